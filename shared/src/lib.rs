@@ -1,1 +1,37 @@
-//! The words.
+//! The words of Quarterdeck and the wire between its agent and its console. No async, no I/O.
+//!
+//! # The words
+//! One meaning each, everywhere: code, screen, command line, docs, events.
+//!
+//! | word | meaning | here |
+//! | --- | --- | --- |
+//! | Application | the unit a person operates: code, image, manifests, destination, policies | [`application`] |
+//! | Revision | a commit that a branch, tag or pin resolved to: `main@sha1:1f3c…` | [`revision`] |
+//! | Artifact | a built image, by image id and, once pushed, by registry digest | [`artifact`] |
+//! | Run, Stage | the delivery of one application for one trigger; one step of it | [`snapshot::RunStatus`], [`status::Stage`] |
+//! | Promote | write the pushed artifact into the manifests in git, as a commit | [`application::PromotePolicy`] |
+//! | Plan, Change, Action | what a sync will do; one line of it; create, configure, unchanged, prune, skip | [`change`] |
+//! | Sync, Prune, Suspend, Pin | apply a plan; delete what left git; stop syncing on purpose; hold at a revision | [`event`] |
+//! | Inventory | the objects that we applied and therefore may prune; kept in the cluster | [`resource`] |
+//! | Drift | how a live object differs from its manifest | [`event::Cause::Drift`] |
+//! | SyncStatus, Health | Synced, OutOfSync, Unknown; Healthy to Unknown, ordered | [`status`] |
+//! | Event, Snapshot, History | something that happened; all that is so now; the events kept | [`event`], [`snapshot`] |
+//!
+//! # The wire
+//! HTTP/1.1 and JSON over a Unix socket, see [`protocol`]. `GET /v1/state` gives every object of the [`snapshot`] under
+//! its key, and a revision; `GET /v1/watch?since=REV` streams what changes as put, del and bookmark records, the latest
+//! value of a key winning; 410 says "list again". Commands are `POST`s that answer at once: the work shows in the
+//! state. Logs, diffs, manifests and build output are fetched on demand, each on its own connection.
+
+pub mod application;
+pub mod artifact;
+pub mod resource;
+pub mod revision;
+
+pub mod change;
+pub mod status;
+
+pub mod event;
+pub mod snapshot;
+
+pub mod protocol;

@@ -1,0 +1,268 @@
+//! Events: the closed list of all that can happen, in the past tense, each with who or what caused it.
+//!
+//! An event is kept in the history and may change the snapshot. What is merely observed (a pod's phase, a poll without
+//! news) is no event: it changes the snapshot and is forgotten with it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::application::ApplicationName;
+use crate::artifact::Artifact;
+use crate::change::Change;
+use crate::resource::ResourceRef;
+use crate::revision::{CommitId, Revision};
+use crate::snapshot::RunId;
+use crate::status::{Health, Phase, StageKind, SyncStatus};
+
+/// An event as the history keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Counts up, never reused.
+    pub id: u64,
+    /// When it happened, by the agent's clock.
+    pub at: Timestamp,
+    /// Whom it concerns; absent for the agent, a repository, a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationName>,
+    /// Who or what caused it.
+    pub cause: Cause,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Who or what caused something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Cause {
+    /// The agent itself: its start, its timer, what it observed.
+    Agent,
+    /// A person at a console, known by the peer of the socket.
+    Person {
+        /// User id.
+        uid: u32,
+        /// User name, or the id where it has none.
+        name: String,
+    },
+    /// A tag of the code repository.
+    Tag {
+        /// Without `refs/tags/`.
+        tag: String,
+        /// What it points at, peeled.
+        commit: CommitId,
+    },
+    /// A new commit of the deploy repository.
+    Commit {
+        /// The branch or tag, and the commit.
+        revision: Revision,
+    },
+    /// Somebody changed the cluster.
+    Drift {
+        /// The first object that was seen to differ.
+        resource: ResourceRef,
+        /// The field manager that changed it, where the API server tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manager: Option<String>,
+    },
+    /// The configuration was changed.
+    Configuration,
+}
+
+impl Cause {
+    /// A few words: `tag build-1.4.0`, `alice`, `drift of Deployment/shop`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Agent => "agent".to_owned(),
+            Self::Person { name, .. } => name.clone(),
+            Self::Tag { tag, .. } => format!("tag {tag}"),
+            Self::Commit { revision } => format!("commit {}", revision.short()),
+            Self::Drift { resource, manager: Some(manager) } => format!("drift of {} by {manager}", resource.short()),
+            Self::Drift { resource, manager: None } => format!("drift of {}", resource.short()),
+            Self::Configuration => "configuration".to_owned(),
+        }
+    }
+}
+
+/// What a sync was, from its request to its end. Kept in the history; the newest rides in the snapshot without changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncRecord {
+    /// Counts up over all applications.
+    pub id: u64,
+    /// Whose.
+    pub application: ApplicationName,
+    /// To what.
+    pub revision: Revision,
+    /// Why.
+    pub cause: Cause,
+    /// Where it stands.
+    pub phase: Phase,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    /// `2 configure, 9 unchanged`, or why it failed in the server's words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The images that the manifests name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// What it did, without the unchanged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// All that can happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The agent began its work.
+    AgentStarted {
+        /// Its version.
+        version: String,
+        /// How many runs and syncs the last life of the agent left in the middle.
+        interrupted: u64,
+    },
+    /// The agent was told to stop and did.
+    AgentStopped,
+    /// A changed configuration is in force.
+    ConfigurationReloaded {
+        /// A line a change.
+        changes: Vec<String>,
+    },
+    /// A changed configuration is bad; the one before stays in force.
+    ConfigurationRefused {
+        /// Where and what.
+        message: String,
+    },
+    /// A request was refused for want of a role.
+    RequestDenied {
+        /// Method and path.
+        request: String,
+    },
+
+    /// Tags appeared, moved or went.
+    TagsChanged {
+        /// Redacted address.
+        repository: String,
+        /// Names of new and moved tags, bounded to 20.
+        changed: Vec<String>,
+        /// How many went.
+        deleted: u64,
+    },
+    /// A repository, cluster, engine or registry could not be reached.
+    ConnectionLost {
+        /// `repository ssh://…`, `cluster prod`, `engine`, `registry registry.example`.
+        to: String,
+        /// In its words.
+        message: String,
+    },
+    /// It could be reached again.
+    ConnectionRestored {
+        /// As above.
+        to: String,
+    },
+
+    /// A trigger made a run.
+    RunQueued {
+        /// Which.
+        run: RunId,
+    },
+    /// A stage of a run began or ended.
+    StageChanged {
+        /// Which run.
+        run: RunId,
+        /// Which stage.
+        stage: StageKind,
+        /// Where it stands now.
+        phase: Phase,
+        /// One line.
+        message: String,
+    },
+    /// A run ended.
+    RunFinished {
+        /// Which.
+        run: RunId,
+        /// How.
+        phase: Phase,
+        /// One line.
+        message: String,
+    },
+    /// An image was built.
+    ImageBuilt {
+        /// Which.
+        artifact: Artifact,
+    },
+    /// An image was pushed.
+    ImagePushed {
+        /// Which, with its digest.
+        artifact: Artifact,
+    },
+    /// An artifact was written into the manifests.
+    ImagePromoted {
+        /// What the manifests say now.
+        image: String,
+        /// The commit in the deploy repository.
+        commit: CommitId,
+    },
+
+    /// The deploy branch or tag resolved to another commit.
+    RevisionChanged {
+        /// To this.
+        revision: Revision,
+    },
+    /// A sync began.
+    SyncStarted {
+        /// Its number.
+        sync: u64,
+        /// To what.
+        revision: Revision,
+    },
+    /// A sync ended.
+    SyncFinished {
+        /// Its number.
+        sync: u64,
+        /// How.
+        phase: Phase,
+        /// What it did, or why not.
+        message: String,
+    },
+    /// A live object was seen to differ from its manifest.
+    DriftFound {
+        /// Which, bounded to 20.
+        resources: Vec<ResourceRef>,
+    },
+    /// Synced, OutOfSync or Unknown: it is another than before.
+    SyncStatusChanged {
+        /// Before.
+        from: SyncStatus,
+        /// Now.
+        to: SyncStatus,
+        /// Why.
+        message: String,
+    },
+    /// The health of an application is another than before.
+    HealthChanged {
+        /// Before.
+        from: Health,
+        /// Now.
+        to: Health,
+        /// Why.
+        message: String,
+    },
+    /// Syncing was stopped on purpose.
+    Suspended {
+        /// In the person's words.
+        reason: String,
+    },
+    /// Syncing goes on.
+    Resumed,
+    /// The application is held at a revision.
+    Pinned {
+        /// Which.
+        revision: Revision,
+        /// In the person's words.
+        reason: String,
+    },
+    /// The application follows git again.
+    Unpinned,
+}
