@@ -1,1 +1,6 @@
 //! The harness.
+
+pub mod serve;
+
+pub mod engine;
+pub mod registry;

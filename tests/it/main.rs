@@ -1,2 +1,3 @@
-//! Doorbell.
-fn main() {}
+//! Hermetic end-to-end tests: one binary. Rust and git are all they need.
+
+mod stand_ins;

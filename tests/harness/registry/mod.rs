@@ -1,0 +1,170 @@
+//! A stand-in container registry: OCI distribution 1.1 over loopback HTTP, with logins and with faults to switch on.
+//!
+//! ```text
+//! client --HTTP--> answer.rs --(who may?)--> auth.rs
+//!                      |--(a fault here?)--> fault.rs
+//!                      '--> store.rs (memory, and a folder where told to)
+//! ```
+//!
+//! It does what `docker push`, `docker pull` and `oci-client` ask of a registry: version check, blob upload in one or many
+//! pieces, mount, manifests by tag and digest with their checks, tag lists in pages, referrers, deletion, and login as Basic
+//! or by token. It does NOT do: TLS, garbage collection, blob deletion, range requests, sha512, `_catalog`, the OAuth form of
+//! the token endpoint (identity tokens), signed tokens (its own are opaque), quotas, or any UI.
+
+mod answer;
+mod auth;
+mod fault;
+mod route;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+pub use auth::{Auth, User};
+pub use fault::{Fault, Step};
+
+use crate::serve::{Place, Server};
+use auth::Gate;
+use fault::Faults;
+use store::Store;
+
+/// How a registry is to be; the default is open, in memory, on a port of the system's choice.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryOptions {
+    /// Who may do what, and how they say so.
+    pub auth: Auth,
+    /// Keep everything in this folder and read it at start. Without it all is gone when the registry is dropped.
+    pub folder: Option<PathBuf>,
+    /// The port on loopback; 0 lets the system pick.
+    pub port: u16,
+}
+
+/// A running registry; gone when dropped.
+pub struct Registry {
+    server: Server,
+    state: Arc<State>,
+}
+
+/// What all requests share. The locks are held for map look-ups only, never across an await.
+struct State {
+    /// Known once the port is bound, which is before anybody else knows where to ask.
+    address: OnceLock<String>,
+    gate: Mutex<Gate>,
+    faults: Mutex<Faults>,
+    store: Mutex<Store>,
+}
+
+impl Registry {
+    /// Starts a registry and waits until it listens.
+    pub async fn start(options: RegistryOptions) -> anyhow::Result<Self> {
+        let RegistryOptions { auth, folder, port } = options;
+        let store = Store::open(folder)?;
+        let state = Arc::new(State {
+            address: OnceLock::new(),
+            gate: Mutex::new(Gate::new(auth)),
+            faults: Mutex::new(Faults::default()),
+            store: Mutex::new(store),
+        });
+        let shared = state.clone();
+        let handler: crate::serve::Handler =
+            Arc::new(move |request| Box::pin(answer::answer(shared.clone(), request)) as _);
+        let server = Server::start(Place::loopback(port), handler).await?;
+        state.address.get_or_init(|| server.address());
+        Ok(Self { server, state })
+    }
+
+    /// `127.0.0.1:PORT`, as it stands before the first slash of an image reference.
+    pub fn address(&self) -> &str {
+        self.state.address()
+    }
+
+    /// The full image name of a repository here: `127.0.0.1:PORT/ops/shop`.
+    pub fn image(&self, repository: &str) -> String {
+        format!("{}/{repository}", self.address())
+    }
+
+    /// Digests of all manifests of a repository, sorted.
+    pub fn manifests(&self, repository: &str) -> Vec<String> {
+        self.state.store().manifests(repository)
+    }
+
+    /// Tags of a repository, sorted.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        self.state.store().tags(repository)
+    }
+
+    /// The digest that a tag points at.
+    pub fn digest(&self, repository: &str, tag: &str) -> Option<String> {
+        self.state.store().digest(repository, tag)
+    }
+
+    /// The bytes of a manifest, by tag or digest.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
+        self.state.store().manifest(repository, reference).map(|(_, manifest)| manifest.bytes.to_vec())
+    }
+
+    /// The bytes of a blob: a layer or an image's configuration.
+    pub fn blob(&self, digest: &str) -> Option<Vec<u8>> {
+        self.state.store().blob_anywhere(digest).map(|bytes| bytes.to_vec())
+    }
+
+    /// How many requests were answered, by step. Requests that a fault met count as well.
+    pub fn counts(&self) -> BTreeMap<Step, u64> {
+        self.state.faults().counts.clone()
+    }
+
+    /// How many requests of one step were answered.
+    pub fn count(&self, step: Step) -> u64 {
+        self.counts().get(&step).copied().unwrap_or(0)
+    }
+
+    /// Switches a fault on for the next `times` requests of `step`; faults of one step are met in the order given.
+    pub fn fail(&self, step: Step, fault: Fault, times: u32) {
+        self.state.faults().add(step, fault, times);
+    }
+
+    /// Switches every fault off.
+    pub fn heal(&self) {
+        self.state.faults().clear();
+    }
+
+    /// Makes every token given so far worthless, as time does.
+    pub fn expire_tokens(&self) {
+        self.state.gate().expire_tokens();
+    }
+
+    /// Lets other people in from now on, as a changed password does.
+    pub fn set_auth(&self, auth: Auth) {
+        *self.state.gate() = Gate::new(auth);
+    }
+
+    /// Nothing listens any more, and every connection is cut. What is stored stays.
+    pub async fn away(&self) {
+        self.server.away().await;
+    }
+
+    /// Listens again at the same address.
+    pub async fn back(&self) -> anyhow::Result<()> {
+        Ok(self.server.back().await?)
+    }
+}
+
+impl State {
+    /// What challenges name as the token realm's host.
+    fn address(&self) -> &str {
+        self.address.get().map_or("", String::as_str)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
