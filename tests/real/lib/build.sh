@@ -1,0 +1,76 @@
+# The two Go programs of the world, built once and kept: `cluster` (Kubernetes) and `forge` (Gitea).
+#
+# A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
+# or fetched is in the repository.
+# A machine without Go may use what the cache holds of the same sources, whatever Go built it.
+
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
+
+# programs_ready: leaves the folders of both programs in $cluster_built and $forge_built.
+programs_ready() {
+	mkdir -p "$cache"
+	exec 8>"$cache/lock"
+	flock -n 8 || { say "another world builds; waiting for it" && flock 8; }
+	rm -rf "$cache"/*.new
+	cluster_built=$(built cluster) || exit
+	forge_built=$(built forge) || exit
+	exec 8>&-
+}
+
+# built NAME: prints the folder that holds the built program, and builds it where there is none.
+built() {
+	local name=$1 sources=$real/go/$1 key version kept folder
+	key=$({ cat "$sources"/*.go "$sources/go.mod" "$sources/go.sum" && declare -f "build_$name"; } | sha256sum | cut -c1-16)
+	if ! command -v go >/dev/null; then
+		for kept in "$cache/$name-$key"-*/"$name"; do
+			[ -x "$kept" ] && dirname "$kept" && return
+		done
+		cannot "no Go on this machine and no built $name in $cache; install Go 1.26 or newer (https://go.dev/dl) and run it again"
+	fi
+	# Asked in the program's folder: with a go.mod that wants a newer Go, the go command answers for the one that it fetches.
+	version=$(cd "$sources" && go env GOVERSION 2>&1) || cannot "this Go cannot build $name: $version"
+	folder=$cache/$name-$key-$version
+	if [ ! -x "$folder/$name" ]; then
+		rm -rf "$folder" "$folder.new" && mkdir -p "$folder.new"
+		"build_$name" "$sources" "$folder.new"
+		mv "$folder.new" "$folder"
+	fi
+	echo "$folder"
+}
+
+build_cluster() { # SOURCES FOLDER
+	local release version=k8s.io/component-base/version
+	release=$(module_version "$1" k8s.io/kubernetes)
+	go_build cluster "$1" "$2" 0 '' "-X $version.gitVersion=$release -X $version.gitMajor=1 -X $version.gitMinor=$(cut -d. -f2 <<<"$release")"
+}
+
+# The forge reads templates and locales from files; they are copied out of Go's cache, which the user it runs as may not be able to read.
+build_forge() { # SOURCES FOLDER
+	local release module
+	packages_ready gcc libc6-dev
+	release=$(module_version "$1" code.gitea.io/gitea)
+	go_build forge "$1" "$2" 1 'sqlite sqlite_unlock_notify' "-X main.version=${release#v}"
+	module=$(cd "$1" && go list -m -f '{{.Dir}}' code.gitea.io/gitea)
+	cp -r "$module/templates" "$module/options" "$2/"
+	chmod -R u+w,go+rX "$2"
+}
+
+module_version() { # SOURCES MODULE
+	(cd "$1" && go list -m -f '{{.Version}}' "$2")
+}
+
+# go_build NAME SOURCES FOLDER CGO TAGS LINKER_FLAGS: minutes from cold, so it says every 20 s that it lives.
+go_build() {
+	local name=$1 sources=$2 folder=$3 cgo=$4 tags=$5 flags=$6 log=$cache/$1.log began=$SECONDS pid
+	say "building $name with $(cd "$sources" && go env GOVERSION): once, 4 to 15 minutes (log: $log)"
+	(cd "$sources" && CGO_ENABLED=$cgo GOFLAGS=-mod=readonly exec nice -n 10 \
+		go build -v -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$folder/$name" .) >"$log" 2>&1 8>&- &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		[ $(((SECONDS - began) % 20)) -ne 0 ] ||
+			say "building $name: $((SECONDS - began)) s, $(grep -vc '^go: downloading' "$log") packages compiled"
+	done
+	wait "$pid" || fail "$log" "building $name"
+	say "built $name in $((SECONDS - began)) s"
+}

@@ -1,0 +1,61 @@
+# The cluster's brain: etcd, API server, controllers, scheduler, and what carries the node's connections to it.
+#
+# They run on this machine and listen on 127.0.0.1. Etcd keeps nothing safe (no fsync): a world is not meant to survive a power cut.
+
+begin_etcd() {
+	begin etcd "$state/bin/etcd" --data-dir "$state/etcd" --unsafe-no-fsync --log-level warn \
+		--listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
+		--listen-peer-urls "http://127.0.0.1:$etcd_peer_port" --initial-advertise-peer-urls "http://127.0.0.1:$etcd_peer_port" \
+		--initial-cluster "default=http://127.0.0.1:$etcd_peer_port"
+}
+
+begin_apiserver() {
+	local pki=$state/pki
+	begin apiserver env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy "$state/bin/kube-apiserver" \
+		--etcd-servers "http://127.0.0.1:$etcd_port" --bind-address 127.0.0.1 --secure-port "$apiserver_port" \
+		--advertise-address "$world_address" --service-cluster-ip-range "$service_net" \
+		--tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" --client-ca-file "$pki/ca.crt" \
+		--service-account-issuer https://kubernetes.default.svc.cluster.local \
+		--service-account-key-file "$pki/service-accounts.key" --service-account-signing-key-file "$pki/service-accounts.key" \
+		--kubelet-client-certificate "$pki/apiserver-kubelet.crt" --kubelet-client-key "$pki/apiserver-kubelet.key" \
+		--kubelet-certificate-authority "$pki/ca.crt" --kubelet-preferred-address-types InternalIP \
+		--authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged=true
+}
+
+begin_controllers() {
+	begin controllers "$state/bin/kube-controller-manager" --kubeconfig "$state/pki/controllers.kubeconfig" \
+		--bind-address 127.0.0.1 --secure-port "$controllers_port" --leader-elect=false --use-service-account-credentials \
+		--service-account-private-key-file "$state/pki/service-accounts.key" --root-ca-file "$state/pki/ca.crt" \
+		--cluster-signing-cert-file "$state/pki/ca.crt" --cluster-signing-key-file "$state/pki/ca.key"
+}
+
+begin_scheduler() {
+	begin scheduler "$state/bin/kube-scheduler" --kubeconfig "$state/pki/scheduler.kubeconfig" \
+		--bind-address 127.0.0.1 --secure-port "$scheduler_port" --leader-elect=false
+}
+
+# What the node finds at the world's address, under the same port as a person finds it on 127.0.0.1.
+begin_forward() {
+	local port pairs=()
+	for port in "$apiserver_port" "$registry_port" "$registry_login_port" "$forge_port"; do
+		pairs+=("$world_address:$port=127.0.0.1:$port")
+	done
+	begin forward "$state/bin/forward" "${pairs[@]}"
+}
+
+await_etcd() { await etcd 30 curl -sf "http://127.0.0.1:$etcd_port/readyz"; }
+await_apiserver() { await apiserver 60 kubectl_here get --raw /readyz; }
+await_controllers() { await controllers 60 healthy "$controllers_port"; }
+await_scheduler() { await scheduler 60 healthy "$scheduler_port"; }
+await_forward() { await forward 10 curl -s -o /dev/null "http://$world_address:$registry_login_port/"; }
+
+healthy() { curl -sf --cacert "$state/pki/ca.crt" -k "https://127.0.0.1:$1/healthz"; }
+
+end_etcd() { end etcd; }
+# It lets open watches end by themselves for a minute; nobody here wants to wait for that.
+end_apiserver() { end apiserver 5; }
+end_controllers() { end controllers; }
+end_scheduler() { end scheduler; }
+end_forward() { end forward; }
+
+kubectl_here() { KUBECONFIG=$kubeconfig "$state/bin/kubectl" "$@"; }

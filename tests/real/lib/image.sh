@@ -1,0 +1,53 @@
+# The images of a world, made here since none can be pulled on a machine without a way out: busybox, as a base for a test's Dockerfile, and
+# the sandbox of a pod, which is the same files with something to wait in.
+#
+# One archive as `docker save` writes it; the engine, podman and containerd all load it.
+
+base_image=world/busybox:1
+sandbox_image=world/pause:1
+
+image_ready() {
+	local work=$state/image.new layer
+	[ ! -f "$state/image.tar" ] || return 0
+	rm -rf "$work" && mkdir -p "$work/root"/{bin,etc,root,tmp} "$work/archive"
+	cp "$(command -v busybox)" "$work/root/bin/busybox"
+	chroot "$work/root" /bin/busybox --install -s /bin
+	chmod 1777 "$work/root/tmp"
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$work/root/etc/passwd"
+	printf 'root:x:0:\nnobody:x:65534:\n' >"$work/root/etc/group"
+	# Without times and owners of this machine, the same files give the same digest in every world.
+	archive "$work/root" "$work/archive/layer.tar"
+	layer=$(sha256sum <"$work/archive/layer.tar" | cut -d' ' -f1)
+	image_config "$layer" '"sh"' >"$work/archive/busybox.json"
+	image_config "$layer" '"sleep","2147483647"' >"$work/archive/pause.json"
+	printf '[{"Config":"busybox.json","RepoTags":["%s"],"Layers":["layer.tar"]},{"Config":"pause.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' \
+		"$base_image" "$sandbox_image" >"$work/archive/manifest.json"
+	archive "$work/archive" "$state/image.tar.new"
+	mv "$state/image.tar.new" "$state/image.tar"
+	rm -rf "$work"
+}
+
+archive() { # FOLDER FILE
+	(cd "$1" && tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$2" -- *)
+}
+
+image_config() { # LAYER COMMAND
+	printf '{"architecture":"%s","os":"linux","created":"1970-01-01T00:00:00Z","config":{"Env":["PATH=/bin"],"Cmd":[%s]},%s}' \
+		"$(dpkg --print-architecture)" "$2" "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$1\"]}"
+}
+
+# images_ready: the base image in the engine, and in each registry under the same name, so that FROM works either way.
+images_ready() {
+	local repository
+	docker_here image inspect "$base_image" >/dev/null 2>&1 || docker_here load -q -i "$state/image.tar" >/dev/null ||
+		fail "$state/log/engine" "loading $base_image into the engine at $docker_host"
+	[ ! -f "$state/run/images-pushed" ] || return 0
+	for repository in "$registry" "127.0.0.1:$registry_login_port" "127.0.0.1:$forge_port/ops"; do
+		docker_here tag "$base_image" "$repository/${base_image#"${base_image%/*}"/}"
+		docker_here push -q "$repository/${base_image##*/}" >"$state/log/push" 2>&1 || fail "$state/log/push" "pushing the base image to $repository"
+	done
+	touch "$state/run/images-pushed"
+}
+
+# The client with this world's logins, and never the user's own.
+docker_here() { DOCKER_CONFIG=$state/docker DOCKER_HOST=$docker_host docker "$@"; }

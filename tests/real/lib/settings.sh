@@ -1,0 +1,83 @@
+# What is free to choose, and what follows from it: folders, addresses, ports, and which parts are ours.
+#
+# A world is told apart by its offset (0 to 200): it moves every port, address and name, so that worlds run side by side. All that a person
+# uses listens on 127.0.0.1. The node is a network of its own behind a bridge, as a machine would be; the world's address on that bridge is
+# where the node finds what a person finds on 127.0.0.1.
+
+all_parts=(etcd apiserver controllers scheduler forward containerd kubelet proxy engine registry registry-login forge podman)
+cluster_parts=(etcd apiserver controllers scheduler forward containerd kubelet proxy)
+
+# What this whole machine keeps of its worlds: who has which offset, and how things were before the first.
+machine=/var/lib/quarterdeck-world
+
+# read_settings ARGUMENTS...: options may stand before or after the command; what is left is in $words.
+read_settings() {
+	state=${QD_WORLD_STATE:-} offset=${QD_WORLD_OFFSET:-} words=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--state | --offset)
+			[ $# -ge 2 ] || usage_error "$1 wants a value"
+			printf -v "${1#--}" %s "$2" && shift
+			;;
+		--help) words+=(help) ;;
+		--*) usage_error "no option $1; 'world help' tells the options" ;;
+		*) words+=("$1") ;;
+		esac
+		shift
+	done
+	# A world that is there remembers its offset, so that --state alone finds it.
+	[ -n "$offset" ] || { [ -n "$state" ] && [ -f "$state/offset" ] && offset=$(<"$state/offset"); } || offset=0
+	[[ $offset =~ ^([0-9]|[1-9][0-9]|1[0-9][0-9]|200)$ ]] || usage_error "--offset wants a number from 0 to 200, not '$offset'"
+	state=$(realpath -m "${state:-$machine/$offset}")
+	# Unix sockets have 107 bytes for their path, and the longest of ours below the folder takes 60.
+	[ ${#state} -le 47 ] || usage_error "--state $state is too long for the sockets below it; 47 characters at most"
+	[[ $state != *[[:space:],:=]* ]] || usage_error "--state $state holds a character that mount options and registries cannot carry"
+	settle
+}
+
+settle() {
+	local ports=$((${QD_WORLD_PORTS:-15000} + 20 * offset)) network=${QD_WORLD_NETWORK:-10.254}
+	world=qdworld$offset
+	registry_port=$ports registry_login_port=$((ports + 1)) forge_port=$((ports + 2)) forge_ssh_port=$((ports + 3))
+	apiserver_port=$((ports + 4)) etcd_port=$((ports + 5)) etcd_peer_port=$((ports + 6))
+	controllers_port=$((ports + 7)) scheduler_port=$((ports + 8))
+
+	world_net=$network.$offset.0/24 world_address=$network.$offset.1 node_address=$network.$offset.2
+	engine_net=$network.$offset.128/25
+	pod_net=${QD_WORLD_PODS:-10.244}.$offset.0/24
+	service_net=${QD_WORLD_SERVICES:-10.96}.$offset.0/24 service_address=${QD_WORLD_SERVICES:-10.96}.$offset.1
+
+	kubeconfig=$state/kubeconfig docker_host=unix://$state/engine.sock registry=127.0.0.1:$registry_port
+	forge_url=http://127.0.0.1:$forge_port
+	settle_parts
+}
+
+# Where the machine has a cluster, an engine or a registry and says so, that one is used. What an earlier `up` of this very world told is
+# ours all the same.
+settle_parts() {
+	own_cluster=yes own_engine=yes own_registry=yes
+	if [ -n "${QD_TEST_KUBECONFIG:-}" ] && [ "$QD_TEST_KUBECONFIG" != "$kubeconfig" ]; then
+		own_cluster='' kubeconfig=$QD_TEST_KUBECONFIG
+	fi
+	if [ -n "${DOCKER_HOST:-}" ] && [ "$DOCKER_HOST" != "$docker_host" ]; then
+		own_engine='' docker_host=$DOCKER_HOST
+	fi
+	if [ -n "${QD_TEST_REGISTRY:-}" ] && [ "$QD_TEST_REGISTRY" != "$registry" ]; then
+		own_registry='' registry=$QD_TEST_REGISTRY
+	fi
+	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine})
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || cannot "no root: bridges, mounts and a node need it; run it as root"
+	[ "$(uname -s)" = Linux ] || cannot "no Linux: a node needs its cgroups and network namespaces"
+}
+
+# alone COMMAND...: no two commands change the same world at once. The lock is beside the state, since `down` removes that.
+alone() {
+	need_root
+	mkdir -p "$(dirname "$state")"
+	exec 9>"$state.lock"
+	flock -n 9 || { say "another command changes this world; waiting for it" && flock 9; }
+	"$@"
+}

@@ -1,0 +1,74 @@
+# The folder of a world, its claim on an offset, and what this machine was like before it had a world.
+
+# Folders that engine, containerd, kubelet and the network plugins make at fixed places, wherever their own data is told to be. Those that
+# were not there before the first world go with the last one.
+fixed_places=(/var/lib/cni /run/containerd /run/docker /run/runc /run/netns /run/containers /run/libpod /run/crun /var/lib/kubelet
+	/var/log/containers /var/log/pods /var/lib/docker /var/lib/containers /var/lib/containerd /opt/containerd /etc/docker /run/xtables.lock
+	/usr/libexec/kubernetes /etc/cni /var/cache/containers)
+
+state_ready() {
+	if [ -d "$state" ] && [ ! -f "$state/offset" ] && [ -n "$(ls -A "$state")" ]; then
+		usage_error "$state holds something that is no world; name another folder with --state"
+	fi
+	remember_machine
+	claim_offset
+	# The forge runs as nobody and has to reach its own folder; what is secret is closed by itself.
+	install -d -m 0711 "$state" "$state/bin" "$state/log" "$state/run"
+	install -d -m 0700 "$state/pki" "$state/secrets" "$state/docker"
+	echo "$offset" >"$state/offset"
+	programs_placed
+	cgroups_ready
+	network_ready
+	image_ready
+	[ -z "$own_cluster" ] || pki_ready
+}
+
+# The programs go by hard link where that works: root's cache is closed to the forge's user.
+programs_placed() {
+	local name
+	place "$cluster_built/cluster"
+	place "$forge_built/forge"
+	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
+		ln -sf cluster "$state/bin/$name"
+	done
+}
+
+place() { ln -f "$1" "$state/bin/" 2>/dev/null || cp -f "$1" "$state/bin/"; }
+
+remember_machine() {
+	local place
+	mkdir -p "$machine/claims"
+	[ ! -f "$machine/before" ] || return 0
+	{
+		echo "ip_forward $(</proc/sys/net/ipv4/ip_forward)"
+		for place in "${fixed_places[@]}"; do
+			[ -e "$place" ] || echo "absent $place"
+		done
+	} >"$machine/before.new"
+	mv "$machine/before.new" "$machine/before"
+}
+
+# Two worlds of one offset would fight for ports and names.
+claim_offset() {
+	local holder
+	holder=$(readlink "$machine/claims/$offset" || true)
+	if [ -n "$holder" ] && [ "$holder" != "$state" ] && [ -f "$holder/offset" ]; then
+		usage_error "offset $offset belongs to the world in $holder; choose another with --offset"
+	fi
+	ln -sfn "$state" "$machine/claims/$offset"
+}
+
+# machine_as_before: for the last world that goes.
+machine_as_before() {
+	local what value
+	rm -f "$machine/claims/$offset"
+	rmdir "$machine/claims" 2>/dev/null || return 0
+	while read -r what value; do
+		case $what in
+		ip_forward) [ "$value" = 1 ] || { echo "$value" >/proc/sys/net/ipv4/ip_forward; } 2>/dev/null || true ;;
+		absent) umount -Rq "$value" 2>/dev/null || true && rm -rf --one-file-system "$value" ;;
+		esac
+	done <"$machine/before"
+	rm -f "$machine/before"
+	rmdir "$machine" 2>/dev/null || true
+}
