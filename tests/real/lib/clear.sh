@@ -33,8 +33,8 @@ remains_gone() {
 	kill_our_processes
 	mounts_gone
 	network_gone
+	records_gone
 	rm -rf --one-file-system "$state"
-	dead_links_gone
 	machine_as_before
 	nothing_left
 }
@@ -49,14 +49,24 @@ mounts_gone() {
 
 mounts_left() { awk -v below="$state/" 'index($2, below) == 1 {print $2}' /proc/mounts; }
 
-# Links and records that kubelet, containerd and the network plugins keep in places that another program may use too.
-dead_links_gone() {
-	local link
+# Links, records and sockets that kubelet, containerd and the network plugins keep by container in places that others use too. Asked while
+# our own folders still name the containers.
+records_gone() {
+	local id link socket
+	for id in "$state"/containerd/root/io.containerd.runtime.v2.task/*/* "$state"/engine/containerd/io.containerd.runtime.v2.task/*/*; do
+		rm -rf /run/containerd/runc/*/"${id##*/}"
+	done
+	for id in /var/lib/cni/results/"$world"-*-eth0; do
+		id=${id##*/"$world"-}
+		rm -f /var/lib/cni/results/{"$world-$id","cni-loopback-${id%-eth0}-lo"}
+	done
 	for link in /var/log/containers/*; do
 		[[ $(readlink "$link") != "$state"/* ]] || rm -f "$link"
 	done
-	rm -rf /var/lib/cni/results/"$world"-* /var/lib/cni/cache/"$world"-*
-	rmdir /var/lib/cni/results /var/lib/cni 2>/dev/null || true
+	# A shim's socket does not say whose it was; without anybody who listens it is of no use to anybody.
+	for socket in /run/containerd/s/*; do
+		grep -q " $socket\$" /proc/net/unix || rm -f "$socket"
+	done
 }
 
 nothing_left() {

@@ -25,6 +25,7 @@ begin_apiserver() {
 begin_controllers() {
 	begin controllers "$state/bin/kube-controller-manager" --kubeconfig "$state/pki/controllers.kubeconfig" \
 		--bind-address 127.0.0.1 --secure-port "$controllers_port" --leader-elect=false --use-service-account-credentials \
+		--flex-volume-plugin-dir "$state/kubelet/plugins-flex" \
 		--service-account-private-key-file "$state/pki/service-accounts.key" --root-ca-file "$state/pki/ca.crt" \
 		--cluster-signing-cert-file "$state/pki/ca.crt" --cluster-signing-key-file "$state/pki/ca.key"
 }
@@ -58,4 +59,5 @@ end_controllers() { end controllers; }
 end_scheduler() { end scheduler; }
 end_forward() { end forward; }
 
-kubectl_here() { KUBECONFIG=$kubeconfig "$state/bin/kubectl" "$@"; }
+# With its cache in the world: by the same address, the next world would be taken for this one.
+kubectl_here() { KUBECONFIG=$kubeconfig KUBECACHEDIR=$state/kubectl-cache "$state/bin/kubectl" "$@"; }

@@ -43,11 +43,11 @@ images_ready() {
 		fail "$state/log/engine" "loading $base_image into the engine at $docker_host"
 	[ ! -f "$state/run/images-pushed" ] || return 0
 	for repository in "$registry" "127.0.0.1:$registry_login_port" "127.0.0.1:$forge_port/ops"; do
-		docker_here tag "$base_image" "$repository/${base_image#"${base_image%/*}"/}"
+		docker_here tag "$base_image" "$repository/${base_image##*/}"
 		docker_here push -q "$repository/${base_image##*/}" >"$state/log/push" 2>&1 || fail "$state/log/push" "pushing the base image to $repository"
 	done
 	touch "$state/run/images-pushed"
 }
 
 # The client with this world's logins, and never the user's own.
-docker_here() { DOCKER_CONFIG=$state/docker DOCKER_HOST=$docker_host docker "$@"; }
+docker_here() { DOCKER_CONFIG=$state/docker DOCKER_HOST=$docker_host "$state/bin/docker" "$@"; }

@@ -52,4 +52,4 @@ await_podman() {
 
 end_podman() { end podman; }
 
-podman_here() { DOCKER_CONFIG=$state/docker docker --host "unix://$state/podman.sock" "$@"; }
+podman_here() { DOCKER_CONFIG=$state/docker "$state/bin/docker" --host "unix://$state/podman.sock" "$@"; }

@@ -10,6 +10,7 @@ environment() {
 		WORLD_STATE=$state
 		WORLD_BIN=$state/bin
 		KUBECONFIG=$kubeconfig
+		KUBECACHEDIR=$state/kubectl-cache
 		DOCKER_HOST=$docker_host
 		DOCKER_CONFIG=$state/docker
 		REGISTRY=$registry

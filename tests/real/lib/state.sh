@@ -1,10 +1,9 @@
 # The folder of a world, its claim on an offset, and what this machine was like before it had a world.
 
-# Folders that engine, containerd, kubelet and the network plugins make at fixed places, wherever their own data is told to be. Those that
-# were not there before the first world go with the last one.
-fixed_places=(/var/lib/cni /run/containerd /run/docker /run/runc /run/netns /run/containers /run/libpod /run/crun /var/lib/kubelet
-	/var/log/containers /var/log/pods /var/lib/docker /var/lib/containers /var/lib/containerd /opt/containerd /etc/docker /run/xtables.lock
-	/usr/libexec/kubernetes /etc/cni /var/cache/containers)
+# What engine, containerd, kubelet and the network plugins make at fixed places, wherever their own data is told to be. Files that were not
+# there before the first world go with the last one; folders too, once they are empty, since somebody else may use them by then.
+fixed_files=(/etc/docker/key.json /var/lib/kubelet/device-plugins/kubelet.sock /var/lib/kubelet/device-plugins/DEPRECATION)
+fixed_folders=(/etc/docker /run/containerd /run/docker /run/runc /run/netns /var/lib/cni /var/lib/kubelet /var/log/containers)
 
 state_ready() {
 	if [ -d "$state" ] && [ ! -f "$state/offset" ] && [ -n "$(ls -A "$state")" ]; then
@@ -31,6 +30,8 @@ programs_placed() {
 	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
 		ln -sf cluster "$state/bin/$name"
 	done
+	# Debian's client brings BuildKit without a plugin; another that comes first in the PATH may not.
+	ln -sf /usr/bin/docker "$state/bin/docker"
 }
 
 place() { ln -f "$1" "$state/bin/" 2>/dev/null || cp -f "$1" "$state/bin/"; }
@@ -41,7 +42,7 @@ remember_machine() {
 	[ ! -f "$machine/before" ] || return 0
 	{
 		echo "ip_forward $(</proc/sys/net/ipv4/ip_forward)"
-		for place in "${fixed_places[@]}"; do
+		for place in "${fixed_files[@]}" "${fixed_folders[@]}"; do
 			[ -e "$place" ] || echo "absent $place"
 		done
 	} >"$machine/before.new"
@@ -66,7 +67,7 @@ machine_as_before() {
 	while read -r what value; do
 		case $what in
 		ip_forward) [ "$value" = 1 ] || { echo "$value" >/proc/sys/net/ipv4/ip_forward; } 2>/dev/null || true ;;
-		absent) umount -Rq "$value" 2>/dev/null || true && rm -rf --one-file-system "$value" ;;
+		absent) if [ -d "$value" ]; then find "$value" -depth -type d -empty -delete; else rm -f "$value"; fi ;;
 		esac
 	done <"$machine/before"
 	rm -f "$machine/before"
