@@ -1,0 +1,192 @@
+//! The paths of the wire, written once. Names and revisions come from people and from git, so each part is escaped: a
+//! branch called `a?b` asks for the branch `a?b`.
+
+use std::fmt::Write as _;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::RunId;
+
+/// Who the agent is.
+pub const VERSION: &str = "/v1/version";
+/// Every object.
+pub const STATE: &str = "/v1/state";
+/// What is well and what is not, from the agent's place.
+pub const DOCTOR: &str = "/v1/doctor";
+
+/// What changed since a revision of the state.
+pub fn watch(epoch: &str, since: u64) -> String {
+    Path::new("/v1/watch").query("epoch", Some(epoch)).query("since", Some(since)).done()
+}
+
+/// Something of an application, or something to do with it: `sync`, `build`, `suspend`.
+pub fn application(name: &ApplicationName, what: &str) -> String {
+    format!("/v1/applications/{name}/{what}")
+}
+
+/// What a sync would do.
+pub fn diff(name: &ApplicationName, revision: Option<&str>) -> String {
+    Path::new(&application(name, "diff")).query("revision", revision).done()
+}
+
+/// What is rendered for an application.
+pub fn manifests(name: &ApplicationName, revision: Option<&str>) -> String {
+    Path::new(&application(name, "manifests")).query("revision", revision).done()
+}
+
+/// A live object of an application.
+pub fn object(name: &ApplicationName, resource: &ResourceRef) -> String {
+    Path::new(&application(name, "object"))
+        .query("group", Some(&resource.group).filter(|group| !group.is_empty()))
+        .query("kind", Some(&resource.kind))
+        .query("namespace", resource.namespace.as_ref())
+        .query("name", Some(&resource.name))
+        .done()
+}
+
+/// The syncs of an application, newest first.
+pub fn history(name: &ApplicationName, limit: usize) -> String {
+    Path::new(&application(name, "history")).query("limit", Some(limit)).done()
+}
+
+/// The commits that an application could be rolled back to, newest first.
+pub fn commits(name: &ApplicationName, limit: usize) -> String {
+    Path::new(&application(name, "commits")).query("limit", Some(limit)).done()
+}
+
+/// Which lines of an application's pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodLog {
+    /// All pods where none is named.
+    pub pod: Option<String>,
+    /// All containers where none is named.
+    pub container: Option<String>,
+    /// Whether new lines are sent as they are written.
+    pub follow: bool,
+    /// The last so many lines of each container.
+    pub tail: Option<u64>,
+    /// The lines of the last so many seconds.
+    pub since_seconds: Option<u64>,
+    /// Of the container before its last restart.
+    pub previous: bool,
+}
+
+/// The log of an application's pods.
+pub fn pod_log(name: &ApplicationName, log: &PodLog) -> String {
+    let PodLog { pod, container, follow, tail, since_seconds, previous } = log;
+    Path::new(&application(name, "logs"))
+        .query("pod", pod.as_ref())
+        .query("container", container.as_ref())
+        .query("follow", follow.then_some(true))
+        .query("tail", *tail)
+        .query("since_seconds", *since_seconds)
+        .query("previous", previous.then_some(true))
+        .done()
+}
+
+/// Runs, newest first.
+pub fn runs(application: Option<&ApplicationName>, limit: usize) -> String {
+    Path::new("/v1/runs").query("application", application).query("limit", Some(limit)).done()
+}
+
+/// One run.
+pub fn run(id: RunId) -> String {
+    format!("/v1/runs/{id}")
+}
+
+/// Stops a run.
+pub fn run_cancel(id: RunId) -> String {
+    format!("/v1/runs/{id}/cancel")
+}
+
+/// The log of a run.
+pub fn run_log(id: RunId, follow: bool) -> String {
+    Path::new(&format!("/v1/runs/{id}/log")).query("follow", follow.then_some(true)).done()
+}
+
+/// Events, newest first; those before an id where one is given.
+pub fn events(application: Option<&ApplicationName>, limit: usize, before: Option<u64>) -> String {
+    Path::new("/v1/events").query("application", application).query("limit", Some(limit)).query("before", before).done()
+}
+
+/// The agent's own log.
+pub fn agent_log(follow: bool, tail: Option<u64>) -> String {
+    Path::new("/v1/log").query("follow", follow.then_some(true)).query("tail", tail).done()
+}
+
+/// A path and its query.
+struct Path(String);
+
+impl Path {
+    fn new(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.0.push(if self.0.contains('?') { '&' } else { '?' });
+            self.0.push_str(name);
+            self.0.push('=');
+            escape(&value.to_string(), &mut self.0);
+        }
+        self
+    }
+
+    fn done(self) -> String {
+        self.0
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986, 2.3.
+fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            write!(into, "%{byte:02X}").expect("a String can always be written to");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_name_is_escaped() {
+        let shop: ApplicationName = "shop".parse().unwrap();
+        assert_eq!(diff(&shop, None), "/v1/applications/shop/diff");
+        assert_eq!(diff(&shop, Some("release/1.x")), "/v1/applications/shop/diff?revision=release%2F1.x");
+        assert_eq!(diff(&shop, Some("a?b&c=d e+é")), "/v1/applications/shop/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9");
+        let resource = ResourceRef::new("apps", "Deployment", Some("prod"), "shop");
+        assert_eq!(
+            object(&shop, &resource),
+            "/v1/applications/shop/object?group=apps&kind=Deployment&namespace=prod&name=shop"
+        );
+        let secret = ResourceRef::new("", "Namespace", None, "shop");
+        assert_eq!(object(&shop, &secret), "/v1/applications/shop/object?kind=Namespace&name=shop");
+    }
+
+    #[test]
+    fn a_query_holds_what_was_asked_and_no_more() {
+        let shop: ApplicationName = "shop".parse().unwrap();
+        assert_eq!(watch("e-1", 7), "/v1/watch?epoch=e-1&since=7");
+        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/applications/shop/logs");
+        let log = PodLog {
+            pod: Some("shop-7b46-x9k".to_owned()),
+            container: Some("app".to_owned()),
+            follow: true,
+            tail: Some(10),
+            since_seconds: Some(60),
+            previous: true,
+        };
+        assert_eq!(
+            pod_log(&shop, &log),
+            "/v1/applications/shop/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
+        );
+        assert_eq!(events(None, 20, Some(7)), "/v1/events?limit=20&before=7");
+        assert_eq!(runs(Some(&shop), 20), "/v1/runs?application=shop&limit=20");
+        assert_eq!(run_log(RunId(17), false), "/v1/runs/17/log");
+        assert_eq!(agent_log(true, Some(200)), "/v1/log?follow=true&tail=200");
+    }
+}
