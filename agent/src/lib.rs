@@ -1,3 +1,5 @@
 //! The agent.
 
+pub mod source;
+
 pub mod sync;

@@ -1,0 +1,165 @@
+//! One remote repository and our bare mirror of it.
+//!
+//! A [`Mirror`] is made once for each remote and shared by every application that uses it: reads run side by side,
+//! changes one after the other. All calls block: the agent runs them in `spawn_blocking`. Each ends by itself within
+//! the limits of its [`Remote`], or soon after [`Mirror::interrupt`].
+//!
+//! What is spoken is gix's, over transports of our own ([`http`], [`process`]); the `git` program pushes, packs up
+//! and asks credential helpers. Nothing is ever checked out.
+//!
+//! ```text
+//! list_refs   one round, no process (ssh excepted)      [list]   over [link] ─ [http] ([auth]) | [ssh] | the disk
+//! fetch       brings the mirror to a snapshot           [fetch]
+//! resolve, tree_of, entries, blob, commit_info, log     [tree], [history]
+//! commit_edits                                          [commit]
+//! push, maintain                                        [push], [maintain] through [program], [process]
+//! ```
+//!
+//! Invariant: the mirror is a cache. Whatever it holds can be fetched again, so it may be deleted at any time while no
+//! agent runs, and what a killed agent left in it (locks) is cleared on opening.
+
+mod fetch;
+mod history;
+mod link;
+mod list;
+mod maintain;
+mod tree;
+
+mod commit;
+mod push;
+
+mod auth;
+mod http;
+mod process;
+mod program;
+mod ssh;
+mod talk;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::link::Link;
+use super::error::chain;
+use super::{GitError, RefSnapshot, Remote};
+
+/// See the module.
+pub struct Mirror {
+    dir: PathBuf,
+    remote: Remote,
+    repository: gix::ThreadSafeRepository,
+    link: Link,
+    /// Held by whatever changes refs or packs of the mirror.
+    writing: Mutex<()>,
+    /// The last listing of a repository on this machine: a tag that did not move needs no second look at its object.
+    seen: Mutex<RefSnapshot>,
+    interrupt: Arc<AtomicBool>,
+}
+
+impl Mirror {
+    /// Opens the mirror at `dir`, or makes an empty one there. Nothing is sent to the remote yet.
+    ///
+    /// Only one `Mirror` may be open on a directory, in one process: locks found there are taken for those of a dead
+    /// process and removed.
+    pub fn open_or_init(dir: impl Into<PathBuf>, remote: Remote) -> Result<Self, GitError> {
+        let dir = dir.into();
+        if !dir.join("HEAD").exists() {
+            init(&dir)?;
+        }
+        clear_locks(&dir);
+        let limit = format!("gitoxide.objects.allocLimit={}", remote.limits.object_bytes);
+        let options = gix::open::Options::isolated().open_path_as_is(true).config_overrides([limit]);
+        let repository = gix::ThreadSafeRepository::open_opts(&dir, options).map_err(|error| {
+            let detail = format!("{}; delete the directory and it is fetched anew", chain(&error));
+            GitError::Mirror { dir: dir.clone(), doing: "opening it", detail }
+        })?;
+        let link = Link::new(&remote, &dir)?;
+        let (writing, seen, interrupt) = (Mutex::default(), Mutex::default(), Arc::default());
+        Ok(Self { dir, remote, repository, link, writing, seen, interrupt })
+    }
+
+    /// Where the mirror is on disk.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What it mirrors.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Ends every conversation that is under way or begins later, because the agent stops.
+    pub fn interrupt(&self) {
+        self.interrupt.store(true, Ordering::Relaxed);
+    }
+
+    fn url(&self) -> String {
+        self.remote.url.to_string()
+    }
+
+    /// A handle for this thread.
+    fn repository(&self) -> gix::Repository {
+        let mut repository = self.repository.to_thread_local();
+        // Trees of one directory share their parents: 4 MiB hold those of a large repository.
+        repository.object_cache_size_if_unset(4 << 20);
+        repository
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn broken(&self, doing: &'static str, error: &(dyn std::error::Error + 'static)) -> GitError {
+        GitError::Mirror { dir: self.dir.clone(), doing, detail: chain(error) }
+    }
+
+    fn not_found(&self, what: impl ToString) -> GitError {
+        GitError::NotFound { url: self.url(), what: what.to_string() }
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mirror({} at {})", self.remote.url, self.dir.display())
+    }
+}
+
+/// Makes an empty bare repository beside its place and moves it there, so that a half-made one is never opened.
+fn init(dir: &Path) -> Result<(), GitError> {
+    let failed = |detail: String| GitError::Mirror { dir: dir.to_owned(), doing: "making it", detail };
+    let parent = dir.parent().ok_or_else(|| failed("it has no parent directory".into()))?;
+    std::fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
+    let made = tempfile::Builder::new().prefix(".new-mirror-").tempdir_in(parent).map_err(|e| failed(e.to_string()))?;
+    gix::create::into(made.path(), gix::create::Kind::Bare, gix::create::Options::default())
+        .map_err(|error| failed(chain(&error)))?;
+    // A directory without HEAD is no repository: what an interrupted deletion left may go.
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string())),
+        _ => {}
+    }
+    std::fs::rename(made.keep(), dir).map_err(|error| failed(error.to_string()))
+}
+
+/// Removes the locks that a killed process left behind; they would stop every later change.
+fn clear_locks(dir: &Path) {
+    let stale = |path: &Path| path.extension().is_some_and(|ending| ending == "lock");
+    remove_if(dir, &stale, 0);
+    remove_if(&dir.join("refs"), &stale, 32);
+    // A pack is marked `.keep` until the refs that use it are written; the mark would keep it from being packed up.
+    remove_if(&dir.join("objects/pack"), &|path| path.extension().is_some_and(|ending| ending == "keep"), 0);
+    let _ = std::fs::remove_file(dir.join("gc.pid"));
+}
+
+fn remove_if(dir: &Path, stale: &dyn Fn(&Path) -> bool, depth: usize) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if depth > 0 {
+                remove_if(&path, stale, depth - 1);
+            }
+        } else if stale(&path) {
+            // What cannot be removed fails the first change, with a message that names it.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Smart http for gix: our own, because polling has to be cheap and its bounds have to hold.
+//!
+//! gix's reqwest transport makes a client for each conversation (a thread, the system's certificates, a TLS handshake),
+//! refuses to be limited in bytes, and cannot take a CA file or a longer timeout. This one keeps connections open
+//! between polls and remembers the server's capability advertisement, so an unchanged repository costs one POST on a
+//! warm connection. The advertisement of protocol 2 holds no refs, so it stays true until the server is upgraded; a
+//! conversation that fails with a remembered one is had again with a fresh one ([`Session::forget`]).
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gix::protocol::transport::client::blocking_io::http::{GetResponse, Http, PostBodyDataKind, PostResponse};
+use reqwest::blocking::{Client, Response};
+use reqwest::redirect::Policy;
+use reqwest::{Method, StatusCode, header};
+use secrecy::ExposeSecret;
+
+use super::auth::{self, Credential};
+use super::talk::Talk;
+use crate::source::error::{chain, clean};
+use crate::source::{GitError, Remote};
+
+/// The longest that a server may be silent where the conversation as a whole has longer.
+const SILENCE: Duration = Duration::from_secs(120);
+/// What of an error page is read: a sentence from a forge, not a web page.
+const ERROR_BODY: u64 = 512;
+/// The longest capability advertisement that is remembered; protocol 2 needs under 1 KiB.
+const ADVERTISEMENT_MAX: u64 = 16 << 10;
+
+/// What is kept between conversations with one remote.
+pub(crate) struct Session {
+    remote: Remote,
+    /// The mirror, where git reads the configuration of its credential helpers.
+    dir: PathBuf,
+    /// The address to speak to, as configured.
+    base: String,
+    client: Client,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The headers and the body of the capability advertisement.
+    advertisement: Option<(Vec<u8>, Vec<u8>)>,
+    /// Where the server redirected us.
+    moved_to: Option<String>,
+    /// What a credential helper gave, once the server has taken it.
+    credential: Option<Credential>,
+}
+
+impl Session {
+    pub(crate) fn new(remote: &Remote, base: &str, dir: &Path) -> Result<Self, GitError> {
+        let client = client(remote)?;
+        Ok(Self { remote: remote.clone(), dir: dir.into(), base: base.into(), client, known: Mutex::default() })
+    }
+
+    /// Forgets what was learnt from the server; tells whether there was anything.
+    pub(crate) fn forget(&self) -> bool {
+        let mut known = self.known();
+        let learnt = known.advertisement.take().is_some();
+        known.moved_to.take().is_some() || learnt
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One request with its answer's head, authenticated if that is needed.
+    fn send(&self, request: &Request, talk: &Arc<Talk>) -> io::Result<Response> {
+        let mut fresh: Option<Credential> = None;
+        loop {
+            let configured = auth::configured(&self.remote).map_err(|error| talk.fail(error))?;
+            let remembered = self.known().credential.clone();
+            let asked = fresh.is_some();
+            let credential = configured.or(fresh.clone()).or(remembered);
+            let response = self.send_once(request, credential.as_ref(), talk)?;
+            let from_helper = credential.as_ref().is_none_or(|credential| credential.from_helper);
+            if response.status() == StatusCode::UNAUTHORIZED && from_helper {
+                // What a helper gave before may have expired: it is told, and asked once again.
+                self.known().credential = None;
+                if let Some(credential) = &credential {
+                    auth::tell_helpers(&self.remote, &self.dir, talk, credential, false);
+                }
+                if !asked {
+                    fresh = auth::from_helpers(&self.remote, &self.dir, talk).map_err(|error| talk.fail(error))?;
+                    if fresh.is_some() {
+                        continue;
+                    }
+                }
+            }
+            if !response.status().is_success() {
+                return Err(talk.fail(refusal(talk.url(), response, credential.as_ref())));
+            }
+            if let Some(credential) = fresh {
+                auth::tell_helpers(&self.remote, &self.dir, talk, &credential, true);
+                self.known().credential = Some(credential);
+            }
+            return Ok(response);
+        }
+    }
+
+    fn send_once(&self, request: &Request, credential: Option<&Credential>, talk: &Arc<Talk>) -> io::Result<Response> {
+        let base = self.known().moved_to.clone().unwrap_or_else(|| self.base.clone());
+        let mut headers = request.headers.clone();
+        // A redirect to another host does not get what was meant for this one.
+        if let Some(credential) = credential.filter(|_| same_host(&base, &self.base)) {
+            if !auth::may_travel(&self.remote) {
+                return Err(talk.fail(GitError::PlainHttp { url: talk.url().to_owned() }));
+            }
+            let mut value = header::HeaderValue::from_str(credential.header().expose_secret())
+                .map_err(|_| io::Error::other("base64 is a header value"))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let left = talk.patience()?;
+        let mut builder =
+            self.client.request(request.method.clone(), format!("{base}{}", request.tail)).headers(headers);
+        if left < SILENCE {
+            builder = builder.timeout(left);
+        }
+        if request.method == Method::POST {
+            builder = builder.body(request.body.clone());
+        }
+        let response = builder.send().map_err(|error| failed(talk, error))?;
+        if let Some(moved) = response.url().as_str().strip_suffix(&request.tail).filter(|moved| *moved != base) {
+            self.known().moved_to = Some(moved.to_owned());
+        }
+        Ok(response)
+    }
+}
+
+/// Clients by their CA file, for all remotes: each owns a thread, its connections and a parsed set of certificates.
+static CLIENTS: LazyLock<Mutex<HashMap<Option<PathBuf>, Client>>> = LazyLock::new(Mutex::default);
+
+fn client(remote: &Remote) -> Result<Client, GitError> {
+    let ca_file = &remote.access.ca_file;
+    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = clients.get(ca_file) {
+        return Ok(client.clone());
+    }
+    let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
+    let mut builder = Client::builder()
+        .connect_timeout(Duration::from_secs(15))
+        .timeout(SILENCE)
+        .tcp_nodelay(true)
+        // Longer than the common poll interval of 30 s and its jitter, so that a poll finds its connection open.
+        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(4)
+        .redirect(Policy::custom(|attempt| {
+            let from = attempt.previous().last();
+            if attempt.previous().len() > 5 {
+                attempt.error("more than 5 redirects")
+            } else if from.is_some_and(|from| from.scheme() == "https") && attempt.url().scheme() != "https" {
+                attempt.error("a redirect from https to an unencrypted address")
+            } else {
+                attempt.follow()
+            }
+        }));
+    if let Some(file) = ca_file {
+        let pem = std::fs::read(file).map_err(|error| told(format!("ca_file {}: {error}", file.display())))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| told(format!("ca_file {}: {}", file.display(), chain(&error))))?;
+        for certificate in certificates {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    let client = builder.build().map_err(|error| told(format!("the http client does not start: {}", chain(&error))))?;
+    clients.insert(ca_file.clone(), client.clone());
+    Ok(client)
+}
+
+/// One conversation over a session, for gix.
+pub(crate) struct Conversation {
+    pub(crate) session: Arc<Session>,
+    pub(crate) talk: Arc<Talk>,
+}
+
+struct Request {
+    method: Method,
+    /// What follows the base address: `/info/refs?service=…`.
+    tail: String,
+    headers: header::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Http for Conversation {
+    type Headers = BufReader<Half>;
+    type ResponseBody = BufReader<Half>;
+    type PostBody = Half;
+
+    fn get(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> gix::Result<GetResponse<Self::Headers, Self::ResponseBody>> {
+        let remembered = self.session.known().advertisement.clone();
+        let (headers, body) = match remembered {
+            Some(known) => (known.0, Box::new(Cursor::new(known.1)) as Box<dyn Read + Send>),
+            None => {
+                let request = request(Method::GET, url, base_url, headers);
+                let response = self.session.send(&request, &self.talk).map_err(gix::Error::from_error)?;
+                self.remember(response).map_err(gix::Error::from_error)?
+            }
+        };
+        let exchange = Arc::new(Mutex::new(Exchange::Answered { headers: Cursor::new(headers), body }));
+        let (headers, body) = halves(&exchange);
+        Ok(GetResponse { headers, body })
+    }
+
+    fn post(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+        _body: PostBodyDataKind,
+    ) -> gix::Result<PostResponse<Self::Headers, Self::ResponseBody, Self::PostBody>> {
+        let request = request(Method::POST, url, base_url, headers);
+        let exchange = Exchange::Asked { request, session: self.session.clone(), talk: self.talk.clone() };
+        let exchange = Arc::new(Mutex::new(exchange));
+        let (headers, body) = halves(&exchange);
+        Ok(PostResponse { post_body: Half { exchange, part: Part::Request }, headers, body })
+    }
+
+    fn configure(&mut self, _config: &dyn std::any::Any) -> gix::Result<()> {
+        Ok(())
+    }
+}
+
+impl Conversation {
+    /// Keeps an advertisement of protocol 2 for the next conversations, and hands it on.
+    fn remember(&self, response: Response) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+        let headers = lines(&response);
+        let mut rest = Body { response, talk: self.talk.clone() };
+        let mut start = Vec::new();
+        rest.by_ref().take(ADVERTISEMENT_MAX).read_to_end(&mut start)?;
+        let whole = (start.len() as u64) < ADVERTISEMENT_MAX;
+        if whole && start.windows(9).any(|window| window == b"version 2") {
+            self.session.known().advertisement = Some((headers.clone(), start.clone()));
+        }
+        Ok((headers, Box::new(Cursor::new(start).chain(rest))))
+    }
+}
+
+fn request(method: Method, url: &str, base: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Request {
+    let mut headers = header::HeaderMap::new();
+    for line in lines {
+        let parsed = line.as_ref().split_once(':').and_then(|(name, value)| {
+            Some((header::HeaderName::try_from(name).ok()?, header::HeaderValue::try_from(value.trim()).ok()?))
+        });
+        if let Some((name, value)) = parsed {
+            headers.append(name, value);
+        }
+    }
+    Request { method, tail: url.strip_prefix(base).unwrap_or(url).to_owned(), headers, body: Vec::new() }
+}
+
+/// A request that is being written, then its answer that is being read. gix holds the three ends of it apart.
+enum Exchange {
+    Asked { request: Request, session: Arc<Session>, talk: Arc<Talk> },
+    Answered { headers: Cursor<Vec<u8>>, body: Box<dyn Read + Send> },
+    Failed,
+}
+
+/// One end of an exchange.
+pub(crate) struct Half {
+    exchange: Arc<Mutex<Exchange>>,
+    part: Part,
+}
+
+enum Part {
+    Request,
+    Headers,
+    Body,
+}
+
+fn halves(exchange: &Arc<Mutex<Exchange>>) -> (BufReader<Half>, BufReader<Half>) {
+    let half = |part| Half { exchange: exchange.clone(), part };
+    (BufReader::with_capacity(4 << 10, half(Part::Headers)), BufReader::with_capacity(64 << 10, half(Part::Body)))
+}
+
+impl Read for Half {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        // The request is complete once its answer is asked for: gix writes all of it first.
+        if let Exchange::Asked { request, session, talk } = &*exchange {
+            let answer = session.send(request, talk).map(|response| (lines(&response), response, talk.clone()));
+            *exchange = Exchange::Failed;
+            let (headers, response, talk) = answer?;
+            *exchange = Exchange::Answered { headers: Cursor::new(headers), body: Box::new(Body { response, talk }) };
+        }
+        match (&mut *exchange, &self.part) {
+            (Exchange::Answered { headers, .. }, Part::Headers) => headers.read(buffer),
+            (Exchange::Answered { body, .. }, Part::Body) => body.read(buffer),
+            _ => Err(io::Error::other("the request failed before")),
+        }
+    }
+}
+
+impl Write for Half {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *exchange {
+            Exchange::Asked { request, .. } => request.body.write(bytes),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An answer's body, with the clock and the count of its conversation.
+struct Body {
+    response: Response,
+    talk: Arc<Talk>,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.talk.patience()?;
+        match self.response.read(buffer) {
+            Ok(read) => self.talk.count(read).map(|()| read),
+            Err(error) if is_timeout(&error) => Err(self.talk.timed_out()),
+            Err(error) => {
+                let detail = format!("the answer was cut off: {}", chain(&error));
+                Err(self.talk.fail(GitError::Unreachable { url: self.talk.url().to_owned(), detail }))
+            }
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<reqwest::Error>());
+    error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(reqwest::Error::is_timeout)
+}
+
+fn lines(response: &Response) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in response.headers() {
+        lines.extend_from_slice(name.as_str().as_bytes());
+        lines.push(b':');
+        lines.extend_from_slice(value.as_bytes());
+        lines.push(b'\n');
+    }
+    lines
+}
+
+fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
+    if error.is_timeout() && !error.is_connect() {
+        return talk.timed_out();
+    }
+    let error = error.without_url();
+    let mut detail = chain(&error);
+    if detail.contains("certificate") {
+        detail.push_str(" (a private authority is named with `ca_file`)");
+    }
+    talk.fail(GitError::Unreachable { url: talk.url().to_owned(), detail })
+}
+
+/// What a status other than success means.
+fn refusal(url: &str, response: Response, credential: Option<&Credential>) -> GitError {
+    let (url, status) = (url.to_owned(), response.status());
+    let retry = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(clean);
+    let is_text =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let mut said = Vec::new();
+    if is_text {
+        let _ = response.take(ERROR_BODY).read_to_end(&mut said);
+    }
+    let said = clean(&String::from_utf8_lossy(&said)).replace('\n', "; ");
+    let said = credential.map_or(said.clone(), |credential| credential.scrub(&said));
+    let mut detail = format!("the server answers {status}");
+    if !said.is_empty() {
+        detail = format!("{detail}: {said}");
+    }
+    match status {
+        StatusCode::UNAUTHORIZED if credential.is_none() => {
+            GitError::AccessDenied { url, detail: format!("{detail}, and no credentials are configured") }
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            GitError::AccessDenied { url, detail }
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => GitError::NoRepository { url, detail },
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            let detail = retry.map_or(detail.clone(), |retry| format!("{detail} (retry after {retry})"));
+            GitError::Unreachable { url, detail }
+        }
+        _ => GitError::Protocol { url, detail },
+    }
+}
+
+fn same_host(one: &str, other: &str) -> bool {
+    let host = |url: &str| {
+        reqwest::Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default())))
+    };
+    let upgraded = |one: &str, other: &str| {
+        let (Ok(one), Ok(other)) = (reqwest::Url::parse(one), reqwest::Url::parse(other)) else { return false };
+        one.scheme() == "https" && other.scheme() == "http" && one.host_str() == other.host_str()
+    };
+    host(one) == host(other) || upgraded(one, other)
+}

@@ -1,0 +1,128 @@
+//! The way to a remote: which transport a conversation uses, and how its failure is told.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use gix::protocol::transport::Protocol;
+use gix::protocol::transport::client::blocking_io::Transport;
+use gix::protocol::transport::client::blocking_io::http::Transport as HttpTransport;
+use gix::protocol::transport::client::git::{ConnectMode, blocking_io::Connection};
+
+use super::process::Running;
+use super::talk::{Bounds, Talk};
+use super::{Mirror, http, program, ssh};
+use crate::source::error::chain;
+use crate::source::url::Location;
+use crate::source::{GitError, Remote};
+
+/// What is kept between conversations.
+pub(super) enum Link {
+    /// A directory of this machine.
+    Local(PathBuf),
+    Ssh,
+    Http(Arc<http::Session>),
+}
+
+impl Link {
+    pub(super) fn new(remote: &Remote, dir: &Path) -> Result<Self, GitError> {
+        Ok(match remote.url.location() {
+            Location::File(path) => Link::Local(path.clone()),
+            Location::Ssh { .. } => Link::Ssh,
+            Location::Http { base, .. } => Link::Http(Arc::new(http::Session::new(remote, base, dir)?)),
+        })
+    }
+}
+
+/// One open conversation.
+pub(super) struct Open {
+    pub(super) transport: Box<dyn Transport + Send>,
+    pub(super) talk: Arc<Talk>,
+    running: Option<Running>,
+}
+
+impl Mirror {
+    /// Speaks with the remote. `speak` may be called a second time, when what was remembered of an http server turns
+    /// out to be outdated.
+    pub(super) fn converse<T>(
+        &self,
+        bounds: impl Fn() -> Bounds,
+        speak: impl Fn(Box<dyn Transport + Send>, &Arc<Talk>) -> gix::Result<T>,
+    ) -> Result<T, GitError> {
+        loop {
+            let talk = Talk::new(self.url(), bounds(), self.interrupt.clone());
+            let Open { transport, talk, running } = self.connect(talk)?;
+            let error = match speak(transport, &talk) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.told(&talk, running.as_ref(), error),
+            };
+            let outdated = matches!(&self.link, Link::Http(session) if session.forget());
+            let worth = matches!(
+                error,
+                GitError::Protocol { .. } | GitError::NoRepository { .. } | GitError::Unreachable { .. }
+            );
+            if !(outdated && worth) {
+                return Err(error);
+            }
+        }
+    }
+
+    fn connect(&self, talk: Arc<Talk>) -> Result<Open, GitError> {
+        let command = match &self.link {
+            Link::Http(session) => {
+                let conversation = http::Conversation { session: session.clone(), talk: talk.clone() };
+                let Location::Http { base, .. } = self.remote.url.location() else {
+                    unreachable!("an http link is made for an http address only")
+                };
+                let url = gix::url::parse(base.as_str()).map_err(|error| talk.verdict(&error))?;
+                let transport = HttpTransport::new_http(conversation, url, Protocol::V2, false);
+                return Ok(Open { transport: Box::new(transport), talk, running: None });
+            }
+            Link::Ssh => ssh::command(&self.remote, "git-upload-pack"),
+            Link::Local(path) => Some(upload_pack(path)),
+        };
+        let command = command.unwrap_or_else(|| unreachable!("an ssh link is made for an ssh address only"));
+        let running = Running::start(command, talk.clone())?;
+        let (output, input) = running.ends();
+        let host = None::<(String, Option<u16>)>;
+        let transport = Connection::new(output, input, Protocol::V2, "", host, ConnectMode::Process, false);
+        Ok(Open { transport: Box::new(transport), talk, running: Some(running) })
+    }
+
+    /// What to tell of a conversation that failed: what a transport noted, else what the other program said.
+    fn told(&self, talk: &Talk, running: Option<&Running>, error: gix::Error) -> GitError {
+        if let Some(noted) = talk.noted() {
+            return noted;
+        }
+        let Some(running) = running else { return talk.verdict(&error) };
+        let (status, said) = running.end();
+        match &self.link {
+            // 255 is ssh's own failure; other codes are those of the far side, which speaks through it.
+            Link::Ssh if !said.is_empty() || status.is_some_and(|status| !status.success()) => {
+                ssh::failure(talk.url(), &said)
+            }
+            Link::Local(path) if !path.exists() => {
+                GitError::NoRepository { url: self.url(), detail: "there is no such directory".into() }
+            }
+            _ if !said.is_empty() => {
+                let detail = format!("{}; {}", said.replace('\n', "; "), chain(&error));
+                GitError::Protocol { url: self.url(), detail }
+            }
+            _ => talk.verdict(&error),
+        }
+    }
+}
+
+fn upload_pack(path: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.args(["upload-pack", "--strict"]).arg(served(path));
+    program::unprompted(&mut command);
+    command.env("GIT_PROTOCOL", "version=2");
+    command
+}
+
+/// The git directory of a local repository, bare or not.
+pub(super) fn served(path: &Path) -> PathBuf {
+    let inner = path.join(".git");
+    if inner.exists() { inner } else { path.to_owned() }
+}

@@ -1,0 +1,196 @@
+//! Pushing one commit to one branch, only if the branch is where we saw it.
+//!
+//! The `git` program does it: gix cannot push (GitoxideLabs/gitoxide#306). Credentials go through its environment and
+//! never through arguments, which everyone on a machine can read; the way through ssh is the one that fetches take.
+
+use std::process::Command;
+
+use secrecy::ExposeSecret;
+
+use super::program::git;
+use super::talk::{Bounds, Talk};
+use super::{Mirror, auth, fetch, process, ssh};
+use crate::source::url::Location;
+use crate::source::{CommitId, GitError, PushOutcome};
+
+impl Mirror {
+    /// Moves `branch` of the remote from `expected_old` to `new`, which has to be in the mirror. If the branch is
+    /// elsewhere nothing happens, and the answer says where. What the forge refuses is told in its words.
+    pub fn push(&self, branch: &str, expected_old: &CommitId, new: &CommitId) -> Result<PushOutcome, GitError> {
+        let name = format!("refs/heads/{branch}");
+        let sound = gix::validate::reference::name(name.as_str().into()).is_ok();
+        if !sound {
+            return Err(self.not_found(format!("branch {branch}")));
+        }
+        let _writing = self.writing();
+        let limits = &self.remote.limits;
+        let bounds = Bounds {
+            doing: "the push",
+            time: limits.transfer_time,
+            stall: limits.transfer_time,
+            bytes: 1 << 20,
+            bytes_option: "the output of git push",
+        };
+        let talk = Talk::new(self.url(), bounds, self.interrupt.clone());
+        let lease = format!("--force-with-lease={name}:{expected_old}");
+        let spec = format!("{new}:{name}");
+        let mut command = git(&self.dir, &["push", "--porcelain", "--no-verify", &lease, "--", &self.address(), &spec]);
+        self.reach(&mut command)?;
+        let finished = process::run(command, b"", &talk)?;
+        if finished.status.success() {
+            // The mirror follows at once, so that what comes next (a render) need not wait for a poll.
+            self.edit(&self.repository(), [fetch::update(&name, new.to_gix())].into_iter())?;
+            return Ok(PushOutcome::Pushed);
+        }
+        let printed = String::from_utf8_lossy(&finished.stdout).into_owned();
+        match Refusal::read(&printed, &finished.stderr) {
+            Refusal::Raced => {
+                let now = self.list_refs()?.branches.get(branch).cloned();
+                // The answer of a push can be lost on its way back although the branch moved.
+                if now.as_ref() == Some(new) { Ok(PushOutcome::Pushed) } else { Ok(PushOutcome::Raced { now }) }
+            }
+            Refusal::Rejected(detail) => Err(GitError::PushRejected {
+                url: self.url(),
+                branch: branch.to_owned(),
+                detail: self.scrubbed(&detail),
+            }),
+            Refusal::Failed(said) => Err(self.failed(&self.scrubbed(&said))),
+        }
+    }
+
+    /// The address as git takes it, without user information.
+    fn address(&self) -> String {
+        match self.remote.url.location() {
+            Location::File(path) => path.display().to_string(),
+            Location::Http { base, .. } => base.clone(),
+            // Written as scp does, because `ssh://` has no way to say "below the home directory".
+            Location::Ssh { user, host, port: None, path } if !path.starts_with('/') && !host.contains(':') => {
+                let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+                format!("{user}{host}:{path}")
+            }
+            Location::Ssh { .. } => self.remote.url.to_string(),
+        }
+    }
+
+    /// How git reaches the remote: key, certificate authority, credentials.
+    fn reach(&self, command: &mut Command) -> Result<(), GitError> {
+        let mut config: Vec<(String, String)> = Vec::new();
+        match self.remote.url.location() {
+            Location::File(_) => {}
+            Location::Ssh { .. } => {
+                // git hands this line to a shell, so each word is quoted for it.
+                let words: Vec<String> =
+                    ssh::program(&self.remote).iter().map(|word| ssh::quoted(&word.to_string_lossy())).collect();
+                command.env("GIT_SSH_COMMAND", words.join(" ")).env("GIT_SSH_VARIANT", "ssh");
+            }
+            Location::Http { base, .. } => {
+                if let Some(file) = &self.remote.access.ca_file {
+                    config.push(("http.sslCAInfo".into(), file.display().to_string()));
+                }
+                if let Some(credential) = auth::configured(&self.remote)? {
+                    if !auth::may_travel(&self.remote) {
+                        return Err(GitError::PlainHttp { url: self.url() });
+                    }
+                    let header = format!("Authorization: {}", credential.header().expose_secret());
+                    config.push((format!("http.{base}.extraHeader"), header));
+                    // A refused token must not set helpers going.
+                    config.push(("credential.helper".into(), String::new()));
+                }
+            }
+        }
+        command.env("GIT_CONFIG_COUNT", config.len().to_string());
+        for (number, (key, value)) in config.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
+        Ok(())
+    }
+
+    fn scrubbed(&self, text: &str) -> String {
+        match auth::configured(&self.remote) {
+            Ok(Some(credential)) => credential.scrub(text),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// A push that never came to the branch.
+    fn failed(&self, said: &str) -> GitError {
+        let (url, detail) = (self.url(), said.replace('\n', "; "));
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        if matches!(self.remote.url.location(), Location::Ssh { .. }) {
+            return ssh::failure(&url, said);
+        }
+        if says(&[
+            "Authentication failed",
+            "error: 401",
+            "error: 403",
+            "could not read Username",
+            "could not read Password",
+        ]) {
+            return GitError::AccessDenied { url, detail };
+        }
+        if says(&["not found", "does not appear to be a git repository", "error: 404"]) {
+            return GitError::NoRepository { url, detail };
+        }
+        GitError::Unreachable { url, detail }
+    }
+}
+
+/// How a push failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The branch is not where it was seen.
+    Raced,
+    /// The forge's words.
+    Rejected(String),
+    /// It did not come to the branch.
+    Failed(String),
+}
+
+impl Refusal {
+    /// Reads what `git push --porcelain` printed: a line `!<tab>from:to<tab>[reason] (detail)` for a refused ref.
+    fn read(printed: &str, said: &str) -> Self {
+        let Some(summary) = printed.lines().find_map(|line| line.strip_prefix("!\t")?.split('\t').nth(1)) else {
+            return Refusal::Failed(said.to_owned());
+        };
+        let raced = ["(stale info)", "(fetch first)", "(non-fast-forward)", "cannot lock ref", "failed to update ref"];
+        if raced.iter().any(|word| summary.contains(word) || summary.contains("remote rejected") && said.contains(word))
+        {
+            return Refusal::Raced;
+        }
+        // What hooks print comes as `remote:` lines; the reason of the ref says which rule it was.
+        let words: Vec<&str> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("remote:"))
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let reason = summary.trim_start_matches("[remote rejected] ").trim_start_matches("[rejected] ");
+        Refusal::Rejected(if words.is_empty() { reason.to_owned() } else { format!("{} {reason}", words.join("; ")) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_push_prints_is_understood() {
+        let line = |summary: &str| format!("To /srv/x\n!\tabc:refs/heads/main\t{summary}\nDone\n");
+        for (printed, said, refusal) in [
+            (line("[rejected] (stale info)"), "", Refusal::Raced),
+            (line("[remote rejected] (cannot lock ref 'refs/heads/main': is at 1 but expected 2)"), "", Refusal::Raced),
+            (
+                line("[remote rejected] (pre-receive hook declined)"),
+                "remote: \nremote: GitLab: You are not allowed to push code to protected branches.\nerror: failed",
+                Refusal::Rejected(
+                    "GitLab: You are not allowed to push code to protected branches. (pre-receive hook declined)"
+                        .into(),
+                ),
+            ),
+            (line("[remote rejected] (protected branch)"), "", Refusal::Rejected("(protected branch)".into())),
+            (String::new(), "fatal: unable to access", Refusal::Failed("fatal: unable to access".into())),
+        ] {
+            assert_eq!(Refusal::read(&printed, said), refusal);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! How ssh is run: never asking, with host keys checked, and with the person's own agent and configuration.
+//!
+//! The options are few on purpose: `~/.ssh/config` decides everything else (jump hosts, ports, keys, known hosts).
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use super::program::unprompted;
+use crate::source::url::Location;
+use crate::source::{GitError, Remote};
+
+/// The program and its options, before the host.
+pub(crate) fn program(remote: &Remote) -> Vec<OsString> {
+    let access = &remote.access;
+    let program = access.ssh_program.clone().map(OsString::from).or_else(|| std::env::var_os("GIT_SSH"));
+    let mut words: Vec<OsString> = vec![program.unwrap_or_else(|| "ssh".into())];
+    // BatchMode refuses whatever would ask: passwords, passphrases, unknown host keys. ServerAlive ends dead links.
+    for option in ["BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4"] {
+        words.extend(["-o".into(), option.into()]);
+    }
+    if let Some(key) = &access.ssh_key {
+        words.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
+    }
+    words
+}
+
+/// The command that starts `service` (`git-upload-pack`) on the other side; `None` if the address is no ssh address.
+pub(crate) fn command(remote: &Remote, service: &str) -> Option<Command> {
+    let Location::Ssh { user, host, port, path } = remote.url.location() else { return None };
+    let words = program(remote);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(["-o", "SendEnv=GIT_PROTOCOL"]);
+    if let Some(port) = port {
+        command.arg("-p").arg(port.to_string());
+    }
+    let host = user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
+    // The other side's shell reads this line: the path is quoted for it as git does.
+    command.arg(host).arg(format!("{service} {}", quoted(path)));
+    unprompted(&mut command);
+    command.env("GIT_PROTOCOL", "version=2");
+    Some(command)
+}
+
+/// A word for a POSIX shell, whatever is in it.
+pub(crate) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''").replace('!', "'\\!'"))
+}
+
+/// What a failed ssh session was about, by what ssh and the server said.
+pub(crate) fn failure(url: &str, said: &str) -> GitError {
+    let url = url.to_owned();
+    let detail = if said.is_empty() { "ssh ended without a word".to_owned() } else { said.replace('\n', "; ") };
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "No ED25519 host key is known"])
+    {
+        // The banner of a changed key is mostly asterisks; its facts are after it.
+        let detail = detail
+            .replace('@', "")
+            .split("; ")
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
+        return GitError::HostKey { url, detail };
+    }
+    if says(&[
+        "Permission denied",
+        "Too many authentication failures",
+        "Access denied",
+        "not authorized",
+        "access rights",
+    ]) && !says(&["does not exist", "not found", "not appear to be a git repository"])
+    {
+        return GitError::AccessDenied { url, detail };
+    }
+    if says(&["not appear to be a git repository", "does not exist", "not found", "could not be found"]) {
+        return GitError::NoRepository { url, detail };
+    }
+    GitError::Unreachable { url, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::source::url::RepositoryUrl;
+    use crate::source::{GitErrorKind, RepositoryConfig};
+
+    fn shown(url: &str, access: RepositoryConfig) -> String {
+        let url = RepositoryUrl::parse(url, Path::new("/")).unwrap();
+        let command = command(&Remote { url, access, limits: Default::default() }, "git-upload-pack").unwrap();
+        let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_command_line_is_gits_and_never_asks() {
+        let line = shown("ssh://git@forge:2222/ops/shop.git", Default::default());
+        assert!(line.ends_with("-o SendEnv=GIT_PROTOCOL -p 2222 git@forge git-upload-pack '/ops/shop.git'"), "{line}");
+        assert!(line.contains("BatchMode=yes") && !line.contains("StrictHostKeyChecking"), "{line}");
+        let line = shown("git@forge:it's/shop!.git", Default::default());
+        assert!(line.ends_with(r"git@forge git-upload-pack 'it'\''s/shop'\!'.git'"), "{line}");
+        let access = RepositoryConfig { ssh_key: Some("/keys/deploy".into()), ..Default::default() };
+        let line = shown("git@forge:shop", access);
+        assert!(line.contains("-o IdentitiesOnly=yes -i /keys/deploy"), "{line}");
+    }
+
+    #[test]
+    fn what_ssh_says_is_understood() {
+        for (said, kind) in [
+            ("git@forge: Permission denied (publickey).", GitErrorKind::Credentials),
+            (
+                "No ED25519 host key is known for forge and you have requested strict checking.\nHost key verification failed.",
+                GitErrorKind::Credentials,
+            ),
+            ("fatal: '/x' does not appear to be a git repository", GitErrorKind::NotFound),
+            (
+                "ERROR: Repository not found.\nfatal: Could not read from remote repository.\nPlease make sure you have the correct access rights",
+                GitErrorKind::NotFound,
+            ),
+            ("ssh: connect to host forge port 22: Connection refused", GitErrorKind::Unreachable),
+            ("", GitErrorKind::Unreachable),
+        ] {
+            assert_eq!(failure("ssh://git@forge/shop", said).kind(), kind, "{said}");
+        }
+    }
+}

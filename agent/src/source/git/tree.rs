@@ -1,0 +1,262 @@
+//! Reading what a commit holds, from the object database: nothing is checked out.
+
+use std::collections::HashMap;
+
+use gix::bstr::{BStr, ByteSlice};
+use gix::object::tree::EntryKind;
+
+use super::Mirror;
+use crate::source::error::Escaped;
+use crate::source::{CommitId, EntryMode, GitError, ObjectId, Target, TreeEntry, TreeId, TreeListing, TreeProblem};
+
+/// Deeper directories are refused: git itself stops at 2,048, and no path that people type comes near.
+const DEPTH_MAX: usize = 256;
+/// The longest symbolic link that is looked at.
+const LINK_MAX: u64 = 4096;
+
+impl Mirror {
+    /// The commit that a target is at in the mirror, as of the last fetch. The default branch is asked of `default`,
+    /// the branch of the last listing.
+    pub fn resolve(&self, target: &Target, default: Option<&str>) -> Result<CommitId, GitError> {
+        let name = match target {
+            Target::Branch(name) => format!("refs/heads/{name}"),
+            Target::Tag(name) => format!("refs/tags/{name}"),
+            Target::Default => match default {
+                Some(name) => format!("refs/heads/{name}"),
+                None => return Err(self.not_found("a default branch (the remote names none: name the branch)")),
+            },
+            Target::Commit(id) => return self.commit_of(id.to_gix(), target),
+        };
+        let repository = self.repository();
+        let found =
+            repository.try_find_reference(name.as_str()).map_err(|error| self.broken("reading a ref", &error))?;
+        let id = found.and_then(|found| found.try_id().map(|id| id.detach())).ok_or_else(|| self.not_found(target))?;
+        self.commit_of(id, target)
+    }
+
+    /// Peels an object to its commit.
+    fn commit_of(&self, id: gix::ObjectId, target: &Target) -> Result<CommitId, GitError> {
+        let repository = self.repository();
+        let object = repository.try_find_object(id).map_err(|error| self.broken("reading an object", &error))?;
+        let object = object.ok_or_else(|| self.not_found(target))?;
+        let object = object.peel_tags_to_end().map_err(|error| self.broken("following a tag", &error))?;
+        match object.kind {
+            gix::objs::Kind::Commit => Ok(CommitId::from_gix(object.id)),
+            kind => Err(self.not_found(format!("a commit at {target} (it points to a {kind})"))),
+        }
+    }
+
+    /// The directory `path` (with `/`, empty for the root) of a commit; `None` if there is no such directory. Equal
+    /// ids mean equal files below it.
+    pub fn tree_of(&self, commit: &CommitId, path: &str) -> Result<Option<TreeId>, GitError> {
+        let repository = self.repository();
+        let root = self.root(&repository, commit)?;
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if parts.is_empty() {
+            return Ok(Some(TreeId::from_gix(root.id)));
+        }
+        let entry = root.lookup_entry(parts).map_err(|error| self.broken("reading a tree", &error))?;
+        Ok(entry.filter(|entry| entry.mode().is_tree()).map(|entry| TreeId::from_gix(entry.object_id())))
+    }
+
+    /// All files below the directory `path` of a commit, with what is wrong with some.
+    pub fn entries(&self, commit: &CommitId, path: &str) -> Result<TreeListing, GitError> {
+        match self.tree_of(commit, path)? {
+            Some(tree) => self.entries_of(&tree),
+            None => Err(self.not_found(format!("the directory `{path}` at commit {}", commit.short(12)))),
+        }
+    }
+
+    /// All files below a tree.
+    pub fn entries_of(&self, tree: &TreeId) -> Result<TreeListing, GitError> {
+        let repository = self.repository();
+        let mut listing = TreeListing::default();
+        self.descend(&repository, tree.to_gix(), "", 0, &mut listing)?;
+        // Git sorts a directory `a` as `a/`, and its files where they belong to it: so sorted by bytes of whole paths.
+        listing.entries.sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
+        let clashes = case_clashes(&listing.entries);
+        listing.problems.extend(clashes);
+        listing.problems.sort();
+        Ok(listing)
+    }
+
+    fn descend(
+        &self,
+        repository: &gix::Repository,
+        tree: gix::ObjectId,
+        below: &str,
+        depth: usize,
+        listing: &mut TreeListing,
+    ) -> Result<(), GitError> {
+        let failed = |error: gix::Error| self.broken("reading a tree", &error);
+        if depth > DEPTH_MAX {
+            let what = "levels of directories";
+            return Err(GitError::TooMuch { url: self.url(), limit: DEPTH_MAX as u64, what, option: "the tree" });
+        }
+        let tree = repository.find_tree(tree).map_err(failed)?;
+        for entry in tree.iter() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.filename();
+            let Some(name) = name.to_str().ok().filter(|name| is_sound(name)) else {
+                listing.problems.push(TreeProblem::NotUtf8 { path: format!("{below}{}", Escaped(name)) });
+                continue;
+            };
+            let path = format!("{below}{name}");
+            let mode = match entry.mode().kind() {
+                EntryKind::Tree => {
+                    self.descend(repository, entry.object_id(), &format!("{path}/"), depth + 1, listing)?;
+                    continue;
+                }
+                EntryKind::Blob => EntryMode::File,
+                EntryKind::BlobExecutable => EntryMode::Executable,
+                EntryKind::Link => {
+                    self.look_at_link(entry.object_id(), &path, listing)?;
+                    EntryMode::Symlink
+                }
+                EntryKind::Commit => {
+                    listing.problems.push(TreeProblem::Submodule { path: path.clone() });
+                    EntryMode::Submodule
+                }
+            };
+            let limit = self.remote.limits.tree_entries;
+            if listing.entries.len() >= limit {
+                let (limit, what) = (limit as u64, "files in one directory");
+                return Err(GitError::TooMuch { url: self.url(), limit, what, option: "tree_entries" });
+            }
+            listing.entries.push(TreeEntry { path, mode, id: ObjectId::from_gix(entry.object_id()) });
+        }
+        Ok(())
+    }
+
+    fn look_at_link(&self, id: gix::ObjectId, path: &str, listing: &mut TreeListing) -> Result<(), GitError> {
+        let target = self.blob(&ObjectId::from_gix(id), LINK_MAX)?;
+        if leaves(path, target.as_bstr()) {
+            let target = Escaped(&target).to_string();
+            listing.problems.push(TreeProblem::LinkLeaves { path: path.to_owned(), target });
+        }
+        Ok(())
+    }
+
+    /// The content of a file, if it has at most `limit` bytes.
+    pub fn blob(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>, GitError> {
+        let repository = self.repository();
+        let failed = |error: gix::Error| self.broken("reading a file", &error);
+        let header = repository.try_find_header(id.to_gix()).map_err(failed)?;
+        let header = header.ok_or_else(|| self.not_found(format!("object {id}")))?;
+        if header.size() > limit {
+            return Err(GitError::BlobTooBig {
+                url: self.url(),
+                what: format!("object {id}"),
+                size: header.size(),
+                limit,
+            });
+        }
+        let mut object = repository.find_object(id.to_gix()).map_err(failed)?;
+        match object.kind {
+            gix::objs::Kind::Blob => Ok(std::mem::take(&mut object.data)),
+            kind => Err(self.not_found(format!("a file at object {id} (it is a {kind})"))),
+        }
+    }
+
+    /// The content of the file at `path` of a commit, if there is one and it has at most `limit` bytes.
+    pub fn file(&self, commit: &CommitId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        let repository = self.repository();
+        let root = self.root(&repository, commit)?;
+        let entry = root
+            .lookup_entry(path.split('/').filter(|part| !part.is_empty()))
+            .map_err(|error| self.broken("reading a tree", &error))?;
+        match entry.filter(|entry| entry.mode().is_blob()) {
+            Some(entry) => self.blob(&ObjectId::from_gix(entry.object_id()), limit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn root<'r>(
+        &self,
+        repository: &'r gix::Repository,
+        commit: &CommitId,
+    ) -> Result<gix::Tree<'r>, GitError> {
+        let object =
+            repository.try_find_object(commit.to_gix()).map_err(|error| self.broken("reading a commit", &error))?;
+        let object = object.ok_or_else(|| self.not_found(format!("commit {commit}")))?;
+        let commit = object.try_into_commit().map_err(|error| self.broken("reading a commit", &error))?;
+        commit.tree().map_err(|error| self.broken("reading a tree", &error))
+    }
+}
+
+/// Names that git forbids in trees but a hostile tree may hold.
+fn is_sound(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
+/// Whether a link at `path` (from the listed directory) leads out of it.
+fn leaves(path: &str, target: &BStr) -> bool {
+    if target.first() == Some(&b'/') {
+        return true;
+    }
+    let mut depth = path.matches('/').count();
+    for part in target.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => match depth.checked_sub(1) {
+                Some(up) => depth = up,
+                None => return true,
+            },
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+/// Pairs of paths, of files or of directories, that differ only in case.
+fn case_clashes(entries: &[TreeEntry]) -> Vec<TreeProblem> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    let mut clashes = Vec::new();
+    for entry in entries {
+        // Every prefix counts: `Apps/x` and `apps/y` become one directory on such a file system.
+        let ends = entry.path.match_indices('/').map(|(at, _)| at).chain([entry.path.len()]);
+        for path in ends.map(|end| &entry.path[..end]) {
+            let first = *seen.entry(path.to_lowercase()).or_insert(path);
+            let clash = TreeProblem::CaseClash { first: first.to_owned(), second: path.to_owned() };
+            if first != path && clashes.last() != Some(&clash) {
+                clashes.push(clash);
+            }
+        }
+    }
+    clashes.dedup();
+    clashes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_on_paper() {
+        for (path, target, out) in [
+            ("a", "b", false),
+            ("a", "../b", true),
+            ("a", "/etc/passwd", true),
+            ("d/a", "../b", false),
+            ("d/a", "../../b", true),
+            ("d/a", "x/../../b", false),
+            ("d/a", "x/../../../b", true),
+            ("d/e/a", "./..//../b", false),
+        ] {
+            assert_eq!(leaves(path, target.into()), out, "{path} -> {target}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_pairs() {
+        let entry = |path: &str| TreeEntry {
+            path: path.into(),
+            mode: EntryMode::File,
+            id: ObjectId::try_from("0".repeat(40)).unwrap(),
+        };
+        let clashes = |paths: &[&str]| case_clashes(&paths.iter().map(|path| entry(path)).collect::<Vec<_>>()).len();
+        assert_eq!(clashes(&["a", "b", "c/a"]), 0);
+        assert_eq!(clashes(&["README", "readme"]), 1);
+        assert_eq!(clashes(&["Apps/a", "Apps/b", "apps/c"]), 1);
+    }
+}
