@@ -61,15 +61,16 @@ module_version() { # SOURCES MODULE
 
 # go_build NAME SOURCES FOLDER CGO TAGS LINKER_FLAGS: minutes from cold, so it says every 20 s that it lives.
 go_build() {
-	local name=$1 sources=$2 folder=$3 cgo=$4 tags=$5 flags=$6 log=$cache/$1.log began=$SECONDS pid
+	local name=$1 sources=$2 folder=$3 cgo=$4 tags=$5 flags=$6 log=$cache/$1.log began=$SECONDS pid next=20
 	say "building $name with $(cd "$sources" && go env GOVERSION): once, 4 to 15 minutes (log: $log)"
 	(cd "$sources" && CGO_ENABLED=$cgo GOFLAGS=-mod=readonly exec nice -n 10 \
 		go build -v -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$folder/$name" .) >"$log" 2>&1 8>&- &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
-		[ $(((SECONDS - began) % 20)) -ne 0 ] ||
-			say "building $name: $((SECONDS - began)) s, $(grep -vc '^go: downloading' "$log") packages compiled"
+		[ $((SECONDS - began)) -ge $next ] || continue
+		next=$((next + 20))
+		say "building $name: $((SECONDS - began)) s, $(grep -vc '^go: downloading' "$log" || true) packages compiled"
 	done
 	wait "$pid" || fail "$log" "building $name"
 	say "built $name in $((SECONDS - began)) s"

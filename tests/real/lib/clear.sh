@@ -6,11 +6,11 @@ down() {
 		say "no world at $state"
 	else
 		# The last to start ends first, so that nothing cries for what it needs. Pods die with their groups, which is quicker than asking.
-		for part in podman proxy kubelet scheduler controllers apiserver etcd forward; do
+		for part in podman proxy kubelet scheduler controllers apiserver etcd; do
 			"end_$part"
 		done
 		cgroups_gone
-		for part in containerd engine registry registry-login forge; do
+		for part in containerd engine registry registry-login forge forward; do
 			"end_${part//-/_}"
 		done
 		remains_gone

@@ -1,4 +1,4 @@
-# The cluster's brain: etcd, API server, controllers, scheduler, and what carries the node's connections to it.
+# The cluster's brain: etcd, API server, controllers and scheduler.
 #
 # They run on this machine and listen on 127.0.0.1. Etcd keeps nothing safe (no fsync): a world is not meant to survive a power cut.
 
@@ -35,29 +35,18 @@ begin_scheduler() {
 		--bind-address 127.0.0.1 --secure-port "$scheduler_port" --leader-elect=false
 }
 
-# What the node finds at the world's address, under the same port as a person finds it on 127.0.0.1.
-begin_forward() {
-	local port pairs=()
-	for port in "$apiserver_port" "$registry_port" "$registry_login_port" "$forge_port"; do
-		pairs+=("$world_address:$port=127.0.0.1:$port")
-	done
-	begin forward "$state/bin/forward" "${pairs[@]}"
-}
-
 await_etcd() { await etcd 30 curl -sf "http://127.0.0.1:$etcd_port/readyz"; }
 await_apiserver() { await apiserver 60 kubectl_here get --raw /readyz; }
 await_controllers() { await controllers 60 healthy "$controllers_port"; }
 await_scheduler() { await scheduler 60 healthy "$scheduler_port"; }
-await_forward() { await forward 10 curl -s -o /dev/null "http://$world_address:$registry_login_port/"; }
 
 healthy() { curl -sf --cacert "$state/pki/ca.crt" -k "https://127.0.0.1:$1/healthz"; }
 
-end_etcd() { end etcd; }
-# It lets open watches end by themselves for a minute; nobody here wants to wait for that.
-end_apiserver() { end apiserver 5; }
+# Both wait for open watches to end by themselves, the API server a minute long; nobody here wants to.
+end_etcd() { end etcd 3; }
+end_apiserver() { end apiserver 3; }
 end_controllers() { end controllers; }
 end_scheduler() { end scheduler; }
-end_forward() { end forward; }
 
 # With its cache in the world: by the same address, the next world would be taken for this one.
 kubectl_here() { KUBECONFIG=$kubeconfig KUBECACHEDIR=$state/kubectl-cache "$state/bin/kubectl" "$@"; }

@@ -31,9 +31,11 @@ archive() { # FOLDER FILE
 	(cd "$1" && tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$2" -- *)
 }
 
+# Podman builds on no image whose history does not tell of each layer.
 image_config() { # LAYER COMMAND
-	printf '{"architecture":"%s","os":"linux","created":"1970-01-01T00:00:00Z","config":{"Env":["PATH=/bin"],"Cmd":[%s]},%s}' \
-		"$(dpkg --print-architecture)" "$2" "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$1\"]}"
+	local created='"created":"1970-01-01T00:00:00Z"'
+	printf '{"architecture":"%s","os":"linux",%s,"config":{"Env":["PATH=/bin"],"Cmd":[%s]},"history":[{%s,"created_by":"world"}],%s}' \
+		"$(dpkg --print-architecture)" "$created" "$2" "$created" '"rootfs":{"type":"layers","diff_ids":["sha256:'"$1"'"]}'
 }
 
 # images_ready: the base image in the engine, and in each registry under the same name, so that FROM works either way.

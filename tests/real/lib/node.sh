@@ -88,7 +88,8 @@ begin_proxy() {
 		--cluster-cidr "$pod_net" --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0
 }
 
-await_kubelet() { await kubelet 60 node_is_ready; }
+# Both, since a node stays Ready in the API server's books for 40 s after its kubelet went.
+await_kubelet() { await kubelet 60 in_node curl -sf http://127.0.0.1:10248/healthz && await kubelet 60 node_is_ready; }
 await_proxy() { await proxy 30 in_node curl -sf http://127.0.0.1:10256/healthz; }
 end_kubelet() { end kubelet; }
 end_proxy() { end proxy; }

@@ -33,7 +33,6 @@ end() {
 	if running "$name"; then
 		kill "$(<"$state/run/$name.pid")" 2>/dev/null || true
 		if ! wait_until "$limit" not_running "$name"; then
-			say "$name did not end within $limit s; killing it"
 			kill -KILL "$(<"$state/run/$name.pid")" 2>/dev/null || true
 			wait_until 10 not_running "$name" || fail "$state/log/$name" "$name cannot be killed"
 		fi

@@ -4,8 +4,8 @@
 # uses listens on 127.0.0.1. The node is a network of its own behind a bridge, as a machine would be; the world's address on that bridge is
 # where the node finds what a person finds on 127.0.0.1.
 
-all_parts=(etcd apiserver controllers scheduler forward containerd kubelet proxy engine registry registry-login forge podman)
-cluster_parts=(etcd apiserver controllers scheduler forward containerd kubelet proxy)
+cluster_parts=(etcd apiserver controllers scheduler containerd kubelet proxy)
+all_parts=("${cluster_parts[@]}" engine registry registry-login forge forward podman)
 
 # What this whole machine keeps of its worlds: who has which offset, and how things were before the first.
 machine=/var/lib/quarterdeck-world
@@ -42,7 +42,7 @@ settle() {
 	apiserver_port=$((ports + 4)) etcd_port=$((ports + 5)) etcd_peer_port=$((ports + 6))
 	controllers_port=$((ports + 7)) scheduler_port=$((ports + 8))
 
-	world_net=$network.$offset.0/24 world_address=$network.$offset.1 node_address=$network.$offset.2
+	world_net=$network.$offset.0/24 world_address=$network.$offset.1 node_address=$network.$offset.2 podman_address=$network.$offset.3
 	engine_net=$network.$offset.128/25
 	pod_net=${QD_WORLD_PODS:-10.244}.$offset.0/24
 	service_net=${QD_WORLD_SERVICES:-10.96}.$offset.0/24 service_address=${QD_WORLD_SERVICES:-10.96}.$offset.1
@@ -65,7 +65,7 @@ settle_parts() {
 	if [ -n "${QD_TEST_REGISTRY:-}" ] && [ "$QD_TEST_REGISTRY" != "$registry" ]; then
 		own_registry='' registry=$QD_TEST_REGISTRY
 	fi
-	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine})
+	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine} forward)
 }
 
 need_root() {

@@ -1,9 +1,11 @@
 # The folder of a world, its claim on an offset, and what this machine was like before it had a world.
 
-# What engine, containerd, kubelet and the network plugins make at fixed places, wherever their own data is told to be. Files that were not
+# What engines, containerd, kubelet and the network plugins make at fixed places, wherever their own data is told to be. Files that were not
 # there before the first world go with the last one; folders too, once they are empty, since somebody else may use them by then.
-fixed_files=(/etc/docker/key.json /var/lib/kubelet/device-plugins/kubelet.sock /var/lib/kubelet/device-plugins/DEPRECATION)
-fixed_folders=(/etc/docker /run/containerd /run/docker /run/runc /run/netns /var/lib/cni /var/lib/kubelet /var/log/containers)
+fixed_files=(/etc/docker/key.json /var/lib/kubelet/device-plugins/kubelet.sock /var/lib/kubelet/device-plugins/DEPRECATION
+	/etc/cni/net.d/cni.lock)
+fixed_folders=(/etc/docker /run/containerd /run/docker /run/runc /run/crun /run/libpod /run/netns /run/containers /var/lib/cni /var/lib/kubelet
+	/var/lib/containers /var/cache/containers /var/log/containers)
 
 state_ready() {
 	if [ -d "$state" ] && [ ! -f "$state/offset" ] && [ -n "$(ls -A "$state")" ]; then
