@@ -16,8 +16,6 @@ down() {
 		remains_gone
 		say "down: nothing is left of $state"
 	fi
-	rm -f "$state.lock"
-	rmdir "$machine" 2>/dev/null || true
 }
 
 # clear_if_dead: a world of which no process lives (a reboot, a kill) is removed before a new one begins. Its data goes too: containers whose

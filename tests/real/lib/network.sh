@@ -67,6 +67,19 @@ network_gone() {
 	nft delete table ip "$world" 2>/dev/null || true
 }
 
+# ports_free: said before anything starts, since not every part ends when its port is taken.
+ports_free() {
+	local pair part holder
+	for pair in forge:$forge_port forge:$forge_ssh_port registry:$registry_port registry-login:$registry_login_port \
+		apiserver:$apiserver_port etcd:$etcd_port etcd:$etcd_peer_port controllers:$controllers_port scheduler:$scheduler_port; do
+		part=${pair%:*}
+		! running "$part" || continue
+		is_ours "$part" || continue
+		holder=$(ss -Hltnp "sport = :${pair#*:}" | grep -E ' (127\.0\.0\.1|0\.0\.0\.0|\*|\[::\]):') || continue
+		fail '' "port ${pair#*:} of $part is taken by $(awk '{print $NF}' <<<"$holder"); choose others with --offset or QD_WORLD_PORTS"
+	done
+}
+
 # What the node and podman find at the world's address, under the same port as a person finds it on 127.0.0.1.
 begin_forward() {
 	local port pairs=()

@@ -21,7 +21,8 @@ running() {
 await() {
 	local name=$1 limit=$2
 	shift 2
-	wait_until "$limit" answers_or_died "$name" "$@" || fail "$state/log/$name" "$name did not answer within $limit s"
+	# What does not answer is ended, so that the next attempt begins it anew.
+	wait_until "$limit" answers_or_died "$name" "$@" || { end "$name" 2 && fail "$state/log/$name" "$name did not answer within $limit s"; }
 	running "$name" || fail "$state/log/$name" "$name ended as it started"
 }
 

@@ -76,7 +76,7 @@ status() {
 	exit $down
 }
 
-is_ours() { case " ${own_parts[*]} ${own_cluster:+${cluster_parts[*]}} " in *" $1 "*) true ;; *) false ;; esac; }
+is_ours() { case " ${own_parts[*]} ${own_cluster:+${cluster_parts[*]}} podman " in *" $1 "*) true ;; *) false ;; esac; }
 
 elsewhere() {
 	case $1 in

@@ -52,20 +52,21 @@ settle() {
 	settle_parts
 }
 
-# Where the machine has a cluster, an engine or a registry and says so, that one is used. What an earlier `up` of this very world told is
-# ours all the same.
+# Where the machine has a cluster, an engine or a registry and says so, that one is used; a world remembers what its `up` was told. What an
+# earlier `up` of this very world told is ours all the same.
 settle_parts() {
+	local told
 	own_cluster=yes own_engine=yes own_registry=yes
-	if [ -n "${QD_TEST_KUBECONFIG:-}" ] && [ "$QD_TEST_KUBECONFIG" != "$kubeconfig" ]; then
-		own_cluster='' kubeconfig=$QD_TEST_KUBECONFIG
-	fi
-	if [ -n "${DOCKER_HOST:-}" ] && [ "$DOCKER_HOST" != "$docker_host" ]; then
-		own_engine='' docker_host=$DOCKER_HOST
-	fi
-	if [ -n "${QD_TEST_REGISTRY:-}" ] && [ "$QD_TEST_REGISTRY" != "$registry" ]; then
-		own_registry='' registry=$QD_TEST_REGISTRY
-	fi
+	told=$(told_elsewhere QD_TEST_KUBECONFIG "$kubeconfig") && own_cluster='' kubeconfig=$told
+	told=$(told_elsewhere DOCKER_HOST "$docker_host") && own_engine='' docker_host=$told
+	told=$(told_elsewhere QD_TEST_REGISTRY "$registry") && own_registry='' registry=$told
 	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine} forward)
+}
+
+told_elsewhere() { # VARIABLE OURS
+	local told=${!1:-}
+	[ -n "$told" ] || told=$(sed -n "s/^$1=//p" "$state/elsewhere" 2>/dev/null)
+	[ -n "$told" ] && [ "$told" != "$2" ] && echo "$told"
 }
 
 need_root() {
@@ -78,6 +79,7 @@ alone() {
 	need_root
 	mkdir -p "$(dirname "$state")"
 	exec 9>"$state.lock"
+	trap '[ -d "$state" ] || { rm -f "$state.lock" && rmdir "$machine"; } 2>/dev/null || true' EXIT
 	flock -n 9 || { say "another command changes this world; waiting for it" && flock 9; }
 	"$@"
 }
