@@ -1,0 +1,204 @@
+//! Tables: columns as wide as what they hold, cut where the terminal is narrower. Pure.
+
+use crate::meaning::{Meaning, Tone};
+use crate::output::Line;
+use crate::text::{clean, columns, cut};
+
+/// Two spaces part columns: one is easily lost inside a name.
+const GAP: usize = 2;
+
+/// An elastic column is not cut below this: what is left says nothing.
+const ELASTIC_MIN: usize = 12;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    title: &'static str,
+    right: bool,
+    elastic: bool,
+}
+
+impl Column {
+    /// A column of words.
+    pub const fn words(title: &'static str) -> Self {
+        Self { title, right: false, elastic: false }
+    }
+
+    /// A column of numbers, which end below each other.
+    pub const fn numbers(title: &'static str) -> Self {
+        Self { title, right: true, elastic: false }
+    }
+
+    /// A column of prose, which is cut where the terminal is too narrow.
+    pub const fn prose(title: &'static str) -> Self {
+        Self { title, right: false, elastic: true }
+    }
+}
+
+/// What stands in one place of a table.
+#[derive(Debug, Clone, Default)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+    sign: Option<char>,
+}
+
+impl Cell {
+    /// A word with its meaning.
+    pub fn of(meaning: Meaning, word: &str) -> Self {
+        Self { text: word.to_owned(), tone: meaning.tone, sign: Some(meaning.sign) }
+    }
+
+    /// Text in a tone, without a sign.
+    pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
+        Self { text: text.into(), tone, sign: None }
+    }
+
+    /// Text beside the point.
+    pub fn quiet(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Quiet, sign: None }
+    }
+
+    /// What a reader looks for.
+    pub fn strong(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Strong, sign: None }
+    }
+
+    /// As it is drawn, with or without its sign.
+    fn drawn(&self, signs: bool) -> String {
+        let text = clean(&self.text);
+        match self.sign.filter(|_| signs) {
+            Some(sign) => format!("{sign} {text}"),
+            None => text.into_owned(),
+        }
+    }
+}
+
+impl<T: ToString> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self { text: text.to_string(), ..Self::default() }
+    }
+}
+
+/// Rows of cells below titles.
+#[derive(Debug, Clone)]
+pub struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; it has a cell for each column.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
+        self.rows.push(cells);
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Its lines, titles first; at most `width` columns where prose can be cut so far.
+    pub fn lines(&self, signs: bool, width: Option<usize>) -> Vec<Line> {
+        let titles = self.columns.iter().map(|column| (column.title.to_owned(), Tone::Quiet)).collect();
+        let rows = self.rows.iter().map(|row| self.drawn(row, signs));
+        let all: Vec<Vec<(String, Tone)>> = std::iter::once(titles).chain(rows).collect();
+        let widths = self.widths(&all, width);
+        all.iter().map(|row| self.line(row, &widths)).collect()
+    }
+
+    /// The texts of a row. An empty place is a dash, so that columns can be counted, but for the last, which is prose.
+    fn drawn(&self, row: &[Cell], signs: bool) -> Vec<(String, Tone)> {
+        let last = self.columns.len() - 1;
+        let draw = |(at, cell): (usize, &Cell)| match cell.drawn(signs) {
+            text if text.is_empty() && at < last => ("-".to_owned(), Tone::Quiet),
+            text => (text, cell.tone),
+        };
+        row.iter().enumerate().map(draw).collect()
+    }
+
+    fn widths(&self, rows: &[Vec<(String, Tone)>], width: Option<usize>) -> Vec<usize> {
+        let widest = |at: usize| rows.iter().map(|row| columns(&row[at].0)).max().unwrap_or(0);
+        let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
+        let Some(width) = width else { return widths };
+        let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+        let mut excess = total.saturating_sub(width);
+        for at in (0..widths.len()).rev().filter(|at| self.columns[*at].elastic) {
+            let taken = excess.min(widths[at].saturating_sub(ELASTIC_MIN));
+            widths[at] -= taken;
+            excess -= taken;
+        }
+        widths
+    }
+
+    fn line(&self, row: &[(String, Tone)], widths: &[usize]) -> Line {
+        let mut line = Line::new();
+        let end = row.iter().rposition(|(text, _)| !text.is_empty()).map_or(0, |at| at + 1);
+        for (at, (text, tone)) in row[..end].iter().enumerate() {
+            let text = cut(text, widths[at]);
+            let padding = " ".repeat(widths[at] - columns(&text));
+            let gap = if at == 0 { "" } else { &" ".repeat(GAP) };
+            line = match self.columns[at].right {
+                true => line.with(Tone::Plain, format!("{gap}{padding}")).with(*tone, text),
+                false if at + 1 == end => line.with(Tone::Plain, gap).with(*tone, text),
+                false => line.with(Tone::Plain, gap).with(*tone, text).with(Tone::Plain, padding),
+            };
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meaning::of_health;
+    use quarterdeck_shared::status::Health;
+
+    fn drawn(signs: bool, width: Option<usize>) -> String {
+        let mut table = Table::new(&[
+            Column::words("NAME"),
+            Column::words("HEALTH"),
+            Column::numbers("RESTARTS"),
+            Column::prose("MESSAGE"),
+        ]);
+        let health = |health| Cell::of(of_health(health), health.word());
+        table.row(vec!["shop".into(), health(Health::Healthy), 2.into(), "".into()]);
+        let message = "back-off restarting failed container \u{1b}[31m";
+        table.row(vec!["日本".into(), health(Health::Degraded), "".into(), message.into()]);
+        let lines = table.lines(signs, width);
+        lines.iter().map(|line| line.0.iter().map(|(_, text)| &**text).collect::<String>() + "\n").collect()
+    }
+
+    #[test]
+    fn a_pipe_gets_all_of_it() {
+        insta::assert_snapshot!(drawn(false, None), @r"
+        NAME  HEALTH    RESTARTS  MESSAGE
+        shop  Healthy          2
+        日本  Degraded         -  back-off restarting failed container ^[[31m
+        ");
+    }
+
+    #[test]
+    fn a_terminal_gets_signs_and_what_fits() {
+        insta::assert_snapshot!(drawn(true, Some(50)), @r"
+        NAME  HEALTH      RESTARTS  MESSAGE
+        shop  ● Healthy          2
+        日本  ✖ Degraded         -  back-off restarting f…
+        ");
+    }
+
+    #[test]
+    fn a_terminal_too_narrow_for_names_still_gets_them_whole() {
+        insta::assert_snapshot!(drawn(true, Some(10)), @r"
+        NAME  HEALTH      RESTARTS  MESSAGE
+        shop  ● Healthy          2
+        日本  ✖ Degraded         -  back-off re…
+        ");
+    }
+}

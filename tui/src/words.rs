@@ -1,0 +1,82 @@
+//! Events as a person would tell them. Pure.
+
+use quarterdeck_shared::event::Event;
+use quarterdeck_shared::resource::ResourceRef;
+
+use crate::meaning::{Tone, of_health, of_phase, of_sync};
+
+/// What happened, in one line, and how it is meant.
+pub fn event(event: &Event) -> (Tone, String) {
+    match event {
+        Event::AgentStarted { version, interrupted: 0 } => (Tone::Plain, format!("agent {version} started")),
+        Event::AgentStarted { version, interrupted } => {
+            (Tone::Warning, format!("agent {version} started; its last life left {interrupted} in the middle"))
+        }
+        Event::AgentStopped => (Tone::Plain, "agent stopped".to_owned()),
+        Event::ConfigurationReloaded { changes } if changes.is_empty() => {
+            (Tone::Plain, "configuration reloaded, nothing changed".to_owned())
+        }
+        Event::ConfigurationReloaded { changes } => {
+            (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")))
+        }
+        Event::ConfigurationRefused { message } => (Tone::Bad, with("configuration refused", message)),
+        Event::RequestDenied { request } => (Tone::Warning, format!("refused for want of a role: {request}")),
+
+        Event::TagsChanged { repository, changed, deleted } => {
+            let changed = Some(changed.join(", ")).filter(|tags| !tags.is_empty()).map(|tags| format!("tags {tags}"));
+            let deleted = Some(deleted).filter(|n| **n > 0).map(|n| format!("{n} deleted"));
+            let what: Vec<_> = changed.into_iter().chain(deleted).collect();
+            (Tone::Plain, format!("{} in {repository}", what.join(", ")))
+        }
+        Event::ConnectionLost { to, message } => (Tone::Bad, with(&format!("lost {to}"), message)),
+        Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again")),
+
+        Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued")),
+        Event::StageChanged { run, stage, phase, message } => {
+            (of_phase(*phase).tone, with(&format!("run {run}: {stage} {}", lower(phase.word())), message))
+        }
+        Event::RunFinished { run, phase, message } => {
+            (of_phase(*phase).tone, with(&format!("run {run} {}", lower(phase.word())), message))
+        }
+        Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged())),
+        Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned())),
+        Event::ImagePromoted { image, commit } => (Tone::Good, format!("promoted {image} in {}", commit.short())),
+
+        Event::RevisionChanged { revision } => (Tone::Plain, format!("git says {}", revision.short())),
+        Event::SyncStarted { sync, revision } => (Tone::Plain, format!("sync {sync} to {} started", revision.short())),
+        Event::SyncFinished { sync, phase, message } => {
+            (of_phase(*phase).tone, with(&format!("sync {sync} {}", lower(phase.word())), message))
+        }
+        Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources))),
+        Event::SyncStatusChanged { from, to, message } => {
+            (of_sync(*to).tone, with(&format!("{to}, was {from}"), message))
+        }
+        Event::HealthChanged { from, to, message } => {
+            (of_health(*to).tone, with(&format!("{to}, was {from}"), message))
+        }
+        Event::Suspended { reason } => (Tone::Warning, with("suspended", reason)),
+        Event::Resumed => (Tone::Plain, "resumed".to_owned()),
+        Event::Pinned { revision, reason } => {
+            (Tone::Warning, with(&format!("pinned to {}", revision.commit.short()), reason))
+        }
+        Event::Unpinned => (Tone::Plain, "unpinned".to_owned()),
+    }
+}
+
+/// `suspended: a fire`, or `suspended` where nothing is said.
+fn with(what: &str, more: &str) -> String {
+    if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") }
+}
+
+fn lower(word: &str) -> String {
+    word.to_ascii_lowercase()
+}
+
+fn names(resources: &[ResourceRef]) -> String {
+    let names: Vec<_> = resources.iter().map(ResourceRef::short).collect();
+    match &names[..] {
+        [] => "objects".to_owned(),
+        names if names.len() <= 3 => names.join(", "),
+        names => format!("{} and {} more", names[..3].join(", "), names.len() - 3),
+    }
+}
