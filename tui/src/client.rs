@@ -122,11 +122,7 @@ impl Client {
         idle: Option<Duration>,
     ) -> Result<Records<T>, ClientError> {
         let answer = self.send(Method::GET, path, None).await?.wire_checked()?;
-        if answer.status().is_success() {
-            Ok(Records::new(answer, idle, self.limits.line_bytes_max))
-        } else {
-            Err(self.error_answer(answer).await)
-        }
+        if answer.status().is_success() { Ok(self.records(answer, idle)) } else { Err(self.error_answer(answer).await) }
     }
 
     /// The whole state: where every watch begins.
@@ -158,6 +154,30 @@ impl Client {
             Ok(Err(source)) => Err(ClientError::Lost { request: what, source }),
             Ok(Ok((response, connection))) => Ok(Answer { request: what, socket, response, _connection: connection }),
         }
+    }
+
+    /// An answer as a stream of NDJSON records, see [`Client::stream`].
+    pub fn records<T: DeserializeOwned>(&self, answer: Answer, idle: Option<Duration>) -> Records<T> {
+        Records::new(answer, idle, self.limits.line_bytes_max)
+    }
+
+    /// The whole body of an answer, within the limits.
+    pub async fn whole(&self, mut answer: Answer) -> Result<Bytes, ClientError> {
+        let limit = self.limits.answer_bytes_max;
+        let collect = async {
+            let mut whole = BytesMut::new();
+            while let Some(bytes) = answer.next().await? {
+                if whole.len() + bytes.len() > limit {
+                    return Err(ClientError::TooLong { request: answer.request.clone(), limit });
+                }
+                whole.extend_from_slice(&bytes);
+            }
+            Ok(whole.freeze())
+        };
+        let outcome = timeout(self.limits.answer, collect).await;
+        outcome.unwrap_or_else(|_| {
+            Err(ClientError::Slow { request: answer.request.clone(), seconds: self.limits.answer.as_secs() })
+        })
     }
 
     /// Tries the sockets in order. A socket that is there and refuses us is remembered, not passed over in silence.
@@ -198,25 +218,6 @@ impl Client {
             },
         }
     }
-
-    /// The whole body, within the limits.
-    async fn whole(&self, mut answer: Answer) -> Result<Bytes, ClientError> {
-        let limit = self.limits.answer_bytes_max;
-        let collect = async {
-            let mut whole = BytesMut::new();
-            while let Some(bytes) = answer.next().await? {
-                if whole.len() + bytes.len() > limit {
-                    return Err(ClientError::TooLong { request: answer.request.clone(), limit });
-                }
-                whole.extend_from_slice(&bytes);
-            }
-            Ok(whole.freeze())
-        };
-        let outcome = timeout(self.limits.answer, collect).await;
-        outcome.unwrap_or_else(|_| {
-            Err(ClientError::Slow { request: answer.request.clone(), seconds: self.limits.answer.as_secs() })
-        })
-    }
 }
 
 /// A request as HTTP.
@@ -246,6 +247,12 @@ impl Answer {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// Whether it is a stream of NDJSON records.
+    pub fn is_stream(&self) -> bool {
+        let kind = self.response.headers().get(CONTENT_TYPE);
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-ndjson"))
     }
 
     /// The socket that answered.

@@ -1,7 +1,108 @@
-//! The console and the command line of Quarterdeck.
+//! The console and the command line of Quarterdeck: `qd`.
+//!
+//! It knows the words and the wire ([`quarterdeck_shared`]), and nothing of git, engines, registries or clusters: all
+//! that it shows it was told by the agent, and all that it does is to ask the agent.
+//!
+//! ```text
+//! arguments --cli--> command --client--> agent's socket --> answer --output--> standard output
+//! ```
+//!
+//! Three places to begin:
+//! - [`cli::Command`] lists the subcommands, [`cli::Exit`] what their exit codes mean; [`command`] holds one a file.
+//! - [`client::Client`] is the only way to the agent: one connection a request, each with a deadline and a size.
+//! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
+//!   nothing from outside that could drive a terminal.
+//!
+//! [`meaning`], [`text`] and [`words`] are pure, and say for tables and screens alike what tone and sign a word has, how
+//! long ago a moment was, and what an event is in a sentence.
+//!
+//! Invariants: only [`output`] writes; only [`client`] opens a socket; no command decides what the agent could decide.
+
+pub mod cli;
+pub mod command;
 
 pub mod client;
 pub mod route;
 
+pub mod output;
+
+pub mod meaning;
+pub mod text;
+pub mod words;
+
 #[cfg(test)]
 mod standin;
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::Parser;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::{Cli, Command, Exit};
+use crate::client::{Client, socket_candidates};
+use crate::command::{CommandError, Context};
+use crate::output::{Colour, Output};
+
+/// Runs the program with the arguments of its command line, the program's name first; its exit code, see [`Exit`].
+pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(answer) => return i32::from(say(&answer, &mut Output::process(Colour::Auto)) as u8),
+    };
+    let mut context = Context {
+        client: Client::new(socket_candidates(cli.socket.as_deref())),
+        output: Output::process(cli.color),
+        clock: Timestamp::now,
+        zone: TimeZone::system(),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return i32::from(report(CommandError::Output(error), &cli, &mut context.output) as u8),
+    };
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            exit = run_in(&cli, &mut context) => exit,
+            _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+        }
+    });
+    i32::from(exit as u8)
+}
+
+/// Runs a command to its end, and tells what went wrong.
+async fn run_in(cli: &Cli, context: &mut Context) -> Exit {
+    let outcome = command::run(cli, context).await;
+    let outcome = outcome.and_then(|exit| context.output.flush().map(|()| exit).map_err(CommandError::from));
+    outcome.unwrap_or_else(|error| report(error, cli, &mut context.output))
+}
+
+/// The one place where an error is told: what, why with all its sources, and what to do next.
+fn report(error: CommandError, cli: &Cli, output: &mut Output) -> Exit {
+    let exit = match (error.exit(), &cli.command) {
+        (Exit::PipeClosed, _) => return Exit::PipeClosed,
+        (Exit::Failed, Some(Command::Diff(_))) => Exit::Usage,
+        (exit, _) => exit,
+    };
+    let mut text = format!("qd: {error}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    let mut lines = std::iter::once(text).chain(error.hints().into_iter().map(|hint| format!("  {hint}")));
+    match lines.try_for_each(|line| output.note(&line)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
+        _ => exit,
+    }
+}
+
+/// Help and versions, which were asked for; and what is wrong with the command line, which was not.
+fn say(answer: &clap::Error, output: &mut Output) -> Exit {
+    let text = answer.render().to_string();
+    if answer.use_stderr() {
+        let told: io::Result<()> = text.lines().try_for_each(|line| output.note(line));
+        return told.map_or(Exit::PipeClosed, |()| Exit::Usage);
+    }
+    output.verbatim(&text).and_then(|()| output.flush()).map_or(Exit::PipeClosed, |()| Exit::Done)
+}

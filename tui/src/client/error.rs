@@ -121,9 +121,23 @@ impl ClientError {
         matches!(self, Self::Answer { status: StatusCode::NOT_FOUND, .. })
     }
 
-    /// Whether the agent answered at all, in our wire. Where it did not, trying again later may help.
-    pub fn is_answer(&self) -> bool {
-        matches!(self, Self::Answer { .. })
+    /// Whether there was no agent to talk to: none answers, not in time, or not in our wire.
+    pub fn is_no_agent(&self) -> bool {
+        match self {
+            Self::NoAgent { .. } | Self::WireVersion { .. } | Self::NotAnAgent { .. } => true,
+            Self::Slow { .. } | Self::Silent { .. } | Self::Lost { .. } => true,
+            Self::Answer { .. } | Self::Garbled { .. } | Self::TooLong { .. } => false,
+            Self::Unwritable { .. } | Self::BadPath { .. } => false,
+        }
+    }
+
+    /// Whether the same request may well succeed a little later, without a person doing anything.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAgent { .. } | Self::Slow { .. } | Self::Silent { .. } | Self::Lost { .. } => true,
+            Self::Answer { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE || *status == StatusCode::GONE,
+            _ => false,
+        }
     }
 
     /// What to do next, a line each; empty where the error says it all.

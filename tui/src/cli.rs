@@ -1,0 +1,134 @@
+//! The words of the command line: options, subcommands, and what the exit codes mean.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{
+    act, api, build, completions, diff, doctor, events, history, logs, manifests, pods, rollback, runs, status, sync,
+    version,
+};
+use crate::output::Colour;
+
+/// What each exit code says. `qd --help` ends with this table, and [`Exit`] is held against it by a test.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done; diff: no differences
+    1  not found, refused, failed; doctor: something is bad; diff: there are differences
+    2  the command line is wrong; diff: what is 1 elsewhere
+    3  no agent to talk to: none answers, it does not answer in time, or it is of another version
+    4  --wait: it ended, and not well
+    5  --wait: it had not ended well when --timeout was over
+  130  interrupted (Ctrl-C)
+  141  whoever read the output stopped reading
+
+Environment:
+  QD_SOCKET  the agent's socket, as --socket
+  NO_COLOR   no colours";
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is done.
+    Done = 0,
+    /// It did not go well; for `diff`, there are differences.
+    Failed = 1,
+    /// The command line is wrong; for `diff`, what is [`Exit::Failed`] elsewhere.
+    Usage = 2,
+    /// There is no agent to talk to.
+    NoAgent = 3,
+    /// What was waited for ended, and not well.
+    WaitFailed = 4,
+    /// What was waited for did not end well in time.
+    WaitTimeout = 5,
+    /// SIGINT: 128 and the signal's number, as shells have it.
+    Interrupted = 130,
+    /// A closed pipe: what a program killed by SIGPIPE gives.
+    PipeClosed = 141,
+}
+
+/// Watch and operate what git says your clusters should run.
+///
+/// Without a command: the console, full screen. With one: one answer, for people or, with `-o json`, for programs.
+#[derive(Debug, Parser)]
+#[command(name = "qd", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// The agent's socket; else that of the user's own agent, then that of the system's.
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    pub socket: Option<PathBuf>,
+
+    /// When to colour.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, help_heading = "Global options")]
+    pub color: Colour,
+
+    /// What to do; the console where absent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The subcommands, in the order in which a person meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// How applications are: one, or all.
+    Status(status::Args),
+    /// What a sync would change in the cluster; exits 1 where it would.
+    Diff(diff::Args),
+    /// Make the cluster as git says, now.
+    Sync(sync::Args),
+    /// Build the image of a commit.
+    Build(build::BuildArgs),
+    /// Push the image of a commit, building it where it is not there.
+    Push(build::PushArgs),
+    /// The runs that built and pushed, their logs, and how to stop one.
+    Runs(runs::Args),
+    /// The syncs of an application.
+    History(history::Args),
+    /// Hold an application at an earlier revision.
+    Rollback(rollback::Args),
+    /// Let an application follow git again.
+    Unpin(act::UnpinArgs),
+    /// Stop syncing an application.
+    Suspend(act::SuspendArgs),
+    /// Go on syncing an application.
+    Resume(act::ResumeArgs),
+    /// Look now whether git has something new.
+    Refresh(act::RefreshArgs),
+    /// The pods of applications.
+    Pods(pods::Args),
+    /// What the pods of an application write.
+    Logs(logs::Args),
+    /// What happened, and who or what caused it.
+    Events(events::Args),
+    /// The manifests of an application as they are rendered.
+    Manifests(manifests::Args),
+    /// Ask the agent anything, as it is on the wire.
+    Api(api::Args),
+    /// Check git, engine, registries, clusters and renderers, and say what to do.
+    Doctor(doctor::Args),
+    /// A completion script for a shell.
+    Completions(completions::Args),
+    /// The versions of this program and of the agent.
+    Version(version::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_exit_code_is_told() {
+        use Exit::*;
+        let told: Vec<u8> =
+            EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+        let all = [Done, Failed, Usage, NoAgent, WaitFailed, WaitTimeout, Interrupted, PipeClosed];
+        assert_eq!(told, all.map(|exit| exit as u8));
+    }
+}

@@ -1,0 +1,166 @@
+//! `qd events [APP]`: what happened, and who or what caused it.
+//!
+//! JSON: an array of [`EventRecord`], oldest first: `id`, `at`, `application`, `cause`, `event` (`type` and what belongs
+//! to it). With `--follow`, one of them a line.
+//!
+//! Following needs no route of its own. The watch of the state wakes us, and we ask for the events after the last one we
+//! wrote; an event that changes nothing in the state (a refused request) shows with the next bookmark.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::EventRecord;
+use quarterdeck_shared::protocol::ROWS_MAX;
+
+use crate::cli::Exit;
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::command::runs::limit;
+use crate::command::{CommandError, Context, Format};
+use crate::meaning::Tone;
+use crate::output::Line;
+use crate::output::table::{Cell, Column, Table};
+use crate::{route, words};
+
+/// What happened to one application, or to everything.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application; everything where absent.
+    #[arg(value_name = "APP")]
+    pub application: Option<ApplicationName>,
+
+    /// Go on with what happens next.
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// How many, up to the newest.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = limit)]
+    pub limit: usize,
+
+    /// Another form than the one for people; with --follow, a record of JSON a line.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+/// Between two looks while much happens: four a second are as many as a person reads.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    if args.follow { follow(args, context).await } else { list(args, context).await }
+}
+
+async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let path = route::events(args.application.as_ref(), args.limit, None);
+    let mut events: Vec<EventRecord> = context.client.get(&path).await?;
+    events.reverse();
+    match args.output {
+        Some(Format::Json) => context.output.json(&events)?,
+        None if events.is_empty() => context.output.note("No events yet.")?,
+        None => {
+            let table = table(&events, context);
+            context.output.table(&table)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn table(events: &[EventRecord], context: &Context) -> Table {
+    let mut table = Table::new(&[
+        Column::words("TIME"),
+        Column::words("APPLICATION"),
+        Column::words("CAUSE"),
+        Column::prose("EVENT"),
+    ]);
+    for record in events {
+        let (tone, text) = words::event(&record.event);
+        table.row(vec![
+            Cell::quiet(context.local(record.at)),
+            record.application.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            record.cause.words().into(),
+            Cell::toned(tone, text),
+        ]);
+    }
+    table
+}
+
+async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let mut last = None;
+    loop {
+        // The watch begins before the first look, so that nothing falls between them.
+        let state = context.client.state().await?;
+        let mut records = match context.client.watch(&state.epoch, state.revision).await {
+            Err(error) if error.is_gone() => continue,
+            records => records?,
+        };
+        loop {
+            let news = after(&context.client, args, last).await?;
+            if news.missed {
+                context.output.note(&format!("-- more than {ROWS_MAX} events at once: the oldest are missing here"))?;
+            }
+            for record in &news.events {
+                match args.output {
+                    Some(Format::Json) => context.output.json_line(record)?,
+                    None => context.output.line(line(record, context))?,
+                }
+            }
+            context.output.flush()?;
+            last = news.events.back().map(|record| record.id).or(last);
+            tokio::time::sleep(PAUSE).await;
+            match records.next().await {
+                Err(error) if error.is_gone() => break,
+                woken => {
+                    if woken?.is_none() {
+                        break;
+                    }
+                }
+            }
+            while records.ready()?.is_some() {}
+        }
+    }
+}
+
+/// A line of a stream: columns of a fixed width, since nobody knows what comes.
+fn line(record: &EventRecord, context: &Context) -> Line {
+    let (tone, text) = words::event(&record.event);
+    let application = record.application.as_ref().map_or("-", ApplicationName::as_str);
+    Line::new()
+        .with(Tone::Quiet, format!("{}  ", context.local(record.at)))
+        .with(Tone::Plain, format!("{application:<16}  {:<20}  ", record.cause.words()))
+        .with(tone, text)
+}
+
+/// Events that were not yet written.
+struct News {
+    /// Oldest first.
+    events: VecDeque<EventRecord>,
+    /// Whether there were more than we ask for.
+    missed: bool,
+}
+
+/// The events after the last one, in answers of at most [`ROWS_MAX`] rows together; at first, the last few.
+async fn after(client: &Client, args: &Args, last: Option<u64>) -> Result<News, ClientError> {
+    let mut news = News { events: VecDeque::new(), missed: false };
+    let mut before = None;
+    loop {
+        let page = if last.is_none() { args.limit } else { 100 };
+        let path = route::events(args.application.as_ref(), page, before);
+        let events: Vec<EventRecord> = client.get(&path).await?;
+        let full = events.len() == page;
+        for record in events {
+            if last.is_some_and(|last| record.id <= last) {
+                return Ok(news);
+            }
+            before = Some(record.id);
+            news.events.push_front(record);
+        }
+        if last.is_none() || !full {
+            return Ok(news);
+        }
+        if news.events.len() >= ROWS_MAX {
+            news.missed = true;
+            return Ok(news);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `qd manifests APP`: the manifests of an application as they are rendered, with the values of Secrets masked.
+//!
+//! JSON: [`ManifestsAnswer`]: `revision`, `yaml`.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::ManifestsAnswer;
+
+use crate::cli::Exit;
+use crate::command::{CommandError, Context, Format};
+use crate::route;
+
+/// The manifests of an application as they are rendered.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application.
+    #[arg(value_name = "APP")]
+    pub application: ApplicationName,
+
+    /// A commit, branch or tag of the deploy repository, instead of what git says now.
+    #[arg(long, value_name = "REF")]
+    pub revision: Option<String>,
+
+    /// Another form than YAML.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let path = route::manifests(&args.application, args.revision.as_deref());
+    let answer: ManifestsAnswer = context.client.get(&path).await?;
+    context.answer(args.output, &answer, |context, answer| {
+        answer.yaml.lines().try_for_each(|line| context.output.line(line))
+    })?;
+    Ok(Exit::Done)
+}

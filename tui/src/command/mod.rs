@@ -1,0 +1,183 @@
+//! The command line's commands, one a file: its arguments, what it prints, and the shape of its JSON.
+//!
+//! The shapes are the words of the wire ([`quarterdeck_shared`]), so what `jq` learns here it knows at the socket, too.
+//! A command reads straight down: ask, then write. It decides nothing that the agent could decide.
+
+pub mod diff;
+pub mod status;
+pub mod sync;
+
+pub mod build;
+pub mod runs;
+
+pub mod act;
+pub mod history;
+pub mod rollback;
+
+pub mod events;
+pub mod logs;
+pub mod manifests;
+pub mod pods;
+
+pub mod api;
+pub mod completions;
+pub mod doctor;
+pub mod version;
+
+mod objects;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::cli::{Cli, Command, Exit};
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::output::Output;
+
+/// What every command is given.
+pub struct Context {
+    /// The way to the agent.
+    pub client: Client,
+    /// Where it writes.
+    pub output: Output,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
+    /// In which zone times are shown.
+    pub zone: TimeZone,
+}
+
+impl Context {
+    /// The time of a moment, for people: `2026-11-23 12:04:31`.
+    fn local(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// Writes the answer: as JSON where asked for, else as the function writes it for people.
+    fn answer<T: Serialize>(
+        &mut self,
+        format: Option<Format>,
+        value: &T,
+        people: impl FnOnce(&mut Self, &T) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        match format {
+            Some(Format::Json) => self.output.json(value)?,
+            None => people(self, value)?,
+        }
+        Ok(())
+    }
+}
+
+/// Another form than the one for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON.
+    Json,
+}
+
+/// Another form of a list than the one for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// JSON.
+    Json,
+    /// A table with more columns.
+    Wide,
+    /// `kind/name`, a line each.
+    Name,
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The agent could not be asked, or said no.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer could not be written.
+    #[error("cannot write the answer")]
+    Output(#[from] io::Error),
+    /// There is no such thing among what the agent knows.
+    #[error("there is no {what}")]
+    NotFound {
+        /// `application "shpo"`.
+        what: String,
+        /// What there is instead.
+        hint: String,
+    },
+    /// Something on the command line is wrong that only shows now.
+    #[error("{message}")]
+    Usage {
+        /// What.
+        message: String,
+        /// What would be right.
+        hint: String,
+    },
+    /// What was waited for ended, and not well.
+    #[error("{0}")]
+    WaitFailed(String),
+    /// What was waited for did not end well in time.
+    #[error("not there after {waited}: {state}")]
+    WaitTimeout {
+        /// How long.
+        waited: String,
+        /// How it stood.
+        state: String,
+    },
+}
+
+impl CommandError {
+    /// The exit code for it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) if error.is_no_agent() => Exit::NoAgent,
+            Self::Client(_) | Self::NotFound { .. } => Exit::Failed,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
+            Self::Output(_) => Exit::Failed,
+            Self::Usage { .. } => Exit::Usage,
+            Self::WaitFailed(_) => Exit::WaitFailed,
+            Self::WaitTimeout { .. } => Exit::WaitTimeout,
+        }
+    }
+
+    /// What to do next, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Client(error) => error.hints(),
+            Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Runs the command that the command line names.
+pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError> {
+    match &cli.command {
+        None => status::run(&status::Args::default(), context).await,
+        Some(Command::Status(args)) => status::run(args, context).await,
+        Some(Command::Diff(args)) => diff::run(args, context).await,
+        Some(Command::Sync(args)) => sync::run(args, context).await,
+        Some(Command::Build(args)) => build::run_build(args, context).await,
+        Some(Command::Push(args)) => build::run_push(args, context).await,
+        Some(Command::Runs(args)) => runs::run(args, context).await,
+        Some(Command::History(args)) => history::run(args, context).await,
+        Some(Command::Rollback(args)) => rollback::run(args, context).await,
+        Some(Command::Unpin(args)) => act::unpin(args, context).await,
+        Some(Command::Suspend(args)) => act::suspend(args, context).await,
+        Some(Command::Resume(args)) => act::resume(args, context).await,
+        Some(Command::Refresh(args)) => act::refresh(args, context).await,
+        Some(Command::Pods(args)) => pods::run(args, context).await,
+        Some(Command::Logs(args)) => logs::run(args, context).await,
+        Some(Command::Events(args)) => events::run(args, context).await,
+        Some(Command::Manifests(args)) => manifests::run(args, context).await,
+        Some(Command::Api(args)) => api::run(args, context).await,
+        Some(Command::Doctor(args)) => doctor::run(args, context).await,
+        Some(Command::Completions(args)) => completions::run(args, context),
+        Some(Command::Version(args)) => version::run(args, context).await,
+    }
+}

@@ -1,0 +1,243 @@
+//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`: the runs that built and pushed.
+//!
+//! JSON: an array of [`RunStatus`], newest first: `id`, `application`, `goal` (`build`, `push`), `cause`, `reference`,
+//! `commit`, `subject`, `phase`, `stages` (`kind`, `phase`, `started`, `finished`, `percent`, `message`), `queued`,
+//! `started`, `finished`, `message`, `artifact`, `promoted`. `show` gives one. `log` gives a record a line, see
+//! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
+
+use std::io;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
+
+use crate::cli::Exit;
+use crate::command::logs::{self, Prefix};
+use crate::command::{CommandError, Context, Format, ListFormat, act};
+use crate::meaning::{Tone, of_phase};
+use crate::output::Line;
+use crate::output::table::{Cell, Column, Table};
+use crate::route;
+use crate::text::{age, span};
+
+/// The runs of one application, or of all.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// What to do with one run; a list of them where absent.
+    #[command(subcommand)]
+    pub command: Option<RunCommand>,
+
+    /// The application; all where absent.
+    #[arg(value_name = "APP")]
+    pub application: Option<ApplicationName>,
+
+    /// How many, from the newest.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = limit)]
+    pub limit: usize,
+
+    /// Another form than a table.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<ListFormat>,
+}
+
+/// What to do with one run.
+#[derive(Debug, Subcommand)]
+pub enum RunCommand {
+    /// All about one run.
+    Show {
+        /// Its number.
+        #[arg(value_name = "RUN", value_parser = run_id)]
+        id: RunId,
+        /// Another form than the one for people.
+        #[arg(short, long, value_name = "FORM")]
+        output: Option<Format>,
+    },
+    /// What a run wrote.
+    Log {
+        /// Its number.
+        #[arg(value_name = "RUN", value_parser = run_id)]
+        id: RunId,
+        /// Go on with what it writes until it ends.
+        #[arg(short, long)]
+        follow: bool,
+        /// Another form than the one for people: a record of JSON a line.
+        #[arg(short, long, value_name = "FORM")]
+        output: Option<Format>,
+    },
+    /// Stop a run.
+    Cancel {
+        /// Its number.
+        #[arg(value_name = "RUN", value_parser = run_id)]
+        id: RunId,
+        /// Another form than the one for people.
+        #[arg(short, long, value_name = "FORM")]
+        output: Option<Format>,
+    },
+}
+
+/// A run's number as people type it: `17`, `#17`, `run/17`.
+pub(super) fn run_id(text: &str) -> Result<RunId, std::num::ParseIntError> {
+    text.trim_start_matches("run/").trim_start_matches('#').parse().map(RunId)
+}
+
+/// A number of rows that an answer can hold.
+pub(super) fn limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=ROWS_MAX).contains(&n) => Ok(n),
+        _ => Err(format!("not a number from 1 to {ROWS_MAX}")),
+    }
+}
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    match &args.command {
+        None => list(args, context).await,
+        Some(RunCommand::Show { id, output }) => {
+            let run: RunStatus = context.client.get(&route::run(*id)).await?;
+            context.answer(*output, &run, page)?;
+            Ok(Exit::Done)
+        }
+        Some(RunCommand::Log { id, follow, output }) => {
+            let records = context.client.stream(&route::run_log(*id, *follow), None).await?;
+            logs::write(records, Prefix::Source, false, *output, context).await
+        }
+        Some(RunCommand::Cancel { id, output }) => {
+            let accepted: Accepted = context.client.poke(&route::run_cancel(*id)).await?;
+            act::told(&accepted, *output, context)
+        }
+    }
+}
+
+async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let path = route::runs(args.application.as_ref(), args.limit);
+    let runs: Vec<RunStatus> = context.client.get(&path).await?;
+    let now = (context.clock)();
+    match args.output {
+        Some(ListFormat::Json) => context.output.json(&runs)?,
+        Some(ListFormat::Name) => runs.iter().try_for_each(|run| context.output.line(format!("run/{}", run.id)))?,
+        Some(ListFormat::Wide) => context.output.table(&wide(runs.iter(), now))?,
+        None if runs.is_empty() => {
+            context.output.note("No runs yet: a tag such as build-1.0 or push-1.0 makes one.")?
+        }
+        None => context.output.table(&table(runs.iter(), now))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A table of runs.
+pub(super) fn table<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        Column::numbers("RUN"),
+        Column::words("APPLICATION"),
+        Column::words("GOAL"),
+        Column::words("PHASE"),
+        Column::words("REFERENCE"),
+        Column::words("COMMIT"),
+        Column::words("QUEUED"),
+        Column::words("TOOK"),
+        Column::prose("MESSAGE"),
+    ]);
+    for run in runs {
+        table.row(vec![
+            Cell::strong(run.id),
+            (&run.application).into(),
+            run.goal.word().into(),
+            Cell::of(of_phase(run.phase), run.phase.word()),
+            (&run.reference).into(),
+            run.commit.short().into(),
+            Cell::quiet(age(run.queued, now)),
+            Cell::quiet(span(run.started, run.finished, now)),
+            message(run).into(),
+        ]);
+    }
+    table
+}
+
+/// The same with why, what came out, and the stages.
+fn wide<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        Column::numbers("RUN"),
+        Column::words("APPLICATION"),
+        Column::words("GOAL"),
+        Column::words("PHASE"),
+        Column::words("REFERENCE"),
+        Column::words("COMMIT"),
+        Column::words("CAUSE"),
+        Column::words("QUEUED"),
+        Column::words("TOOK"),
+        Column::words("STAGES"),
+        Column::words("IMAGE"),
+        Column::prose("MESSAGE"),
+    ]);
+    for run in runs {
+        let stages = run.stages.iter().map(|stage| format!("{}:{}", stage.kind, stage.phase));
+        table.row(vec![
+            Cell::strong(run.id),
+            (&run.application).into(),
+            run.goal.word().into(),
+            Cell::of(of_phase(run.phase), run.phase.word()),
+            (&run.reference).into(),
+            run.commit.short().into(),
+            run.cause.words().into(),
+            Cell::quiet(age(run.queued, now)),
+            Cell::quiet(span(run.started, run.finished, now)),
+            stages.collect::<Vec<_>>().join(",").into(),
+            run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default().into(),
+            message(run).into(),
+        ]);
+    }
+    table
+}
+
+/// What came out; else what the running stage does; else what was delivered.
+fn message(run: &RunStatus) -> &str {
+    let running = || run.stages.iter().find(|stage| !stage.phase.is_final() && stage.started.is_some());
+    match &*run.message {
+        "" => running().map(|stage| &*stage.message).filter(|message| !message.is_empty()).unwrap_or(&run.subject),
+        message => message,
+    }
+}
+
+/// All about one run.
+fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
+    let now = (context.clock)();
+    let phase = of_phase(run.phase);
+    let facts = [
+        ("Run", Tone::Strong, run.id.to_string()),
+        ("Application", Tone::Strong, run.application.to_string()),
+        ("Goal", Tone::Plain, run.goal.word().to_owned()),
+        ("Phase", phase.tone, context.output.word(phase, run.phase.word())),
+        ("Message", Tone::Plain, run.message.clone()),
+        ("Cause", Tone::Plain, run.cause.words()),
+        ("Reference", Tone::Plain, run.reference.clone()),
+        ("Commit", Tone::Plain, run.commit.to_string()),
+        ("Subject", Tone::Plain, run.subject.clone()),
+        ("Queued", Tone::Plain, context.local(run.queued)),
+        ("Image", Tone::Plain, run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default()),
+        ("Promoted", Tone::Plain, run.promoted.as_ref().map(ToString::to_string).unwrap_or_default()),
+    ];
+    for (name, tone, text) in facts.into_iter().filter(|(_, _, text)| !text.is_empty()) {
+        context.output.line(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text))?;
+    }
+    let mut stages = Table::new(&[
+        Column::words("STAGE"),
+        Column::words("PHASE"),
+        Column::words("TOOK"),
+        Column::numbers("PERCENT"),
+        Column::prose("MESSAGE"),
+    ]);
+    for stage in &run.stages {
+        stages.row(vec![
+            stage.kind.into(),
+            Cell::of(of_phase(stage.phase), stage.phase.word()),
+            Cell::quiet(span(stage.started, stage.finished, now)),
+            stage.percent.map(|percent| percent.to_string()).unwrap_or_default().into(),
+            (&stage.message).into(),
+        ]);
+    }
+    context.output.line("")?;
+    context.output.table(&stages)
+}

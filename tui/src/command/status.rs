@@ -1,0 +1,275 @@
+//! `qd status [APP]`: how applications are.
+//!
+//! JSON: an array of applications; with APP, that one object. An application is
+//! [`ApplicationStatus`](quarterdeck_shared::snapshot::ApplicationStatus): `name`, `sync` (`Synced`, `OutOfSync`,
+//! `Unknown`), `health` (`Healthy`, `Suspended`, `Progressing`, `Missing`, `Degraded`, `Unknown`), `revision`
+//! (`main@sha1:…`, null before the first sync), `images`, `suspended`, `message`, `since`, `spec`, and where they apply
+//! `target`, `pin`, `suspension`, `activity`, `last`, `last_sync`, `artifact`, `drifted`, `resources`.
+
+use std::io;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Hold, ResourceStatus};
+
+use crate::cli::Exit;
+use crate::command::{CommandError, Context, ListFormat, objects, pods, runs};
+use crate::meaning::{self, Tone};
+use crate::output::Line;
+use crate::output::table::{Cell, Column, Table};
+use crate::text::{age, image_version};
+
+/// How applications are: one, or all.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// The application; all where absent.
+    #[arg(value_name = "APP")]
+    pub application: Option<ApplicationName>,
+
+    /// Another form than a table.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<ListFormat>,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let state = context.client.state().await?;
+    if matches!(args.output, None | Some(ListFormat::Wide)) {
+        notices(&state, context)?;
+    }
+    match &args.application {
+        Some(name) => {
+            let application = objects::application(&state, name)?;
+            match args.output {
+                Some(ListFormat::Json) => context.output.json(application)?,
+                Some(ListFormat::Wide) => context.output.table(&wide([application].into_iter(), context))?,
+                Some(ListFormat::Name) => context.output.line(format!("application/{name}"))?,
+                None => page(application, &state, context)?,
+            }
+        }
+        None => {
+            let all: Vec<_> = objects::applications(&state).collect();
+            match args.output {
+                Some(ListFormat::Json) => context.output.json(&all)?,
+                Some(ListFormat::Wide) => context.output.table(&wide(all.into_iter(), context))?,
+                Some(ListFormat::Name) => {
+                    all.iter().try_for_each(|a| context.output.line(format!("application/{}", a.name)))?;
+                }
+                None if all.is_empty() => context.output.note(&nothing_yet(&state))?,
+                None => context.output.table(&narrow(all.into_iter(), context))?,
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What everyone who looks should know first.
+fn notices(state: &State, context: &mut Context) -> io::Result<()> {
+    let Some(agent) = objects::agent(state) else { return Ok(()) };
+    if let Some(notice) = &agent.notice {
+        context.output.note(&format!("note: {notice}"))?;
+    }
+    if let Some(error) = &agent.configuration_error {
+        let kept = "the configuration before it stays in force";
+        context.output.note(&format!("warning: {} is not in force, {kept}: {error}", agent.configuration))?;
+    }
+    Ok(())
+}
+
+fn nothing_yet(state: &State) -> String {
+    let place = objects::agent(state).map_or("the agent's configuration", |agent| &agent.configuration);
+    format!("No applications yet. Add one to {place}, or see how it works: cargo demo")
+}
+
+fn narrow<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context) -> Table {
+    let mut table = Table::new(&[
+        Column::words("APPLICATION"),
+        Column::words("SYNC"),
+        Column::words("HEALTH"),
+        Column::words("REVISION"),
+        Column::words("IMAGE"),
+        Column::words("SINCE"),
+        Column::prose("MESSAGE"),
+    ]);
+    let now = (context.clock)();
+    for application in all {
+        let sync = match application.suspended {
+            true => Cell::of(meaning::SUSPENDED, "Suspended"),
+            false => Cell::of(meaning::of_sync(application.sync), application.sync.word()),
+        };
+        table.row(vec![
+            Cell::strong(&application.name),
+            sync,
+            Cell::of(meaning::of_health(application.health), application.health.word()),
+            application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
+            image(application).into(),
+            Cell::quiet(age(application.since, now)),
+            message(application).into(),
+        ]);
+    }
+    table
+}
+
+fn wide<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context) -> Table {
+    let mut table = Table::new(&[
+        Column::words("APPLICATION"),
+        Column::words("SYNC"),
+        Column::words("HEALTH"),
+        Column::words("SUSPENDED"),
+        Column::words("REVISION"),
+        Column::words("TARGET"),
+        Column::words("SINCE"),
+        Column::words("LAST"),
+        Column::words("CLUSTER"),
+        Column::words("NAMESPACE"),
+        Column::words("IMAGES"),
+        Column::prose("MESSAGE"),
+    ]);
+    let now = (context.clock)();
+    for application in all {
+        let (spec, last) = (&application.spec, application.last.as_ref());
+        table.row(vec![
+            Cell::strong(&application.name),
+            Cell::of(meaning::of_sync(application.sync), application.sync.word()),
+            Cell::of(meaning::of_health(application.health), application.health.word()),
+            if application.suspended { "yes" } else { "no" }.into(),
+            application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
+            application.target.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
+            Cell::quiet(age(application.since, now)),
+            last.map(|last| Cell::of(meaning::of_phase(last.phase), &last.what)).unwrap_or_default(),
+            spec.cluster.as_deref().unwrap_or_default().into(),
+            spec.namespace.as_deref().unwrap_or_default().into(),
+            application.images.join(",").into(),
+            message(application).into(),
+        ]);
+    }
+    table
+}
+
+/// The version of its own image, and how many others its manifests name: `1.4.0 +2`.
+fn image(application: &ApplicationStatus) -> String {
+    let own = application.spec.image.as_deref();
+    let is_own = |image: &&String| own.is_some_and(|own| image.strip_prefix(own).is_some_and(|r| !r.starts_with('/')));
+    let Some(image) = application.images.iter().find(is_own).or(application.images.first()) else {
+        return String::new();
+    };
+    match application.images.len() {
+        1 => image_version(image),
+        n => format!("{} +{}", image_version(image), n - 1),
+    }
+}
+
+/// Why it is as it is, else what is being done to it, else why it is held.
+fn message(application: &ApplicationStatus) -> &str {
+    let held = || application.suspension.as_ref().or(application.pin.as_ref().map(|pin| &pin.hold));
+    match (&*application.message, &application.activity) {
+        ("", Some(activity)) => activity,
+        ("", None) => held().map_or("", |hold| &hold.reason),
+        (message, _) => message,
+    }
+}
+
+/// All about one application.
+fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -> io::Result<()> {
+    let now = (context.clock)();
+    for line in facts(application, context) {
+        context.output.line(line)?;
+    }
+    let resources: Vec<_> = objects::resources(state, &application.name).filter(|r| r.owner.is_none()).collect();
+    if !resources.is_empty() {
+        context.output.line("")?;
+        context.output.table(&resource_table(&resources))?;
+    }
+    let pods = pods::table(objects::pods(state, Some(&application.name)), now, false);
+    if !pods.is_empty() {
+        context.output.line("")?;
+        context.output.table(&pods)?;
+    }
+    let runs = objects::runs(state, &application.name);
+    if !runs.is_empty() {
+        context.output.line("")?;
+        context.output.table(&runs::table(runs.into_iter().take(5), now))?;
+    }
+    Ok(())
+}
+
+/// The facts of one application, a line each, those that do not apply left out.
+fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
+    let now = (context.clock)();
+    let ago = |at| format!("{} ago", age(at, now));
+    let hold = |hold: &Hold| {
+        let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
+        format!("by {}, {}{reason}", hold.cause.words(), ago(hold.at))
+    };
+    let spec = &application.spec;
+    let mut lines = Vec::new();
+    let mut fact = |name: &str, tone: Tone, text: String| {
+        if !text.is_empty() {
+            lines.push(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text));
+        }
+    };
+
+    fact("Application", Tone::Strong, application.name.to_string());
+    let (sync, health) = (meaning::of_sync(application.sync), meaning::of_health(application.health));
+    fact("Sync", sync.tone, context.output.word(sync, application.sync.word()));
+    fact("Health", health.tone, context.output.word(health, application.health.word()));
+    fact("Since", Tone::Plain, ago(application.since));
+    fact("Message", Tone::Plain, application.message.clone());
+    fact("Activity", Tone::Busy, application.activity.clone().unwrap_or_default());
+    fact(
+        "Suspended",
+        Tone::Warning,
+        match (&application.suspension, application.suspended) {
+            (Some(suspension), true) => hold(suspension),
+            (None, true) => "yes".to_owned(),
+            (_, false) => String::new(),
+        },
+    );
+    let pinned = application.pin.as_ref().map(|pin| format!("to {} {}", pin.revision.short(), hold(&pin.hold)));
+    fact("Pinned", Tone::Warning, pinned.unwrap_or_default());
+    fact("Revision", Tone::Plain, application.revision.as_ref().map(ToString::to_string).unwrap_or_default());
+    let ahead = application.target.as_ref().filter(|target| Some(*target) != application.revision.as_ref());
+    fact("Git says", Tone::Warning, ahead.map(ToString::to_string).unwrap_or_default());
+    for (at, image) in application.images.iter().enumerate() {
+        fact(if at == 0 { "Images" } else { "" }, Tone::Plain, image.clone());
+    }
+    fact("Code", Tone::Plain, spec.source.clone().unwrap_or_default());
+    let path = Some(&*spec.path).filter(|path| !path.is_empty()).map(|path| format!(", {path}")).unwrap_or_default();
+    fact("Manifests", Tone::Plain, spec.repository.as_ref().map(|r| format!("{r}{path}")).unwrap_or_default());
+    let place = [spec.cluster.as_deref(), spec.namespace.as_deref()];
+    fact("Destination", Tone::Plain, place.into_iter().flatten().collect::<Vec<_>>().join("/"));
+    let switches = [
+        (spec.automatic, "automatic"),
+        (!spec.automatic, "manual"),
+        (spec.prune, "prune"),
+        (spec.self_heal, "self-heal"),
+        (spec.protected, "protected"),
+    ];
+    let policy: Vec<_> = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
+    fact("Policy", Tone::Plain, policy.join(", "));
+    let sync = application.last_sync.as_ref().map(|sync| {
+        let what = if sync.message.is_empty() { String::new() } else { format!(": {}", sync.message) };
+        format!("#{} {} {} ({}){what}", sync.id, sync.phase, ago(sync.started), sync.cause.words())
+    });
+    fact("Last sync", Tone::Plain, sync.unwrap_or_default());
+    lines
+}
+
+fn resource_table(resources: &[&ResourceStatus]) -> Table {
+    let mut table = Table::new(&[
+        Column::words("OBJECT"),
+        Column::words("SYNC"),
+        Column::words("HEALTH"),
+        Column::prose("SUMMARY"),
+    ]);
+    for resource in resources {
+        let summary = [&*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
+        table.row(vec![
+            resource.resource.short().into(),
+            Cell::of(meaning::of_sync(resource.sync), resource.sync.word()),
+            Cell::of(meaning::of_health(resource.health), resource.health.word()),
+            summary.collect::<Vec<_>>().join("; ").into(),
+        ]);
+    }
+    table
+}

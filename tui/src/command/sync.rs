@@ -1,0 +1,170 @@
+//! `qd sync APP`: make the cluster as git says, now.
+//!
+//! JSON: [`Accepted`]: `message`, `after_sync`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`), `reason`, and
+//! `object`, the application as it was then. With `--dry-run`, the [`Plan`]: `revision`, `changes`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::change::Plan;
+use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
+use quarterdeck_shared::resource::ResourceRef;
+
+use crate::cli::Exit;
+use crate::command::wait::{self, Goal};
+use crate::command::{CommandError, Context, Format, act, diff};
+use crate::route;
+
+/// Make the cluster as git says, now.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application.
+    #[arg(value_name = "APP")]
+    pub application: ApplicationName,
+
+    /// Delete what left git also where the application's policy does not.
+    #[arg(long)]
+    pub prune: bool,
+
+    /// Compare every object with the cluster also where nothing is known to have changed.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Only this object: KIND/NAME, or GROUP/KIND/NAMESPACE/NAME where that is not enough. May be given again.
+    #[arg(long, value_name = "OBJECT")]
+    pub only: Vec<ObjectName>,
+
+    /// Say what it would do, and do nothing.
+    #[arg(long, conflicts_with_all = ["prune", "force", "only", "wait"])]
+    pub dry_run: bool,
+
+    /// Wait until the sync has ended and the application is healthy at its revision.
+    #[arg(short, long)]
+    pub wait: bool,
+
+    /// How long to wait.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration, requires = "wait")]
+    pub timeout: Duration,
+
+    /// Another form than the one for people.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    if args.dry_run {
+        let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
+        return plan(&answer, args.output, context);
+    }
+    let only = resolve(args, context).await?;
+    let request = SyncRequest { prune: args.prune, force: args.force, only };
+    let accepted: Accepted = context.client.post(&route::application(&args.application, "sync"), &request).await?;
+    if args.wait {
+        wait_healthy(&args.application, &accepted, args.timeout, args.output, context).await
+    } else {
+        act::told(&accepted, args.output, context)
+    }
+}
+
+/// Waits for the sync that answers a request, and for health at its revision.
+pub(super) async fn wait_healthy(
+    application: &ApplicationName,
+    accepted: &Accepted,
+    patience: Duration,
+    format: Option<Format>,
+    context: &mut Context,
+) -> Result<Exit, CommandError> {
+    // An agent that names no sync had none of this application before.
+    let goal = Goal::Healthy {
+        application: application.clone(),
+        after_sync: accepted.after_sync.unwrap_or_default(),
+        commit: accepted.revision.as_ref().map(|revision| revision.commit.clone()),
+    };
+    wait::tell(&goal, accepted, patience, format, context).await
+}
+
+fn plan(answer: &DiffAnswer, format: Option<Format>, context: &mut Context) -> Result<Exit, CommandError> {
+    let application = &answer.application;
+    context.answer(format, &answer.plan, |context, plan: &Plan| {
+        context.output.line(format!("{application} to {}: {}", plan.revision.short(), plan.summary()))?;
+        diff::plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// An object as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectName {
+    /// `Deployment/shop`; the kind in any case, as `kubectl` takes it.
+    Short {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
+    /// `apps/Deployment/prod/shop`.
+    Full(ResourceRef),
+}
+
+impl FromStr for ObjectName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split('/').collect::<Vec<_>>()[..] {
+            [kind, name] if !kind.is_empty() && !name.is_empty() => {
+                Ok(Self::Short { kind: kind.to_owned(), name: name.to_owned() })
+            }
+            [group, kind, namespace, name] if !kind.is_empty() && !name.is_empty() => {
+                Ok(Self::Full(ResourceRef::new(group, kind, Some(namespace), name)))
+            }
+            _ => Err("expected KIND/NAME or GROUP/KIND/NAMESPACE/NAME"),
+        }
+    }
+}
+
+impl ObjectName {
+    fn names(&self, resource: &ResourceRef) -> bool {
+        match self {
+            Self::Short { kind, name } => resource.kind.eq_ignore_ascii_case(kind) && resource.name == *name,
+            Self::Full(full) => resource == full,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Short { kind, name } => format!("{kind}/{name}"),
+            Self::Full(resource) => resource.to_string(),
+        }
+    }
+}
+
+/// The objects that `--only` names, found in the plan: it holds also what is not in the cluster yet.
+async fn resolve(args: &Args, context: &Context) -> Result<Vec<ResourceRef>, CommandError> {
+    if args.only.is_empty() {
+        return Ok(Vec::new());
+    }
+    let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
+    args.only.iter().map(|name| find(name, &answer)).collect()
+}
+
+fn find(name: &ObjectName, answer: &DiffAnswer) -> Result<ResourceRef, CommandError> {
+    let changes = || answer.plan.changes.iter().map(|change| &change.resource);
+    match changes().filter(|resource| name.names(resource)).collect::<Vec<_>>()[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(CommandError::NotFound {
+            what: format!("object {} in the plan of {}", name.text(), answer.application),
+            hint: format!("its objects: {}", some(changes())),
+        }),
+        ref several => Err(CommandError::Usage {
+            message: format!("{} could be any of {} objects", name.text(), several.len()),
+            hint: format!("name one of: {}", some(several.iter().copied())),
+        }),
+    }
+}
+
+/// The first ten, in full.
+fn some<'a>(resources: impl Iterator<Item = &'a ResourceRef>) -> String {
+    resources.take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,167 @@
+//! What each command says and exits with where the agent is away, of another version, slow, mad, or the reader leaves.
+
+use std::io::{self, Write};
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::*;
+
+/// A command line of every command that asks the agent.
+const ALL: &[&str] = &[
+    "status",
+    "status shop",
+    "diff shop",
+    "sync shop",
+    "sync shop --dry-run",
+    "sync shop --wait",
+    "sync shop --only Job/x",
+    "build shop",
+    "push shop",
+    "runs",
+    "runs show 1",
+    "runs log 1",
+    "runs cancel 1",
+    "history shop",
+    "rollback shop",
+    "unpin shop",
+    "suspend shop",
+    "resume shop",
+    "refresh shop",
+    "pods",
+    "logs shop",
+    "events",
+    "events -f",
+    "manifests shop",
+    "api GET /v1/state",
+    "doctor",
+    "version",
+];
+
+#[test]
+fn no_command_is_forgotten() {
+    use clap::CommandFactory;
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        let asks = ALL.iter().any(|line| line.split(' ').next() == Some(name));
+        assert!(asks || name == "completions", "{name} is in none of the lines");
+    }
+}
+
+#[tokio::test]
+async fn without_an_agent_each_command_says_so_and_how_to_start_one() {
+    let agent = StandIn::start(|_| Reply::Never);
+    let socket = agent.socket();
+    drop(agent);
+    for line in ALL {
+        let words = ["qd", "--socket", socket.to_str().unwrap()].into_iter().chain(line.split(' '));
+        let cli = Cli::try_parse_from(words).unwrap();
+        let (out, err) = (Page::default(), Page::default());
+        let mut context = Context {
+            client: Client::new(crate::client::socket_candidates(cli.socket.as_deref())),
+            output: Output::new(Box::new(out.clone()), Box::new(err.clone()), Dress::default(), None),
+            clock: Timestamp::now,
+            zone: TimeZone::UTC,
+        };
+        let exit = run_in(&cli, &mut context).await;
+        assert_eq!(exit, Exit::NoAgent, "{line}");
+        let err = err.text();
+        assert!(err.starts_with("qd: no agent answers: "), "{line}: {err}");
+        assert!(err.contains("start one: qd-agent run"), "{line}: {err}");
+        assert!(out.text().is_empty() || *line == "version", "{line}: {}", out.text());
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_another_version_is_told_by_each_command() {
+    let agent = StandIn::start(|_| Reply::Answer(StatusCode::OK, Some(9), "{}".to_owned()));
+    for line in ALL.iter().filter(|line| !line.starts_with("api")) {
+        let ran = qd(&agent, line).await;
+        assert_eq!(ran.exit, 3, "{line}");
+        assert!(ran.err.contains("speaks version 9 of the wire; this qd speaks version 1"), "{line}: {}", ran.err);
+        assert!(ran.err.contains("install the qd that came with that agent"), "{line}: {}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_agent_is_told_by_each_command() {
+    let agent = StandIn::start(|_| Reply::Never);
+    let agent = &agent;
+    let all = ALL.iter().map(|line| async move { (line, qd(agent, line).await) });
+    for (line, ran) in futures::future::join_all(all).await {
+        assert_eq!(ran.exit, 3, "{line}");
+        assert!(ran.err.contains("the agent did not answer"), "{line}: {}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn a_mad_agent_is_told_by_each_command() {
+    let garbage = "\u{1b}[2J<html>\u{202e}".to_owned();
+    let agent = StandIn::start(move |_| Reply::Answer(StatusCode::OK, Some(1), garbage.clone()));
+    for line in ALL.iter().filter(|line| !line.starts_with("api")) {
+        let ran = qd(&agent, line).await;
+        assert_eq!(ran.exit, if line.starts_with("diff") { 2 } else { 1 }, "{line}");
+        assert!(ran.err.contains("cannot be read"), "{line}: {}", ran.err);
+    }
+    let ran = qd(&agent, "api GET /v1/state").await;
+    assert_eq!(ran.out, "^[[2J<html><U+202E>\n");
+}
+
+/// A reader that leaves after so many bytes.
+struct Leaves(usize);
+
+impl Write for Leaves {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.min(bytes.len()) {
+            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            n => {
+                self.0 -= n;
+                Ok(n)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_is_left_in_peace() {
+    let agent = StandIn::start(|asked| match asked {
+        "GET /v1/applications/shop/logs?follow=true" => {
+            Reply::open(&[json!({"type": "line", "from": "x/y", "text": "words"})])
+        }
+        asked => world::answer(asked),
+    });
+    for line in ["status", "status -o json", "events", "diff shop", "logs shop -f", "manifests shop", "pods"] {
+        let cli = Cli::try_parse_from(["qd"].into_iter().chain(line.split(' '))).unwrap();
+        let err = Page::default();
+        let mut context = context(&agent, Box::new(Leaves(3)), err.clone(), None);
+        assert_eq!(run_in(&cli, &mut context).await, Exit::PipeClosed, "{line}");
+        assert!(!err.text().contains("qd:"), "{line}: {}", err.text());
+    }
+}
+
+#[tokio::test]
+async fn no_answer_reaches_a_terminal_raw() {
+    let agent = StandIn::start(world::answer);
+    for line in [
+        "status",
+        "status billing",
+        "pods",
+        "pods -o json",
+        "status -o json",
+        "runs log 17",
+        "logs shop",
+        "logs shop -o json",
+        "api GET /v1/state",
+        "api GET /v1/runs/17/log",
+    ] {
+        for terminal in [None, Some(80)] {
+            let ran = qd_on(&agent, line, terminal).await;
+            let raw = |c: char| c != '\n' && crate::text::is_control(c);
+            assert!(!ran.out.contains(raw) && !ran.err.contains(raw), "{line}: {ran:?}");
+        }
+    }
+}

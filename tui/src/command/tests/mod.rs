@@ -1,0 +1,316 @@
+//! Every command against a stand-in agent on a real socket: what it prints, asks, and exits with.
+//!
+//! A test is a transcript: command lines, and below each what came out on standard output, on standard error (`!`), and
+//! the exit code. One snapshot a command, to be read as a person would read their terminal.
+
+mod faults;
+mod wait;
+mod world;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Parser;
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::client::Limits;
+use crate::output::Dress;
+use crate::run_in;
+use crate::standin::{Reply, StandIn};
+
+/// What a command did.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) exit: u8,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+/// Something that is written to and read by a test.
+#[derive(Clone, Default)]
+pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A context that writes to these pages, with 0.2 s of patience for the agent.
+pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, terminal: Option<usize>) -> Context {
+    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
+    let dress = Dress { colours: false, signs: terminal.is_some() };
+    Context {
+        client: Client::with_limits(vec![agent.socket()], limits),
+        output: Output::new(out, Box::new(err), dress, terminal),
+        clock: || world::NOW.parse().unwrap(),
+        zone: TimeZone::UTC,
+    }
+}
+
+/// Runs `qd` with these words, in a pipe or on a terminal so many columns wide.
+pub(super) async fn qd_on(agent: &StandIn, line: &str, terminal: Option<usize>) -> Ran {
+    let words = std::iter::once("qd").chain(line.split_whitespace());
+    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+    let (out, err) = (Page::default(), Page::default());
+    let mut context = context(agent, Box::new(out.clone()), err.clone(), terminal);
+    let exit = run_in(&cli, &mut context).await;
+    let hide = |text: String| text.replace(&agent.socket().display().to_string(), "SOCKET");
+    Ran { exit: exit as u8, out: hide(out.text()), err: hide(err.text()) }
+}
+
+/// Runs `qd` with these words in a pipe.
+pub(super) async fn qd(agent: &StandIn, line: &str) -> Ran {
+    qd_on(agent, line, None).await
+}
+
+/// A transcript of these command lines.
+async fn transcript(agent: &StandIn, lines: &[&str]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        // `80> status` is on a terminal of 80 columns.
+        let (terminal, line) = match line.split_once("> ") {
+            Some((columns, line)) => (Some(columns.parse().unwrap()), line),
+            None => (None, *line),
+        };
+        let ran = qd_on(agent, line, terminal).await;
+        let place = terminal.map(|columns| format!("  ({columns} columns)")).unwrap_or_default();
+        text += &format!("$ qd {line}{place}\n{}", ran.out);
+        ran.err.lines().for_each(|line| text += &format!("! {line}\n"));
+        text += &format!("= {}\n\n", ran.exit);
+    }
+    text
+}
+
+/// Holds a transcript against its snapshot.
+pub(super) async fn check(name: &str, agent: &StandIn, lines: &[&str]) {
+    insta::assert_snapshot!(name, transcript(agent, lines).await);
+}
+
+#[tokio::test]
+async fn status() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "status",
+        &agent,
+        &[
+            "status",
+            "80> status",
+            "200> status",
+            "status -o wide",
+            "status -o name",
+            "status shop",
+            "100> status billing",
+            "status cart -o name",
+            "status cart -o wide",
+            "status shpo",
+        ],
+    )
+    .await;
+    check("status_json", &agent, &["status -o json", "status shop -o json"]).await;
+}
+
+#[tokio::test]
+async fn status_of_nothing() {
+    let agent = StandIn::start(|_| Reply::json(&world::empty()));
+    check("status_of_nothing", &agent, &["status", "status -o json", "status shop", "pods"]).await;
+}
+
+#[tokio::test]
+async fn pods() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "pods",
+        &agent,
+        &[
+            "pods",
+            "90> pods shop",
+            "pods cart -o wide",
+            "pods -o name",
+            "pods cart -o json",
+            "pods billing",
+            "pods nosuch",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn runs() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "runs",
+        &agent,
+        &[
+            "runs",
+            "100> runs shop",
+            "runs -o wide",
+            "runs -o name",
+            "runs -n 5 shop -o json",
+            "runs show 17",
+            "runs show #17 -o json",
+            "runs log 17",
+            "runs log run/17 -f -o json",
+            "runs cancel 18",
+            "runs cancel 18 -o json",
+            "runs show 99",
+        ],
+    )
+    .await;
+    assert!(agent.asked().contains(&"GET /v1/runs?application=shop&limit=5".to_owned()));
+    assert!(agent.asked().contains(&"GET /v1/runs/17/log?follow=true".to_owned()));
+    assert!(agent.asked().contains(&"POST /v1/runs/18/cancel".to_owned()));
+}
+
+#[tokio::test]
+async fn history() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "history",
+        &agent,
+        &[
+            "history shop",
+            "80> history shop",
+            "history shop -o wide",
+            "history shop -o name",
+            "history shop -n 1 -o json",
+            "history search",
+            "history nosuch",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn diff() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "diff",
+        &agent,
+        &[
+            "diff shop",
+            "diff shop --revision release/1 -o json",
+            "diff search",
+            "diff nosuch",
+            "sync shop --dry-run",
+            "100> sync shop --dry-run",
+            "sync shop --dry-run -o json",
+        ],
+    )
+    .await;
+    assert_eq!(agent.asked()[1], "GET /v1/applications/shop/diff?revision=release%2F1");
+}
+
+#[tokio::test]
+async fn acts() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "acts",
+        &agent,
+        &[
+            "sync shop",
+            "sync shop --prune --force -o json",
+            "sync shop --only deployment/shop --only /ConfigMap/prod/flags",
+            "sync shop --only Job/nosuch",
+            "sync shop --only Service/twin",
+            "build shop",
+            "push shop push-1.4.0 --rebuild -o json",
+            "rollback shop",
+            "rollback shop #41 --reason broken -o json",
+            "unpin shop",
+            "suspend shop --reason fire",
+            "resume shop -o json",
+            "refresh shop",
+            "sync locked",
+        ],
+    )
+    .await;
+    let posts: Vec<_> = agent.asked().into_iter().filter(|asked| asked.starts_with("POST")).collect();
+    insta::assert_snapshot!("acts_asked", posts.join("\n"));
+}
+
+#[tokio::test]
+async fn logs() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "logs",
+        &agent,
+        &[
+            "logs shop",
+            "logs shop shop-7b46-x9k",
+            "logs shop --timestamps",
+            "logs shop -o json",
+            "logs shop pod/shop-7b46-x9k -c app -f --tail 10 --since 1m -p --prefix",
+            "logs nosuch",
+        ],
+    )
+    .await;
+    assert_eq!(
+        agent.asked()[4],
+        "GET /v1/applications/shop/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
+    );
+}
+
+#[tokio::test]
+async fn events() {
+    let agent = StandIn::start(world::answer);
+    check("events", &agent, &["events", "100> events", "events shop -n 2 -o json"]).await;
+    assert_eq!(agent.asked()[2], "GET /v1/events?application=shop&limit=2");
+}
+
+#[tokio::test]
+async fn manifests() {
+    let agent = StandIn::start(world::answer);
+    check("manifests", &agent, &["manifests shop", "manifests shop --revision v1 -o json", "manifests nosuch"]).await;
+    assert_eq!(agent.asked()[1], "GET /v1/applications/shop/manifests?revision=v1");
+}
+
+#[tokio::test]
+async fn doctor_and_version() {
+    let agent = StandIn::start(world::answer);
+    check("doctor_and_version", &agent, &["doctor", "80> doctor", "doctor -o json", "version", "version -o json"])
+        .await;
+}
+
+#[tokio::test]
+async fn api() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "api",
+        &agent,
+        &[
+            "api GET /v1/version",
+            "api get /v1/version -o json",
+            "api GET /v1/runs/17/log",
+            "api POST /v1/applications/shop/suspend {\"reason\":\"fire\"}",
+            "api GET /v1/nosuch",
+            "api POST /v1/x @/nosuch/file",
+        ],
+    )
+    .await;
+    assert_eq!(agent.asked()[3], r#"POST /v1/applications/shop/suspend {"reason":"fire"}"#);
+}
+
+#[tokio::test]
+async fn completions_are_for_each_shell() {
+    let agent = StandIn::start(world::answer);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = qd(&agent, &format!("completions {shell}")).await;
+        assert_eq!(ran.exit, 0);
+        assert!(ran.out.contains("rollback"), "{shell}: {}", ran.out);
+    }
+    assert_eq!(agent.asked(), Vec::<String>::new(), "a script is made without an agent");
+}

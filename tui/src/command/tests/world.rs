@@ -1,0 +1,325 @@
+//! The world that the transcripts are of: four applications as an operator meets them, and an agent's answers.
+
+use serde_json::{Value, json};
+
+use crate::standin::Reply;
+
+pub(super) const NOW: &str = "2026-11-23T12:05:00Z";
+
+const MAIN: &str = "main@sha1:1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d";
+const OLD: &str = "main@sha1:e4b1c77de4b1c77de4b1c77de4b1c77de4b1c77d";
+const CODE: &str = "9b1e77d09b1e77d09b1e77d09b1e77d09b1e77d0";
+const IMAGE: &str =
+    "registry.example/ops/shop:1.4.0@sha256:5f91f7625f91f7625f91f7625f91f7625f91f7625f91f7625f91f7625f91f762";
+
+/// What the stand-in answers.
+pub(super) fn answer(asked: &str) -> Reply {
+    let (asked, _) = asked.split_once(" {").unwrap_or((asked, ""));
+    let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
+    match path {
+        "GET /v1/version" => Reply::json(&version()),
+        "GET /v1/state" => Reply::json(&state()),
+        "GET /v1/runs" => {
+            Reply::json(&if query.contains("limit=5") { json!([run()]) } else { json!([running(), run()]) })
+        }
+        "GET /v1/runs/17" => Reply::json(&run()),
+        "GET /v1/runs/17/log" => Reply::records(&run_log()),
+        "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
+        "GET /v1/events" => Reply::json(&events()),
+        "GET /v1/doctor" => Reply::json(&checks()),
+        "GET /v1/applications/shop/diff" => Reply::json(&diff()),
+        "GET /v1/applications/search/diff" => Reply::json(&no_diff()),
+        "GET /v1/applications/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
+        "GET /v1/applications/search/history" => Reply::json(&json!([])),
+        "GET /v1/applications/shop/logs" => Reply::records(&pod_log()),
+        "GET /v1/applications/shop/manifests" => Reply::json(&json!({
+            "revision": MAIN,
+            "yaml": "kind: ConfigMap\ndata:\n  a: \"b\"\n---\nkind: Secret\ndata:\n  password: '***'\n",
+        })),
+        "POST /v1/applications/shop/build" | "POST /v1/applications/shop/push" => {
+            Reply::json(&json!({"message": "run 19 of shop is queued", "run": 19}))
+        }
+        "POST /v1/applications/shop/rollback" => {
+            Reply::json(&json!({"message": "shop goes back to e4b1c77", "revision": OLD, "after_sync": 42}))
+        }
+        "POST /v1/applications/locked/sync" => {
+            Reply::error(403, "forbidden", "locked is protected: syncing it asks for the approver's role", "ask ops")
+        }
+        path if path.starts_with("POST /v1/applications/shop/") => Reply::json(
+            &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": 42}),
+        ),
+        "POST /v1/runs/18/cancel" => Reply::json(&json!({"message": "run 18 is told to stop"})),
+        path => Reply::error(404, "not_found", &format!("nothing at {path}"), "qd status names what there is"),
+    }
+}
+
+fn version() -> Value {
+    json!({"wire": 1, "agent": "0.1.0", "pid": 4711, "started": "2026-11-20T12:00:00Z", "role": "operator"})
+}
+
+/// A state of these objects.
+pub(super) fn state_of(revision: u64, objects: &[Value]) -> Value {
+    let key = |object: &Value| {
+        let object: quarterdeck_shared::snapshot::Object = serde_json::from_value(object.clone()).unwrap();
+        object.key().to_string()
+    };
+    let objects: serde_json::Map<String, Value> = objects.iter().map(|object| (key(object), object.clone())).collect();
+    json!({"revision": revision, "epoch": "e1", "objects": objects})
+}
+
+pub(super) fn empty() -> Value {
+    state_of(1, &[agent(json!({}))])
+}
+
+/// The value with these fields changed.
+pub(super) fn with(mut value: Value, changed: Value) -> Value {
+    value.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+    value
+}
+
+fn agent(changed: Value) -> Value {
+    let agent = json!({
+        "kind": "Agent", "version": "0.1.0", "host": "deck", "pid": 4711, "started": "2026-11-20T12:00:00Z",
+        "configuration": "/home/alice/.config/quarterdeck/config.toml",
+    });
+    with(agent, changed)
+}
+
+fn state() -> Value {
+    let notice = json!({
+        "notice": "a playground: the cluster is a stand-in",
+        "configuration_error": "line 7: unknown field `nmae`, did you mean `name`?",
+    });
+    state_of(
+        7,
+        &[
+            agent(notice),
+            shop(),
+            cart(),
+            search(),
+            billing(),
+            resource("Deployment", "Progressing", "2 of 3 updated"),
+            resource("Service", "Healthy", ":80 → 3 endpoints"),
+            pod("shop", "shop-7b46-x9k", "ContainerCreating", "Progressing", "", false),
+            pod("shop", "shop-7b46-p2m", "Running", "Healthy", "", true),
+            pod(
+                "cart",
+                "cart-6d5f-l8w",
+                "CrashLoopBackOff",
+                "Degraded",
+                "exit 1, \"missing DATABASE_URL\" \u{1b}[31m",
+                false,
+            ),
+            with(run(), json!({"kind": "Run"})),
+            with(running(), json!({"kind": "Run"})),
+        ],
+    )
+}
+
+/// An application; the caller says what is particular.
+pub(super) fn application(name: &str, changed: Value) -> Value {
+    let application = json!({
+        "kind": "Application", "name": name, "sync": "Synced", "health": "Healthy", "revision": MAIN,
+        "images": [format!("registry.example/ops/{name}:3.0.2")], "suspended": false, "message": "",
+        "since": "2026-11-21T12:00:00Z", "target": MAIN, "drifted": 0, "resources": 12,
+        "spec": {
+            "source": format!("ssh://git@forge/ops/{name}.git"), "image": format!("registry.example/ops/{name}"),
+            "repository": "ssh://git@forge/ops/deploy.git", "path": format!("apps/{name}"),
+            "cluster": "prod", "namespace": name, "automatic": true, "prune": true, "self_heal": true,
+        },
+    });
+    with(application, changed)
+}
+
+fn shop() -> Value {
+    application(
+        "shop",
+        json!({
+            "health": "Progressing", "since": "2026-11-23T12:04:48Z", "images": ["docker.io/library/redis:7", IMAGE],
+            "message": "Deployment/shop: 2 of 3 updated", "last_sync": sync(42, MAIN),
+            "last": {"what": "push", "phase": "Succeeded", "at": "2026-11-23T12:04:40Z"},
+        }),
+    )
+}
+
+fn cart() -> Value {
+    application(
+        "cart",
+        json!({
+            "health": "Degraded", "since": "2026-11-23T12:01:00Z",
+            "message": "CrashLoopBackOff in cart-6d5f-l8w: exit 1, \"missing DATABASE_URL\"",
+            "last": {"what": "sync", "phase": "Failed", "at": "2026-11-23T12:00:58Z"},
+        }),
+    )
+}
+
+fn search() -> Value {
+    application(
+        "search",
+        json!({
+            "sync": "OutOfSync", "revision": null, "images": [], "activity": "planning", "drifted": 1,
+        }),
+    )
+}
+
+fn billing() -> Value {
+    let cause = json!({"by": "person", "uid": 1000, "name": "alice"});
+    application(
+        "billing",
+        json!({
+            "suspended": true, "revision": OLD.replace("main", "pin"), "since": "2026-11-17T12:00:00Z",
+            "suspension": {"reason": "moving house\u{202e}", "cause": cause, "at": "2026-11-17T12:00:00Z"},
+            "pin": {"revision": OLD, "reason": "", "cause": cause, "at": "2026-11-16T12:00:00Z"},
+        }),
+    )
+}
+
+pub(super) fn sync(id: u64, revision: &str) -> Value {
+    json!({
+        "id": id, "application": "shop", "revision": revision, "cause": {"by": "commit", "revision": revision},
+        "phase": "Succeeded", "started": "2026-11-23T12:04:42Z", "finished": "2026-11-23T12:04:44.500Z",
+        "message": "2 configure, 9 unchanged", "images": [IMAGE],
+    })
+}
+
+fn resource(kind: &str, health: &str, summary: &str) -> Value {
+    json!({
+        "kind": "Resource", "application": "shop", "sync": "Synced", "health": health, "summary": summary,
+        "resource": {"group": "", "kind": kind, "namespace": "prod", "name": "shop"},
+    })
+}
+
+fn pod(application: &str, name: &str, status: &str, health: &str, message: &str, ready: bool) -> Value {
+    json!({
+        "kind": "Pod", "application": application, "cluster": "prod", "namespace": application, "name": name,
+        "status": status, "health": health, "message": message, "node": "node1", "ip": "10.0.0.7",
+        "created": "2026-11-23T12:04:00Z",
+        "containers": [
+            {"name": "init", "image": "busybox:1", "state": "terminated: exit 0", "ready": true, "restarts": 0, "init": true},
+            {"name": "app", "image": format!("registry.example/ops/{application}:1.4.0"), "state": "running",
+             "ready": ready, "restarts": if ready { 0 } else { 4 }},
+        ],
+    })
+}
+
+fn stage(kind: &str, phase: &str, message: &str) -> Value {
+    json!({"kind": kind, "phase": phase, "message": message, "started": "2026-11-23T12:04:00Z"})
+}
+
+fn run() -> Value {
+    let done = |kind, message| with(stage(kind, "Succeeded", message), json!({"finished": "2026-11-23T12:04:31Z"}));
+    json!({
+        "id": 17, "application": "shop", "goal": "push", "reference": "push-1.4.0", "commit": CODE,
+        "cause": {"by": "tag", "tag": "push-1.4.0", "commit": CODE}, "subject": "Faster search", "phase": "Succeeded",
+        "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), done("promote", "1f3c2a9")],
+        "queued": "2026-11-23T12:03:58Z", "started": "2026-11-23T12:04:00Z", "finished": "2026-11-23T12:05:02Z",
+        "message": "pushed 1.4.0",
+        "promoted": MAIN.rsplit(':').next().unwrap(),
+        "artifact": {"application": "shop", "commit": CODE, "image": "registry.example/ops/shop", "tag": "1.4.0",
+            "image_id": "sha256:aa", "digest": IMAGE.split('@').nth(1).unwrap(), "built": "2026-11-23T12:04:31Z"},
+    })
+}
+
+fn running() -> Value {
+    json!({
+        "id": 18, "application": "cart", "goal": "build", "reference": "build-2.2.0", "commit": CODE,
+        "cause": {"by": "person", "uid": 1000, "name": "alice"}, "subject": "Try again", "phase": "Running",
+        "stages": [
+            stage("checkout", "Succeeded", ""),
+            with(stage("build", "Running", "step 3 of 7"), json!({"percent": 43})),
+        ],
+        "queued": "2026-11-23T12:04:00Z", "started": "2026-11-23T12:04:01Z",
+    })
+}
+
+fn run_log() -> Vec<Value> {
+    vec![
+        json!({"type": "line", "from": "build", "text": "Step 1/2 : FROM scratch"}),
+        json!({"type": "line", "from": "push", "text": "pushed \u{1b}[2J"}),
+        json!({"type": "gap", "reason": "the log was cut at 10 MB"}),
+    ]
+}
+
+fn pod_log() -> Vec<Value> {
+    vec![
+        json!({"type": "notice", "text": "shop-7b46-x9k joined"}),
+        json!({"type": "line", "at": "2026-11-23T12:04:31.5Z", "from": "shop-7b46-x9k/app", "text": "listening on :8080"}),
+        json!({"type": "gap", "lines": 214, "reason": "the reader was slower than the pods"}),
+        json!({"type": "line", "from": "shop-7b46-p2m/app", "text": "\u{1b}]0;owned\u{7}GET /\t200"}),
+    ]
+}
+
+/// Newest first.
+fn events() -> Vec<Value> {
+    let record = |id: u64, application: Option<&str>, cause: Value, event: Value| json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "cause": cause, "event": event});
+    let alice = json!({"by": "person", "uid": 1000, "name": "alice"});
+    vec![
+        record(9, Some("billing"), alice, json!({"type": "suspended", "reason": "moving house"})),
+        record(
+            8,
+            Some("shop"),
+            json!({"by": "agent"}),
+            json!({"type": "sync_finished", "sync": 42, "phase": "Failed",
+            "message": "Deployment/shop: spec.replicas: Invalid value: -1"}),
+        ),
+        record(
+            7,
+            Some("shop"),
+            json!({"by": "commit", "revision": MAIN}),
+            json!({"type": "sync_started", "sync": 42,
+            "revision": MAIN}),
+        ),
+        record(6, None, json!({"by": "agent"}), json!({"type": "agent_started", "version": "0.1.0", "interrupted": 2})),
+    ]
+}
+
+fn change(action: &str, group: &str, kind: &str, name: &str, more: Value) -> Value {
+    let resource = json!({"group": group, "kind": kind, "namespace": "prod", "name": name});
+    with(json!({"resource": resource, "action": action}), more)
+}
+
+fn diff() -> Value {
+    let deployment = json!({"fields": [
+        {"path": "spec.replicas", "live": 5, "desired": 3, "manager": "kubectl-edit"},
+        {"path": "spec.paused", "live": true},
+    ]});
+    let secret = json!({"fields": [{"path": "data.password", "live": "***", "desired": "*** (another)"}]});
+    let sides = |live: Option<&str>, desired: Option<&str>| json!({"live": live, "desired": desired});
+    json!({
+        "application": "shop",
+        "plan": {"revision": MAIN, "changes": [
+            change("create", "", "ConfigMap", "flags", json!({})),
+            change("configure", "", "Secret", "login", secret),
+            change("configure", "apps", "Deployment", "shop", deployment),
+            change("unchanged", "", "Service", "twin", json!({})),
+            change("unchanged", "serving.example", "Service", "twin", json!({})),
+            change("skip", "batch", "Job", "once", json!({"reason": "pruning is off"})),
+            change("prune", "batch", "Job", "migrate-41", json!({"reason": "no longer in git"})),
+        ]},
+        "objects": [
+            change("create", "", "ConfigMap", "flags", sides(None, Some("kind: ConfigMap\ndata:\n  a: b\n"))),
+            change("configure", "", "Secret", "login", sides(Some("password: ***\n"), Some("password: ***\n"))),
+            change("configure", "apps", "Deployment", "shop", sides(
+                Some("kind: Deployment\nspec:\n  paused: true\n  replicas: 5\n"),
+                Some("kind: Deployment\nspec:\n  replicas: 3\n"),
+            )),
+            change("prune", "batch", "Job", "migrate-41", sides(Some("kind: Job\n"), None)),
+        ],
+    })
+}
+
+fn no_diff() -> Value {
+    json!({
+        "application": "search",
+        "plan": {"revision": MAIN, "changes": [change("unchanged", "", "Service", "search", json!({}))]},
+        "objects": [],
+    })
+}
+
+fn checks() -> Value {
+    json!([
+        {"name": "engine", "result": "good", "message": "Docker 28.2.2"},
+        {"name": "registry registry.example", "result": "warning", "message": "no login", "hint": "docker login registry.example"},
+        {"name": "cluster prod", "result": "bad", "message": "connection refused", "hint": "is the VPN up?"},
+    ])
+}

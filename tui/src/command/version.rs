@@ -1,0 +1,42 @@
+//! `qd version`: the versions of this program and of the agent.
+//!
+//! JSON: `qd`, `wire`, and `agent`: [`VersionAnswer`] (`wire`, `agent`, `pid`, `started`, `role`), or null where none
+//! answers. This program's own version is written also then; why the agent's is missing is told as everywhere.
+
+use quarterdeck_shared::protocol::{VersionAnswer, WIRE_VERSION};
+use serde::Serialize;
+
+use crate::cli::Exit;
+use crate::command::{CommandError, Context, Format};
+use crate::route;
+
+/// The versions of this program and of the agent.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Another form than the one for people.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+#[derive(Serialize)]
+struct Versions {
+    qd: &'static str,
+    wire: u32,
+    agent: Option<VersionAnswer>,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let (agent, error) = match context.client.get::<VersionAnswer>(route::VERSION).await {
+        Ok(agent) => (Some(agent), None),
+        Err(error) => (None, Some(error)),
+    };
+    let versions = Versions { qd: env!("CARGO_PKG_VERSION"), wire: WIRE_VERSION, agent };
+    context.answer(args.output, &versions, |context, versions| {
+        context.output.line(format!("qd        {} (wire {})", versions.qd, versions.wire))?;
+        versions.agent.iter().try_for_each(|agent| {
+            context.output.line(format!("qd-agent  {} (wire {}, process {})", agent.agent, agent.wire, agent.pid))
+        })
+    })?;
+    error.map_or(Ok(Exit::Done), |error| Err(error.into()))
+}

@@ -1,0 +1,243 @@
+//! `--wait`: following the state until what was asked for has come about, or cannot any more.
+//!
+//! Judging is pure and looks at the whole state each time, so it does not matter which change woke us or whether the
+//! agent was started again in between: while the deadline lasts, an agent that is away is waited for, too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::{Accepted, WatchRecord};
+use quarterdeck_shared::revision::CommitId;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
+use quarterdeck_shared::status::{Health, Phase};
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::cli::Exit;
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::records::Records;
+use crate::command::{CommandError, Context, Format, act};
+
+/// Every object of the state.
+pub(super) type Objects = BTreeMap<Key, Object>;
+
+/// How what is waited for stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Not there yet, and why.
+    Waiting(String),
+    /// It has come about.
+    Good(String),
+    /// It will not come about.
+    Bad(String),
+}
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub(super) enum Goal {
+    /// A sync that began after the request, and health at its revision.
+    Healthy {
+        /// Of which application.
+        application: ApplicationName,
+        /// The newest sync when the request was taken.
+        after_sync: u64,
+        /// The commit, where the request named one.
+        commit: Option<CommitId>,
+    },
+    /// The end of a run.
+    Run(RunId),
+}
+
+impl Goal {
+    /// Where what it is about lies in the state.
+    fn key(&self) -> Key {
+        match self {
+            Self::Healthy { application, .. } => Key(format!("application/{application}").into()),
+            Self::Run(id) => Key(format!("run/{id}").into()),
+        }
+    }
+
+    /// How it stands.
+    pub(super) fn judge(&self, objects: &Objects) -> Judgement {
+        match (self, objects.get(&self.key())) {
+            (Self::Healthy { after_sync, commit, .. }, Some(Object::Application(application))) => {
+                judge_health(application, *after_sync, commit.as_ref())
+            }
+            (Self::Healthy { application, .. }, _) => Judgement::Bad(format!("application {application} is gone")),
+            (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
+            (Self::Run(id), _) => Judgement::Waiting(format!("run {id} is not to be seen yet")),
+        }
+    }
+}
+
+/// Healthy (or suspended on purpose) at the revision of a sync that began after the request.
+///
+/// Degraded is no reason to give up: right after a sync the pods of the version before still fail, which is often why
+/// there was a sync. An interrupted sync is done again by the agent's next life.
+fn judge_health(application: &ApplicationStatus, after_sync: u64, commit: Option<&CommitId>) -> Judgement {
+    let waiting = |text: &str| Judgement::Waiting(text.to_owned());
+    let Some(sync) = application.last_sync.as_ref().filter(|sync| sync.id > after_sync) else {
+        return match (&application.activity, application.suspended) {
+            (Some(activity), _) => waiting(activity),
+            (None, true) => waiting("suspended, so it does not sync"),
+            (None, false) => waiting("the sync has not begun"),
+        };
+    };
+    if commit.is_some_and(|commit| sync.revision.commit != *commit) {
+        return waiting("a sync to another revision came first");
+    }
+    match sync.phase {
+        Phase::Failed | Phase::Cancelled => return Judgement::Bad(format!("sync {}: {}", sync.id, sync.message)),
+        Phase::Queued | Phase::Running => return waiting(application.activity.as_deref().unwrap_or("syncing")),
+        Phase::Interrupted => return waiting("the sync was interrupted and is owed"),
+        Phase::Succeeded | Phase::Skipped => {}
+    }
+    if application.revision.as_ref().map(|revision| &revision.commit) != Some(&sync.revision.commit) {
+        return waiting("the revision of the sync is not in force yet");
+    }
+    let at = sync.revision.short();
+    match application.health {
+        Health::Healthy | Health::Suspended => Judgement::Good(format!("{} at {at}", application.health)),
+        health if application.message.is_empty() => Judgement::Waiting(health.to_string()),
+        health => Judgement::Waiting(format!("{health}: {}", application.message)),
+    }
+}
+
+/// The end of a run. What was skipped had nothing to do, which is as good as done.
+fn judge_run(run: &RunStatus) -> Judgement {
+    match run.phase {
+        Phase::Succeeded | Phase::Skipped => Judgement::Good(or(&run.message, run.phase.word())),
+        Phase::Failed | Phase::Cancelled | Phase::Interrupted => Judgement::Bad(or(&run.message, run.phase.word())),
+        Phase::Queued => Judgement::Waiting("queued".to_owned()),
+        Phase::Running => {
+            let stage = run.stages.iter().find(|stage| stage.phase == Phase::Running);
+            Judgement::Waiting(stage.map_or("running".to_owned(), |stage| match &*stage.message {
+                "" => stage.kind.to_string(),
+                message => format!("{}: {message}", stage.kind),
+            }))
+        }
+    }
+}
+
+fn or(message: &str, word: &str) -> String {
+    if message.is_empty() { word.to_owned() } else { message.to_owned() }
+}
+
+/// How the waiting ended, as JSON: [`Accepted`], and `outcome` (`good`, `bad`, `timeout`), `reason`, and `object`, the
+/// application or the run as it was then.
+#[derive(Debug, Serialize)]
+struct Waited<'a> {
+    #[serde(flatten)]
+    accepted: &'a Accepted,
+    outcome: &'static str,
+    reason: &'a str,
+    object: Option<&'a Object>,
+}
+
+/// Waits for a goal, tells how it ended, and makes the exit of it. Progress goes to standard error, for people only.
+pub(super) async fn tell(
+    goal: &Goal,
+    accepted: &Accepted,
+    patience: Duration,
+    format: Option<Format>,
+    context: &mut Context,
+) -> Result<Exit, CommandError> {
+    if format.is_none() {
+        act::told(accepted, None, context)?;
+    }
+    let (judgement, objects) = until(goal, patience, format.is_none(), context).await?;
+    let (outcome, reason) = match &judgement {
+        Judgement::Good(reason) => ("good", reason),
+        Judgement::Bad(reason) => ("bad", reason),
+        Judgement::Waiting(reason) => ("timeout", reason),
+    };
+    match format {
+        Some(Format::Json) => {
+            context.output.json(&Waited { accepted, outcome, reason, object: objects.get(&goal.key()) })?;
+        }
+        None if outcome == "good" => context.output.line(&**reason)?,
+        None => {}
+    }
+    match judgement {
+        Judgement::Good(_) => Ok(Exit::Done),
+        Judgement::Bad(reason) => Err(CommandError::WaitFailed(reason)),
+        Judgement::Waiting(state) => {
+            Err(CommandError::WaitTimeout { waited: humantime::format_duration(patience).to_string(), state })
+        }
+    }
+}
+
+/// Follows the state until the goal is judged, or patience ends; the last judgement, and the state it was about.
+async fn until(
+    goal: &Goal,
+    patience: Duration,
+    progress: bool,
+    context: &mut Context,
+) -> Result<(Judgement, Objects), CommandError> {
+    let deadline = Instant::now() + patience;
+    let mut following = Following { client: context.client.clone(), objects: Objects::new(), records: None };
+    let mut told = Judgement::Waiting("the agent was not heard of".to_owned());
+    loop {
+        match timeout_at(deadline, following.changed()).await {
+            Err(_) => return Ok((told, following.objects)),
+            Ok(changed) => changed?,
+        }
+        let judgement = goal.judge(&following.objects);
+        match &judgement {
+            Judgement::Waiting(why) if progress && judgement != told => context.output.note(why)?,
+            Judgement::Waiting(_) => {}
+            Judgement::Good(_) | Judgement::Bad(_) => return Ok((judgement, following.objects)),
+        }
+        told = judgement;
+    }
+}
+
+/// Between two tries where the agent is away: it is heard of soon enough, and not hammered.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The state as it is now, and what changes it.
+struct Following {
+    client: Client,
+    objects: Objects,
+    records: Option<Records<WatchRecord>>,
+}
+
+impl Following {
+    /// Waits until the state is another, or the same for longer than a bookmark takes.
+    async fn changed(&mut self) -> Result<(), ClientError> {
+        loop {
+            match self.step().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => self.records = None,
+                Err(error) if error.is_passing() => {
+                    self.records = None;
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes in what has come; false where the stream has ended.
+    async fn step(&mut self) -> Result<bool, ClientError> {
+        let Some(records) = &mut self.records else {
+            let state = self.client.state().await?;
+            self.records = Some(self.client.watch(&state.epoch, state.revision).await?);
+            self.objects = state.objects;
+            return Ok(true);
+        };
+        let mut next = records.next().await?;
+        let any = next.is_some();
+        while let Some(record) = next {
+            match record {
+                WatchRecord::Put { key, object, .. } => drop(self.objects.insert(key, *object)),
+                WatchRecord::Del { key, .. } => drop(self.objects.remove(&key)),
+                WatchRecord::Bookmark { .. } => {}
+            }
+            next = records.ready()?;
+        }
+        Ok(any)
+    }
+}
