@@ -1,5 +1,7 @@
 //! The agent.
 
+pub mod yaml;
+
 pub mod source;
 
 pub mod sync;

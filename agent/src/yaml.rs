@@ -1,0 +1,323 @@
+//! The one place that reads and writes YAML: text in, JSON values out, with the meaning that `kubectl` gives to it.
+//!
+//! `kubectl` reads YAML 1.1 through JSON: `yes` is a boolean, `0644` is 420, `1.0` is the number 1. A manifest that
+//! means one thing here and another there would be drift for ever, so every reader of manifests comes through here. Two
+//! things are stricter than there: a key that is written twice is an error (the last one would win in silence), and
+//! a mapping key such as `on` stays the word that was written.
+//!
+//! A text is data from a repository: its size, depth, number of nodes and alias expansions are bounded, see the limits
+//! below. Not here: what a document means (that is [`crate::render`]).
+
+use std::sync::Arc;
+use std::{fmt, io, thread};
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{Location, Options, SerializerOptions, Spanned};
+
+/// A text longer than this, in bytes, is refused. An API server takes objects of 1.5 MiB; a file with all CRDs of a large operator has 5 MiB.
+pub const TEXT_BYTES_MAX: usize = 32 << 20;
+
+/// Sequences and mappings in one another; the deepest CRD schemas in use have about 50.
+const DEPTH_MAX: usize = 128;
+
+/// The stack to read on, in bytes. The reader recurses: without optimisation a level takes 22 KiB, so [`DEPTH_MAX`] of
+/// them do not fit the 2 MiB that our threads have, and a stack that overflows ends the process.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Nodes of one text: three times what [`TEXT_BYTES_MAX`] of ordinary manifests holds.
+const NODES_MAX: usize = 8_000_000;
+
+/// Documents of one text: the output of a renderer for some thousand objects, with room.
+const DOCUMENTS_MAX: usize = 100_000;
+
+/// Parser events that aliases may add, over the whole text. Anchors in manifests repeat a few dozen lines;
+/// an alias bomb needs millions.
+const ALIAS_EVENTS_MAX: usize = 200_000;
+
+/// One document of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Its place among the documents of the text that hold something, from 1.
+    pub number: usize,
+    /// The line that it begins at, from 1.
+    pub line: u64,
+    /// What it says.
+    pub value: Value,
+}
+
+/// A text that is no YAML, or more than we take.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum YamlError {
+    /// It does not parse.
+    #[error("document {document}, line {line}, column {column}: {what}")]
+    Syntax {
+        /// Its place among the documents, from 1.
+        document: usize,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// It is not even text.
+    #[error("line {line}: it is not UTF-8; save the file as UTF-8")]
+    NotUtf8 {
+        /// The line of the first byte that is none.
+        line: u64,
+    },
+    /// There is no thread to read it on.
+    #[error("no thread could be started to read it")]
+    Thread(#[source] Arc<io::Error>),
+    /// It is too long.
+    #[error("{bytes} bytes are more than the {} that a file of manifests may have; split it", TEXT_BYTES_MAX)]
+    TooLong {
+        /// How long.
+        bytes: usize,
+    },
+}
+
+/// Reads every document of a text, YAML or JSON; documents that hold nothing but comments are left out.
+///
+/// # Errors
+/// Says the document, line and column of what is wrong. Nothing is returned of a text that is wrong in part.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Document>, YamlError> {
+    if bytes.len() > TEXT_BYTES_MAX {
+        return Err(YamlError::TooLong { bytes: bytes.len() });
+    }
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| YamlError::NotUtf8 { line: line_of(bytes, error.valid_up_to()) })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK_BYTES);
+        let reader =
+            reader.spawn_scoped(scope, || parse_text(text)).map_err(|error| YamlError::Thread(Arc::new(error)))?;
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// JSON is nearly YAML; tabs, documents without a separator and long keys are what is not. What begins like JSON and is
+/// none may be a YAML mapping in flow style, so that is tried too.
+fn parse_text(text: &str) -> Result<Vec<Document>, YamlError> {
+    if text.trim_start().starts_with('{') {
+        return parse_json(text).or_else(|json| parse_yaml(text).map_err(|_| json));
+    }
+    parse_yaml(text)
+}
+
+/// Writes a value for people to read, and for [`parse`] to read back: keys sorted, text of several lines as a block.
+pub fn write(value: &Value) -> String {
+    let options = serde_saphyr::ser_options! {
+        // Folding would break long arguments and annotations over lines, and a changed word would shift the rest.
+        folded_wrap_chars: usize::MAX,
+    };
+    write_with(value, options)
+}
+
+/// Writes several values as documents of one text.
+pub fn write_all<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
+    let documents: Vec<String> = values.into_iter().map(write).collect();
+    documents.join("---\n")
+}
+
+fn write_with(value: &Value, options: SerializerOptions) -> String {
+    let mut out = String::new();
+    match serde_saphyr::to_fmt_writer_with_options(&mut out, value, options) {
+        Ok(()) if out.ends_with('\n') => out,
+        Ok(()) => out + "\n",
+        // JSON is YAML: the reader loses the layout, not the content.
+        Err(_) => format!("{value:#}\n"),
+    }
+}
+
+fn parse_yaml(text: &str) -> Result<Vec<Document>, YamlError> {
+    let read: Vec<Spanned<Node>> =
+        serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| syntax(text, &error))?;
+    let documents = read.into_iter().enumerate();
+    Ok(documents
+        .map(|(i, node)| Document { number: i + 1, line: node.referenced.line().max(1), value: node.value.0 })
+        .collect())
+}
+
+fn parse_json(text: &str) -> Result<Vec<Document>, YamlError> {
+    let mut documents = Vec::new();
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Node>();
+    loop {
+        let line = line_of(text.as_bytes(), stream.byte_offset());
+        let number = documents.len() + 1;
+        match stream.next() {
+            None => return Ok(documents),
+            Some(Ok(node)) => documents.push(Document { number, line, value: node.0 }),
+            Some(Err(error)) => {
+                let whole = error.to_string();
+                let what = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+                return Err(YamlError::Syntax {
+                    document: number,
+                    line: error.line() as u64,
+                    column: error.column() as u64,
+                    what,
+                });
+            }
+        }
+    }
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 3 * NODES_MAX,
+            max_documents: DOCUMENTS_MAX,
+            // One anchor with many aliases is how people write shared labels; what aliases cost is bounded below.
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIAS_EVENTS_MAX },
+        legacy_octal_numbers: true,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
+        with_snippet: false,
+    }
+}
+
+fn syntax(text: &str, error: &serde_saphyr::Error) -> YamlError {
+    let location = error.location().unwrap_or(Location::UNKNOWN);
+    let line = location.line().max(1);
+    YamlError::Syntax { document: document_at(text, line), line, column: location.column().max(1), what: words(error) }
+}
+
+/// What is wrong, in words for the person who wrote the file: the reader's own speak to programmers in part.
+fn words(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    match error.without_snippet() {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is there twice"),
+        Error::NonFiniteFloat { value, .. } => format!("{value} is no number that JSON has"),
+        Error::Unexpected { expected: "string scalar", .. } | Error::NullIntoString { .. } => {
+            "a key has to be text".to_owned()
+        }
+        other => {
+            let whole = other.to_string();
+            // The limit's own variant is wrapped in the one that names the alias.
+            if whole.starts_with("alias replay limit") {
+                return format!("aliases expand it beyond {ALIAS_EVENTS_MAX} nodes");
+            }
+            let first_line = whole.lines().next().unwrap_or_default();
+            first_line.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+    }
+}
+
+/// The place of the document that a line belongs to, counted as [`parse`] counts: those that hold something.
+fn document_at(text: &str, line: u64) -> usize {
+    let mut documents = 0;
+    let mut holds_something = false;
+    for text in text.lines().take(usize::try_from(line).unwrap_or(usize::MAX)) {
+        let marker = text.strip_prefix("---");
+        if marker.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) {
+            holds_something = false;
+        }
+        let content = marker.unwrap_or(text).trim();
+        if !content.is_empty() && !content.starts_with(['#', '%']) && !holds_something {
+            holds_something = true;
+            documents += 1;
+        }
+    }
+    documents.max(1)
+}
+
+fn line_of(bytes: &[u8], offset: usize) -> u64 {
+    1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// A JSON value that refuses a key written twice, and reads numbers as `kubectl` sends them.
+struct Node(Value);
+
+impl<'de> de::Deserialize<'de> for Node {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor).map(Node)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> DeserializeSeed<'de> for NodeVisitor {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    /// Go prints a float without a fraction as an integer, and API servers refuse `1.0` where they want one.
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: beyond it an f64 does not name one integer
+        if value.fract() == 0.0 && value.abs() <= EXACT {
+            return Ok(Value::from(value as i64));
+        }
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom(format!("{value} is no number that JSON has")))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element_seed(NodeVisitor)? {
+            all.push(item);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if all.contains_key(&key) {
+                return Err(de::Error::custom(format!("the key {key:?} is there twice")));
+            }
+            let value = entries.next_value_seed(NodeVisitor)?;
+            all.insert(key, value);
+        }
+        Ok(Value::Object(all))
+    }
+}
+
+#[cfg(test)]
+mod tests;
