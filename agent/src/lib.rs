@@ -4,4 +4,5 @@ pub mod yaml;
 
 pub mod source;
 
+pub mod render;
 pub mod sync;

@@ -2,3 +2,8 @@
 //! differ from them, and the plan.
 
 pub mod manifest;
+pub mod order;
+
+/// The label that every object of an application carries, with the application's name as its value: who looks at the
+/// object sees whose it is, and it is pruned only while it says so.
+pub const APPLICATION_LABEL: &str = "quarterdeck.dev/application";

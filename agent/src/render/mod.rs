@@ -1,0 +1,261 @@
+//! From the files of a commit to the objects that a cluster should have.
+//!
+//! ```text
+//! Tree ─┬─ plain ──────────────────────────────────────┐
+//!       └─ kustomization ── kustomize* (the program) ──┴─ object ── manifests in the order of their apply
+//! ```
+//!
+//! A render is all or nothing: a file that cannot be read, a document that is no object or a name that is there twice
+//! is an error with its place, since rendering the rest would prune what could not be read. For the same reason a
+//! render without a single object is an error of its own, [`RenderError::Empty`], and never a plan that prunes all.
+//!
+//! The same tree always gives the same manifests: nothing is asked of a network, and remote bases are refused. What a
+//! render depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
+//!
+//! Not here: Helm charts, decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
+
+pub mod tree;
+
+mod object;
+mod plain;
+
+mod kustomization;
+pub mod kustomize;
+mod program;
+pub mod renderers;
+
+pub mod images;
+pub mod scope;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use quarterdeck_shared::application::{ApplicationName, RenderKind};
+use quarterdeck_shared::resource::ResourceRef;
+use sha2::{Digest as _, Sha256};
+
+use crate::render::kustomize::{KustomizeError, Kustomized};
+use crate::render::plain::Plain;
+use crate::render::renderers::Renderers;
+use crate::render::scope::Scope;
+use crate::render::tree::{Node, Tree, TreeFailure};
+use crate::sync::manifest::{ContentDigest, Manifest};
+use crate::yaml::YamlError;
+
+/// What to render, for whom.
+pub struct Request<'a> {
+    /// The files of the commit.
+    pub tree: &'a dyn Tree,
+    /// The folder of the manifests, from the root of the repository; `""` is the root.
+    pub path: &'a str,
+    /// How.
+    pub kind: RenderKind,
+    /// Whose objects these are: each is labelled with it.
+    pub application: &'a ApplicationName,
+    /// The namespace of objects that name none.
+    pub namespace: &'a str,
+    /// The scope of a kind, by group and kind, as the cluster knows it; nothing for a kind that it does not serve.
+    pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
+    /// The programs to render with.
+    pub renderers: &'a Renderers,
+    /// A folder of ours for files that a program needs. What a render leaves there when the agent is killed in the
+    /// middle of it is the caller's to clear.
+    pub scratch: &'a Path,
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The objects, in the order in which they are applied; never none.
+    pub manifests: Vec<Manifest>,
+    /// What a person should know of it: files that were left out, warnings of a renderer.
+    pub notes: Vec<String>,
+    /// The files and folders that it depended on, sorted: while the ids of these in a tree are the same, so is the outcome.
+    pub inputs: Vec<String>,
+}
+
+impl Rendered {
+    /// Of all manifests: two renders with the same digest ask for the same.
+    pub fn digest(&self) -> ContentDigest {
+        let mut hasher = Sha256::new();
+        for manifest in &self.manifests {
+            hasher.update(manifest.digest.0);
+        }
+        ContentDigest(hasher.finalize().into())
+    }
+}
+
+/// Why there are no manifests. The place is a path from the root of the repository, with the document where there are several.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The repository could not be read.
+    #[error("cannot read {} from the repository", Folder(.path))]
+    Read {
+        /// What was read.
+        path: String,
+        /// Why not.
+        source: TreeFailure,
+    },
+    /// The configured folder is not in the commit.
+    #[error("{} is not in this commit; `path` of the application has to name the folder of its manifests", Folder(.path))]
+    NoFolder {
+        /// The path.
+        path: String,
+    },
+    /// There is not one object. Nothing is pruned for it.
+    #[error("{} holds no manifests: {why}. Nothing is pruned for this; remove the application to remove its objects", Folder(.path))]
+    Empty {
+        /// The folder.
+        path: String,
+        /// In which way.
+        why: String,
+    },
+    /// A file is no YAML or JSON.
+    #[error("{path}")]
+    Yaml {
+        /// The file.
+        path: String,
+        /// What is wrong, and where.
+        source: YamlError,
+    },
+    /// A file is no YAML, and looks like a template.
+    #[error("{path} looks like a template, and Helm charts are not rendered")]
+    Template {
+        /// The file.
+        path: String,
+        /// What is wrong with it as YAML.
+        source: YamlError,
+    },
+    /// A document is no object that could be applied.
+    #[error("{origin}: {problem}")]
+    Object {
+        /// The document.
+        origin: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody knows the kind.
+    #[error(
+        "{origin}: the cluster does not serve the kind {kind} of {api_version}, and no CustomResourceDefinition beside it does; \
+         correct it, or install its definition first"
+    )]
+    UnknownKind {
+        /// The document.
+        origin: String,
+        /// As it is written.
+        api_version: String,
+        /// As it is written.
+        kind: String,
+    },
+    /// One object is described twice.
+    #[error("{resource} is there twice: in {first}, and in {second}; remove one")]
+    Twice {
+        /// Which.
+        resource: Box<ResourceRef>,
+        /// Where it is first.
+        first: Arc<str>,
+        /// Where it is again.
+        second: Arc<str>,
+    },
+    /// A manifest's file name cannot be read.
+    #[error("the name of {path} is not UTF-8; rename it")]
+    NameNotUtf8 {
+        /// The path, with what could not be read replaced.
+        path: String,
+    },
+    /// A manifest is a link to what is no file of the repository.
+    #[error("{path} is a link to {target:?}, which is no file of this repository; put the file there instead")]
+    Link {
+        /// The link.
+        path: String,
+        /// Where it leads, as written.
+        target: String,
+    },
+    /// Manifests may be in another repository.
+    #[error("{path} is a submodule, and submodules are not fetched; move it out of the folder of the manifests")]
+    Submodule {
+        /// Where it is.
+        path: String,
+    },
+    /// Kustomize gave nothing.
+    #[error("cannot render the kustomization of {}", Folder(.path))]
+    Kustomize {
+        /// The folder.
+        path: String,
+        /// Why not.
+        source: KustomizeError,
+    },
+    /// A manifest is kept in Git LFS.
+    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    LargeFileStorage {
+        /// The file.
+        path: String,
+    },
+}
+
+/// Renders the manifests of one commit.
+///
+/// # Errors
+/// See [`RenderError`]; with an error nothing is to be applied and nothing to be pruned.
+pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
+    let folder = folder(request)?;
+    let (found, notes, mut inputs) = if by_kustomize(request, &folder)? {
+        let Kustomized { found, notes, inputs } = kustomize::render(request, &folder)?;
+        (found, notes, inputs)
+    } else {
+        let Plain { found, notes, mut outside } = plain::render(request, &folder)?;
+        outside.push(folder);
+        (found, notes, outside)
+    };
+    inputs.sort();
+    inputs.dedup();
+    let all = inputs.clone();
+    let is_below =
+        |path: &str, folder: &str| folder.is_empty() || path.strip_prefix(folder).is_some_and(|p| p.starts_with('/'));
+    inputs.retain(|path| !all.iter().any(|folder| folder != path && is_below(path, folder)));
+    Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs })
+}
+
+fn by_kustomize(request: &Request<'_>, folder: &str) -> Result<bool, RenderError> {
+    match request.kind {
+        RenderKind::Plain => Ok(false),
+        RenderKind::Kustomize => Ok(true),
+        RenderKind::Auto => {
+            for name in KUSTOMIZATIONS {
+                let path = tree::join(folder, name).unwrap_or_default();
+                let node = request.tree.lookup(&path).map_err(|source| RenderError::Read { path, source })?;
+                if matches!(node, Some(Node::File(_))) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// The folder of the manifests as trees name it: without `./`, and known to be there.
+fn folder(request: &Request<'_>) -> Result<String, RenderError> {
+    let missing = || RenderError::NoFolder { path: request.path.to_owned() };
+    let folder = tree::join("", request.path.trim_start_matches('/')).ok_or_else(missing)?;
+    match request.tree.lookup(&folder) {
+        Ok(Some(Node::Folder)) => Ok(folder),
+        Ok(_) => Err(missing()),
+        Err(source) => Err(RenderError::Read { path: folder, source }),
+    }
+}
+
+/// The files that make a folder a kustomization.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// A folder for people: the root has no name.
+struct Folder<'a>(&'a str);
+
+impl fmt::Display for Folder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { f.write_str("the root of the repository") } else { f.write_str(self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

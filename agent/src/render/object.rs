@@ -1,0 +1,255 @@
+//! From documents to manifests: what a document has to have to be an object, and the one form that every object is put
+//! into, whichever renderer it comes from.
+//!
+//! Here an object gets its namespace and the label that says whose it is, and loses what is the server's to write. Pod
+//! templates are not touched: a label there would restart every pod of an application that is taken over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::ResourceRef;
+use serde_json::{Map, Value};
+
+use crate::render::scope::Scope;
+use crate::render::{RenderError, Request};
+use crate::sync::manifest::{ContentDigest, Manifest};
+use crate::sync::{APPLICATION_LABEL, order};
+
+/// An object as a renderer found it: lists are taken apart, and it has an API version, a kind and a name.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    object: Map<String, Value>,
+    origin: String,
+    group: String,
+    version: String,
+    kind: String,
+    name: String,
+}
+
+/// Takes a document apart into the objects that it holds.
+pub(super) fn find(document: Value, origin: &str, found: &mut Vec<Found>) -> Result<(), RenderError> {
+    let wrong = |problem: String| RenderError::Object { origin: origin.to_owned(), problem };
+    let Value::Object(mut object) = document else {
+        return Err(wrong(format!("it is {} and no Kubernetes object", a(&document))));
+    };
+    let api_version = text(&object, "apiVersion").map_err(wrong)?;
+    let kind = text(&object, "kind").map_err(wrong)?;
+    if let Some(items) = list_items(&mut object, &kind) {
+        for (i, item) in items.into_iter().enumerate() {
+            let item = inherit(item, &api_version, &kind);
+            find(item, &format!("{origin}, item {}", i + 1), found)?;
+        }
+        return Ok(());
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    if version.is_empty() || version.contains('/') || (group.is_empty() && api_version.contains('/')) {
+        return Err(wrong(format!("its apiVersion {api_version:?} is neither VERSION nor GROUP/VERSION")));
+    }
+    let name = name(&object).map_err(wrong)?;
+    if object.get("sops").is_some_and(|sops| sops.get("mac").is_some()) {
+        return Err(wrong("it is encrypted with SOPS, which is not decrypted here".to_owned()));
+    }
+    let (group, version) = (group.to_owned(), version.to_owned());
+    found.push(Found { object, origin: origin.to_owned(), group, version, kind, name });
+    Ok(())
+}
+
+/// Makes manifests of what was found, in the order in which they are applied.
+pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<Manifest>, RenderError> {
+    let defined = definitions(&found);
+    let mut manifests = Vec::with_capacity(found.len());
+    let mut origins: BTreeMap<ResourceRef, Arc<str>> = BTreeMap::new();
+    for found in found {
+        let kind = (found.group.clone(), found.kind.clone());
+        let scope = (request.scope)(&kind.0, &kind.1).or_else(|| defined.get(&kind).copied());
+        let Some(scope) = scope else {
+            let api_version = found.object["apiVersion"].as_str().unwrap_or_default().to_owned();
+            return Err(RenderError::UnknownKind { origin: found.origin, api_version, kind: found.kind });
+        };
+        let manifest = manifest(found, scope, request)?;
+        if let Some(first) = origins.insert(manifest.resource.clone(), manifest.origin.clone()) {
+            let resource = Box::new(manifest.resource);
+            return Err(RenderError::Twice { resource, first, second: manifest.origin });
+        }
+        manifests.push(manifest);
+    }
+    order::sort(&mut manifests);
+    Ok(manifests)
+}
+
+fn manifest(found: Found, scope: Scope, request: &Request<'_>) -> Result<Manifest, RenderError> {
+    let Found { mut object, origin, group, version, kind, name } = found;
+    let wrong = |problem: String| RenderError::Object { origin: origin.clone(), problem };
+    drop_what_servers_write(&mut object);
+    let metadata = object["metadata"].as_object_mut().expect("find() saw a name in it");
+    let namespace = match scope {
+        Scope::Namespaced => Some(namespace(metadata, request.namespace).map_err(wrong)?),
+        Scope::Cluster => None,
+    };
+    match &namespace {
+        Some(namespace) => metadata.insert("namespace".to_owned(), namespace.as_str().into()),
+        None => metadata.remove("namespace"),
+    };
+    for words in ["labels", "annotations"] {
+        only_text(metadata, words).map_err(wrong)?;
+    }
+    label(metadata, request.application);
+    if group.is_empty() && kind == "Secret" {
+        encode_string_data(&mut object).map_err(wrong)?;
+    }
+    let object = Value::Object(object);
+    let digest = ContentDigest::of(&object);
+    let resource = ResourceRef { group, kind, namespace, name };
+    Ok(Manifest { resource, version, object: Arc::new(object), origin: origin.into(), digest })
+}
+
+/// The scopes of the kinds that these very objects define.
+fn definitions(found: &[Found]) -> BTreeMap<(String, String), Scope> {
+    let definitions =
+        found.iter().filter(|f| f.group == "apiextensions.k8s.io" && f.kind == "CustomResourceDefinition");
+    let scope = |definition: &Found| {
+        let spec = definition.object.get("spec")?;
+        let kind = (spec.get("group")?.as_str()?.to_owned(), spec.pointer("/names/kind")?.as_str()?.to_owned());
+        let cluster = spec.get("scope").and_then(Value::as_str) == Some("Cluster");
+        Some((kind, if cluster { Scope::Cluster } else { Scope::Namespaced }))
+    };
+    definitions.filter_map(scope).collect()
+}
+
+/// What the API server writes, and what an export of a live object therefore holds. Sent back, these are a conflict (resourceVersion,
+/// uid), refused (managedFields) or ignored (status).
+fn drop_what_servers_write(object: &mut Map<String, Value>) {
+    object.remove("status");
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for field in ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"] {
+        metadata.remove(field);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn namespace(metadata: &Map<String, Value>, default: &str) -> Result<String, String> {
+    match metadata.get("namespace") {
+        None | Some(Value::Null) => Ok(default.to_owned()),
+        Some(Value::String(namespace)) if namespace.is_empty() => Ok(default.to_owned()),
+        Some(Value::String(namespace)) => path_segment("metadata.namespace", namespace),
+        Some(other) => Err(format!("its metadata.namespace is {}: put it in quotes", a(other))),
+    }
+}
+
+fn label(metadata: &mut Map<String, Value>, application: &ApplicationName) {
+    let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+    if labels.is_null() {
+        *labels = Value::Object(Map::new());
+    }
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(APPLICATION_LABEL.to_owned(), application.as_str().into());
+    }
+}
+
+/// Labels and annotations are text; `on: 1` and `on: "1"` are easily mistaken for each other.
+fn only_text(metadata: &Map<String, Value>, words: &str) -> Result<(), String> {
+    match metadata.get(words) {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(entries)) => match entries.iter().find(|(_, value)| !value.is_string()) {
+            Some((key, value)) => {
+                Err(format!("the value of {key:?} in its metadata.{words} is {}: put it in quotes", a(value)))
+            }
+            None => Ok(()),
+        },
+        Some(other) => Err(format!("its metadata.{words} is {}, not a mapping", a(other))),
+    }
+}
+
+/// `stringData` is a way of writing that the server turns into `data` and forgets: left in, a key that goes from it
+/// would stay in the cluster.
+fn encode_string_data(object: &mut Map<String, Value>) -> Result<(), String> {
+    let entries = match object.remove("stringData") {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(entries)) => entries,
+        Some(other) => return Err(format!("its stringData is {}, not a mapping", a(&other))),
+    };
+    let data = object.entry("data").or_insert_with(|| Value::Object(Map::new()));
+    if data.is_null() {
+        *data = Value::Object(Map::new());
+    }
+    let Some(data) = data.as_object_mut() else { return Err("its data is not a mapping".to_owned()) };
+    for (key, value) in entries {
+        let Value::String(text) = value else {
+            return Err(format!("the value of {key:?} in its stringData is {}: put it in quotes", a(&value)));
+        };
+        data.insert(key, base64::engine::general_purpose::STANDARD.encode(text).into());
+    }
+    Ok(())
+}
+
+/// The items of a list: `List`, or `ConfigMapList` as `kubectl get` writes it.
+fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>> {
+    if !kind.ends_with("List") {
+        return None;
+    }
+    match object.get_mut("items") {
+        Some(Value::Array(items)) => Some(std::mem::take(items)),
+        Some(Value::Null) => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// An item of a `ConfigMapList` may leave out what the list says already.
+fn inherit(mut item: Value, api_version: &str, list_kind: &str) -> Value {
+    let kind = list_kind.strip_suffix("List").unwrap_or_default();
+    if let (Some(object), false) = (item.as_object_mut(), kind.is_empty()) {
+        object.entry("apiVersion").or_insert_with(|| api_version.into());
+        object.entry("kind").or_insert_with(|| kind.into());
+    }
+    item
+}
+
+fn name(object: &Map<String, Value>) -> Result<String, String> {
+    let metadata = match object.get("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        Some(other) if !other.is_null() => return Err(format!("its metadata is {}, not a mapping", a(other))),
+        _ => return Err("it has no metadata.name".to_owned()),
+    };
+    match metadata.get("name") {
+        Some(Value::String(name)) if !name.is_empty() => path_segment("metadata.name", name),
+        Some(Value::String(_) | Value::Null) | None if metadata.contains_key("generateName") => {
+            Err("it has a generateName and no name: every sync would make another one; give it a name".to_owned())
+        }
+        Some(Value::String(_) | Value::Null) | None => Err("it has no metadata.name".to_owned()),
+        Some(other) => Err(format!("its metadata.name is {}: put it in quotes", a(other))),
+    }
+}
+
+/// Names become part of the path of a request, so what would lead elsewhere is refused (as the API server does).
+fn path_segment(field: &str, name: &str) -> Result<String, String> {
+    let leads_elsewhere = matches!(name, "." | "..") || name.contains(['/', '%']) || name.chars().any(char::is_control);
+    if leads_elsewhere { Err(format!("its {field} cannot be {name:?}")) } else { Ok(name.to_owned()) }
+}
+
+/// A field that has to be text, or why it is not; a name in other case is a common slip.
+fn text(object: &Map<String, Value>, field: &str) -> Result<String, String> {
+    match object.get(field) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        Some(Value::String(_) | Value::Null) => Err(format!("its {field} is empty")),
+        Some(other) => Err(format!("its {field} is {}, not text", a(other))),
+        None => match object.keys().find(|key| key.eq_ignore_ascii_case(field)) {
+            Some(slip) => Err(format!("it has no {field}; it has {slip}, which has to be written {field}")),
+            None => Err(format!("it has no {field}: a Kubernetes object has apiVersion, kind and metadata.name")),
+        },
+    }
+}
+
+fn a(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}

@@ -1,0 +1,150 @@
+//! Which renderers are on this machine: programs that turn files into manifests, found on the `PATH`.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::render::program::{self, Limits, ProgramError};
+
+/// Asking for a version takes a moment; a program on a network drive some.
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
+
+/// The renderers that were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renderers {
+    /// In the order of preference: `kustomize` is often newer than what `kubectl` carries.
+    pub programs: Vec<Program>,
+}
+
+/// A program that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Which.
+    pub kind: ProgramKind,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// The programs that we know how to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// `kustomize build`.
+    Kustomize,
+    /// `kubectl kustomize`.
+    Kubectl,
+}
+
+impl Renderers {
+    /// Looks for them on a `PATH`; on none where there is none.
+    pub fn find(path: Option<&OsStr>) -> Self {
+        let folders: Vec<PathBuf> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        let find = |kind: ProgramKind| {
+            let candidates =
+                folders.iter().filter(|folder| folder.is_absolute()).map(|folder| folder.join(kind.name()));
+            candidates.into_iter().find(|path| is_executable(path)).map(|path| Program { kind, path })
+        };
+        Self { programs: [ProgramKind::Kustomize, ProgramKind::Kubectl].into_iter().filter_map(find).collect() }
+    }
+
+    /// The one that renders kustomizations.
+    pub fn kustomize(&self) -> Option<&Program> {
+        self.programs.first()
+    }
+}
+
+impl ProgramKind {
+    /// The name of the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kustomize => "kustomize",
+            Self::Kubectl => "kubectl",
+        }
+    }
+}
+
+impl Program {
+    /// How a render with it is called, for people.
+    pub fn words(&self) -> &'static str {
+        match self.kind {
+            ProgramKind::Kustomize => "kustomize build",
+            ProgramKind::Kubectl => "kubectl kustomize",
+        }
+    }
+
+    pub(super) fn kustomize_arguments(&self) -> &'static [&'static str] {
+        match self.kind {
+            ProgramKind::Kustomize => &["build"],
+            ProgramKind::Kubectl => &["kustomize"],
+        }
+    }
+
+    /// Asks the program for its version: `v5.5.0`. Blocks for as long as the program takes, 10 s at most.
+    ///
+    /// # Errors
+    /// Where it cannot be run, or fails.
+    pub fn version(&self) -> Result<String, ProgramError> {
+        let arguments = match self.kind {
+            ProgramKind::Kustomize => ["version"].as_slice(),
+            ProgramKind::Kubectl => &["version", "--client"],
+        };
+        let output = program::run(Command::new(&self.path).args(arguments), LIMITS)?;
+        Ok(version_in(&String::from_utf8_lossy(&output.stdout)))
+    }
+}
+
+/// The version of kustomize in what a program prints: `v5.5.0`, `{Version:kustomize/v4.1.3 …}`, `Kustomize Version: v5.5.0`.
+fn version_in(text: &str) -> String {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Kustomize Version:"))
+        .or_else(|| text.lines().next())
+        .unwrap_or_default();
+    let is_version = |word: &&str| word.starts_with('v') && word[1..].starts_with(|c: char| c.is_ascii_digit());
+    let mut words = line.split(|c: char| c.is_whitespace() || "{}/:".contains(c));
+    words.find(is_version).unwrap_or(line.trim()).to_owned()
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_the_order_of_preference() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str, mode: u32| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let found = || {
+            Renderers::find(Some(folder.path().as_os_str())).programs.into_iter().map(|p| p.kind).collect::<Vec<_>>()
+        };
+        assert!(found().is_empty());
+        place("kubectl", 0o755);
+        place("kustomize", 0o644);
+        assert_eq!(found(), [ProgramKind::Kubectl], "a file that cannot be run is none");
+        place("kustomize", 0o755);
+        assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl]);
+        assert!(Renderers::find(None).programs.is_empty());
+        assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
+    }
+
+    #[test]
+    fn versions_are_read() {
+        for (text, version) in [
+            ("v5.5.0\n", "v5.5.0"),
+            ("{Version:kustomize/v4.1.3 GitCommit:0f61 BuildDate:2021}\n", "v4.1.3"),
+            ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0\n", "v5.5.0"),
+            ("(devel)\n", "(devel)"),
+            ("", ""),
+        ] {
+            assert_eq!(version_in(text), version);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::render::tree::Files;
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
+
+fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
+    try_render_with(&Renderers::default(), path, kind, tree)
+}
+
+fn try_render_with(
+    renderers: &Renderers,
+    path: &str,
+    kind: RenderKind,
+    tree: &dyn Tree,
+) -> Result<Rendered, RenderError> {
+    let application = "shop".parse().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (scope, scratch) = (&scope::builtin, scratch.path());
+    let rendered =
+        render(&Request { tree, path, kind, application: &application, namespace: "prod", scope, renderers, scratch });
+    assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "nothing is left behind");
+    rendered
+}
+
+fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
+    try_render_at("apps/shop", RenderKind::Plain, &Files::new(files))
+}
+
+fn names(rendered: &Rendered) -> Vec<String> {
+    rendered.manifests.iter().map(|m| m.resource.to_string()).collect()
+}
+
+/// The error as a person reads it: the whole chain.
+fn refusal(files: &[(&str, &str)]) -> String {
+    chain(&try_render(files).expect_err("it was rendered"))
+}
+
+/// The only object of a folder with one file of this content.
+fn object(content: &str) -> Value {
+    let rendered = try_render(&[("apps/shop/a.yaml", content)]).unwrap_or_else(|e| panic!("{content}: {e}"));
+    assert_eq!(rendered.manifests.len(), 1, "{content}");
+    rendered.manifests[0].object.as_ref().clone()
+}
+
+#[test]
+fn a_folder_is_rendered_in_the_order_of_its_apply() {
+    let rendered = try_render(&[
+        ("README.md", "not below the folder"),
+        ("apps/shop/README.md", "no manifest"),
+        ("apps/shop/deployment.yaml", DEPLOYMENT),
+        ("apps/shop/deep/er/service.yml", &format!("# head\n---\n{SERVICE}---\n")),
+        ("apps/shop/config.json", "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"}}"),
+        ("apps/shop/ns.yaml", "{apiVersion: v1, kind: Namespace, metadata: {name: prod, namespace: prod}}"),
+        ("apps/shop2/other.yaml", "not: ours"),
+    ])
+    .unwrap();
+    assert_eq!(
+        names(&rendered),
+        ["/Namespace//prod", "/ConfigMap/prod/c", "/Service/other/shop", "apps/Deployment/prod/shop"]
+    );
+    assert_eq!(&*rendered.manifests[2].origin, "apps/shop/deep/er/service.yml, document 1, line 3");
+    assert_eq!(rendered.manifests[3].api_version(), "apps/v1");
+    assert_eq!(rendered.inputs, ["apps/shop"]);
+    assert!(rendered.notes.is_empty(), "{:?}", rendered.notes);
+}
+
+#[test]
+fn an_object_is_put_into_one_form() {
+    let label = json!({"quarterdeck.dev/application": "shop"});
+    for (content, expected) in [
+        (
+            DEPLOYMENT,
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}, "metadata": {"name": "shop", "namespace": "prod", "labels": label}}),
+        ),
+        (
+            "{apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: b, labels: }}",
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": label}}),
+        ),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ''}\nstringData: {k: v}\ndata: {k: b2xk, o: bw==}\n",
+            json!({"apiVersion": "v1", "kind": "Secret", "data": {"k": "dg==", "o": "bw=="}, "metadata": {"name": "a", "namespace": "prod", "labels": label}}),
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nstatus: {}\nmetadata:\n  name: a\n  creationTimestamp: null\n  resourceVersion: '7'\n  \
+             uid: x\n  managedFields: []\n  annotations: {kubectl.kubernetes.io/last-applied-configuration: '{}', keep: me}\n",
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "prod", "labels": label, "annotations": {"keep": "me"}}}),
+        ),
+    ] {
+        assert_eq!(object(content), expected, "{content}");
+    }
+}
+
+#[test]
+fn pod_templates_are_not_touched() {
+    let object = object(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: a}}\nspec: {template: {metadata: {labels: {app: a}}}}\n",
+    );
+    assert_eq!(object["metadata"]["labels"], json!({"app": "a", "quarterdeck.dev/application": "shop"}));
+    assert_eq!(object["spec"]["template"]["metadata"]["labels"], json!({"app": "a"}));
+}
+
+#[test]
+fn lists_are_taken_apart() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {name: a}\n  - metadata: {name: b}\n\
+                - {apiVersion: v1, kind: Secret, metadata: {name: c}}\n- {apiVersion: v1, kind: List, items: }\n";
+    let rendered = try_render(&[("apps/shop/a.yaml", list)]).unwrap();
+    assert_eq!(names(&rendered), ["/Secret/prod/c", "/ConfigMap/prod/a", "/ConfigMap/prod/b"]);
+    assert_eq!(&*rendered.manifests[2].origin, "apps/shop/a.yaml, document 1, line 1, item 1, item 2");
+}
+
+#[test]
+fn a_kind_may_be_defined_beside_its_objects() {
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: shops.example.com}\n\
+                      spec: {group: example.com, scope: Cluster, names: {kind: Shop}}\n";
+    let shop = "apiVersion: example.com/v1\nkind: Shop\nmetadata: {name: one}\n";
+    let rendered = try_render(&[("apps/shop/a.yaml", shop), ("apps/shop/b.yaml", definition)]).unwrap();
+    assert_eq!(
+        names(&rendered),
+        ["apiextensions.k8s.io/CustomResourceDefinition//shops.example.com", "example.com/Shop//one"]
+    );
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let rendered = try_render(&[
+        ("apps/shop/a.yaml", DEPLOYMENT),
+        ("apps/shop/sub/kustomization.yaml", "resources: [a.yaml]"),
+        ("apps/shop/.github/workflow.yaml", "on: push"),
+        ("apps/shop/.lint.yml", "x: y"),
+        ("apps/shop/.gitignore", ""),
+        ("apps/shop/base@", "../base"),
+        ("apps/shop/docs@", "/usr/share/doc"),
+        ("apps/base/b.yaml", SERVICE),
+    ])
+    .unwrap();
+    assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
+    assert_eq!(
+        rendered.notes,
+        [
+            "apps/shop/base is left out: it is a link to the folder \"apps/base\", and folders are not followed",
+            "apps/shop/docs is left out: it is a link to \"/usr/share/doc\", which is no file of this repository",
+            "apps/shop/sub/kustomization.yaml is left out: it is for kustomize, and this folder is rendered plain",
+            "left out: 2 manifests whose names, or whose folders' names, begin with a dot",
+        ]
+    );
+}
+
+#[test]
+fn a_link_to_a_file_of_the_repository_is_that_file() {
+    let rendered = try_render(&[("apps/shop/a.yaml@", "../base/a.yaml"), ("apps/base/a.yaml", DEPLOYMENT)]).unwrap();
+    assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
+    assert_eq!(rendered.inputs, ["apps/base/a.yaml", "apps/shop"]);
+}
+
+#[test]
+fn what_is_no_object_is_refused_with_its_place() {
+    let at = "apps/shop/a.yaml, document 1, line 1";
+    for (content, problem) in [
+        ("just words", "it is a text and no Kubernetes object"),
+        ("- a", "it is a list and no Kubernetes object"),
+        (
+            "apiVersion: v1\nmetadata: {name: a}",
+            "it has no kind: a Kubernetes object has apiVersion, kind and metadata.name",
+        ),
+        ("kind: Pod", "it has no apiVersion: a Kubernetes object has apiVersion, kind and metadata.name"),
+        ("apiVersion: v1\nKind: Pod", "it has no kind; it has Kind, which has to be written kind"),
+        ("apiVersion: 1\nkind: Pod", "its apiVersion is a number, not text"),
+        ("apiVersion: a/b/c\nkind: Pod", "its apiVersion \"a/b/c\" is neither VERSION nor GROUP/VERSION"),
+        ("apiVersion: v1\nkind: ''", "its kind is empty"),
+        ("apiVersion: v1\nkind: Pod", "it has no metadata.name"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: x", "its metadata is a text, not a mapping"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: 7}", "its metadata.name is a number: put it in quotes"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: ../x}", "its metadata.name cannot be \"../x\""),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: a/b}", "its metadata.namespace cannot be \"a/b\""),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {generateName: x-}",
+            "it has a generateName and no name: every sync would make another one; give it a name",
+        ),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {port: 80}}",
+            "the value of \"port\" in its metadata.annotations is a number: put it in quotes",
+        ),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: [a]}", "its metadata.labels is a list, not a mapping"),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {on: yes}",
+            "the value of \"on\" in its stringData is a boolean: put it in quotes",
+        ),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nsops: {mac: ENC}",
+            "it is encrypted with SOPS, which is not decrypted here",
+        ),
+        (
+            "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: a}",
+            "the cluster does not serve the kind Deploymnet of apps/v1, and no CustomResourceDefinition beside it does; correct it, or \
+             install its definition first",
+        ),
+    ] {
+        assert_eq!(refusal(&[("apps/shop/a.yaml", content)]), format!("{at}: {problem}"), "{content}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    for (files, message) in [
+        (
+            vec![("apps/shop/a.yaml", "a: 1\na: 2")],
+            "apps/shop/a.yaml: document 1, line 2, column 1: the key \"a\" is there twice",
+        ),
+        (
+            vec![("apps/shop/templates/a.yaml", "name: {{ .Values.name }}")],
+            "apps/shop/templates/a.yaml looks like a template, and Helm charts are not rendered: document 1, line 1, column 8: \
+             a key has to be text",
+        ),
+        (
+            vec![("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/b.yaml", DEPLOYMENT)],
+            "apps/Deployment/prod/shop is there twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1; \
+             remove one",
+        ),
+        (
+            vec![("apps/shop/a.yaml@", "../../../etc/passwd")],
+            "apps/shop/a.yaml is a link to \"../../../etc/passwd\", which is no file of this repository; put the file there instead",
+        ),
+        (
+            vec![("apps/shop/a.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")],
+            "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself",
+        ),
+        (
+            vec![("apps/other/a.yaml", DEPLOYMENT)],
+            "apps/shop is not in this commit; `path` of the application has to name the folder of its manifests",
+        ),
+    ] {
+        assert_eq!(refusal(&files), message);
+    }
+    let mut tree = Files::new(&[("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/lib", "")]);
+    tree.0.get_mut("apps/shop/lib").unwrap().0 = tree::EntryMode::Submodule;
+    let error = try_render_at("apps/shop", RenderKind::Plain, &tree).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "apps/shop/lib is a submodule, and submodules are not fetched; move it out of the folder of the manifests"
+    );
+}
+
+#[test]
+fn nothing_is_an_error_of_its_own() {
+    for (files, why) in [
+        (vec![("apps/shop/README.md", "")], "there is no .yaml, .yml or .json file below it"),
+        (
+            vec![("apps/shop/a.yaml", "# all\n---\n# gone\n"), ("apps/shop/b.json", "")],
+            "its 2 manifest files hold no object",
+        ),
+        (vec![("apps/shop/a.yaml", "apiVersion: v1\nkind: List\nitems: []")], "its only manifest file holds no object"),
+    ] {
+        match try_render(&files) {
+            Err(RenderError::Empty { path, why: told }) => {
+                assert_eq!((path.as_str(), told.as_str()), ("apps/shop", why))
+            }
+            other => panic!("{files:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_whole_repository_can_be_the_folder() {
+    for path in ["", ".", "/", "./"] {
+        let rendered =
+            try_render_at(path, RenderKind::Plain, &Files::new(&[("a.yaml", DEPLOYMENT), (".ci.yml", "on: push")]))
+                .unwrap();
+        assert_eq!((names(&rendered).len(), &*rendered.inputs), (1, &["".to_owned()][..]), "{path:?}");
+    }
+    assert!(try_render_at("../etc", RenderKind::Plain, &Files::new(&[("a.yaml", DEPLOYMENT)])).is_err());
+}
+
+/// A stand-in for kustomize: a script, found as the program is found. It does not build anything, it shows what it got.
+fn kustomize(script: &str) -> (tempfile::TempDir, Renderers) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kustomize");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let renderers = Renderers::find(Some(folder.path().as_os_str()));
+    (folder, renderers)
+}
+
+const KUSTOMIZATION: &[(&str, &str)] = &[
+    ("apps/shop/kustomization.yaml", "resources: [../base, deployment.yaml]"),
+    ("apps/shop/deployment.yaml", DEPLOYMENT),
+    ("apps/base/kustomization.yaml", "resources: [service.yaml]"),
+    ("apps/base/service.yaml", SERVICE),
+    ("apps/cart/kustomization.yaml", ""),
+];
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[test]
+fn a_kustomization_is_built_by_its_program() {
+    let script =
+        "[ \"$1\" = build ] && [ -z \"$CARGO_MANIFEST_DIR$XDG_RUNTIME_DIR\" ] && [ ! -e \"$2/../cart\" ] || exit 9
+        echo \"# Warning: 'bases' is deprecated in $2\" >&2
+        cat \"$2/../base/service.yaml\"; echo ---; cat \"$2/deployment.yaml\"";
+    let (_folder, renderers) = kustomize(script);
+    for kind in [RenderKind::Auto, RenderKind::Kustomize] {
+        let rendered = try_render_with(&renderers, "apps/shop", kind, &Files::new(KUSTOMIZATION)).unwrap();
+        assert_eq!(names(&rendered), ["/Service/other/shop", "apps/Deployment/prod/shop"]);
+        assert_eq!(rendered.notes, ["Warning: 'bases' is deprecated in apps/shop"]);
+        assert_eq!(rendered.inputs, ["apps/base", "apps/shop"]);
+        assert_eq!(&*rendered.manifests[1].origin, "kustomization of apps/shop, document 2");
+        assert_eq!(rendered.manifests[1].object["metadata"]["labels"], json!({"quarterdeck.dev/application": "shop"}));
+    }
+    let plain = try_render_with(&renderers, "apps/shop", RenderKind::Plain, &Files::new(KUSTOMIZATION)).unwrap();
+    assert_eq!(names(&plain), ["apps/Deployment/prod/shop"]);
+}
+
+#[test]
+fn what_kustomize_says_no_to_is_told_in_its_words() {
+    let (_folder, renderers) = kustomize("echo \"Error: no matches in $2/deployment.yaml\" >&2; exit 1");
+    let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "cannot render the kustomization of apps/shop: kustomize build failed: exit status: 1: Error: no matches in apps/shop/deployment.yaml"
+    );
+    let error = try_render_at("apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "cannot render the kustomization of apps/shop: neither kustomize nor kubectl is on the PATH; install one of them"
+    );
+    let (_folder, renderers) = kustomize("echo '# nothing'");
+    let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
+    assert!(matches!(error, RenderError::Empty { .. }), "{error}");
+}
+
+#[test]
+fn no_file_is_written_out_of_the_scratch_folder() {
+    let (_folder, renderers) = kustomize("exit 9");
+    for path in ["apps/shop/../../../out", "apps/shop//x", "apps/shop/./x"] {
+        let tree = Files::new(&[("apps/shop/kustomization.yaml", ""), (path, "")]);
+        let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap_err();
+        assert_eq!(
+            chain(&error),
+            format!("cannot render the kustomization of apps/shop: {path:?} cannot be the path of a file")
+        );
+    }
+}
+
+proptest! {
+    /// What counts is what is written, not in which file, document or order.
+    #[test]
+    fn shuffled_files_give_the_same_plan(places in prop::collection::vec(0usize..4, 8), order in Just((0..8).collect::<Vec<usize>>()).prop_shuffle()) {
+        let kinds = ["v1/ConfigMap", "v1/Service", "apps/v1/Deployment", "v1/Namespace", "batch/v1/CronJob", "v1/Secret", "v1/ConfigMap", "v1/Pod"];
+        let document = |i: usize| {
+            let (version, kind) = kinds[i].rsplit_once('/').unwrap();
+            format!("---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: n{i}}}\n")
+        };
+        let one_file: String = (0..8).map(document).collect();
+        let mut spread = vec![String::new(); 4];
+        order.iter().for_each(|i| spread[places[*i]] += &document(*i));
+        let files: Vec<(String, String)> = spread.into_iter().enumerate().map(|(i, text)| (format!("apps/shop/{i}.yaml"), text)).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+
+        let together = try_render(&[("apps/shop/all.yaml", &one_file)]).unwrap();
+        let apart = try_render(&files).unwrap();
+        prop_assert_eq!(names(&together), names(&apart));
+        prop_assert_eq!(together.digest(), apart.digest());
+        prop_assert_eq!(try_render(&files).unwrap(), apart, "and again gives the same");
+    }
+}

@@ -1,0 +1,213 @@
+//! What a renderer reads: the files of one commit. The renderers know nothing of git; whoever holds a commit shows it
+//! to them as a [`Tree`].
+
+use std::error::Error;
+
+/// Why a tree could not be read, in the words of whoever holds it.
+pub type TreeFailure = Box<dyn Error + Send + Sync>;
+
+/// The files of one commit. Paths are relative to the root of the repository, with `/`, and `""` is the root.
+pub trait Tree {
+    /// What is at a path, or nothing.
+    ///
+    /// # Errors
+    /// Where the repository cannot be read.
+    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure>;
+
+    /// Every file below a folder, at any depth; nothing where there is no such folder.
+    ///
+    /// # Errors
+    /// Where the repository cannot be read.
+    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure>;
+
+    /// The content of a file or of a symbolic link, by its [`TreeEntry::id`].
+    ///
+    /// # Errors
+    /// Where the repository cannot be read, or the file is larger than it hands out.
+    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure>;
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A folder.
+    Folder,
+    /// Anything else.
+    File(TreeEntry),
+}
+
+/// The files below a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Each file once.
+    pub entries: Vec<TreeEntry>,
+    /// Paths that are no UTF-8, with what could not be read replaced.
+    pub unreadable: Vec<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// From the root of the repository.
+    pub path: String,
+    /// What kind of file it is.
+    pub mode: EntryMode,
+    /// How its content is asked for.
+    pub id: String,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryMode {
+    /// A plain or an executable file.
+    File,
+    /// A symbolic link; its content is the path that it points to.
+    Symlink,
+    /// A submodule: its files are in another repository.
+    Submodule,
+}
+
+/// Resolves a path as it is written in a file of `folder`: `../base` in `apps/shop` is `apps/base`.
+/// Nothing where it leaves the repository or is absolute.
+pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
+    if relative.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            name => parts.push(name),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The folder that a file is in.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+/// Where a symbolic link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// To this file of the repository.
+    File(TreeEntry),
+    /// To a folder of the repository.
+    Folder(String),
+    /// Out of the repository, to nothing, or in circles; the target as it is written.
+    Nowhere(String),
+}
+
+/// Links that lead to links are followed this often; more is a circle.
+const LINKS_MAX: usize = 8;
+
+/// Follows a symbolic link to the file that it stands for.
+pub(super) fn follow(tree: &dyn Tree, link: &TreeEntry) -> Result<Followed, TreeFailure> {
+    let mut entry = link.clone();
+    let mut target = String::new();
+    for _ in 0..LINKS_MAX {
+        target = String::from_utf8_lossy(&tree.blob(&entry.id)?).into_owned();
+        let Some(path) = join(parent(&entry.path), &target) else { break };
+        match tree.lookup(&path)? {
+            Some(Node::Folder) => return Ok(Followed::Folder(path)),
+            Some(Node::File(file)) if file.mode == EntryMode::Symlink => entry = file,
+            Some(Node::File(file)) if file.mode == EntryMode::File => return Ok(Followed::File(file)),
+            _ => break,
+        }
+    }
+    Ok(Followed::Nowhere(target))
+}
+
+/// A tree in memory, for tests.
+#[cfg(test)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files(pub(crate) std::collections::BTreeMap<String, (EntryMode, Vec<u8>)>);
+
+#[cfg(test)]
+impl Files {
+    /// Files by path and content; a path that ends in `@` is a symbolic link.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let entry = |(path, content): &(&str, &str)| match path.strip_suffix('@') {
+            Some(path) => (path.to_owned(), (EntryMode::Symlink, content.as_bytes().to_vec())),
+            None => ((*path).to_owned(), (EntryMode::File, content.as_bytes().to_vec())),
+        };
+        Self(files.iter().map(entry).collect())
+    }
+
+    fn entry(&self, path: &str) -> TreeEntry {
+        TreeEntry { path: path.to_owned(), mode: self.0[path].0, id: path.to_owned() }
+    }
+}
+
+#[cfg(test)]
+impl Tree for Files {
+    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+        if self.0.contains_key(path) {
+            return Ok(Some(Node::File(self.entry(path))));
+        }
+        Ok((path.is_empty() || self.0.keys().any(|file| file.starts_with(&format!("{path}/")))).then_some(Node::Folder))
+    }
+
+    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {
+        let below = |file: &&String| folder.is_empty() || file.starts_with(&format!("{folder}/"));
+        let entries = self.0.keys().filter(below).map(|path| self.entry(path)).collect();
+        Ok(Listing { entries, unreadable: Vec::new() })
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
+        Ok(self.0[id].1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_within_the_repository() {
+        for (folder, relative, path) in [
+            ("apps/shop", "../base", Some("apps/base")),
+            ("apps/shop", "./a//b/", Some("apps/shop/a/b")),
+            ("", "a", Some("a")),
+            ("apps", "..", Some("")),
+            ("apps", "../..", None),
+            ("apps", "/etc/passwd", None),
+        ] {
+            assert_eq!(join(folder, relative).as_deref(), path, "{folder} {relative}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_within_the_repository() {
+        let tree = Files::new(&[
+            ("a/file", ""),
+            ("a/link@", "file"),
+            ("a/far@", "../b/link"),
+            ("b/link@", "../a/file"),
+            ("b/folder@", "../a"),
+            ("b/out@", "../../etc/passwd"),
+            ("b/root@", "/etc/passwd"),
+            ("b/gone@", "nothing"),
+            ("b/circle@", "circle"),
+        ]);
+        let file = || Followed::File(tree.entry("a/file"));
+        for (link, expected) in [
+            ("a/link", file()),
+            ("a/far", file()),
+            ("b/folder", Followed::Folder("a".to_owned())),
+            ("b/out", Followed::Nowhere("../../etc/passwd".to_owned())),
+            ("b/root", Followed::Nowhere("/etc/passwd".to_owned())),
+            ("b/gone", Followed::Nowhere("nothing".to_owned())),
+            ("b/circle", Followed::Nowhere("circle".to_owned())),
+        ] {
+            assert_eq!(follow(&tree, &tree.entry(link)).unwrap(), expected, "{link}");
+        }
+    }
+}
