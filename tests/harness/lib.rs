@@ -2,5 +2,7 @@
 
 pub mod serve;
 
+pub mod git;
+
 pub mod engine;
 pub mod registry;

@@ -1,3 +1,5 @@
 //! Hermetic end-to-end tests: one binary. Rust and git are all they need.
 
 mod stand_ins;
+
+mod git;

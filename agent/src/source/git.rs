@@ -43,6 +43,10 @@ use self::link::Link;
 use super::error::chain;
 use super::{GitError, RefSnapshot, Remote};
 
+/// How many packs can be looked at while a mirror is open. gix would take what it finds on opening and then fail when
+/// fetches add more; [`Mirror::maintain`] packs up at 50, so this is never reached unless that fails for weeks.
+const PACK_SLOTS: gix::odb::store::init::Slots = gix::odb::store::init::Slots::Given(512);
+
 /// See the module.
 pub struct Mirror {
     dir: PathBuf,
@@ -68,12 +72,15 @@ impl Mirror {
         }
         clear_locks(&dir);
         let limit = format!("gitoxide.objects.allocLimit={}", remote.limits.object_bytes);
-        let options = gix::open::Options::isolated().open_path_as_is(true).config_overrides([limit]);
+        let options = gix::open::Options::isolated()
+            .open_path_as_is(true)
+            .config_overrides([limit])
+            .object_store_slots(PACK_SLOTS);
         let repository = gix::ThreadSafeRepository::open_opts(&dir, options).map_err(|error| {
             let detail = format!("{}; delete the directory and it is fetched anew", chain(&error));
             GitError::Mirror { dir: dir.clone(), doing: "opening it", detail }
         })?;
-        let link = Link::new(&remote, &dir)?;
+        let link = Link::new(&remote, &dir);
         let (writing, seen, interrupt) = (Mutex::default(), Mutex::default(), Arc::default());
         Ok(Self { dir, remote, repository, link, writing, seen, interrupt })
     }

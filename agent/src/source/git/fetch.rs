@@ -72,7 +72,11 @@ impl Mirror {
                 .remote_at_without_url_rewrite("file:///remote")?
                 .with_refspecs(specs.iter().map(|spec| spec.as_bstr()), Direction::Fetch)?
                 .with_fetch_tags(Tags::None);
-            let connection = remote.to_connection_with_transport(transport).with_credentials(|_| Ok(None));
+            // Our transports have their options already; gix would read its own for them from the configuration.
+            let connection = remote
+                .to_connection_with_transport(transport)
+                .with_credentials(|_| Ok(None))
+                .with_transport_options(Box::new(()));
             let prepared = connection.prepare_fetch(Discard, Default::default())?;
             if prepared.ref_map().mappings.is_empty() {
                 return Ok(0);

@@ -37,7 +37,6 @@ pub(crate) struct Session {
     dir: PathBuf,
     /// The address to speak to, as configured.
     base: String,
-    client: Client,
     known: Mutex<Known>,
 }
 
@@ -52,16 +51,21 @@ struct Known {
 }
 
 impl Session {
-    pub(crate) fn new(remote: &Remote, base: &str, dir: &Path) -> Result<Self, GitError> {
-        let client = client(remote)?;
-        Ok(Self { remote: remote.clone(), dir: dir.into(), base: base.into(), client, known: Mutex::default() })
+    pub(crate) fn new(remote: &Remote, base: &str, dir: &Path) -> Self {
+        Self { remote: remote.clone(), dir: dir.into(), base: base.into(), known: Mutex::default() }
     }
 
-    /// Forgets what was learnt from the server; tells whether there was anything.
-    pub(crate) fn forget(&self) -> bool {
+    /// Whether the next conversation begins with what an earlier one learnt.
+    pub(crate) fn remembers(&self) -> bool {
+        let known = self.known();
+        known.advertisement.is_some() || known.moved_to.is_some()
+    }
+
+    /// Forgets what was learnt of the server, but not its credentials.
+    pub(crate) fn forget(&self) {
         let mut known = self.known();
-        let learnt = known.advertisement.take().is_some();
-        known.moved_to.take().is_some() || learnt
+        known.advertisement = None;
+        known.moved_to = None;
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -116,8 +120,8 @@ impl Session {
             headers.insert(header::AUTHORIZATION, value);
         }
         let left = talk.patience()?;
-        let mut builder =
-            self.client.request(request.method.clone(), format!("{base}{}", request.tail)).headers(headers);
+        let client = client(&self.remote).map_err(|error| talk.fail(error))?;
+        let mut builder = client.request(request.method.clone(), format!("{base}{}", request.tail)).headers(headers);
         if left < SILENCE {
             builder = builder.timeout(left);
         }

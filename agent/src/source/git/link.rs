@@ -25,12 +25,12 @@ pub(super) enum Link {
 }
 
 impl Link {
-    pub(super) fn new(remote: &Remote, dir: &Path) -> Result<Self, GitError> {
-        Ok(match remote.url.location() {
+    pub(super) fn new(remote: &Remote, dir: &Path) -> Self {
+        match remote.url.location() {
             Location::File(path) => Link::Local(path.clone()),
             Location::Ssh { .. } => Link::Ssh,
-            Location::Http { base, .. } => Link::Http(Arc::new(http::Session::new(remote, base, dir)?)),
-        })
+            Location::Http { base, .. } => Link::Http(Arc::new(http::Session::new(remote, base, dir))),
+        }
     }
 }
 
@@ -50,18 +50,22 @@ impl Mirror {
         speak: impl Fn(Box<dyn Transport + Send>, &Arc<Talk>) -> gix::Result<T>,
     ) -> Result<T, GitError> {
         loop {
+            let remembered = matches!(&self.link, Link::Http(session) if session.remembers());
             let talk = Talk::new(self.url(), bounds(), self.interrupt.clone());
             let Open { transport, talk, running } = self.connect(talk)?;
             let error = match speak(transport, &talk) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.told(&talk, running.as_ref(), error),
             };
-            let outdated = matches!(&self.link, Link::Http(session) if session.forget());
-            let worth = matches!(
+            if let Link::Http(session) = &self.link {
+                session.forget();
+            }
+            let outdated = matches!(
                 error,
                 GitError::Protocol { .. } | GitError::NoRepository { .. } | GitError::Unreachable { .. }
             );
-            if !(outdated && worth) {
+            // With nothing remembered the answer stands: so there are two rounds at most.
+            if !(remembered && outdated) {
                 return Err(error);
             }
         }

@@ -1,0 +1,174 @@
+//! A bare repository under a test's control: commits, branches, tags and hooks, made by the git program.
+//!
+//! git runs with a clean environment and without any configuration of the person or the machine. Times are made up
+//! and go up by a second with each commit, so a test sees the same ids in every run.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::Change;
+
+/// The second of the first commit: 2026-01-01T00:00:00Z.
+const BEGINNING: i64 = 1_767_225_600;
+
+/// A bare repository. Every method panics with git's words if git fails: then the test itself is wrong.
+pub struct Repo {
+    path: PathBuf,
+    clock: AtomicI64,
+}
+
+impl Repo {
+    /// Opens the bare repository at `path`, or makes an empty one with the default branch `main`.
+    pub fn open_or_init(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        if !path.join("HEAD").exists() {
+            std::fs::create_dir_all(&path).expect("a folder for the repository");
+            let repo = Self { path: path.clone(), clock: AtomicI64::new(BEGINNING) };
+            repo.git(&["init", "--quiet", "--bare", "--initial-branch=main", "."]);
+            // What `git http-backend` asks for before it takes a push.
+            repo.git(&["config", "http.receivepack", "true"]);
+        }
+        Self { path, clock: AtomicI64::new(BEGINNING) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A change to the tip of `branch`, or the first commit of it.
+    pub fn change(&self, branch: &str) -> Change<'_> {
+        Change::new(self, branch)
+    }
+
+    /// Commits these files on top of `branch`; gives the commit.
+    pub fn commit(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
+        let change = self.change(branch);
+        files.iter().fold(change, |change, (path, content)| change.write(path, content)).commit(message)
+    }
+
+    /// Sets a lightweight tag, moving it if it is there.
+    pub fn tag(&self, name: &str, at: &str) {
+        self.git(&["tag", "--force", name, at]);
+    }
+
+    /// Writes an annotated tag, moving it if it is there; gives the tag object.
+    pub fn annotated_tag(&self, name: &str, at: &str, message: &str) -> String {
+        self.git(&["tag", "--force", "--annotate", "--message", message, name, at]);
+        self.rev(&format!("refs/tags/{name}"))
+    }
+
+    /// Deletes a tag.
+    pub fn delete_tag(&self, name: &str) {
+        self.git(&["update-ref", "-d", &format!("refs/tags/{name}")]);
+    }
+
+    /// Sets a branch, wherever it was before: a new one, or what a force-push does.
+    pub fn branch(&self, name: &str, at: &str) {
+        self.git(&["update-ref", &format!("refs/heads/{name}"), at]);
+    }
+
+    /// Deletes a branch.
+    pub fn delete_branch(&self, name: &str) {
+        self.git(&["update-ref", "-d", &format!("refs/heads/{name}")]);
+    }
+
+    /// The id of a revision.
+    pub fn rev(&self, revision: &str) -> String {
+        self.git(&["rev-parse", "--verify", "--quiet", revision])
+    }
+
+    /// The content of a file at a revision.
+    pub fn file(&self, revision: &str, path: &str) -> String {
+        self.git_raw(&["cat-file", "blob", &format!("{revision}:{path}")], b"")
+    }
+
+    /// The subjects of a branch, newest first.
+    pub fn subjects(&self, branch: &str) -> Vec<String> {
+        self.git(&["log", "--format=%s", branch]).lines().map(str::to_owned).collect()
+    }
+
+    /// Installs a hook, a POSIX shell script without its first line.
+    pub fn hook(&self, name: &str, script: &str) {
+        let path = self.path.join("hooks").join(name);
+        std::fs::create_dir_all(self.path.join("hooks")).expect("a folder for the hook");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a place for the hook");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a hook of our own");
+    }
+
+    /// Takes a hook away.
+    pub fn remove_hook(&self, name: &str) {
+        std::fs::remove_file(self.path.join("hooks").join(name)).expect("the hook is there");
+    }
+
+    /// Refuses pushes to a tag or branch by its full name, with the words of a forge.
+    pub fn protect(&self, full_name: &str) {
+        let script =
+            format!("[ \"$1\" = '{full_name}' ] || exit 0\necho 'GitForge: {full_name} is protected.' >&2\nexit 1");
+        self.hook("update", &script);
+    }
+
+    /// Runs git here and gives what it printed, trimmed.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        self.git_raw(arguments, b"").trim_end().to_owned()
+    }
+
+    /// Runs git here with `input` and gives what it printed.
+    pub fn git_raw(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("git is installed");
+        let mut stdin = child.stdin.take().expect("it was piped");
+        // Written beside, so that neither side waits for the other with full pipes.
+        let output = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _ = stdin.write_all(input);
+            });
+            child.wait_with_output()
+        });
+        let output = output.expect("git runs to its end");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?} in {}: {said}", self.path.display());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The next made-up second.
+    pub(super) fn tick(&self) -> i64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = clean_git();
+        let time = format!("{} +0000", self.tick());
+        command.current_dir(&self.path).args(arguments);
+        command.env("GIT_AUTHOR_DATE", &time).env("GIT_COMMITTER_DATE", &time);
+        command
+    }
+}
+
+/// `git` that knows nothing of the person or the machine.
+pub(super) fn clean_git() -> Command {
+    let mut command = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .env("GIT_AUTHOR_NAME", "Ann")
+        .env("GIT_AUTHOR_EMAIL", "ann@example.org")
+        .env("GIT_COMMITTER_NAME", "Ann")
+        .env("GIT_COMMITTER_EMAIL", "ann@example.org");
+    command
+}
