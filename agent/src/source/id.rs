@@ -4,12 +4,29 @@
 
 use std::fmt;
 
+pub use quarterdeck_shared::revision::CommitId;
 use serde::{Deserialize, Serialize};
 
 /// A text that is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no git object id: it takes 40 or 64 hexadecimal digits")]
 pub struct BadId(String);
+
+/// The same id as gix has it.
+pub(crate) trait GixId: Sized {
+    fn from_gix(id: gix::ObjectId) -> Self;
+    fn to_gix(&self) -> gix::ObjectId;
+}
+
+impl GixId for CommitId {
+    fn from_gix(id: gix::ObjectId) -> Self {
+        id.to_hex().to_string().parse().expect("gix prints an id as hexadecimal digits")
+    }
+
+    fn to_gix(&self) -> gix::ObjectId {
+        gix::ObjectId::from_hex(self.as_str().as_bytes()).expect("made of checked hexadecimal digits only")
+    }
+}
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -43,12 +60,12 @@ macro_rules! id {
             }
         }
 
-        impl $name {
-            pub(crate) fn from_gix(id: gix::ObjectId) -> Self {
+        impl GixId for $name {
+            fn from_gix(id: gix::ObjectId) -> Self {
                 Self(id.to_hex().to_string())
             }
 
-            pub(crate) fn to_gix(&self) -> gix::ObjectId {
+            fn to_gix(&self) -> gix::ObjectId {
                 gix::ObjectId::from_hex(self.0.as_bytes()).expect("made of checked hexadecimal digits only")
             }
         }
@@ -80,17 +97,13 @@ id! {
     ObjectId
 }
 id! {
-    /// A commit.
-    CommitId
-}
-id! {
     /// A tree: equal ids mean equal files, whatever commit they come from.
     TreeId
 }
 
 impl From<CommitId> for ObjectId {
     fn from(id: CommitId) -> Self {
-        ObjectId(id.0)
+        ObjectId(id.into())
     }
 }
 
@@ -103,7 +116,7 @@ impl From<TreeId> for ObjectId {
 impl ObjectId {
     /// The same id as that of a commit, for an object that is known to be one.
     pub fn into_commit(self) -> CommitId {
-        CommitId(self.0)
+        self.0.parse().expect("made of checked hexadecimal digits only")
     }
 
     /// The same id as that of a tree, for an object that is known to be one.

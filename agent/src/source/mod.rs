@@ -14,7 +14,7 @@
 pub mod url;
 
 mod error;
-mod id;
+pub(crate) mod id;
 mod remote;
 
 pub mod git;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use gix::object::tree::EntryKind;
 
 use super::Mirror;
+use crate::source::id::GixId;
 use crate::source::{Author, CommitId, FileEdit, GitError};
 
 impl Mirror {

@@ -13,6 +13,7 @@ use gix::remote::fetch::{Status, Tags};
 
 use super::Mirror;
 use super::talk::{Bounds, Talk};
+use crate::source::id::GixId;
 use crate::source::{FetchOutcome, GitError, RefSnapshot};
 
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.

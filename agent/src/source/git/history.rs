@@ -6,6 +6,7 @@ use gix::traverse::commit::simple::CommitTimeOrder;
 
 use super::Mirror;
 use crate::source::error::clean;
+use crate::source::id::GixId;
 use crate::source::{CommitId, CommitInfo, GitError, TreeId};
 
 /// The longest message that is kept; git has no bound of its own.

@@ -16,6 +16,7 @@ use super::link::{Link, served};
 use super::talk::Bounds;
 use super::{Mirror, RefSnapshot};
 use crate::source::error::{Escaped, chain};
+use crate::source::id::GixId;
 use crate::source::{CommitId, GitError, ObjectId, TagRef};
 
 impl Mirror {

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use super::program::git;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, auth, fetch, process, ssh};
+use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
 

@@ -7,6 +7,7 @@ use gix::object::tree::EntryKind;
 
 use super::Mirror;
 use crate::source::error::Escaped;
+use crate::source::id::GixId;
 use crate::source::{CommitId, EntryMode, GitError, ObjectId, Target, TreeEntry, TreeId, TreeListing, TreeProblem};
 
 /// Deeper directories are refused: git itself stops at 2,048, and no path that people type comes near.
@@ -63,7 +64,7 @@ impl Mirror {
     pub fn entries(&self, commit: &CommitId, path: &str) -> Result<TreeListing, GitError> {
         match self.tree_of(commit, path)? {
             Some(tree) => self.entries_of(&tree),
-            None => Err(self.not_found(format!("the directory `{path}` at commit {}", commit.short(12)))),
+            None => Err(self.not_found(format!("the directory `{path}` at commit {}", commit.short()))),
         }
     }
 
