@@ -66,6 +66,8 @@ go_build() {
 	(cd "$sources" && CGO_ENABLED=$cgo GOFLAGS=-mod=readonly exec nice -n 10 \
 		go build -v -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$folder/$name" .) >"$log" 2>&1 8>&- &
 	pid=$!
+	# A process in the background does not hear the terminal's interrupt.
+	trap 'kill "$pid"; exit 1' INT TERM
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		[ $((SECONDS - began)) -ge $next ] || continue

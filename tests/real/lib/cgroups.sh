@@ -4,8 +4,17 @@
 # cgroup_mounts: where this machine has its control groups; version 1 has one tree a controller, version 2 one for all.
 cgroup_mounts() { awk '$3 == "cgroup" || $3 == "cgroup2" {print $2}' /proc/mounts; }
 
+# one_tree: whether this machine has version 2 alone. There a group has only the controllers that its parent hands down.
+one_tree() { [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; }
+handed_down=/sys/fs/cgroup/cgroup.subtree_control
+
 cgroups_ready() {
 	local mount group what
+	if one_tree; then
+		for what in $(</sys/fs/cgroup/cgroup.controllers); do
+			echo "+$what" >"$handed_down" || say "this machine does not hand down the $what controller"
+		done
+	fi
 	while read -r mount; do
 		group=$mount/$world
 		[ -d "$group" ] || mkdir "$group" || fail '' "making the control group $group"

@@ -11,7 +11,7 @@ begin_etcd() {
 
 begin_apiserver() {
 	local pki=$state/pki
-	begin apiserver env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy "$state/bin/kube-apiserver" \
+	begin apiserver "$state/bin/kube-apiserver" \
 		--etcd-servers "http://127.0.0.1:$etcd_port" --bind-address 127.0.0.1 --secure-port "$apiserver_port" \
 		--advertise-address "$world_address" --service-cluster-ip-range "$service_net" \
 		--tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" --client-ca-file "$pki/ca.crt" \

@@ -36,8 +36,7 @@ begin_containerd() {
 		printf 'server = "http://%s"\n[host."http://%s"]\n' "$world_address:$port" "$world_address:$port" \
 			>"$home/registries/127.0.0.1:$port/hosts.toml"
 	done
-	begin containerd env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy \
-		nsenter --net="$state/node.netns" containerd --config "$home/config.toml"
+	begin containerd nsenter --net="$state/node.netns" containerd --config "$home/config.toml"
 }
 
 await_containerd() {
@@ -76,14 +75,14 @@ begin_kubelet() {
 		# A refresh of what a pod mounts takes this long; a minute would be a minute in every test that changes a ConfigMap.
 		syncFrequency: 10s
 	C
-	begin kubelet env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy nsenter --net="$state/node.netns" \
+	begin kubelet nsenter --net="$state/node.netns" \
 		"$state/bin/kubelet" --config "$state/kubelet.yml" --kubeconfig "$state/pki/kubelet.kubeconfig" \
 		--root-dir "$state/kubelet" --cert-dir "$state/kubelet/pki" --hostname-override "$world" --node-ip "$node_address"
 }
 
 # The connection table's limits are the machine's own to set, and some machines forbid it.
 begin_proxy() {
-	begin proxy env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy nsenter --net="$state/node.netns" \
+	begin proxy nsenter --net="$state/node.netns" \
 		"$state/bin/kube-proxy" --kubeconfig "$state/pki/proxy.kubeconfig" --hostname-override "$world" --proxy-mode iptables \
 		--cluster-cidr "$pod_net" --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0
 }

@@ -1,7 +1,7 @@
 # Debian's packages: only those that are missing, without starting the services that they bring.
 
-packages=(docker.io containerd runc containernetworking-plugins iptables nftables conntrack iproute2 procps util-linux
-	docker-registry busybox-static openssl openssh-client git curl ca-certificates jq)
+packages=(docker.io containerd runc containernetworking-plugins docker-registry busybox-static iptables nftables conntrack iproute2 util-linux
+	mount openssl openssh-client git curl ca-certificates)
 
 # packages_ready NAME...
 packages_ready() {

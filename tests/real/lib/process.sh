@@ -23,10 +23,13 @@ await() {
 	shift 2
 	# What does not answer is ended, so that the next attempt begins it anew.
 	wait_until "$limit" answers_or_died "$name" "$@" || { end "$name" 2 && fail "$state/log/$name" "$name did not answer within $limit s"; }
-	running "$name" || fail "$state/log/$name" "$name ended as it started"
+	! died "$name" || fail "$state/log/$name" "$name ended as it started"
 }
 
-answers_or_died() { ! running "$1" || "${@:2}"; }
+answers_or_died() { died "$1" || "${@:2}"; }
+
+# Of a process that was just begun. Its environment cannot be asked here: for a moment, while one program becomes the next, it has none.
+died() { ! kill -0 "$(<"$state/run/$1.pid")" 2>/dev/null; }
 
 # end NAME [SECONDS]: asks it to end, waits so that its ports are free again, and insists when the time is over.
 end() {

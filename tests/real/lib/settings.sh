@@ -47,6 +47,10 @@ settle() {
 	pod_net=${QD_WORLD_PODS:-10.244}.$offset.0/24
 	service_net=${QD_WORLD_SERVICES:-10.96}.$offset.0/24 service_address=${QD_WORLD_SERVICES:-10.96}.$offset.1
 
+	# A proxy that this machine's environment names is for what is outside.
+	export NO_PROXY="${NO_PROXY:+$NO_PROXY,}127.0.0.1,localhost,$world_net,$pod_net,$service_net"
+	export no_proxy=$NO_PROXY
+
 	kubeconfig=$state/kubeconfig docker_host=unix://$state/engine.sock registry=127.0.0.1:$registry_port
 	forge_url=http://127.0.0.1:$forge_port
 	settle_parts

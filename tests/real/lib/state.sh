@@ -49,6 +49,7 @@ remember_machine() {
 	[ ! -f "$machine/before" ] || return 0
 	{
 		echo "ip_forward $(</proc/sys/net/ipv4/ip_forward)"
+		! one_tree || echo "handed_down $(<"$handed_down")"
 		for place in "${fixed_files[@]}" "${fixed_folders[@]}"; do
 			[ -e "$place" ] || echo "absent $place"
 		done
@@ -68,12 +69,17 @@ claim_offset() {
 
 # machine_as_before: for the last world that goes.
 machine_as_before() {
-	local what value
+	local what value controller
 	rm -f "$machine/claims/$offset"
 	rmdir "$machine/claims" 2>/dev/null || return 0
 	while read -r what value; do
 		case $what in
 		ip_forward) [ "$value" = 1 ] || { echo "$value" >/proc/sys/net/ipv4/ip_forward; } 2>/dev/null || true ;;
+		handed_down)
+			for controller in $(<"$handed_down"); do
+				[[ " $value " == *" $controller "* ]] || echo "-$controller" >"$handed_down" || true
+			done
+			;;
 		absent) if [ -d "$value" ]; then find "$value" -depth -type d -empty -delete; else rm -f "$value"; fi ;;
 		esac
 	done <"$machine/before"
