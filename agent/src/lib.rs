@@ -4,5 +4,6 @@ pub mod yaml;
 
 pub mod source;
 
+pub mod cluster;
 pub mod render;
 pub mod sync;

@@ -4,6 +4,14 @@
 pub mod manifest;
 pub mod order;
 
+pub mod plan;
+
+pub mod drift;
+pub mod owned;
+
+pub mod content;
+pub mod mask;
+
 /// The label that every object of an application carries, with the application's name as its value: who looks at the
 /// object sees whose it is, and it is pruned only while it says so.
 pub const APPLICATION_LABEL: &str = "quarterdeck.dev/application";

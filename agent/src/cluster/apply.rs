@@ -1,0 +1,329 @@
+//! Executes a plan, and decides nothing: what is written, in which order and what is deleted stands in it.
+//!
+//! ```text
+//! inventory (old and new) -> kinds and namespaces -> (dry run of what needed these) -> all else -> prunes -> inventory
+//! ```
+//!
+//! Everything was dry-run before the first write, except what needs a kind or a namespace that this very plan brings:
+//! that is dry-run when these are there, and before the first write of the rest. So a refusal leaves nothing half done,
+//! or at most new kinds and namespaces without content. What is in one stage is written side by side, stages one after
+//! another. The first failure ends it after its stage, and nothing is pruned then.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::change::{Action, Change};
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::cluster::kube::Mode;
+use crate::cluster::observe::{Observer, refusal};
+use crate::cluster::problem::{ApiProblem, Class};
+use crate::cluster::{ClusterError, Options};
+use crate::sync::manifest::Manifest;
+use crate::sync::plan::{self, Later, Memory, Refusal, Remembered};
+use crate::sync::{order, owned};
+
+/// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
+const AT_ONCE: usize = 64;
+
+/// A CRD is established within a second, and served a moment after.
+const KIND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A plan that is ready to be executed.
+#[derive(Debug, Clone)]
+pub struct PlannedSync {
+    /// Whose.
+    pub application: ApplicationName,
+    /// What it does, one line an object, in its order; prunes last.
+    pub changes: Vec<Change>,
+    /// What the cluster refuses. Not empty: the plan is not executed.
+    pub refusals: Vec<Refusal>,
+    /// What is as it should be, to be remembered also when nothing is executed.
+    pub settled: Vec<(ResourceRef, Remembered)>,
+    pub(super) options: Options,
+    pub(super) writes: Vec<Write>,
+    pub(super) prunes: Vec<(InventoryItem, String)>,
+    pub(super) before: Inventory,
+    pub(super) during: Inventory,
+    pub(super) after: Inventory,
+}
+
+/// An object to write.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    pub(super) manifest: Manifest,
+    pub(super) later: Later,
+}
+
+impl PlannedSync {
+    /// Whether executing it would send no request at all.
+    pub fn is_nothing(&self) -> bool {
+        self.writes.is_empty() && self.prunes.is_empty() && self.before == self.after
+    }
+}
+
+/// How far the execution of a plan is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Objects written or deleted.
+    pub done: usize,
+    /// Objects to write or delete.
+    pub total: usize,
+    /// The one that was last.
+    pub last: &'a ResourceRef,
+}
+
+/// What an execution did.
+#[derive(Debug, Clone, Default)]
+pub struct Executed {
+    /// What was created, configured and pruned, and what was skipped, in that order.
+    pub changes: Vec<Change>,
+    /// To be remembered: what was written, and what was found as it should be.
+    pub memory: Vec<(ResourceRef, Remembered)>,
+    /// To be forgotten: what is gone.
+    pub forgotten: Vec<ResourceRef>,
+    /// What failed, in the server's words. Not empty: what comes after it in the plan was not done.
+    pub failed: Vec<Refusal>,
+}
+
+pub(super) struct Executor<'a> {
+    pub(super) observer: Observer<'a>,
+    pub(super) inventories: &'a super::inventory::Inventories,
+    pub(super) progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+}
+
+impl Executor<'_> {
+    pub(super) async fn execute(&self, plan: PlannedSync) -> Result<Executed, ClusterError> {
+        if !plan.refusals.is_empty() {
+            return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
+        }
+        let mut executed = Executed { memory: plan.settled.clone(), ..Executed::default() };
+        let done = Done { count: AtomicUsize::new(0), total: plan.writes.len() + plan.prunes.len() };
+        let (first, rest): (Vec<Write>, Vec<Write>) =
+            plan.writes.iter().cloned().partition(|w| brings(&w.manifest.resource));
+
+        let mut inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
+        if inventory_waits && plan.options.create_namespace {
+            self.make_namespace(&plan.options.namespace).await?;
+        }
+        self.write_all(&plan, first, &mut executed, &done).await;
+        if executed.failed.is_empty() {
+            if inventory_waits {
+                inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
+            }
+            if inventory_waits {
+                let doing = format!("write the inventory of {}", plan.application);
+                let message = format!("namespace {} is not there", plan.options.namespace);
+                return Err(ApiProblem::new(Class::NamespaceMissing, doing, message).into());
+            }
+            let rest = self.settle(&plan, rest, &mut executed).await?;
+            if executed.failed.is_empty() {
+                self.write_all(&plan, rest, &mut executed, &done).await;
+            }
+        }
+        if executed.failed.is_empty() {
+            let after = self.prune(&plan, &mut executed, &done).await;
+            self.write_inventory(&plan, &after).await?;
+        }
+        Ok(executed)
+    }
+
+    /// False where its namespace is not there yet.
+    async fn write_inventory(&self, plan: &PlannedSync, inventory: &Inventory) -> Result<bool, ApiProblem> {
+        let objects = self.observer.objects;
+        match self.inventories.write(objects, &plan.application, &plan.options.namespace, inventory).await {
+            Ok(()) => Ok(true),
+            Err(problem) if problem.class == Class::NamespaceMissing => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn make_namespace(&self, name: &str) -> Result<(), ApiProblem> {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.observer.objects.apply_own(&ResourceRef::new("", "Namespace", None, name), &object).await?;
+        Ok(())
+    }
+
+    /// Dry-runs what could not be before; gives back all that is to be written, in its order.
+    async fn settle(
+        &self,
+        plan: &PlannedSync,
+        rest: Vec<Write>,
+        executed: &mut Executed,
+    ) -> Result<Vec<Write>, ApiProblem> {
+        let later: Vec<Manifest> = rest.iter().filter(|w| w.later == Later::Yes).map(|w| w.manifest.clone()).collect();
+        if later.is_empty() {
+            return Ok(rest);
+        }
+        self.wait_for_kinds(&later).await?;
+        let observed = self.observer.desired(&later, &Memory::new()).await?;
+        let decided = plan::plan(&plan::Inputs {
+            application: &plan.application,
+            desired: &later,
+            observed: &observed,
+            inventory: &plan.during,
+            left: &[],
+            prune: false,
+            partial: true,
+        });
+        executed.failed.extend(decided.refusals);
+        let mut known: Vec<bool> = vec![true; later.len()];
+        for (place, live) in decided.settled {
+            known[place] = false;
+            let manifest = &later[place];
+            executed.memory.push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live }));
+        }
+        let mut known = known.into_iter();
+        Ok(rest.into_iter().filter(|w| w.later == Later::No || known.next().unwrap_or(true)).collect())
+    }
+
+    /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago.
+    async fn wait_for_kinds(&self, objects: &[Manifest]) -> Result<(), ApiProblem> {
+        let deadline = Instant::now() + KIND_TIMEOUT;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let kinds = self.observer.objects.kinds().await?;
+            let unknown = objects.iter().find(|m| {
+                kinds.get(&m.resource.group, &m.resource.kind).is_none_or(|kind| kind.version(&m.version).is_none())
+            });
+            let Some(unknown) = unknown else { return Ok(()) };
+            if Instant::now() + pause >= deadline {
+                let doing = format!("wait for the kind of {}", unknown.resource.short());
+                let message =
+                    format!("the cluster does not serve it {} s after its definition", KIND_TIMEOUT.as_secs());
+                return Err(ApiProblem::new(Class::KindMissing, doing, message));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+            self.observer.objects.kinds_now().await?;
+        }
+    }
+
+    /// Writes stage by stage, until one fails.
+    async fn write_all(&self, plan: &PlannedSync, writes: Vec<Write>, executed: &mut Executed, done: &Done) {
+        for group in writes.chunk_by(|a, b| same_stage(&a.manifest.resource, &b.manifest.resource)) {
+            let write = |write: &Write| {
+                let manifest = write.manifest.clone();
+                async move {
+                    let result = self.write(&manifest).await;
+                    self.tell(done, &manifest.resource);
+                    (manifest, result)
+                }
+            };
+            let results: Vec<_> = stream::iter(group.iter().map(write)).buffered(AT_ONCE).collect().await;
+            for (manifest, result) in results {
+                match result {
+                    Ok(live) => {
+                        self.observer.live.wrote(&manifest.resource, &live);
+                        let live = owned::digest(&live);
+                        executed.changes.extend(line(plan, &manifest.resource));
+                        let remembered = Remembered { manifest: manifest.digest, live };
+                        executed.memory.push((manifest.resource, remembered));
+                    }
+                    Err(problem) => executed.failed.push(refusal(&manifest, &problem)),
+                }
+            }
+            if !executed.failed.is_empty() {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, manifest: &Manifest) -> Result<Value, ApiProblem> {
+        let objects = self.observer.objects;
+        let live = objects.apply(manifest, Mode::Write).await?;
+        if is_definition(&manifest.resource) { self.established(manifest, live).await } else { Ok(live) }
+    }
+
+    /// Waits until a CRD is established. One whose names are not accepted never is.
+    async fn established(&self, manifest: &Manifest, mut live: Value) -> Result<Value, ApiProblem> {
+        let doing = format!("establish {}", manifest.resource.short());
+        let deadline = Instant::now() + KIND_TIMEOUT;
+        let mut pause = Duration::from_millis(25);
+        loop {
+            let conditions = || live["status"]["conditions"].as_array().into_iter().flatten();
+            let is = |kind: &str, status: &str| conditions().find(|c| c["type"] == kind && c["status"] == status);
+            if is("Established", "True").is_some() {
+                return Ok(live);
+            }
+            if let Some(refused) = is("NamesAccepted", "False") {
+                let message = refused["message"].as_str().unwrap_or("its names are not accepted");
+                return Err(ApiProblem::new(Class::Invalid, doing, message));
+            }
+            if Instant::now() + pause >= deadline {
+                let message = format!("it is not established after {} s", KIND_TIMEOUT.as_secs());
+                return Err(ApiProblem::new(Class::Timeout, doing, message));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+            let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
+            live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, &*doing, "somebody deleted it meanwhile"))?;
+        }
+    }
+
+    /// Deletes stage by stage; what cannot be deleted stays in the inventory, which is given back.
+    async fn prune(&self, plan: &PlannedSync, executed: &mut Executed, done: &Done) -> Inventory {
+        let mut after = plan.after.clone();
+        for group in plan.prunes.chunk_by(|a, b| same_stage(&a.0.resource, &b.0.resource)) {
+            let delete = |(item, uid): &(InventoryItem, String)| {
+                let (item, uid) = (item.clone(), uid.clone());
+                async move {
+                    let result = self.observer.objects.delete(&item.resource, &item.version, &uid).await;
+                    self.tell(done, &item.resource);
+                    (item, result)
+                }
+            };
+            let results: Vec<_> = stream::iter(group.iter().map(delete)).buffered(AT_ONCE).collect().await;
+            for (item, result) in results {
+                match result {
+                    Ok(()) => {
+                        executed.changes.extend(line(plan, &item.resource));
+                        executed.forgotten.push(item.resource);
+                    }
+                    Err(problem) => {
+                        executed.failed.push(Refusal {
+                            resource: item.resource.clone(),
+                            origin: "no longer in git".into(),
+                            message: problem.message.clone(),
+                            hint: problem.hint().to_owned(),
+                        });
+                        after.items.insert(item);
+                    }
+                }
+            }
+        }
+        executed.changes.extend(plan.changes.iter().filter(|change| change.action == Action::Skip).cloned());
+        after
+    }
+
+    fn tell(&self, done: &Done, last: &ResourceRef) {
+        let count = done.count.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.progress)(Progress { done: count, total: done.total, last });
+    }
+}
+
+struct Done {
+    count: AtomicUsize,
+    total: usize,
+}
+
+fn line(plan: &PlannedSync, resource: &ResourceRef) -> Option<Change> {
+    plan.changes.iter().find(|change| &change.resource == resource).cloned()
+}
+
+fn same_stage(a: &ResourceRef, b: &ResourceRef) -> bool {
+    order::stage(&a.group, &a.kind) == order::stage(&b.group, &b.kind)
+}
+
+fn is_definition(resource: &ResourceRef) -> bool {
+    resource.group == "apiextensions.k8s.io" && resource.kind == "CustomResourceDefinition"
+}
+
+/// Whether others need it before they can even be dry-run.
+fn brings(resource: &ResourceRef) -> bool {
+    order::must_be_ready(&resource.group, &resource.kind)
+}

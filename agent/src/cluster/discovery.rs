@@ -1,0 +1,134 @@
+//! The kinds that an API server knows: their paths and whether they live in namespaces. Asked once (two requests), and
+//! again when a kind is missing or a CRD was applied.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
+
+use crate::cluster::kube::Caller;
+use crate::cluster::problem::{ApiProblem, Class};
+use crate::render::scope::Scope;
+
+/// A kind that is not known is asked for again after this long at the earliest: a manifest with a typing error must
+/// not become two requests an attempt, and a CRD that somebody installs is seen at once for a person.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Discovery of a cluster with some hundred CRDs is a few MB.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A kind as the API server serves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kind {
+    /// Where its objects live.
+    pub scope: Scope,
+    /// What the paths of its objects are made of, for each version; the preferred version first.
+    pub versions: Vec<ApiResource>,
+}
+
+impl Kind {
+    /// The resource for this version.
+    pub fn version(&self, version: &str) -> Option<&ApiResource> {
+        self.versions.iter().find(|resource| resource.version == version)
+    }
+}
+
+/// All kinds, by group and kind.
+#[derive(Debug, Clone, Default)]
+pub struct Kinds(HashMap<(String, String), Kind>);
+
+impl Kinds {
+    /// A kind.
+    pub fn get(&self, group: &str, kind: &str) -> Option<&Kind> {
+        self.0.get(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// Where objects of the kind live.
+    pub fn scope(&self, group: &str, kind: &str) -> Option<Scope> {
+        self.get(group, kind).map(|kind| kind.scope)
+    }
+}
+
+/// What was last asked.
+#[derive(Default)]
+pub(super) struct Cache {
+    kinds: Mutex<Option<(Instant, Arc<Kinds>)>>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Cache {
+    /// The kinds, asked for where that was never done.
+    pub(super) async fn kinds(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+        match self.present(None) {
+            Some(kinds) => Ok(kinds),
+            None => self.ask(caller, None).await,
+        }
+    }
+
+    /// The kinds as they are now, unless they were asked for a moment ago.
+    pub(super) async fn newer(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+        self.ask(caller, Some(AGAIN)).await
+    }
+
+    /// The kinds as they are now: a CRD was applied.
+    pub(super) async fn now(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+        self.ask(caller, Some(Duration::ZERO)).await
+    }
+
+    fn present(&self, younger_than: Option<Duration>) -> Option<Arc<Kinds>> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, kinds) = kinds.as_ref()?;
+        younger_than.is_none_or(|limit| at.elapsed() < limit).then(|| kinds.clone())
+    }
+
+    async fn ask(&self, caller: &Caller, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
+        let _one_at_a_time = self.asking.lock().await;
+        if let Some(kinds) = self.present(younger_than) {
+            return Ok(kinds);
+        }
+        let kinds = Arc::new(discover(caller).await?);
+        *self.kinds.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), kinds.clone()));
+        Ok(kinds)
+    }
+}
+
+async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
+    let doing = "ask the cluster for its kinds";
+    let once = async || -> Result<Discovery, kube::Error> {
+        let client = caller.client().await.map_err(|problem| kube::Error::Service(problem.to_string().into()))?;
+        match Discovery::new(client.clone()).run_aggregated().await {
+            // Servers before 1.26 answer in the old way, or not at all.
+            Err(kube::Error::SerdeError(_)) => Discovery::new(client).run().await,
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 406 | 415) => {
+                Discovery::new(client).run().await
+            }
+            other => other,
+        }
+    };
+    // A problem with the connection itself is told as such.
+    caller.client().await?;
+    let discovery = tokio::time::timeout(TIMEOUT, once())
+        .await
+        .map_err(|_| ApiProblem::new(Class::Timeout, doing, format!("no answer within {} s", TIMEOUT.as_secs())))?
+        .map_err(|error| {
+            let problem = ApiProblem::unanswered(doing, &error);
+            caller.failed(problem.class);
+            problem
+        })?;
+    let mut kinds: HashMap<(String, String), Kind> = HashMap::new();
+    for group in discovery.groups() {
+        let preferred = group.preferred_version_or_latest().to_owned();
+        let mut versions: Vec<&str> = group.versions().collect();
+        versions.sort_by_key(|version| *version != preferred);
+        for (resource, capabilities) in versions.into_iter().flat_map(|version| group.versioned_resources(version)) {
+            let scope = match capabilities.scope {
+                KubeScope::Namespaced => Scope::Namespaced,
+                KubeScope::Cluster => Scope::Cluster,
+            };
+            let key = (resource.group.clone(), resource.kind.clone());
+            kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new() }).versions.push(resource);
+        }
+    }
+    Ok(Kinds(kinds))
+}

@@ -1,0 +1,369 @@
+//! Single requests to one API server: read, dry-run, apply, delete. Each has a deadline, each waits for one of a bounded
+//! number of places, and what the server says when it refuses is told in its own words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use kube::discovery::ApiResource;
+use quarterdeck_shared::resource::ResourceRef;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::cluster::config::ClusterConfig;
+use crate::cluster::connection::Connection;
+use crate::cluster::discovery::{Cache, Kinds};
+use crate::cluster::problem::{ApiProblem, Class};
+use crate::render::scope::Scope;
+use crate::sync::manifest::Manifest;
+use crate::sync::{mask, owned};
+
+/// An object is at most 1.5 MiB in etcd and somewhat more as JSON; a page of 250 large objects fits as well.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+
+/// Times that a request is sent again after "too many requests" or "not available", within its deadline.
+const RETRIES: u32 = 4;
+
+/// With force, a conflict is a race that the next attempt nearly always wins.
+const CONFLICT_ATTEMPTS: u32 = 3;
+
+/// The first pause before that, doubled each time, where the server names none.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Sends requests.
+#[derive(Clone)]
+pub(super) struct Caller {
+    connection: Arc<Connection>,
+    places: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// What becomes of the objects of an apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing; the answer says what would.
+    DryRun,
+    /// They are written.
+    Write,
+}
+
+impl Caller {
+    pub(super) fn new(config: &ClusterConfig) -> Self {
+        Self {
+            connection: Arc::new(Connection::new(config.clone())),
+            places: Arc::new(Semaphore::new(config.requests_at_once.max(1))),
+            timeout: Duration::from_secs(config.timeout_seconds.max(1)),
+        }
+    }
+
+    /// The client, for what has its own deadlines: watches, logs, discovery.
+    pub(super) async fn client(&self) -> Result<Client, ApiProblem> {
+        self.connection.client().await
+    }
+
+    /// Tells how the client did, see [`Connection::failed`].
+    pub(super) fn failed(&self, class: Class) -> bool {
+        self.connection.failed(class)
+    }
+
+    /// One request; its answer as JSON.
+    pub(super) async fn json(&self, doing: &str, request: Request<Bytes>) -> Result<Value, ApiProblem> {
+        let bytes = self.bytes(doing, request).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is no JSON: {error}")))
+    }
+
+    async fn bytes(&self, doing: &str, request: Request<Bytes>) -> Result<Bytes, ApiProblem> {
+        let first = self.attempts(doing, &request).await;
+        match first {
+            // A token or certificate may have been renewed since the client was made.
+            Err(problem) if self.connection.failed(problem.class) => self.attempts(doing, &request).await,
+            other => other,
+        }
+    }
+
+    async fn attempts(&self, doing: &str, request: &Request<Bytes>) -> Result<Bytes, ApiProblem> {
+        let client = self.client().await?;
+        let Ok(_place) = self.places.acquire().await else {
+            return Err(ApiProblem::new(Class::Other, doing, "the agent is stopping"));
+        };
+        let deadline = Instant::now() + self.timeout;
+        let mut retry = 0;
+        loop {
+            let outcome = tokio::time::timeout_at(deadline, once(&client, doing, request.clone())).await;
+            let (problem, pause) = match outcome {
+                Ok(Ok(bytes)) => return Ok(bytes),
+                Ok(Err(failed)) => failed,
+                Err(_) => {
+                    let words = format!("no answer within {} s", self.timeout.as_secs());
+                    return Err(ApiProblem::new(Class::Timeout, doing, words));
+                }
+            };
+            let Some(pause) = pause.filter(|_| retry < RETRIES) else { return Err(problem) };
+            let pause = if pause.is_zero() { RETRY_PAUSE * 2u32.pow(retry) } else { pause };
+            if Instant::now() + pause >= deadline {
+                return Err(problem);
+            }
+            tokio::time::sleep(pause).await;
+            retry += 1;
+        }
+    }
+}
+
+/// Sends the request once. A failure comes with a pause where it is worth sending it again: what the server asks for, or
+/// nothing in particular.
+async fn once(client: &Client, doing: &str, request: Request<Bytes>) -> Result<Bytes, (ApiProblem, Option<Duration>)> {
+    let unanswered = |error: kube::Error| (ApiProblem::unanswered(doing, &error), None);
+    let response = client.send(request.map(Body::from)).await.map_err(unanswered)?;
+    let status = response.status();
+    let again = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let pause = again.then(|| retry_after(&response));
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| (ApiProblem::new(Class::Away, doing, error.to_string()), None))?.to_bytes();
+    if status.is_success() {
+        return Ok(body);
+    }
+    let told = serde_json::from_slice::<Status>(&body).unwrap_or_else(|_| Status {
+        message: String::from_utf8_lossy(&body[..body.len().min(512)]).into_owned(),
+        ..Status::default()
+    });
+    Err((ApiProblem::answered(doing, status.as_u16(), &told), pause))
+}
+
+fn retry_after<T>(response: &Response<T>) -> Duration {
+    let seconds = response.headers().get(http::header::RETRY_AFTER);
+    let seconds = seconds.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// A request that reads.
+pub(super) fn get(path: &str) -> Request<Bytes> {
+    request(Method::GET, path, None, Bytes::new())
+}
+
+/// A request; the path is ours and therefore a good one.
+pub(super) fn request(method: Method, path: &str, content_type: Option<&str>, body: Bytes) -> Request<Bytes> {
+    let mut builder = Request::builder().method(method).uri(path);
+    if let Some(content_type) = content_type {
+        builder = builder.header(http::header::CONTENT_TYPE, content_type);
+    }
+    builder.body(body).unwrap_or_else(|error| panic!("paths are percent-encoded, yet {path} is none: {error}"))
+}
+
+/// `/apis/apps/v1/namespaces/shop/deployments`.
+pub(super) fn collection_path(resource: &ApiResource, namespace: Option<&str>) -> String {
+    let group = match resource.group.as_str() {
+        "" => format!("/api/{}", segment(&resource.version)),
+        group => format!("/apis/{}/{}", segment(group), segment(&resource.version)),
+    };
+    match namespace {
+        Some(namespace) => format!("{group}/namespaces/{}/{}", segment(namespace), segment(&resource.plural)),
+        None => format!("{group}/{}", segment(&resource.plural)),
+    }
+}
+
+/// `/apis/apps/v1/namespaces/shop/deployments/shop`.
+pub(super) fn object_path(resource: &ApiResource, namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{}", collection_path(resource, namespace), segment(name))
+}
+
+/// A name as part of a path. Names of RBAC objects hold colons, and a hostile manifest may hold anything.
+pub(super) fn segment(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' if name != "." && name != ".." => {
+                text.push(char::from(byte));
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+/// `Deployment/shop in namespace shop`.
+pub(super) fn named(resource: &ResourceRef) -> String {
+    match &resource.namespace {
+        Some(namespace) => format!("{} in namespace {namespace}", resource.short()),
+        None => resource.short(),
+    }
+}
+
+/// Requests about objects of kinds that the cluster knows.
+#[derive(Clone)]
+pub(super) struct Objects {
+    pub(super) caller: Caller,
+    kinds: Arc<Cache>,
+}
+
+impl Objects {
+    pub(super) fn new(config: &ClusterConfig) -> Self {
+        Self { caller: Caller::new(config), kinds: Arc::default() }
+    }
+
+    /// The kinds that the cluster knows.
+    pub(super) async fn kinds(&self) -> Result<Arc<Kinds>, ApiProblem> {
+        self.kinds.kinds(&self.caller).await
+    }
+
+    /// The kinds as they are now.
+    pub(super) async fn kinds_now(&self) -> Result<Arc<Kinds>, ApiProblem> {
+        self.kinds.now(&self.caller).await
+    }
+
+    /// How the objects of this kind and version are reached.
+    ///
+    /// # Errors
+    /// [`Class::KindMissing`] where the cluster does not know the kind, or not in this version.
+    pub(super) async fn resource(&self, object: &ResourceRef, version: Option<&str>) -> Result<Route, ApiProblem> {
+        let look = |kinds: &Kinds| route(kinds, object, version);
+        if let Ok(found) = look(&*self.kinds().await?) {
+            return Ok(found);
+        }
+        look(&*self.kinds.newer(&self.caller).await?)
+    }
+
+    /// An object; none where it is not there.
+    pub(super) async fn get(&self, object: &ResourceRef, version: Option<&str>) -> Result<Option<Value>, ApiProblem> {
+        let doing = format!("read {}", named(object));
+        let route = self.resource(object, version).await?;
+        match self.caller.json(&doing, get(&route.path(object))).await {
+            Ok(value) => Ok(Some(value)),
+            Err(problem) if matches!(problem.class, Class::NotFound | Class::NamespaceMissing) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back; what the
+    /// schema does not know is an error. A conflict (the object was made or deleted in this very moment) is tried again.
+    pub(super) async fn apply(&self, manifest: &Manifest, mode: Mode) -> Result<Value, ApiProblem> {
+        let doing = match mode {
+            Mode::DryRun => format!("check {}", named(&manifest.resource)),
+            Mode::Write => format!("apply {}", named(&manifest.resource)),
+        };
+        let route = self.resource(&manifest.resource, Some(&manifest.version)).await?;
+        let body = serde_json::to_vec(&*manifest.object);
+        let body = body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?;
+        let path = format!("{}?{}", route.path(&manifest.resource), apply_query(mode));
+        let request = request(Method::PATCH, &path, Some(APPLY), body.into());
+        let mut attempt = 1;
+        loop {
+            match self.caller.json(&doing, request.clone()).await {
+                Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
+                Err(problem) => {
+                    return Err(ApiProblem { message: mask::scrub(&problem.message, &manifest.object), ..problem });
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Server-side apply of an object of our own (an inventory, a namespace).
+    pub(super) async fn apply_own(&self, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
+        let doing = format!("write {}", named(object));
+        let route = self.resource(object, None).await?;
+        let path = format!("{}?{}", route.path(object), apply_query(Mode::Write));
+        let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
+        self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await
+    }
+
+    /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background.
+    pub(super) async fn delete(&self, object: &ResourceRef, version: &str, uid: &str) -> Result<(), ApiProblem> {
+        let doing = format!("delete {}", named(object));
+        let route = match self.resource(object, Some(version)).await {
+            // Served in another version now, or not at all any more.
+            Err(problem) if problem.class == Class::KindMissing => self.resource(object, None).await?,
+            other => other?,
+        };
+        let options = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "propagationPolicy": "Background", "preconditions": {"uid": uid},
+        });
+        let body = Bytes::from(options.to_string());
+        let path = route.path(object);
+        match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
+            Ok(_) => Ok(()),
+            Err(problem) if problem.class == Class::NotFound => Ok(()),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+const APPLY: &str = "application/apply-patch+yaml";
+
+fn apply_query(mode: Mode) -> String {
+    let dry = if mode == Mode::DryRun { "&dryRun=All" } else { "" };
+    format!("fieldManager={}&force=true&fieldValidation=Strict{dry}", owned::MANAGER)
+}
+
+/// How the objects of a kind are reached.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) resource: ApiResource,
+    pub(super) scope: Scope,
+}
+
+impl Route {
+    fn path(&self, object: &ResourceRef) -> String {
+        let namespace = object.namespace.as_deref().filter(|_| self.scope == Scope::Namespaced);
+        object_path(&self.resource, namespace, &object.name)
+    }
+}
+
+fn route(kinds: &Kinds, object: &ResourceRef, version: Option<&str>) -> Result<Route, ApiProblem> {
+    let doing = format!("find the kind of {}", object.short());
+    let missing = |message: String| ApiProblem::new(Class::KindMissing, doing.clone(), message);
+    let group = if object.group.is_empty() { "the core group" } else { &object.group };
+    let kind = kinds
+        .get(&object.group, &object.kind)
+        .ok_or_else(|| missing(format!("the cluster knows no kind {} in {group}", object.kind)))?;
+    let resource = match version {
+        Some(version) => kind.version(version),
+        None => kind.versions.first(),
+    };
+    let resource = resource.ok_or_else(|| {
+        let served: Vec<&str> = kind.versions.iter().map(|resource| resource.version.as_str()).collect();
+        let version = version.unwrap_or_default();
+        missing(format!("the cluster serves {} of {group} as {}, not as {version}", object.kind, served.join(", ")))
+    })?;
+    Ok(Route { resource: resource.clone(), scope: kind.scope })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_never_leaves_its_place_in_a_path() {
+        for (name, path) in [
+            ("shop", "shop"),
+            ("system:node", "system:node"),
+            ("a.b-c", "a.b-c"),
+            ("..", "%2E%2E"),
+            ("a/../b?x=1#y", "a%2F..%2Fb%3Fx%3D1%23y"),
+            ("é", "%C3%A9"),
+        ] {
+            assert_eq!(segment(name), path);
+        }
+    }
+
+    #[test]
+    fn paths_are_those_of_kubernetes() {
+        let resource = |group: &str, plural: &str| ApiResource {
+            group: group.into(),
+            version: "v1".into(),
+            api_version: String::new(),
+            kind: String::new(),
+            plural: plural.into(),
+        };
+        let path = object_path(&resource("apps", "deployments"), Some("shop"), "web");
+        assert_eq!(path, "/apis/apps/v1/namespaces/shop/deployments/web");
+        assert_eq!(object_path(&resource("", "namespaces"), None, "shop"), "/api/v1/namespaces/shop");
+    }
+}

@@ -1,0 +1,267 @@
+//! What a cluster answers when it does not do what it is asked: put into classes by which we act, in the server's own
+//! words for people, with what to do next.
+
+use kube::Error;
+use kube::client::AuthError;
+use kube::core::Status;
+
+/// A message of the server is a few lines; a validating policy with a long expression can be more.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// What kind of trouble it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// No answer: refused connection, broken TLS, a proxy or server that says it is not there.
+    Away,
+    /// No answer in time.
+    Timeout,
+    /// Our credentials are not taken.
+    Unauthorized,
+    /// The credentials are good and not enough.
+    Forbidden,
+    /// There is no such object.
+    NotFound,
+    /// The namespace is not there.
+    NamespaceMissing,
+    /// The API server does not know this kind.
+    KindMissing,
+    /// The object was changed or made by somebody else meanwhile.
+    Conflict,
+    /// A field cannot be changed in an object that exists.
+    Immutable,
+    /// The object is not what the server takes.
+    Invalid,
+    /// An admission policy, quota or webhook refuses it.
+    Refused,
+    /// The server has too much to do.
+    TooMany,
+    /// What we know is too old; look again.
+    Gone,
+    /// Our own side: a kubeconfig, a context, a credential program.
+    Configuration,
+    /// Anything else.
+    Other,
+}
+
+impl Class {
+    /// Whether it says nothing about the object that was sent: the same request may succeed later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Away | Self::Timeout | Self::Unauthorized | Self::TooMany | Self::Gone)
+    }
+
+    /// What to do next; empty where the server's words say it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Away => "See that the API server runs and that its address in the kubeconfig is right.",
+            Self::Timeout => "The API server, or an admission webhook that it asks, is slow; it is tried again.",
+            Self::Unauthorized => {
+                "Renew the credentials of this context; the kubeconfig is read again when it changes."
+            }
+            Self::Forbidden => "Give the agent's user this permission; the role that it needs is in the documentation.",
+            Self::NamespaceMissing => "Add the Namespace to the manifests, or set create_namespace = true.",
+            Self::KindMissing => "Install its CustomResourceDefinition first, or add it to the manifests.",
+            Self::Immutable => {
+                "This field cannot be changed in place. Put it back, give the object another name, or delete the live object \
+                 yourself so that the next sync makes it anew; it is never deleted for you."
+            }
+            Self::Invalid => "Correct the manifest.",
+            Self::Refused => "Change the manifest so that the policy allows it, or change the policy.",
+            Self::Configuration => "Correct the kubeconfig or the [[cluster]] entry.",
+            Self::NotFound | Self::Conflict | Self::TooMany | Self::Gone | Self::Other => "",
+        }
+    }
+}
+
+/// A request that a cluster did not fulfil.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {doing}: {message}")]
+pub struct ApiProblem {
+    /// What kind of trouble.
+    pub class: Class,
+    /// What we were trying to do: `apply Deployment/shop in namespace shop`.
+    pub doing: String,
+    /// In the server's own words, bounded and on one line.
+    pub message: String,
+}
+
+impl ApiProblem {
+    /// A problem in our own words.
+    pub fn new(class: Class, doing: impl Into<String>, message: impl AsRef<str>) -> Self {
+        Self { class, doing: doing.into(), message: one_line(message.as_ref()) }
+    }
+
+    /// What to do next; empty where the message says it.
+    pub fn hint(&self) -> &'static str {
+        self.class.hint()
+    }
+
+    /// From an answer of the API server.
+    pub fn answered(doing: impl Into<String>, code: u16, status: &Status) -> Self {
+        let message = if status.message.is_empty() { &status.reason } else { &status.message };
+        let message = if message.is_empty() { &format!("the server answered {code}") } else { message };
+        Self::new(classify(code, &status.reason, message), doing, message)
+    }
+
+    /// From what the client could not do.
+    pub fn unanswered(doing: impl Into<String>, error: &Error) -> Self {
+        let doing = doing.into();
+        match error {
+            Error::Api(status) => Self::answered(doing, status.code, status),
+            Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
+                // Never its output: that is where the token would be. Never its arguments: they may hold one as well.
+                let program = cmd.split_whitespace().next().unwrap_or_default().trim_matches('"').to_owned();
+                let words = String::from_utf8_lossy(&out.stderr);
+                let message = format!("the credential program {program} failed with {}: {}", out.status, words.trim());
+                Self::new(Class::Configuration, doing, message)
+            }
+            Error::Auth(AuthError::AuthExecStart(source)) => {
+                let message = format!("the credential program of the kubeconfig does not start: {source}");
+                Self::new(Class::Configuration, doing, message)
+            }
+            Error::Auth(AuthError::AuthExecParse(_)) => {
+                let message = "the credential program of the kubeconfig answered something that is no ExecCredential";
+                Self::new(Class::Configuration, doing, message)
+            }
+            Error::Auth(source) => Self::new(Class::Configuration, doing, chain(source)),
+            Error::InferConfig(_) | Error::InferKubeconfig(_) | Error::RustlsTls(_) => {
+                Self::new(Class::Configuration, doing, chain(error))
+            }
+            Error::ProxyProtocolUnsupported { .. } | Error::ProxyProtocolDisabled { .. } => {
+                Self::new(Class::Configuration, doing, chain(error))
+            }
+            Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
+                Self::new(Class::Away, doing, innermost(error))
+            }
+            other => Self::new(Class::Other, doing, chain(other)),
+        }
+    }
+}
+
+fn classify(code: u16, reason: &str, message: &str) -> Class {
+    let says = |words: &str| message.contains(words);
+    match code {
+        401 => Class::Unauthorized,
+        403 if says("User \"") && says(" cannot ") => Class::Forbidden,
+        403 => Class::Refused,
+        404 if says("namespaces \"") => Class::NamespaceMissing,
+        404 if says("could not find the requested resource") || says("page not found") => Class::KindMissing,
+        404 => Class::NotFound,
+        409 => Class::Conflict,
+        410 => Class::Gone,
+        429 => Class::TooMany,
+        503 => Class::Away,
+        408 | 504 => Class::Timeout,
+        _ if says("admission webhook") || says("failed calling webhook") || says("denied request") => Class::Refused,
+        422 | 400 if is_immutable(message) => Class::Immutable,
+        422 | 400 | 413 => Class::Invalid,
+        // Server-side apply answers 500 where the object does not fit the schema of its kind.
+        500 if says("failed to create typed patch object") => Class::Invalid,
+        _ if reason == "Expired" => Class::Gone,
+        _ => Class::Other,
+    }
+}
+
+/// The ways in which API servers say that a field stays as it was made.
+fn is_immutable(message: &str) -> bool {
+    ["immutable", "may not change once set", "Forbidden: updates to", "cannot be changed", "may not be changed"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// "Connection refused (os error 111)" rather than the four layers that say "client error" before it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.retain(|c| !c.is_control());
+    if line.len() > MESSAGE_BYTES_MAX {
+        let end = (0..=MESSAGE_BYTES_MAX).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        use Class::*;
+        for (code, message, class) in [
+            (401, "Unauthorized", Unauthorized),
+            (
+                403,
+                "deployments.apps \"shop\" is forbidden: User \"qd\" cannot patch resource \"deployments\"",
+                Forbidden,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2",
+                Refused,
+            ),
+            (403, "deployments.apps \"shop\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no", Refused),
+            (
+                403,
+                "configmaps \"a\" is forbidden: unable to create new content in namespace x because it is being terminated",
+                Refused,
+            ),
+            (404, "namespaces \"shop\" not found", NamespaceMissing),
+            (404, "the server could not find the requested resource", KindMissing),
+            (404, "configmaps \"a\" not found", NotFound),
+            (409, "the object has been modified", Conflict),
+            (
+                422,
+                "Service \"a\" is invalid: spec.clusterIPs[0]: Invalid value: []: may not change once set",
+                Immutable,
+            ),
+            (422, "Deployment.apps \"a\" is invalid: spec.selector: Invalid value: {}: field is immutable", Immutable),
+            (
+                422,
+                "StatefulSet.apps \"a\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than",
+                Immutable,
+            ),
+            (422, "Deployment.apps \"a\" is invalid: spec.replicas: Invalid value: -1", Invalid),
+            (400, "strict decoding error: unknown field \"spec.replica\"", Invalid),
+            (400, "admission webhook \"w.example\" denied the request: no", Refused),
+            (500, "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): errors", Invalid),
+            (500, "Internal error occurred: failed calling webhook \"w\": context deadline exceeded", Refused),
+            (429, "too many requests, please try again later", TooMany),
+            (503, "apiserver not ready", Away),
+            (418, "", Other),
+        ] {
+            let status = Status { code, message: message.to_owned(), ..Status::default() };
+            let problem = ApiProblem::answered("apply", code, &status);
+            assert_eq!(problem.class, class, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn messages_are_one_bounded_line() {
+        let problem = ApiProblem::new(Class::Other, "look", format!("a\n\tb\u{1b}[31m {}", "x".repeat(9000)));
+        assert!(problem.message.starts_with("a b[31m x"));
+        assert!(problem.message.len() < 4200);
+        assert_eq!(ApiProblem::new(Class::Other, "look at it", "no").to_string(), "cannot look at it: no");
+    }
+}

@@ -1,0 +1,141 @@
+//! Keeps the values of Secrets out of everything that people see: diffs, manifests, plans, events, messages.
+//!
+//! A value becomes `(hidden 3f2a91c0)`: equal values of one field look equal and different ones different, so that a
+//! diff still tells what changes. The sign is a digest under a key that lives and dies with the agent, and it covers
+//! the object and the field; so it neither lets a short value be guessed nor shows that two secrets are the same.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::sync::content::{LAST_APPLIED, is_secret};
+
+/// Hides the values of a Secret; leaves every other object as it is.
+pub fn mask(object: &mut Value) {
+    if !is_secret(object) {
+        return;
+    }
+    let name = format!("{}/{}", text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
+    for part in ["data", "stringData"] {
+        let Some(values) = object.get_mut(part).and_then(Value::as_object_mut) else { continue };
+        for (key, value) in values.iter_mut() {
+            *value = Value::String(hidden(&format!("{name}/{key}"), &plain(part, value)));
+        }
+    }
+    if let Some(copy) = object.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(LAST_APPLIED)) {
+        *copy = Value::String("(hidden)".to_owned());
+    }
+}
+
+/// Takes every value of the Secret out of a message, encoded or not: the server quotes what it refuses.
+pub fn scrub(message: &str, object: &Value) -> String {
+    let mut message = message.to_owned();
+    if !is_secret(object) {
+        return message;
+    }
+    for part in ["data", "stringData"] {
+        let mut found = Vec::new();
+        scalars(&object[part], &mut found);
+        for value in found {
+            let decoded = BASE64.decode(&value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            for secret in [Some(BASE64.encode(&value)), Some(value), decoded].into_iter().flatten() {
+                // Two characters are part of too many words; a secret of two characters is none.
+                if secret.len() > 2 {
+                    message = message.replace(&secret, "(hidden)");
+                }
+            }
+        }
+    }
+    message
+}
+
+fn scalars(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.values().for_each(|value| scalars(value, found)),
+        Value::Array(list) => list.iter().for_each(|value| scalars(value, found)),
+        Value::String(text) => found.push(text.clone()),
+        Value::Number(number) => found.push(number.to_string()),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// `data` and `stringData` of the same value get the same sign.
+fn plain(part: &str, value: &Value) -> Vec<u8> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match part {
+        "data" => BASE64.decode(&text).unwrap_or_else(|_| text.into_bytes()),
+        _ => text.into_bytes(),
+    }
+}
+
+fn hidden(field: &str, value: &[u8]) -> String {
+    static KEY: LazyLock<[u8; 16]> = LazyLock::new(|| {
+        // The standard library seeds its hashers from the system; two of them give 128 bits.
+        let half = |n: u8| RandomState::new().hash_one(n).to_le_bytes();
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&half(0));
+        key[8..].copy_from_slice(&half(1));
+        key
+    });
+    let digest = Sha256::new().chain_update(*KEY).chain_update(field).chain_update([0]).chain_update(value).finalize();
+    format!("(hidden {:02x}{:02x}{:02x}{:02x})", digest[0], digest[1], digest[2], digest[3])
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secret(data: Value, string_data: Value) -> Value {
+        let copy = format!("{{\"data\":{data}}}");
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "s", "namespace": "n", "annotations": {LAST_APPLIED: copy}},
+            "data": data, "stringData": string_data,
+        })
+    }
+
+    #[test]
+    fn values_are_hidden_and_still_compare() {
+        let mut one = secret(json!({"a": "aHVudGVyMg==", "b": "aHVudGVyMg=="}), json!({"c": "hunter2"}));
+        let mut two = secret(json!({"a": "b3RoZXI=", "b": "aHVudGVyMg=="}), json!({"c": "hunter2"}));
+        mask(&mut one);
+        mask(&mut two);
+        for object in [&one, &two] {
+            let shown = object.to_string();
+            for value in ["hunter2", "aHVudGVyMg", "other", "b3RoZXI"] {
+                assert!(!shown.contains(value), "{shown}");
+            }
+        }
+        assert_ne!(one["data"]["a"], two["data"]["a"], "different values look different");
+        assert_eq!(one["data"]["b"], two["data"]["b"], "equal values look equal");
+        assert_ne!(one["data"]["a"], one["data"]["b"], "but not across fields");
+    }
+
+    #[test]
+    fn the_same_value_looks_the_same_encoded_or_not() {
+        let mut one = secret(json!({"a": "aHVudGVyMg=="}), json!({}));
+        let mut two = secret(json!({}), json!({"a": "hunter2"}));
+        mask(&mut one);
+        mask(&mut two);
+        assert_eq!(one["data"]["a"], two["stringData"]["a"]);
+    }
+
+    #[test]
+    fn messages_lose_the_values_that_they_quote() {
+        let object = secret(json!({"a": 12345, "b": "aHVudGVyMg=="}), json!({"c": "letmein"}));
+        let message = "got 12345, \"aHVudGVyMg==\", hunter2, letmein and bGV0bWVpbg==";
+        assert_eq!(scrub(message, &object), "got (hidden), \"(hidden)\", (hidden), (hidden) and (hidden)");
+        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "letmein"}});
+        assert_eq!(scrub("letmein", &config_map), "letmein");
+    }
+}

@@ -1,0 +1,205 @@
+use serde_json::json;
+
+use super::*;
+
+/// Application `shop`; git wants `a` and `b`, and `old` is in the inventory.
+struct Scene {
+    desired: Vec<Manifest>,
+    observed: Vec<Observed>,
+    inventory: Inventory,
+    left: Vec<(InventoryItem, Left)>,
+    prune: bool,
+    partial: bool,
+}
+
+fn manifest(name: &str) -> Manifest {
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "prod"}, "data": {"a": "1"},
+    });
+    Manifest {
+        resource: ResourceRef::new("", "ConfigMap", Some("prod"), name),
+        version: "v1".to_owned(),
+        digest: ContentDigest::of(&object),
+        object: Arc::new(object),
+        origin: format!("{name}.yaml").into(),
+    }
+}
+
+fn item(name: &str) -> InventoryItem {
+    InventoryItem { resource: manifest(name).resource, version: "v1".to_owned() }
+}
+
+fn live(owner: Option<&str>, value: &str) -> Arc<Value> {
+    let labels = owner.map_or(json!({}), |owner| json!({APPLICATION_LABEL: owner}));
+    Arc::new(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": "a", "namespace": "prod", "resourceVersion": "5", "uid": "u", "labels": labels,
+            "managedFields": [{"manager": "quarterdeck", "operation": "Apply", "fieldsV1": {
+                "f:metadata": {"f:labels": {"f:quarterdeck.dev/application": {}}}, "f:data": {"f:a": {}},
+            }}],
+        },
+        "data": {"a": value},
+    }))
+}
+
+fn ours() -> Left {
+    Left::Ours { uid: "u".to_owned(), keep: false }
+}
+
+impl Scene {
+    fn new(observed: [Observed; 2]) -> Self {
+        Self {
+            desired: vec![manifest("a"), manifest("b")],
+            observed: observed.to_vec(),
+            inventory: Inventory { items: [item("a"), item("old")].into() },
+            left: vec![(item("old"), ours())],
+            prune: true,
+            partial: false,
+        }
+    }
+
+    fn left(mut self, left: Left) -> Self {
+        self.left = vec![(item("old"), left)];
+        self
+    }
+
+    fn decide(&self) -> Decided {
+        plan(&Inputs {
+            application: &"shop".parse().unwrap(),
+            desired: &self.desired,
+            observed: &self.observed,
+            inventory: &self.inventory,
+            left: &self.left,
+            prune: self.prune,
+            partial: self.partial,
+        })
+    }
+
+    /// `= a, + b (why), - old | during a b old | after a b | refused: …`
+    fn check(&self, expected: &str) -> Decided {
+        let decided = self.decide();
+        let lines: Vec<String> = decided
+            .changes
+            .iter()
+            .map(|change| {
+                let reason = change.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                format!("{} {}{reason}", change.action.sign(), change.resource.name)
+            })
+            .collect();
+        let names = |inventory: &Inventory| {
+            inventory.items.iter().map(|item| item.resource.name.clone()).collect::<Vec<_>>().join(" ")
+        };
+        let refused: Vec<String> = decided.refusals.iter().map(|refusal| format!(" | {refusal}")).collect();
+        let during = names(&decided.during);
+        let after = names(&decided.after);
+        let got = format!("{} | during {during} | after {after}{}", lines.join(", "), refused.concat());
+        assert_eq!(got, expected);
+        decided
+    }
+}
+
+fn known() -> Observed {
+    Observed::Known(ContentDigest([0; 32]))
+}
+
+fn predicted(live: Option<Arc<Value>>, value: &str) -> Observed {
+    Observed::Predicted { predicted: self::live(Some("shop"), value), live }
+}
+
+#[test]
+fn what_is_as_it_was_is_unchanged() {
+    let same = predicted(Some(live(Some("shop"), "1")), "1");
+    let decided = Scene::new([known(), same])
+        .left(Left::Gone)
+        .check("= a, = b, · old (no longer in git, and gone already) | during a b | after a b");
+    assert_eq!(decided.settled.len(), 2);
+    assert!(decided.writes.is_empty());
+}
+
+#[test]
+fn what_is_missing_is_created_and_what_differs_is_configured() {
+    let differs = predicted(Some(live(Some("shop"), "0")), "1");
+    let decided = Scene::new([differs, predicted(None, "1")])
+        .check("~ a, + b, - old (no longer in git) | during a b old | after a b");
+    assert_eq!(decided.changes[0].fields[0].path, "data.a");
+    assert_eq!(decided.writes, [(0, Later::No), (1, Later::No)]);
+    assert_eq!(decided.prunes, [(item("old"), "u".to_owned())]);
+}
+
+#[test]
+fn an_object_that_was_nobodys_is_taken_over() {
+    Scene::new([predicted(Some(live(None, "1")), "1"), known()])
+        .check("~ a, = b, - old (no longer in git) | during a b old | after a b");
+}
+
+#[test]
+fn what_needs_something_of_this_plan_comes_later() {
+    let decided = Scene::new([known(), Observed::Later("its kind comes with this sync".to_owned())])
+        .check("= a, + b (its kind comes with this sync), - old (no longer in git) | during a b old | after a b");
+    assert_eq!(decided.writes, [(1, Later::Yes)]);
+}
+
+#[test]
+fn an_object_of_another_application_is_refused_and_both_are_named() {
+    Scene::new([predicted(Some(live(Some("other"), "1")), "1"), known()]).check(
+        "= b, - old (no longer in git) | during a b old | after a b \
+         | ConfigMap/a (a.yaml): it belongs to application other, and shop wants it too",
+    );
+}
+
+#[test]
+fn what_is_written_twice_is_refused() {
+    let mut scene = Scene::new([known(), known()]);
+    scene.desired[1].resource = scene.desired[0].resource.clone();
+    scene.check("= a, - old (no longer in git) | during a old | after a | ConfigMap/a (b.yaml): it is written twice");
+}
+
+#[test]
+fn pruning_is_held_back_where_it_should_be() {
+    let kept = "= a, = b, · old (pruning is off) | during a b old | after a b old";
+    let mut scene = Scene::new([known(), known()]);
+    scene.prune = false;
+    scene.check(kept);
+    for (left, expected) in [
+        (
+            Left::Ours { uid: "u".to_owned(), keep: true },
+            "= a, = b, · old (quarterdeck.dev/prune: disabled) | during a b old | after a b old",
+        ),
+        (Left::Unseen("no".to_owned()), "= a, = b, · old (no) | during a b old | after a b old"),
+        (
+            Left::NotOurs(Some("other".to_owned())),
+            "= a, = b, · old (no longer in git, and application other's now) | during a b | after a b",
+        ),
+        (Left::NotOurs(None), "= a, = b, · old (no longer in git, and nobody's now) | during a b | after a b"),
+    ] {
+        Scene::new([known(), known()]).left(left).check(expected);
+    }
+}
+
+#[test]
+fn a_partial_sync_prunes_nothing_and_forgets_nothing() {
+    let mut scene = Scene::new([known(), known()]);
+    scene.partial = true;
+    scene.check("= a, = b | during a b old | after a b old");
+}
+
+#[test]
+fn nothing_rendered_prunes_nothing() {
+    let scene = Scene::new([known(), known()]);
+    assert_eq!(candidates(&scene.desired, &scene.inventory), [item("old")]);
+    assert_eq!(candidates(&[], &scene.inventory), []);
+    let empty = Scene { desired: vec![], observed: vec![], left: vec![], ..scene };
+    let decided = empty.check(" | during a old | after a old");
+    assert_eq!(decided.prunes, []);
+}
+
+#[test]
+fn a_new_version_of_an_object_replaces_the_old_in_the_inventory() {
+    let mut scene = Scene::new([known(), known()]);
+    scene.desired[0].version = "v2".to_owned();
+    let decided = scene.decide();
+    let of_a: Vec<_> = decided.during.items.iter().filter(|i| i.resource.name == "a").collect();
+    assert_eq!(of_a.len(), 1);
+    assert_eq!(of_a[0].version, "v2");
+}
