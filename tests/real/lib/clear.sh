@@ -24,6 +24,8 @@ clear_if_dead() {
 	[ -f "$state/offset" ] && none_of_ours || return 0
 	say "clearing what a dead world left at $state"
 	remains_gone
+	# What it was told went with it.
+	settle
 }
 
 remains_gone() {

@@ -36,7 +36,9 @@ read_settings() {
 }
 
 settle() {
-	local ports=$((${QD_WORLD_PORTS:-15000} + 20 * offset)) network=${QD_WORLD_NETWORK:-10.254}
+	local ports network pods services
+	ports=$(($(told QD_WORLD_PORTS 15000) + 20 * offset)) network=$(told QD_WORLD_NETWORK 10.254)
+	pods=$(told QD_WORLD_PODS 10.244) services=$(told QD_WORLD_SERVICES 10.96)
 	world=qdworld$offset
 	registry_port=$ports registry_login_port=$((ports + 1)) forge_port=$((ports + 2)) forge_ssh_port=$((ports + 3))
 	apiserver_port=$((ports + 4)) etcd_port=$((ports + 5)) etcd_peer_port=$((ports + 6))
@@ -44,8 +46,7 @@ settle() {
 
 	world_net=$network.$offset.0/24 world_address=$network.$offset.1 node_address=$network.$offset.2 podman_address=$network.$offset.3
 	engine_net=$network.$offset.128/25
-	pod_net=${QD_WORLD_PODS:-10.244}.$offset.0/24
-	service_net=${QD_WORLD_SERVICES:-10.96}.$offset.0/24 service_address=${QD_WORLD_SERVICES:-10.96}.$offset.1
+	pod_net=$pods.$offset.0/24 service_net=$services.$offset.0/24 service_address=$services.$offset.1
 
 	# A proxy that this machine's environment names is for what is outside.
 	export NO_PROXY="${NO_PROXY:+$NO_PROXY,}127.0.0.1,localhost,$world_net,$pod_net,$service_net"
@@ -56,21 +57,43 @@ settle() {
 	settle_parts
 }
 
-# Where the machine has a cluster, an engine or a registry and says so, that one is used; a world remembers what its `up` was told. What an
-# earlier `up` of this very world told is ours all the same.
+# told VARIABLE [DEFAULT]: a world that is there keeps to what its first `up` was told, whatever a later command is told.
+told() {
+	local value=${!1:-}
+	[ ! -f "$state/told" ] || value=$(sed -n "s/^$1=//p" "$state/told")
+	echo "${value:-${2:-}}"
+}
+
+# What the next command of this world has to know, wherever it is called from.
+remember_told() {
+	local name
+	[ ! -f "$state/told" ] || return 0
+	for name in QD_WORLD_PORTS QD_WORLD_NETWORK QD_WORLD_PODS QD_WORLD_SERVICES; do
+		[ -z "${!name:-}" ] || echo "$name=${!name}"
+	done >"$state/told.new"
+	{
+		[ -n "$own_cluster" ] || echo "QD_TEST_KUBECONFIG=$kubeconfig"
+		[ -n "$own_engine" ] || echo "DOCKER_HOST=$docker_host"
+		[ -n "$own_registry" ] || echo "QD_TEST_REGISTRY=$registry"
+	} >>"$state/told.new"
+	mv "$state/told.new" "$state/told"
+}
+
+# Where the machine has a cluster, an engine or a registry and says so, that one is used. A shell that was told of this very world says so too,
+# and means ours.
 settle_parts() {
-	local told
+	local theirs
 	own_cluster=yes own_engine=yes own_registry=yes
-	told=$(told_elsewhere QD_TEST_KUBECONFIG "$kubeconfig") && own_cluster='' kubeconfig=$told
-	told=$(told_elsewhere DOCKER_HOST "$docker_host") && own_engine='' docker_host=$told
-	told=$(told_elsewhere QD_TEST_REGISTRY "$registry") && own_registry='' registry=$told
+	theirs=$(told_elsewhere QD_TEST_KUBECONFIG "$kubeconfig") && own_cluster='' kubeconfig=$theirs
+	theirs=$(told_elsewhere DOCKER_HOST "$docker_host") && own_engine='' docker_host=$theirs
+	theirs=$(told_elsewhere QD_TEST_REGISTRY "$registry") && own_registry='' registry=$theirs
 	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine} forward)
 }
 
 told_elsewhere() { # VARIABLE OURS
-	local told=${!1:-}
-	[ -n "$told" ] || told=$(sed -n "s/^$1=//p" "$state/elsewhere" 2>/dev/null)
-	[ -n "$told" ] && [ "$told" != "$2" ] && echo "$told"
+	local theirs
+	theirs=$(told "$1")
+	[ -n "$theirs" ] && [ "$theirs" != "$2" ] && echo "$theirs"
 }
 
 need_root() {

@@ -17,11 +17,7 @@ state_ready() {
 	install -d -m 0711 "$state" "$state/bin" "$state/log" "$state/run"
 	install -d -m 0700 "$state/pki" "$state/secrets" "$state/docker"
 	echo "$offset" >"$state/offset"
-	{
-		[ -n "$own_cluster" ] || echo "QD_TEST_KUBECONFIG=$kubeconfig"
-		[ -n "$own_engine" ] || echo "DOCKER_HOST=$docker_host"
-		[ -n "$own_registry" ] || echo "QD_TEST_REGISTRY=$registry"
-	} >"$state/elsewhere"
+	remember_told
 	programs_placed
 	cgroups_ready
 	network_ready
