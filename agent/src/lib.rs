@@ -7,3 +7,6 @@ pub mod source;
 pub mod cluster;
 pub mod render;
 pub mod sync;
+
+pub mod build;
+pub mod registry;

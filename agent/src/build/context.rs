@@ -1,0 +1,256 @@
+//! A build context straight from the tree of a commit: no checkout, a blob at a time, the same bytes for the same commit.
+//!
+//! ```text
+//! TreeReader --entries--> Context::plan (.dockerignore, checks; small) --blobs one by one--> Context::write --> tar
+//! ```
+//!
+//! Owners are zero and the order is that of the paths. The time of every file is the one that the caller gives, which should be the
+//! commit's, as `git archive` does it: a constant would make web servers answer "not modified" for a changed file of the same
+//! size, and zero is before what zip can hold. Docker's and BuildKit's caches look at contents, not at times.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::dockerignore::{Dockerignore, DockerignoreError};
+
+/// The files that a context can be made of. Implemented by whoever can read a commit; all calls may block.
+pub trait TreeReader: Send + Sync {
+    /// Every file below the folder of the context, with paths seen from it.
+    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError>;
+    /// The content of a file, or the target of a symbolic link.
+    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError>;
+}
+
+/// Why a tree could not be read, in the reader's words.
+pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextEntry {
+    /// Seen from the context's folder, with slashes.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The name of its content, for [`TreeReader::blob`].
+    pub id: String,
+}
+
+/// What an entry of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A plain file.
+    File,
+    /// A file with the executable bit.
+    Executable,
+    /// A symbolic link, which stays one.
+    Symlink,
+    /// A commit of another repository: there is nothing of it here.
+    Submodule,
+}
+
+/// What goes to the engine, decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Sorted by path; folders are made from them.
+    entries: Vec<ContextEntry>,
+    /// What a person should know of this context: submodules that stay empty.
+    pub warnings: Vec<String>,
+}
+
+/// What went to the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Files and links.
+    pub files: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+}
+
+/// Why there is no context to build from.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// The reader failed.
+    #[error("reading {what} for the build context")]
+    Read {
+        /// A path, or the whole tree.
+        what: String,
+        /// The reader's words.
+        #[source]
+        source: ReadError,
+    },
+    /// The Dockerfile is not in the commit.
+    #[error("the commit has no {dockerfile} in the build context{}; set `dockerfile` or `context` in [application.build]", hint(.like))]
+    NoDockerfile {
+        /// Its path as configured.
+        dockerfile: String,
+        /// A path that might be meant.
+        like: Option<String>,
+    },
+    /// The configured path of the Dockerfile leads out of the context.
+    #[error(
+        "the Dockerfile path {dockerfile:?} leaves the build context; write it as seen from the context's folder, without `..`"
+    )]
+    DockerfileOutside {
+        /// Its path as configured.
+        dockerfile: String,
+    },
+    /// A name in the tree would land outside of the context.
+    #[error("the commit holds the path {path:?}, which leaves the build context; nothing was sent to the engine")]
+    Escapes {
+        /// The path as the commit has it.
+        path: String,
+    },
+    /// The ignore file has a line that is no pattern.
+    #[error("{file} cannot be used")]
+    Dockerignore {
+        /// Its path.
+        file: String,
+        /// Which line.
+        #[source]
+        source: DockerignoreError,
+    },
+    /// A file cannot be put into the archive, or the engine stopped listening.
+    #[error("sending {path} to the engine")]
+    Write {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Context {
+    /// Decides what is sent: all that `<Dockerfile>.dockerignore`, or else `.dockerignore`, lets through. The Dockerfile and
+    /// `.dockerignore` are sent even if they are excluded, for the engine needs them.
+    pub fn plan(reader: &dyn TreeReader, dockerfile: &str) -> Result<Self, ContextError> {
+        let dockerfile =
+            normal(dockerfile).ok_or_else(|| ContextError::DockerfileOutside { dockerfile: dockerfile.to_owned() })?;
+        let mut entries =
+            reader.entries().map_err(|source| ContextError::Read { what: "the tree".to_owned(), source })?;
+        if let Some(entry) = entries.iter().find(|entry| !is_below(&entry.path)) {
+            return Err(ContextError::Escapes { path: entry.path.clone() });
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        if !entries.iter().any(|entry| entry.path == dockerfile && entry.kind != EntryKind::Submodule) {
+            let same_name = |entry: &&ContextEntry| {
+                entry.path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("dockerfile"))
+            };
+            let like = entries.iter().find(same_name).map(|entry| entry.path.clone());
+            return Err(ContextError::NoDockerfile { dockerfile, like });
+        }
+        let ignore = ignore_file(reader, &entries, &dockerfile)?;
+        entries
+            .retain(|entry| entry.path == dockerfile || entry.path == ".dockerignore" || !ignore.excludes(&entry.path));
+        let submodules = entries.iter().filter(|entry| entry.kind == EntryKind::Submodule);
+        let warnings = submodules
+            .map(|entry| {
+                format!("{} is a git submodule: its files are in another repository and not in the context", entry.path)
+            })
+            .collect();
+        entries.retain(|entry| entry.kind != EntryKind::Submodule);
+        Ok(Self { entries, warnings })
+    }
+
+    /// Writes the context as a tar archive, with `modified` (seconds since the epoch) as the time of every file. One blob is in
+    /// memory at a time. `tell` gets a sentence for each file that is only a pointer to Git LFS.
+    pub fn write(
+        &self,
+        reader: &dyn TreeReader,
+        modified: u64,
+        out: impl Write,
+        mut tell: impl FnMut(String),
+    ) -> Result<Sent, ContextError> {
+        let mut archive = tar::Builder::new(out);
+        let mut sent = Sent::default();
+        let mut folder = String::new();
+        for entry in &self.entries {
+            let failed = |source| ContextError::Write { path: entry.path.clone(), source };
+            for new in new_folders(&folder, &entry.path) {
+                let mut header = header(tar::EntryType::Directory, 0o755, 0, modified);
+                archive.append_data(&mut header, format!("{new}/"), std::io::empty()).map_err(failed)?;
+            }
+            folder = entry.path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
+
+            let read = |source| ContextError::Read { what: entry.path.clone(), source };
+            let content = reader.blob(&entry.id).map_err(read)?;
+            if entry.kind == EntryKind::Symlink {
+                let mut header = header(tar::EntryType::Symlink, 0o777, 0, modified);
+                archive.append_link(&mut header, &entry.path, OsStr::from_bytes(&content)).map_err(failed)?;
+            } else {
+                if is_lfs_pointer(&content) {
+                    tell(format!(
+                        "{} is a Git LFS pointer: the image gets the pointer, not the file behind it",
+                        entry.path
+                    ));
+                }
+                let mode = if entry.kind == EntryKind::Executable { 0o755 } else { 0o644 };
+                let mut header = header(tar::EntryType::Regular, mode, content.len() as u64, modified);
+                archive.append_data(&mut header, &entry.path, content.as_slice()).map_err(failed)?;
+                sent.bytes += content.len() as u64;
+            }
+            sent.files += 1;
+        }
+        let ended = |source| ContextError::Write { path: "the end of the archive".to_owned(), source };
+        archive.into_inner().and_then(|mut out| out.flush()).map_err(ended)?;
+        Ok(sent)
+    }
+}
+
+fn ignore_file(
+    reader: &dyn TreeReader,
+    entries: &[ContextEntry],
+    dockerfile: &str,
+) -> Result<Dockerignore, ContextError> {
+    let own = format!("{dockerfile}.dockerignore");
+    let find = |path: &str| entries.iter().find(|entry| entry.path == path && entry.kind != EntryKind::Submodule);
+    let Some(entry) = find(&own).or_else(|| find(".dockerignore")) else { return Ok(Dockerignore::default()) };
+    let file = entry.path.clone();
+    let content = reader.blob(&entry.id).map_err(|source| ContextError::Read { what: file.clone(), source })?;
+    Dockerignore::parse(&String::from_utf8_lossy(&content))
+        .map_err(|source| ContextError::Dockerignore { file, source })
+}
+
+fn header(kind: tar::EntryType, mode: u32, size: u64, modified: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(modified);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+/// The folders above `path` that the file before it, in `folder`, was not in.
+fn new_folders<'a>(folder: &str, path: &'a str) -> Vec<&'a str> {
+    let shared = |candidate: &str| {
+        folder == candidate || folder.strip_prefix(candidate).is_some_and(|rest| rest.starts_with('/'))
+    };
+    path.match_indices('/').map(|(at, _)| &path[..at]).filter(|candidate| !shared(candidate)).collect()
+}
+
+/// `./a//b` as `a/b`; none if it is empty, absolute or climbs.
+fn normal(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let sound = !path.starts_with('/') && !parts.is_empty() && !parts.contains(&"..");
+    sound.then(|| parts.join("/"))
+}
+
+fn is_below(path: &str) -> bool {
+    !path.contains('\0') && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+/// The first line of every pointer file, by the Git LFS specification; pointers are under 1024 bytes.
+fn is_lfs_pointer(content: &[u8]) -> bool {
+    content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
+fn hint(like: &Option<String>) -> String {
+    like.as_ref().map(|path| format!(" (there is {path})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "context_tests.rs"]
+mod tests;

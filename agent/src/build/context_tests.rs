@@ -1,0 +1,154 @@
+//! A context is held against what comes out of the tar.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use super::*;
+
+/// Paths to kind and content; the id is the path.
+struct Files(BTreeMap<String, (EntryKind, Vec<u8>)>);
+
+impl Files {
+    fn of(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(p, text)| ((*p).to_owned(), (EntryKind::File, text.as_bytes().to_vec()))).collect())
+    }
+
+    fn with(mut self, path: &str, kind: EntryKind, content: &str) -> Self {
+        self.0.insert(path.to_owned(), (kind, content.as_bytes().to_vec()));
+        self
+    }
+}
+
+impl TreeReader for Files {
+    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
+        let entry = |(path, (kind, _)): (&String, &(EntryKind, Vec<u8>))| ContextEntry {
+            path: path.clone(),
+            kind: *kind,
+            id: path.clone(),
+        };
+        // Not in order: the context has to sort.
+        Ok(self.0.iter().rev().map(entry).collect())
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
+        self.0.get(id).map(|(_, content)| content.clone()).ok_or_else(|| format!("no object {id}").into())
+    }
+}
+
+fn tar_of(files: &Files, dockerfile: &str) -> (Vec<u8>, Vec<String>) {
+    let context = Context::plan(files, dockerfile).unwrap();
+    let (mut out, mut told) = (Vec::new(), context.warnings.clone());
+    context.write(files, 1_700_000_000, &mut out, |sentence| told.push(sentence)).unwrap();
+    (out, told)
+}
+
+/// `mode path -> target` or `mode path = content`, one line an entry.
+fn listed(tar: &[u8]) -> String {
+    let mut lines = Vec::new();
+    for entry in tar::Archive::new(tar).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let header = entry.header();
+        assert_eq!((header.mtime().unwrap(), header.uid().unwrap(), header.gid().unwrap()), (1_700_000_000, 0, 0));
+        let (mode, path) = (header.mode().unwrap(), entry.path().unwrap().display().to_string());
+        let mut content = String::new();
+        match entry.link_name().unwrap() {
+            Some(target) => content = format!(" -> {}", target.display()),
+            None => drop(entry.read_to_string(&mut content).unwrap()),
+        }
+        lines.push(format!("{mode:o} {path} {content}").trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn the_tar_is_sorted_complete_and_the_same_each_time() {
+    let files = Files::of(&[
+        ("Dockerfile", "FROM scratch"),
+        ("src/main.rs", "fn main() {}"),
+        ("src/a/b", "x"),
+        ("src.txt", ""),
+    ])
+    .with("run.sh", EntryKind::Executable, "#!/bin/sh")
+    .with("link", EntryKind::Symlink, "../outside/of/it");
+    let (tar, told) = tar_of(&files, "./Dockerfile");
+    let want = "644 Dockerfile FROM scratch\n777 link  -> ../outside/of/it\n755 run.sh #!/bin/sh\n644 src.txt\n755 src/\n755 src/a/\n\
+                644 src/a/b x\n644 src/main.rs fn main() {}";
+    assert_eq!(listed(&tar), want);
+    assert_eq!((tar_of(&files, "Dockerfile").0 == tar, told), (true, Vec::new()));
+}
+
+#[test]
+fn ignored_files_stay_home_but_never_the_two_that_the_engine_needs() {
+    let files = Files::of(&[
+        (".dockerignore", "*\n!src\nsrc/secret\n"),
+        ("build/Dockerfile", "FROM scratch"),
+        ("src/a", "a"),
+        ("src/secret", "s"),
+        ("README", "r"),
+    ]);
+    let want =
+        "644 .dockerignore *\n!src\nsrc/secret\n755 build/\n644 build/Dockerfile FROM scratch\n755 src/\n644 src/a a";
+    assert_eq!(listed(&tar_of(&files, "build/Dockerfile").0).replace("secret\n\n", "secret\n"), want);
+}
+
+#[test]
+fn the_dockerfiles_own_ignore_file_beats_the_common_one() {
+    let files = Files::of(&[
+        (".dockerignore", "a"),
+        ("Dockerfile.web", "FROM scratch"),
+        ("Dockerfile.web.dockerignore", "b\n*.dockerignore"),
+        ("a", "a"),
+        ("b", "b"),
+    ]);
+    assert_eq!(
+        listed(&tar_of(&files, "Dockerfile.web").0),
+        "644 .dockerignore a\n644 Dockerfile.web FROM scratch\n644 a a"
+    );
+}
+
+#[test]
+fn submodules_and_lfs_pointers_are_told() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let files = Files::of(&[("Dockerfile", "FROM scratch"), ("model.bin", pointer)]).with(
+        "vendor/lib",
+        EntryKind::Submodule,
+        "",
+    );
+    let (tar, told) = tar_of(&files, "Dockerfile");
+    assert!(!listed(&tar).contains("vendor"));
+    assert!(told[0].starts_with("vendor/lib is a git submodule"), "{told:?}");
+    assert!(told[1].starts_with("model.bin is a Git LFS pointer"), "{told:?}");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let plan = |files: &Files, dockerfile: &str| Context::plan(files, dockerfile).unwrap_err().to_string();
+    let files = Files::of(&[("docker/Dockerfile", "FROM scratch")]);
+    let missing = plan(&files, "Dockerfile");
+    assert_eq!(
+        missing,
+        "the commit has no Dockerfile in the build context (there is docker/Dockerfile); set `dockerfile` or `context` in \
+         [application.build]"
+    );
+    for outside in ["../Dockerfile", "/Dockerfile", "a/../../Dockerfile", ""] {
+        assert!(plan(&files, outside).contains("leaves the build context"), "{outside}");
+    }
+    for hostile in ["../evil", "a/../../evil", "/etc/passwd", "a//b"] {
+        let files = Files::of(&[("Dockerfile", "FROM scratch"), (hostile, "x")]);
+        assert!(plan(&files, "Dockerfile").contains("leaves the build context; nothing was sent"), "{hostile}");
+    }
+    let files = Files::of(&[("Dockerfile", "FROM scratch"), (".dockerignore", "ok\n[")]);
+    let error = Context::plan(&files, "Dockerfile").unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        (error.to_string().as_str(), cause.as_str()),
+        (".dockerignore cannot be used", "line 2: \"[\" is no pattern: a [ has no ]")
+    );
+}
+
+#[test]
+fn names_longer_than_a_tar_header_holds_arrive_whole() {
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(180));
+    let files = Files::of(&[("Dockerfile", "FROM scratch"), (&long, "x")]);
+    assert!(listed(&tar_of(&files, "Dockerfile").0).contains(&format!("644 {long} x")));
+}

@@ -1,0 +1,182 @@
+//! Docker and Podman, through their HTTP API.
+//!
+//! ```text
+//! discover.rs (where is it?) --> connect.rs (who is it?) --> build.rs, push.rs (streams, read through watch.rs)
+//! ```
+//!
+//! No connection is kept: the engine is looked for at each piece of work, so that one which was restarted, or installed
+//! after us, is found. Requests carry build arguments in their address, as the API wants it, and the client library logs
+//! addresses at its debug level: whoever sets up logging must keep the target `bollard` at `info` or above.
+
+mod discover;
+
+mod connect;
+mod watch;
+
+mod build;
+mod push;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::query_parameters::{ListImagesOptions, TagImageOptions};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+pub use discover::Environment;
+pub use watch::Limits;
+
+use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, PushedDigest, Sink};
+use crate::registry::credentials::Login;
+use crate::registry::image_ref::{DOCKER_HUB, ImageRef};
+use connect::Connection;
+
+/// Which builder of the engine is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BuilderChoice {
+    /// BuildKit where the engine says that it is its builder, else the classic one.
+    #[default]
+    Auto,
+    /// BuildKit or nothing.
+    Buildkit,
+    /// The classic builder, which newer engines still have.
+    Classic,
+}
+
+/// A Docker or Podman engine.
+#[derive(Debug, Clone)]
+pub struct DockerEngine {
+    address: Option<String>,
+    choice: BuilderChoice,
+    environment: Environment,
+    limits: Limits,
+}
+
+impl DockerEngine {
+    /// The engine at `address`, or the one that the environment points at. Nothing is connected yet.
+    pub fn new(address: Option<String>, choice: BuilderChoice, environment: Environment) -> Self {
+        Self { address, choice, environment, limits: Limits::default() }
+    }
+
+    /// With other limits than the usual ones.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    async fn connect(&self) -> Result<Connection, BuildError> {
+        connect::connect(discover::candidates(self.address.as_deref(), &self.environment)?).await
+    }
+
+    fn use_buildkit(&self, connection: &Connection) -> Result<bool, BuildError> {
+        match self.choice {
+            BuilderChoice::Auto => Ok(connection.offers_buildkit),
+            BuilderChoice::Classic => Ok(false),
+            BuilderChoice::Buildkit if connection.offers_buildkit => Ok(true),
+            BuilderChoice::Buildkit => Err(BuildError::NoBuildkit { address: connection.candidate.host.to_string() }),
+        }
+    }
+
+    async fn newest(&self, labels: &BTreeMap<String, String>) -> Result<Option<BuiltImage>, BuildError> {
+        let connection = self.connect().await?;
+        let filter = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let filters = HashMap::from([("label".to_owned(), filter)]);
+        let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
+        let listed = connection.docker.list_images(Some(options)).await;
+        let mut images = listed.map_err(|error| connection.failed("looking for an image by its labels", error))?;
+        // Engines differ in how they read a value with commas or equals signs: what counts is looked at once more.
+        images.retain(|image| labels.iter().all(|(key, value)| image.labels.get(key) == Some(value)));
+        images.retain(|image| image.repo_tags.iter().any(|tag| !tag.starts_with("<none>")));
+        images.sort_by_key(|image| (std::cmp::Reverse(image.created), image.id.clone()));
+        Ok(images.into_iter().next().map(|image| BuiltImage {
+            id: image.id,
+            size_bytes: u64::try_from(image.size).unwrap_or(0),
+            names: image.repo_tags,
+        }))
+    }
+}
+
+impl Builder for DockerEngine {
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo, BuildError>> {
+        async move {
+            let connection = self.connect().await?;
+            let buildkit = self.use_buildkit(&connection)?;
+            connection.info(buildkit).await
+        }
+        .boxed()
+    }
+
+    fn find<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Option<BuiltImage>, BuildError>> {
+        self.newest(labels).boxed()
+    }
+
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<BuiltImage, BuildError>> {
+        async move {
+            let connection = self.connect().await?;
+            let buildkit = self.use_buildkit(&connection)?;
+            build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await
+        }
+        .boxed()
+    }
+
+    fn tag<'a>(&'a self, image_id: &'a str, name: &'a ImageRef) -> BoxFuture<'a, Result<(), BuildError>> {
+        async move { name_image(&self.connect().await?, image_id, name).await }.boxed()
+    }
+
+    fn push<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        login: Option<&'a Login>,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<PushedDigest, BuildError>> {
+        async move { push::push(&self.connect().await?, &self.limits, name, login, &sink, cancel).await }.boxed()
+    }
+}
+
+async fn name_image(connection: &Connection, image_id: &str, name: &ImageRef) -> Result<(), BuildError> {
+    let tag = Some(name.tag().unwrap_or("latest").to_owned());
+    let options = TagImageOptions { repo: Some(name.name()), tag };
+    let tagged = connection.docker.tag_image(image_id, Some(options)).await;
+    tagged.map_err(|error| connection.failed(&format!("naming image {image_id} {name}"), error))
+}
+
+async fn inspect(connection: &Connection, image: &str) -> Result<BuiltImage, BuildError> {
+    let inspected = connection.docker.inspect_image(image).await;
+    let inspected = inspected.map_err(|error| connection.failed(&format!("looking at image {image}"), error))?;
+    Ok(BuiltImage {
+        id: inspected.id.unwrap_or_else(|| image.to_owned()),
+        size_bytes: inspected.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        names: inspected.repo_tags.unwrap_or_default(),
+    })
+}
+
+/// A login as the engine's API takes it.
+fn docker_login(registry: &str, login: &Login) -> bollard::auth::DockerCredentials {
+    use secrecy::ExposeSecret as _;
+    let mut credentials = bollard::auth::DockerCredentials {
+        serveraddress: Some(server_address(registry).to_owned()),
+        ..Default::default()
+    };
+    match login {
+        Login::Password { username, password } => {
+            credentials.username = Some(username.clone());
+            credentials.password = Some(password.expose_secret().to_owned());
+        }
+        Login::IdentityToken(token) => credentials.identitytoken = Some(token.expose_secret().to_owned()),
+        Login::RegistryToken(token) => credentials.registrytoken = Some(token.expose_secret().to_owned()),
+    }
+    credentials
+}
+
+/// What engines call a registry.
+fn server_address(registry: &str) -> &str {
+    if registry == DOCKER_HUB { "https://index.docker.io/v1/" } else { registry }
+}

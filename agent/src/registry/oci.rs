@@ -1,0 +1,425 @@
+//! What a registry says it has, through its distribution API.
+//!
+//! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference, RegistryOperation};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::credentials::Login;
+use super::image_ref::{ImageRef, check_digest};
+use super::words::fit;
+use crate::build::output::Mask;
+
+/// A registry that needs longer than this for a few headers is as good as away.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Connecting is the part that hangs when a host is down.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
+const CLIENTS_MAX: usize = 32;
+
+/// Speaks to registries.
+pub struct Registries {
+    /// Hosts that speak plain http and are not on loopback.
+    insecure: Vec<String>,
+    /// By registry and login, so that a changed password is a new client.
+    clients: Mutex<BTreeMap<(String, [u8; 32]), Client>>,
+}
+
+/// Tags of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tags {
+    /// As the registry sorts them.
+    pub tags: Vec<String>,
+    /// The registry has more than were asked for.
+    pub more: bool,
+}
+
+/// Why a registry did not answer the question.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// 401 with a login: it is wrong, or it has ended.
+    #[error(
+        "the registry {registry} does not accept the login of {user}: {words}; check `username` and `password_env` under [[registry]], or `docker login {registry}`"
+    )]
+    WrongLogin {
+        /// The host.
+        registry: String,
+        /// The user name, or what kind of token it was.
+        user: String,
+        /// The registry's words.
+        words: String,
+    },
+    /// 401 or 403 though the login is good, or there is none.
+    #[error("{}", no_permission(.image, .user.as_deref()))]
+    NoPermission {
+        /// Registry and repository.
+        image: String,
+        /// Who asked; none without a login.
+        user: Option<String>,
+    },
+    /// It could not be reached, or broke off.
+    #[error("the registry {registry} is away: {words}; it is tried again later")]
+    Away {
+        /// The host.
+        registry: String,
+        /// What happened.
+        words: String,
+    },
+    /// 429
+    #[error("the registry {registry} limits requests ({words}); it is tried again later")]
+    Busy {
+        /// The host.
+        registry: String,
+        /// The registry's words.
+        words: String,
+    },
+    /// The registry has something else under the tag than what was pushed.
+    #[error(
+        "the engine pushed {pushed} as {image}, but the registry answers {found}: somebody else pushed that tag, or something between changes images; nothing was recorded, push again"
+    )]
+    OtherDigest {
+        /// The full name with its tag.
+        image: String,
+        /// The engine's digest.
+        pushed: String,
+        /// What the registry says.
+        found: String,
+    },
+    /// Any other answer.
+    #[error("asking the registry about {image}: {words}")]
+    Answer {
+        /// The image.
+        image: String,
+        /// Status and the registry's words.
+        words: String,
+    },
+    /// The login is of a kind that only the engine can use.
+    #[error(
+        "the registry {registry} cannot be asked: the login is an identity token, which only the engine knows how to use"
+    )]
+    IdentityToken {
+        /// The host.
+        registry: String,
+    },
+}
+
+impl RegistryError {
+    /// Whether the same question may be answered later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, RegistryError::Away { .. } | RegistryError::Busy { .. })
+    }
+}
+
+impl Registries {
+    /// Registries on loopback are spoken to in plain http, as the engines do; so are these hosts. All others get TLS.
+    pub fn new(insecure: impl IntoIterator<Item = String>) -> Self {
+        Self { insecure: insecure.into_iter().collect(), clients: Mutex::default() }
+    }
+
+    /// The digest of an image by its tag (or digest); none if the registry has no such image.
+    pub async fn digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
+        let call = self.call(image, login)?.log_in().await?;
+        let digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
+        match digest {
+            Ok(digest) if check_digest(&digest).is_ok() => Ok(Some(digest)),
+            Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is no digest"))),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(call.error(error)),
+        }
+    }
+
+    /// Up to `limit` tags of a repository; none if there is no such repository.
+    pub async fn tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
+        let call = self.call(image, login)?.log_in().await?;
+        let mut tags: Vec<String> = Vec::new();
+        loop {
+            // One more than wanted tells whether there are more; a registry may give pages smaller than asked.
+            let missing = limit + 1 - tags.len();
+            let last = tags.last().cloned();
+            let page = call.client.list_tags(&call.reference, &call.auth, Some(missing), last.as_deref());
+            let page = match call.within(page).await {
+                Ok(page) => page.tags,
+                Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) => return Err(call.error(error)),
+            };
+            // A registry that ignores `last` sends the same page again.
+            let fresh: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
+            let ended = fresh.is_empty();
+            tags.extend(fresh);
+            if ended || tags.len() > limit {
+                let more = tags.len() > limit;
+                tags.truncate(limit);
+                return Ok(Tags { tags, more });
+            }
+        }
+    }
+
+    /// Makes sure of a push: the digest that the registry answers for the tag, which has to be the one that the engine pushed.
+    /// It is this one that is recorded. With an identity token only the engine can ask, and its word is taken.
+    pub async fn confirm(
+        &self,
+        image: &ImageRef,
+        pushed: &str,
+        login: Option<&Login>,
+    ) -> Result<String, RegistryError> {
+        if matches!(login, Some(Login::IdentityToken(_))) {
+            return Ok(pushed.to_owned());
+        }
+        match self.digest(image, login).await? {
+            Some(digest) if digest == pushed => Ok(digest),
+            found => Err(RegistryError::OtherDigest {
+                image: image.to_string(),
+                pushed: pushed.to_owned(),
+                found: found.unwrap_or_else(|| "no such image".to_owned()),
+            }),
+        }
+    }
+
+    /// Whether this login may pull from the image's repository: what `doctor` asks. Whether it may push is only known by pushing.
+    pub async fn check_login(&self, image: &ImageRef, login: Option<&Login>) -> Result<(), RegistryError> {
+        self.tags(image, login, 1).await.map(|_| ())
+    }
+
+    fn call(&self, image: &ImageRef, login: Option<&Login>) -> Result<Call, RegistryError> {
+        let registry = image.registry().to_owned();
+        let auth = match login {
+            None => RegistryAuth::Anonymous,
+            Some(Login::Password { username, password }) => {
+                RegistryAuth::Basic(username.clone(), password.expose_secret().to_owned())
+            }
+            Some(Login::RegistryToken(token)) => RegistryAuth::Bearer(token.expose_secret().to_owned()),
+            Some(Login::IdentityToken(_)) => return Err(RegistryError::IdentityToken { registry }),
+        };
+        let reference = match (image.tag(), image.digest()) {
+            (_, Some(digest)) => {
+                Reference::with_digest(registry.clone(), image.repository().to_owned(), digest.to_owned())
+            }
+            (tag, None) => {
+                let tag = tag.unwrap_or("latest").to_owned();
+                Reference::with_tag(registry.clone(), image.repository().to_owned(), tag)
+            }
+        };
+        let user = login.map(|login| match login {
+            Login::Password { username, .. } => username.clone(),
+            _ => "a token".to_owned(),
+        });
+        let mask = Mask::new(login.map(Login::secret));
+        Ok(Call {
+            client: self.client(&registry, login),
+            reference,
+            auth,
+            registry,
+            image: image.name(),
+            user,
+            mask,
+            has_token: false,
+        })
+    }
+
+    fn client(&self, registry: &str, login: Option<&Login>) -> Client {
+        let key = (registry.to_owned(), login.map(fingerprint).unwrap_or_default());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return client.clone();
+        }
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        let plain = is_loopback(registry) || self.insecure.iter().any(|host| host == registry);
+        let protocol = if plain { ClientProtocol::Http } else { ClientProtocol::Https };
+        let client = Client::new(ClientConfig {
+            protocol,
+            connect_timeout: Some(CONNECT_LIMIT),
+            read_timeout: Some(TIME_LIMIT),
+            user_agent: concat!("quarterdeck/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        });
+        clients.insert(key, client.clone());
+        client
+    }
+}
+
+/// One question to one registry.
+struct Call {
+    client: Client,
+    reference: Reference,
+    auth: RegistryAuth,
+    registry: String,
+    image: String,
+    user: Option<String>,
+    mask: Mask,
+    /// The registry gave a token for this login, so the login is good.
+    has_token: bool,
+}
+
+impl Call {
+    /// Logs in explicitly: without it the library comes as anybody when the login is wrong, and the reason is lost.
+    async fn log_in(mut self) -> Result<Self, RegistryError> {
+        match self.within(self.client.auth(&self.reference, &self.auth, RegistryOperation::Pull)).await {
+            Ok(token) => {
+                self.has_token = token.is_some();
+                Ok(self)
+            }
+            Err(OciDistributionError::AuthenticationFailure(words)) if tells_of_login(&words) => {
+                Err(self.wrong_login(&words))
+            }
+            Err(OciDistributionError::AuthenticationFailure(words)) => {
+                let words = fit(&self.mask, &format!("its token server gave no token: {words}"));
+                Err(RegistryError::Away { registry: self.registry, words })
+            }
+            Err(error) => Err(self.error(error)),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, OciDistributionError>>,
+    ) -> Result<T, OciDistributionError> {
+        let late = || {
+            std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {} s", TIME_LIMIT.as_secs()))
+        };
+        tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| Err(late().into()))
+    }
+
+    fn wrong_login(&self, words: &str) -> RegistryError {
+        match &self.user {
+            Some(user) => RegistryError::WrongLogin {
+                registry: self.registry.clone(),
+                user: user.clone(),
+                words: fit(&self.mask, words),
+            },
+            None => RegistryError::NoPermission { image: self.image.clone(), user: None },
+        }
+    }
+
+    fn answer(&self, words: &str) -> RegistryError {
+        RegistryError::Answer { image: self.image.clone(), words: fit(&self.mask, words) }
+    }
+
+    fn error(&self, error: OciDistributionError) -> RegistryError {
+        let registry = self.registry.clone();
+        let away = |words: String| RegistryError::Away { registry: registry.clone(), words: fit(&self.mask, &words) };
+        let busy = |words: &str| RegistryError::Busy { registry: registry.clone(), words: fit(&self.mask, words) };
+        let no_permission = || RegistryError::NoPermission { image: self.image.clone(), user: self.user.clone() };
+        match error {
+            OciDistributionError::UnauthorizedError { .. } => match &self.auth {
+                // With Basic there is no telling whether the password or the permission is wrong; the password is likelier.
+                RegistryAuth::Basic(..) if !self.has_token => self.wrong_login("401 Unauthorized"),
+                RegistryAuth::Bearer(_) => self.wrong_login("401 Unauthorized"),
+                _ => no_permission(),
+            },
+            OciDistributionError::ServerError { code: 401 | 403, .. } => no_permission(),
+            OciDistributionError::ServerError { code: 429, message, .. } => busy(&message),
+            OciDistributionError::ServerError { code, message, .. } if code >= 500 => away(format!("{code} {message}")),
+            OciDistributionError::ServerError { code, message, .. } => self.answer(&format!("{code} {message}")),
+            OciDistributionError::RegistryError { envelope, .. } => {
+                let codes: Vec<&OciErrorCode> = envelope.errors.iter().map(|error| &error.code).collect();
+                let words: Vec<String> =
+                    envelope.errors.iter().map(|error| format!("{:?}: {}", error.code, error.message)).collect();
+                if codes.contains(&&OciErrorCode::Toomanyrequests) {
+                    busy(&words.join("; "))
+                } else if codes.contains(&&OciErrorCode::Denied) || codes.contains(&&OciErrorCode::Unauthorized) {
+                    no_permission()
+                } else {
+                    self.answer(&words.join("; "))
+                }
+            }
+            OciDistributionError::RequestError(error) => away(chain(&error.without_url())),
+            OciDistributionError::IoError(error) => away(chain(&error)),
+            error => self.answer(&chain(&error)),
+        }
+    }
+}
+
+/// The library does not tell the status of a token server's refusal. One that speaks of the login refuses it; anything else is
+/// a server in trouble.
+fn tells_of_login(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["unauthorized", "auth", "incorrect", "invalid", "denied", "forbidden", "password", "credential"]
+        .iter()
+        .any(|word| words.contains(word))
+}
+
+/// 404, in the forms that registries give it.
+fn is_missing(error: &OciDistributionError) -> bool {
+    use OciErrorCode::{ManifestUnknown, NameUnknown, NotFound};
+    match error {
+        OciDistributionError::ImageManifestNotFoundError(_) => true,
+        OciDistributionError::ServerError { code, .. } => *code == 404,
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|error| matches!(error.code, ManifestUnknown | NameUnknown | NotFound))
+        }
+        _ => false,
+    }
+}
+
+fn no_permission(image: &str, user: Option<&str>) -> String {
+    match user {
+        Some(user) => format!("{user} may not read {image}: give that login the right, or check the image's name"),
+        None => format!(
+            "{image} is not open to everybody, or not there: set `username` and `password_env` under [[registry]], or use `docker login`"
+        ),
+    }
+}
+
+/// An error with its causes on one line: the library's own text stops at "error sending request".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
+
+/// `localhost`, `127.0.0.1:5000`, `[::1]:5000`: engines speak plain http to these without being told.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => registry.split(':').next().unwrap_or(registry),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Tells logins apart without keeping them.
+fn fingerprint(login: &Login) -> [u8; 32] {
+    use sha2::{Digest as _, Sha256};
+    let (kind, name): (&str, &str) = match login {
+        Login::Password { username, .. } => ("password", username),
+        Login::IdentityToken(_) => ("identity", ""),
+        Login::RegistryToken(_) => ("registry", ""),
+    };
+    let secret: &SecretString = login.secret();
+    Sha256::new().chain_update(format!("{kind}\0{name}\0{}", secret.expose_secret())).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_known_by_its_address() {
+        for (registry, want) in [
+            ("localhost", true),
+            ("localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("127.8.8.8", true),
+            ("[::1]:5000", true),
+            ("registry.example", false),
+            ("localhost.example:5000", false),
+            ("10.0.0.1:5000", false),
+        ] {
+            assert_eq!(is_loopback(registry), want, "{registry}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A registry's refusals, fit for people (pure): without secrets, bounded, with what to do next.
+//!
+//! Registries and the engines that speak to them word the same refusal in few ways; these are the words of Docker's
+//! distribution code, Harbor, GitLab, Gitea and the cloud registries. What is not known is shown as it came.
+
+use crate::build::output::{Mask, one_line};
+
+/// The longest message of a registry that is kept; some answer whole HTML pages.
+const WORDS_CHARS_MAX: usize = 600;
+
+/// Texts shorter than this behind a `token=` are words, not tokens.
+const TOKEN_CHARS_MIN: usize = 8;
+
+/// A registry's or engine's text as one bounded line without secrets: those of `mask`, and whatever looks like one.
+pub fn fit(mask: &Mask, text: &str) -> String {
+    let line = redact(&one_line(mask, text));
+    match line.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((cut, _)) => format!("{} …", &line[..cut]),
+        None => line,
+    }
+}
+
+/// What a person can do about a failed push or pull, where the words are known.
+pub fn hint(words: &str) -> Option<&'static str> {
+    let words = words.to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
+    if says(&["immutable"]) {
+        return Some("the registry keeps this tag as it is: push under another tag");
+    }
+    if says(&["incorrect username", "no basic auth", "unauthorized", "authentication required", "401"]) {
+        return Some(
+            "check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
+        );
+    }
+    if says(&["quota"]) {
+        return Some("the project's quota in the registry is used up: raise it, or delete old images");
+    }
+    if says(&["denied", "forbidden", "insufficient_scope", "403"]) {
+        return Some("this login may not do that there: give it push rights, or check the image's name");
+    }
+    if says(&["name unknown", "name_unknown", "not found", "404"]) {
+        return Some("the repository or project is not there: create it in the registry, or check the image's name");
+    }
+    if says(&["size invalid", "too large", "413"]) {
+        return Some("the registry, or a proxy before it, takes no upload of that size: raise its limit");
+    }
+    if says(&["toomanyrequests", "too many requests", "429"]) {
+        return Some("the registry limits requests: it is tried again later");
+    }
+    if says(&["x509", "certificate"]) {
+        return Some(
+            "the engine does not trust the registry's certificate: put its CA into /etc/docker/certs.d/HOST/ca.crt",
+        );
+    }
+    if says(&["http response to https client"]) {
+        return Some("the registry speaks plain http: name it in the engine's insecure-registries");
+    }
+    if is_transient(&words) {
+        return Some("the registry is away or in trouble: it is tried again later");
+    }
+    None
+}
+
+/// Do these words tell of something that passes: a registry or network that is away, slow or busy?
+pub fn is_transient(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    // A command of the Dockerfile failed; its text may hold any word.
+    if words.starts_with("the command '") || words.contains("did not complete successfully: exit code") {
+        return false;
+    }
+    let passing = [
+        "connection refused",
+        "connection reset",
+        "broken pipe",
+        "timeout",
+        "timed out",
+        "eof",
+        "no such host",
+        "temporary failure",
+        "unexpected http status: 5",
+        "internal server error",
+        "bad gateway",
+        "service unavailable",
+        "gateway timeout",
+        "toomanyrequests",
+        "too many requests",
+        "network is unreachable",
+    ];
+    passing.iter().any(|part| words.contains(part))
+}
+
+/// Replaces what looks like a token, a password in a URL, or a value behind a telling name.
+fn redact(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(character) = text[at..].chars().next() {
+        if let Some((kept, secret)) = secret_at(&lower[at..], &text[at..]) {
+            out.push_str(&text[at..at + kept]);
+            out.push_str("***");
+            at += kept + secret;
+        } else {
+            out.push(character);
+            at += character.len_utf8();
+        }
+    }
+    out
+}
+
+/// If a secret begins here: how many bytes lead up to it and are kept, and how long it is.
+fn secret_at(lower: &str, text: &str) -> Option<(usize, usize)> {
+    if text.starts_with("eyJ") && run(text) >= 20 {
+        return Some((0, run(text)));
+    }
+    if let Some(rest) = lower.strip_prefix("://") {
+        let host_end = rest.find(['/', ' ', '"']).unwrap_or(rest.len());
+        return rest[..host_end].rfind('@').map(|at| (3, at));
+    }
+    for scheme in ["bearer ", "basic "] {
+        if let Some(rest) = lower.strip_prefix(scheme) {
+            return (run(rest) >= TOKEN_CHARS_MIN).then(|| (scheme.len(), run(rest)));
+        }
+    }
+    for name in ["token", "password", "passwd", "secret", "authorization", "signature", "credential"] {
+        let Some(rest) = lower.strip_prefix(name) else { continue };
+        let gap = rest.find(|c: char| !matches!(c, '"' | '\'' | ' ' | ':' | '=' | '\\')).unwrap_or(rest.len());
+        let value = run(&rest[gap..]);
+        let names_a_scheme = ["bearer", "basic"].contains(&&rest[gap..gap + value]);
+        let assigned = rest[..gap].contains([':', '=']);
+        return (assigned && value >= TOKEN_CHARS_MIN && !names_a_scheme).then_some((name.len() + gap, value));
+    }
+    None
+}
+
+/// How many bytes from here could be one token.
+fn run(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_alphanumeric() && !"._~+/=-%".contains(c)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out() {
+        for (text, want) in [
+            ("unauthorized: incorrect username or password", "unauthorized: incorrect username or password"),
+            ("Authorization: Bearer abcdefghij", "Authorization: Bearer ***"),
+            ("sent \"authorization\":\"Basic dXNlcjpwYXNz\"", "sent \"authorization\":\"Basic ***\""),
+            ("token=abcdefgh&x=1", "token=***&x=1"),
+            ("{\"access_token\": \"abcdefghijkl\", \"b\": 1}", "{\"access_token\": \"***\", \"b\": 1}"),
+            ("token expired yesterday", "token expired yesterday"),
+            ("Bearer realm=\"https://r/token\"", "Bearer realm=\"https://r/token\""),
+            ("Get \"https://bot:hunter2@registry.example/v2/\": EOF", "Get \"https://***@registry.example/v2/\": EOF"),
+            ("got eyJhbGciOiJSUzI1NiIsInR5cCI6.x.y", "got ***"),
+            ("denied: ünïcode\u{1b}[31m password = correcthorse", "denied: ünïcode password = ***"),
+        ] {
+            assert_eq!(fit(&Mask::default(), text), want);
+        }
+        let long = fit(&Mask::default(), &"ü".repeat(5000));
+        assert_eq!(long.chars().count(), WORDS_CHARS_MAX + 2);
+    }
+
+    #[test]
+    fn what_passes_is_known() {
+        for (words, passes) in [
+            ("received unexpected HTTP status: 503 Service Unavailable", true),
+            ("Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", true),
+            ("Patch \"http://r/v2/x\": EOF", true),
+            ("toomanyrequests: slow down", true),
+            ("denied: requested access to the resource is denied", false),
+            ("The command '/bin/sh -c curl --timeout 3' returned a non-zero code: 28", false),
+            ("process \"/bin/sh -c timeout 1 x\" did not complete successfully: exit code: 1", false),
+        ] {
+            assert_eq!(is_transient(words), passes, "{words}");
+        }
+        assert!(hint("unauthorized: authentication required").is_some_and(|hint| hint.contains("docker login")));
+        assert!(
+            hint("denied: requested access to the resource is denied").is_some_and(|hint| hint.contains("push rights"))
+        );
+        assert_eq!(hint("something else"), None);
+    }
+}
