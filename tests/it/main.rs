@@ -2,4 +2,6 @@
 
 mod stand_ins;
 
+mod build;
+
 mod git;

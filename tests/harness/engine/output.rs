@@ -98,7 +98,11 @@ impl Output {
     pub(super) async fn fault_after(&self, step: usize) -> Result<(), Stop> {
         let fault = self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         match fault {
-            Some(StreamFault::CutAfter(at)) if at == step => Err(Stop::Cut),
+            Some(StreamFault::CutAfter(at)) if at == step => {
+                // What was said before gets out first: it waits in the connection's buffer, which goes with the connection.
+                self.pause(Duration::from_millis(50)).await?;
+                Err(Stop::Cut)
+            }
             Some(StreamFault::SilentAfter(at)) if at == step => {
                 self.lines.closed().await;
                 Err(Stop::Gone)

@@ -1,0 +1,462 @@
+//! The agent's engine and registry rooms against the stand-ins: builds, pushes, and what a person reads when they fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
+use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
+use quarterdeck_agent::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
+use quarterdeck_agent::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_agent::build::{ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest};
+use quarterdeck_agent::registry::credentials::Login;
+use quarterdeck_agent::registry::image_ref::ImageRef;
+use quarterdeck_agent::registry::oci::{Registries, RegistryError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const DOCKERFILE: &str =
+    "FROM scratch\nARG VERSION=dev\nCOPY hello /hello\nRUN echo built $VERSION\nENV A=1\nCMD [\"/hello\"]\n";
+
+/// A registry, an engine on a real socket, and the agent's side of both.
+struct World {
+    registry: Registry,
+    engine: Engine,
+    room: DockerEngine,
+    registries: Registries,
+    cancel: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+/// What came of some work, with all that was told on the way.
+struct Told<T> {
+    result: Result<T, BuildError>,
+    lines: Vec<String>,
+    percents: Vec<u8>,
+}
+
+impl World {
+    async fn with(auth: Auth) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::start(RegistryOptions { auth, ..RegistryOptions::default() }).await.unwrap();
+        let engine = Engine::start(EngineOptions::on_socket(folder.path().join("engine.sock"))).await.unwrap();
+        let room = DockerEngine::new(Some(engine.host()), BuilderChoice::Auto, Environment::default());
+        Self {
+            registry,
+            engine,
+            room,
+            registries: Registries::new([]),
+            cancel: CancellationToken::new(),
+            _folder: folder,
+        }
+    }
+
+    async fn open() -> Self {
+        Self::with(Auth::None).await
+    }
+
+    fn image(&self, tag: &str) -> ImageRef {
+        ImageRef::parse(&self.registry.image("ops/shop")).unwrap().with_tag(tag).unwrap()
+    }
+
+    fn request(&self, tag: &str, files: &[(&str, &str)]) -> BuildRequest {
+        BuildRequest {
+            context: Arc::new(Files::of(files)),
+            modified: 1_700_000_000,
+            dockerfile: "Dockerfile".to_owned(),
+            target: None,
+            args: BTreeMap::new(),
+            labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
+            tags: vec![self.image(tag)],
+            no_cache: false,
+            logins: BTreeMap::new(),
+        }
+    }
+
+    async fn build(&self, request: BuildRequest) -> Told<BuiltImage> {
+        let (sink, progress) = mpsc::channel(16);
+        let work = async {
+            let result = self.room.build(request, sink.clone(), &self.cancel).await;
+            drop(sink);
+            result
+        };
+        told(work, progress).await
+    }
+
+    async fn push(&self, tag: &str, login: Option<&Login>) -> Told<PushedDigest> {
+        let (sink, progress) = mpsc::channel(16);
+        let image = self.image(tag);
+        let work = async {
+            let result = self.room.push(&image, login, sink.clone(), &self.cancel).await;
+            drop(sink);
+            result
+        };
+        told(work, progress).await
+    }
+
+    async fn built(&self, tag: &str) {
+        self.build(self.request(tag, &[("Dockerfile", DOCKERFILE), ("hello", "hi")])).await.result.unwrap();
+    }
+}
+
+async fn told<T>(work: impl Future<Output = Result<T, BuildError>>, mut progress: mpsc::Receiver<Progress>) -> Told<T> {
+    let (mut lines, mut percents) = (Vec::new(), Vec::new());
+    let mut listen = async || {
+        while let Some(progress) = progress.recv().await {
+            match progress {
+                Progress::Line(line) => lines.push(line),
+                Progress::Percent(percent) => percents.push(percent),
+            }
+        }
+    };
+    let work = Box::pin(work);
+    let (result, ()) = tokio::join!(
+        async {
+            // The sink ends with the work, and the listener with the sink.
+            work.await
+        },
+        listen()
+    );
+    Told { result, lines, percents }
+}
+
+fn login(user: &str, password: &str) -> Login {
+    Login::Password { username: user.to_owned(), password: password.into() }
+}
+
+/// An error with its causes, as the agent prints it.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |all, e| format!("{all}: {e}"))
+}
+
+/// A commit's tree, in memory.
+struct Files(BTreeMap<String, String>);
+
+impl Files {
+    fn of(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    }
+}
+
+impl TreeReader for Files {
+    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
+        let entry = |path: &String| ContextEntry { path: path.clone(), kind: EntryKind::File, id: path.clone() };
+        Ok(self.0.keys().map(entry).collect())
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
+        match self.0.get(id).map(String::as_str) {
+            Some("unreadable") => Err("the object is damaged".into()),
+            Some(text) => Ok(text.as_bytes().to_vec()),
+            None => Err("no such object".into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_built_with_its_names_labels_and_progress() {
+    let world = World::open().await;
+    let mut request = world
+        .request("1.4.0", &[("Dockerfile", DOCKERFILE), ("hello", "hi"), ("secret", "s"), (".dockerignore", "secret")]);
+    request.tags.push(world.image("latest"));
+    request.args.insert("VERSION".to_owned(), ArgValue::Plain("1.4.0".to_owned()));
+    let told = world.build(request).await;
+    let built = told.result.unwrap();
+
+    assert_eq!(Some(&built.id), world.engine.image_id(&world.image("1.4.0").to_string()).as_ref());
+    assert_eq!(Some(&built.id), world.engine.image_id(&world.image("latest").to_string()).as_ref());
+    assert_eq!((built.size_bytes, built.names.len()), (2, 2));
+    assert_eq!(world.engine.file(&built.id, "/hello").as_deref(), Some("hi"));
+    assert_eq!(world.engine.labels(&built.id)["org.opencontainers.image.revision"], "1f3c2a9");
+    assert!(told.lines.contains(&"Step 3/7 : COPY hello /hello".to_owned()), "{:#?}", told.lines);
+    assert_eq!(told.percents, [0, 14, 28, 42, 57, 71, 85, 100]);
+    assert_eq!(world.engine.builds()[0].args, ["VERSION"]);
+}
+
+#[tokio::test]
+async fn the_same_commit_again_is_the_same_image_from_the_cache() {
+    let world = World::open().await;
+    world.built("1").await;
+    let told = world.build(world.request("2", &[("Dockerfile", DOCKERFILE), ("hello", "hi")])).await;
+    let id = told.result.unwrap().id;
+    assert_eq!(Some(id.clone()), world.engine.image_id(&world.image("1").to_string()));
+    assert_eq!(told.lines.iter().filter(|line| *line == " ---> Using cache").count(), 6);
+    assert_eq!(world.engine.builds()[1].outcome, Outcome::Cached(id));
+}
+
+#[tokio::test]
+async fn an_image_is_found_by_its_labels_and_named_anew() {
+    let world = World::open().await;
+    let labels = world.request("1", &[]).labels;
+    assert_eq!(world.room.find(&labels).await.unwrap(), None);
+    world.built("1").await;
+    let found = world.room.find(&labels).await.unwrap().unwrap();
+    world.room.tag(&found.id, &world.image("2")).await.unwrap();
+    assert_eq!(Some(found.id), world.engine.image_id(&world.image("2").to_string()));
+    let other = BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "other".to_owned())]);
+    assert_eq!(world.room.find(&other).await.unwrap(), None);
+    let error = world.room.tag("sha256:0000", &world.image("3")).await.unwrap_err().to_string();
+    assert!(error.contains("the engine refused (404): No such image"), "{error}");
+}
+
+#[tokio::test]
+async fn a_dockerfile_that_fails_says_what_and_where() {
+    let world = World::open().await;
+    for (dockerfile, words) in [
+        ("FROM scratch\nRUN false\n", "The command '/bin/sh -c false' returned a non-zero code: 1"),
+        (
+            "FROM scratch\nCOPY nope /\n",
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat nope",
+        ),
+        ("FROM scratch\nFOO bar\n", "dockerfile parse error line 2: unknown instruction: FOO"),
+        ("FROM nowhere\n", "pull access denied for nowhere"),
+    ] {
+        let error = world.build(world.request("1", &[("Dockerfile", dockerfile)])).await.result.unwrap_err();
+        assert_eq!(error.to_string().split(words).next().unwrap(), format!("building {} failed: ", world.image("1")));
+        assert!(!error.is_transient(), "{error}");
+    }
+    let mut request = world.request("1", &[("Dockerfile", "FROM scratch\nENV A=1\n")]);
+    request.target = Some("web".to_owned());
+    let error = world.build(request).await.result.unwrap_err().to_string();
+    assert!(error.contains("failed to reach build target web"), "{error}");
+
+    let error = world.build(world.request("1", &[("docker/Dockerfile", "")])).await.result.unwrap_err().to_string();
+    assert!(
+        error.starts_with("the commit has no Dockerfile in the build context (there is docker/Dockerfile)"),
+        "{error}"
+    );
+    let unreadable = [("Dockerfile", "FROM scratch\n"), ("hello", "unreadable")];
+    let error = world.build(world.request("1", &unreadable)).await.result.unwrap_err();
+    assert_eq!(chain(&error), "reading hello for the build context: the object is damaged");
+}
+
+#[tokio::test]
+async fn output_comes_clean_bounded_and_without_secrets() {
+    let world = World::open().await;
+    let dockerfile = "FROM scratch\nARG TOKEN\nARG V\nRUN printf '\\033[31mred\\033[0m 10%\\r100%\\n' && seq 5000\nENV LEAK=$TOKEN\nLABEL leak=$TOKEN\n";
+    let mut request = world.request("1", &[("Dockerfile", dockerfile)]);
+    request.args.insert("TOKEN".to_owned(), ArgValue::Secret("hunter2-hunter2".into()));
+    request.args.insert("V".to_owned(), ArgValue::Plain("1".to_owned()));
+    let debug = format!("{:?}", request.args);
+    let told = world.build(request).await;
+    told.result.unwrap();
+    assert_eq!(told.lines.iter().filter(|line| line.parse::<u32>().is_ok()).count(), 5000);
+    assert!(told.lines.contains(&"100%".to_owned()), "{:#?}", &told.lines[..12]);
+    assert!(!told.lines.iter().any(|line| line.contains("hunter2") || line.contains('\u{1b}')));
+    assert!(!debug.contains("hunter2"), "{debug}");
+
+    let failing = "FROM scratch\nARG TOKEN\nRUN echo hunter2-hunter2 && false\n";
+    let mut request = world.request("1", &[("Dockerfile", failing)]);
+    request.args.insert("TOKEN".to_owned(), ArgValue::Secret("hunter2-hunter2".into()));
+    let told = world.build(request).await;
+    let error = told.result.unwrap_err().to_string();
+    assert!(error.contains("echo *** && false") && !told.lines.concat().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn pushing_works_with_every_kind_of_login_and_answers_the_registrys_digest() {
+    let people = || vec![User::new("bot", "right"), User::read_only("guest", "guest")];
+    for auth in [Auth::None, Auth::Basic(people()), Auth::Token(people())] {
+        let world = World::with(auth.clone()).await;
+        world.built("1").await;
+        let bot = login("bot", "right");
+        let told = world.push("1", Some(&bot)).await;
+        let PushedDigest(pushed) = told.result.unwrap();
+        let confirmed = world.registries.confirm(&world.image("1"), &pushed, Some(&bot)).await.unwrap();
+        assert_eq!(Some(confirmed), world.registry.digest("ops/shop", "1"), "{auth:?}");
+        assert_eq!(told.percents.last(), Some(&100));
+        assert!(told.lines.iter().any(|line| line == "1 layers: 1 sent, 0 already there"), "{:?}", told.lines);
+        // Again: nothing is sent, and the digest is the same.
+        let told = world.push("1", Some(&bot)).await;
+        assert_eq!(told.result.unwrap(), PushedDigest(pushed));
+        assert_eq!(world.registry.count(Step::UploadPatch), 1);
+
+        let tags = world.registries.tags(&world.image("1"), Some(&bot), 10).await.unwrap();
+        assert_eq!((tags.tags, tags.more), (vec!["1".to_owned()], false));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_login_and_a_missing_right_are_two_things() {
+    let people = || vec![User::new("bot", "right"), User::read_only("guest", "guest")];
+    for auth in [Auth::Basic(people()), Auth::Token(people())] {
+        let world = World::with(auth.clone()).await;
+        world.built("1").await;
+        for (who, words, hint) in [
+            (None, "", "check the login"),
+            (Some(login("bot", "wrong")), "unauthorized", "check the login"),
+            (Some(login("guest", "guest")), "", ""),
+        ] {
+            let error = world.push("1", who.as_ref()).await.result.unwrap_err();
+            let shown = error.to_string();
+            assert!(shown.starts_with(&format!("pushing {} failed: ", world.image("1"))), "{shown}");
+            assert!(shown.contains(words) && shown.contains(hint) && !shown.contains("wrong\""), "{auth:?}: {shown}");
+            assert!(!error.is_transient(), "{shown}");
+        }
+        assert!(world.registry.tags("ops/shop").is_empty());
+
+        let ask = |who: Option<Login>| {
+            let (registries, image) = (&world.registries, world.image("1"));
+            async move { registries.check_login(&image, who.as_ref()).await }
+        };
+        let wrong = ask(Some(login("bot", "wrong"))).await.unwrap_err();
+        assert!(matches!(wrong, RegistryError::WrongLogin { .. }), "{wrong}");
+        let nobody = ask(None).await.unwrap_err();
+        assert!(matches!(nobody, RegistryError::NoPermission { user: None, .. }), "{nobody}");
+        ask(Some(login("bot", "right"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_passes() {
+    let world = World::open().await;
+    world.built("1").await;
+    let refused = async |step, status, words, passes| {
+        world.registry.fail(step, Fault::Status(status), 1);
+        let error = world.push("1", None).await.result.unwrap_err();
+        assert!(error.to_string().contains(words), "{status}: {error}");
+        assert_eq!(error.is_transient(), passes, "{status}: {error}");
+    };
+    let denied = "denied: requested access to the resource is denied; this login may not do that";
+    refused(Step::UploadStart, 403, denied, false).await;
+    refused(Step::UploadStart, 404, "the repository or project is not there", false).await;
+    let unavailable = "received unexpected HTTP status: 503 Service Unavailable; the registry is away";
+    refused(Step::Version, 503, unavailable, true).await;
+    refused(Step::UploadPatch, 500, "received unexpected HTTP status: 500", true).await;
+
+    world.registry.fail(Step::UploadPatch, Fault::CutAfter(1), 1);
+    let error = world.push("1", None).await.result.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+
+    refused(Step::ManifestPut, 413, "takes no upload of that size", false).await;
+    refused(Step::ManifestPut, 429, "toomanyrequests: too many requests; the registry limits requests", true).await;
+
+    world.registry.away().await;
+    let error = world.push("1", None).await.result.unwrap_err();
+    assert!(error.to_string().contains("connection refused") && error.is_transient(), "{error}");
+    let error = world.registries.digest(&world.image("1"), None).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Away { .. }), "{error}");
+    world.registry.back().await.unwrap();
+    world.push("1", None).await.result.unwrap();
+}
+
+#[tokio::test]
+async fn another_digest_in_the_registrys_answer_is_an_error() {
+    let world = World::open().await;
+    world.built("1").await;
+    let PushedDigest(pushed) = world.push("1", None).await.result.unwrap();
+    world.registry.fail(Step::ManifestHead, Fault::OtherDigest, 1);
+    let error = world.registries.confirm(&world.image("1"), &pushed, None).await.unwrap_err().to_string();
+    assert!(error.contains(&pushed) && error.contains("sha256:bad0") && error.contains("push again"), "{error}");
+    let error = world.registries.confirm(&world.image("2"), &pushed, None).await.unwrap_err().to_string();
+    assert!(error.contains("no such image"), "{error}");
+    assert_eq!(world.registries.confirm(&world.image("1"), &pushed, None).await.unwrap(), pushed);
+}
+
+#[tokio::test]
+async fn a_registrys_words_are_shown_without_the_secrets_in_them() {
+    let world = World::with(Auth::Token(vec![User::new("bot", "correct-horse")])).await;
+    world.built("1").await;
+    let words = r#"{"errors":[{"code":"DENIED","message":"correct-horse is no good, token=abcdefghijkl"}]}"#;
+    world.registry.fail(Step::ManifestPut, Fault::Words(403, words.to_owned()), 1);
+    let error = world.push("1", Some(&login("bot", "correct-horse"))).await.result.unwrap_err().to_string();
+    assert!(error.contains("denied: *** is no good, token=***"), "{error}");
+    world.registry.fail(Step::Token, Fault::Words(401, "unauthorized: correct-horse".to_owned()), 1);
+    let image = world.image("1");
+    let error = world.registries.digest(&image, Some(&login("bot", "correct-horse"))).await.unwrap_err().to_string();
+    assert!(error.contains("unauthorized: ***") && error.contains("docker login"), "{error}");
+}
+
+#[tokio::test]
+async fn tags_are_listed_up_to_a_limit() {
+    let world = World::open().await;
+    for tag in ["a", "b", "c"] {
+        world.built(tag).await;
+        world.push(tag, None).await.result.unwrap();
+    }
+    let list = async |limit| world.registries.tags(&world.image("x"), None, limit).await.unwrap();
+    assert_eq!((list(2).await.tags.join(" "), list(2).await.more), ("a b".to_owned(), true));
+    assert_eq!((list(3).await.tags.join(" "), list(3).await.more), ("a b c".to_owned(), false));
+    let nowhere = ImageRef::parse(&world.registry.image("ops/nowhere")).unwrap();
+    assert!(world.registries.tags(&nowhere, None, 5).await.unwrap().tags.is_empty());
+    assert_eq!(world.registries.digest(&nowhere, None).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_cut_or_silent_is_told_apart() {
+    let mut world = World::open().await;
+    let limits = Limits {
+        heartbeat: Duration::from_millis(50),
+        build_silent: Duration::from_millis(300),
+        push_silent: Duration::from_millis(300),
+    };
+    world.room = world.room.with_limits(limits);
+    let files = [("Dockerfile", DOCKERFILE), ("hello", "hi")];
+
+    world.engine.fail_build(StreamFault::CutAfter(2));
+    let error = world.build(world.request("1", &files)).await.result.unwrap_err();
+    assert!(matches!(error, BuildError::CutOff { .. }) && error.is_transient(), "{error}");
+
+    world.engine.fail_build(StreamFault::SilentAfter(2));
+    let error = world.build(world.request("1", &files)).await.result.unwrap_err();
+    assert!(matches!(error, BuildError::Silent { .. }), "{error}");
+
+    world.built("1").await;
+    world.engine.fail_push(StreamFault::SilentAfter(1));
+    let error = world.push("1", None).await.result.unwrap_err();
+    assert!(matches!(error, BuildError::Silent { .. }), "{error}");
+
+    world.engine.away().await;
+    let error = world.build(world.request("1", &files)).await.result.unwrap_err();
+    assert!(matches!(error, BuildError::Away { .. }) && error.is_transient(), "{error}");
+    assert!(
+        chain(&error).contains("engine.sock (from [engine] address) is away while connecting"),
+        "{}",
+        chain(&error)
+    );
+    world.engine.back().await.unwrap();
+    world.built("1").await;
+}
+
+#[tokio::test]
+async fn a_cancelled_build_ends_at_once_and_on_the_engine_too() {
+    let world = World::open().await;
+    let dockerfile = "FROM scratch\nRUN sleep 600\n";
+    let (sink, mut progress) = mpsc::channel(16);
+    let request = world.request("1", &[("Dockerfile", dockerfile)]);
+    let work = world.room.build(request, sink, &world.cancel);
+    let cancel = async {
+        while let Some(progress) = progress.recv().await {
+            if progress == Progress::Line("Step 2/3 : RUN sleep 600".to_owned()) {
+                world.cancel.cancel();
+            }
+        }
+    };
+    let (result, ()) = tokio::join!(work, cancel);
+    assert!(matches!(result, Err(BuildError::Cancelled { .. })), "{result:?}");
+    let stopped = async {
+        while world.engine.builds()[0].outcome == Outcome::Running {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
+    assert_eq!(world.engine.builds()[0].outcome, Outcome::Cut);
+}
+
+#[tokio::test]
+async fn the_engine_is_described_and_its_builder_chosen() {
+    let mut world = World::open().await;
+    let info = world.room.info().await.unwrap();
+    assert_eq!(
+        (info.name.as_str(), info.builder.as_str(), info.platform.as_str()),
+        ("Docker", "classic", "linux/amd64")
+    );
+    world.room = DockerEngine::new(Some(world.engine.host()), BuilderChoice::Buildkit, Environment::default());
+    let error = world.room.info().await.unwrap_err().to_string();
+    assert!(error.contains("has no BuildKit; set `builder = \"auto\"`"), "{error}");
+    world.engine.claim_builder("2");
+    assert_eq!(world.room.info().await.unwrap().builder, "BuildKit");
+    let nowhere = DockerEngine::new(None, BuilderChoice::Auto, Environment::default());
+    assert!(nowhere.info().await.unwrap_err().to_string().contains("start Docker or Podman"));
+}
