@@ -109,14 +109,8 @@ async fn told<T>(work: impl Future<Output = Result<T, BuildError>>, mut progress
             }
         }
     };
-    let work = Box::pin(work);
-    let (result, ()) = tokio::join!(
-        async {
-            // The sink ends with the work, and the listener with the sink.
-            work.await
-        },
-        listen()
-    );
+    // The sink ends with the work, and the listener with the sink.
+    let (result, ()) = tokio::join!(work, listen());
     Told { result, lines, percents }
 }
 
