@@ -6,3 +6,5 @@ pub mod git;
 
 pub mod engine;
 pub mod registry;
+
+pub mod cluster;

@@ -1,0 +1,149 @@
+//! What the server hands out when an object is created: uid, addresses, ports, a Job's selector; and what it keeps from
+//! the live object when an update leaves it out.
+
+use serde_json::{Value, json};
+
+use super::kinds::Kind;
+use super::store::{State, items, text};
+
+/// A uid in the usual form, from a number that is given once.
+pub fn uid(serial: u64) -> String {
+    let mixed = serial.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{serial:012x}",
+        mixed >> 32,
+        (mixed >> 16) & 0xffff,
+        (mixed >> 4) & 0xfff,
+        mixed & 0xfff
+    )
+}
+
+/// Five letters as the server appends them to a `generateName`.
+pub fn suffix(serial: u64) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut rest = serial.wrapping_add(7).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 8;
+    let mut letter = || {
+        let letter = LETTERS[(rest % LETTERS.len() as u64) as usize];
+        rest /= LETTERS.len() as u64;
+        char::from(letter)
+    };
+    (0..5).map(|_| letter()).collect()
+}
+
+/// Hands out what a new object of this kind needs.
+pub fn on_create(state: &mut State, kind: &Kind, object: &mut Value, now: &str) {
+    let serial = state.serial();
+    object["metadata"]["uid"] = json!(uid(serial));
+    object["metadata"]["creationTimestamp"] = json!(now);
+    if kind.generation {
+        object["metadata"]["generation"] = json!(1);
+    }
+    match kind.kind.as_str() {
+        "Service" if !kind.custom => service(state, object, None),
+        "Job" if !kind.custom => job(object),
+        "Namespace" => {
+            object["spec"]["finalizers"] = json!(["kubernetes"]);
+            object["status"]["phase"] = json!("Active");
+        }
+        "PersistentVolumeClaim" => {
+            object["status"]["phase"] = json!("Pending");
+            if object["spec"].get("storageClassName").is_none() {
+                object["spec"]["storageClassName"] = json!("standard");
+            }
+        }
+        "Pod" if !kind.custom => object["status"] = json!({"phase": "Pending", "qosClass": quality(object)}),
+        _ => {}
+    }
+}
+
+/// Hands out what an update needs, and keeps what was handed out before.
+pub fn on_update(state: &mut State, kind: &Kind, object: &mut Value, live: &Value) {
+    match kind.kind.as_str() {
+        "Service" if !kind.custom => service(state, object, Some(live)),
+        "PersistentVolumeClaim" => {
+            for name in ["storageClassName", "volumeName"] {
+                if let (None, Some(kept)) = (object["spec"].get(name), live["spec"].get(name)) {
+                    object["spec"][name] = kept.clone();
+                }
+            }
+        }
+        "Job" if !kind.custom && object["spec"].get("selector").is_none() => {
+            object["spec"]["selector"] = live["spec"]["selector"].clone();
+            object["spec"]["template"]["metadata"]["labels"] = live["spec"]["template"]["metadata"]["labels"].clone();
+        }
+        _ => {}
+    }
+}
+
+fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
+    if text(object, "/spec/type") == "ExternalName" {
+        return;
+    }
+    let spec = &mut object["spec"];
+    if text(spec, "/clusterIP").is_empty() {
+        let kept = live.map(|live| text(live, "/spec/clusterIP").to_owned()).filter(|ip| !ip.is_empty());
+        spec["clusterIP"] = json!(kept.unwrap_or_else(|| address("10.96", state.serial())));
+    }
+    spec["clusterIPs"] = json!([spec["clusterIP"]]);
+    if spec.get("ipFamilies").is_none() {
+        spec["ipFamilies"] = json!(["IPv4"]);
+    }
+    if spec.get("ipFamilyPolicy").is_none() {
+        spec["ipFamilyPolicy"] = json!("SingleStack");
+    }
+    if text(spec, "/type") == "ClusterIP" {
+        return;
+    }
+    let before: Vec<(i64, Value)> = live
+        .into_iter()
+        .flat_map(|live| items(live, "/spec/ports"))
+        .filter_map(|port| Some((port["port"].as_i64()?, port.get("nodePort")?.clone())))
+        .collect();
+    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+        if port.get("nodePort").is_none() {
+            let kept = before.iter().find(|(number, _)| Some(*number) == port["port"].as_i64());
+            let fresh = || json!(30_000 + state.serial() % 2_768); // the usual range of node ports
+            port["nodePort"] = kept.map_or_else(fresh, |(_, kept)| kept.clone());
+        }
+    }
+}
+
+/// An address below a /16.
+pub fn address(prefix: &str, serial: u64) -> String {
+    format!("{prefix}.{}.{}", (serial >> 8) & 0xff, (serial & 0xff).max(1))
+}
+
+/// A Job selects its pods by its own uid.
+fn job(object: &mut Value) {
+    if object["spec"]["manualSelector"] == true {
+        return;
+    }
+    let uid = object["metadata"]["uid"].clone();
+    let name = object["metadata"]["name"].clone();
+    object["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+    let metadata = &mut object["spec"]["template"]["metadata"];
+    for (key, value) in [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ] {
+        metadata["labels"][key] = value.clone();
+    }
+}
+
+/// The quality of service class of a pod.
+fn quality(pod: &Value) -> &'static str {
+    let containers: Vec<&Value> = items(pod, "/spec/containers").collect();
+    let given = |container: &&Value, what: &str| container.pointer(what).is_some_and(|map| map != &json!({}));
+    let none = |container: &&Value| !given(container, "/resources/requests") && !given(container, "/resources/limits");
+    let full = |container: &&Value| {
+        let limits = &container["resources"]["limits"];
+        limits.get("cpu").is_some() && limits.get("memory").is_some() && limits == &container["resources"]["requests"]
+    };
+    match () {
+        () if containers.iter().all(none) => "BestEffort",
+        () if containers.iter().all(full) => "Guaranteed",
+        () => "Burstable",
+    }
+}

@@ -1,0 +1,55 @@
+//! Events: what a person reads in `kubectl describe`.
+
+use serde_json::json;
+
+use super::Clock;
+use crate::cluster::kubelet::status::digits;
+use crate::cluster::store::{Key, State, number, text};
+use crate::cluster::write::{self, Part};
+
+/// Events kept; the oldest go first. A real cluster keeps them for an hour, which no play here lasts on busy objects.
+const EVENTS_MAX: usize = 1_000;
+
+/// Records an event about an object: `(type, reason, message)`. The same again is counted, not repeated.
+pub fn record(
+    state: &mut State,
+    about: &Key,
+    (kind, reason, message): (&str, &str, &str),
+    component: &str,
+    clock: &Clock,
+) {
+    let Some(object) = state.get(about).cloned() else { return };
+    let uid = text(&object, "/metadata/uid").to_owned();
+    let namespace = if about.namespace.is_empty() { "default" } else { about.namespace.as_str() };
+    let name = format!("{}.{}", about.name, digits(&format!("{uid}{reason}{message}"), 16));
+    let key = Key::new("events", namespace, &name);
+    let now = clock.stamp();
+    if state.get(&key).is_some() {
+        write::edit(state, &key, Part::Main, component, &now, |event| {
+            event["count"] = json!(number(event, "/count").unwrap_or(1) + 1);
+            event["lastTimestamp"] = json!(now);
+        });
+        return;
+    }
+    let involved = json!({
+        "kind": object["kind"], "namespace": about.namespace, "name": about.name, "uid": uid,
+        "apiVersion": object["apiVersion"], "resourceVersion": object["metadata"]["resourceVersion"],
+    });
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": name}, "involvedObject": involved,
+        "type": kind, "reason": reason, "message": message, "source": {"component": component},
+        "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+        "reportingComponent": component, "reportingInstance": "",
+    });
+    write::make(state, "events", namespace, component, &now, event);
+    drop_oldest(state);
+}
+
+fn drop_oldest(state: &mut State) {
+    let Some(table) = state.table("events").filter(|table| table.objects.len() > EVENTS_MAX) else { return };
+    let oldest =
+        table.objects.values().min_by_key(|event| text(event, "/metadata/resourceVersion").parse().unwrap_or(0_u64));
+    if let Some(key) = oldest.map(|event| Key::of("events", event)) {
+        state.remove(&key);
+    }
+}

@@ -1,0 +1,240 @@
+//! Faults that a test switches on, and the count of what was asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A fault: which requests it hits and what happens to them.
+///
+/// ```ignore
+/// cluster.fault(Fault::status(503).on("patch", "deployments.apps").times(2));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    verb: Option<String>,
+    resource: Option<String>,
+    name: Option<String>,
+    namespace: Option<String>,
+    left: Option<u32>,
+    /// What happens.
+    pub harm: Harm,
+}
+
+/// What happens to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Harm {
+    /// It is answered with this status, and this message if there is one.
+    Status(u16, Option<String>),
+    /// It is answered this much later.
+    Slow(Duration),
+    /// Its connection closes without an answer; a watch ends.
+    Cut,
+    /// It is never answered.
+    Hang,
+}
+
+impl Fault {
+    fn new(harm: Harm) -> Fault {
+        Fault { verb: None, resource: None, name: None, namespace: None, left: None, harm }
+    }
+
+    /// Answers with this status.
+    pub fn status(code: u16) -> Fault {
+        Fault::new(Harm::Status(code, None))
+    }
+
+    /// Refuses with 403 and these words, as an admission policy does.
+    pub fn refused(message: &str) -> Fault {
+        Fault::new(Harm::Status(403, Some(message.to_owned())))
+    }
+
+    /// Answers later.
+    pub fn slow(by: Duration) -> Fault {
+        Fault::new(Harm::Slow(by))
+    }
+
+    /// Closes the connection.
+    pub fn cut() -> Fault {
+        Fault::new(Harm::Cut)
+    }
+
+    /// Never answers.
+    pub fn hang() -> Fault {
+        Fault::new(Harm::Hang)
+    }
+
+    /// Only for this verb (`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`; `*` for all) and resource
+    /// (`deployments.apps`, `pods`; `*` for all).
+    #[must_use]
+    pub fn on(mut self, verb: &str, resource: &str) -> Fault {
+        self.verb = (verb != "*").then(|| verb.to_owned());
+        self.resource = (resource != "*").then(|| resource.to_owned());
+        self
+    }
+
+    /// Only for the object of this name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Fault {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Only in this namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Fault {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Only for the next `n` of these requests.
+    #[must_use]
+    pub fn times(mut self, n: u32) -> Fault {
+        self.left = Some(n);
+        self
+    }
+
+    fn hits(&self, hit: &Hit) -> bool {
+        let fits = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        self.left != Some(0)
+            && fits(&self.verb, hit.verb)
+            && fits(&self.resource, hit.resource)
+            && fits(&self.name, hit.name)
+            && fits(&self.namespace, hit.namespace)
+    }
+}
+
+/// A request as faults and counts see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Hit<'a> {
+    /// `patch`; `get` for what is no resource.
+    pub verb: &'a str,
+    /// `deployments.apps`, with a subresource behind a slash; the path for what is no resource.
+    pub resource: &'a str,
+    /// Empty where none is named.
+    pub namespace: &'a str,
+    /// Empty where none is named.
+    pub name: &'a str,
+    /// Whether it only pretends to write.
+    pub dry_run: bool,
+}
+
+/// The faults that are on.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Switches one on, beside those that are.
+    pub fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Switches all off.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether this request would be answered with 403. Uses up nothing.
+    pub fn forbids(&self, hit: &Hit) -> bool {
+        self.0.iter().any(|fault| fault.hits(hit) && matches!(fault.harm, Harm::Status(403, _)))
+    }
+
+    /// What happens to this request; uses up one of a fault's times.
+    pub fn strike(&mut self, hit: &Hit) -> Option<Harm> {
+        let fault = self.0.iter_mut().find(|fault| fault.hits(hit))?;
+        fault.left = fault.left.map(|left| left - 1);
+        let harm = fault.harm.clone();
+        self.0.retain(|fault| fault.left != Some(0));
+        Some(harm)
+    }
+}
+
+/// What was asked since the counts were last reset.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By verb and resource: `("patch", "deployments.apps")`.
+    pub requests: BTreeMap<(String, String), u64>,
+    /// Dry runs among them, by verb and resource.
+    pub dry_runs: BTreeMap<(String, String), u64>,
+    /// Bytes of request bodies.
+    pub bytes_in: u64,
+    /// Bytes of answers.
+    pub bytes_out: u64,
+}
+
+impl Counts {
+    /// Notes a request.
+    pub fn note(&mut self, hit: &Hit) {
+        let at = (hit.verb.to_owned(), hit.resource.to_owned());
+        *self.requests.entry(at.clone()).or_default() += 1;
+        if hit.dry_run {
+            *self.dry_runs.entry(at).or_default() += 1;
+        }
+    }
+
+    fn sum(map: &BTreeMap<(String, String), u64>, verbs: &[&str]) -> u64 {
+        map.iter().filter(|((verb, _), _)| verbs.contains(&verb.as_str())).map(|(_, count)| count).sum()
+    }
+
+    /// All requests.
+    pub fn all(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    /// Requests of this verb and resource; `*` for all.
+    pub fn of(&self, verb: &str, resource: &str) -> u64 {
+        let fits = |wanted: &str, found: &str| wanted == "*" || wanted == found;
+        self.requests.iter().filter(|((v, r), _)| fits(verb, v) && fits(resource, r)).map(|(_, count)| count).sum()
+    }
+
+    /// Gets and lists.
+    pub fn reads(&self) -> u64 {
+        Counts::sum(&self.requests, &["get", "list"])
+    }
+
+    /// Watches opened.
+    pub fn watches(&self) -> u64 {
+        Counts::sum(&self.requests, &["watch"])
+    }
+
+    /// Dry runs.
+    pub fn dry_runs(&self) -> u64 {
+        self.dry_runs.values().sum()
+    }
+
+    /// Writes that were meant.
+    pub fn writes(&self) -> u64 {
+        let verbs = ["create", "update", "patch", "delete", "deletecollection"];
+        Counts::sum(&self.requests, &verbs) - Counts::sum(&self.dry_runs, &verbs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_hits_what_it_names_and_as_often_as_it_says() {
+        let mut faults = Faults::default();
+        faults.add(Fault::status(503).on("patch", "deployments.apps").times(2));
+        faults.add(Fault::cut().on("*", "pods").named("a"));
+        let hit = |verb, resource, name| Hit { verb, resource, namespace: "", name, dry_run: false };
+        assert_eq!(faults.strike(&hit("get", "deployments.apps", "x")), None);
+        for _ in 0..2 {
+            assert_eq!(faults.strike(&hit("patch", "deployments.apps", "x")), Some(Harm::Status(503, None)));
+        }
+        assert_eq!(faults.strike(&hit("patch", "deployments.apps", "x")), None);
+        assert_eq!(faults.strike(&hit("get", "pods", "b")), None);
+        assert_eq!(faults.strike(&hit("get", "pods", "a")), Some(Harm::Cut));
+    }
+
+    #[test]
+    fn counts() {
+        let mut counts = Counts::default();
+        let hit = |verb, resource, dry_run| Hit { verb, resource, namespace: "", name: "", dry_run };
+        counts.note(&hit("patch", "services", true));
+        counts.note(&hit("patch", "services", false));
+        counts.note(&hit("list", "pods", false));
+        counts.note(&hit("watch", "pods", false));
+        assert_eq!((counts.all(), counts.reads(), counts.watches()), (4, 1, 1));
+        assert_eq!((counts.writes(), counts.dry_runs(), counts.of("patch", "*")), (1, 1, 2));
+    }
+}
