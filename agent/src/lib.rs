@@ -3,10 +3,13 @@
 pub mod yaml;
 
 pub mod source;
+pub mod trigger;
+
+pub mod build;
+pub mod registry;
+
+pub mod promote;
 
 pub mod cluster;
 pub mod render;
 pub mod sync;
-
-pub mod build;
-pub mod registry;

@@ -1,0 +1,154 @@
+//! A YAML text as nodes with the places of their bytes. Only what splicing needs: no tags, no merging, no values.
+
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+
+/// A node of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    /// A word, as it reads without its quotes.
+    Scalar {
+        value: String,
+        plain: bool,
+        block: bool,
+        at: Range<usize>,
+    },
+    /// `*name`; its value is elsewhere.
+    Alias {
+        at: Range<usize>,
+    },
+    Sequence {
+        flow: bool,
+        items: Vec<Node>,
+        at: Range<usize>,
+    },
+    Mapping {
+        flow: bool,
+        entries: Vec<(Node, Node)>,
+        at: Range<usize>,
+    },
+}
+
+/// A text that does not parse.
+pub(super) struct Broken {
+    pub(super) line: usize,
+    pub(super) what: String,
+}
+
+impl Node {
+    /// Where its bytes are. A block collection ends with its last node.
+    pub(super) fn at(&self) -> Range<usize> {
+        match self {
+            Node::Scalar { at, .. } | Node::Alias { at } => at.clone(),
+            Node::Sequence { at, flow: true, .. } | Node::Mapping { at, flow: true, .. } => at.clone(),
+            Node::Sequence { at, items, .. } => at.start..items.last().map_or(at.start, |item| item.at().end),
+            Node::Mapping { at, entries, .. } => {
+                at.start..entries.last().map_or(at.start, |(key, value)| {
+                    // A value that is not written (`key:`) has no place of its own.
+                    value.at().end.max(key.at().end)
+                })
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Node::Scalar { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a mapping.
+    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+        match self {
+            Node::Mapping { entries, .. } => {
+                entries.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The documents of a text.
+pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
+    // A byte order mark is no part of the first word.
+    let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
+    let text = &text[skipped..];
+    let options = granit_parser::options! { emit_comments: false };
+    let mut open: Vec<Open> = Vec::new();
+    let mut documents = Vec::new();
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) =
+            event.map_err(|error| Broken { line: error.marker().line(), what: error.info().to_owned() })?;
+        let at = place(&span, skipped)?;
+        let node = match event {
+            Event::Scalar(value, style, ..) => Node::Scalar {
+                value: value.into_owned(),
+                plain: style == ScalarStyle::Plain,
+                block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+                at,
+            },
+            Event::Alias(_) => Node::Alias { at },
+            Event::SequenceStart(style, ..) => {
+                open.push(Open {
+                    is_mapping: false,
+                    flow: style == StructureStyle::Flow,
+                    start: at.start,
+                    nodes: Vec::new(),
+                });
+                continue;
+            }
+            Event::MappingStart(style, ..) => {
+                open.push(Open {
+                    is_mapping: true,
+                    flow: style == StructureStyle::Flow,
+                    start: at.start,
+                    nodes: Vec::new(),
+                });
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => match open.pop() {
+                Some(done) => done.close(at.end),
+                None => continue,
+            },
+            _ => continue,
+        };
+        match open.last_mut() {
+            Some(parent) => parent.nodes.push(node),
+            None => documents.push(node),
+        }
+    }
+    Ok(documents)
+}
+
+/// A collection whose end has not come yet.
+struct Open {
+    is_mapping: bool,
+    flow: bool,
+    start: usize,
+    nodes: Vec<Node>,
+}
+
+impl Open {
+    fn close(self, end: usize) -> Node {
+        let Open { is_mapping, flow, start, nodes } = self;
+        let at = start..end;
+        if !is_mapping {
+            return Node::Sequence { flow, items: nodes, at };
+        }
+        let mut entries = Vec::with_capacity(nodes.len() / 2);
+        let mut nodes = nodes.into_iter();
+        while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
+            entries.push((key, value));
+        }
+        Node::Mapping { flow, entries, at }
+    }
+}
+
+fn place(span: &Span, skipped: usize) -> Result<Range<usize>, Broken> {
+    // A text given whole has byte offsets; without them nothing could be spliced.
+    let range =
+        span.byte_range().ok_or_else(|| Broken { line: span.start.line(), what: "it has no byte offsets".into() })?;
+    Ok(range.start + skipped..range.end + skipped)
+}
