@@ -1,15 +1,10 @@
 //! The names git gives to objects: a hash in lower-case hex, 40 digits (SHA-1) or 64 (SHA-256).
 //!
-//! A type for each use, so that a tree cannot be handed over where a commit is meant. That of commits is shared with the
-//! console.
+//! Three types for one text, so that a tree cannot be handed over where a commit is meant.
 
 use std::fmt;
 
-<<<<<<< HEAD
 pub use quarterdeck_shared::revision::CommitId;
-=======
-use quarterdeck_shared::revision::CommitId;
->>>>>>> e4f9c42 (promote, trigger: what a tag asks for, and what a pushed image changes in the manifests)
 use serde::{Deserialize, Serialize};
 
 /// A text that is no object id.
@@ -46,6 +41,10 @@ macro_rules! id {
                 &self.0
             }
 
+            /// The first `digits` hexadecimal digits.
+            pub fn short(&self, digits: usize) -> &str {
+                &self.0[..digits.min(self.0.len())]
+            }
         }
 
         impl TryFrom<String> for $name {
@@ -102,7 +101,6 @@ id! {
     TreeId
 }
 
-<<<<<<< HEAD
 impl From<CommitId> for ObjectId {
     fn from(id: CommitId) -> Self {
         ObjectId(id.into())
@@ -119,21 +117,11 @@ impl ObjectId {
     /// The same id as that of a commit, for an object that is known to be one.
     pub fn into_commit(self) -> CommitId {
         self.0.parse().expect("made of checked hexadecimal digits only")
-=======
-/// Ids as gix has them.
-pub(crate) trait GixId: Sized {
-    fn from_gix(id: gix::ObjectId) -> Self;
-    fn to_gix(&self) -> gix::ObjectId;
-}
-
-impl GixId for CommitId {
-    fn from_gix(id: gix::ObjectId) -> Self {
-        id.to_hex().to_string().parse().expect("gix writes 40 or 64 hexadecimal digits")
->>>>>>> e4f9c42 (promote, trigger: what a tag asks for, and what a pushed image changes in the manifests)
     }
 
-    fn to_gix(&self) -> gix::ObjectId {
-        gix::ObjectId::from_hex(self.as_str().as_bytes()).expect("made of checked hexadecimal digits only")
+    /// The same id as that of a tree, for an object that is known to be one.
+    pub fn into_tree(self) -> TreeId {
+        TreeId(self.0)
     }
 }
 
@@ -151,7 +139,7 @@ mod tests {
             ("zz3c2a9000000000000000000000000000000000", false),
             ("1f3c2a90000000000000000000000000000000000000000000000000000000ff", true),
         ] {
-            assert_eq!(text.parse::<TreeId>().is_ok(), good, "{text}");
+            assert_eq!(text.parse::<CommitId>().is_ok(), good, "{text}");
         }
     }
 
