@@ -1,5 +1,6 @@
 //! The agent.
 
+pub mod telemetry;
 pub mod yaml;
 
 pub mod source;

@@ -145,7 +145,7 @@ impl ClientError {
         let hints: &[&str] = match self {
             Self::NoAgent { tried } if tried.iter().any(|t| t.source.kind() == io::ErrorKind::PermissionDenied) => &[
                 "a socket is there, but you may not open it: ask its owner to share it with a group of yours \
-                 (`[socket] group` in the agent's configuration)",
+                 (`socket_group` in the agent's configuration)",
                 "or start an agent of your own: qd-agent run",
             ],
             Self::NoAgent { .. } => &[
