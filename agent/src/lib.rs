@@ -14,3 +14,5 @@ pub mod promote;
 pub mod cluster;
 pub mod render;
 pub mod sync;
+
+pub mod health;

@@ -1,0 +1,99 @@
+//! HorizontalPodAutoscaler. One that cannot read its metric or its target scales nothing and is Degraded; one that waits
+//! between two steps, or is at its limit, works.
+
+use serde_json::Value;
+
+use crate::health::Verdict;
+use crate::health::field::{Condition, conditions, conditions_at, count, number, observed_is_stale, text};
+
+pub(super) fn assess(object: &Value) -> Verdict {
+    let (min, max) = (number(object, "/spec/minReplicas").unwrap_or(1), count(object, "/spec/maxReplicas"));
+    let now = count(object, "/status/currentReplicas");
+    // Version 1 of the API has no conditions, so the server puts them into an annotation.
+    let annotation =
+        object.pointer("/metadata/annotations/autoscaling.alpha.kubernetes.io~1conditions").and_then(Value::as_str);
+    let written: Option<Value> = annotation.and_then(|text| serde_json::from_str(text).ok());
+    let mut all: Vec<Condition<'_>> = conditions(object).collect();
+    if let (true, Some(written)) = (all.is_empty(), &written) {
+        all = conditions_at(written, "").collect();
+    }
+    scaling(object, &all).about(format!("{now} of {min} to {max}"))
+}
+
+fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
+    if let Some(why) = observed_is_stale(object) {
+        return Verdict::progressing(why);
+    }
+    let find = |kind: &str| all.iter().copied().find(|condition| condition.kind() == kind);
+    let able = find("AbleToScale");
+    if let Some(cannot) = able.filter(|c| c.is("False") && !c.reason().starts_with("Backoff")) {
+        return Verdict::degraded(cannot.words());
+    }
+    let told = |reason: String| Verdict { reason, ..Verdict::healthy() };
+    match find("ScalingActive").filter(|condition| condition.is("False")) {
+        // Somebody scaled its target to zero, which turns it off.
+        Some(off) if off.reason() == "ScalingDisabled" => return told(off.words()),
+        Some(fails) => return Verdict::degraded(fails.words()),
+        None => {}
+    }
+    if able.is_none() {
+        let name = text(object, "/spec/scaleTargetRef/name");
+        return Verdict::progressing(format!("its controller has not judged {name} yet"));
+    }
+    match find("ScalingLimited").filter(|condition| condition.is("True")) {
+        Some(limited) => told(limited.words()),
+        None => Verdict::healthy(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::health::tests::check;
+
+    #[test]
+    fn what_keeps_it_from_scaling_is_told() {
+        let able = "{type: AbleToScale, status: 'True', reason: ReadyForNewScale, message: ready}";
+        let active = "{type: ScalingActive, status: 'True', reason: ValidMetricFound, message: ok}";
+        for (conditions, expected) in [
+            (format!("{able}, {active}, {{type: ScalingLimited, status: 'False', reason: DesiredWithinRange}}"), "Healthy [3 of 2 to 5]"),
+            (
+                format!("{able}, {active}, {{type: ScalingLimited, status: 'True', reason: TooManyReplicas, message: at the maximum}}"),
+                "Healthy: TooManyReplicas: at the maximum [3 of 2 to 5]",
+            ),
+            (
+                format!("{able}, {{type: ScalingActive, status: 'False', reason: FailedGetResourceMetric, message: 'unable to get metrics for resource cpu'}}"),
+                "Degraded: FailedGetResourceMetric: unable to get metrics for resource cpu [3 of 2 to 5]",
+            ),
+            (
+                "{type: AbleToScale, status: 'False', reason: FailedGetScale, message: 'deployments.apps \"shop\" not found'}".to_owned(),
+                "Degraded: FailedGetScale: deployments.apps \"shop\" not found [3 of 2 to 5]",
+            ),
+            (format!("{{type: AbleToScale, status: 'False', reason: BackoffBoth}}, {active}"), "Healthy [3 of 2 to 5]"),
+            (
+                format!("{able}, {{type: ScalingActive, status: 'False', reason: ScalingDisabled, message: scaling is disabled since the replica count of the target is zero}}"),
+                "Healthy: ScalingDisabled: scaling is disabled since the replica count of the target is zero [3 of 2 to 5]",
+            ),
+            (String::new(), "Progressing: its controller has not judged shop yet [3 of 2 to 5]"),
+        ] {
+            check(
+                &format!(
+                    "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: a}}, spec: {{minReplicas: 2, maxReplicas: 5, \
+                     scaleTargetRef: {{name: shop}}}}, status: {{currentReplicas: 3, conditions: [{conditions}]}}}}"
+                ),
+                expected,
+            );
+        }
+    }
+
+    #[test]
+    fn version_1_has_its_conditions_in_an_annotation() {
+        let conditions = r#"[{"type":"AbleToScale","status":"True"},{"type":"ScalingActive","status":"False","reason":"FailedGetResourceMetric"}]"#;
+        check(
+            &format!(
+                "{{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {{annotations: {{autoscaling.alpha.kubernetes.io/conditions: '{conditions}'}}}}, \
+                 spec: {{maxReplicas: 4}}, status: {{currentReplicas: 1}}}}"
+            ),
+            "Degraded: FailedGetResourceMetric [1 of 1 to 4]",
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! CronJob. It is as well as its last finished run; one that runs now is no reason to worry. kstatus always calls it
+//! current.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::health::Verdict;
+use crate::health::field::{is_true, list, text};
+
+pub(super) fn assess(object: &Value) -> Verdict {
+    runs(object).about(text(object, "/spec/schedule"))
+}
+
+fn runs(object: &Value) -> Verdict {
+    if is_true(object, "/spec/suspend") {
+        return Verdict::suspended("suspended: it starts no jobs");
+    }
+    let time = |pointer: &str| text(object, pointer).parse::<Timestamp>().ok();
+    let Some(scheduled) = time("/status/lastScheduleTime") else { return told("it has not run yet") };
+    let succeeded = time("/status/lastSuccessfulTime");
+    let active = list(object, "/status/active").len();
+    if active > 0 {
+        return told(if active == 1 { "1 job is running".to_owned() } else { format!("{active} jobs are running") });
+    }
+    match succeeded {
+        Some(succeeded) if succeeded >= scheduled => Verdict::healthy(),
+        Some(succeeded) => Verdict::degraded(format!(
+            "the run of {scheduled} did not succeed; the last one that did ended {succeeded}"
+        )),
+        None => Verdict::degraded(format!("the run of {scheduled} did not succeed, and none before it")),
+    }
+}
+
+fn told(reason: impl Into<String>) -> Verdict {
+    Verdict { reason: reason.into(), ..Verdict::healthy() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::health::tests::check;
+
+    #[test]
+    fn a_cron_job_is_as_well_as_its_last_run() {
+        for (spec, status, expected) in [
+            ("", "", "Healthy: it has not run yet [0 3 * * *]"),
+            (
+                "",
+                "lastScheduleTime: '2026-01-02T03:00:00Z', lastSuccessfulTime: '2026-01-02T03:00:09Z'",
+                "Healthy [0 3 * * *]",
+            ),
+            (
+                "",
+                "lastScheduleTime: '2026-01-02T03:00:00Z', lastSuccessfulTime: '2026-01-01T03:00:09Z', active: [{kind: Job, name: a}]",
+                "Healthy: 1 job is running [0 3 * * *]",
+            ),
+            (
+                "",
+                "lastScheduleTime: '2026-01-02T03:00:00Z', lastSuccessfulTime: '2026-01-01T03:00:09Z'",
+                "Degraded: the run of 2026-01-02T03:00:00Z did not succeed; the last one that did ended 2026-01-01T03:00:09Z [0 3 * * *]",
+            ),
+            (
+                "",
+                "lastScheduleTime: '2026-01-02T03:00:00Z'",
+                "Degraded: the run of 2026-01-02T03:00:00Z did not succeed, and none before it [0 3 * * *]",
+            ),
+            (
+                ", suspend: true",
+                "lastScheduleTime: '2026-01-02T03:00:00Z'",
+                "Suspended: suspended: it starts no jobs [0 3 * * *]",
+            ),
+            (", suspend: false", "lastScheduleTime: not a time", "Healthy: it has not run yet [0 3 * * *]"),
+        ] {
+            check(
+                &format!(
+                    "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: a}}, spec: {{schedule: 0 3 * * *{spec}}}, status: {{{status}}}}}"
+                ),
+                expected,
+            );
+        }
+    }
+}
