@@ -16,3 +16,5 @@ pub mod render;
 pub mod sync;
 
 pub mod health;
+
+pub mod command;

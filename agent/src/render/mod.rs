@@ -16,7 +16,7 @@
 
 pub mod tree;
 
-mod object;
+pub(crate) mod object;
 mod plain;
 
 mod kustomization;

@@ -187,7 +187,7 @@ fn encode_string_data(object: &mut Map<String, Value>) -> Result<(), String> {
 }
 
 /// The items of a list: `List`, or `ConfigMapList` as `kubectl get` writes it.
-fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>> {
+pub(crate) fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>> {
     if !kind.ends_with("List") {
         return None;
     }
@@ -199,7 +199,7 @@ fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>>
 }
 
 /// An item of a `ConfigMapList` may leave out what the list says already.
-fn inherit(mut item: Value, api_version: &str, list_kind: &str) -> Value {
+pub(crate) fn inherit(mut item: Value, api_version: &str, list_kind: &str) -> Value {
     let kind = list_kind.strip_suffix("List").unwrap_or_default();
     if let (Some(object), false) = (item.as_object_mut(), kind.is_empty()) {
         object.entry("apiVersion").or_insert_with(|| api_version.into());

@@ -1,0 +1,3 @@
+//! What `qd-agent` does beside running: one subcommand a file.
+
+pub mod health;
