@@ -278,9 +278,13 @@ async fn a_wrong_login_and_a_missing_right_are_two_things() {
         let world = World::with(auth.clone()).await;
         world.built("1").await;
         for (who, words, hint) in [
-            (None, "", "check the login"),
+            (None, "", "no login was found for this registry"),
             (Some(login("bot", "wrong")), "unauthorized", "check the login"),
-            (Some(login("guest", "guest")), "", ""),
+            (
+                Some(login("guest", "guest")),
+                "denied: requested access to the resource is denied",
+                "give it push rights",
+            ),
         ] {
             let error = world.push("1", who.as_ref()).await.result.unwrap_err();
             let shown = error.to_string();
@@ -312,7 +316,7 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
         assert!(error.to_string().contains(words), "{status}: {error}");
         assert_eq!(error.is_transient(), passes, "{status}: {error}");
     };
-    let denied = "denied: requested access to the resource is denied; this login may not do that";
+    let denied = "denied: requested access to the resource is denied; no login was found";
     refused(Step::UploadStart, 403, denied, false).await;
     refused(Step::UploadStart, 404, "the repository or project is not there", false).await;
     let unavailable = "received unexpected HTTP status: 503 Service Unavailable; the registry is away";
@@ -324,7 +328,7 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
     assert!(error.is_transient(), "{error}");
 
     refused(Step::ManifestPut, 413, "takes no upload of that size", false).await;
-    refused(Step::ManifestPut, 429, "toomanyrequests: too many requests; the registry limits requests", true).await;
+    refused(Step::ManifestPut, 429, "toomanyrequests; the registry limits requests", true).await;
 
     world.registry.away().await;
     let error = world.push("1", None).await.result.unwrap_err();
@@ -446,11 +450,13 @@ async fn the_engine_is_described_and_its_builder_chosen() {
         (info.name.as_str(), info.builder.as_str(), info.platform.as_str()),
         ("Docker", "classic", "linux/amd64")
     );
-    world.room = DockerEngine::new(Some(world.engine.host()), BuilderChoice::Buildkit, Environment::default());
-    let error = world.room.info().await.unwrap_err().to_string();
-    assert!(error.contains("has no BuildKit; set `builder = \"auto\"`"), "{error}");
     world.engine.claim_builder("2");
     assert_eq!(world.room.info().await.unwrap().builder, "BuildKit");
+    world.room = DockerEngine::new(Some(world.engine.host()), BuilderChoice::Classic, Environment::default());
+    assert_eq!(world.room.info().await.unwrap().builder, "classic");
+    world.room = DockerEngine::new(Some(world.engine.host()), BuilderChoice::Buildkit, Environment::default());
+    let error = world.build(world.request("1", &[("Dockerfile", DOCKERFILE)])).await.result.unwrap_err().to_string();
+    assert!(error.ends_with("Builder V2 unavailable"), "{error}");
     let nowhere = DockerEngine::new(None, BuilderChoice::Auto, Environment::default());
     assert!(nowhere.info().await.unwrap_err().to_string().contains("start Docker or Podman"));
 }

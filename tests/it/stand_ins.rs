@@ -28,7 +28,7 @@ async fn an_image_is_built_pushed_pulled_and_kept() {
     assert_eq!(engine.image_id(&format!("{image}:1")), engine.image_id(&format!("{image}:2")));
 
     let refused = call(&engine, Method::POST, &format!("/images/{image}/push?tag=1"), None, Vec::new()).await;
-    assert!(refused.contains("unauthorized"), "{refused}");
+    assert!(refused.contains("denied: requested access to the resource is denied"), "{refused}");
     let login = base64::Engine::encode(
         &base64::prelude::BASE64_STANDARD,
         r#"{"username":"bot","password":"secret","serveraddress":""}"#,

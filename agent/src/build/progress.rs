@@ -57,6 +57,8 @@ struct Known {
     number: usize,
     begun: bool,
     done: bool,
+    /// The stage that this is a step of, and how many steps that stage has.
+    step: Option<(String, u32)>,
 }
 
 impl BuildkitProgress {
@@ -74,15 +76,27 @@ impl BuildkitProgress {
         for warning in &status.warnings {
             lines.push(format!("warning: {}\n", String::from_utf8_lossy(&warning.short)));
         }
-        let done = self.vertexes.values().filter(|known| known.done).count();
-        // A build has hundreds of vertexes, never so many that a float would not count them.
-        let percent = self.rising.to(done as f64, self.vertexes.len() as f64);
+        let percent = self.percent();
         (lines, percent)
+    }
+
+    /// Only the steps of the Dockerfile are counted. They say themselves how many they are, and so early on; the vertexes
+    /// around them (loading the context, metadata of images) come one by one, and each looks like the last.
+    fn percent(&mut self) -> Option<u8> {
+        let stages: BTreeMap<&str, u32> =
+            self.vertexes.values().flat_map(|known| &known.step).map(|s| (s.0.as_str(), s.1)).collect();
+        let done = self.vertexes.values().filter(|known| known.done && known.step.is_some()).count();
+        let all: u32 = stages.values().sum();
+        // A build has hundreds of vertexes, never so many that a float would not count them.
+        self.rising.to(done as f64, f64::from(all))
     }
 
     fn vertex(&mut self, vertex: &Vertex, lines: &mut Vec<String>) {
         let number = self.number(&vertex.digest);
         let Some(known) = self.vertexes.get_mut(&vertex.digest) else { return };
+        if known.step.is_none() {
+            known.step = step_of(&vertex.name);
+        }
         if vertex.started.is_some() && !std::mem::replace(&mut known.begun, true) {
             lines.push(format!("#{number} {}\n", vertex.name));
         }
@@ -101,7 +115,7 @@ impl BuildkitProgress {
 
     fn number(&mut self, digest: &str) -> usize {
         let next = self.vertexes.len() + 1;
-        let known = || Known { number: next, begun: false, done: false };
+        let known = || Known { number: next, begun: false, done: false, step: None };
         self.vertexes.entry(digest.to_owned()).or_insert_with(known).number
     }
 }
@@ -133,6 +147,15 @@ impl PushProgress {
         let parts: f64 = self.moving.iter().map(|(total, current)| *current as f64 / *total as f64).sum();
         self.rising.to(self.there as f64 + parts, self.layers as f64)
     }
+}
+
+/// Stage and number of steps of `[2/5] COPY . .`, `[build 2/5] RUN make` and `[stage-1 1/3] FROM x`.
+fn step_of(name: &str) -> Option<(String, u32)> {
+    let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
+    let (stage, count) = inside.trim().rsplit_once(' ').unwrap_or(("", inside));
+    let (step, steps) = count.split_once('/')?;
+    step.parse::<u32>().ok()?;
+    Some((stage.trim().to_owned(), steps.parse().ok()?))
 }
 
 fn took(vertex: &Vertex) -> String {
@@ -192,9 +215,17 @@ mod tests {
         let mut progress = BuildkitProgress::default();
         let mut tell =
             |vertexes: Vec<Vertex>| progress.status(&StatusResponse { vertexes, ..StatusResponse::default() });
-        assert_eq!(tell(vec![begun]), (vec!["#1 [1/2] FROM x\n".to_owned()], Some(0)));
-        assert_eq!(tell(vec![done.clone(), done]), (vec!["#1 DONE 2.0s\n".to_owned()], Some(99)));
-        assert_eq!(tell(vec![failed]).0, ["#2 [1/2] FROM x\n", "#2 ERROR: exit 1\n"]);
+        let context =
+            Vertex { digest: "c".into(), name: "[internal] load remote build context".into(), ..done.clone() };
+        assert_eq!(tell(vec![context]).1, None);
+        assert_eq!(tell(vec![begun]), (vec!["#2 [1/2] FROM x\n".to_owned()], Some(0)));
+        assert_eq!(tell(vec![done.clone(), done]), (vec!["#2 DONE 2.0s\n".to_owned()], Some(50)));
+        assert_eq!(tell(vec![failed]).0, ["#3 [1/2] FROM x\n", "#3 ERROR: exit 1\n"]);
+        let steps =
+            ["[build 2/5] RUN make", "[stage-1 1/3] FROM x", "[internal] load", "[auth] a/b:pull token", "[2/x] y"]
+                .map(step_of);
+        let step = |stage: &str, steps| Some((stage.to_owned(), steps));
+        assert_eq!(steps, [step("build", 5), step("stage-1", 3), None, None, None]);
         assert_eq!(progress.error.as_deref(), Some("exit 1"));
     }
 }

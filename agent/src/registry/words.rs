@@ -20,16 +20,16 @@ pub fn fit(mask: &Mask, text: &str) -> String {
     }
 }
 
-/// What a person can do about a failed push or pull, where the words are known.
-pub fn hint(words: &str) -> Option<&'static str> {
+/// What a person can do about a failed push or pull, where the words are known. Who came without a login is told that first.
+pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     let words = words.to_ascii_lowercase();
     let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
     if says(&["immutable"]) {
         return Some("the registry keeps this tag as it is: push under another tag");
     }
-    if says(&["incorrect username", "no basic auth", "unauthorized", "authentication required", "401"]) {
+    if !with_login && says(&["unauthorized", "no basic auth", "authentication required", "denied", "forbidden"]) {
         return Some(
-            "check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
+            "no login was found for this registry: set `username` and `password_env` of its host under [[registry]], or `docker login`",
         );
     }
     if says(&["quota"]) {
@@ -37,6 +37,11 @@ pub fn hint(words: &str) -> Option<&'static str> {
     }
     if says(&["denied", "forbidden", "insufficient_scope", "403"]) {
         return Some("this login may not do that there: give it push rights, or check the image's name");
+    }
+    if says(&["incorrect username", "no basic auth", "unauthorized", "authentication required", "401"]) {
+        return Some(
+            "check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
+        );
     }
     if says(&["name unknown", "name_unknown", "not found", "404"]) {
         return Some("the repository or project is not there: create it in the registry, or check the image's name");
@@ -65,13 +70,15 @@ pub fn hint(words: &str) -> Option<&'static str> {
 pub fn is_transient(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     // A command of the Dockerfile failed; its text may hold any word.
-    if words.starts_with("the command '") || words.contains("did not complete successfully: exit code") {
+    let ran = ["the command '", "executor failed running", "did not complete successfully", "exit status"];
+    if ran.iter().any(|part| words.contains(part)) {
         return false;
     }
     let passing = [
         "connection refused",
         "connection reset",
         "broken pipe",
+        "closed network connection",
         "timeout",
         "timed out",
         "eof",
@@ -170,14 +177,22 @@ mod tests {
             ("toomanyrequests: slow down", true),
             ("denied: requested access to the resource is denied", false),
             ("The command '/bin/sh -c curl --timeout 3' returned a non-zero code: 28", false),
+            ("executor failed running [/bin/sh -c curl --timeout 3]: exit code: 28", false),
             ("process \"/bin/sh -c timeout 1 x\" did not complete successfully: exit code: 1", false),
         ] {
             assert_eq!(is_transient(words), passes, "{words}");
         }
-        assert!(hint("unauthorized: authentication required").is_some_and(|hint| hint.contains("docker login")));
-        assert!(
-            hint("denied: requested access to the resource is denied").is_some_and(|hint| hint.contains("push rights"))
-        );
-        assert_eq!(hint("something else"), None);
+        let denied = "denied: requested access to the resource is denied";
+        for (words, with_login, part) in [
+            ("unauthorized: authentication required", true, "check the login"),
+            ("errors:; denied: requested access is denied; unauthorized", true, "push rights"),
+            (denied, true, "push rights"),
+            (denied, false, "no login was found"),
+            ("no basic auth credentials", false, "no login was found"),
+            ("x509: certificate signed by unknown authority", true, "ca.crt"),
+        ] {
+            assert!(hint(words, with_login).is_some_and(|hint| hint.contains(part)), "{words}");
+        }
+        assert_eq!(hint("something else", true), None);
     }
 }

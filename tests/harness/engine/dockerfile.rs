@@ -44,7 +44,7 @@ impl Dockerfile {
         let mut file = Dockerfile { arguments: Vec::new(), stages: Vec::new() };
         let lines = logical_lines(text);
         if lines.is_empty() {
-            return Err(format!("the Dockerfile ({path}) cannot be empty"));
+            return Err(format!("failed to parse {path}: file with no instructions"));
         }
         for (number, line) in lines {
             let instruction =
@@ -255,7 +255,7 @@ mod tests {
         let unknown = Dockerfile::parse("FROM scratch\nFOO bar\n", "Dockerfile").unwrap_err();
         assert_eq!(unknown, "dockerfile parse error line 2: unknown instruction: FOO");
         assert_eq!(Dockerfile::parse("RUN x", "D").unwrap_err(), "no build stage in current context");
-        assert_eq!(Dockerfile::parse("# no\n", "D").unwrap_err(), "the Dockerfile (D) cannot be empty");
+        assert_eq!(Dockerfile::parse("# no\n", "D").unwrap_err(), "failed to parse D: file with no instructions");
     }
 
     #[test]

@@ -120,12 +120,15 @@ impl Remote {
             let answer =
                 self.once(method.clone(), &url, media_type, body.clone().into(), authorization.as_deref()).await?;
             let known = self.authorization.as_deref().is_some_and(|value| value.starts_with("Bearer "));
-            if answer.status() != StatusCode::UNAUTHORIZED || !known || last {
+            if answer.status() != StatusCode::UNAUTHORIZED || !known {
                 return Ok(answer);
             }
-            self.log_in().await?;
+            if !last {
+                self.log_in().await?;
+            }
         }
-        Err(Stop::failed("unauthorized: authentication required"))
+        // Refused with a token that was just given: whoever it is may not do this.
+        Err(Stop::failed("denied: requested access to the resource is denied"))
     }
 
     /// A request whose body is streamed and so cannot be sent twice.
@@ -187,6 +190,8 @@ pub(super) fn refused(answer: &Response<Bytes>) -> Stop {
     }
     let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     match (body["errors"][0]["code"].as_str(), body["errors"][0]["message"].as_str()) {
+        // The daemon says a code alone where the message says no more than it.
+        (Some("TOOMANYREQUESTS"), Some("too many requests")) => Stop::failed("toomanyrequests"),
         (Some(code), Some(message)) => Stop::failed(format!("{}: {message}", code.to_lowercase().replace('_', " "))),
         _ => {
             let words = String::from_utf8_lossy(answer.body());

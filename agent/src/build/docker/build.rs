@@ -77,10 +77,6 @@ pub(super) async fn build(
             }
         }
         begun = true;
-        if buildkit && output.id.is_some() {
-            // The id is BuildKit's last word. Its session would keep the stream open after that.
-            break;
-        }
     }
     drop(stream);
     output.finish().await;
@@ -271,7 +267,7 @@ fn failure(
     mask: &Mask,
     vertex: Option<String>,
 ) -> BuildError {
-    let failed = |words: &str| BuildError::Build { image: image.to_owned(), words: one_line(mask, words) };
+    let failed = |words: &str| BuildError::Build { image: image.to_owned(), words: one_line(mask, plain(words)) };
     match error {
         EngineError::DockerStreamError { error } => {
             failed(vertex.as_deref().filter(|_| error.is_empty()).unwrap_or(&error))
@@ -284,6 +280,13 @@ fn failure(
         _ if begun => BuildError::CutOff { doing: doing.to_owned() },
         error => connection.away(doing, error),
     }
+}
+
+/// BuildKit's words without the names of its own parts in front.
+fn plain(words: &str) -> &str {
+    let own =
+        ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "failed to create LLB definition: "];
+    own.iter().fold(words, |words, part| words.strip_prefix(part).unwrap_or(words))
 }
 
 /// Tells who listens. Nobody listening is no reason to stop.

@@ -30,8 +30,8 @@ const BUILDKIT_BY_DEFAULT: u32 = 23;
 pub(super) struct Connection {
     pub(super) docker: Docker,
     pub(super) candidate: Candidate,
-    /// The engine would build with BuildKit.
-    pub(super) offers_buildkit: bool,
+    /// The engine says that BuildKit is its builder.
+    pub(super) prefers_buildkit: bool,
 }
 
 /// The first of these that answers.
@@ -40,9 +40,9 @@ pub(super) async fn connect(candidates: Vec<Candidate>) -> Result<Connection, Bu
     let mut tried = Vec::new();
     for candidate in candidates {
         match ping(&candidate.host).await {
-            Ok(offers_buildkit) => {
+            Ok(prefers_buildkit) => {
                 let docker = client(&candidate)?;
-                return Ok(Connection { docker, candidate, offers_buildkit });
+                return Ok(Connection { docker, candidate, prefers_buildkit });
             }
             Err(error) if named => {
                 let address = format!("{} (from {})", candidate.host, candidate.from);

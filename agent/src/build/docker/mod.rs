@@ -37,7 +37,7 @@ pub enum BuilderChoice {
     /// BuildKit where the engine says that it is its builder, else the classic one.
     #[default]
     Auto,
-    /// BuildKit or nothing.
+    /// BuildKit; an error where there is none.
     Buildkit,
     /// The classic builder, which newer engines still have.
     Classic,
@@ -67,11 +67,13 @@ impl DockerEngine {
         connect::connect(discover::candidates(self.address.as_deref(), &self.environment)?).await
     }
 
-    fn use_buildkit(&self, connection: &Connection) -> Result<bool, BuildError> {
+    /// Docker before 23 has BuildKit and does not say so: who asks for it gets it. Podman has none, and would build in its own
+    /// way without a word.
+    async fn use_buildkit(&self, connection: &Connection) -> Result<bool, BuildError> {
         match self.choice {
-            BuilderChoice::Auto => Ok(connection.offers_buildkit),
+            BuilderChoice::Auto => Ok(connection.prefers_buildkit),
             BuilderChoice::Classic => Ok(false),
-            BuilderChoice::Buildkit if connection.offers_buildkit => Ok(true),
+            BuilderChoice::Buildkit if connection.info(true).await?.name == "Docker" => Ok(true),
             BuilderChoice::Buildkit => Err(BuildError::NoBuildkit { address: connection.candidate.host.to_string() }),
         }
     }
@@ -99,7 +101,7 @@ impl Builder for DockerEngine {
     fn info(&self) -> BoxFuture<'_, Result<EngineInfo, BuildError>> {
         async move {
             let connection = self.connect().await?;
-            let buildkit = self.use_buildkit(&connection)?;
+            let buildkit = self.use_buildkit(&connection).await?;
             connection.info(buildkit).await
         }
         .boxed()
@@ -120,7 +122,7 @@ impl Builder for DockerEngine {
     ) -> BoxFuture<'a, Result<BuiltImage, BuildError>> {
         async move {
             let connection = self.connect().await?;
-            let buildkit = self.use_buildkit(&connection)?;
+            let buildkit = self.use_buildkit(&connection).await?;
             build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await
         }
         .boxed()

@@ -56,7 +56,7 @@ pub(super) async fn push(
     while let Some(item) = watch.next(&mut stream).await? {
         match item {
             Ok(info) => state.take(info, &tag).await,
-            Err(error) => return Err(failure(connection, error, begun, name, &doing, &mask)),
+            Err(error) => return Err(failure(connection, error, begun, name, login.is_some(), &mask)),
         }
         begun = true;
     }
@@ -65,7 +65,10 @@ pub(super) async fn push(
         None => known_digest(connection, name).await.ok_or(BuildError::CutOff { doing })?,
     };
     let (sent, kept) = (state.sent, state.kept);
-    tell(sink, Progress::Line(format!("{} layers: {sent} sent, {kept} already there", sent + kept))).await;
+    if sent + kept > 0 {
+        // Podman says nothing of its layers.
+        tell(sink, Progress::Line(format!("{} layers: {sent} sent, {kept} already there", sent + kept))).await;
+    }
     tell(sink, Progress::Line(format!("{tag}: digest: {digest}"))).await;
     tell(sink, Progress::Percent(100)).await;
     Ok(PushedDigest(digest))
@@ -98,6 +101,8 @@ impl Pushing<'_> {
             mounted if mounted.starts_with("Mounted from") => self.kept += 1,
             // Of each layer, many times: the percentage tells it.
             "Preparing" | "Waiting" | "Pushing" => {}
+            // The engine counts down by seconds, from a multiple of five.
+            count if count.starts_with("Retrying in ") && !count.contains("5 sec") && !count.contains("0 sec") => {}
             other => {
                 for line in self.lines.push(&format!("{other}\n")) {
                     tell(self.sink, Progress::Line(line)).await;
@@ -132,18 +137,19 @@ fn failure(
     error: EngineError,
     begun: bool,
     name: &ImageRef,
-    doing: &str,
+    with_login: bool,
     mask: &Mask,
 ) -> BuildError {
+    let doing = format!("pushing {name}");
     let failed = |words: &str| {
         let words = fit(mask, words);
-        BuildError::Push { image: name.to_string(), hint: hint(&words), words }
+        BuildError::Push { image: name.to_string(), hint: hint(&words, with_login), words }
     };
     match error {
         EngineError::DockerStreamError { error } => failed(&error),
         EngineError::DockerResponseServerError { message, .. } => failed(&message),
-        _ if begun => BuildError::CutOff { doing: doing.to_owned() },
-        error => connection.away(doing, error),
+        _ if begun => BuildError::CutOff { doing },
+        error => connection.away(&doing, error),
     }
 }
 
