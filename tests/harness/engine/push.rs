@@ -72,11 +72,12 @@ async fn push_layer(state: &State, remote: &mut Remote, layer: &Layer, out: &Out
     let delay = state.plan().piece_delay;
     let total = bytes.len() as u64;
     let pieces: Vec<Bytes> = bytes.chunks(bytes.len().div_ceil(PIECES).max(1)).map(Bytes::copy_from_slice).collect();
-    let (sent, mut left) = mpsc::unbounded_channel();
+    // There are at most so many pieces, so there is always room for what is told of one.
+    let (sent, mut left) = mpsc::channel(PIECES);
     let body = Body::from_stream(stream::unfold((pieces.into_iter(), sent), move |(mut pieces, sent)| async move {
         let piece = pieces.next()?;
         tokio::time::sleep(delay).await;
-        let _ = sent.send(piece.len() as u64);
+        let _ = sent.try_send(piece.len() as u64);
         Some((Ok::<_, std::io::Error>(piece), (pieces, sent)))
     }));
     let target = location(&begun, None);
