@@ -37,7 +37,9 @@ mod talk;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub use self::ssh::hang_up;
 
 use self::link::Link;
 use super::error::chain;
@@ -51,7 +53,8 @@ const PACK_SLOTS: gix::odb::store::init::Slots = gix::odb::store::init::Slots::G
 pub struct Mirror {
     dir: PathBuf,
     remote: Remote,
-    repository: gix::ThreadSafeRepository,
+    /// Exchanged once at most, when a first fetch shows that the remote counts in SHA-256.
+    repository: RwLock<gix::ThreadSafeRepository>,
     link: Link,
     /// Held by whatever changes refs or packs of the mirror.
     writing: Mutex<()>,
@@ -68,18 +71,10 @@ impl Mirror {
     pub fn open_or_init(dir: impl Into<PathBuf>, remote: Remote) -> Result<Self, GitError> {
         let dir = dir.into();
         if !dir.join("HEAD").exists() {
-            init(&dir)?;
+            init(&dir, gix::hash::Kind::Sha1)?;
         }
         clear_locks(&dir);
-        let limit = format!("gitoxide.objects.allocLimit={}", remote.limits.object_bytes);
-        let options = gix::open::Options::isolated()
-            .open_path_as_is(true)
-            .config_overrides([limit])
-            .object_store_slots(PACK_SLOTS);
-        let repository = gix::ThreadSafeRepository::open_opts(&dir, options).map_err(|error| {
-            let detail = format!("{}; delete the directory and it is fetched anew", chain(&error));
-            GitError::Mirror { dir: dir.clone(), doing: "opening it", detail }
-        })?;
+        let repository = RwLock::new(open(&dir, &remote)?);
         let link = Link::new(&remote, &dir);
         let (writing, seen, interrupt) = (Mutex::default(), Mutex::default(), Arc::default());
         Ok(Self { dir, remote, repository, link, writing, seen, interrupt })
@@ -106,10 +101,20 @@ impl Mirror {
 
     /// A handle for this thread.
     fn repository(&self) -> gix::Repository {
-        let mut repository = self.repository.to_thread_local();
+        let mut repository = self.repository.read().unwrap_or_else(PoisonError::into_inner).to_thread_local();
         // Trees of one directory share their parents: 4 MiB hold those of a large repository.
         repository.object_cache_size_if_unset(4 << 20);
         repository
+    }
+
+    /// Makes an empty mirror anew for another kind of object ids.
+    fn begin_again(&self, kind: gix::hash::Kind) -> Result<(), GitError> {
+        let mut repository = self.repository.write().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error: std::io::Error| self.broken("making it anew", &error);
+        std::fs::remove_file(self.dir.join("HEAD")).map_err(failed)?;
+        init(&self.dir, kind)?;
+        *repository = open(&self.dir, &self.remote)?;
+        Ok(())
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
@@ -131,14 +136,28 @@ impl std::fmt::Debug for Mirror {
     }
 }
 
+fn open(dir: &Path, remote: &Remote) -> Result<gix::ThreadSafeRepository, GitError> {
+    let limit = format!("gitoxide.objects.allocLimit={}", remote.limits.object_bytes);
+    let options = gix::open::Options::isolated().open_path_as_is(true);
+    let options = options.config_overrides([limit]).object_store_slots(PACK_SLOTS);
+    gix::ThreadSafeRepository::open_opts(dir, options).map_err(|error| {
+        let detail = format!("{}; delete the directory and it is fetched anew", chain(&error));
+        GitError::Mirror { dir: dir.to_owned(), doing: "opening it", detail }
+    })
+}
+
 /// Makes an empty bare repository beside its place and moves it there, so that a half-made one is never opened.
-fn init(dir: &Path) -> Result<(), GitError> {
+fn init(dir: &Path, kind: gix::hash::Kind) -> Result<(), GitError> {
     let failed = |detail: String| GitError::Mirror { dir: dir.to_owned(), doing: "making it", detail };
     let parent = dir.parent().ok_or_else(|| failed("it has no parent directory".into()))?;
     std::fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
     let made = tempfile::Builder::new().prefix(".new-mirror-").tempdir_in(parent).map_err(|e| failed(e.to_string()))?;
-    gix::create::into(made.path(), gix::create::Kind::Bare, gix::create::Options::default())
-        .map_err(|error| failed(chain(&error)))?;
+    gix::create::into(
+        made.path(),
+        gix::create::Kind::Bare,
+        gix::create::Options { object_hash: Some(kind), ..Default::default() },
+    )
+    .map_err(|error| failed(chain(&error)))?;
     // A directory without HEAD is no repository: what an interrupted deletion left may go.
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string())),

@@ -24,8 +24,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::{GitError, GitErrorKind};
-pub use id::{BadId, ObjectId, TreeId};
-pub use quarterdeck_shared::revision::CommitId;
+pub use id::{BadId, CommitId, ObjectId, TreeId};
 pub use remote::{ConfigProblem, Remote, RemoteLimits, RepositoryConfig};
 
 /// The refs of a remote at one moment: what one poll answers.

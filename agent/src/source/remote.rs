@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::url::{RepositoryUrl, UrlError};
 
 /// Access to all repositories whose address starts with `url`. The most specific entry counts, whole.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryConfig {
     /// The start of the addresses that this is for: `https://forge.example/ops`, `git@forge.example:`, `/srv/git`.
@@ -35,6 +35,13 @@ pub struct RepositoryConfig {
     pub poll_interval: Option<String>,
 }
 
+/// A password that somebody wrote into `url` is a problem, and does not get into a log by being one.
+impl std::fmt::Debug for RepositoryConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RepositoryConfig").field("url", &super::url::redact(&self.url)).finish_non_exhaustive()
+    }
+}
+
 /// Something in a `[[repository]]` entry that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
@@ -44,6 +51,12 @@ pub enum ConfigProblem {
     /// Two places for one token.
     #[error("both `token_file` and `token_env` name the token of {url}; keep one")]
     TwoTokens {
+        /// The prefix.
+        url: String,
+    },
+    /// A secret where everyone reads it.
+    #[error("the `url` of {url} has a user or password in it; name them with `username` and `token_file`")]
+    UserInfo {
         /// The prefix.
         url: String,
     },
@@ -76,6 +89,9 @@ impl RepositoryConfig {
         // Any address will do to see whether the prefix can be read.
         if let Err(error) = RepositoryUrl::parse("/", base).and_then(|any| any.covered_by(&self.url, base)) {
             problems.push(ConfigProblem::Url(error));
+        }
+        if self.url.trim_start().starts_with("http") && url.contains('@') {
+            problems.push(ConfigProblem::UserInfo { url: url.clone() });
         }
         if self.token_file.is_some() && self.token_env.is_some() {
             problems.push(ConfigProblem::TwoTokens { url: url.clone() });
@@ -192,7 +208,8 @@ mod tests {
             ("url = 'ftp://forge'", Some("uses ftp")),
             ("url = 'https://forge'\npoll_interval = 'soon'", Some("is no duration")),
             ("url = 'https://forge'\npoll_interval = '1ms'", Some("is under 1s")),
-            ("url = 'https://a:b@forge'\ntoken_env = 'A'\ntoken_file = 'b'", Some("the token of https://***@forge")),
+            ("url = 'https://forge'\ntoken_env = 'A'\ntoken_file = 'b'", Some("the token of https://forge")),
+            ("url = 'https://a:b@forge'", Some("the `url` of https://***@forge has a user")),
         ] {
             let config: RepositoryConfig = toml::from_str(toml).unwrap();
             let problems = config.problems(Path::new("/"));

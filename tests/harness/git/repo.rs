@@ -34,6 +34,15 @@ impl Repo {
         Self { path, clock: AtomicI64::new(BEGINNING) }
     }
 
+    /// Makes an empty bare repository whose ids are SHA-256.
+    pub fn init_sha256(path: impl Into<PathBuf>) -> Self {
+        let repo = Self { path: path.into(), clock: AtomicI64::new(BEGINNING) };
+        std::fs::create_dir_all(&repo.path).expect("a folder for the repository");
+        repo.git(&["init", "--quiet", "--bare", "--initial-branch=main", "--object-format=sha256", "."]);
+        repo.git(&["config", "http.receivepack", "true"]);
+        repo
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -61,9 +61,7 @@ echo "$*" >> 'FOLDER/sessions'
 fault=$(cat 'FOLDER/fault')
 case $fault in
 Denied) echo 'git@forge.test: Permission denied (publickey).' >&2; exit 255 ;;
-UnknownHost)
-    echo 'No ED25519 host key is known for forge.test and you have requested strict checking.' >&2
-    echo 'Host key verification failed.' >&2; exit 255 ;;
+UnknownHost) echo 'Host key verification failed.' >&2; exit 255 ;;
 ChangedHost)
     echo '@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@' >&2
     echo '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @' >&2

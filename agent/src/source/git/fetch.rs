@@ -26,9 +26,9 @@ impl Mirror {
     /// mirror less than all.
     pub fn fetch(&self, refs: &RefSnapshot) -> Result<FetchOutcome, GitError> {
         let _writing = self.writing();
-        let repository = self.repository();
-        let have = self.own_refs(&repository)?;
         let want = wanted(refs);
+        let repository = self.repository_for(want.values().next())?;
+        let have = self.own_refs(&repository)?;
 
         let gone: Vec<&String> = have.keys().filter(|name| !want.contains_key(*name)).collect();
         let differ: Vec<(&String, gix::ObjectId)> =
@@ -50,6 +50,22 @@ impl Mirror {
             return Err(self.not_found(format!("{absent}, which was listed a moment ago,")));
         }
         Ok(FetchOutcome { updated, pruned: gone.into_iter().cloned().collect(), objects })
+    }
+
+    /// The mirror, of the kind of ids that the remote counts in.
+    fn repository_for(&self, id: Option<&gix::ObjectId>) -> Result<gix::Repository, GitError> {
+        let repository = self.repository();
+        match id.map(|id| id.kind()).filter(|kind| *kind != repository.object_hash()) {
+            None => Ok(repository),
+            Some(kind) if self.own_refs(&repository)?.is_empty() => {
+                self.begin_again(kind)?;
+                Ok(self.repository())
+            }
+            Some(kind) => {
+                let detail = format!("the remote counts in {kind} now; delete the directory and it is fetched anew");
+                Err(GitError::Mirror { dir: self.dir.clone(), doing: "fetching", detail })
+            }
+        }
     }
 
     /// Receives these refs from the remote; answers how many objects came.

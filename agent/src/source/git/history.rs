@@ -7,7 +7,7 @@ use gix::traverse::commit::simple::CommitTimeOrder;
 use super::Mirror;
 use crate::source::error::clean;
 use crate::source::id::GixId;
-use crate::source::{CommitId, CommitInfo, GitError, TreeId};
+use crate::source::{CommitId, CommitInfo, GitError, ObjectId, TreeId};
 
 /// The longest message that is kept; git has no bound of its own.
 const MESSAGE_MAX: usize = 64 << 10;
@@ -22,6 +22,19 @@ impl Mirror {
     pub fn commit_info(&self, commit: &CommitId) -> Result<CommitInfo, GitError> {
         let repository = self.repository();
         self.info(&repository, commit.to_gix())
+    }
+
+    /// When a tag was made: the time of the tag object, else that of the commit. `None` if it is not in the mirror or
+    /// says none.
+    pub fn time_of(&self, tag: &ObjectId) -> Option<jiff::Timestamp> {
+        let repository = self.repository();
+        let object = repository.try_find_object(tag.to_gix()).ok()??;
+        let time = match object.kind {
+            gix::objs::Kind::Tag => object.try_into_tag().ok()?.tagger().ok()??.time().ok()?,
+            gix::objs::Kind::Commit => object.try_into_commit().ok()?.time().ok()?,
+            gix::objs::Kind::Tree | gix::objs::Kind::Blob => return None,
+        };
+        jiff::Timestamp::from_second(time.seconds).ok()
     }
 
     /// Up to `count` commits from `commit` backwards, newest first; with a `path`, only those that changed it.

@@ -82,7 +82,7 @@ impl Mirror {
                 let transport = HttpTransport::new_http(conversation, url, Protocol::V2, false);
                 return Ok(Open { transport: Box::new(transport), talk, running: None });
             }
-            Link::Ssh => ssh::command(&self.remote, "git-upload-pack"),
+            Link::Ssh => ssh::command(&self.remote, self.dir.parent(), "git-upload-pack"),
             Link::Local(path) => Some(upload_pack(path)),
         };
         let command = command.unwrap_or_else(|| unreachable!("an ssh link is made for an ssh address only"));

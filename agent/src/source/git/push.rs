@@ -80,8 +80,10 @@ impl Mirror {
             Location::File(_) => {}
             Location::Ssh { .. } => {
                 // git hands this line to a shell, so each word is quoted for it.
-                let words: Vec<String> =
-                    ssh::program(&self.remote).iter().map(|word| ssh::quoted(&word.to_string_lossy())).collect();
+                let words: Vec<String> = ssh::program(&self.remote, self.dir.parent())
+                    .iter()
+                    .map(|word| ssh::quoted(&word.to_string_lossy()))
+                    .collect();
                 command.env("GIT_SSH_COMMAND", words.join(" ")).env("GIT_SSH_VARIANT", "ssh");
             }
             Location::Http { base, .. } => {

@@ -1,0 +1,151 @@
+//! Remotes that fail, hang, never end or lie.
+
+use std::time::{Duration, Instant};
+
+use harness::git::{Fault, SshFault};
+use quarterdeck_agent::source::git::Mirror;
+use quarterdeck_agent::source::{GitError, GitErrorKind, Target};
+
+use super::{Way, World, id, list_error, on};
+
+#[tokio::test]
+async fn an_http_server_that_fails_is_told_apart() {
+    let world = World::new().await;
+    world.forge.repo("ops/shop").commit("main", &[("a", "1")], "first");
+    let mirror = world.mirror(Way::Http);
+    on(&mirror, Mirror::list_refs).await.unwrap();
+    for (fault, kind, words) in [
+        (
+            Fault::Status(500, "oops".into()),
+            GitErrorKind::Unreachable,
+            "the server answers 500 Internal Server Error: oops",
+        ),
+        (Fault::Status(429, "Retry later".into()), GitErrorKind::Unreachable, "429 Too Many Requests: Retry later"),
+        (Fault::Status(404, "no".into()), GitErrorKind::NotFound, "there is no repository at http://127.0.0.1"),
+        (Fault::Status(200, "<html>".into()), GitErrorKind::Unreachable, "did not answer as a git server"),
+        (Fault::RefName(b"refs/heads/../../etc/passwd".into()), GitErrorKind::Refused, "with `..` in it"),
+        (
+            Fault::RefName(b"refs/tags/a\x1b[2Jb".into()),
+            GitErrorKind::Refused,
+            "`refs/tags/a\\u{1b}[2Jb`, with control characters",
+        ),
+        (Fault::RefName(b"refs/heads/a.lock".into()), GitErrorKind::Refused, "which git does not allow as a name"),
+    ] {
+        world.forge.http_fault(fault.clone());
+        let error = list_error(&mirror).await;
+        assert_eq!(error.kind(), kind, "{fault:?}: {error}");
+        assert!(error.to_string().contains(words), "{fault:?}: {error}");
+    }
+    world.forge.http_fault(Fault::RefName(b"refs/heads/caf\xe9".into()));
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    assert_eq!(refs.skipped, ["refs/heads/caf\\xe9"]);
+
+    world.forge.http_fault(Fault::None);
+    world.forge.http_away().await;
+    let error = list_error(&mirror).await;
+    assert_eq!(error.kind(), GitErrorKind::Unreachable, "{error}");
+    world.forge.http_back().await.unwrap();
+    on(&mirror, Mirror::list_refs).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_never_ends_is_ended() {
+    let world = World::new().await;
+    world.forge.repo("ops/shop").commit("main", &[("a", "1")], "first");
+    let limited = |way| {
+        let mut remote = world.remote(way, world.access());
+        remote.limits.list_time = Duration::from_secs(2);
+        remote.limits.list_bytes = 32 << 10;
+        remote
+    };
+    let http = world.open(limited(Way::Http));
+    let ssh = world.open(limited(Way::Ssh));
+    on(&http, Mirror::list_refs).await.unwrap();
+
+    world.forge.http_fault(Fault::EndlessRefs);
+    let error = list_error(&http).await;
+    assert!(matches!(error, GitError::TooMuch { what: "bytes", option: "list_bytes", .. }), "{error}");
+    world.forge.ssh_fault(SshFault::Endless);
+    assert_eq!(list_error(&ssh).await.kind(), GitErrorKind::Unreachable, "refs without a greeting are no git server");
+
+    world.forge.http_fault(Fault::Hang);
+    world.forge.ssh_fault(SshFault::Hang);
+    for mirror in [&http, &ssh] {
+        let begun = Instant::now();
+        let error = list_error(mirror).await;
+        assert!(matches!(error, GitError::TimedOut { doing: "the listing of refs", .. }), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+    world.forge.http_fault(Fault::None);
+    world.forge.ssh_fault(SshFault::None);
+    on(&http, Mirror::list_refs).await.unwrap();
+    on(&ssh, Mirror::list_refs).await.unwrap();
+}
+
+#[tokio::test]
+async fn too_many_refs_are_refused() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let commit = shop.commit("main", &[("a", "1")], "first");
+    (0..10).for_each(|n| shop.tag(&format!("t{n}"), &commit));
+    for way in [Way::Path, Way::Http] {
+        let mut remote = world.remote(way, world.access());
+        remote.limits.refs = 10;
+        let error = list_error(&world.open(remote)).await;
+        assert!(matches!(error, GitError::TooMuch { limit: 10, what: "refs", .. }), "{way:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_torn_or_too_big_fetch_leaves_the_mirror_as_it_was() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let first = shop.commit("main", &[("a", "1")], "first");
+    let mirror = world.mirror(Way::Http);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    // Bytes that do not compress (xorshift).
+    let next = |x: &u64| [13, -7, 17].iter().fold(*x, |x, by| if *by > 0 { x ^ (x << by) } else { x ^ (x >> -by) });
+    let noise: Vec<u8> =
+        std::iter::successors(Some(88_172_645_463_325_252), |x| Some(next(x))).map(|x| x as u8).take(200_000).collect();
+    shop.change("main").write("big", &noise).commit("big");
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    world.forge.http_fault(Fault::CutAfter(5000));
+    let wanted = refs.clone();
+    let error = on(&mirror, move |mirror| mirror.fetch(&wanted)).await.unwrap_err();
+    assert_eq!(error.kind(), GitErrorKind::Unreachable, "{error}");
+    let main = on(&mirror, |mirror| mirror.resolve(&Target::Branch("main".into()), None)).await.unwrap();
+    assert_eq!(main, id(&first));
+    world.forge.http_fault(Fault::None);
+    drop(mirror);
+
+    for (way, bytes, fine) in [(Way::Http, 50_000, false), (Way::Path, 50_000, false), (Way::Http, 1 << 20, true)] {
+        let mut remote = world.remote(way, world.access());
+        remote.limits.pack_bytes = bytes;
+        let mirror = world.open(remote);
+        let wanted = refs.clone();
+        match on(&mirror, move |mirror| mirror.fetch(&wanted)).await {
+            Ok(outcome) => assert!(fine && outcome.objects > 0),
+            Err(GitError::TooMuch { option: "pack_bytes", .. }) => assert!(!fine),
+            Err(error) => panic!("{way:?}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_a_listing_that_hangs() {
+    let world = World::new().await;
+    world.forge.repo("ops/shop").commit("main", &[("a", "1")], "first");
+    world.forge.ssh_fault(SshFault::Hang);
+    let mirror = world.mirror(Way::Ssh);
+    let listing = tokio::spawn({
+        let mirror = mirror.clone();
+        async move { list_error(&mirror).await }
+    });
+    while world.forge.ssh_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    mirror.interrupt();
+    let error = listing.await.unwrap();
+    assert!(matches!(error, GitError::Interrupted { .. }), "{error}");
+}

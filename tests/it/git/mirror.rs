@@ -1,0 +1,213 @@
+//! What the mirror sees, and what seeing costs.
+
+use harness::git::{Counted, Repo};
+use quarterdeck_agent::source::git::Mirror;
+use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target, TreeProblem};
+
+use super::{Way, World, ann, edit, id, on};
+
+#[tokio::test]
+async fn every_way_in_tells_the_same_story() {
+    for way in [Way::Path, Way::Http, Way::Ssh] {
+        let world = World::new().await;
+        let shop = world.forge.repo("ops/shop");
+        let first = shop.commit("main", &[("Dockerfile", "FROM scratch\n"), ("apps/shop/a.yaml", "a: 1\n")], "first");
+        shop.tag("build-1.0", &first);
+        let tag_object = shop.annotated_tag("push/1.0", &first, "ship it");
+        let mirror = world.mirror(way);
+
+        let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+        assert_eq!(refs.default_branch.as_deref(), Some("main"), "{way:?}");
+        assert_eq!(refs.branches["main"], id(&first), "{way:?}");
+        assert_eq!(
+            (refs.tags["build-1.0"].object.as_str(), &refs.tags["build-1.0"].commit),
+            (&*first, &Some(id(&first)))
+        );
+        assert_eq!(
+            (refs.tags["push/1.0"].object.as_str(), &refs.tags["push/1.0"].commit),
+            (&*tag_object, &Some(id(&first))),
+            "{way:?}"
+        );
+        let outcome = on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+        assert_eq!(outcome.updated, ["refs/heads/main", "refs/tags/build-1.0", "refs/tags/push/1.0"], "{way:?}");
+        assert!(outcome.objects > 0);
+        let head = on(&mirror, |mirror| mirror.resolve(&Target::Tag("push/1.0".into()), None)).await.unwrap();
+        assert_eq!(head, id(&first));
+        let (commit, tag) = (first.parse().unwrap(), tag_object.parse().unwrap());
+        let (made, tagged) = on(&mirror, move |mirror| (mirror.time_of(&commit), mirror.time_of(&tag))).await;
+        assert!(made.is_some() && made < tagged, "{made:?} {tagged:?}");
+
+        // Forward, backward, moved, gone.
+        shop.commit("main", &[("apps/shop/a.yaml", "a: 2\n")], "second");
+        shop.branch("feature", "main");
+        let listing = on(&mirror, Mirror::list_refs).await.unwrap();
+        on(&mirror, move |mirror| mirror.fetch(&listing)).await.unwrap();
+        shop.branch("main", &first);
+        let rewritten = shop.commit("main", &[("apps/shop/a.yaml", "a: 3\n")], "instead");
+        shop.tag("build-1.0", &rewritten);
+        shop.delete_tag("push/1.0");
+        shop.delete_branch("feature");
+        shop.branch("feature/deep", &first);
+        let listing = on(&mirror, Mirror::list_refs).await.unwrap();
+        let again = listing.clone();
+        let outcome = on(&mirror, move |mirror| mirror.fetch(&listing)).await.unwrap();
+        assert_eq!(outcome.pruned, ["refs/heads/feature", "refs/tags/push/1.0"], "{way:?}");
+        assert_eq!(outcome.updated, ["refs/heads/feature/deep", "refs/heads/main", "refs/tags/build-1.0"], "{way:?}");
+        let main = on(&mirror, |mirror| mirror.resolve(&Target::Default, Some("main"))).await.unwrap();
+        assert_eq!(main, id(&rewritten), "{way:?}");
+        let log = on(&mirror, move |mirror| mirror.log(&main, 10, Some("apps/shop"))).await.unwrap();
+        assert_eq!(log.iter().map(|commit| commit.subject.as_str()).collect::<Vec<_>>(), ["instead", "first"]);
+        let outcome = on(&mirror, move |mirror| mirror.fetch(&again)).await.unwrap();
+        assert_eq!(outcome, Default::default(), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_repository_has_an_unborn_default_branch() {
+    for way in [Way::Path, Way::Http, Way::Ssh] {
+        let world = World::new().await;
+        world.forge.repo("ops/shop");
+        let mirror = world.mirror(way);
+        let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+        assert_eq!(
+            (refs.branches.len(), refs.tags.len(), refs.default_branch.as_deref()),
+            (0, 0, Some("main")),
+            "{way:?}"
+        );
+        assert_eq!(on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap(), Default::default());
+        let error = on(&mirror, |mirror| mirror.resolve(&Target::Default, Some("main"))).await.unwrap_err();
+        assert_eq!(error.kind(), GitErrorKind::NotFound, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn polling_an_unchanged_repository_costs_one_request() {
+    let world = World::new().await;
+    world.forge.repo("ops/shop").commit("main", &[("a", "1")], "first");
+    let mirror = world.mirror(Way::Http);
+    for _ in 0..5 {
+        on(&mirror, Mirror::list_refs).await.unwrap();
+    }
+    assert_eq!((world.forge.http_count(Counted::Advertisement), world.forge.http_count(Counted::UploadPack)), (1, 5));
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    let before = world.forge.http_count(Counted::All);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    assert_eq!(world.forge.http_count(Counted::All), before + 1, "a fetch of what is there asks for nothing");
+}
+
+#[tokio::test]
+async fn trees_are_read_with_their_problems() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let commit = shop
+        .change("main")
+        .write("apps/shop/deployment.yaml", "kind: Deployment\n")
+        .executable("apps/shop/run.sh", "#!/bin/sh\n")
+        .symlink("apps/shop/inside", "deployment.yaml")
+        .symlink("apps/shop/outside", "../../secret")
+        .write("apps/shop/README", "a")
+        .write("apps/shop/readme", "b")
+        .write(b"apps/shop/caf\xe9.yaml", "c")
+        .submodule("apps/shop/lib", "1f3c2a9000000000000000000000000000000000")
+        .write("secret", "s")
+        .commit("all sorts");
+    let mirror = world.mirror(Way::Path);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    on(&mirror, move |mirror| {
+        let commit = id(&commit);
+        let listing = mirror.entries(&commit, "apps/shop").unwrap();
+        let files: Vec<_> = listing.entries.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
+        assert_eq!(
+            files,
+            [
+                ("README", EntryMode::File),
+                ("deployment.yaml", EntryMode::File),
+                ("inside", EntryMode::Symlink),
+                ("lib", EntryMode::Submodule),
+                ("outside", EntryMode::Symlink),
+                ("readme", EntryMode::File),
+                ("run.sh", EntryMode::Executable),
+            ]
+        );
+        let problems = [
+            TreeProblem::NotUtf8 { path: "caf\\xe9.yaml".into() },
+            TreeProblem::CaseClash { first: "README".into(), second: "readme".into() },
+            TreeProblem::LinkLeaves { path: "outside".into(), target: "../../secret".into() },
+            TreeProblem::Submodule { path: "lib".into() },
+        ];
+        assert_eq!(listing.problems, problems);
+        assert_eq!(mirror.blob(&listing.entries[1].id, 100).unwrap(), b"kind: Deployment\n");
+        assert!(matches!(mirror.blob(&listing.entries[1].id, 5), Err(GitError::BlobTooBig { size: 17, limit: 5, .. })));
+        assert_eq!(mirror.file(&commit, "secret", 10).unwrap().as_deref(), Some(&b"s"[..]));
+        assert_eq!(mirror.file(&commit, "apps", 10).unwrap(), None);
+        assert_eq!(mirror.tree_of(&commit, "apps/shop/").unwrap(), mirror.tree_of(&commit, "/apps/./shop").unwrap());
+        assert_eq!(mirror.tree_of(&commit, "apps/none").unwrap(), None);
+        assert_eq!(mirror.tree_of(&commit, "secret").unwrap(), None);
+        let info = mirror.commit_info(&commit).unwrap();
+        assert_eq!(
+            (info.subject.as_str(), info.author.as_str(), info.author_email.as_str()),
+            ("all sorts", "Ann", "ann@example.org")
+        );
+        assert_eq!(Some(info.tree), mirror.tree_of(&commit, "").unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_killed_agent_left_is_cleared_and_packs_are_packed_up() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let mirror = world.mirror(Way::Path);
+    for n in 0..52 {
+        shop.commit("main", &[("a", &n.to_string())], "more");
+        let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+        on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    }
+    let packs = || {
+        let entries = std::fs::read_dir(mirror.dir().join("objects/pack")).unwrap().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "pack")).count()
+    };
+    assert_eq!(packs(), 52);
+    assert!(on(&mirror, Mirror::maintain).await.unwrap());
+    assert!(!on(&mirror, Mirror::maintain).await.unwrap());
+    assert_eq!(packs(), 1);
+    // The same handle goes on reading and fetching.
+    let commit = id(&shop.commit("main", &[("a", "last")], "last"));
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    assert_eq!(on(&mirror, move |mirror| mirror.log(&commit, 100, None)).await.unwrap().len(), 53);
+
+    let remote = mirror.remote().clone();
+    std::fs::write(mirror.dir().join("packed-refs.lock"), "").unwrap();
+    std::fs::create_dir_all(mirror.dir().join("refs/heads/deep")).unwrap();
+    std::fs::write(mirror.dir().join("refs/heads/deep/x.lock"), "").unwrap();
+    drop(mirror);
+    shop.commit("main", &[("a", "after")], "after");
+    shop.commit("deep/x", &[("a", "deep")], "deep");
+    let mirror = world.open(remote);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    let outcome = on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    assert_eq!(outcome.updated, ["refs/heads/deep/x", "refs/heads/main"]);
+}
+
+#[tokio::test]
+async fn a_repository_that_counts_in_sha_256_is_mirrored_and_pushed_to() {
+    for way in [Way::Path, Way::Http, Way::Ssh] {
+        let world = World::new().await;
+        let shop = Repo::init_sha256(world.forge.path("ops/shop"));
+        let base = shop.commit("main", &[("a", "1")], "first");
+        assert_eq!(base.len(), 64);
+        let mirror = world.mirror(way);
+        let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+        on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+        let pushed = on(&mirror, move |mirror| {
+            let new = mirror.commit_edits(&id(&base), &[edit("a", "2")], &ann(), "two", jiff::Timestamp::UNIX_EPOCH)?;
+            mirror.push("main", &id(&base), &new)
+        });
+        assert_eq!(pushed.await.unwrap(), PushOutcome::Pushed, "{way:?}");
+        assert_eq!(shop.file("main", "a"), "2");
+    }
+}
