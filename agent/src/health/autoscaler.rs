@@ -26,8 +26,12 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
     }
     let find = |kind: &str| all.iter().copied().find(|condition| condition.kind() == kind);
     let able = find("AbleToScale");
-    if let Some(cannot) = able.filter(|c| c.is("False") && !c.reason().starts_with("Backoff")) {
-        return Verdict::degraded(cannot.words());
+    match able.filter(|condition| condition.is("False")) {
+        // It waits between two steps.
+        Some(waits) if waits.reason().starts_with("Backoff") => {}
+        Some(fails) if fails.reason().starts_with("Failed") => return Verdict::degraded(fails.words()),
+        Some(not_yet) => return Verdict::progressing(not_yet.words()),
+        None => {}
     }
     let told = |reason: String| Verdict { reason, ..Verdict::healthy() };
     match find("ScalingActive").filter(|condition| condition.is("False")) {
@@ -72,6 +76,10 @@ mod tests {
             (
                 format!("{able}, {{type: ScalingActive, status: 'False', reason: ScalingDisabled, message: scaling is disabled since the replica count of the target is zero}}"),
                 "Healthy: ScalingDisabled: scaling is disabled since the replica count of the target is zero [3 of 2 to 5]",
+            ),
+            (
+                "{type: AbleToScale, status: 'False', reason: Odd, message: not yet}".to_owned(),
+                "Progressing: Odd: not yet [3 of 2 to 5]",
             ),
             (String::new(), "Progressing: its controller has not judged shop yet [3 of 2 to 5]"),
         ] {

@@ -126,7 +126,6 @@ fn by_kind(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'
         ("", "ConfigMap" | "Secret" | "ServiceAccount" | "Endpoints" | "LimitRange" | "ResourceQuota" | "Event") => {
             Verdict::healthy()
         }
-        ("policy", "PodDisruptionBudget") => Verdict::healthy(),
         ("rbac.authorization.k8s.io" | "storage.k8s.io" | "scheduling.k8s.io" | "discovery.k8s.io", _) => {
             Verdict::healthy()
         }

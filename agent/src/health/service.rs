@@ -27,10 +27,11 @@ pub(super) fn assess(object: &Value) -> Verdict {
     if let Some(error) = condition_that_is(object, "LoadBalancerPortsError", "True") {
         return Verdict::degraded(error.words()).about(ports);
     }
-    match balancers.iter().map(address).find(|address| !address.is_empty()) {
-        Some(address) => Verdict::healthy().about(format!("{address} {ports}")),
-        None => Verdict::progressing("no load balancer has given it an address yet").about(ports),
+    if balancers.is_empty() {
+        return Verdict::progressing("no load balancer has given it an address yet").about(ports);
     }
+    let address = balancers.iter().map(address).find(|address| !address.is_empty()).unwrap_or_default();
+    Verdict::healthy().about(format!("{address} {ports}").trim().to_owned())
 }
 
 fn address(balancer: &Value) -> &str {
