@@ -23,6 +23,7 @@ use crate::registry::image_ref::ImageRef;
 
 pub mod docker;
 
+pub mod base;
 pub mod context;
 pub mod dockerignore;
 pub mod output;

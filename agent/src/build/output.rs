@@ -9,6 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The longest line that is kept: a compiler's longest message fits, a minified file does not.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
+/// The longest message: a screen of it.
+const MESSAGE_CHARS_MAX: usize = 1200;
+
 /// What stands where a secret was.
 const MASK: &str = "***";
 
@@ -152,12 +155,20 @@ impl Lines {
     }
 }
 
-/// A text of any origin as one clean, masked line, for messages.
+/// A text of any origin as one clean, masked, bounded line, for messages. What is too long loses its middle: an engine quotes
+/// the whole command that failed, and says at the end how.
 pub fn one_line(mask: &Mask, text: &str) -> String {
     let mut lines = Lines::new(mask.clone());
     let mut all = lines.push(text);
     all.extend(lines.finish());
-    all.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    let line = all.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let count = line.chars().count();
+    if count <= MESSAGE_CHARS_MAX {
+        return line;
+    }
+    let at = |index: usize| line.char_indices().nth(index).map_or(line.len(), |(at, _)| at);
+    let half = MESSAGE_CHARS_MAX / 2;
+    format!("{} … {}", &line[..at(half)], &line[at(count - half)..])
 }
 
 /// Control characters, and those that turn the direction of writing and so make a line look like another.
@@ -219,6 +230,9 @@ mod tests {
         let shown = lines.push("pw=hun\u{1b}[0mter2; hunter2-long\nabcdefgh -- -----BEGIN\n");
         assert_eq!(shown, ["pw=***; ***", "*** -- ***"]);
         assert_eq!(one_line(&Mask::new(&secrets), "a\n\nhunter2\u{7}\n"), "a; ***");
+        let long = format!("{}END", "ü".repeat(5000));
+        let cut = one_line(&Mask::default(), &long);
+        assert!(cut.chars().count() == MESSAGE_CHARS_MAX + 3 && cut.ends_with("END"), "{}", cut.len());
         assert_eq!(format!("{:?}", Mask::new(&secrets)), "Mask(5 secrets)");
     }
 }

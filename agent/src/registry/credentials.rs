@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::image_ref::{DOCKER_HUB, ImageRef};
+use crate::telemetry::SecretScrubber;
 
 mod helper;
 
@@ -143,13 +144,37 @@ impl Sources {
         }
     }
 
-    /// The login for the registry of this image; none means that anybody may ask.
+    /// The login for the registry of this image; none means that anybody may ask. Its secret is masked in the log from now on.
     pub async fn find(&self, image: &ImageRef) -> Result<Option<Found>, CredentialError> {
+        let found = self.look_for(image).await?;
+        if let Some(found) = &found {
+            SecretScrubber::global().keep(found.login.secret().expose_secret());
+        }
+        Ok(found)
+    }
+
+    /// The logins for the registries of these images, by host: what an engine needs to pull them. One that cannot be had is
+    /// left out, with the reason; the image may be open to everybody.
+    pub async fn find_all(&self, images: &[ImageRef]) -> (BTreeMap<String, Login>, Vec<CredentialError>) {
+        let (mut logins, mut problems) = (BTreeMap::new(), Vec::new());
+        for image in images {
+            if logins.contains_key(image.registry()) {
+                continue;
+            }
+            match self.find(image).await {
+                Ok(found) => logins.extend(found.map(|found| (image.registry().to_owned(), found.login))),
+                Err(error) => problems.push(error),
+            }
+        }
+        (logins, problems)
+    }
+
+    async fn look_for(&self, image: &ImageRef) -> Result<Option<Found>, CredentialError> {
         if let Some(login) = self.configured.get(image.registry()) {
             return Ok(Some(Found { login: login.clone(), from: "[[registry]] of the configuration".to_owned() }));
         }
         if let Some(inline) = &self.inline {
-            let file = AuthFile::parse(secrecy::ExposeSecret::expose_secret(inline).as_bytes(), "DOCKER_AUTH_CONFIG")?;
+            let file = AuthFile::parse(inline.expose_secret().as_bytes(), "DOCKER_AUTH_CONFIG")?;
             if let Some(found) = self.in_file(&file, "DOCKER_AUTH_CONFIG", image).await? {
                 return Ok(Some(found));
             }
@@ -214,9 +239,7 @@ impl AuthEntry {
     /// Docker leaves an empty entry for hosts whose login is in a helper.
     fn is_empty(&self) -> bool {
         let Self { auth, username, password, identitytoken, registrytoken } = self;
-        let none = |secret: &Option<SecretString>| {
-            secret.as_ref().is_none_or(|s| secrecy::ExposeSecret::expose_secret(s).is_empty())
-        };
+        let none = |secret: &Option<SecretString>| secret.as_ref().is_none_or(|s| s.expose_secret().is_empty());
         none(auth) && username.is_none() && none(password) && none(identitytoken) && none(registrytoken)
     }
 
@@ -228,9 +251,7 @@ impl AuthEntry {
             return Ok(Some(Login::RegistryToken(token.clone())));
         }
         if let Some(auth) = &self.auth {
-            let bytes = BASE64_STANDARD
-                .decode(secrecy::ExposeSecret::expose_secret(auth).trim())
-                .map_err(|_| "`auth` is no base64")?;
+            let bytes = BASE64_STANDARD.decode(auth.expose_secret().trim()).map_err(|_| "`auth` is no base64")?;
             let text = String::from_utf8(bytes).map_err(|_| "`auth` is no text")?;
             let (username, password) = text.split_once(':').ok_or("`auth` has no colon")?;
             // Some programs pad the text with zero bytes.

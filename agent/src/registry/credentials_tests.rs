@@ -1,7 +1,5 @@
 //! Logins from real files and a real helper program, in a temporary folder.
 
-use secrecy::ExposeSecret as _;
-
 use super::*;
 
 /// Helper programs are files of the repository: one that was just written may be busy when it is started.
@@ -129,4 +127,17 @@ async fn files_that_are_wrong_are_told_without_their_content() {
     let error = who(&world.docker(r#"{"auths": {"a.example": {"auth": "?"}}}"#), "a.example/x").await;
     assert!(error.contains("the entry of a.example: `auth` is no base64"), "{error}");
     assert_eq!(who(&Sources::default(), "a.example/x").await, "-");
+}
+
+#[tokio::test]
+async fn logins_for_several_images_leave_out_those_that_cannot_be_had() {
+    let world = World::new();
+    let json = format!(
+        r#"{{"auths": {{"a.example": {{"auth": "{}"}}}}, "credHelpers": {{"b.example": "broken"}}}}"#,
+        base64("a:a")
+    );
+    let images =
+        ["a.example/x", "a.example/y", "b.example/x", "c.example/x"].map(|name| ImageRef::parse(name).unwrap());
+    let (logins, problems) = world.docker(&json).find_all(&images).await;
+    assert_eq!((logins.into_keys().collect::<Vec<_>>(), problems.len()), (vec!["a.example".to_owned()], 1));
 }

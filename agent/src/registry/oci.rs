@@ -2,23 +2,21 @@
 //!
 //! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
 
+mod call;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference, RegistryOperation};
+use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
 use super::image_ref::{ImageRef, check_digest};
-use super::words::fit;
 use crate::build::output::Mask;
-
-/// A registry that needs longer than this for a few headers is as good as away.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+use call::{Call, TIME_LIMIT, is_missing};
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -248,120 +246,6 @@ impl Registries {
     }
 }
 
-/// One question to one registry.
-struct Call {
-    client: Client,
-    reference: Reference,
-    auth: RegistryAuth,
-    registry: String,
-    image: String,
-    user: Option<String>,
-    mask: Mask,
-    /// The registry gave a token for this login, so the login is good.
-    has_token: bool,
-}
-
-impl Call {
-    /// Logs in explicitly: without it the library comes as anybody when the login is wrong, and the reason is lost.
-    async fn log_in(mut self) -> Result<Self, RegistryError> {
-        match self.within(self.client.auth(&self.reference, &self.auth, RegistryOperation::Pull)).await {
-            Ok(token) => {
-                self.has_token = token.is_some();
-                Ok(self)
-            }
-            Err(OciDistributionError::AuthenticationFailure(words)) if tells_of_login(&words) => {
-                Err(self.wrong_login(&words))
-            }
-            Err(OciDistributionError::AuthenticationFailure(words)) => {
-                let words = fit(&self.mask, &format!("its token server gave no token: {words}"));
-                Err(RegistryError::Away { registry: self.registry, words })
-            }
-            Err(error) => Err(self.error(error)),
-        }
-    }
-
-    async fn within<T>(
-        &self,
-        work: impl Future<Output = Result<T, OciDistributionError>>,
-    ) -> Result<T, OciDistributionError> {
-        let late = || {
-            std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {} s", TIME_LIMIT.as_secs()))
-        };
-        tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| Err(late().into()))
-    }
-
-    fn wrong_login(&self, words: &str) -> RegistryError {
-        match &self.user {
-            Some(user) => RegistryError::WrongLogin {
-                registry: self.registry.clone(),
-                user: user.clone(),
-                words: fit(&self.mask, words),
-            },
-            None => RegistryError::NoPermission { image: self.image.clone(), user: None },
-        }
-    }
-
-    fn answer(&self, words: &str) -> RegistryError {
-        RegistryError::Answer { image: self.image.clone(), words: fit(&self.mask, words) }
-    }
-
-    fn error(&self, error: OciDistributionError) -> RegistryError {
-        let registry = self.registry.clone();
-        let away = |words: String| RegistryError::Away { registry: registry.clone(), words: fit(&self.mask, &words) };
-        let busy = |words: &str| RegistryError::Busy { registry: registry.clone(), words: fit(&self.mask, words) };
-        let no_permission = || RegistryError::NoPermission { image: self.image.clone(), user: self.user.clone() };
-        match error {
-            OciDistributionError::UnauthorizedError { .. } => match &self.auth {
-                // With Basic there is no telling whether the password or the permission is wrong; the password is likelier.
-                RegistryAuth::Basic(..) if !self.has_token => self.wrong_login("401 Unauthorized"),
-                RegistryAuth::Bearer(_) => self.wrong_login("401 Unauthorized"),
-                _ => no_permission(),
-            },
-            OciDistributionError::ServerError { code: 401 | 403, .. } => no_permission(),
-            OciDistributionError::ServerError { code: 429, message, .. } => busy(&message),
-            OciDistributionError::ServerError { code, message, .. } if code >= 500 => away(format!("{code} {message}")),
-            OciDistributionError::ServerError { code, message, .. } => self.answer(&format!("{code} {message}")),
-            OciDistributionError::RegistryError { envelope, .. } => {
-                let codes: Vec<&OciErrorCode> = envelope.errors.iter().map(|error| &error.code).collect();
-                let words: Vec<String> =
-                    envelope.errors.iter().map(|error| format!("{:?}: {}", error.code, error.message)).collect();
-                if codes.contains(&&OciErrorCode::Toomanyrequests) {
-                    busy(&words.join("; "))
-                } else if codes.contains(&&OciErrorCode::Denied) || codes.contains(&&OciErrorCode::Unauthorized) {
-                    no_permission()
-                } else {
-                    self.answer(&words.join("; "))
-                }
-            }
-            OciDistributionError::RequestError(error) => away(chain(&error.without_url())),
-            OciDistributionError::IoError(error) => away(chain(&error)),
-            error => self.answer(&chain(&error)),
-        }
-    }
-}
-
-/// The library does not tell the status of a token server's refusal. One that speaks of the login refuses it; anything else is
-/// a server in trouble.
-fn tells_of_login(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["unauthorized", "auth", "incorrect", "invalid", "denied", "forbidden", "password", "credential"]
-        .iter()
-        .any(|word| words.contains(word))
-}
-
-/// 404, in the forms that registries give it.
-fn is_missing(error: &OciDistributionError) -> bool {
-    use OciErrorCode::{ManifestUnknown, NameUnknown, NotFound};
-    match error {
-        OciDistributionError::ImageManifestNotFoundError(_) => true,
-        OciDistributionError::ServerError { code, .. } => *code == 404,
-        OciDistributionError::RegistryError { envelope, .. } => {
-            envelope.errors.iter().any(|error| matches!(error.code, ManifestUnknown | NameUnknown | NotFound))
-        }
-        _ => false,
-    }
-}
-
 fn no_permission(image: &str, user: Option<&str>) -> String {
     match user {
         Some(user) => format!("{user} may not read {image}: give that login the right, or check the image's name"),
@@ -369,17 +253,6 @@ fn no_permission(image: &str, user: Option<&str>) -> String {
             "{image} is not open to everybody, or not there: set `username` and `password_env` under [[registry]], or use `docker login`"
         ),
     }
-}
-
-/// An error with its causes on one line: the library's own text stops at "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 /// `localhost`, `127.0.0.1:5000`, `[::1]:5000`: engines speak plain http to these without being told.

@@ -11,7 +11,7 @@ use bollard::errors::Error as EngineError;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::{Bytes, BytesMut};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,9 @@ use crate::build::context::{Context, ContextError};
 use crate::build::output::{Lines, Mask, one_line};
 use crate::build::progress::{BuildkitProgress, ClassicProgress};
 use crate::build::{ArgValue, BuildError, BuildRequest, BuiltImage, Progress, Sink};
+use crate::registry::credentials::Login;
 use crate::registry::image_ref::{DOCKER_HUB, ImageRef};
+use crate::telemetry::SecretScrubber;
 
 /// The context goes out in pieces of this size, and so many wait for the engine: 2 MiB beside the one file that is read.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -45,7 +47,9 @@ pub(super) async fn build(
         ArgValue::Secret(secret) => Some(secret),
         ArgValue::Plain(_) => None,
     });
-    let mask = Mask::new(secrets.chain(request.logins.values().map(|login| login.secret())));
+    let secrets: Vec<&SecretString> = secrets.chain(request.logins.values().map(Login::secret)).collect();
+    secrets.iter().for_each(|secret| SecretScrubber::global().keep(secret.expose_secret()));
+    let mask = Mask::new(secrets);
     let first = request.tags.first().cloned();
     let other_names: Vec<ImageRef> = request.tags.iter().skip(1).cloned().collect();
 
