@@ -199,7 +199,10 @@ impl Ask {
             return Ok(value);
         }
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
-        #[expect(clippy::disallowed_methods, reason = "the agent sends JSON; this is for people who try things by hand")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the agent sends JSON; this is for people who try things by hand"
+        )]
         serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
     }
 }
