@@ -171,8 +171,15 @@ fn clear_locks(dir: &Path) {
     let stale = |path: &Path| path.extension().is_some_and(|ending| ending == "lock");
     remove_if(dir, &stale, 0);
     remove_if(&dir.join("refs"), &stale, 32);
-    // A pack is marked `.keep` until the refs that use it are written; the mark would keep it from being packed up.
-    remove_if(&dir.join("objects/pack"), &|path| path.extension().is_some_and(|ending| ending == "keep"), 0);
+    // A pack is marked `.keep` until the refs that use it are written; the mark would keep it from being packed up. And
+    // half a pack under a temporary name is of no use to anyone.
+    let left = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        path.extension().is_some_and(|ending| ending == "keep")
+            || name.starts_with(b".tmp")
+            || name.starts_with(b"tmp_")
+    };
+    remove_if(&dir.join("objects/pack"), &left, 0);
     let _ = std::fs::remove_file(dir.join("gc.pid"));
 }
 

@@ -24,6 +24,12 @@ async fn http_credentials_are_sent_at_once_and_a_dead_one_is_a_kind_of_its_own()
     assert!(error.to_string().contains("401 Unauthorized: HTTP Basic: Access denied., and no credentials"), "{error}");
     drop(without);
 
+    // While the push is under way, what everyone on the machine can read of every process is kept.
+    let arguments = world.data.path().join("arguments");
+    shop.hook(
+        "pre-receive",
+        &format!("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' > {}; exit 0", arguments.display()),
+    );
     let access = RepositoryConfig { token_file: Some(token.clone()), ..world.access() };
     let mirror = world.open(world.remote(Way::Http, access));
     let before = world.forge.http_count(Counted::Unauthorized);
@@ -36,6 +42,10 @@ async fn http_credentials_are_sent_at_once_and_a_dead_one_is_a_kind_of_its_own()
     });
     assert_eq!(pushed.await.unwrap(), PushOutcome::Pushed);
     assert_eq!(world.forge.http_count(Counted::Unauthorized), before, "nothing was tried without the token");
+    let arguments = String::from_utf8_lossy(&std::fs::read(arguments).unwrap()).into_owned();
+    let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "git:t0ken-s3cret");
+    assert!(arguments.contains("push --porcelain"), "the push itself is among the processes");
+    assert!(!arguments.contains("t0ken-s3cret") && !arguments.contains(&encoded), "a secret is in an argument list");
 
     // The token is rotated on the forge, then in its file: no restart.
     world.forge.require_login("", "rotated-s3cret");

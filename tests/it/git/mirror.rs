@@ -184,6 +184,8 @@ async fn what_a_killed_agent_left_is_cleared_and_packs_are_packed_up() {
     std::fs::write(mirror.dir().join("packed-refs.lock"), "").unwrap();
     std::fs::create_dir_all(mirror.dir().join("refs/heads/deep")).unwrap();
     std::fs::write(mirror.dir().join("refs/heads/deep/x.lock"), "").unwrap();
+    let half = mirror.dir().join("objects/pack/.tmpAbCdEf");
+    std::fs::write(&half, "PACK").unwrap();
     drop(mirror);
     shop.commit("main", &[("a", "after")], "after");
     shop.commit("deep/x", &[("a", "deep")], "deep");
@@ -191,6 +193,7 @@ async fn what_a_killed_agent_left_is_cleared_and_packs_are_packed_up() {
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     let outcome = on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
     assert_eq!(outcome.updated, ["refs/heads/deep/x", "refs/heads/main"]);
+    assert!(!half.exists(), "half a pack is cleared away");
 }
 
 #[tokio::test]
