@@ -3,7 +3,7 @@
 use crate::render::object::{self, Found};
 use crate::render::tree::{EntryMode, Followed, TreeEntry, file_name, follow};
 use crate::render::{KUSTOMIZATIONS, RenderError, Request};
-use crate::yaml;
+use crate::yaml::{self, YamlError};
 
 /// What a folder holds.
 pub(super) struct Plain {
@@ -99,7 +99,7 @@ fn read(request: &Request<'_>, entry: &TreeEntry, path: &str, found: &mut Vec<Fo
     if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
         return Err(RenderError::LargeFileStorage { path: path.to_owned() });
     }
-    let documents = yaml::parse(&bytes).map_err(|source| match contains(&bytes, b"{{") {
+    let documents = yaml::parse(&bytes).map_err(|source| match is_template(&bytes, &source) {
         true => RenderError::Template { path: path.to_owned(), source },
         false => RenderError::Yaml { path: path.to_owned(), source },
     })?;
@@ -114,6 +114,10 @@ fn is_manifest(path: &str) -> bool {
     matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
 }
 
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
+/// Whether the line that is no YAML holds a placeholder.
+fn is_template(bytes: &[u8], error: &YamlError) -> bool {
+    let YamlError::Syntax { line, .. } = error else { return false };
+    let index = usize::try_from(*line).unwrap_or(usize::MAX).saturating_sub(1);
+    let text = bytes.split(|byte| *byte == b'\n').nth(index).unwrap_or_default();
+    text.windows(2).any(|pair| pair == b"{{")
 }

@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,9 +77,9 @@ pub(super) fn run(command: &mut Command, limits: Limits) -> Result<Output, Progr
 
 /// Two threads, since a program that waits to write to one pipe never closes the other.
 fn listen(child: &mut Child, output_bytes: usize) -> io::Result<Receiver<Said>> {
-    let (tell, said) = mpsc::channel();
+    let (tell, said) = mpsc::sync_channel(2); // each of the two threads says one thing
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read = |name: &str, job: Box<dyn FnOnce(Sender<Said>) + Send>| {
+    let read = |name: &str, job: Box<dyn FnOnce(SyncSender<Said>) + Send>| {
         let tell = tell.clone();
         thread::Builder::new().name(name.to_owned()).spawn(move || job(tell)).map(drop)
     };

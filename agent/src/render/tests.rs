@@ -216,6 +216,10 @@ fn what_cannot_be_read_is_refused() {
              a key has to be text",
         ),
         (
+            vec![("apps/shop/a.yaml", "template: '{{ x }}'\na: b: c")],
+            "apps/shop/a.yaml: document 1, line 2, column 5: mapping values are not allowed in this context",
+        ),
+        (
             vec![("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/b.yaml", DEPLOYMENT)],
             "apps/Deployment/prod/shop is there twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1; \
              remove one",

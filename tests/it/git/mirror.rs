@@ -146,6 +146,13 @@ async fn trees_are_read_with_their_problems() {
         assert_eq!(mirror.tree_of(&commit, "apps/shop/").unwrap(), mirror.tree_of(&commit, "/apps/./shop").unwrap());
         assert_eq!(mirror.tree_of(&commit, "apps/none").unwrap(), None);
         assert_eq!(mirror.tree_of(&commit, "secret").unwrap(), None);
+        let entry = |path: &str| mirror.entry(&commit, path).unwrap().map(|entry| (entry.path, entry.mode));
+        assert_eq!(entry("/apps/./shop/run.sh"), Some(("apps/shop/run.sh".to_owned(), EntryMode::Executable)));
+        assert_eq!(entry("apps/shop/outside"), Some(("apps/shop/outside".to_owned(), EntryMode::Symlink)));
+        assert_eq!(entry("apps/shop/lib"), Some(("apps/shop/lib".to_owned(), EntryMode::Submodule)));
+        for nothing in ["apps/shop", "", "apps/none", "secret/below"] {
+            assert_eq!(entry(nothing), None, "{nothing}");
+        }
         let info = mirror.commit_info(&commit).unwrap();
         assert_eq!(
             (info.subject.as_str(), info.author.as_str(), info.author_email.as_str()),

@@ -60,6 +60,26 @@ impl Mirror {
         Ok(entry.filter(|entry| entry.mode().is_tree()).map(|entry| TreeId::from_gix(entry.object_id())))
     }
 
+    /// The file, link or submodule at `path` of a commit, by its whole path; `None` for a directory and for nothing.
+    /// It costs a look into each directory on the way, however much these hold.
+    pub fn entry(&self, commit: &CommitId, path: &str) -> Result<Option<TreeEntry>, GitError> {
+        let repository = self.repository();
+        let root = self.root(&repository, commit)?;
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let found = root.lookup_entry(parts.iter().copied()).map_err(|error| self.broken("reading a tree", &error))?;
+        let entry = found.and_then(|entry| {
+            let mode = match entry.mode().kind() {
+                EntryKind::Tree => return None,
+                EntryKind::Blob => EntryMode::File,
+                EntryKind::BlobExecutable => EntryMode::Executable,
+                EntryKind::Link => EntryMode::Symlink,
+                EntryKind::Commit => EntryMode::Submodule,
+            };
+            Some(TreeEntry { path: parts.join("/"), mode, id: ObjectId::from_gix(entry.object_id()) })
+        });
+        Ok(entry)
+    }
+
     /// All files below the directory `path` of a commit, with what is wrong with some.
     pub fn entries(&self, commit: &CommitId, path: &str) -> Result<TreeListing, GitError> {
         match self.tree_of(commit, path)? {
