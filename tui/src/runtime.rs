@@ -9,9 +9,11 @@ mod link;
 mod signals;
 mod tasks;
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
@@ -23,7 +25,7 @@ use crate::own_log;
 use crate::runtime::input::What;
 use crate::runtime::signals::Signals;
 use crate::runtime::tasks::{Tasks, Workers};
-use crate::terminal::{Input, Screen};
+use crate::terminal::{Input, Screen, TerminalError};
 use crate::update::update;
 use crate::view::view;
 
@@ -32,6 +34,19 @@ use crate::view::view;
 pub struct ConsoleOptions {
     /// Only ASCII signs, whatever the locale says.
     pub ascii: bool,
+    /// Colours, or none, whatever the environment says.
+    pub colour: Option<bool>,
+}
+
+/// Why the console could not be shown, or ceased to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The terminal.
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
+    /// The process.
+    #[error("cannot start what the console needs beside its screen")]
+    Start(#[source] io::Error),
 }
 
 /// Messages that wait to be taken in. Each holds at most some hundred lines or changes; those who send them wait then,
@@ -50,17 +65,20 @@ const FRAME_MOST: Duration = Duration::from_millis(200);
 /// Bytes a second that a flood may send to the terminal: what a line of a megabit bears beside other things.
 const BYTES_A_SECOND: u32 = 72 * 1024;
 
-/// The console, until the person quits it.
+/// The console, until the person quits it. Where a signal ends it, the terminal is given back and the process exits with
+/// 128 and the signal's number, as shells have it.
 ///
 /// # Errors
 /// The terminal cannot be taken, or is gone.
-pub async fn console(client: Client, options: ConsoleOptions) -> anyhow::Result<()> {
-    let look = Look::detect(options.ascii, |name| std::env::var(name).ok());
-    let mut screen = Screen::take()?;
-    let workers = Workers::start()?;
-    let mut signals = Signals::listen(&workers)?;
+pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), ConsoleError> {
+    let mut look = Look::detect(options.ascii, |name| std::env::var(name).ok());
+    look.colour = options.colour.unwrap_or(look.colour);
+    let mut screen = Screen::take(look.colour)?;
+    let workers = Workers::start().map_err(ConsoleError::Start)?;
+    let mut signals = Signals::listen(&workers).map_err(ConsoleError::Start)?;
     own_log::begin();
-    let model = Model::new(Timestamp::now(), screen.size(), look);
+    let mut model = Model::new(Timestamp::now(), screen.size(), look);
+    model.zone = TimeZone::system();
     // The first picture comes before anything is asked of anybody.
     screen.draw(|frame| view(&model, frame))?;
     let (sender, messages) = mpsc::channel(MESSAGES_WAITING);
@@ -93,7 +111,7 @@ struct Console {
 }
 
 impl Console {
-    async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<End> {
+    async fn run(&mut self, signals: &mut Signals) -> Result<End, TerminalError> {
         loop {
             let what = input::next(&mut self.inputs, &mut self.messages, signals, self.pace.wake_at()).await;
             self.take(Message::Time(Timestamp::now()))?;
@@ -134,7 +152,7 @@ impl Console {
         }
     }
 
-    fn draw(&mut self) -> anyhow::Result<()> {
+    fn draw(&mut self) -> Result<(), TerminalError> {
         own_log::collect();
         let began = Instant::now();
         let (until, bytes) = self.screen.draw(|frame| view(&self.model, frame))?;
@@ -144,7 +162,7 @@ impl Console {
         Ok(())
     }
 
-    fn take_input(&mut self, input: Input) -> anyhow::Result<bool> {
+    fn take_input(&mut self, input: Input) -> Result<bool, TerminalError> {
         match input {
             Input::Key(key) => self.take(Message::Key(key)),
             Input::Paste(text) => self.take(Message::Paste(text)),
@@ -157,7 +175,7 @@ impl Console {
     }
 
     /// Takes a message in and does what it asks for; whether that was to end.
-    fn take(&mut self, message: Message) -> anyhow::Result<bool> {
+    fn take(&mut self, message: Message) -> Result<bool, TerminalError> {
         self.tasks.answered(&message);
         for effect in update(&mut self.model, message) {
             match effect {

@@ -37,6 +37,15 @@ pub enum TerminalError {
     Draw(#[source] io::Error),
 }
 
+/// Whether there is a terminal, and one that can show the console.
+pub fn is_able() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| term == "dumb")
+}
+
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
@@ -48,15 +57,17 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal.
-    pub fn take() -> Result<Self, TerminalError> {
+    /// Takes the terminal, to draw with or without colours.
+    pub fn take(colour: bool) -> Result<Self, TerminalError> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(TerminalError::NotATerminal);
         }
-        if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        if is_dumb() {
             return Err(TerminalError::Dumb);
         }
         HOOK.call_once(hook);
+        // The library would leave colours out by itself where `NO_COLOR` is set; that was decided already.
+        crossterm::style::force_color_output(colour);
         take().map_err(TerminalError::SetUp)?;
         let terminal = Terminal::new(FrameBackend::default()).map_err(TerminalError::SetUp)?;
         Ok(Self { terminal })

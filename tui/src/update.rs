@@ -45,3 +45,6 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     }
     effects
 }
+
+#[cfg(test)]
+mod tests;

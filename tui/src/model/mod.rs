@@ -29,6 +29,7 @@ pub mod toast;
 pub(crate) mod fixture;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,9 @@ pub struct Model {
     pub size: (u16, u16),
     /// What the terminal can show.
     pub look: Look,
+    /// Where the reader is, for the times of lines; UTC until it is said.
+    #[serde(skip, default = "utc")]
+    pub zone: TimeZone,
     /// How things stand with the agent.
     pub link: Link,
     /// What the reader may do, as the agent said.
@@ -74,6 +78,7 @@ impl Model {
             now,
             size,
             look,
+            zone: utc(),
             link: Link::new(now),
             role: None,
             fleet: Fleet::default(),
@@ -108,4 +113,8 @@ impl Model {
     pub fn kind(&self) -> Kind {
         self.screen().place.kind()
     }
+}
+
+fn utc() -> TimeZone {
+    TimeZone::UTC
 }

@@ -13,7 +13,7 @@ use crate::view::text::highlighted;
 use crate::view::widgets::empty;
 
 /// Draws the lines that are seen.
-pub(super) fn draw(painter: &mut Painter, log: &LogScreen, size: (u16, u16), area: Rect) {
+pub(super) fn draw(painter: &mut Painter, log: &LogScreen, size: (u16, u16), zone: &TimeZone, area: Rect) {
     if log.ring.is_empty() {
         match &log.stream {
             Stream::Opening => empty::draw(painter, area, "Asking for lines …", &[]),
@@ -24,10 +24,9 @@ pub(super) fn draw(painter: &mut Painter, log: &LogScreen, size: (u16, u16), are
         return;
     }
     let room = log.room(size);
-    let zone = TimeZone::system();
     for (shown, y) in log.shown(room).into_iter().zip(area.y..area.bottom()) {
         if let Some(line) = log.ring.get(shown.line) {
-            draw_line(painter, log, line, shown, room, &zone, Rect { y, height: 1, ..area });
+            draw_line(painter, log, line, shown, room, zone, Rect { y, height: 1, ..area });
         }
     }
 }

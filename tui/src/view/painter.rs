@@ -78,8 +78,10 @@ impl<'a> Painter<'a> {
     pub fn rule(&mut self, area: Rect) {
         let style = self.theme.line();
         let sign = if self.look.unicode { "─" } else { "-" };
-        for x in area.intersection(self.buffer.area).columns() {
-            self.buffer[(x.x, area.y)].set_symbol(sign).set_style(style);
+        let line = Rect { height: area.height.min(1), ..area };
+        for position in line.intersection(self.buffer.area).positions() {
+            self.buffer[position].reset();
+            self.buffer[position].set_symbol(sign).set_style(style);
         }
     }
 
@@ -178,12 +180,12 @@ mod tests {
     fn text_is_fitted_and_harmless() {
         let plain = Style::new();
         let look = Look::default();
-        assert_eq!(paint(6, look, |p, area| drop(p.text(area, "deployment", plain))), "deplo…");
-        assert_eq!(paint(8, look, |p, area| drop(p.right(area, "42", plain))), "      42");
-        assert_eq!(paint(9, look, |p, area| drop(p.text(area, "\x1b[31m!", plain))), "^[[31m!  ");
-        assert_eq!(paint(9, look, |p, area| drop(p.text(area, "two\nlines", plain))), "two lines");
+        assert_eq!(paint(6, look, |p, area| _ = p.text(area, "deployment", plain)), "deplo…");
+        assert_eq!(paint(8, look, |p, area| _ = p.right(area, "42", plain)), "      42");
+        assert_eq!(paint(9, look, |p, area| _ = p.text(area, "\x1b[31m!", plain)), "^[[31m!  ");
+        assert_eq!(paint(9, look, |p, area| _ = p.text(area, "two\nlines", plain)), "two lines");
         let ascii = Look { unicode: false, ..look };
-        assert_eq!(paint(9, ascii, |p, area| drop(p.text(area, "✔ grün …", plain))), "+ gr?n ~ ");
+        assert_eq!(paint(9, ascii, |p, area| _ = p.text(area, "✔ grün …", plain)), "+ gr?n ~ ");
         assert_eq!(paint(4, ascii, |p, area| p.rule(area)), "----");
     }
 

@@ -77,7 +77,7 @@ fn type_in(model: &mut Model, text: &str) {
 fn picture(model: &Model) -> String {
     let backend = TestBackend::new(model.size.0, model.size.1);
     let mut terminal = Terminal::new(backend).expect("memory does not fail");
-    terminal.draw(|frame| drop(view(model, frame))).expect("memory does not fail");
+    terminal.draw(|frame| _ = view(model, frame)).expect("memory does not fail");
     let buffer = terminal.backend().buffer();
     let line = |y: u16| {
         let mut line = String::new();

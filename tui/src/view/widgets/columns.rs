@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn what_is_left_over_is_shared() {
         let columns = [wide("A", 10, 20, 0), fixed("B", 5, 0), wide("C", 10, 100, 50), number("D", 4, 0)];
-        let widths = |width| Places::new(&columns, width).0.map(|place| place.map(|(x, w)| (x, w)));
+        let widths = |width| Places::new(&columns, width).0;
         assert_eq!(widths(30), [Some((2, 17)), Some((20, 5)), None, Some((26, 4))]);
         assert_eq!(widths(60), [Some((2, 20)), Some((23, 5)), Some((29, 26)), Some((56, 4))]);
         assert_eq!(widths(0), [Some((2, 10)), Some((13, 5)), None, Some((19, 4))], "what has no room is cut off");
