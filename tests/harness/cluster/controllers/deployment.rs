@@ -153,7 +153,10 @@ fn report(
     let (total, ready, available) =
         (sum("/status/replicas"), sum("/status/readyReplicas"), sum("/status/availableReplicas"));
     let unavailable = (sum("/spec/replicas") - available).max(0);
-    let mut status = json!({"observedGeneration": deployment["metadata"]["generation"]});
+    let mut status = json!({
+        "observedGeneration": deployment["metadata"]["generation"],
+        "terminatingReplicas": sum("/status/terminatingReplicas"),
+    });
     let counts = [
         ("replicas", total),
         ("updatedReplicas", updated),
@@ -178,12 +181,14 @@ fn report(
         .iter()
         .any(|name| status.get(*name) != deployment["status"].get(*name));
     let (progress, next) = progressing(deployment, new, made, complete, moved, clock);
-    let conditions = match made.is_some()
-        || items(deployment, "/status/conditions").next().is_none_or(|one| one["type"] == "Progressing")
-    {
-        true => vec![progress, serving],
-        false => vec![serving, progress],
-    };
+    // What says something new goes to the end.
+    let mut conditions: Vec<Value> = items(deployment, "/status/conditions").cloned().collect();
+    for condition in [progress, serving] {
+        if !conditions.contains(&condition) {
+            conditions.retain(|before| before["type"] != condition["type"]);
+            conditions.push(condition);
+        }
+    }
     status["conditions"] = json!(conditions);
     let annotated = revision.map(|revision| revision.to_string());
     let same_revision = annotated.as_deref().is_none_or(|text| deployment["metadata"]["annotations"][REVISION] == text);

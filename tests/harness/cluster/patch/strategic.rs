@@ -87,6 +87,7 @@ fn merge_list(target: &mut Value, changes: &[Value], of: &Shape, rule: &Rule, or
             }
         }
         Rule::By(key) => {
+            let before = items.clone();
             for change in changes {
                 let at = items.iter().position(|item| item.get(key) == change.get(key));
                 let deletes = change.get("$patch").and_then(Value::as_str) == Some("delete");
@@ -97,12 +98,29 @@ fn merge_list(target: &mut Value, changes: &[Value], of: &Shape, rule: &Rule, or
                     (None, false) => items.push(without_directives(change)),
                 }
             }
-            if let Some(order) = order.and_then(Value::as_array) {
-                let place = |item: &Value| order.iter().position(|wanted| wanted.get(key) == item.get(key));
-                items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
-            }
+            let order = order.and_then(Value::as_array).map_or(changes, Vec::as_slice);
+            *items = ordered(std::mem::take(items), order, &before, key);
         }
     }
+}
+
+/// Items that the patch names come in its order; the others stay before and behind what they were before and behind.
+fn ordered(items: Vec<Value>, patch: &[Value], before: &[Value], key: &str) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| other.get(key) == item.get(key));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let mut others = others.into_iter().peekable();
+    let mut out = Vec::new();
+    for item in named {
+        let at = place(before, &item);
+        while others.peek().is_some_and(|other| at.is_some() && place(before, other) < at) {
+            out.extend(others.next());
+        }
+        out.push(item);
+    }
+    out.extend(others);
+    out
 }
 
 fn without_directives(value: &Value) -> Value {

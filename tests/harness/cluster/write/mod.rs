@@ -133,8 +133,9 @@ impl Write {
 
     /// An object of the kind with nothing in it.
     fn empty(&self) -> Value {
-        let mut empty = json!({"apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": {}});
-        normal::normalise(&mut empty, &self.kind.shape);
+        let mut empty = normal::empty(&self.kind.shape);
+        empty["apiVersion"] = json!(self.kind.api_version());
+        empty["kind"] = json!(self.kind.kind);
         empty
     }
 }
@@ -170,6 +171,10 @@ pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Writ
     let findings = normal::normalise(&mut body, &write.kind.shape);
     let warnings = judge(&write.kind, write.strictness, findings)?;
     matches_url(write, &body)?;
+    if write.kind.custom && text(&body, "/metadata/resourceVersion").is_empty() {
+        let problem = Problem::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(Failure::invalid_as(&write.kind.group, &write.kind.plural, &write.key.name, &[problem]));
+    }
     update(state, write, &live, body, warnings)
 }
 
@@ -200,9 +205,9 @@ pub fn patch(state: &mut State, write: &Write, patch: Patch) -> Result<Written, 
     let findings = normal::normalise(&mut object, &write.kind.shape);
     let warnings = match judge(&write.kind, write.strictness, findings) {
         Err(refused) if refused.message.contains("strict decoding error") => {
-            let (Patch::Merge(shown) | Patch::Strategic(shown) | Patch::Json(shown) | Patch::Apply(shown)) = &patch;
             let said = refused.message.split_once("strict decoding error").map_or("", |(_, said)| said);
-            let problem = Problem::invalid("patch", shown, &format!("strict decoding error{said}"));
+            let shown = json!(object.to_string());
+            let problem = Problem::invalid("patch", &shown, &format!("strict decoding error{said}"));
             return Err(Failure::invalid_as("", "", "", &[problem]));
         }
         other => other?,
