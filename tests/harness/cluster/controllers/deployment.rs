@@ -17,7 +17,8 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<Instant> {
     let deployment = state.get(key).cloned()?;
     if deployment.pointer("/metadata/deletionTimestamp").is_some() {
-        return None;
+        let (new, old) = sets(state, &deployment);
+        return report(state, key, &deployment, (new.as_deref(), &old), (None, None), clock);
     }
     let (mut new, mut old) = sets(state, &deployment);
     let paused = deployment["spec"]["paused"] == true;

@@ -143,6 +143,13 @@ struct Compare<'a> {
 
 impl Compare<'_> {
     fn values(&mut self, old: Option<&Value>, new: Option<&Value>, shape: &Shape) {
+        if let (Some(before), Some(after), Shape::Any) = (old, new, shape) {
+            // What was a map and is none any more loses its members, and the other way round.
+            if before.is_object() != after.is_object() && !before.is_null() && !after.is_null() {
+                self.members(old.filter(|old| old.is_object()), new.filter(|new| new.is_object()), shape);
+                return self.leaf(old, new);
+            }
+        }
         let (Some(sample), empty) = (new.or(old), is_empty(old) && is_empty(new)) else { return };
         let granular = matches!(view(sample, shape), View::Granular) && !empty;
         if !granular {

@@ -38,7 +38,7 @@ pub fn empty(shape: &Shape) -> Value {
 /// `owner` is the name of the struct that the value is a field of.
 fn visit(value: &mut Value, shape: &Shape, owner: &str, path: &mut String, findings: &mut Findings) {
     match shape {
-        Shape::Any => drop_nulls(value),
+        Shape::Any => {}
         Shape::Scalar(of) => check_scalar(value, *of, (owner, path), findings),
         Shape::List(of, _) => match value {
             Value::Array(items) => {
@@ -81,7 +81,8 @@ fn visit_struct(map: &mut Map<String, Value>, of: &Struct, name: &str, path: &mu
             return of.open;
         };
         if value.is_null() {
-            return false;
+            // Go drops it on its way through a type; the schema of a custom resource has to allow it.
+            return name.is_empty() && field.default.is_none();
         }
         descend(path, key, |path| visit(value, &field.shape, name, path, findings));
         !(field.omitted_when_zero && is_zero(value))
@@ -143,17 +144,6 @@ fn mistyped(value: &Value, wanted: &str, (owner, path): (&str, &str), findings: 
         let path: String = path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect();
         format!("json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {wanted}")
     });
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, item| !item.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
 }
 
 /// How a field that was not set is shown, if it is.

@@ -167,11 +167,19 @@ pub fn create(state: &mut State, write: &mut Write, mut body: Value) -> Result<W
 /// Whatever the API would refuse it for.
 pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Written, Failure> {
     check_type(&write.kind, &body)?;
+    // Some kinds are made by replacing what is not there.
+    let makes =
+        ["Service", "Endpoints", "Event", "LimitRange", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+    if makes.contains(&write.kind.kind.as_str()) && !write.kind.custom && state.get(&write.key).is_none() {
+        matches_url(write, &body)?;
+        return create(state, &mut write.clone(), body);
+    }
     let live = live(state, write)?;
     let findings = normal::normalise(&mut body, &write.kind.shape);
     let warnings = judge(&write.kind, write.strictness, findings)?;
     matches_url(write, &body)?;
-    if write.kind.custom && text(&body, "/metadata/resourceVersion").is_empty() {
+    let conditional = write.kind.custom || write.kind.is("PodDisruptionBudget");
+    if conditional && text(&body, "/metadata/resourceVersion").is_empty() {
         let problem = Problem::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
         return Err(Failure::invalid_as(&write.kind.group, &write.kind.plural, &write.key.name, &[problem]));
     }
