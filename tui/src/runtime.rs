@@ -73,9 +73,10 @@ const BYTES_A_SECOND: u32 = 72 * 1024;
 pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), ConsoleError> {
     let mut look = Look::detect(options.ascii, |name| std::env::var(name).ok());
     look.colour = options.colour.unwrap_or(look.colour);
-    let mut screen = Screen::take(look.colour)?;
     let workers = Workers::start().map_err(ConsoleError::Start)?;
+    // Before the terminal is taken, so that no signal can end the process between the two.
     let mut signals = Signals::listen(&workers).map_err(ConsoleError::Start)?;
+    let mut screen = Screen::take(look.colour)?;
     own_log::begin();
     let mut model = Model::new(Timestamp::now(), screen.size(), look);
     model.zone = TimeZone::system();
@@ -119,8 +120,14 @@ impl Console {
             match what {
                 What::End(number) => return Ok(End::Signal(number)),
                 What::Gone => return Ok(End::Quit),
-                What::Stop => self.screen.stop()?,
-                What::Continued => self.screen.retake()?,
+                What::Stop => {
+                    self.screen.stop()?;
+                    self.pace.hurry();
+                }
+                What::Continued => {
+                    self.screen.retake()?;
+                    self.pace.hurry();
+                }
                 What::Input(input) => {
                     ended |= self.take_input(input)?;
                     self.pace.hurry();

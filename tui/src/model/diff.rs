@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::fetched::Fetched;
 
-pub use self::document::{document, field};
+pub use self::document::{document, field_short};
 
 /// A diff, ready for drawing.
 #[derive(Debug, Clone, Serialize, Deserialize)]

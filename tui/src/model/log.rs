@@ -7,7 +7,7 @@
 pub mod ring;
 pub mod scroll;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
@@ -209,6 +209,12 @@ impl LogScreen {
     pub fn wants_reopening(&self) -> bool {
         let goes_on = matches!(self.source, Source::Agent | Source::Pods { previous: false, .. });
         matches!(self.stream, Stream::Broken(_)) || (goes_on && self.stream == Stream::Ended)
+    }
+
+    /// How many pods wrote.
+    pub fn pods(&self) -> usize {
+        let pod = |lane: &Lane| lane.from.split_once('/').map_or(&*lane.from, |(pod, _)| pod).to_owned();
+        self.lanes.iter().map(pod).collect::<BTreeSet<_>>().len()
     }
 
     /// Columns of the names of those who write; zero where there is one alone.

@@ -54,7 +54,7 @@ pub(super) async fn keep(client: Client, messages: mpsc::Sender<Message>, now: A
             Some(error) => problem(error),
             None => Problem { message: "the agent ended the connection".to_owned(), hints: Vec::new() },
         };
-        tracing::warn!(attempts, "link: {}", problem.message);
+        tracing::warn!("no agent, attempt {attempts}: {}", problem.message);
         let message = match error {
             Some(ClientError::WireVersion { .. }) => LinkMessage::Incompatible(problem),
             _ => LinkMessage::Lost { attempts, problem },
@@ -79,7 +79,7 @@ async fn session(
     let send = async |message| messages.send(Message::Link(message)).await.map_err(|_| End::Console);
     let version: VersionAnswer = client.get(route::VERSION).await?;
     send(LinkMessage::Hello(version.role)).await?;
-    tracing::info!(agent = version.agent, pid = version.pid, "link: agent answers");
+    tracing::info!("agent {} answers, process {}", version.agent, version.pid);
     loop {
         let (epoch, since) = match place.clone() {
             Some(known) => known,

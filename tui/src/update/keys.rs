@@ -22,7 +22,7 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         return effects.push(Effect::Stop);
     }
     match &model.overlay {
-        Some(Overlay::Find(_)) => search::press(model, key),
+        Some(Overlay::Find(_)) => search::press(model, key, effects),
         Some(Overlay::Prompt(_)) => confirm::press_prompt(model, key, effects),
         Some(Overlay::Confirm(_)) => confirm::press(model, key, effects),
         Some(Overlay::Palette(_)) => palette::press(model, key, effects),

@@ -4,6 +4,7 @@
 
 use tui_input::Input;
 
+use crate::effect::Effect;
 use crate::keymap::{Code, Command, Key};
 use crate::model::log::ring::LineKind;
 use crate::model::overlay::{Find, Overlay};
@@ -21,7 +22,7 @@ pub(super) fn begin(model: &mut Model) {
 }
 
 /// A key while it is typed.
-pub(super) fn press(model: &mut Model, key: Key) {
+pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     let Some(Overlay::Find(find)) = &mut model.overlay else { return };
     match key.code {
         Code::Esc => {
@@ -31,8 +32,8 @@ pub(super) fn press(model: &mut Model, key: Key) {
         }
         Code::Enter => model.overlay = None,
         // Rows can be chosen while the filter is typed.
-        Code::Up => super::moves::run(model, Command::Up, &mut Vec::new()),
-        Code::Down => super::moves::run(model, Command::Down, &mut Vec::new()),
+        Code::Up => super::moves::run(model, Command::Up, effects),
+        Code::Down => super::moves::run(model, Command::Down, effects),
         Code::Backspace if find.input.value().is_empty() => model.overlay = None,
         _ => {
             if keys::edit(&mut find.input, key) {

@@ -60,7 +60,7 @@ fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &T
     let line = painter.theme.line();
     let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
     // The state stands in a column of its own, so that the eye can run down it.
-    let half = (inside.width * 3 / 5).max(inside.width.saturating_sub(34));
+    let half = (inside.width * 3 / 5).max(inside.width.saturating_sub(34)).min(64);
     let left = Rect { width: half.saturating_sub(1), ..inside };
     let right = Rect { x: inside.x + half, width: inside.width - half, ..inside };
     let Some(object) = row.slot.and_then(|slot| model.fleet.object(slot)) else {

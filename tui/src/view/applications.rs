@@ -15,7 +15,7 @@ use crate::view::widgets::{empty, mark};
 
 const COLUMNS: [Column; 12] = [
     wide("APPLICATION", 13, 30, 0),
-    fixed("SYNC", 12, 27),
+    wide("SYNC", 12, 18, 27),
     fixed("HEALTH", 14, 42),
     fixed("REVISION", 13, 56),
     wide("IMAGE", 7, 14, 64),

@@ -7,7 +7,7 @@ mod status;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use crate::keymap::{self, Command};
+use crate::keymap::{self, Binding, Command};
 use crate::meaning::Tone;
 use crate::model::Model;
 use crate::model::geometry::Regions;
@@ -32,26 +32,32 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
     }
 }
 
-/// Keys of the screen, as many as there is room for; the way to all of them is always there.
+/// Keys of the screen, as many as there is room for; the way to all of them is always there. What lies over the screen
+/// has its keys with it.
 fn hints(painter: &mut Painter, model: &Model, area: Rect) {
-    let kind = model.kind();
-    let is_useful = |command: Command| match command {
-        Command::Back => model.screens.len() > 1 || model.screen().place.find().is_some_and(|find| !find.is_empty()),
-        _ => true,
-    };
-    let all: Vec<_> = keymap::bindings(kind).filter(|b| b.hint && is_useful(b.command)).collect();
-    let is_last = |command: Command| matches!(command, Command::Help | Command::Back | Command::Quit);
-    let (last, first): (Vec<_>, Vec<_>) = all.into_iter().partition(|binding| is_last(binding.command));
-    let width = |binding: &keymap::Binding| text::columns(binding.shown()) + text::columns(binding.word) + 3;
-    let mut left = usize::from(area.width).saturating_sub(1 + last.iter().map(|b| width(b)).sum::<usize>());
-    let mut taken = Vec::new();
-    for binding in first {
-        if width(binding) > left {
-            break;
+    let hint = |command: Command| keymap::bindings(model.kind()).find(|binding| binding.command == command);
+    let (first, last): (Vec<_>, Vec<_>) = match (&model.overlay, model.link.loaded) {
+        (Some(Overlay::Help { .. }), _) => (vec![hint(Command::Down), hint(Command::Up)], vec![hint(Command::Back)]),
+        (Some(_), _) => (Vec::new(), Vec::new()),
+        (None, false) => (vec![hint(Command::Refresh)], vec![hint(Command::Help), hint(Command::Quit)]),
+        (None, true) => {
+            let is_filtered = model.screen().place.find().is_some_and(|find| !find.is_empty());
+            let leads_back = model.screens.len() > 1 || is_filtered;
+            let all = keymap::bindings(model.kind()).filter(|b| b.hint && (b.command != Command::Back || leads_back));
+            let is_last = |binding: &&Binding| matches!(binding.command, Command::Help | Command::Back | Command::Quit);
+            let (last, first): (Vec<_>, Vec<_>) = all.partition(is_last);
+            (first.into_iter().map(Some).collect(), last.into_iter().map(Some).collect())
         }
-        left -= width(binding);
-        taken.push(binding);
-    }
+    };
+    let (first, last) = (first.into_iter().flatten(), last.into_iter().flatten().collect::<Vec<_>>());
+    let width = |binding: &Binding| text::columns(binding.shown()) + text::columns(binding.word) + 3;
+    let mut left = usize::from(area.width).saturating_sub(1 + last.iter().map(|binding| width(binding)).sum::<usize>());
+    let fits = |binding: &&Binding| {
+        let fits = width(binding) <= left;
+        left = left.saturating_sub(width(binding));
+        fits
+    };
+    let taken: Vec<_> = first.take_while(fits).collect();
     let (key, word) = (painter.theme.accent(), painter.theme.tone(Tone::Quiet));
     let texts = taken.into_iter().chain(last).flat_map(|binding| {
         [(" ", Style::new()), (binding.shown(), key), (" ", word), (binding.word, word), (" ", Style::new())]

@@ -72,6 +72,9 @@ pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
 
 fn body(painter: &mut Painter, model: &Model, regions: &Regions) {
     let area = regions.body;
+    if let LinkState::Incompatible { problem } = &model.link.state {
+        return widgets::empty::problem(painter, area, problem);
+    }
     if !model.link.loaded {
         return match &model.link.state {
             LinkState::Connecting => widgets::empty::draw(painter, area, "Asking the agent …", &[]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quarterdeck_shared::change::{Change, FieldChange};
 use quarterdeck_shared::protocol::{DiffAnswer, ObjectDiff};
 use quarterdeck_shared::resource::ResourceRef;
+use serde_json::Value;
 use similar::{ChangeTag, DiffTag, InlineChangeMode, InlineChangeOptions, TextDiff};
 
 use crate::model::diff::{DiffDocument, ObjectLines, Part, SideLine};
@@ -64,10 +65,40 @@ fn fields(change: &Change) -> Vec<String> {
     change.fields.iter().map(field).collect()
 }
 
+/// As [`field`] with what a person needs to know it again: `spec.template…image   1.3.9 → 1.4.0`.
+pub fn field_short(field: &FieldChange) -> String {
+    let value = |value: &Option<Value>| match value {
+        None => "absent".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let (live, desired) = (value(&field.live), value(&field.desired));
+    let alike = alike_head(&live, &desired);
+    let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
+    format!("{}   {} → {}{manager}", path_short(&field.path), &live[alike..], &desired[alike..])
+}
+
+/// `spec.template…image` of `spec.template.spec.containers[name=shop].image`.
+fn path_short(path: &str) -> String {
+    let parts: Vec<&str> = path.split('.').collect();
+    match &parts[..] {
+        [first, second, _, .., last] if path.len() > 30 => format!("{first}.{second}…{last}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// Bytes of what two values begin with alike, up to the last mark between their parts: the registry and the name of an
+/// image, where only its tag differs.
+fn alike_head(live: &str, desired: &str) -> usize {
+    let alike = live.char_indices().zip(desired.chars()).take_while(|((_, a), b)| a == b).map(|((at, _), _)| at);
+    let end = alike.last().map_or(0, |at| at + 1);
+    let head = live.get(..end).unwrap_or_default();
+    head.rfind(['/', ':', '@']).map_or(0, |at| at + 1)
+}
+
 /// `spec.replicas: 2 → 3, set by kubectl-scale`.
-pub fn field(field: &FieldChange) -> String {
-    let value =
-        |value: &Option<serde_json::Value>| value.as_ref().map_or_else(|| "absent".to_owned(), |v| v.to_string());
+fn field(field: &FieldChange) -> String {
+    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "absent".to_owned(), |v| v.to_string());
     let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
     format!("{}: {} → {}{manager}", field.path, value(&field.live), value(&field.desired))
 }

@@ -100,3 +100,19 @@ fn one_side_may_be_absent_and_texts_may_be_hostile() {
     assert_eq!(print(&pruned, false, false), "@ Deployment/shop in prod\n- a: 1");
     assert_eq!(print(&answer(None, None), false, false), "@ Deployment/shop in prod");
 }
+
+#[test]
+fn a_field_in_short() {
+    let short = |path: &str, live: Option<serde_json::Value>, desired: Option<serde_json::Value>| {
+        let manager = None;
+        field_short(&quarterdeck_shared::change::FieldChange { path: path.to_owned(), live, desired, manager })
+    };
+    let image = "spec.template.spec.containers[name=shop].image";
+    assert_eq!(
+        short(image, Some("r/ops/shop:1.3.9".into()), Some("r/ops/shop:1.4.0".into())),
+        "spec.template…image   1.3.9 → 1.4.0"
+    );
+    assert_eq!(short("spec.replicas", Some(2.into()), Some(3.into())), "spec.replicas   2 → 3");
+    assert_eq!(short("data.größe", Some("größe:ä".into()), Some("größe:ö".into())), "data.größe   ä → ö");
+    assert_eq!(short("data.a", None, Some("x".into())), "data.a   absent → x");
+}

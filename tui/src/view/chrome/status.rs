@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::meaning::Tone;
 use crate::model::Model;
+use crate::model::log::scroll::Position;
 use crate::model::log::{LogScreen, Source, Stream};
 use crate::model::records::{Record, Records};
 use crate::model::screen::Place;
@@ -59,14 +60,14 @@ fn place(cursor: usize, count: usize) -> String {
 
 /// What the log is doing: `following 3 pods  4,812 lines`.
 fn following(log: &LogScreen) -> String {
-    let who = match (&log.source, log.lanes.len()) {
-        (Source::Pods { .. }, 0 | 1) | (Source::Run { .. } | Source::Agent, _) => String::new(),
-        (Source::Pods { .. }, lanes) => format!(" {lanes} writers"),
+    let who = match (&log.source, log.pods()) {
+        (Source::Pods { .. }, 2..) => format!(" {} pods", log.pods()),
+        _ => String::new(),
     };
     let how = match &log.stream {
         Stream::Opening => "asking for lines",
-        Stream::Open if matches!(log.position, crate::model::log::scroll::Position::Follow) => "following",
-        Stream::Open => "standing; lines come in below",
+        Stream::Open if log.position == Position::Follow => "following",
+        Stream::Open => "standing still, G follows:",
         Stream::Ended => "ended",
         Stream::Broken(_) => "broken off; taken up when the agent is back",
     };

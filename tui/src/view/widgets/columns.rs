@@ -45,23 +45,16 @@ pub(crate) const fn number(title: &'static str, width: u16, from: u16) -> Column
 pub(crate) struct Places<const N: usize>([Option<(u16, u16)>; N]);
 
 impl<const N: usize> Places<N> {
-    /// Places columns. What is left over goes to those that can take it, to each the same share.
+    /// Places columns. What is left over goes to those that can take it, from the left: the names come first.
     pub(crate) fn new(columns: &[Column; N], width: u16) -> Self {
         let mut widths = columns.map(|column| (width >= column.from).then_some(column.width));
         let shown = |widths: &[Option<u16>; N]| widths.iter().flatten().map(|w| w + GAP).sum::<u16>();
         let mut left = width.saturating_sub(MARGIN + shown(&widths).saturating_sub(GAP));
-        loop {
-            let takers = columns.iter().zip(&widths).filter(|(c, w)| w.is_some_and(|w| w < c.width_max)).count();
-            let Some(share) = left.checked_div(u16::try_from(takers).unwrap_or(u16::MAX)).filter(|share| *share > 0)
-            else {
-                break;
-            };
-            for (column, width) in columns.iter().zip(&mut widths) {
-                if let Some(width) = width {
-                    let more = share.min(column.width_max - *width);
-                    *width += more;
-                    left -= more;
-                }
+        for (column, width) in columns.iter().zip(&mut widths) {
+            if let Some(width) = width {
+                let more = left.min(column.width_max - *width);
+                *width += more;
+                left -= more;
             }
         }
         let mut x = MARGIN;
@@ -125,11 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_over_is_shared() {
+    fn what_is_left_over_goes_to_the_left() {
         let columns = [wide("A", 10, 20, 0), fixed("B", 5, 0), wide("C", 10, 100, 50), number("D", 4, 0)];
         let widths = |width| Places::new(&columns, width).0;
         assert_eq!(widths(30), [Some((2, 17)), Some((20, 5)), None, Some((26, 4))]);
         assert_eq!(widths(60), [Some((2, 20)), Some((23, 5)), Some((29, 26)), Some((56, 4))]);
+        assert_eq!(widths(52), [Some((2, 20)), Some((23, 5)), Some((29, 18)), Some((48, 4))]);
         assert_eq!(widths(0), [Some((2, 10)), Some((13, 5)), None, Some((19, 4))], "what has no room is cut off");
     }
 

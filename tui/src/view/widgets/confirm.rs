@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::meaning::{Tone, of_action};
 use crate::model::Model;
-use crate::model::diff::{DiffDocument, field};
+use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::{Action, Confirm};
 use crate::view::painter::Painter;
@@ -80,8 +80,8 @@ fn change(painter: &Painter, change: &Change) -> Line {
     let why = match (&change.reason, change.fields.as_slice()) {
         (Some(reason), _) => reason.clone(),
         (None, []) => String::new(),
-        (None, [one]) => field(one),
-        (None, [first, rest @ ..]) => format!("{} and {} more", field(first), rest.len()),
+        (None, [one]) => field_short(one),
+        (None, [first, rest @ ..]) => format!("{} and {} more", field_short(first), rest.len()),
     };
     vec![
         (format!("{} ", meaning.sign), style),
