@@ -5,3 +5,5 @@ mod stand_ins;
 mod build;
 
 mod git;
+
+mod cluster;

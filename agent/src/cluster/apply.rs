@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt as _};
+use futures::FutureExt as _;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
@@ -20,15 +20,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cluster::kube::Mode;
-use crate::cluster::observe::{Observer, refusal};
+use crate::cluster::observe::{Observer, at_once, refusal};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::{ClusterError, Options};
 use crate::sync::manifest::Manifest;
 use crate::sync::plan::{self, Later, Memory, Refusal, Remembered};
 use crate::sync::{order, owned};
-
-/// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
-const AT_ONCE: usize = 64;
 
 /// A CRD is established within a second, and served a moment after.
 const KIND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -213,12 +210,13 @@ impl Executor<'_> {
                     self.tell(done, &manifest.resource);
                     (manifest, result)
                 }
+                .boxed()
             };
-            let results: Vec<_> = stream::iter(group.iter().map(write)).buffered(AT_ONCE).collect().await;
+            let results = at_once(group.iter().map(write)).await;
             for (manifest, result) in results {
                 match result {
                     Ok(live) => {
-                        self.observer.live.wrote(&manifest.resource, &live);
+                        self.observer.live.wrote(&live);
                         let live = owned::digest(&live);
                         executed.changes.extend(line(plan, &manifest.resource));
                         let remembered = Remembered { manifest: manifest.digest, live };
@@ -276,8 +274,9 @@ impl Executor<'_> {
                     self.tell(done, &item.resource);
                     (item, result)
                 }
+                .boxed()
             };
-            let results: Vec<_> = stream::iter(group.iter().map(delete)).buffered(AT_ONCE).collect().await;
+            let results = at_once(group.iter().map(delete)).await;
             for (item, result) in results {
                 match result {
                     Ok(()) => {

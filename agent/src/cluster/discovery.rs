@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
 
-use crate::cluster::kube::Caller;
+use crate::cluster::caller::Caller;
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::render::scope::Scope;
 

@@ -22,7 +22,8 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::{Value, json};
 
-use crate::cluster::kube::{Objects, collection_path, get, segment};
+use crate::cluster::caller::get;
+use crate::cluster::kube::{Objects, collection_path, segment};
 use crate::cluster::problem::{ApiProblem, Class};
 
 /// On every inventory; its value is the application's name.

@@ -1,48 +1,23 @@
-//! Single requests to one API server: read, dry-run, apply, delete. Each has a deadline, each waits for one of a bounded
-//! number of places, and what the server says when it refuses is told in its own words.
+//! Requests about objects, one by one: read, dry-run, apply, delete; and the paths that they go to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
-use kube::Client;
-use kube::client::Body;
-use kube::core::Status;
+use http::Method;
 use kube::discovery::ApiResource;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
+use crate::cluster::caller::{Caller, get, request};
 use crate::cluster::config::ClusterConfig;
-use crate::cluster::connection::Connection;
 use crate::cluster::discovery::{Cache, Kinds};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::render::scope::Scope;
 use crate::sync::manifest::Manifest;
 use crate::sync::{mask, owned};
 
-/// An object is at most 1.5 MiB in etcd and somewhat more as JSON; a page of 250 large objects fits as well.
-const ANSWER_BYTES_MAX: usize = 128 << 20;
-
-/// Times that a request is sent again after "too many requests" or "not available", within its deadline.
-const RETRIES: u32 = 4;
-
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
-
-/// The first pause before that, doubled each time, where the server names none.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
-
-/// Sends requests.
-#[derive(Clone)]
-pub(super) struct Caller {
-    connection: Arc<Connection>,
-    places: Arc<Semaphore>,
-    timeout: Duration,
-}
 
 /// What becomes of the objects of an apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,109 +26,6 @@ pub(super) enum Mode {
     DryRun,
     /// They are written.
     Write,
-}
-
-impl Caller {
-    pub(super) fn new(config: &ClusterConfig) -> Self {
-        Self {
-            connection: Arc::new(Connection::new(config.clone())),
-            places: Arc::new(Semaphore::new(config.requests_at_once.max(1))),
-            timeout: Duration::from_secs(config.timeout_seconds.max(1)),
-        }
-    }
-
-    /// The client, for what has its own deadlines: watches, logs, discovery.
-    pub(super) async fn client(&self) -> Result<Client, ApiProblem> {
-        self.connection.client().await
-    }
-
-    /// Tells how the client did, see [`Connection::failed`].
-    pub(super) fn failed(&self, class: Class) -> bool {
-        self.connection.failed(class)
-    }
-
-    /// One request; its answer as JSON.
-    pub(super) async fn json(&self, doing: &str, request: Request<Bytes>) -> Result<Value, ApiProblem> {
-        let bytes = self.bytes(doing, request).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is no JSON: {error}")))
-    }
-
-    async fn bytes(&self, doing: &str, request: Request<Bytes>) -> Result<Bytes, ApiProblem> {
-        let first = self.attempts(doing, &request).await;
-        match first {
-            // A token or certificate may have been renewed since the client was made.
-            Err(problem) if self.connection.failed(problem.class) => self.attempts(doing, &request).await,
-            other => other,
-        }
-    }
-
-    async fn attempts(&self, doing: &str, request: &Request<Bytes>) -> Result<Bytes, ApiProblem> {
-        let client = self.client().await?;
-        let Ok(_place) = self.places.acquire().await else {
-            return Err(ApiProblem::new(Class::Other, doing, "the agent is stopping"));
-        };
-        let deadline = Instant::now() + self.timeout;
-        let mut retry = 0;
-        loop {
-            let outcome = tokio::time::timeout_at(deadline, once(&client, doing, request.clone())).await;
-            let (problem, pause) = match outcome {
-                Ok(Ok(bytes)) => return Ok(bytes),
-                Ok(Err(failed)) => failed,
-                Err(_) => {
-                    let words = format!("no answer within {} s", self.timeout.as_secs());
-                    return Err(ApiProblem::new(Class::Timeout, doing, words));
-                }
-            };
-            let Some(pause) = pause.filter(|_| retry < RETRIES) else { return Err(problem) };
-            let pause = if pause.is_zero() { RETRY_PAUSE * 2u32.pow(retry) } else { pause };
-            if Instant::now() + pause >= deadline {
-                return Err(problem);
-            }
-            tokio::time::sleep(pause).await;
-            retry += 1;
-        }
-    }
-}
-
-/// Sends the request once. A failure comes with a pause where it is worth sending it again: what the server asks for, or
-/// nothing in particular.
-async fn once(client: &Client, doing: &str, request: Request<Bytes>) -> Result<Bytes, (ApiProblem, Option<Duration>)> {
-    let unanswered = |error: kube::Error| (ApiProblem::unanswered(doing, &error), None);
-    let response = client.send(request.map(Body::from)).await.map_err(unanswered)?;
-    let status = response.status();
-    let again = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let pause = again.then(|| retry_after(&response));
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| (ApiProblem::new(Class::Away, doing, error.to_string()), None))?.to_bytes();
-    if status.is_success() {
-        return Ok(body);
-    }
-    let told = serde_json::from_slice::<Status>(&body).unwrap_or_else(|_| Status {
-        message: String::from_utf8_lossy(&body[..body.len().min(512)]).into_owned(),
-        ..Status::default()
-    });
-    Err((ApiProblem::answered(doing, status.as_u16(), &told), pause))
-}
-
-fn retry_after<T>(response: &Response<T>) -> Duration {
-    let seconds = response.headers().get(http::header::RETRY_AFTER);
-    let seconds = seconds.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
-}
-
-/// A request that reads.
-pub(super) fn get(path: &str) -> Request<Bytes> {
-    request(Method::GET, path, None, Bytes::new())
-}
-
-/// A request; the path is ours and therefore a good one.
-pub(super) fn request(method: Method, path: &str, content_type: Option<&str>, body: Bytes) -> Request<Bytes> {
-    let mut builder = Request::builder().method(method).uri(path);
-    if let Some(content_type) = content_type {
-        builder = builder.header(http::header::CONTENT_TYPE, content_type);
-    }
-    builder.body(body).unwrap_or_else(|error| panic!("paths are percent-encoded, yet {path} is none: {error}"))
 }
 
 /// `/apis/apps/v1/namespaces/shop/deployments`.

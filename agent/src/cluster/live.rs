@@ -1,64 +1,275 @@
-//! What is known of live objects without asking: what the watches last said, a few words an object.
+//! What is known of live objects without asking: what the watches last said, a few words an object. Whole objects are
+//! looked at as they come by and forgotten; so 10,000 pods are a few MB.
+//!
+//! Invariant: this only ever says what a watch that is connected said. What no connected watch covers is not known.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+mod applied;
+mod family;
 
-use quarterdeck_shared::resource::ResourceRef;
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
+use crate::cluster::changes::{ClusterChange, Outbox};
+use crate::cluster::interest::{Places, WatchKey, What};
+use crate::cluster::live::applied::Applied;
+use crate::cluster::live::family::Family;
+use crate::health::{self, Verdict};
 use crate::sync::manifest::ContentDigest;
-use crate::sync::owned;
+use crate::sync::plan::Memory;
+use crate::sync::{APPLICATION_LABEL, owned};
 
-/// The live objects that a watch covers.
-#[derive(Default)]
-pub(super) struct Live(Mutex<Store>);
+pub(super) use crate::cluster::live::applied::Expect;
+pub(super) use crate::cluster::live::family::{PodLogs, Started};
 
-#[derive(Default)]
-struct Store {
-    objects: HashMap<ResourceRef, LiveObject>,
-    /// Kinds whose watches are up to date, by group and kind.
-    covered: HashSet<(String, String)>,
+/// A uid in 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Uid([u8; 16]);
+
+impl Uid {
+    pub(super) fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text);
+        let mut uid = [0; 16];
+        uid.copy_from_slice(&digest[..16]);
+        Self(uid)
+    }
 }
 
-/// What is kept of a live object.
-struct LiveObject {
-    application: Box<str>,
-    version: Box<str>,
-    digest: ContentDigest,
+/// What is taken from an object as it comes by, before anything is locked.
+pub(super) struct Seen {
+    pub(super) resource: ResourceRef,
+    /// The application that its label names.
+    pub(super) application: Option<ApplicationName>,
+    /// The API version that it was seen in.
+    pub(super) api: Box<str>,
+    /// Its resource version.
+    pub(super) version: Box<str>,
+    pub(super) uid: Uid,
+    pub(super) digest: ContentDigest,
+    pub(super) verdict: Verdict,
+    pub(super) created: Option<Timestamp>,
+    /// Who wrote to it last, other than us.
+    pub(super) manager: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn of(object: &Value) -> Self {
+        let metadata = &object["metadata"];
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let api_version = text(&object["apiVersion"]);
+        let (group, api) = api_version.split_once('/').unwrap_or(("", &api_version));
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        Self {
+            resource: ResourceRef::new(group, &text(&object["kind"]), Some(&namespace), &name),
+            application: metadata["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok()),
+            api: api.into(),
+            version: text(&metadata["resourceVersion"]).into(),
+            uid: Uid::of(&text(&metadata["uid"])),
+            digest: owned::digest(object),
+            verdict: health::assess(object),
+            created: text(&metadata["creationTimestamp"]).parse().ok(),
+            manager: owned::last_other_manager(object),
+        }
+    }
+}
+
+/// What is known, and the queue in which its changes wait.
+pub(super) struct Live {
+    state: Mutex<State>,
+    pub(super) outbox: Outbox,
+    /// Counts up when a pod came, changed or went.
+    pods: watch::Sender<u64>,
+}
+
+struct State {
+    applied: Applied,
+    family: Family,
 }
 
 impl Live {
+    pub(super) fn new(cluster: &str) -> Self {
+        let state = State { applied: Applied::default(), family: Family::new(cluster) };
+        Self { state: Mutex::new(state), outbox: Outbox::default(), pods: watch::Sender::new(0) }
+    }
+
     /// The digest of what is ours in the object, where a watch knows.
     pub(super) fn digest(&self, resource: &ResourceRef) -> Option<ContentDigest> {
-        self.look(resource, |object| Some(object.digest))
+        self.state().applied.present(resource).map(|present| present.digest)
     }
 
-    /// The same, if the object is at this resource version.
-    pub(super) fn at(&self, resource: &ResourceRef, version: &str) -> Option<ContentDigest> {
-        self.look(resource, |object| (&*object.version == version).then_some(object.digest))
+    /// The same, if the object is at this resource version and carries this application's label.
+    pub(super) fn at(&self, resource: &ResourceRef, version: &str, whose: &ApplicationName) -> Option<ContentDigest> {
+        let state = self.state();
+        let present = state.applied.present(resource)?;
+        (&*present.version == version && present.application == *whose).then_some(present.digest)
     }
 
-    /// The application that the object says it belongs to.
-    pub(super) fn application(&self, resource: &ResourceRef) -> Option<Box<str>> {
-        self.look(resource, |object| Some(object.application.clone()))
+    /// What an application has in the cluster, and how it was when it was last seen to be as its manifests. True where
+    /// other watches are needed now.
+    pub(super) fn interest(&self, application: &ApplicationName, inventory: &Inventory, memory: &Memory) -> bool {
+        let mut changes = Vec::new();
+        let moved = self.state().applied.interest(application, inventory, memory, &mut changes);
+        self.tell(changes);
+        moved
+    }
+
+    /// The application is no concern any more.
+    pub(super) fn forget(&self, application: &ApplicationName) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        state.applied.forget(application, &mut changes);
+        state.family.forget(application, &mut changes);
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// How objects should be, by what a plan or an apply just found.
+    pub(super) fn expect(
+        &self,
+        application: &ApplicationName,
+        expected: impl IntoIterator<Item = (ResourceRef, Expect)>,
+    ) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        for (resource, expect) in expected {
+            state.applied.expect(application, &resource, expect, &mut changes);
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// The places of all applications, from which the watches follow.
+    pub(super) fn places(&self) -> Vec<Places> {
+        self.state().applied.places()
     }
 
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
-    pub(super) fn wrote(&self, resource: &ResourceRef, object: &Value) {
-        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !store.covered.contains(&(resource.group.clone(), resource.kind.clone())) {
-            return;
+    pub(super) fn wrote(&self, object: &Value) {
+        let seen = Seen::of(object);
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        if let Some(application) = seen.application.clone() {
+            state.applied.expect(&application, &seen.resource, Expect::Digest(seen.digest), &mut changes);
         }
-        let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().into();
-        let application = owned::application_of(object).unwrap_or_default().into();
-        store.objects.insert(resource.clone(), LiveObject { application, version, digest: owned::digest(object) });
+        state.put_applied(seen, &mut changes);
+        drop(state);
+        self.tell(changes);
     }
 
-    fn look<T>(&self, resource: &ResourceRef, what: impl FnOnce(&LiveObject) -> Option<T>) -> Option<T> {
-        let store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !store.covered.contains(&(resource.group.clone(), resource.kind.clone())) {
-            return None;
+    /// Takes in an object that a watch tells of.
+    pub(super) fn put(&self, key: &WatchKey, object: &Value) -> ResourceRef {
+        let mut changes = Vec::new();
+        let resource = match key.what {
+            What::Applied => {
+                let seen = Seen::of(object);
+                let resource = seen.resource.clone();
+                self.state().put_applied(seen, &mut changes);
+                resource
+            }
+            What::Between | What::Pods => {
+                let relative = family::Relative::of(object);
+                let resource = relative.resource.clone();
+                self.state().family.put(relative, &mut changes);
+                resource
+            }
+        };
+        self.tell(changes);
+        resource
+    }
+
+    /// Takes in that an object is gone.
+    pub(super) fn remove(&self, key: &WatchKey, object: &Value) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        match key.what {
+            What::Applied => {
+                let Seen { resource, uid, api, .. } = Seen::of(object);
+                if state.applied.remove(&resource, uid, &api, &mut changes) {
+                    state.family.remove(&resource, uid, &mut changes);
+                }
+            }
+            What::Between | What::Pods => {
+                let family::Relative { resource, uid, .. } = family::Relative::of(object);
+                state.family.remove(&resource, uid, &mut changes);
+            }
         }
-        store.objects.get(resource).and_then(what)
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch has told of all that is there, and nothing else is.
+    pub(super) fn listed(&self, key: &WatchKey, seen: &HashSet<ResourceRef>) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        match key.what {
+            What::Applied => {
+                for (resource, uid) in state.applied.retain(key, seen, &mut changes) {
+                    state.family.remove(&resource, uid, &mut changes);
+                }
+            }
+            What::Between | What::Pods => state.family.retain(key, seen, &mut changes),
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch is connected, or not any more.
+    pub(super) fn cover(&self, key: &WatchKey, connected: bool) {
+        if key.what != What::Applied {
+            return;
+        }
+        let mut changes = Vec::new();
+        self.state().applied.cover(key, connected, &mut changes);
+        self.tell(changes);
+    }
+
+    /// Whether every object of the application is known.
+    pub(super) fn is_synced(&self, application: &ApplicationName) -> bool {
+        self.state().applied.is_synced(application)
+    }
+
+    /// The pods of an application as they are now.
+    pub(super) fn pods_of(&self, application: &ApplicationName) -> Vec<PodLogs> {
+        self.state().family.pods_of(application)
+    }
+
+    /// Wakes whenever a pod came, changed or went.
+    pub(super) fn pods(&self) -> watch::Receiver<u64> {
+        self.pods.subscribe()
+    }
+
+    /// Whether the pod is known to be an application's.
+    pub(super) fn has_pod(&self, pod: &Value) -> bool {
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &pod["metadata"];
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        self.state().family.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
+    }
+
+    fn tell(&self, changes: Vec<ClusterChange>) {
+        let is_pod = |change| matches!(change, &ClusterChange::PodChanged(_) | &ClusterChange::PodGone { .. });
+        if changes.iter().any(is_pod) {
+            self.pods.send_modify(|count| *count += 1);
+        }
+        self.outbox.push(changes);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put_applied(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
+        if let Some(application) = &seen.application {
+            self.family.root(seen.uid, application, &seen.resource, changes);
+        }
+        self.applied.put(seen, changes);
     }
 }

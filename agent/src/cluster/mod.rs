@@ -19,11 +19,23 @@ mod apply;
 mod observe;
 
 mod inventory;
-mod live;
 
+mod changes;
+mod interest;
+mod live;
+mod stream;
+mod watch;
+mod words;
+
+mod log_merge;
+mod log_source;
+mod logs;
+
+mod kube;
+
+mod caller;
 mod connection;
 mod discovery;
-mod kube;
 
 use std::sync::Arc;
 
@@ -34,19 +46,23 @@ use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
 
 use crate::cluster::apply::{Executor, Write};
+use crate::cluster::caller::get;
 use crate::cluster::inventory::Inventories;
-use crate::cluster::kube::{Objects, get};
-use crate::cluster::live::Live;
+use crate::cluster::kube::Objects;
+use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
+use crate::cluster::watch::Watches;
 use crate::sync::manifest::Manifest;
 use crate::sync::plan::{self, Memory, Observed, Refusal, Remembered};
 use crate::sync::{content, mask};
 use crate::yaml;
 
 pub use crate::cluster::apply::{Executed, PlannedSync, Progress};
+pub use crate::cluster::changes::ClusterChange;
 pub use crate::cluster::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::cluster::discovery::{Kind, Kinds};
 pub use crate::cluster::inventory::INVENTORY_LABEL;
+pub use crate::cluster::logs::{LogQuery, Logs};
 pub use crate::cluster::problem::{ApiProblem, Class};
 
 /// How a sync is to be planned and executed.
@@ -111,14 +127,17 @@ struct Inner {
     config: ClusterConfig,
     objects: Objects,
     inventories: Inventories,
-    live: Live,
+    live: Arc<Live>,
+    watches: Watches,
 }
 
 impl Cluster {
     /// A handle. Nothing is read and nobody is asked yet.
     pub fn new(config: ClusterConfig) -> Self {
         let objects = Objects::new(&config);
-        Self(Arc::new(Inner { config, objects, inventories: Inventories::default(), live: Live::default() }))
+        let live = Arc::new(Live::new(&config.name));
+        let watches = Watches::new(objects.clone(), live.clone());
+        Self(Arc::new(Inner { config, objects, inventories: Inventories::default(), live, watches }))
     }
 
     /// Its name in the agent.
@@ -232,6 +251,7 @@ impl Cluster {
             during: decided.during,
             after: decided.after,
         };
+        self.0.live.expect(application, expectations(&planned));
         Ok((planned, observed))
     }
 
@@ -246,8 +266,43 @@ impl Cluster {
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         let (application, options) = (plan.application.clone(), plan.options.clone());
+        let after = plan.after.clone();
         let observer = self.observer(&application, &options);
-        Executor { observer, inventories: &self.0.inventories, progress }.execute(plan).await
+        let executed = Executor { observer, inventories: &self.0.inventories, progress }.execute(plan).await?;
+        let memory = executed.memory.iter().cloned().collect();
+        self.watch(&application, &after, &memory);
+        Ok(executed)
+    }
+
+    /// Watches what an application has here: its inventory, and how its objects were when they were last seen to be as
+    /// their manifests. To be told at the begin; executing a plan tells it again by itself.
+    ///
+    /// Must be called within a tokio runtime: the watches are tasks of their own.
+    pub fn watch(&self, application: &ApplicationName, inventory: &Inventory, memory: &Memory) {
+        if self.0.live.interest(application, inventory, memory) {
+            self.0.watches.moved();
+        }
+    }
+
+    /// Ends that: the application is no concern any more.
+    pub fn forget(&self, application: &ApplicationName) {
+        self.0.live.forget(application);
+        self.0.watches.moved();
+    }
+
+    /// Whether every object of the application is known by its watches: then an unchanged one costs no request.
+    pub fn is_synced(&self, application: &ApplicationName) -> bool {
+        self.0.live.is_synced(application)
+    }
+
+    /// What changed since it was last asked, as soon as something did; of each object only the newest. For one reader.
+    pub async fn changes(&self) -> Vec<ClusterChange> {
+        self.0.live.outbox.take().await
+    }
+
+    /// The logs of an application's pods.
+    pub fn logs(&self, application: &ApplicationName, query: LogQuery) -> Logs {
+        Logs::read(self.0.objects.clone(), self.0.live.clone(), application.clone(), query)
     }
 
     /// A live object as YAML, with the values of Secrets masked and without managed fields; none where it is not there.
@@ -266,6 +321,13 @@ impl Cluster {
     fn observer<'a>(&'a self, application: &'a ApplicationName, options: &'a Options) -> Observer<'a> {
         Observer { objects: &self.0.objects, live: &self.0.live, application, options }
     }
+}
+
+/// How the objects of a plan should be, by what was seen for it.
+fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
+    let settled = plan.settled.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
+    let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
+    settled.chain(writes).collect()
 }
 
 /// The content of an object as YAML, with the values of Secrets masked.

@@ -5,13 +5,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
 use crate::cluster::Options;
-use crate::cluster::kube::{Mode, Objects, collection_path, get, segment};
+use crate::cluster::caller::get;
+use crate::cluster::kube::{Mode, Objects, collection_path, segment};
 use crate::cluster::live::Live;
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::sync::manifest::Manifest;
@@ -46,7 +49,7 @@ impl Observer<'_> {
     pub(super) async fn desired(&self, desired: &[Manifest], memory: &Memory) -> Result<Vec<Observed>, ApiProblem> {
         let comes = Comes::with(desired, self.options);
         let seen: Vec<Result<Seen, ApiProblem>> =
-            stream::iter(desired).map(|manifest| self.one(manifest, memory, &comes)).buffered(AT_ONCE).collect().await;
+            at_once(desired.iter().map(|manifest| self.one(manifest, memory, &comes).boxed())).await;
         let seen = seen.into_iter().collect::<Result<Vec<_>, _>>()?;
         let wanted = desired.iter().zip(&seen).filter(|(_, seen)| matches!(seen, Seen::Wants(_)));
         let mut live = self.read(wanted.map(|(manifest, _)| manifest).collect()).await?;
@@ -86,8 +89,7 @@ impl Observer<'_> {
             return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None });
         };
         let digest = owned::digest(&predicted);
-        let is_same = self.live.at(resource, version) == Some(digest)
-            && self.live.application(resource).is_some_and(|owner| *owner == *self.application.as_str());
+        let is_same = self.live.at(resource, version, self.application) == Some(digest);
         if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
     }
 
@@ -112,9 +114,9 @@ impl Observer<'_> {
         }
         let read = |manifest: &Manifest| {
             let (resource, version) = (manifest.resource.clone(), manifest.version.clone());
-            async move { self.objects.get(&resource, Some(&version)).await.map(|live| (resource, live)) }
+            async move { self.objects.get(&resource, Some(&version)).await.map(|live| (resource, live)) }.boxed()
         };
-        let answers: Vec<_> = stream::iter(singles).map(read).buffer_unordered(AT_ONCE).collect().await;
+        let answers: Vec<_> = at_once(singles.into_iter().map(read)).await;
         for answer in answers {
             if let (resource, Some(live)) = answer? {
                 found.insert(resource, live);
@@ -155,18 +157,19 @@ impl Observer<'_> {
     /// # Errors
     /// Where the cluster could not be asked.
     pub(super) async fn left(&self, candidates: Vec<InventoryItem>) -> Result<Vec<(InventoryItem, Left)>, ApiProblem> {
-        let look = |item: InventoryItem| async move {
-            let left = match self.objects.get(&item.resource, None).await {
-                Ok(None) => Left::Gone,
-                Ok(Some(live)) => self.judge(&live),
-                Err(problem) if problem.class == Class::KindMissing => Left::Gone,
-                Err(problem) if problem.class.is_transient() => return Err(problem),
-                Err(problem) => Left::Unseen(problem.to_string()),
-            };
-            Ok((item, left))
-        };
-        let seen: Vec<_> = stream::iter(candidates).map(look).buffered(AT_ONCE).collect().await;
+        let seen: Vec<_> = at_once(candidates.into_iter().map(|item| self.one_left(item).boxed())).await;
         seen.into_iter().collect()
+    }
+
+    async fn one_left(&self, item: InventoryItem) -> Result<(InventoryItem, Left), ApiProblem> {
+        let left = match self.objects.get(&item.resource, None).await {
+            Ok(None) => Left::Gone,
+            Ok(Some(live)) => self.judge(&live),
+            Err(problem) if problem.class == Class::KindMissing => Left::Gone,
+            Err(problem) if problem.class.is_transient() => return Err(problem),
+            Err(problem) => Left::Unseen(problem.to_string()),
+        };
+        Ok((item, left))
     }
 
     fn judge(&self, live: &Value) -> Left {
@@ -178,6 +181,13 @@ impl Observer<'_> {
             other => Left::NotOurs(other.map(str::to_owned)),
         }
     }
+}
+
+/// Runs them side by side; their results in their order. Boxed, since the compiler cannot see of futures that borrow
+/// from what they are made of that they may move between threads.
+pub(super) async fn at_once<'a, T>(futures: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
+    let futures: Vec<BoxFuture<'a, T>> = futures.collect();
+    stream::iter(futures).buffered(AT_ONCE).collect().await
 }
 
 /// The refusal of an object, in the server's words.

@@ -1,10 +1,10 @@
 //! What the mirror sees, and what seeing costs.
 
-use harness::git::{Counted, Fault, Repo};
+use harness::git::{Counted, Repo};
 use quarterdeck_agent::source::git::Mirror;
 use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target, TreeProblem};
 
-use super::{Way, World, ann, edit, id, list_error, on};
+use super::{Way, World, ann, edit, id, on};
 
 #[tokio::test]
 async fn every_way_in_tells_the_same_story() {
@@ -220,30 +220,4 @@ async fn a_repository_that_counts_in_sha_256_is_mirrored_and_pushed_to() {
         assert_eq!(pushed.await.unwrap(), PushOutcome::Pushed, "{way:?}");
         assert_eq!(shop.file("main", "a"), "2");
     }
-}
-
-#[tokio::test]
-async fn a_renamed_project_is_followed_and_asked_at_its_new_place() {
-    let world = World::new().await;
-    let shop = world.forge.repo("ops/market");
-    let base = shop.commit("main", &[("a", "1")], "first");
-    world.forge.http_fault(Fault::Moved("ops/shop".into(), "ops/market".into()));
-    let mirror = world.mirror(Way::Http);
-    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
-    assert_eq!(refs.branches["main"], id(&base));
-    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
-    let before = world.forge.http_count(Counted::All);
-    on(&mirror, Mirror::list_refs).await.unwrap();
-    assert_eq!(world.forge.http_count(Counted::All), before + 1, "the detour is made once");
-    let pushed = on(&mirror, move |mirror| {
-        let new = mirror.commit_edits(&id(&base), &[edit("a", "2")], &ann(), "two", jiff::Timestamp::UNIX_EPOCH)?;
-        mirror.push("main", &id(&base), &new)
-    });
-    assert_eq!(pushed.await.unwrap(), PushOutcome::Pushed);
-    // In a circle: told, not followed for ever.
-    world.forge.http_fault(Fault::Moved("ops/shop".into(), "ops/shop".into()));
-    let remote = mirror.remote().clone();
-    drop(mirror);
-    let error = list_error(&world.open(remote)).await;
-    assert!(error.kind() == GitErrorKind::Unreachable && error.to_string().contains("more than 5 redirects"), "{error}");
 }

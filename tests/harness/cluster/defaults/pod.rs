@@ -42,12 +42,10 @@ pub fn pod_spec(spec: &mut Value) {
     each(spec, "volumes").for_each(volume);
 }
 
-/// The field and its deprecated twin say the same; whoever removes one has to remove both.
+/// The deprecated twin of the field is always written too.
 fn mirror_service_account(spec: &mut Value) {
-    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
-        if let Some(name) = spec.get(from).filter(|name| name.as_str() != Some("")).cloned() {
-            spec[to] = name;
-        }
+    if let Some(name) = spec.get("serviceAccountName").filter(|name| name.as_str() != Some("")).cloned() {
+        spec["serviceAccount"] = name;
     }
 }
 

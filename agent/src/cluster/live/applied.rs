@@ -1,0 +1,331 @@
+//! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::ResourceStatus;
+use quarterdeck_shared::status::{Health, SyncStatus};
+
+use crate::cluster::changes::ClusterChange;
+use crate::cluster::interest::{self, Places, WatchKey};
+use crate::cluster::live::{Seen, Uid};
+use crate::sync::manifest::ContentDigest;
+use crate::sync::plan::Memory;
+
+/// How an object should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cluster) enum Expect {
+    /// Nobody has compared it yet.
+    Unknown,
+    /// What is ours in it has this digest.
+    Digest(ContentDigest),
+    /// Not as it is: git wants it otherwise, and nobody has applied that yet.
+    Otherwise,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Applied {
+    applications: HashMap<ApplicationName, Application>,
+    present: HashMap<ResourceRef, Present>,
+    /// Watches that are connected, by group and kind.
+    covered: HashMap<(String, String), Vec<WatchKey>>,
+}
+
+#[derive(Default)]
+struct Application {
+    places: Places,
+    wants: HashMap<ResourceRef, Want>,
+    synced: bool,
+}
+
+struct Want {
+    api: Box<str>,
+    expect: Expect,
+    /// What was last told of it, as a hash.
+    told: Option<u64>,
+    /// The content that was told of as not as expected: a digest, or none for an object that is gone.
+    differing: Option<Option<ContentDigest>>,
+}
+
+/// What is kept of a live object.
+pub(super) struct Present {
+    pub(super) application: ApplicationName,
+    pub(super) version: Box<str>,
+    pub(super) digest: ContentDigest,
+    api: Box<str>,
+    uid: Uid,
+    health: Health,
+    reason: Box<str>,
+    summary: Box<str>,
+    created: Option<Timestamp>,
+    /// Who wrote to it last, other than us.
+    manager: Option<Box<str>>,
+}
+
+impl Applied {
+    /// The object, where a connected watch knows.
+    pub(super) fn present(&self, resource: &ResourceRef) -> Option<&Present> {
+        self.present.get(resource).filter(|_| self.is_covered(resource))
+    }
+
+    pub(super) fn is_covered(&self, resource: &ResourceRef) -> bool {
+        let keys = self.covered.get(&(resource.group.clone(), resource.kind.clone()));
+        keys.is_some_and(|keys| keys.iter().any(|key| key.covers(resource.namespace.as_deref())))
+    }
+
+    pub(super) fn is_synced(&self, application: &ApplicationName) -> bool {
+        self.applications.get(application).is_some_and(|application| application.synced)
+    }
+
+    pub(super) fn places(&self) -> Vec<Places> {
+        self.applications.values().map(|application| application.places.clone()).collect()
+    }
+
+    /// True where the application lives in other places than before.
+    pub(super) fn interest(
+        &mut self,
+        name: &ApplicationName,
+        inventory: &Inventory,
+        memory: &Memory,
+        changes: &mut Vec<ClusterChange>,
+    ) -> bool {
+        let mut before = self.applications.remove(name).unwrap_or_default();
+        let places = interest::places(&inventory.items);
+        let moved = places != before.places;
+        let mut now = Application { places, wants: HashMap::new(), synced: false };
+        for item in &inventory.items {
+            let old = before.wants.remove(&item.resource);
+            let told = old.as_ref().and_then(|want| want.told);
+            let expect = match (memory.get(&item.resource), &old) {
+                (Some(remembered), _) => Expect::Digest(remembered.live),
+                (None, Some(old)) => old.expect,
+                (None, None) => Expect::Unknown,
+            };
+            // Told once is enough, unless it was as expected or was written meanwhile.
+            let differing = old.filter(|old| old.expect == expect).and_then(|old| old.differing);
+            let want = Want { api: item.version.as_str().into(), expect, told, differing };
+            now.wants.insert(item.resource.clone(), want);
+        }
+        for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
+            changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
+        }
+        self.applications.insert(name.clone(), now);
+        for item in &inventory.items {
+            self.compare(name, &item.resource, changes);
+            self.tell(name, &item.resource, changes);
+        }
+        self.settle(changes);
+        moved
+    }
+
+    pub(super) fn forget(&mut self, name: &ApplicationName, changes: &mut Vec<ClusterChange>) {
+        let wants = self.applications.remove(name).map(|application| application.wants).unwrap_or_default();
+        for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
+            changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
+        }
+    }
+
+    pub(super) fn expect(
+        &mut self,
+        name: &ApplicationName,
+        resource: &ResourceRef,
+        expect: Expect,
+        changes: &mut Vec<ClusterChange>,
+    ) {
+        let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
+        let Some(want) = want.filter(|want| want.expect != expect) else { return };
+        want.expect = expect;
+        want.differing = None;
+        self.tell(name, resource, changes);
+    }
+
+    pub(super) fn put(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
+        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager } = seen
+        else {
+            return;
+        };
+        // Two applications may use one kind in two versions; each object counts in the version that its own uses.
+        let want = self.applications.get(&name).and_then(|application| application.wants.get(&resource));
+        if want.is_some_and(|want| want.api != api) {
+            return;
+        }
+        let before = self.present.get(&resource);
+        if before.is_some_and(|before| before.uid == uid && before.api == api && is_older(&version, &before.version)) {
+            return;
+        }
+        let present = Present {
+            application: name.clone(),
+            version,
+            digest,
+            api,
+            uid,
+            health: verdict.health,
+            reason: verdict.reason.into(),
+            summary: verdict.summary.into(),
+            created,
+            manager: manager.map(Box::from),
+        };
+        let owner_before = self.present.insert(resource.clone(), present).map(|before| before.application);
+        self.compare(&name, &resource, changes);
+        self.tell(&name, &resource, changes);
+        if let Some(other) = owner_before.filter(|other| *other != name) {
+            self.tell(&other, &resource, changes);
+        }
+    }
+
+    /// True where it was there, and this one.
+    pub(super) fn remove(
+        &mut self,
+        resource: &ResourceRef,
+        uid: Uid,
+        api: &str,
+        changes: &mut Vec<ClusterChange>,
+    ) -> bool {
+        if self.present.get(resource).is_none_or(|present| present.uid != uid || &*present.api != api) {
+            return false;
+        }
+        self.take(resource, changes);
+        true
+    }
+
+    /// Takes away what a whole list did not name.
+    pub(super) fn retain(
+        &mut self,
+        key: &WatchKey,
+        seen: &HashSet<ResourceRef>,
+        changes: &mut Vec<ClusterChange>,
+    ) -> Vec<(ResourceRef, Uid)> {
+        let lost = self.present.iter().filter(|(resource, present)| {
+            resource.group == key.group
+                && resource.kind == key.kind
+                && key.version.as_deref().is_none_or(|version| version == &*present.api)
+                && key.covers(resource.namespace.as_deref())
+                && !seen.contains(resource)
+        });
+        let lost: Vec<(ResourceRef, Uid)> = lost.map(|(resource, present)| (resource.clone(), present.uid)).collect();
+        for (resource, _) in &lost {
+            self.take(resource, changes);
+        }
+        lost
+    }
+
+    pub(super) fn cover(&mut self, key: &WatchKey, connected: bool, changes: &mut Vec<ClusterChange>) {
+        let keys = self.covered.entry((key.group.clone(), key.kind.clone())).or_default();
+        keys.retain(|other| other != key);
+        if !connected {
+            return;
+        }
+        keys.push(key.clone());
+        // What came while nothing was known for sure, and what is not there, is told of now.
+        let mut wanted = Vec::new();
+        for (name, application) in &self.applications {
+            let here = application.wants.keys().filter(|resource| {
+                resource.group == key.group && resource.kind == key.kind && key.covers(resource.namespace.as_deref())
+            });
+            wanted.extend(here.map(|resource| (name.clone(), resource.clone())));
+        }
+        for (name, resource) in wanted {
+            self.compare(&name, &resource, changes);
+            self.tell(&name, &resource, changes);
+        }
+        self.settle(changes);
+    }
+
+    fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        let Some(gone) = self.present.remove(resource) else { return };
+        self.compare(&gone.application, resource, changes);
+        self.tell(&gone.application, resource, changes);
+    }
+
+    /// Says so, once, where the content of an object is not what it should be.
+    fn compare(&mut self, name: &ApplicationName, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        if !self.is_covered(resource) {
+            return;
+        }
+        let there = self.present.get(resource).filter(|present| present.application == *name);
+        let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
+        let Some(want) = want else { return };
+        let Expect::Digest(expected) = want.expect else { return };
+        let now = there.map(|present| present.digest);
+        if now == Some(expected) {
+            want.differing = None;
+        } else if want.differing != Some(now) {
+            want.differing = Some(now);
+            let manager = there.and_then(|present| present.manager.as_deref()).map(str::to_owned);
+            let (application, resource) = (name.clone(), resource.clone());
+            changes.push(ClusterChange::ContentChanged { application, resource, manager });
+        }
+    }
+
+    /// Tells how an object is, unless that was told already.
+    fn tell(&mut self, name: &ApplicationName, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        let is_known = self.is_covered(resource);
+        let there = self.present.get(resource).filter(|present| present.application == *name);
+        let Some(want) = self.applications.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
+        if there.is_none() && !is_known {
+            return;
+        }
+        let status = status(name, resource, want.expect, there);
+        let mut hasher = DefaultHasher::new();
+        (status.sync, status.health, &status.message, &status.summary, status.created).hash(&mut hasher);
+        let told = Some(hasher.finish());
+        if want.told != told {
+            want.told = told;
+            changes.push(ClusterChange::ResourceChanged(Box::new(status)));
+        }
+    }
+
+    /// Says so, once, of each application that is wholly known now.
+    fn settle(&mut self, changes: &mut Vec<ClusterChange>) {
+        let all_known = |application: &Application| application.wants.keys().all(|resource| self.is_covered(resource));
+        let known = self.applications.iter().filter(|(_, application)| !application.synced && all_known(application));
+        let known: Vec<ApplicationName> = known.map(|(name, _)| name.clone()).collect();
+        for name in known {
+            if let Some(application) = self.applications.get_mut(&name) {
+                application.synced = true;
+            }
+            changes.push(ClusterChange::Synced { application: name });
+        }
+    }
+}
+
+fn status(name: &ApplicationName, resource: &ResourceRef, expect: Expect, there: Option<&Present>) -> ResourceStatus {
+    let sync = match (expect, there) {
+        (Expect::Unknown, Some(_)) => SyncStatus::Unknown,
+        (Expect::Digest(expected), Some(present)) if present.digest == expected => SyncStatus::Synced,
+        _ => SyncStatus::OutOfSync,
+    };
+    let blank = ResourceStatus {
+        application: name.clone(),
+        resource: resource.clone(),
+        sync,
+        health: Health::Missing,
+        message: "it is not in the cluster".to_owned(),
+        summary: String::new(),
+        owner: None,
+        created: None,
+    };
+    match there {
+        None => blank,
+        Some(present) => ResourceStatus {
+            health: present.health,
+            message: present.reason.as_ref().into(),
+            summary: present.summary.as_ref().into(),
+            created: present.created,
+            ..blank
+        },
+    }
+}
+
+/// Resource versions are numbers that grow (promised since Kubernetes 1.35, and so before). What is no number is taken
+/// as newer.
+fn is_older(version: &str, than: &str) -> bool {
+    match (version.parse::<u64>(), than.parse::<u64>()) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
+    }
+}

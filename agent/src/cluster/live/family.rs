@@ -1,0 +1,312 @@
+//! Whose a pod is: pods, ReplicaSets and Jobs are found by their owners, up to an object that an application applied.
+//!
+//! Watches of different kinds run beside one another, so a pod may be told of before its ReplicaSet. Who has an owner
+//! that is not known waits for it. In a namespace that is shared with others, the pods of others wait for ever: they
+//! take some hundred bytes each, and there are no more of them than the namespace has.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
+use quarterdeck_shared::status::SyncStatus;
+use serde_json::Value;
+
+use crate::cluster::changes::ClusterChange;
+use crate::cluster::interest::WatchKey;
+use crate::cluster::live::Uid;
+use crate::health::pod_status::{owner, pod_status};
+use crate::health::{self};
+use crate::sync::APPLICATION_LABEL;
+
+/// What is known of who owns what.
+pub(super) struct Family {
+    cluster: Box<str>,
+    /// Who may own something.
+    nodes: HashMap<Uid, Node>,
+    /// Pods of ours, by namespace and name: a StatefulSet gives a name to one pod after another.
+    pods: HashMap<(Box<str>, Box<str>), Pod>,
+    /// Who waits for an owner.
+    waiting: HashMap<Uid, Vec<Relative>>,
+}
+
+struct Node {
+    application: ApplicationName,
+    resource: ResourceRef,
+    /// Whether an application applied it: then its own watch tells of it.
+    root: bool,
+    told: Option<u64>,
+}
+
+struct Pod {
+    uid: Uid,
+    version: u64,
+    application: ApplicationName,
+    containers: Box<[Started]>,
+    told: u64,
+}
+
+/// A pod whose logs can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster) struct PodLogs {
+    /// Its namespace.
+    pub(in crate::cluster) namespace: Box<str>,
+    /// Its name.
+    pub(in crate::cluster) name: Box<str>,
+    /// One of its lives: another pod of the same name is another.
+    pub(in crate::cluster) uid: Uid,
+    /// Its containers that have been started, init containers first.
+    pub(in crate::cluster) containers: Box<[Started]>,
+}
+
+/// A container that has been started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cluster) struct Started {
+    /// Its name.
+    pub(in crate::cluster) name: Box<str>,
+    /// How often it was started again.
+    pub(in crate::cluster) restarts: u32,
+}
+
+/// What is taken from an object that may belong to somebody, before anything is locked.
+pub(super) struct Relative {
+    pub(super) resource: ResourceRef,
+    pub(super) uid: Uid,
+    version: u64,
+    parent: Option<Uid>,
+    labelled: Option<ApplicationName>,
+    is: Is,
+}
+
+enum Is {
+    Pod(Box<PodStatus>),
+    Between {
+        status: Box<ResourceStatus>,
+        /// Whether people want to see it: the ReplicaSets of past revisions are empty.
+        shown: bool,
+    },
+}
+
+impl Relative {
+    pub(super) fn of(object: &Value) -> Self {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (group, _) = text("/apiVersion").split_once('/').unwrap_or_default();
+        let resource =
+            ResourceRef::new(group, text("/kind"), Some(text("/metadata/namespace")), text("/metadata/name"));
+        let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        let mut controllers = owners.filter(|owner| owner["controller"] == true);
+        let parent = controllers.next().and_then(|owner| owner["uid"].as_str()).map(Uid::of);
+        let labelled = object["metadata"]["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok());
+        // Whose it is is filled in when its owner is known.
+        let nobody = || -> ApplicationName { "nobody".parse().expect("'nobody' is a DNS label") };
+        let is = if resource.kind == "Pod" {
+            Is::Pod(Box::new(pod_status(object, &nobody(), "")))
+        } else {
+            let verdict = health::assess(object);
+            let replicas = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+            Is::Between {
+                status: Box::new(ResourceStatus {
+                    application: nobody(),
+                    resource: resource.clone(),
+                    sync: SyncStatus::Synced,
+                    health: verdict.health,
+                    message: verdict.reason,
+                    summary: verdict.summary,
+                    owner: owner(object),
+                    created: text("/metadata/creationTimestamp").parse().ok(),
+                }),
+                shown: resource.kind != "ReplicaSet" || replicas("/spec/replicas") + replicas("/status/replicas") > 0,
+            }
+        };
+        // Resource versions are numbers that grow; what is none counts as the oldest and is always taken in.
+        let version = text("/metadata/resourceVersion").parse().unwrap_or(0);
+        Self { resource, uid: Uid::of(text("/metadata/uid")), version, parent, labelled, is }
+    }
+}
+
+fn is_waiting(state: &str) -> bool {
+    state.starts_with("waiting")
+}
+
+impl Family {
+    pub(super) fn new(cluster: &str) -> Self {
+        Self { cluster: cluster.into(), nodes: HashMap::new(), pods: HashMap::new(), waiting: HashMap::new() }
+    }
+
+    /// An object that an application applied.
+    pub(super) fn root(
+        &mut self,
+        uid: Uid,
+        application: &ApplicationName,
+        resource: &ResourceRef,
+        changes: &mut Vec<ClusterChange>,
+    ) {
+        let known = self.nodes.get(&uid).is_some_and(|node| node.root && node.application == *application);
+        if !known {
+            let (application, resource) = (application.clone(), resource.clone());
+            self.nodes.insert(uid, Node { application, resource, root: true, told: None });
+            self.adopt(uid, changes);
+        }
+    }
+
+    pub(super) fn put(&mut self, relative: Relative, changes: &mut Vec<ClusterChange>) {
+        let parent = relative.parent.and_then(|parent| self.nodes.get(&parent));
+        let application = match (&relative.labelled, parent) {
+            (Some(application), _) => application.clone(),
+            (None, Some(parent)) => parent.application.clone(),
+            (None, None) => {
+                if let Some(parent) = relative.parent {
+                    let waiting = self.waiting.entry(parent).or_default();
+                    waiting.retain(|other| other.resource != relative.resource);
+                    waiting.push(relative);
+                }
+                return;
+            }
+        };
+        let Relative { resource, uid, version, is, .. } = relative;
+        match is {
+            Is::Pod(mut pod) => {
+                pod.application = application;
+                pod.cluster = self.cluster.clone();
+                self.put_pod(uid, version, pod, changes);
+            }
+            Is::Between { mut status, shown } => {
+                status.application = application.clone();
+                self.put_between(uid, application, resource, (status, shown), changes);
+            }
+        }
+    }
+
+    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, changes: &mut Vec<ClusterChange>) {
+        let place = (pod.namespace.clone(), pod.name.clone());
+        if self.pods.get(&place).is_some_and(|before| before.uid == uid && version < before.version) {
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        (&pod.status, pod.health, &pod.message, &pod.containers.len(), &pod.node, &pod.ip).hash(&mut hasher);
+        for container in &pod.containers {
+            (&container.state, container.ready, container.restarts, &container.image).hash(&mut hasher);
+        }
+        let told = hasher.finish();
+        let started = pod.containers.iter().filter(|container| container.restarts > 0 || !is_waiting(&container.state));
+        let started = started.map(|container| Started { name: container.name.clone(), restarts: container.restarts });
+        let application = pod.application.clone();
+        let now = Pod { uid, version, application, containers: started.collect(), told };
+        let before = self.pods.insert(place, now);
+        if before.is_none_or(|before| before.uid != uid || before.told != told) {
+            changes.push(ClusterChange::PodChanged(pod));
+        }
+    }
+
+    /// The pods of an application, by namespace and name.
+    pub(super) fn pods_of(&self, application: &ApplicationName) -> Vec<PodLogs> {
+        let of = |((namespace, name), pod): (&(Box<str>, Box<str>), &Pod)| PodLogs {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            uid: pod.uid,
+            containers: pod.containers.clone(),
+        };
+        let mut pods: Vec<PodLogs> =
+            self.pods.iter().filter(|(_, pod)| pod.application == *application).map(of).collect();
+        pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        pods
+    }
+
+    /// Whether this very pod is one of ours.
+    pub(super) fn has_pod(&self, namespace: &str, name: &str, uid: Uid) -> bool {
+        self.pods.get(&(namespace.into(), name.into())).is_some_and(|pod| pod.uid == uid)
+    }
+
+    fn put_between(
+        &mut self,
+        uid: Uid,
+        application: ApplicationName,
+        resource: ResourceRef,
+        (status, shown): (Box<ResourceStatus>, bool),
+        changes: &mut Vec<ClusterChange>,
+    ) {
+        let mut hasher = DefaultHasher::new();
+        (status.health, &status.message, &status.summary).hash(&mut hasher);
+        let told = shown.then(|| hasher.finish());
+        let is_new = !self.nodes.contains_key(&uid);
+        let node = self.nodes.entry(uid).or_insert_with(|| Node { application, resource, root: false, told: None });
+        if !node.root && node.told != told {
+            node.told = told;
+            changes.push(match shown {
+                true => ClusterChange::ResourceChanged(status),
+                false => ClusterChange::ResourceGone {
+                    application: node.application.clone(),
+                    resource: node.resource.clone(),
+                },
+            });
+        }
+        if is_new {
+            self.adopt(uid, changes);
+        }
+    }
+
+    fn adopt(&mut self, parent: Uid, changes: &mut Vec<ClusterChange>) {
+        for relative in self.waiting.remove(&parent).unwrap_or_default() {
+            self.put(relative, changes);
+        }
+    }
+
+    pub(super) fn remove(&mut self, resource: &ResourceRef, uid: Uid, changes: &mut Vec<ClusterChange>) {
+        if resource.kind == "Pod" && resource.group.is_empty() {
+            let namespace = resource.namespace.as_deref().unwrap_or_default();
+            let place = (Box::from(namespace), Box::from(resource.name.as_str()));
+            if self.pods.get(&place).is_some_and(|pod| pod.uid == uid)
+                && let Some(pod) = self.pods.remove(&place)
+            {
+                let (namespace, name) = place;
+                changes.push(ClusterChange::PodGone { application: pod.application, namespace, name });
+            }
+        }
+        if let Some(node) = self.nodes.remove(&uid)
+            && node.told.is_some()
+        {
+            let Node { application, resource, .. } = node;
+            changes.push(ClusterChange::ResourceGone { application, resource });
+        }
+        for waiting in self.waiting.values_mut() {
+            waiting.retain(|relative| relative.uid != uid);
+        }
+        self.waiting.retain(|_, waiting| !waiting.is_empty());
+    }
+
+    /// Takes away what a whole list did not name.
+    pub(super) fn retain(&mut self, key: &WatchKey, seen: &HashSet<ResourceRef>, changes: &mut Vec<ClusterChange>) {
+        let is_lost = |resource: &ResourceRef| {
+            resource.group == key.group
+                && resource.kind == key.kind
+                && key.covers(resource.namespace.as_deref())
+                && !seen.contains(resource)
+        };
+        let nodes = self.nodes.iter().filter(|(_, node)| !node.root && is_lost(&node.resource));
+        let mut lost: Vec<(ResourceRef, Uid)> = nodes.map(|(uid, node)| (node.resource.clone(), *uid)).collect();
+        let pods = self
+            .pods
+            .iter()
+            .map(|((namespace, name), pod)| (ResourceRef::new("", "Pod", Some(namespace), name), pod.uid));
+        lost.extend(pods.filter(|(resource, _)| is_lost(resource)));
+        for waiting in self.waiting.values_mut() {
+            waiting.retain(|relative| !is_lost(&relative.resource));
+        }
+        for (resource, uid) in lost {
+            self.remove(&resource, uid, changes);
+        }
+    }
+
+    pub(super) fn forget(&mut self, application: &ApplicationName, changes: &mut Vec<ClusterChange>) {
+        let nodes = self.nodes.iter().filter(|(_, node)| node.application == *application);
+        let nodes: Vec<(ResourceRef, Uid)> = nodes.map(|(uid, node)| (node.resource.clone(), *uid)).collect();
+        let pods = self.pods.iter().filter(|(_, pod)| pod.application == *application);
+        let pods: Vec<(ResourceRef, Uid)> = pods
+            .map(|((namespace, name), pod)| (ResourceRef::new("", "Pod", Some(namespace), name), pod.uid))
+            .collect();
+        for (resource, uid) in nodes.into_iter().chain(pods) {
+            self.remove(&resource, uid, changes);
+        }
+    }
+}
