@@ -1,0 +1,212 @@
+//! The life of the agent: from its configuration to its last written fact.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{AgentStatus, Object};
+use rustix::fs::FlockOperation;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::access::Access;
+use crate::clusters::Clusters;
+use crate::config::{Config, places};
+use crate::context::Context;
+use crate::images::Images;
+use crate::journal::fact::Fact;
+use crate::journal::{Journal, chain};
+use crate::poll::Repositories;
+use crate::render::renderers::Renderers;
+use crate::{api, supervise, telemetry};
+
+/// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
+const END_WITHIN: Duration = Duration::from_secs(8);
+
+/// Runs the agent until SIGTERM or SIGINT.
+pub fn run(config_path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(config_path)?;
+    // kube, gix and bollard all find this one; with several compiled in, rustls would panic at the first use.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let log = telemetry::init(&config.agent)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let result = runtime.block_on(live(config_path.to_owned(), config, log));
+    // Git work that cannot be interrupted (a handshake) may still block a thread: it is left behind.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn live(config_path: PathBuf, config: Config, log: telemetry::LogRing) -> anyhow::Result<()> {
+    let started = Timestamp::now();
+    let data_dir = places::data_dir(&config.agent)?;
+    let _lock = claim(&data_dir)?;
+    let config = Arc::new(config);
+    let socket_path = places::socket(&config.agent);
+    let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
+    let (journal, cut_off) = Journal::open(&data_dir, &config.history, &supervise::names(&config), started)?;
+    if cut_off.interrupted > 0 {
+        tracing::info!(runs_and_syncs = cut_off.interrupted, "the last life of the agent was cut off; what is owed is taken up");
+    }
+    clear_scratch(&data_dir);
+    let stop = CancellationToken::new();
+    let context = Arc::new(Context {
+        journal: journal.clone(),
+        access: watch::Sender::new(access(&config)),
+        images: watch::Sender::new(Arc::new(Images::new(&config))),
+        config: watch::Sender::new(Arc::new(Config::default())),
+        config_path,
+        data_dir,
+        repositories: Repositories::default(),
+        clusters: Clusters::default(),
+        applications: RwLock::default(),
+        builds: Arc::new(Semaphore::new(config.agent.builds_at_once)),
+        syncs: Arc::new(Semaphore::new(config.agent.syncs_at_once)),
+        renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
+        log,
+        started,
+        stop: stop.clone(),
+    });
+    let tasks = TaskTracker::new();
+    journal.tell(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
+    supervise::apply(&context, config, &tasks).await?;
+    let router = api::router(context.clone());
+    let serving = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            api::connection::serve(&socket.listener, router, stop).await;
+            socket
+        }
+    });
+    tracing::info!(socket = %socket_path.display(), applications = context.config().application.len(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    serve_signals(&context, &tasks).await?;
+
+    tracing::info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    context.repositories.stop();
+    tasks.close();
+    let ending = async {
+        tasks.wait().await;
+        let _ = serving.await;
+    };
+    if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
+        tracing::warn!("some work did not end in time; it is taken up at the next start");
+    }
+    let event = Fact::Happened { application: None, cause: Cause::Agent, event: Event::AgentStopped };
+    let _ = tokio::time::timeout(Duration::from_secs(1), journal.record(vec![event])).await;
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP reloads.
+async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker) -> anyhow::Result<()> {
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let (mut term, mut int, mut hup) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => reload(context, tasks).await,
+        }
+    }
+}
+
+/// Brings the configuration as it is now into force, or says why not and leaves the one before.
+async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
+    let reloading = sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
+    notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
+    match Config::load(&context.config_path) {
+        Ok(config) => {
+            let config = Arc::new(config);
+            let before = context.config();
+            let mut changes = needs_restart(&before, &config);
+            context.access.send_replace(access(&config));
+            if before.engine != config.engine || before.registry != config.registry {
+                context.images.send_replace(Arc::new(Images::new(&config)));
+                changes.push("the engine or registries are others".to_owned());
+            }
+            context.journal.bounds(config.history.clone()).await;
+            match supervise::apply(context, config.clone(), tasks).await {
+                Ok(more) => changes.extend(more),
+                Err(error) => tracing::error!(error = %chain(&error), "the configuration came into force only in part"),
+            }
+            if changes.is_empty() {
+                changes.push("nothing changed".to_owned());
+            }
+            changes.iter().for_each(|change| tracing::info!("configuration: {change}"));
+            context.journal.tell(vec![Fact::Seen(Object::Agent(status(context, &config, None)))]).await;
+            supervise::tell(context, Event::ConfigurationReloaded { changes }).await;
+        }
+        Err(error) => {
+            let message = chain(&error);
+            tracing::error!("the new configuration is not in force, the one before stays: {message}");
+            let config = context.config();
+            context.journal.tell(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))]).await;
+            supervise::tell(context, Event::ConfigurationRefused { message }).await;
+        }
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// What a reload cannot change.
+fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
+    let (before, after) = (&before.agent, &after.agent);
+    let fixed = [
+        ("data_dir", before.data_dir != after.data_dir),
+        ("socket", before.socket != after.socket || before.socket_group != after.socket_group),
+        ("log_format or log_level", before.log_format != after.log_format || before.log_level != after.log_level),
+        ("builds_at_once or syncs_at_once", before.builds_at_once != after.builds_at_once || before.syncs_at_once != after.syncs_at_once),
+    ];
+    fixed.iter().filter(|(_, changed)| *changed).map(|(option, _)| format!("agent.{option} changes at the next start")).collect()
+}
+
+fn access(config: &Config) -> Access {
+    let (access, unknown) = Access::new(config, rustix::process::getuid().as_raw());
+    for name in unknown {
+        tracing::warn!("an [[access]] rule names {name}, whom this machine does not know");
+    }
+    access
+}
+
+fn status(context: &Context, config: &Config, error: Option<String>) -> AgentStatus {
+    AgentStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        pid: std::process::id(),
+        started: context.started,
+        configuration: context.config_path.display().to_string(),
+        configuration_error: error,
+        notice: config.agent.notice.clone(),
+    }
+}
+
+/// What a render left when the last life of the agent was killed in the middle of it.
+fn clear_scratch(data_dir: &Path) {
+    let scratch = data_dir.join("scratch");
+    // Not being there is as good; what cannot be made is told by the first render that needs it.
+    let _ = std::fs::remove_dir_all(&scratch);
+    let _ = std::fs::create_dir_all(&scratch);
+}
+
+/// Makes the data directory, 0700, and claims it: two agents on one history would do everything twice.
+fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let make = || format!("cannot make the data directory {}; set agent.data_dir to a folder that the agent may write", data_dir.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).with_context(make)?;
+    let path = data_dir.join("agent.lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).with_context(make)?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| anyhow::anyhow!("another agent works in {}; stop it first, or set agent.data_dir to another folder", data_dir.display()))?;
+    Ok(file)
+}
+
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "cannot tell systemd");
+    }
+}

@@ -1,0 +1,96 @@
+//! Answers that are not what was asked for: which status, in which words, and what to do next.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::ErrorAnswer;
+use serde::de::DeserializeOwned;
+
+use crate::context::Application;
+use crate::history::sqlite::HistoryError;
+use crate::journal::{NotKept, chain};
+
+/// A request that was not done.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    answer: ErrorAnswer,
+}
+
+pub(super) type Answer<T> = Result<T, Failure>;
+
+impl Failure {
+    fn new(status: StatusCode, error: &str, message: impl Into<String>, hint: &str) -> Self {
+        Self { status, answer: ErrorAnswer { error: error.to_owned(), message: message.into(), hint: hint.to_owned() } }
+    }
+
+    pub(super) fn not_found(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message, hint)
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message, hint)
+    }
+
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::GONE, "gone", "the changes since that revision are no longer kept", "list again with GET /v1/state")
+    }
+
+    pub(super) fn unavailable(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message, hint)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.answer)).into_response()
+    }
+}
+
+impl From<NotKept> for Failure {
+    fn from(error: NotKept) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "unavailable", error.to_string(), "")
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", chain(&error), "")
+    }
+}
+
+/// The application that a path names.
+pub(super) struct Named(pub(super) std::sync::Arc<Application>);
+
+impl FromRequestParts<super::Shared> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
+        let path = parts.uri.path().strip_prefix("/v1/applications/").unwrap_or_default();
+        let text = path.split('/').next().unwrap_or_default();
+        let name: ApplicationName = text.parse().map_err(|error| Failure::bad_request(format!("{error}"), ""))?;
+        context
+            .application(&name)
+            .map(Self)
+            .ok_or_else(|| Failure::not_found(format!("there is no application {name}"), "`qd status` lists them; add one in the configuration"))
+    }
+}
+
+/// A body that may be left out: the defaults then.
+pub(super) fn body<T: DeserializeOwned + Default>(bytes: &[u8]) -> Answer<T> {
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(bytes).map_err(|error| Failure::bad_request(format!("the body of the request is not as it should be: {error}"), ""))
+}

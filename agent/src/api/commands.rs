@@ -1,0 +1,161 @@
+//! Requests that want something done: the intent is recorded, then the worker is poked, then the answer goes out.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
+use quarterdeck_shared::snapshot::{Hold, Pin, RunGoal, RunId};
+use quarterdeck_shared::status::Phase;
+
+use super::Shared;
+use super::access::Peer;
+use super::answer::{Answer, Failure, Named, body};
+use crate::context::Application;
+use crate::deliver;
+use crate::journal::chain;
+use crate::journal::fact::{Fact, Intent, Patch};
+use crate::reconcile::look;
+
+type Taken = (StatusCode, Json<Accepted>);
+
+fn taken(message: String) -> Taken {
+    (StatusCode::ACCEPTED, Json(Accepted { message, run: None, revision: None, after_sync: None }))
+}
+
+fn needs_deploy(application: &Application) -> Answer<()> {
+    match application.deploy {
+        Some(_) => Ok(()),
+        None => Err(Failure::bad_request(
+            format!("application {} is only built: it has no [application.deploy]", application.spec.name),
+            "add where its manifests are and where they go",
+        )),
+    }
+}
+
+pub(super) async fn sync(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+    let request: SyncRequest = body(&bytes)?;
+    needs_deploy(&application)?;
+    let name = &application.spec.name;
+    let status = context.journal.snapshot().application(name);
+    if status.is_some_and(|status| status.suspended) {
+        return Err(Failure::conflict(format!("application {name} is suspended"), "resume it first: qd resume NAME"));
+    }
+    let after_sync = context.journal.newest_sync();
+    let intent = Intent { request, cause: peer.cause(), at: Timestamp::now() };
+    context.journal.record(vec![Fact::Intent { application: name.clone(), intent: Some(intent.clone()) }]).await?;
+    application.ask(intent);
+    let mut answer = taken(format!("{name} will be synced"));
+    answer.1.after_sync = Some(after_sync);
+    Ok(answer)
+}
+
+pub(super) async fn refresh(Named(application): Named) -> Answer<Taken> {
+    application.refresh();
+    Ok(taken(format!("the repositories of {} are asked now", application.spec.name)))
+}
+
+pub(super) async fn build(state: State<Shared>, peer: Extension<Peer>, named: Named, bytes: Bytes) -> Answer<Taken> {
+    ask_for_run(state, peer, named, &bytes, RunGoal::Build).await
+}
+
+pub(super) async fn push(state: State<Shared>, peer: Extension<Peer>, named: Named, bytes: Bytes) -> Answer<Taken> {
+    ask_for_run(state, peer, named, &bytes, RunGoal::Push).await
+}
+
+async fn ask_for_run(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: &[u8], goal: RunGoal) -> Answer<Taken> {
+    let request: DeliverRequest = body(bytes)?;
+    let name = &application.spec.name;
+    let run = deliver::ask(&context, &application, goal, &request, peer.cause())
+        .await
+        .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
+    let mut answer = taken(format!("{name}: run {} will {} {} ({})", run.id, goal.word(), run.reference, run.commit.short()));
+    context.journal.record(vec![Fact::Run(Box::new(run.clone())), Fact::happened(name, &peer.cause(), Event::RunQueued { run: run.id })]).await?;
+    application.wake_delivery();
+    answer.1.run = Some(run.id);
+    Ok(answer)
+}
+
+pub(super) async fn cancel(State(context): State<Shared>, Extension(peer): Extension<Peer>, Path(id): Path<u64>) -> Answer<Taken> {
+    let id = RunId(id);
+    let run = context.journal.ask(move |history| history.run(id)).await?.ok_or_else(|| super::looks::no_run(id.0))?;
+    if run.phase.is_final() {
+        return Err(Failure::conflict(format!("run {id} has ended: {}", run.phase), ""));
+    }
+    let Some(application) = context.application(&run.application) else {
+        return Err(Failure::conflict(format!("application {} is no longer in the configuration", run.application), ""));
+    };
+    if !application.cancel(id) {
+        // It has not begun: it never will.
+        let now = Timestamp::now();
+        let message = format!("cancelled by {} before it began", peer.name);
+        let event = Event::RunFinished { run: id, phase: Phase::Cancelled, message: message.clone() };
+        let facts = vec![Fact::Run(Box::new(deliver::ended(run, Phase::Cancelled, message, now))), Fact::happened(&application.spec.name, &peer.cause(), event)];
+        context.journal.record(facts).await?;
+    }
+    Ok(taken(format!("run {id} is being cancelled")))
+}
+
+pub(super) async fn rollback(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+    let request: RollbackRequest = body(&bytes)?;
+    needs_deploy(&application)?;
+    let name = &application.spec.name;
+    let revision = look::rollback_target(&context, &application, request.to.as_deref())
+        .await
+        .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
+    let cause = peer.cause();
+    let hold = Hold { reason: request.reason.clone(), cause: cause.clone(), at: Timestamp::now() };
+    let after_sync = context.journal.newest_sync();
+    let intent = Intent { request: SyncRequest::default(), cause: cause.clone(), at: hold.at };
+    context
+        .journal
+        .record(vec![
+            Fact::patch(name, Patch::Pin(Some(Pin { revision: revision.clone(), hold }))),
+            Fact::happened(name, &cause, Event::Pinned { revision: revision.clone(), reason: request.reason }),
+            Fact::Intent { application: name.clone(), intent: Some(intent.clone()) },
+        ])
+        .await?;
+    application.ask(intent);
+    let mut answer = taken(format!("{name} is pinned to {} and will be synced to it; `qd unpin {name}` follows git again", revision.short()));
+    answer.1.revision = Some(revision);
+    answer.1.after_sync = Some(after_sync);
+    Ok(answer)
+}
+
+pub(super) async fn unpin(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named) -> Answer<Taken> {
+    let name = &application.spec.name;
+    change(&context, &application, peer.cause(), Patch::Pin(None), Event::Unpinned).await?;
+    Ok(taken(format!("{name} follows git again")))
+}
+
+pub(super) async fn suspend(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+    let request: SuspendRequest = body(&bytes)?;
+    let name = &application.spec.name;
+    let hold = Hold { reason: request.reason.clone(), cause: peer.cause(), at: Timestamp::now() };
+    change(&context, &application, peer.cause(), Patch::Suspension(Some(hold)), Event::Suspended { reason: request.reason }).await?;
+    Ok(taken(format!("{name} is suspended: nothing is synced until `qd resume {name}`")))
+}
+
+pub(super) async fn resume(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named) -> Answer<Taken> {
+    let name = &application.spec.name;
+    change(&context, &application, peer.cause(), Patch::Suspension(None), Event::Resumed).await?;
+    Ok(taken(format!("{name} is resumed")))
+}
+
+async fn change(context: &Shared, application: &Application, cause: Cause, patch: Patch, event: Event) -> Answer<()> {
+    let name = &application.spec.name;
+    let what = match &event {
+        Event::Suspended { .. } => "suspend",
+        Event::Resumed => "resume",
+        _ => "unpin",
+    };
+    let now = Timestamp::now();
+    context
+        .journal
+        .record(vec![Fact::patch(name, patch), Fact::happened(name, &cause, event), Fact::last(name, what, Phase::Succeeded, now)])
+        .await?;
+    application.wake();
+    Ok(())
+}

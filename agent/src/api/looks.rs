@@ -1,0 +1,127 @@
+//! Requests that look.
+
+use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::protocol::{self, Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS_MAX, VersionAnswer, WIRE_VERSION};
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use serde::Deserialize;
+
+use super::Shared;
+use super::access::Peer;
+use super::answer::{Answer, Failure, Named};
+use crate::reconcile;
+
+/// Rows where the request does not say.
+const ROWS: usize = 100;
+
+pub(super) async fn version(State(context): State<Shared>, Extension(peer): Extension<Peer>) -> Answer<Json<VersionAnswer>> {
+    let role = context.access.borrow().role(&peer).ok_or_else(|| Failure::forbidden("no role", ""))?;
+    Ok(Json(VersionAnswer {
+        wire: WIRE_VERSION,
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: context.started,
+        role,
+    }))
+}
+
+pub(super) async fn state(State(context): State<Shared>) -> Json<serde_json::Value> {
+    let snapshot = context.journal.snapshot();
+    let (revision, objects) = snapshot.all();
+    let objects: serde_json::Map<String, serde_json::Value> = objects
+        .into_iter()
+        .filter_map(|(key, object)| serde_json::to_value(&*object).ok().map(|value| (key.to_string(), value)))
+        .collect();
+    Json(serde_json::json!({ "revision": revision, "epoch": snapshot.epoch(), "objects": objects }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct AtRevision {
+    revision: Option<String>,
+}
+
+pub(super) async fn diff(State(context): State<Shared>, Named(application): Named, Query(at): Query<AtRevision>) -> Answer<Json<DiffAnswer>> {
+    Ok(Json(reconcile::look::diff(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
+}
+
+pub(super) async fn manifests(State(context): State<Shared>, Named(application): Named, Query(at): Query<AtRevision>) -> Answer<Json<ManifestsAnswer>> {
+    Ok(Json(reconcile::look::manifests(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ObjectQuery {
+    #[serde(default)]
+    group: String,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+}
+
+pub(super) async fn object(State(context): State<Shared>, Named(application): Named, Query(query): Query<ObjectQuery>) -> Answer<Json<ManifestsAnswer>> {
+    let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
+    let yaml = reconcile::look::object(&context, &application, &resource).await.map_err(not_compared)?;
+    Ok(Json(ManifestsAnswer { revision: None, yaml }))
+}
+
+fn not_compared(error: reconcile::ReconcileError) -> Failure {
+    Failure::unavailable(crate::journal::chain(&error), error.hint())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Limit {
+    limit: Option<usize>,
+}
+
+impl Limit {
+    fn rows(&self) -> usize {
+        self.limit.unwrap_or(ROWS).min(ROWS_MAX)
+    }
+}
+
+pub(super) async fn history(State(context): State<Shared>, Named(application): Named, Query(limit): Query<Limit>) -> Answer<Json<Vec<SyncRecord>>> {
+    let name = application.spec.name.clone();
+    Ok(Json(context.journal.ask(move |history| history.syncs(&name, limit.rows())).await?))
+}
+
+pub(super) async fn commits(State(context): State<Shared>, Named(application): Named, Query(limit): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {
+    Ok(Json(reconcile::look::commits(&context, &application, limit.rows()).await.map_err(not_compared)?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct RunsQuery {
+    application: Option<ApplicationName>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn runs(State(context): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<Json<Vec<RunStatus>>> {
+    let rows = query.limit.unwrap_or(ROWS).min(ROWS_MAX);
+    Ok(Json(context.journal.ask(move |history| history.runs(query.application.as_ref(), rows)).await?))
+}
+
+pub(super) async fn run(State(context): State<Shared>, Path(id): Path<u64>) -> Answer<Json<RunStatus>> {
+    let run = context.journal.ask(move |history| history.run(RunId(id))).await?;
+    run.map(Json).ok_or_else(|| no_run(id))
+}
+
+pub(super) fn no_run(id: u64) -> Failure {
+    Failure::not_found(format!("there is no run {id}, or it is older than what is kept"), "`qd runs` lists those that are kept")
+}
+
+#[derive(Deserialize)]
+pub(super) struct EventsQuery {
+    application: Option<ApplicationName>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn events(State(context): State<Shared>, Query(query): Query<EventsQuery>) -> Answer<Json<Vec<EventRecord>>> {
+    let rows = query.limit.unwrap_or(ROWS).min(protocol::ROWS_MAX);
+    Ok(Json(context.journal.ask(move |history| history.events(query.application.as_ref(), query.before, rows)).await?))
+}
+
+pub(super) async fn doctor(State(context): State<Shared>) -> Json<Vec<Check>> {
+    Json(crate::doctor::check(&context).await)
+}

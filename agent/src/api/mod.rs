@@ -1,0 +1,127 @@
+//! The API: what consoles may ask, over the Unix socket.
+//!
+//! One table of routes, each with the role it asks for, and one place where a request meets its permission:
+//! [`permit`]. A handler looks or records an intent and pokes a worker; it never does the work itself, so that a
+//! request that was answered is not lost when the agent ends.
+
+pub mod access;
+pub mod connection;
+pub mod socket;
+
+mod answer;
+mod commands;
+mod looks;
+mod streams;
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::Event;
+use quarterdeck_shared::protocol::{REQUEST_BYTES_MAX, Role, WIRE_HEADER, WIRE_VERSION};
+
+use self::access::Peer;
+use self::answer::Failure;
+use crate::context::Context;
+use crate::journal::fact::Fact;
+
+type Shared = Arc<Context>;
+
+/// A route: where, what it asks for, and who answers.
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// As axum writes it.
+    pub path: &'static str,
+    /// The role that it asks for.
+    pub role: Role,
+    /// Whether it changes a cluster by hand: where the application is protected, it asks for the approver's role.
+    pub guarded: bool,
+    handler: fn() -> MethodRouter<Shared>,
+}
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    look("/v1/version", || get(looks::version)),
+    look("/v1/state", || get(looks::state)),
+    look("/v1/watch", || get(streams::watch)),
+    look("/v1/applications/{name}/diff", || get(looks::diff)),
+    look("/v1/applications/{name}/manifests", || get(looks::manifests)),
+    look("/v1/applications/{name}/object", || get(looks::object)),
+    look("/v1/applications/{name}/history", || get(looks::history)),
+    look("/v1/applications/{name}/commits", || get(looks::commits)),
+    look("/v1/applications/{name}/logs", || get(streams::pod_logs)),
+    look("/v1/runs", || get(looks::runs)),
+    look("/v1/runs/{id}", || get(looks::run)),
+    look("/v1/runs/{id}/log", || get(streams::run_log)),
+    look("/v1/events", || get(looks::events)),
+    look("/v1/log", || get(streams::agent_log)),
+    look("/v1/doctor", || get(looks::doctor)),
+    act("/v1/applications/{name}/sync", true, || post(commands::sync)),
+    act("/v1/applications/{name}/refresh", false, || post(commands::refresh)),
+    act("/v1/applications/{name}/build", false, || post(commands::build)),
+    act("/v1/applications/{name}/push", false, || post(commands::push)),
+    act("/v1/applications/{name}/rollback", true, || post(commands::rollback)),
+    act("/v1/applications/{name}/unpin", true, || post(commands::unpin)),
+    act("/v1/applications/{name}/suspend", false, || post(commands::suspend)),
+    act("/v1/applications/{name}/resume", true, || post(commands::resume)),
+    act("/v1/runs/{id}/cancel", false, || post(commands::cancel)),
+];
+
+const fn look(path: &'static str, handler: fn() -> MethodRouter<Shared>) -> Route {
+    Route { method: Method::GET, path, role: Role::Viewer, guarded: false, handler }
+}
+
+const fn act(path: &'static str, guarded: bool, handler: fn() -> MethodRouter<Shared>) -> Route {
+    Route { method: Method::POST, path, role: Role::Operator, guarded, handler }
+}
+
+/// The routes as a service; each connection adds its [`Peer`].
+pub fn router(context: Shared) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route.path, (route.handler)());
+    }
+    router
+        .route_layer(middleware::from_fn_with_state(context.clone(), permit))
+        .fallback(async || Failure::not_found("there is no such route", "GET /v1/state shows everything; the wire is described in shared/src/protocol.rs"))
+        .layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::map_response(name_the_wire))
+        .with_state(context)
+}
+
+/// The one place where a request meets its permission.
+async fn permit(State(context): State<Shared>, Extension(peer): Extension<Peer>, path: MatchedPath, request: Request, next: Next) -> Response {
+    let Some(route) = ROUTES.iter().find(|route| route.path == path.as_str() && route.method == request.method()) else {
+        return next.run(request).await;
+    };
+    let needed = if route.guarded && is_protected(&context, request.uri().path()) { Role::Approver } else { route.role };
+    let has = context.access.borrow().role(&peer);
+    if has >= Some(needed) {
+        return next.run(request).await;
+    }
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let event = Event::RequestDenied { request: what.clone() };
+    // Not kept on a full disk: the answer is the same.
+    let _ = context.journal.record(vec![Fact::Happened { application: None, cause: peer.cause(), event }]).await;
+    Failure::forbidden(
+        format!("{what} asks for the role {needed:?}, and {} has {}", peer.name, has.map_or("none".to_owned(), |role| format!("{role:?}"))),
+        "ask whoever runs the agent for an [[access]] rule",
+    )
+    .into_response()
+}
+
+fn is_protected(context: &Context, path: &str) -> bool {
+    let name = path.strip_prefix("/v1/applications/").and_then(|rest| rest.split('/').next()).and_then(|name| name.parse::<ApplicationName>().ok());
+    name.and_then(|name| context.application(&name)).is_some_and(|application| application.spec.protected)
+}
+
+async fn name_the_wire(mut response: Response) -> Response {
+    response.headers_mut().insert(WIRE_HEADER, HeaderValue::from(WIRE_VERSION));
+    response
+}

@@ -1,0 +1,125 @@
+//! The command line of the agent.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, places};
+use crate::journal::chain;
+
+/// Nothing went wrong.
+pub const GOOD: i32 = 0;
+/// What was asked for failed.
+pub const FAILED: i32 = 1;
+
+#[derive(Parser)]
+#[command(name = "qd-agent", version, about = "Watches git, builds and pushes images, keeps Kubernetes clusters equal to git", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the agent in the foreground (systemd units are in agent/systemd)
+    Run {
+        #[command(flatten)]
+        config: ConfigPath,
+    },
+    /// Validate a configuration: every problem with its file, line, and what would be right
+    Check {
+        #[command(flatten)]
+        config: ConfigPath,
+    },
+    /// Write a commented starter configuration and say where it is
+    Init {
+        #[command(flatten)]
+        config: ConfigPath,
+    },
+    /// Judge the health of Kubernetes objects in files, without a cluster
+    Health {
+        /// YAML or JSON files with live objects; `-` reads standard input
+        #[arg(short = 'f', long = "filename", required = true, num_args = 1..)]
+        files: Vec<PathBuf>,
+        /// How to print the verdicts
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+}
+
+#[derive(clap::Args)]
+struct ConfigPath {
+    /// The configuration [default: $XDG_CONFIG_HOME/quarterdeck/config.toml]
+    #[arg(long, value_name = "FILE", env = "QD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigPath {
+    fn path(self) -> anyhow::Result<PathBuf> {
+        let path = self.config.map_or_else(places::config_file, Ok)?;
+        // Relative paths inside begin at its folder, so the folder must have a name.
+        Ok(std::path::absolute(path)?)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Aligned columns
+    Table,
+    /// An array of kind, name, health, reason
+    Json,
+}
+
+/// Runs what the arguments ask for; the answer is the exit code: 0 good, 1 failed, 2 not understood.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed terminal has nobody to tell.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    let result = match cli.command {
+        Command::Run { config } => config.path().and_then(|path| crate::agent::run(&path)),
+        Command::Check { config } => config.path().and_then(|path| check(&path)),
+        Command::Init { config } => config.path().and_then(|path| init(&path)),
+        Command::Health { files, output } => crate::command::health::run(&files, output == Output::Json, &mut std::io::stdout().lock()).map_err(Into::into),
+    };
+    match result {
+        Ok(()) => GOOD,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "qd-agent: {}", chain(error.as_ref()));
+            FAILED
+        }
+    }
+}
+
+fn check(path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    let count = config.application.len();
+    writeln!(std::io::stdout(), "{}: good, {count} application{}", path.display(), if count == 1 { "" } else { "s" })?;
+    Ok(())
+}
+
+/// What `init` writes: the example that stands in the repository, with every option commented out.
+const STARTER: &str = include_str!("../../config.example.toml");
+
+fn init(path: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            anyhow::bail!("{} is already there, and nothing was changed; edit it, then try `qd-agent check`", path.display())
+        }
+        made => made.map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?,
+    };
+    file.write_all(STARTER.as_bytes())?;
+    writeln!(std::io::stdout(), "wrote {}\nnext: describe an application in it, then `qd-agent check`, then `qd-agent run`", path.display())?;
+    Ok(())
+}

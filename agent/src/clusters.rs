@@ -1,0 +1,75 @@
+//! Every cluster that is deployed to, each with one task that assesses what its watches say.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::Key;
+
+use crate::assess;
+use crate::cluster::{Cluster, ClusterConfig};
+use crate::config::Config;
+use crate::context::Context;
+
+/// Clusters by the name that applications use.
+#[derive(Default)]
+pub struct Clusters(Mutex<BTreeMap<String, (ClusterConfig, Cluster)>>);
+
+/// The name of a cluster in the agent.
+pub fn name(of: Option<&str>, config: &Config) -> String {
+    find(of, config).name
+}
+
+/// The `[[cluster]]` of that name, else a context of the kubeconfig; the first `[[cluster]]` where none is named, else the
+/// kubeconfig's current context.
+fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
+    let named = match of {
+        Some(name) => config.cluster.iter().find(|cluster| cluster.name == name),
+        None => config.cluster.first(),
+    };
+    named.cloned().unwrap_or_else(|| ClusterConfig::named(of))
+}
+
+impl Clusters {
+    /// Lets go of clusters whose configuration is another now; who asks next gets them anew.
+    pub fn configure(&self, config: &Config) {
+        self.lock().retain(|_, (before, cluster)| {
+            let same = find(Some(before.name.as_str()), config) == *before || find(None, config) == *before;
+            if !same {
+                cluster.stop();
+            }
+            same
+        });
+    }
+
+    /// The cluster that an application names; it is begun with the first who asks.
+    pub fn get(&self, of: Option<&str>, context: &Arc<Context>) -> Cluster {
+        let wanted = find(of, &context.config());
+        let mut clusters = self.lock();
+        let (_, cluster) = clusters.entry(wanted.name.clone()).or_insert_with(|| {
+            let (cluster, changes) = Cluster::begin(wanted.clone());
+            tokio::spawn(assess::assess(context.clone(), cluster.clone(), changes));
+            (wanted, cluster)
+        });
+        cluster.clone()
+    }
+
+    /// Every cluster.
+    pub fn all(&self) -> Vec<Cluster> {
+        self.lock().values().map(|(_, cluster)| cluster.clone()).collect()
+    }
+
+    /// An application is no longer operated: its objects are no longer watched. Returns the keys that leave the snapshot.
+    pub fn forget(&self, application: &ApplicationName) -> Vec<Key> {
+        self.all().iter().flat_map(|cluster| cluster.forget(application)).collect()
+    }
+
+    /// Ends all watches.
+    pub fn stop(&self) {
+        self.all().iter().for_each(Cluster::stop);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (ClusterConfig, Cluster)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

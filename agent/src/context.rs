@@ -1,0 +1,213 @@
+//! What every story works with: the journal, the repositories, clusters and the engine, and the applications in force.
+//!
+//! One [`Context`] lives as long as the agent. What the configuration can change at a reload hangs behind a `watch` or
+//! is replaced whole by `supervise`; a story takes what it needs at its start and keeps it for its pass.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::RunId;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::access::Access;
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::clusters::Clusters;
+use crate::images::Images;
+use crate::journal::Journal;
+use crate::journal::fact::Intent;
+use crate::poll::{Repositories, Repository};
+use crate::render::renderers::Renderers;
+use crate::telemetry::LogRing;
+use crate::worker::Poke;
+
+/// What every story works with.
+pub struct Context {
+    /// Where facts go, and where the snapshot and history are.
+    pub journal: Journal,
+    /// The configuration in force.
+    pub config: watch::Sender<Arc<Config>>,
+    /// Who may do what.
+    pub access: watch::Sender<Access>,
+    /// Where the configuration is; relative paths in it begin at its folder.
+    pub config_path: PathBuf,
+    /// Mirrors, history and logs.
+    pub data_dir: PathBuf,
+    /// Every repository that is polled.
+    pub repositories: Repositories,
+    /// Every cluster that is deployed to.
+    pub clusters: Clusters,
+    /// The engine that builds and pushes, and the registries.
+    pub images: watch::Sender<Arc<Images>>,
+    /// The applications in force.
+    pub applications: RwLock<BTreeMap<ApplicationName, Arc<Application>>>,
+    /// Places for builds.
+    pub builds: Arc<Semaphore>,
+    /// Places for syncs.
+    pub syncs: Arc<Semaphore>,
+    /// The programs that render.
+    pub renderers: Arc<Renderers>,
+    /// The agent's own log.
+    pub log: LogRing,
+    /// When the agent began.
+    pub started: Timestamp,
+    /// The agent is to end.
+    pub stop: CancellationToken,
+}
+
+impl Context {
+    /// An application by its name.
+    pub fn application(&self, name: &ApplicationName) -> Option<Arc<Application>> {
+        self.applications.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// A folder for files that a rendering program needs; cleared at the start.
+    pub fn scratch(&self) -> PathBuf {
+        self.data_dir.join("scratch")
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.borrow().clone()
+    }
+
+    /// The engine and registries in force.
+    pub fn images(&self) -> Arc<Images> {
+        self.images.borrow().clone()
+    }
+}
+
+/// An application in force: what the configuration says, and the way to its workers.
+pub struct Application {
+    /// What the configuration says.
+    pub spec: ApplicationSpec,
+    /// Its code repository.
+    pub source: Option<Arc<Repository>>,
+    /// Where its manifests are and where they go.
+    pub deploy: Option<Deploy>,
+    /// Pokes the worker that syncs.
+    pub sync: Poke,
+    /// Pokes the worker that delivers.
+    pub delivery: Poke,
+    /// Ends its workers.
+    pub stop: CancellationToken,
+    running: Mutex<Option<(RunId, CancellationToken)>>,
+    owed: Mutex<Owed>,
+}
+
+/// What the worker that syncs is still to look at.
+#[derive(Default)]
+struct Owed {
+    intent: Option<Intent>,
+    drift: Option<Drift>,
+}
+
+/// A live object that was seen to differ from what was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The first that was seen.
+    pub resource: ResourceRef,
+    /// The field manager that changed it, where the API server tells.
+    pub manager: Option<String>,
+}
+
+/// Where the manifests of an application are and where they go.
+pub struct Deploy {
+    /// The deploy repository.
+    pub repository: Arc<Repository>,
+    /// The cluster.
+    pub cluster: Cluster,
+}
+
+impl Application {
+    /// An application whose workers are about to begin.
+    pub fn new(spec: ApplicationSpec, source: Option<Arc<Repository>>, deploy: Option<Deploy>, intent: Option<Intent>, stop: CancellationToken) -> Self {
+        let owed = Mutex::new(Owed { intent, drift: None });
+        Self { spec, source, deploy, sync: Poke::default(), delivery: Poke::default(), stop, running: Mutex::new(None), owed }
+    }
+
+    fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
+        with(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The sync that a person asked for and is still owed.
+    pub fn intent(&self) -> Option<Intent> {
+        self.owed(|owed| owed.intent.clone())
+    }
+
+    /// A person asks for a sync; it is in the history already.
+    pub fn ask(&self, intent: Intent) {
+        self.owed(|owed| owed.intent = Some(intent));
+        self.wake();
+    }
+
+    /// That intent is done; one that came meanwhile stays.
+    pub fn intent_done(&self, done: Option<&Intent>) {
+        self.owed(|owed| {
+            if owed.intent.as_ref() == done {
+                owed.intent = None;
+            }
+        });
+    }
+
+    /// The drift that is still to be looked at.
+    pub fn drift(&self) -> Option<Drift> {
+        self.owed(|owed| owed.drift.clone())
+    }
+
+    /// A live object differs from what was applied.
+    pub fn drifted(&self, drift: Drift) {
+        self.owed(|owed| {
+            owed.drift.get_or_insert(drift);
+        });
+        self.wake();
+    }
+
+    /// That drift was looked at; one that was seen meanwhile stays.
+    pub fn drift_done(&self, done: Option<&Drift>) {
+        self.owed(|owed| {
+            if owed.drift.as_ref() == done {
+                owed.drift = None;
+            }
+        });
+    }
+
+    /// One more pass of the worker that syncs.
+    pub fn wake(&self) {
+        self.sync.poke();
+    }
+
+    /// One more pass of the worker that delivers.
+    pub fn wake_delivery(&self) {
+        self.delivery.poke();
+    }
+
+    /// Its repositories are asked now, and both workers look again.
+    pub fn refresh(&self) {
+        let repositories = self.source.iter().chain(self.deploy.iter().map(|deploy| &deploy.repository));
+        repositories.for_each(|repository| repository.wake());
+        self.wake();
+        self.wake_delivery();
+    }
+
+    /// Says which run is being done; the token ends it.
+    pub fn running(&self, run: Option<(RunId, CancellationToken)>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    }
+
+    /// Ends a run that is being done; false where it is another or none.
+    pub fn cancel(&self, run: RunId) -> bool {
+        match &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((id, token)) if *id == run => {
+                token.cancel();
+                true
+            }
+            _ => false,
+        }
+    }
+}

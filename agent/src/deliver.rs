@@ -1,0 +1,336 @@
+//! THE FIRST STORY: a tag becomes a built, pushed and promoted image.
+//!
+//! ```text
+//! tags of the code repository --trigger (pure)--> runs owed --> checkout -> build -> push -> promote (a commit in git)
+//! ```
+//!
+//! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
+//! image, the engine has it, the registry answers its digest, the manifests name it) and does the difference. A run that
+//! was cut off is queued again under a new number and does no more than what was missing.
+
+mod course;
+mod stages;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::protocol::DeliverRequest;
+use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
+use quarterdeck_shared::status::{Phase, Stage, StageKind};
+
+use self::course::Course;
+use crate::build::BuildError;
+use crate::context::{Application, Context};
+use crate::history::sqlite::HistoryError;
+use crate::images::LoginError;
+use crate::journal::fact::Fact;
+use crate::journal::{NotKept, chain};
+use crate::promote::PromoteError;
+use crate::registry::image_ref::ImageRefError;
+use crate::registry::oci::RegistryError;
+use crate::source::{CommitId, GitError, GitErrorKind, RefSnapshot, Target};
+use crate::trigger::{self, Owed, TagRules};
+use crate::worker::{Next, Story};
+
+/// A run that failed, and in which step.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// Git did not give what was needed.
+    #[error("cannot {doing}")]
+    Git {
+        /// What.
+        doing: &'static str,
+        /// Why.
+        source: GitError,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The image cannot be named so.
+    #[error("the image cannot be named")]
+    Name(#[from] ImageRefError),
+    /// A secret build argument is not there.
+    #[error("build argument {name} comes from {place}, which cannot be read: {why}")]
+    Argument {
+        /// Which.
+        name: String,
+        /// The environment variable or file.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// We cannot say who we are to the registry.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The manifests do not take the image.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
+    /// Others were faster, each time.
+    #[error("the deploy branch {branch} moved {tries} times while the promotion was written; try again when it is quieter")]
+    Raced {
+        /// Which branch.
+        branch: String,
+        /// How often.
+        tries: u32,
+    },
+    /// What a person asked for is not there.
+    #[error("{0}")]
+    NoSuch(String),
+    /// The history cannot be written.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    /// The history cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A person ended it, or the agent ends.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl DeliverError {
+    /// Whether something is merely away, so that trying again is of use.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Git { source, .. } => source.kind() == GitErrorKind::Unreachable,
+            Self::Build(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::NotKept(_) | Self::History(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What a person could do; empty where the words say it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Promote(_) => "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's",
+            Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
+            _ => "",
+        }
+    }
+}
+
+/// The delivery of one application.
+pub struct Delivery {
+    context: Arc<Context>,
+    application: Arc<Application>,
+    /// The refs that need no thought any more.
+    thought_of: Option<Arc<RefSnapshot>>,
+}
+
+impl Delivery {
+    /// Nothing was thought of yet.
+    pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
+        Self { context: context.clone(), application: application.clone(), thought_of: None }
+    }
+}
+
+impl Story for Delivery {
+    /// What the tags ask for is queued, then what is queued is done, in order.
+    async fn pass(&mut self) -> Next {
+        let (context, application) = (&self.context, &self.application);
+        if let Err(error) = queue_what_is_owed(context, application, &mut self.thought_of).await {
+            tracing::warn!(application = %application.spec.name, error = %chain(&error), "cannot look at the tags");
+            return Next::Retry;
+        }
+        let runs = context.journal.snapshot().runs(&application.spec.name);
+        let Some(run) = runs.into_iter().find(|run| run.phase == Phase::Queued) else { return Next::Idle };
+        let Ok(_place) = context.builds.clone().acquire_owned().await else { return Next::Idle };
+        match deliver(context, application, run).await {
+            Ok(_) => Next::Now,
+            Err(_) if application.stop.is_cancelled() => Next::Idle,
+            Err(error) => {
+                tracing::error!(application = %application.spec.name, error = %chain(&error), "cannot keep what became of a run");
+                Next::Retry
+            }
+        }
+    }
+}
+
+/// A tag becomes a run: what the refs ask for beyond what was thought of before is queued, in one transaction with the
+/// note that it was thought of.
+async fn queue_what_is_owed(context: &Context, application: &Application, thought_of: &mut Option<Arc<RefSnapshot>>) -> Result<(), DeliverError> {
+    let (Some(source), Some(repository)) = (&application.spec.source, &application.source) else { return Ok(()) };
+    let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
+    if thought_of.as_ref().is_some_and(|before| before.tags == refs.tags) {
+        return Ok(());
+    }
+    let name = application.spec.name.clone();
+    let address = repository.address().to_owned();
+    let seen = context.journal.ask(move |history| history.tags_seen(&name)).await?.filter(|seen| seen.repository == address);
+    let rules = TagRules { build: source.build_tags.clone(), push: source.push_tags.clone(), first_sight: source.first_sight };
+    let seen = seen.map(|seen| seen.tags);
+    let (asked, times_of) = (refs.clone(), rules.clone());
+    let first_sight = seen.is_none();
+    let decision = repository
+        .work(move |mirror| {
+            // Only the first sight asks which tag is the newest; later the new ones are all there is.
+            let mut times = BTreeMap::new();
+            for (tag, target) in asked.tags.iter().filter(|(tag, _)| first_sight && times_of.matches(tag)) {
+                if let Some(commit) = &target.commit {
+                    times.insert(tag.clone(), mirror.commit_info(commit)?.time);
+                }
+            }
+            Ok(trigger::owed(&times_of, &asked.tags, seen.as_ref(), &times))
+        })
+        .await
+        .map_err(|source| DeliverError::Git { doing: "look at the tags", source })?;
+    let mut facts = Vec::new();
+    for owed in decision.owed {
+        let run = new_run(context, application, owed, Timestamp::now());
+        facts.push(Fact::happened(&run.application, &run.cause, Event::RunQueued { run: run.id }));
+        facts.push(Fact::Run(Box::new(run)));
+    }
+    facts.push(Fact::TagsSeen { application: application.spec.name.clone(), repository: repository.address().to_owned(), tags: decision.seen });
+    context.journal.record(facts).await?;
+    *thought_of = Some(refs);
+    Ok(())
+}
+
+/// The story of one run, straight down.
+async fn deliver(context: &Arc<Context>, application: &Arc<Application>, run: RunStatus) -> Result<RunStatus, DeliverError> {
+    let cancel = application.stop.child_token();
+    application.running(Some((run.id, cancel.clone())));
+    let mut course = Course::begin(&context.journal, run, cancel).await?;
+    let result = steps(context, application, &mut course).await;
+    application.running(None);
+    if application.stop.is_cancelled() {
+        // The agent ends, or the application is another now: the run stays as it is, and is taken up again as cut off.
+        return Err(DeliverError::Cancelled);
+    }
+    course.end(result).await
+}
+
+async fn steps(context: &Arc<Context>, application: &Arc<Application>, course: &mut Course) -> Result<String, DeliverError> {
+    let patience = context.config().agent.patience.0;
+    let checkout = course.stage(StageKind::Checkout, patience, stages::Checkout { application }).await?;
+    let built = course.stage(StageKind::Build, patience, stages::Build { context, application, checkout }).await?;
+    if course.run.goal == RunGoal::Build {
+        return Ok(format!("built {}", built.tagged()));
+    }
+    let pushed = course.stage(StageKind::Push, patience, stages::Push { context, application, built }).await?;
+    let promoted = course.stage(StageKind::Promote, patience, stages::Promote { context, application, pushed: pushed.clone() }).await?;
+    Ok(match promoted {
+        Some(commit) => format!("pushed {}, promoted by {}", pushed.tagged(), commit.short()),
+        None => format!("pushed {}", pushed.tagged()),
+    })
+}
+
+/// A run that a person asks for.
+pub async fn ask(context: &Context, application: &Application, goal: RunGoal, request: &DeliverRequest, cause: Cause) -> Result<RunStatus, DeliverError> {
+    let name = &application.spec.name;
+    let Some(repository) = &application.source else {
+        return Err(DeliverError::NoSuch(format!("application {name} is only deployed: it has no [application.source] to build from")));
+    };
+    let refs = repository.refs().borrow().clone();
+    let reference = request.reference.clone();
+    let no_such = || DeliverError::NoSuch(format!("the code repository of {name} has no tag, branch or commit {}", request.reference.as_deref().unwrap_or("HEAD")));
+    let (reference, commit) = repository
+        .work(move |mirror| {
+            let default = refs.as_ref().and_then(|refs| refs.default_branch.clone());
+            let Some(text) = reference else {
+                return Ok((default.clone().unwrap_or_else(|| "HEAD".to_owned()), mirror.resolve(&Target::Default, default.as_deref())?));
+            };
+            let commit = match (refs.as_ref().map(|refs| (refs.tags.get(&text), refs.branches.get(&text))), text.parse::<CommitId>()) {
+                (Some((Some(tag), _)), _) if tag.commit.is_some() => mirror.resolve(&Target::Tag(text.clone()), None)?,
+                (Some((_, Some(_))), _) => mirror.resolve(&Target::Branch(text.clone()), None)?,
+                (_, Ok(commit)) => mirror.resolve(&Target::Commit(commit), None)?,
+                (_, Err(_)) => return Err(GitError::NotFound { url: mirror.remote().url.to_string(), what: text }),
+            };
+            Ok((text, commit))
+        })
+        .await
+        .map_err(|error| if error.kind() == GitErrorKind::NotFound { no_such() } else { DeliverError::Git { doing: "find what to build", source: error } })?;
+    let mut run = queued(context, application, goal, reference, commit, cause, Timestamp::now());
+    if request.rebuild {
+        run.message = REBUILD.to_owned();
+    }
+    Ok(run)
+}
+
+/// The message of a queued run that is to build anew whatever is there.
+const REBUILD: &str = "rebuild asked for";
+
+fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
+    let goal = match owed.kind {
+        trigger::Kind::Build => RunGoal::Build,
+        trigger::Kind::Push => RunGoal::Push,
+    };
+    let cause = Cause::Tag { tag: owed.tag.clone(), commit: owed.commit.clone() };
+    queued(context, application, goal, owed.tag, owed.commit, cause, now)
+}
+
+fn queued(context: &Context, application: &Application, goal: RunGoal, reference: String, commit: CommitId, cause: Cause, now: Timestamp) -> RunStatus {
+    let mut kinds = vec![StageKind::Checkout, StageKind::Build];
+    if goal == RunGoal::Push {
+        kinds.extend([StageKind::Push, StageKind::Promote]);
+    }
+    RunStatus {
+        id: context.journal.next_run(),
+        application: application.spec.name.clone(),
+        goal,
+        cause,
+        reference,
+        commit,
+        subject: String::new(),
+        phase: Phase::Queued,
+        stages: kinds.into_iter().map(Stage::queued).collect(),
+        queued: now,
+        started: None,
+        finished: None,
+        message: String::new(),
+        artifact: None,
+        promoted: None,
+    }
+}
+
+/// The run that takes up one that was cut off; its number is the caller's to give.
+pub fn again(run: &RunStatus, now: Timestamp) -> RunStatus {
+    RunStatus {
+        phase: Phase::Queued,
+        stages: run.stages.iter().map(|stage| Stage::queued(stage.kind)).collect(),
+        queued: now,
+        started: None,
+        finished: None,
+        message: String::new(),
+        artifact: None,
+        promoted: None,
+        ..run.clone()
+    }
+}
+
+/// A run that was cut off, and which one takes it up.
+pub fn interrupted(run: &RunStatus, successor: RunId, now: Timestamp) -> RunStatus {
+    ended(run.clone(), Phase::Interrupted, format!("the agent ended in the middle; taken up by run {successor}"), now)
+}
+
+/// A run that is over; so are its stages.
+pub fn ended(mut run: RunStatus, phase: Phase, message: String, now: Timestamp) -> RunStatus {
+    for stage in run.stages.iter_mut().filter(|stage| !stage.phase.is_final()) {
+        stage.phase = if stage.phase == Phase::Running { phase } else { Phase::Skipped };
+        stage.finished = stage.started.map(|_| now);
+    }
+    run.phase = phase;
+    run.finished = Some(now);
+    run.message = message;
+    run
+}
+
+/// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
+fn labels(application: &Application, commit: &CommitId, spec_digest: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("dev.quarterdeck.application".to_owned(), application.spec.name.to_string()),
+        ("dev.quarterdeck.build".to_owned(), spec_digest.to_owned()),
+        ("org.opencontainers.image.revision".to_owned(), commit.to_string()),
+    ])
+}
+
+/// Whether an artifact is the image that a run is to push.
+fn is_image_of(artifact: &Artifact, application: &Application) -> bool {
+    application.spec.build.as_ref().is_some_and(|build| build.image == artifact.image)
+}

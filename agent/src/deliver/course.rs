@@ -1,0 +1,194 @@
+//! The course of one run: which stage it is in, told to the journal and to its log as it goes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::Event;
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
+use quarterdeck_shared::status::{Phase, Stage, StageKind};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::DeliverError;
+use crate::history::logs::RunLog;
+use crate::journal::fact::{Batch, Fact};
+use crate::journal::{Journal, chain};
+
+/// The waits between tries of a stage that meets an outage.
+const TRY_FIRST: Duration = Duration::from_secs(1);
+/// As above, at the longest.
+const TRY_MAX: Duration = Duration::from_secs(30);
+
+/// Progress is told this often at most: a person sees no more, and each telling is a change for every console.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// A run under way.
+pub(super) struct Course {
+    pub(super) run: RunStatus,
+    pub(super) cancel: CancellationToken,
+    journal: Journal,
+    log: Option<RunLog>,
+    told: Instant,
+}
+
+/// What a stage came to.
+pub(super) enum Outcome<T> {
+    /// It was done: the result, and a line for people.
+    Done(T, String),
+    /// There was nothing to do, for this reason.
+    Skipped(T, String),
+}
+
+/// A stage that can be tried again.
+pub(super) trait Step<T> {
+    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<T>, DeliverError>;
+}
+
+impl Course {
+    /// Begins a queued run.
+    pub(super) async fn begin(journal: &Journal, mut run: RunStatus, cancel: CancellationToken) -> Result<Self, DeliverError> {
+        run.phase = Phase::Running;
+        run.started = Some(Timestamp::now());
+        // A log that cannot be written costs the log, not the run.
+        let log = journal.logs().writer(run.id).inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run")).ok();
+        let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now() };
+        course.record(Vec::new()).await?;
+        Ok(course)
+    }
+
+    /// Does one stage: tells its beginning and its end, and tries again for as long as `patience` where something is
+    /// merely away. Whatever it comes to is in the history when this returns.
+    pub(super) async fn stage<T>(&mut self, kind: StageKind, patience: Duration, mut step: impl Step<T>) -> Result<T, DeliverError> {
+        self.change(kind, |stage| {
+            stage.phase = Phase::Running;
+            stage.started = Some(Timestamp::now());
+        });
+        self.record(self.event(kind, Phase::Running, String::new())).await?;
+        let begun = Instant::now();
+        let mut wait = TRY_FIRST;
+        let result = loop {
+            let cancel = self.cancel.clone();
+            let attempt = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(DeliverError::Cancelled),
+                attempt = step.attempt(self) => attempt,
+            };
+            match attempt {
+                Err(error) if error.is_outage() && begun.elapsed() < patience => {
+                    let text = format!("{}; trying again in {} s", chain(&error), wait.as_secs());
+                    tracing::warn!(run = %self.run.id, stage = %kind, "{text}");
+                    self.say(kind, &text);
+                    self.progress(kind, None, Some(&text));
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = cancel.cancelled() => break Err(DeliverError::Cancelled),
+                    }
+                    wait = (wait * 2).min(TRY_MAX);
+                }
+                other => break other,
+            }
+        };
+        let (phase, message) = match &result {
+            Ok(Outcome::Done(_, message)) => (Phase::Succeeded, message.clone()),
+            Ok(Outcome::Skipped(_, message)) => (Phase::Skipped, message.clone()),
+            Err(error @ DeliverError::Cancelled) => (Phase::Cancelled, error.to_string()),
+            Err(error) => (Phase::Failed, chain(error)),
+        };
+        self.say(kind, &message);
+        self.change(kind, |stage| {
+            stage.phase = phase;
+            stage.finished = Some(Timestamp::now());
+            stage.percent = None;
+            stage.message = message.clone();
+        });
+        self.record(self.event(kind, phase, message)).await?;
+        match result? {
+            Outcome::Done(value, _) | Outcome::Skipped(value, _) => Ok(value),
+        }
+    }
+
+    /// Ends the run.
+    pub(super) async fn end(mut self, result: Result<String, DeliverError>) -> Result<RunStatus, DeliverError> {
+        let (phase, message) = match result {
+            Ok(message) => (Phase::Succeeded, message),
+            Err(error @ DeliverError::Cancelled) => (Phase::Cancelled, error.to_string()),
+            Err(error) => {
+                let hint = error.hint();
+                if !hint.is_empty() {
+                    let text = format!("hint: {hint}");
+                    self.write(LogRecord::Notice { text: text.into() });
+                }
+                (Phase::Failed, chain(&error))
+            }
+        };
+        // Its end is on disk before the run is ended: who follows the log reads it whole.
+        self.log = None;
+        let now = Timestamp::now();
+        self.run = super::ended(self.run, phase, message.clone(), now);
+        let name = &self.run.application;
+        let what = match self.run.goal {
+            RunGoal::Build => "build",
+            RunGoal::Push => "push",
+        };
+        let facts = vec![
+            Fact::happened(name, &self.run.cause, Event::RunFinished { run: self.run.id, phase, message }),
+            Fact::last(name, what, phase, now),
+        ];
+        self.record(facts).await?;
+        Ok(self.run)
+    }
+
+    /// Keeps an artifact and what happened to it, with the run.
+    pub(super) async fn keep(&mut self, artifact: &Artifact, event: Event) -> Result<(), DeliverError> {
+        self.run.artifact = Some(artifact.clone());
+        let facts = vec![Fact::Artifact(artifact.clone()), Fact::happened(&self.run.application, &self.run.cause, event)];
+        self.record(facts).await
+    }
+
+    /// Keeps facts together with the run as it is now.
+    pub(super) async fn record(&self, mut facts: Batch) -> Result<(), DeliverError> {
+        facts.push(Fact::Run(Box::new(self.run.clone())));
+        Ok(self.journal.record(facts).await?)
+    }
+
+    /// A line of output.
+    pub(super) fn say(&mut self, kind: StageKind, text: &str) {
+        if !text.is_empty() {
+            self.write(LogRecord::Line { at: Some(Timestamp::now()), from: kind.word().into(), text: text.into() });
+        }
+    }
+
+    fn write(&mut self, record: LogRecord) {
+        if let Some(log) = &mut self.log {
+            log.write(&record);
+        }
+    }
+
+    /// Where a stage stands, for those who look.
+    pub(super) fn progress(&mut self, kind: StageKind, percent: Option<u8>, message: Option<&str>) {
+        self.change(kind, |stage| {
+            stage.percent = percent.or(stage.percent);
+            if let Some(message) = message {
+                stage.message = message.chars().take(200).collect();
+            }
+        });
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            self.journal.mention(Fact::RunProgress(Box::new(self.run.clone())));
+        }
+    }
+
+    fn change(&mut self, kind: StageKind, change: impl FnOnce(&mut Stage)) {
+        if let Some(stage) = self.run.stages.iter_mut().find(|stage| stage.kind == kind) {
+            change(stage);
+        }
+    }
+
+    fn event(&self, stage: StageKind, phase: Phase, message: String) -> Batch {
+        let event = Event::StageChanged { run: self.run.id, stage, phase, message };
+        vec![Fact::happened(&self.run.application, &self.run.cause, event)]
+    }
+}
+

@@ -1,0 +1,370 @@
+//! The stages of a run. Each first looks whether what it should bring about is already so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::{BuildArg, BuildSpec, PromoteBy};
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::Event;
+use quarterdeck_shared::status::StageKind;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::course::{Course, Outcome, Step};
+use super::{DeliverError, REBUILD};
+use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
+use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
+use crate::context::{Application, Context};
+use crate::journal::fact::Fact;
+use crate::poll::Repository;
+use crate::promote;
+use crate::registry::image_ref::ImageRef;
+use crate::source::git::Mirror;
+use crate::source::{Author, CommitId, CommitInfo, EntryMode, GitError, ObjectId, PushOutcome, RefSnapshot};
+use crate::trigger;
+
+/// Progress that waits to be told; an engine whose output nobody reads has to wait.
+const PROGRESS_QUEUE: usize = 256;
+
+/// The largest file that a build context may hold; larger ones belong into a registry or a volume.
+const BLOB_MAX: u64 = 512 << 20;
+
+/// The largest manifest that a promotion looks into.
+const MANIFEST_MAX: u64 = 10 << 20;
+
+/// Promotions that lost a race are decided anew this often: a branch that moves faster is a robot's.
+const RACES: u32 = 10;
+
+fn git(doing: &'static str) -> impl FnOnce(GitError) -> DeliverError {
+    move |source| DeliverError::Git { doing, source }
+}
+
+/// The commit's tree is at hand.
+pub(super) struct Checkout<'a> {
+    pub(super) application: &'a Application,
+}
+
+impl Step<CommitInfo> for Checkout<'_> {
+    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<CommitInfo>, DeliverError> {
+        let commit = course.run.commit.clone();
+        let info = repository(self.application)?.work(move |mirror| mirror.commit_info(&commit)).await.map_err(git("read the commit"))?;
+        course.run.subject.clone_from(&info.subject);
+        let message = format!("{} {}", info.id.short(), info.subject);
+        Ok(Outcome::Done(info, message))
+    }
+}
+
+fn repository(application: &Application) -> Result<&Arc<Repository>, DeliverError> {
+    application.source.as_ref().ok_or_else(|| DeliverError::NoSuch("the application has no code repository any more".to_owned()))
+}
+
+fn build_spec(application: &Application) -> Result<&BuildSpec, DeliverError> {
+    application.spec.build.as_ref().ok_or_else(|| DeliverError::NoSuch("the application has no [application.build] any more".to_owned()))
+}
+
+/// The image of the commit is on the engine, or already in the registry.
+pub(super) struct Build<'a> {
+    pub(super) context: &'a Context,
+    pub(super) application: &'a Application,
+    pub(super) checkout: CommitInfo,
+}
+
+impl Step<Artifact> for Build<'_> {
+    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<Artifact>, DeliverError> {
+        let spec = build_spec(self.application)?;
+        let image = ImageRef::parse(&spec.image)?;
+        let tag = self.image_tag(&course.run.reference, spec)?;
+        let name = image.with_tag(&tag)?;
+        let artifact = |image_id: String| Artifact {
+            application: self.application.spec.name.clone(),
+            commit: self.checkout.id.clone(),
+            image: spec.image.clone(),
+            tag: tag.clone(),
+            image_id,
+            digest: None,
+            built: Timestamp::now(),
+            pushed: None,
+        };
+        let labels = super::labels(self.application, &self.checkout.id, &digest_of(spec));
+        let rebuild = course.run.message == REBUILD;
+        let images = self.context.images();
+        let engine = &images.engine;
+        if !rebuild {
+            if let Some(pushed) = self.already_pushed(&name).await? {
+                course.run.artifact = Some(pushed.clone());
+                return Ok(Outcome::Skipped(pushed, format!("{name} of this commit is in the registry already")));
+            }
+            if let Some(found) = engine.find(&labels).await? {
+                let artifact = artifact(found.id.clone());
+                engine.tag(&found.id, &name).await?;
+                course.keep(&artifact, Event::ImageBuilt { artifact: artifact.clone() }).await?;
+                return Ok(Outcome::Skipped(artifact, format!("the image of this commit was built before: {}", short(&found.id))));
+            }
+        }
+        let request = self.request(spec, name, labels, &tag, rebuild)?;
+        let cancel = course.cancel.clone();
+        let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
+        let built = tell_while(course, StageKind::Build, progress, engine.build(request, sink, &cancel)).await?;
+        let artifact = artifact(built.id.clone());
+        course.keep(&artifact, Event::ImageBuilt { artifact: artifact.clone() }).await?;
+        let message = format!("{} {}, {:.1} MB", artifact.tagged(), short(&built.id), built.size_bytes as f64 / 1e6);
+        Ok(Outcome::Done(artifact, message))
+    }
+}
+
+impl Build<'_> {
+    /// The tag of the image. Where another trigger tag gives the same one for another commit, the commit tells them apart.
+    fn image_tag(&self, reference: &str, spec: &BuildSpec) -> Result<String, DeliverError> {
+        let refs = repository(self.application)?.refs().borrow().clone();
+        let source = self.application.spec.source.as_ref();
+        let rules = source.map(trigger::TagRules::of);
+        let others = refs.iter().flat_map(|refs: &Arc<RefSnapshot>| refs.tags.iter()).filter(|(name, _)| rules.as_ref().is_some_and(|rules| rules.matches(name)));
+        Ok(trigger::image_tag_among(reference, &self.checkout.id, &spec.tag, rules.as_ref(), others))
+    }
+
+    /// An artifact of this commit under this name that the registry still has.
+    async fn already_pushed(&self, name: &ImageRef) -> Result<Option<Artifact>, DeliverError> {
+        let (application, commit) = (self.application.spec.name.clone(), self.checkout.id.clone());
+        let Some(artifact) = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await? else { return Ok(None) };
+        let same = artifact.digest.is_some() && super::is_image_of(&artifact, self.application) && name.tag() == Some(artifact.tag.as_str());
+        if !same {
+            return Ok(None);
+        }
+        let images = self.context.images();
+        let found = images.registries.digest(name, images.login(name).await?.as_ref()).await?;
+        Ok(if found == artifact.digest { Some(artifact) } else { None })
+    }
+
+    fn request(&self, spec: &BuildSpec, name: ImageRef, mut labels: BTreeMap<String, String>, tag: &str, no_cache: bool) -> Result<BuildRequest, DeliverError> {
+        let repository = repository(self.application)?;
+        labels.insert("org.opencontainers.image.source".to_owned(), repository.address().to_owned());
+        labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
+        // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
+        labels.insert("org.opencontainers.image.created".to_owned(), self.checkout.time.to_string());
+        Ok(BuildRequest {
+            context: Arc::new(CommitTree { mirror: repository.mirror().clone(), commit: self.checkout.id.clone(), folder: spec.context.clone() }),
+            modified: u64::try_from(self.checkout.time.as_second()).unwrap_or_default(),
+            dockerfile: spec.dockerfile.clone(),
+            target: spec.target.clone(),
+            args: spec.args.iter().map(|(name, arg)| Ok((name.clone(), argument(name, arg)?))).collect::<Result<_, DeliverError>>()?,
+            labels,
+            tags: vec![name],
+            no_cache,
+            logins: self.context.images().logins(),
+        })
+    }
+}
+
+/// Of everything that makes the image another one, apart from the commit.
+fn digest_of(spec: &BuildSpec) -> String {
+    let BuildSpec { image: _, context, dockerfile, target, args, tag: _ } = spec;
+    let text = serde_json::json!([context, dockerfile, target, args]).to_string();
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
+    let cannot = |place: String, why: String| DeliverError::Argument { name: name.to_owned(), place, why };
+    match arg {
+        BuildArg::Plain(value) => Ok(ArgValue::Plain(value.clone())),
+        BuildArg::Environment { env } => {
+            let value = std::env::var(env).map_err(|error| cannot(format!("the environment variable {env}"), error.to_string()))?;
+            Ok(ArgValue::Secret(SecretString::from(value)))
+        }
+        BuildArg::File { file } => {
+            let value = std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {file}"), error.to_string()))?;
+            Ok(ArgValue::Secret(SecretString::from(value.trim_end_matches('\n').to_owned())))
+        }
+    }
+}
+
+fn short(id: &str) -> &str {
+    id.get(..19).unwrap_or(id)
+}
+
+/// Waits for the engine, telling its progress meanwhile.
+async fn tell_while<T>(course: &mut Course, kind: StageKind, mut progress: mpsc::Receiver<Progress>, work: impl Future<Output = Result<T, BuildError>>) -> Result<T, DeliverError> {
+    let mut work = std::pin::pin!(work);
+    let result = loop {
+        tokio::select! {
+            biased;
+            Some(step) = progress.recv() => tell(course, kind, step),
+            result = work.as_mut() => break result,
+        }
+    };
+    while let Ok(step) = progress.try_recv() {
+        tell(course, kind, step);
+    }
+    Ok(result?)
+}
+
+fn tell(course: &mut Course, kind: StageKind, step: Progress) {
+    match step {
+        Progress::Line(line) => {
+            course.say(kind, &line);
+            course.progress(kind, None, Some(&line));
+        }
+        Progress::Percent(percent) => course.progress(kind, Some(percent), None),
+    }
+}
+
+/// A folder of a commit as a build context.
+struct CommitTree {
+    mirror: Arc<Mirror>,
+    commit: CommitId,
+    folder: String,
+}
+
+impl TreeReader for CommitTree {
+    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
+        let listing = self.mirror.entries(&self.commit, &self.folder)?;
+        let entry = |entry: crate::source::TreeEntry| ContextEntry {
+            path: entry.path,
+            kind: match entry.mode {
+                EntryMode::File => EntryKind::File,
+                EntryMode::Executable => EntryKind::Executable,
+                EntryMode::Symlink => EntryKind::Symlink,
+                EntryMode::Submodule => EntryKind::Submodule,
+            },
+            id: entry.id.to_string(),
+        };
+        Ok(listing.entries.into_iter().map(entry).collect())
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
+        let id: ObjectId = id.parse()?;
+        Ok(self.mirror.blob(&id, BLOB_MAX)?)
+    }
+}
+
+/// The image is in the registry, and the registry said under which digest.
+pub(super) struct Push<'a> {
+    pub(super) context: &'a Context,
+    pub(super) application: &'a Application,
+    pub(super) built: Artifact,
+}
+
+impl Step<Artifact> for Push<'_> {
+    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<Artifact>, DeliverError> {
+        let name = ImageRef::parse(&build_spec(self.application)?.image)?.with_tag(&self.built.tag)?;
+        if self.built.digest.is_some() {
+            // The build stage asked the registry just now.
+            return Ok(Outcome::Skipped(self.built.clone(), format!("{} is in the registry already", self.built.pinned())));
+        }
+        let images = self.context.images();
+        let engine = &images.engine;
+        engine.tag(&self.built.image_id, &name).await?;
+        let login = images.login(&name).await?;
+        let cancel = course.cancel.clone();
+        let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
+        let pushed = tell_while(course, StageKind::Push, progress, engine.push(&name, login.as_ref(), sink, &cancel)).await?;
+        let digest = images.registries.confirm(&name, &pushed.0, login.as_ref()).await?;
+        let artifact = Artifact { digest: Some(digest), pushed: Some(Timestamp::now()), ..self.built.clone() };
+        course.keep(&artifact, Event::ImagePushed { artifact: artifact.clone() }).await?;
+        let message = artifact.pinned();
+        Ok(Outcome::Done(artifact, message))
+    }
+}
+
+/// The manifests in git name the image.
+pub(super) struct Promote<'a> {
+    pub(super) context: &'a Context,
+    pub(super) application: &'a Application,
+    pub(super) pushed: Artifact,
+}
+
+impl Step<Option<CommitId>> for Promote<'_> {
+    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<Option<CommitId>>, DeliverError> {
+        let (Some(destination), Some(deploy)) = (&self.application.spec.deploy, &self.application.deploy) else {
+            return Ok(Outcome::Skipped(None, "nothing is deployed: there is no [application.deploy]".to_owned()));
+        };
+        let policy = &self.application.spec.promote;
+        let form = match policy.by {
+            PromoteBy::None => return Ok(Outcome::Skipped(None, "promotion is off: promote.by is none".to_owned())),
+            PromoteBy::TagAndDigest => promote::Form::TagAndDigest,
+            PromoteBy::Tag => promote::Form::Tag,
+            PromoteBy::Digest => promote::Form::Digest,
+        };
+        let image = promote::Image {
+            name: self.pushed.image.clone(),
+            tag: self.pushed.tag.clone(),
+            digest: self.pushed.digest.clone().unwrap_or_default(),
+            form,
+        };
+        let written = match form {
+            promote::Form::TagAndDigest => self.pushed.pinned(),
+            promote::Form::Tag => self.pushed.tagged(),
+            promote::Form::Digest => format!("{}@{}", image.name, image.digest),
+        };
+        let message = self.message(&policy.message);
+        let author = author(&policy.author);
+        let (path, branch) = (destination.path.clone(), destination.branch.clone());
+        for _ in 0..RACES {
+            let (image, message, author, path, branch) = (image.clone(), message.clone(), author.clone(), path.clone(), branch.clone());
+            let tried = deploy.repository.work(move |mirror| Ok(promote_once(mirror, &path, branch.as_deref(), &image, &author, &message))).await.map_err(git("promote"))??;
+            match tried {
+                Promoted::Already => return Ok(Outcome::Skipped(None, format!("the manifests name {written} already"))),
+                Promoted::Pushed(commit) => {
+                    deploy.repository.wake();
+                    course.run.promoted = Some(commit.clone());
+                    let event = Event::ImagePromoted { image: written.clone(), commit: commit.clone() };
+                    course.record(vec![Fact::happened(&self.application.spec.name, &course.run.cause, event)]).await?;
+                    let message = format!("{} names {written}", commit.short());
+                    return Ok(Outcome::Done(Some(commit), message));
+                }
+                Promoted::Raced => course.say(StageKind::Promote, "somebody else pushed to the deploy branch meanwhile; deciding anew"),
+            }
+        }
+        Err(DeliverError::Raced { branch: destination.branch.clone().unwrap_or_else(|| "(default)".to_owned()), tries: RACES })
+    }
+}
+
+impl Promote<'_> {
+    fn message(&self, template: &str) -> String {
+        let Artifact { application, commit, image, tag, digest, .. } = &self.pushed;
+        let fill = [
+            ("{application}", application.to_string()),
+            ("{image}", image.clone()),
+            ("{tag}", tag.clone()),
+            ("{digest}", digest.clone().unwrap_or_default()),
+            ("{commit}", commit.to_string()),
+        ];
+        fill.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+}
+
+/// `Name <mail>`; the configuration was checked for it.
+fn author(text: &str) -> Author {
+    let (name, email) = text.split_once('<').unwrap_or((text, ""));
+    Author { name: name.trim().to_owned(), email: email.trim_end_matches('>').trim().to_owned() }
+}
+
+enum Promoted {
+    Already,
+    Pushed(CommitId),
+    Raced,
+}
+
+/// One try, on the branch as it is now: reads, edits, commits and pushes if nobody was faster.
+fn promote_once(mirror: &Mirror, path: &str, branch: Option<&str>, image: &promote::Image, author: &Author, message: &str) -> Result<Promoted, DeliverError> {
+    let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
+    mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
+    let branch = branch.map(str::to_owned).or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
+    let base = mirror.resolve(&crate::source::Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
+    let listing = mirror.entries(&base, path).map_err(git("read the manifests"))?;
+    let mut files = Vec::new();
+    for entry in listing.entries.iter().filter(|entry| promote::is_manifest(&entry.path) && matches!(entry.mode, EntryMode::File | EntryMode::Executable)) {
+        let full = if path.is_empty() { entry.path.clone() } else { format!("{}/{}", path.trim_end_matches('/'), entry.path) };
+        files.push((full, mirror.blob(&entry.id, MANIFEST_MAX).map_err(git("read a manifest"))?));
+    }
+    let edits = promote::promote(&files, image)?;
+    if edits.is_empty() {
+        return Ok(Promoted::Already);
+    }
+    let commit = mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
+    match mirror.push(&branch, &base, &commit).map_err(git("push the commit"))? {
+        PushOutcome::Pushed => Ok(Promoted::Pushed(commit)),
+        PushOutcome::Raced { .. } => Ok(Promoted::Raced),
+    }
+}

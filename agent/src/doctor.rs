@@ -1,0 +1,122 @@
+//! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use quarterdeck_shared::protocol::{Check, CheckResult};
+
+use crate::build::Builder;
+use crate::context::Context;
+use crate::journal::chain;
+use crate::poll::Repository;
+use crate::registry::image_ref::ImageRef;
+use crate::cluster;
+
+/// A check that takes longer is told as not answered: a person waits for it.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Checks git, engine, registries, clusters and renderers.
+pub async fn check(context: &Arc<Context>) -> Vec<Check> {
+    let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
+    for repository in context.repositories.all() {
+        checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository))));
+    }
+    checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
+    for image in images(context) {
+        checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
+    }
+    for cluster in context.clusters.all() {
+        checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
+    }
+    checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
+    join_all(checks).await
+}
+
+async fn within(name: String, check: impl Future<Output = Found>) -> Check {
+    let found = tokio::time::timeout(PATIENCE, check).await;
+    let found = found.unwrap_or_else(|_| Found::bad(format!("no answer within {} s", PATIENCE.as_secs()), "is it there, and is the way to it open?"));
+    Check { name, result: found.result, message: found.message, hint: found.hint }
+}
+
+/// What a check came to.
+struct Found {
+    result: CheckResult,
+    message: String,
+    hint: String,
+}
+
+impl Found {
+    fn good(message: impl Into<String>) -> Self {
+        Self { result: CheckResult::Good, message: message.into(), hint: String::new() }
+    }
+
+    fn bad(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { result: CheckResult::Bad, message: message.into(), hint: hint.into() }
+    }
+}
+
+async fn git(repository: Arc<Repository>) -> Found {
+    match repository.work(|mirror| mirror.list_refs()).await {
+        Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
+        Err(error) => Found::bad(chain(&error), "try the same by hand: git ls-remote ADDRESS; credentials are set in [[repository]]"),
+    }
+}
+
+async fn engine(context: Arc<Context>) -> Found {
+    let builds = context.config().application.iter().any(|application| application.build.is_some());
+    match context.images().engine.info().await {
+        Ok(info) => Found::good(format!("{} {}, API {}, {}, {} at {}", info.name, info.version, info.api, info.builder, info.platform, info.address)),
+        Err(error) if builds => Found::bad(chain(&error), "start Docker or Podman, or set address in [engine]"),
+        Err(error) => Found { result: CheckResult::Warning, message: chain(&error), hint: "no application builds an image, so none is needed".to_owned() },
+    }
+}
+
+/// One image of each registry.
+fn images(context: &Context) -> Vec<ImageRef> {
+    let mut images: Vec<ImageRef> = Vec::new();
+    for application in &context.config().application {
+        if let Some(image) = application.build.as_ref().and_then(|build| ImageRef::parse(&build.image).ok())
+            && !images.iter().any(|other| other.registry() == image.registry())
+        {
+            images.push(image);
+        }
+    }
+    images
+}
+
+async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
+    let images = context.images();
+    let login = match images.login(&image).await {
+        Ok(login) => login,
+        Err(error) => return Found::bad(chain(&error), "set username and password_env or password_file in [[registry]]"),
+    };
+    let who = if login.is_some() { "the login is accepted" } else { "it answers, and no login is known for it" };
+    match images.registries.check_login(&image, login.as_ref()).await {
+        Ok(()) => Found::good(who),
+        Err(error) => Found::bad(chain(&error), "set username and password_env or password_file in [[registry]], or log in with docker login"),
+    }
+}
+
+async fn kubernetes(cluster: cluster::Cluster) -> Found {
+    match cluster.version().await {
+        Ok(version) => Found::good(version),
+        Err(problem) => Found::bad(chain(&problem), problem.hint()),
+    }
+}
+
+async fn kustomize(context: Arc<Context>) -> Found {
+    let Some(program) = context.renderers.kustomize().cloned() else {
+        return Found {
+            result: CheckResult::Warning,
+            message: "neither kustomize nor kubectl was in PATH when the agent began".to_owned(),
+            hint: "install one of them where manifests have a kustomization.yaml; plain YAML needs none".to_owned(),
+        };
+    };
+    let words = program.words();
+    match tokio::task::spawn_blocking(move || program.version()).await {
+        Ok(Ok(version)) => Found::good(format!("{words}, {version}")),
+        Ok(Err(error)) => Found::bad(chain(&error), format!("try `{words}` by hand")),
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}

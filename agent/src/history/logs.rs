@@ -1,0 +1,119 @@
+//! Logs of runs: a file of NDJSON records each, bounded by the size of one run's log and gone with the run.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::snapshot::RunId;
+
+/// The end of a log that is kept apart while its middle is cut: the last lines tell why a build failed.
+const TAIL_BYTES: usize = 256 * 1024;
+
+/// The folder of the logs.
+#[derive(Debug, Clone)]
+pub struct RunLogs {
+    dir: PathBuf,
+    bytes_max: u64,
+}
+
+impl RunLogs {
+    /// The folder is made where it is not there; `bytes_max` bounds one run's log.
+    pub fn open(dir: &Path, bytes_max: u64) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        Ok(Self { dir: dir.to_owned(), bytes_max })
+    }
+
+    /// Where a run's log is.
+    pub fn path(&self, run: RunId) -> PathBuf {
+        self.dir.join(format!("run-{run}.ndjson"))
+    }
+
+    /// Begins or continues a run's log.
+    pub fn writer(&self, run: RunId) -> io::Result<RunLog> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path(run))?;
+        let written = file.metadata()?.len();
+        Ok(RunLog { file, written, head_max: self.bytes_max.saturating_sub(TAIL_BYTES as u64), tail: VecDeque::new(), tail_bytes: 0, cut: 0 })
+    }
+
+    /// Removes the logs of runs that history let go.
+    pub fn let_go(&self, runs: &[RunId]) {
+        for run in runs {
+            // Not being there is as good.
+            let _ = fs::remove_file(self.path(*run));
+        }
+    }
+}
+
+/// A run's log being written: its head goes to the file at once; past the bound, the newest lines are held back and
+/// written at the end after a gap that tells how many are missing.
+#[derive(Debug)]
+pub struct RunLog {
+    file: File,
+    written: u64,
+    head_max: u64,
+    tail: VecDeque<Vec<u8>>,
+    tail_bytes: usize,
+    cut: u64,
+}
+
+impl RunLog {
+    /// Writes one record; a log that cannot be written costs the log, never the run.
+    pub fn write(&mut self, record: &LogRecord) {
+        let Ok(mut line) = serde_json::to_vec(record) else { return };
+        line.push(b'\n');
+        if self.written + line.len() as u64 <= self.head_max && self.tail.is_empty() {
+            if self.file.write_all(&line).is_ok() {
+                self.written += line.len() as u64;
+            }
+            return;
+        }
+        self.tail_bytes += line.len();
+        self.tail.push_back(line);
+        while self.tail_bytes > TAIL_BYTES {
+            let Some(first) = self.tail.pop_front() else { break };
+            self.tail_bytes -= first.len();
+            self.cut += 1;
+        }
+    }
+}
+
+impl Drop for RunLog {
+    fn drop(&mut self) {
+        if self.cut > 0 {
+            let gap = LogRecord::Gap { lines: Some(self.cut), reason: "the log of one run is bounded; its beginning and its end are kept".into() };
+            if let Ok(mut line) = serde_json::to_vec(&gap) {
+                line.push(b'\n');
+                let _ = self.file.write_all(&line);
+            }
+        }
+        for line in &self.tail {
+            let _ = self.file.write_all(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_keeps_its_beginning_and_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::open(dir.path(), 512 * 1024).unwrap();
+        let mut log = logs.writer(RunId(1)).unwrap();
+        for number in 0..20_000 {
+            log.write(&LogRecord::Line { at: None, from: "build".into(), text: format!("line {number} {}", "x".repeat(60)).into() });
+        }
+        drop(log);
+        let text = fs::read_to_string(logs.path(RunId(1))).unwrap();
+        let records: Vec<LogRecord> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let cut: u64 = records.iter().map(|r| if let LogRecord::Gap { lines: Some(n), .. } = r { *n } else { 0 }).sum();
+        let lines = records.iter().filter(|r| matches!(r, LogRecord::Line { .. })).count() as u64;
+        assert_eq!(lines + cut, 20_000, "every line is kept or counted");
+        assert!(text.len() < 1024 * 1024, "{}", text.len());
+        assert!(text.lines().next().unwrap().contains("line 0 ") && text.lines().last().unwrap().contains("line 19999 "));
+    }
+}

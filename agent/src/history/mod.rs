@@ -1,0 +1,48 @@
+//! History: what happened, kept over restarts. SQLite beside the mirrors; logs of runs as files beside it.
+//!
+//! One thread writes (the journal's); others read on connections of their own, which write-ahead logging allows.
+
+pub mod logs;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+
+
+/// An application as it is kept: its status, and the two halves of its message.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ApplicationRow {
+    /// As consoles see it.
+    pub status: ApplicationStatus,
+    /// Why it is not Synced.
+    pub sync_message: String,
+    /// Why it is not Healthy.
+    pub health_message: String,
+}
+
+/// What the last life of the agent left.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Every application that ever was.
+    pub applications: BTreeMap<ApplicationName, ApplicationRow>,
+    /// Runs that are not ended, and the newest of each application.
+    pub runs: Vec<RunStatus>,
+    /// Syncs that are not ended.
+    pub open_syncs: Vec<SyncRecord>,
+    /// The highest numbers given.
+    pub last_run: u64,
+    /// As above.
+    pub last_sync: u64,
+}
+
+/// Which tags of a code repository need no thought any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TagsSeen {
+    /// The repository they were seen at.
+    pub repository: String,
+    /// Name to object.
+    pub tags: BTreeMap<String, String>,
+}

@@ -1,0 +1,88 @@
+//! Where images are built and kept, as the configuration says: the engine, the registries, and who we are to each.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use crate::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use crate::config::{BuilderKind, Config, RegistryConfig};
+use crate::registry::credentials::{CredentialError, Login, Sources};
+use crate::registry::image_ref::ImageRef;
+use crate::registry::oci::Registries;
+
+/// The engine and the registries.
+pub struct Images {
+    /// Builds and pushes.
+    pub engine: DockerEngine,
+    /// Answer what they have.
+    pub registries: Registries,
+    configured: Vec<RegistryConfig>,
+}
+
+/// A login cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The configuration names a place where no password is.
+    #[error("the password for registry {host} comes from {place}, which cannot be read: {why}")]
+    Password {
+        /// Which registry.
+        host: String,
+        /// The environment variable or file.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// The user's own logins cannot be read.
+    #[error(transparent)]
+    Found(#[from] CredentialError),
+}
+
+impl Images {
+    /// As the configuration says. Nothing is connected yet.
+    pub fn new(config: &Config) -> Self {
+        let choice = match config.engine.builder {
+            BuilderKind::Auto => BuilderChoice::Auto,
+            BuilderKind::Buildkit => BuilderChoice::Buildkit,
+            BuilderKind::Classic => BuilderChoice::Classic,
+        };
+        let limits = Limits { build_silent: config.agent.build_silence.0, ..Limits::default() };
+        let engine = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process()).with_limits(limits);
+        let insecure = config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
+        Self { engine, registries: Registries::new(insecure), configured: config.registry.clone() }
+    }
+
+    /// Who we are to the registry of an image; nobody where no login is known. Passwords are read each time, so that a
+    /// rotated one is taken up.
+    pub async fn login(&self, image: &ImageRef) -> Result<Option<Login>, LoginError> {
+        let mut configured = BTreeMap::new();
+        for registry in self.configured.iter().filter(|registry| registry.host == image.registry()) {
+            if let (Some(username), Some(password)) = (&registry.username, password(registry)?) {
+                configured.insert(registry.host.clone(), Login::Password { username: username.clone(), password });
+            }
+        }
+        Ok(Sources::of_this_user(configured).find(image).await?.map(|found| found.login))
+    }
+
+    /// The logins of the configuration for base images, by host; those that cannot be read are left out, since a base
+    /// image may well be elsewhere.
+    pub fn logins(&self) -> BTreeMap<String, Login> {
+        let login = |registry: &RegistryConfig| {
+            let password = password(registry).ok().flatten()?;
+            Some((registry.host.clone(), Login::Password { username: registry.username.clone()?, password }))
+        };
+        self.configured.iter().filter_map(login).collect()
+    }
+}
+
+fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
+    let cannot = |place: String, why: String| LoginError::Password { host: registry.host.clone(), place, why };
+    if let Some(variable) = &registry.password_env {
+        let value = std::env::var(variable).map_err(|error| cannot(format!("the environment variable {variable}"), error.to_string()))?;
+        return Ok(Some(SecretString::from(value)));
+    }
+    if let Some(file) = &registry.password_file {
+        let value = std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {}", file.display()), error.to_string()))?;
+        return Ok(Some(SecretString::from(value.trim_end_matches(['\r', '\n']).to_owned())));
+    }
+    Ok(None)
+}

@@ -1,0 +1,149 @@
+//! Facts: what the stories tell the journal. The journal alone turns them into history and snapshot.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::protocol::SyncRequest;
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::snapshot::{Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary};
+use quarterdeck_shared::status::{Health, Phase, SyncStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::sync::plan::Remembered;
+
+/// Facts that belong together: all of them are kept, or none.
+pub type Batch = Vec<Fact>;
+
+/// One thing that is so.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// Something happened: kept as an event.
+    Happened {
+        /// Whom it concerns.
+        application: Option<ApplicationName>,
+        /// Who or what caused it.
+        cause: Cause,
+        /// What.
+        event: Event,
+    },
+    /// Something about an application is now otherwise.
+    Application {
+        /// Whose.
+        name: ApplicationName,
+        /// What.
+        patch: Patch,
+    },
+    /// The configuration does not name it any more: it leaves the snapshot, its history stays.
+    ApplicationRemoved(ApplicationName),
+    /// A run is now so: kept.
+    Run(Box<RunStatus>),
+    /// A run is now so, for those who look: a percent, a line. Not kept.
+    RunProgress(Box<RunStatus>),
+    /// A sync is now so: kept, and the application's newest.
+    Sync(Box<SyncRecord>),
+    /// An image was built or pushed: kept, and the application's newest.
+    Artifact(Artifact),
+    /// The tags of an application's code repository that need no thought any more, with the objects they point at.
+    TagsSeen {
+        /// Whose.
+        application: ApplicationName,
+        /// The address they were seen at: another repository is seen for the first time.
+        repository: String,
+        /// All of them.
+        tags: BTreeMap<String, String>,
+    },
+    /// What was applied, so that what did not change since costs no request.
+    Applied {
+        /// Whose.
+        application: ApplicationName,
+        /// New or changed.
+        applied: Vec<(ResourceRef, Remembered)>,
+        /// No longer ours.
+        gone: Vec<ResourceRef>,
+    },
+    /// What a person asked for and is still owed; nothing where it is done.
+    Intent {
+        /// Whose.
+        application: ApplicationName,
+        /// What.
+        intent: Option<Intent>,
+    },
+    /// An object is seen to be so. Not kept.
+    Seen(Object),
+    /// An object is seen to be gone. Not kept.
+    Gone(Key),
+}
+
+/// A sync that a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What exactly.
+    pub request: SyncRequest,
+    /// Who.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Something about an application that is now otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Patch {
+    /// It is in the configuration, so.
+    Configured(SpecSummary),
+    /// What git says now.
+    Target(Option<Revision>),
+    /// What the cluster runs.
+    Deployed {
+        /// The revision whose sync was applied.
+        revision: Revision,
+        /// The images that its manifests name.
+        images: Vec<String>,
+    },
+    /// How the cluster compares with git.
+    Compared {
+        /// The answer.
+        sync: SyncStatus,
+        /// Why, where it is not Synced.
+        message: String,
+        /// Objects that differ.
+        drifted: u32,
+        /// Objects that the manifests name; unchanged where the comparison failed.
+        resources: Option<u32>,
+    },
+    /// How its objects are.
+    Assessed {
+        /// As its worst.
+        health: Health,
+        /// Why, where it is not Healthy.
+        message: String,
+    },
+    /// What is being done to its cluster; nothing where nothing is.
+    Activity(Option<String>),
+    /// It is suspended, or not any more.
+    Suspension(Option<Hold>),
+    /// It is pinned, or not any more.
+    Pin(Option<Pin>),
+    /// The last thing that happened to it.
+    Last(LastAction),
+}
+
+impl Fact {
+    /// An event of an application.
+    pub fn happened(application: &ApplicationName, cause: &Cause, event: Event) -> Self {
+        Self::Happened { application: Some(application.clone()), cause: cause.clone(), event }
+    }
+
+    /// A patch of an application.
+    pub fn patch(application: &ApplicationName, patch: Patch) -> Self {
+        Self::Application { name: application.clone(), patch }
+    }
+
+    /// The last thing that happened to an application.
+    pub fn last(application: &ApplicationName, what: &str, phase: Phase, at: Timestamp) -> Self {
+        Self::patch(application, Patch::Last(LastAction { what: what.to_owned(), phase, at }))
+    }
+}

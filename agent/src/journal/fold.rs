@@ -1,0 +1,138 @@
+//! How facts change an application: pure. What follows from a change (health became another) is told as an event.
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{ApplicationStatus, SpecSummary};
+use quarterdeck_shared::status::{Health, SyncStatus};
+
+use super::fact::Patch;
+use crate::history::ApplicationRow;
+
+/// What a patch led to.
+#[derive(Debug, Default, PartialEq)]
+pub struct Folded {
+    /// What happened by it.
+    pub events: Vec<(Cause, Event)>,
+    /// Whether it has to be kept over a restart.
+    pub keep: bool,
+}
+
+/// An application that nothing is known of yet.
+pub fn new_row(name: &ApplicationName, spec: SpecSummary, now: Timestamp) -> ApplicationRow {
+    ApplicationRow {
+        status: ApplicationStatus {
+            name: name.clone(),
+            sync: SyncStatus::Unknown,
+            health: Health::Unknown,
+            revision: None,
+            images: Vec::new(),
+            suspended: false,
+            message: String::new(),
+            since: now,
+            target: None,
+            suspension: None,
+            pin: None,
+            activity: None,
+            last: None,
+            last_sync: None,
+            artifact: None,
+            drifted: 0,
+            resources: 0,
+            spec,
+        },
+        sync_message: String::new(),
+        health_message: String::new(),
+    }
+}
+
+/// Applies a patch.
+pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
+    let status = &mut row.status;
+    let mut folded = Folded { keep: true, ..Folded::default() };
+    match patch {
+        Patch::Configured(spec) => status.spec = spec,
+        Patch::Target(target) => {
+            if let Some(revision) = target.clone().filter(|_| status.target != target) {
+                folded.events.push((Cause::Agent, Event::RevisionChanged { revision }));
+            }
+            status.target = target;
+        }
+        Patch::Deployed { revision, images } => {
+            status.revision = Some(revision);
+            status.images = images;
+        }
+        Patch::Compared { sync, message, drifted, resources } => {
+            if sync != status.sync {
+                let event = Event::SyncStatusChanged { from: status.sync, to: sync, message: message.clone() };
+                folded.events.push((Cause::Agent, event));
+                status.since = now;
+            } else {
+                folded.keep = message != row.sync_message || drifted != status.drifted || resources.is_some_and(|n| n != status.resources);
+            }
+            status.sync = sync;
+            status.drifted = drifted;
+            status.resources = resources.unwrap_or(status.resources);
+            row.sync_message = message;
+        }
+        Patch::Assessed { health, message } => {
+            if health != status.health {
+                let event = Event::HealthChanged { from: status.health, to: health, message: message.clone() };
+                folded.events.push((Cause::Agent, event));
+                status.since = now;
+            } else {
+                // The words change with every pod of a rollout; who looks sees them, a restart does without.
+                folded.keep = false;
+            }
+            status.health = health;
+            row.health_message = message;
+        }
+        Patch::Activity(activity) => {
+            status.activity = activity;
+            folded.keep = false;
+        }
+        Patch::Suspension(hold) => {
+            status.suspended = hold.is_some();
+            status.suspension = hold;
+        }
+        Patch::Pin(pin) => status.pin = pin,
+        Patch::Last(last) => status.last = Some(last),
+    }
+    status.message = if row.sync_message.is_empty() { row.health_message.clone() } else { row.sync_message.clone() };
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_health_is_an_event_and_a_change_of_words_is_none() {
+        let name: ApplicationName = "shop".parse().unwrap();
+        let start = Timestamp::UNIX_EPOCH;
+        let later = start + jiff::SignedDuration::from_secs(5);
+        let mut row = new_row(&name, SpecSummary::default(), start);
+        let assessed = |message: &str| Patch::Assessed { health: Health::Degraded, message: message.to_owned() };
+
+        let first = fold(&mut row, assessed("exit 1"), later);
+        assert_eq!(first.events.len(), 1);
+        assert!(first.keep);
+        assert_eq!(row.status.since, later);
+
+        let second = fold(&mut row, assessed("exit 2"), later);
+        assert_eq!(second, Folded::default());
+        assert_eq!(row.status.message, "exit 2");
+    }
+
+    #[test]
+    fn why_it_is_not_synced_outranks_why_it_is_not_healthy() {
+        let name: ApplicationName = "shop".parse().unwrap();
+        let mut row = new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
+        fold(&mut row, Patch::Assessed { health: Health::Degraded, message: "exit 1".to_owned() }, Timestamp::UNIX_EPOCH);
+        let compared = |message: &str| Patch::Compared { sync: SyncStatus::Unknown, message: message.to_owned(), drifted: 0, resources: None };
+        fold(&mut row, compared("bad manifest"), Timestamp::UNIX_EPOCH);
+        assert_eq!(row.status.message, "bad manifest");
+        fold(&mut row, compared(""), Timestamp::UNIX_EPOCH);
+        assert_eq!(row.status.message, "exit 1");
+    }
+}

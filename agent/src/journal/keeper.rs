@@ -1,0 +1,173 @@
+//! What the journal keeps in its hands: the applications, and which runs are shown. Turns facts into rows and changes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::snapshot::{Key, Object, RunId, RunStatus};
+
+use super::RUNS_SHOWN;
+use super::fact::{Fact, Patch};
+use super::fold;
+use crate::history::ApplicationRow;
+use crate::history::sqlite::{HistoryError, Writer};
+
+/// Keys that change, with what lies under them then.
+pub(super) type Changes = Vec<(Key, Option<Object>)>;
+
+/// The journal's working state.
+pub(super) struct Keeper {
+    /// Every application that ever was.
+    rows: BTreeMap<ApplicationName, ApplicationRow>,
+    /// Those that the configuration names.
+    configured: BTreeSet<ApplicationName>,
+    /// The runs of each in the snapshot, oldest first, and whether they ended.
+    runs: BTreeMap<ApplicationName, VecDeque<(RunId, bool)>>,
+}
+
+/// What a transaction may change, as it was before.
+pub(super) struct Saved {
+    rows: Vec<(ApplicationName, Option<ApplicationRow>, bool)>,
+    runs: Vec<(ApplicationName, VecDeque<(RunId, bool)>)>,
+}
+
+/// The change that a fact makes which needs no history; nothing for all others.
+pub(super) fn seen(fact: &Fact) -> Option<(Key, Option<Object>)> {
+    match fact {
+        Fact::Seen(object) => Some((object.key(), Some(object.clone()))),
+        Fact::Gone(key) => Some((key.clone(), None)),
+        _ => None,
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
+        Self { rows, configured: BTreeSet::new(), runs: BTreeMap::new() }
+    }
+
+    /// Copies what these facts may change.
+    pub(super) fn save<'a>(&self, facts: impl Iterator<Item = &'a Fact>) -> Saved {
+        let names: BTreeSet<&ApplicationName> = facts
+            .filter_map(|fact| match fact {
+                Fact::Application { name, .. } | Fact::ApplicationRemoved(name) => Some(name),
+                Fact::Sync(sync) => Some(&sync.application),
+                Fact::Artifact(artifact) => Some(&artifact.application),
+                Fact::Run(run) | Fact::RunProgress(run) => Some(&run.application),
+                _ => None,
+            })
+            .collect();
+        let row = |name: &&ApplicationName| ((*name).clone(), self.rows.get(*name).cloned(), self.configured.contains(*name));
+        let runs = |name: &&ApplicationName| ((*name).clone(), self.runs.get(*name).cloned().unwrap_or_default());
+        Saved { rows: names.iter().map(row).collect(), runs: names.iter().map(runs).collect() }
+    }
+
+    /// Puts back what was saved.
+    pub(super) fn restore(&mut self, saved: Saved) {
+        for (name, row, configured) in saved.rows {
+            if !configured {
+                self.configured.remove(&name);
+            }
+            match row {
+                Some(row) => self.rows.insert(name, row),
+                None => self.rows.remove(&name),
+            };
+        }
+        self.runs.extend(saved.runs);
+    }
+
+    /// Writes one fact and says which keys change by it.
+    pub(super) fn keep(&mut self, fact: &Fact, writer: &Writer<'_>, now: Timestamp, changes: &mut Changes) -> Result<(), HistoryError> {
+        match fact {
+            Fact::Happened { application, cause, event } => {
+                writer.event(now, application.as_ref(), cause, event)?;
+            }
+            Fact::Application { name, patch } => self.patch(name, patch, writer, now, changes)?,
+            Fact::ApplicationRemoved(name) => self.remove(name, changes),
+            Fact::Run(run) => {
+                writer.run(run)?;
+                self.show((**run).clone(), changes);
+            }
+            Fact::RunProgress(run) => self.show((**run).clone(), changes),
+            Fact::Sync(sync) => {
+                writer.sync(sync)?;
+                // The changes of a sync are fetched on demand: the snapshot holds what every console shows.
+                let summary = SyncRecord { changes: Vec::new(), ..(**sync).clone() };
+                self.update(&sync.application, writer, changes, |row| row.status.last_sync = Some(summary))?;
+            }
+            Fact::Artifact(artifact) => {
+                writer.artifact(artifact)?;
+                self.update(&artifact.application, writer, changes, |row| row.status.artifact = Some(artifact.clone()))?;
+            }
+            Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
+            Fact::Applied { application, applied, gone } => writer.applied(application, applied, gone)?,
+            Fact::Intent { application, intent } => writer.intent(application, intent.as_ref())?,
+            Fact::Seen(_) | Fact::Gone(_) => changes.extend(seen(fact)),
+        }
+        Ok(())
+    }
+
+    fn patch(&mut self, name: &ApplicationName, patch: &Patch, writer: &Writer<'_>, now: Timestamp, changes: &mut Changes) -> Result<(), HistoryError> {
+        if let Patch::Configured(spec) = patch {
+            self.configured.insert(name.clone());
+            self.rows.entry(name.clone()).or_insert_with(|| fold::new_row(name, spec.clone(), now));
+        }
+        // It left the configuration while something was still on its way: nobody asks any more.
+        let Some(row) = self.rows.get_mut(name).filter(|_| self.configured.contains(name)) else { return Ok(()) };
+        let folded = fold::fold(row, patch.clone(), now);
+        for (cause, event) in &folded.events {
+            writer.event(now, Some(name), cause, event)?;
+        }
+        if folded.keep {
+            writer.application(row)?;
+        }
+        changes.push(shown(row));
+        Ok(())
+    }
+
+    fn update(&mut self, name: &ApplicationName, writer: &Writer<'_>, changes: &mut Changes, change: impl FnOnce(&mut ApplicationRow)) -> Result<(), HistoryError> {
+        let Some(row) = self.rows.get_mut(name) else { return Ok(()) };
+        change(row);
+        writer.application(row)?;
+        if self.configured.contains(name) {
+            changes.push(shown(row));
+        }
+        Ok(())
+    }
+
+    /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was.
+    fn remove(&mut self, name: &ApplicationName, changes: &mut Changes) {
+        self.configured.remove(name);
+        changes.push((Key(format!("application/{name}").into()), None));
+        for (run, _) in self.runs.remove(name).unwrap_or_default() {
+            changes.push((run_key(name, run), None));
+        }
+    }
+
+    /// Puts a run into the snapshot; the oldest ended one goes where there are more than [`RUNS_SHOWN`].
+    fn show(&mut self, run: RunStatus, changes: &mut Changes) {
+        let name = run.application.clone();
+        let runs = self.runs.entry(name.clone()).or_default();
+        match runs.iter_mut().find(|(id, _)| *id == run.id) {
+            Some((_, ended)) => *ended = run.phase.is_final(),
+            None => runs.push_back((run.id, run.phase.is_final())),
+        }
+        let object = Object::Run(Box::new(run));
+        changes.push((object.key(), Some(object)));
+        while runs.len() > RUNS_SHOWN {
+            let Some(oldest) = runs.iter().position(|(_, ended)| *ended) else { break };
+            if let Some((id, _)) = runs.remove(oldest) {
+                changes.push((run_key(&name, id), None));
+            }
+        }
+    }
+}
+
+fn run_key(application: &ApplicationName, run: RunId) -> Key {
+    Key(format!("run/{application}/{run}").into())
+}
+
+fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {
+    let object = Object::Application(Box::new(row.status.clone()));
+    (object.key(), Some(object))
+}

@@ -1,0 +1,454 @@
+//! THE SECOND STORY: a revision becomes the state of a cluster.
+//!
+//! ```text
+//! revision -> render -> observe and plan -> apply -> prune -> record        (health: see `assess`)
+//! ```
+//!
+//! Level-triggered: a pass compares what git says with what the cluster has and does the difference; whatever woke it
+//! (a commit, drift, a hotkey, a restart) takes this path. What did not change costs nothing: files with the same ids
+//! are not rendered, objects that are as at the last sync are not asked for.
+//!
+//! Invariant: a render that failed or is empty, a plan that was refused, a cluster that is away change nothing in the
+//! cluster: the last good state keeps running, and the application says why.
+
+pub mod look;
+
+mod decide;
+mod tree;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::Destination;
+use quarterdeck_shared::change::{Action, Change, summarise};
+use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::status::{Phase, SyncStatus};
+use tokio::time::Instant;
+
+use self::decide::{Decision, Standing};
+use crate::cluster::{ClusterError, Options, PlannedSync};
+use crate::context::{Application, Context, Deploy};
+use crate::history::sqlite::HistoryError;
+use crate::journal::fact::{Fact, Intent, Patch};
+use crate::journal::{NotKept, chain};
+use crate::render::{RenderError, Rendered};
+use crate::source::GitError;
+use crate::sync::plan::{Memory, Remembered as Applied};
+use crate::worker::{Next, Story};
+
+/// A pass that did not bring the cluster where git is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The deploy branch, tag or pin has no commit here.
+    #[error("cannot resolve {what}")]
+    Resolve {
+        /// What.
+        what: String,
+        /// Why.
+        source: GitError,
+    },
+    /// The manifests are wrong.
+    #[error("cannot render {revision}")]
+    Render {
+        /// Of which revision.
+        revision: String,
+        /// Why.
+        source: RenderError,
+    },
+    /// The cluster did not do it.
+    #[error("cluster {cluster}")]
+    Cluster {
+        /// Which.
+        cluster: String,
+        /// Why.
+        source: ClusterError,
+    },
+    /// Some objects failed after others were applied.
+    #[error("{0}")]
+    Partly(String),
+    /// What a person asked for is not there.
+    #[error("{0}")]
+    NoSuch(String),
+    /// The history cannot be written.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    /// The history cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl ReconcileError {
+    /// What a person could do; empty where the words say it.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Cluster { source, .. } => source.hint(),
+            Self::Resolve { .. } => "check application.deploy.branch, or wait for the repository to be reached",
+            _ => "",
+        }
+    }
+
+    /// Whether it may be otherwise without a new commit.
+    fn may_pass(&self) -> bool {
+        !matches!(self, Self::Render { source, .. } if !matches!(source, RenderError::UnknownKind { .. } | RenderError::Read { .. }))
+    }
+}
+
+/// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
+#[derive(Default)]
+struct Remembered {
+    /// What was applied, by object; read from the history at the first pass.
+    memory: Option<Memory>,
+    /// The last pass that found or made everything as git says.
+    settled: Option<Settled>,
+    /// When drift was reverted lately.
+    heals: VecDeque<Instant>,
+}
+
+/// What a pass depended on that found nothing to do.
+struct Settled {
+    revision: Revision,
+    /// The files and folders that were rendered, with their ids.
+    inputs: tree::Inputs,
+}
+
+/// The reconciliation of one application.
+pub struct Reconciliation {
+    context: Arc<Context>,
+    application: Arc<Application>,
+    state: Remembered,
+}
+
+impl Reconciliation {
+    /// Nothing is remembered yet.
+    pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
+        Self { context: context.clone(), application: application.clone(), state: Remembered::default() }
+    }
+}
+
+impl Story for Reconciliation {
+    async fn pass(&mut self) -> Next {
+        match reconcile(&self.context, &self.application, &mut self.state).await {
+            Ok(next) => next,
+            Err(_) if self.application.stop.is_cancelled() => Next::Idle,
+            Err(error) => {
+                self.state.settled = None;
+                tell_failure(&self.context, &self.application, &error).await;
+                if error.may_pass() { Next::Retry } else { Next::Idle }
+            }
+        }
+    }
+}
+
+/// The story, straight down.
+async fn reconcile(context: &Arc<Context>, application: &Arc<Application>, state: &mut Remembered) -> Result<Next, ReconcileError> {
+    let (Some(deploy), Some(destination)) = (&application.deploy, &application.spec.deploy) else { return Ok(Next::Idle) };
+    let name = &application.spec.name;
+    let Some(status) = context.journal.snapshot().application(name) else { return Ok(Next::Idle) };
+    let Ok(_place) = context.syncs.clone().acquire_owned().await else { return Ok(Next::Idle) };
+    let intent = application.intent();
+    let drift = application.drift();
+
+    let revision = resolve(deploy, destination, &status).await?;
+    if status.target.as_ref() != Some(&revision) {
+        context.journal.record(vec![Fact::patch(name, Patch::Target(Some(revision.clone())))]).await?;
+    }
+    if intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await {
+        note_revision(context, application, state, &status, revision).await?;
+        return Ok(Next::Idle);
+    }
+    let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
+    let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
+
+    deploy.cluster.interest(name, &destination.namespace, &rendered.manifests).await;
+    let memory = match state.memory.take() {
+        Some(memory) => memory,
+        None => {
+            let name = name.clone();
+            context.journal.ask(move |history| history.memory(&name)).await?
+        }
+    };
+    let memory = state.memory.insert(memory);
+    let options = options(application, destination, intent.as_ref());
+    let wanted = select(&rendered, intent.as_ref());
+    let planned = deploy.cluster.plan(name, &wanted, memory, &options).await.map_err(|source| of(deploy, source))?;
+
+    let standing = Standing { status: &status, policy: &application.spec.sync, intent: intent.as_ref(), drift: drift.as_ref(), revision: &revision, heals: state.heals.make_contiguous() };
+    let sync = Sync { context, application, deploy, revision: &revision, rendered: &rendered, planned };
+    match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
+        Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
+        Decision::Hold { message, look_again } => {
+            sync.hold(message).await?;
+            application.drift_done(drift.as_ref());
+            return Ok(look_again.map_or(Next::Idle, Next::After));
+        }
+        Decision::Sync(cause) => {
+            if matches!(cause, Cause::Drift { .. }) {
+                decide::note_heal(&mut state.heals, Instant::now());
+            }
+            sync.execute(cause, intent.is_some(), memory).await?;
+        }
+    }
+    application.intent_done(intent.as_ref());
+    application.drift_done(drift.as_ref());
+    // A sync of some objects says nothing of the others.
+    let whole = intent.is_none_or(|intent| intent.request.only.is_empty());
+    state.settled = whole.then_some(Settled { revision, inputs });
+    Ok(Next::Idle)
+}
+
+/// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
+async fn resolve(deploy: &Deploy, destination: &Destination, status: &ApplicationStatus) -> Result<Revision, ReconcileError> {
+    let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let target = look::target(destination, status);
+    let named = look::reference(&target, default.as_deref());
+    let what = target.to_string();
+    let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
+    Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))
+}
+
+async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) -> bool {
+    let Some(settled) = &state.settled else { return false };
+    settled.revision.commit == revision.commit || settled.inputs.are_same_in(&deploy.repository, &revision.commit).await
+}
+
+/// A commit that changed nothing here: the cluster runs it already.
+async fn note_revision(context: &Context, application: &Application, state: &mut Remembered, status: &ApplicationStatus, revision: Revision) -> Result<(), ReconcileError> {
+    if status.revision.as_ref() != Some(&revision) {
+        let patch = Patch::Deployed { revision: revision.clone(), images: status.images.clone() };
+        context.journal.record(vec![Fact::patch(&application.spec.name, patch)]).await?;
+    }
+    if let Some(settled) = &mut state.settled {
+        settled.revision = revision;
+    }
+    Ok(())
+}
+
+async fn render(context: &Context, application: &Application, deploy: &Deploy, destination: &Destination, revision: &Revision) -> Result<Rendered, ReconcileError> {
+    let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
+    tree::render(context, application, deploy, destination, &revision.commit, kinds)
+        .await
+        .map_err(|source| ReconcileError::Render { revision: revision.short(), source })
+}
+
+fn of(deploy: &Deploy, source: ClusterError) -> ReconcileError {
+    ReconcileError::Cluster { cluster: deploy.cluster.name().to_owned(), source }
+}
+
+fn options(application: &Application, destination: &Destination, intent: Option<&Intent>) -> Options {
+    let request = intent.map(|intent| &intent.request);
+    Options {
+        namespace: destination.namespace.clone(),
+        create_namespace: destination.create_namespace,
+        prune: application.spec.sync.prune || request.is_some_and(|request| request.prune),
+        force: request.is_some_and(|request| request.force),
+        partial: request.is_some_and(|request| !request.only.is_empty()),
+    }
+}
+
+/// All manifests, or those that a person named.
+fn select(rendered: &Rendered, intent: Option<&Intent>) -> Vec<crate::sync::manifest::Manifest> {
+    let only = intent.map(|intent| intent.request.only.as_slice()).unwrap_or_default();
+    rendered.manifests.iter().filter(|manifest| only.is_empty() || only.contains(&manifest.resource)).cloned().collect()
+}
+
+/// A plan about to become so, or not.
+struct Sync<'a> {
+    context: &'a Arc<Context>,
+    application: &'a Arc<Application>,
+    deploy: &'a Deploy,
+    revision: &'a Revision,
+    rendered: &'a Rendered,
+    planned: PlannedSync,
+}
+
+impl Sync<'_> {
+    /// Everything is as git says: that is remembered, and a person who asked is answered by a sync without changes.
+    async fn nothing_to_do(self, status: &ApplicationStatus, memory: &mut Memory) -> Result<(), ReconcileError> {
+        let name = &self.application.spec.name;
+        let mut facts = vec![self.applied(new_against(&self.planned.settled, memory), Vec::new())];
+        memory.extend(self.planned.settled.iter().cloned());
+        if let Some(intent) = self.application.intent() {
+            facts.extend(self.record(Phase::Succeeded, intent.cause, Timestamp::now(), self.planned.changes.clone(), "nothing to do: everything is as git says".to_owned()));
+            facts.push(Fact::Intent { application: name.clone(), intent: None });
+        }
+        if status.revision.as_ref() != Some(self.revision) || status.sync != SyncStatus::Synced {
+            facts.push(self.deployed());
+        }
+        facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
+        Ok(self.context.journal.record(facts).await?)
+    }
+
+    /// Something differs and is left so on purpose.
+    async fn hold(self, message: String) -> Result<(), ReconcileError> {
+        let differing = self.planned.changes.iter().filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune)).count();
+        Ok(self.context.journal.record(vec![self.compared(SyncStatus::OutOfSync, message, differing as u32)]).await?)
+    }
+
+    /// The plan becomes so.
+    async fn execute(self, cause: Cause, asked: bool, memory: &mut Memory) -> Result<(), ReconcileError> {
+        let name = self.application.spec.name.clone();
+        let journal = &self.context.journal;
+        let started = Timestamp::now();
+        let running = SyncRecord {
+            id: journal.next_sync(),
+            application: name.clone(),
+            revision: self.revision.clone(),
+            cause: cause.clone(),
+            phase: Phase::Running,
+            started,
+            finished: None,
+            message: summarise(self.planned.changes.iter().map(|change| change.action)),
+            images: crate::render::images::images(&self.rendered.manifests),
+            changes: Vec::new(),
+        };
+        let event = Event::SyncStarted { sync: running.id, revision: self.revision.clone() };
+        journal.record(vec![Fact::Sync(Box::new(running.clone())), Fact::happened(&name, &cause, event)]).await?;
+
+        let tell = |progress: crate::cluster::Progress<'_>| {
+            let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
+            journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
+        };
+        let executed = self.deploy.cluster.execute(self.planned.clone(), &tell).await;
+
+        let now = Timestamp::now();
+        let (phase, message, facts, error) = match executed {
+            Ok(executed) => {
+                let facts = vec![self.applied(new_against(&executed.memory, memory), executed.forgotten.clone())];
+                memory.extend(executed.memory);
+                executed.forgotten.iter().for_each(|resource| drop(memory.remove(resource)));
+                let did = summarise(executed.changes.iter().map(|change| change.action));
+                let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
+                match executed.failed.first() {
+                    None => (Phase::Succeeded, format!("{did}, {unchanged} unchanged"), (facts, executed.changes), None),
+                    Some(first) => {
+                        let more = if executed.failed.len() > 1 { format!("; and {} more", executed.failed.len() - 1) } else { String::new() };
+                        let message = format!("{first}{more}; done before it: {did}");
+                        (Phase::Failed, message.clone(), (facts, executed.changes), Some(ReconcileError::Partly(message)))
+                    }
+                }
+            }
+            Err(source) => {
+                let error = of(self.deploy, source);
+                (Phase::Failed, chain(&error), (Vec::new(), Vec::new()), Some(error))
+            }
+        };
+        let (mut facts, changes) = facts;
+        let sync = SyncRecord { phase, finished: Some(now), message: message.clone(), changes, ..running };
+        let what = match cause {
+            Cause::Drift { .. } => "drift",
+            _ if self.revision.reference == Revision::PIN => "rollback",
+            _ => "sync",
+        };
+        facts.push(Fact::happened(&name, &cause, Event::SyncFinished { sync: sync.id, phase, message }));
+        facts.push(Fact::Sync(Box::new(sync)));
+        facts.push(Fact::last(&name, what, phase, now));
+        facts.push(Fact::patch(&name, Patch::Activity(None)));
+        if error.is_none() {
+            facts.push(self.deployed());
+            facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
+        }
+        // A person's request is done also where it failed: the person is told. Only what a crash cut off is owed.
+        if asked {
+            facts.push(Fact::Intent { application: name.clone(), intent: None });
+            self.application.intent_done(self.application.intent().as_ref());
+        }
+        journal.record(facts).await?;
+        error.map_or(Ok(()), Err)
+    }
+
+    fn record(&self, phase: Phase, cause: Cause, now: Timestamp, changes: Vec<Change>, message: String) -> Vec<Fact> {
+        let name = &self.application.spec.name;
+        let sync = SyncRecord {
+            id: self.context.journal.next_sync(),
+            application: name.clone(),
+            revision: self.revision.clone(),
+            cause: cause.clone(),
+            phase,
+            started: now,
+            finished: Some(now),
+            message: message.clone(),
+            images: crate::render::images::images(&self.rendered.manifests),
+            changes: changes.into_iter().filter(|change| change.action != Action::Unchanged).collect(),
+        };
+        vec![Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase, message }), Fact::Sync(Box::new(sync)), Fact::last(name, "sync", phase, now)]
+    }
+
+    fn deployed(&self) -> Fact {
+        let patch = Patch::Deployed { revision: self.revision.clone(), images: crate::render::images::images(&self.rendered.manifests) };
+        Fact::patch(&self.application.spec.name, patch)
+    }
+
+    fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
+        let resources = Some(self.rendered.manifests.len() as u32);
+        Fact::patch(&self.application.spec.name, Patch::Compared { sync, message, drifted, resources })
+    }
+
+    fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
+        Fact::Applied { application: self.application.spec.name.clone(), applied, gone }
+    }
+}
+
+/// What of this is not in memory so: only that is written to history.
+fn new_against(found: &[(ResourceRef, Applied)], memory: &Memory) -> Vec<(ResourceRef, Applied)> {
+    found.iter().filter(|(resource, applied)| memory.get(resource) != Some(applied)).cloned().collect()
+}
+
+/// Says why an application is not as git says. The sync that failed is in the history once, not once a try.
+async fn tell_failure(context: &Context, application: &Application, error: &ReconcileError) {
+    let name = &application.spec.name;
+    let message = chain(error);
+    let status = context.journal.snapshot().application(name);
+    let known = status.as_ref().is_some_and(|status| status.message == message);
+    if !known {
+        tracing::warn!(application = %name, error = %message, "not synced");
+    }
+    let sync = match error {
+        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => SyncStatus::OutOfSync,
+        _ => SyncStatus::Unknown,
+    };
+    let mut facts = vec![
+        Fact::patch(name, Patch::Compared { sync, message: message.clone(), drifted: status.as_ref().map_or(0, |status| status.drifted), resources: None }),
+        Fact::patch(name, Patch::Activity(None)),
+    ];
+    // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
+    // revision that cannot be brought.
+    let intent = application.intent();
+    let target = status.and_then(|status| status.target);
+    if let Some(revision) = target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known)) {
+        let now = Timestamp::now();
+        let cause = intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
+        let sync = SyncRecord {
+            id: context.journal.next_sync(),
+            application: name.clone(),
+            revision,
+            cause: cause.clone(),
+            phase: Phase::Failed,
+            started: now,
+            finished: Some(now),
+            message: message.clone(),
+            images: Vec::new(),
+            changes: Vec::new(),
+        };
+        facts.push(Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase: Phase::Failed, message }));
+        facts.push(Fact::Sync(Box::new(sync)));
+        facts.push(Fact::last(name, "sync", Phase::Failed, now));
+    }
+    if intent.is_some() {
+        facts.push(Fact::Intent { application: name.clone(), intent: None });
+    }
+    // Where not even this can be kept the log says it, and the pass is tried again.
+    if let Err(error) = context.journal.record(facts).await {
+        tracing::error!(application = %name, error = %chain(&error), "cannot keep why the application is not synced");
+    }
+    application.intent_done(intent.as_ref());
+}
+
+/// A drift that was reverted this often within [`HEALS_WITHIN`] is fought over: we wait, and say with whom.
+const HEALS: usize = 5;
+/// As above.
+const HEALS_WITHIN: Duration = Duration::from_secs(60);

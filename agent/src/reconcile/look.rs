@@ -1,0 +1,171 @@
+//! Looking without changing: the difference to any revision, the manifests of it, and what could be rolled back to.
+
+use std::sync::Arc;
+
+use quarterdeck_shared::application::Destination;
+use quarterdeck_shared::change::Plan;
+use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::status::Phase;
+
+use super::{ReconcileError, of, options, render, resolve};
+use crate::context::{Application, Context, Deploy};
+use crate::source::{CommitId, Target};
+use crate::sync::mask;
+
+/// Commits that are looked through for one that begins as a person typed.
+const COMMITS: usize = 1_000;
+
+/// Syncs that are looked through for one to roll back to; history keeps no more by default.
+const SYNCS: usize = 100;
+
+/// What an application follows: its pin, its tag, its branch.
+pub(super) fn target(destination: &Destination, status: &ApplicationStatus) -> Target {
+    match (&status.pin, &destination.tag, &destination.branch) {
+        (Some(pin), _, _) => Target::Commit(pin.revision.commit.clone()),
+        (None, Some(tag), _) => Target::Tag(tag.clone()),
+        (None, None, Some(branch)) => Target::Branch(branch.clone()),
+        (None, None, None) => Target::Default,
+    }
+}
+
+/// The name of a target in a revision.
+pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
+    match target {
+        Target::Commit(_) => Revision::PIN.to_owned(),
+        Target::Tag(name) | Target::Branch(name) => name.clone(),
+        Target::Default => default.unwrap_or("HEAD").to_owned(),
+    }
+}
+
+fn parts<'a>(context: &Context, application: &'a Application) -> Result<(&'a Deploy, &'a Destination, ApplicationStatus), ReconcileError> {
+    let name = &application.spec.name;
+    let only_built = || ReconcileError::NoSuch(format!("application {name} is only built: it has no [application.deploy]"));
+    let deploy = application.deploy.as_ref().ok_or_else(only_built)?;
+    let destination = application.spec.deploy.as_ref().ok_or_else(only_built)?;
+    let status = context.journal.snapshot().application(name).ok_or_else(|| ReconcileError::NoSuch(format!("application {name} left the configuration")))?;
+    Ok((deploy, destination, status))
+}
+
+/// The revision that a person names, or the one that is followed.
+async fn revision(deploy: &Deploy, destination: &Destination, status: &ApplicationStatus, at: Option<&str>) -> Result<Revision, ReconcileError> {
+    let Some(text) = at else { return resolve(deploy, destination, status).await };
+    let refs = deploy.repository.refs().borrow().clone();
+    let is_branch = refs.as_ref().is_some_and(|refs| refs.branches.contains_key(text));
+    let is_tag = refs.as_ref().is_some_and(|refs| refs.tags.contains_key(text));
+    if is_branch || is_tag {
+        let target = if is_branch { Target::Branch(text.to_owned()) } else { Target::Tag(text.to_owned()) };
+        let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, None)).await;
+        let commit = commit.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })?;
+        return Ok(Revision::new(text, commit));
+    }
+    let commit = commit_that_begins(deploy, destination, text).await?;
+    Ok(Revision::new(Revision::PIN, commit))
+}
+
+/// The commit of the deploy branch that begins with these digits.
+async fn commit_that_begins(deploy: &Deploy, destination: &Destination, text: &str) -> Result<CommitId, ReconcileError> {
+    let no_such = || ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}"));
+    let digits = text.to_ascii_lowercase();
+    if digits.len() < 7 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(no_such());
+    }
+    if let Ok(whole) = digits.parse::<CommitId>() {
+        let target = Target::Commit(whole.clone());
+        return deploy.repository.work(move |mirror| mirror.resolve(&target, None)).await.map_err(|_| no_such());
+    }
+    let head = head(deploy, destination).await?;
+    let log = deploy.repository.work(move |mirror| mirror.log(&head, COMMITS, None)).await;
+    let log = log.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })?;
+    log.into_iter().map(|info| info.id).find(|id| id.as_str().starts_with(&digits)).ok_or_else(no_such)
+}
+
+async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, ReconcileError> {
+    let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let target = match (&destination.tag, &destination.branch) {
+        (Some(tag), _) => Target::Tag(tag.clone()),
+        (None, Some(branch)) => Target::Branch(branch.clone()),
+        (None, None) => Target::Default,
+    };
+    let what = target.to_string();
+    let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
+    commit.map_err(|source| ReconcileError::Resolve { what, source })
+}
+
+/// What a sync to a revision would do, with both sides of what differs.
+pub async fn diff(context: &Context, application: &Application, at: Option<&str>) -> Result<DiffAnswer, ReconcileError> {
+    let (deploy, destination, status) = parts(context, application)?;
+    let revision = revision(deploy, destination, &status, at).await?;
+    let rendered = render(context, application, deploy, destination, &revision).await?;
+    let name = &application.spec.name;
+    let asked = name.clone();
+    let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
+    let options = options(application, destination, None);
+    let (planned, objects) = deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
+    if let Some(refusal) = planned.refusals.first() {
+        let refusals = planned.refusals.clone();
+        tracing::debug!(application = %name, %refusal, "the diff was refused");
+        return Err(of(deploy, crate::cluster::ClusterError::Refused { application: name.clone(), refusals }));
+    }
+    Ok(DiffAnswer { application: name.clone(), plan: Plan { revision, changes: planned.changes }, objects })
+}
+
+/// The manifests of a revision as YAML, secrets masked.
+pub async fn manifests(context: &Context, application: &Application, at: Option<&str>) -> Result<ManifestsAnswer, ReconcileError> {
+    let (deploy, destination, status) = parts(context, application)?;
+    let revision = revision(deploy, destination, &status, at).await?;
+    let rendered = render(context, application, deploy, destination, &revision).await?;
+    let documents: Vec<String> = rendered
+        .manifests
+        .iter()
+        .map(|manifest| {
+            let mut object = (*manifest.object).clone();
+            mask::mask(&mut object);
+            crate::yaml::write(&object)
+        })
+        .collect();
+    Ok(ManifestsAnswer { revision: Some(revision), yaml: documents.join("---\n") })
+}
+
+/// A live object as YAML, secrets masked.
+pub async fn object(context: &Context, application: &Application, resource: &ResourceRef) -> Result<String, ReconcileError> {
+    let (deploy, _, _) = parts(context, application)?;
+    let yaml = deploy.cluster.live_yaml(resource).await.map_err(|problem| of(deploy, problem.into()))?;
+    yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
+}
+
+/// Commits of the deploy branch that touched the application's folder, newest first.
+pub async fn commits(context: &Context, application: &Application, limit: usize) -> Result<Vec<CommitAnswer>, ReconcileError> {
+    let (deploy, destination, _) = parts(context, application)?;
+    let head = head(deploy, destination).await?;
+    let path = destination.path.clone();
+    let log = deploy.repository.work(move |mirror| mirror.log(&head, limit, Some(path.as_str()).filter(|path| !path.is_empty()))).await;
+    let log = log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
+    Ok(log.into_iter().map(|info| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time }).collect())
+}
+
+/// The revision that a person wants to go back to: the one before the present one, a sync's, or a commit.
+pub async fn rollback_target(context: &Arc<Context>, application: &Application, to: Option<&str>) -> Result<Revision, ReconcileError> {
+    let (deploy, destination, status) = parts(context, application)?;
+    let name = application.spec.name.clone();
+    let syncs = context.journal.ask(move |history| history.syncs(&name, SYNCS)).await?;
+    let good = || syncs.iter().filter(|sync| sync.phase == Phase::Succeeded);
+    let commit = match to {
+        None => {
+            let now = status.revision.as_ref().map(|revision| &revision.commit);
+            let before = good().map(|sync: &SyncRecord| &sync.revision.commit).find(|commit| Some(*commit) != now);
+            before.cloned().ok_or_else(|| ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name)))?
+        }
+        Some(text) => match good().find(|sync| sync.id.to_string() == text) {
+            Some(sync) => sync.revision.commit.clone(),
+            None => match good().map(|sync| &sync.revision.commit).find(|commit| text.len() >= 7 && commit.as_str().starts_with(text)) {
+                Some(commit) => commit.clone(),
+                None => commit_that_begins(deploy, destination, text).await?,
+            },
+        },
+    };
+    Ok(Revision::new(Revision::PIN, commit))
+}

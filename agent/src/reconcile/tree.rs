@@ -1,0 +1,121 @@
+//! Rendering from a mirror: a commit shown to the renderers as a tree, off the runtime's threads.
+
+use std::sync::Arc;
+
+use quarterdeck_shared::application::Destination;
+
+use crate::cluster::Kinds;
+use crate::context::{Application, Context, Deploy};
+use crate::poll::Repository;
+use crate::render::scope::Scope;
+use crate::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
+use crate::render::{self, RenderError, Rendered};
+use crate::source::git::Mirror;
+use crate::source::{self, CommitId, ObjectId, TreeProblem};
+
+/// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
+const FILE_MAX: u64 = 16 << 20;
+
+/// A commit of a mirror.
+struct CommitTree<'a> {
+    mirror: &'a Mirror,
+    commit: &'a CommitId,
+}
+
+impl Tree for CommitTree<'_> {
+    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+        if self.mirror.tree_of(self.commit, path)?.is_some() {
+            return Ok(Some(Node::Folder));
+        }
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if self.mirror.tree_of(self.commit, folder)?.is_none() {
+            return Ok(None);
+        }
+        let listing = self.mirror.entries(self.commit, folder)?;
+        Ok(listing.entries.into_iter().find(|entry| entry.path == name).map(|entry| Node::File(shown(folder, entry))))
+    }
+
+    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {
+        if self.mirror.tree_of(self.commit, folder)?.is_none() {
+            return Ok(Listing::default());
+        }
+        let listing = self.mirror.entries(self.commit, folder)?;
+        let unreadable = listing.problems.into_iter().filter_map(|problem| match problem {
+            TreeProblem::NotUtf8 { path } => Some(path),
+            _ => None,
+        });
+        Ok(Listing { unreadable: unreadable.collect(), entries: listing.entries.into_iter().map(|entry| shown(folder, entry)).collect() })
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
+        let id: ObjectId = id.parse()?;
+        Ok(self.mirror.blob(&id, FILE_MAX)?)
+    }
+}
+
+fn shown(folder: &str, entry: source::TreeEntry) -> TreeEntry {
+    TreeEntry {
+        path: if folder.is_empty() { entry.path } else { format!("{folder}/{}", entry.path) },
+        mode: match entry.mode {
+            source::EntryMode::File | source::EntryMode::Executable => EntryMode::File,
+            source::EntryMode::Symlink => EntryMode::Symlink,
+            source::EntryMode::Submodule => EntryMode::Submodule,
+        },
+        id: entry.id.to_string(),
+    }
+}
+
+/// Renders an application's manifests of one commit.
+pub(super) async fn render(context: &Context, application: &Application, deploy: &Deploy, destination: &Destination, commit: &CommitId, kinds: Arc<Kinds>) -> Result<Rendered, RenderError> {
+    let (mirror, commit, name, destination) = (deploy.repository.mirror().clone(), commit.clone(), application.spec.name.clone(), destination.clone());
+    let (renderers, scratch) = (context.renderers.clone(), context.scratch());
+    let rendered = tokio::task::spawn_blocking(move || {
+        let scope = |group: &str, kind: &str| match kinds.scope(group, kind)? {
+            crate::cluster::Scope::Namespaced => Some(Scope::Namespaced),
+            crate::cluster::Scope::Cluster => Some(Scope::Cluster),
+        };
+        render::render(&render::Request {
+            tree: &CommitTree { mirror: &mirror, commit: &commit },
+            path: &destination.path,
+            kind: destination.render,
+            application: &name,
+            namespace: &destination.namespace,
+            scope: &scope,
+            renderers: &renderers,
+            scratch: &scratch,
+        })
+    });
+    match rendered.await {
+        Ok(rendered) => rendered,
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+/// The files and folders that a render depended on, with their ids in a commit.
+pub(super) struct Inputs(Vec<(String, Option<String>)>);
+
+/// Looks up the ids of what a render depended on.
+pub(super) async fn inputs(repository: &Repository, commit: &CommitId, paths: &[String]) -> Inputs {
+    let (paths, commit) = (paths.to_vec(), commit.clone());
+    let ids = repository.work(move |mirror| Ok(paths.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect())).await;
+    Inputs(ids.unwrap_or_default())
+}
+
+impl Inputs {
+    /// Whether another commit has all of them with the same ids. Nothing known is never the same.
+    pub(super) async fn are_same_in(&self, repository: &Repository, commit: &CommitId) -> bool {
+        let (known, commit) = (self.0.clone(), commit.clone());
+        let same = move |mirror: &Mirror| Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id));
+        repository.work(same).await.unwrap_or(false)
+    }
+}
+
+fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {
+    if let Ok(Some(tree)) = mirror.tree_of(commit, path) {
+        return Some(tree.to_string());
+    }
+    match (CommitTree { mirror, commit }).lookup(path) {
+        Ok(Some(Node::File(entry))) => Some(entry.id),
+        _ => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! Which applications are in force: at the start and at every reload, the workers of the configuration are begun, and
+//! those that it no longer names, or names otherwise, are ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{Key, SpecSummary};
+use quarterdeck_shared::status::SyncStatus;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::context::{Application, Context, Deploy};
+use crate::journal::fact::{Fact, Intent, Patch};
+use crate::journal::{NotKept, chain};
+use crate::source::GitError;
+use crate::worker::{self, Poke, Story};
+use crate::{deliver, reconcile};
+
+/// Brings a configuration into force. Returns a line a change.
+pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
+    let before = context.config();
+    let mut changes = Vec::new();
+    context.config.send_replace(config.clone());
+    context.clusters.configure(&config);
+    let wanted: BTreeMap<ApplicationName, &ApplicationSpec> = config.application.iter().map(|spec| (spec.name.clone(), spec)).collect();
+    let surroundings_changed = before.repository != config.repository || before.cluster != config.cluster || before.agent.poll_interval != config.agent.poll_interval;
+
+    let present = context.applications.read().unwrap_or_else(PoisonError::into_inner).clone();
+    for (name, application) in &present {
+        let same = wanted.get(name).is_some_and(|spec| **spec == application.spec) && !surroundings_changed;
+        if same {
+            continue;
+        }
+        application.stop.cancel();
+        context.applications.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if !wanted.contains_key(name) {
+            changes.push(format!("application {name} is no longer operated; what it applied stays in its cluster"));
+            let mut facts = vec![Fact::ApplicationRemoved(name.clone())];
+            facts.extend(context.clusters.forget(name).into_iter().map(Fact::Gone));
+            context.journal.record(facts).await?;
+        }
+    }
+    for (name, spec) in wanted {
+        if context.application(&name).is_some() {
+            continue;
+        }
+        changes.push(format!("application {name} is {}", if present.contains_key(&name) { "changed" } else { "operated" }));
+        context.journal.record(vec![Fact::patch(&name, Patch::Configured(summary(spec, &config)))]).await?;
+        let asked = name.clone();
+        // A history that does not answer is told by the next record; the intent is then asked for at the next start.
+        let intent = context.journal.ask(move |history| history.intent(&asked)).await.unwrap_or_default();
+        match equip(context, spec, &config, intent) {
+            Ok(application) => begin(context, Arc::new(application), tasks),
+            Err(error) => {
+                let message = chain(&error);
+                tracing::error!(application = %name, error = %message, "cannot operate the application");
+                let patch = Patch::Compared { sync: SyncStatus::Unknown, message, drifted: 0, resources: None };
+                context.journal.record(vec![Fact::patch(&name, patch)]).await?;
+            }
+        }
+    }
+    let gone = context.repositories.keep_only(&used(context));
+    context.journal.tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect()).await;
+    Ok(changes)
+}
+
+/// Tells that a configuration came into force, or why not.
+pub async fn tell(context: &Context, event: Event) {
+    // Not kept on a full disk: the agent's status and its log say the same.
+    let _ = context.journal.record(vec![Fact::Happened { application: None, cause: Cause::Configuration, event }]).await;
+}
+
+fn equip(context: &Arc<Context>, spec: &ApplicationSpec, config: &Config, intent: Option<Intent>) -> Result<Application, GitError> {
+    let base = context.config_path.parent().unwrap_or(&context.config_path);
+    let repository = |address: &str| context.repositories.get(address, config, base, &context.data_dir, &context.journal);
+    let source = spec.source.as_ref().map(|source| repository(&source.repository)).transpose()?;
+    let deploy = match &spec.deploy {
+        Some(deploy) => Some(Deploy { repository: repository(&deploy.repository)?, cluster: context.clusters.get(deploy.cluster.as_deref(), context) }),
+        None => None,
+    };
+    Ok(Application::new(spec.clone(), source, deploy, intent, context.stop.child_token()))
+}
+
+/// Begins the workers of an application.
+fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTracker) {
+    context.applications.write().unwrap_or_else(PoisonError::into_inner).insert(application.spec.name.clone(), application.clone());
+    if let Some(source) = &application.source {
+        tasks.spawn(work(application.clone(), source.refs(), |application| &application.delivery, deliver::Delivery::new(context, &application)));
+    }
+    if let Some(deploy) = &application.deploy {
+        tasks.spawn(work(application.clone(), deploy.repository.refs(), |application| &application.sync, reconcile::Reconciliation::new(context, &application)));
+    }
+}
+
+/// Drives a story; news of its repository pokes it.
+async fn work(application: Arc<Application>, news: News, poke: fn(&Application) -> &Poke, story: impl Story) {
+    let poke = poke(&application);
+    tokio::select! {
+        () = worker::drive(poke, &application.stop, story) => {}
+        () = poke_on_news(news, poke) => {}
+    }
+}
+
+type News = tokio::sync::watch::Receiver<Option<Arc<crate::source::RefSnapshot>>>;
+
+/// Pokes whenever the refs of a repository are others.
+async fn poke_on_news(mut news: News, poke: &Poke) {
+    while news.changed().await.is_ok() {
+        poke.poke();
+    }
+    // The repository is polled no more: the worker is ended by others.
+    std::future::pending().await
+}
+
+fn used(context: &Context) -> Vec<Arc<crate::poll::Repository>> {
+    let applications = context.applications.read().unwrap_or_else(PoisonError::into_inner);
+    let of = |application: &Arc<Application>| {
+        let deploy = application.deploy.as_ref().map(|deploy| deploy.repository.clone());
+        application.source.iter().cloned().chain(deploy).collect::<Vec<_>>()
+    };
+    applications.values().flat_map(of).collect()
+}
+
+/// Names of the applications of a configuration.
+pub fn names(config: &Config) -> BTreeSet<ApplicationName> {
+    config.application.iter().map(|spec| spec.name.clone()).collect()
+}
+
+/// What consoles see of a configuration: nothing that could be a secret.
+fn summary(spec: &ApplicationSpec, config: &Config) -> SpecSummary {
+    let redact = |address: &String| crate::source::url::redact(address);
+    SpecSummary {
+        source: spec.source.as_ref().map(|source| redact(&source.repository)),
+        image: spec.build.as_ref().map(|build| build.image.clone()),
+        repository: spec.deploy.as_ref().map(|deploy| redact(&deploy.repository)),
+        path: spec.deploy.as_ref().map(|deploy| deploy.path.clone()).unwrap_or_default(),
+        cluster: spec.deploy.as_ref().map(|deploy| crate::clusters::name(deploy.cluster.as_deref(), config)),
+        namespace: spec.deploy.as_ref().map(|deploy| deploy.namespace.clone()),
+        automatic: spec.sync.automatic,
+        prune: spec.sync.prune,
+        self_heal: spec.sync.self_heal,
+        protected: spec.protected,
+    }
+}

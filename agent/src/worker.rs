@@ -1,0 +1,125 @@
+//! When to run a story: a worker waits for a poke, a time or a change, and runs one pass at a time.
+//!
+//! Ten pokes while it is busy are one more pass. A pass gets no input from what woke it: it compares what is asked with
+//! what is so, so that a timer, a hotkey and a restart take the same path. A pass that fails is tried again, later and
+//! later, until something changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// What a pass says of the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When somebody pokes.
+    Idle,
+    /// At once: more work was seen.
+    Now,
+    /// After this long, or when somebody pokes.
+    After(Duration),
+    /// It failed: after a growing while, or when somebody pokes.
+    Retry,
+}
+
+/// What a worker runs.
+pub trait Story: Send {
+    /// One pass: compares what is asked with what is so, and does the difference.
+    fn pass(&mut self) -> impl Future<Output = Next> + Send;
+}
+
+/// The first wait after a failure.
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+
+/// The longest wait after failures: somebody who mended something outside sees it taken up within minutes.
+const RETRY_MAX: Duration = Duration::from_secs(180);
+
+/// A poke for a worker. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Poke(Arc<Notify>);
+
+impl Poke {
+    /// One more pass, soon.
+    pub fn poke(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a poke; one that came before counts.
+    pub async fn poked(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Runs passes until stopped. The first pass is at once: what an earlier life of the agent owes is done first.
+pub async fn drive(poke: &Poke, stop: &CancellationToken, mut story: impl Story) {
+    let mut failures = 0;
+    loop {
+        let next = story.pass().await;
+        failures = if next == Next::Retry { failures + 1 } else { 0 };
+        let wait = match next {
+            Next::Now => continue,
+            Next::Idle => None,
+            Next::After(wait) => Some(wait),
+            Next::Retry => Some(retry_after(failures)),
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = poke.poked() => {}
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// 2 s, 4 s, 8 s … up to the longest, with jitter.
+fn retry_after(failures: u32) -> Duration {
+    jitter(RETRY_FIRST.saturating_mul(1 << (failures.saturating_sub(1)).min(16)).min(RETRY_MAX))
+}
+
+/// A time drawn from ±10 % around, so that many loops do not march in step.
+pub fn jitter(around: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // RandomState is seeded anew for each: a cheap source for what needs no secrecy.
+    let draw = RandomState::new().hash_one(0u8) % 2_001;
+    around.mul_f64(0.9 + draw as f64 / 10_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_bound_and_are_jittered() {
+        for (failures, around) in [(1, 2.0), (2, 4.0), (5, 32.0), (8, 180.0), (60, 180.0)] {
+            let wait = retry_after(failures).as_secs_f64();
+            assert!((around * 0.89..=around * 1.11).contains(&wait), "{failures}: {wait}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ten_pokes_while_busy_are_one_more_pass() {
+        let poke = Poke::default();
+        let stop = CancellationToken::new();
+        struct Busy<'a>(&'a Poke, &'a CancellationToken, u32);
+        impl Story for &mut Busy<'_> {
+            async fn pass(&mut self) -> Next {
+                self.2 += 1;
+                match self.2 {
+                    1 => (0..10).for_each(|_| self.0.poke()),
+                    _ => self.1.cancel(),
+                }
+                Next::Idle
+            }
+        }
+        let mut story = Busy(&poke, &stop, 0);
+        drive(&poke, &stop, &mut story).await;
+        assert_eq!(story.2, 2);
+    }
+}
