@@ -23,7 +23,8 @@ use crate::journal::fact::Fact;
 use crate::journal::{Journal, chain};
 use crate::poll::Repositories;
 use crate::render::renderers::Renderers;
-use crate::{api, supervise, telemetry};
+use crate::telemetry::{self, Telemetry};
+use crate::{api, supervise};
 
 /// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -33,15 +34,16 @@ pub fn run(config_path: &Path) -> anyhow::Result<()> {
     let config = Config::load(config_path)?;
     // kube, gix and bollard all find this one; with several compiled in, rustls would panic at the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let log = telemetry::init(&config.agent)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let log = telemetry::init(config.agent.log_format, &config.agent.log_level)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(live(config_path.to_owned(), config, log));
     // Git work that cannot be interrupted (a handshake) may still block a thread: it is left behind.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn live(config_path: PathBuf, config: Config, log: telemetry::LogRing) -> anyhow::Result<()> {
+async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::Result<()> {
     let started = Timestamp::now();
     let data_dir = places::data_dir(&config.agent)?;
     let _lock = claim(&data_dir)?;
@@ -50,7 +52,10 @@ async fn live(config_path: PathBuf, config: Config, log: telemetry::LogRing) -> 
     let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
     let (journal, cut_off) = Journal::open(&data_dir, &config.history, &supervise::names(&config), started)?;
     if cut_off.interrupted > 0 {
-        tracing::info!(runs_and_syncs = cut_off.interrupted, "the last life of the agent was cut off; what is owed is taken up");
+        tracing::info!(
+            runs_and_syncs = cut_off.interrupted,
+            "the last life of the agent was cut off; what is owed is taken up"
+        );
     }
     clear_scratch(&data_dir);
     let stop = CancellationToken::new();
@@ -106,7 +111,8 @@ async fn live(config_path: PathBuf, config: Config, log: telemetry::LogRing) -> 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
 async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker) -> anyhow::Result<()> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
-    let (mut term, mut int, mut hup) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),
@@ -118,7 +124,8 @@ async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker) -> anyhow::R
 
 /// Brings the configuration as it is now into force, or says why not and leaves the one before.
 async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
-    let reloading = sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
+    let reloading =
+        sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
     notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
     match Config::load(&context.config_path) {
         Ok(config) => {
@@ -126,6 +133,9 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
             let before = context.config();
             let mut changes = needs_restart(&before, &config);
             context.access.send_replace(access(&config));
+            if let Err(error) = context.log.set_level(&config.agent.log_level) {
+                tracing::error!(error = %chain(&error), "the log level stays as it was");
+            }
             if before.engine != config.engine || before.registry != config.registry {
                 context.images.send_replace(Arc::new(Images::new(&config)));
                 changes.push("the engine or registries are others".to_owned());
@@ -146,7 +156,10 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
             let message = chain(&error);
             tracing::error!("the new configuration is not in force, the one before stays: {message}");
             let config = context.config();
-            context.journal.tell(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))]).await;
+            context
+                .journal
+                .tell(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))])
+                .await;
             supervise::tell(context, Event::ConfigurationRefused { message }).await;
         }
     }
@@ -159,10 +172,17 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
     let fixed = [
         ("data_dir", before.data_dir != after.data_dir),
         ("socket", before.socket != after.socket || before.socket_group != after.socket_group),
-        ("log_format or log_level", before.log_format != after.log_format || before.log_level != after.log_level),
-        ("builds_at_once or syncs_at_once", before.builds_at_once != after.builds_at_once || before.syncs_at_once != after.syncs_at_once),
+        ("log_format", before.log_format != after.log_format),
+        (
+            "builds_at_once or syncs_at_once",
+            before.builds_at_once != after.builds_at_once || before.syncs_at_once != after.syncs_at_once,
+        ),
     ];
-    fixed.iter().filter(|(_, changed)| *changed).map(|(option, _)| format!("agent.{option} changes at the next start")).collect()
+    fixed
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(option, _)| format!("agent.{option} changes at the next start"))
+        .collect()
 }
 
 fn access(config: &Config) -> Access {
@@ -196,12 +216,27 @@ fn clear_scratch(data_dir: &Path) {
 /// Makes the data directory, 0700, and claims it: two agents on one history would do everything twice.
 fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let make = || format!("cannot make the data directory {}; set agent.data_dir to a folder that the agent may write", data_dir.display());
+    let make = || {
+        format!(
+            "cannot make the data directory {}; set agent.data_dir to a folder that the agent may write",
+            data_dir.display()
+        )
+    };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).with_context(make)?;
     let path = data_dir.join("agent.lock");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).with_context(make)?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| anyhow::anyhow!("another agent works in {}; stop it first, or set agent.data_dir to another folder", data_dir.display()))?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(make)?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        anyhow::anyhow!(
+            "another agent works in {}; stop it first, or set agent.data_dir to another folder",
+            data_dir.display()
+        )
+    })?;
     Ok(file)
 }
 

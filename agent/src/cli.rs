@@ -15,7 +15,12 @@ pub const GOOD: i32 = 0;
 pub const FAILED: i32 = 1;
 
 #[derive(Parser)]
-#[command(name = "qd-agent", version, about = "Watches git, builds and pushes images, keeps Kubernetes clusters equal to git", max_term_width = 100)]
+#[command(
+    name = "qd-agent",
+    version,
+    about = "Watches git, builds and pushes images, keeps Kubernetes clusters equal to git",
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -86,7 +91,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Run { config } => config.path().and_then(|path| crate::agent::run(&path)),
         Command::Check { config } => config.path().and_then(|path| check(&path)),
         Command::Init { config } => config.path().and_then(|path| init(&path)),
-        Command::Health { files, output } => crate::command::health::run(&files, output == Output::Json, &mut std::io::stdout().lock()).map_err(Into::into),
+        Command::Health { files, output } => {
+            crate::command::health::run(&files, output == Output::Json, &mut std::io::stdout().lock())
+                .map_err(Into::into)
+        }
     };
     match result {
         Ok(()) => GOOD,
@@ -115,11 +123,18 @@ fn init(path: &std::path::Path) -> anyhow::Result<()> {
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match made {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            anyhow::bail!("{} is already there, and nothing was changed; edit it, then try `qd-agent check`", path.display())
+            anyhow::bail!(
+                "{} is already there, and nothing was changed; edit it, then try `qd-agent check`",
+                path.display()
+            )
         }
         made => made.map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?,
     };
     file.write_all(STARTER.as_bytes())?;
-    writeln!(std::io::stdout(), "wrote {}\nnext: describe an application in it, then `qd-agent check`, then `qd-agent run`", path.display())?;
+    writeln!(
+        std::io::stdout(),
+        "wrote {}\nnext: describe an application in it, then `qd-agent check`, then `qd-agent run`",
+        path.display()
+    )?;
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::snapshot::Key;
 
 use crate::assess;
 use crate::cluster::{Cluster, ClusterConfig};
@@ -33,12 +32,8 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
 impl Clusters {
     /// Lets go of clusters whose configuration is another now; who asks next gets them anew.
     pub fn configure(&self, config: &Config) {
-        self.lock().retain(|_, (before, cluster)| {
-            let same = find(Some(before.name.as_str()), config) == *before || find(None, config) == *before;
-            if !same {
-                cluster.stop();
-            }
-            same
+        self.lock().retain(|_, (before, _)| {
+            find(Some(before.name.as_str()), config) == *before || find(None, config) == *before
         });
     }
 
@@ -47,8 +42,8 @@ impl Clusters {
         let wanted = find(of, &context.config());
         let mut clusters = self.lock();
         let (_, cluster) = clusters.entry(wanted.name.clone()).or_insert_with(|| {
-            let (cluster, changes) = Cluster::begin(wanted.clone());
-            tokio::spawn(assess::assess(context.clone(), cluster.clone(), changes));
+            let cluster = Cluster::new(wanted.clone());
+            tokio::spawn(assess::assess(context.clone(), cluster.clone()));
             (wanted, cluster)
         });
         cluster.clone()
@@ -59,14 +54,9 @@ impl Clusters {
         self.lock().values().map(|(_, cluster)| cluster.clone()).collect()
     }
 
-    /// An application is no longer operated: its objects are no longer watched. Returns the keys that leave the snapshot.
-    pub fn forget(&self, application: &ApplicationName) -> Vec<Key> {
-        self.all().iter().flat_map(|cluster| cluster.forget(application)).collect()
-    }
-
-    /// Ends all watches.
-    pub fn stop(&self) {
-        self.all().iter().for_each(Cluster::stop);
+    /// An application is no longer operated: its objects are no longer watched.
+    pub fn forget(&self, application: &ApplicationName) {
+        self.all().iter().for_each(|cluster| cluster.forget(application));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (ClusterConfig, Cluster)>> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
 use crate::source::RepositoryConfig;
+use crate::telemetry::LogFormat;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -84,17 +85,6 @@ impl Default for AgentConfig {
             patience: Interval(Duration::from_secs(1_800)),
         }
     }
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people and journald.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
 }
 
 /// The container engine.
@@ -185,7 +175,9 @@ impl TryFrom<String> for Interval {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        humantime::parse_duration(&text).map(Self).map_err(|e| format!("{text:?} is no length of time ({e}): write 30s, 5m or 1h"))
+        humantime::parse_duration(&text)
+            .map(Self)
+            .map_err(|e| format!("{text:?} is no length of time ({e}): write 30s, 5m or 1h"))
     }
 }
 
@@ -229,7 +221,8 @@ pub struct Problem {
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 
@@ -240,7 +233,12 @@ impl Config {
             Ok(config) => config,
             Err(error) => {
                 let (line, column) = locate::position(text, error.span().map_or(0, |span| span.start));
-                return wrong(vec![Problem { path: path.to_owned(), line, column, message: error.message().to_owned() }]);
+                return wrong(vec![Problem {
+                    path: path.to_owned(),
+                    line,
+                    column,
+                    message: error.message().to_owned(),
+                }]);
             }
         };
         let problems = check::check(&config, path.parent().unwrap_or(path));
@@ -270,7 +268,8 @@ mod tests {
         let option = |line: &str| {
             let bare = line.strip_prefix("# ").unwrap_or(line);
             let key = bare.split(['=', ' ']).next().unwrap_or_default();
-            let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && bare.contains(" = ");
+            let is_key =
+                !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && bare.contains(" = ");
             if is_key || bare.starts_with('[') { bare.to_owned() } else { String::new() }
         };
         EXAMPLE.lines().map(option).collect::<Vec<_>>().join("\n")
@@ -285,9 +284,33 @@ mod tests {
     fn the_example_names_options_that_are_there_with_their_defaults() {
         let text = whole_example();
         let config: Config = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let AgentConfig { poll_interval, data_dir, socket, socket_group, notice, log_format, log_level, builds_at_once, syncs_at_once, build_silence, patience } = config.agent;
+        let AgentConfig {
+            poll_interval,
+            data_dir,
+            socket,
+            socket_group,
+            notice,
+            log_format,
+            log_level,
+            builds_at_once,
+            syncs_at_once,
+            build_silence,
+            patience,
+        } = config.agent;
         assert!(data_dir.is_some() && socket.is_some() && socket_group.is_some() && notice.is_some());
-        let shown = AgentConfig { data_dir: None, socket: None, socket_group: None, notice: None, poll_interval, log_format, log_level, builds_at_once, syncs_at_once, build_silence, patience };
+        let shown = AgentConfig {
+            data_dir: None,
+            socket: None,
+            socket_group: None,
+            notice: None,
+            poll_interval,
+            log_format,
+            log_level,
+            builds_at_once,
+            syncs_at_once,
+            build_silence,
+            patience,
+        };
         assert_eq!(shown, AgentConfig::default());
         assert_eq!(EngineConfig { address: None, ..config.engine }, EngineConfig::default());
         assert_eq!(config.history, HistoryConfig::default());
@@ -299,9 +322,15 @@ mod tests {
         )
         .unwrap();
         let (shown, default) = (application.source.as_ref().unwrap(), bare.source.as_ref().unwrap());
-        assert_eq!((&shown.build_tags, &shown.push_tags, shown.first_sight), (&default.build_tags, &default.push_tags, default.first_sight));
+        assert_eq!(
+            (&shown.build_tags, &shown.push_tags, shown.first_sight),
+            (&default.build_tags, &default.push_tags, default.first_sight)
+        );
         let (shown, default) = (application.build.as_ref().unwrap(), bare.build.as_ref().unwrap());
-        assert_eq!((&shown.context, &shown.dockerfile, &shown.tag), (&default.context, &default.dockerfile, &default.tag));
+        assert_eq!(
+            (&shown.context, &shown.dockerfile, &shown.tag),
+            (&default.context, &default.dockerfile, &default.tag)
+        );
         let (shown, default) = (application.deploy.as_ref().unwrap(), bare.deploy.as_ref().unwrap());
         assert_eq!((shown.create_namespace, shown.render), (default.create_namespace, default.render));
     }
@@ -309,7 +338,9 @@ mod tests {
     /// Every option that the types know stands in the example: serde tells the names when it meets a wrong one.
     #[test]
     fn every_option_stands_in_the_example() {
-        for table in ["agent", "engine", "history", "[access]", "[repository]", "[registry]", "[cluster]", "[application]"] {
+        for table in
+            ["agent", "engine", "history", "[access]", "[repository]", "[registry]", "[cluster]", "[application]"]
+        {
             let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
             assert_example_has(&error);
         }
@@ -322,14 +353,19 @@ mod tests {
     fn assert_example_has(error: &str) {
         let (_, expected) = error.split_once("expected").unwrap_or_else(|| panic!("{error}"));
         for option in expected.split('`').skip(1).step_by(2) {
-            let there = EXAMPLE.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{option} = ")) || line.contains(&format!("[{option}]")) || line.contains(&format!(".{option}]")));
+            let there = EXAMPLE.lines().any(|line| {
+                line.trim_start_matches("# ").starts_with(&format!("{option} = "))
+                    || line.contains(&format!("[{option}]"))
+                    || line.contains(&format!(".{option}]"))
+            });
             assert!(there, "{option} is not in config.example.toml: {error}");
         }
     }
 
     #[test]
     fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
-        let application = "[[application]]\nname = 'shop'\n[application.deploy]\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
+        let application =
+            "[[application]]\nname = 'shop'\n[application.deploy]\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
         for (text, line, words) in [
             ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
             ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
@@ -341,9 +377,19 @@ mod tests {
             (format!("{application}branch = 'main'\ntag = 'v1'\n"), 7, "leave out one"),
             (format!("{application}path = '../other'\n"), 6, "inside the repository"),
             (format!("{application}[application.build]\nimage = 'r/a'\n"), 6, "add [application.source]"),
-            (format!("{application}[application.source]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"), 7, "ftp"),
+            (
+                format!(
+                    "{application}[application.source]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"
+                ),
+                7,
+                "ftp",
+            ),
             (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 6, "there are: qa"),
-            ("[[registry]]\nhost = 'r'\nusername = 'u'\npassword_env = 'A'\npassword_file = 'b'\n".to_owned(), 5, "one place"),
+            (
+                "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_env = 'A'\npassword_file = 'b'\n".to_owned(),
+                5,
+                "one place",
+            ),
         ] {
             match Config::parse(Path::new("/etc/qd/config.toml"), &text) {
                 Err(ConfigError::Wrong { problems }) => {

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::access::Access;
 use crate::cluster::Cluster;
-use crate::config::Config;
 use crate::clusters::Clusters;
+use crate::config::Config;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Intent;
 use crate::poll::{Repositories, Repository};
 use crate::render::renderers::Renderers;
-use crate::telemetry::LogRing;
+use crate::telemetry::Telemetry;
 use crate::worker::Poke;
 
 /// What every story works with.
@@ -53,7 +53,7 @@ pub struct Context {
     /// The programs that render.
     pub renderers: Arc<Renderers>,
     /// The agent's own log.
-    pub log: LogRing,
+    pub log: Telemetry,
     /// When the agent began.
     pub started: Timestamp,
     /// The agent is to end.
@@ -126,9 +126,24 @@ pub struct Deploy {
 
 impl Application {
     /// An application whose workers are about to begin.
-    pub fn new(spec: ApplicationSpec, source: Option<Arc<Repository>>, deploy: Option<Deploy>, intent: Option<Intent>, stop: CancellationToken) -> Self {
+    pub fn new(
+        spec: ApplicationSpec,
+        source: Option<Arc<Repository>>,
+        deploy: Option<Deploy>,
+        intent: Option<Intent>,
+        stop: CancellationToken,
+    ) -> Self {
         let owed = Mutex::new(Owed { intent, drift: None });
-        Self { spec, source, deploy, sync: Poke::default(), delivery: Poke::default(), stop, running: Mutex::new(None), owed }
+        Self {
+            spec,
+            source,
+            deploy,
+            sync: Poke::default(),
+            delivery: Poke::default(),
+            stop,
+            running: Mutex::new(None),
+            owed,
+        }
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {

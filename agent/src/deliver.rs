@@ -32,7 +32,7 @@ use crate::promote::PromoteError;
 use crate::registry::image_ref::ImageRefError;
 use crate::registry::oci::RegistryError;
 use crate::source::{CommitId, GitError, GitErrorKind, RefSnapshot, Target};
-use crate::trigger::{self, Owed, TagRules};
+use crate::trigger::{self, GlobError, Owed, TagRules, TemplateError, TriggerKind};
 use crate::worker::{Next, Story};
 
 /// A run that failed, and in which step.
@@ -65,6 +65,12 @@ pub enum DeliverError {
         /// Why.
         why: String,
     },
+    /// A pattern of tags is none; the configuration was checked for it.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A template of image tags is none; the configuration was checked for it.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// We cannot say who we are to the registry.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -72,7 +78,9 @@ pub enum DeliverError {
     #[error(transparent)]
     Promote(#[from] PromoteError),
     /// Others were faster, each time.
-    #[error("the deploy branch {branch} moved {tries} times while the promotion was written; try again when it is quieter")]
+    #[error(
+        "the deploy branch {branch} moved {tries} times while the promotion was written; try again when it is quieter"
+    )]
     Raced {
         /// Which branch.
         branch: String,
@@ -108,7 +116,9 @@ impl DeliverError {
     /// What a person could do; empty where the words say it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Promote(_) => "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's",
+            Self::Promote(_) => {
+                "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's"
+            }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
             _ => "",
         }
@@ -154,7 +164,11 @@ impl Story for Delivery {
 
 /// A tag becomes a run: what the refs ask for beyond what was thought of before is queued, in one transaction with the
 /// note that it was thought of.
-async fn queue_what_is_owed(context: &Context, application: &Application, thought_of: &mut Option<Arc<RefSnapshot>>) -> Result<(), DeliverError> {
+async fn queue_what_is_owed(
+    context: &Context,
+    application: &Application,
+    thought_of: &mut Option<Arc<RefSnapshot>>,
+) -> Result<(), DeliverError> {
     let (Some(source), Some(repository)) = (&application.spec.source, &application.source) else { return Ok(()) };
     let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
     if thought_of.as_ref().is_some_and(|before| before.tags == refs.tags) {
@@ -162,38 +176,42 @@ async fn queue_what_is_owed(context: &Context, application: &Application, though
     }
     let name = application.spec.name.clone();
     let address = repository.address().to_owned();
-    let seen = context.journal.ask(move |history| history.tags_seen(&name)).await?.filter(|seen| seen.repository == address);
-    let rules = TagRules { build: source.build_tags.clone(), push: source.push_tags.clone(), first_sight: source.first_sight };
+    let seen =
+        context.journal.ask(move |history| history.tags_seen(&name)).await?.filter(|seen| seen.repository == address);
+    let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
     let seen = seen.map(|seen| seen.tags);
-    let (asked, times_of) = (refs.clone(), rules.clone());
-    let first_sight = seen.is_none();
+    let asked = refs.clone();
     let decision = repository
         .work(move |mirror| {
-            // Only the first sight asks which tag is the newest; later the new ones are all there is.
-            let mut times = BTreeMap::new();
-            for (tag, target) in asked.tags.iter().filter(|(tag, _)| first_sight && times_of.matches(tag)) {
-                if let Some(commit) = &target.commit {
-                    times.insert(tag.clone(), mirror.commit_info(commit)?.time);
-                }
-            }
-            Ok(trigger::owed(&times_of, &asked.tags, seen.as_ref(), &times))
+            Ok(trigger::owed(&rules, &asked.tags, seen.as_ref(), |tag| mirror.time_of(&asked.tags.get(tag)?.object)))
         })
-        .await
-        .map_err(|source| DeliverError::Git { doing: "look at the tags", source })?;
+        .await;
+    let decision = decision.map_err(|source| DeliverError::Git { doing: "look at the tags", source })?;
+    for tag in &decision.without_commit {
+        tracing::warn!(application = %application.spec.name, tag, "the tag points at no commit and triggers nothing");
+    }
     let mut facts = Vec::new();
     for owed in decision.owed {
         let run = new_run(context, application, owed, Timestamp::now());
         facts.push(Fact::happened(&run.application, &run.cause, Event::RunQueued { run: run.id }));
         facts.push(Fact::Run(Box::new(run)));
     }
-    facts.push(Fact::TagsSeen { application: application.spec.name.clone(), repository: repository.address().to_owned(), tags: decision.seen });
+    facts.push(Fact::TagsSeen {
+        application: application.spec.name.clone(),
+        repository: repository.address().to_owned(),
+        tags: decision.seen,
+    });
     context.journal.record(facts).await?;
     *thought_of = Some(refs);
     Ok(())
 }
 
 /// The story of one run, straight down.
-async fn deliver(context: &Arc<Context>, application: &Arc<Application>, run: RunStatus) -> Result<RunStatus, DeliverError> {
+async fn deliver(
+    context: &Arc<Context>,
+    application: &Arc<Application>,
+    run: RunStatus,
+) -> Result<RunStatus, DeliverError> {
     let cancel = application.stop.child_token();
     application.running(Some((run.id, cancel.clone())));
     let mut course = Course::begin(&context.journal, run, cancel).await?;
@@ -206,7 +224,11 @@ async fn deliver(context: &Arc<Context>, application: &Arc<Application>, run: Ru
     course.end(result).await
 }
 
-async fn steps(context: &Arc<Context>, application: &Arc<Application>, course: &mut Course) -> Result<String, DeliverError> {
+async fn steps(
+    context: &Arc<Context>,
+    application: &Arc<Application>,
+    course: &mut Course,
+) -> Result<String, DeliverError> {
     let patience = context.config().agent.patience.0;
     let checkout = course.stage(StageKind::Checkout, patience, stages::Checkout { application }).await?;
     let built = course.stage(StageKind::Build, patience, stages::Build { context, application, checkout }).await?;
@@ -214,7 +236,9 @@ async fn steps(context: &Arc<Context>, application: &Arc<Application>, course: &
         return Ok(format!("built {}", built.tagged()));
     }
     let pushed = course.stage(StageKind::Push, patience, stages::Push { context, application, built }).await?;
-    let promoted = course.stage(StageKind::Promote, patience, stages::Promote { context, application, pushed: pushed.clone() }).await?;
+    let promoted = course
+        .stage(StageKind::Promote, patience, stages::Promote { context, application, pushed: pushed.clone() })
+        .await?;
     Ok(match promoted {
         Some(commit) => format!("pushed {}, promoted by {}", pushed.tagged(), commit.short()),
         None => format!("pushed {}", pushed.tagged()),
@@ -222,22 +246,43 @@ async fn steps(context: &Arc<Context>, application: &Arc<Application>, course: &
 }
 
 /// A run that a person asks for.
-pub async fn ask(context: &Context, application: &Application, goal: RunGoal, request: &DeliverRequest, cause: Cause) -> Result<RunStatus, DeliverError> {
+pub async fn ask(
+    context: &Context,
+    application: &Application,
+    goal: RunGoal,
+    request: &DeliverRequest,
+    cause: Cause,
+) -> Result<RunStatus, DeliverError> {
     let name = &application.spec.name;
     let Some(repository) = &application.source else {
-        return Err(DeliverError::NoSuch(format!("application {name} is only deployed: it has no [application.source] to build from")));
+        return Err(DeliverError::NoSuch(format!(
+            "application {name} is only deployed: it has no [application.source] to build from"
+        )));
     };
     let refs = repository.refs().borrow().clone();
     let reference = request.reference.clone();
-    let no_such = || DeliverError::NoSuch(format!("the code repository of {name} has no tag, branch or commit {}", request.reference.as_deref().unwrap_or("HEAD")));
+    let no_such = || {
+        DeliverError::NoSuch(format!(
+            "the code repository of {name} has no tag, branch or commit {}",
+            request.reference.as_deref().unwrap_or("HEAD")
+        ))
+    };
     let (reference, commit) = repository
         .work(move |mirror| {
             let default = refs.as_ref().and_then(|refs| refs.default_branch.clone());
             let Some(text) = reference else {
-                return Ok((default.clone().unwrap_or_else(|| "HEAD".to_owned()), mirror.resolve(&Target::Default, default.as_deref())?));
+                return Ok((
+                    default.clone().unwrap_or_else(|| "HEAD".to_owned()),
+                    mirror.resolve(&Target::Default, default.as_deref())?,
+                ));
             };
-            let commit = match (refs.as_ref().map(|refs| (refs.tags.get(&text), refs.branches.get(&text))), text.parse::<CommitId>()) {
-                (Some((Some(tag), _)), _) if tag.commit.is_some() => mirror.resolve(&Target::Tag(text.clone()), None)?,
+            let commit = match (
+                refs.as_ref().map(|refs| (refs.tags.get(&text), refs.branches.get(&text))),
+                text.parse::<CommitId>(),
+            ) {
+                (Some((Some(tag), _)), _) if tag.commit.is_some() => {
+                    mirror.resolve(&Target::Tag(text.clone()), None)?
+                }
                 (Some((_, Some(_))), _) => mirror.resolve(&Target::Branch(text.clone()), None)?,
                 (_, Ok(commit)) => mirror.resolve(&Target::Commit(commit), None)?,
                 (_, Err(_)) => return Err(GitError::NotFound { url: mirror.remote().url.to_string(), what: text }),
@@ -245,7 +290,13 @@ pub async fn ask(context: &Context, application: &Application, goal: RunGoal, re
             Ok((text, commit))
         })
         .await
-        .map_err(|error| if error.kind() == GitErrorKind::NotFound { no_such() } else { DeliverError::Git { doing: "find what to build", source: error } })?;
+        .map_err(|error| {
+            if error.kind() == GitErrorKind::NotFound {
+                no_such()
+            } else {
+                DeliverError::Git { doing: "find what to build", source: error }
+            }
+        })?;
     let mut run = queued(context, application, goal, reference, commit, cause, Timestamp::now());
     if request.rebuild {
         run.message = REBUILD.to_owned();
@@ -258,14 +309,22 @@ const REBUILD: &str = "rebuild asked for";
 
 fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
     let goal = match owed.kind {
-        trigger::Kind::Build => RunGoal::Build,
-        trigger::Kind::Push => RunGoal::Push,
+        TriggerKind::Build => RunGoal::Build,
+        TriggerKind::Push => RunGoal::Push,
     };
     let cause = Cause::Tag { tag: owed.tag.clone(), commit: owed.commit.clone() };
     queued(context, application, goal, owed.tag, owed.commit, cause, now)
 }
 
-fn queued(context: &Context, application: &Application, goal: RunGoal, reference: String, commit: CommitId, cause: Cause, now: Timestamp) -> RunStatus {
+fn queued(
+    context: &Context,
+    application: &Application,
+    goal: RunGoal,
+    reference: String,
+    commit: CommitId,
+    cause: Cause,
+    now: Timestamp,
+) -> RunStatus {
     let mut kinds = vec![StageKind::Checkout, StageKind::Build];
     if goal == RunGoal::Push {
         kinds.extend([StageKind::Push, StageKind::Promote]);

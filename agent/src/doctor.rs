@@ -7,11 +7,11 @@ use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 
 use crate::build::Builder;
+use crate::cluster;
 use crate::context::Context;
 use crate::journal::chain;
 use crate::poll::Repository;
 use crate::registry::image_ref::ImageRef;
-use crate::cluster;
 
 /// A check that takes longer is told as not answered: a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,7 +35,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
 
 async fn within(name: String, check: impl Future<Output = Found>) -> Check {
     let found = tokio::time::timeout(PATIENCE, check).await;
-    let found = found.unwrap_or_else(|_| Found::bad(format!("no answer within {} s", PATIENCE.as_secs()), "is it there, and is the way to it open?"));
+    let found = found.unwrap_or_else(|_| {
+        Found::bad(format!("no answer within {} s", PATIENCE.as_secs()), "is it there, and is the way to it open?")
+    });
     Check { name, result: found.result, message: found.message, hint: found.hint }
 }
 
@@ -59,16 +61,26 @@ impl Found {
 async fn git(repository: Arc<Repository>) -> Found {
     match repository.work(|mirror| mirror.list_refs()).await {
         Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
-        Err(error) => Found::bad(chain(&error), "try the same by hand: git ls-remote ADDRESS; credentials are set in [[repository]]"),
+        Err(error) => Found::bad(
+            chain(&error),
+            "try the same by hand: git ls-remote ADDRESS; credentials are set in [[repository]]",
+        ),
     }
 }
 
 async fn engine(context: Arc<Context>) -> Found {
     let builds = context.config().application.iter().any(|application| application.build.is_some());
     match context.images().engine.info().await {
-        Ok(info) => Found::good(format!("{} {}, API {}, {}, {} at {}", info.name, info.version, info.api, info.builder, info.platform, info.address)),
+        Ok(info) => Found::good(format!(
+            "{} {}, API {}, {}, {} at {}",
+            info.name, info.version, info.api, info.builder, info.platform, info.address
+        )),
         Err(error) if builds => Found::bad(chain(&error), "start Docker or Podman, or set address in [engine]"),
-        Err(error) => Found { result: CheckResult::Warning, message: chain(&error), hint: "no application builds an image, so none is needed".to_owned() },
+        Err(error) => Found {
+            result: CheckResult::Warning,
+            message: chain(&error),
+            hint: "no application builds an image, so none is needed".to_owned(),
+        },
     }
 }
 
@@ -89,12 +101,17 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     let images = context.images();
     let login = match images.login(&image).await {
         Ok(login) => login,
-        Err(error) => return Found::bad(chain(&error), "set username and password_env or password_file in [[registry]]"),
+        Err(error) => {
+            return Found::bad(chain(&error), "set username and password_env or password_file in [[registry]]");
+        }
     };
     let who = if login.is_some() { "the login is accepted" } else { "it answers, and no login is known for it" };
     match images.registries.check_login(&image, login.as_ref()).await {
         Ok(()) => Found::good(who),
-        Err(error) => Found::bad(chain(&error), "set username and password_env or password_file in [[registry]], or log in with docker login"),
+        Err(error) => Found::bad(
+            chain(&error),
+            "set username and password_env or password_file in [[registry]], or log in with docker login",
+        ),
     }
 }
 

@@ -46,8 +46,10 @@ impl Images {
             BuilderKind::Classic => BuilderChoice::Classic,
         };
         let limits = Limits { build_silent: config.agent.build_silence.0, ..Limits::default() };
-        let engine = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process()).with_limits(limits);
-        let insecure = config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
+        let engine = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process())
+            .with_limits(limits);
+        let insecure =
+            config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
         Self { engine, registries: Registries::new(insecure), configured: config.registry.clone() }
     }
 
@@ -77,11 +79,13 @@ impl Images {
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
     let cannot = |place: String, why: String| LoginError::Password { host: registry.host.clone(), place, why };
     if let Some(variable) = &registry.password_env {
-        let value = std::env::var(variable).map_err(|error| cannot(format!("the environment variable {variable}"), error.to_string()))?;
+        let value = std::env::var(variable)
+            .map_err(|error| cannot(format!("the environment variable {variable}"), error.to_string()))?;
         return Ok(Some(SecretString::from(value)));
     }
     if let Some(file) = &registry.password_file {
-        let value = std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {}", file.display()), error.to_string()))?;
+        let value = std::fs::read_to_string(file)
+            .map_err(|error| cannot(format!("the file {}", file.display()), error.to_string()))?;
         return Ok(Some(SecretString::from(value.trim_end_matches(['\r', '\n']).to_owned())));
     }
     Ok(None)

@@ -31,9 +31,9 @@ use self::fact::{Batch, Fact};
 use self::keeper::{Changes, Keeper};
 use self::published::Published;
 use crate::config::HistoryConfig;
+use crate::history::Left;
 use crate::history::logs::RunLogs;
 use crate::history::sqlite::{self, HistoryError, Reader, Writer};
-use crate::history::Left;
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
 const QUEUE: usize = 1_024;
@@ -88,7 +88,12 @@ impl Journal {
     /// Opens the history in `data_dir`, marks what was cut off, and begins to write.
     ///
     /// Runs of applications that are not `configured` stay in the history and out of the snapshot.
-    pub fn open(data_dir: &Path, bounds: &HistoryConfig, configured: &BTreeSet<ApplicationName>, now: Timestamp) -> Result<(Self, CutOff), HistoryError> {
+    pub fn open(
+        data_dir: &Path,
+        bounds: &HistoryConfig,
+        configured: &BTreeSet<ApplicationName>,
+        now: Timestamp,
+    ) -> Result<(Self, CutOff), HistoryError> {
         let path = data_dir.join("history.db");
         let connection = sqlite::open(&path)?;
         let logs = RunLogs::open(&data_dir.join("runs"), bounds.log_bytes)
@@ -96,13 +101,16 @@ impl Journal {
         let mut remembered = sqlite::remember(&connection, RUNS_SHOWN)?;
         remembered.runs.retain(|run| configured.contains(&run.application));
         let published = Published::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
-        let numbers = Arc::new(Numbers { run: AtomicU64::new(remembered.last_run), sync: AtomicU64::new(remembered.last_sync) });
+        let numbers =
+            Arc::new(Numbers { run: AtomicU64::new(remembered.last_run), sync: AtomicU64::new(remembered.last_sync) });
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let journal = Self { sender, published: published.clone(), numbers, path: path.clone().into(), logs: logs.clone() };
+        let journal =
+            Self { sender, published: published.clone(), numbers, path: path.clone().into(), logs: logs.clone() };
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
         let keeper = Keeper::new(remembered.applications);
-        let mut writer = JournalThread { connection, keeper, published, path, logs, bounds: bounds.clone(), transactions: 0 };
+        let mut writer =
+            JournalThread { connection, keeper, published, path, logs, bounds: bounds.clone(), transactions: 0 };
         writer.write(vec![(first, None)]);
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -135,7 +143,8 @@ impl Journal {
             batch.push(Fact::Sync(Box::new(sync)));
         }
         cut_off.queued.sort_by_key(|run| run.id);
-        let event = Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
+        let event =
+            Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
         batch.push(Fact::Happened { application: None, cause: Cause::Agent, event });
         (batch, cut_off)
     }
@@ -183,7 +192,10 @@ impl Journal {
     }
 
     /// Asks the history on a connection of its own, off the runtime's threads.
-    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Reader) -> Result<T, HistoryError> + Send + 'static) -> Result<T, HistoryError> {
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reader) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Result<T, HistoryError> {
         let path = self.path.clone();
         match tokio::task::spawn_blocking(move || question(&Reader::open(&path)?)).await {
             Ok(answer) => answer,
@@ -287,7 +299,8 @@ impl JournalThread {
             self.keeper.keep(fact, &writer, now, &mut changes)?;
         }
         self.transactions += 1;
-        let gone = if self.transactions.is_multiple_of(LET_GO_EVERY) { writer.let_go(&self.bounds, now)? } else { Vec::new() };
+        let gone =
+            if self.transactions.is_multiple_of(LET_GO_EVERY) { writer.let_go(&self.bounds, now)? } else { Vec::new() };
         transaction.commit()?;
         self.logs.let_go(&gone);
         Ok(changes)

@@ -58,7 +58,10 @@ impl Repository {
     }
 
     /// Runs git work where it may block. The mirror bounds its own time, so that no thread is lost for ever.
-    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Mirror) -> Result<T, GitError> + Send + 'static) -> Result<T, GitError> {
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Mirror) -> Result<T, GitError> + Send + 'static,
+    ) -> Result<T, GitError> {
         let mirror = self.mirror.clone();
         match tokio::task::spawn_blocking(move || work(&mirror)).await {
             Ok(result) => result,
@@ -80,7 +83,14 @@ pub struct Repositories {
 
 impl Repositories {
     /// The repository of an address of the configuration; it is opened, and its polling begins, with the first who asks.
-    pub fn get(&self, address: &str, config: &Config, base: &Path, data_dir: &Path, journal: &Journal) -> Result<Arc<Repository>, GitError> {
+    pub fn get(
+        &self,
+        address: &str,
+        config: &Config,
+        base: &Path,
+        data_dir: &Path,
+        journal: &Journal,
+    ) -> Result<Arc<Repository>, GitError> {
         let url = RepositoryUrl::parse(address, base).map_err(|error| bad_address(address, &error))?;
         let remote = Remote::new(url, &config.repository, base).map_err(|error| bad_address(address, &error))?;
         let key = remote.url.key().to_owned();
@@ -141,7 +151,15 @@ fn bad_address(address: &str, error: &UrlError) -> GitError {
 
 /// The loop of one repository.
 async fn poll(repository: Arc<Repository>, journal: Journal) {
-    let mut status = RepositoryStatus { address: repository.address.clone(), polled: None, next_poll: None, branches: 0, tags: 0, error: None, failures: 0 };
+    let mut status = RepositoryStatus {
+        address: repository.address.clone(),
+        polled: None,
+        next_poll: None,
+        branches: 0,
+        tags: 0,
+        error: None,
+        failures: 0,
+    };
     loop {
         let answer = turn(&repository).await;
         let now = Timestamp::now();
@@ -150,7 +168,14 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
                 if status.failures > 0 {
                     tell_connection(&journal, &repository, None).await;
                 }
-                status = RepositoryStatus { polled: Some(now), branches: refs.branches.len() as u32, tags: refs.tags.len() as u32, error: None, failures: 0, ..status };
+                status = RepositoryStatus {
+                    polled: Some(now),
+                    branches: refs.branches.len() as u32,
+                    tags: refs.tags.len() as u32,
+                    error: None,
+                    failures: 0,
+                    ..status
+                };
                 tell_tags(&journal, &repository, &refs).await;
                 let changed = repository.refs.borrow().as_deref() != Some(&*refs);
                 if changed {
@@ -218,7 +243,13 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
     /// Names in one event; a push of thousands of tags is one line for people.
     const NAMES: usize = 20;
     let Some(before) = repository.refs.borrow().clone() else { return };
-    let changed: Vec<String> = now.tags.iter().filter(|(name, tag)| before.tags.get(*name) != Some(tag)).map(|(name, _)| name.clone()).take(NAMES).collect();
+    let changed: Vec<String> = now
+        .tags
+        .iter()
+        .filter(|(name, tag)| before.tags.get(*name) != Some(tag))
+        .map(|(name, _)| name.clone())
+        .take(NAMES)
+        .collect();
     let deleted = before.tags.keys().filter(|name| !now.tags.contains_key(*name)).count() as u64;
     if !changed.is_empty() || deleted > 0 {
         let event = Event::TagsChanged { repository: repository.address.clone(), changed, deleted };

@@ -105,6 +105,8 @@ struct Remembered {
     memory: Option<Memory>,
     /// The last pass that found or made everything as git says.
     settled: Option<Settled>,
+    /// Whether the cluster was told what to watch.
+    watched: bool,
     /// When drift was reverted lately.
     heals: VecDeque<Instant>,
 }
@@ -145,8 +147,14 @@ impl Story for Reconciliation {
 }
 
 /// The story, straight down.
-async fn reconcile(context: &Arc<Context>, application: &Arc<Application>, state: &mut Remembered) -> Result<Next, ReconcileError> {
-    let (Some(deploy), Some(destination)) = (&application.deploy, &application.spec.deploy) else { return Ok(Next::Idle) };
+async fn reconcile(
+    context: &Arc<Context>,
+    application: &Arc<Application>,
+    state: &mut Remembered,
+) -> Result<Next, ReconcileError> {
+    let (Some(deploy), Some(destination)) = (&application.deploy, &application.spec.deploy) else {
+        return Ok(Next::Idle);
+    };
     let name = &application.spec.name;
     let Some(status) = context.journal.snapshot().application(name) else { return Ok(Next::Idle) };
     let Ok(_place) = context.syncs.clone().acquire_owned().await else { return Ok(Next::Idle) };
@@ -164,7 +172,6 @@ async fn reconcile(context: &Arc<Context>, application: &Arc<Application>, state
     let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
     let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
 
-    deploy.cluster.interest(name, &destination.namespace, &rendered.manifests).await;
     let memory = match state.memory.take() {
         Some(memory) => memory,
         None => {
@@ -174,10 +181,21 @@ async fn reconcile(context: &Arc<Context>, application: &Arc<Application>, state
     };
     let memory = state.memory.insert(memory);
     let options = options(application, destination, intent.as_ref());
+    if !state.watched {
+        watch(context, application, deploy, destination, memory).await?;
+        state.watched = true;
+    }
     let wanted = select(&rendered, intent.as_ref());
     let planned = deploy.cluster.plan(name, &wanted, memory, &options).await.map_err(|source| of(deploy, source))?;
 
-    let standing = Standing { status: &status, policy: &application.spec.sync, intent: intent.as_ref(), drift: drift.as_ref(), revision: &revision, heals: state.heals.make_contiguous() };
+    let standing = Standing {
+        status: &status,
+        policy: &application.spec.sync,
+        intent: intent.as_ref(),
+        drift: drift.as_ref(),
+        revision: &revision,
+        heals: state.heals.make_contiguous(),
+    };
     let sync = Sync { context, application, deploy, revision: &revision, rendered: &rendered, planned };
     match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
@@ -202,7 +220,11 @@ async fn reconcile(context: &Arc<Context>, application: &Arc<Application>, state
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
-async fn resolve(deploy: &Deploy, destination: &Destination, status: &ApplicationStatus) -> Result<Revision, ReconcileError> {
+async fn resolve(
+    deploy: &Deploy,
+    destination: &Destination,
+    status: &ApplicationStatus,
+) -> Result<Revision, ReconcileError> {
     let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let target = look::target(destination, status);
     let named = look::reference(&target, default.as_deref());
@@ -217,7 +239,13 @@ async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) ->
 }
 
 /// A commit that changed nothing here: the cluster runs it already.
-async fn note_revision(context: &Context, application: &Application, state: &mut Remembered, status: &ApplicationStatus, revision: Revision) -> Result<(), ReconcileError> {
+async fn note_revision(
+    context: &Context,
+    application: &Application,
+    state: &mut Remembered,
+    status: &ApplicationStatus,
+    revision: Revision,
+) -> Result<(), ReconcileError> {
     if status.revision.as_ref() != Some(&revision) {
         let patch = Patch::Deployed { revision: revision.clone(), images: status.images.clone() };
         context.journal.record(vec![Fact::patch(&application.spec.name, patch)]).await?;
@@ -228,12 +256,51 @@ async fn note_revision(context: &Context, application: &Application, state: &mut
     Ok(())
 }
 
-async fn render(context: &Context, application: &Application, deploy: &Deploy, destination: &Destination, revision: &Revision) -> Result<Rendered, ReconcileError> {
+async fn render(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    destination: &Destination,
+    revision: &Revision,
+) -> Result<Rendered, ReconcileError> {
     let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
     tree::render(context, application, deploy, destination, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source })
 }
+
+/// Begins to watch what was applied by an earlier life, and waits a moment for its state: what is known to be as it was
+/// costs no request.
+async fn watch(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    destination: &Destination,
+    memory: &Memory,
+) -> Result<(), ReconcileError> {
+    let name = &application.spec.name;
+    let inventory =
+        deploy.cluster.inventory(name, &destination.namespace).await.map_err(|problem| of(deploy, problem.into()))?;
+    deploy.cluster.watch(name, &inventory, memory);
+    if inventory.items.is_empty() {
+        return Ok(());
+    }
+    let mut changed = context.journal.snapshot().subscribe();
+    let synced = async {
+        while !deploy.cluster.is_synced(name) {
+            // The first lists change the snapshot as they come in.
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    // A watch that is slow to come costs a dry run an object, no more.
+    let _ = tokio::time::timeout(WATCH_WITHIN, synced).await;
+    Ok(())
+}
+
+/// The first lists of a cluster that is well take well under a second.
+const WATCH_WITHIN: Duration = Duration::from_secs(3);
 
 fn of(deploy: &Deploy, source: ClusterError) -> ReconcileError {
     ReconcileError::Cluster { cluster: deploy.cluster.name().to_owned(), source }
@@ -273,7 +340,13 @@ impl Sync<'_> {
         let mut facts = vec![self.applied(new_against(&self.planned.settled, memory), Vec::new())];
         memory.extend(self.planned.settled.iter().cloned());
         if let Some(intent) = self.application.intent() {
-            facts.extend(self.record(Phase::Succeeded, intent.cause, Timestamp::now(), self.planned.changes.clone(), "nothing to do: everything is as git says".to_owned()));
+            facts.extend(self.record(
+                Phase::Succeeded,
+                intent.cause,
+                Timestamp::now(),
+                self.planned.changes.clone(),
+                "nothing to do: everything is as git says".to_owned(),
+            ));
             facts.push(Fact::Intent { application: name.clone(), intent: None });
         }
         if status.revision.as_ref() != Some(self.revision) || status.sync != SyncStatus::Synced {
@@ -285,7 +358,12 @@ impl Sync<'_> {
 
     /// Something differs and is left so on purpose.
     async fn hold(self, message: String) -> Result<(), ReconcileError> {
-        let differing = self.planned.changes.iter().filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune)).count();
+        let differing = self
+            .planned
+            .changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune))
+            .count();
         Ok(self.context.journal.record(vec![self.compared(SyncStatus::OutOfSync, message, differing as u32)]).await?)
     }
 
@@ -324,11 +402,22 @@ impl Sync<'_> {
                 let did = summarise(executed.changes.iter().map(|change| change.action));
                 let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
                 match executed.failed.first() {
-                    None => (Phase::Succeeded, format!("{did}, {unchanged} unchanged"), (facts, executed.changes), None),
+                    None => {
+                        (Phase::Succeeded, format!("{did}, {unchanged} unchanged"), (facts, executed.changes), None)
+                    }
                     Some(first) => {
-                        let more = if executed.failed.len() > 1 { format!("; and {} more", executed.failed.len() - 1) } else { String::new() };
+                        let more = if executed.failed.len() > 1 {
+                            format!("; and {} more", executed.failed.len() - 1)
+                        } else {
+                            String::new()
+                        };
                         let message = format!("{first}{more}; done before it: {did}");
-                        (Phase::Failed, message.clone(), (facts, executed.changes), Some(ReconcileError::Partly(message)))
+                        (
+                            Phase::Failed,
+                            message.clone(),
+                            (facts, executed.changes),
+                            Some(ReconcileError::Partly(message)),
+                        )
                     }
                 }
             }
@@ -375,11 +464,18 @@ impl Sync<'_> {
             images: crate::render::images::images(&self.rendered.manifests),
             changes: changes.into_iter().filter(|change| change.action != Action::Unchanged).collect(),
         };
-        vec![Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase, message }), Fact::Sync(Box::new(sync)), Fact::last(name, "sync", phase, now)]
+        vec![
+            Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase, message }),
+            Fact::Sync(Box::new(sync)),
+            Fact::last(name, "sync", phase, now),
+        ]
     }
 
     fn deployed(&self) -> Fact {
-        let patch = Patch::Deployed { revision: self.revision.clone(), images: crate::render::images::images(&self.rendered.manifests) };
+        let patch = Patch::Deployed {
+            revision: self.revision.clone(),
+            images: crate::render::images::images(&self.rendered.manifests),
+        };
         Fact::patch(&self.application.spec.name, patch)
     }
 
@@ -408,20 +504,33 @@ async fn tell_failure(context: &Context, application: &Application, error: &Reco
         tracing::warn!(application = %name, error = %message, "not synced");
     }
     let sync = match error {
-        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => SyncStatus::OutOfSync,
+        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => {
+            SyncStatus::OutOfSync
+        }
         _ => SyncStatus::Unknown,
     };
     let mut facts = vec![
-        Fact::patch(name, Patch::Compared { sync, message: message.clone(), drifted: status.as_ref().map_or(0, |status| status.drifted), resources: None }),
+        Fact::patch(
+            name,
+            Patch::Compared {
+                sync,
+                message: message.clone(),
+                drifted: status.as_ref().map_or(0, |status| status.drifted),
+                resources: None,
+            },
+        ),
         Fact::patch(name, Patch::Activity(None)),
     ];
     // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
     // revision that cannot be brought.
     let intent = application.intent();
     let target = status.and_then(|status| status.target);
-    if let Some(revision) = target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known)) {
+    if let Some(revision) =
+        target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
+    {
         let now = Timestamp::now();
-        let cause = intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
+        let cause =
+            intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
         let sync = SyncRecord {
             id: context.journal.next_sync(),
             application: name.clone(),

@@ -24,8 +24,11 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     let mut changes = Vec::new();
     context.config.send_replace(config.clone());
     context.clusters.configure(&config);
-    let wanted: BTreeMap<ApplicationName, &ApplicationSpec> = config.application.iter().map(|spec| (spec.name.clone(), spec)).collect();
-    let surroundings_changed = before.repository != config.repository || before.cluster != config.cluster || before.agent.poll_interval != config.agent.poll_interval;
+    let wanted: BTreeMap<ApplicationName, &ApplicationSpec> =
+        config.application.iter().map(|spec| (spec.name.clone(), spec)).collect();
+    let surroundings_changed = before.repository != config.repository
+        || before.cluster != config.cluster
+        || before.agent.poll_interval != config.agent.poll_interval;
 
     let present = context.applications.read().unwrap_or_else(PoisonError::into_inner).clone();
     for (name, application) in &present {
@@ -37,16 +40,18 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         context.applications.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         if !wanted.contains_key(name) {
             changes.push(format!("application {name} is no longer operated; what it applied stays in its cluster"));
-            let mut facts = vec![Fact::ApplicationRemoved(name.clone())];
-            facts.extend(context.clusters.forget(name).into_iter().map(Fact::Gone));
-            context.journal.record(facts).await?;
+            context.clusters.forget(name);
+            context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }
     for (name, spec) in wanted {
         if context.application(&name).is_some() {
             continue;
         }
-        changes.push(format!("application {name} is {}", if present.contains_key(&name) { "changed" } else { "operated" }));
+        changes.push(format!(
+            "application {name} is {}",
+            if present.contains_key(&name) { "changed" } else { "operated" }
+        ));
         context.journal.record(vec![Fact::patch(&name, Patch::Configured(summary(spec, &config)))]).await?;
         let asked = name.clone();
         // A history that does not answer is told by the next record; the intent is then asked for at the next start.
@@ -62,22 +67,35 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         }
     }
     let gone = context.repositories.keep_only(&used(context));
-    context.journal.tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect()).await;
+    context
+        .journal
+        .tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect())
+        .await;
     Ok(changes)
 }
 
 /// Tells that a configuration came into force, or why not.
 pub async fn tell(context: &Context, event: Event) {
     // Not kept on a full disk: the agent's status and its log say the same.
-    let _ = context.journal.record(vec![Fact::Happened { application: None, cause: Cause::Configuration, event }]).await;
+    let _ =
+        context.journal.record(vec![Fact::Happened { application: None, cause: Cause::Configuration, event }]).await;
 }
 
-fn equip(context: &Arc<Context>, spec: &ApplicationSpec, config: &Config, intent: Option<Intent>) -> Result<Application, GitError> {
+fn equip(
+    context: &Arc<Context>,
+    spec: &ApplicationSpec,
+    config: &Config,
+    intent: Option<Intent>,
+) -> Result<Application, GitError> {
     let base = context.config_path.parent().unwrap_or(&context.config_path);
-    let repository = |address: &str| context.repositories.get(address, config, base, &context.data_dir, &context.journal);
+    let repository =
+        |address: &str| context.repositories.get(address, config, base, &context.data_dir, &context.journal);
     let source = spec.source.as_ref().map(|source| repository(&source.repository)).transpose()?;
     let deploy = match &spec.deploy {
-        Some(deploy) => Some(Deploy { repository: repository(&deploy.repository)?, cluster: context.clusters.get(deploy.cluster.as_deref(), context) }),
+        Some(deploy) => Some(Deploy {
+            repository: repository(&deploy.repository)?,
+            cluster: context.clusters.get(deploy.cluster.as_deref(), context),
+        }),
         None => None,
     };
     Ok(Application::new(spec.clone(), source, deploy, intent, context.stop.child_token()))
@@ -85,12 +103,26 @@ fn equip(context: &Arc<Context>, spec: &ApplicationSpec, config: &Config, intent
 
 /// Begins the workers of an application.
 fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTracker) {
-    context.applications.write().unwrap_or_else(PoisonError::into_inner).insert(application.spec.name.clone(), application.clone());
+    context
+        .applications
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(application.spec.name.clone(), application.clone());
     if let Some(source) = &application.source {
-        tasks.spawn(work(application.clone(), source.refs(), |application| &application.delivery, deliver::Delivery::new(context, &application)));
+        tasks.spawn(work(
+            application.clone(),
+            source.refs(),
+            |application| &application.delivery,
+            deliver::Delivery::new(context, &application),
+        ));
     }
     if let Some(deploy) = &application.deploy {
-        tasks.spawn(work(application.clone(), deploy.repository.refs(), |application| &application.sync, reconcile::Reconciliation::new(context, &application)));
+        tasks.spawn(work(
+            application.clone(),
+            deploy.repository.refs(),
+            |application| &application.sync,
+            reconcile::Reconciliation::new(context, &application),
+        ));
     }
 }
 

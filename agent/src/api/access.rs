@@ -65,7 +65,8 @@ impl Access {
         if peer.uid == self.own_uid || peer.uid == 0 {
             return Some(Role::Approver);
         }
-        let gives = |rule: &&Resolved| rule.uids.contains(&peer.uid) || rule.gids.iter().any(|gid| peer.gids.contains(gid));
+        let gives =
+            |rule: &&Resolved| rule.uids.contains(&peer.uid) || rule.gids.iter().any(|gid| peer.gids.contains(gid));
         self.rules.iter().filter(gives).map(|rule| rule.role).max()
     }
 }
@@ -97,7 +98,8 @@ mod tests {
     #[test]
     fn a_peer_has_the_highest_role_of_its_rules() {
         let rule = |role, uids: &[u32], gids: &[u32]| Resolved { role, uids: uids.into(), gids: gids.into() };
-        let rules = vec![rule(Role::Viewer, &[], &[100]), rule(Role::Operator, &[7], &[]), rule(Role::Approver, &[], &[200])];
+        let rules =
+            vec![rule(Role::Viewer, &[], &[100]), rule(Role::Operator, &[7], &[]), rule(Role::Approver, &[], &[200])];
         let access = Access { own_uid: 1000, rules };
         let peer = |uid, gids: &[u32]| Peer { uid, name: uid.to_string(), gids: gids.into() };
         for (peer, role) in [

@@ -44,7 +44,12 @@ impl Failure {
     }
 
     pub(super) fn gone() -> Self {
-        Self::new(StatusCode::GONE, "gone", "the changes since that revision are no longer kept", "list again with GET /v1/state")
+        Self::new(
+            StatusCode::GONE,
+            "gone",
+            "the changes since that revision are no longer kept",
+            "list again with GET /v1/state",
+        )
     }
 
     pub(super) fn unavailable(message: impl Into<String>, hint: &str) -> Self {
@@ -80,10 +85,12 @@ impl FromRequestParts<super::Shared> for Named {
         let path = parts.uri.path().strip_prefix("/v1/applications/").unwrap_or_default();
         let text = path.split('/').next().unwrap_or_default();
         let name: ApplicationName = text.parse().map_err(|error| Failure::bad_request(format!("{error}"), ""))?;
-        context
-            .application(&name)
-            .map(Self)
-            .ok_or_else(|| Failure::not_found(format!("there is no application {name}"), "`qd status` lists them; add one in the configuration"))
+        context.application(&name).map(Self).ok_or_else(|| {
+            Failure::not_found(
+                format!("there is no application {name}"),
+                "`qd status` lists them; add one in the configuration",
+            )
+        })
     }
 }
 
@@ -92,5 +99,6 @@ pub(super) fn body<T: DeserializeOwned + Default>(bytes: &[u8]) -> Answer<T> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(bytes).map_err(|error| Failure::bad_request(format!("the body of the request is not as it should be: {error}"), ""))
+    serde_json::from_slice(bytes)
+        .map_err(|error| Failure::bad_request(format!("the body of the request is not as it should be: {error}"), ""))
 }

@@ -35,7 +35,12 @@ fn needs_deploy(application: &Application) -> Answer<()> {
     }
 }
 
-pub(super) async fn sync(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+pub(super) async fn sync(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+    bytes: Bytes,
+) -> Answer<Taken> {
     let request: SyncRequest = body(&bytes)?;
     needs_deploy(&application)?;
     let name = &application.spec.name;
@@ -65,40 +70,68 @@ pub(super) async fn push(state: State<Shared>, peer: Extension<Peer>, named: Nam
     ask_for_run(state, peer, named, &bytes, RunGoal::Push).await
 }
 
-async fn ask_for_run(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: &[u8], goal: RunGoal) -> Answer<Taken> {
+async fn ask_for_run(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+    bytes: &[u8],
+    goal: RunGoal,
+) -> Answer<Taken> {
     let request: DeliverRequest = body(bytes)?;
     let name = &application.spec.name;
     let run = deliver::ask(&context, &application, goal, &request, peer.cause())
         .await
         .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
-    let mut answer = taken(format!("{name}: run {} will {} {} ({})", run.id, goal.word(), run.reference, run.commit.short()));
-    context.journal.record(vec![Fact::Run(Box::new(run.clone())), Fact::happened(name, &peer.cause(), Event::RunQueued { run: run.id })]).await?;
+    let mut answer =
+        taken(format!("{name}: run {} will {} {} ({})", run.id, goal.word(), run.reference, run.commit.short()));
+    context
+        .journal
+        .record(vec![
+            Fact::Run(Box::new(run.clone())),
+            Fact::happened(name, &peer.cause(), Event::RunQueued { run: run.id }),
+        ])
+        .await?;
     application.wake_delivery();
     answer.1.run = Some(run.id);
     Ok(answer)
 }
 
-pub(super) async fn cancel(State(context): State<Shared>, Extension(peer): Extension<Peer>, Path(id): Path<u64>) -> Answer<Taken> {
+pub(super) async fn cancel(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<u64>,
+) -> Answer<Taken> {
     let id = RunId(id);
     let run = context.journal.ask(move |history| history.run(id)).await?.ok_or_else(|| super::looks::no_run(id.0))?;
     if run.phase.is_final() {
         return Err(Failure::conflict(format!("run {id} has ended: {}", run.phase), ""));
     }
     let Some(application) = context.application(&run.application) else {
-        return Err(Failure::conflict(format!("application {} is no longer in the configuration", run.application), ""));
+        return Err(Failure::conflict(
+            format!("application {} is no longer in the configuration", run.application),
+            "",
+        ));
     };
     if !application.cancel(id) {
         // It has not begun: it never will.
         let now = Timestamp::now();
         let message = format!("cancelled by {} before it began", peer.name);
         let event = Event::RunFinished { run: id, phase: Phase::Cancelled, message: message.clone() };
-        let facts = vec![Fact::Run(Box::new(deliver::ended(run, Phase::Cancelled, message, now))), Fact::happened(&application.spec.name, &peer.cause(), event)];
+        let facts = vec![
+            Fact::Run(Box::new(deliver::ended(run, Phase::Cancelled, message, now))),
+            Fact::happened(&application.spec.name, &peer.cause(), event),
+        ];
         context.journal.record(facts).await?;
     }
     Ok(taken(format!("run {id} is being cancelled")))
 }
 
-pub(super) async fn rollback(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+pub(super) async fn rollback(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+    bytes: Bytes,
+) -> Answer<Taken> {
     let request: RollbackRequest = body(&bytes)?;
     needs_deploy(&application)?;
     let name = &application.spec.name;
@@ -118,27 +151,50 @@ pub(super) async fn rollback(State(context): State<Shared>, Extension(peer): Ext
         ])
         .await?;
     application.ask(intent);
-    let mut answer = taken(format!("{name} is pinned to {} and will be synced to it; `qd unpin {name}` follows git again", revision.short()));
+    let mut answer = taken(format!(
+        "{name} is pinned to {} and will be synced to it; `qd unpin {name}` follows git again",
+        revision.short()
+    ));
     answer.1.revision = Some(revision);
     answer.1.after_sync = Some(after_sync);
     Ok(answer)
 }
 
-pub(super) async fn unpin(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named) -> Answer<Taken> {
+pub(super) async fn unpin(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+) -> Answer<Taken> {
     let name = &application.spec.name;
     change(&context, &application, peer.cause(), Patch::Pin(None), Event::Unpinned).await?;
     Ok(taken(format!("{name} follows git again")))
 }
 
-pub(super) async fn suspend(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named, bytes: Bytes) -> Answer<Taken> {
+pub(super) async fn suspend(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+    bytes: Bytes,
+) -> Answer<Taken> {
     let request: SuspendRequest = body(&bytes)?;
     let name = &application.spec.name;
     let hold = Hold { reason: request.reason.clone(), cause: peer.cause(), at: Timestamp::now() };
-    change(&context, &application, peer.cause(), Patch::Suspension(Some(hold)), Event::Suspended { reason: request.reason }).await?;
+    change(
+        &context,
+        &application,
+        peer.cause(),
+        Patch::Suspension(Some(hold)),
+        Event::Suspended { reason: request.reason },
+    )
+    .await?;
     Ok(taken(format!("{name} is suspended: nothing is synced until `qd resume {name}`")))
 }
 
-pub(super) async fn resume(State(context): State<Shared>, Extension(peer): Extension<Peer>, Named(application): Named) -> Answer<Taken> {
+pub(super) async fn resume(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Named(application): Named,
+) -> Answer<Taken> {
     let name = &application.spec.name;
     change(&context, &application, peer.cause(), Patch::Suspension(None), Event::Resumed).await?;
     Ok(taken(format!("{name} is resumed")))
@@ -154,7 +210,11 @@ async fn change(context: &Shared, application: &Application, cause: Cause, patch
     let now = Timestamp::now();
     context
         .journal
-        .record(vec![Fact::patch(name, patch), Fact::happened(name, &cause, event), Fact::last(name, what, Phase::Succeeded, now)])
+        .record(vec![
+            Fact::patch(name, patch),
+            Fact::happened(name, &cause, event),
+            Fact::last(name, what, Phase::Succeeded, now),
+        ])
         .await?;
     application.wake();
     Ok(())

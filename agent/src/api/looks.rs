@@ -4,7 +4,9 @@ use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
-use quarterdeck_shared::protocol::{self, Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS_MAX, VersionAnswer, WIRE_VERSION};
+use quarterdeck_shared::protocol::{
+    self, Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS_MAX, VersionAnswer, WIRE_VERSION,
+};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use serde::Deserialize;
@@ -17,7 +19,10 @@ use crate::reconcile;
 /// Rows where the request does not say.
 const ROWS: usize = 100;
 
-pub(super) async fn version(State(context): State<Shared>, Extension(peer): Extension<Peer>) -> Answer<Json<VersionAnswer>> {
+pub(super) async fn version(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+) -> Answer<Json<VersionAnswer>> {
     let role = context.access.borrow().role(&peer).ok_or_else(|| Failure::forbidden("no role", ""))?;
     Ok(Json(VersionAnswer {
         wire: WIRE_VERSION,
@@ -43,11 +48,19 @@ pub(super) struct AtRevision {
     revision: Option<String>,
 }
 
-pub(super) async fn diff(State(context): State<Shared>, Named(application): Named, Query(at): Query<AtRevision>) -> Answer<Json<DiffAnswer>> {
+pub(super) async fn diff(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(at): Query<AtRevision>,
+) -> Answer<Json<DiffAnswer>> {
     Ok(Json(reconcile::look::diff(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
-pub(super) async fn manifests(State(context): State<Shared>, Named(application): Named, Query(at): Query<AtRevision>) -> Answer<Json<ManifestsAnswer>> {
+pub(super) async fn manifests(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(at): Query<AtRevision>,
+) -> Answer<Json<ManifestsAnswer>> {
     Ok(Json(reconcile::look::manifests(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
@@ -60,7 +73,11 @@ pub(super) struct ObjectQuery {
     name: String,
 }
 
-pub(super) async fn object(State(context): State<Shared>, Named(application): Named, Query(query): Query<ObjectQuery>) -> Answer<Json<ManifestsAnswer>> {
+pub(super) async fn object(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(query): Query<ObjectQuery>,
+) -> Answer<Json<ManifestsAnswer>> {
     let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
     let yaml = reconcile::look::object(&context, &application, &resource).await.map_err(not_compared)?;
     Ok(Json(ManifestsAnswer { revision: None, yaml }))
@@ -81,12 +98,20 @@ impl Limit {
     }
 }
 
-pub(super) async fn history(State(context): State<Shared>, Named(application): Named, Query(limit): Query<Limit>) -> Answer<Json<Vec<SyncRecord>>> {
+pub(super) async fn history(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(limit): Query<Limit>,
+) -> Answer<Json<Vec<SyncRecord>>> {
     let name = application.spec.name.clone();
     Ok(Json(context.journal.ask(move |history| history.syncs(&name, limit.rows())).await?))
 }
 
-pub(super) async fn commits(State(context): State<Shared>, Named(application): Named, Query(limit): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {
+pub(super) async fn commits(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(limit): Query<Limit>,
+) -> Answer<Json<Vec<CommitAnswer>>> {
     Ok(Json(reconcile::look::commits(&context, &application, limit.rows()).await.map_err(not_compared)?))
 }
 
@@ -96,7 +121,10 @@ pub(super) struct RunsQuery {
     limit: Option<usize>,
 }
 
-pub(super) async fn runs(State(context): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<Json<Vec<RunStatus>>> {
+pub(super) async fn runs(
+    State(context): State<Shared>,
+    Query(query): Query<RunsQuery>,
+) -> Answer<Json<Vec<RunStatus>>> {
     let rows = query.limit.unwrap_or(ROWS).min(ROWS_MAX);
     Ok(Json(context.journal.ask(move |history| history.runs(query.application.as_ref(), rows)).await?))
 }
@@ -107,7 +135,10 @@ pub(super) async fn run(State(context): State<Shared>, Path(id): Path<u64>) -> A
 }
 
 pub(super) fn no_run(id: u64) -> Failure {
-    Failure::not_found(format!("there is no run {id}, or it is older than what is kept"), "`qd runs` lists those that are kept")
+    Failure::not_found(
+        format!("there is no run {id}, or it is older than what is kept"),
+        "`qd runs` lists those that are kept",
+    )
 }
 
 #[derive(Deserialize)]
@@ -117,7 +148,10 @@ pub(super) struct EventsQuery {
     limit: Option<usize>,
 }
 
-pub(super) async fn events(State(context): State<Shared>, Query(query): Query<EventsQuery>) -> Answer<Json<Vec<EventRecord>>> {
+pub(super) async fn events(
+    State(context): State<Shared>,
+    Query(query): Query<EventsQuery>,
+) -> Answer<Json<Vec<EventRecord>>> {
     let rows = query.limit.unwrap_or(ROWS).min(protocol::ROWS_MAX);
     Ok(Json(context.journal.ask(move |history| history.events(query.application.as_ref(), query.before, rows)).await?))
 }

@@ -89,18 +89,31 @@ pub fn router(context: Shared) -> Router {
     }
     router
         .route_layer(middleware::from_fn_with_state(context.clone(), permit))
-        .fallback(async || Failure::not_found("there is no such route", "GET /v1/state shows everything; the wire is described in shared/src/protocol.rs"))
+        .fallback(async || {
+            Failure::not_found(
+                "there is no such route",
+                "GET /v1/state shows everything; the wire is described in shared/src/protocol.rs",
+            )
+        })
         .layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::map_response(name_the_wire))
         .with_state(context)
 }
 
 /// The one place where a request meets its permission.
-async fn permit(State(context): State<Shared>, Extension(peer): Extension<Peer>, path: MatchedPath, request: Request, next: Next) -> Response {
-    let Some(route) = ROUTES.iter().find(|route| route.path == path.as_str() && route.method == request.method()) else {
+async fn permit(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(route) = ROUTES.iter().find(|route| route.path == path.as_str() && route.method == request.method())
+    else {
         return next.run(request).await;
     };
-    let needed = if route.guarded && is_protected(&context, request.uri().path()) { Role::Approver } else { route.role };
+    let needed =
+        if route.guarded && is_protected(&context, request.uri().path()) { Role::Approver } else { route.role };
     let has = context.access.borrow().role(&peer);
     if has >= Some(needed) {
         return next.run(request).await;
@@ -110,14 +123,21 @@ async fn permit(State(context): State<Shared>, Extension(peer): Extension<Peer>,
     // Not kept on a full disk: the answer is the same.
     let _ = context.journal.record(vec![Fact::Happened { application: None, cause: peer.cause(), event }]).await;
     Failure::forbidden(
-        format!("{what} asks for the role {needed:?}, and {} has {}", peer.name, has.map_or("none".to_owned(), |role| format!("{role:?}"))),
+        format!(
+            "{what} asks for the role {needed:?}, and {} has {}",
+            peer.name,
+            has.map_or("none".to_owned(), |role| format!("{role:?}"))
+        ),
         "ask whoever runs the agent for an [[access]] rule",
     )
     .into_response()
 }
 
 fn is_protected(context: &Context, path: &str) -> bool {
-    let name = path.strip_prefix("/v1/applications/").and_then(|rest| rest.split('/').next()).and_then(|name| name.parse::<ApplicationName>().ok());
+    let name = path
+        .strip_prefix("/v1/applications/")
+        .and_then(|rest| rest.split('/').next())
+        .and_then(|name| name.parse::<ApplicationName>().ok());
     name.and_then(|name| context.application(&name)).is_some_and(|application| application.spec.protected)
 }
 

@@ -19,13 +19,17 @@ const PATH_MAX: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The path does not fit.
-    #[error("the socket path {path} is longer than {PATH_MAX} bytes, which the kernel does not take; set agent.socket to a shorter one")]
+    #[error(
+        "the socket path {path} is longer than {PATH_MAX} bytes, which the kernel does not take; set agent.socket to a shorter one"
+    )]
     TooLong {
         /// Which.
         path: PathBuf,
     },
     /// The folder is not safe.
-    #[error("the socket folder {dir} is not safe to use: {why}; remove it, or set agent.socket to a folder of your own")]
+    #[error(
+        "the socket folder {dir} is not safe to use: {why}; remove it, or set agent.socket to a folder of your own"
+    )]
     Folder {
         /// Which.
         dir: PathBuf,
@@ -80,7 +84,9 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
         let path = path.to_owned();
         move |source| SocketError::Io { doing, path, source }
     };
-    if let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(io("take systemd's socket for", path))? {
+    if let Some(listener) =
+        listenfd::ListenFd::from_env().take_unix_listener(0).map_err(io("take systemd's socket for", path))?
+    {
         listener.set_nonblocking(true).map_err(io("prepare systemd's socket for", path))?;
         let listener = UnixListener::from_std(listener).map_err(io("listen on systemd's socket for", path))?;
         return Ok(Socket { listener, path: None, _lock: None });
@@ -89,17 +95,28 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
         return Err(SocketError::TooLong { path: path.to_owned() });
     }
     let gid = match group {
-        Some(group) => Some(super::access::group_id(group).ok_or_else(|| SocketError::Group { group: group.to_owned() })?),
+        Some(group) => {
+            Some(super::access::group_id(group).ok_or_else(|| SocketError::Group { group: group.to_owned() })?)
+        }
         None => None,
     };
     let dir = path.parent().unwrap_or(Path::new("/"));
     prepare_folder(dir, gid)?;
     let lock_path = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(io("open the lock", &lock_path))?;
-    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| SocketError::Taken { path: path.to_owned() })?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(io("open the lock", &lock_path))?;
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| SocketError::Taken { path: path.to_owned() })?;
     // With the lock held nobody listens here: what is left is a dead agent's.
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io("remove the dead agent's socket", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(io("remove the dead agent's socket", path)(error));
+        }
         _ => {}
     }
     let listener = UnixListener::bind(path).map_err(io("listen at", path))?;

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
 use super::answer::{Answer, Failure, Named};
-use crate::cluster::logs::LogQuery;
+use crate::cluster::LogQuery;
 use crate::journal::published::Published;
 
 /// Records are sent in chunks of about this size: a chunk a record is six times slower to read.
@@ -47,7 +47,13 @@ pub(super) async fn watch(State(context): State<Shared>, Query(query): Query<Wat
     if query.epoch.is_some_and(|epoch| epoch != snapshot.epoch()) || snapshot.since(query.since).is_err() {
         return Err(Failure::gone());
     }
-    let start = Watch { changed: snapshot.subscribe(), snapshot, since: query.since, pending: Vec::new(), stop: context.stop.clone() };
+    let start = Watch {
+        changed: snapshot.subscribe(),
+        snapshot,
+        since: query.since,
+        pending: Vec::new(),
+        stop: context.stop.clone(),
+    };
     Ok(ndjson(stream::unfold(start, Watch::next)))
 }
 
@@ -83,7 +89,9 @@ impl Watch {
         while chunk.len() < CHUNK {
             let Some(key) = self.pending.pop() else { break };
             let record = match self.snapshot.get(&key) {
-                Some(object) => WatchRecord::Put { revision: self.since, key, object: Box::new(Object::clone(&object)) },
+                Some(object) => {
+                    WatchRecord::Put { revision: self.since, key, object: Box::new(Object::clone(&object)) }
+                }
                 None => WatchRecord::Del { revision: self.since, key },
             };
             push_line(&mut chunk, &record);
@@ -105,11 +113,33 @@ fn log_lines(records: impl Stream<Item = LogRecord> + Send + 'static) -> Respons
     }))
 }
 
-pub(super) async fn pod_logs(State(context): State<Shared>, Named(application): Named, Query(query): Query<LogQuery>) -> Answer<Response> {
+#[derive(Deserialize)]
+pub(super) struct PodLogQuery {
+    pod: Option<String>,
+    container: Option<String>,
+    #[serde(default)]
+    follow: bool,
+    tail: Option<u64>,
+    since_seconds: Option<u64>,
+    #[serde(default)]
+    previous: bool,
+}
+
+pub(super) async fn pod_logs(
+    State(context): State<Shared>,
+    Named(application): Named,
+    Query(query): Query<PodLogQuery>,
+) -> Answer<Response> {
     let Some(deploy) = &application.deploy else {
-        return Err(Failure::bad_request(format!("application {} is only built: it has no pods", application.spec.name), ""));
+        return Err(Failure::bad_request(
+            format!("application {} is only built: it has no pods", application.spec.name),
+            "",
+        ));
     };
-    let records = deploy.cluster.logs(&application.spec.name, query).await.map_err(|error| Failure::unavailable(crate::journal::chain(&error), ""))?;
+    let PodLogQuery { pod, container, follow, tail, since_seconds, previous } = query;
+    let logs =
+        deploy.cluster.logs(&application.spec.name, LogQuery { pod, container, follow, tail, since_seconds, previous });
+    let records = stream::unfold(logs, async |mut logs| logs.next().await.map(|record| (record, logs)));
     Ok(log_lines(records.take_until(context.stop.clone().cancelled_owned())))
 }
 
@@ -121,7 +151,7 @@ pub(super) struct LogOptions {
 }
 
 pub(super) async fn agent_log(State(context): State<Shared>, Query(options): Query<LogOptions>) -> Response {
-    let (kept, live) = context.log.tail_and_follow(options.tail);
+    let (kept, live) = context.log.log.tail_and_follow(options.tail);
     let kept = stream::iter(kept);
     if !options.follow {
         return log_lines(kept);
@@ -129,7 +159,11 @@ pub(super) async fn agent_log(State(context): State<Shared>, Query(options): Que
     log_lines(kept.chain(live).take_until(context.stop.clone().cancelled_owned()))
 }
 
-pub(super) async fn run_log(State(context): State<Shared>, Path(id): Path<u64>, Query(options): Query<LogOptions>) -> Answer<Response> {
+pub(super) async fn run_log(
+    State(context): State<Shared>,
+    Path(id): Path<u64>,
+    Query(options): Query<LogOptions>,
+) -> Answer<Response> {
     let id = RunId(id);
     let Some(run) = context.journal.ask(move |history| history.run(id)).await? else {
         return Err(super::looks::no_run(id.0));

@@ -7,6 +7,7 @@ use quarterdeck_shared::application::{ApplicationSpec, PromoteBy};
 
 use super::Config;
 use super::locate::Step;
+use crate::trigger::{TagRules, TagTemplate};
 
 /// Something wrong, and the place of the option that has to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,14 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
             findings.push(Finding { place, message });
         };
         if let Some(other) = first_with.insert(application.name.as_str(), index) {
-            say(&["name"], format!("application {} is there twice, also as number {}: choose another name", application.name, other + 1));
+            say(
+                &["name"],
+                format!(
+                    "application {} is there twice, also as number {}: choose another name",
+                    application.name,
+                    other + 1
+                ),
+            );
         }
         check_application(application, &clusters, base, &mut say);
     }
@@ -43,7 +51,10 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(Finding { place: vec![Step::Key("agent"), Step::Key(option)], message: message.to_owned() });
     };
     if config.agent.poll_interval.0.as_millis() < 100 {
-        say("poll_interval", "a poll interval below 100ms only hammers the remote: write 30s, or wake the agent with `qd refresh`");
+        say(
+            "poll_interval",
+            "a poll interval below 100ms only hammers the remote: write 30s, or wake the agent with `qd refresh`",
+        );
     }
     if config.agent.builds_at_once == 0 {
         say("builds_at_once", "0 builds at once would never build: write 1 or more");
@@ -51,7 +62,7 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
     if config.agent.syncs_at_once == 0 {
         say("syncs_at_once", "0 syncs at once would never sync: write 1 or more");
     }
-    if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::filter::Targets>() {
+    if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::EnvFilter>() {
         say("log_level", &format!("no log level ({error}): write error, warn, info, debug or trace"));
     }
 }
@@ -62,10 +73,20 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
     };
     for (index, registry) in config.registry.iter().enumerate() {
         if registry.host.is_empty() || registry.host.contains('/') {
-            say("registry", index, "host", format!("{:?} is no registry host: write registry.example or localhost:5000", registry.host));
+            say(
+                "registry",
+                index,
+                "host",
+                format!("{:?} is no registry host: write registry.example or localhost:5000", registry.host),
+            );
         }
         if registry.password_env.is_some() && registry.password_file.is_some() {
-            say("registry", index, "password_file", "the password comes from one place: leave out password_env or password_file".to_owned());
+            say(
+                "registry",
+                index,
+                "password_file",
+                "the password comes from one place: leave out password_env or password_file".to_owned(),
+            );
         }
         if registry.username.is_none() && (registry.password_env.is_some() || registry.password_file.is_some()) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());
@@ -89,30 +110,63 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_application(application: &ApplicationSpec, clusters: &BTreeSet<&str>, base: &Path, say: &mut impl FnMut(&[&'static str], String)) {
+fn check_application(
+    application: &ApplicationSpec,
+    clusters: &BTreeSet<&str>,
+    base: &Path,
+    say: &mut impl FnMut(&[&'static str], String),
+) {
     let ApplicationSpec { name, source, build, deploy, sync: _, promote, protected: _ } = application;
     if source.is_none() && deploy.is_none() {
-        say(&["name"], format!("application {name} has nothing to do: give it [application.source] with [application.build], or [application.deploy]"));
+        say(
+            &["name"],
+            format!(
+                "application {name} has nothing to do: give it [application.source] with [application.build], or [application.deploy]"
+            ),
+        );
     }
     if build.is_some() && source.is_none() {
-        say(&["build"], format!("application {name} has a build and no code: add [application.source] with repository = \"…\""));
+        say(
+            &["build"],
+            format!("application {name} has a build and no code: add [application.source] with repository = \"…\""),
+        );
     }
     if source.is_some() && build.is_none() {
-        say(&["source"], format!("application {name} has code and no build: add [application.build] with image = \"registry/name\""));
+        say(
+            &["source"],
+            format!("application {name} has code and no build: add [application.build] with image = \"registry/name\""),
+        );
     }
     if let Some(source) = source {
+        for (option, globs) in [("build_tags", &source.build_tags), ("push_tags", &source.push_tags)] {
+            if let Err(error) = TagRules::new(globs, &[], source.first_sight) {
+                say(&["source", option], error.to_string());
+            }
+        }
         check_address(&source.repository, base, &["source", "repository"], say);
     }
     if let Some(build) = build {
+        if let Err(error) = TagTemplate::parse(&build.tag) {
+            say(&["build", "tag"], error.to_string());
+        }
         match crate::registry::image_ref::ImageRef::parse(&build.image) {
             Ok(image) if image.tag().is_some() || image.digest().is_some() => {
-                say(&["build", "image"], format!("{:?} names a tag or digest; the tag comes from the git tag: write it without", build.image));
+                say(
+                    &["build", "image"],
+                    format!(
+                        "{:?} names a tag or digest; the tag comes from the git tag: write it without",
+                        build.image
+                    ),
+                );
             }
             Ok(_) => {}
             Err(error) => say(&["build", "image"], format!("{error}: write registry.example/team/name")),
         }
         if escapes(&build.context) {
-            say(&["build", "context"], format!("the context {:?} must be a folder inside the repository", build.context));
+            say(
+                &["build", "context"],
+                format!("the context {:?} must be a folder inside the repository", build.context),
+            );
         }
         if escapes(&build.dockerfile) {
             say(&["build", "dockerfile"], format!("the Dockerfile {:?} must be inside the context", build.dockerfile));
@@ -130,11 +184,19 @@ fn check_application(application: &ApplicationSpec, clusters: &BTreeSet<&str>, b
             say(&["deploy", "path"], format!("the path {:?} must be a folder inside the repository", deploy.path));
         }
         if deploy.namespace.is_empty() {
-            say(&["deploy", "namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
+            say(
+                &["deploy", "namespace"],
+                "the namespace of objects that name none: write namespace = \"…\"".to_owned(),
+            );
         }
-        if let Some(cluster) = deploy.cluster.as_deref().filter(|c| !clusters.is_empty() && *c != "in-cluster" && !clusters.contains(c)) {
+        if let Some(cluster) =
+            deploy.cluster.as_deref().filter(|c| !clusters.is_empty() && *c != "in-cluster" && !clusters.contains(c))
+        {
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");
-            say(&["deploy", "cluster"], format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"));
+            say(
+                &["deploy", "cluster"],
+                format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"),
+            );
         }
     }
     if promote.by != PromoteBy::None && !promote.author.contains('<') {

@@ -17,7 +17,9 @@ pub struct NoPlace {
 
 /// `$XDG_CONFIG_HOME/quarterdeck/config.toml`; a system service is told with `--config`.
 pub fn config_file() -> Result<PathBuf, NoPlace> {
-    project().map(|dirs| dirs.config_dir().join("config.toml")).ok_or(NoPlace { what: "the configuration", option: "--config" })
+    project()
+        .map(|dirs| dirs.config_dir().join("config.toml"))
+        .ok_or(NoPlace { what: "the configuration", option: "--config" })
 }
 
 /// The data directory: the option, `$STATE_DIRECTORY` (systemd), else `$XDG_DATA_HOME/quarterdeck`.

@@ -48,11 +48,19 @@ pub(super) trait Step<T> {
 
 impl Course {
     /// Begins a queued run.
-    pub(super) async fn begin(journal: &Journal, mut run: RunStatus, cancel: CancellationToken) -> Result<Self, DeliverError> {
+    pub(super) async fn begin(
+        journal: &Journal,
+        mut run: RunStatus,
+        cancel: CancellationToken,
+    ) -> Result<Self, DeliverError> {
         run.phase = Phase::Running;
         run.started = Some(Timestamp::now());
         // A log that cannot be written costs the log, not the run.
-        let log = journal.logs().writer(run.id).inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run")).ok();
+        let log = journal
+            .logs()
+            .writer(run.id)
+            .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
+            .ok();
         let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now() };
         course.record(Vec::new()).await?;
         Ok(course)
@@ -60,7 +68,12 @@ impl Course {
 
     /// Does one stage: tells its beginning and its end, and tries again for as long as `patience` where something is
     /// merely away. Whatever it comes to is in the history when this returns.
-    pub(super) async fn stage<T>(&mut self, kind: StageKind, patience: Duration, mut step: impl Step<T>) -> Result<T, DeliverError> {
+    pub(super) async fn stage<T>(
+        &mut self,
+        kind: StageKind,
+        patience: Duration,
+        mut step: impl Step<T>,
+    ) -> Result<T, DeliverError> {
         self.change(kind, |stage| {
             stage.phase = Phase::Running;
             stage.started = Some(Timestamp::now());
@@ -143,7 +156,8 @@ impl Course {
     /// Keeps an artifact and what happened to it, with the run.
     pub(super) async fn keep(&mut self, artifact: &Artifact, event: Event) -> Result<(), DeliverError> {
         self.run.artifact = Some(artifact.clone());
-        let facts = vec![Fact::Artifact(artifact.clone()), Fact::happened(&self.run.application, &self.run.cause, event)];
+        let facts =
+            vec![Fact::Artifact(artifact.clone()), Fact::happened(&self.run.application, &self.run.cause, event)];
         self.record(facts).await
     }
 
@@ -191,4 +205,3 @@ impl Course {
         vec![Fact::happened(&self.run.application, &self.run.cause, event)]
     }
 }
-

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{BuildArg, BuildSpec, PromoteBy};
+use quarterdeck_shared::application::{BuildArg, BuildSpec, PromoteBy, RenderKind};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::status::StageKind;
@@ -19,11 +19,11 @@ use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
 use crate::context::{Application, Context};
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
-use crate::promote;
+use crate::promote::{self, Promoted};
 use crate::registry::image_ref::ImageRef;
 use crate::source::git::Mirror;
-use crate::source::{Author, CommitId, CommitInfo, EntryMode, GitError, ObjectId, PushOutcome, RefSnapshot};
-use crate::trigger;
+use crate::source::{Author, CommitId, CommitInfo, EntryMode, GitError, ObjectId, PushOutcome};
+use crate::trigger::{self, TagRules, TagTemplate};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
 const PROGRESS_QUEUE: usize = 256;
@@ -49,7 +49,10 @@ pub(super) struct Checkout<'a> {
 impl Step<CommitInfo> for Checkout<'_> {
     async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<CommitInfo>, DeliverError> {
         let commit = course.run.commit.clone();
-        let info = repository(self.application)?.work(move |mirror| mirror.commit_info(&commit)).await.map_err(git("read the commit"))?;
+        let info = repository(self.application)?
+            .work(move |mirror| mirror.commit_info(&commit))
+            .await
+            .map_err(git("read the commit"))?;
         course.run.subject.clone_from(&info.subject);
         let message = format!("{} {}", info.id.short(), info.subject);
         Ok(Outcome::Done(info, message))
@@ -57,11 +60,18 @@ impl Step<CommitInfo> for Checkout<'_> {
 }
 
 fn repository(application: &Application) -> Result<&Arc<Repository>, DeliverError> {
-    application.source.as_ref().ok_or_else(|| DeliverError::NoSuch("the application has no code repository any more".to_owned()))
+    application
+        .source
+        .as_ref()
+        .ok_or_else(|| DeliverError::NoSuch("the application has no code repository any more".to_owned()))
 }
 
 fn build_spec(application: &Application) -> Result<&BuildSpec, DeliverError> {
-    application.spec.build.as_ref().ok_or_else(|| DeliverError::NoSuch("the application has no [application.build] any more".to_owned()))
+    application
+        .spec
+        .build
+        .as_ref()
+        .ok_or_else(|| DeliverError::NoSuch("the application has no [application.build] any more".to_owned()))
 }
 
 /// The image of the commit is on the engine, or already in the registry.
@@ -100,7 +110,10 @@ impl Step<Artifact> for Build<'_> {
                 let artifact = artifact(found.id.clone());
                 engine.tag(&found.id, &name).await?;
                 course.keep(&artifact, Event::ImageBuilt { artifact: artifact.clone() }).await?;
-                return Ok(Outcome::Skipped(artifact, format!("the image of this commit was built before: {}", short(&found.id))));
+                return Ok(Outcome::Skipped(
+                    artifact,
+                    format!("the image of this commit was built before: {}", short(&found.id)),
+                ));
             }
         }
         let request = self.request(spec, name, labels, &tag, rebuild)?;
@@ -117,18 +130,26 @@ impl Step<Artifact> for Build<'_> {
 impl Build<'_> {
     /// The tag of the image. Where another trigger tag gives the same one for another commit, the commit tells them apart.
     fn image_tag(&self, reference: &str, spec: &BuildSpec) -> Result<String, DeliverError> {
+        let Some(source) = &self.application.spec.source else {
+            return Err(DeliverError::NoSuch("the application has no code any more".to_owned()));
+        };
+        let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
+        let template = TagTemplate::parse(&spec.tag)?;
         let refs = repository(self.application)?.refs().borrow().clone();
-        let source = self.application.spec.source.as_ref();
-        let rules = source.map(trigger::TagRules::of);
-        let others = refs.iter().flat_map(|refs: &Arc<RefSnapshot>| refs.tags.iter()).filter(|(name, _)| rules.as_ref().is_some_and(|rules| rules.matches(name)));
-        Ok(trigger::image_tag_among(reference, &self.checkout.id, &spec.tag, rules.as_ref(), others))
+        let now = refs.map(|refs| refs.tags.clone()).unwrap_or_default();
+        Ok(trigger::image_tag(&rules, &template, reference, &self.checkout.id, &now))
     }
 
     /// An artifact of this commit under this name that the registry still has.
     async fn already_pushed(&self, name: &ImageRef) -> Result<Option<Artifact>, DeliverError> {
         let (application, commit) = (self.application.spec.name.clone(), self.checkout.id.clone());
-        let Some(artifact) = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await? else { return Ok(None) };
-        let same = artifact.digest.is_some() && super::is_image_of(&artifact, self.application) && name.tag() == Some(artifact.tag.as_str());
+        let Some(artifact) = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await?
+        else {
+            return Ok(None);
+        };
+        let same = artifact.digest.is_some()
+            && super::is_image_of(&artifact, self.application)
+            && name.tag() == Some(artifact.tag.as_str());
         if !same {
             return Ok(None);
         }
@@ -137,18 +158,33 @@ impl Build<'_> {
         Ok(if found == artifact.digest { Some(artifact) } else { None })
     }
 
-    fn request(&self, spec: &BuildSpec, name: ImageRef, mut labels: BTreeMap<String, String>, tag: &str, no_cache: bool) -> Result<BuildRequest, DeliverError> {
+    fn request(
+        &self,
+        spec: &BuildSpec,
+        name: ImageRef,
+        mut labels: BTreeMap<String, String>,
+        tag: &str,
+        no_cache: bool,
+    ) -> Result<BuildRequest, DeliverError> {
         let repository = repository(self.application)?;
         labels.insert("org.opencontainers.image.source".to_owned(), repository.address().to_owned());
         labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
         // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
         labels.insert("org.opencontainers.image.created".to_owned(), self.checkout.time.to_string());
         Ok(BuildRequest {
-            context: Arc::new(CommitTree { mirror: repository.mirror().clone(), commit: self.checkout.id.clone(), folder: spec.context.clone() }),
+            context: Arc::new(CommitTree {
+                mirror: repository.mirror().clone(),
+                commit: self.checkout.id.clone(),
+                folder: spec.context.clone(),
+            }),
             modified: u64::try_from(self.checkout.time.as_second()).unwrap_or_default(),
             dockerfile: spec.dockerfile.clone(),
             target: spec.target.clone(),
-            args: spec.args.iter().map(|(name, arg)| Ok((name.clone(), argument(name, arg)?))).collect::<Result<_, DeliverError>>()?,
+            args: spec
+                .args
+                .iter()
+                .map(|(name, arg)| Ok((name.clone(), argument(name, arg)?)))
+                .collect::<Result<_, DeliverError>>()?,
             labels,
             tags: vec![name],
             no_cache,
@@ -169,11 +205,13 @@ fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
     match arg {
         BuildArg::Plain(value) => Ok(ArgValue::Plain(value.clone())),
         BuildArg::Environment { env } => {
-            let value = std::env::var(env).map_err(|error| cannot(format!("the environment variable {env}"), error.to_string()))?;
+            let value = std::env::var(env)
+                .map_err(|error| cannot(format!("the environment variable {env}"), error.to_string()))?;
             Ok(ArgValue::Secret(SecretString::from(value)))
         }
         BuildArg::File { file } => {
-            let value = std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {file}"), error.to_string()))?;
+            let value =
+                std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {file}"), error.to_string()))?;
             Ok(ArgValue::Secret(SecretString::from(value.trim_end_matches('\n').to_owned())))
         }
     }
@@ -184,7 +222,12 @@ fn short(id: &str) -> &str {
 }
 
 /// Waits for the engine, telling its progress meanwhile.
-async fn tell_while<T>(course: &mut Course, kind: StageKind, mut progress: mpsc::Receiver<Progress>, work: impl Future<Output = Result<T, BuildError>>) -> Result<T, DeliverError> {
+async fn tell_while<T>(
+    course: &mut Course,
+    kind: StageKind,
+    mut progress: mpsc::Receiver<Progress>,
+    work: impl Future<Output = Result<T, BuildError>>,
+) -> Result<T, DeliverError> {
     let mut work = std::pin::pin!(work);
     let result = loop {
         tokio::select! {
@@ -250,7 +293,10 @@ impl Step<Artifact> for Push<'_> {
         let name = ImageRef::parse(&build_spec(self.application)?.image)?.with_tag(&self.built.tag)?;
         if self.built.digest.is_some() {
             // The build stage asked the registry just now.
-            return Ok(Outcome::Skipped(self.built.clone(), format!("{} is in the registry already", self.built.pinned())));
+            return Ok(Outcome::Skipped(
+                self.built.clone(),
+                format!("{} is in the registry already", self.built.pinned()),
+            ));
         }
         let images = self.context.images();
         let engine = &images.engine;
@@ -258,7 +304,8 @@ impl Step<Artifact> for Push<'_> {
         let login = images.login(&name).await?;
         let cancel = course.cancel.clone();
         let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
-        let pushed = tell_while(course, StageKind::Push, progress, engine.push(&name, login.as_ref(), sink, &cancel)).await?;
+        let pushed =
+            tell_while(course, StageKind::Push, progress, engine.push(&name, login.as_ref(), sink, &cancel)).await?;
         let digest = images.registries.confirm(&name, &pushed.0, login.as_ref()).await?;
         let artifact = Artifact { digest: Some(digest), pushed: Some(Timestamp::now()), ..self.built.clone() };
         course.keep(&artifact, Event::ImagePushed { artifact: artifact.clone() }).await?;
@@ -280,32 +327,37 @@ impl Step<Option<CommitId>> for Promote<'_> {
             return Ok(Outcome::Skipped(None, "nothing is deployed: there is no [application.deploy]".to_owned()));
         };
         let policy = &self.application.spec.promote;
-        let form = match policy.by {
-            PromoteBy::None => return Ok(Outcome::Skipped(None, "promotion is off: promote.by is none".to_owned())),
-            PromoteBy::TagAndDigest => promote::Form::TagAndDigest,
-            PromoteBy::Tag => promote::Form::Tag,
-            PromoteBy::Digest => promote::Form::Digest,
-        };
-        let image = promote::Image {
-            name: self.pushed.image.clone(),
+        if policy.by == PromoteBy::None {
+            return Ok(Outcome::Skipped(None, "promotion is off: promote.by is none".to_owned()));
+        }
+        let image = Promoted {
+            image: self.pushed.image.clone(),
             tag: self.pushed.tag.clone(),
             digest: self.pushed.digest.clone().unwrap_or_default(),
-            form,
+            by: policy.by,
         };
-        let written = match form {
-            promote::Form::TagAndDigest => self.pushed.pinned(),
-            promote::Form::Tag => self.pushed.tagged(),
-            promote::Form::Digest => format!("{}@{}", image.name, image.digest),
+        let written = match policy.by {
+            PromoteBy::Tag => self.pushed.tagged(),
+            PromoteBy::Digest => format!("{}@{}", image.image, image.digest),
+            PromoteBy::TagAndDigest | PromoteBy::None => self.pushed.pinned(),
         };
         let message = self.message(&policy.message);
         let author = author(&policy.author);
-        let (path, branch) = (destination.path.clone(), destination.branch.clone());
+        let (path, branch, plain) =
+            (destination.path.clone(), destination.branch.clone(), destination.render == RenderKind::Plain);
         for _ in 0..RACES {
-            let (image, message, author, path, branch) = (image.clone(), message.clone(), author.clone(), path.clone(), branch.clone());
-            let tried = deploy.repository.work(move |mirror| Ok(promote_once(mirror, &path, branch.as_deref(), &image, &author, &message))).await.map_err(git("promote"))??;
+            let (image, message, author, path, branch) =
+                (image.clone(), message.clone(), author.clone(), path.clone(), branch.clone());
+            let tried = deploy
+                .repository
+                .work(move |mirror| {
+                    Ok(promote_once(mirror, &path, plain, branch.as_deref(), &image, &author, &message))
+                })
+                .await
+                .map_err(git("promote"))??;
             match tried {
-                Promoted::Already => return Ok(Outcome::Skipped(None, format!("the manifests name {written} already"))),
-                Promoted::Pushed(commit) => {
+                Try::Already => return Ok(Outcome::Skipped(None, format!("the manifests name {written} already"))),
+                Try::Pushed(commit) => {
                     deploy.repository.wake();
                     course.run.promoted = Some(commit.clone());
                     let event = Event::ImagePromoted { image: written.clone(), commit: commit.clone() };
@@ -313,10 +365,15 @@ impl Step<Option<CommitId>> for Promote<'_> {
                     let message = format!("{} names {written}", commit.short());
                     return Ok(Outcome::Done(Some(commit), message));
                 }
-                Promoted::Raced => course.say(StageKind::Promote, "somebody else pushed to the deploy branch meanwhile; deciding anew"),
+                Try::Raced => {
+                    course.say(StageKind::Promote, "somebody else pushed to the deploy branch meanwhile; deciding anew")
+                }
             }
         }
-        Err(DeliverError::Raced { branch: destination.branch.clone().unwrap_or_else(|| "(default)".to_owned()), tries: RACES })
+        Err(DeliverError::Raced {
+            branch: destination.branch.clone().unwrap_or_else(|| "(default)".to_owned()),
+            tries: RACES,
+        })
     }
 }
 
@@ -340,31 +397,51 @@ fn author(text: &str) -> Author {
     Author { name: name.trim().to_owned(), email: email.trim_end_matches('>').trim().to_owned() }
 }
 
-enum Promoted {
+enum Try {
     Already,
     Pushed(CommitId),
     Raced,
 }
 
+/// Whether a promotion looks into a file. Rendered plainly, a kustomization means nothing.
+fn is_manifest(path: &str, plain: bool) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_kustomization = matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization");
+    if is_kustomization { !plain } else { [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) }
+}
+
 /// One try, on the branch as it is now: reads, edits, commits and pushes if nobody was faster.
-fn promote_once(mirror: &Mirror, path: &str, branch: Option<&str>, image: &promote::Image, author: &Author, message: &str) -> Result<Promoted, DeliverError> {
+fn promote_once(
+    mirror: &Mirror,
+    path: &str,
+    plain: bool,
+    branch: Option<&str>,
+    image: &Promoted,
+    author: &Author,
+    message: &str,
+) -> Result<Try, DeliverError> {
     let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
     mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
     let branch = branch.map(str::to_owned).or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
-    let base = mirror.resolve(&crate::source::Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
+    let base =
+        mirror.resolve(&crate::source::Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
     let listing = mirror.entries(&base, path).map_err(git("read the manifests"))?;
+    let is_file = |entry: &&crate::source::TreeEntry| matches!(entry.mode, EntryMode::File | EntryMode::Executable);
     let mut files = Vec::new();
-    for entry in listing.entries.iter().filter(|entry| promote::is_manifest(&entry.path) && matches!(entry.mode, EntryMode::File | EntryMode::Executable)) {
-        let full = if path.is_empty() { entry.path.clone() } else { format!("{}/{}", path.trim_end_matches('/'), entry.path) };
-        files.push((full, mirror.blob(&entry.id, MANIFEST_MAX).map_err(git("read a manifest"))?));
+    for entry in listing.entries.iter().filter(is_file).filter(|entry| is_manifest(&entry.path, plain)) {
+        files.push((entry.path.clone(), mirror.blob(&entry.id, MANIFEST_MAX).map_err(git("read a manifest"))?));
     }
-    let edits = promote::promote(&files, image)?;
+    let mut edits = promote::promote(path, &files, image)?;
+    if !path.is_empty() {
+        edits.iter_mut().for_each(|edit| edit.path = format!("{}/{}", path.trim_end_matches('/'), edit.path));
+    }
     if edits.is_empty() {
-        return Ok(Promoted::Already);
+        return Ok(Try::Already);
     }
-    let commit = mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
+    let commit =
+        mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
     match mirror.push(&branch, &base, &commit).map_err(git("push the commit"))? {
-        PushOutcome::Pushed => Ok(Promoted::Pushed(commit)),
-        PushOutcome::Raced { .. } => Ok(Promoted::Raced),
+        PushOutcome::Pushed => Ok(Try::Pushed(commit)),
+        PushOutcome::Raced { .. } => Ok(Try::Raced),
     }
 }

@@ -35,7 +35,14 @@ impl RunLogs {
     pub fn writer(&self, run: RunId) -> io::Result<RunLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path(run))?;
         let written = file.metadata()?.len();
-        Ok(RunLog { file, written, head_max: self.bytes_max.saturating_sub(TAIL_BYTES as u64), tail: VecDeque::new(), tail_bytes: 0, cut: 0 })
+        Ok(RunLog {
+            file,
+            written,
+            head_max: self.bytes_max.saturating_sub(TAIL_BYTES as u64),
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            cut: 0,
+        })
     }
 
     /// Removes the logs of runs that history let go.
@@ -83,7 +90,10 @@ impl RunLog {
 impl Drop for RunLog {
     fn drop(&mut self) {
         if self.cut > 0 {
-            let gap = LogRecord::Gap { lines: Some(self.cut), reason: "the log of one run is bounded; its beginning and its end are kept".into() };
+            let gap = LogRecord::Gap {
+                lines: Some(self.cut),
+                reason: "the log of one run is bounded; its beginning and its end are kept".into(),
+            };
             if let Ok(mut line) = serde_json::to_vec(&gap) {
                 line.push(b'\n');
                 let _ = self.file.write_all(&line);
@@ -105,7 +115,11 @@ mod tests {
         let logs = RunLogs::open(dir.path(), 512 * 1024).unwrap();
         let mut log = logs.writer(RunId(1)).unwrap();
         for number in 0..20_000 {
-            log.write(&LogRecord::Line { at: None, from: "build".into(), text: format!("line {number} {}", "x".repeat(60)).into() });
+            log.write(&LogRecord::Line {
+                at: None,
+                from: "build".into(),
+                text: format!("line {number} {}", "x".repeat(60)).into(),
+            });
         }
         drop(log);
         let text = fs::read_to_string(logs.path(RunId(1))).unwrap();
@@ -114,6 +128,8 @@ mod tests {
         let lines = records.iter().filter(|r| matches!(r, LogRecord::Line { .. })).count() as u64;
         assert_eq!(lines + cut, 20_000, "every line is kept or counted");
         assert!(text.len() < 1024 * 1024, "{}", text.len());
-        assert!(text.lines().next().unwrap().contains("line 0 ") && text.lines().last().unwrap().contains("line 19999 "));
+        assert!(
+            text.lines().next().unwrap().contains("line 0 ") && text.lines().last().unwrap().contains("line 19999 ")
+        );
     }
 }

@@ -7,10 +7,11 @@ pub mod sqlite;
 
 use std::collections::BTreeMap;
 
+use crate::trigger::SeenTags;
+
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
-
 
 /// An application as it is kept: its status, and the two halves of its message.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -44,5 +45,5 @@ pub struct TagsSeen {
     /// The repository they were seen at.
     pub repository: String,
     /// Name to object.
-    pub tags: BTreeMap<String, String>,
+    pub tags: SeenTags,
 }

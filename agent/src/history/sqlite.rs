@@ -1,6 +1,5 @@
 //! The history file. Bodies are JSON of the shared types; columns beside them are what queries ask for.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::config::HistoryConfig;
 use crate::journal::fact::Intent;
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::{Memory, Remembered};
+use crate::trigger::SeenTags;
 
 /// What a migration does, in order; the file's `user_version` counts those that were done. Never edit one that was
 /// released: add another.
@@ -49,7 +49,9 @@ const ARTIFACTS_KEPT: u32 = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file was made by a newer agent.
-    #[error("the history {path} is of version {found}, and this agent knows {known}: run the newer agent, or move the file away")]
+    #[error(
+        "the history {path} is of version {found}, and this agent knows {known}: run the newer agent, or move the file away"
+    )]
     Newer {
         /// Which file.
         path: PathBuf,
@@ -59,7 +61,9 @@ pub enum HistoryError {
         known: usize,
     },
     /// The file cannot be opened or is damaged.
-    #[error("cannot open the history {path}; if it is damaged, move it away: git, registry and cluster hold the truth, only the past is lost")]
+    #[error(
+        "cannot open the history {path}; if it is damaged, move it away: git, registry and cluster hold the truth, only the past is lost"
+    )]
     Open {
         /// Which file.
         path: PathBuf,
@@ -97,7 +101,8 @@ pub fn open(path: &Path) -> Result<Connection> {
     // NORMAL: a killed agent loses nothing; a power cut may lose the last transactions, never the file, and what was
     // lost is found again by comparing git, registry and cluster.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(open)?;
-    let done: usize = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).map_err(open)? as usize;
+    let done: usize =
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).map_err(open)? as usize;
     if done > MIGRATIONS.len() {
         return Err(HistoryError::Newer { path: path.to_owned(), found: done, known: MIGRATIONS.len() });
     }
@@ -147,7 +152,13 @@ pub struct Writer<'a>(pub &'a Transaction<'a>);
 
 impl Writer<'_> {
     /// Keeps an event and returns its id.
-    pub fn event(&self, at: Timestamp, application: Option<&ApplicationName>, cause: &Cause, event: &Event) -> Result<u64> {
+    pub fn event(
+        &self,
+        at: Timestamp,
+        application: Option<&ApplicationName>,
+        cause: &Cause,
+        event: &Event,
+    ) -> Result<u64> {
         self.0
             .prepare_cached("INSERT INTO event (at, application, cause, event) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![at.to_string(), application.map(ApplicationName::as_str), json(cause)?, json(event)?])?;
@@ -184,13 +195,15 @@ impl Writer<'_> {
     /// Keeps an application as it is now.
     pub fn application(&self, row: &ApplicationRow) -> Result<()> {
         self.0
-            .prepare_cached("INSERT INTO application (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2")?
+            .prepare_cached(
+                "INSERT INTO application (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2",
+            )?
             .execute(params![row.status.name.as_str(), json(row)?])?;
         Ok(())
     }
 
     /// Keeps which tags need no thought any more.
-    pub fn tags_seen(&self, application: &ApplicationName, repository: &str, tags: &BTreeMap<String, String>) -> Result<()> {
+    pub fn tags_seen(&self, application: &ApplicationName, repository: &str, tags: &SeenTags) -> Result<()> {
         self.0
             .prepare_cached("INSERT INTO tags_seen (application, repository, tags) VALUES (?1, ?2, ?3) ON CONFLICT (application) DO UPDATE SET repository = ?2, tags = ?3")?
             .execute(params![application.as_str(), repository, json(tags)?])?;
@@ -198,7 +211,12 @@ impl Writer<'_> {
     }
 
     /// Keeps what was applied.
-    pub fn applied(&self, application: &ApplicationName, applied: &[(ResourceRef, Remembered)], gone: &[ResourceRef]) -> Result<()> {
+    pub fn applied(
+        &self,
+        application: &ApplicationName,
+        applied: &[(ResourceRef, Remembered)],
+        gone: &[ResourceRef],
+    ) -> Result<()> {
         let mut insert = self.0.prepare_cached("INSERT INTO applied (application, resource, manifest, live) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4")?;
         for (resource, digests) in applied {
             insert.execute(params![application.as_str(), json(resource)?, digests.manifest.0, digests.live.0])?;
@@ -225,7 +243,11 @@ impl Writer<'_> {
     /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them.
     pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
         let oldest = (now - jiff::SignedDuration::from_hours(24 * i64::from(bounds.days))).to_string();
-        let ranked = |table: &str| format!("SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)");
+        let ranked = |table: &str| {
+            format!(
+                "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
+            )
+        };
         let runs: Vec<RunId> = self
             .0
             .prepare_cached(&ranked("run"))?
@@ -235,7 +257,10 @@ impl Writer<'_> {
             self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
         }
         self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync")), params![bounds.syncs, oldest])?;
-        self.0.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2", params![bounds.events, oldest])?;
+        self.0.execute(
+            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2",
+            params![bounds.events, oldest],
+        )?;
         self.0.execute(
             "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY at DESC) AS place FROM artifact) WHERE place > ?1)",
             [ARTIFACTS_KEPT],
@@ -251,19 +276,35 @@ impl Reader {
     /// Opens the file for reading.
     pub fn open(path: &Path) -> Result<Self> {
         let open = |source| HistoryError::Open { path: path.to_owned(), source };
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(open)?;
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(open)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(open)?;
         Ok(Self(connection))
     }
 
     /// Events, newest first, below an id.
-    pub fn events(&self, application: Option<&ApplicationName>, before: Option<u64>, limit: usize) -> Result<Vec<EventRecord>> {
+    pub fn events(
+        &self,
+        application: Option<&ApplicationName>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, at, application, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
         )?;
-        let rows = statement.query_map(params![application.map(ApplicationName::as_str), before.map(|id| id as i64), limit as i64], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
-        })?;
+        let rows = statement.query_map(
+            params![application.map(ApplicationName::as_str), before.map(|id| id as i64), limit as i64],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, Option<String>>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, String>(4)?,
+                ))
+            },
+        )?;
         rows.map(|row| {
             let (id, at, application, cause, event) = row?;
             Ok(EventRecord {
@@ -290,7 +331,11 @@ impl Reader {
 
     /// Syncs, newest first.
     pub fn syncs(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
-        bodies(&self.0, "SELECT body FROM sync WHERE application = ?1 ORDER BY id DESC LIMIT ?2", params![application.as_str(), limit as i64])
+        bodies(
+            &self.0,
+            "SELECT body FROM sync WHERE application = ?1 ORDER BY id DESC LIMIT ?2",
+            params![application.as_str(), limit as i64],
+        )
     }
 
     /// The image of a commit, the newest where several tags name it.
@@ -312,13 +357,17 @@ impl Reader {
 
     /// What was applied at the last sync.
     pub fn memory(&self, application: &ApplicationName) -> Result<Memory> {
-        let mut statement = self.0.prepare_cached("SELECT resource, manifest, live FROM applied WHERE application = ?1")?;
+        let mut statement =
+            self.0.prepare_cached("SELECT resource, manifest, live FROM applied WHERE application = ?1")?;
         let rows = statement.query_map([application.as_str()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?))
         })?;
         rows.map(|row| {
             let (resource, manifest, live) = row?;
-            Ok((serde_json::from_str(&resource)?, Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live) }))
+            Ok((
+                serde_json::from_str(&resource)?,
+                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live) },
+            ))
         })
         .collect()
     }

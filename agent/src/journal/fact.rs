@@ -1,7 +1,5 @@
 //! Facts: what the stories tell the journal. The journal alone turns them into history and snapshot.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::artifact::Artifact;
@@ -14,6 +12,7 @@ use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::sync::plan::Remembered;
+use crate::trigger::SeenTags;
 
 /// Facts that belong together: all of them are kept, or none.
 pub type Batch = Vec<Fact>;
@@ -54,7 +53,7 @@ pub enum Fact {
         /// The address they were seen at: another repository is seen for the first time.
         repository: String,
         /// All of them.
-        tags: BTreeMap<String, String>,
+        tags: SeenTags,
     },
     /// What was applied, so that what did not change since costs no request.
     Applied {

@@ -68,7 +68,9 @@ pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
                 folded.events.push((Cause::Agent, event));
                 status.since = now;
             } else {
-                folded.keep = message != row.sync_message || drifted != status.drifted || resources.is_some_and(|n| n != status.resources);
+                folded.keep = message != row.sync_message
+                    || drifted != status.drifted
+                    || resources.is_some_and(|n| n != status.resources);
             }
             status.sync = sync;
             status.drifted = drifted;
@@ -128,8 +130,17 @@ mod tests {
     fn why_it_is_not_synced_outranks_why_it_is_not_healthy() {
         let name: ApplicationName = "shop".parse().unwrap();
         let mut row = new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
-        fold(&mut row, Patch::Assessed { health: Health::Degraded, message: "exit 1".to_owned() }, Timestamp::UNIX_EPOCH);
-        let compared = |message: &str| Patch::Compared { sync: SyncStatus::Unknown, message: message.to_owned(), drifted: 0, resources: None };
+        fold(
+            &mut row,
+            Patch::Assessed { health: Health::Degraded, message: "exit 1".to_owned() },
+            Timestamp::UNIX_EPOCH,
+        );
+        let compared = |message: &str| Patch::Compared {
+            sync: SyncStatus::Unknown,
+            message: message.to_owned(),
+            drifted: 0,
+            resources: None,
+        };
         fold(&mut row, compared("bad manifest"), Timestamp::UNIX_EPOCH);
         assert_eq!(row.status.message, "bad manifest");
         fold(&mut row, compared(""), Timestamp::UNIX_EPOCH);

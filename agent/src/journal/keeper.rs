@@ -57,7 +57,8 @@ impl Keeper {
                 _ => None,
             })
             .collect();
-        let row = |name: &&ApplicationName| ((*name).clone(), self.rows.get(*name).cloned(), self.configured.contains(*name));
+        let row =
+            |name: &&ApplicationName| ((*name).clone(), self.rows.get(*name).cloned(), self.configured.contains(*name));
         let runs = |name: &&ApplicationName| ((*name).clone(), self.runs.get(*name).cloned().unwrap_or_default());
         Saved { rows: names.iter().map(row).collect(), runs: names.iter().map(runs).collect() }
     }
@@ -77,7 +78,13 @@ impl Keeper {
     }
 
     /// Writes one fact and says which keys change by it.
-    pub(super) fn keep(&mut self, fact: &Fact, writer: &Writer<'_>, now: Timestamp, changes: &mut Changes) -> Result<(), HistoryError> {
+    pub(super) fn keep(
+        &mut self,
+        fact: &Fact,
+        writer: &Writer<'_>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), HistoryError> {
         match fact {
             Fact::Happened { application, cause, event } => {
                 writer.event(now, application.as_ref(), cause, event)?;
@@ -97,7 +104,9 @@ impl Keeper {
             }
             Fact::Artifact(artifact) => {
                 writer.artifact(artifact)?;
-                self.update(&artifact.application, writer, changes, |row| row.status.artifact = Some(artifact.clone()))?;
+                self.update(&artifact.application, writer, changes, |row| {
+                    row.status.artifact = Some(artifact.clone())
+                })?;
             }
             Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
             Fact::Applied { application, applied, gone } => writer.applied(application, applied, gone)?,
@@ -107,7 +116,14 @@ impl Keeper {
         Ok(())
     }
 
-    fn patch(&mut self, name: &ApplicationName, patch: &Patch, writer: &Writer<'_>, now: Timestamp, changes: &mut Changes) -> Result<(), HistoryError> {
+    fn patch(
+        &mut self,
+        name: &ApplicationName,
+        patch: &Patch,
+        writer: &Writer<'_>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), HistoryError> {
         if let Patch::Configured(spec) = patch {
             self.configured.insert(name.clone());
             self.rows.entry(name.clone()).or_insert_with(|| fold::new_row(name, spec.clone(), now));
@@ -125,7 +141,13 @@ impl Keeper {
         Ok(())
     }
 
-    fn update(&mut self, name: &ApplicationName, writer: &Writer<'_>, changes: &mut Changes, change: impl FnOnce(&mut ApplicationRow)) -> Result<(), HistoryError> {
+    fn update(
+        &mut self,
+        name: &ApplicationName,
+        writer: &Writer<'_>,
+        changes: &mut Changes,
+        change: impl FnOnce(&mut ApplicationRow),
+    ) -> Result<(), HistoryError> {
         let Some(row) = self.rows.get_mut(name) else { return Ok(()) };
         change(row);
         writer.application(row)?;

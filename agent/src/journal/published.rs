@@ -94,7 +94,10 @@ impl Published {
     /// The runs of an application that are open or among its newest, oldest first.
     pub fn runs(&self, name: &ApplicationName) -> Vec<RunStatus> {
         let objects = self.below(&format!("run/{name}/"));
-        let mut runs: Vec<RunStatus> = objects.iter().filter_map(|object| if let Object::Run(run) = &**object { Some((**run).clone()) } else { None }).collect();
+        let mut runs: Vec<RunStatus> = objects
+            .iter()
+            .filter_map(|object| if let Object::Run(run) = &**object { Some((**run).clone()) } else { None })
+            .collect();
         runs.sort_by_key(|run| run.id);
         runs
     }
@@ -103,7 +106,12 @@ impl Published {
     pub fn below(&self, prefix: &str) -> Vec<Arc<Object>> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let from = Key(prefix.into());
-        inner.objects.range(from..).take_while(|(key, _)| key.0.starts_with(prefix)).map(|(_, object)| object.clone()).collect()
+        inner
+            .objects
+            .range(from..)
+            .take_while(|(key, _)| key.0.starts_with(prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
     /// Puts and removes. Only the journal calls it; what is already so makes no change.

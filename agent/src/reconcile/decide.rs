@@ -61,7 +61,11 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     if lately >= HEALS {
         let who = drift.and_then(|drift| drift.manager.as_deref()).unwrap_or("somebody");
         let what = drift.map_or_else(|| "an object".to_owned(), |drift| drift.resource.short());
-        let message = format!("{who} changes {what} again and again: reverted {HEALS} times within {} s, next try in {} s", HEALS_WITHIN.as_secs(), HEALS_WITHIN.as_secs());
+        let message = format!(
+            "{who} changes {what} again and again: reverted {HEALS} times within {} s, next try in {} s",
+            HEALS_WITHIN.as_secs(),
+            HEALS_WITHIN.as_secs()
+        );
         return Decision::Hold { message, look_again: Some(HEALS_WITHIN) };
     }
     Decision::Sync(match drift {
@@ -97,7 +101,10 @@ mod tests {
     fn policies_and_persons_decide() {
         let name = "shop".parse().unwrap();
         let person = Cause::Person { uid: 7, name: "alice".to_owned() };
-        let drift = Drift { resource: ResourceRef::new("apps", "Deployment", Some("prod"), "shop"), manager: Some("kubectl-edit".to_owned()) };
+        let drift = Drift {
+            resource: ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
+            manager: Some("kubectl-edit".to_owned()),
+        };
         let intent = Intent { request: SyncRequest::default(), cause: person.clone(), at: Timestamp::UNIX_EPOCH };
         let all = SyncPolicy::default();
         let manual = SyncPolicy { automatic: false, ..all.clone() };
@@ -126,7 +133,14 @@ mod tests {
             status.revision = Some(revision(deployed));
             status.suspended = suspended;
             let target = revision("b");
-            let standing = Standing { status: &status, policy, intent: asked.then_some(&intent), drift: drifted.then_some(&drift), revision: &target, heals };
+            let standing = Standing {
+                status: &status,
+                policy,
+                intent: asked.then_some(&intent),
+                drift: drifted.then_some(&drift),
+                revision: &target,
+                heals,
+            };
             let decision = decide(&standing, false, false, now);
             match expected {
                 Some(cause) => assert_eq!(decision, Decision::Sync(cause), "case {index}"),

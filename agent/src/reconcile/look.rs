@@ -41,17 +41,30 @@ pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
     }
 }
 
-fn parts<'a>(context: &Context, application: &'a Application) -> Result<(&'a Deploy, &'a Destination, ApplicationStatus), ReconcileError> {
+fn parts<'a>(
+    context: &Context,
+    application: &'a Application,
+) -> Result<(&'a Deploy, &'a Destination, ApplicationStatus), ReconcileError> {
     let name = &application.spec.name;
-    let only_built = || ReconcileError::NoSuch(format!("application {name} is only built: it has no [application.deploy]"));
+    let only_built =
+        || ReconcileError::NoSuch(format!("application {name} is only built: it has no [application.deploy]"));
     let deploy = application.deploy.as_ref().ok_or_else(only_built)?;
     let destination = application.spec.deploy.as_ref().ok_or_else(only_built)?;
-    let status = context.journal.snapshot().application(name).ok_or_else(|| ReconcileError::NoSuch(format!("application {name} left the configuration")))?;
+    let status = context
+        .journal
+        .snapshot()
+        .application(name)
+        .ok_or_else(|| ReconcileError::NoSuch(format!("application {name} left the configuration")))?;
     Ok((deploy, destination, status))
 }
 
 /// The revision that a person names, or the one that is followed.
-async fn revision(deploy: &Deploy, destination: &Destination, status: &ApplicationStatus, at: Option<&str>) -> Result<Revision, ReconcileError> {
+async fn revision(
+    deploy: &Deploy,
+    destination: &Destination,
+    status: &ApplicationStatus,
+    at: Option<&str>,
+) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(deploy, destination, status).await };
     let refs = deploy.repository.refs().borrow().clone();
     let is_branch = refs.as_ref().is_some_and(|refs| refs.branches.contains_key(text));
@@ -67,7 +80,11 @@ async fn revision(deploy: &Deploy, destination: &Destination, status: &Applicati
 }
 
 /// The commit of the deploy branch that begins with these digits.
-async fn commit_that_begins(deploy: &Deploy, destination: &Destination, text: &str) -> Result<CommitId, ReconcileError> {
+async fn commit_that_begins(
+    deploy: &Deploy,
+    destination: &Destination,
+    text: &str,
+) -> Result<CommitId, ReconcileError> {
     let no_such = || ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}"));
     let digits = text.to_ascii_lowercase();
     if digits.len() < 7 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -96,7 +113,11 @@ async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, Re
 }
 
 /// What a sync to a revision would do, with both sides of what differs.
-pub async fn diff(context: &Context, application: &Application, at: Option<&str>) -> Result<DiffAnswer, ReconcileError> {
+pub async fn diff(
+    context: &Context,
+    application: &Application,
+    at: Option<&str>,
+) -> Result<DiffAnswer, ReconcileError> {
     let (deploy, destination, status) = parts(context, application)?;
     let revision = revision(deploy, destination, &status, at).await?;
     let rendered = render(context, application, deploy, destination, &revision).await?;
@@ -104,7 +125,8 @@ pub async fn diff(context: &Context, application: &Application, at: Option<&str>
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let options = options(application, destination, None);
-    let (planned, objects) = deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
+    let (planned, objects) =
+        deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
     if let Some(refusal) = planned.refusals.first() {
         let refusals = planned.refusals.clone();
         tracing::debug!(application = %name, %refusal, "the diff was refused");
@@ -114,7 +136,11 @@ pub async fn diff(context: &Context, application: &Application, at: Option<&str>
 }
 
 /// The manifests of a revision as YAML, secrets masked.
-pub async fn manifests(context: &Context, application: &Application, at: Option<&str>) -> Result<ManifestsAnswer, ReconcileError> {
+pub async fn manifests(
+    context: &Context,
+    application: &Application,
+    at: Option<&str>,
+) -> Result<ManifestsAnswer, ReconcileError> {
     let (deploy, destination, status) = parts(context, application)?;
     let revision = revision(deploy, destination, &status, at).await?;
     let rendered = render(context, application, deploy, destination, &revision).await?;
@@ -131,24 +157,43 @@ pub async fn manifests(context: &Context, application: &Application, at: Option<
 }
 
 /// A live object as YAML, secrets masked.
-pub async fn object(context: &Context, application: &Application, resource: &ResourceRef) -> Result<String, ReconcileError> {
+pub async fn object(
+    context: &Context,
+    application: &Application,
+    resource: &ResourceRef,
+) -> Result<String, ReconcileError> {
     let (deploy, _, _) = parts(context, application)?;
     let yaml = deploy.cluster.live_yaml(resource).await.map_err(|problem| of(deploy, problem.into()))?;
     yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
 }
 
 /// Commits of the deploy branch that touched the application's folder, newest first.
-pub async fn commits(context: &Context, application: &Application, limit: usize) -> Result<Vec<CommitAnswer>, ReconcileError> {
+pub async fn commits(
+    context: &Context,
+    application: &Application,
+    limit: usize,
+) -> Result<Vec<CommitAnswer>, ReconcileError> {
     let (deploy, destination, _) = parts(context, application)?;
     let head = head(deploy, destination).await?;
     let path = destination.path.clone();
-    let log = deploy.repository.work(move |mirror| mirror.log(&head, limit, Some(path.as_str()).filter(|path| !path.is_empty()))).await;
-    let log = log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
-    Ok(log.into_iter().map(|info| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time }).collect())
+    let log = deploy
+        .repository
+        .work(move |mirror| mirror.log(&head, limit, Some(path.as_str()).filter(|path| !path.is_empty())))
+        .await;
+    let log =
+        log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
+    Ok(log
+        .into_iter()
+        .map(|info| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time })
+        .collect())
 }
 
 /// The revision that a person wants to go back to: the one before the present one, a sync's, or a commit.
-pub async fn rollback_target(context: &Arc<Context>, application: &Application, to: Option<&str>) -> Result<Revision, ReconcileError> {
+pub async fn rollback_target(
+    context: &Arc<Context>,
+    application: &Application,
+    to: Option<&str>,
+) -> Result<Revision, ReconcileError> {
     let (deploy, destination, status) = parts(context, application)?;
     let name = application.spec.name.clone();
     let syncs = context.journal.ask(move |history| history.syncs(&name, SYNCS)).await?;
@@ -157,11 +202,16 @@ pub async fn rollback_target(context: &Arc<Context>, application: &Application, 
         None => {
             let now = status.revision.as_ref().map(|revision| &revision.commit);
             let before = good().map(|sync: &SyncRecord| &sync.revision.commit).find(|commit| Some(*commit) != now);
-            before.cloned().ok_or_else(|| ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name)))?
+            before.cloned().ok_or_else(|| {
+                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name))
+            })?
         }
         Some(text) => match good().find(|sync| sync.id.to_string() == text) {
             Some(sync) => sync.revision.commit.clone(),
-            None => match good().map(|sync| &sync.revision.commit).find(|commit| text.len() >= 7 && commit.as_str().starts_with(text)) {
+            None => match good()
+                .map(|sync| &sync.revision.commit)
+                .find(|commit| text.len() >= 7 && commit.as_str().starts_with(text))
+            {
                 Some(commit) => commit.clone(),
                 None => commit_that_begins(deploy, destination, text).await?,
             },

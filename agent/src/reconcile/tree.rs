@@ -7,7 +7,6 @@ use quarterdeck_shared::application::Destination;
 use crate::cluster::Kinds;
 use crate::context::{Application, Context, Deploy};
 use crate::poll::Repository;
-use crate::render::scope::Scope;
 use crate::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
 use crate::render::{self, RenderError, Rendered};
 use crate::source::git::Mirror;
@@ -44,7 +43,10 @@ impl Tree for CommitTree<'_> {
             TreeProblem::NotUtf8 { path } => Some(path),
             _ => None,
         });
-        Ok(Listing { unreadable: unreadable.collect(), entries: listing.entries.into_iter().map(|entry| shown(folder, entry)).collect() })
+        Ok(Listing {
+            unreadable: unreadable.collect(),
+            entries: listing.entries.into_iter().map(|entry| shown(folder, entry)).collect(),
+        })
     }
 
     fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
@@ -66,14 +68,19 @@ fn shown(folder: &str, entry: source::TreeEntry) -> TreeEntry {
 }
 
 /// Renders an application's manifests of one commit.
-pub(super) async fn render(context: &Context, application: &Application, deploy: &Deploy, destination: &Destination, commit: &CommitId, kinds: Arc<Kinds>) -> Result<Rendered, RenderError> {
-    let (mirror, commit, name, destination) = (deploy.repository.mirror().clone(), commit.clone(), application.spec.name.clone(), destination.clone());
+pub(super) async fn render(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    destination: &Destination,
+    commit: &CommitId,
+    kinds: Arc<Kinds>,
+) -> Result<Rendered, RenderError> {
+    let (mirror, commit, name, destination) =
+        (deploy.repository.mirror().clone(), commit.clone(), application.spec.name.clone(), destination.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let rendered = tokio::task::spawn_blocking(move || {
-        let scope = |group: &str, kind: &str| match kinds.scope(group, kind)? {
-            crate::cluster::Scope::Namespaced => Some(Scope::Namespaced),
-            crate::cluster::Scope::Cluster => Some(Scope::Cluster),
-        };
+        let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         render::render(&render::Request {
             tree: &CommitTree { mirror: &mirror, commit: &commit },
             path: &destination.path,
@@ -97,7 +104,9 @@ pub(super) struct Inputs(Vec<(String, Option<String>)>);
 /// Looks up the ids of what a render depended on.
 pub(super) async fn inputs(repository: &Repository, commit: &CommitId, paths: &[String]) -> Inputs {
     let (paths, commit) = (paths.to_vec(), commit.clone());
-    let ids = repository.work(move |mirror| Ok(paths.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect())).await;
+    let ids = repository
+        .work(move |mirror| Ok(paths.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
+        .await;
     Inputs(ids.unwrap_or_default())
 }
 
@@ -105,7 +114,9 @@ impl Inputs {
     /// Whether another commit has all of them with the same ids. Nothing known is never the same.
     pub(super) async fn are_same_in(&self, repository: &Repository, commit: &CommitId) -> bool {
         let (known, commit) = (self.0.clone(), commit.clone());
-        let same = move |mirror: &Mirror| Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id));
+        let same = move |mirror: &Mirror| {
+            Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id))
+        };
         repository.work(same).await.unwrap_or(false)
     }
 }

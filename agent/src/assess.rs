@@ -1,0 +1,251 @@
+//! What the watches of a cluster say becomes what consoles see: objects and pods, the health of each application, and
+//! drift as a poke for its worker.
+//!
+//! One task a cluster. An application is as healthy as its worst object; a pod that fails makes it Degraded although its
+//! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
+use quarterdeck_shared::status::Health;
+
+use crate::cluster::{Cluster, ClusterChange};
+use crate::context::{Context, Drift};
+use crate::journal::fact::{Batch, Fact, Patch};
+
+/// Assesses one cluster until the agent ends.
+pub async fn assess(context: Arc<Context>, cluster: Cluster) {
+    let mut fleet = Fleet::default();
+    tell_connection(&context, &cluster, &mut fleet, None).await;
+    loop {
+        let changes = tokio::select! {
+            changes = cluster.changes() => changes,
+            () = context.stop.cancelled() => return,
+        };
+        let mut facts = Batch::new();
+        let mut touched = BTreeSet::new();
+        for change in changes {
+            match change {
+                ClusterChange::Away { message } => tell_connection(&context, &cluster, &mut fleet, Some(message)).await,
+                ClusterChange::Back => tell_connection(&context, &cluster, &mut fleet, None).await,
+                ClusterChange::ContentChanged { application, resource, manager } => {
+                    if let Some(application) = context.application(&application) {
+                        application.drifted(Drift { resource, manager });
+                    }
+                }
+                other => facts.extend(fleet.take(other, cluster.name(), &mut touched)),
+            }
+        }
+        facts.extend(touched.iter().filter_map(|name| fleet.verdict(name)));
+        if !facts.is_empty() && context.journal.record(facts).await.is_err() {
+            // The objects are shown all the same; the verdict comes again with the next change.
+            touched.iter().for_each(|name| fleet.forget_verdict(name));
+        }
+    }
+}
+
+/// What is known of the objects of each application in one cluster: a word each.
+#[derive(Default)]
+struct Fleet {
+    applications: BTreeMap<ApplicationName, Known>,
+    reachable: Option<bool>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The health of each object and pod that is not Healthy, and why. The rest need not be remembered.
+    unwell: BTreeMap<Key, (Health, String)>,
+    /// What there is.
+    keys: BTreeSet<Key>,
+    /// All objects have been seen once: before that a verdict would be a guess.
+    complete: bool,
+    told: Option<(Health, String)>,
+}
+
+impl Fleet {
+    fn take(&mut self, change: ClusterChange, cluster: &str, touched: &mut BTreeSet<ApplicationName>) -> Option<Fact> {
+        let (application, key, state) = match change {
+            ClusterChange::ResourceChanged(status) => {
+                let why = why(&status.resource.short(), &status.message);
+                (status.application.clone(), None, Some((status.health, why, Object::Resource(status))))
+            }
+            ClusterChange::PodChanged(pod) => {
+                let why = why(&pod.name, &pod.message);
+                // An ended pod of a finished rollout says nothing of the application.
+                (pod.application.clone(), None, Some((pod.health, why, Object::Pod(pod))))
+            }
+            ClusterChange::ResourceGone { application, resource } => {
+                let key = Key(format!("resource/{application}/{resource}").into());
+                (application, Some(key), None)
+            }
+            ClusterChange::PodGone { application, namespace, name } => {
+                (application, Some(Key(format!("pod/{cluster}/{namespace}/{name}").into())), None)
+            }
+            ClusterChange::Synced { application } => {
+                self.applications.entry(application.clone()).or_default().complete = true;
+                touched.insert(application);
+                return None;
+            }
+            ClusterChange::Away { .. } | ClusterChange::Back | ClusterChange::ContentChanged { .. } => return None,
+        };
+        let known = self.applications.entry(application.clone()).or_default();
+        touched.insert(application);
+        match (state, key) {
+            (Some((health, why, object)), _) => {
+                let key = object.key();
+                match health {
+                    Health::Healthy => drop(known.unwell.remove(&key)),
+                    health => drop(known.unwell.insert(key.clone(), (health, why))),
+                }
+                known.keys.insert(key);
+                Some(Fact::Seen(object))
+            }
+            (None, Some(key)) => {
+                known.unwell.remove(&key);
+                known.keys.remove(&key);
+                Some(Fact::Gone(key))
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// The health of an application, where it is another than was told.
+    fn verdict(&mut self, name: &ApplicationName) -> Option<Fact> {
+        let known = self.applications.get_mut(name)?;
+        if !known.complete {
+            return None;
+        }
+        let verdict = worst(known);
+        if known.told.as_ref() == Some(&verdict) {
+            return None;
+        }
+        known.told = Some(verdict.clone());
+        Some(Fact::patch(name, Patch::Assessed { health: verdict.0, message: verdict.1 }))
+    }
+
+    fn forget_verdict(&mut self, name: &ApplicationName) {
+        if let Some(known) = self.applications.get_mut(name) {
+            known.told = None;
+        }
+    }
+}
+
+fn why(who: &str, message: &str) -> String {
+    if message.is_empty() { who.to_owned() } else { format!("{who}: {message}") }
+}
+
+/// The worst health and the first of those who are so: pods before workloads, since they know the reason.
+fn worst(known: &Known) -> (Health, String) {
+    let health = Health::worst(known.unwell.values().map(|(health, _)| *health));
+    if health == Health::Healthy {
+        return (health, String::new());
+    }
+    let of_health =
+        |pod: bool| known.unwell.iter().find(|(key, (of, _))| *of == health && key.0.starts_with("pod/") == pod);
+    let reason = of_health(true).or_else(|| of_health(false)).map(|(_, (_, why))| why.clone());
+    (health, reason.unwrap_or_default())
+}
+
+/// Tells that the cluster is away, or there.
+async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet, lost: Option<String>) {
+    let reachable = lost.is_none();
+    let before = fleet.reachable.replace(reachable);
+    let version = if reachable { cluster.version().await } else { Ok(String::new()) };
+    let (reachable, version, error) = match (lost, version) {
+        (Some(message), _) => (false, String::new(), Some(message)),
+        (None, Ok(version)) => (true, version, None),
+        (None, Err(problem)) => (false, String::new(), Some(crate::journal::chain(&problem))),
+    };
+    fleet.reachable = Some(reachable);
+    let name = cluster.name().to_owned();
+    let to = format!("cluster {name}");
+    let mut facts = Batch::new();
+    match (before, &error) {
+        (None | Some(true), Some(message)) => {
+            facts.push(Fact::Happened {
+                application: None,
+                cause: Cause::Agent,
+                event: Event::ConnectionLost { to, message: message.clone() },
+            });
+        }
+        (Some(false), None) => facts.push(Fact::Happened {
+            application: None,
+            cause: Cause::Agent,
+            event: Event::ConnectionRestored { to },
+        }),
+        _ => {}
+    }
+    let status =
+        ConnectionStatus { to: ConnectionKind::Cluster, name, reachable, version, error, since: Timestamp::now() };
+    facts.push(Fact::Seen(Object::Connection(status)));
+    // Not kept on a full disk: the status is shown all the same.
+    let _ = context.journal.record(facts).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_shared::resource::ResourceRef;
+    use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
+    use quarterdeck_shared::status::SyncStatus;
+
+    use super::*;
+
+    fn deployment(health: Health, message: &str) -> ClusterChange {
+        ClusterChange::ResourceChanged(Box::new(ResourceStatus {
+            application: "shop".parse().unwrap(),
+            resource: ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
+            sync: SyncStatus::Synced,
+            health,
+            message: message.to_owned(),
+            summary: String::new(),
+            owner: None,
+            created: None,
+        }))
+    }
+
+    fn pod(health: Health, message: &str) -> ClusterChange {
+        ClusterChange::PodChanged(Box::new(PodStatus {
+            application: "shop".parse().unwrap(),
+            cluster: "test".into(),
+            namespace: "prod".into(),
+            name: "shop-1".into(),
+            owner: None,
+            status: "".into(),
+            health,
+            message: message.into(),
+            containers: Vec::new(),
+            node: "".into(),
+            ip: "".into(),
+            created: None,
+        }))
+    }
+
+    #[test]
+    fn an_application_is_as_its_worst_and_says_why_once() {
+        let name: ApplicationName = "shop".parse().unwrap();
+        let mut fleet = Fleet::default();
+        let told = |fleet: &mut Fleet, changes: Vec<ClusterChange>| {
+            for change in changes {
+                fleet.take(change, "test", &mut BTreeSet::new());
+            }
+            fleet.verdict(&name)
+        };
+        let assessed =
+            |health, message: &str| Some(Fact::patch(&name, Patch::Assessed { health, message: message.to_owned() }));
+        assert_eq!(told(&mut fleet, vec![deployment(Health::Progressing, "0 of 1")]), None, "not all was seen");
+        let synced = ClusterChange::Synced { application: name.clone() };
+        assert_eq!(told(&mut fleet, vec![synced]), assessed(Health::Progressing, "Deployment/shop: 0 of 1"));
+        assert_eq!(
+            told(&mut fleet, vec![pod(Health::Degraded, "exit 1")]),
+            assessed(Health::Degraded, "shop-1: exit 1")
+        );
+        assert_eq!(told(&mut fleet, vec![deployment(Health::Degraded, "late")]), None, "the pod knows the reason");
+        let gone =
+            ClusterChange::PodGone { application: name.clone(), namespace: "prod".into(), name: "shop-1".into() };
+        assert_eq!(told(&mut fleet, vec![gone, deployment(Health::Healthy, "")]), assessed(Health::Healthy, ""));
+    }
+}
