@@ -11,7 +11,7 @@ pub mod places;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationSpec;
+use quarterdeck_shared::application::{ApplicationSpec, BuildArg};
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
@@ -229,7 +229,7 @@ impl Config {
     /// Checks a text; `path` is for the messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |problems| Err(ConfigError::Wrong { problems });
-        let config: Self = match toml::from_str(text) {
+        let mut config: Self = match toml::from_str(text) {
             Ok(config) => config,
             Err(error) => {
                 let (line, column) = locate::position(text, error.span().map_or(0, |span| span.start));
@@ -243,6 +243,7 @@ impl Config {
         };
         let problems = check::check(&config, path.parent().unwrap_or(path));
         if problems.is_empty() {
+            config.anchor(path.parent().unwrap_or(path));
             return Ok(config);
         }
         wrong(
@@ -254,6 +255,33 @@ impl Config {
                 })
                 .collect(),
         )
+    }
+}
+
+impl Config {
+    /// Relative paths begin at the folder of the configuration, wherever the agent was started.
+    fn anchor(&mut self, base: &Path) {
+        let anchor = |path: &mut Option<PathBuf>| {
+            if let Some(path) = path {
+                *path = base.join(&*path);
+            }
+        };
+        anchor(&mut self.agent.data_dir);
+        anchor(&mut self.agent.socket);
+        self.registry.iter_mut().for_each(|registry| anchor(&mut registry.password_file));
+        self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
+        for repository in &mut self.repository {
+            anchor(&mut repository.ssh_key);
+            anchor(&mut repository.token_file);
+            anchor(&mut repository.ca_file);
+        }
+        for build in self.application.iter_mut().filter_map(|application| application.build.as_mut()) {
+            for arg in build.args.values_mut() {
+                if let BuildArg::File { file } = arg {
+                    *file = base.join(&*file).display().to_string();
+                }
+            }
+        }
     }
 }
 
@@ -360,6 +388,14 @@ mod tests {
             });
             assert!(there, "{option} is not in config.example.toml: {error}");
         }
+    }
+
+    #[test]
+    fn relative_paths_begin_at_the_folder_of_the_configuration() {
+        let text = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secret'\n[[cluster]]\nname = 'c'\nkubeconfig = '/k'\n";
+        let config = Config::parse(Path::new("/etc/qd/config.toml"), text).unwrap();
+        assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
+        assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
     }
 
     #[test]

@@ -237,7 +237,7 @@ async fn steps(
     }
     let pushed = course.stage(StageKind::Push, patience, stages::Push { context, application, built }).await?;
     let promoted = course
-        .stage(StageKind::Promote, patience, stages::Promote { context, application, pushed: pushed.clone() })
+        .stage(StageKind::Promote, patience, stages::Promote { application, pushed: pushed.clone() })
         .await?;
     Ok(match promoted {
         Some(commit) => format!("pushed {}, promoted by {}", pushed.tagged(), commit.short()),

@@ -398,7 +398,9 @@ impl Sync<'_> {
             Ok(executed) => {
                 let facts = vec![self.applied(new_against(&executed.memory, memory), executed.forgotten.clone())];
                 memory.extend(executed.memory);
-                executed.forgotten.iter().for_each(|resource| drop(memory.remove(resource)));
+                for resource in &executed.forgotten {
+                    memory.remove(resource);
+                }
                 let did = summarise(executed.changes.iter().map(|change| change.action));
                 let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
                 match executed.failed.first() {

@@ -1,2 +1,78 @@
-//! Doorbell.
-fn main() {}
+//! The playground behind `cargo demo`: a throwaway world with agent and console on it, and its tour without a terminal.
+//!
+//! One program plays three parts, so that `cargo demo` builds one thing: `playground agent …` is the agent's own command
+//! line, `playground console …` the console's, `playground demo` makes the world and runs the other two as processes.
+
+mod play;
+mod tour;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "playground", about = "A throwaway world for Quarterdeck")]
+struct Cli {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// The agent's command line
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Agent {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// The console's command line
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Console {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// A world with real git and stand-ins for engine, registry and cluster; agent and console on it
+    Demo(DemoOptions),
+}
+
+/// What `cargo demo -- --help` tells.
+#[derive(clap::Args)]
+struct DemoOptions {
+    /// Run the story without a terminal: one line a step with its time; exit 1 if a step fails
+    #[arg(long)]
+    tour: bool,
+    /// Use this context of your kubeconfig instead of the stand-in cluster (it must be able to pull from the stand-in
+    /// registry on 127.0.0.1, as a one-node cluster on this machine can; namespaces shop and cart are made in it)
+    #[arg(long, value_name = "NAME", conflicts_with = "tour")]
+    context: Option<String>,
+    /// Use this container engine instead of the stand-in: unix:///var/run/docker.sock
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "tour")]
+    engine: Option<String>,
+    /// Make the world and start the agent, say where it is, and wait for Ctrl-C instead of opening the console
+    #[arg(long, conflicts_with = "tour")]
+    no_console: bool,
+}
+
+fn main() {
+    let with_name = |name: &str, arguments: Vec<std::ffi::OsString>| std::iter::once(name.into()).chain(arguments);
+    let code = match Cli::parse().part {
+        Part::Agent { arguments } => quarterdeck_agent::run(with_name("qd-agent", arguments)),
+        Part::Console { arguments } => quarterdeck_tui::run(with_name("qd", arguments)),
+        Part::Demo(options) => demo(&options),
+    };
+    std::process::exit(code);
+}
+
+fn demo(options: &DemoOptions) -> i32 {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return say_failure(&error.into()),
+    };
+    let result = runtime.block_on(async { if options.tour { tour::tour().await } else { play::play(options).await } });
+    result.map_or_else(|error| say_failure(&error), |()| 0)
+}
+
+fn say_failure(error: &anyhow::Error) -> i32 {
+    use std::io::Write as _;
+    // A closed terminal has nobody to tell.
+    let _ = writeln!(std::io::stderr(), "playground: {error:#}");
+    1
+}

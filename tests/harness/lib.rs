@@ -1,4 +1,9 @@
-//! The harness.
+//! The vocabulary of the tests: real git, and stand-ins for engine, registry and cluster that speak the real HTTP APIs.
+//!
+//! What is stood in for is stood in for at its outermost boundary, so that every line of the agent runs in every test.
+//! Each stand-in says in its header what it does not do.
+
+pub mod world;
 
 pub mod serve;
 

@@ -316,7 +316,6 @@ impl Step<Artifact> for Push<'_> {
 
 /// The manifests in git name the image.
 pub(super) struct Promote<'a> {
-    pub(super) context: &'a Context,
     pub(super) application: &'a Application,
     pub(super) pushed: Artifact,
 }
