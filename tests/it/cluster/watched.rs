@@ -23,18 +23,19 @@ fn content(change: &ClusterChange, kind: &str) -> Option<Option<String>> {
 async fn a_rollout_is_told_until_it_is_healthy() {
     let mut scene = Scene::new().await;
     scene.sync(SHOP).await.unwrap();
-    let ready = |change: &ClusterChange| match change {
-        ClusterChange::PodChanged(pod) if pod.ready() == (1, 1) => Some((**pod).clone()),
-        _ => None,
+    let (mut pod, mut deployment) = (None, None);
+    let both = |change: &ClusterChange| {
+        if let ClusterChange::PodChanged(one) = change {
+            pod = pod.take().or_else(|| (one.ready() == (1, 1)).then(|| one.clone()));
+        }
+        deployment = resource(change, "Deployment").or(deployment.take());
+        let healthy = deployment.as_ref().is_some_and(|d| d.health == Health::Healthy && d.sync == SyncStatus::Synced);
+        pod.clone().filter(|_| healthy)
     };
-    let pod = scene.wait_for("a pod is ready", ready).await;
+    let pod = scene.wait_for("a pod is ready and the Deployment healthy", both).await;
     assert_eq!((pod.application.clone(), &*pod.cluster, &*pod.namespace), (shop(), "standin", "prod"));
     assert_eq!(pod.owner.as_ref().map(|owner| owner.kind.as_str()), Some("ReplicaSet"));
     assert_eq!(&*pod.containers[0].image, "registry.example/shop:1");
-    let healthy = |change: &ClusterChange| {
-        resource(change, "Deployment").filter(|s| s.health == Health::Healthy && s.sync == SyncStatus::Synced)
-    };
-    scene.wait_for("the Deployment is healthy", healthy).await;
 
     // The old pods go, the old ReplicaSet is shown no more.
     scene.sync(&SHOP.replace("shop:1", "shop:2")).await.unwrap();
