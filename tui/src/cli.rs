@@ -62,6 +62,10 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, help_heading = "Global options")]
     pub color: Colour,
 
+    /// Draw the console with ASCII signs alone, whatever the locale says.
+    #[arg(long)]
+    pub ascii: bool,
+
     /// What to do; the console where absent.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -5,9 +5,15 @@
 //!
 //! ```text
 //! arguments --cli--> command --client--> agent's socket --> answer --output--> standard output
+//!
+//! keys, changes, answers --Message--> update(&mut Model) --Effect--> runtime --client--> agent's socket
+//!                                          |
+//!                                          +--> view(&Model) --terminal--> the screen
 //! ```
 //!
-//! Three places to begin:
+//! Places to begin:
+//! - [`keymap::BINDINGS`] lists every key of the console; [`update::update`] is what they and all else do to the
+//!   [`model::Model`], without I/O and without a clock; [`view::view`] draws it; [`runtime::console`] is the loop around.
 //! - [`cli::Command`] lists the subcommands, [`cli::Exit`] what their exit codes mean; [`command`] holds one a file.
 //! - [`client::Client`] is the only way to the agent: one connection a request, each with a deadline and a size.
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
@@ -16,7 +22,19 @@
 //! [`meaning`], [`text`] and [`words`] are pure, and say for tables and screens alike what tone and sign a word has, how
 //! long ago a moment was, and what an event is in a sentence.
 //!
-//! Invariants: only [`output`] writes; only [`client`] opens a socket; no command decides what the agent could decide.
+//! Invariants: only [`output`] and [`terminal`] write; only [`client`] opens a socket; no command decides what the agent
+//! could decide; the model never imports the view.
+
+pub mod effect;
+pub mod keymap;
+pub mod message;
+pub mod model;
+pub mod update;
+pub mod view;
+
+pub mod own_log;
+pub mod runtime;
+pub mod terminal;
 
 pub mod cli;
 pub mod command;

@@ -28,6 +28,17 @@ pub enum Colour {
     Never,
 }
 
+impl Colour {
+    /// What a person decided, whatever the terminal and the environment say; nothing for [`Colour::Auto`].
+    pub fn decided(self) -> Option<bool> {
+        match self {
+            Self::Auto => None,
+            Self::Always => Some(true),
+            Self::Never => Some(false),
+        }
+    }
+}
+
 /// How text is dressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dress {

@@ -41,6 +41,8 @@ use crate::cli::{Cli, Command, Exit};
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::output::Output;
+use crate::runtime::{ConsoleError, ConsoleOptions, console};
+use crate::terminal;
 
 /// What every command is given.
 pub struct Context {
@@ -99,6 +101,9 @@ pub enum CommandError {
     /// The agent could not be asked, or said no.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The console could not be shown.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// The answer could not be written.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
@@ -136,7 +141,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(error) if error.is_no_agent() => Exit::NoAgent,
-            Self::Client(_) | Self::NotFound { .. } => Exit::Failed,
+            Self::Client(_) | Self::NotFound { .. } | Self::Console(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Self::Output(_) => Exit::Failed,
             Self::Usage { .. } => Exit::Usage,
@@ -158,7 +163,13 @@ impl CommandError {
 /// Runs the command that the command line names.
 pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError> {
     match &cli.command {
-        None => status::run(&status::Args::default(), context).await,
+        // In a pipe, and on a terminal that cannot show it, the console is what it would show first.
+        None if !terminal::is_able() => status::run(&status::Args::default(), context).await,
+        None => {
+            let options = ConsoleOptions { ascii: cli.ascii, colour: cli.color.decided() };
+            console(context.client.clone(), options).await?;
+            Ok(Exit::Done)
+        }
         Some(Command::Status(args)) => status::run(args, context).await,
         Some(Command::Diff(args)) => diff::run(args, context).await,
         Some(Command::Sync(args)) => sync::run(args, context).await,

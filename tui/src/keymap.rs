@@ -1,0 +1,274 @@
+//! Keys become commands in one table. Help, the hint line and the palette are printed from it, so that they cannot lie.
+//!
+//! A bare key never destroys anything: what changes a cluster asks first, and its dialog's default is No. `ctrl-d` and
+//! `ctrl-u` scroll, as people from vim, less and tmux expect.
+
+pub mod key;
+pub mod table;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::key::{Code, Key};
+pub use self::table::BINDINGS;
+
+/// All that a person can ask of the console by a key or from the palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Command {
+    /// One row or line up.
+    Up,
+    /// One row or line down.
+    Down,
+    /// Half a page up.
+    HalfUp,
+    /// Half a page down.
+    HalfDown,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// The first row or line.
+    Top,
+    /// The last row or line; in a log: follow again.
+    Bottom,
+    /// To the left; closes a branch of the tree.
+    Left,
+    /// To the right; opens a branch of the tree.
+    Right,
+    /// Open what is selected.
+    Open,
+    /// Back to where one came from; first clears a filter.
+    Back,
+    /// To one of the top views.
+    Go(Root),
+
+    /// What a sync would do.
+    Diff,
+    /// Make the cluster equal to git, after showing the plan.
+    Sync,
+    /// Build the image.
+    Build,
+    /// Push the image, building it first where it is not there.
+    Push,
+    /// Hold the application at an earlier revision.
+    Rollback,
+    /// Follow git again.
+    Unpin,
+    /// Stop syncing, or go on with it.
+    Suspend,
+    /// Poll its repositories now; elsewhere: fetch again.
+    Refresh,
+    /// Logs of what is selected.
+    Logs,
+    /// Events of the application.
+    Events,
+    /// The live object as YAML.
+    Yaml,
+    /// What git says, rendered, as YAML.
+    Manifests,
+    /// Its syncs.
+    History,
+    /// Its pods.
+    Pods,
+    /// Its runs.
+    Runs,
+    /// Stop a run.
+    Cancel,
+
+    /// Filter a table, search a text.
+    Filter,
+    /// The next match, object or error.
+    Next,
+    /// The one before.
+    Previous,
+    /// The next line that looks like an error.
+    NextError,
+    /// Another order of the rows.
+    Sort,
+    /// Open or close a branch.
+    Fold,
+    /// Break long lines, or do not.
+    Wrap,
+    /// Show when each line was written, or do not.
+    Times,
+    /// Lines of the container before its last restart.
+    PreviousContainer,
+    /// Show unchanged lines too, or fold them.
+    Context,
+    /// Both sides beside each other, or one below the other.
+    Sides,
+
+    /// All commands and places, by name.
+    Palette,
+    /// All keys.
+    Help,
+    /// Draw everything anew.
+    Repaint,
+    /// Stop the process, as a shell's job.
+    Stop,
+    /// End the console; the agent goes on.
+    Quit,
+}
+
+/// The views at the top, in the order of their digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Root {
+    /// Is all well?
+    Applications,
+    /// Runs with their stages.
+    Pipelines,
+    /// Pods of all applications.
+    Pods,
+    /// What happened.
+    Events,
+    /// The agent, its repositories, clusters, engines and registries.
+    System,
+    /// The agent's own log.
+    AgentLog,
+    /// This console's own log.
+    ConsoleLog,
+}
+
+impl Root {
+    /// All of them, in the order of their digits.
+    pub const ALL: [Self; 7] =
+        [Self::Applications, Self::Pipelines, Self::Pods, Self::Events, Self::System, Self::AgentLog, Self::ConsoleLog];
+
+    /// Its name on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applications => "applications",
+            Self::Pipelines => "pipelines",
+            Self::Pods => "pods",
+            Self::Events => "events",
+            Self::System => "system",
+            Self::AgentLog => "agent log",
+            Self::ConsoleLog => "console log",
+        }
+    }
+}
+
+/// What kind of screen a key was pressed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// The list of applications.
+    Applications,
+    /// One application.
+    Application,
+    /// Runs.
+    Runs,
+    /// Pods.
+    Pods,
+    /// Agent, repositories and connections.
+    System,
+    /// Events.
+    Events,
+    /// Syncs of one application.
+    History,
+    /// A log: pods, a run, the agent.
+    Logs,
+    /// A diff.
+    Diff,
+    /// YAML.
+    Text,
+    /// The console's own log.
+    ConsoleLog,
+}
+
+/// One line of the key table.
+#[derive(Debug)]
+pub struct Binding {
+    /// The keys, separated by blanks, as [`Key`] reads them. The first is the one that is shown.
+    pub keys: &'static str,
+    /// What they ask for.
+    pub command: Command,
+    /// On which screens; everywhere where empty.
+    pub on: &'static [Kind],
+    /// One or two words, for the hint line and the palette.
+    pub word: &'static str,
+    /// A sentence, for help.
+    pub help: &'static str,
+    /// Whether the hint line shows it.
+    pub hint: bool,
+}
+
+impl Binding {
+    /// Whether it is in force on such a screen.
+    pub fn is_on(&self, kind: Kind) -> bool {
+        self.on.is_empty() || self.on.contains(&kind)
+    }
+
+    /// The key that is shown.
+    pub fn shown(&self) -> &'static str {
+        self.keys.split(' ').next().unwrap_or_default()
+    }
+}
+
+/// What a key asks for on a screen.
+pub fn command(kind: Kind, key: Key) -> Option<Command> {
+    let pressed = key.to_string();
+    BINDINGS.iter().find(|b| b.is_on(kind) && b.keys.split(' ').any(|name| name == pressed)).map(|b| b.command)
+}
+
+/// The bindings in force on a screen, each command once.
+pub fn bindings(kind: Kind) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |b| b.is_on(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 11] = [
+        Kind::Applications,
+        Kind::Application,
+        Kind::Runs,
+        Kind::Pods,
+        Kind::System,
+        Kind::Events,
+        Kind::History,
+        Kind::Logs,
+        Kind::Diff,
+        Kind::Text,
+        Kind::ConsoleLog,
+    ];
+
+    #[test]
+    fn every_key_of_the_table_can_be_pressed_and_means_one_thing() {
+        for kind in KINDS {
+            let mut seen = std::collections::BTreeMap::new();
+            for binding in bindings(kind) {
+                for name in binding.keys.split(' ') {
+                    let key: Key = name.parse().unwrap_or_else(|_| panic!("{name:?} is no key"));
+                    assert_eq!(key.to_string(), name);
+                    let other = seen.insert(name, binding.command);
+                    assert_eq!(other, None, "{name} on {kind:?} is bound twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_the_main_commands() {
+        for (key, kind, command) in [
+            ("S", Kind::Applications, Command::Sync),
+            ("d", Kind::Application, Command::Diff),
+            ("b", Kind::Applications, Command::Build),
+            ("p", Kind::Applications, Command::Push),
+            ("R", Kind::History, Command::Rollback),
+            ("z", Kind::Application, Command::Suspend),
+            ("r", Kind::Pods, Command::Refresh),
+            ("l", Kind::Pods, Command::Logs),
+            ("e", Kind::Application, Command::Events),
+            ("e", Kind::Logs, Command::NextError),
+            ("y", Kind::Application, Command::Yaml),
+            ("h", Kind::Applications, Command::History),
+            ("x", Kind::Runs, Command::Cancel),
+            ("ctrl-d", Kind::Logs, Command::HalfDown),
+            ("3", Kind::Diff, Command::Go(Root::Pods)),
+            ("ctrl-c", Kind::Text, Command::Quit),
+        ] {
+            let pressed = key.parse().expect("a key of the table");
+            assert_eq!(super::command(kind, pressed), Some(command), "{key} on {kind:?}");
+        }
+    }
+}

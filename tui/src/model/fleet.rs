@@ -1,0 +1,247 @@
+//! The agent's objects as the console keeps them: one slot each, found by key, by kind and by application.
+//!
+//! The indexes follow each change for the cost of that change, since a cluster with 10,000 pods changes all day. A slot's
+//! number is a short name for "this object, as long as it lives"; what outlives an object (a selection) keeps its key.
+
+use std::collections::{BTreeMap, HashMap};
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{
+    AgentStatus, ApplicationStatus, ConnectionStatus, Key, Object, PodStatus, RepositoryStatus, ResourceStatus, RunId,
+    RunStatus,
+};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The slot of an object.
+pub type Slot = u32;
+
+/// Every object, and the ways to find it.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    slots: Vec<Option<(Key, Object)>>,
+    free: Vec<Slot>,
+    by_key: HashMap<Key, Slot>,
+    members: BTreeMap<ApplicationName, Members>,
+    agent: Option<Slot>,
+    repositories: Vec<Slot>,
+    connections: Vec<Slot>,
+}
+
+/// What belongs to one application. The order is of no meaning.
+#[derive(Debug, Default)]
+struct Members {
+    application: Option<Slot>,
+    resources: Vec<Slot>,
+    pods: Vec<Slot>,
+    runs: Vec<Slot>,
+}
+
+impl Members {
+    fn is_empty(&self) -> bool {
+        self.application.is_none() && self.resources.is_empty() && self.pods.is_empty() && self.runs.is_empty()
+    }
+}
+
+impl Fleet {
+    /// A fleet of these objects.
+    pub fn load(objects: impl IntoIterator<Item = (Key, Object)>) -> Self {
+        let mut fleet = Self::default();
+        for (key, object) in objects {
+            fleet.put(key, object);
+        }
+        fleet
+    }
+
+    /// Puts an object under its key, over what was there.
+    pub fn put(&mut self, key: Key, object: Object) -> Slot {
+        if let Some(&slot) = self.by_key.get(&key) {
+            // An object under one key stays of one kind and one application, but the wire could say otherwise.
+            self.forget(slot);
+            self.slots[slot as usize] = Some((key, object));
+            self.index(slot);
+            return slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            Slot::try_from(self.slots.len() - 1).expect("an agent has fewer than four billion objects")
+        });
+        self.by_key.insert(key.clone(), slot);
+        self.slots[slot as usize] = Some((key, object));
+        self.index(slot);
+        slot
+    }
+
+    /// Takes an object away.
+    pub fn del(&mut self, key: &Key) -> Option<Slot> {
+        let slot = self.by_key.remove(key)?;
+        self.forget(slot);
+        self.slots[slot as usize] = None;
+        self.free.push(slot);
+        Some(slot)
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// The object in a slot.
+    pub fn object(&self, slot: Slot) -> Option<&Object> {
+        self.slots.get(slot as usize)?.as_ref().map(|(_, object)| object)
+    }
+
+    /// The key of a slot.
+    pub fn key(&self, slot: Slot) -> Option<&Key> {
+        self.slots.get(slot as usize)?.as_ref().map(|(key, _)| key)
+    }
+
+    /// The slot of a key.
+    pub fn slot(&self, key: &Key) -> Option<Slot> {
+        self.by_key.get(key).copied()
+    }
+
+    /// All slots that are in use.
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Object)> {
+        self.slots.iter().zip(0..).filter_map(|(entry, slot)| Some((slot, &entry.as_ref()?.1)))
+    }
+
+    /// The names of all applications, in order.
+    pub fn names(&self) -> impl Iterator<Item = &ApplicationName> {
+        self.members.iter().filter(|(_, members)| members.application.is_some()).map(|(name, _)| name)
+    }
+
+    /// An application.
+    pub fn application(&self, name: &ApplicationName) -> Option<&ApplicationStatus> {
+        match self.object(self.members.get(name)?.application?)? {
+            Object::Application(application) => Some(application),
+            _ => None,
+        }
+    }
+
+    /// The objects in the cluster of an application, pods excepted.
+    pub fn resources(&self, name: &ApplicationName) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
+        self.members.get(name).into_iter().flat_map(|members| &members.resources).filter_map(|slot| {
+            match self.object(*slot)? {
+                Object::Resource(resource) => Some((*slot, &**resource)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The pods of an application.
+    pub fn pods(&self, name: &ApplicationName) -> impl Iterator<Item = (Slot, &PodStatus)> {
+        self.members.get(name).into_iter().flat_map(|members| &members.pods).filter_map(|slot| {
+            match self.object(*slot)? {
+                Object::Pod(pod) => Some((*slot, &**pod)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The newest run of an application.
+    pub fn newest_run(&self, name: &ApplicationName) -> Option<&RunStatus> {
+        let runs = &self.members.get(name)?.runs;
+        runs.iter().filter_map(|slot| self.run_in(*slot)).max_by_key(|run| run.id)
+    }
+
+    /// A run by its number.
+    pub fn run(&self, id: RunId) -> Option<&RunStatus> {
+        self.run_in(self.slot(&Key(format!("run/{id}").into()))?)
+    }
+
+    fn run_in(&self, slot: Slot) -> Option<&RunStatus> {
+        match self.object(slot)? {
+            Object::Run(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The agent itself.
+    pub fn agent(&self) -> Option<&AgentStatus> {
+        match self.object(self.agent?)? {
+            Object::Agent(agent) => Some(agent),
+            _ => None,
+        }
+    }
+
+    /// Every repository that is polled.
+    pub fn repositories(&self) -> impl Iterator<Item = &RepositoryStatus> {
+        self.repositories.iter().filter_map(|slot| match self.object(*slot)? {
+            Object::Repository(repository) => Some(repository),
+            _ => None,
+        })
+    }
+
+    /// Every cluster, engine and registry.
+    pub fn connections(&self) -> impl Iterator<Item = &ConnectionStatus> {
+        self.connections.iter().filter_map(|slot| match self.object(*slot)? {
+            Object::Connection(connection) => Some(connection),
+            _ => None,
+        })
+    }
+
+    fn index(&mut self, slot: Slot) {
+        let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
+        match object {
+            Object::Agent(_) => self.agent = Some(slot),
+            Object::Repository(_) => self.repositories.push(slot),
+            Object::Connection(_) => self.connections.push(slot),
+            Object::Application(a) => self.members.entry(a.name.clone()).or_default().application = Some(slot),
+            Object::Run(r) => self.members.entry(r.application.clone()).or_default().runs.push(slot),
+            Object::Resource(r) => self.members.entry(r.application.clone()).or_default().resources.push(slot),
+            Object::Pod(p) => self.members.entry(p.application.clone()).or_default().pods.push(slot),
+        }
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        let take = |slots: &mut Vec<Slot>| {
+            if let Some(place) = slots.iter().position(|other| *other == slot) {
+                slots.swap_remove(place);
+            }
+        };
+        let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
+        let name = match object {
+            Object::Agent(_) => return self.agent = None,
+            Object::Repository(_) => return take(&mut self.repositories),
+            Object::Connection(_) => return take(&mut self.connections),
+            Object::Application(a) => &a.name,
+            Object::Run(r) => &r.application,
+            Object::Resource(r) => &r.application,
+            Object::Pod(p) => &p.application,
+        };
+        let Some(members) = self.members.get_mut(name) else { return };
+        match object {
+            Object::Run(_) => take(&mut members.runs),
+            Object::Resource(_) => take(&mut members.resources),
+            Object::Pod(_) => take(&mut members.pods),
+            _ => members.application = None,
+        }
+        if members.is_empty() {
+            let name = name.clone();
+            self.members.remove(&name);
+        }
+    }
+}
+
+/// As the wire writes it: each object under its key.
+impl Serialize for Fleet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, object) in self.slots.iter().flatten() {
+            map.serialize_entry(key, object)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fleet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::load(BTreeMap::<Key, Object>::deserialize(deserializer)?))
+    }
+}

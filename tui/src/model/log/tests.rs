@@ -1,0 +1,105 @@
+//! What a log screen does with what comes in.
+
+use quarterdeck_shared::protocol::LogRecord;
+
+use super::scroll::Room;
+use super::*;
+
+const ROOM: Room = Room { columns: 10, lines: 4 };
+
+fn line(at: i64, from: &str, text: &str) -> LogRecord {
+    LogRecord::Line { at: Timestamp::from_second(at).ok(), from: from.into(), text: text.into() }
+}
+
+fn pods() -> LogScreen {
+    let of = "shop".parse().expect("shop is a name");
+    LogScreen::new(Source::Pods { of, pod: None, previous: false }, 1)
+}
+
+fn numbered(count: u64) -> LogScreen {
+    let mut log = pods();
+    log.take((0..count).map(|n| line(n as i64, "shop-a/app", &n.to_string())).collect());
+    log
+}
+
+fn texts(log: &LogScreen) -> Vec<String> {
+    let text = |shown: &scroll::Shown| log.ring.get(shown.line).map(|line| line.text.to_string()).unwrap_or_default();
+    log.shown(ROOM).iter().map(text).collect()
+}
+
+#[test]
+fn following_shows_the_end() {
+    assert_eq!(texts(&pods()), Vec::<String>::new());
+    assert_eq!(texts(&numbered(2)), ["0", "1"]);
+    assert_eq!(texts(&numbered(9)), ["5", "6", "7", "8"]);
+}
+
+#[test]
+fn who_scrolls_up_stays_where_they_read() {
+    let mut log = numbered(9);
+    log.scroll(-2, ROOM);
+    assert_eq!(texts(&log), ["3", "4", "5", "6"]);
+    log.take((9..21).map(|n| line(n, "shop-a/app", "new")).collect());
+    assert_eq!(texts(&log), ["3", "4", "5", "6"]);
+    assert_eq!(log.unseen(ROOM), 12);
+    log.scroll(100, ROOM);
+    assert_eq!(log.position, Position::Follow);
+    assert_eq!(log.unseen(ROOM), 0);
+}
+
+#[test]
+fn scrolling_ends_at_the_oldest_line() {
+    let mut log = numbered(9);
+    log.scroll(-100, ROOM);
+    assert_eq!(texts(&log), ["0", "1", "2", "3"]);
+    log.to_top();
+    log.scroll(1, ROOM);
+    assert_eq!(texts(&log), ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn broken_lines_scroll_by_their_parts() {
+    let mut log = pods();
+    log.wrap = true;
+    log.take(vec![line(0, "a/c", "short"), line(1, "a/c", &"x".repeat(25)), line(2, "a/c", "last")]);
+    let parts: Vec<_> = log.shown(ROOM).iter().map(|s| (s.line, s.part)).collect();
+    assert_eq!(parts, [(1, 0), (1, 1), (1, 2), (2, 0)]);
+    log.scroll(-1, ROOM);
+    let parts: Vec<_> = log.shown(ROOM).iter().map(|s| (s.line, s.part)).collect();
+    assert_eq!(parts, [(0, 0), (1, 0), (1, 1), (1, 2)]);
+}
+
+#[test]
+fn lines_of_one_batch_are_in_order_of_time() {
+    let mut log = pods();
+    log.take(vec![line(2, "a/c", "second"), line(1, "b/c", "first"), line(3, "a/c", "third")]);
+    assert_eq!(texts(&log), ["first", "second", "third"]);
+    log.take(vec![
+        line(5, "a/c", "five"),
+        LogRecord::Gap { lines: Some(7), reason: "slow".into() },
+        line(4, "b/c", "four"),
+    ]);
+    assert_eq!(texts(&log), ["third", "five", "7 lines missing here: slow", "four"], "a gap stays in its place");
+}
+
+#[test]
+fn names_are_as_short_as_tells_them_apart() {
+    let names = |froms: &[&str]| {
+        let mut log = pods();
+        log.take(froms.iter().map(|from| line(0, from, "x")).collect());
+        log.lanes.iter().map(|lane| lane.label.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["shop-7b46-x9k/app", "shop-7b46-p2m/app"]), ["x9k", "p2m"]);
+    assert_eq!(names(&["shop-7b46-x9k/app", "shop-7b46-x9k/proxy"]), ["x9k/app", "x9k/proxy"]);
+    assert_eq!(names(&["shop-0/app", "cart-0/app"]), ["shop-0", "cart-0"]);
+}
+
+#[test]
+fn a_stream_is_taken_up_where_it_broke_off() {
+    let mut log = numbered(3);
+    assert_eq!(log.reopen(2), Resume::Since(Timestamp::from_second(2).expect("a time")));
+    log.take(vec![line(2, "shop-a/app", "2"), line(1, "shop-b/app", "of another pod"), line(3, "shop-a/app", "3")]);
+    assert_eq!(texts(&log), ["1", "2", "of another pod", "3"], "what is here is not taken twice");
+    log.source = Source::Run { of: "shop".parse().expect("a name"), run: RunId(7) };
+    assert_eq!(log.reopen(3), Resume::After(6));
+}

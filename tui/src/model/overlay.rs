@@ -1,0 +1,143 @@
+//! What lies over a screen: a question, the palette, the keys, a search that is being typed.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::RunId;
+use serde::{Deserialize, Serialize};
+use tui_input::Input;
+
+use crate::keymap::Command;
+use crate::model::diff::DiffDocument;
+use crate::model::fetched::Fetched;
+
+/// What lies over the screen.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Overlay {
+    /// A filter or a search is typed, in the footer; it applies while it is typed.
+    Find(Find),
+    /// Something is asked that needs words.
+    Prompt(Prompt),
+    /// Something is asked that needs a yes.
+    Confirm(Confirm),
+    /// Commands, places and applications by name.
+    Palette(Palette),
+    /// All keys of the screen.
+    Help {
+        /// The first line that is seen.
+        top: usize,
+    },
+}
+
+/// A filter or search that is typed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Find {
+    /// What is typed.
+    pub input: Input,
+    /// What was there before, for who changes their mind.
+    pub before: String,
+}
+
+/// A question that needs words.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Prompt {
+    /// What for.
+    pub about: About,
+    /// What is typed.
+    pub input: Input,
+}
+
+/// What a question with words is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum About {
+    /// Why syncing is to stop.
+    Suspend(ApplicationName),
+    /// What is to be built.
+    Build(ApplicationName),
+    /// What is to be pushed.
+    Push(ApplicationName),
+    /// Why an application is to be held at an earlier revision.
+    Rollback {
+        /// Which application.
+        of: ApplicationName,
+        /// The sync's number or the commit.
+        to: String,
+        /// The revision in words.
+        words: String,
+    },
+}
+
+/// A question that needs a yes. No is the default, and every other key is No as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Confirm {
+    /// What for.
+    pub action: Action,
+    /// The number under which its plan was asked for.
+    pub number: u64,
+    /// What would be done, for what changes a cluster.
+    pub plan: Option<Fetched<DiffDocument>>,
+    /// The first line of the plan that is seen.
+    pub top: usize,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Make the cluster equal to git.
+    Sync(ApplicationName),
+    /// Hold at an earlier revision.
+    Rollback {
+        /// Which application.
+        of: ApplicationName,
+        /// The sync's number.
+        to: String,
+        /// The commit it was of.
+        commit: String,
+        /// The revision in words.
+        words: String,
+    },
+    /// Go on syncing.
+    Resume(ApplicationName),
+    /// Follow git again.
+    Unpin(ApplicationName),
+    /// Stop a run.
+    Cancel(RunId),
+}
+
+/// Lines of the palette's list, where the terminal has them.
+pub const PALETTE_LINES: u16 = 12;
+
+/// Commands, places and applications by name.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Palette {
+    /// What is typed.
+    pub input: Input,
+    /// What matches it, the best first.
+    pub entries: Vec<Entry>,
+    /// The entry under the cursor.
+    pub cursor: usize,
+    /// The first entry that is seen.
+    pub top: usize,
+}
+
+/// An entry of the palette.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub help: String,
+    /// The key that does the same.
+    pub key: String,
+    /// What happens.
+    pub target: Target,
+}
+
+/// What an entry of the palette does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// A command, where the reader is.
+    Command(Command),
+    /// Open an application.
+    Open(ApplicationName),
+    /// A command of an application.
+    Of(Command, ApplicationName),
+}

@@ -1,0 +1,143 @@
+//! A list of records that were fetched: events, syncs. Like a table, but of what does not change any more.
+
+use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::status::Phase;
+use serde::{Deserialize, Serialize};
+
+use crate::model::fetched::Fetched;
+use crate::model::table::{self, contains};
+use crate::model::viewport;
+use crate::words;
+
+/// What a list of records needs to know of one.
+pub trait Record {
+    /// Its number, which nothing else in the list has.
+    fn id(&self) -> u64;
+    /// Whether it holds a word that is in lower case.
+    fn mentions(&self, word: &str) -> bool;
+    /// Lines it takes on screen.
+    fn lines(&self) -> u16;
+}
+
+impl Record for EventRecord {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn mentions(&self, word: &str) -> bool {
+        self.application.as_ref().is_some_and(|name| contains(name.as_str(), word))
+            || contains(&words::event(&self.event).1, word)
+            || contains(&self.cause.words(), word)
+    }
+
+    fn lines(&self) -> u16 {
+        1
+    }
+}
+
+impl Record for SyncRecord {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn mentions(&self, word: &str) -> bool {
+        [self.phase.word(), &self.message, &self.revision.reference, self.revision.commit.as_str()]
+            .iter()
+            .any(|text| contains(text, word))
+            || contains(&self.cause.words(), word)
+    }
+
+    fn lines(&self) -> u16 {
+        if self.phase == Phase::Failed && !self.message.is_empty() { 2 } else { 1 }
+    }
+}
+
+/// A list of records, newest first, and where the reader is in it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+pub struct Records<T> {
+    /// All of them.
+    pub all: Fetched<Vec<T>>,
+    /// Whether there may be older ones.
+    pub older: bool,
+    /// The request for older ones that is under way.
+    pub asking_older: Option<u64>,
+    /// The words that rows must hold.
+    pub filter: String,
+    /// The number of the record under the cursor.
+    pub selected: Option<u64>,
+    /// The row under the cursor.
+    pub cursor: usize,
+    /// The first row that is seen.
+    pub top: usize,
+    /// Places in `all` that pass the filter.
+    #[serde(skip)]
+    rows: Vec<usize>,
+}
+
+impl<T: Record> Records<T> {
+    /// A list that was asked for by this request.
+    pub fn asked(number: u64) -> Self {
+        Self {
+            all: Fetched::asked(number),
+            older: true,
+            asking_older: None,
+            filter: String::new(),
+            selected: None,
+            cursor: 0,
+            top: 0,
+            rows: Vec::new(),
+        }
+    }
+
+    /// How many pass the filter.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none passes the filter.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The record of a row.
+    pub fn row(&self, row: usize) -> Option<&T> {
+        self.all.value.as_ref()?.get(*self.rows.get(row)?)
+    }
+
+    /// The record under the cursor.
+    pub fn current(&self) -> Option<&T> {
+        self.row(self.cursor)
+    }
+
+    /// Applies the filter anew and finds the selected record again.
+    pub fn rebuild(&mut self, lines: u16) {
+        let terms = table::terms(&self.filter);
+        let all = self.all.value.as_deref().unwrap_or_default();
+        let holds = |record: &T| terms.iter().all(|term| record.mentions(term.word()) == term.wanted());
+        self.rows = all.iter().enumerate().filter(|(_, record)| holds(record)).map(|(place, _)| place).collect();
+        let place = self.rows.iter().position(|place| Some(all[*place].id()) == self.selected);
+        if let Some(place) = place
+            && self.top > 0
+        {
+            self.top = (self.top + place).saturating_sub(self.cursor);
+        }
+        self.select(place.unwrap_or(self.cursor), lines);
+    }
+
+    /// Moves the cursor to a row, or to the last one.
+    pub fn select(&mut self, place: usize, lines: u16) {
+        self.cursor = place.min(self.rows.len().saturating_sub(1));
+        if let Some(record) = self.current() {
+            self.selected = Some(record.id());
+        }
+        let high = |row: usize| self.row(row).map_or(1, Record::lines);
+        self.top = viewport::top(self.top, self.cursor, self.rows.len(), lines, high);
+    }
+
+    /// Moves cursor and viewport together.
+    pub fn page(&mut self, by: isize, lines: u16) {
+        self.top = self.top.saturating_add_signed(by);
+        self.select(self.cursor.saturating_add_signed(by), lines);
+    }
+}

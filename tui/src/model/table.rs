@@ -1,0 +1,289 @@
+//! A table of the agent's objects: which, in what order, which of them is selected, which are seen.
+//!
+//! The rows are slots of the fleet, kept sorted. A changed object is taken out and put in at its place, which costs a scan
+//! of four-byte numbers and a binary search; so a cluster in motion costs what moves, not what exists.
+
+use std::cmp::{Ordering, Reverse};
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object};
+use quarterdeck_shared::status::{Health, Phase, SyncStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::keymap::Kind;
+use crate::model::fleet::{Fleet, Slot};
+use crate::model::viewport;
+
+mod filter;
+
+pub use self::filter::{Term, contains, holds, terms};
+
+/// Which objects a table lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listing {
+    /// Applications.
+    Applications,
+    /// Pods, of one application or of all.
+    Pods(Option<ApplicationName>),
+    /// Runs, of one application or of all.
+    Runs(Option<ApplicationName>),
+    /// Connections and repositories.
+    System,
+}
+
+impl Listing {
+    /// The kind of screen it makes.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Applications => Kind::Applications,
+            Self::Pods(_) => Kind::Pods,
+            Self::Runs(_) => Kind::Runs,
+            Self::System => Kind::System,
+        }
+    }
+
+    /// The application that it is of.
+    pub fn application(&self) -> Option<&ApplicationName> {
+        match self {
+            Self::Pods(name) | Self::Runs(name) => name.as_ref(),
+            Self::Applications | Self::System => None,
+        }
+    }
+
+    fn holds(&self, object: &Object) -> bool {
+        match (self, object) {
+            (Self::Applications, Object::Application(_)) => true,
+            (Self::Pods(of), Object::Pod(pod)) => of.as_ref().is_none_or(|name| *name == pod.application),
+            (Self::Runs(of), Object::Run(run)) => of.as_ref().is_none_or(|name| *name == run.application),
+            (Self::System, Object::Connection(_) | Object::Repository(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The order of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// By name; runs and connections have this order alone, runs with the newest first.
+    Name,
+    /// The worst first.
+    Trouble,
+    /// What changed last first.
+    Newest,
+}
+
+impl Order {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Name => "by name",
+            Self::Trouble => "trouble first",
+            Self::Newest => "newest first",
+        }
+    }
+
+    /// The one after it.
+    pub fn next(self) -> Self {
+        match self {
+            Self::Name => Self::Trouble,
+            Self::Trouble => Self::Newest,
+            Self::Newest => Self::Name,
+        }
+    }
+}
+
+/// A row: the slot, and what is asked of all rows when the table is drawn or scrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Where the object is.
+    pub slot: Slot,
+    /// How it is.
+    pub health: Health,
+    /// Lines it takes: two where it says why it is not well.
+    pub lines: u8,
+}
+
+/// A table and where the reader is in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Table {
+    /// Which objects.
+    pub listing: Listing,
+    /// In which order.
+    pub order: Order,
+    /// The words that rows must hold.
+    pub filter: String,
+    /// The object under the cursor.
+    pub selected: Option<Key>,
+    /// The row under the cursor.
+    pub cursor: usize,
+    /// The first row that is seen.
+    pub top: usize,
+    /// The rows; derived from the fleet, see [`Table::rebuild`].
+    #[serde(skip)]
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// A table with nothing in it yet.
+    pub fn new(listing: Listing) -> Self {
+        Self { listing, order: Order::Name, filter: String::new(), selected: None, cursor: 0, top: 0, rows: Vec::new() }
+    }
+
+    /// The rows in their order.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The slot under the cursor.
+    pub fn slot(&self) -> Option<Slot> {
+        self.rows.get(self.cursor).map(|row| row.slot)
+    }
+
+    /// Reads all rows from the fleet anew: after a new state, another filter, another order.
+    pub fn rebuild(&mut self, fleet: &Fleet) {
+        let terms = terms(&self.filter);
+        let rows = fleet.slots().filter(|(_, object)| self.listing.holds(object) && filter::holds(object, &terms));
+        self.rows = rows.map(|(slot, object)| row(slot, object)).collect();
+        self.rows.sort_unstable_by(|a, b| compare(fleet, self.order, a.slot, b.slot));
+    }
+
+    /// Puts one object, which changed, came or went, into its place.
+    pub fn changed(&mut self, fleet: &Fleet, slot: Slot) {
+        let was = self.rows.iter().position(|row| row.slot == slot);
+        let object = fleet.object(slot).filter(|object| self.listing.holds(object));
+        let new = object.filter(|object| filter::holds(object, &terms(&self.filter))).map(|object| row(slot, object));
+        if let (Some(place), Some(new)) = (was, new)
+            && self.stays(fleet, place)
+        {
+            self.rows[place] = new;
+            return;
+        }
+        if let Some(place) = was {
+            self.rows.remove(place);
+        }
+        if let Some(new) = new {
+            let place = self.rows.partition_point(|row| compare(fleet, self.order, row.slot, slot).is_lt());
+            self.rows.insert(place, new);
+        }
+    }
+
+    /// Finds the selected object again and brings it into view. The screen stays where it is around it.
+    pub fn settle(&mut self, fleet: &Fleet, lines: u16) {
+        let selected = self.selected.as_ref().and_then(|key| fleet.slot(key));
+        match selected.and_then(|slot| self.rows.iter().position(|row| row.slot == slot)) {
+            Some(place) => {
+                // At the very top the list grows downwards: a new first row is seen rather than pushed out of sight.
+                if self.top > 0 {
+                    self.top = (self.top + place).saturating_sub(self.cursor);
+                }
+                self.cursor = place;
+            }
+            None => self.point(fleet, self.cursor),
+        }
+        self.scroll(lines);
+    }
+
+    /// Moves the cursor to a row, or to the last one where there are fewer.
+    pub fn select(&mut self, fleet: &Fleet, place: usize, lines: u16) {
+        self.point(fleet, place);
+        self.scroll(lines);
+    }
+
+    /// Moves cursor and viewport together, as by a page.
+    pub fn page(&mut self, fleet: &Fleet, by: isize, lines: u16) {
+        self.top = self.top.saturating_add_signed(by);
+        self.select(fleet, self.cursor.saturating_add_signed(by), lines);
+    }
+
+    /// How many rows are in each health.
+    pub fn count(&self, health: Health) -> usize {
+        self.rows.iter().filter(|row| row.health == health).count()
+    }
+
+    fn point(&mut self, fleet: &Fleet, place: usize) {
+        self.cursor = place.min(self.rows.len().saturating_sub(1));
+        // With no row left the old selection is remembered, for a filter that is being typed may bring it back.
+        if let Some(row) = self.rows.get(self.cursor) {
+            self.selected = fleet.key(row.slot).cloned();
+        }
+    }
+
+    fn scroll(&mut self, lines: u16) {
+        let rows = &self.rows;
+        self.top = viewport::top(self.top, self.cursor, rows.len(), lines, |row| rows[row].lines.into());
+    }
+
+    /// Whether the row is still in order between its neighbours: most changes move nothing.
+    fn stays(&self, fleet: &Fleet, place: usize) -> bool {
+        let slot = self.rows[place].slot;
+        let before = place.checked_sub(1).and_then(|place| self.rows.get(place));
+        let after = self.rows.get(place + 1);
+        before.is_none_or(|row| compare(fleet, self.order, row.slot, slot).is_lt())
+            && after.is_none_or(|row| compare(fleet, self.order, slot, row.slot).is_lt())
+    }
+}
+
+fn row(slot: Slot, object: &Object) -> Row {
+    let (health, why) = match object {
+        Object::Application(a) => {
+            let silent = a.health < Health::Missing && a.sync != SyncStatus::Unknown && !sync_failed(a);
+            (a.health, if silent || a.suspended { "" } else { &a.message })
+        }
+        Object::Pod(p) => (p.health, if p.health < Health::Missing { "" } else { &*p.message }),
+        Object::Run(r) => match r.phase {
+            Phase::Queued => (Health::Missing, ""),
+            Phase::Running => (Health::Progressing, ""),
+            Phase::Succeeded | Phase::Skipped => (Health::Healthy, ""),
+            Phase::Cancelled => (Health::Suspended, ""),
+            Phase::Failed | Phase::Interrupted => (Health::Degraded, &*r.message),
+        },
+        Object::Connection(c) if c.reachable => (Health::Healthy, ""),
+        Object::Connection(c) => (Health::Degraded, c.error.as_deref().unwrap_or_default()),
+        Object::Repository(r) => match &r.error {
+            Some(error) => (Health::Degraded, &**error),
+            None if r.polled.is_none() => (Health::Progressing, ""),
+            None => (Health::Healthy, ""),
+        },
+        Object::Agent(_) | Object::Resource(_) => (Health::Unknown, ""),
+    };
+    Row { slot, health, lines: if why.is_empty() { 1 } else { 2 } }
+}
+
+/// Whether a sync that was tried did not do what it should.
+fn sync_failed(application: &ApplicationStatus) -> bool {
+    let failed = application.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Failed);
+    failed && application.sync != SyncStatus::Synced
+}
+
+/// The order of two objects of one table; never equal for two that differ.
+fn compare(fleet: &Fleet, order: Order, a: Slot, b: Slot) -> Ordering {
+    let (Some(one), Some(other)) = (fleet.object(a), fleet.object(b)) else { return a.cmp(&b) };
+    match (one, other) {
+        (Object::Application(x), Object::Application(y)) => {
+            let first = match order {
+                Order::Name => Ordering::Equal,
+                Order::Trouble => (Reverse(x.health), Reverse(x.sync)).cmp(&(Reverse(y.health), Reverse(y.sync))),
+                Order::Newest => y.since.cmp(&x.since),
+            };
+            first.then_with(|| x.name.cmp(&y.name))
+        }
+        (Object::Pod(x), Object::Pod(y)) => {
+            let first = match order {
+                Order::Name => Ordering::Equal,
+                Order::Trouble => y.health.cmp(&x.health).then_with(|| y.restarts().cmp(&x.restarts())),
+                Order::Newest => y.created.cmp(&x.created),
+            };
+            let by_name = || (&x.namespace, &x.name, &x.cluster).cmp(&(&y.namespace, &y.name, &y.cluster));
+            first.then_with(by_name)
+        }
+        (Object::Run(x), Object::Run(y)) => y.id.cmp(&x.id),
+        (Object::Connection(x), Object::Connection(y)) => (x.to, &x.name).cmp(&(y.to, &y.name)),
+        (Object::Repository(x), Object::Repository(y)) => x.address.cmp(&y.address),
+        (Object::Connection(_), _) => Ordering::Less,
+        (_, Object::Connection(_)) => Ordering::Greater,
+        _ => a.cmp(&b),
+    }
+}
+
+#[cfg(test)]
+mod tests;

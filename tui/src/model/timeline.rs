@@ -1,0 +1,226 @@
+//! From the commit to the rollout: the steps of an application's newest delivery, and where each stands.
+//!
+//! It joins what the wire keeps apart: the newest run (commit, build, push, promote), the newest sync, and how the
+//! application is since. Each step says what it waits for.
+
+use jiff::Timestamp;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Object, ResourceStatus, RunStatus};
+use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
+
+use crate::model::fleet::Fleet;
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is no part of this delivery.
+    Absent,
+    /// It waits for what is before it.
+    Waiting,
+    /// It is being done.
+    Running,
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed,
+    /// It was stopped, or is stopped on purpose.
+    Stopped,
+    /// It was not judged.
+    Unknown,
+}
+
+/// A step of the delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done: `build`.
+    pub title: &'static str,
+    /// Where it stands.
+    pub state: State,
+    /// A word or two: `43%`, `2 of 3 updated`.
+    pub text: String,
+    /// Since when it is being done; its age is part of the picture.
+    pub since: Option<Timestamp>,
+    /// How long it took, in seconds.
+    pub seconds: Option<i64>,
+}
+
+impl Step {
+    fn new(title: &'static str, state: State, text: impl Into<String>) -> Self {
+        Self { title, state, text: text.into(), since: None, seconds: None }
+    }
+}
+
+/// The steps of an application, in their order.
+pub fn steps(fleet: &Fleet, application: &ApplicationStatus) -> Vec<Step> {
+    let run = fleet.newest_run(&application.name);
+    let mut steps = Vec::with_capacity(6);
+    match run {
+        Some(run) => {
+            steps.push(commit(run));
+            steps.push(stage("build", run, StageKind::Build));
+            steps.push(stage("push", run, StageKind::Push));
+            steps.push(promote(run));
+        }
+        None => {
+            let target = application.target.as_ref().or(application.revision.as_ref());
+            steps.push(match target {
+                Some(revision) => Step::new("commit", State::Done, revision.commit.short()),
+                None => Step::new("commit", State::Waiting, "none seen yet"),
+            });
+        }
+    }
+    if application.spec.repository.is_some() {
+        steps.push(sync(application));
+        steps.push(rollout(fleet, application));
+    }
+    steps
+}
+
+/// How long a stage took, in whole seconds.
+pub fn stage_seconds(stage: &Stage) -> Option<i64> {
+    Some((stage.finished?.as_millisecond() - stage.started?.as_millisecond() + 500) / 1000)
+}
+
+/// Where a phase leaves a step.
+pub fn state_of(phase: Phase) -> State {
+    match phase {
+        Phase::Queued => State::Waiting,
+        Phase::Running => State::Running,
+        Phase::Succeeded => State::Done,
+        Phase::Skipped => State::Absent,
+        Phase::Failed | Phase::Interrupted => State::Failed,
+        Phase::Cancelled => State::Stopped,
+    }
+}
+
+fn commit(run: &RunStatus) -> Step {
+    let checkout = run.stages.iter().find(|stage| stage.kind == StageKind::Checkout);
+    let state = match checkout.map(|stage| stage.phase) {
+        // The commit is known before anything is done with it.
+        None | Some(Phase::Queued | Phase::Skipped | Phase::Succeeded) => State::Done,
+        Some(phase) => state_of(phase),
+    };
+    Step::new("commit", state, run.commit.short())
+}
+
+fn stage(title: &'static str, run: &RunStatus, kind: StageKind) -> Step {
+    let Some(stage) = run.stages.iter().find(|stage| stage.kind == kind) else {
+        return Step::new(title, State::Absent, "");
+    };
+    let mut step = Step::new(title, state_of(stage.phase), "");
+    match stage.phase {
+        Phase::Running => {
+            step.text = stage.percent.map(|percent| format!("{percent}%")).unwrap_or_default();
+            step.since = stage.started;
+        }
+        Phase::Skipped => step.text = "not needed".to_owned(),
+        Phase::Failed => step.text = "failed".to_owned(),
+        Phase::Interrupted => step.text = "interrupted".to_owned(),
+        Phase::Cancelled => step.text = "cancelled".to_owned(),
+        Phase::Succeeded => step.seconds = stage_seconds(stage),
+        Phase::Queued => {}
+    }
+    step
+}
+
+fn promote(run: &RunStatus) -> Step {
+    let mut step = stage("promote", run, StageKind::Promote);
+    if let Some(commit) = &run.promoted {
+        step.text = commit.short().to_owned();
+        step.seconds = None;
+    }
+    step
+}
+
+fn sync(application: &ApplicationStatus) -> Step {
+    if let Some(activity) = &application.activity {
+        let mut step = Step::new("sync", State::Running, activity.clone());
+        step.since = application.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
+        return step;
+    }
+    if application.suspended {
+        return Step::new("sync", State::Stopped, "suspended");
+    }
+    let last = application.last_sync.as_ref();
+    match (application.sync, last) {
+        (SyncStatus::Synced, Some(sync)) => {
+            let mut step = Step::new("sync", State::Done, "");
+            step.seconds = sync.finished.map(|end| (end.as_millisecond() - sync.started.as_millisecond() + 500) / 1000);
+            step
+        }
+        (SyncStatus::Synced, None) => Step::new("sync", State::Done, ""),
+        (SyncStatus::OutOfSync, Some(sync)) if sync.phase == Phase::Failed => {
+            Step::new("sync", State::Failed, "failed")
+        }
+        (SyncStatus::OutOfSync, _) if !application.spec.automatic => {
+            Step::new("sync", State::Waiting, "waits for you: S")
+        }
+        (SyncStatus::OutOfSync, _) => Step::new("sync", State::Waiting, "out of sync"),
+        (SyncStatus::Unknown, _) => Step::new("sync", State::Unknown, "unknown"),
+    }
+}
+
+fn rollout(fleet: &Fleet, application: &ApplicationStatus) -> Step {
+    let mut step = match application.health {
+        Health::Healthy => Step::new("rollout", State::Done, "healthy"),
+        Health::Suspended => Step::new("rollout", State::Stopped, "suspended"),
+        Health::Progressing => Step::new("rollout", State::Running, on_its_way(fleet, application)),
+        Health::Missing => Step::new("rollout", State::Waiting, "missing"),
+        Health::Degraded => Step::new("rollout", State::Failed, "degraded"),
+        Health::Unknown => Step::new("rollout", State::Unknown, "unknown"),
+    };
+    step.since = Some(application.since);
+    step
+}
+
+/// What the first workload that is on its way says of itself: `2 of 3 updated`.
+fn on_its_way(fleet: &Fleet, application: &ApplicationStatus) -> String {
+    let moving = |r: &&ResourceStatus| r.health == Health::Progressing && r.owner.is_none() && !r.summary.is_empty();
+    let first = fleet.resources(&application.name).map(|(_, resource)| resource).filter(moving);
+    first.min_by(|a, b| a.resource.cmp(&b.resource)).map(|r| r.summary.clone()).unwrap_or_default()
+}
+
+/// One line below the steps: what is delivered, or what stopped it.
+pub fn caption(fleet: &Fleet, application: &ApplicationStatus) -> (State, String) {
+    let Some(run) = fleet.newest_run(&application.name) else {
+        return match (&application.last_sync, application.message.is_empty()) {
+            (_, false) => (State::Absent, application.message.clone()),
+            (Some(sync), true) => (State::Absent, format!("sync {}: {}", sync.id, sync.message)),
+            (None, true) => (State::Absent, String::new()),
+        };
+    };
+    if matches!(run.phase, Phase::Failed | Phase::Interrupted | Phase::Cancelled) && !run.message.is_empty() {
+        return (state_of(run.phase), format!("run {}: {}", run.id, run.message));
+    }
+    let mut parts = Vec::new();
+    if !run.subject.is_empty() {
+        parts.push(format!("\"{}\"", run.subject));
+    }
+    parts.push(run.cause.words());
+    if let Some(artifact) = &run.artifact {
+        parts.push(artifact.digest.as_deref().map_or_else(|| artifact.tagged(), short_digest));
+    }
+    let running = run.stages.iter().find(|stage| stage.phase == Phase::Running && !stage.message.is_empty());
+    match running {
+        Some(stage) => (State::Running, stage.message.clone()),
+        None => (State::Absent, parts.join(", ")),
+    }
+}
+
+/// `sha256:5f91f762…`: as much of a digest as people compare.
+pub fn short_digest(digest: &str) -> String {
+    match digest.char_indices().nth(15) {
+        Some((end, _)) => format!("{}…", &digest[..end]),
+        None => digest.to_owned(),
+    }
+}
+
+/// Whether an object of the fleet can change what a timeline of the application shows.
+pub fn concerns(object: &Object, name: &quarterdeck_shared::application::ApplicationName) -> bool {
+    match object {
+        Object::Application(a) => a.name == *name,
+        Object::Run(r) => r.application == *name,
+        Object::Resource(r) => r.application == *name,
+        Object::Pod(p) => p.application == *name,
+        Object::Agent(_) | Object::Repository(_) | Object::Connection(_) => false,
+    }
+}

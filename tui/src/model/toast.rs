@@ -1,0 +1,66 @@
+//! Toasts: what is told for a few seconds, such as the answer to a command.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Model;
+use crate::model::link::Problem;
+
+/// How a toast is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// It was done.
+    Done,
+    /// Something to know.
+    Note,
+    /// It was not done.
+    Problem,
+}
+
+/// Something that is told for a few seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toast {
+    /// How it is meant.
+    pub said: Said,
+    /// What.
+    pub text: String,
+    /// What to do next; may be empty.
+    pub hints: Vec<String>,
+    /// When it goes.
+    pub until: Timestamp,
+}
+
+/// Toasts at once: more than three are not read but cover what is.
+const TOASTS_MAX: usize = 3;
+/// Long enough to read a sentence.
+const SHOWN: Duration = Duration::from_secs(4);
+/// An error is read twice, and its hint too.
+const SHOWN_BAD: Duration = Duration::from_secs(12);
+
+impl Model {
+    /// Tells something for a few seconds.
+    pub fn toast(&mut self, said: Said, text: impl Into<String>) {
+        self.push_toast(said, text.into(), Vec::new());
+    }
+
+    /// Tells what went wrong, and what to do.
+    pub fn toast_problem(&mut self, problem: Problem) {
+        self.push_toast(Said::Problem, problem.message, problem.hints);
+    }
+
+    fn push_toast(&mut self, said: Said, text: String, hints: Vec<String>) {
+        let shown = if said == Said::Problem { SHOWN_BAD } else { SHOWN };
+        let until = self.now.saturating_add(shown).unwrap_or(Timestamp::MAX);
+        self.toasts.retain(|toast| toast.text != text);
+        self.toasts.push(Toast { said, text, hints, until });
+        let surplus = self.toasts.len().saturating_sub(TOASTS_MAX);
+        self.toasts.drain(..surplus);
+    }
+
+    /// Takes away what has been shown long enough.
+    pub fn expire_toasts(&mut self) {
+        self.toasts.retain(|toast| toast.until > self.now);
+    }
+}

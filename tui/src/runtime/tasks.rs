@@ -1,0 +1,275 @@
+//! Requests and streams, each a task of its own that ends when nobody waits for it any more.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogRecord};
+use serde::Serialize;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, SYNCS_ASKED, Send, Ticket};
+use crate::message::Message;
+use crate::model::link::Problem;
+use crate::model::log::{Resume, Source};
+use crate::model::{diff, text};
+use crate::route::{self, PodLog};
+use crate::runtime::link;
+
+/// More of what makes a screen old may follow within this time.
+const SOON: Duration = Duration::from_millis(250);
+
+/// Lines of each container that a log begins with.
+const TAIL: u64 = 500;
+
+/// Lines in one message.
+const LINES_AT_ONCE: usize = 512;
+
+/// The thread on which all this runs: not the one that draws, which thereby never waits for an answer to be read.
+#[derive(Debug)]
+pub(super) struct Workers(Option<Runtime>);
+
+impl Workers {
+    /// Starts it.
+    pub(super) fn start() -> io::Result<Self> {
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(1).thread_name("worker").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs a task on it, until the handle is dropped.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + std::marker::Send + 'static) -> AbortOnDropHandle<()> {
+        let runtime = self.0.as_ref().expect("the workers are there until they are dropped");
+        AbortOnDropHandle::new(runtime.spawn(task))
+    }
+}
+
+impl Workers {
+    /// Runs a task on it for as long as the console lives.
+    pub(super) fn spawn_detached(&self, task: impl Future<Output = ()> + std::marker::Send + 'static) {
+        // Detached: the handle's drop would end it.
+        self.spawn(task).detach();
+    }
+}
+
+impl Drop for Workers {
+    /// Waits for nobody: what is asked for when the console ends is not wanted any more.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What runs beside the loop.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    workers: Workers,
+    client: Client,
+    messages: mpsc::Sender<Message>,
+    reconnect: Arc<Notify>,
+    running: HashMap<Ticket, AbortOnDropHandle<()>>,
+    _link: AbortOnDropHandle<()>,
+}
+
+impl Tasks {
+    /// Starts with the link.
+    pub(super) fn start(workers: Workers, client: Client, messages: mpsc::Sender<Message>) -> Self {
+        let reconnect = Arc::new(Notify::new());
+        let link = workers.spawn(link::keep(client.clone(), messages.clone(), reconnect.clone()));
+        Self { workers, client, messages, reconnect, running: HashMap::new(), _link: link }
+    }
+
+    /// Begins, or ends, what an update asks for.
+    pub(super) fn begin(&mut self, effect: Effect) {
+        let client = self.client.clone();
+        match effect {
+            Effect::Ask(ticket, what) => self.answer(ticket, async move { ask(&client, what).await }),
+            Effect::AskSoon(ticket, what) => self.answer(ticket, async move {
+                sleep(SOON).await;
+                ask(&client, what).await
+            }),
+            Effect::Send(ticket, what) => {
+                tracing::info!("asked for {}", what.words());
+                self.answer(ticket, async move { send(&client, what).await });
+            }
+            Effect::Follow(ticket, source, resume) => {
+                let messages = self.messages.clone();
+                self.spawn(ticket, async move {
+                    let ended = follow(&client, &messages, ticket, &source, resume).await;
+                    drop(messages.send(Message::Ended(ticket, ended.err().map(|error| problem(&error)))).await);
+                });
+            }
+            Effect::Drop(ticket) => drop(self.running.remove(&ticket)),
+            Effect::Reconnect => self.reconnect.notify_one(),
+            Effect::OwnLog(_) | Effect::Repaint | Effect::Stop | Effect::Quit => {}
+        }
+    }
+
+    /// Forgets what has ended.
+    pub(super) fn answered(&mut self, message: &Message) {
+        if let Message::Answered(ticket, _) | Message::Ended(ticket, _) = message {
+            self.running.remove(ticket);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        ticket: Ticket,
+        answer: impl Future<Output = Result<Answer, Problem>> + std::marker::Send + 'static,
+    ) {
+        let messages = self.messages.clone();
+        self.spawn(ticket, async move {
+            let answer = answer.await;
+            if let Err(problem) = &answer {
+                tracing::warn!("{}", problem.message);
+            }
+            drop(messages.send(Message::Answered(ticket, answer)).await);
+        });
+    }
+
+    fn spawn(&mut self, ticket: Ticket, task: impl Future<Output = ()> + std::marker::Send + 'static) {
+        self.running.insert(ticket, self.workers.spawn(task));
+    }
+}
+
+async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
+    let answer = match what {
+        Ask::Diff(name, revision) => {
+            let answer: DiffAnswer = client.get(&route::diff(&name, revision.as_deref())).await.map_err(told)?;
+            Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
+        }
+        Ask::Manifests(name, revision) => {
+            let answer = client.get(&route::manifests(&name, revision.as_deref())).await.map_err(told)?;
+            Answer::Text(Box::new(beside(move || text::document(answer)).await?))
+        }
+        Ask::Object(name, resource) => {
+            let answer = client.get(&route::object(&name, &resource)).await.map_err(told)?;
+            Answer::Text(Box::new(beside(move || text::document(answer)).await?))
+        }
+        Ask::History(name) => Answer::History(client.get(&route::history(&name, SYNCS_ASKED)).await.map_err(told)?),
+        Ask::Events(name, before) => {
+            Answer::Events(client.get(&route::events(name.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
+        }
+    };
+    Ok(answer)
+}
+
+/// Does what takes long beside the loop.
+async fn beside<T: std::marker::Send + 'static>(
+    work: impl FnOnce() -> T + std::marker::Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Problem { message: format!("the answer could not be made ready: {error}"), hints: Vec::new() })
+}
+
+async fn send(client: &Client, what: Send) -> Result<Answer, Problem> {
+    let words = what.words();
+    let accepted: Result<Accepted, ClientError> = match what {
+        Send::Sync(name, body) => post(client, &route::application(&name, "sync"), &body).await,
+        Send::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
+        Send::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
+        Send::Rollback(name, body) => post(client, &route::application(&name, "rollback"), &body).await,
+        Send::Suspend(name, body) => post(client, &route::application(&name, "suspend"), &body).await,
+        Send::Unpin(name) => client.poke(&route::application(&name, "unpin")).await,
+        Send::Resume(name) => client.poke(&route::application(&name, "resume")).await,
+        Send::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
+        Send::Cancel(run) => client.poke(&route::run_cancel(run)).await,
+    };
+    match accepted {
+        Ok(accepted) => Ok(Answer::Accepted(accepted)),
+        Err(error) => {
+            let Problem { message, hints } = problem(&error);
+            Err(Problem { message: format!("{words}: {message}"), hints })
+        }
+    }
+}
+
+async fn post(client: &Client, path: &str, body: &impl Serialize) -> Result<Accepted, ClientError> {
+    client.post(path, body).await
+}
+
+/// Follows a log to its end.
+async fn follow(
+    client: &Client,
+    messages: &mpsc::Sender<Message>,
+    ticket: Ticket,
+    source: &Source,
+    resume: Resume,
+) -> Result<(), ClientError> {
+    let mut records = client.stream::<LogRecord>(&log_path(source, resume), None).await?;
+    // The head of the stream came: that nothing was written is known from now on.
+    drop(messages.send(Message::Lines(ticket, Vec::new())).await);
+    let mut known = if let Resume::After(lines) = resume { lines } else { 0 };
+    while let Some(first) = records.next().await? {
+        let mut batch = vec![first];
+        while batch.len() < LINES_AT_ONCE
+            && let Some(record) = records.ready()?
+        {
+            batch.push(record);
+        }
+        if known > 0 {
+            batch.retain(|record| match record {
+                LogRecord::Line { .. } if known > 0 => {
+                    known -= 1;
+                    false
+                }
+                _ => true,
+            });
+        }
+        if messages.send(Message::Lines(ticket, batch)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn log_path(source: &Source, resume: Resume) -> String {
+    /// Clocks of machines differ a little; what is sent twice by it is left out by the time of each line.
+    const GRACE_SECONDS: u64 = 5;
+    let since_seconds = match resume {
+        Resume::Since(last) => {
+            let seconds = Timestamp::now().duration_since(last).as_secs();
+            Some(u64::try_from(seconds).unwrap_or(0) + GRACE_SECONDS)
+        }
+        Resume::Fresh | Resume::After(_) => None,
+    };
+    match source {
+        Source::Pods { of, pod, previous } => {
+            let log = PodLog {
+                pod: pod.as_deref().map(str::to_owned),
+                container: None,
+                follow: !previous,
+                tail: since_seconds.is_none().then_some(TAIL),
+                since_seconds,
+                previous: *previous,
+            };
+            route::pod_log(of, &log)
+        }
+        Source::Run { run, .. } => route::run_log(*run, true),
+        Source::Agent => route::agent_log(true, Some(TAIL)),
+    }
+}
+
+fn told(error: ClientError) -> Problem {
+    problem(&error)
+}
+
+/// An error for people: the whole chain in one sentence, and what to do next.
+pub(super) fn problem(error: &ClientError) -> Problem {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Problem { message, hints: error.hints() }
+}

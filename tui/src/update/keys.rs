@@ -1,0 +1,129 @@
+//! A key: to what lies over the screen, where something does; else to the command that the key table names.
+
+use tui_input::{Input, InputRequest};
+
+use crate::effect::Effect;
+use crate::keymap::{self, Code, Command, Key};
+use crate::model::Model;
+use crate::model::overlay::Overlay;
+use crate::update::{act, confirm, go, moves, open, palette, search};
+
+/// Bytes that one paste gives to an input: a name or a reason, not a file.
+const PASTE_BYTES_MAX: usize = 1_024;
+/// Bytes of an input: more than anybody types as a reason, less than slows the console down.
+const INPUT_BYTES_MAX: usize = 2_000;
+
+pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
+    // These two mean the same wherever one is: a person must always get out.
+    if key.ctrl && key.code == Code::Char('c') {
+        return effects.push(Effect::Quit);
+    }
+    if key.ctrl && key.code == Code::Char('z') {
+        return effects.push(Effect::Stop);
+    }
+    match &model.overlay {
+        Some(Overlay::Find(_)) => search::press(model, key, effects),
+        Some(Overlay::Prompt(_)) => confirm::press_prompt(model, key, effects),
+        Some(Overlay::Confirm(_)) => confirm::press(model, key, effects),
+        Some(Overlay::Palette(_)) => palette::press(model, key, effects),
+        Some(Overlay::Help { .. }) => help(model, key, effects),
+        None => {
+            if let Some(command) = keymap::command(model.kind(), key) {
+                run(model, command, effects);
+            }
+        }
+    }
+}
+
+/// Does what a key or an entry of the palette asks for.
+pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    use Command::*;
+    match command {
+        Up | Down | HalfUp | HalfDown | PageUp | PageDown | Top | Bottom | Left | Right | Fold => {
+            moves::run(model, command, effects);
+        }
+        Open => open::selected(model, effects),
+        Back => go::back(model, effects),
+        Go(root) => go::root(model, root, effects),
+        Diff | Logs | Events | Yaml | Manifests | History | Pods | Runs => open::about(model, command, effects),
+        Sync | Build | Push | Rollback | Unpin | Suspend | Refresh | Cancel => act::run(model, command, effects),
+        Filter => search::begin(model),
+        Next | Previous | NextError => search::jump(model, command),
+        Sort | Wrap | Times | PreviousContainer | Context | Sides => moves::switch(model, command, effects),
+        Palette => palette::begin(model),
+        Help => model.overlay = Some(Overlay::Help { top: 0 }),
+        Repaint => effects.push(Effect::Repaint),
+        Stop => effects.push(Effect::Stop),
+        Quit => effects.push(Effect::Quit),
+    }
+}
+
+pub(super) fn paste(model: &mut Model, text: &str) {
+    let mut end = text.len().min(PASTE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // Pasted text is text: a line break in it sends nothing.
+    let text: String = text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let insert_all = |input: &mut Input| text.chars().for_each(|c| insert(input, c));
+    match &mut model.overlay {
+        Some(Overlay::Find(find)) => {
+            insert_all(&mut find.input);
+            search::apply(model);
+        }
+        Some(Overlay::Prompt(prompt)) => insert_all(&mut prompt.input),
+        Some(Overlay::Palette(palette)) => {
+            insert_all(&mut palette.input);
+            palette::refresh(model);
+        }
+        Some(Overlay::Confirm(_) | Overlay::Help { .. }) | None => {}
+    }
+}
+
+fn help(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Help { top }) = &mut model.overlay else { return };
+    let page = usize::from(model.size.1 / 2).max(1);
+    let moved = match keymap::command(keymap::Kind::Text, key) {
+        Some(Command::Up) => top.saturating_sub(1),
+        Some(Command::Down) => *top + 1,
+        Some(Command::HalfUp | Command::PageUp) => top.saturating_sub(page),
+        Some(Command::HalfDown | Command::PageDown) => *top + page,
+        Some(Command::Top) => 0,
+        Some(Command::Quit) => return effects.push(Effect::Quit),
+        _ => return model.overlay = None,
+    };
+    // The view shows fewer where fewer are below; this only keeps the way back short.
+    *top = moved.min(keymap::BINDINGS.len());
+}
+
+/// Edits a line of input as readline does; false where the key is none of editing.
+pub(super) fn edit(input: &mut Input, key: Key) -> bool {
+    use InputRequest::*;
+    let request = match (key.code, key.ctrl, key.alt) {
+        (Code::Char(c), false, false) => {
+            insert(input, c);
+            return true;
+        }
+        (Code::Backspace, false, false) | (Code::Char('h'), true, false) => DeletePrevChar,
+        (Code::Delete, ..) | (Code::Char('d'), true, false) => DeleteNextChar,
+        (Code::Left, false, false) | (Code::Char('b'), true, false) => GoToPrevChar,
+        (Code::Right, false, false) | (Code::Char('f'), true, false) => GoToNextChar,
+        (Code::Left, ..) | (Code::Char('b'), false, true) => GoToPrevWord,
+        (Code::Right, ..) | (Code::Char('f'), false, true) => GoToNextWord,
+        (Code::Home, ..) | (Code::Char('a'), true, false) => GoToStart,
+        (Code::End, ..) | (Code::Char('e'), true, false) => GoToEnd,
+        (Code::Char('w'), true, false) | (Code::Backspace, ..) => DeletePrevWord,
+        (Code::Char('u'), true, false) => DeleteLine,
+        (Code::Char('k'), true, false) => DeleteTillEnd,
+        (Code::Char('y'), true, false) => Yank,
+        _ => return false,
+    };
+    input.handle(request);
+    true
+}
+
+fn insert(input: &mut Input, c: char) {
+    if input.value().len() < INPUT_BYTES_MAX && !c.is_control() {
+        input.handle(InputRequest::InsertChar(c));
+    }
+}

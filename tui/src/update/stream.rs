@@ -1,0 +1,40 @@
+//! Lines of logs, and their ends.
+
+use quarterdeck_shared::protocol::LogRecord;
+
+use crate::effect::Ticket;
+use crate::model::Model;
+use crate::model::link::Problem;
+use crate::model::log::ring::LineKind;
+use crate::model::log::{LogScreen, Stream};
+use crate::model::screen::Place;
+
+/// Takes lines. Those of a stream that was left or opened anew are dropped.
+pub(super) fn lines(model: &mut Model, ticket: Ticket, records: Vec<LogRecord>) {
+    if let Some(log) = log_of(model, ticket) {
+        log.take(records);
+    }
+}
+
+/// Takes the end of a stream: it is told in the log, where the lines end.
+pub(super) fn ended(model: &mut Model, ticket: Ticket, problem: Option<Problem>) {
+    let Some(log) = log_of(model, ticket) else { return };
+    match problem {
+        None => {
+            log.say(LineKind::Notice, "end of the log");
+            log.stream = Stream::Ended;
+        }
+        Some(problem) => {
+            log.say(LineKind::Gap, &problem.message);
+            log.stream = Stream::Broken(problem);
+        }
+    }
+}
+
+fn log_of(model: &mut Model, ticket: Ticket) -> Option<&mut LogScreen> {
+    let screens = model.screens.iter_mut().chain(model.shelf.values_mut());
+    screens.filter(|screen| screen.id == ticket.screen).find_map(|screen| match &mut screen.place {
+        Place::Logs(log) if log.number == ticket.number => Some(&mut **log),
+        _ => None,
+    })
+}

@@ -1,0 +1,141 @@
+//! The agent comes, changes, goes and comes again.
+
+use quarterdeck_shared::protocol::WatchRecord;
+use quarterdeck_shared::snapshot::Object;
+use quarterdeck_shared::status::Health;
+
+use super::*;
+use crate::effect::{Answer, Ask};
+use crate::model::link::{LinkState, Problem};
+use crate::model::log::{Resume, Stream};
+use crate::model::screen::Place;
+
+fn put(revision: u64, object: Object) -> WatchRecord {
+    WatchRecord::Put { revision, key: object.key(), object: Box::new(object) }
+}
+
+fn lost() -> LinkMessage {
+    LinkMessage::Lost { attempts: 1, problem: Problem { message: "no agent answers".to_owned(), hints: Vec::new() } }
+}
+
+#[test]
+fn the_last_state_stays_while_the_agent_is_away() {
+    let mut model = console();
+    tell(&mut model, lost());
+    assert!(matches!(model.link.state, LinkState::Lost { attempts: 1, .. }));
+    assert_eq!(model.fleet.names().count(), fixture::applications().len());
+    assert_eq!(press(&mut model, "r"), [Effect::Reconnect], "who does not want to wait need not");
+    update(&mut model, Message::Time(fixture::ago_s(-60)));
+    tell(&mut model, LinkMessage::Records(Vec::new()));
+    assert!(model.link.is_live());
+    assert_eq!(model.link.heard, fixture::ago_s(-60));
+}
+
+#[test]
+fn changes_go_where_they_belong_and_the_selection_stays() {
+    let mut model = console();
+    choose(&mut model, "ledger");
+    let degraded = Object::Application(Box::new(fixture::application("aardvark", Health::Degraded)));
+    let key = degraded.key();
+    tell(&mut model, LinkMessage::Records(vec![put(2, degraded), WatchRecord::Bookmark { revision: 2 }]));
+    assert_eq!(super::super::open::subject(&model), Some(fixture::name("ledger")));
+    press(&mut model, "g");
+    assert_eq!(super::super::open::subject(&model), Some(fixture::name("a-very-long-application-name-that-goes-on")));
+    press(&mut model, "j");
+    assert_eq!(super::super::open::subject(&model), Some(fixture::name("aardvark")));
+    tell(&mut model, LinkMessage::Records(vec![WatchRecord::Del { revision: 3, key }]));
+    assert_eq!(super::super::open::subject(&model), Some(fixture::name("billing")));
+}
+
+#[test]
+fn many_changes_at_once_are_sorted_as_one_by_one() {
+    let state = fixture::fleet(40, 2_000);
+    let mut at_once = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut one_by_one = Model::new(fixture::now(), (80, 24), Look::default());
+    for model in [&mut at_once, &mut one_by_one] {
+        let mut empty = state.clone();
+        empty.objects.clear();
+        tell(model, LinkMessage::State(Box::new(empty)));
+        press(model, "3");
+    }
+    let records = || state.objects.values().rev().cloned().enumerate().map(|(n, object)| put(n as u64, object));
+    tell(&mut at_once, LinkMessage::Records(records().collect()));
+    records().for_each(|record| drop(tell(&mut one_by_one, LinkMessage::Records(vec![record]))));
+    let names = |model: &Model| match &model.screen().place {
+        Place::Table(table) => table.rows().iter().filter_map(|row| model.fleet.key(row.slot)).cloned().collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(names(&at_once).len(), 2_000);
+    assert_eq!(names(&at_once), names(&one_by_one));
+}
+
+#[test]
+fn a_log_that_broke_off_is_taken_up_again() {
+    let mut model = console();
+    let ticket = tickets(&press(&mut model, "l"))[0];
+    update(&mut model, Message::Lines(ticket, fixture::lines()));
+    tell(&mut model, lost());
+    let problem = Problem { message: "the connection broke".to_owned(), hints: Vec::new() };
+    update(&mut model, Message::Ended(ticket, Some(problem)));
+    let effects = tell(&mut model, LinkMessage::Records(Vec::new()));
+    let [Effect::Follow(again, _, Resume::Since(_))] = effects[..] else { panic!("{effects:?}") };
+    let count = |model: &Model| match &model.screen().place {
+        Place::Logs(log) => (log.ring.end(), log.stream.clone()),
+        _ => (0, Stream::Ended),
+    };
+    let before = count(&model).0;
+    update(&mut model, Message::Lines(ticket, fixture::lines()));
+    assert_eq!(count(&model), (before, Stream::Opening), "the old stream says nothing any more");
+    update(&mut model, Message::Lines(again, fixture::lines()));
+    assert_eq!(
+        count(&model),
+        (before + 2, Stream::Open),
+        "of what is here already only what has no time is told again"
+    );
+}
+
+#[test]
+fn what_was_fetched_is_fetched_again_when_it_is_old() {
+    let mut model = console();
+    choose(&mut model, "shop");
+    let ticket = tickets(&press(&mut model, "h"))[0];
+    update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
+    let mut shop = fixture::application("shop", Health::Healthy);
+    let same = put(2, Object::Application(Box::new(shop.clone())));
+    assert!(tell(&mut model, LinkMessage::Records(vec![same])).is_empty(), "its newest sync is known");
+    if let Some(sync) = &mut shop.last_sync {
+        sync.id = 45;
+    }
+    let newer = put(3, Object::Application(Box::new(shop)));
+    let effects = tell(&mut model, LinkMessage::Records(vec![newer.clone()]));
+    assert!(matches!(&effects[..], [Effect::AskSoon(_, Ask::History(_))]), "{effects:?}");
+    assert!(tell(&mut model, LinkMessage::Records(vec![newer])).is_empty(), "it is asked for already");
+}
+
+#[test]
+fn older_events_come_when_one_reaches_the_end() {
+    let mut model = console();
+    let ticket = tickets(&press(&mut model, "4"))[0];
+    update(&mut model, Message::Answered(ticket, Ok(Answer::Events(fixture::events()))));
+    let effects = press(&mut model, "G");
+    let [Effect::Ask(older, Ask::Events(None, Some(201)))] = effects[..] else { panic!("{effects:?}") };
+    update(&mut model, Message::Answered(older, Ok(Answer::Events(Vec::new()))));
+    assert!(press(&mut model, "k j").is_empty(), "there are none");
+    let Place::Events(screen) = &model.screen().place else { panic!("the events are seen") };
+    assert_eq!(screen.records.len(), fixture::events().len());
+}
+
+#[test]
+fn a_model_can_be_kept_and_read_again() {
+    let mut model = console();
+    press(&mut model, "s j enter j j /");
+    type_in(&mut model, "sh");
+    let kept = serde_json::to_string(&model).expect("a model is JSON");
+    let mut read: Model = serde_json::from_str(&kept).expect("and JSON is a model");
+    let resize = || Message::Resize(80, 24);
+    update(&mut read, resize());
+    update(&mut model, resize());
+    let again = |model: &Model| serde_json::to_value(model).expect("a model is JSON");
+    assert_eq!(again(&read), again(&model));
+    assert_eq!(press(&mut read, "enter j l").len(), press(&mut model, "enter j l").len());
+}

@@ -1,0 +1,126 @@
+//! What is happening to it? One application: from the commit to the rollout on top, its objects as a tree, and beside
+//! the tree what is known of the selected one.
+
+mod pane;
+
+use quarterdeck_shared::snapshot::{Object, PodStatus, ResourceStatus};
+use quarterdeck_shared::status::SyncStatus;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::meaning::{Tone, of_health, of_sync};
+use crate::model::screen::ApplicationScreen;
+use crate::model::tree::TreeRow;
+use crate::model::{Model, geometry, timeline};
+use crate::view::painter::Painter;
+use crate::view::widgets::{columns, empty, mark, timeline as steps};
+
+/// Draws the screen.
+pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScreen) {
+    let regions = geometry::application(model.size);
+    let Some(application) = model.fleet.application(&screen.name) else {
+        let sentence = format!("{} is no longer configured.", screen.name);
+        return empty::draw(painter, geometry::regions(model.size).body, &sentence, &["esc goes back."]);
+    };
+    if regions.timeline.height > 0 {
+        let all = timeline::steps(&model.fleet, application);
+        steps::draw(painter, &all, &timeline::caption(&model.fleet, application), regions.timeline);
+        painter.rule(regions.rule);
+    }
+    tree(painter, model, screen, regions.tree);
+    if regions.pane.width > 0 {
+        let line = painter.theme.line();
+        for y in regions.pane.y..regions.pane.bottom() {
+            painter.text(Rect { y, width: 1, height: 1, ..regions.pane }, "│", line);
+        }
+        let inside = Rect { x: regions.pane.x + 2, width: regions.pane.width.saturating_sub(3), ..regions.pane };
+        pane::draw(painter, model, application, screen.tree.slot(), inside);
+    }
+}
+
+fn tree(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, area: Rect) {
+    let rows = screen.tree.rows();
+    columns::rows(
+        painter,
+        area,
+        (screen.tree.top, screen.tree.cursor, rows.len()),
+        |_| 1,
+        |painter, place, row_area, selected| row(painter, model, screen, &rows[place], row_area, selected),
+    );
+    if rows.len() < 2 && area.height > 2 {
+        let below = Rect { x: area.x + 2, y: area.y + 2, width: area.width.saturating_sub(2), height: 1 };
+        let none =
+            if screen.tree.filter.is_empty() { "nothing in the cluster yet" } else { "no object holds these words" };
+        painter.text(below, none, painter.theme.tone(Tone::Quiet));
+    }
+}
+
+fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &TreeRow, area: Rect, selected: bool) {
+    let name = if selected { painter.theme.selected() } else { Style::new() };
+    let line = painter.theme.line();
+    let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
+    // The state stands in a column of its own, so that the eye can run down it.
+    let half = (inside.width * 3 / 5).max(inside.width.saturating_sub(34)).min(64);
+    let left = Rect { width: half.saturating_sub(1), ..inside };
+    let right = Rect { x: inside.x + half, width: inside.width - half, ..inside };
+    let Some(object) = row.slot.and_then(|slot| model.fleet.object(slot)) else {
+        painter.texts(left, [("Application ", line), (screen.name.as_str(), name)]);
+        if let Some(application) = model.fleet.application(&screen.name) {
+            let words = if application.activity.is_some() { application.activity.as_deref() } else { None };
+            mark::draw(painter, right, of_health(application.health), words.unwrap_or(application.health.word()));
+        }
+        return;
+    };
+    let branch = branch(row);
+    let folded = if row.open == Some(false) { "▸ " } else { "" };
+    match object {
+        Object::Resource(resource) => {
+            let kind = format!("{} ", resource.resource.kind);
+            painter.texts(left, [(&*branch, line), (folded, line), (&kind, line), (&resource.resource.name, name)]);
+            resource_state(painter, resource, right);
+        }
+        Object::Pod(pod) => {
+            painter.texts(left, [(&*branch, line), (folded, line), ("Pod ", line), (&pod.name, name)]);
+            pod_state(painter, pod, right);
+        }
+        _ => {}
+    }
+}
+
+/// The lines that lead to a row from its owners.
+fn branch(row: &TreeRow) -> String {
+    let mut branch = String::new();
+    for depth in 1..row.depth {
+        branch.push_str(if row.guides & (1 << depth) == 0 { "  " } else { "│ " });
+    }
+    if row.depth > 0 {
+        branch.push_str(if row.last { "└ " } else { "├ " });
+    }
+    branch
+}
+
+fn resource_state(painter: &mut Painter, resource: &ResourceStatus, area: Rect) {
+    let differs = resource.sync == SyncStatus::OutOfSync;
+    let meaning = if differs && of_health(resource.health).tone == Tone::Good {
+        of_sync(resource.sync)
+    } else {
+        of_health(resource.health)
+    };
+    let words = match (&*resource.summary, differs) {
+        ("", true) => resource.sync.word(),
+        ("", false) if of_health(resource.health).tone == Tone::Good => "",
+        ("", false) => resource.health.word(),
+        (summary, _) => summary,
+    };
+    mark::draw(painter, area, meaning, words);
+}
+
+fn pod_state(painter: &mut Painter, pod: &PodStatus, area: Rect) {
+    let meaning = of_health(pod.health);
+    if meaning.tone == Tone::Good {
+        let age = pod.created.map(|created| painter.age(created)).unwrap_or_default();
+        mark::draw(painter, area, meaning, &age);
+    } else {
+        mark::draw(painter, area, meaning, &pod.status);
+    }
+}

@@ -1,0 +1,66 @@
+//! What happened, newest first: when, to which application, what, and by whom.
+
+use quarterdeck_shared::event::EventRecord;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::meaning::Tone;
+use crate::model::screen::EventsScreen;
+use crate::view::painter::Painter;
+use crate::view::widgets::columns::{self, Column, Places, number, wide};
+use crate::view::widgets::empty;
+use crate::words;
+
+const COLUMNS: [Column; 4] =
+    [number("AGE", 4, 0), wide("APPLICATION", 11, 24, 40), wide("WHAT", 42, 110, 0), wide("BY", 16, 40, 80)];
+
+/// Draws the list.
+pub(super) fn draw(painter: &mut Painter, screen: &EventsScreen, area: Rect) {
+    let records = &screen.records;
+    if empty::waiting(painter, area, &records.all, "Asking for events …") {
+        return;
+    }
+    if records.is_empty() {
+        let sentence = match (records.filter.as_str(), &screen.of) {
+            ("", Some(name)) => format!("Nothing happened to {name} yet."),
+            ("", None) => "Nothing happened yet.".to_owned(),
+            (filter, _) => format!("No event holds {filter:?}."),
+        };
+        return empty::draw(painter, area, &sentence, &[]);
+    }
+    let places = Places::new(&COLUMNS, area.width);
+    let titles = if area.height > 1 { 1 } else { 0 };
+    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
+    columns::rows(
+        painter,
+        Rect { y: area.y + titles, height: area.height - titles, ..area },
+        (records.top, records.cursor, records.len()),
+        |_| 1,
+        |painter, place, row_area, selected| {
+            if let Some(record) = records.row(place) {
+                row(painter, &places, record, row_area, selected);
+            }
+        },
+    );
+}
+
+fn row(painter: &mut Painter, places: &Places<4>, record: &EventRecord, area: Rect, selected: bool) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let name = if selected { painter.theme.selected() } else { Style::new() };
+    let (tone, words) = words::event(&record.event);
+    let age = painter.age(record.at);
+    painter.right(places.cell(area, 0), &age, quiet);
+    let who = record.application.as_ref().map_or("agent", |name| name.as_str());
+    painter.text(places.cell(area, 1), who, name);
+    let sign = match tone {
+        Tone::Good => "✔ ",
+        Tone::Busy => "◐ ",
+        Tone::Warning => "! ",
+        Tone::Bad => "✖ ",
+        Tone::Plain | Tone::Quiet | Tone::Strong => "· ",
+    };
+    let style = painter.theme.tone(tone);
+    let text = if matches!(tone, Tone::Bad | Tone::Warning) { style } else { Style::new() };
+    painter.texts(places.cell(area, 2), [(sign, style), (&words, text)]);
+    painter.text(places.cell(area, 3), &record.cause.words(), quiet);
+}

@@ -1,0 +1,75 @@
+//! The syncs of an application, newest first: what to go back to.
+
+use quarterdeck_shared::event::SyncRecord;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::meaning::{Tone, of_phase};
+use crate::model::records::Record;
+use crate::model::screen::HistoryScreen;
+use crate::text;
+use crate::view::painter::Painter;
+use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::{empty, mark};
+
+const COLUMNS: [Column; 8] = [
+    number("SYNC", 4, 0),
+    fixed("STATE", 13, 20),
+    wide("REVISION", 13, 26, 34),
+    wide("IMAGE", 7, 16, 60),
+    number("AGE", 4, 40),
+    number("TOOK", 6, 70),
+    wide("BY", 18, 30, 80),
+    wide("WHAT", 20, 90, 110),
+];
+
+/// Draws the list.
+pub(super) fn draw(painter: &mut Painter, screen: &HistoryScreen, area: Rect) {
+    let records = &screen.records;
+    if empty::waiting(painter, area, &records.all, "Asking for the syncs …") {
+        return;
+    }
+    if records.is_empty() {
+        let sentence = match records.filter.as_str() {
+            "" => format!("{} was not synced yet. S does it.", screen.of),
+            filter => format!("No sync holds {filter:?}."),
+        };
+        return empty::draw(painter, area, &sentence, &[]);
+    }
+    let places = Places::new(&COLUMNS, area.width);
+    let titles = if area.height > 1 { 1 } else { 0 };
+    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
+    columns::rows(
+        painter,
+        Rect { y: area.y + titles, height: area.height - titles, ..area },
+        (records.top, records.cursor, records.len()),
+        |place| records.row(place).map_or(1, Record::lines),
+        |painter, place, row_area, selected| {
+            if let Some(sync) = records.row(place) {
+                row(painter, &places, sync, row_area, selected);
+            }
+        },
+    );
+}
+
+fn row(painter: &mut Painter, places: &Places<8>, sync: &SyncRecord, area: Rect, selected: bool) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let name = if selected { painter.theme.selected() } else { Style::new() };
+    painter.right(places.cell(area, 0), &sync.id.to_string(), quiet);
+    mark::draw(painter, places.cell(area, 1), of_phase(sync.phase), sync.phase.word());
+    painter.text(places.cell(area, 2), &sync.revision.short(), name);
+    let image = sync.images.first().map(|image| text::image_version(image)).unwrap_or_default();
+    painter.text(places.cell(area, 3), &image, Style::new());
+    let age = painter.age(sync.started);
+    painter.right(places.cell(area, 4), &age, Style::new());
+    let took = painter.span(Some(sync.started), sync.finished);
+    painter.right(places.cell(area, 5), &took, quiet);
+    painter.text(places.cell(area, 6), &sync.cause.words(), Style::new());
+    if sync.lines() < 2 {
+        painter.text(places.cell(area, 7), &sync.message, quiet);
+    } else if area.height > 1 {
+        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
+        let style = painter.theme.tone(of_phase(sync.phase).tone);
+        painter.text(below, &sync.message, style);
+    }
+}

@@ -1,0 +1,78 @@
+//! Pods, a row each, with the columns that people know from `kubectl get pods` and k9s.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{Object, PodStatus};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::meaning::{Tone, of_health};
+use crate::model::Model;
+use crate::model::table::Table;
+use crate::view::painter::Painter;
+use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::{empty, mark};
+
+const COLUMNS: [Column; 10] = [
+    wide("POD", 24, 52, 0),
+    number("READY", 5, 36),
+    wide("STATUS", 20, 26, 48),
+    number("RESTARTS", 8, 66),
+    number("AGE", 5, 60),
+    wide("APPLICATION", 11, 24, 80),
+    wide("NAMESPACE", 14, 24, 100),
+    wide("NODE", 14, 28, 120),
+    fixed("IP", 15, 140),
+    wide("CLUSTER", 10, 20, 160),
+];
+
+/// Draws the table.
+pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Option<&ApplicationName>, area: Rect) {
+    if table.rows().is_empty() {
+        let sentence = match (table.filter.is_empty(), of) {
+            (false, _) => format!("No pod holds {:?}.", table.filter),
+            (true, Some(name)) => format!("{name} has no pods."),
+            (true, None) => "No pods yet. Pods of the objects that are synced appear here.".to_owned(),
+        };
+        let hints: &[&str] = if table.filter.is_empty() { &[] } else { &["esc clears the filter."] };
+        return empty::draw(painter, area, &sentence, hints);
+    }
+    let places = Places::new(&COLUMNS, area.width);
+    let titles = if area.height > 1 { 1 } else { 0 };
+    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
+    let rows = table.rows();
+    columns::rows(
+        painter,
+        Rect { y: area.y + titles, height: area.height - titles, ..area },
+        (table.top, table.cursor, rows.len()),
+        |place| rows[place].lines.into(),
+        |painter, place, row_area, selected| {
+            if let Some(Object::Pod(pod)) = model.fleet.object(rows[place].slot) {
+                row(painter, &places, pod, row_area, selected);
+            }
+        },
+    );
+}
+
+fn row(painter: &mut Painter, places: &Places<10>, pod: &PodStatus, area: Rect, selected: bool) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let warning = painter.theme.tone(Tone::Warning);
+    let name = if selected { painter.theme.selected() } else { Style::new() };
+    painter.text(places.cell(area, 0), &pod.name, name);
+    let (ready, all) = pod.ready();
+    painter.right(places.cell(area, 1), &format!("{ready}/{all}"), if ready < all { warning } else { Style::new() });
+    mark::draw(painter, places.cell(area, 2), of_health(pod.health), &pod.status);
+    let restarts = pod.restarts();
+    painter.right(places.cell(area, 3), &restarts.to_string(), if restarts > 0 { warning } else { quiet });
+    let age = pod.created.map(|created| painter.age(created)).unwrap_or_default();
+    painter.right(places.cell(area, 4), &age, Style::new());
+    painter.text(places.cell(area, 5), pod.application.as_str(), Style::new());
+    painter.text(places.cell(area, 6), &pod.namespace, quiet);
+    painter.text(places.cell(area, 7), &pod.node, quiet);
+    painter.text(places.cell(area, 8), &pod.ip, quiet);
+    painter.text(places.cell(area, 9), &pod.cluster, quiet);
+    if area.height > 1 {
+        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
+        let style = painter.theme.tone(of_health(pod.health).tone);
+        painter.text(below, &pod.message, style);
+    }
+}

@@ -1,0 +1,98 @@
+//! The agent, and what it talks to: clusters, engines, registries, repositories.
+
+use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, Object, RepositoryStatus};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::meaning::{Meaning, Tone, of_health};
+use crate::model::Model;
+use crate::model::table::{Row, Table};
+use crate::view::painter::Painter;
+use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::mark;
+
+const COLUMNS: [Column; 5] = [
+    fixed("WHAT", 10, 0),
+    wide("NAME", 26, 60, 0),
+    fixed("STATE", 14, 44),
+    number("SINCE", 6, 56),
+    wide("IS", 20, 60, 66),
+];
+
+/// Draws the table; the agent itself is its last line, where there is room.
+pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Rect) {
+    let places = Places::new(&COLUMNS, area.width);
+    let titles = if area.height > 1 { 1 } else { 0 };
+    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
+    let rows = table.rows();
+    columns::rows(
+        painter,
+        Rect { y: area.y + titles, height: area.height - titles, ..area },
+        (table.top, table.cursor, rows.len()),
+        |place| rows[place].lines.into(),
+        |painter, place, row_area, selected| match model.fleet.object(rows[place].slot) {
+            Some(Object::Connection(one)) => connection(painter, &places, one, rows[place], row_area, selected),
+            Some(Object::Repository(one)) => repository(painter, &places, one, rows[place], row_area, selected),
+            _ => {}
+        },
+    );
+    let used: u16 = titles + rows.iter().map(|row| u16::from(row.lines)).fold(0, u16::saturating_add);
+    if let Some(status) = model.fleet.agent()
+        && used + 3 <= area.height
+    {
+        agent(painter, status, Rect { y: area.y + used + 1, height: 2, ..area });
+    }
+}
+
+fn name(painter: &Painter, selected: bool) -> Style {
+    if selected { painter.theme.selected() } else { Style::new() }
+}
+
+fn state(painter: &mut Painter, area: Rect, row: Row, word: &str) {
+    let meaning: Meaning = of_health(row.health);
+    mark::draw(painter, area, meaning, word);
+}
+
+fn below(painter: &mut Painter, area: Rect, text: &str) {
+    if area.height > 1 {
+        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
+        let style = painter.theme.tone(Tone::Bad);
+        painter.text(below, text, style);
+    }
+}
+
+fn connection(painter: &mut Painter, places: &Places<5>, one: &ConnectionStatus, row: Row, area: Rect, selected: bool) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    painter.text(places.cell(area, 0), one.to.word(), quiet);
+    painter.text(places.cell(area, 1), &one.name, name(painter, selected));
+    state(painter, places.cell(area, 2), row, if one.reachable { "reachable" } else { "away" });
+    let since = painter.age(one.since);
+    painter.right(places.cell(area, 3), &since, Style::new());
+    painter.text(places.cell(area, 4), &one.version, quiet);
+    below(painter, area, one.error.as_deref().unwrap_or_default());
+}
+
+fn repository(painter: &mut Painter, places: &Places<5>, one: &RepositoryStatus, row: Row, area: Rect, selected: bool) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    painter.text(places.cell(area, 0), "repository", quiet);
+    painter.text(places.cell(area, 1), &one.address, name(painter, selected));
+    let word = match (&one.error, one.polled) {
+        (Some(_), _) => format!("failed {}×", one.failures),
+        (None, None) => "not polled yet".to_owned(),
+        (None, Some(_)) => "polled".to_owned(),
+    };
+    state(painter, places.cell(area, 2), row, &word);
+    let polled = one.polled.map(|polled| painter.age(polled)).unwrap_or_default();
+    painter.right(places.cell(area, 3), &polled, Style::new());
+    painter.text(places.cell(area, 4), &format!("{} branches, {} tags", one.branches, one.tags), quiet);
+    below(painter, area, one.error.as_deref().unwrap_or_default());
+}
+
+fn agent(painter: &mut Painter, agent: &AgentStatus, area: Rect) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let age = painter.age(agent.started);
+    let first = format!("agent {} on {}, process {}, running for {age}", agent.version, agent.host, agent.pid);
+    let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(2), height: 1, ..area };
+    painter.text(inside, &first, Style::new());
+    painter.text(Rect { y: inside.y + 1, ..inside }, &format!("configuration {}", agent.configuration), quiet);
+}

@@ -1,0 +1,139 @@
+//! The screens.
+
+use super::*;
+
+/// The two sizes that people have most.
+const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+
+/// Holds the screen that keys lead to against its pictures.
+fn check(name: &str, prepare: impl Fn(&mut Model)) {
+    for size in SIZES {
+        let mut model = console(size);
+        prepare(&mut model);
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), picture(&model));
+    }
+}
+
+#[test]
+fn applications() {
+    check("applications", |_| {});
+    check("applications_by_trouble", |model| press(model, "s j j"));
+    check("applications_filtered", |model| {
+        press(model, "/");
+        type_in(model, "healthy !ledger");
+    });
+}
+
+#[test]
+fn application() {
+    check("application", |model| press(model, "/ s h o p enter enter"));
+    check("application_pod", |model| press(model, "/ s h o p enter enter j j j"));
+    check("application_held", |model| press(model, "j enter"));
+}
+
+#[test]
+fn pipelines() {
+    check("pipelines", |model| press(model, "2"));
+}
+
+#[test]
+fn pods() {
+    check("pods", |model| press(model, "3"));
+}
+
+#[test]
+fn events() {
+    check("events", |model| press(model, "4 j"));
+}
+
+#[test]
+fn system() {
+    check("system", |model| press(model, "5"));
+}
+
+#[test]
+fn logs() {
+    check("logs", |model| press(model, "l"));
+    check("logs_read", |model| {
+        press(model, "l w g");
+        press(model, "/ s e a r c h enter");
+    });
+}
+
+#[test]
+fn diff() {
+    check("diff", |model| press(model, "d"));
+}
+
+#[test]
+fn history() {
+    check("history", |model| press(model, "h"));
+    check("rollback", |model| press(model, "h j j R"));
+}
+
+#[test]
+fn yaml() {
+    check("yaml", |model| press(model, "/ s h o p enter enter j y"));
+}
+
+#[test]
+fn questions() {
+    check("sync", |model| press(model, "S"));
+    check("suspend", |model| {
+        press(model, "z");
+        type_in(model, "releasing by hand");
+    });
+    check("cancel", |model| press(model, "2 x"));
+}
+
+#[test]
+fn palette_and_keys() {
+    check("palette", |model| {
+        press(model, ":");
+        type_in(model, "sh");
+    });
+    check("keys", |model| press(model, "?"));
+}
+
+#[test]
+fn away() {
+    use crate::model::link::Problem;
+    let problem = || Problem {
+        message: "no agent answers: /run/user/1000/quarterdeck/agent.sock (nobody listens)".to_owned(),
+        hints: vec![
+            "start one: qd-agent run".to_owned(),
+            "or as a service: systemctl --user start quarterdeck".to_owned(),
+        ],
+    };
+    check("stale", |model| {
+        let later = fixture::ago_s(-133);
+        answer(model, Message::Time(later));
+        tell(model, LinkMessage::Lost { attempts: 3, problem: problem() });
+    });
+    let mut model = Model::new(fixture::now(), (80, 24), Look::default());
+    insta::assert_snapshot!("asking", picture(&model));
+    tell(&mut model, LinkMessage::Lost { attempts: 3, problem: problem() });
+    insta::assert_snapshot!("no_agent", picture(&model));
+}
+
+#[test]
+fn nothing_yet() {
+    let mut model = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut state = fixture::state();
+    state.objects.retain(|key, _| &*key.0 == "agent");
+    tell(&mut model, LinkMessage::State(Box::new(state)));
+    insta::assert_snapshot!("no_applications", picture(&model));
+    press(&mut model, "2");
+    insta::assert_snapshot!("no_runs", picture(&model));
+}
+
+#[test]
+fn without_unicode_and_colour() {
+    let mut model = console((80, 24));
+    model.look = Look { colour: false, unicode: false };
+    let ascii = picture(&model);
+    assert!(ascii.is_ascii(), "{ascii}");
+    insta::assert_snapshot!("applications_ascii", ascii);
+    press(&mut model, "/ s h o p enter enter j");
+    insta::assert_snapshot!("application_ascii", picture(&model));
+}

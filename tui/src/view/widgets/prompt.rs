@@ -1,0 +1,43 @@
+//! A question that needs words.
+
+use quarterdeck_shared::application::ApplicationName;
+use ratatui::layout::{Position, Rect};
+
+use crate::meaning::Tone;
+use crate::model::Model;
+use crate::model::overlay::{About, Prompt};
+use crate::view::chrome;
+use crate::view::painter::Painter;
+use crate::view::widgets::frame;
+
+/// Draws it; where the cursor is comes back.
+pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: Rect) -> Option<Position> {
+    let source = |name: &ApplicationName| {
+        let spec = model.fleet.application(name).map(|application| &application.spec);
+        spec.and_then(|spec| spec.source.clone()).unwrap_or_else(|| "its code repository".to_owned())
+    };
+    let (title, help) = match &prompt.about {
+        About::Suspend(name) => (format!("Suspend {name}: why?"), "Syncing stops until it is resumed.".to_owned()),
+        About::Build(name) => (format!("Build {name}: which tag, branch or commit?"), of_default(&source(name))),
+        About::Push(name) => {
+            (format!("Build and push {name}: which tag, branch or commit?"), of_default(&source(name)))
+        }
+        About::Rollback { of, words, .. } => {
+            (format!("Hold {of} at {words}: why?"), "It stays there until it is unpinned.".to_owned())
+        }
+    };
+    let inside = frame::sheet(painter, area, &title, 4);
+    let line = |nth: u16| Rect { y: inside.y + nth, height: 1, ..inside }.intersection(inside);
+    let quiet = painter.theme.tone(Tone::Quiet);
+    painter.text(line(0), &help, quiet);
+    let taken = painter.text(line(1), "› ", painter.theme.accent());
+    let rest = Rect { x: inside.x + taken, width: inside.width.saturating_sub(taken), ..line(1) };
+    let cursor = chrome::input(painter, &prompt.input, rest);
+    let accent = painter.theme.accent();
+    painter.texts(line(3), [("enter", accent), (" do it   ", quiet), ("esc", accent), (" leave it", quiet)]);
+    cursor
+}
+
+fn of_default(source: &str) -> String {
+    format!("Of {source}; its default branch where nothing is typed.")
+}
