@@ -251,3 +251,6 @@ impl Pace {
         self.due = None;
     }
 }
+
+#[cfg(test)]
+mod tests;
