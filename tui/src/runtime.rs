@@ -21,11 +21,12 @@ use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::Model;
 use crate::model::look::Look;
+use crate::model::toast::Said;
 use crate::own_log;
 use crate::runtime::input::What;
 use crate::runtime::signals::Signals;
 use crate::runtime::tasks::{Tasks, Workers};
-use crate::terminal::{Input, Screen, TerminalError};
+use crate::terminal::{self, Input, Screen, TerminalError};
 use crate::update::update;
 use crate::view::view;
 
@@ -120,10 +121,7 @@ impl Console {
             match what {
                 What::End(number) => return Ok(End::Signal(number)),
                 What::Gone => return Ok(End::Quit),
-                What::Stop => {
-                    self.screen.stop()?;
-                    self.pace.hurry();
-                }
+                What::Stop => self.stop()?,
                 What::Continued => {
                     self.screen.retake()?;
                     self.pace.hurry();
@@ -159,6 +157,16 @@ impl Console {
         }
     }
 
+    /// Stops as a job of the shell, where there is one; goes on when the shell says so.
+    fn stop(&mut self) -> Result<(), TerminalError> {
+        self.pace.hurry();
+        if terminal::is_job() {
+            return self.screen.stop();
+        }
+        self.model.toast(Said::Note, "no shell waits here that could take the console up again");
+        Ok(())
+    }
+
     fn draw(&mut self) -> Result<(), TerminalError> {
         own_log::collect();
         let began = Instant::now();
@@ -187,10 +195,7 @@ impl Console {
         for effect in update(&mut self.model, message) {
             match effect {
                 Effect::Quit => return Ok(true),
-                Effect::Stop => {
-                    self.screen.stop()?;
-                    self.pace.hurry();
-                }
+                Effect::Stop => self.stop()?,
                 Effect::Repaint => self.screen.forget()?,
                 Effect::OwnLog(to) => own_log::scroll(to),
                 other => self.tasks.begin(other),

@@ -14,7 +14,7 @@ use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, queue};
 use ratatui::{Frame, Terminal};
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, getpgrp, getsid, kill_current_process_group};
 
 pub use self::keys::{Input, read};
 
@@ -44,6 +44,12 @@ pub fn is_able() -> bool {
 
 fn is_dumb() -> bool {
     std::env::var("TERM").is_ok_and(|term| term == "dumb")
+}
+
+/// Whether there is a shell that could take the process up again after it was stopped: then the shell has given it a
+/// process group of its own. Where we are the whole session, stopping would freeze the terminal for good.
+pub fn is_job() -> bool {
+    getsid(None).is_ok_and(|session| session != getpgrp())
 }
 
 /// Whether the terminal is ours now.

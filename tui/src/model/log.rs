@@ -217,10 +217,11 @@ impl LogScreen {
         self.lanes.iter().map(pod).collect::<BTreeSet<_>>().len()
     }
 
-    /// Columns of the names of those who write; zero where there is one alone.
+    /// Columns of the names of those who write; zero where it is one pod alone. The stages of a run come one after the
+    /// other, and their lines must not move when the second one comes.
     pub fn label_columns(&self) -> u16 {
         const LABEL_MAX: usize = 20;
-        if self.lanes.len() < 2 {
+        if self.lanes.len() < 2 && matches!(self.source, Source::Pods { .. }) {
             return 0;
         }
         let widest = self.lanes.iter().map(|lane| crate::text::columns(&lane.label)).max().unwrap_or(0);

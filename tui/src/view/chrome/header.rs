@@ -2,13 +2,14 @@
 //! everyone must know.
 
 use quarterdeck_shared::protocol::Role;
-use quarterdeck_shared::status::Health;
+use quarterdeck_shared::status::{Health, Phase};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{SUSPENDED, Tone, of_health, of_sync};
+use crate::meaning::{SUSPENDED, Tone, of_health, of_phase, of_sync};
 use crate::model::Model;
 use crate::model::link::LinkState;
+use crate::model::log::Source;
 use crate::model::screen::Place;
 use crate::model::table::{Listing, Table};
 use crate::text;
@@ -71,7 +72,10 @@ fn crumbs(painter: &Painter, model: &Model) -> Texts {
     let place = &model.screen().place;
     let title = match place {
         Place::Table(table) => match &table.listing {
-            Listing::Applications => return vec![("Quarterdeck".to_owned(), strong)],
+            Listing::Applications => {
+                let host = model.fleet.agent().filter(|_| model.size.0 >= 100).map(|agent| format!("  {}", agent.host));
+                return vec![("Quarterdeck".to_owned(), strong), (host.unwrap_or_default(), quiet)];
+            }
             Listing::Pods(_) => "pods".to_owned(),
             Listing::Runs(_) => "pipelines".to_owned(),
             Listing::System => "system".to_owned(),
@@ -111,6 +115,7 @@ fn state(painter: &Painter, model: &Model, short: bool) -> Texts {
     let place = &model.screen().place;
     match (place, place.application().and_then(|name| model.fleet.application(name))) {
         (Place::Table(table), _) => counts(painter, table, short),
+        (Place::Logs(log), _) if matches!(log.source, Source::Run { .. }) => run(painter, model, &log.source),
         (_, Some(application)) => {
             let sync = if application.suspended {
                 (SUSPENDED, "Suspended")
@@ -126,6 +131,17 @@ fn state(painter: &Painter, model: &Model, short: bool) -> Texts {
         }
         _ => Texts::new(),
     }
+}
+
+/// How the run stands whose output is seen: `◐ push 43%`.
+fn run(painter: &Painter, model: &Model, source: &Source) -> Texts {
+    let Source::Run { run, .. } = source else { return Texts::new() };
+    let Some(run) = model.fleet.run(*run) else { return Texts::new() };
+    let stage = run.stages.iter().find(|stage| matches!(stage.phase, Phase::Running | Phase::Failed));
+    let meaning = of_phase(stage.map_or(run.phase, |stage| stage.phase));
+    let percent = stage.and_then(|stage| stage.percent).map(|percent| format!(" {percent}%")).unwrap_or_default();
+    let word = stage.map_or(run.phase.word(), |stage| stage.kind.word());
+    vec![(format!("{} {word}{percent}  ", meaning.sign), painter.theme.tone(meaning.tone))]
 }
 
 fn counts(painter: &Painter, table: &Table, short: bool) -> Texts {

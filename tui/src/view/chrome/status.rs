@@ -19,7 +19,11 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, area: Rect) {
         Place::Events(screen) => records(&screen.records),
         Place::History(screen) => records(&screen.records),
         Place::Logs(log) => (following(log), unseen(log, model.size)),
-        Place::Diff(screen) => (search(&screen.search), place(screen.top, screen.rows.len())),
+        Place::Diff(screen) => {
+            let plan = screen.document.value.as_ref().map(|document| document.plan.summary()).unwrap_or_default();
+            let left = if screen.search.is_empty() { plan } else { search(&screen.search) };
+            (left, place(screen.top, screen.rows.len()))
+        }
         Place::Text(screen) => (search(&screen.search), place(screen.top, screen.lines().len())),
         Place::ConsoleLog => (String::new(), String::new()),
     };
