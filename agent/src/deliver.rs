@@ -9,6 +9,7 @@
 //! was cut off is queued again under a new number and does no more than what was missing.
 
 mod course;
+mod promotion;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -236,9 +237,8 @@ async fn steps(
         return Ok(format!("built {}", built.tagged()));
     }
     let pushed = course.stage(StageKind::Push, patience, stages::Push { context, application, built }).await?;
-    let promoted = course
-        .stage(StageKind::Promote, patience, stages::Promote { application, pushed: pushed.clone() })
-        .await?;
+    let promoted =
+        course.stage(StageKind::Promote, patience, promotion::Promote { application, pushed: pushed.clone() }).await?;
     Ok(match promoted {
         Some(commit) => format!("pushed {}, promoted by {}", pushed.tagged(), commit.short()),
         None => format!("pushed {}", pushed.tagged()),

@@ -1,0 +1,147 @@
+//! The configuration held against its example, and bad ones against their messages.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../config.example.toml");
+
+/// The example with every commented option in force.
+fn whole_example() -> String {
+    let option = |line: &str| {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let key = bare.split(['=', ' ']).next().unwrap_or_default();
+        let is_key =
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && bare.contains(" = ");
+        if is_key || bare.starts_with('[') { bare.to_owned() } else { String::new() }
+    };
+    EXAMPLE.lines().map(option).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_as_it_stands_is_the_default() {
+    assert_eq!(Config::parse(Path::new("/etc/qd/config.toml"), EXAMPLE).unwrap(), Config::default());
+}
+
+#[test]
+fn the_example_names_options_that_are_there_with_their_defaults() {
+    let text = whole_example();
+    let config: Config = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let AgentConfig {
+        poll_interval,
+        data_dir,
+        socket,
+        socket_group,
+        notice,
+        log_format,
+        log_level,
+        builds_at_once,
+        syncs_at_once,
+        build_silence,
+        patience,
+    } = config.agent;
+    assert!(data_dir.is_some() && socket.is_some() && socket_group.is_some() && notice.is_some());
+    let shown = AgentConfig {
+        data_dir: None,
+        socket: None,
+        socket_group: None,
+        notice: None,
+        poll_interval,
+        log_format,
+        log_level,
+        builds_at_once,
+        syncs_at_once,
+        build_silence,
+        patience,
+    };
+    assert_eq!(shown, AgentConfig::default());
+    assert_eq!(EngineConfig { address: None, ..config.engine }, EngineConfig::default());
+    assert_eq!(config.history, HistoryConfig::default());
+    let [application] = &config.application[..] else { panic!("one application") };
+    assert_eq!(application.sync, Default::default());
+    assert_eq!(application.promote, Default::default());
+    let bare: ApplicationSpec = toml::from_str(
+        "name = 'shop'\nsource = { repository = 'a' }\nbuild = { image = 'b' }\ndeploy = { repository = 'c', namespace = 'd' }",
+    )
+    .unwrap();
+    let (shown, default) = (application.source.as_ref().unwrap(), bare.source.as_ref().unwrap());
+    assert_eq!(
+        (&shown.build_tags, &shown.push_tags, shown.first_sight),
+        (&default.build_tags, &default.push_tags, default.first_sight)
+    );
+    let (shown, default) = (application.build.as_ref().unwrap(), bare.build.as_ref().unwrap());
+    assert_eq!((&shown.context, &shown.dockerfile, &shown.tag), (&default.context, &default.dockerfile, &default.tag));
+    let (shown, default) = (application.deploy.as_ref().unwrap(), bare.deploy.as_ref().unwrap());
+    assert_eq!((shown.create_namespace, shown.render), (default.create_namespace, default.render));
+}
+
+/// Every option that the types know stands in the example: serde tells the names when it meets a wrong one.
+#[test]
+fn every_option_stands_in_the_example() {
+    for table in ["agent", "engine", "history", "[access]", "[repository]", "[registry]", "[cluster]", "[application]"]
+    {
+        let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
+        assert_example_has(&error);
+    }
+    for part in ["source", "build", "deploy", "sync", "promote"] {
+        let text = format!("[[application]]\nname = 'a'\n[application.{part}]\nwrong = 1\n");
+        assert_example_has(&toml::from_str::<Config>(&text).unwrap_err().to_string());
+    }
+}
+
+fn assert_example_has(error: &str) {
+    let (_, expected) = error.split_once("expected").unwrap_or_else(|| panic!("{error}"));
+    for option in expected.split('`').skip(1).step_by(2) {
+        let there = EXAMPLE.lines().any(|line| {
+            line.trim_start_matches("# ").starts_with(&format!("{option} = "))
+                || line.contains(&format!("[{option}]"))
+                || line.contains(&format!(".{option}]"))
+        });
+        assert!(there, "{option} is not in config.example.toml: {error}");
+    }
+}
+
+#[test]
+fn relative_paths_begin_at_the_folder_of_the_configuration() {
+    let text = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secret'\n[[cluster]]\nname = 'c'\nkubeconfig = '/k'\n";
+    let config = Config::parse(Path::new("/etc/qd/config.toml"), text).unwrap();
+    assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
+    assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
+    let application =
+        "[[application]]\nname = 'shop'\n[application.deploy]\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
+    for (text, line, words) in [
+        ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
+        ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
+        ("[agent]\nbuilds_at_once = 0\n".to_owned(), 2, "write 1 or more"),
+        ("[agent\n".to_owned(), 1, ""),
+        ("[[application]]\nname = 'Shop'\n".to_owned(), 2, "cannot name an application"),
+        ("[[application]]\nname = 'shop'\n".to_owned(), 2, "nothing to do"),
+        (format!("{application}\n{application}"), 8, "twice"),
+        (format!("{application}branch = 'main'\ntag = 'v1'\n"), 7, "leave out one"),
+        (format!("{application}path = '../other'\n"), 6, "inside the repository"),
+        (format!("{application}[application.build]\nimage = 'r/a'\n"), 6, "add [application.source]"),
+        (
+            format!(
+                "{application}[application.source]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"
+            ),
+            7,
+            "ftp",
+        ),
+        (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 6, "there are: qa"),
+        (
+            "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_env = 'A'\npassword_file = 'b'\n".to_owned(),
+            5,
+            "one place",
+        ),
+    ] {
+        match Config::parse(Path::new("/etc/qd/config.toml"), &text) {
+            Err(ConfigError::Wrong { problems }) => {
+                let found = problems.iter().any(|problem| problem.line == line && problem.message.contains(words));
+                assert!(found, "{text}\nwanted line {line}: {words}\nfound {problems:#?}");
+            }
+            other => panic!("{text}\n{other:?}"),
+        }
+    }
+}
