@@ -7,3 +7,5 @@ mod build;
 mod git;
 
 mod cluster;
+
+mod life;

@@ -1,0 +1,117 @@
+//! The life of a whole agent in a whole world: it is killed, starved of what it talks to, told nonsense and asked for
+//! much. Every test waits for a state that consoles see, or for what the world was asked; none waits for a time.
+
+use harness::cluster::Pace;
+use harness::git::Repo;
+use harness::world::{self, World, borrowed};
+use quarterdeck_shared::protocol::{Accepted, State};
+use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, Object, RepositoryStatus};
+use quarterdeck_shared::status::SyncStatus;
+
+mod configured;
+mod followed;
+mod killed;
+mod outages;
+mod pruned;
+mod quiet;
+mod secrets;
+mod socket;
+mod tags;
+
+/// A world without anything to operate yet.
+async fn world() -> World {
+    World::start(Pace::default(), (env!("CARGO_BIN_EXE_playground").into(), vec!["agent".into()])).await.unwrap()
+}
+
+/// A world with the code and the manifests of a shop that nobody built yet; the agent does not run.
+async fn shop() -> World {
+    let world = world().await;
+    code(&world).commit("main", &borrowed(&world::code("shop", "1.4.0")), "A shop");
+    let image = format!("{}:none", world.image("ops/shop"));
+    deploy(&world).commit("main", &borrowed(&world::manifests("shop", &image)), "Manifests of the shop");
+    world.configure(&(world.config_head("a test") + &world.application("shop", ""))).unwrap();
+    world
+}
+
+/// A world with an application that is only deployed, from these files of `apps/shop`; the agent runs, and synced it.
+async fn deployed(files: &[(&str, &str)], more: &str) -> World {
+    let mut world = world().await;
+    let commit = manifests(&world, files, "Manifests of the shop");
+    let address = world.forge.path("ops/deploy").display().to_string();
+    world.configure(&(world.config_head("a test") + &application("shop", &address, more))).unwrap();
+    world.start_agent().await.unwrap();
+    if !more.contains("automatic = false") {
+        synced_to(&world, &commit).await;
+    }
+    world
+}
+
+/// An application that is only deployed.
+fn application(name: &str, repository: &str, more: &str) -> String {
+    format!(
+        "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{repository}\"\nbranch = \"main\"\n\
+         path = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n{more}"
+    )
+}
+
+fn code(world: &World) -> Repo {
+    world.forge.repo("ops/shop")
+}
+
+fn deploy(world: &World) -> Repo {
+    world.forge.repo("ops/deploy")
+}
+
+/// Writes files into the shop's folder of manifests.
+fn manifests(world: &World, files: &[(&str, &str)], message: &str) -> String {
+    let files: Vec<_> = files.iter().map(|(name, text)| (format!("apps/shop/{name}"), (*text).to_owned())).collect();
+    deploy(world).commit("main", &borrowed(&files), message)
+}
+
+fn config_map(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\ndata: {{ value: \"{value}\" }}\n")
+}
+
+/// The value of such a ConfigMap in the cluster.
+fn value(world: &World, name: &str) -> Option<String> {
+    Some(world.cluster.get("configmaps", "shop", name)?["data"]["value"].as_str()?.to_owned())
+}
+
+fn is_at(status: &ApplicationStatus, commit: &str) -> bool {
+    status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
+}
+
+async fn synced_to(world: &World, commit: &str) -> ApplicationStatus {
+    let what = format!("the shop to be synced to {commit}");
+    world.wait_for(&what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await.unwrap()
+}
+
+async fn ask(world: &World, what: &str, body: serde_json::Value) -> Accepted {
+    world.client().post(&format!("/v1/applications/shop/{what}"), &body).await.unwrap()
+}
+
+fn agent(state: &State) -> Option<&AgentStatus> {
+    state.objects.values().find_map(|object| if let Object::Agent(agent) = object { Some(agent) } else { None })
+}
+
+fn repositories(state: &State) -> Vec<&RepositoryStatus> {
+    let mut found = Vec::new();
+    for object in state.objects.values() {
+        if let Object::Repository(repository) = object {
+            found.push(repository);
+        }
+    }
+    found
+}
+
+/// Waits until each repository was polled twice more.
+async fn polled_twice(world: &World) {
+    for _ in 0..2 {
+        let before: Vec<_> = repositories(&world.state().await.unwrap()).iter().map(|r| r.polled).collect();
+        let polled = |state: &State| {
+            let now: Vec<_> = repositories(state).iter().map(|r| r.polled).collect();
+            now.iter().zip(&before).all(|(now, before)| now > before).then_some(())
+        };
+        world.wait("another poll", polled).await.unwrap();
+    }
+}

@@ -1,0 +1,54 @@
+//! A configuration that changes under a running agent.
+
+use harness::world::application as status;
+use quarterdeck_shared::event::{Event, EventRecord};
+
+use super::*;
+
+#[tokio::test]
+async fn a_bad_one_leaves_the_old_one_running_and_says_where_it_is_wrong() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let good = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&good.replace("poll_interval = \"500ms\"", "poll_interval = \"soon\"")).unwrap();
+    world.reload_agent();
+    let told = |state: &State| agent(state)?.configuration_error.clone();
+    let error = world.wait("the error", told).await.unwrap();
+    assert!(error.contains("soon") || error.contains("poll_interval"), "{error}");
+
+    let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &commit).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("two"));
+
+    world.configure(&good).unwrap();
+    world.reload_agent();
+    let mended = |state: &State| agent(state)?.configuration_error.is_none().then_some(());
+    world.wait("the error to be gone", mended).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_good_one_adds_and_removes_applications_and_tells_so() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    deploy(&world).commit("main", &[("apps/cart/b.yaml", &config_map("b", "one"))], "A cart");
+    let address = world.forge.path("ops/deploy").display().to_string();
+    world.configure(&(world.config_head("another") + &application("cart", &address, ""))).unwrap();
+    world.reload_agent();
+    world.wait_for("the new application", "cart", |app| app.sync == SyncStatus::Synced).await.unwrap();
+    assert!(world.cluster.get("configmaps", "cart", "b").is_some());
+    let gone = |state: &State| status(state, "shop").is_none().then_some(());
+    world.wait("the old application to be gone", gone).await.unwrap();
+    assert_eq!(value(&world, "a").as_deref(), Some("one"), "what it applied stays");
+
+    let reloaded = |record: &EventRecord| match &record.event {
+        Event::ConfigurationReloaded { changes } => Some(changes.join("\n")),
+        _ => None,
+    };
+    // The event is told after the applications are in force.
+    let changes = loop {
+        let events: Vec<EventRecord> = world.client().get("/v1/events").await.unwrap();
+        if let Some(changes) = events.iter().find_map(reloaded) {
+            break changes;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(changes.contains("cart is operated") && changes.contains("shop is no longer operated"), "{changes}");
+}

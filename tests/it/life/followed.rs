@@ -1,0 +1,70 @@
+//! When git is followed, and when a person says otherwise.
+
+use serde_json::json;
+
+use super::*;
+
+fn targets(status: &ApplicationStatus, commit: &str) -> bool {
+    status.target.as_ref().is_some_and(|target| target.commit.as_str() == commit)
+}
+
+#[tokio::test]
+async fn a_suspended_application_is_left_as_it_is_until_it_is_resumed() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    ask(&world, "suspend", json!({ "reason": "a test" })).await;
+    world.wait_for("the suspension", "shop", |app| app.suspended).await.unwrap();
+    let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    world.wait_for("the commit to be seen", "shop", |app| targets(app, &commit)).await.unwrap();
+    polled_twice(&world).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("one"));
+    ask(&world, "resume", json!({})).await;
+    synced_to(&world, &commit).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("two"));
+}
+
+#[tokio::test]
+async fn one_that_is_not_automatic_waits_to_be_asked() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.sync]\nautomatic = false\n").await;
+    world.wait_for("the difference", "shop", |app| app.sync == SyncStatus::OutOfSync).await.unwrap();
+    assert_eq!(value(&world, "a"), None);
+    ask(&world, "sync", json!({})).await;
+    synced_to(&world, &deploy(&world).rev("main")).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn a_pin_outlives_the_agent_and_new_commits() {
+    let mut world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let first = deploy(&world).rev("main");
+    let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &second).await;
+    ask(&world, "rollback", json!({ "to": first, "reason": "a test" })).await;
+    synced_to(&world, &first).await;
+    world.kill_agent();
+    world.start_agent().await.unwrap();
+    let third = manifests(&world, &[("a.yaml", &config_map("a", "three"))], "A third value");
+    polled_twice(&world).await;
+    let status = synced_to(&world, &first).await;
+    assert_eq!(status.pin.map(|pin| pin.hold.reason).as_deref(), Some("a test"));
+    assert_eq!(value(&world, "a").as_deref(), Some("one"));
+    ask(&world, "unpin", json!({})).await;
+    synced_to(&world, &third).await;
+}
+
+#[tokio::test]
+async fn a_rollback_works_while_the_forge_is_away() {
+    let mut world = world().await;
+    let first = manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests");
+    let address = world.forge.http("ops/deploy");
+    world.configure(&(world.config_head("a test") + &application("shop", &address, ""))).unwrap();
+    world.start_agent().await.unwrap();
+    synced_to(&world, &first).await;
+    let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &second).await;
+    world.forge.http_away().await;
+    let failed = |state: &State| repositories(state).iter().any(|r| r.failures > 0).then_some(());
+    world.wait("a poll to fail", failed).await.unwrap();
+    ask(&world, "rollback", json!({ "reason": "a test" })).await;
+    synced_to(&world, &first).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("one"));
+}

@@ -1,0 +1,96 @@
+//! kill -9 in the middle of everything: the next life finishes what was begun, and does nothing twice.
+
+use std::time::Duration;
+
+use harness::cluster::faults::Fault;
+use harness::engine::Outcome;
+use harness::world::{World, runs};
+use quarterdeck_shared::status::{Health, Phase, StageKind, SyncStatus};
+
+use super::*;
+
+/// Long enough to be killed in, whatever the machine does meanwhile.
+const WINDOW: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn in_the_middle_of_a_build() {
+    let mut world = shop().await;
+    world.engine.set_step_delay(WINDOW);
+    killed_in(&mut world, StageKind::Build).await;
+    world.engine.set_step_delay(Duration::ZERO);
+    taken_up(&mut world).await;
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_push() {
+    let mut world = shop().await;
+    world.engine.set_push_delay(WINDOW);
+    killed_in(&mut world, StageKind::Push).await;
+    world.engine.set_push_delay(Duration::ZERO);
+    taken_up(&mut world).await;
+}
+
+/// The forge thinks about the commit while the agent dies: the push that was begun may still arrive.
+#[tokio::test]
+async fn in_the_middle_of_a_promotion() {
+    let mut world = shop().await;
+    let gate = world.path("gate");
+    std::fs::write(&gate, "").unwrap();
+    deploy(&world).hook("pre-receive", &format!("#!/bin/sh\nwhile [ -e '{}' ]; do sleep 0.05; done\n", gate.display()));
+    killed_in(&mut world, StageKind::Promote).await;
+    std::fs::remove_file(&gate).unwrap();
+    taken_up(&mut world).await;
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_sync() {
+    let mut world = shop().await;
+    code(&world).tag("push-1.4.0", "main");
+    world.cluster.fault(Fault::slow(WINDOW).on("patch", "deployments.apps"));
+    world.start_agent().await.unwrap();
+    world.wait_for("a sync", "shop", |app| app.activity.is_some()).await.unwrap();
+    world.kill_agent();
+    world.cluster.mend();
+    world.start_agent().await.unwrap();
+    as_wanted(&world).await;
+}
+
+async fn killed_in(world: &mut World, stage: StageKind) {
+    code(world).tag("push-1.4.0", "main");
+    world.start_agent().await.unwrap();
+    let doing = |run: &quarterdeck_shared::snapshot::RunStatus| {
+        run.stages.iter().any(|one| one.kind == stage && one.phase == Phase::Running)
+    };
+    world.wait_run("the stage to run", doing).await.unwrap();
+    world.kill_agent();
+}
+
+async fn taken_up(world: &mut World) {
+    world.start_agent().await.unwrap();
+    as_wanted(world).await;
+    let state = world.state().await.unwrap();
+    let mut phases: Vec<_> = runs(&state).map(|run| (run.id, run.phase)).collect();
+    phases.sort_by_key(|(id, _)| *id);
+    let phases: Vec<_> = phases.into_iter().map(|(_, phase)| phase).collect();
+    assert_eq!(phases, [Phase::Interrupted, Phase::Succeeded]);
+}
+
+/// The end is the same as if nothing had happened.
+async fn as_wanted(world: &World) {
+    let run = world.wait_run("the run to succeed", |run| run.phase == Phase::Succeeded).await.unwrap();
+    let digest = run.artifact.and_then(|artifact| artifact.digest).unwrap();
+    let promoted = deploy(world).rev("main");
+    let well = |app: &ApplicationStatus| {
+        app.sync == SyncStatus::Synced && app.health == Health::Healthy && is_at(app, &promoted)
+    };
+    world.wait_for("the new version", "shop", well).await.unwrap();
+
+    let builds = world.engine.builds_labelled("org.opencontainers.image.revision", &code(world).rev("main"));
+    let done = builds.iter().filter(|build| matches!(build.outcome, Outcome::Done(_) | Outcome::Cached(_))).count();
+    assert_eq!(done, 1, "{builds:#?}");
+    assert_eq!(deploy(world).subjects("main"), ["shop: 1.4.0", "Manifests of the shop"]);
+    assert_eq!(world.registry.digest("ops/shop", "1.4.0"), Some(digest.clone()));
+    let pods = world.cluster.pods("shop");
+    let images: Vec<_> = pods.iter().filter_map(|pod| pod["spec"]["containers"][0]["image"].as_str()).collect();
+    assert!(images.len() == 2 && images.iter().all(|image| image.ends_with(&digest)), "{images:?}");
+}

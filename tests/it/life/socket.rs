@@ -1,0 +1,73 @@
+//! The socket: what each route asks for, and clients that do not behave.
+
+use harness::world::World;
+use http::Method;
+use quarterdeck_agent::api::ROUTES;
+use quarterdeck_shared::protocol::{ErrorAnswer, Role, WIRE_HEADER, WIRE_VERSION};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::*;
+
+#[test]
+fn looking_asks_for_a_viewer_and_doing_for_an_operator() {
+    let guarded = ["sync", "rollback", "unpin", "resume"];
+    for route in ROUTES {
+        let last = route.path.rsplit('/').next().unwrap();
+        let wanted = if route.method == Method::GET { Role::Viewer } else { Role::Operator };
+        assert_eq!(route.role, wanted, "{} {}", route.method, route.path);
+        let is_guarded = route.method == Method::POST && guarded.contains(&last);
+        assert_eq!(route.guarded, is_guarded, "what changes a protected cluster asks for more: {}", route.path);
+    }
+    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::POST).count(), 9);
+}
+
+#[tokio::test]
+async fn a_wrong_path_is_answered_in_the_words_of_the_wire() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    for (request, status) in
+        [("GET /v1/nothing", 404), ("GET /v1/applications/none/diff", 404), ("POST /v1/applications/none/sync", 404)]
+    {
+        let mut stream = UnixStream::connect(world.socket()).await.unwrap();
+        let head = format!("{request} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+        assert!(head.contains(&format!("{WIRE_HEADER}: {WIRE_VERSION}")), "{request}: {answer}");
+        let error: ErrorAnswer = serde_json::from_str(body).unwrap();
+        assert!(error.error == "not_found" && !error.message.is_empty(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let mut stream = UnixStream::connect(world.socket()).await.unwrap();
+        // Being cut off already is as good.
+        let _ = stream.write_all(&[0, 255, 13, 10, 1, 2, 3]).await;
+        held.push(stream);
+    }
+    // Asked for the whole state many times over, and never reads an answer.
+    let mut deaf = UnixStream::connect(world.socket()).await.unwrap();
+    deaf.write_all("GET /v1/state HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200).as_bytes()).await.unwrap();
+    answers(&world).await;
+    drop(held);
+
+    // Beyond what one user may hold a connection is refused at once; when they are gone, others are served again.
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(UnixStream::connect(world.socket()).await.unwrap());
+    }
+    drop(idle);
+    world.wait("an answer", |_| Some(())).await.unwrap();
+    answers(&world).await;
+}
+
+async fn answers(world: &World) {
+    let commit = manifests(world, &[("a.yaml", &config_map("a", &deploy(world).rev("main")))], "Another value");
+    synced_to(world, &commit).await;
+}

@@ -1,0 +1,46 @@
+//! Which tags become runs.
+
+use harness::world::runs;
+use quarterdeck_shared::status::Phase;
+
+use super::*;
+
+async fn ended(world: &World, count: usize) -> Vec<String> {
+    let all = |state: &State| {
+        let mut names: Vec<_> =
+            runs(state).filter(|run| run.phase.is_final()).map(|run| run.reference.clone()).collect();
+        names.sort();
+        (names.len() >= count).then_some(names)
+    };
+    world.wait("the runs", all).await.unwrap()
+}
+
+#[tokio::test]
+async fn of_old_tags_the_newest_of_each_kind_is_done_a_moved_one_again_a_deleted_one_not() {
+    let mut world = shop().await;
+    let repository = code(&world);
+    for n in 0..15 {
+        let commit = repository.commit("main", &[("app.txt", &format!("{n}"))], "More");
+        repository.tag(&format!("build-0.{n}"), &commit);
+        repository.tag(&format!("push-0.{n}"), &commit);
+    }
+    world.start_agent().await.unwrap();
+    polled_twice(&world).await;
+    // Of one second all of them may be: the last by name is then the newest.
+    let first = ended(&world, 2).await;
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(first[0].starts_with("build-") && first[1].starts_with("push-"), "{first:?}");
+
+    repository.delete_tag("build-0.3");
+    polled_twice(&world).await;
+    assert_eq!(ended(&world, 2).await, first);
+
+    let commit = repository.commit("main", &[("app.txt", "moved")], "Moved");
+    repository.tag("build-0.5", &commit);
+    let all = ended(&world, 3).await;
+    assert_eq!((all.len(), all.contains(&"build-0.5".to_owned())), (3, true), "{all:?}");
+    world
+        .wait_run("the moved tag", |run| run.commit.as_str() == commit && run.phase == Phase::Succeeded)
+        .await
+        .unwrap();
+}
