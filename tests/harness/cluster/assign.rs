@@ -41,25 +41,41 @@ pub fn on_create(state: &mut State, kind: &Kind, object: &mut Value, now: &str) 
     match kind.kind.as_str() {
         "Service" if !kind.custom => service(state, object, None),
         "Job" if !kind.custom => job(object),
+        "DaemonSet" => object["metadata"]["annotations"][TEMPLATE_GENERATION] = json!("1"),
         "Namespace" => {
             object["spec"]["finalizers"] = json!(["kubernetes"]);
             object["status"]["phase"] = json!("Active");
         }
         "PersistentVolumeClaim" => {
+            object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
             object["status"]["phase"] = json!("Pending");
             if object["spec"].get("storageClassName").is_none() {
                 object["spec"]["storageClassName"] = json!("standard");
             }
+        }
+        "CustomResourceDefinition" => {
+            let stored = items(object, "/spec/versions").find(|version| version["storage"] == true);
+            object["status"]["storedVersions"] = json!([stored.map_or("", |version| text(version, "/name"))]);
         }
         "Pod" if !kind.custom => object["status"] = json!({"phase": "Pending", "qosClass": quality(object)}),
         _ => {}
     }
 }
 
+/// Counts the templates that a DaemonSet had.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Hands out what an update needs, and keeps what was handed out before.
 pub fn on_update(state: &mut State, kind: &Kind, object: &mut Value, live: &Value) {
     match kind.kind.as_str() {
         "Service" if !kind.custom => service(state, object, Some(live)),
+        "DaemonSet" => {
+            let before =
+                live["metadata"]["annotations"][TEMPLATE_GENERATION].as_str().and_then(|text| text.parse().ok());
+            let changed = object["spec"]["template"] != live["spec"]["template"];
+            let generation = before.unwrap_or(1) + i64::from(changed);
+            object["metadata"]["annotations"][TEMPLATE_GENERATION] = json!(generation.to_string());
+        }
         "PersistentVolumeClaim" => {
             for name in ["storageClassName", "volumeName"] {
                 if let (None, Some(kept)) = (object["spec"].get(name), live["spec"].get(name)) {
@@ -76,6 +92,9 @@ pub fn on_update(state: &mut State, kind: &Kind, object: &mut Value, live: &Valu
 }
 
 fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
+    if let Some(live) = live {
+        drop_what_belongs_to_the_old_type(object, live);
+    }
     if text(object, "/spec/type") == "ExternalName" {
         return;
     }
@@ -108,6 +127,33 @@ fn service(state: &mut State, object: &mut Value, live: Option<&Value>) {
     }
 }
 
+/// A Service that changes its type loses what only the old one has, unless it was set anew.
+fn drop_what_belongs_to_the_old_type(object: &mut Value, live: &Value) {
+    let (old, new) = (text(live, "/spec/type").to_owned(), text(object, "/spec/type").to_owned());
+    let mut gone = Vec::new();
+    if new == "ExternalName" && old != new {
+        gone.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]);
+    }
+    if old != "ClusterIP" && ["ClusterIP", "ExternalName"].contains(&new.as_str()) {
+        gone.push("externalTrafficPolicy");
+        let kept: Vec<Value> = items(live, "/spec/ports").filter_map(|port| port.get("nodePort").cloned()).collect();
+        for port in object["spec"]["ports"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            if port.get("nodePort").is_some_and(|number| kept.contains(number)) {
+                port.remove("nodePort");
+            }
+        }
+    }
+    if old == "LoadBalancer" && new != old {
+        gone.push("allocateLoadBalancerNodePorts");
+    }
+    let Some(spec) = object["spec"].as_object_mut() else { return };
+    for name in gone {
+        if spec.get(name) == live["spec"].get(name) {
+            spec.remove(name);
+        }
+    }
+}
+
 /// An address below a /16.
 pub fn address(prefix: &str, serial: u64) -> String {
     format!("{prefix}.{}.{}", (serial >> 8) & 0xff, (serial & 0xff).max(1))
@@ -129,6 +175,10 @@ fn job(object: &mut Value) {
         ("job-name", &name),
     ] {
         metadata["labels"][key] = value.clone();
+    }
+    let labels = metadata["labels"].clone();
+    if object["metadata"].get("labels").is_none() {
+        object["metadata"]["labels"] = labels;
     }
 }
 

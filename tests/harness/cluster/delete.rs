@@ -42,34 +42,58 @@ impl Terms {
     }
 }
 
-/// Deletes one object, or marks it for deletion where something holds it. Returns what the API answers with.
+/// Holds a definition that is being deleted until its objects are gone.
+pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// What a deletion answers with.
+#[derive(Debug)]
+pub struct Deleted {
+    /// A `Status`, or the object for kinds that show it once more.
+    pub body: Value,
+    /// What a person should know.
+    pub warning: Option<&'static str>,
+}
+
+/// Deletes one object, or marks it for deletion where something holds it.
 ///
 /// # Errors
 /// 404, and 409 when it is another object or state than was meant.
-pub fn delete(state: &mut State, kind: &Kind, key: &Key, terms: &Terms, now: &str) -> Result<Value, Failure> {
+pub fn delete(state: &mut State, kind: &Kind, key: &Key, terms: &Terms, now: &str) -> Result<Deleted, Failure> {
     let live = state.get(key).cloned().ok_or_else(|| Failure::not_found(kind, &key.name))?;
-    for (what, wanted, pointer) in [
-        ("UID", &terms.uid, "/metadata/uid"),
-        ("ResourceVersion", &terms.resource_version, "/metadata/resourceVersion"),
+    let again = "The object might have been deleted and then recreated";
+    let changed = "The object might have been modified";
+    for (what, wanted, pointer, hint) in [
+        ("UID", &terms.uid, "/metadata/uid", again),
+        ("ResourceVersion", &terms.resource_version, "/metadata/resourceVersion", changed),
     ] {
         let found = text(&live, pointer);
         if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != found) {
-            let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-            return Err(Failure::conflict(kind, &key.name, &why));
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). {hint}"
+            );
+            // The server names the kind here, not the resource.
+            let named = Kind { plural: kind.kind.clone(), ..kind.clone() };
+            return Err(Failure::conflict(&named, &key.name, &why));
         }
     }
+    // A quirk of old that a real server has kept: who says nothing leaves the pods of a Job behind.
+    let spares = kind.is("Job") && terms.propagation.is_empty();
+    let warning = spares.then_some(
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+    );
     if terms.dry_run {
-        return Ok(done(kind, &live));
+        return Ok(Deleted { body: done(kind, &live), warning });
     }
     let marked = marked(kind, &live, terms, now);
-    if write::released(kind, &marked) {
+    let body = if write::released(kind, &marked) {
         state.remove(key);
-        return Ok(done(kind, &live));
-    }
-    if marked == *live {
-        return Ok(marked);
-    }
-    Ok((*state.put(key, marked)).clone())
+        done(kind, &live)
+    } else if marked == *live {
+        marked
+    } else {
+        (*state.put(key, marked)).clone()
+    };
+    Ok(Deleted { body, warning })
 }
 
 /// The object with its deletion noted on it.
@@ -85,18 +109,22 @@ fn marked(kind: &Kind, live: &Arc<Value>, terms: &Terms, now: &str) -> Value {
     let metadata = &mut marked["metadata"];
     if metadata.get("deletionTimestamp").is_none() {
         metadata["deletionTimestamp"] = json!(now);
-        metadata["deletionGracePeriodSeconds"] = json!(grace);
+        if !kind.is("Namespace") {
+            metadata["deletionGracePeriodSeconds"] = json!(grace);
+        }
         if let Some(generation) = metadata.get("generation").and_then(Value::as_i64) {
             metadata["generation"] = json!(generation + 1);
         }
         let finalizer = match terms.propagation.as_str() {
             "Foreground" => Some("foregroundDeletion"),
             "Orphan" => Some("orphan"),
+            "" if kind.is("Job") => Some("orphan"),
             _ => None,
         };
-        if let Some(finalizer) = finalizer {
-            let mut all = metadata["finalizers"].as_array().cloned().unwrap_or_default();
-            all.push(json!(finalizer));
+        let cleanup = kind.is("CustomResourceDefinition").then_some(CLEANUP);
+        let mut all = metadata["finalizers"].as_array().cloned().unwrap_or_default();
+        all.extend(finalizer.into_iter().chain(cleanup).map(|finalizer| json!(finalizer)));
+        if !all.is_empty() {
             metadata["finalizers"] = Value::Array(all);
         }
         if kind.is("Namespace") {
@@ -109,6 +137,10 @@ fn marked(kind: &Kind, live: &Arc<Value>, terms: &Terms, now: &str) -> Value {
 }
 
 fn done(kind: &Kind, live: &Value) -> Value {
+    let shown = ["Pod", "Service", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume", "ResourceQuota"];
+    if !kind.custom && shown.contains(&kind.kind.as_str()) {
+        return live.clone();
+    }
     let mut details =
         json!({"name": text(live, "/metadata/name"), "kind": kind.plural, "uid": text(live, "/metadata/uid")});
     if !kind.group.is_empty() {

@@ -10,7 +10,7 @@ use super::kinds::Kind;
 /// What we say that we are. The behaviour is meant to be that of this version.
 pub fn version() -> Value {
     json!({
-        "major": "1", "minor": "35", "gitVersion": "v1.35.4", "gitCommit": "", "gitTreeState": "clean",
+        "major": "1", "minor": "35", "gitVersion": "v1.35.4", "gitCommit": "", "gitTreeState": "",
         "buildDate": "2026-04-15T00:00:00Z", "goVersion": "go1.25", "compiler": "gc", "platform": "linux/amd64",
         "emulationMajor": "1", "emulationMinor": "35", "minCompatibilityMajor": "1", "minCompatibilityMinor": "34",
     })
@@ -69,7 +69,13 @@ fn review(group: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+fn verbs(kind: &Kind) -> [&'static str; 8] {
+    if kind.custom {
+        ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+    } else {
+        ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    }
+}
 
 /// `/api/v1`, `/apis/G/V`
 pub fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Option<Value> {
@@ -77,7 +83,7 @@ pub fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Option<Valu
     for kind in kinds.iter().filter(|kind| kind.group == group && kind.version == version) {
         let mut entry = json!({
             "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
-            "verbs": VERBS, "storageVersionHash": "",
+            "verbs": verbs(kind),
         });
         if !kind.short.is_empty() {
             entry["shortNames"] = json!(kind.short);
@@ -130,15 +136,14 @@ pub fn aggregated(kinds: &[Arc<Kind>], core: bool) -> Value {
 
 fn aggregated_group(kinds: &[Arc<Kind>], name: &str, versions: &[String]) -> Value {
     let of_version = |version: &String| {
-        let mut resources: Vec<Value> = kinds
-            .iter()
-            .filter(|kind| kind.group == name && kind.version == *version)
-            .map(|kind| aggregated_kind(kind))
-            .collect();
+        let mut served: Vec<&Arc<Kind>> =
+            kinds.iter().filter(|kind| kind.group == name && kind.version == *version).collect();
+        served.sort_by_key(|kind| &kind.plural);
+        let mut resources: Vec<Value> = served.into_iter().map(|kind| aggregated_kind(kind)).collect();
         if let Some((resource, kind)) = review(name) {
             resources.push(json!({
                 "resource": resource, "scope": "Cluster", "singularResource": kind.to_lowercase(), "verbs": ["create"],
-                "responseKind": {"group": name, "version": version, "kind": kind},
+                "responseKind": {"group": "", "version": "", "kind": kind},
             }));
         }
         json!({"version": version, "freshness": "Current", "resources": resources})
@@ -149,16 +154,17 @@ fn aggregated_group(kinds: &[Arc<Kind>], name: &str, versions: &[String]) -> Val
 
 fn aggregated_kind(kind: &Kind) -> Value {
     let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
-    let response = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+    // The server leaves group and version out of what it says of its own kinds, and says them of custom ones.
+    let (group, version) = if kind.custom { (kind.group.as_str(), kind.version.as_str()) } else { ("", "") };
+    let response = json!({"group": group, "version": version, "kind": kind.kind});
     let below = subresources(kind).into_iter().map(|(name, response_kind, verbs)| {
-        let (group, version) =
-            if name == "scale" { ("autoscaling", "v1") } else { (kind.group.as_str(), kind.version.as_str()) };
+        let (group, version) = if name == "scale" { ("autoscaling", "v1") } else { (group, version) };
         let response = json!({"group": group, "version": version, "kind": response_kind});
         json!({"subresource": name, "responseKind": response, "verbs": verbs})
     });
     let mut entry = json!({
         "resource": kind.plural, "responseKind": response, "scope": scope, "singularResource": kind.singular,
-        "verbs": VERBS, "subresources": below.collect::<Vec<_>>(),
+        "verbs": verbs(kind), "subresources": below.collect::<Vec<_>>(),
     });
     if !kind.short.is_empty() {
         entry["shortNames"] = json!(kind.short);

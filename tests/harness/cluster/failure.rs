@@ -10,7 +10,7 @@ use super::kinds::Kind;
 pub struct Failure {
     /// HTTP status.
     pub code: u16,
-    /// `NotFound`, `Invalid`, …
+    /// `NotFound`, `Invalid`, …; empty where the server gives none.
     pub reason: &'static str,
     /// The sentence that a person reads.
     pub message: String,
@@ -148,7 +148,7 @@ impl Failure {
 
     /// 500.
     pub fn internal(message: impl Into<String>) -> Failure {
-        Failure::new(500, "InternalError", message)
+        Failure::new(500, "", message) // a real server gives no reason either
     }
 
     /// 422 with all that is wrong.
@@ -169,9 +169,11 @@ impl Failure {
             .iter()
             .map(|problem| json!({"reason": problem.reason, "message": problem.text, "field": problem.field}))
             .collect();
-        let mut details = json!({"name": name, "kind": kind, "causes": causes});
-        if !group.is_empty() {
-            details["group"] = json!(group);
+        let mut details = json!({ "causes": causes });
+        for (field, value) in [("name", name), ("group", group), ("kind", kind)] {
+            if !value.is_empty() {
+                details[field] = json!(value);
+            }
         }
         Failure {
             details: Some(details),
@@ -205,8 +207,11 @@ impl Failure {
         let Failure { code, reason, message, details } = self;
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {},
-            "status": "Failure", "message": message, "reason": reason, "code": code,
+            "status": "Failure", "message": message, "code": code,
         });
+        if !reason.is_empty() {
+            status["reason"] = json!(reason);
+        }
         if let Some(details) = details {
             status["details"] = details.clone();
         }

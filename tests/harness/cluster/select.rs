@@ -107,6 +107,10 @@ fn label(term: &str) -> Result<(String, Test), Failure> {
     if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
         return pair(key, Test::In(vec![value.trim().to_owned()]));
     }
+    if let Some((_, found)) = term.split_once(char::is_whitespace) {
+        let message = format!("unable to parse requirement: found '{found}', expected: in, notin, =, ==, !=, gt, lt");
+        return Err(Failure::bad_request(message));
+    }
     match term.strip_prefix('!') {
         Some(key) => pair(key, Test::Absent),
         None => pair(term, Test::Exists),
@@ -136,7 +140,12 @@ fn field(kind: &Kind, term: &str) -> Result<(String, Test), Failure> {
         _ => &[],
     };
     if !["metadata.name", "metadata.namespace"].contains(&name.as_str()) && !own.contains(&name.as_str()) {
-        return Err(Failure::bad_request(format!("field label not supported: {name}")));
+        let message = if own.is_empty() && !kind.custom {
+            format!("{name:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        } else {
+            format!("field label not supported: {name}")
+        };
+        return Err(Failure::bad_request(message));
     }
     Ok((format!("/{}", name.replace('.', "/")), test))
 }

@@ -86,8 +86,8 @@ async fn a_deployment_becomes_pods_and_rolls() {
     assert_eq!(sets.len(), 2);
     let live = cluster.get("deployments.apps", "shop", "web").expect("it is there");
     assert_eq!(live["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "2");
-    assert_eq!(live["status"]["conditions"][0]["type"], "Progressing");
-    assert_eq!(live["status"]["conditions"][0]["reason"], "NewReplicaSetAvailable");
+    let progressing = store::items(&live, "/status/conditions").find(|one| one["type"] == "Progressing");
+    assert_eq!(progressing.expect("a condition")["reason"], "NewReplicaSetAvailable");
     api.delete(
         "web",
         &DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() },

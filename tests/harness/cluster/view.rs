@@ -49,7 +49,10 @@ impl View {
     }
 
     /// The list around the items.
-    pub fn list(self, kind: &Kind, items: Vec<Value>, metadata: Value) -> Value {
+    pub fn list(self, kind: &Kind, items: Vec<Value>, mut metadata: Value) -> Value {
+        if kind.custom && metadata.get("continue").is_none() {
+            metadata["continue"] = json!(""); // lists of custom resources say so, others leave it out
+        }
         let (api_version, name) = match self {
             View::Whole => (kind.api_version(), format!("{}List", kind.kind)),
             View::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList".to_owned()),

@@ -50,13 +50,14 @@ fn terms(about: &About, ask: &Ask) -> Result<Write, Failure> {
 fn answer(about: &About, ask: &Ask, written: &Written) -> Response {
     let mut response =
         json_response(if written.created { 201 } else { 200 }, &ask.view().show(&about.kind, &written.object));
-    for warning in &written.warnings {
-        let text = format!("299 - {warning:?}");
-        if let Ok(value) = http::HeaderValue::from_str(&text) {
-            response.headers_mut().append(http::header::WARNING, value);
-        }
-    }
+    written.warnings.iter().for_each(|warning| warn(&mut response, warning));
     response
+}
+
+fn warn(response: &mut Response, warning: &str) {
+    if let Ok(value) = http::HeaderValue::from_str(&format!("299 - {warning:?}")) {
+        response.headers_mut().append(http::header::WARNING, value);
+    }
 }
 
 pub(super) fn create(shared: &Shared, about: &About, ask: &Ask) -> Result<Response, Failure> {
@@ -98,10 +99,7 @@ fn patch(ask: &Ask, body: Value) -> Result<Patch, Failure> {
         "application/merge-patch+json" => Ok(Patch::Merge(body)),
         "application/json-patch+json" => Ok(Patch::Json(body)),
         "application/strategic-merge-patch+json" => Ok(Patch::Strategic(body)),
-        _ => {
-            let message = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
-            Err(Failure::unsupported_media(message))
-        }
+        _ => Err(Failure::unsupported_media("415: Unsupported Media Type")),
     }
 }
 
@@ -143,8 +141,10 @@ fn delete_terms(ask: &Ask) -> Result<Terms, Failure> {
 pub(super) fn delete(shared: &Shared, about: &About, ask: &Ask) -> Result<Response, Failure> {
     let terms = delete_terms(ask)?;
     let now = Clock::read().stamp();
-    let answer = shared.with(|world| delete::delete(&mut world.state, &about.kind, &about.key(), &terms, &now))?;
-    Ok(json_response(200, &answer))
+    let deleted = shared.with(|world| delete::delete(&mut world.state, &about.kind, &about.key(), &terms, &now))?;
+    let mut response = json_response(200, &deleted.body);
+    deleted.warning.into_iter().for_each(|warning| warn(&mut response, warning));
+    Ok(response)
 }
 
 pub(super) fn delete_all(shared: &Shared, about: &About, ask: &Ask) -> Result<Response, Failure> {
@@ -171,6 +171,9 @@ pub(super) fn delete_all(shared: &Shared, about: &About, ask: &Ask) -> Result<Re
 /// Who am I, and may I: everyone with the token may do everything that no fault forbids.
 pub(super) fn review(shared: &Shared, target: &Target, ask: &Ask) -> Result<Response, Failure> {
     let mut review = ask.object()?;
+    if review.get("metadata").is_none() {
+        review["metadata"] = json!({});
+    }
     match (ask.method.as_str(), target.plural.as_str()) {
         ("POST", "selfsubjectaccessreviews") => {
             let wanted = &review["spec"]["resourceAttributes"];

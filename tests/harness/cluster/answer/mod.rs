@@ -128,7 +128,7 @@ async fn dispatch(shared: &Arc<Shared>, place: Place, ask: &Ask) -> Result<Respo
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
         response
     };
-    let found = |value: Option<Value>| value.map(|value| json_response(200, &value)).ok_or_else(Failure::no_such_path);
+    let found = |value: Option<Value>| Ok(value.map_or_else(nowhere, |value| json_response(200, &value)));
     match place {
         Place::Version => Ok(json_response(200, &discovery::version())),
         Place::Health => Ok(text_response("ok")),
@@ -143,13 +143,17 @@ async fn dispatch(shared: &Arc<Shared>, place: Place, ask: &Ask) -> Result<Respo
             changes::review(shared, &target, ask)
         }
         Place::Target(target) => resource(shared, target, ask).await,
-        Place::Nowhere => Err(Failure::no_such_path()),
+        Place::Nowhere => Ok(nowhere()),
     }
 }
 
 async fn resource(shared: &Arc<Shared>, target: Target, ask: &Ask) -> Result<Response, Failure> {
     let kind = shared.world().state.kind(&target.group, &target.version, &target.plural);
-    let kind = kind.ok_or_else(Failure::no_such_path)?;
+    let Some(kind) = kind else {
+        let group = |kind: &Arc<Kind>| kind.group == target.group && kind.version == target.version;
+        let served = shared.world().state.kinds().iter().any(group);
+        return if served { Err(Failure::no_such_path()) } else { Ok(nowhere()) };
+    };
     if kind.namespaced && target.namespace.is_empty() && !target.name.is_empty() {
         return Err(Failure::no_such_path());
     }
@@ -199,11 +203,13 @@ impl Ask {
             return Ok(value);
         }
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        let first = |error: serde_saphyr::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
         #[expect(
             clippy::disallowed_methods,
             reason = "the agent sends JSON; this is for people who try things by hand"
         )]
-        serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))
+        serde_saphyr::from_str(text)
+            .map_err(|error| Failure::bad_request(format!("error decoding YAML: {}", first(error))))
     }
 }
 
@@ -217,6 +223,13 @@ pub(super) fn json_response(code: u16, value: &Value) -> Response {
 pub(super) fn text_response(text: &str) -> Response {
     let mut response = Response::new(Body::from(text.to_owned()));
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A path that no group serves is not even a `Status`.
+fn nowhere() -> Response {
+    let mut response = text_response("404 page not found\n");
+    *response.status_mut() = http::StatusCode::NOT_FOUND;
     response
 }
 

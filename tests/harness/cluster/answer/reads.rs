@@ -60,7 +60,13 @@ impl Continue {
 
 pub(super) fn list(shared: &Shared, about: &About, ask: &Ask) -> Result<Response, Failure> {
     let selector = about.selector(ask)?;
-    let limit = ask.query.number("limit").filter(|limit| *limit > 0).map_or(usize::MAX, |limit| limit as usize);
+    let limit = match (ask.query.get("limit"), ask.query.number("limit")) {
+        ("", _) | (_, Some(0)) => usize::MAX,
+        (_, Some(limit)) => usize::try_from(limit).unwrap_or(usize::MAX),
+        (text, None) => {
+            return Err(Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+        }
+    };
     let token = ask.query.get("continue");
     let from = if token.is_empty() {
         None
@@ -127,9 +133,10 @@ pub(super) fn scale_of(object: &Value) -> Value {
     for name in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         metadata[name] = object["metadata"][name].clone();
     }
+    let replicas = number(object, "/spec/replicas").filter(|replicas| *replicas != 0);
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {"replicas": number(object, "/spec/replicas").unwrap_or(0)},
+        "spec": replicas.map_or(json!({}), |replicas| json!({ "replicas": replicas })),
         "status": {"replicas": number(object, "/status/replicas").unwrap_or(0), "selector": selector.join(",")},
     })
 }

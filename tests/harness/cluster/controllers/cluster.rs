@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Clock, MANAGER, events, garbage, pods};
 use crate::cluster::assign;
+use crate::cluster::delete;
 use crate::cluster::kinds::Kind;
 use crate::cluster::store::{Key, State, items, number, text};
 use crate::cluster::write::{self, Part};
@@ -85,9 +86,8 @@ fn namespace(state: &mut State, key: &Key, namespace: &Value, clock: &Clock) {
 
 /// Serves what it defines, and takes that away with it.
 fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
-    const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
     if definition.pointer("/metadata/deletionTimestamp").is_some() {
-        if !items(definition, "/metadata/finalizers").any(|finalizer| finalizer == CLEANUP) {
+        if !items(definition, "/metadata/finalizers").any(|finalizer| finalizer == delete::CLEANUP) {
             return;
         }
         let table = state.table(&key.name).into_iter().flat_map(|table| table.within(""));
@@ -97,7 +97,7 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
         }
         if state.table(&key.name).is_none_or(|table| table.objects.is_empty()) {
             state.withdraw(&key.name);
-            crate::cluster::delete::release(state, key, CLEANUP, &clock.stamp());
+            delete::release(state, key, delete::CLEANUP, &clock.stamp());
         }
         return;
     }
@@ -106,13 +106,6 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
         state.kinds().iter().filter(|kind| kind.qualified() == key.name).map(|kind| (**kind).clone()).collect();
     if served != kinds {
         state.serve(kinds);
-    }
-    if !items(definition, "/metadata/finalizers").any(|finalizer| finalizer == CLEANUP) {
-        write::edit(state, key, Part::Main, "kube-apiserver", &clock.stamp(), |object| {
-            let mut all = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-            all.push(json!(CLEANUP));
-            object["metadata"]["finalizers"] = json!(all);
-        });
     }
     let now = clock.stamp();
     let accepted = pods::condition(definition, "NamesAccepted", "True", "NoConflicts", "no conflicts found", &now);
@@ -124,15 +117,27 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
         "the initial names have been accepted",
         &now,
     );
-    let stored = items(definition, "/spec/versions").find(|version| version["storage"] == true);
     let status = json!({
         "conditions": [accepted, established], "acceptedNames": definition["spec"]["names"],
-        "storedVersions": [stored.map_or(Value::Null, |version| version["name"].clone())],
+        "storedVersions": definition["status"]["storedVersions"],
     });
-    pods::set_status(state, key, status, clock);
+    if definition["status"] != status {
+        write::edit(state, key, Part::Status, "kube-apiserver", &now, |object| object["status"] = status);
+    }
 }
 
 fn claim(state: &mut State, key: &Key, claim: &Value, clock: &Clock) {
+    const PROTECTION: &str = "kubernetes.io/pvc-protection";
+    if claim.pointer("/metadata/deletionTimestamp").is_some() {
+        let uses = |pod: &Value| {
+            items(pod, "/spec/volumes").any(|one| text(one, "/persistentVolumeClaim/claimName") == key.name)
+        };
+        let used = state.table("pods").is_some_and(|table| table.within(&key.namespace).any(|pod| uses(pod)));
+        if !used {
+            delete::release(state, key, PROTECTION, &clock.stamp());
+        }
+        return;
+    }
     let class = text(claim, "/spec/storageClassName").to_owned();
     if text(claim, "/status/phase") == "Bound" {
         return;

@@ -17,7 +17,8 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<Instant> {
     let deployment = state.get(key).cloned()?;
     if deployment.pointer("/metadata/deletionTimestamp").is_some() {
-        return None;
+        let (new, old) = sets(state, &deployment);
+        return report(state, key, &deployment, (new.as_deref(), &old), (None, None), clock);
     }
     let (mut new, mut old) = sets(state, &deployment);
     let paused = deployment["spec"]["paused"] == true;
@@ -153,7 +154,10 @@ fn report(
     let (total, ready, available) =
         (sum("/status/replicas"), sum("/status/readyReplicas"), sum("/status/availableReplicas"));
     let unavailable = (sum("/spec/replicas") - available).max(0);
-    let mut status = json!({"observedGeneration": deployment["metadata"]["generation"]});
+    let mut status = json!({
+        "observedGeneration": deployment["metadata"]["generation"],
+        "terminatingReplicas": sum("/status/terminatingReplicas"),
+    });
     let counts = [
         ("replicas", total),
         ("updatedReplicas", updated),
@@ -178,12 +182,14 @@ fn report(
         .iter()
         .any(|name| status.get(*name) != deployment["status"].get(*name));
     let (progress, next) = progressing(deployment, new, made, complete, moved, clock);
-    let conditions = match made.is_some()
-        || items(deployment, "/status/conditions").next().is_none_or(|one| one["type"] == "Progressing")
-    {
-        true => vec![progress, serving],
-        false => vec![serving, progress],
-    };
+    // What says something new goes to the end.
+    let mut conditions: Vec<Value> = items(deployment, "/status/conditions").cloned().collect();
+    for condition in [progress, serving] {
+        if !conditions.contains(&condition) {
+            conditions.retain(|before| before["type"] != condition["type"]);
+            conditions.push(condition);
+        }
+    }
     status["conditions"] = json!(conditions);
     let annotated = revision.map(|revision| revision.to_string());
     let same_revision = annotated.as_deref().is_none_or(|text| deployment["metadata"]["annotations"][REVISION] == text);

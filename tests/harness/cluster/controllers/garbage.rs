@@ -50,10 +50,13 @@ pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) {
 
 /// Has those looked at whose own end may have waited for this object's.
 pub(super) fn gone(state: &mut State, key: &Key) {
-    let holders = [
+    let mut holders = vec![
         Key::new("namespaces", "", &key.namespace),
         Key::new("customresourcedefinitions.apiextensions.k8s.io", "", &key.resource),
     ];
+    if let (Some(claims), "pods") = (state.table("persistentvolumeclaims"), key.resource.as_str()) {
+        holders.extend(claims.within(&key.namespace).map(|claim| Key::of("persistentvolumeclaims", claim)));
+    }
     for holder in holders {
         if state.get(&holder).is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some()) {
             state.touch(holder);

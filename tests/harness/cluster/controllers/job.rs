@@ -71,7 +71,9 @@ fn report(
     let now = clock.stamp();
     let active: Vec<Arc<Value>> = if verdict.is_some() { Vec::new() } else { pods::active(state, job) };
     let ready = active.iter().filter(|pod| pods::ready(pod).is_some()).count();
-    let mut status = json!({"ready": ready, "uncountedTerminatedPods": {}});
+    let mut status = json!({
+        "ready": ready, "terminating": pods::leaving(state, job), "uncountedTerminatedPods": {},
+    });
     if !suspended {
         let started = text(job, "/status/startTime");
         status["startTime"] = json!(if started.is_empty() { now.as_str() } else { started });

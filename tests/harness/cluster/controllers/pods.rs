@@ -53,6 +53,12 @@ pub(super) fn active(state: &State, owner: &Value) -> Vec<Arc<Value>> {
     all.into_iter().filter(|pod| is_active(pod)).collect()
 }
 
+/// How many of the owner's pods are on their way out.
+pub(super) fn leaving(state: &State, owner: &Value) -> usize {
+    let all = state.owned_objects(text(owner, "/metadata/uid"), "pods");
+    all.iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_some()).count()
+}
+
 /// Neither ended nor being deleted.
 pub(super) fn is_active(pod: &Value) -> bool {
     pod.pointer("/metadata/deletionTimestamp").is_none()

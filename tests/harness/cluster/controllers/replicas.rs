@@ -26,7 +26,10 @@ pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<I
     }
     let now = pods::active(state, &set);
     let (ready, available, next) = pods::readiness(&set, &now, clock);
-    let mut status = json!({"replicas": now.len(), "observedGeneration": set["metadata"]["generation"]});
+    let mut status = json!({
+        "replicas": now.len(), "terminatingReplicas": pods::leaving(state, &set),
+        "observedGeneration": set["metadata"]["generation"],
+    });
     let counts =
         [("fullyLabeledReplicas", now.len() as i64), ("readyReplicas", ready), ("availableReplicas", available)];
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {

@@ -10,6 +10,11 @@ pub(super) fn service(object: &mut Value) {
     let spec = &mut object["spec"];
     set(spec, "type", "ClusterIP");
     set(spec, "sessionAffinity", "None");
+    if spec["sessionAffinity"] == "ClientIP" {
+        set(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    } else if let Some(map) = spec.as_object_mut() {
+        map.remove("sessionAffinityConfig");
+    }
     if spec["type"] == "ExternalName" {
         return;
     }
@@ -62,8 +67,8 @@ pub(super) fn autoscaler(object: &mut Value) {
 }
 
 pub(super) fn binding(object: &mut Value) {
-    if let Some(role) = object.get_mut("roleRef") {
-        set(role, "apiGroup", "rbac.authorization.k8s.io");
+    if object["roleRef"]["apiGroup"] == "" {
+        object["roleRef"]["apiGroup"] = json!("rbac.authorization.k8s.io");
     }
     for subject in each(object, "subjects") {
         if subject["kind"] != "ServiceAccount" {

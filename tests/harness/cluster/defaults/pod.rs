@@ -42,10 +42,12 @@ pub fn pod_spec(spec: &mut Value) {
     each(spec, "volumes").for_each(volume);
 }
 
-/// The deprecated twin of the field is always written too.
+/// The field and its deprecated twin say the same; whoever removes one has to remove both.
 fn mirror_service_account(spec: &mut Value) {
-    if let Some(name) = spec.get("serviceAccountName").filter(|name| name.as_str() != Some("")).cloned() {
-        spec["serviceAccount"] = name;
+    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+        if let Some(name) = spec.get(from).filter(|name| name.as_str() != Some("")).cloned() {
+            spec[to] = name;
+        }
     }
 }
 

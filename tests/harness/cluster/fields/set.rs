@@ -160,7 +160,7 @@ impl FieldSet {
         out
     }
 
-    /// Every path in the set, as the server writes it, in order.
+    /// Every path in the set, as the server writes it and in its order: what is here, then what is below.
     pub fn paths(&self) -> Vec<String> {
         let mut out = Vec::new();
         self.collect(&mut String::new(), &mut out);
@@ -168,11 +168,13 @@ impl FieldSet {
     }
 
     fn collect(&self, path: &mut String, out: &mut Vec<String>) {
-        if self.member {
+        let length = path.len();
+        for (element, _) in self.children.iter().filter(|(_, child)| child.member) {
+            element.write(path);
             out.push(path.clone());
+            path.truncate(length);
         }
         for (element, child) in &self.children {
-            let length = path.len();
             element.write(path);
             child.collect(path, out);
             path.truncate(length);
@@ -203,8 +205,8 @@ mod tests {
             set.paths(),
             [
                 ".metadata.finalizers",
-                ".metadata.finalizers[=\"a/b\"]",
                 ".metadata.labels",
+                ".metadata.finalizers[=\"a/b\"]",
                 ".metadata.labels.app",
                 ".spec.containers[name=\"web\"]",
                 ".spec.containers[name=\"web\"].image",

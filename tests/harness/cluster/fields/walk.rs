@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::set::{Element, FieldSet};
-use crate::cluster::schema::{ListKind, Scalar, Shape, key_default};
+use crate::cluster::schema::{ListKind, Scalar, Shape};
 
 /// Why an object is not of its shape, as the typed merge of the server says it: path, then what was wrong there.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -72,7 +72,7 @@ fn view(value: &Value, shape: &Shape) -> View {
 
 /// What identifies `item` in a list of this shape; `None` if a key is missing or the list has no identity.
 pub fn element_of(item: &Value, shape: &Shape) -> Option<Element> {
-    let Shape::List(_, kind) = shape else { return None };
+    let Shape::List(of, kind) = shape else { return None };
     match kind {
         ListKind::Atomic => None,
         ListKind::Set => Some(Element::Value(item.to_string())),
@@ -80,7 +80,7 @@ pub fn element_of(item: &Value, shape: &Shape) -> Option<Element> {
             let map = item.as_object()?;
             let values: BTreeMap<&str, Value> = keys
                 .iter()
-                .filter_map(|key| Some((key.as_str(), map.get(key).cloned().or_else(|| key_default(key))?)))
+                .filter_map(|key| Some((key.as_str(), map.get(key).cloned().or_else(|| of.key_default(key))?)))
                 .collect();
             let json = serde_json::to_string(&values).ok()?;
             (!values.is_empty()).then_some(Element::Key(json))
@@ -143,6 +143,13 @@ struct Compare<'a> {
 
 impl Compare<'_> {
     fn values(&mut self, old: Option<&Value>, new: Option<&Value>, shape: &Shape) {
+        if let (Some(before), Some(after), Shape::Any) = (old, new, shape) {
+            // What was a map and is none any more loses its members, and the other way round.
+            if before.is_object() != after.is_object() && !before.is_null() && !after.is_null() {
+                self.members(old.filter(|old| old.is_object()), new.filter(|new| new.is_object()), shape);
+                return self.leaf(old, new);
+            }
+        }
         let (Some(sample), empty) = (new.or(old), is_empty(old) && is_empty(new)) else { return };
         let granular = matches!(view(sample, shape), View::Granular) && !empty;
         if !granular {
@@ -231,29 +238,19 @@ fn check_at(value: &Value, shape: &Shape, path: &mut String) -> Result<(), Untyp
     let wrong = |path: &str, problem: String| Err(Untyped { path: path.to_owned(), problem });
     match (shape, value) {
         (_, Value::Null) | (Shape::Any, _) => Ok(()),
-        (Shape::Scalar(of), value) => {
-            let shown = match value {
-                Value::String(text) => format!("{text:?}"),
-                other => other.to_string(),
-            };
-            match of {
-                Scalar::Text if !value.is_string() => {
-                    wrong(path, format!("expected string, got &value.valueUnstructured{{Value:{shown}}}"))
-                }
-                Scalar::Integer | Scalar::Number if !value.is_number() => {
-                    let kind = if value.is_string() { "string" } else { "interface {}" };
-                    wrong(path, format!("expected numeric (int or float), got {kind}"))
-                }
-                Scalar::Bool if !value.is_boolean() => {
-                    wrong(path, format!("expected boolean, got &value.valueUnstructured{{Value:{shown}}}"))
-                }
-                _ => Ok(()),
+        (Shape::Scalar(of), value) => match of {
+            Scalar::Text if !value.is_string() => {
+                wrong(path, format!("expected string, got &value.valueUnstructured{{Value:{}}}", go(value)))
             }
-        }
+            Scalar::Integer | Scalar::Number if !value.is_number() => {
+                let kind = if value.is_string() { "string" } else { "interface {}" };
+                wrong(path, format!("expected numeric (int or float), got {kind}"))
+            }
+            Scalar::Bool if !value.is_boolean() => wrong(path, format!("expected boolean, got &{{{}}}", go(value))),
+            _ => Ok(()),
+        },
         (Shape::List(of, kind), Value::Array(items)) => check_items(items, of, kind, shape, path),
-        (Shape::List(..), other) => {
-            wrong(path, format!("expected list, got &{{{}}}", other.to_string().trim_matches('"')))
-        }
+        (Shape::List(..), other) => wrong(path, format!("expected list, got &{{{}}}", go(other))),
         (_, Value::Object(map)) => {
             for (key, item) in map {
                 let length = path.len();
@@ -266,7 +263,20 @@ fn check_at(value: &Value, shape: &Shape, path: &mut String) -> Result<(), Untyp
             }
             Ok(())
         }
-        (_, other) => wrong(path, format!("expected map, got &{{{}}}", other.to_string().trim_matches('"'))),
+        (_, other) => wrong(path, format!("expected map, got &{{{}}}", go(other))),
+    }
+}
+
+/// A value as Go prints it.
+fn go(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let members: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", go(value))).collect();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -80,13 +80,12 @@ fn merge_list(target: &mut Value, changes: &[Value], of: &Shape, rule: &Rule, or
         }
         Rule::Whole => *items = changes.iter().map(without_directives).collect(),
         Rule::Union => {
-            for change in changes {
-                if !items.contains(change) {
-                    items.push(change.clone());
-                }
-            }
+            let before = items.clone();
+            items.extend(changes.iter().filter(|change| !before.contains(change)).cloned());
+            *items = ordered(std::mem::take(items), changes, &before, |one, other| one == other);
         }
         Rule::By(key) => {
+            let before = items.clone();
             for change in changes {
                 let at = items.iter().position(|item| item.get(key) == change.get(key));
                 let deletes = change.get("$patch").and_then(Value::as_str) == Some("delete");
@@ -97,12 +96,29 @@ fn merge_list(target: &mut Value, changes: &[Value], of: &Shape, rule: &Rule, or
                     (None, false) => items.push(without_directives(change)),
                 }
             }
-            if let Some(order) = order.and_then(Value::as_array) {
-                let place = |item: &Value| order.iter().position(|wanted| wanted.get(key) == item.get(key));
-                items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
-            }
+            let order = order.and_then(Value::as_array).map_or(changes, Vec::as_slice);
+            *items = ordered(std::mem::take(items), order, &before, |one, other| one.get(key) == other.get(key));
         }
     }
+}
+
+/// Items that the patch names come in its order; the others stay before and behind what they were before and behind.
+fn ordered(items: Vec<Value>, patch: &[Value], before: &[Value], same: impl Fn(&Value, &Value) -> bool) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(patch, item).is_some());
+    named.sort_by_key(|item| place(patch, item));
+    let mut others = others.into_iter().peekable();
+    let mut out = Vec::new();
+    for item in named {
+        let at = place(before, &item);
+        while others.peek().is_some_and(|other| at.is_some() && place(before, other) < at) {
+            out.extend(others.next());
+        }
+        out.push(item);
+    }
+    out.extend(others);
+    out
 }
 
 fn without_directives(value: &Value) -> Value {
@@ -156,7 +172,7 @@ mod tests {
             "ObjectMeta",
             json!({"finalizers": ["a", "b"], "labels": {"x": "1", "y": "2"}}),
             json!({"finalizers": ["c"], "$deleteFromPrimitiveList/finalizers": ["a"], "labels": {"x": null}}),
-            json!({"finalizers": ["b", "c"], "labels": {"y": "2"}}),
+            json!({"finalizers": ["c", "b"], "labels": {"y": "2"}}),
         );
     }
 }

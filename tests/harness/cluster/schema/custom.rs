@@ -59,9 +59,6 @@ fn object(schema: &Value, open: bool) -> Shape {
         (name.clone(), field)
     });
     let fields: std::collections::HashMap<_, _> = fields.collect();
-    if fields.is_empty() && open {
-        return Shape::Any;
-    }
     Shape::Struct(Arc::new(Struct { fields, atomic, open }))
 }
 

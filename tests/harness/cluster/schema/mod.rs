@@ -79,6 +79,8 @@ pub struct Field {
     pub omitted_when_zero: bool,
     /// Always there, as `{}` when nothing was given.
     pub always: bool,
+    /// Shown as zero or null when nothing was given.
+    pub shown_when_unset: bool,
     /// A strategic merge patch keeps only the keys that it names (`retainKeys`).
     pub retain_keys: bool,
     /// How a strategic merge patch treats a list, where that is not as apply treats it.
@@ -111,6 +113,7 @@ impl Field {
             shape,
             omitted_when_zero: false,
             always: false,
+            shown_when_unset: false,
             retain_keys: false,
             patch: ListPatch::AsApply,
             default: None,
@@ -141,6 +144,18 @@ impl Shape {
         }
     }
 
+    /// What identifies an item of this shape where it leaves the key `key` out: the API's own types have the zero value
+    /// then (and `TCP` for a protocol), custom ones what their schema says.
+    pub fn key_default(&self, key: &str) -> Option<Value> {
+        let field = self.fields()?.fields.get(key)?;
+        match (self, &field.shape) {
+            (Shape::Named(_), _) if key == "protocol" => Some(Value::from("TCP")),
+            (Shape::Named(_), Shape::Scalar(Scalar::Text)) => Some(Value::from("")),
+            (Shape::Named(_), Shape::Scalar(Scalar::Integer)) => Some(Value::from(0)),
+            _ => field.default.clone(),
+        }
+    }
+
     /// The shape of the member `key` of a struct or map; `None` where the shape does not allow such a member.
     pub fn member(&self, key: &str) -> Option<&Shape> {
         match self {
@@ -162,9 +177,4 @@ pub fn known(name: &str) -> Option<Shape> {
 fn builtin() -> &'static HashMap<&'static str, Struct> {
     static BUILTIN: OnceLock<HashMap<&'static str, Struct>> = OnceLock::new();
     BUILTIN.get_or_init(|| text::parse(include_str!("kubernetes.txt")))
-}
-
-/// The value that an API type supplies for a list key that was left out (`protocol` of a port).
-pub fn key_default(key: &str) -> Option<Value> {
-    (key == "protocol").then(|| Value::from("TCP"))
 }

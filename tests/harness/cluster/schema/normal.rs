@@ -17,24 +17,39 @@ pub struct Findings {
 /// Brings `object` into normal form. `drop_unknown` is off for parts that keep what they do not know.
 pub fn normalise(object: &mut Value, shape: &Shape) -> Findings {
     let mut findings = Findings::default();
-    visit(object, shape, &mut String::new(), &mut findings);
+    visit(object, shape, "", &mut String::new(), &mut findings);
     findings
 }
 
-fn visit(value: &mut Value, shape: &Shape, path: &mut String, findings: &mut Findings) {
+/// An object in which nothing was set: what is always there, and null for lists and maps that are never left out.
+pub fn empty(shape: &Shape) -> Value {
+    let Some(of) = shape.fields() else { return Value::Null };
+    let mut map = Map::new();
+    for (name, field) in &of.fields {
+        if field.always {
+            map.insert(name.clone(), empty(&field.shape));
+        } else if field.shown_when_unset {
+            map.insert(name.clone(), unset_value(&field.shape));
+        }
+    }
+    Value::Object(map)
+}
+
+/// `owner` is the name of the struct that the value is a field of.
+fn visit(value: &mut Value, shape: &Shape, owner: &str, path: &mut String, findings: &mut Findings) {
     match shape {
-        Shape::Any => drop_nulls(value),
-        Shape::Scalar(of) => check_scalar(value, *of, path, findings),
+        Shape::Any => {}
+        Shape::Scalar(of) => check_scalar(value, *of, (owner, path), findings),
         Shape::List(of, _) => match value {
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     let length = path.len();
                     path.push_str(&format!("[{index}]"));
-                    visit(item, of, path, findings);
+                    visit(item, of, owner, path, findings);
                     path.truncate(length);
                 }
             }
-            other => mistyped(other, "array", path, findings),
+            other => mistyped(other, "[]", (owner, path), findings),
         },
         Shape::Map(of, _) => match value {
             Value::Object(map) => {
@@ -42,19 +57,22 @@ fn visit(value: &mut Value, shape: &Shape, path: &mut String, findings: &mut Fin
                     if item.is_null() {
                         *item = zero(of);
                     }
-                    descend(path, key, |path| visit(item, of, path, findings));
+                    descend(path, key, |path| visit(item, of, owner, path, findings));
                 }
             }
-            other => mistyped(other, "object", path, findings),
+            other => mistyped(other, "map[string]string", (owner, path), findings),
         },
         Shape::Named(_) | Shape::Struct(_) => match (value, shape.fields()) {
-            (Value::Object(map), Some(of)) => visit_struct(map, of, path, findings),
-            (other, _) => mistyped(other, "object", path, findings),
+            (Value::Object(map), Some(of)) => {
+                let name = if let Shape::Named(name) = shape { name } else { "" };
+                visit_struct(map, of, name, path, findings);
+            }
+            (other, _) => mistyped(other, "struct", (owner, path), findings),
         },
     }
 }
 
-fn visit_struct(map: &mut Map<String, Value>, of: &Struct, path: &mut String, findings: &mut Findings) {
+fn visit_struct(map: &mut Map<String, Value>, of: &Struct, name: &str, path: &mut String, findings: &mut Findings) {
     map.retain(|key, value| {
         let Some(field) = of.fields.get(key) else {
             if !of.open {
@@ -63,16 +81,27 @@ fn visit_struct(map: &mut Map<String, Value>, of: &Struct, path: &mut String, fi
             return of.open;
         };
         if value.is_null() {
-            return false;
+            // Go drops it on its way through a type; the schema of a custom resource has to allow it.
+            return name.is_empty() && field.default.is_none();
         }
-        descend(path, key, |path| visit(value, &field.shape, path, findings));
+        descend(path, key, |path| visit(value, &field.shape, name, path, findings));
         !(field.omitted_when_zero && is_zero(value))
     });
-    for (name, field) in of.fields.iter().filter(|(_, field)| field.always) {
-        if !map.contains_key(name) {
+    for (key, field) in of.fields.iter().filter(|(_, field)| field.always) {
+        if !map.contains_key(key) {
             let mut empty = Value::Object(Map::new());
-            visit(&mut empty, &field.shape, path, findings);
-            map.insert(name.clone(), empty);
+            visit(&mut empty, &field.shape, name, path, findings);
+            map.insert(key.clone(), empty);
+        }
+    }
+    for (key, field) in of.fields.iter().filter(|(_, field)| field.shown_when_unset) {
+        let unset = map.get(key).is_none_or(|value| match value {
+            Value::Array(items) => items.is_empty(),
+            Value::Object(entries) => entries.is_empty() && matches!(field.shape, Shape::Map(..)),
+            _ => false,
+        });
+        if unset {
+            map.insert(key.clone(), unset_value(&field.shape));
         }
     }
 }
@@ -87,7 +116,7 @@ fn descend(path: &mut String, key: &str, then: impl FnOnce(&mut String)) {
     path.truncate(length);
 }
 
-fn check_scalar(value: &Value, of: Scalar, path: &str, findings: &mut Findings) {
+fn check_scalar(value: &Value, of: Scalar, place: (&str, &str), findings: &mut Findings) {
     let (fits, wanted) = match of {
         Scalar::Text => (value.is_string(), "string"),
         Scalar::Integer => (value.as_f64().is_some_and(|number| number.fract() == 0.0), "int32"),
@@ -96,11 +125,11 @@ fn check_scalar(value: &Value, of: Scalar, path: &str, findings: &mut Findings) 
         Scalar::Untyped => (!value.is_object() && !value.is_array(), "string"),
     };
     if !fits {
-        mistyped(value, wanted, path, findings);
+        mistyped(value, wanted, place, findings);
     }
 }
 
-fn mistyped(value: &Value, wanted: &str, path: &str, findings: &mut Findings) {
+fn mistyped(value: &Value, wanted: &str, (owner, path): (&str, &str), findings: &mut Findings) {
     if value.is_null() {
         return;
     }
@@ -111,19 +140,18 @@ fn mistyped(value: &Value, wanted: &str, path: &str, findings: &mut Findings) {
         Value::Bool(_) => "bool",
         _ => "string",
     };
-    findings
-        .mistyped
-        .get_or_insert_with(|| format!("json: cannot unmarshal {found} into Go struct field .{path} of type {wanted}"));
+    findings.mistyped.get_or_insert_with(|| {
+        let path: String = path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect();
+        format!("json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {wanted}")
+    });
 }
 
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, item| !item.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
+/// How a field that was not set is shown, if it is.
+fn unset_value(shape: &Shape) -> Value {
+    match shape {
+        Shape::Scalar(Scalar::Untyped) => Value::Null,
+        Shape::Scalar(_) => zero(shape),
+        _ => Value::Null,
     }
 }
 
@@ -186,7 +214,7 @@ fn complete_field(
         }
         return;
     };
-    if let Some(problem) = wrong_type(value, &field.shape) {
+    if let Some(problem) = wrong_type(value, &field.shape, path) {
         problems.push((path.to_owned(), problem));
         return;
     }
@@ -198,7 +226,7 @@ fn complete_field(
     complete(value, &field.shape, path, problems);
 }
 
-fn wrong_type(value: &Value, shape: &Shape) -> Option<String> {
+fn wrong_type(value: &Value, shape: &Shape, path: &str) -> Option<String> {
     let (fits, wanted) = match shape {
         Shape::Scalar(Scalar::Text) => (value.is_string(), "string"),
         Shape::Scalar(Scalar::Integer) => (value.as_f64().is_some_and(|number| number.fract() == 0.0), "integer"),
@@ -217,15 +245,7 @@ fn wrong_type(value: &Value, shape: &Shape) -> Option<String> {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    let name = path_free(value);
-    (!fits).then(|| format!("Invalid value: {name}: must be of type {wanted}: \"{found}\""))
-}
-
-fn path_free(value: &Value) -> String {
-    match value {
-        Value::Object(_) | Value::Array(_) => "\"object\"".to_owned(),
-        other => format!("{:?}", other.to_string().trim_matches('"')),
-    }
+    (!fits).then(|| format!("Invalid value: \"{found}\": {path} in body must be of type {wanted}: \"{found}\""))
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -258,7 +278,7 @@ mod tests {
         check(
             "DeploymentSpec",
             json!({"replicas": 0, "minReadySeconds": 0, "paused": false, "replicass": 1}),
-            json!({"replicas": 0, "strategy": {}, "template": {"metadata": {}, "spec": {}}}),
+            json!({"replicas": 0, "selector": null, "strategy": {}, "template": {"metadata": {}, "spec": {"containers": null}}}),
             &["replicass"],
         );
         check(
@@ -274,6 +294,9 @@ mod tests {
         let mut object = json!({"spec": {"replicas": "two"}});
         let findings = normalise(&mut object, &known("Deployment").expect("a known kind"));
         let said = findings.mistyped.expect("a finding");
-        assert_eq!(said, "json: cannot unmarshal string into Go struct field .spec.replicas of type int32");
+        assert_eq!(
+            said,
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+        );
     }
 }

@@ -3,10 +3,11 @@
 //! ```text
 //! name?:…   left out when zero       s  text      [x]            a list owned as a whole
 //! name!:…   always there             i  integer   [x]set         a set
-//! name^:…   patched with retainKeys  n  number    [x]by(a,b)     a list of items known by a and b
-//! any       anything                 b  bool      …patch(k)      which a strategic patch merges by k (by nothing: a set)
-//! Name      another type             q t x bytes  …whole         which a strategic patch replaces
-//! {x}       a map, {x}~ as a whole                quantity, time, int-or-string, base64
+//! name=:…   zero or null when unset  n  number    [x]by(a,b)     a list of items known by a and b
+//! name^:…   patched with retainKeys  b  bool      …patch(k)      which a strategic patch merges by k (by nothing: a set)
+//! any       anything                 q t x bytes  …whole         which a strategic patch replaces
+//! Name      another type                          quantity, time, int-or-string, base64
+//! {x}       a map, {x}~ as a whole
 //! ```
 
 use std::collections::HashMap;
@@ -31,11 +32,12 @@ fn field(text: &'static str) -> (String, Field) {
     let field = Field {
         omitted_when_zero: name.contains('?'),
         always: name.contains('!'),
+        shown_when_unset: name.contains('='),
         retain_keys: name.contains('^'),
         patch,
         ..Field::plain(shape)
     };
-    (name.trim_end_matches(['?', '!', '^']).to_owned(), field)
+    (name.trim_end_matches(['?', '!', '=', '^']).to_owned(), field)
 }
 
 fn shape(text: &'static str) -> (Shape, ListPatch) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::failure::Problem;
 use crate::cluster::kinds::Kind;
-use crate::cluster::store::text;
+use crate::cluster::store::{items, text};
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -49,6 +49,21 @@ fn name(kind: &Kind, name: &str, found: &mut Vec<Problem>) {
     if name.len() > longest {
         let detail = format!("must be no more than {longest} bytes");
         found.push(Problem::invalid("metadata.name", &json!(name), &detail));
+    }
+}
+
+/// Nothing new may hold up what is being deleted.
+pub(super) fn finalizers(object: &Value, live: Option<&Value>, found: &mut Vec<Problem>) {
+    let Some(live) = live.filter(|live| live.pointer("/metadata/deletionTimestamp").is_some()) else { return };
+    let before: Vec<&Value> = items(live, "/metadata/finalizers").collect();
+    let new: Vec<String> =
+        items(object, "/metadata/finalizers").filter(|one| !before.contains(one)).map(Value::to_string).collect();
+    if !new.is_empty() {
+        let names = new.join(", ");
+        let detail = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{names}}}"
+        );
+        found.push(Problem::forbidden("metadata.finalizers", &detail));
     }
 }
 

@@ -19,6 +19,7 @@ use super::kinds::Kind;
 /// All that is wrong with a new object (`live` is none) or with a change of `live`.
 pub fn problems(kind: &Kind, object: &Value, live: Option<&Value>) -> Vec<Problem> {
     let mut found = metadata::check(kind, object);
+    metadata::finalizers(object, live, &mut found);
     if kind.custom {
         return found;
     }

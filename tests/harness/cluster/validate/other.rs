@@ -19,6 +19,9 @@ pub(super) fn service(object: &Value, live: Option<&Value>, found: &mut Vec<Prob
     }
     for (index, port) in ports.iter().enumerate() {
         pod::port_number(&port["port"], &format!("spec.ports[{index}].port"), found);
+        if port["targetPort"].is_number() {
+            pod::port_number(&port["targetPort"], &format!("spec.ports[{index}].targetPort"), found);
+        }
         if ports.len() > 1 && text(port, "/name").is_empty() {
             found.push(Problem::required(format!("spec.ports[{index}].name"), ""));
         }
@@ -77,7 +80,8 @@ pub(super) fn ingress(object: &Value, found: &mut Vec<Problem>) {
     let spec = &object["spec"];
     if spec.get("defaultBackend").is_none() && items(spec, "/rules").next().is_none() {
         let detail = "either `defaultBackend` or `rules` must be specified";
-        found.push(Problem::invalid("spec", spec, detail));
+        let shown = if spec == &json!({}) { &Value::Null } else { spec };
+        found.push(Problem::invalid("spec", shown, detail));
     }
     for (rule, given) in items(spec, "/rules").enumerate() {
         for (index, path) in items(given, "/http/paths").enumerate() {
@@ -100,7 +104,8 @@ pub(super) fn autoscaler(object: &Value, found: &mut Vec<Problem>) {
     let least = number(object, "/spec/minReplicas").unwrap_or(1);
     if most < 1 {
         found.push(Problem::invalid("spec.maxReplicas", &json!(most), "must be greater than 0"));
-    } else if most < least {
+    }
+    if most < least {
         let detail = "must be greater than or equal to `minReplicas`";
         found.push(Problem::invalid("spec.maxReplicas", &json!(most), detail));
     }
@@ -113,7 +118,9 @@ pub(super) fn autoscaler(object: &Value, found: &mut Vec<Problem>) {
 
 pub(super) fn binding(object: &Value, live: Option<&Value>, found: &mut Vec<Problem>) {
     if live.is_some_and(|live| live.get("roleRef") != object.get("roleRef")) {
-        found.push(Problem::invalid("roleRef", &object["roleRef"], "cannot change roleRef"));
+        let role = &object["roleRef"];
+        let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
+        found.push(Problem::invalid("roleRef", &shown, "cannot change roleRef"));
     }
 }
 

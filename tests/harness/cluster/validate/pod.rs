@@ -35,7 +35,19 @@ pub(super) fn spec(spec: &Value, path: &str, found: &mut Vec<Problem>) {
     if items(spec, "/containers").next().is_none() {
         found.push(Problem::required(format!("{path}.containers"), ""));
     }
-    let volumes: BTreeSet<&str> = items(spec, "/volumes").map(|volume| text(volume, "/name")).collect();
+    let mut volumes = BTreeSet::new();
+    for (index, volume) in items(spec, "/volumes").enumerate() {
+        // In the order of the server's checks the second source is the one too many.
+        let sources = volume.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| *name != "name");
+        let sources: Vec<&String> = sources.collect();
+        for second in sources.iter().take(sources.len().saturating_sub(1)) {
+            let field = format!("{path}.volumes[{index}].{second}");
+            found.push(Problem::forbidden(field, "may not specify more than 1 volume type"));
+        }
+        if sources.len() == 1 {
+            volumes.insert(text(volume, "/name"));
+        }
+    }
     let mut names = BTreeSet::new();
     for list in ["initContainers", "containers"] {
         for (index, container) in items(spec, &format!("/{list}")).enumerate() {
@@ -69,7 +81,11 @@ fn check_container(container: &Value, path: &str, volumes: &BTreeSet<&str>, foun
         found.push(Problem::unsupported(format!("{path}.imagePullPolicy"), &container["imagePullPolicy"], &policies));
     }
     for (index, port) in items(container, "/ports").enumerate() {
-        port_number(&port["containerPort"], &format!("{path}.ports[{index}].containerPort"), found);
+        let field = format!("{path}.ports[{index}].containerPort");
+        match port["containerPort"].as_i64() {
+            None | Some(0) => found.push(Problem::required(field, "")),
+            Some(_) => port_number(&port["containerPort"], &field, found),
+        }
     }
     for (index, variable) in items(container, "/env").enumerate() {
         if text(variable, "/name").is_empty() {

@@ -45,18 +45,22 @@ fn fixed(spec: &Value) -> Value {
 
 fn selector(kind: &Kind, object: &Value, found: &mut Vec<Problem>) {
     let Some(selector) = object.pointer("/spec/selector") else {
-        return found.push(Problem::required("spec.selector", ""));
+        found.push(Problem::required("spec.selector", ""));
+        return mismatch(object, found);
     };
     if selector.as_object().is_none_or(serde_json::Map::is_empty) {
         let detail = format!("empty selector is invalid for {}", kind.singular);
         return found.push(Problem::invalid("spec.selector", selector, &detail));
     }
-    let labels = object.pointer("/spec/template/metadata/labels");
-    if !label_selector_matches(selector, labels) {
-        let shown = labels.cloned().unwrap_or(Value::Null);
-        let detail = "`selector` does not match template `labels`";
-        found.push(Problem::invalid("spec.template.metadata.labels", &shown, detail));
+    if !label_selector_matches(selector, object.pointer("/spec/template/metadata/labels")) {
+        mismatch(object, found);
     }
+}
+
+fn mismatch(object: &Value, found: &mut Vec<Problem>) {
+    let shown = object.pointer("/spec/template/metadata/labels").unwrap_or(&Value::Null);
+    let detail = "`selector` does not match template `labels`";
+    found.push(Problem::invalid("spec.template.metadata.labels", shown, detail));
 }
 
 fn template(object: &Value, path: &str, restart: &[&str], found: &mut Vec<Problem>) {
@@ -64,8 +68,11 @@ fn template(object: &Value, path: &str, restart: &[&str], found: &mut Vec<Proble
     let Some(template) = object.pointer(&pointer) else { return };
     metadata::labels(object, &format!("{path}.metadata"), found);
     pod::spec(&template["spec"], &format!("{path}.spec"), found);
-    if !restart.contains(&text(template, "/spec/restartPolicy")) {
-        let field = format!("{path}.spec.restartPolicy");
+    let policy = text(template, "/spec/restartPolicy");
+    let field = format!("{path}.spec.restartPolicy");
+    if policy == "Always" && !restart.contains(&policy) {
+        found.push(Problem::required(field, "valid values: \"OnFailure\", \"Never\""));
+    } else if !restart.contains(&policy) {
         found.push(Problem::unsupported(field, &template["spec"]["restartPolicy"], restart));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::checks::{check_type, complete, matches_url};
+use super::checks::{complete, matches_url};
 use super::{Write, Written, commit};
 use crate::cluster::failure::Failure;
 use crate::cluster::fields::apply::{ApplyError, Terms, apply as merge, conflict_causes, conflict_message, update};
@@ -13,14 +13,11 @@ use crate::cluster::store::{State, text};
 /// PATCH by server-side apply.
 pub(super) fn apply(state: &mut State, write: &Write, applied: Value) -> Result<Written, Failure> {
     let api_version = write.kind.api_version();
-    if text(&applied, "/apiVersion") != api_version {
-        let given = text(&applied, "/apiVersion");
-        let message = format!(
-            "Incorrect version specified in apply patch. Specified patch version: {given}, expected: {api_version}"
-        );
-        return Err(Failure::bad_request(message));
+    let (given, named) = (text(&applied, "/apiVersion"), text(&applied, "/kind"));
+    if given != api_version || named != write.kind.kind {
+        let given = if given.contains('/') { given.to_owned() } else { format!("/{given}") };
+        return Err(Failure::bad_request(format!("invalid object type: {given}, Kind={named}")));
     }
-    check_type(&write.kind, &applied)?;
     if applied.pointer("/metadata/managedFields").is_some_and(|managed| !managed.is_null()) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }

@@ -21,6 +21,8 @@ pub(super) fn complete(kind: &Kind, object: &mut Value) -> Result<(), Failure> {
     let problem = |(field, text): (String, String)| {
         let reason = if text.starts_with("Required") {
             "FieldValueRequired"
+        } else if text.contains("in body must be of type") {
+            "FieldValueTypeInvalid"
         } else if text.starts_with("Unsupported") {
             "FieldValueNotSupported"
         } else {
@@ -37,20 +39,20 @@ pub(super) fn check_type(kind: &Kind, body: &Value) -> Result<(), Failure> {
     if !body.is_object() {
         return Err(Failure::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
     }
-    if !name.is_empty() && name != kind.kind {
-        let message = format!(
-            "{name} in version {:?} cannot be handled as a {}: converting is not supported",
-            kind.version, kind.kind
-        );
-        return Err(Failure::bad_request(message));
+    let same = |given: &str, own: &str| given.is_empty() || given == own;
+    if same(api_version, &kind.api_version()) && same(name, &kind.kind) {
+        return Ok(());
     }
-    if !api_version.is_empty() && api_version != kind.api_version() {
-        let expected = kind.api_version();
-        let message =
-            format!("the API version in the data ({api_version}) does not match the expected API version ({expected})");
-        return Err(Failure::bad_request(message));
-    }
-    Ok(())
+    let (own, version) = (&kind.kind, api_version.rsplit('/').next().unwrap_or_default());
+    let why = if same(api_version, &kind.api_version()) {
+        format!(
+            "converting ({version}.{name}) to ({}.{own}): unknown conversion",
+            if kind.group.is_empty() { "core" } else { kind.group.as_str() }
+        )
+    } else {
+        format!("no kind {name:?} is registered for version {api_version:?} in scheme \"pkg/runtime/scheme.go:111\"")
+    };
+    Err(Failure::bad_request(format!("{name} in version {version:?} cannot be handled as a {own}: {why}")))
 }
 
 pub(super) fn judge(kind: &Kind, strictness: Strictness, findings: Findings) -> Result<Vec<String>, Failure> {
@@ -66,7 +68,7 @@ pub(super) fn judge(kind: &Kind, strictness: Strictness, findings: Findings) -> 
     match strictness {
         Strictness::Strict if !told.is_empty() => {
             let why = format!("strict decoding error: {}", told.join(", "));
-            Err(if kind.custom { Failure::bad_request(why) } else { refused(&why) })
+            Err(refused(&why))
         }
         Strictness::Ignore => Ok(Vec::new()),
         _ => Ok(told),

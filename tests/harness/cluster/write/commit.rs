@@ -80,7 +80,9 @@ pub(super) fn create(
     assign::on_create(state, &write.kind, &mut object, &write.now);
     object["apiVersion"] = json!(write.kind.api_version());
     object["kind"] = json!(write.kind.kind);
-    object["metadata"]["managedFields"] = managed.encode();
+    if !managed.0.is_empty() {
+        object["metadata"]["managedFields"] = managed.encode();
+    }
     let problems = validate::problems(&write.kind, &object, None);
     if !problems.is_empty() {
         return Err(Failure::invalid(&write.kind, &write.key.name, &problems));

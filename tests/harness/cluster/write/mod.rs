@@ -133,8 +133,9 @@ impl Write {
 
     /// An object of the kind with nothing in it.
     fn empty(&self) -> Value {
-        let mut empty = json!({"apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": {}});
-        normal::normalise(&mut empty, &self.kind.shape);
+        let mut empty = normal::empty(&self.kind.shape);
+        empty["apiVersion"] = json!(self.kind.api_version());
+        empty["kind"] = json!(self.kind.kind);
         empty
     }
 }
@@ -166,10 +167,22 @@ pub fn create(state: &mut State, write: &mut Write, mut body: Value) -> Result<W
 /// Whatever the API would refuse it for.
 pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Written, Failure> {
     check_type(&write.kind, &body)?;
+    // Some kinds are made by replacing what is not there.
+    let makes =
+        ["Service", "Endpoints", "Event", "LimitRange", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+    if makes.contains(&write.kind.kind.as_str()) && !write.kind.custom && state.get(&write.key).is_none() {
+        matches_url(write, &body)?;
+        return create(state, &mut write.clone(), body);
+    }
     let live = live(state, write)?;
     let findings = normal::normalise(&mut body, &write.kind.shape);
     let warnings = judge(&write.kind, write.strictness, findings)?;
     matches_url(write, &body)?;
+    let conditional = write.kind.custom || write.kind.is("PodDisruptionBudget");
+    if conditional && text(&body, "/metadata/resourceVersion").is_empty() {
+        let problem = Problem::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(Failure::invalid_as(&write.kind.group, &write.kind.plural, &write.key.name, &[problem]));
+    }
     update(state, write, &live, body, warnings)
 }
 
@@ -200,9 +213,9 @@ pub fn patch(state: &mut State, write: &Write, patch: Patch) -> Result<Written, 
     let findings = normal::normalise(&mut object, &write.kind.shape);
     let warnings = match judge(&write.kind, write.strictness, findings) {
         Err(refused) if refused.message.contains("strict decoding error") => {
-            let (Patch::Merge(shown) | Patch::Strategic(shown) | Patch::Json(shown) | Patch::Apply(shown)) = &patch;
             let said = refused.message.split_once("strict decoding error").map_or("", |(_, said)| said);
-            let problem = Problem::invalid("patch", shown, &format!("strict decoding error{said}"));
+            let shown = json!(object.to_string());
+            let problem = Problem::invalid("patch", &shown, &format!("strict decoding error{said}"));
             return Err(Failure::invalid_as("", "", "", &[problem]));
         }
         other => other?,
