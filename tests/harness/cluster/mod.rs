@@ -144,13 +144,16 @@ pub struct Options {
     pub pull: Pull,
     /// The bearer token that every request has to bring.
     pub token: String,
+    /// Requests without any token are let in too: `kubectl` sends none over plain HTTP.
+    pub anonymous: bool,
     /// The port on 127.0.0.1; 0 for any that is free.
     pub port: u16,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { pace: Pace::default(), pull: images::everything(), token: "standin-token".to_owned(), port: 0 }
+        let token = "standin-token".to_owned();
+        Options { pace: Pace::default(), pull: images::everything(), token, anonymous: false, port: 0 }
     }
 }
 
@@ -212,6 +215,7 @@ pub(crate) struct Shared {
     pace: Pace,
     pull: Pull,
     token: String,
+    anonymous: bool,
 }
 
 /// Everything that is so.
@@ -222,7 +226,7 @@ pub(crate) struct World {
 }
 
 impl Shared {
-    fn new(Options { pace, pull, token, port: _ }: Options) -> Shared {
+    fn new(Options { pace, pull, token, anonymous, port: _ }: Options) -> Shared {
         Shared {
             world: Mutex::default(),
             faults: Mutex::default(),
@@ -232,6 +236,7 @@ impl Shared {
             pace,
             pull,
             token,
+            anonymous,
         }
     }
 

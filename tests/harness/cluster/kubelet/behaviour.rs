@@ -56,8 +56,8 @@ impl Behaviour {
             }
         }
         let mut behaviour = Behaviour::said(&said, container);
-        command(container, &mut behaviour);
-        if behaviour.log.is_empty() {
+        let scripted = command(container, &mut behaviour);
+        if behaviour.log.is_empty() && !scripted {
             behaviour.log.push(format!("{name}: started {}", text(container, "/image")));
         }
         if finite && behaviour.exit.is_none() && behaviour.every.is_none() {
@@ -116,15 +116,21 @@ fn environment(container: &Value) -> Vec<(String, String)> {
     plain.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn command(container: &Value, behaviour: &mut Behaviour) {
+/// Reads a command that we understand. Whether it was one.
+fn command(container: &Value, behaviour: &mut Behaviour) -> bool {
     let words = |name: &str| items(container, name).filter_map(Value::as_str).collect::<Vec<_>>();
     let all: Vec<&str> = words("/command").into_iter().chain(words("/args")).collect();
-    let Some((program, arguments)) = all.split_first() else { return };
+    let Some((program, arguments)) = all.split_first() else { return false };
     let script = match (program.rsplit('/').next().unwrap_or_default(), arguments) {
         ("sh" | "bash" | "ash", ["-c" | "-ec" | "-ce", script, ..]) => (*script).to_owned(),
         ("true" | "false" | "sleep" | "echo", _) => all.join(" ").rsplit('/').next().unwrap_or_default().to_owned(),
-        _ => return,
+        _ => return false,
     };
+    script_behaviour(&script, behaviour);
+    true
+}
+
+fn script_behaviour(script: &str, behaviour: &mut Behaviour) {
     for step in script.split([';', '\n']).flat_map(|part| part.split("&&")).map(str::trim) {
         let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
         match word {
@@ -157,9 +163,9 @@ mod tests {
         let table = [
             (json!(["sh", "-c", "echo hi; sleep 2; exit 3"]), vec!["hi"], Some(3), 2),
             (json!(["/bin/sh", "-c", "echo \"a b\" && sleep infinity"]), vec!["a b"], None, 0),
-            (json!(["false"]), vec!["web: started r/web:1"], Some(1), 0),
-            (json!(["/bin/true"]), vec!["web: started r/web:1"], Some(0), 0),
-            (json!(["sleep", "5"]), vec!["web: started r/web:1"], Some(0), 5),
+            (json!(["false"]), vec![], Some(1), 0),
+            (json!(["/bin/true"]), vec![], Some(0), 0),
+            (json!(["sleep", "5"]), vec![], Some(0), 5),
             (json!(["/web", "--port", "80"]), vec!["web: started r/web:1"], None, 0),
         ];
         for (command, log, exit, after) in table {

@@ -147,7 +147,7 @@ impl Container {
     }
 
     fn start(&mut self, image: &Image, step: &Step) -> Vec<Note> {
-        let (name, reference) = (&self.name, &self.image);
+        let reference = &self.image;
         match image {
             Image::Pulling => {
                 if let State::Waiting { until, .. } = &mut self.state {
@@ -171,11 +171,13 @@ impl Container {
                     told.push(Note("Normal", "Pulling", format!("Pulling image {reference:?}")));
                     told.push(Note("Normal", "Pulled", format!("Successfully pulled image {reference:?}")));
                 } else {
-                    let message = format!("Container image {reference:?} already present on machine");
+                    let message = format!(
+                        "Container image {reference:?} already present on machine and can be accessed by the pod"
+                    );
                     told.push(Note("Normal", "Pulled", message));
                 }
-                told.push(Note("Normal", "Created", format!("Created container: {name}")));
-                told.push(Note("Normal", "Started", format!("Started container {name}")));
+                told.push(Note("Normal", "Created", "Container created".to_owned()));
+                told.push(Note("Normal", "Started", "Container started".to_owned()));
                 self.image_id.clone_from(id);
                 self.pulls_failed = 0;
                 self.restarts += u32::from(self.last.is_some());

@@ -50,7 +50,8 @@ pub fn from_registry(login: Option<(String, String)>) -> Pull {
             let image = request.image;
             let pulled = tokio::time::timeout(Duration::from_secs(20), ask(&image, login)).await;
             pulled.unwrap_or_else(|_| Err("dial timeout".to_owned())).map_err(|why| {
-                format!("failed to pull and unpack image {image:?}: failed to resolve reference {image:?}: {why}")
+                let code = if why.ends_with(": not found") { "rpc error: code = NotFound desc = " } else { "" };
+                format!("{code}failed to pull and unpack image {image:?}: failed to resolve reference {image:?}: {why}")
             })
         })
     })

@@ -133,12 +133,11 @@ impl Kubelet {
         }
         self.binding.remove(key);
         let condition = status::condition(object, "PodScheduled", None, None, clock.now);
-        write::edit(state, key, Part::Main, "kube-scheduler", &clock.stamp(), |pod| {
-            pod["spec"]["nodeName"] = json!(NODE)
-        });
-        write::edit(state, key, Part::Status, "kube-scheduler", &clock.stamp(), |pod| {
-            pod["status"]["conditions"] = json!([condition]);
-        });
+        // The binding says both at once, and is not a change of what was asked for.
+        let mut bound = object.clone();
+        bound["spec"]["nodeName"] = json!(NODE);
+        bound["status"]["conditions"] = json!([condition]);
+        state.put(key, bound);
         let (namespace, name) = (&key.namespace, &key.name);
         let message = format!("Successfully assigned {namespace}/{name} to {NODE}");
         events::record(state, key, ("Normal", "Scheduled", &message), "default-scheduler", clock);

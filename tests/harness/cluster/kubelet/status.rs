@@ -59,8 +59,9 @@ pub(super) fn of(object: &Value, pod: &Pod, now: Instant, clock: Timestamp, pace
         ("ContainersNotInitialized", format!("containers with incomplete status: [{}]", names.join(" ")))
     });
     let generation = number(object, "/metadata/generation");
+    let ended = ["Succeeded", "Failed"].contains(&phase).then(|| ("", String::new()));
     let conditions = [
-        condition(object, "PodReadyToStartContainers", None, generation, clock),
+        condition(object, "PodReadyToStartContainers", ended, generation, clock),
         condition(object, "Initialized", uninitialised, generation, clock),
         condition(object, "Ready", unready.clone(), generation, clock),
         condition(object, "ContainersReady", unready, generation, clock),
@@ -70,13 +71,13 @@ pub(super) fn of(object: &Value, pod: &Pod, now: Instant, clock: Timestamp, pace
         "phase": phase, "conditions": conditions, "hostIP": NODE_IP, "hostIPs": [{"ip": NODE_IP}],
         "podIP": pod.ip, "podIPs": [{"ip": pod.ip}], "startTime": stamp(pod.started),
         "qosClass": text(object, "/status/qosClass"),
-        "containerStatuses": pod.containers.iter().map(|one| container(one, pod, now, pace)).collect::<Vec<_>>(),
+        "containerStatuses": pod.containers.iter().map(|one| container(one, pod, false, now, pace)).collect::<Vec<_>>(),
     });
     if let Some(generation) = generation {
         status["observedGeneration"] = json!(generation);
     }
     if !pod.init.is_empty() {
-        status["initContainerStatuses"] = pod.init.iter().map(|one| container(one, pod, now, pace)).collect();
+        status["initContainerStatuses"] = pod.init.iter().map(|one| container(one, pod, true, now, pace)).collect();
     }
     status
 }
@@ -98,7 +99,9 @@ pub(super) fn condition(
         condition["observedGeneration"] = json!(generation);
     }
     if let Some((reason, message)) = trouble {
-        condition["reason"] = json!(reason);
+        if !reason.is_empty() {
+            condition["reason"] = json!(reason);
+        }
         if !message.is_empty() {
             condition["message"] = json!(message);
         }
@@ -106,7 +109,7 @@ pub(super) fn condition(
     condition
 }
 
-fn container(container: &Container, pod: &Pod, now: Instant, pace: &Pace) -> Value {
+fn container(container: &Container, pod: &Pod, initial: bool, now: Instant, pace: &Pace) -> Value {
     let Container { name, image, state, restarts, last, image_id, .. } = container;
     let id = |life: u32| format!("containerd://{}", digits(&format!("{}/{name}/{life}", pod.uid), 64));
     let ended = |Ended { code, started, finished }: &Ended, life: u32| {
@@ -116,6 +119,7 @@ fn container(container: &Container, pod: &Pod, now: Instant, pace: &Pace) -> Val
         }})
     };
     let running = matches!(state, State::Running { .. });
+    let served = initial && matches!(state, State::Ended(ended, None) if ended.code == 0);
     let now_state = match state {
         State::Waiting { reason, message, .. } if message.is_empty() => json!({"waiting": {"reason": reason}}),
         State::Waiting { reason, message, .. } => json!({"waiting": {"reason": reason, "message": message}}),
@@ -125,7 +129,8 @@ fn container(container: &Container, pod: &Pod, now: Instant, pace: &Pace) -> Val
     let before = last.as_ref().map_or(json!({}), |last| ended(last, restarts.saturating_sub(u32::from(running))));
     let mut status = json!({
         "name": name, "image": image, "imageID": image_id, "restartCount": restarts,
-        "ready": container.ready(now, pace), "started": running, "state": now_state, "lastState": before,
+        "ready": served || container.ready(now, pace), "started": running, "state": now_state, "lastState": before,
+        "resources": {},
     });
     if !image_id.is_empty() {
         status["containerID"] = json!(id(*restarts));
