@@ -155,12 +155,15 @@ impl Cluster {
 
     /// Goes away: connections break and new ones are refused, until `back`.
     pub async fn away(&self) {
-        self.server.set_open(false).await;
+        self.server.away().await;
     }
 
     /// Comes back on the same port.
+    ///
+    /// # Panics
+    /// When somebody else took the port meanwhile.
     pub async fn back(&self) {
-        self.server.set_open(true).await;
+        self.server.back().await.expect("the port of the stand-in cluster is still free");
     }
 
     /// Ends every running watch and followed log.

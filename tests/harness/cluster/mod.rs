@@ -7,7 +7,7 @@
 //! one node that pretends to run them, with their logs and events.
 //!
 //! ```text
-//! request -> server -> answer -> faults, counts -> read | watch | write | delete | log
+//! request -> answer -> faults, counts -> read | watch | write | delete | log
 //!                                                              |          ^
 //! fields (apply), schema, defaults, validate (pure)  <-  write -> store --+-> watches
 //!                                                                   ^ v dirty keys
@@ -61,17 +61,19 @@ mod route;
 
 mod answer;
 
-mod server;
-
 mod hands;
 
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -79,6 +81,7 @@ use self::controllers::{Clock, Manager, Next};
 use self::faults::{Counts, Faults};
 use self::kubelet::images::{self, Pull};
 use self::store::State;
+use crate::serve::{Handler, Place, Server};
 
 /// How fast things happen on the node and around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +163,7 @@ impl Default for Options {
 /// A running stand-in. It ends when this is dropped.
 pub struct Cluster {
     shared: Arc<Shared>,
-    server: server::Server,
+    server: Server,
     controllers: JoinHandle<()>,
 }
 
@@ -181,19 +184,29 @@ impl Cluster {
         let port = options.port;
         let shared = Arc::new(Shared::new(options));
         shared.furnish();
-        let server = server::Server::start(shared.clone(), port).await?;
+        let requests = shared.clone();
+        let handler: Handler =
+            Arc::new(move |request| Box::pin(answer::respond(requests.clone(), request.map(Body::new))));
+        let server = Server::start(Place::loopback(port), handler).await?;
         let controllers = tokio::spawn(run_controllers(shared.clone()));
         Ok(Cluster { shared, server, controllers })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
         self.server.address()
     }
 
-    /// The same API as a router, to be served by somebody else.
-    pub fn router(&self) -> axum::Router {
-        server::router(self.shared.clone())
+    /// The same API as a router, to be served by somebody else. A connection that a fault cuts is answered with 502 there.
+    pub fn router(&self) -> Router {
+        let shared = self.shared.clone();
+        Router::new().fallback(move |request: Request| {
+            let answer = answer::respond(shared.clone(), request);
+            async move {
+                let answer = answer.await.unwrap_or_else(|_| http::StatusCode::BAD_GATEWAY.into_response());
+                Ok::<Response, Infallible>(answer)
+            }
+        })
     }
 }
 

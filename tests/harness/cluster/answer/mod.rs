@@ -25,14 +25,10 @@ use super::faults::{Harm, Hit};
 use super::kinds::Kind;
 use super::route::{Place, Query, Target};
 use super::view::View;
+use crate::serve::Cut;
 
 /// The largest body: what a real server takes, too.
 const BODY_MAX: usize = 3 * 1024 * 1024;
-
-/// The connection is to be closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("a fault closed the connection")]
-pub(super) struct Cut;
 
 /// A request, read.
 pub(super) struct Ask {

@@ -175,6 +175,7 @@ pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Writ
         return create(state, &mut write.clone(), body);
     }
     let live = live(state, write)?;
+    let managed = commit::managed_before(&live, &body, write.part);
     let findings = normal::normalise(&mut body, &write.kind.shape);
     let warnings = judge(&write.kind, write.strictness, findings)?;
     matches_url(write, &body)?;
@@ -183,7 +184,7 @@ pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Writ
         let problem = Problem::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
         return Err(Failure::invalid_as(&write.kind.group, &write.kind.plural, &write.key.name, &[problem]));
     }
-    update(state, write, &live, body, warnings)
+    update(state, write, &live, body, (managed, warnings))
 }
 
 /// PATCH.
@@ -210,6 +211,7 @@ pub fn patch(state: &mut State, write: &Write, patch: Patch) -> Result<Written, 
         }
         Patch::Apply(_) => {}
     }
+    let managed = commit::managed_before(&live, &object, write.part);
     let findings = normal::normalise(&mut object, &write.kind.shape);
     let warnings = match judge(&write.kind, write.strictness, findings) {
         Err(refused) if refused.message.contains("strict decoding error") => {
@@ -221,7 +223,7 @@ pub fn patch(state: &mut State, write: &Write, patch: Patch) -> Result<Written, 
         other => other?,
     };
     matches_url(write, &object)?;
-    update(state, write, &live, object, warnings)
+    update(state, write, &live, object, (managed, warnings))
 }
 
 /// A write by the cluster itself: `change` edits the object, which is then put through the same steps as any other. It
@@ -239,8 +241,9 @@ pub fn edit(
     let mut object = (*live).clone();
     change(&mut object);
     let write = Write::internal(kind, key.clone(), part, manager, now);
+    let managed = Managed::of(&live);
     normal::normalise(&mut object, &write.kind.shape);
-    match update(state, &write, &live, object, Vec::new()) {
+    match update(state, &write, &live, object, (managed, Vec::new())) {
         Ok(written) => Some(written.object),
         Err(refused) => {
             tracing::warn!(?key, manager, %refused, "the stand-in cluster refused a write of its own");
@@ -269,7 +272,7 @@ fn update(
     write: &Write,
     live: &Arc<Value>,
     mut object: Value,
-    warnings: Vec<String>,
+    (managed, warnings): (Managed, Vec<String>),
 ) -> Result<Written, Failure> {
     if write.part == Part::Status {
         let mut whole = (**live).clone();
@@ -282,7 +285,6 @@ fn update(
         object = whole;
     }
     complete(&write.kind, &mut object)?;
-    let managed = commit::managed_before(live, &object, write.part);
     let mut base = (**live).clone();
     commit::take_managed(&mut base);
     commit::take_managed(&mut object);

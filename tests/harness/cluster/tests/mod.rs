@@ -1,6 +1,11 @@
 //! The stand-in as the real client of the agent sees it.
 
+mod applies;
+
+mod lives;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -13,7 +18,10 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config, Discovery};
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::faults::Fault;
+use super::store::Key;
+use super::write::{self, Part, Patch as WritePatch, Write};
 use super::{Cluster, store};
 
 async fn client(cluster: &Cluster) -> Client {
@@ -44,6 +52,17 @@ fn web(image: &str, replicas: i64) -> Value {
 
 fn agent() -> PatchParams {
     PatchParams::apply("quarterdeck").force().validation_strict()
+}
+
+/// Applies an object as this manager, past HTTP.
+fn agent_write(cluster: &Cluster, manager: &str, force: bool, object: Value) -> Result<Arc<Value>, Failure> {
+    cluster.shared.with(|world| {
+        let kind = world.state.kind_named(store::text(&object, "/apiVersion"), store::text(&object, "/kind"));
+        let kind = kind.expect("a served kind");
+        let key = Key::of(&kind.qualified(), &object);
+        let write = Write { force, ..Write::internal(kind, key, Part::Main, manager, "2026-01-02T03:04:05Z") };
+        write::patch(&mut world.state, &write, WritePatch::Apply(object)).map(|written| written.object)
+    })
 }
 
 fn available(cluster: &Cluster, name: &str, replicas: i64, image: &str) -> Option<()> {
@@ -302,4 +321,59 @@ async fn a_definition_is_served() {
     cluster
         .wait_for("the definition to go", |cluster| cluster.get(crds, "", "boats.sea.example").is_none().then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn a_watch_that_is_too_old_lists_again() {
+    let (cluster, client) = shop().await;
+    let api: Api<ConfigMap> = Api::namespaced(client, "shop");
+    let mut events = Box::pin(watcher(api, watcher::Config::default()));
+    while !matches!(events.next().await.expect("an event").expect("no error"), Event::InitDone) {}
+    cluster.away().await;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}});
+    cluster.put(map).expect("put");
+    cluster.compact();
+    cluster.back().await;
+    let mut expired = false;
+    loop {
+        match events.next().await.expect("an event") {
+            Err(watcher::Error::WatchError(status)) => expired |= status.code == 410,
+            Ok(Event::InitApply(object)) if object.metadata.name.as_deref() == Some("c") => break,
+            _ => {}
+        }
+    }
+    assert!(expired, "it was told 410");
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_and_as_metadata() {
+    let (cluster, client) = shop().await;
+    for name in ["a", "b", "c", "d"] {
+        let labels = json!({"page": "yes"});
+        cluster
+            .put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop", "labels": labels}}))
+            .expect("put");
+    }
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), "shop");
+    let mut params = ListParams::default().labels("page=yes").limit(3);
+    let first = api.list(&params).await.expect("a page");
+    assert_eq!((first.items.len(), first.metadata.remaining_item_count), (3, Some(1)));
+    params.continue_token = first.metadata.continue_;
+    let rest = api.list(&params).await.expect("a page");
+    assert_eq!(rest.items.iter().map(|one| one.metadata.name.as_deref()).collect::<Vec<_>>(), [Some("d")]);
+    let partial = api.list_metadata(&ListParams::default().labels("page=yes")).await.expect("metadata");
+    assert_eq!(partial.items.len(), 4);
+    assert_eq!(partial.items[0].types.as_ref().map(|types| types.kind.as_str()), Some("PartialObjectMetadata"));
+}
+
+#[tokio::test]
+async fn who_brings_no_token_or_a_wrong_one_is_not_let_in() {
+    let (cluster, _client) = shop().await;
+    let text = cluster.kubeconfig_text().replace("standin-token", "expired");
+    let kubeconfig = Kubeconfig::from_yaml(&text).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a config");
+    let client = Client::try_from(config).expect("a client");
+    let refused = Api::<Pod>::all(client).list(&ListParams::default()).await.expect_err("not let in");
+    let kube::Error::Api(status) = refused else { panic!("{refused}") };
+    assert_eq!((status.code, status.reason.as_str()), (401, "Unauthorized"));
 }
