@@ -327,7 +327,9 @@ impl Cluster {
 fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
     let settled = plan.settled.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
-    settled.chain(writes).collect()
+    // What is pruned is expected to go: its end is no drift.
+    let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Otherwise));
+    settled.chain(writes).chain(prunes).collect()
 }
 
 /// The content of an object as YAML, with the values of Secrets masked.

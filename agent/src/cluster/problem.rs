@@ -155,7 +155,7 @@ fn classify(code: u16, reason: &str, message: &str) -> Class {
         422 | 400 if is_immutable(message) => Class::Immutable,
         422 | 400 | 413 => Class::Invalid,
         // Server-side apply answers 500 where the object does not fit the schema of its kind.
-        500 if says("failed to create typed patch object") => Class::Invalid,
+        500 if says("failed to create typed patch object") || says("failed to convert new object") => Class::Invalid,
         _ if reason == "Expired" => Class::Gone,
         _ => Class::Other,
     }
@@ -246,6 +246,11 @@ mod tests {
             (400, "strict decoding error: unknown field \"spec.replica\"", Invalid),
             (400, "admission webhook \"w.example\" denied the request: no", Refused),
             (500, "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): errors", Invalid),
+            (
+                500,
+                "failed to convert new object (a/b; /v1, Kind=Secret) to proper version: illegal base64 data",
+                Invalid,
+            ),
             (500, "Internal error occurred: failed calling webhook \"w\": context deadline exceeded", Refused),
             (429, "too many requests, please try again later", TooMany),
             (503, "apiserver not ready", Away),

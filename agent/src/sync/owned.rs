@@ -104,7 +104,7 @@ pub enum Step {
 /// Who set the value at the path: another manager before us, since it is the other whom a person asks about.
 pub fn manager_at(live: &Value, path: &[Step]) -> Option<String> {
     let mut found = None;
-    for entry in entries(live).filter(|entry| entry["subresource"].is_null()) {
+    for entry in entries(live).filter(writes_content) {
         let Some(manager) = entry["manager"].as_str() else { continue };
         if !holds(&entry["fieldsV1"], path) {
             continue;
@@ -115,6 +115,11 @@ pub fn manager_at(live: &Value, path: &[Step]) -> Option<String> {
         found = Some(manager.to_owned());
     }
     found
+}
+
+/// Whether the entry is of one who wrote more than a status. `kubectl scale` writes content through a subresource.
+fn writes_content(entry: &&Value) -> bool {
+    entry["subresource"] != "status"
 }
 
 /// Whether the set has this path, or a leaf above it (an atomic whole), or anything below it.
@@ -143,7 +148,7 @@ fn matches(encoded: &str, step: &Step) -> bool {
 /// Who wrote to the object last, other than us and other than to its status.
 pub fn last_other_manager(live: &Value) -> Option<String> {
     entries(live)
-        .filter(|entry| entry["manager"] != MANAGER && entry["subresource"].is_null())
+        .filter(|entry| entry["manager"] != MANAGER && writes_content(entry))
         .max_by_key(|entry| entry["time"].as_str().unwrap_or_default())
         .and_then(|entry| entry["manager"].as_str().map(str::to_owned))
 }
@@ -251,6 +256,19 @@ mod tests {
         let before = digest(&foreign);
         foreign["status"]["replicas"] = json!(9);
         assert_eq!(before, digest(&foreign));
+    }
+
+    #[test]
+    fn a_field_that_was_written_through_a_subresource_has_its_manager() {
+        let scaled = json!({"metadata": {"managedFields": [
+            {"manager": "kubectl", "operation": "Update", "subresource": "scale", "time": "2026-01-02T00:00:00Z",
+             "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+            {"manager": "kubelet", "operation": "Update", "subresource": "status", "time": "2026-01-03T00:00:00Z",
+             "fieldsV1": {"f:status": {"f:replicas": {}}}},
+        ]}});
+        let path = ["spec", "replicas"].map(|name| Step::Field(name.to_owned()));
+        assert_eq!(manager_at(&scaled, &path).as_deref(), Some("kubectl"));
+        assert_eq!(last_other_manager(&scaled).as_deref(), Some("kubectl"));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Applied {
         let mut before = self.applications.remove(name).unwrap_or_default();
         let places = interest::places(&inventory.items);
         let moved = places != before.places;
-        let mut now = Application { places, wants: HashMap::new(), synced: false };
+        let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
         for item in &inventory.items {
             let old = before.wants.remove(&item.resource);
             let told = old.as_ref().and_then(|want| want.told);
@@ -113,6 +113,7 @@ impl Applied {
         for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
             changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
         }
+        now.synced &= now.wants.keys().all(|resource| self.is_covered(resource));
         self.applications.insert(name.clone(), now);
         for item in &inventory.items {
             self.compare(name, &item.resource, changes);
