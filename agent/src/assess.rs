@@ -57,8 +57,8 @@ struct Fleet {
 
 #[derive(Default)]
 struct Known {
-    /// The health of each object and pod that is not Healthy, and why. The rest need not be remembered.
-    unwell: BTreeMap<Key, (Health, String)>,
+    /// Each object and pod that is not Healthy. Of the rest nothing need be remembered.
+    unwell: BTreeMap<Key, Unwell>,
     /// What there is.
     keys: BTreeSet<Key>,
     /// All objects have been seen once: before that a verdict would be a guess.
@@ -66,17 +66,25 @@ struct Known {
     told: Option<(Health, String)>,
 }
 
+/// An object or a pod that is not Healthy.
+struct Unwell {
+    health: Health,
+    created: Option<Timestamp>,
+    why: String,
+}
+
 impl Fleet {
     fn take(&mut self, change: ClusterChange, cluster: &str, touched: &mut BTreeSet<ApplicationName>) -> Option<Fact> {
         let (application, key, state) = match change {
             ClusterChange::ResourceChanged(status) => {
                 let why = why(&status.resource.short(), &status.message);
-                (status.application.clone(), None, Some((status.health, why, Object::Resource(status))))
+                let unwell = Unwell { health: status.health, created: status.created, why };
+                (status.application.clone(), None, Some((unwell, Object::Resource(status))))
             }
             ClusterChange::PodChanged(pod) => {
                 let why = why(&pod.name, &pod.message);
-                // An ended pod of a finished rollout says nothing of the application.
-                (pod.application.clone(), None, Some((pod.health, why, Object::Pod(pod))))
+                let unwell = Unwell { health: pod.health, created: pod.created, why };
+                (pod.application.clone(), None, Some((unwell, Object::Pod(pod))))
             }
             ClusterChange::ResourceGone { application, resource } => {
                 let key = Key(format!("resource/{application}/{resource}").into());
@@ -95,11 +103,11 @@ impl Fleet {
         let known = self.applications.entry(application.clone()).or_default();
         touched.insert(application);
         match (state, key) {
-            (Some((health, why, object)), _) => {
+            (Some((unwell, object)), _) => {
                 let key = object.key();
-                match health {
+                match unwell.health {
                     Health::Healthy => drop(known.unwell.remove(&key)),
-                    health => drop(known.unwell.insert(key.clone(), (health, why))),
+                    _ => drop(known.unwell.insert(key.clone(), unwell)),
                 }
                 known.keys.insert(key);
                 Some(Fact::Seen(object))
@@ -138,16 +146,16 @@ fn why(who: &str, message: &str) -> String {
     if message.is_empty() { who.to_owned() } else { format!("{who}: {message}") }
 }
 
-/// The worst health and the first of those who are so: pods before workloads, since they know the reason.
+/// The worst health, and why: pods before workloads, since they know the reason, and of those the youngest, since the old
+/// ones of a rollout tell why it was begun and not why it fails.
 fn worst(known: &Known) -> (Health, String) {
-    let health = Health::worst(known.unwell.values().map(|(health, _)| *health));
-    if health == Health::Healthy {
-        return (health, String::new());
+    if known.keys.is_empty() {
+        return (Health::Missing, "nothing of it is in the cluster".to_owned());
     }
-    let of_health =
-        |pod: bool| known.unwell.iter().find(|(key, (of, _))| *of == health && key.0.starts_with("pod/") == pod);
-    let reason = of_health(true).or_else(|| of_health(false)).map(|(_, (_, why))| why.clone());
-    (health, reason.unwrap_or_default())
+    let health = Health::worst(known.unwell.values().map(|unwell| unwell.health));
+    let of_health = known.unwell.iter().filter(|(_, unwell)| unwell.health == health);
+    let first = of_health.max_by_key(|(key, unwell)| (key.0.starts_with("pod/"), unwell.created));
+    (health, first.map(|(_, unwell)| unwell.why.clone()).unwrap_or_default())
 }
 
 /// Tells that the cluster is away, or there.
@@ -208,11 +216,15 @@ mod tests {
     }
 
     fn pod(health: Health, message: &str) -> ClusterChange {
+        pod_of("shop-1", None, health, message)
+    }
+
+    fn pod_of(name: &str, created: Option<Timestamp>, health: Health, message: &str) -> ClusterChange {
         ClusterChange::PodChanged(Box::new(PodStatus {
             application: "shop".parse().unwrap(),
             cluster: "test".into(),
             namespace: "prod".into(),
-            name: "shop-1".into(),
+            name: name.into(),
             owner: None,
             status: "".into(),
             health,
@@ -220,7 +232,7 @@ mod tests {
             containers: Vec::new(),
             node: "".into(),
             ip: "".into(),
-            created: None,
+            created,
         }))
     }
 
@@ -247,5 +259,26 @@ mod tests {
         let gone =
             ClusterChange::PodGone { application: name.clone(), namespace: "prod".into(), name: "shop-1".into() };
         assert_eq!(told(&mut fleet, vec![gone, deployment(Health::Healthy, "")]), assessed(Health::Healthy, ""));
+    }
+
+    #[test]
+    fn an_application_that_is_nowhere_is_missing_and_the_youngest_pod_knows_why() {
+        let name: ApplicationName = "shop".parse().unwrap();
+        let mut fleet = Fleet::default();
+        let mut told = |changes: Vec<ClusterChange>| {
+            for change in changes {
+                fleet.take(change, "test", &mut BTreeSet::new());
+            }
+            fleet.verdict(&name)
+        };
+        let assessed =
+            |health, message: &str| Some(Fact::patch(&name, Patch::Assessed { health, message: message.to_owned() }));
+        let synced = ClusterChange::Synced { application: name.clone() };
+        assert_eq!(told(vec![synced]), assessed(Health::Missing, "nothing of it is in the cluster"));
+        let at = |second| Timestamp::from_second(second).ok();
+        let old = pod_of("shop-a", at(1), Health::Degraded, "no such image");
+        assert_eq!(told(vec![old]), assessed(Health::Degraded, "shop-a: no such image"));
+        let young = pod_of("shop-0", at(2), Health::Degraded, "exit 1");
+        assert_eq!(told(vec![young]), assessed(Health::Degraded, "shop-0: exit 1"));
     }
 }
