@@ -49,6 +49,9 @@ struct DemoOptions {
     /// Make the world and start the agent, say where it is, and wait for Ctrl-C instead of opening the console
     #[arg(long, conflicts_with = "tour")]
     no_console: bool,
+    /// Write a picture of the console (SVG) when the fleet has come to rest, and leave: how the one in the README is made
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tour", "no_console"], hide = true)]
+    picture: Option<std::path::PathBuf>,
 }
 
 fn main() {

@@ -5,7 +5,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use harness::cluster::Pace;
+use harness::picture::svg;
+use harness::terminal::Terminal;
 use harness::world::{self, World, borrowed};
+use quarterdeck_shared::status::Health;
 
 use crate::DemoOptions;
 use crate::tour::this_program;
@@ -34,6 +37,9 @@ pub(crate) async fn play(options: &DemoOptions) -> anyhow::Result<()> {
     }
     world::clone(&world.forge.path("ops/deploy"), &world.path("deploy"))?;
     world.start_agent().await?;
+    if let Some(file) = &options.picture {
+        return picture(&world, file).await;
+    }
     write!(std::io::stdout(), "{}", cheat_sheet(&world, &notice))?;
     if options.no_console {
         tokio::signal::ctrl_c().await?;
@@ -54,6 +60,18 @@ pub(crate) async fn play(options: &DemoOptions) -> anyhow::Result<()> {
     world.stop_agent()?;
     writeln!(std::io::stdout(), "The world is gone.")?;
     Ok(())
+}
+
+/// A picture of the console on the fleet at rest: one well, one crashing, one waiting for a hand.
+async fn picture(world: &World, file: &std::path::Path) -> anyhow::Result<()> {
+    world.wait_for("cart to crash", "cart", |app| app.health == Health::Degraded).await?;
+    world.wait_for("shop to be well", "shop", |app| app.health == Health::Healthy).await?;
+    let (program, socket) = (std::env::current_exe()?, world.socket());
+    let socket = socket.to_str().context("the world's folder has no name in UTF-8")?;
+    let terminal = Terminal::start(&program, &["console", "--socket", socket], &[], (100, 28))?;
+    let at_rest = |text: String| ["Degraded", "Missing", "Healthy"].iter().all(|word| text.contains(word));
+    let screen = terminal.wait("the fleet at rest", |screen| at_rest(screen.contents())).await?;
+    Ok(std::fs::write(file, svg(&screen))?)
 }
 
 /// Which parts stand in, for everyone who looks.

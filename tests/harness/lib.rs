@@ -5,6 +5,9 @@
 
 pub mod world;
 
+pub mod picture;
+pub mod terminal;
+
 pub mod serve;
 
 pub mod git;

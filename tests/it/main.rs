@@ -9,3 +9,5 @@ mod git;
 mod cluster;
 
 mod life;
+
+mod pty;
