@@ -152,6 +152,10 @@ impl Story for Delivery {
         let runs = context.journal.snapshot().runs(&application.spec.name);
         let Some(run) = runs.into_iter().find(|run| run.phase == Phase::Queued) else { return Next::Idle };
         let Ok(_place) = context.builds.clone().acquire_owned().await else { return Next::Idle };
+        if application.stop.is_cancelled() {
+            // While we waited for a place the application became another's: so did the run.
+            return Next::Idle;
+        }
         match deliver(context, application, run).await {
             Ok(_) => Next::Now,
             Err(_) if application.stop.is_cancelled() => Next::Idle,
@@ -219,10 +223,31 @@ async fn deliver(
     let result = steps(context, application, &mut course).await;
     application.running(None);
     if application.stop.is_cancelled() {
-        // The agent ends, or the application is another now: the run stays as it is, and is taken up again as cut off.
+        // Where the agent ends the run stays as it is, and is taken up at the next start.
+        if !context.stop.is_cancelled() {
+            hand_over(context, &course.run).await?;
+        }
         return Err(DeliverError::Cancelled);
     }
     course.end(result).await
+}
+
+/// The configuration made the application another in the middle of a run: its next worker takes the run up.
+async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverError> {
+    let name = &run.application;
+    // One that left the configuration is nobody's work; its run is taken up where it is back at a start.
+    if !context.config().application.iter().any(|spec| spec.name == *name) {
+        return Ok(());
+    }
+    let now = Timestamp::now();
+    let successor = RunStatus { id: context.journal.next_run(), ..again(run, now) };
+    let cut_off = interrupted(run, successor.id, "the configuration changed", now);
+    context.journal.record(vec![Fact::Run(Box::new(cut_off)), Fact::Run(Box::new(successor))]).await?;
+    // A worker that looked before looks again; one that is yet to begin looks anyway.
+    if let Some(application) = context.application(name) {
+        application.wake_delivery();
+    }
+    Ok(())
 }
 
 async fn steps(
@@ -364,8 +389,8 @@ pub fn again(run: &RunStatus, now: Timestamp) -> RunStatus {
 }
 
 /// A run that was cut off, and which one takes it up.
-pub fn interrupted(run: &RunStatus, successor: RunId, now: Timestamp) -> RunStatus {
-    ended(run.clone(), Phase::Interrupted, format!("the agent ended in the middle; taken up by run {successor}"), now)
+pub fn interrupted(run: &RunStatus, successor: RunId, why: &str, now: Timestamp) -> RunStatus {
+    ended(run.clone(), Phase::Interrupted, format!("{why} in the middle; taken up by run {successor}"), now)
 }
 
 /// A run that is over; so are its stages.

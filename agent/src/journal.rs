@@ -130,7 +130,7 @@ impl Journal {
             }
             cut_off.interrupted += 1;
             let successor = RunStatus { id: self.next_run(), ..crate::deliver::again(run, now) };
-            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, now))));
+            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, "the agent ended", now))));
             batch.push(Fact::Run(Box::new(successor.clone())));
             cut_off.queued.push(successor);
         }
