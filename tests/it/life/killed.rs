@@ -1,4 +1,4 @@
-//! kill -9 in the middle of everything: the next life finishes what was begun, and does nothing twice.
+//! kill -9 (or a reload) in the middle of everything: what comes next finishes what was begun, and does nothing twice.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ const WINDOW: Duration = Duration::from_secs(20);
 async fn in_the_middle_of_a_build() {
     let mut world = shop().await;
     world.engine.set_step_delay(WINDOW);
-    killed_in(&mut world, StageKind::Build).await;
+    begun(&mut world, StageKind::Build).await;
+    world.kill_agent();
     world.engine.set_step_delay(Duration::ZERO);
     taken_up(&mut world).await;
 }
@@ -25,7 +26,8 @@ async fn in_the_middle_of_a_build() {
 async fn in_the_middle_of_a_push() {
     let mut world = shop().await;
     world.engine.set_push_delay(WINDOW);
-    killed_in(&mut world, StageKind::Push).await;
+    begun(&mut world, StageKind::Push).await;
+    world.kill_agent();
     world.engine.set_push_delay(Duration::ZERO);
     taken_up(&mut world).await;
 }
@@ -37,9 +39,23 @@ async fn in_the_middle_of_a_promotion() {
     let gate = world.path("gate");
     std::fs::write(&gate, "").unwrap();
     deploy(&world).hook("pre-receive", &format!("#!/bin/sh\nwhile [ -e '{}' ]; do sleep 0.05; done\n", gate.display()));
-    killed_in(&mut world, StageKind::Promote).await;
+    begun(&mut world, StageKind::Promote).await;
+    world.kill_agent();
     std::fs::remove_file(&gate).unwrap();
     taken_up(&mut world).await;
+}
+
+/// Not killed, but told in the middle that the application is polled otherwise.
+#[tokio::test]
+async fn reloaded_in_the_middle_of_a_build() {
+    let mut world = shop().await;
+    world.engine.set_step_delay(WINDOW);
+    begun(&mut world, StageKind::Build).await;
+    world.engine.set_step_delay(Duration::ZERO);
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&text.replace("500ms", "400ms")).unwrap();
+    world.reload_agent();
+    done_by_the_next(&world).await;
 }
 
 #[tokio::test]
@@ -55,18 +71,23 @@ async fn in_the_middle_of_a_sync() {
     as_wanted(&world).await;
 }
 
-async fn killed_in(world: &mut World, stage: StageKind) {
+/// A push was begun, and is in this stage.
+async fn begun(world: &mut World, stage: StageKind) {
     code(world).tag("push-1.4.0", "main");
     world.start_agent().await.unwrap();
     let doing = |run: &quarterdeck_shared::snapshot::RunStatus| {
         run.stages.iter().any(|one| one.kind == stage && one.phase == Phase::Running)
     };
     world.wait_run("the stage to run", doing).await.unwrap();
-    world.kill_agent();
 }
 
 async fn taken_up(world: &mut World) {
     world.start_agent().await.unwrap();
+    done_by_the_next(world).await;
+}
+
+/// The run that was begun is cut off, and the next one did the rest.
+async fn done_by_the_next(world: &World) {
     as_wanted(world).await;
     let state = world.state().await.unwrap();
     let mut phases: Vec<_> = runs(&state).map(|run| (run.id, run.phase)).collect();
