@@ -68,7 +68,7 @@ async fn picture(world: &World, file: &std::path::Path) -> anyhow::Result<()> {
     world.wait_for("shop to be well", "shop", |app| app.health == Health::Healthy).await?;
     let (program, socket) = (std::env::current_exe()?, world.socket());
     let socket = socket.to_str().context("the world's folder has no name in UTF-8")?;
-    let terminal = Terminal::start(&program, &["console", "--socket", socket], &[], (100, 28))?;
+    let terminal = Terminal::start(&program, &["console", "--socket", socket], &[], (100, 16))?;
     let at_rest = |text: String| ["Degraded", "Missing", "Healthy"].iter().all(|word| text.contains(word));
     let screen = terminal.wait("the fleet at rest", |screen| at_rest(screen.contents())).await?;
     Ok(std::fs::write(file, svg(&screen))?)
