@@ -272,6 +272,7 @@ impl Config {
         self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
         for repository in &mut self.repository {
             anchor(&mut repository.ssh_key);
+            anchor(&mut repository.known_hosts);
             anchor(&mut repository.token_file);
             anchor(&mut repository.ca_file);
         }

@@ -18,6 +18,8 @@ pub struct RepositoryConfig {
     pub url: String,
     /// The private key for ssh. Without it ssh uses its agent and its own configuration.
     pub ssh_key: Option<PathBuf>,
+    /// The host keys to trust for ssh instead of those in `~/.ssh/known_hosts`, which a service may not have.
+    pub known_hosts: Option<PathBuf>,
     /// The ssh program, for those who need another than the `ssh` in the path. It is run as OpenSSH is.
     pub ssh_program: Option<PathBuf>,
     /// The user name that goes with the token; most forges take any, so the default is `git`.

@@ -34,6 +34,10 @@ pub(crate) fn program(remote: &Remote, mirrors: Option<&Path>) -> Vec<OsString> 
     if let Some(key) = &access.ssh_key {
         words.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
     }
+    if let Some(hosts) = &access.known_hosts {
+        // Quoted, for ssh takes a bare space as the end of a file's name.
+        words.extend(["-o".into(), format!("UserKnownHostsFile=\"{}\"", hosts.display()).into()]);
+    }
     if let Some(sockets) = mirrors.and_then(control_dir) {
         // `%C` stands for host, port and user. The key is not in it, and forges know us by the key: so we put it in.
         let hash = Sha256::digest(words.join(std::ffi::OsStr::new("\0")).as_encoded_bytes());
@@ -155,6 +159,9 @@ mod tests {
         let access = RepositoryConfig { ssh_key: Some("/keys/deploy".into()), ..Default::default() };
         let line = shown("git@forge:shop", access);
         assert!(line.contains("-o IdentitiesOnly=yes -i /keys/deploy"), "{line}");
+        let access = RepositoryConfig { known_hosts: Some("/etc/qd/known hosts".into()), ..Default::default() };
+        let line = shown("git@forge:shop", access);
+        assert!(line.contains("-o UserKnownHostsFile=\"/etc/qd/known hosts\""), "{line}");
     }
 
     #[test]
