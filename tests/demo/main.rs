@@ -4,6 +4,8 @@
 //! line, `playground console …` the console's, `playground demo` makes the world and runs the other two as processes.
 
 mod play;
+mod real;
+mod step;
 mod tour;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,10 @@ struct DemoOptions {
     /// Run the story without a terminal: one line a step with its time; exit 1 if a step fails
     #[arg(long)]
     tour: bool,
+    /// Use a real forge, engine, registry and Kubernetes: the world of tests/real/world, which is started if none runs;
+    /// exit 3 if this machine cannot
+    #[arg(long, conflicts_with_all = ["context", "engine"])]
+    real: bool,
     /// Use this context of your kubeconfig instead of the stand-in cluster (it must be able to pull from the stand-in
     /// registry on 127.0.0.1, as a one-node cluster on this machine can; namespaces shop and cart are made in it)
     #[arg(long, value_name = "NAME", conflicts_with = "tour")]
@@ -69,7 +75,13 @@ fn demo(options: &DemoOptions) -> i32 {
         Ok(runtime) => runtime,
         Err(error) => return say_failure(&error.into()),
     };
-    let result = runtime.block_on(async { if options.tour { tour::tour().await } else { play::play(options).await } });
+    let result = runtime.block_on(async {
+        match options {
+            DemoOptions { real: true, .. } => real::real(options).await,
+            DemoOptions { tour: true, .. } => tour::tour().await,
+            _ => play::play(options).await,
+        }
+    });
     result.map_or_else(|error| say_failure(&error), |()| 0)
 }
 
@@ -77,5 +89,5 @@ fn say_failure(error: &anyhow::Error) -> i32 {
     use std::io::Write as _;
     // A closed terminal has nobody to tell.
     let _ = writeln!(std::io::stderr(), "playground: {error:#}");
-    1
+    if error.is::<real::NoWorld>() { real::CANNOT } else { 1 }
 }

@@ -1,8 +1,5 @@
 //! The tour: the whole story without a terminal, one line a step with its time.
 
-use std::io::Write as _;
-use std::time::Instant;
-
 use anyhow::{Context as _, ensure};
 use harness::cluster::Pace;
 use harness::world::{self, World, borrowed};
@@ -10,26 +7,7 @@ use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 use serde_json::json;
 
-/// The steps of the tour, and what each came to.
-struct Tour {
-    begun: Instant,
-    step: Instant,
-    number: u32,
-}
-
-impl Tour {
-    fn begin() -> Self {
-        Self { begun: Instant::now(), step: Instant::now(), number: 0 }
-    }
-
-    fn done(&mut self, what: &str, seen: &str) -> anyhow::Result<()> {
-        self.number += 1;
-        let took = self.step.elapsed();
-        writeln!(std::io::stdout(), "{:2}  {:5.2} s  {what}: {seen}", self.number, took.as_secs_f64())?;
-        self.step = Instant::now();
-        Ok(())
-    }
-}
+use crate::step::Tour;
 
 /// Runs it. The first step that fails ends it.
 pub(crate) async fn tour() -> anyhow::Result<()> {
@@ -156,11 +134,10 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
     let status = world.stop_agent()?;
     ensure!(status.success(), "the agent ended with {status}");
     tour.done("end", "the agent stopped cleanly")?;
-    writeln!(std::io::stdout(), "the tour passed in {:.1} s", tour.begun.elapsed().as_secs_f64())?;
-    Ok(())
+    tour.passed()
 }
 
-fn is_at(status: &quarterdeck_shared::snapshot::ApplicationStatus, commit: &str) -> bool {
+pub(crate) fn is_at(status: &quarterdeck_shared::snapshot::ApplicationStatus, commit: &str) -> bool {
     status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
 }
 

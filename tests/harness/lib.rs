@@ -5,6 +5,8 @@
 
 pub mod world;
 
+pub mod agent;
+
 pub mod picture;
 pub mod terminal;
 

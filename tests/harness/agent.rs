@@ -1,0 +1,198 @@
+//! The agent under test: a process of its own with a folder of its own, so that it can be killed and started again.
+//!
+//! What it talks to is not here: [`crate::world`] puts stand-ins beside it, the playground's real story real parts.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunStatus};
+use quarterdeck_tui::client::Client;
+
+/// An agent and its folder. Both end when it is dropped.
+pub struct Agent {
+    /// The process, if it runs.
+    process: Option<std::process::Child>,
+    /// How it is started: a program, and the words before `run`.
+    program: (PathBuf, Vec<String>),
+    /// How long a state is waited for before it is missing.
+    patience: Duration,
+    folder: tempfile::TempDir,
+}
+
+impl Agent {
+    /// A folder for an agent that does not run yet. `program` runs the agent's command line: a program, and the words
+    /// that go first. `patience` is how long a state is waited for: far above what any takes, so that a busy machine passes.
+    pub fn new(program: (PathBuf, Vec<String>), patience: Duration) -> anyhow::Result<Self> {
+        // Short, since a Unix socket's path is bounded.
+        let folder = tempfile::Builder::new().prefix("qd-").tempdir()?;
+        Ok(Self { process: None, program, patience, folder })
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the agent listens.
+    pub fn socket(&self) -> PathBuf {
+        self.path("run/agent.sock")
+    }
+
+    /// Writes the configuration.
+    pub fn configure(&self, text: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.path("config.toml"), text)?)
+    }
+
+    /// The command line of the agent.
+    pub fn agent_command(&self) -> Command {
+        let mut command = Command::new(&self.program.0);
+        command.args(&self.program.1).env("QD_CONFIG", self.path("config.toml")).env_remove("QD_LOG");
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .env("GIT_TERMINAL_PROMPT", "0");
+        command
+    }
+
+    /// Starts the agent and waits until it answers.
+    pub async fn start_agent(&mut self) -> anyhow::Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("agent.log"))?;
+        let mut command = self.agent_command();
+        command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.process = Some(command.spawn().context("cannot start the agent")?);
+        let started = Instant::now();
+        while self.client().state().await.is_err() {
+            if let Some(status) = self.process.as_mut().map(std::process::Child::try_wait).transpose()?.flatten() {
+                anyhow::bail!("the agent ended ({status}):\n{}", self.log());
+            }
+            anyhow::ensure!(started.elapsed() < self.patience, "the agent does not answer:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends the agent as a power cut would.
+    pub fn kill_agent(&mut self) {
+        if let Some(mut agent) = self.process.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+
+    /// Asks the agent to end, and waits for it.
+    pub fn stop_agent(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        let mut agent = self.process.take().context("the agent does not run")?;
+        self.signal_process(&agent, rustix::process::Signal::TERM);
+        Ok(agent.wait()?)
+    }
+
+    /// Makes the agent read its configuration again.
+    pub fn reload_agent(&self) {
+        if let Some(agent) = &self.process {
+            self.signal_process(agent, rustix::process::Signal::HUP);
+        }
+    }
+
+    fn signal_process(&self, process: &std::process::Child, signal: rustix::process::Signal) {
+        if let Some(pid) = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// The agent's log, its end.
+    pub fn log(&self) -> String {
+        let text = std::fs::read_to_string(self.path("agent.log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// A client of the agent.
+    pub fn client(&self) -> Client {
+        Client::new(vec![self.socket()])
+    }
+
+    /// The state as the agent tells it.
+    pub async fn state(&self) -> anyhow::Result<State> {
+        Ok(self.client().state().await?)
+    }
+
+    /// Waits until the state is as wanted; what was seen last is in the error.
+    pub async fn wait<T>(&self, what: &str, mut wanted: impl FnMut(&State) -> Option<T>) -> anyhow::Result<T> {
+        let started = Instant::now();
+        let mut last = None;
+        while started.elapsed() < self.patience {
+            if let Ok(state) = self.state().await {
+                if let Some(found) = wanted(&state) {
+                    return Ok(found);
+                }
+                last = Some(state);
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        let seen: Vec<String> = last.iter().flat_map(|state| state.objects.values()).filter_map(brief).collect();
+        anyhow::bail!(
+            "waited for {what} for {} s, and saw:\n{}\n{}",
+            self.patience.as_secs(),
+            seen.join("\n"),
+            self.log()
+        )
+    }
+
+    /// Waits until an application is as wanted.
+    pub async fn wait_for(
+        &self,
+        what: &str,
+        name: &str,
+        wanted: impl Fn(&ApplicationStatus) -> bool,
+    ) -> anyhow::Result<ApplicationStatus> {
+        self.wait(what, |state| application(state, name).filter(|status| wanted(status)).cloned()).await
+    }
+
+    /// Waits until a run is as wanted.
+    pub async fn wait_run(&self, what: &str, wanted: impl Fn(&RunStatus) -> bool) -> anyhow::Result<RunStatus> {
+        self.wait(what, |state| runs(state).find(|run| wanted(run)).cloned()).await
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill_agent();
+    }
+}
+
+/// An application of a state.
+pub fn application<'a>(state: &'a State, name: &str) -> Option<&'a ApplicationStatus> {
+    match state.objects.get(&Key(format!("application/{name}").into()))? {
+        Object::Application(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// The runs of a state.
+pub fn runs(state: &State) -> impl Iterator<Item = &RunStatus> {
+    state.objects.values().filter_map(|object| if let Object::Run(run) = object { Some(&**run) } else { None })
+}
+
+fn brief(object: &Object) -> Option<String> {
+    match object {
+        Object::Application(a) => Some(format!(
+            "  {}: {} {} {} {:?} {}",
+            a.name,
+            a.sync,
+            a.health,
+            a.revision.as_ref().map_or("-".to_owned(), |r| r.short()),
+            a.images,
+            a.message
+        )),
+        Object::Run(run) => {
+            Some(format!("  run {} {} {}: {} {}", run.id, run.reference, run.goal.word(), run.phase, run.message))
+        }
+        Object::Pod(pod) => Some(format!("  pod {}: {} {}", pod.name, pod.status, pod.message)),
+        Object::Connection(c) => Some(format!("  {} {}: {:?}", c.to.word(), c.name, c.error)),
+        Object::Repository(r) => r.error.as_ref().map(|error| format!("  repository {}: {error}", r.address)),
+        Object::Agent(_) | Object::Resource(_) => None,
+    }
+}
