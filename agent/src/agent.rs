@@ -103,6 +103,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
         tracing::warn!("some work did not end in time; it is taken up at the next start");
     }
+    crate::source::git::hang_up(&context.data_dir.join("mirrors"));
     let event = Fact::Happened { application: None, cause: Cause::Agent, event: Event::AgentStopped };
     let _ = tokio::time::timeout(Duration::from_secs(1), journal.record(vec![event])).await;
     Ok(())

@@ -62,7 +62,7 @@ impl Object {
             Self::Application(a) => format!("application/{}", a.name),
             Self::Repository(r) => format!("repository/{}", r.address),
             Self::Connection(c) => format!("connection/{}/{}", c.to.word(), c.name),
-            Self::Run(r) => format!("run/{}/{}", r.application, r.id),
+            Self::Run(r) => format!("run/{}", r.id),
             Self::Resource(r) => format!("resource/{}/{}", r.application, r.resource),
             Self::Pod(p) => format!("pod/{}/{}/{}", p.cluster, p.namespace, p.name),
         };

@@ -162,14 +162,13 @@ impl Keeper {
         self.configured.remove(name);
         changes.push((Key(format!("application/{name}").into()), None));
         for (run, _) in self.runs.remove(name).unwrap_or_default() {
-            changes.push((run_key(name, run), None));
+            changes.push((run_key(run), None));
         }
     }
 
     /// Puts a run into the snapshot; the oldest ended one goes where there are more than [`RUNS_SHOWN`].
     fn show(&mut self, run: RunStatus, changes: &mut Changes) {
-        let name = run.application.clone();
-        let runs = self.runs.entry(name.clone()).or_default();
+        let runs = self.runs.entry(run.application.clone()).or_default();
         match runs.iter_mut().find(|(id, _)| *id == run.id) {
             Some((_, ended)) => *ended = run.phase.is_final(),
             None => runs.push_back((run.id, run.phase.is_final())),
@@ -179,14 +178,14 @@ impl Keeper {
         while runs.len() > RUNS_SHOWN {
             let Some(oldest) = runs.iter().position(|(_, ended)| *ended) else { break };
             if let Some((id, _)) = runs.remove(oldest) {
-                changes.push((run_key(&name, id), None));
+                changes.push((run_key(id), None));
             }
         }
     }
 }
 
-fn run_key(application: &ApplicationName, run: RunId) -> Key {
-    Key(format!("run/{application}/{run}").into())
+fn run_key(run: RunId) -> Key {
+    Key(format!("run/{run}").into())
 }
 
 fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {

@@ -93,11 +93,12 @@ impl Published {
 
     /// The runs of an application that are open or among its newest, oldest first.
     pub fn runs(&self, name: &ApplicationName) -> Vec<RunStatus> {
-        let objects = self.below(&format!("run/{name}/"));
-        let mut runs: Vec<RunStatus> = objects
-            .iter()
-            .filter_map(|object| if let Object::Run(run) = &**object { Some((**run).clone()) } else { None })
-            .collect();
+        let objects = self.below("run/");
+        let of_it = |object: &Arc<Object>| match &**object {
+            Object::Run(run) if run.application == *name => Some((**run).clone()),
+            _ => None,
+        };
+        let mut runs: Vec<RunStatus> = objects.iter().filter_map(of_it).collect();
         runs.sort_by_key(|run| run.id);
         runs
     }

@@ -26,12 +26,8 @@ impl Tree for CommitTree<'_> {
         if self.mirror.tree_of(self.commit, path)?.is_some() {
             return Ok(Some(Node::Folder));
         }
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if self.mirror.tree_of(self.commit, folder)?.is_none() {
-            return Ok(None);
-        }
-        let listing = self.mirror.entries(self.commit, folder)?;
-        Ok(listing.entries.into_iter().find(|entry| entry.path == name).map(|entry| Node::File(shown(folder, entry))))
+        // The mirror tells the whole path of a single entry.
+        Ok(self.mirror.entry(self.commit, path)?.map(|entry| Node::File(shown("", entry))))
     }
 
     fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {

@@ -16,6 +16,7 @@ use super::program::git;
 use super::talk::Talk;
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
+use crate::telemetry::SecretScrubber;
 
 /// The longest token that is read from a file: JSON web tokens have a few KiB.
 const TOKEN_MAX: u64 = 64 << 10;
@@ -59,11 +60,13 @@ pub(crate) fn configured(remote: &Remote) -> Result<Option<Credential>, GitError
         (None, None) => None,
     };
     if let Some(secret) = secret {
+        SecretScrubber::global().keep(&secret);
         return Ok(Some(Credential { user, secret: secret.into(), from_helper: false }));
     }
     let Location::Http { userinfo: Some(info), .. } = remote.url.location() else { return Ok(None) };
     // `https://TOKEN@host` is how some forges write it: the token is the user name and there is no password.
     let secret = info.password.clone().unwrap_or_default();
+    SecretScrubber::global().keep(&secret);
     Ok(Some(Credential { user: info.user.clone(), secret: secret.into(), from_helper: false }))
 }
 
