@@ -177,7 +177,12 @@ impl Town {
 
     fn write_secret(&self, name: &str, text: &str) -> anyhow::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).mode(0o600).open(self.agent.path(name))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.agent.path(name))?;
         Ok(file.write_all(text.as_bytes())?)
     }
 
