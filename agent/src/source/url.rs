@@ -258,8 +258,7 @@ fn lexical(path: &Path) -> PathBuf {
 
 /// A text that may be an address, with what stands before an `@` taken out.
 pub(crate) fn redact(text: &str) -> String {
-    let shown: String =
-        text.chars().take(200).flat_map(|c| if c.is_control() { '?' } else { c }.to_lowercase()).collect();
+    let shown: String = text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect();
     let (scheme, rest) = shown.split_once("://").map_or(("", shown.as_str()), |(scheme, rest)| (scheme, rest));
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let kept = match rest[..authority_end].rfind('@') {
@@ -339,6 +338,8 @@ mod tests {
         }
         assert_eq!(parse("https://ann:s3cret@forge/ops/shop.git").unwrap().to_string(), "https://forge/ops/shop.git");
         assert_eq!(parse("git@forge:ops/shop.git").unwrap().to_string(), "ssh://git@forge/ops/shop.git");
+        let shown = redact("HTTPS://ann:s3cret@forge/Ops/Shop");
+        assert_eq!(shown, "HTTPS://***@forge/Ops/Shop", "a path is told as it is");
     }
 
     #[test]
