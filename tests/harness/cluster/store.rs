@@ -13,7 +13,7 @@ use super::kinds::{self, Kind};
 
 /// Changes remembered per resource. A watcher that reads at all is far less than this behind; one that is not gets
 /// 410 and lists again, as it would after a compaction of etcd.
-const HISTORY_MAX: usize = 2_048;
+const HISTORY_MAX: usize = 1_024;
 
 /// Where an object is: its resource (`deployments.apps`), namespace (empty for the cluster's own), and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +137,8 @@ pub struct State {
     dirty: BTreeSet<Key>,
     serial: u64,
     changed: watch::Sender<u64>,
+    /// The events that the cluster recorded, oldest first.
+    pub recorded: VecDeque<Key>,
 }
 
 impl Default for State {
@@ -144,7 +146,7 @@ impl Default for State {
         let kinds: Vec<Arc<Kind>> = kinds::builtin().into_iter().map(Arc::new).collect();
         let tables = kinds.iter().map(|kind| (kind.qualified(), Table::new(0))).collect();
         let changed = watch::Sender::new(0);
-        State { kinds, tables, revision: 0, owned: HashMap::new(), dirty: BTreeSet::new(), serial: 0, changed }
+        State { kinds, tables, revision: 0, owned: HashMap::new(), dirty: BTreeSet::new(), serial: 0, changed, recorded: VecDeque::new() }
     }
 }
 

@@ -41,15 +41,11 @@ pub fn record(
         "firstTimestamp": now, "lastTimestamp": now, "count": 1,
         "reportingComponent": component, "reportingInstance": "",
     });
-    write::make(state, "events", namespace, component, &now, event);
-    drop_oldest(state);
-}
-
-fn drop_oldest(state: &mut State) {
-    let Some(table) = state.table("events").filter(|table| table.objects.len() > EVENTS_MAX) else { return };
-    let oldest =
-        table.objects.values().min_by_key(|event| text(event, "/metadata/resourceVersion").parse().unwrap_or(0_u64));
-    if let Some(key) = oldest.map(|event| Key::of("events", event)) {
-        state.remove(&key);
+    if let Some(key) = write::make(state, "events", namespace, component, &now, event) {
+        state.recorded.push_back(key);
+    }
+    while state.recorded.len() > EVENTS_MAX {
+        let oldest = state.recorded.pop_front();
+        oldest.and_then(|key| state.remove(&key));
     }
 }

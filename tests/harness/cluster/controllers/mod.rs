@@ -63,7 +63,6 @@ impl Clock {
     pub fn later(&self, since: &str, seconds: i64) -> Option<Instant> {
         let since: Timestamp = since.parse().ok()?;
         let left = since.as_millisecond() + seconds * 1_000 - self.now.as_millisecond();
-        // A second more: times of objects are cut to whole seconds.
         (left > 0).then(|| self.instant + std::time::Duration::from_millis(left as u64))
     }
 }
