@@ -10,19 +10,20 @@
 
 mod course;
 mod promotion;
+mod run;
 mod stages;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::protocol::DeliverRequest;
-use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
-use quarterdeck_shared::status::{Phase, Stage, StageKind};
+use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
+use quarterdeck_shared::status::{Phase, StageKind};
 
 use self::course::Course;
+use self::run::{REBUILD, new_run, queued};
+pub use self::run::{again, ended, interrupted};
 use crate::build::BuildError;
 use crate::context::{Application, Context};
 use crate::history::sqlite::HistoryError;
@@ -33,7 +34,7 @@ use crate::promote::PromoteError;
 use crate::registry::image_ref::ImageRefError;
 use crate::registry::oci::RegistryError;
 use crate::source::{CommitId, GitError, GitErrorKind, RefSnapshot, Target};
-use crate::trigger::{self, GlobError, Owed, TagRules, TemplateError, TriggerKind};
+use crate::trigger::{self, GlobError, TagRules, TemplateError};
 use crate::worker::{Next, Story};
 
 /// A run that failed, and in which step.
@@ -327,94 +328,4 @@ pub async fn ask(
         run.message = REBUILD.to_owned();
     }
     Ok(run)
-}
-
-/// The message of a queued run that is to build anew whatever is there.
-const REBUILD: &str = "rebuild asked for";
-
-fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
-    let goal = match owed.kind {
-        TriggerKind::Build => RunGoal::Build,
-        TriggerKind::Push => RunGoal::Push,
-    };
-    let cause = Cause::Tag { tag: owed.tag.clone(), commit: owed.commit.clone() };
-    queued(context, application, goal, owed.tag, owed.commit, cause, now)
-}
-
-fn queued(
-    context: &Context,
-    application: &Application,
-    goal: RunGoal,
-    reference: String,
-    commit: CommitId,
-    cause: Cause,
-    now: Timestamp,
-) -> RunStatus {
-    let mut kinds = vec![StageKind::Checkout, StageKind::Build];
-    if goal == RunGoal::Push {
-        kinds.extend([StageKind::Push, StageKind::Promote]);
-    }
-    RunStatus {
-        id: context.journal.next_run(),
-        application: application.spec.name.clone(),
-        goal,
-        cause,
-        reference,
-        commit,
-        subject: String::new(),
-        phase: Phase::Queued,
-        stages: kinds.into_iter().map(Stage::queued).collect(),
-        queued: now,
-        started: None,
-        finished: None,
-        message: String::new(),
-        artifact: None,
-        promoted: None,
-    }
-}
-
-/// The run that takes up one that was cut off; its number is the caller's to give.
-pub fn again(run: &RunStatus, now: Timestamp) -> RunStatus {
-    RunStatus {
-        phase: Phase::Queued,
-        stages: run.stages.iter().map(|stage| Stage::queued(stage.kind)).collect(),
-        queued: now,
-        started: None,
-        finished: None,
-        message: String::new(),
-        artifact: None,
-        promoted: None,
-        ..run.clone()
-    }
-}
-
-/// A run that was cut off, and which one takes it up.
-pub fn interrupted(run: &RunStatus, successor: RunId, why: &str, now: Timestamp) -> RunStatus {
-    ended(run.clone(), Phase::Interrupted, format!("{why} in the middle; taken up by run {successor}"), now)
-}
-
-/// A run that is over; so are its stages.
-pub fn ended(mut run: RunStatus, phase: Phase, message: String, now: Timestamp) -> RunStatus {
-    for stage in run.stages.iter_mut().filter(|stage| !stage.phase.is_final()) {
-        stage.phase = if stage.phase == Phase::Running { phase } else { Phase::Skipped };
-        stage.finished = stage.started.map(|_| now);
-    }
-    run.phase = phase;
-    run.finished = Some(now);
-    run.message = message;
-    run
-}
-
-/// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
-fn labels(application: &Application, commit: &CommitId, spec_digest: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("dev.quarterdeck.application".to_owned(), application.spec.name.to_string()),
-        ("dev.quarterdeck.build".to_owned(), spec_digest.to_owned()),
-        ("org.opencontainers.image.revision".to_owned(), commit.to_string()),
-    ])
-}
-
-/// Whether an artifact is the image that a run is to push.
-fn is_image_of(artifact: &Artifact, application: &Application) -> bool {
-    application.spec.build.as_ref().is_some_and(|build| build.image == artifact.image)
 }

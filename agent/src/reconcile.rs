@@ -159,7 +159,11 @@ async fn reconcile(
     let intent = application.intent();
     let drift = application.drift();
 
-    let revision = resolve(deploy, destination, &status).await?;
+    let revision = match resolve(deploy, destination, &status).await {
+        // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
+        Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
+        resolved => resolved?,
+    };
     if status.target.as_ref() != Some(&revision) {
         context.journal.record(vec![Fact::patch(name, Patch::Target(Some(revision.clone())))]).await?;
     }

@@ -12,8 +12,9 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::DeliverError;
 use super::course::{Course, Outcome, Step};
-use super::{DeliverError, REBUILD};
+use super::run::REBUILD;
 use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
 use crate::context::{Application, Context};
@@ -89,7 +90,7 @@ impl Step<Artifact> for Build<'_> {
             built: Timestamp::now(),
             pushed: None,
         };
-        let labels = super::labels(self.application, &self.checkout.id, &digest_of(spec));
+        let labels = labels(self.application, &self.checkout.id, &digest_of(spec));
         let rebuild = course.run.message == REBUILD;
         let images = self.context.images();
         let engine = &images.engine;
@@ -140,7 +141,7 @@ impl Build<'_> {
             return Ok(None);
         };
         let same = artifact.digest.is_some()
-            && super::is_image_of(&artifact, self.application)
+            && is_image_of(&artifact, self.application)
             && name.tag() == Some(artifact.tag.as_str());
         if !same {
             return Ok(None);
@@ -304,4 +305,18 @@ impl Step<Artifact> for Push<'_> {
         let message = artifact.pinned();
         Ok(Outcome::Done(artifact, message))
     }
+}
+
+/// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
+fn labels(application: &Application, commit: &CommitId, spec_digest: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("dev.quarterdeck.application".to_owned(), application.spec.name.to_string()),
+        ("dev.quarterdeck.build".to_owned(), spec_digest.to_owned()),
+        ("org.opencontainers.image.revision".to_owned(), commit.to_string()),
+    ])
+}
+
+/// Whether an artifact is the image that a run is to push.
+fn is_image_of(artifact: &Artifact, application: &Application) -> bool {
+    application.spec.build.as_ref().is_some_and(|build| build.image == artifact.image)
 }

@@ -146,7 +146,16 @@ impl Default for State {
         let kinds: Vec<Arc<Kind>> = kinds::builtin().into_iter().map(Arc::new).collect();
         let tables = kinds.iter().map(|kind| (kind.qualified(), Table::new(0))).collect();
         let changed = watch::Sender::new(0);
-        State { kinds, tables, revision: 0, owned: HashMap::new(), dirty: BTreeSet::new(), serial: 0, changed, recorded: VecDeque::new() }
+        State {
+            kinds,
+            tables,
+            revision: 0,
+            owned: HashMap::new(),
+            dirty: BTreeSet::new(),
+            serial: 0,
+            changed,
+            recorded: VecDeque::new(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Smart http in front of `git http-backend`, as a forge has it: with a login, a log of what was asked, and faults.
 //!
-//! It does NOT do: TLS, redirects of renamed projects, tokens with scopes, rate limits by itself (a fault stands for one).
+//! It does NOT do: TLS, tokens with scopes, rate limits by itself (a fault stands for one).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub enum Fault {
     EndlessRefs,
     /// One ref with this name, as bytes, where a listing was asked for.
     RefName(Vec<u8>),
+    /// The repository of the first name is found under the second now, as a forge answers after renaming a project.
+    Moved(String, String),
     /// The answer of a fetch ends after this many bytes, and the connection with it.
     CutAfter(usize),
 }
@@ -135,6 +137,15 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
     let fault = state.inner().fault.clone();
     match &fault {
         Fault::Hang => std::future::pending::<()>().await,
+        Fault::Moved(from, to) => {
+            if let Some(rest) = path.strip_prefix(&format!("/{from}.git")) {
+                let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+                let mut response = plain(StatusCode::MOVED_PERMANENTLY, "");
+                let place = header::HeaderValue::from_str(&format!("/{to}.git{rest}{query}")).map_err(|_| Cut)?;
+                response.headers_mut().insert(header::LOCATION, place);
+                return Ok(response);
+            }
+        }
         Fault::Status(status, words) => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             return Ok(plain(status, words));

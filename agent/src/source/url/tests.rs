@@ -1,0 +1,109 @@
+use super::*;
+
+fn parse(text: &str) -> Result<RepositoryUrl, UrlError> {
+    RepositoryUrl::parse(text, Path::new("/etc/quarterdeck"))
+}
+
+#[test]
+fn every_spelling_has_its_key() {
+    for (text, key) in [
+        ("/srv/git/shop.git", "file:///srv/git/shop.git"),
+        ("/srv/git//shop.git/", "file:///srv/git/shop.git"),
+        ("file:///srv/git/./shop.git", "file:///srv/git/shop.git"),
+        ("../shop", "file:///etc/shop"),
+        ("./shop", "file:///etc/quarterdeck/shop"),
+        ("ssh://git@forge/ops/shop.git", "ssh://git@forge/ops/shop"),
+        ("ssh://git@FORGE:22/ops/shop/", "ssh://git@forge/ops/shop"),
+        ("git@forge:ops/shop.git", "ssh://git@forge/ops/shop"),
+        ("git@forge:/ops/shop.git", "ssh://git@forge/ops/shop"),
+        ("ssh://git@forge:2222/ops/shop.git", "ssh://git@forge:2222/ops/shop"),
+        ("ann@host:shop", "ssh://ann@host/~/shop"),
+        ("ssh://ann@host/shop", "ssh://ann@host/shop"),
+        ("ssh://ann@host/~/shop", "ssh://ann@host/~/shop"),
+        ("host:shop", "ssh://host/~/shop"),
+        ("ssh://git@[::1]:2222/shop", "ssh://git@[::1]:2222/shop"),
+        ("https://forge/ops/shop.git", "https://forge/ops/shop"),
+        ("https://Forge:443/ops/shop", "https://forge/ops/shop"),
+        ("https://ann:s3cret@forge/ops/shop", "https://forge/ops/shop"),
+        ("http://forge:3000/ops/shop.git/", "http://forge:3000/ops/shop"),
+    ] {
+        assert_eq!(parse(text).unwrap().key(), key, "{text}");
+    }
+}
+
+#[test]
+fn what_could_be_two_repositories_is_two_keys() {
+    for (one, other) in [
+        ("ann@host:shop", "ssh://ann@host/shop"),
+        ("http://forge/shop", "https://forge/shop"),
+        ("https://forge/shop", "https://forge:8443/shop"),
+        ("https://forge/Shop", "https://forge/shop"),
+        ("/srv/shop", "/srv/shop.git"),
+        ("ssh://git@forge/shop", "ssh://ann@forge/shop"),
+    ] {
+        let (one, other) = (parse(one).unwrap(), parse(other).unwrap());
+        assert_ne!(one.key(), other.key());
+        assert_ne!(one.mirror_name(), other.mirror_name());
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    for text in [
+        "https://ann:s3cret@forge/ops/shop.git",
+        "https://s3cret@forge/ops/shop.git",
+        "https://ann:s3cret@forge:bad/ops",
+        "https://forge/ops?private_token=s3cret",
+        "ftp://ann:s3cret@forge/ops",
+        "ext::sh -c s3cret@x",
+    ] {
+        let shown = match parse(text) {
+            Ok(url) => format!("{url} {url:?} {} {}", url.key(), url.mirror_name()),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!shown.contains("s3cret") || text.starts_with("ext"), "{text} is shown as {shown}");
+    }
+    assert_eq!(parse("https://ann:s3cret@forge/ops/shop.git").unwrap().to_string(), "https://forge/ops/shop.git");
+    assert_eq!(parse("git@forge:ops/shop.git").unwrap().to_string(), "ssh://git@forge/ops/shop.git");
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    for text in [
+        "",
+        "   ",
+        "ftp://forge/shop",
+        "git://forge/shop",
+        "ext::sh -c true",
+        "ssh://-oProxyCommand=true/shop",
+        "ssh://-l@forge/shop",
+        "https:///shop",
+        "https://forge/shop?x=y",
+        "/srv/a\nb",
+        "https://forge/a%0ab",
+    ] {
+        assert!(parse(text).is_err(), "{text:?} was taken");
+    }
+}
+
+#[test]
+fn a_prefix_covers_whole_components() {
+    for (prefix, url, covered) in [
+        ("https://forge", "https://forge/ops/shop", true),
+        ("https://forge/", "https://forge/ops/shop", true),
+        ("https://forge/ops", "https://forge/ops/shop.git", true),
+        ("https://forge/ops/shop", "https://forge/ops/shop.git", true),
+        ("https://forge/op", "https://forge/ops/shop", false),
+        ("https://forge.example", "https://forge/ops/shop", false),
+        ("http://forge", "https://forge/ops/shop", false),
+        ("ssh://forge", "git@forge:ops/shop", true),
+        ("git@forge:", "ssh://git@forge/ops/shop", true),
+        ("git@forge:ops", "ssh://git@forge/ops/shop", true),
+        ("ann@forge:", "git@forge:ops/shop", false),
+        ("/srv/git", "file:///srv/git/shop", true),
+        ("/srv/gi", "/srv/git/shop", false),
+    ] {
+        let found = parse(url).unwrap().covered_by(prefix, Path::new("/")).unwrap();
+        assert_eq!(found.is_some(), covered, "{prefix} {url}");
+    }
+}
