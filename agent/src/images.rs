@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use crate::config::{BuilderKind, Config, RegistryConfig};
+use crate::journal::chain;
 use crate::registry::credentials::{CredentialError, Login, Sources};
 use crate::registry::image_ref::ImageRef;
 use crate::registry::oci::Registries;
@@ -65,14 +66,22 @@ impl Images {
         Ok(Sources::of_this_user(configured).find(image).await?.map(|found| found.login))
     }
 
-    /// The logins of the configuration for base images, by host; those that cannot be read are left out, since a base
-    /// image may well be elsewhere.
-    pub fn logins(&self) -> BTreeMap<String, Login> {
-        let login = |registry: &RegistryConfig| {
-            let password = password(registry).ok().flatten()?;
-            Some((registry.host.clone(), Login::Password { username: registry.username.clone()?, password }))
-        };
-        self.configured.iter().filter_map(login).collect()
+    /// The logins for the registries of base images, by host; and why one cannot be had, which is told and no failure: the
+    /// image may be open to everybody.
+    pub async fn logins(&self, bases: &[ImageRef]) -> (BTreeMap<String, Login>, Vec<String>) {
+        let (mut configured, mut problems) = (BTreeMap::new(), Vec::new());
+        for registry in self.configured.iter().filter(|of| bases.iter().any(|base| base.registry() == of.host)) {
+            match (password(registry), &registry.username) {
+                (Ok(Some(password)), Some(username)) => {
+                    configured.insert(registry.host.clone(), Login::Password { username: username.clone(), password });
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => problems.push(chain(&error)),
+            }
+        }
+        let (logins, not_found) = Sources::of_this_user(configured).find_all(bases).await;
+        problems.extend(not_found.iter().map(|error| chain(error)));
+        (logins, problems)
     }
 }
 

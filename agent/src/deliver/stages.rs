@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
 use super::run::REBUILD;
+use crate::build::base::base_images;
 use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
 use crate::context::{Application, Context};
@@ -26,6 +27,9 @@ use crate::trigger::{self, TagRules, TagTemplate};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
 const PROGRESS_QUEUE: usize = 256;
+
+/// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
+const DOCKERFILE_MAX: u64 = 1 << 20;
 
 /// The largest file that a build context may hold; larger ones belong into a registry or a volume.
 const BLOB_MAX: u64 = 512 << 20;
@@ -109,7 +113,10 @@ impl Step<Artifact> for Build<'_> {
                 ));
             }
         }
-        let request = self.request(spec, name, labels, &tag, rebuild)?;
+        let mut request = self.request(spec, name, labels, &tag, rebuild)?;
+        let (logins, problems) = images.logins(&self.bases(spec, &request).await?).await;
+        problems.iter().for_each(|problem| course.say(StageKind::Build, problem));
+        request.logins = logins;
         let cancel = course.cancel.clone();
         let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
         let built = tell_while(course, StageKind::Build, progress, engine.build(request, sink, &cancel)).await?;
@@ -151,6 +158,14 @@ impl Build<'_> {
         Ok(if found == artifact.digest { Some(artifact) } else { None })
     }
 
+    /// The images that the Dockerfile builds on. One that is missing or too long is told by the build itself.
+    async fn bases(&self, spec: &BuildSpec, request: &BuildRequest) -> Result<Vec<ImageRef>, DeliverError> {
+        let (commit, path) = (self.checkout.id.clone(), format!("{}/{}", spec.context, spec.dockerfile));
+        let read = repository(self.application)?.work(move |mirror| mirror.file(&commit, &path, DOCKERFILE_MAX)).await;
+        let text = read.ok().flatten().unwrap_or_default();
+        Ok(base_images(&String::from_utf8_lossy(&text), &request.args))
+    }
+
     fn request(
         &self,
         spec: &BuildSpec,
@@ -181,7 +196,7 @@ impl Build<'_> {
             labels,
             tags: vec![name],
             no_cache,
-            logins: self.context.images().logins(),
+            logins: BTreeMap::new(),
         })
     }
 }
