@@ -62,12 +62,23 @@ struct DemoOptions {
 
 fn main() {
     let with_name = |name: &str, arguments: Vec<std::ffi::OsString>| std::iter::once(name.into()).chain(arguments);
-    let code = match Cli::parse().part {
+    let code = match Cli::parse_from(arguments()).part {
         Part::Agent { arguments } => quarterdeck_agent::run(with_name("qd-agent", arguments)),
         Part::Console { arguments } => quarterdeck_tui::run(with_name("qd", arguments)),
         Part::Demo(options) => demo(&options),
     };
     std::process::exit(code);
+}
+
+/// The arguments; without a part's name they are the playground's own, so that `cargo demo -- --tour` needs no more words.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let names_a_part =
+        arguments.get(1).is_some_and(|first| ["agent", "console", "demo"].iter().any(|part| first == part));
+    if !names_a_part {
+        arguments.insert(1.min(arguments.len()), "demo".into());
+    }
+    arguments
 }
 
 fn demo(options: &DemoOptions) -> i32 {
