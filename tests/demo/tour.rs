@@ -1,6 +1,7 @@
 //! The tour: the whole story without a terminal, one line a step with its time.
 
 use anyhow::{Context as _, ensure};
+use harness::agent::is_at;
 use harness::cluster::Pace;
 use harness::world::{self, World, borrowed};
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
@@ -135,10 +136,6 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
     ensure!(status.success(), "the agent ended with {status}");
     tour.done("end", "the agent stopped cleanly")?;
     tour.passed()
-}
-
-pub(crate) fn is_at(status: &quarterdeck_shared::snapshot::ApplicationStatus, commit: &str) -> bool {
-    status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
 }
 
 /// How this program is told to be the agent.

@@ -171,6 +171,11 @@ pub fn application<'a>(state: &'a State, name: &str) -> Option<&'a ApplicationSt
     }
 }
 
+/// Whether an application is at a commit.
+pub fn is_at(status: &ApplicationStatus, commit: &str) -> bool {
+    status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
+}
+
 /// The runs of a state.
 pub fn runs(state: &State) -> impl Iterator<Item = &RunStatus> {
     state.objects.values().filter_map(|object| if let Object::Run(run) = object { Some(&**run) } else { None })

@@ -18,3 +18,5 @@ pub mod engine;
 pub mod registry;
 
 pub mod cluster;
+
+pub mod real;

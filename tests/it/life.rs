@@ -1,6 +1,7 @@
 //! The life of a whole agent in a whole world: it is killed, starved of what it talks to, told nonsense and asked for
 //! much. Every test waits for a state that consoles see, or for what the world was asked; none waits for a time.
 
+use harness::agent::is_at;
 use harness::cluster::Pace;
 use harness::git::Repo;
 use harness::world::{self, World, borrowed};
@@ -75,10 +76,6 @@ fn config_map(name: &str, value: &str) -> String {
 /// The value of such a ConfigMap in the cluster.
 fn value(world: &World, name: &str) -> Option<String> {
     Some(world.cluster.get("configmaps", "shop", name)?["data"]["value"].as_str()?.to_owned())
-}
-
-fn is_at(status: &ApplicationStatus, commit: &str) -> bool {
-    status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
 }
 
 async fn synced_to(world: &World, commit: &str) -> ApplicationStatus {

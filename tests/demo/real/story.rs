@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use harness::agent::is_at;
+use harness::real::{Town, Version, code, poll};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
 use quarterdeck_shared::snapshot::{ApplicationStatus, Object, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, StageKind, SyncStatus};
 
-use super::parts::http;
-use super::{PATIENCE, Town};
 use crate::step::Tour;
-use crate::tour::is_at;
 
 /// Runs it. The first step that fails ends it.
 pub(super) async fn tell(town: &mut Town, tour: &mut Tour) -> anyhow::Result<()> {
@@ -35,23 +34,23 @@ pub(super) async fn tell(town: &mut Town, tour: &mut Tour) -> anyhow::Result<()>
 /// `build-1.4.0`, then `push-1.4.0`, to pods that run that digest and a Service that answers.
 async fn deliver(town: &Town, tour: &mut Tour) -> anyhow::Result<Version> {
     town.shop.tag("build-1.4.0")?;
-    let run = run(town, "build-1.4.0").await?;
+    let run = town.run("build-1.4.0").await?;
     tour.done("tag build-1.4.0", &run.message)?;
     town.shop.tag("push-1.4.0")?;
-    let run = self::run(town, "push-1.4.0").await?;
-    let version = promoted(town, &run)?;
+    let run = town.run("push-1.4.0").await?;
+    let version = town.promoted(&run)?;
     tour.done("tag push-1.4.0", &format!("{}:1.4.0 is {}", town.image, &version.digest[..19]))?;
     town.deploy.pull()?;
     ensure!(town.deploy.git(&["rev-parse", "HEAD"])? == version.commit, "the promotion is not on the forge's main");
     let manifest = town.deploy.git(&["show", "HEAD:shop/deployment.yaml"])?;
     ensure!(manifest.contains(&format!("{}:1.4.0@{}", town.image, version.digest)), "the manifest names another image");
     tour.done("promotion", &town.deploy.git(&["log", "-1", "--format=%h %s"])?)?;
-    let status = synced(town, "the sync", &version.commit).await?;
+    let status = town.synced("the sync", &version.commit).await?;
     tour.done("sync", &status.last_sync.map_or_else(String::new, |sync| sync.message))?;
-    healthy(town, "health", &version.commit).await?;
-    runs_digest(town, &version)?;
+    town.healthy("health", &version.commit).await?;
+    town.runs_digest(&version)?;
     tour.done("healthy", "2 pods run that very digest")?;
-    answers(town, "1.4.0").await?;
+    town.answers("1.4.0").await?;
     tour.done("Service answers", "shop 1.4.0")?;
     Ok(version)
 }
@@ -59,17 +58,17 @@ async fn deliver(town: &Town, tour: &mut Tour) -> anyhow::Result<Version> {
 /// A second version by rolling update, while a client asks the Service over and over.
 async fn roll(town: &Town, tour: &mut Tour) -> anyhow::Result<Version> {
     let over = Arc::new(AtomicBool::new(false));
-    let client = tokio::spawn(poll(address(town)?, Arc::clone(&over)));
+    let client = tokio::spawn(poll(town.address()?, Arc::clone(&over)));
     town.shop.commit(&borrowed(&code("1.5.0", 0)), "Faster")?;
     town.shop.tag("push-1.5.0")?;
-    let run = run(town, "push-1.5.0").await?;
-    let version = promoted(town, &run)?;
-    healthy(town, "the second version", &version.commit).await?;
-    answers(town, "1.5.0").await?;
+    let run = town.run("push-1.5.0").await?;
+    let version = town.promoted(&run)?;
+    town.healthy("the second version", &version.commit).await?;
+    town.answers("1.5.0").await?;
     over.store(true, Ordering::Relaxed);
     let (asked, failed) = client.await?;
     ensure!(failed.is_empty(), "{} of {asked} requests failed during the rollout: {}", failed.len(), failed[0]);
-    runs_digest(town, &version)?;
+    town.runs_digest(&version)?;
     tour.done("tag push-1.5.0", &format!("rolled out by one tag; none of {asked} requests failed meanwhile"))?;
     Ok(version)
 }
@@ -77,15 +76,15 @@ async fn roll(town: &Town, tour: &mut Tour) -> anyhow::Result<Version> {
 /// Three kinds of drift, each healed.
 async fn drift(town: &Town, tour: &mut Tour) -> anyhow::Result<()> {
     town.kubectl(&["scale", "deployment", "shop", "--replicas", "4"])?;
-    until(town, "the replicas to be healed", &["get", "deployment", "shop", "-o", "jsonpath={.spec.replicas}"], "2")
+    town.until("the replicas to be healed", &["get", "deployment", "shop", "-o", "jsonpath={.spec.replicas}"], "2")
         .await?;
     town.kubectl(&["label", "--overwrite", "deployment", "shop", "tier=other"])?;
     let tier = ["get", "deployment", "shop", "-o", "jsonpath={.metadata.labels.tier}"];
-    until(town, "the label to be healed", &tier, "web").await?;
+    town.until("the label to be healed", &tier, "web").await?;
     town.kubectl(&["delete", "service", "shop"])?;
     let service = ["get", "service", "shop", "--ignore-not-found", "-o", "jsonpath={.metadata.name}"];
-    until(town, "the Service to be back", &service, "shop").await?;
-    answers(town, "1.5.0").await?;
+    town.until("the Service to be back", &service, "shop").await?;
+    town.answers("1.5.0").await?;
     town.agent
         .wait_for("health after the drift", "shop", |app| {
             app.health == Health::Healthy && app.sync == SyncStatus::Synced && app.drifted == 0
@@ -101,16 +100,16 @@ async fn bad_manifest(town: &Town, tour: &mut Tour, good: &Version) -> anyhow::R
     let unread = |app: &ApplicationStatus| app.message.contains("service.yaml");
     let status = town.agent.wait_for("the bad manifest to be refused", "shop", unread).await?;
     ensure!(is_at(&status, &good.commit), "the last good state was left");
-    answers(town, "1.5.0").await?;
+    town.answers("1.5.0").await?;
     tour.done("bad manifest refused", status.message.lines().next().unwrap_or_default())?;
     town.deploy
         .commit(&[("shop/service.yaml", &whole.replace("targetPort: 8080", "targetPort: 88080"))], "Oops again")?;
     let refused = |app: &ApplicationStatus| app.message.contains("88080");
     let status = town.agent.wait_for("the server's refusal", "shop", refused).await?;
-    answers(town, "1.5.0").await?;
+    town.answers("1.5.0").await?;
     tour.done("refused by the server", status.message.lines().next().unwrap_or_default())?;
     let commit = town.deploy.commit(&[("shop/service.yaml", &whole)], "A good manifest again")?;
-    healthy(town, "the mended manifest", &commit).await?;
+    town.healthy("the mended manifest", &commit).await?;
     tour.done("manifest mended", "synced again")
 }
 
@@ -138,16 +137,16 @@ async fn crash_and_rollback(town: &Town, tour: &mut Tour, first: &Version) -> an
 
     let request = RollbackRequest { to: Some(first.commit.clone()), reason: "the tour goes back".to_owned() };
     let _: Accepted = town.agent.client().post("/v1/applications/shop/rollback", &request).await?;
-    let status = healthy(town, "the rollback", &first.commit).await?;
+    let status = town.healthy("the rollback", &first.commit).await?;
     ensure!(status.pin.is_some(), "a rollback pins");
-    runs_digest(town, first)?;
-    answers(town, "1.4.0").await?;
+    town.runs_digest(first)?;
+    town.answers("1.4.0").await?;
     tour.done("rollback", "the first version's pods run, and the Service answers with it")?;
 
     let commit = town.deploy.commit(&[("shop/deployment.yaml", &whole)], "No till is needed")?;
     let _: Accepted = town.agent.client().poke("/v1/applications/shop/unpin").await?;
-    healthy(town, "the way back", &commit).await?;
-    answers(town, "1.5.0").await?;
+    town.healthy("the way back", &commit).await?;
+    town.answers("1.5.0").await?;
     tour.done("unpinned", "git is followed again: shop 1.5.0")
 }
 
@@ -167,10 +166,10 @@ async fn kill_in_push(town: &mut Town, tour: &mut Tour) -> anyhow::Result<()> {
     town.agent.start_agent().await?;
     let succeeded = |run: &RunStatus| run.reference == "push-1.6.0" && run.phase == Phase::Succeeded;
     let run = town.agent.wait_run("the push by the next agent", succeeded).await?;
-    let version = promoted(town, &run)?;
-    healthy(town, "the third version", &version.commit).await?;
-    runs_digest(town, &version)?;
-    answers(town, "1.6.0").await?;
+    let version = town.promoted(&run)?;
+    town.healthy("the third version", &version.commit).await?;
+    town.runs_digest(&version)?;
+    town.answers("1.6.0").await?;
     ensure!(town.images()? == before, "the image was built again without need");
     town.deploy.pull()?;
     let commits = town.deploy.git(&["log", "--format=%s", "--grep", "1.6.0"])?;
@@ -179,156 +178,4 @@ async fn kill_in_push(town: &mut Town, tour: &mut Tour) -> anyhow::Result<()> {
         "kill -9 in a push",
         &format!("{:.1} s later shop 1.6.0 answers; built once, promoted once", killed.elapsed().as_secs_f64()),
     )
-}
-
-/// A version that was pushed and promoted.
-struct Version {
-    digest: String,
-    /// The promotion.
-    commit: String,
-}
-
-/// Waits for the end of a tag's run, which has to succeed.
-async fn run(town: &Town, tag: &str) -> anyhow::Result<RunStatus> {
-    let ended = |run: &RunStatus| run.reference == tag && run.phase.is_final();
-    let run = town.agent.wait_run(&format!("the run of {tag}"), ended).await?;
-    ensure!(run.phase == Phase::Succeeded, "{tag} {}: {}\n{}", run.phase, run.message, town.agent.log());
-    Ok(run)
-}
-
-fn promoted(town: &Town, run: &RunStatus) -> anyhow::Result<Version> {
-    let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone());
-    let commit = run.promoted.as_ref().map(|commit| commit.as_str().to_owned());
-    Ok(Version {
-        digest: digest.context("a pushed artifact has a digest")?.to_string(),
-        commit: commit.with_context(|| format!("the push was not promoted: {}\n{}", run.message, town.agent.log()))?,
-    })
-}
-
-async fn synced(town: &Town, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
-    town.agent.wait_for(what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await
-}
-
-async fn healthy(town: &Town, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
-    let well =
-        |app: &ApplicationStatus| app.health == Health::Healthy && app.sync == SyncStatus::Synced && is_at(app, commit);
-    town.agent.wait_for(what, "shop", well).await
-}
-
-/// What the kubelet says that it runs, of the pods that are not on their way out.
-fn runs_digest(town: &Town, version: &Version) -> anyhow::Result<()> {
-    let pods = town.kubectl(&["get", "pods", "--selector", "app=shop", "-o", "json"])?;
-    let pods: serde_json::Value = serde_json::from_str(&pods)?;
-    let running: Vec<&str> = pods["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
-        .filter_map(|pod| pod["status"]["containerStatuses"][0]["imageID"].as_str())
-        .collect();
-    let right = running.len() == 2 && running.iter().all(|id| id.ends_with(&version.digest));
-    ensure!(right, "pods run {running:?} instead of two of {}", version.digest);
-    Ok(())
-}
-
-/// Waits until the Service answers with a version.
-async fn answers(town: &Town, version: &str) -> anyhow::Result<()> {
-    let started = Instant::now();
-    loop {
-        let seen = match address(town) {
-            Ok(address) => http(&address, "GET", "/", "", "").await,
-            Err(error) => Err(error),
-        };
-        match seen {
-            Ok((200, body)) if body.trim() == format!("shop {version}") => return Ok(()),
-            seen => ensure!(started.elapsed() < PATIENCE, "the Service does not answer with {version}: {seen:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn address(town: &Town) -> anyhow::Result<String> {
-    Ok(town.kubectl(&["get", "service", "shop", "-o", "jsonpath={.spec.clusterIP}"])? + ":80")
-}
-
-/// Asks until it is over: how often, and what failed.
-async fn poll(address: String, over: Arc<AtomicBool>) -> (usize, Vec<String>) {
-    let (mut asked, mut failed) = (0, Vec::new());
-    while !over.load(Ordering::Relaxed) {
-        asked += 1;
-        match http(&address, "GET", "/", "", "").await {
-            Ok((200, _)) => {}
-            Ok((status, body)) => failed.push(format!("{status} {body}")),
-            Err(error) => failed.push(format!("{error:#}")),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    (asked, failed)
-}
-
-/// Waits until kubectl prints what is wanted.
-async fn until(town: &Town, what: &str, words: &[&str], wanted: &str) -> anyhow::Result<()> {
-    let started = Instant::now();
-    loop {
-        let seen = town.kubectl(words)?;
-        if seen == wanted {
-            return Ok(());
-        }
-        ensure!(started.elapsed() < PATIENCE, "waited for {what}, and saw {seen:?}\n{}", town.agent.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// A shop: busybox's httpd that says its version. `ballast` are MiB that nothing compresses.
-pub(super) fn code(version: &str, ballast: u32) -> Vec<(String, String)> {
-    let heavy = if ballast == 0 {
-        String::new()
-    } else {
-        format!("RUN dd if=/dev/urandom of=/ballast bs=1M count={ballast}\n")
-    };
-    let dockerfile = format!(
-        "FROM world/busybox:1\n{heavy}COPY index.html /www/index.html\n\
-         CMD [\"sh\", \"-c\", \"echo shop {version} listens on :8080; exec httpd -f -p 8080 -h /www\"]\n"
-    );
-    vec![("Dockerfile".to_owned(), dockerfile), ("index.html".to_owned(), format!("shop {version}\n"))]
-}
-
-/// Deployment, Service and ConfigMap. A pod goes on answering for its grace period: httpd, as the first process, has no
-/// handler for the signal, and by its end nobody asks it any more.
-pub(super) fn manifests(image: &str) -> Vec<(String, String)> {
-    let deployment = format!(
-        "# The image is written by Quarterdeck's promotion.
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: shop
-  labels: {{ tier: web }}
-spec:
-  replicas: 2
-  selector:
-    matchLabels: {{ app: shop }}
-  template:
-    metadata:
-      labels: {{ app: shop }}
-    spec:
-      terminationGracePeriodSeconds: 3
-      imagePullSecrets:
-      - name: pull
-      containers:
-      - name: shop
-        image: {image}   # promoted
-        imagePullPolicy: IfNotPresent
-        ports:
-        - containerPort: 8080
-        readinessProbe:
-          httpGet: {{ path: /, port: 8080 }}
-          periodSeconds: 1
-        env:
-        - {{ name: GREETING, valueFrom: {{ configMapKeyRef: {{ name: shop, key: greeting }} }} }}
-"
-    );
-    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\nspec:\n  selector: { app: shop }\n  ports:\n  - port: 80\n    targetPort: 8080\n";
-    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  greeting: hello\n";
-    let file = |name: &str, text: &str| (format!("shop/{name}.yaml"), text.to_owned());
-    vec![file("deployment", &deployment), file("service", service), file("config", config)]
 }

@@ -1,4 +1,4 @@
-//! The real parts as the playground uses them: the world that `tests/real/world` sets up, the forge's API, plain git, kubectl.
+//! The real parts as tests and playground use them: the world that `tests/real/world` sets up, the forge's API, plain git, kubectl.
 //!
 //! Nothing here knows the story. Secrets go to programs by environment or by file, never as arguments.
 
@@ -12,13 +12,14 @@ use base64::Engine as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How `tests/real/world` says that this machine cannot do it.
-pub(crate) const CANNOT: i32 = 3;
+pub const CANNOT: i32 = 3;
 
 /// How long one small request may take before it counts as failed.
 const REQUEST: Duration = Duration::from_secs(10);
 
 /// A running world, told by `world env`.
-pub(crate) struct Parts {
+#[derive(Clone)]
+pub struct Parts {
     told: BTreeMap<String, String>,
     /// Whether it runs for us alone, and ends with us.
     ours: bool,
@@ -27,11 +28,18 @@ pub(crate) struct Parts {
 /// `tests/real/world` said that this machine cannot do it, in its own words on standard error.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no real world on this machine")]
-pub(crate) struct NoWorld;
+pub struct NoWorld;
 
 impl Parts {
+    /// The world that runs; without one, the error says how to start it.
+    pub fn running() -> anyhow::Result<Self> {
+        let runs = world("status").output().context("cannot run tests/real/world")?.status.success();
+        ensure!(runs, "no world runs: start one with `tests/real/world up` (as root)");
+        Self::told(false)
+    }
+
     /// The world that runs, or one that is started now and ends with [`Parts::end`].
-    pub(crate) fn up() -> anyhow::Result<Self> {
+    pub fn up() -> anyhow::Result<Self> {
         let ours = !world("status").output().context("cannot run tests/real/world")?.status.success();
         if ours {
             let status = world("up").stdout(std::process::Stdio::null()).status()?;
@@ -40,13 +48,17 @@ impl Parts {
             }
             ensure!(status.success(), "tests/real/world up failed");
         }
+        Self::told(ours)
+    }
+
+    fn told(ours: bool) -> anyhow::Result<Self> {
         let told = String::from_utf8(said(&mut world("env"))?.stdout)?;
         let told = told.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned()));
         Ok(Self { told: told.collect(), ours })
     }
 
     /// Ends the world if it was started for us.
-    pub(crate) fn end(&self) -> anyhow::Result<()> {
+    pub fn end(&self) -> anyhow::Result<()> {
         if self.ours {
             said(world("down").stdout(std::process::Stdio::null()))?;
         }
@@ -54,26 +66,26 @@ impl Parts {
     }
 
     /// What the world tells under a name of `world.env`.
-    pub(crate) fn get(&self, name: &str) -> &str {
+    pub fn get(&self, name: &str) -> &str {
         self.told.get(name).map_or("", String::as_str)
     }
 
     /// Runs kubectl on the world's cluster and gives what it printed.
-    pub(crate) fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(Path::new(self.get("WORLD_BIN")).join("kubectl"));
         command.args(words).env("KUBECONFIG", self.get("KUBECONFIG")).env("KUBECACHEDIR", self.get("KUBECACHEDIR"));
         Ok(String::from_utf8(said(&mut command)?.stdout)?)
     }
 
     /// Runs the docker client on the world's engine and gives what it printed.
-    pub(crate) fn docker(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub fn docker(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(Path::new(self.get("WORLD_BIN")).join("docker"));
         command.args(words).env("DOCKER_HOST", self.get("DOCKER_HOST")).env("DOCKER_CONFIG", self.get("DOCKER_CONFIG"));
         Ok(String::from_utf8(said(&mut command)?.stdout)?)
     }
 
     /// Asks the forge's API; a status that is no success is an error with the forge's words.
-    pub(crate) async fn forge(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
+    pub async fn forge(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
         let host = self.get("FORGE_URL").trim_start_matches("http://");
         let head = format!(
             "Authorization: token {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
@@ -86,7 +98,7 @@ impl Parts {
     }
 
     /// A working clone of a repository of the forge's user, over ssh or over http with a token.
-    pub(crate) fn clone(&self, way: Way, name: &str, into: PathBuf) -> anyhow::Result<Clone> {
+    pub fn checkout(&self, way: Way, name: &str, into: PathBuf) -> anyhow::Result<Checkout> {
         let user = self.get("FORGE_USER");
         let (base, environment) = match way {
             Way::Ssh => {
@@ -109,7 +121,7 @@ impl Parts {
             }
         };
         let url = format!("{base}/{user}/{name}.git");
-        let clone = Clone { folder: into, environment, url };
+        let clone = Checkout { folder: into, environment, url };
         std::fs::create_dir_all(&clone.folder)?;
         clone.git(&["init", "--quiet", "--initial-branch", "main"])?;
         clone.git(&["remote", "add", "origin", &clone.url])?;
@@ -119,22 +131,24 @@ impl Parts {
 
 /// How a repository of the forge is reached.
 #[derive(Clone, Copy)]
-pub(crate) enum Way {
+pub enum Way {
+    /// With the forge user's key.
     Ssh,
+    /// With a token.
     Http,
 }
 
 /// A person's working clone.
-pub(crate) struct Clone {
+pub struct Checkout {
     folder: PathBuf,
     environment: Vec<(&'static str, String)>,
     /// The address of the repository, without secrets.
-    pub(crate) url: String,
+    pub url: String,
 }
 
-impl Clone {
+impl Checkout {
     /// Runs git in it and gives what it printed.
-    pub(crate) fn git(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub fn git(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("git");
         command.args(["-c", "user.name=Tour", "-c", "user.email=tour@example.test"]).args(words);
         command.current_dir(&self.folder).envs(self.environment.iter().map(|(key, value)| (key, value)));
@@ -143,7 +157,7 @@ impl Clone {
     }
 
     /// Writes files, commits them on top of what the forge has, and pushes. The commit's id.
-    pub(crate) fn commit(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
+    pub fn commit(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
         if self.git(&["ls-remote", "--heads", "origin", "main"])?.contains("refs/heads/main") {
             self.pull()?;
         }
@@ -159,26 +173,20 @@ impl Clone {
     }
 
     /// Takes what the forge has on main.
-    pub(crate) fn pull(&self) -> anyhow::Result<()> {
+    pub fn pull(&self) -> anyhow::Result<()> {
         self.git(&["fetch", "--quiet", "origin", "main"])?;
         self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]).map(drop)
     }
 
     /// Pushes a tag of the newest commit.
-    pub(crate) fn tag(&self, name: &str) -> anyhow::Result<()> {
+    pub fn tag(&self, name: &str) -> anyhow::Result<()> {
         self.git(&["tag", name])?;
         self.git(&["push", "--quiet", "origin", name]).map(drop)
     }
 }
 
 /// One HTTP request on a connection of its own: its status and body. `head` is whole header lines.
-pub(crate) async fn http(
-    host: &str,
-    method: &str,
-    path: &str,
-    head: &str,
-    body: &str,
-) -> anyhow::Result<(u16, String)> {
+pub async fn http(host: &str, method: &str, path: &str, head: &str, body: &str) -> anyhow::Result<(u16, String)> {
     let talk = async {
         let mut connection = tokio::net::TcpStream::connect(host).await?;
         // HTTP/1.0, so that the answer comes whole and ends with the connection.
@@ -193,14 +201,15 @@ pub(crate) async fn http(
     tokio::time::timeout(REQUEST, talk).await.with_context(|| format!("{host} does not answer"))?
 }
 
-fn world(command: &str) -> Command {
+/// `tests/real/world` with a command: `up`, `down`, `status`, `env`, and `stop` or `start` with a part.
+pub fn world(command: &str) -> Command {
     let mut world = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/real/world"));
     world.arg(command);
     world
 }
 
 /// Runs a program; if it fails, the error has its words.
-fn said(command: &mut Command) -> anyhow::Result<Output> {
+pub fn said(command: &mut Command) -> anyhow::Result<Output> {
     let output = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     if !output.status.success() {
         let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_string_lossy).collect();

@@ -1,0 +1,120 @@
+//! Versions of the shop on their way: the tag's run, the promotion, the sync, the pods, the Service that answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+use quarterdeck_shared::status::{Health, Phase, SyncStatus};
+
+use super::town::PATIENCE;
+use super::{Town, http};
+use crate::agent::is_at;
+
+/// A version that was pushed and promoted.
+pub struct Version {
+    /// `sha256:…`
+    pub digest: String,
+    /// The promotion.
+    pub commit: String,
+}
+
+impl Town {
+    /// Waits for the end of a tag's run, which has to succeed.
+    pub async fn run(&self, tag: &str) -> anyhow::Result<RunStatus> {
+        let ended = |run: &RunStatus| run.reference == tag && run.phase.is_final();
+        let run = self.agent.wait_run(&format!("the run of {tag}"), ended).await?;
+        ensure!(run.phase == Phase::Succeeded, "{tag} {}: {}\n{}", run.phase, run.message, self.agent.log());
+        Ok(run)
+    }
+
+    /// What a successful push came to.
+    pub fn promoted(&self, run: &RunStatus) -> anyhow::Result<Version> {
+        let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone());
+        let commit = run.promoted.as_ref().map(|commit| commit.as_str().to_owned());
+        Ok(Version {
+            digest: digest.context("a pushed artifact has a digest")?.to_string(),
+            commit: commit
+                .with_context(|| format!("the push was not promoted: {}\n{}", run.message, self.agent.log()))?,
+        })
+    }
+
+    /// Waits until the shop is synced to a commit.
+    pub async fn synced(&self, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
+        self.agent.wait_for(what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await
+    }
+
+    /// Waits until the shop is synced to a commit, and healthy.
+    pub async fn healthy(&self, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
+        let well = |app: &ApplicationStatus| {
+            app.health == Health::Healthy && app.sync == SyncStatus::Synced && is_at(app, commit)
+        };
+        self.agent.wait_for(what, "shop", well).await
+    }
+
+    /// What the kubelet says that it runs, of the pods that are not on their way out.
+    pub fn runs_digest(&self, version: &Version) -> anyhow::Result<()> {
+        let pods = self.kubectl(&["get", "pods", "--selector", "app=shop", "-o", "json"])?;
+        let pods: serde_json::Value = serde_json::from_str(&pods)?;
+        let running: Vec<&str> = pods["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .filter_map(|pod| pod["status"]["containerStatuses"][0]["imageID"].as_str())
+            .collect();
+        let right = running.len() == 2 && running.iter().all(|id| id.ends_with(&version.digest));
+        ensure!(right, "pods run {running:?} instead of two of {}", version.digest);
+        Ok(())
+    }
+
+    /// Waits until the Service answers with a version.
+    pub async fn answers(&self, version: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            let seen = match self.address() {
+                Ok(address) => http(&address, "GET", "/", "", "").await,
+                Err(error) => Err(error),
+            };
+            match seen {
+                Ok((200, body)) if body.trim() == format!("shop {version}") => return Ok(()),
+                seen => ensure!(started.elapsed() < PATIENCE, "the Service does not answer with {version}: {seen:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Where the Service of the shop answers.
+    pub fn address(&self) -> anyhow::Result<String> {
+        Ok(self.kubectl(&["get", "service", "shop", "-o", "jsonpath={.spec.clusterIP}"])? + ":80")
+    }
+
+    /// Waits until kubectl prints what is wanted.
+    pub async fn until(&self, what: &str, words: &[&str], wanted: &str) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            let seen = self.kubectl(words)?;
+            if seen == wanted {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < PATIENCE, "waited for {what}, and saw {seen:?}\n{}", self.agent.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Asks until it is over: how often, and what failed.
+pub async fn poll(address: String, over: Arc<AtomicBool>) -> (usize, Vec<String>) {
+    let (mut asked, mut failed) = (0, Vec::new());
+    while !over.load(Ordering::Relaxed) {
+        asked += 1;
+        match http(&address, "GET", "/", "", "").await {
+            Ok((200, _)) => {}
+            Ok((status, body)) => failed.push(format!("{status} {body}")),
+            Err(error) => failed.push(format!("{error:#}")),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (asked, failed)
+}
