@@ -2,7 +2,7 @@
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
-# A machine without Go may use what the cache holds of the same sources, whatever Go built it.
+# A machine without Go, or with one that is too old, may use what the cache holds of the same sources, whatever Go built it.
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
@@ -20,15 +20,15 @@ programs_ready() {
 # built NAME: prints the folder that holds the built program, and builds it where there is none.
 built() {
 	local name=$1 sources=$real/go/$1 key version kept folder
+	# Asked in the program's folder: with a go.mod that wants a newer Go, the go command answers for the one that it fetches.
 	key=$({ cat "$sources"/*.go "$sources/go.mod" "$sources/go.sum" && declare -f "build_$name"; } | sha256sum | cut -c1-16)
-	if ! command -v go >/dev/null; then
+	if ! version=$(cd "$sources" && go env GOVERSION 2>&1); then
 		for kept in "$cache/$name-$key"-*/"$name"; do
 			[ -x "$kept" ] && dirname "$kept" && return
 		done
-		cannot "no Go on this machine and no built $name in $cache; install Go 1.26 or newer (https://go.dev/dl) and run it again"
+		command -v go >/dev/null && version="its Go is too old (${version//$'\n'/; })" || version="it has no Go"
+		cannot "$version and no built $name in $cache; put Go 1.26 or newer (https://go.dev/dl) in the PATH"
 	fi
-	# Asked in the program's folder: with a go.mod that wants a newer Go, the go command answers for the one that it fetches.
-	version=$(cd "$sources" && go env GOVERSION 2>&1) || cannot "this Go cannot build $name: $version"
 	folder=$cache/$name-$key-$version
 	if [ ! -x "$folder/$name" ]; then
 		rm -rf "$folder" "$folder.new" && mkdir -p "$folder.new"

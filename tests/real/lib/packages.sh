@@ -3,7 +3,7 @@
 packages=(docker.io containerd runc containernetworking-plugins docker-registry busybox-static iptables nftables conntrack iproute2 util-linux
 	mount openssl openssh-client git curl ca-certificates)
 
-# packages_ready NAME...
+# packages_ready NAME...: a fresh machine may be installing something of its own, and is waited for.
 packages_ready() {
 	local missing log=/var/log/quarterdeck-world-apt.log
 	missing=$(packages_missing "$@")
@@ -13,7 +13,7 @@ packages_ready() {
 	# shellcheck disable=SC2086
 	without_services $missing >"$log" 2>&1 || {
 		say "the package lists are old or absent; apt-get update"
-		apt-get update >"$log" 2>&1 || fail "$log" "apt-get update"
+		apt-get -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || fail "$log" "apt-get update"
 		without_services $missing >>"$log" 2>&1 || fail "$log" "installing packages"
 	}
 	rm -f "$log"
@@ -34,7 +34,7 @@ without_services() {
 		ours=yes
 		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
 	fi
-	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" || result=$?
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || result=$?
 	[ -z "$ours" ] || rm -f "$policy"
 	for unit in docker.service docker.socket containerd.service docker-registry.service podman.socket podman.service; do
 		case " $* " in
