@@ -17,6 +17,18 @@ use crate::status::{Health, Phase, Stage, SyncStatus};
 #[serde(transparent)]
 pub struct Key(pub Box<str>);
 
+impl Key {
+    /// Where an application is.
+    pub fn application(name: &ApplicationName) -> Self {
+        Self(format!("application/{name}").into())
+    }
+
+    /// Where a run is.
+    pub fn run(id: RunId) -> Self {
+        Self(format!("run/{id}").into())
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -59,10 +71,10 @@ impl Object {
     pub fn key(&self) -> Key {
         let text = match self {
             Self::Agent(_) => "agent".to_owned(),
-            Self::Application(a) => format!("application/{}", a.name),
+            Self::Application(a) => return Key::application(&a.name),
             Self::Repository(r) => format!("repository/{}", r.address),
             Self::Connection(c) => format!("connection/{}/{}", c.to.word(), c.name),
-            Self::Run(r) => format!("run/{}", r.id),
+            Self::Run(r) => return Key::run(r.id),
             Self::Resource(r) => format!("resource/{}/{}", r.application, r.resource),
             Self::Pod(p) => format!("pod/{}/{}/{}", p.cluster, p.namespace, p.name),
         };

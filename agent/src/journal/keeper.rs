@@ -160,9 +160,9 @@ impl Keeper {
     /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was.
     fn remove(&mut self, name: &ApplicationName, changes: &mut Changes) {
         self.configured.remove(name);
-        changes.push((Key(format!("application/{name}").into()), None));
+        changes.push((Key::application(name), None));
         for (run, _) in self.runs.remove(name).unwrap_or_default() {
-            changes.push((run_key(run), None));
+            changes.push((Key::run(run), None));
         }
     }
 
@@ -178,14 +178,10 @@ impl Keeper {
         while runs.len() > RUNS_SHOWN {
             let Some(oldest) = runs.iter().position(|(_, ended)| *ended) else { break };
             if let Some((id, _)) = runs.remove(oldest) {
-                changes.push((run_key(id), None));
+                changes.push((Key::run(id), None));
             }
         }
     }
-}
-
-fn run_key(run: RunId) -> Key {
-    Key(format!("run/{run}").into())
 }
 
 fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {

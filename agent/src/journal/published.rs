@@ -3,12 +3,12 @@
 //! Readers hold the lock for a copy of pointers and no logic. A watcher keeps one number: what changed since is read
 //! from the ring of changes, each key once, so that a slow console costs nothing and misses nothing.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::WATCH_CHANGES_KEPT;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
 use tokio::sync::watch;
 
 /// The snapshot, shared. Cheap to clone.
@@ -23,6 +23,8 @@ pub struct Published {
 struct Inner {
     revision: u64,
     objects: BTreeMap<Key, Arc<Object>>,
+    /// The runs among the objects, by application: each delivery asks for its own at every pass.
+    runs: BTreeMap<ApplicationName, BTreeSet<RunId>>,
     changes: VecDeque<(u64, Key)>,
 }
 
@@ -85,7 +87,7 @@ impl Published {
 
     /// An application as it is now.
     pub fn application(&self, name: &ApplicationName) -> Option<ApplicationStatus> {
-        match &*self.get(&Key(format!("application/{name}").into()))? {
+        match &*self.get(&Key::application(name))? {
             Object::Application(status) => Some((**status).clone()),
             _ => None,
         }
@@ -93,14 +95,13 @@ impl Published {
 
     /// The runs of an application that are open or among its newest, oldest first.
     pub fn runs(&self, name: &ApplicationName) -> Vec<RunStatus> {
-        let objects = self.below("run/");
-        let of_it = |object: &Arc<Object>| match &**object {
-            Object::Run(run) if run.application == *name => Some((**run).clone()),
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let ids = inner.runs.get(name).into_iter().flatten();
+        ids.filter_map(|id| match &**inner.objects.get(&Key::run(*id))? {
+            Object::Run(run) => Some((**run).clone()),
             _ => None,
-        };
-        let mut runs: Vec<RunStatus> = objects.iter().filter_map(of_it).collect();
-        runs.sort_by_key(|run| run.id);
-        runs
+        })
+        .collect()
     }
 
     /// Objects whose key begins so.
@@ -122,8 +123,11 @@ impl Published {
         for (key, object) in changes {
             let changed = match object {
                 Some(object) if inner.objects.get(&key).is_some_and(|old| **old == object) => false,
-                Some(object) => inner.objects.insert(key.clone(), Arc::new(object)).is_none_or(|_| true),
-                None => inner.objects.remove(&key).is_some(),
+                Some(object) => {
+                    inner.put(key.clone(), object);
+                    true
+                }
+                None => inner.remove(&key),
             };
             if changed {
                 inner.revision += 1;
@@ -139,6 +143,28 @@ impl Published {
         if now != before {
             self.revision.send_replace(now);
         }
+    }
+}
+
+impl Inner {
+    fn put(&mut self, key: Key, object: Object) {
+        if let Object::Run(run) = &object {
+            self.runs.entry(run.application.clone()).or_default().insert(run.id);
+        }
+        self.objects.insert(key, Arc::new(object));
+    }
+
+    fn remove(&mut self, key: &Key) -> bool {
+        let removed = self.objects.remove(key);
+        if let Some(Object::Run(run)) = removed.as_deref()
+            && let Some(runs) = self.runs.get_mut(&run.application)
+        {
+            runs.remove(&run.id);
+            if runs.is_empty() {
+                self.runs.remove(&run.application);
+            }
+        }
+        removed.is_some()
     }
 }
 

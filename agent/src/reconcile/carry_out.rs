@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use quarterdeck_shared::change::{Action, Change, summarise};
+use quarterdeck_shared::change::{Action, summarise};
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
@@ -11,7 +11,7 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::{ReconcileError, of};
-use crate::cluster::{ClusterError, PlannedSync};
+use crate::cluster::{ClusterError, Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy};
 use crate::journal::chain;
 use crate::journal::fact::{Fact, Patch};
@@ -36,16 +36,11 @@ impl Sync<'_> {
         memory: &mut Memory,
     ) -> Result<(), ReconcileError> {
         let name = &self.application.spec.name;
-        let mut facts = vec![self.applied(new_against(&self.planned.settled, memory), Vec::new())];
-        memory.extend(self.planned.settled.iter().cloned());
+        let mut facts = vec![self.found_settled(memory)];
         if let Some(intent) = self.application.intent() {
-            facts.extend(self.record(
-                Phase::Succeeded,
-                intent.cause,
-                Timestamp::now(),
-                self.planned.changes.clone(),
-                "nothing to do: everything is as git says".to_owned(),
-            ));
+            let mut sync = self.begun(intent.cause);
+            sync.changes = self.planned.changes.iter().filter(|one| one.action != Action::Unchanged).cloned().collect();
+            facts.extend(ended(sync, Phase::Succeeded, "nothing to do: everything is as git says".to_owned()));
             facts.push(Fact::Intent { application: name.clone(), intent: None });
         }
         if status.revision.as_ref() != Some(self.revision) || status.sync != SyncStatus::Synced {
@@ -55,90 +50,51 @@ impl Sync<'_> {
         Ok(self.context.journal.record(facts).await?)
     }
 
-    /// Something differs and is left so on purpose.
-    pub(super) async fn hold(self, message: String) -> Result<(), ReconcileError> {
+    /// Something differs and is left so on purpose. What does not differ is remembered: it is not asked for again.
+    pub(super) async fn hold(self, message: String, memory: &mut Memory) -> Result<(), ReconcileError> {
         let differing = self
             .planned
             .changes
             .iter()
             .filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune))
             .count();
-        Ok(self.context.journal.record(vec![self.compared(SyncStatus::OutOfSync, message, differing as u32)]).await?)
+        let facts = vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
+        Ok(self.context.journal.record(facts).await?)
     }
 
     /// The plan becomes so.
     pub(super) async fn execute(self, cause: Cause, asked: bool, memory: &mut Memory) -> Result<(), ReconcileError> {
         let name = self.application.spec.name.clone();
         let journal = &self.context.journal;
-        let started = Timestamp::now();
-        let running = SyncRecord {
-            id: journal.next_sync(),
-            application: name.clone(),
-            revision: self.revision.clone(),
-            cause: cause.clone(),
-            phase: Phase::Running,
-            started,
-            finished: None,
-            message: summarise(self.planned.changes.iter().map(|change| change.action)),
-            images: crate::render::images::images(&self.rendered.manifests),
-            changes: Vec::new(),
-        };
-        let event = Event::SyncStarted { sync: running.id, revision: self.revision.clone() };
-        journal.record(vec![Fact::Sync(Box::new(running.clone())), Fact::happened(&name, &cause, event)]).await?;
+        let mut sync = self.begun(cause);
+        sync.message = summarise(self.planned.changes.iter().map(|change| change.action));
+        let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
+        journal.record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event)]).await?;
 
         let tell = |progress: crate::cluster::Progress<'_>| {
             let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
-        let executed = self.deploy.cluster.execute(self.planned.clone(), &tell).await;
-
-        let now = Timestamp::now();
-        let (phase, message, facts, error) = match executed {
+        let mut facts = Vec::new();
+        let result = match self.deploy.cluster.execute(self.planned.clone(), &tell).await {
             Ok(executed) => {
-                let facts = vec![self.applied(new_against(&executed.memory, memory), executed.forgotten.clone())];
+                facts.push(self.applied(new_against(&executed.memory, memory), executed.forgotten.clone()));
+                let result = self.outcome(&executed);
                 memory.extend(executed.memory);
                 for resource in &executed.forgotten {
                     memory.remove(resource);
                 }
-                let did = summarise(executed.changes.iter().map(|change| change.action));
-                let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
-                match executed.failed.first() {
-                    None => {
-                        (Phase::Succeeded, format!("{did}, {unchanged} unchanged"), (facts, executed.changes), None)
-                    }
-                    Some(first) => {
-                        let more = if executed.failed.len() > 1 {
-                            format!("; and {} more", executed.failed.len() - 1)
-                        } else {
-                            String::new()
-                        };
-                        let message = format!("{first}{more}; done before it: {did}");
-                        (
-                            Phase::Failed,
-                            message.clone(),
-                            (facts, executed.changes),
-                            Some(ReconcileError::Partly(message)),
-                        )
-                    }
-                }
+                sync.changes = executed.changes;
+                result
             }
-            Err(source) => {
-                let error = of(self.deploy, source);
-                (Phase::Failed, chain(&error), (Vec::new(), Vec::new()), Some(error))
-            }
+            Err(source) => Err(of(self.deploy, source)),
         };
-        let (mut facts, changes) = facts;
-        let sync = SyncRecord { phase, finished: Some(now), message: message.clone(), changes, ..running };
-        let what = match cause {
-            Cause::Drift { .. } => "drift",
-            _ if self.revision.reference == Revision::PIN => "rollback",
-            _ => "sync",
-        };
-        facts.push(Fact::happened(&name, &cause, Event::SyncFinished { sync: sync.id, phase, message }));
-        facts.push(Fact::Sync(Box::new(sync)));
-        facts.push(Fact::last(&name, what, phase, now));
+        facts.extend(match &result {
+            Ok(did) => ended(sync, Phase::Succeeded, did.clone()),
+            Err(error) => ended(sync, Phase::Failed, chain(error)),
+        });
         facts.push(Fact::patch(&name, Patch::Activity(None)));
-        if error.is_none() {
+        if result.is_ok() {
             facts.push(self.deployed());
             facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
         }
@@ -148,35 +104,41 @@ impl Sync<'_> {
             self.application.intent_done(self.application.intent().as_ref());
         }
         journal.record(facts).await?;
-        error.map_or(Ok(()), Err)
+        result.map(drop)
     }
 
-    fn record(&self, phase: Phase, cause: Cause, now: Timestamp, changes: Vec<Change>, message: String) -> Vec<Fact> {
-        let name = &self.application.spec.name;
-        let sync = SyncRecord {
-            id: self.context.journal.next_sync(),
-            application: name.clone(),
-            revision: self.revision.clone(),
-            cause: cause.clone(),
-            phase,
-            started: now,
-            finished: Some(now),
-            message: message.clone(),
-            images: crate::render::images::images(&self.rendered.manifests),
-            changes: changes.into_iter().filter(|change| change.action != Action::Unchanged).collect(),
+    /// What was done, in a line; or which objects failed after it.
+    fn outcome(&self, executed: &Executed) -> Result<String, ReconcileError> {
+        let did = summarise(executed.changes.iter().map(|change| change.action));
+        let Some(first) = executed.failed.first() else {
+            let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
+            return Ok(format!("{did}, {unchanged} unchanged"));
         };
-        vec![
-            Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase, message }),
-            Fact::Sync(Box::new(sync)),
-            Fact::last(name, "sync", phase, now),
-        ]
+        let more = match executed.failed.len() - 1 {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        Err(ReconcileError::Partly(format!("{first}{more}; done before it: {did}")))
+    }
+
+    fn begun(&self, cause: Cause) -> SyncRecord {
+        let sync = begun(self.context, self.application, self.revision.clone(), cause);
+        SyncRecord { images: self.images(), ..sync }
+    }
+
+    /// What needs nothing done is remembered; only what is news goes into the history.
+    fn found_settled(&self, memory: &mut Memory) -> Fact {
+        let fact = self.applied(new_against(&self.planned.settled, memory), Vec::new());
+        memory.extend(self.planned.settled.iter().cloned());
+        fact
+    }
+
+    fn images(&self) -> Vec<String> {
+        crate::render::images::images(&self.rendered.manifests)
     }
 
     fn deployed(&self) -> Fact {
-        let patch = Patch::Deployed {
-            revision: self.revision.clone(),
-            images: crate::render::images::images(&self.rendered.manifests),
-        };
+        let patch = Patch::Deployed { revision: self.revision.clone(), images: self.images() };
         Fact::patch(&self.application.spec.name, patch)
     }
 
@@ -188,6 +150,38 @@ impl Sync<'_> {
     fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
         Fact::Applied { application: self.application.spec.name.clone(), applied, gone }
     }
+}
+
+/// A sync that begins now.
+fn begun(context: &Context, application: &Application, revision: Revision, cause: Cause) -> SyncRecord {
+    SyncRecord {
+        id: context.journal.next_sync(),
+        application: application.spec.name.clone(),
+        revision,
+        cause,
+        phase: Phase::Running,
+        started: Timestamp::now(),
+        finished: None,
+        message: String::new(),
+        images: Vec::new(),
+        changes: Vec::new(),
+    }
+}
+
+/// The end of a sync, for the history and for the application's line.
+fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
+    let now = Timestamp::now();
+    let what = match sync.cause {
+        Cause::Drift { .. } => "drift",
+        _ if sync.revision.reference == Revision::PIN => "rollback",
+        _ => "sync",
+    };
+    let event = Event::SyncFinished { sync: sync.id, phase, message: message.clone() };
+    [
+        Fact::happened(&sync.application, &sync.cause, event),
+        Fact::last(&sync.application, what, phase, now),
+        Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, ..sync })),
+    ]
 }
 
 /// What of this is not in memory so: only that is written to history.
@@ -229,24 +223,9 @@ pub(super) async fn tell_failure(context: &Context, application: &Application, e
     if let Some(revision) =
         target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
     {
-        let now = Timestamp::now();
         let cause =
             intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
-        let sync = SyncRecord {
-            id: context.journal.next_sync(),
-            application: name.clone(),
-            revision,
-            cause: cause.clone(),
-            phase: Phase::Failed,
-            started: now,
-            finished: Some(now),
-            message: message.clone(),
-            images: Vec::new(),
-            changes: Vec::new(),
-        };
-        facts.push(Fact::happened(name, &cause, Event::SyncFinished { sync: sync.id, phase: Phase::Failed, message }));
-        facts.push(Fact::Sync(Box::new(sync)));
-        facts.push(Fact::last(name, "sync", Phase::Failed, now));
+        facts.extend(ended(begun(context, application, revision, cause), Phase::Failed, message));
     }
     if intent.is_some() {
         facts.push(Fact::Intent { application: name.clone(), intent: None });

@@ -113,18 +113,6 @@ impl From<TreeId> for ObjectId {
     }
 }
 
-impl ObjectId {
-    /// The same id as that of a commit, for an object that is known to be one.
-    pub fn into_commit(self) -> CommitId {
-        self.0.parse().expect("made of checked hexadecimal digits only")
-    }
-
-    /// The same id as that of a tree, for an object that is known to be one.
-    pub fn into_tree(self) -> TreeId {
-        TreeId(self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

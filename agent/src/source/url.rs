@@ -118,14 +118,6 @@ impl RepositoryUrl {
         Ok(path.map(|path| path.len()))
     }
 
-    /// The directory, if the repository is on this machine.
-    pub fn as_path(&self) -> Option<&Path> {
-        match &self.location {
-            Location::File(path) => Some(path),
-            _ => None,
-        }
-    }
-
     pub(crate) fn location(&self) -> &Location {
         &self.location
     }

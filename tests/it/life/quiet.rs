@@ -55,3 +55,35 @@ async fn a_commit_elsewhere_asks_the_cluster_nothing() {
     let counts = world.cluster.counts();
     assert_eq!(counts.all() - counts.watches(), 0, "{:#?}", counts.requests);
 }
+
+/// The history is gone and the plan is held: what was found as git says is known from then on, also by the next life.
+#[tokio::test]
+async fn a_held_plan_is_tried_once() {
+    let mut world = deployed(&borrowed(&twenty()), "").await;
+    world.kill_agent();
+    for beside in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.path(&format!("data/history.db{beside}")));
+    }
+    let commit = manifests(&world, &[("c7.yaml", &config_map("c7", "two"))], "One is another");
+    let address = world.forge.path("ops/deploy").display().to_string();
+    let more = "[application.sync]\nautomatic = false\n";
+    world.configure(&(world.config_head("a test") + &application("shop", &address, more))).unwrap();
+    let held = async |world: &World, commit: &str, drifted: u32| {
+        let wanted = |app: &ApplicationStatus| {
+            let target = app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
+            app.sync == SyncStatus::OutOfSync && target && app.drifted == drifted
+        };
+        world.wait_for("the plan to be held", "shop", wanted).await.unwrap();
+    };
+    world.start_agent().await.unwrap();
+    held(&world, &commit, 1).await;
+    let first = world.cluster.counts().dry_runs();
+    world.kill_agent();
+    world.cluster.reset_counts();
+    world.start_agent().await.unwrap();
+    // A second difference shows that this life's passes are over.
+    let commit = manifests(&world, &[("c8.yaml", &config_map("c8", "two"))], "Two are others");
+    held(&world, &commit, 2).await;
+    let counts = world.cluster.counts();
+    assert!(first >= 20 && counts.dry_runs() <= 4, "{first} and then {}: {:#?}", counts.dry_runs(), counts.requests);
+}

@@ -54,8 +54,8 @@ impl Goal {
     /// Where what it is about lies in the state.
     fn key(&self) -> Key {
         match self {
-            Self::Healthy { application, .. } => Key(format!("application/{application}").into()),
-            Self::Run(id) => Key(format!("run/{id}").into()),
+            Self::Healthy { application, .. } => Key::application(application),
+            Self::Run(id) => Key::run(*id),
         }
     }
 

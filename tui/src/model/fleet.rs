@@ -152,7 +152,7 @@ impl Fleet {
 
     /// A run by its number.
     pub fn run(&self, id: RunId) -> Option<&RunStatus> {
-        self.run_in(self.slot(&Key(format!("run/{id}").into()))?)
+        self.run_in(self.slot(&Key::run(id))?)
     }
 
     fn run_in(&self, slot: Slot) -> Option<&RunStatus> {
