@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Something that happened in a cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,31 +83,59 @@ impl ClusterChange {
     }
 }
 
-/// The queue.
+/// The queue. It has one reader, which comes for more when it is done with what it took.
 #[derive(Default)]
 pub(super) struct Outbox {
-    waiting: Mutex<BTreeMap<Subject, ClusterChange>>,
+    waiting: Mutex<Waiting>,
     some: Notify,
+    /// How many times was pushed what the reader is done with.
+    done: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    changes: BTreeMap<Subject, ClusterChange>,
+    /// How many times something was pushed.
+    pushed: u64,
+    /// How many of those the reader took.
+    taken: u64,
 }
 
 impl Outbox {
     pub(super) fn push(&self, changes: impl IntoIterator<Item = ClusterChange>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend(changes.into_iter().map(|change| (change.subject(), change)));
-        if !waiting.is_empty() {
+        waiting.changes.extend(changes.into_iter().map(|change| (change.subject(), change)));
+        if !waiting.changes.is_empty() {
+            waiting.pushed += 1;
             self.some.notify_one();
         }
     }
 
+    /// Waits until the reader is done with all that was pushed before.
+    pub(super) async fn read(&self) {
+        let pushed = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pushed;
+        // The sender is ours: it does not go while we wait.
+        let _ = self.done.subscribe().wait_for(|done| *done >= pushed).await;
+    }
+
     /// All that waits, as soon as something does.
     pub(super) async fn take(&self) -> Vec<ClusterChange> {
+        let taken = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).taken;
+        self.done.send_replace(taken);
         loop {
-            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            if !waiting.is_empty() {
-                return waiting.into_values().collect();
+            let taken = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if !taken.is_empty() {
+                return taken;
             }
             self.some.notified().await;
         }
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Vec<ClusterChange> {
+        self.taken = self.pushed;
+        std::mem::take(&mut self.changes).into_values().collect()
     }
 }
 
@@ -129,5 +157,19 @@ mod tests {
         assert_eq!(outbox.take().await, [ClusterChange::Back, gone("a"), gone("b")]);
         outbox.push([gone("c")]);
         assert_eq!(outbox.take().await, [gone("c")]);
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_is_read_when_the_reader_comes_for_more() {
+        let outbox = Outbox::default();
+        outbox.read().await;
+        outbox.push([ClusterChange::Back]);
+        let mut read = std::pin::pin!(outbox.read());
+        assert!(futures::poll!(&mut read).is_pending(), "it waits in the queue");
+        outbox.take().await;
+        assert!(futures::poll!(&mut read).is_pending(), "the reader is at it");
+        outbox.push([ClusterChange::Back]);
+        outbox.take().await;
+        assert!(futures::poll!(&mut read).is_ready());
     }
 }

@@ -300,6 +300,11 @@ impl Cluster {
         self.0.live.outbox.take().await
     }
 
+    /// Waits until the reader of [`Self::changes`] is done with all that happened before.
+    pub async fn changes_read(&self) {
+        self.0.live.outbox.read().await;
+    }
+
     /// The logs of an application's pods.
     pub fn logs(&self, application: &ApplicationName, query: LogQuery) -> Logs {
         Logs::read(self.0.objects.clone(), self.0.live.clone(), application.clone(), query)

@@ -1,6 +1,7 @@
 //! A decided plan becomes so, is left on purpose, or is told why it cannot: and the history says which.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::change::{Action, summarise};
@@ -17,6 +18,9 @@ use crate::journal::chain;
 use crate::journal::fact::{Fact, Patch};
 use crate::render::Rendered;
 use crate::sync::plan::{Memory, Remembered as Applied};
+
+/// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
+const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A plan about to become so, or not.
 pub(super) struct Sync<'a> {
@@ -78,6 +82,8 @@ impl Sync<'_> {
         let mut facts = Vec::new();
         let result = match self.deploy.cluster.execute(self.planned.clone(), &tell).await {
             Ok(executed) => {
+                // The end is told after the health of what was written: who waits for both must not see the old one.
+                let _ = tokio::time::timeout(ASSESSED_WITHIN, self.deploy.cluster.changes_read()).await;
                 facts.push(self.applied(new_against(&executed.memory, memory), executed.forgotten.clone()));
                 let result = self.outcome(&executed);
                 memory.extend(executed.memory);

@@ -1,5 +1,6 @@
 //! When git is followed, and when a person says otherwise.
 
+use quarterdeck_shared::status::Health;
 use serde_json::json;
 
 use super::*;
@@ -67,4 +68,15 @@ async fn a_rollback_works_while_the_forge_is_away() {
     ask(&world, "rollback", json!({ "reason": "a test" })).await;
     synced_to(&world, &first).await;
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
+}
+
+/// Whoever waits for a sync and then for health must not be told the health of what was there before.
+#[tokio::test]
+async fn the_end_of_a_sync_comes_after_the_health_of_what_it_wrote() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    world.wait_for("health", "shop", |app| app.health == Health::Healthy).await.unwrap();
+    let files = world::manifests("shop", &world.image("ops/nowhere:1"));
+    let commit = deploy(&world).commit("main", &borrowed(&files), "An image that nobody has");
+    let status = synced_to(&world, &commit).await;
+    assert_ne!(status.health, Health::Healthy, "{status:?}");
 }
