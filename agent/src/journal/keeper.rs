@@ -42,7 +42,9 @@ pub(super) fn seen(fact: &Fact) -> Option<(Key, Option<Object>)> {
 }
 
 impl Keeper {
-    pub(super) fn new(rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
+    pub(super) fn new(mut rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
+        // What the last life was doing when it died nobody does any more.
+        rows.values_mut().for_each(|row| row.status.activity = None);
         Self { rows, configured: BTreeSet::new(), runs: BTreeMap::new() }
     }
 
@@ -187,4 +189,20 @@ impl Keeper {
 fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {
     let object = Object::Application(Box::new(row.status.clone()));
     (object.key(), Some(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_shared::snapshot::SpecSummary;
+
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_life_was_doing_is_done_no_more() {
+        let name: ApplicationName = "shop".parse().unwrap();
+        let mut row = fold::new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
+        row.status.activity = Some("applied 1 of 2: Service shop".to_owned());
+        let keeper = Keeper::new(BTreeMap::from([(name.clone(), row)]));
+        assert_eq!(keeper.rows[&name].status.activity, None);
+    }
 }
