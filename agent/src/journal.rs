@@ -34,6 +34,7 @@ use crate::config::HistoryConfig;
 use crate::history::Left;
 use crate::history::logs::RunLogs;
 use crate::history::sqlite::{self, HistoryError, Reader, Writer};
+use crate::steps;
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
 const QUEUE: usize = 1_024;
@@ -301,7 +302,9 @@ impl JournalThread {
         self.transactions += 1;
         let gone =
             if self.transactions.is_multiple_of(LET_GO_EVERY) { writer.let_go(&self.bounds, now)? } else { Vec::new() };
+        steps::reached("history: before a write");
         transaction.commit()?;
+        steps::reached("history: after a write");
         self.logs.let_go(&gone);
         Ok(changes)
     }

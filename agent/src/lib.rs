@@ -58,6 +58,7 @@ pub mod health;
 
 pub mod history;
 pub mod journal;
+pub mod steps;
 
 pub mod api;
 

@@ -3,6 +3,7 @@
 //! One program plays three parts, so that `cargo demo` builds one thing: `playground agent …` is the agent's own command
 //! line, `playground console …` the console's, `playground demo` makes the world and runs the other two as processes.
 
+mod dying;
 mod play;
 mod real;
 mod step;
@@ -63,7 +64,10 @@ struct DemoOptions {
 fn main() {
     let with_name = |name: &str, arguments: Vec<std::ffi::OsString>| std::iter::once(name.into()).chain(arguments);
     let code = match Cli::parse_from(arguments()).part {
-        Part::Agent { arguments } => quarterdeck_agent::run(with_name("qd-agent", arguments)),
+        Part::Agent { arguments } => {
+            dying::watch();
+            quarterdeck_agent::run(with_name("qd-agent", arguments))
+        }
         Part::Console { arguments } => quarterdeck_tui::run(with_name("qd", arguments)),
         Part::Demo(options) => demo(&options),
     };

@@ -2,6 +2,7 @@
 //!
 //! What it talks to is not here: [`crate::world`] puts stand-ins beside it, the playground's real story real parts.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +11,12 @@ use anyhow::Context as _;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunStatus};
 use quarterdeck_tui::client::Client;
+
+/// The environment variable that names the step, by its number, at which the tests' agent dies.
+pub const DIES_AT: &str = "QD_TEST_DIES_AT";
+
+/// The environment variable that names the file in which the tests' agent lists the steps it came to.
+pub const STEPS: &str = "QD_TEST_STEPS";
 
 /// An agent and its folder. Both end when it is dropped.
 pub struct Agent {
@@ -57,12 +64,48 @@ impl Agent {
         command
     }
 
-    /// Starts the agent and waits until it answers.
-    pub async fn start_agent(&mut self) -> anyhow::Result<()> {
+    fn spawn_agent(&mut self, environment: &[(&str, std::ffi::OsString)]) -> anyhow::Result<()> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("agent.log"))?;
         let mut command = self.agent_command();
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().context("cannot start the agent")?);
+        Ok(())
+    }
+
+    /// Runs an agent that dies at the step of this number, if it comes to it before all is as wanted. The answer is the
+    /// name of that step; an agent that did not die goes on.
+    pub async fn die_at(
+        &mut self,
+        step: u32,
+        mut wanted: impl FnMut(&State) -> bool,
+    ) -> anyhow::Result<Option<String>> {
+        let steps = self.path("steps");
+        std::fs::write(&steps, "")?;
+        self.spawn_agent(&[(STEPS, steps.clone().into()), (DIES_AT, step.to_string().into())])?;
+        let started = Instant::now();
+        while started.elapsed() < self.patience {
+            if let Some(status) = self.process.as_mut().map(std::process::Child::try_wait).transpose()?.flatten() {
+                self.process = None;
+                anyhow::ensure!(
+                    status.signal() == Some(rustix::process::Signal::KILL.as_raw()),
+                    "the agent ended ({status}):\n{}",
+                    self.log()
+                );
+                let name = std::fs::read_to_string(&steps)?.lines().nth(step as usize - 1).map(str::to_owned);
+                return name.context("the agent was killed, and not at a step").map(Some);
+            }
+            if self.state().await.is_ok_and(|state| wanted(&state)) {
+                return Ok(None);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("neither died at step {step} nor came to the end:\n{}", self.log())
+    }
+
+    /// Starts the agent and waits until it answers.
+    pub async fn start_agent(&mut self) -> anyhow::Result<()> {
+        self.spawn_agent(&[])?;
         let started = Instant::now();
         while self.client().state().await.is_err() {
             if let Some(status) = self.process.as_mut().map(std::process::Child::try_wait).transpose()?.flatten() {

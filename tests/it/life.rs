@@ -10,6 +10,7 @@ use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, Object, Repos
 use quarterdeck_shared::status::SyncStatus;
 
 mod configured;
+mod crashed;
 mod followed;
 mod killed;
 mod outages;

@@ -13,6 +13,7 @@ use crate::cluster::config::ClusterConfig;
 use crate::cluster::discovery::{Cache, Kinds};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::render::scope::Scope;
+use crate::steps;
 use crate::sync::manifest::Manifest;
 use crate::sync::{mask, owned};
 
@@ -125,13 +126,21 @@ impl Objects {
         let path = format!("{}?{}", route.path(&manifest.resource), apply_query(mode));
         let request = request(Method::PATCH, &path, Some(APPLY), body.into());
         let mut attempt = 1;
+        if mode == Mode::Write {
+            steps::reached("cluster: before an object is applied");
+        }
         loop {
             match self.caller.json(&doing, request.clone()).await {
                 Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
                 Err(problem) => {
                     return Err(ApiProblem { message: mask::scrub(&problem.message, &manifest.object), ..problem });
                 }
-                done => return done,
+                done => {
+                    if mode == Mode::Write {
+                        steps::reached("cluster: after an object is applied");
+                    }
+                    return done;
+                }
             }
         }
     }
@@ -142,7 +151,10 @@ impl Objects {
         let route = self.resource(object, None).await?;
         let path = format!("{}?{}", route.path(object), apply_query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
-        self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await
+        steps::reached("cluster: before an object of ours is written");
+        let written = self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
+        steps::reached("cluster: after an object of ours is written");
+        Ok(written)
     }
 
     /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background.
@@ -159,11 +171,12 @@ impl Objects {
         });
         let body = Bytes::from(options.to_string());
         let path = route.path(object);
+        steps::reached("cluster: before an object is deleted");
         match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
-            Ok(_) => Ok(()),
-            Err(problem) if problem.class == Class::NotFound => Ok(()),
-            Err(problem) => Err(problem),
+            Err(problem) if problem.class != Class::NotFound => return Err(problem),
+            _ => steps::reached("cluster: after an object is deleted"),
         }
+        Ok(())
     }
 }
 

@@ -29,6 +29,7 @@ pub use watch::Limits;
 use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, PushedDigest, Sink};
 use crate::registry::credentials::Login;
 use crate::registry::image_ref::{DOCKER_HUB, ImageRef};
+use crate::steps;
 use connect::Connection;
 
 /// Which builder of the engine is used.
@@ -123,7 +124,10 @@ impl Builder for DockerEngine {
         async move {
             let connection = self.connect().await?;
             let buildkit = self.use_buildkit(&connection).await?;
-            build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await
+            steps::reached("engine: before a build");
+            let built = build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await?;
+            steps::reached("engine: after a build");
+            Ok(built)
         }
         .boxed()
     }
@@ -139,15 +143,25 @@ impl Builder for DockerEngine {
         sink: Sink,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<PushedDigest, BuildError>> {
-        async move { push::push(&self.connect().await?, &self.limits, name, login, &sink, cancel).await }.boxed()
+        async move {
+            let connection = self.connect().await?;
+            steps::reached("engine: before a push");
+            let pushed = push::push(&connection, &self.limits, name, login, &sink, cancel).await?;
+            steps::reached("engine: after a push");
+            Ok(pushed)
+        }
+        .boxed()
     }
 }
 
 async fn name_image(connection: &Connection, image_id: &str, name: &ImageRef) -> Result<(), BuildError> {
     let tag = Some(name.tag().unwrap_or("latest").to_owned());
     let options = TagImageOptions { repo: Some(name.name()), tag };
+    steps::reached("engine: before an image is named");
     let tagged = connection.docker.tag_image(image_id, Some(options)).await;
-    tagged.map_err(|error| connection.failed(&format!("naming image {image_id} {name}"), error))
+    tagged.map_err(|error| connection.failed(&format!("naming image {image_id} {name}"), error))?;
+    steps::reached("engine: after an image is named");
+    Ok(())
 }
 
 async fn inspect(connection: &Connection, image: &str) -> Result<BuiltImage, BuildError> {

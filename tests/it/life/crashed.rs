@@ -1,0 +1,136 @@
+//! kill -9 at each step of both stories, one after another: before and after each thing that the agent does to the world
+//! outside, and each write to history. Whichever it is, the end is the same; nothing is doubled and nothing is lost.
+//!
+//! The steps are not listed here: a round more is done until the agent comes to the end before it comes to its step.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use harness::engine::Outcome;
+use harness::world::{application as status, runs};
+use quarterdeck_shared::event::{Event, EventRecord, SyncRecord};
+use quarterdeck_shared::snapshot::RunStatus;
+use quarterdeck_shared::status::Phase;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Worlds side by side, so that every core has something to do; each does the rounds of every so-manieth step.
+const WORLDS: u32 = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_any_step_the_end_is_the_same() {
+    let mut worlds = JoinSet::new();
+    (0..WORLDS).for_each(|first| drop(worlds.spawn(rounds(first))));
+    let died_at: BTreeSet<String> = worlds.join_all().await.into_iter().flatten().collect();
+    let named = named_steps(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/src"));
+    assert!(named.len() >= 10, "the agent's sources name their steps: {named:?}");
+    let missing: Vec<_> = named.difference(&died_at).collect();
+    assert!(missing.is_empty(), "nobody died at {missing:?}");
+}
+
+/// A new version and a new manifest a round, and an agent that dies at the round's step, twice; the next finishes.
+async fn rounds(first: u32) -> BTreeSet<String> {
+    let mut world = shop().await;
+    let mut died_at = BTreeSet::new();
+    for round in 0_u32.. {
+        let version = format!("1.{round}.0");
+        let commit = code(&world).commit("main", &borrowed(&world::code("shop", &version)), &version);
+        let new = format!("stamp-{round}");
+        let old = round.checked_sub(1).map(|before| format!("stamp-{before}"));
+        let repository = deploy(&world);
+        let mut change = repository.change("main").write(format!("apps/shop/{new}.yaml"), config_map(&new, "here"));
+        if let Some(old) = old {
+            change = change.remove(format!("apps/shop/{old}.yaml"));
+        }
+        change.commit(&new);
+        let tag = format!("push-{version}");
+        code(&world).tag(&tag, &commit);
+
+        let wanted = |state: &State| is_done(state, &tag);
+        let (mut deaths, mut last) = (0, String::new());
+        while deaths < 2
+            && let Some(step) = world.die_at(first + 1 + round * WORLDS, wanted).await.unwrap()
+        {
+            died_at.insert(step.clone());
+            (deaths, last) = (deaths + 1, step);
+        }
+        // One that came to the end may still be on its way to its step.
+        world.kill_agent();
+        world.start_agent().await.unwrap();
+        let what = format!("{version} after {deaths} deaths at step {}, {last:?}", first + 1 + round * WORLDS);
+        world.wait(&what, |state| wanted(state).then_some(())).await.unwrap();
+        as_wanted(&world, round, &version, &commit, &what).await;
+        world.kill_agent();
+        if deaths == 0 {
+            break;
+        }
+    }
+    died_at
+}
+
+/// The run of the tag is done, and the cluster runs what it promoted.
+fn is_done(state: &State, tag: &str) -> bool {
+    let Some(shop) = status(state, "shop") else { return false };
+    let Some(run) = runs(state).find(|run| run.reference == tag && run.phase == Phase::Succeeded) else { return false };
+    let Some(image) = run.artifact.as_ref().map(|artifact| artifact.pinned()) else { return false };
+    shop.sync == SyncStatus::Synced && shop.activity.is_none() && shop.images == [image]
+}
+
+async fn as_wanted(world: &World, round: u32, version: &str, commit: &str, what: &str) {
+    let builds = world.engine.builds_labelled("org.opencontainers.image.revision", commit);
+    let done = builds.iter().filter(|build| matches!(build.outcome, Outcome::Done(_) | Outcome::Cached(_))).count();
+    assert_eq!(done, 1, "{what}: one image of a commit: {builds:#?}");
+    let subjects = deploy(world).subjects("main");
+    assert_eq!(subjects[..2], [format!("shop: {version}"), format!("stamp-{round}")], "{what}");
+    assert_eq!(subjects.len() as u32, 1 + 2 * (round + 1), "{what}: a commit of each: {subjects:#?}");
+
+    let digest = world.registry.digest("ops/shop", version).unwrap();
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop").unwrap();
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    assert!(image.ends_with(&format!(":{version}@{digest}")), "{what}: {image}");
+    let maps = world.cluster.list("configmaps", "shop");
+    let names: BTreeSet<&str> = maps.iter().filter_map(|map| map["metadata"]["name"].as_str()).collect();
+    let stamp = format!("stamp-{round}");
+    let stamps: Vec<_> = names.iter().filter(|name| name.starts_with("stamp-")).collect();
+    assert_eq!(stamps, [&stamp.as_str()], "{what}: what left git is pruned");
+    let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop").unwrap();
+    let inventory = inventory["data"]["inventory.json"].as_str().unwrap();
+    assert_eq!(inventory.matches("stamp-").count(), 1, "{what}: {inventory}");
+
+    let client = world.client();
+    let all: Vec<RunStatus> = client.get("/v1/runs?limit=500").await.unwrap();
+    let of_tag: Vec<_> = all.iter().filter(|run| run.commit.as_str() == commit).collect();
+    let phases: BTreeSet<_> = of_tag.iter().map(|run| run.phase.word()).collect();
+    let succeeded = of_tag.iter().filter(|run| run.phase == Phase::Succeeded).count();
+    assert!(
+        succeeded == 1 && phases.iter().all(|phase| ["Succeeded", "Interrupted"].contains(phase)) && of_tag.len() <= 3,
+        "{what}: {of_tag:#?}"
+    );
+    let syncs: Vec<SyncRecord> = client.get("/v1/applications/shop/history?limit=500").await.unwrap();
+    let open: Vec<_> = syncs.iter().filter(|sync| !sync.phase.is_final()).collect();
+    assert!(open.is_empty(), "{what}: {open:#?}");
+    let events: Vec<EventRecord> = client.get("/v1/events?limit=500").await.unwrap();
+    let mine = |run: &quarterdeck_shared::snapshot::RunId| of_tag.iter().any(|one| one.id == *run);
+    let count = |wanted: &dyn Fn(&Event) -> bool| events.iter().filter(|record| wanted(&record.event)).count();
+    let queued = count(&|event| matches!(event, Event::RunQueued { run } if mine(run)));
+    let ended = count(&|event| matches!(event, Event::RunFinished { run, .. } if mine(run)));
+    let pushed = count(&|event| matches!(event, Event::ImagePushed { artifact } if artifact.commit.as_str() == commit));
+    assert_eq!((queued, ended, pushed), (1, 1, 1), "{what}: told once");
+}
+
+/// The names of all steps, as the sources of the agent say them.
+fn named_steps(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.extend(named_steps(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let calls = text.split("steps::reached(\"").skip(1);
+            names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+        }
+    }
+    names
+}
