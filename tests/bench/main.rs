@@ -2,16 +2,33 @@
 //!
 //! A family measures one thing and gives its figures; nothing in it fails because a goal is missed.
 
+// What the families to come use.
+#![allow(dead_code)]
+
 mod figure;
 mod machine;
+mod measure;
 mod table;
+
+mod cluster;
+mod follow;
+mod gate;
+mod subject;
+
+mod git;
+
+mod apply;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use harness::real::Parts;
 
 use crate::figure::Figure;
 
@@ -23,12 +40,26 @@ pub(crate) struct Options {
     pub(crate) agent: PathBuf,
     /// The console's program.
     pub(crate) console: PathBuf,
+    /// How long an idle fleet is watched.
+    pub(crate) quiet: Duration,
+    world: OnceLock<Parts>,
 }
 
-/// One family of figures: its name, whether it wants the world of real parts, and how it is measured.
+impl Options {
+    /// The world of real parts: the one that runs, or one that is started now and ends with the benchmarks.
+    pub(crate) fn parts(&self) -> anyhow::Result<&Parts> {
+        if let Some(parts) = self.world.get() {
+            return Ok(parts);
+        }
+        let parts = Parts::up().context("no world of real parts for this")?;
+        Ok(self.world.get_or_init(|| parts))
+    }
+}
+
+/// One family of figures: its name, and how it is measured.
 type Family = (&'static str, for<'a> fn(&'a Options) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>);
 
-const FAMILIES: &[Family] = &[];
+const FAMILIES: &[Family] = &[("git", git::local), ("forge", git::forge), ("apply", apply::family)];
 
 #[derive(Parser)]
 #[command(name = "bench", about = "Measures Quarterdeck beside what a user would pick instead")]
@@ -39,6 +70,9 @@ struct Cli {
     /// How often each thing is measured
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// How many minutes an idle fleet is watched
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
     /// Write the figures here as JSON as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -48,7 +82,13 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let here = std::env::current_exe()?;
     let here = here.parent().context("a program is in a folder")?;
-    let options = Options { runs: cli.runs, agent: here.join("qd-agent"), console: here.join("qd") };
+    let options = Options {
+        runs: cli.runs,
+        agent: here.join("qd-agent"),
+        console: here.join("qd"),
+        quiet: Duration::try_from_secs_f64(cli.minutes * 60.0)?,
+        world: OnceLock::new(),
+    };
     for program in [&options.agent, &options.console] {
         anyhow::ensure!(program.exists(), "{} is not built: run tests/bench/run", program.display());
     }
@@ -61,9 +101,12 @@ fn main() -> anyhow::Result<()> {
         if !cli.only.is_empty() && !cli.only.iter().any(|only| only == name) {
             continue;
         }
-        match runtime.block_on(family(&options)) {
+        let began = std::time::Instant::now();
+        // A family that panics is one that failed: the others are measured all the same.
+        let measured = runtime.block_on(std::panic::AssertUnwindSafe(family(&options)).catch_unwind());
+        match measured.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))) {
             Ok(measured) => {
-                writeln!(out, "### {name}\n\n{}", table::table(&measured))?;
+                writeln!(out, "### {name} ({} s)\n\n{}", began.elapsed().as_secs(), table::table(&measured))?;
                 figures.extend(measured);
             }
             Err(error) => {
@@ -76,6 +119,9 @@ fn main() -> anyhow::Result<()> {
         let all = serde_json::json!({ "machine": machine, "figures": figures });
         std::fs::write(&path, serde_json::to_vec_pretty(&all)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if let Some(parts) = options.world.get() {
+        parts.end()?;
     }
     anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
