@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use harness::git::Repo;
 use harness::real::Parts;
+use quarterdeck_agent::yaml;
 
 use crate::Options;
 use crate::cluster::{Manifest, Namespace};
@@ -44,7 +45,7 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
     let folder = tempfile::tempdir()?;
     let manifests: Vec<Manifest> = (0..OBJECTS).map(|number| config_map(&space.name, number)).collect();
     for (number, manifest) in manifests.iter().enumerate() {
-        std::fs::write(folder.path().join(format!("{number}.yaml")), manifest.object.to_string())?;
+        std::fs::write(folder.path().join(format!("{number}.yaml")), yaml::write(&manifest.object))?;
     }
     let (mut lives, mut kubectl, mut bare, mut dry) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.runs {
@@ -114,7 +115,7 @@ async fn live(subject: &mut Subject, mut counted: Option<(&Gate, &mut Vec<f64>)>
     let forced = subject.force("big").await?;
     subject.settle().await?;
     count();
-    let changed = config_map(&subject.namespace, 7).object.to_string().replace("value 7", "value 7 now");
+    let changed = yaml::write(&config_map(&subject.namespace, 7).object).replace("value 7", "value 7 now");
     subject.repo.commit("main", &[("apps/big/7.yaml", &changed)], "Another value");
     let changed = subject.wake(&names).await?;
     subject.settle().await?;
@@ -133,7 +134,7 @@ fn config_map(namespace: &str, number: usize) -> Manifest {
 
 fn commit_all(repo: &Repo, namespace: &str) {
     let change = (0..OBJECTS).fold(repo.change("main"), |change, number| {
-        change.write(format!("apps/big/{number}.yaml"), config_map(namespace, number).object.to_string())
+        change.write(format!("apps/big/{number}.yaml"), yaml::write(&config_map(namespace, number).object))
     });
     change.commit("A thousand");
 }

@@ -60,6 +60,19 @@ impl Namespace {
         Ok(since(began))
     }
 
+    /// Changes an object as a person with kubectl does.
+    pub(crate) async fn merge(&self, path: &str, patch: &Value) -> anyhow::Result<()> {
+        let request = http::Request::patch(format!("{path}?fieldManager=by-hand"))
+            .header(http::header::CONTENT_TYPE, "application/merge-patch+json");
+        let request = request.body(serde_json::to_vec(patch)?)?;
+        Ok(self.client.request::<Value>(request).await.map(drop)?)
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(self.client.request(http::Request::get(path).body(Vec::new())?).await?)
+    }
+
     /// Deletes what the benchmarks and the agent put there.
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         let core = format!("/api/v1/namespaces/{}", self.name);

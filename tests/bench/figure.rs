@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     CpuPerMinute,
     /// Seconds of processor time.
     CpuSeconds,
+    /// Milliseconds of processor time.
+    CpuMilliseconds,
     /// Requests, writes, lines: things that are counted.
     Count,
     Percent,

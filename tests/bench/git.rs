@@ -93,6 +93,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + 
     tokio::task::spawn_blocking(work).await?
 }
 
+/// Runs the git program and gives what it printed.
+type Git = Box<dyn Fn(&[&str]) -> anyhow::Result<String>>;
+
 /// A repository and how it is reached.
 struct Place {
     name: &'static str,
@@ -101,7 +104,7 @@ struct Place {
     address: String,
     access: RepositoryConfig,
     /// Runs the git program with what it needs to reach the address.
-    git: Box<dyn Fn(&[&str]) -> anyhow::Result<String>>,
+    git: Git,
 }
 
 impl Place {

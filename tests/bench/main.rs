@@ -18,6 +18,11 @@ mod subject;
 mod git;
 
 mod apply;
+mod fleet;
+mod growth;
+mod start;
+
+mod build;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -59,7 +64,15 @@ impl Options {
 /// One family of figures: its name, and how it is measured.
 type Family = (&'static str, for<'a> fn(&'a Options) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>);
 
-const FAMILIES: &[Family] = &[("git", git::local), ("forge", git::forge), ("apply", apply::family)];
+const FAMILIES: &[Family] = &[
+    ("git", git::local),
+    ("forge", git::forge),
+    ("apply", apply::family),
+    ("fleet", fleet::family),
+    ("growth", growth::family),
+    ("start", start::family),
+    ("build", build::family),
+];
 
 #[derive(Parser)]
 #[command(name = "bench", about = "Measures Quarterdeck beside what a user would pick instead")]

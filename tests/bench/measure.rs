@@ -1,9 +1,11 @@
 //! Clocks and meters: how long, how much processor, how much memory.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Milliseconds since a moment.
 pub(crate) fn since(began: Instant) -> f64 {
@@ -32,19 +34,29 @@ impl Process {
         Ok(ticks.sum::<f64>() / 100.0)
     }
 
-    /// The most memory that it had at once since the start or since [`Process::forget_peak`], in MiB.
+    /// The most memory that it had at once since its start, in MiB.
     pub(crate) fn peak(self) -> anyhow::Result<f64> {
         self.status("VmHWM")
     }
 
-    /// The memory that it has now, in MiB.
-    pub(crate) fn resident(self) -> anyhow::Result<f64> {
-        self.status("VmRSS")
+    /// The memory that is its own now, in MiB: without mapped files, which the system may take back at any time.
+    pub(crate) fn own(self) -> anyhow::Result<f64> {
+        self.status("RssAnon")
     }
 
-    /// Begins the peak anew.
-    pub(crate) fn forget_peak(self) -> anyhow::Result<()> {
-        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("cannot begin the peak of memory anew")
+    /// Looks at its own memory every few milliseconds from now on.
+    pub(crate) fn watch_own(self) -> OwnMemory {
+        let over = CancellationToken::new();
+        let end = over.clone();
+        let look = async move {
+            let mut most = 0.0_f64;
+            while !end.is_cancelled() {
+                most = self.own().map_or(most, |now| most.max(now));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            most
+        };
+        OwnMemory { over, looking: tokio::spawn(look) }
     }
 
     fn status(self, name: &str) -> anyhow::Result<f64> {
@@ -56,5 +68,20 @@ impl Process {
 
     fn read(self, file: &str) -> anyhow::Result<String> {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.0)).with_context(|| format!("process {} ended", self.0))
+    }
+}
+
+/// The memory of a process, looked at until it is asked for.
+pub(crate) struct OwnMemory {
+    over: CancellationToken,
+    looking: JoinHandle<f64>,
+}
+
+impl OwnMemory {
+    /// The most that was seen, in MiB.
+    pub(crate) async fn end(self) -> f64 {
+        self.over.cancel();
+        // It cannot fail: it only reads.
+        self.looking.await.unwrap_or_default()
     }
 }

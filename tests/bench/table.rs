@@ -52,6 +52,7 @@ fn number(value: f64, unit: Unit) -> String {
         Unit::Bytes => format!("{value:.0} B"),
         Unit::Mebibytes => format!("{value:.1} MiB"),
         Unit::CpuPerMinute => format!("{value:.2} CPU s/min"),
+        Unit::CpuMilliseconds => format!("{value:.1} CPU ms"),
         Unit::CpuSeconds => format!("{value:.2} CPU s"),
         Unit::Count => format!("{value:.0}"),
         Unit::Percent => format!("{value:.2} %"),
