@@ -1,5 +1,7 @@
 //! The snapshot: every object that a console can see, each under its key. `GET /v1/state` is all of it.
 
+mod read;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -47,7 +49,7 @@ impl fmt::Display for RunId {
 }
 
 /// One object that a console can see.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind")]
 pub enum Object {
     /// The agent itself; one.

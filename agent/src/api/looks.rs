@@ -33,16 +33,6 @@ pub(super) async fn version(
     }))
 }
 
-pub(super) async fn state(State(context): State<Shared>) -> Json<serde_json::Value> {
-    let snapshot = context.journal.snapshot();
-    let (revision, objects) = snapshot.all();
-    let objects: serde_json::Map<String, serde_json::Value> = objects
-        .into_iter()
-        .filter_map(|(key, object)| serde_json::to_value(&*object).ok().map(|value| (key.to_string(), value)))
-        .collect();
-    Json(serde_json::json!({ "revision": revision, "epoch": snapshot.epoch(), "objects": objects }))
-}
-
 #[derive(Deserialize)]
 pub(super) struct AtRevision {
     revision: Option<String>,

@@ -11,6 +11,7 @@ pub mod socket;
 mod answer;
 mod commands;
 mod looks;
+mod state;
 mod streams;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub struct Route {
 /// Every route.
 pub const ROUTES: &[Route] = &[
     look("/v1/version", || get(looks::version)),
-    look("/v1/state", || get(looks::state)),
+    look("/v1/state", || get(state::state)),
     look("/v1/watch", || get(streams::watch)),
     look("/v1/applications/{name}/diff", || get(looks::diff)),
     look("/v1/applications/{name}/manifests", || get(looks::manifests)),
