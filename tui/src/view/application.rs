@@ -13,7 +13,8 @@ use crate::model::screen::ApplicationScreen;
 use crate::model::tree::TreeRow;
 use crate::model::{Model, geometry, timeline};
 use crate::view::painter::Painter;
-use crate::view::widgets::{columns, empty, mark, timeline as steps};
+use crate::view::widgets::columns::{self, Rows};
+use crate::view::widgets::{empty, mark, timeline as steps};
 
 /// Draws the screen.
 pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScreen) {
@@ -43,7 +44,7 @@ fn tree(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, area: 
     columns::rows(
         painter,
         area,
-        (screen.tree.top, screen.tree.cursor, rows.len()),
+        Rows { top: screen.tree.top, cursor: screen.tree.cursor, count: rows.len() },
         |_| 1,
         |painter, place, row_area, selected| row(painter, model, screen, &rows[place], row_area, selected),
     );

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::model::table::{Row, Table};
 use crate::text;
 use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
 const COLUMNS: [Column; 12] = [
@@ -33,19 +33,16 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
     if table.rows().is_empty() {
         return nothing(painter, model, table, area);
     }
-    let places = Places::new(&COLUMNS, area.width);
-    let titles = if area.height > 1 { 1 } else { 0 };
-    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
-    let below = Rect { y: area.y + titles, height: area.height - titles, ..area };
     let rows = table.rows();
-    columns::rows(
+    columns::table(
         painter,
-        below,
-        (table.top, table.cursor, rows.len()),
+        &COLUMNS,
+        area,
+        Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines.into(),
-        |painter, place, row_area, selected| {
+        |painter, places, place, area, selected| {
             if let Some(Object::Application(application)) = model.fleet.object(rows[place].slot) {
-                row(painter, &places, application, rows[place], row_area, selected);
+                row(painter, places, application, rows[place], area, selected);
             }
         },
     );

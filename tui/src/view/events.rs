@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use crate::meaning::Tone;
 use crate::model::screen::EventsScreen;
 use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Column, Places, number, wide};
+use crate::view::widgets::columns::{self, Column, Places, Rows, number, wide};
 use crate::view::widgets::empty;
 use crate::words;
 
@@ -28,17 +28,15 @@ pub(super) fn draw(painter: &mut Painter, screen: &EventsScreen, area: Rect) {
         };
         return empty::draw(painter, area, &sentence, &[]);
     }
-    let places = Places::new(&COLUMNS, area.width);
-    let titles = if area.height > 1 { 1 } else { 0 };
-    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
-    columns::rows(
+    columns::table(
         painter,
-        Rect { y: area.y + titles, height: area.height - titles, ..area },
-        (records.top, records.cursor, records.len()),
+        &COLUMNS,
+        area,
+        Rows { top: records.top, cursor: records.cursor, count: records.len() },
         |_| 1,
-        |painter, place, row_area, selected| {
+        |painter, places, place, area, selected| {
             if let Some(record) = records.row(place) {
-                row(painter, &places, record, row_area, selected);
+                row(painter, places, record, area, selected);
             }
         },
     );

@@ -9,7 +9,7 @@ use crate::model::records::Record;
 use crate::model::screen::HistoryScreen;
 use crate::text;
 use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
 const COLUMNS: [Column; 8] = [
@@ -36,17 +36,15 @@ pub(super) fn draw(painter: &mut Painter, screen: &HistoryScreen, area: Rect) {
         };
         return empty::draw(painter, area, &sentence, &[]);
     }
-    let places = Places::new(&COLUMNS, area.width);
-    let titles = if area.height > 1 { 1 } else { 0 };
-    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
-    columns::rows(
+    columns::table(
         painter,
-        Rect { y: area.y + titles, height: area.height - titles, ..area },
-        (records.top, records.cursor, records.len()),
+        &COLUMNS,
+        area,
+        Rows { top: records.top, cursor: records.cursor, count: records.len() },
         |place| records.row(place).map_or(1, Record::lines),
-        |painter, place, row_area, selected| {
+        |painter, places, place, area, selected| {
             if let Some(sync) = records.row(place) {
-                row(painter, &places, sync, row_area, selected);
+                row(painter, places, sync, area, selected);
             }
         },
     );

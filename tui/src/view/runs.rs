@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::model::table::Table;
 use crate::model::timeline::stage_seconds;
 use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
 const COLUMNS: [Column; 9] = [
@@ -31,18 +31,16 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
     if table.rows().is_empty() {
         return nothing(painter, table, of, area);
     }
-    let places = Places::new(&COLUMNS, area.width);
-    let titles = if area.height > 1 { 1 } else { 0 };
-    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
     let rows = table.rows();
-    columns::rows(
+    columns::table(
         painter,
-        Rect { y: area.y + titles, height: area.height - titles, ..area },
-        (table.top, table.cursor, rows.len()),
+        &COLUMNS,
+        area,
+        Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines.into(),
-        |painter, place, row_area, selected| {
+        |painter, places, place, area, selected| {
             if let Some(Object::Run(run)) = model.fleet.object(rows[place].slot) {
-                row(painter, &places, run, row_area, selected);
+                row(painter, places, run, area, selected);
             }
         },
     );

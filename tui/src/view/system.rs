@@ -8,7 +8,7 @@ use crate::meaning::{Meaning, Tone, of_health};
 use crate::model::Model;
 use crate::model::table::{Row, Table};
 use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Column, Places, fixed, number, wide};
+use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::mark;
 
 const COLUMNS: [Column; 5] = [
@@ -21,24 +21,23 @@ const COLUMNS: [Column; 5] = [
 
 /// Draws the table; the agent itself is its last line, where there is room.
 pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Rect) {
-    let places = Places::new(&COLUMNS, area.width);
-    let titles = if area.height > 1 { 1 } else { 0 };
-    places.titles(painter, &COLUMNS, Rect { height: titles, ..area });
     let rows = table.rows();
-    columns::rows(
+    columns::table(
         painter,
-        Rect { y: area.y + titles, height: area.height - titles, ..area },
-        (table.top, table.cursor, rows.len()),
+        &COLUMNS,
+        area,
+        Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines.into(),
-        |painter, place, row_area, selected| match model.fleet.object(rows[place].slot) {
-            Some(Object::Connection(one)) => connection(painter, &places, one, rows[place], row_area, selected),
-            Some(Object::Repository(one)) => repository(painter, &places, one, rows[place], row_area, selected),
+        |painter, places, place, area, selected| match model.fleet.object(rows[place].slot) {
+            Some(Object::Connection(one)) => connection(painter, places, one, rows[place], area, selected),
+            Some(Object::Repository(one)) => repository(painter, places, one, rows[place], area, selected),
             _ => {}
         },
     );
-    let used: u16 = titles + rows.iter().map(|row| u16::from(row.lines)).fold(0, u16::saturating_add);
+    let titles = 1;
+    let used = rows.iter().map(|row| u16::from(row.lines)).fold(titles, u16::saturating_add);
     if let Some(status) = model.fleet.agent()
-        && used + 3 <= area.height
+        && used.saturating_add(3) <= area.height
     {
         agent(painter, status, Rect { y: area.y + used + 1, height: 2, ..area });
     }

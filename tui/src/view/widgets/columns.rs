@@ -89,11 +89,39 @@ impl<const N: usize> Places<N> {
     }
 }
 
-/// Draws the rows that are seen: `draw` gets the area of each, and whether it is the selected one, whose mark is drawn.
+/// The rows of a table: which is the first that is seen, which is selected, how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    /// The first that is seen.
+    pub top: usize,
+    /// The selected one.
+    pub cursor: usize,
+    /// All of them.
+    pub count: usize,
+}
+
+/// Draws a table: its titles, where there is a line for them, and its rows. `draw` gets where its columns are, too.
+pub(crate) fn table<const N: usize>(
+    painter: &mut Painter,
+    columns: &[Column; N],
+    area: Rect,
+    seen: Rows,
+    lines: impl Fn(usize) -> u16,
+    mut draw: impl FnMut(&mut Painter, &Places<N>, usize, Rect, bool),
+) {
+    let places = Places::new(columns, area.width);
+    let titles = if area.height > 1 { 1 } else { 0 };
+    places.titles(painter, columns, Rect { height: titles, ..area });
+    let below = Rect { y: area.y + titles, height: area.height - titles, ..area };
+    rows(painter, below, seen, lines, |painter, row, area, selected| draw(painter, &places, row, area, selected));
+}
+
+/// Draws the rows that are seen, of so many lines each: `draw` gets the place and the area of each, and whether it is the
+/// selected one, whose mark is drawn here.
 pub(crate) fn rows(
     painter: &mut Painter,
     area: Rect,
-    (top, cursor, count): (usize, usize, usize),
+    Rows { top, cursor, count }: Rows,
     lines: impl Fn(usize) -> u16,
     mut draw: impl FnMut(&mut Painter, usize, Rect, bool),
 ) {
