@@ -24,6 +24,8 @@ mod start;
 
 mod build;
 
+mod console;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -47,6 +49,10 @@ pub(crate) struct Options {
     pub(crate) console: PathBuf,
     /// How long an idle fleet is watched.
     pub(crate) quiet: Duration,
+    /// How many applications the console's fleet has.
+    pub(crate) applications: usize,
+    /// How long a log is followed.
+    pub(crate) log: Duration,
     world: OnceLock<Parts>,
 }
 
@@ -72,6 +78,8 @@ const FAMILIES: &[Family] = &[
     ("growth", growth::family),
     ("start", start::family),
     ("build", build::family),
+    ("console", console::family),
+    ("log", console::log::family),
 ];
 
 #[derive(Parser)]
@@ -86,6 +94,12 @@ struct Cli {
     /// How many minutes an idle fleet is watched
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
+    /// How many applications the console is shown, with ten pods each
+    #[arg(long, default_value_t = 1_000)]
+    applications: usize,
+    /// How many seconds a log is followed
+    #[arg(long, default_value_t = 40)]
+    log_seconds: u64,
     /// Write the figures here as JSON as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -100,6 +114,8 @@ fn main() -> anyhow::Result<()> {
         agent: here.join("qd-agent"),
         console: here.join("qd"),
         quiet: Duration::try_from_secs_f64(cli.minutes * 60.0)?,
+        applications: cli.applications,
+        log: Duration::from_secs(cli.log_seconds),
         world: OnceLock::new(),
     };
     for program in [&options.agent, &options.console] {
