@@ -19,7 +19,8 @@ pub struct ClusterConfig {
     /// The kubeconfig; `$KUBECONFIG` (a list), else `~/.kube/config`, where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<PathBuf>,
-    /// The context; the one that is called like the cluster where absent.
+    /// The context. Where absent, the one that is called like the cluster; in a kubeconfig that is named here, its current
+    /// one where none is called so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
     /// Requests in flight at once, watches aside. At 16 an API server on two cores does as many a second as it ever
@@ -49,15 +50,6 @@ impl ClusterConfig {
             context: None,
             requests_at_once: default_requests_at_once(),
             timeout_seconds: default_timeout_seconds(),
-        }
-    }
-
-    /// The context to use; none for the current one.
-    pub fn context(&self) -> Option<&str> {
-        match &self.context {
-            Some(context) => Some(context),
-            None if self.name == CURRENT_CONTEXT => None,
-            None => Some(&self.name),
         }
     }
 }

@@ -34,8 +34,13 @@ mod logs;
 mod kube;
 
 mod caller;
-mod connection;
 mod discovery;
+
+mod access;
+mod connection;
+mod exec;
+mod kubeconfig;
+mod proxy;
 
 use std::sync::Arc;
 

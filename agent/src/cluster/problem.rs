@@ -2,7 +2,6 @@
 //! words for people, with what to do next.
 
 use kube::Error;
-use kube::client::AuthError;
 use kube::core::Status;
 
 /// A message of the server is a few lines; a validating policy with a long expression can be more.
@@ -13,6 +12,8 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 pub enum Class {
     /// No answer: refused connection, broken TLS, a proxy or server that says it is not there.
     Away,
+    /// It answers with a certificate that is not to be trusted.
+    Untrusted,
     /// No answer in time.
     Timeout,
     /// Our credentials are not taken.
@@ -46,13 +47,21 @@ pub enum Class {
 impl Class {
     /// Whether it says nothing about the object that was sent: the same request may succeed later.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Away | Self::Timeout | Self::Unauthorized | Self::TooMany | Self::Gone)
+        self.is_way_in() || matches!(self, Self::TooMany | Self::Gone)
+    }
+
+    /// Whether nothing at all can be asked before it is mended, by the server's side or by ours.
+    pub fn is_way_in(self) -> bool {
+        matches!(self, Self::Away | Self::Untrusted | Self::Timeout | Self::Unauthorized | Self::Configuration)
     }
 
     /// What to do next; empty where the server's words say it.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Away => "See that the API server runs and that its address in the kubeconfig is right.",
+            Self::Untrusted => {
+                "See that certificate-authority of this kubeconfig is the cluster's, and that its server is a name in the certificate."
+            }
             Self::Timeout => "The API server, or an admission webhook that it asks, is slow; it is tried again.",
             Self::Unauthorized => {
                 "Renew the credentials of this context; the kubeconfig is read again when it changes."
@@ -107,21 +116,6 @@ impl ApiProblem {
         let doing = doing.into();
         match error {
             Error::Api(status) => Self::answered(doing, status.code, status),
-            Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
-                // Never its output: that is where the token would be. Never its arguments: they may hold one as well.
-                let program = cmd.split_whitespace().next().unwrap_or_default().trim_matches('"').to_owned();
-                let words = String::from_utf8_lossy(&out.stderr);
-                let message = format!("the credential program {program} failed with {}: {}", out.status, words.trim());
-                Self::new(Class::Configuration, doing, message)
-            }
-            Error::Auth(AuthError::AuthExecStart(source)) => {
-                let message = format!("the credential program of the kubeconfig does not start: {source}");
-                Self::new(Class::Configuration, doing, message)
-            }
-            Error::Auth(AuthError::AuthExecParse(_)) => {
-                let message = "the credential program of the kubeconfig answered something that is no ExecCredential";
-                Self::new(Class::Configuration, doing, message)
-            }
             Error::Auth(source) => Self::new(Class::Configuration, doing, chain(source)),
             Error::InferConfig(_) | Error::InferKubeconfig(_) | Error::RustlsTls(_) => {
                 Self::new(Class::Configuration, doing, chain(error))
@@ -130,7 +124,10 @@ impl ApiProblem {
                 Self::new(Class::Configuration, doing, chain(error))
             }
             Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
-                Self::new(Class::Away, doing, innermost(error))
+                let words = innermost(error);
+                // As rustls begins whatever it says of the server's certificate.
+                let is_untrusted = words.starts_with("invalid peer certificate");
+                Self::new(if is_untrusted { Class::Untrusted } else { Class::Away }, doing, words)
             }
             other => Self::new(Class::Other, doing, chain(other)),
         }

@@ -100,7 +100,7 @@ fn take_note(shared: &Shared, key: &WatchKey, problem: &ApiProblem, version: &mu
         Class::Forbidden => {
             tracing::warn!(%problem, hint = problem.hint(), "not watched; every sync looks at each object instead");
         }
-        Class::Away | Class::Timeout | Class::Unauthorized => {
+        class if class.is_way_in() => {
             shared.objects.caller.failed(problem.class);
             shared.link.lost(&shared.live, problem);
         }

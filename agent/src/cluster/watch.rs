@@ -89,21 +89,22 @@ async fn keep(shared: Arc<Shared>) {
 /// Whether the cluster answers, as its watches find it.
 #[derive(Default)]
 pub(super) struct Link {
-    lost: Mutex<bool>,
+    /// Unknown at the beginning, so that the first answer is told like one after an outage.
+    lost: Mutex<Option<bool>>,
     restored: Notify,
 }
 
 impl Link {
     pub(super) fn lost(&self, live: &Live, problem: &ApiProblem) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut *lost, true) {
+        if lost.replace(true) != Some(true) {
             live.outbox.push([ClusterChange::Away { message: problem.to_string() }]);
         }
     }
 
     pub(super) fn found(&self, live: &Live) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *lost, false) {
+        if lost.replace(false) != Some(false) {
             live.outbox.push([ClusterChange::Back]);
             self.restored.notify_waiters();
         }
