@@ -58,7 +58,9 @@ impl Class {
     /// What to do next; empty where the server's words say it.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Away => "See that the API server runs and that its address in the kubeconfig is right.",
+            Self::Away => {
+                "See that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment."
+            }
             Self::Untrusted => {
                 "See that certificate-authority of this kubeconfig is the cluster's, and that its server is a name in the certificate."
             }
@@ -124,7 +126,7 @@ impl ApiProblem {
                 Self::new(Class::Configuration, doing, chain(error))
             }
             Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
-                let words = innermost(error);
+                let words = words(error);
                 // As rustls begins whatever it says of the server's certificate.
                 let is_untrusted = words.starts_with("invalid peer certificate");
                 Self::new(if is_untrusted { Class::Untrusted } else { Class::Away }, doing, words)
@@ -179,13 +181,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// "Connection refused (os error 111)" rather than the four layers that say "client error" before it.
-fn innermost(error: &dyn std::error::Error) -> String {
+/// "Connection refused (os error 111)" rather than the four layers that say "client error" before it; but that it was
+/// the proxy who did, and what a proxy answered, is worth its words.
+fn words(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
+    let mut by = "";
     while let Some(source) = innermost.source() {
         innermost = source;
+        let layer = innermost.to_string();
+        if layer.starts_with("tunnel error") || layer.starts_with("SOCKS error") {
+            by = "the proxy on the way: ";
+        }
     }
-    innermost.to_string()
+    format!("{by}{innermost}")
 }
 
 fn one_line(text: &str) -> String {

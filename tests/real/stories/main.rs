@@ -2,7 +2,9 @@
 //!
 //! A story that only uses the world shares it; one that stops a part of it has the world to itself meanwhile.
 
+mod engines;
 mod job;
+mod ways;
 
 use harness::real::{Parts, Town, in_town};
 use tokio::sync::RwLock;
