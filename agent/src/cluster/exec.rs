@@ -16,6 +16,8 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
+use crate::yaml;
+
 /// A program that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -120,10 +122,12 @@ fn information(exec: &ExecConfig, version: &str, cluster: &Cluster) -> Result<St
 
 /// JSON, or YAML as some programs print and kubectl takes. The error says what it is instead.
 fn read(bytes: &[u8]) -> Result<Credential, &'static str> {
-    let answer: ExecCredential = serde_json::from_slice(bytes)
-        .ok()
-        .or_else(|| serde_saphyr::from_slice(bytes).ok())
-        .ok_or("something that is no ExecCredential")?;
+    let yaml = || {
+        let document = yaml::parse(bytes).ok()?.into_iter().next()?;
+        serde_json::from_value(document.value).ok()
+    };
+    let answer: Option<ExecCredential> = serde_json::from_slice(bytes).ok().or_else(yaml);
+    let answer = answer.ok_or("something that is no ExecCredential")?;
     let status = answer.status.ok_or("an ExecCredential without a status")?;
     let is_some = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
     match (is_some(&status.token), is_some(&status.client_certificate_data), is_some(&status.client_key_data)) {
