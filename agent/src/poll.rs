@@ -250,9 +250,10 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
         .map(|(name, _)| name.clone())
         .take(NAMES)
         .collect();
+    let moved = changed.iter().filter(|name| before.tags.contains_key(*name)).cloned().collect();
     let deleted = before.tags.keys().filter(|name| !now.tags.contains_key(*name)).count() as u64;
     if !changed.is_empty() || deleted > 0 {
-        let event = Event::TagsChanged { repository: repository.address.clone(), changed, deleted };
+        let event = Event::TagsChanged { repository: repository.address.clone(), changed, moved, deleted };
         let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
     }
 }

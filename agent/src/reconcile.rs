@@ -165,7 +165,14 @@ async fn reconcile(
         resolved => resolved?,
     };
     if status.target.as_ref() != Some(&revision) {
-        context.journal.record(vec![Fact::patch(name, Patch::Target(Some(revision.clone())))]).await?;
+        let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
+        if rewritten {
+            tracing::warn!(application = %name, revision = %revision.short(), "its history was rewritten; git is followed");
+        }
+        context
+            .journal
+            .record(vec![Fact::patch(name, Patch::Target { revision: revision.clone(), rewritten })])
+            .await?;
     }
     if intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await {
         note_revision(context, application, state, &status, revision).await?;
@@ -233,6 +240,16 @@ async fn resolve(
     let what = target.to_string();
     let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))
+}
+
+/// Whether a branch or tag left the history that it was at. Where that cannot be said nothing is told.
+async fn is_rewritten(deploy: &Deploy, before: Option<&Revision>, now: &Revision) -> bool {
+    let Some(before) = before.filter(|before| before.reference == now.reference && now.reference != Revision::PIN)
+    else {
+        return false;
+    };
+    let (before, now) = (before.commit.clone(), now.commit.clone());
+    matches!(deploy.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
 }
 
 async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) -> bool {

@@ -146,6 +146,9 @@ pub enum Event {
         repository: String,
         /// Names of new and moved tags, bounded to 20.
         changed: Vec<String>,
+        /// Which of these were elsewhere before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        moved: Vec<String>,
         /// How many went.
         deleted: u64,
     },
@@ -209,6 +212,9 @@ pub enum Event {
     RevisionChanged {
         /// To this.
         revision: Revision,
+        /// The commit before is none of its ancestors: the branch was force-pushed, or the tag was moved elsewhere.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rewritten: bool,
     },
     /// A sync began.
     SyncStarted {

@@ -22,11 +22,14 @@ pub fn event(event: &Event) -> (Tone, String) {
         Event::ConfigurationRefused { message } => (Tone::Bad, with("configuration refused", message)),
         Event::RequestDenied { request } => (Tone::Warning, format!("refused for want of a role: {request}")),
 
-        Event::TagsChanged { repository, changed, deleted } => {
+        Event::TagsChanged { repository, changed, moved, deleted } => {
+            let named = |tag: &String| if moved.contains(tag) { format!("{tag} (moved)") } else { tag.clone() };
+            let changed: Vec<String> = changed.iter().map(named).collect();
             let changed = Some(changed.join(", ")).filter(|tags| !tags.is_empty()).map(|tags| format!("tags {tags}"));
             let deleted = Some(deleted).filter(|n| **n > 0).map(|n| format!("{n} deleted"));
             let what: Vec<_> = changed.into_iter().chain(deleted).collect();
-            (Tone::Plain, format!("{} in {repository}", what.join(", ")))
+            let tone = if moved.is_empty() { Tone::Plain } else { Tone::Warning };
+            (tone, format!("{} in {repository}", what.join(", ")))
         }
         Event::ConnectionLost { to, message } => (Tone::Bad, with(&format!("lost {to}"), message)),
         Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again")),
@@ -42,7 +45,16 @@ pub fn event(event: &Event) -> (Tone, String) {
         Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned())),
         Event::ImagePromoted { image, commit } => (Tone::Good, format!("promoted {image} in {}", commit.short())),
 
-        Event::RevisionChanged { revision } => (Tone::Plain, format!("git says {}", revision.short())),
+        Event::RevisionChanged { revision, rewritten: false } => {
+            (Tone::Plain, format!("git says {}", revision.short()))
+        }
+        Event::RevisionChanged { revision, rewritten: true } => (
+            Tone::Warning,
+            format!(
+                "git says {}, and what it said before is no part of its history: it was rewritten",
+                revision.short()
+            ),
+        ),
         Event::SyncStarted { sync, revision } => (Tone::Plain, format!("sync {sync} to {} started", revision.short())),
         Event::SyncFinished { sync, phase, message } => {
             (of_phase(*phase).tone, with(&format!("sync {sync} {}", lower(phase.word())), message))

@@ -94,7 +94,12 @@ pub enum Patch {
     /// It is in the configuration, so.
     Configured(SpecSummary),
     /// What git says now.
-    Target(Option<Revision>),
+    Target {
+        /// Where the branch, tag or pin is.
+        revision: Revision,
+        /// Whether what it said before is no ancestor of that.
+        rewritten: bool,
+    },
     /// What the cluster runs.
     Deployed {
         /// The revision whose sync was applied.

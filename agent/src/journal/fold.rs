@@ -52,11 +52,12 @@ pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
     let mut folded = Folded { keep: true, ..Folded::default() };
     match patch {
         Patch::Configured(spec) => status.spec = spec,
-        Patch::Target(target) => {
-            if let Some(revision) = target.clone().filter(|_| status.target != target) {
-                folded.events.push((Cause::Agent, Event::RevisionChanged { revision }));
+        Patch::Target { revision, rewritten } => {
+            if status.target.as_ref() != Some(&revision) {
+                let event = Event::RevisionChanged { revision: revision.clone(), rewritten };
+                folded.events.push((Cause::Agent, event));
             }
-            status.target = target;
+            status.target = Some(revision);
         }
         Patch::Deployed { revision, images } => {
             status.revision = Some(revision);

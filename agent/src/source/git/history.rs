@@ -37,6 +37,27 @@ impl Mirror {
         jiff::Timestamp::from_second(time.seconds).ok()
     }
 
+    /// Whether `earlier` is `commit` or one of its ancestors; `None` where more than [`WALK_MAX`] commits would have to be
+    /// looked at.
+    pub fn contains(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
+        let repository = self.repository();
+        let failed = |error: gix::Error| self.broken("walking its history", &error);
+        let walk = repository
+            .rev_walk([commit.to_gix()])
+            .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
+            .all()
+            .map_err(failed)?;
+        for (looked_at, step) in walk.enumerate() {
+            if looked_at >= WALK_MAX {
+                return Ok(None);
+            }
+            if step.map_err(failed)?.id == earlier.to_gix() {
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+
     /// Up to `count` commits from `commit` backwards, newest first; with a `path`, only those that changed it.
     pub fn log(&self, commit: &CommitId, count: usize, path: Option<&str>) -> Result<Vec<CommitInfo>, GitError> {
         let repository = self.repository();
