@@ -310,6 +310,8 @@ impl Step<Artifact> for Push<'_> {
         let engine = &images.engine;
         engine.tag(&self.built.image_id, &name).await?;
         let login = images.login(&name).await?;
+        // Who may push but not look is not told what went; the push is none the worse.
+        let before = images.registries.digest(&name, login.as_ref()).await.ok().flatten();
         let cancel = course.cancel.clone();
         let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
         let pushed =
@@ -317,7 +319,10 @@ impl Step<Artifact> for Push<'_> {
         let digest = images.registries.confirm(&name, &pushed.0, login.as_ref()).await?;
         let artifact = Artifact { digest: Some(digest), pushed: Some(Timestamp::now()), ..self.built.clone() };
         course.keep(&artifact, Event::ImagePushed { artifact: artifact.clone() }).await?;
-        let message = artifact.pinned();
+        let message = match before.filter(|before| artifact.digest.as_ref() != Some(before)) {
+            None => artifact.pinned(),
+            Some(before) => format!("{}; until now {} was {before}", artifact.pinned(), artifact.tag),
+        };
         Ok(Outcome::Done(artifact, message))
     }
 }
