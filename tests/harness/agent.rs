@@ -24,6 +24,8 @@ pub struct Agent {
     process: Option<std::process::Child>,
     /// How it is started: a program, and the words before `run`.
     program: (PathBuf, Vec<String>),
+    /// What its environment has besides.
+    environment: Vec<(&'static str, PathBuf)>,
     /// How long a state is waited for before it is missing.
     patience: Duration,
     folder: tempfile::TempDir,
@@ -35,7 +37,7 @@ impl Agent {
     pub fn new(program: (PathBuf, Vec<String>), patience: Duration) -> anyhow::Result<Self> {
         // Short, since a Unix socket's path is bounded.
         let folder = tempfile::Builder::new().prefix("qd-").tempdir()?;
-        Ok(Self { process: None, program, patience, folder })
+        Ok(Self { process: None, program, environment: Vec::new(), patience, folder })
     }
 
     /// A path in its folder.
@@ -46,6 +48,11 @@ impl Agent {
     /// Where the agent listens.
     pub fn socket(&self) -> PathBuf {
         self.path("run/agent.sock")
+    }
+
+    /// A variable of its environment from its next start on: the place of something.
+    pub fn set(&mut self, variable: &'static str, place: PathBuf) {
+        self.environment.push((variable, place));
     }
 
     /// Writes the configuration.
@@ -60,7 +67,8 @@ impl Agent {
         command
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .env("GIT_TERMINAL_PROMPT", "0");
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .envs(self.environment.iter().map(|(variable, place)| (variable, place)));
         command
     }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunId, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
 use super::town::PATIENCE;
@@ -27,6 +28,18 @@ impl Town {
         let run = self.agent.wait_run(&format!("the run of {tag}"), ended).await?;
         ensure!(run.phase == Phase::Succeeded, "{tag} {}: {}\n{}", run.phase, run.message, self.agent.log());
         Ok(run)
+    }
+
+    /// The lines of a run's log.
+    pub async fn log(&self, run: RunId) -> anyhow::Result<Vec<String>> {
+        let mut log = self.agent.client().stream::<LogRecord>(&format!("/v1/runs/{run}/log"), None).await?;
+        let mut lines = Vec::new();
+        while let Some(record) = log.next().await? {
+            if let LogRecord::Line { text, .. } = record {
+                lines.push(text.to_string());
+            }
+        }
+        Ok(lines)
     }
 
     /// What a successful push came to.
