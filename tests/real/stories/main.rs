@@ -3,10 +3,13 @@
 //! A story that only uses the world shares it; one that stops a part of it has the world to itself meanwhile.
 
 mod engines;
+mod git;
 mod job;
+mod life;
 mod ways;
 
-use harness::real::{Parts, Town, in_town};
+use anyhow::{Context as _, ensure};
+use harness::real::{Parts, Town, in_town, said, world};
 use tokio::sync::RwLock;
 
 static WORLD: RwLock<()> = RwLock::const_new(());
@@ -14,6 +17,18 @@ static WORLD: RwLock<()> = RwLock::const_new(());
 /// How the agent is run.
 fn program() -> (std::path::PathBuf, Vec<String>) {
     (env!("CARGO_BIN_EXE_playground").into(), vec!["agent".into()])
+}
+
+/// Tells a story that stops parts of the world, with nobody else in it. The parts run again afterwards, whatever became of it.
+async fn story_alone(story: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let _alone = WORLD.write().await;
+    let parts = Parts::running()?;
+    let story = async |town: &mut Town| {
+        let told = story(town).await;
+        let started = said(&mut world("up")).map(drop);
+        told.and(started)
+    };
+    in_town(&parts, program(), story).await
 }
 
 /// Tells a story beside others.
