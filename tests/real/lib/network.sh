@@ -75,7 +75,8 @@ ports_free() {
 		part=${pair%:*}
 		! running "$part" || continue
 		is_ours "$part" || continue
-		holder=$(ss -Hltnp "sport = :${pair#*:}" | grep -E ' (127\.0\.0\.1|0\.0\.0\.0|\*|\[::\]):') || continue
+		# By the address it listens at: ours that forward at the world's own address have the same ports.
+		holder=$(ss -Hltnp "sport = :${pair#*:}" | awk '$4 ~ /^(127\.0\.0\.1|0\.0\.0\.0|\*|\[::\]):/' | grep .) || continue
 		fail '' "port ${pair#*:} of $part is taken by $(awk '{print $NF}' <<<"$holder"); choose others with --offset or QD_WORLD_PORTS"
 	done
 }
