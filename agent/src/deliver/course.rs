@@ -90,10 +90,12 @@ impl Course {
             };
             match attempt {
                 Err(error) if error.is_outage() && begun.elapsed() < patience => {
-                    let text = format!("{}; trying again in {} s", chain(&error), wait.as_secs());
+                    // First what happens next: a row of the console ends before long words do.
+                    let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
                     tracing::warn!(run = %self.run.id, stage = %kind, "{text}");
                     self.say(kind, &text);
                     self.progress(kind, None, Some(&text));
+                    self.tell();
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = cancel.cancelled() => break Err(DeliverError::Cancelled),
@@ -189,9 +191,13 @@ impl Course {
             }
         });
         if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            self.journal.mention(Fact::RunProgress(Box::new(self.run.clone())));
+            self.tell();
         }
+    }
+
+    fn tell(&mut self) {
+        self.told = Instant::now();
+        self.journal.mention(Fact::RunProgress(Box::new(self.run.clone())));
     }
 
     fn change(&mut self, kind: StageKind, change: impl FnOnce(&mut Stage)) {
