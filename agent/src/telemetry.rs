@@ -113,12 +113,16 @@ fn begin(format: LogFormat, level: &str, outranks: Option<String>) -> Result<Tel
 }
 
 /// A bare level is about this program; the libraries below it are heard from `warn` on, since at `debug` one of them
-/// alone writes thousands of lines a minute. Only `trace` means everything.
+/// alone writes thousands of lines a minute. Only `trace` means everything. kube's client logs as an error what it then
+/// returns as one, at each try: our own words tell it once.
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let text = text.trim();
     let directives = match text.to_ascii_lowercase().as_str() {
-        level @ ("error" | "off") => level.to_owned(),
-        level @ ("warn" | "info" | "debug") => format!("warn,quarterdeck_agent={level},quarterdeck_shared={level}"),
+        "off" => "off".to_owned(),
+        "error" => "error,kube_client=off".to_owned(),
+        level @ ("warn" | "info" | "debug") => {
+            format!("warn,kube_client=off,quarterdeck_agent={level},quarterdeck_shared={level}")
+        }
         _ => text.to_owned(),
     };
     let error = |source| TelemetryError::Level { text: text.to_owned(), source };
