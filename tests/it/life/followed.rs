@@ -1,5 +1,6 @@
 //! When git is followed, and when a person says otherwise.
 
+use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::status::Health;
 use serde_json::json;
 
@@ -79,4 +80,25 @@ async fn the_end_of_a_sync_comes_after_the_health_of_what_it_wrote() {
     let commit = deploy(&world).commit("main", &borrowed(&files), "An image that nobody has");
     let status = synced_to(&world, &commit).await;
     assert_ne!(status.health, Health::Healthy, "{status:?}");
+}
+
+#[tokio::test]
+async fn rewritten_history_is_followed_and_told() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let first = deploy(&world).rev("main");
+    let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &second).await;
+    deploy(&world).git(&["update-ref", "refs/heads/main", &first]);
+    let third = manifests(&world, &[("a.yaml", &config_map("a", "three"))], "As if the second had not been");
+    synced_to(&world, &third).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("three"));
+    let events: Vec<EventRecord> = world.client().get("/v1/events?application=shop&limit=100").await.unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::RevisionChanged { revision, rewritten } => Some((revision.commit.as_str(), *rewritten)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(third.as_str(), true), (second.as_str(), false), (first.as_str(), false)]);
 }

@@ -1,6 +1,8 @@
 //! Which tags become runs.
 
 use harness::world::runs;
+use quarterdeck_shared::event::{Event, EventRecord};
+use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 
 use super::*;
@@ -43,4 +45,27 @@ async fn of_old_tags_the_newest_of_each_kind_is_done_a_moved_one_again_a_deleted
         .wait_run("the moved tag", |run| run.commit.as_str() == commit && run.phase == Phase::Succeeded)
         .await
         .unwrap();
+    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=100").await.unwrap();
+    let moved = |record: &EventRecord| {
+        let Event::TagsChanged { changed, moved, .. } = &record.event else { return false };
+        changed == &["build-0.5"] && moved == changed
+    };
+    assert_eq!(events.iter().filter(|record| moved(record)).count(), 1, "{events:#?}");
+}
+
+#[tokio::test]
+async fn a_moved_push_tag_tells_which_image_its_name_was_before() {
+    let mut world = shop().await;
+    let repository = code(&world);
+    repository.tag("push-1.4.0", "main");
+    world.start_agent().await.unwrap();
+    let first = world.wait_run("the first push", |run| run.phase == Phase::Succeeded).await.unwrap();
+    let commit = repository.commit("main", &[("index.html", "mended")], "Mended under the same name");
+    repository.tag("push-1.4.0", &commit);
+    let again = |run: &RunStatus| run.commit.as_str() == commit && run.phase == Phase::Succeeded;
+    let second = world.wait_run("the second push", again).await.unwrap();
+    let digest = |run: RunStatus| run.artifact.and_then(|artifact| artifact.digest).unwrap();
+    let stages = second.stages.clone();
+    let told = format!("{}:1.4.0@{}; until now 1.4.0 was {}", world.image("ops/shop"), digest(second), digest(first));
+    assert!(stages.iter().any(|stage| stage.message == told), "{told}: {stages:#?}");
 }
