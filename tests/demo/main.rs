@@ -46,6 +46,16 @@ struct DemoOptions {
     /// exit 3 if this machine cannot
     #[arg(long, conflicts_with_all = ["context", "engine"])]
     real: bool,
+    /// Half an hour of versions, drift, bad manifests and rollbacks on real parts that fail at random: what must hold is
+    /// checked after each; exit 1 if something did not
+    #[arg(long, requires = "real", conflicts_with = "tour")]
+    day: bool,
+    /// What the day throws its dice by; one of its own otherwise, which it prints
+    #[arg(long, value_name = "N", requires = "day")]
+    seed: Option<u64>,
+    /// How long the day is
+    #[arg(long, value_name = "M", requires = "day", default_value_t = 30)]
+    minutes: u64,
     /// Use this context of your kubeconfig instead of the stand-in cluster (it must be able to pull from the stand-in
     /// registry on 127.0.0.1, as a one-node cluster on this machine can; namespaces shop and cart are made in it)
     #[arg(long, value_name = "NAME", conflicts_with = "tour")]

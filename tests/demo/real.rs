@@ -3,6 +3,7 @@
 //! The world is `tests/real/world`'s; what is made in it here (repositories, packages, a namespace) has names of its own, so
 //! that it can be shared with other trials, and is gone at the end. If no world runs, one is started and ends with us.
 
+mod day;
 mod story;
 
 use std::io::Write as _;
@@ -21,8 +22,13 @@ pub(crate) async fn real(options: &DemoOptions) -> anyhow::Result<()> {
     let mut tour = crate::step::Tour::begin();
     let parts = Parts::up()?;
     let told = in_town(&parts, this_program()?, async |town| {
-        let result =
-            if options.tour { story::tell(town, &mut tour).await } else { play(town, options.no_console).await };
+        let result = if options.tour {
+            story::tell(town, &mut tour).await
+        } else if options.day {
+            day::live(town, options.seed, options.minutes).await
+        } else {
+            play(town, options.no_console).await
+        };
         if let Err(error) = &result {
             // Now, since clearing away takes a while and may fail as well.
             writeln!(std::io::stderr(), "playground: {error:#}; clearing away")?;
