@@ -68,14 +68,14 @@ enum Kind {
 }
 
 impl Day<'_> {
-    /// Mostly a version is on its way, and something happens to it within its first seconds.
+    /// Mostly a version is on its way, and something happens to it within its first seconds: a run takes about four.
     async fn round(&mut self) -> anyhow::Result<&'static str> {
         if self.dice.one_in(4) {
             self.say("no version")?;
         } else {
             let kind = *self.dice.one_of(&[Kind::Good, Kind::Good, Kind::Good, Kind::Big, Kind::Bad, Kind::Built]);
             self.push(kind).await?;
-            let wait = Duration::from_millis(self.dice.below(8_000));
+            let wait = Duration::from_millis(self.dice.below(4_000));
             tokio::time::sleep(wait).await;
         }
         let deed =
