@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use harness::agent::runs;
-use harness::real::{Town, code, http, said, world};
+use harness::real::{Town, code, http, manifests, said, world};
 use harness::world::borrowed;
 use quarterdeck_shared::snapshot::RunStatus;
 

@@ -149,21 +149,27 @@ async fn a_registry_that_goes_away_in_a_push_gets_it_in_the_end() -> anyhow::Res
 #[tokio::test]
 async fn a_node_without_the_pull_secret_is_told_by_its_pods() -> anyhow::Result<()> {
     story(async |town| {
+        let place = Place::with_login(town);
+        town.image = format!("{}/{}", place.host, town.name);
+        town.write_secret("password", place.login.as_ref().map_or("", |(_, password)| password))?;
+        town.agent.configure(&(town.config() + &login(&place.host)))?;
+        town.deploy.commit(&borrowed(&manifests(&format!("{}:none", town.image))), "From the other registry")?;
         town.shop.commit(&borrowed(&code("1.4.0", 0)), "A shop")?;
         town.agent.start_agent().await?;
         town.shop.tag("push-1.4.0")?;
-        let version = town.promoted(&town.run("push-1.4.0").await?)?;
-        // The image of the first manifests was nowhere; of this one the registry says who may have it.
+        let run = town.run("push-1.4.0").await?;
+        let version = town.promoted(&run)?;
         let refused = |app: &ApplicationStatus| {
             let says = |words: &str| app.message.to_lowercase().contains(words);
             app.health == Health::Degraded && says("pull") && says(&version.digest) && says("auth")
         };
         town.agent.wait_for("the pull to be refused", "shop", refused).await?;
-        let login = format!("--from-file=.dockerconfigjson={}/config.json", town.parts.get("DOCKER_CONFIG"));
-        town.kubectl(&["create", "secret", "generic", "pull", "--type=kubernetes.io/dockerconfigjson", &login])?;
+        let secret = format!("--from-file=.dockerconfigjson={}/config.json", town.parts.get("DOCKER_CONFIG"));
+        town.kubectl(&["create", "secret", "generic", "pull", "--type=kubernetes.io/dockerconfigjson", &secret])?;
         // The kubelet waits longer and longer before it pulls again; a new pod does not.
         town.kubectl(&["delete", "pods", "--selector", "app=shop", "--wait=false"])?;
-        town.healthy("the version with its secret", &version.commit).await.map(drop)
+        town.healthy("the version with its secret", &version.commit).await?;
+        place.forget(town, &run).await
     })
     .await
 }
