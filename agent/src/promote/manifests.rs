@@ -114,9 +114,13 @@ pub(super) fn name_of<'w>(written: &'w str, image: &str) -> Option<&'w str> {
     (familiar(name) == familiar(image)).then_some(name)
 }
 
-/// A name without what Docker Hub's names may leave out.
+/// A name without what Docker Hub's names may leave out. `docker.io/reg.example/shop` leaves out nothing: without its
+/// front it would be of another registry.
 fn familiar(name: &str) -> &str {
-    let short = name.strip_prefix("docker.io/").or_else(|| name.strip_prefix("index.docker.io/")).unwrap_or(name);
+    let of_registry =
+        |rest: &&str| rest.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost");
+    let hub = name.strip_prefix("docker.io/").or_else(|| name.strip_prefix("index.docker.io/"));
+    let short = hub.filter(|rest| !of_registry(rest)).unwrap_or(name);
     short.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(short)
 }
 
@@ -144,6 +148,7 @@ mod tests {
             ("ops/shop:1", "registry.example/ops/shop", None),
             ("docker.io/library/nginx:1", "nginx", Some("docker.io/library/nginx")),
             ("nginx:1", "docker.io/library/nginx", Some("nginx")),
+            ("docker.io/registry.example/ops/shop:1", "registry.example/ops/shop", None),
             ("", "shop", None),
         ] {
             assert_eq!(name_of(written, image), name, "{written}");
