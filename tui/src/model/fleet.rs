@@ -24,6 +24,7 @@ pub struct Fleet {
     by_key: HashMap<Key, Slot>,
     members: BTreeMap<ApplicationName, Members>,
     agent: Option<Slot>,
+    /// In the order of their keys, as these and connections are shown.
     repositories: Vec<Slot>,
     connections: Vec<Slot>,
 }
@@ -170,7 +171,7 @@ impl Fleet {
         }
     }
 
-    /// Every repository that is polled.
+    /// Every repository that is polled, in the order of their addresses.
     pub fn repositories(&self) -> impl Iterator<Item = &RepositoryStatus> {
         self.repositories.iter().filter_map(|slot| match self.object(*slot)? {
             Object::Repository(repository) => Some(repository),
@@ -178,7 +179,7 @@ impl Fleet {
         })
     }
 
-    /// Every cluster, engine and registry.
+    /// Every cluster, engine and registry, by kind and name.
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionStatus> {
         self.connections.iter().filter_map(|slot| match self.object(*slot)? {
             Object::Connection(connection) => Some(connection),
@@ -190,8 +191,14 @@ impl Fleet {
         let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
         match object {
             Object::Agent(_) => self.agent = Some(slot),
-            Object::Repository(_) => self.repositories.push(slot),
-            Object::Connection(_) => self.connections.push(slot),
+            Object::Repository(_) => {
+                let place = self.repositories.partition_point(|other| self.key(*other) < self.key(slot));
+                self.repositories.insert(place, slot);
+            }
+            Object::Connection(_) => {
+                let place = self.connections.partition_point(|other| self.key(*other) < self.key(slot));
+                self.connections.insert(place, slot);
+            }
             Object::Application(a) => self.members.entry(a.name.clone()).or_default().application = Some(slot),
             Object::Run(r) => self.members.entry(r.application.clone()).or_default().runs.push(slot),
             Object::Resource(r) => self.members.entry(r.application.clone()).or_default().resources.push(slot),
@@ -208,8 +215,8 @@ impl Fleet {
         let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
         let name = match object {
             Object::Agent(_) => return self.agent = None,
-            Object::Repository(_) => return take(&mut self.repositories),
-            Object::Connection(_) => return take(&mut self.connections),
+            Object::Repository(_) => return self.repositories.retain(|other| *other != slot),
+            Object::Connection(_) => return self.connections.retain(|other| *other != slot),
             Object::Application(a) => &a.name,
             Object::Run(r) => &r.application,
             Object::Resource(r) => &r.application,
@@ -243,5 +250,34 @@ impl Serialize for Fleet {
 impl<'de> Deserialize<'de> for Fleet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::load(BTreeMap::<Key, Object>::deserialize(deserializer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_shared::snapshot::ConnectionKind;
+
+    use super::*;
+
+    /// The header names them one after the other, and must not shuffle them when one comes or goes.
+    #[test]
+    fn connections_keep_their_order_whatever_comes_and_goes() {
+        let connection = |name: &str| {
+            let (reachable, since) = (false, jiff::Timestamp::UNIX_EPOCH);
+            let (name, version) = (name.to_owned(), String::new());
+            Object::Connection(ConnectionStatus {
+                to: ConnectionKind::Cluster,
+                name,
+                reachable,
+                version,
+                error: None,
+                since,
+            })
+        };
+        let mut fleet = Fleet::load(["c", "a", "d", "b"].map(|name| (connection(name).key(), connection(name))));
+        fleet.del(&connection("a").key());
+        fleet.put(connection("c").key(), connection("c"));
+        let names: Vec<_> = fleet.connections().map(|connection| connection.name.as_str()).collect();
+        assert_eq!(names, ["b", "c", "d"]);
     }
 }
