@@ -2,6 +2,8 @@
 
 mod stand_ins;
 
+mod corpus;
+
 mod build;
 
 mod git;

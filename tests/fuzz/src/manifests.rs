@@ -1,0 +1,169 @@
+//! Manifests: what is read as YAML is written and read back the same; what renders does so again, by itself and from
+//! its own output, keeps to what every manifest has, differs from itself in nothing, and shows no secret.
+//!
+//! The first byte says how: `k` with kustomize, anything else plainly. The rest is `apps/shop/a.yaml`, up to a line
+//! `=== path` that begins another file; a path that ends in `@` is a link.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use quarterdeck_agent::render::images::images;
+use quarterdeck_agent::render::renderers::Renderers;
+use quarterdeck_agent::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
+use quarterdeck_agent::render::{RenderError, Rendered, Request, render, scope};
+use quarterdeck_agent::sync::manifest::ContentDigest;
+use quarterdeck_agent::sync::{APPLICATION_LABEL, content, drift, mask, order};
+use quarterdeck_agent::yaml::{self, Document, YamlError};
+use quarterdeck_shared::application::RenderKind;
+use serde_json::Value;
+
+const FIRST: &str = "apps/shop/a.yaml";
+
+/// `data` is how, and the files.
+pub fn check(data: &[u8]) {
+    let Some((how, rest)) = data.split_first() else { return };
+    let files = Files::read(rest);
+    for (_, content) in files.0.values() {
+        round_trip(content);
+    }
+    let kind = if *how == b'k' { RenderKind::Kustomize } else { RenderKind::Plain };
+    if let Ok(rendered) = render_all(&files, kind) {
+        is_sound(&rendered);
+        assert_eq!(render_all(&files, kind).ok().as_ref(), Some(&rendered), "the same files are the same manifests");
+        renders_from_its_output(&rendered);
+    }
+}
+
+fn round_trip(content: &[u8]) {
+    let documents = match yaml::parse(content) {
+        Ok(documents) => documents,
+        Err(YamlError::Syntax { line, .. }) => {
+            assert!(line <= 1 + content.split(|byte| matches!(byte, b'\n' | b'\r')).count() as u64, "line {line}");
+            return;
+        }
+        Err(_) => return,
+    };
+    assert!(documents.iter().enumerate().all(|(i, document)| document.number == i + 1));
+    let values: Vec<Value> = documents.into_iter().map(|document: Document| document.value).collect();
+    let written = yaml::write_all(&values);
+    let read =
+        yaml::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error} in what was written: {written:?}"));
+    let read: Vec<Value> = read.into_iter().map(|document| document.value).collect();
+    // A document that says nothing is none.
+    let values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
+    assert_eq!(read, values, "{written}");
+}
+
+fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> {
+    render(&Request {
+        tree: files,
+        path: "apps/shop",
+        kind,
+        application: &"shop".parse().expect("a name"),
+        namespace: "prod",
+        scope: &scope::builtin,
+        // Without a program kustomize is not asked: what it would need is found, and that is all.
+        renderers: &Renderers::default(),
+        scratch: Path::new("/nonexistent"),
+    })
+}
+
+fn is_sound(rendered: &Rendered) {
+    assert!(!rendered.manifests.is_empty(), "nothing is an error, never a plan that prunes all");
+    let mut seen = std::collections::BTreeSet::new();
+    for manifest in &rendered.manifests {
+        let (object, resource) = (manifest.object.as_ref(), &manifest.resource);
+        assert!(seen.insert(resource), "{resource} is there twice");
+        assert_eq!(object["metadata"]["labels"][APPLICATION_LABEL], "shop", "{object}");
+        assert_eq!(object["metadata"]["name"].as_str(), Some(resource.name.as_str()), "{object}");
+        assert_eq!(object["metadata"]["namespace"].as_str(), resource.namespace.as_deref(), "{object}");
+        assert_eq!(object["apiVersion"].as_str(), Some(manifest.api_version().as_str()), "{object}");
+        assert!(object.get("status").is_none() && object.get("stringData").is_none() || resource.kind != "Secret");
+        assert_eq!(manifest.digest, ContentDigest::of(object));
+        let differs = drift::differences(object, object);
+        assert!(differs.fields.is_empty() && differs.more == 0, "{object} differs from itself: {differs:?}");
+        shows_no_secret(object);
+    }
+    let sorted = rendered.manifests.windows(2).all(|pair| order::compare(&pair[0].resource, &pair[1].resource).is_le());
+    assert!(sorted, "in the order of their apply");
+    assert!(images(&rendered.manifests).is_sorted());
+}
+
+fn shows_no_secret(object: &Value) {
+    if !content::is_secret(object) {
+        return;
+    }
+    let mut masked = object.clone();
+    mask::mask(&mut masked);
+    for (key, value) in object["data"].as_object().into_iter().flatten() {
+        assert_ne!(masked["data"][key], *value, "{key} of {masked}");
+    }
+}
+
+/// What was rendered is itself a folder of manifests, of the same objects.
+fn renders_from_its_output(rendered: &Rendered) {
+    let text = yaml::write_all(rendered.manifests.iter().map(|manifest| manifest.object.as_ref()));
+    let again = Files([(FIRST.to_owned(), (EntryMode::File, text.clone().into_bytes()))].into());
+    let again = render_all(&again, RenderKind::Plain).unwrap_or_else(|error| panic!("{error:?} in {text}"));
+    assert_eq!(again.digest(), rendered.digest(), "{text}");
+}
+
+/// Files of a commit, by path.
+struct Files(BTreeMap<String, (EntryMode, Vec<u8>)>);
+
+impl Files {
+    fn read(data: &[u8]) -> Self {
+        let mut files = BTreeMap::new();
+        let (mut path, mut mode, mut content) = (FIRST.to_owned(), EntryMode::File, Vec::new());
+        for line in data.split_inclusive(|byte| *byte == b'\n') {
+            let header = line.strip_prefix(b"=== ").and_then(|path| std::str::from_utf8(path.trim_ascii()).ok());
+            match header.filter(|header| is_path(header.trim_end_matches('@'))) {
+                Some(header) => {
+                    files.insert(path, (mode, std::mem::take(&mut content)));
+                    path = header.trim_end_matches('@').to_owned();
+                    mode = if header.ends_with('@') { EntryMode::Symlink } else { EntryMode::File };
+                }
+                None => content.extend_from_slice(line),
+            }
+        }
+        files.insert(path, (mode, content));
+        // In a commit no file lies below a file.
+        let paths: Vec<String> = files.keys().cloned().collect();
+        let below =
+            |path: &str| paths.iter().any(|file| path.strip_prefix(file.as_str()).is_some_and(|p| p.starts_with('/')));
+        files.retain(|path, _| !below(path));
+        Self(files)
+    }
+
+    fn entry(&self, path: &str) -> Option<TreeEntry> {
+        let (mode, _) = self.0.get(path)?;
+        Some(TreeEntry { path: path.to_owned(), mode: *mode, id: path.to_owned() })
+    }
+
+    fn below<'f>(&'f self, folder: &'f str) -> impl Iterator<Item = &'f String> {
+        let inside = move |path: &&String| {
+            folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.0.keys().filter(inside)
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+impl Tree for Files {
+    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+        let folder = || (path.is_empty() || self.below(path).next().is_some()).then_some(Node::Folder);
+        Ok(self.entry(path).map(Node::File).or_else(folder))
+    }
+
+    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {
+        let entries = self.below(folder).filter_map(|path| self.entry(path)).collect();
+        Ok(Listing { entries, unreadable: Vec::new() })
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
+        self.0.get(id).map(|(_, content)| content.clone()).ok_or_else(|| format!("{id} was never handed out").into())
+    }
+}
