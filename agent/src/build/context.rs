@@ -47,6 +47,8 @@ pub enum EntryKind {
     Symlink,
     /// A commit of another repository: there is nothing of it here.
     Submodule,
+    /// Its name is not UTF-8: it cannot be named to an engine, and the path is one to show.
+    Unnameable,
 }
 
 /// What goes to the engine, decided.
@@ -54,7 +56,7 @@ pub enum EntryKind {
 pub struct Context {
     /// Sorted by path; folders are made from them.
     entries: Vec<ContextEntry>,
-    /// What a person should know of this context: submodules that stay empty.
+    /// What a person should know of this context: what is left out of it.
     pub warnings: Vec<String>,
 }
 
@@ -133,7 +135,7 @@ impl Context {
             return Err(ContextError::Escapes { path: entry.path.clone() });
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        if !entries.iter().any(|entry| entry.path == dockerfile && entry.kind != EntryKind::Submodule) {
+        if !entries.iter().any(|entry| entry.path == dockerfile && left_out(entry).is_none()) {
             let same_name = |entry: &&ContextEntry| {
                 entry.path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("dockerfile"))
             };
@@ -143,13 +145,8 @@ impl Context {
         let ignore = ignore_file(reader, &entries, &dockerfile)?;
         entries
             .retain(|entry| entry.path == dockerfile || entry.path == ".dockerignore" || !ignore.excludes(&entry.path));
-        let submodules = entries.iter().filter(|entry| entry.kind == EntryKind::Submodule);
-        let warnings = submodules
-            .map(|entry| {
-                format!("{} is a git submodule: its files are in another repository and not in the context", entry.path)
-            })
-            .collect();
-        entries.retain(|entry| entry.kind != EntryKind::Submodule);
+        let warnings = entries.iter().filter_map(left_out).collect();
+        entries.retain(|entry| left_out(entry).is_none());
         Ok(Self { entries, warnings })
     }
 
@@ -198,13 +195,25 @@ impl Context {
     }
 }
 
+/// Why an entry is not sent; nothing for those that are.
+fn left_out(entry: &ContextEntry) -> Option<String> {
+    let path = &entry.path;
+    match entry.kind {
+        EntryKind::File | EntryKind::Executable | EntryKind::Symlink => None,
+        EntryKind::Submodule => {
+            Some(format!("{path} is a git submodule: its files are in another repository and not in the context"))
+        }
+        EntryKind::Unnameable => Some(format!("{path} is left out of the context: its name is not UTF-8; rename it")),
+    }
+}
+
 fn ignore_file(
     reader: &dyn TreeReader,
     entries: &[ContextEntry],
     dockerfile: &str,
 ) -> Result<Dockerignore, ContextError> {
     let own = format!("{dockerfile}.dockerignore");
-    let find = |path: &str| entries.iter().find(|entry| entry.path == path && entry.kind != EntryKind::Submodule);
+    let find = |path: &str| entries.iter().find(|entry| entry.path == path && left_out(entry).is_none());
     let Some(entry) = find(&own).or_else(|| find(".dockerignore")) else { return Ok(Dockerignore::default()) };
     let file = entry.path.clone();
     let content = reader.blob(&entry.id).map_err(|source| ContextError::Read { what: file.clone(), source })?;

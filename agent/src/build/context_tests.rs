@@ -107,17 +107,19 @@ fn the_dockerfiles_own_ignore_file_beats_the_common_one() {
 }
 
 #[test]
-fn submodules_and_lfs_pointers_are_told() {
+fn what_is_left_out_and_lfs_pointers_are_told() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
     let files = Files::of(&[("Dockerfile", "FROM scratch"), ("model.bin", pointer)]).with(
         "vendor/lib",
         EntryKind::Submodule,
         "",
     );
+    let files = files.with("caf\\xe9", EntryKind::Unnameable, "");
     let (tar, told) = tar_of(&files, "Dockerfile");
-    assert!(!listed(&tar).contains("vendor"));
-    assert!(told[0].starts_with("vendor/lib is a git submodule"), "{told:?}");
-    assert!(told[1].starts_with("model.bin is a Git LFS pointer"), "{told:?}");
+    assert!(!listed(&tar).contains("vendor") && !listed(&tar).contains("caf"));
+    assert_eq!(told[0], "caf\\xe9 is left out of the context: its name is not UTF-8; rename it");
+    assert!(told[1].starts_with("vendor/lib is a git submodule"), "{told:?}");
+    assert!(told[2].starts_with("model.bin is a Git LFS pointer"), "{told:?}");
 }
 
 #[test]
