@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use quarterdeck_shared::protocol::{ErrorAnswer, WIRE_HEADER, WIRE_VERSION};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, Sleep};
@@ -54,7 +55,8 @@ pub async fn serve(listener: &UnixListener, router: Router, stop: CancellationTo
 async fn attend(stream: UnixStream, router: Router, counts: Counts, stop: CancellationToken) {
     let Ok(credentials) = stream.peer_cred() else { return };
     let Some(_place) = counts.take(credentials.uid()) else {
-        let _ = stream.try_write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        // Small enough for the buffer of a socket that nothing was written to yet.
+        let _ = stream.try_write(too_many().as_bytes());
         return;
     };
     let looked_up = tokio::task::spawn_blocking(move || Peer::look_up(credentials.uid(), credentials.gid()));
@@ -74,6 +76,23 @@ async fn attend(stream: UnixStream, router: Router, counts: Counts, stop: Cancel
             let _ = connection.await;
         }
     }
+}
+
+/// The answer to a user who has all connections that one may have.
+fn too_many() -> String {
+    let answer = ErrorAnswer {
+        error: "unavailable".to_owned(),
+        message: format!(
+            "you have {CONNECTIONS_OF_A_USER} connections to the agent already, and a user may have no more"
+        ),
+        hint: "close some: consoles, followed logs, scripts that wait".to_owned(),
+    };
+    let body = serde_json::to_string(&answer).unwrap_or_default();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n{WIRE_HEADER}: {WIRE_VERSION}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// How many connections each user has.

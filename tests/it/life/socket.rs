@@ -62,6 +62,14 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     for _ in 0..200 {
         idle.push(UnixStream::connect(world.socket()).await.unwrap());
     }
+    for _ in 0..800 {
+        let mut refused = String::new();
+        // A connection whose end comes as an error had its answer all the same.
+        let _ = UnixStream::connect(world.socket()).await.unwrap().read_to_string(&mut refused).await;
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        let error: ErrorAnswer = serde_json::from_str(refused.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert!(error.message.contains("128 connections") && !error.hint.is_empty(), "{error:?}");
+    }
     drop(idle);
     world.wait("an answer", |_| Some(())).await.unwrap();
     answers(&world).await;
