@@ -32,6 +32,8 @@ const END_WITHIN: Duration = Duration::from_secs(8);
 /// Runs the agent until SIGTERM or SIGINT.
 pub fn run(config_path: &Path) -> anyhow::Result<()> {
     let config = Config::load(config_path)?;
+    // What the agent and the programs it starts write is for its own user, whatever library makes the file.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // kube, gix and bollard all find this one; with several compiled in, rustls would panic at the first use.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let log = telemetry::init(config.agent.log_format, &config.agent.log_level)?;
