@@ -96,8 +96,20 @@ pub struct Application {
     pub delivery: Poke,
     /// Ends its workers.
     pub stop: CancellationToken,
+    /// Whose turn it is to work on it: one worker a story, also over a reload.
+    pub turns: Turns,
     running: Mutex<Option<(RunId, CancellationToken)>>,
     owed: Mutex<Owed>,
+}
+
+/// Held by a worker for as long as it works; handed on from an application to the one that a reload makes of it, so that
+/// the last pass of the old worker and the first of the new never overlap.
+#[derive(Debug, Clone, Default)]
+pub struct Turns {
+    /// The worker that syncs.
+    pub sync: Arc<tokio::sync::Mutex<()>>,
+    /// The worker that delivers.
+    pub delivery: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the worker that syncs is still to look at.
@@ -141,6 +153,7 @@ impl Application {
             sync: Poke::default(),
             delivery: Poke::default(),
             stop,
+            turns: Turns::default(),
             running: Mutex::new(None),
             owed,
         }

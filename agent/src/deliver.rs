@@ -235,12 +235,13 @@ async fn deliver(
 
 /// The configuration made the application another in the middle of a run: its next worker takes the run up.
 async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverError> {
-    let name = &run.application;
-    // One that left the configuration is nobody's work; its run is taken up where it is back at a start.
+    let (name, now) = (&run.application, Timestamp::now());
     if !context.config().application.iter().any(|spec| spec.name == *name) {
-        return Ok(());
+        // Nobody's work any more: it ends here, and is not taken up where the application comes back one day.
+        let why = "the application left the configuration in the middle; ask for it anew where it is back".to_owned();
+        let over = ended(run.clone(), Phase::Interrupted, why, now);
+        return Ok(context.journal.record(vec![Fact::Run(Box::new(over))]).await?);
     }
-    let now = Timestamp::now();
     let successor = RunStatus { id: context.journal.next_run(), ..again(run, now) };
     let cut_off = interrupted(run, successor.id, "the configuration changed", now);
     context.journal.record(vec![Fact::Run(Box::new(cut_off)), Fact::Run(Box::new(successor))]).await?;

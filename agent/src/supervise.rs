@@ -8,6 +8,7 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Key, SpecSummary};
 use quarterdeck_shared::status::SyncStatus;
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -48,16 +49,18 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         if context.application(&name).is_some() {
             continue;
         }
-        changes.push(format!(
-            "application {name} is {}",
-            if present.contains_key(&name) { "changed" } else { "operated" }
-        ));
+        let known = present.get(&name);
+        changes.push(format!("application {name} is {}", if known.is_some() { "changed" } else { "operated" }));
+        changes.extend(known.and_then(|known| left_behind(&known.spec, spec)));
         context.journal.record(vec![Fact::patch(&name, Patch::Configured(summary(spec, &config)))]).await?;
         let asked = name.clone();
         // A history that does not answer is told by the next record; the intent is then asked for at the next start.
         let intent = context.journal.ask(move |history| history.intent(&asked)).await.unwrap_or_default();
         match equip(context, spec, &config, intent) {
-            Ok(application) => begin(context, Arc::new(application), tasks),
+            Ok(mut application) => {
+                application.turns = known.map(|known| known.turns.clone()).unwrap_or_default();
+                begin(context, Arc::new(application), tasks);
+            }
             Err(error) => {
                 let message = chain(&error);
                 tracing::error!(application = %name, error = %message, "cannot operate the application");
@@ -72,6 +75,20 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         .tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect())
         .await;
     Ok(changes)
+}
+
+/// What an application that goes elsewhere leaves where it was: its inventory is there, and is not looked for here.
+fn left_behind(before: &ApplicationSpec, now: &ApplicationSpec) -> Option<String> {
+    let (was, is) = (before.deploy.as_ref()?, now.deploy.as_ref());
+    if is.is_some_and(|is| (&is.cluster, &is.namespace) == (&was.cluster, &was.namespace)) {
+        return None;
+    }
+    let cluster = was.cluster.as_ref().map(|cluster| format!(" of cluster {cluster}")).unwrap_or_default();
+    let (name, namespace) = (&now.name, &was.namespace);
+    Some(format!(
+        "application {name} goes elsewhere now; what it applied stays in namespace {namespace}{cluster}, as its inventory \
+         quarterdeck-{name} there says: delete what is not wanted any more"
+    ))
 }
 
 /// Tells that a configuration came into force, or why not.
@@ -111,6 +128,7 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTrac
     if let Some(source) = &application.source {
         tasks.spawn(work(
             application.clone(),
+            application.turns.delivery.clone(),
             source.refs(),
             |application| &application.delivery,
             deliver::Delivery::new(context, &application),
@@ -119,6 +137,7 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTrac
     if let Some(deploy) = &application.deploy {
         tasks.spawn(work(
             application.clone(),
+            application.turns.sync.clone(),
             deploy.repository.refs(),
             |application| &application.sync,
             reconcile::Reconciliation::new(context, &application),
@@ -126,8 +145,18 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTrac
     }
 }
 
-/// Drives a story; news of its repository pokes it.
-async fn work(application: Arc<Application>, news: News, poke: fn(&Application) -> &Poke, story: impl Story) {
+/// Drives a story; news of its repository pokes it. It begins when the worker before it has ended its last pass.
+async fn work(
+    application: Arc<Application>,
+    turn: Arc<Mutex<()>>,
+    news: News,
+    poke: fn(&Application) -> &Poke,
+    story: impl Story,
+) {
+    let _turn = tokio::select! {
+        turn = turn.lock() => turn,
+        () = application.stop.cancelled() => return,
+    };
     let poke = poke(&application);
     tokio::select! {
         () = worker::drive(poke, &application.stop, story) => {}

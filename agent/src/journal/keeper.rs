@@ -22,6 +22,8 @@ pub(super) struct Keeper {
     rows: BTreeMap<ApplicationName, ApplicationRow>,
     /// Those that the configuration names.
     configured: BTreeSet<ApplicationName>,
+    /// Those that it named earlier in this life.
+    removed: BTreeSet<ApplicationName>,
     /// The runs of each in the snapshot, oldest first, and whether they ended.
     runs: BTreeMap<ApplicationName, VecDeque<(RunId, bool)>>,
 }
@@ -45,7 +47,7 @@ impl Keeper {
     pub(super) fn new(mut rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
         // What the last life was doing when it died nobody does any more.
         rows.values_mut().for_each(|row| row.status.activity = None);
-        Self { rows, configured: BTreeSet::new(), runs: BTreeMap::new() }
+        Self { rows, configured: BTreeSet::new(), removed: BTreeSet::new(), runs: BTreeMap::new() }
     }
 
     /// Copies what these facts may change.
@@ -68,7 +70,10 @@ impl Keeper {
     /// Puts back what was saved.
     pub(super) fn restore(&mut self, saved: Saved) {
         for (name, row, configured) in saved.rows {
-            if !configured {
+            if configured {
+                self.removed.remove(&name);
+                self.configured.insert(name.clone());
+            } else {
                 self.configured.remove(&name);
             }
             match row {
@@ -127,6 +132,7 @@ impl Keeper {
         changes: &mut Changes,
     ) -> Result<(), HistoryError> {
         if let Patch::Configured(spec) = patch {
+            self.removed.remove(name);
             self.configured.insert(name.clone());
             self.rows.entry(name.clone()).or_insert_with(|| fold::new_row(name, spec.clone(), now));
         }
@@ -162,6 +168,7 @@ impl Keeper {
     /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was.
     fn remove(&mut self, name: &ApplicationName, changes: &mut Changes) {
         self.configured.remove(name);
+        self.removed.insert(name.clone());
         changes.push((Key::application(name), None));
         for (run, _) in self.runs.remove(name).unwrap_or_default() {
             changes.push((Key::run(run), None));
@@ -170,6 +177,10 @@ impl Keeper {
 
     /// Puts a run into the snapshot; the oldest ended one goes where there are more than [`RUNS_SHOWN`].
     fn show(&mut self, run: RunStatus, changes: &mut Changes) {
+        if self.removed.contains(&run.application) {
+            // The last words of a run whose application left the configuration are for history alone.
+            return;
+        }
         let runs = self.runs.entry(run.application.clone()).or_default();
         match runs.iter_mut().find(|(id, _)| *id == run.id) {
             Some((_, ended)) => *ended = run.phase.is_final(),

@@ -52,3 +52,27 @@ async fn a_good_one_adds_and_removes_applications_and_tells_so() {
     };
     assert!(changes.contains("cart is operated") && changes.contains("shop is no longer operated"), "{changes}");
 }
+
+#[tokio::test]
+async fn another_namespace_leaves_the_old_objects_and_says_so() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let good = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&good.replace("namespace = \"shop\"", "namespace = \"market\"")).unwrap();
+    world.reload_agent();
+    let there = |_: &State| world.cluster.get("configmaps", "market", "a").map(drop);
+    world.wait("the object in the other namespace", there).await.unwrap();
+    assert_eq!(value(&world, "a").as_deref(), Some("one"));
+    let told = "what it applied stays in namespace shop of cluster demo, as its inventory quarterdeck-shop there says";
+    loop {
+        let events: Vec<EventRecord> = world.client().get("/v1/events").await.unwrap();
+        let changes = events.iter().find_map(|record| match &record.event {
+            Event::ConfigurationReloaded { changes } => Some(changes.join("\n")),
+            _ => None,
+        });
+        if let Some(changes) = changes {
+            assert!(changes.contains(told), "{changes}");
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}

@@ -58,6 +58,25 @@ async fn reloaded_in_the_middle_of_a_build() {
     done_by_the_next(&world).await;
 }
 
+/// Told in the middle that the application is nobody's any more: its run ends, and consoles do not see it run for ever.
+#[tokio::test]
+async fn removed_in_the_middle_of_a_build() {
+    let mut world = shop().await;
+    world.engine.set_step_delay(WINDOW);
+    begun(&mut world, StageKind::Build).await;
+    world.configure(&world.config_head("without the shop")).unwrap();
+    world.reload_agent();
+    let all =
+        async || -> Vec<quarterdeck_shared::snapshot::RunStatus> { world.client().get("/v1/runs").await.unwrap() };
+    while all().await.iter().any(|run| !run.phase.is_final()) {
+        tokio::task::yield_now().await;
+    }
+    let ended = all().await;
+    assert_eq!((ended.len(), ended[0].phase), (1, Phase::Interrupted));
+    assert!(ended[0].message.contains("the application left the configuration"), "{}", ended[0].message);
+    assert_eq!(runs(&world.state().await.unwrap()).count(), 0);
+}
+
 #[tokio::test]
 async fn in_the_middle_of_a_sync() {
     let mut world = shop().await;

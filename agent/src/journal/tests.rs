@@ -1,0 +1,85 @@
+//! A disk that fills up, and a history that cannot be used.
+
+use quarterdeck_shared::snapshot::{Object, SpecSummary};
+
+use super::fact::Patch;
+use super::*;
+
+/// A journal's thread on a history of its own.
+fn thread(dir: &Path) -> JournalThread {
+    JournalThread {
+        connection: sqlite::open(&dir.join("history.db")).unwrap(),
+        keeper: Keeper::new(std::collections::BTreeMap::new()),
+        published: Published::new("a test".to_owned()),
+        path: dir.join("history.db"),
+        logs: RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
+        bounds: HistoryConfig::default(),
+        transactions: 0,
+    }
+}
+
+/// Writes a batch and gives back what its story hears.
+fn write(thread: &mut JournalThread, batch: Batch) -> Result<(), NotKept> {
+    let (done, mut kept) = oneshot::channel();
+    thread.write(vec![(batch, Some(done))]);
+    kept.try_recv().unwrap()
+}
+
+fn pages(thread: &JournalThread, at_most: &str) {
+    thread.connection.pragma_update_and_check(None, "max_page_count", at_most, |_| Ok(())).unwrap();
+}
+
+#[test]
+fn a_full_disk_stops_the_work_and_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    // As many pages as there are: SQLite then answers as it does on a full disk.
+    pages(&thread, "1");
+    let name: ApplicationName = "shop".parse().unwrap();
+    let event = Event::ConfigurationRefused { message: "x".repeat(100_000) };
+    let agent = Object::Agent(quarterdeck_shared::snapshot::AgentStatus {
+        version: "1".into(),
+        host: "here".into(),
+        pid: 1,
+        started: Timestamp::UNIX_EPOCH,
+        configuration: "config.toml".into(),
+        configuration_error: None,
+        notice: None,
+    });
+    let batch = || {
+        vec![
+            Fact::patch(&name, Patch::Configured(SpecSummary::default())),
+            Fact::Happened { application: None, cause: Cause::Agent, event: event.clone() },
+            Fact::Seen(agent.clone()),
+        ]
+    };
+    let error = write(&mut thread, batch()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write the history, so nothing was changed: "), "{error}");
+    assert!(error.contains("full") && error.contains("free some disk or mend"), "{error}");
+    assert!(thread.published.application(&name).is_none(), "what is not in the history is not shown");
+    let objects = thread.published.all().1.len();
+    assert_eq!(objects, 1, "what is merely seen is shown all the same");
+
+    pages(&thread, "100000");
+    write(&mut thread, batch()).unwrap();
+    assert!(thread.published.application(&name).is_some());
+    let kept = Reader::open(&thread.path).unwrap().events(None, None, 10).unwrap();
+    assert_eq!(kept.len(), 1, "and once");
+}
+
+#[test]
+fn a_damaged_and_a_newer_history_are_told_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let text = "this is no database, and long enough to be looked at. ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let error = chain(&sqlite::open(&path).unwrap_err());
+    assert!(error.contains("cannot open the history") && error.contains("move it away"), "{error}");
+    assert!(error.contains("not a database"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+
+    let path = dir.path().join("newer.db");
+    sqlite::open(&path).unwrap().pragma_update(None, "user_version", 4_711).unwrap();
+    let error = sqlite::open(&path).unwrap_err().to_string();
+    assert!(error.contains("newer.db is of version 4711") && error.contains("run the newer agent"), "{error}");
+}
