@@ -257,3 +257,28 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
         let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_fails_is_asked_less_and_less_and_who_refuses_us_least() {
+        let away = GitError::Unreachable { url: "https://forge/x".into(), detail: "refused".into() };
+        let dead = GitError::AccessDenied { url: "https://forge/x".into(), detail: "401".into() };
+        let interval = Duration::from_secs(30);
+        for (error, failures, seconds) in [
+            (&away, 1, 60.0),
+            (&away, 2, 120.0),
+            (&away, 4, 300.0),
+            (&away, 60, 300.0),
+            (&dead, 3, 240.0),
+            (&dead, 4, 600.0),
+        ] {
+            let wait = backoff(error, failures, interval).as_secs_f64();
+            assert!((seconds * 0.89..=seconds * 1.11).contains(&wait), "{error}: after {failures} failures {wait} s");
+        }
+        let rare = Duration::from_secs(3_600);
+        assert!(backoff(&away, 9, rare) > rare.mul_f64(0.89), "a person who polls seldom is not overruled");
+    }
+}

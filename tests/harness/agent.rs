@@ -113,7 +113,12 @@ impl Agent {
 
     /// Starts the agent and waits until it answers.
     pub async fn start_agent(&mut self) -> anyhow::Result<()> {
-        self.spawn_agent(&[])?;
+        self.start_agent_with(&[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_agent_with(&mut self, environment: &[(&str, std::ffi::OsString)]) -> anyhow::Result<()> {
+        self.spawn_agent(environment)?;
         let started = Instant::now();
         while self.client().state().await.is_err() {
             if let Some(status) = self.process.as_mut().map(std::process::Child::try_wait).transpose()?.flatten() {
@@ -138,6 +143,11 @@ impl Agent {
         let mut agent = self.process.take().context("the agent does not run")?;
         self.signal_process(&agent, rustix::process::Signal::TERM);
         Ok(agent.wait()?)
+    }
+
+    /// The process id of the agent, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(std::process::Child::id)
     }
 
     /// Makes the agent read its configuration again.

@@ -9,10 +9,14 @@ use quarterdeck_shared::protocol::{Accepted, State};
 use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, Object, RepositoryStatus};
 use quarterdeck_shared::status::SyncStatus;
 
+mod access;
 mod configured;
 mod crashed;
+mod edited;
 mod followed;
+mod kept;
 mod killed;
+mod manifests;
 mod outages;
 mod pruned;
 mod quiet;

@@ -87,6 +87,20 @@ async fn a_forbidden_request_says_which_and_a_busy_server_is_asked_again() {
     assert_eq!(problem.class, Class::TooMany, "{problem}");
 }
 
+/// Two writers met: the next try wins, and one that never does is told.
+#[tokio::test]
+async fn a_conflict_is_tried_again_and_an_endless_one_is_told() {
+    let mut scene = Scene::new().await;
+    scene.api.fault(Fault::status(409).on("patch", "services").times(2));
+    scene.sync(SHOP).await.unwrap();
+    scene.options.force = true;
+    scene.api.fault(Fault::status(409).on("patch", "services"));
+    let refused = scene.sync(SHOP).await.unwrap_err();
+    assert!(refused.to_string().contains("Service/shop"), "{refused}");
+    scene.api.mend();
+    scene.sync(SHOP).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_cluster_that_is_away_or_slow_is_told_as_such() {
     let mut scene = Scene::new().await;

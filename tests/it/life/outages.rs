@@ -69,3 +69,26 @@ async fn the_forge_is_away() {
     world.forge.http_back().await.unwrap();
     succeeds(&world).await;
 }
+
+/// Some forges ban an address that comes with a dead token again and again.
+#[tokio::test]
+async fn dead_credentials_are_told_and_nobody_is_hammered_with_them() {
+    let mut world = shop().await;
+    world.forge.require_login("robot", "the-right-one");
+    let path = world.forge.path("ops/shop").display().to_string();
+    let address = world.forge.http("ops/shop").replace("http://", "http://robot:dead-token@");
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap().replace("500ms", "100ms");
+    world.configure(&text.replace(&path, &address)).unwrap();
+    world.start_agent().await.unwrap();
+    let refused = |state: &State| {
+        let found = repositories(state).into_iter().find(|repository| repository.failures > 3)?;
+        Some((found.error.clone()?, found.next_poll?))
+    };
+    let (error, next) = world.wait("the refusals", refused).await.unwrap();
+    assert!(error.contains("is refused") && error.contains("check the credentials"), "{error}");
+    assert!(!error.contains("dead-token"), "{error}");
+    let wait = next.duration_since(jiff::Timestamp::now());
+    assert!(wait > jiff::SignedDuration::from_mins(8), "asked again in {wait:?}");
+    let asked = world.forge.http_count(harness::git::Counted::Unauthorized);
+    assert!(asked <= 10, "asked {asked} times");
+}
