@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::context::{Application, Context, Deploy};
+use crate::history::sqlite::Reader;
 use crate::journal::fact::{Fact, Intent, Patch};
 use crate::journal::{NotKept, chain};
 use crate::source::GitError;
@@ -45,17 +46,23 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
             context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }
-    for (name, spec) in wanted {
-        if context.application(&name).is_some() {
-            continue;
-        }
+    let beginning: Vec<(ApplicationName, &ApplicationSpec)> =
+        wanted.into_iter().filter(|(name, _)| context.application(name).is_none()).collect();
+    // One write and one question for all of them: the start of a fleet costs what it has to, not a wait for each.
+    let configured = |(name, spec): &(ApplicationName, &ApplicationSpec)| {
+        Fact::patch(name, Patch::Configured(summary(spec, &config)))
+    };
+    let mut intents = BTreeMap::new();
+    if !beginning.is_empty() {
+        context.journal.record(beginning.iter().map(configured).collect()).await?;
+        // A history that does not answer is told by the next record; the intents are then asked for at the next start.
+        intents = context.journal.ask(Reader::intents).await.unwrap_or_default();
+    }
+    for (name, spec) in beginning {
         let known = present.get(&name);
         changes.push(format!("application {name} is {}", if known.is_some() { "changed" } else { "operated" }));
         changes.extend(known.and_then(|known| left_behind(&known.spec, spec)));
-        context.journal.record(vec![Fact::patch(&name, Patch::Configured(summary(spec, &config)))]).await?;
-        let asked = name.clone();
-        // A history that does not answer is told by the next record; the intent is then asked for at the next start.
-        let intent = context.journal.ask(move |history| history.intent(&asked)).await.unwrap_or_default();
+        let intent = intents.remove(&name);
         match equip(context, spec, &config, intent) {
             Ok(mut application) => {
                 application.turns = known.map(|known| known.turns.clone()).unwrap_or_default();

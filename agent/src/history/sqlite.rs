@@ -1,5 +1,6 @@
 //! The history file. Bodies are JSON of the shared types; columns beside them are what queries ask for.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::journal::fact::Intent;
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::{Memory, Remembered};
 use crate::trigger::SeenTags;
+
+#[cfg(test)]
+mod tests;
 
 /// What a migration does, in order; the file's `user_version` counts those that were done. Never edit one that was
 /// released: add another.
@@ -372,8 +376,18 @@ impl Reader {
         .collect()
     }
 
-    /// What a person asked for and is still owed.
-    pub fn intent(&self, application: &ApplicationName) -> Result<Option<Intent>> {
-        Ok(bodies(&self.0, "SELECT body FROM intent WHERE application = ?1", [application.as_str()])?.pop())
+    /// What persons asked for and is still owed, of all applications.
+    pub fn intents(&self) -> Result<BTreeMap<ApplicationName, Intent>> {
+        let mut statement = self.0.prepare_cached("SELECT application, body FROM intent")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut intents = BTreeMap::new();
+        for row in rows {
+            let (name, body) = row?;
+            // One that no longer reads is forgotten; it takes no other with it.
+            if let (Ok(name), Ok(intent)) = (name.parse(), serde_json::from_str(&body)) {
+                intents.insert(name, intent);
+            }
+        }
+        Ok(intents)
     }
 }
