@@ -56,12 +56,12 @@ impl Gate {
     }
 
     /// Writes a kubeconfig that leads here.
-    pub(crate) fn kubeconfig(&self, path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn kubeconfig(&self, path: &Path, context: &str) -> anyhow::Result<()> {
         let config = serde_json::json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "bench",
+            "apiVersion": "v1", "kind": "Config", "current-context": context,
             "clusters": [{"name": "bench", "cluster": {"server": format!("http://{}", self.server.address())}}],
             "users": [{"name": "bench", "user": {}}],
-            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+            "contexts": [{"name": context, "context": {"cluster": "bench", "user": "bench"}}],
         });
         std::fs::write(path, config.to_string()).context("cannot write a kubeconfig")
     }

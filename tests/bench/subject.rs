@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use harness::agent::Agent;
 use harness::git::{Forge, Repo};
 use quarterdeck_shared::protocol::{Accepted, VersionAnswer};
@@ -26,6 +27,8 @@ pub(crate) struct Subject {
     pub(crate) repo: Repo,
     pub(crate) namespace: String,
     forge: Forge,
+    /// Of the kubeconfig.
+    context: String,
     names: Vec<String>,
 }
 
@@ -36,11 +39,12 @@ impl Subject {
         let agent = Agent::new((options.agent.clone(), Vec::new()), PATIENCE)?;
         let forge = Forge::start().await?;
         let repo = forge.repo("ops/deploy");
+        let context = parts.get("KUBE_CONTEXT").to_owned();
         match gate {
-            Some(gate) => gate.kubeconfig(&agent.path("kubeconfig"))?,
+            Some(gate) => gate.kubeconfig(&agent.path("kubeconfig"), &context)?,
             None => drop(std::fs::copy(parts.get("KUBECONFIG"), agent.path("kubeconfig"))?),
         }
-        let mut subject = Self { agent, repo, namespace: namespace.to_owned(), forge, names: Vec::new() };
+        let mut subject = Self { agent, repo, namespace: namespace.to_owned(), forge, context, names: Vec::new() };
         subject.configure()?;
         subject.agent.start_agent().await?;
         Ok(subject)
@@ -55,14 +59,15 @@ impl Subject {
         let began = Instant::now();
         self.agent.reload_agent();
         let head = self.repo.rev("main");
-        let done = follow.until("the first syncs", all_at(&self.names, &head)).await?;
+        let done = follow.until("the first syncs", all_at(&self.names, &head)).await;
+        let done = done.with_context(|| self.agent.log())?;
         Ok(done.duration_since(began).as_secs_f64() * 1000.0)
     }
 
     fn configure(&self) -> anyhow::Result<()> {
-        let Self { agent, names, namespace, forge, .. } = self;
+        let Self { agent, names, namespace, forge, context, .. } = self;
         let mut text = format!(
-            "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n\n[[cluster]]\nname = \"world\"\nkubeconfig = \"kubeconfig\"\n",
+            "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n\n[[cluster]]\nname = \"world\"\nkubeconfig = \"kubeconfig\"\ncontext = \"{context}\"\n",
             agent.path("data").display(),
             agent.socket().display(),
         );
@@ -91,7 +96,7 @@ impl Subject {
         let is_so = all_at(names, &head);
         let began = Instant::now();
         self.refresh().await?;
-        let done = follow.until("the new commit", is_so).await?;
+        let done = follow.until("the new commit", is_so).await.with_context(|| self.agent.log())?;
         Ok(done.duration_since(began).as_secs_f64() * 1000.0)
     }
 
