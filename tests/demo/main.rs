@@ -3,6 +3,7 @@
 //! One program plays three parts, so that `cargo demo` builds one thing: `playground agent …` is the agent's own command
 //! line, `playground console …` the console's, `playground demo` makes the world and runs the other two as processes.
 
+mod asking;
 mod dying;
 mod play;
 mod real;
@@ -32,6 +33,9 @@ enum Part {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Ask an agent what stands on the input: for tests that are several users
+    #[command(hide = true)]
+    Ask { socket: std::path::PathBuf },
     /// A world with real git and stand-ins for engine, registry and cluster; agent and console on it
     Demo(DemoOptions),
 }
@@ -79,6 +83,7 @@ fn main() {
             quarterdeck_agent::run(with_name("qd-agent", arguments))
         }
         Part::Console { arguments } => quarterdeck_tui::run(with_name("qd", arguments)),
+        Part::Ask { socket } => asking::ask(&socket),
         Part::Demo(options) => demo(&options),
     };
     std::process::exit(code);
@@ -88,7 +93,7 @@ fn main() {
 fn arguments() -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     let names_a_part =
-        arguments.get(1).is_some_and(|first| ["agent", "console", "demo"].iter().any(|part| first == part));
+        arguments.get(1).is_some_and(|first| ["agent", "ask", "console", "demo"].iter().any(|part| first == part));
     if !names_a_part {
         arguments.insert(1.min(arguments.len()), "demo".into());
     }

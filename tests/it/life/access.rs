@@ -1,20 +1,121 @@
-//! Who may do what, and what the agent keeps from other users.
+//! Who may do what: every route against every role over the real socket, and what the agent keeps from other users.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use http::Method;
-use quarterdeck_agent::api::ROUTES;
+use quarterdeck_agent::api::{ROUTES, Route};
+use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::protocol::Role;
 use quarterdeck_shared::status::Phase;
 
 use super::*;
+
+/// A group that every Linux has; its members may reach the socket of these tests.
+const GROUP: &str = "daemon";
+
+/// User ids that nobody has, and the role that the configuration gives each.
+const PEOPLE: [(u32, Option<Role>); 4] =
+    [(64_201, None), (64_202, Some(Role::Viewer)), (64_203, Some(Role::Operator)), (64_204, Some(Role::Approver))];
+
+/// The stand-ins answer on another thread while this one waits for a client that is a process.
+/// Only root can be several users: for anybody else this shows that the agent's own user may do everything, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_asks_every_role() {
+    let mut world = world().await;
+    manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests of the shop");
+    deploy(&world).commit("main", &[("apps/vault/b.yaml", &config_map("b", "one"))], "Manifests of the vault");
+    let address = world.forge.path("ops/deploy").display().to_string();
+    let rules: String = PEOPLE
+        .iter()
+        .filter_map(|(uid, role)| Some((uid, serde_json::to_string(&(*role)?).ok()?)))
+        .map(|(uid, role)| format!("[[access]]\nrole = {role}\nusers = [\"{uid}\"]\n"))
+        .collect();
+    let vault =
+        application("vault", &address, "").replacen("name = \"vault\"\n", "name = \"vault\"\nprotected = true\n", 1);
+    let head = world.config_head("a test").replace("[agent]\n", &format!("[agent]\nsocket_group = \"{GROUP}\"\n"));
+    world.configure(&(head + &rules + &application("shop", &address, "") + &vault)).unwrap();
+    std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o711)).unwrap();
+    world.start_agent().await.unwrap();
+    world.wait_for("the shop to be synced", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
+
+    let requests: Vec<(&Route, bool, String)> = ROUTES
+        .iter()
+        .flat_map(|route| ["shop", "vault"].map(|name| (route, name)))
+        .filter(|(route, name)| *name == "shop" || route.path.contains("{name}"))
+        .map(|(route, name)| {
+            let path = route.path.replace("{name}", name).replace("{id}", "1");
+            let query = if path.ends_with("/object") { "?kind=ConfigMap&name=a&namespace=shop" } else { "" };
+            (route, name == "vault", format!("{} {path}{query}", route.method))
+        })
+        .collect();
+    let mut denied = 0;
+    let am_root = rustix::process::getuid().is_root();
+    let own = (rustix::process::getuid().as_raw(), Some(Role::Approver));
+    for (uid, role) in PEOPLE.into_iter().filter(|_| am_root).chain([own]) {
+        let lines: Vec<&str> = requests.iter().map(|(_, _, line)| line.as_str()).collect();
+        for ((route, protected, line), answer) in requests.iter().zip(ask_as(&world, uid, group(), &lines)) {
+            let needed = if route.guarded && *protected { Role::Approver } else { route.role };
+            let refused = answer.starts_with("403 ");
+            assert_eq!(refused, role < Some(needed), "{uid} with {role:?} asks {line}: {answer}");
+            assert!(refused || !answer.starts_with("000"), "{line}: {answer}");
+            if refused {
+                denied += 1;
+                let has = role.map_or("none".to_owned(), |role| format!("{role:?}"));
+                let path = line.split('?').next().unwrap();
+                let words = format!("{path} asks for the role {needed:?}, and {uid} has {has}");
+                assert!(answer.contains(&words) && answer.contains("[[access]]"), "{answer}");
+            }
+        }
+    }
+    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await.unwrap();
+    let told = events.iter().filter(|record| matches!(record.event, Event::RequestDenied { .. })).count();
+    assert_eq!(told, denied, "each refusal is an event");
+
+    if am_root {
+        // Who is not even in the group cannot knock.
+        let answers = ask_as(&world, 64_299, 64_299, &["GET /v1/version"]);
+        assert!(answers[0].starts_with("000 Permission denied"), "{answers:?}");
+    }
+}
 
 #[test]
 fn what_changes_something_is_a_post_and_asks_for_more_than_looking() {
     for route in ROUTES {
         assert_eq!(route.method == Method::POST, route.role > Role::Viewer, "{}", route.path);
     }
+}
+
+/// Answers to requests that another user makes.
+fn ask_as(world: &World, uid: u32, gid: u32, requests: &[&str]) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_playground"));
+    command.arg("ask").arg(world.socket()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    if uid != rustix::process::getuid().as_raw() {
+        // In a folder that this user may enter, wherever the sources were built.
+        let (program, copy) = (env!("CARGO_BIN_EXE_playground"), world.path("ask"));
+        if !copy.exists() && std::fs::hard_link(program, &copy).is_err() {
+            std::fs::copy(program, &copy).unwrap();
+        }
+        command = Command::new(copy);
+        command.arg("ask").arg(world.socket()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.current_dir("/").uid(uid).gid(gid);
+    }
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all((requests.join("\n") + "\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answers: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(answers.len(), requests.len(), "{answers:#?}");
+    answers
+}
+
+/// The id of [`GROUP`].
+fn group() -> u32 {
+    let text = std::fs::read_to_string("/etc/group").unwrap();
+    let line = text.lines().find(|line| line.split(':').next() == Some(GROUP));
+    line.and_then(|line| line.split(':').nth(2)?.parse().ok()).expect("there is a group daemon")
 }
 
 #[tokio::test]

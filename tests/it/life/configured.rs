@@ -53,6 +53,30 @@ async fn a_good_one_adds_and_removes_applications_and_tells_so() {
     assert!(changes.contains("cart is operated") && changes.contains("shop is no longer operated"), "{changes}");
 }
 
+/// Not only what is wrong in it: a file that is half written, no text, gone, or no file at all.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_leaves_the_old_one_running() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let path = world.path("config.toml");
+    let good = std::fs::read(&path).unwrap();
+    // In the middle of a text.
+    let cut = (good.len() / 2..).find(|at| good[*at..].starts_with(b"= \"")).unwrap() + 2;
+    let mut spoil: Vec<(&str, Box<dyn Fn()>)> = Vec::new();
+    spoil.push(("config.toml:", Box::new(|| std::fs::write(&path, &good[..=cut]).unwrap())));
+    spoil.push(("UTF-8", Box::new(|| std::fs::write(&path, b"[agent]\nnotice = \"\xff\"\n").unwrap())));
+    spoil.push(("No such file", Box::new(|| std::fs::remove_file(&path).unwrap())));
+    spoil.push(("Is a directory", Box::new(|| std::fs::create_dir(&path).unwrap())));
+    for (words, spoil) in spoil {
+        spoil();
+        world.reload_agent();
+        let told = |state: &State| agent(state)?.configuration_error.clone().filter(|error| error.contains(words));
+        let error = world.wait(words, told).await.unwrap();
+        assert!(error.contains("config.toml"), "{error}");
+    }
+    let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &commit).await;
+}
+
 #[tokio::test]
 async fn another_namespace_leaves_the_old_objects_and_says_so() {
     let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;

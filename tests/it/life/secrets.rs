@@ -33,7 +33,7 @@ const PLANTED: [&str; 7] = [
 /// The build argument that is in the agent's environment.
 const VARIABLE: &str = "QD_TEST_BUILD_TOKEN";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_planted_secret_is_seen_nowhere() {
     let mut world = shop().await;
     let [robot, token, secret, argument, live, variable, docker] = PLANTED;
@@ -106,7 +106,7 @@ async fn a_planted_secret_is_seen_nowhere() {
     seen.push(("the arguments of programs".to_owned(), arguments.seen()));
     seen.push(("the console".to_owned(), console(&world).await));
     let socket = world.socket().display().to_string();
-    for path in ["/v1/state", "/v1/applications/shop/manifests"] {
+    for path in ["/v1/state", "/v1/applications/shop/diff", object] {
         let words = ["console", "--socket", &socket, "api", "GET", path];
         let output = Command::new(env!("CARGO_BIN_EXE_playground")).args(words).output().unwrap();
         assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
