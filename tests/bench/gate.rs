@@ -10,7 +10,7 @@ use axum::body::Body;
 use futures::FutureExt as _;
 use harness::real::Parts;
 use harness::serve::{Cut, Handler, Place, Server};
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
@@ -21,11 +21,9 @@ pub(crate) struct Gate {
 }
 
 /// A request that came.
-#[derive(Clone)]
 pub(crate) struct Seen {
-    pub(crate) method: Method,
     /// Path and query.
-    pub(crate) path: String,
+    path: String,
 }
 
 impl Seen {
@@ -44,10 +42,7 @@ impl Gate {
             let (client, noted) = (client.clone(), noted.clone());
             async move {
                 let path = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
-                noted
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Seen { method: request.method().clone(), path });
+                noted.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { path });
                 pass(&client, request).await.map_err(|_| Cut)
             }
             .boxed()

@@ -2,9 +2,6 @@
 //!
 //! A family measures one thing and gives its figures; nothing in it fails because a goal is missed.
 
-// What the families to come use.
-#![allow(dead_code)]
-
 mod figure;
 mod machine;
 mod measure;
@@ -66,6 +63,9 @@ impl Options {
         Ok(self.world.get_or_init(|| parts))
     }
 }
+
+/// A family that takes longer than this, and the time for which it watches, hangs: the others are to be measured.
+const FAMILY_MAX: Duration = Duration::from_secs(300);
 
 /// One family of figures: its name, and how it is measured.
 type Family = (&'static str, for<'a> fn(&'a Options) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>);
@@ -132,8 +132,13 @@ fn main() -> anyhow::Result<()> {
         }
         let began = std::time::Instant::now();
         // A family that panics is one that failed: the others are measured all the same.
-        let measured = runtime.block_on(std::panic::AssertUnwindSafe(family(&options)).catch_unwind());
-        match measured.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))) {
+        let family = std::panic::AssertUnwindSafe(family(&options)).catch_unwind();
+        let limit = FAMILY_MAX + options.quiet + options.log;
+        let measured = match runtime.block_on(async { tokio::time::timeout(limit, family).await }) {
+            Ok(measured) => measured.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))),
+            Err(_) => Err(anyhow::anyhow!("it did not end within {} s", limit.as_secs())),
+        };
+        match measured {
             Ok(measured) => {
                 writeln!(out, "### {name} ({} s)\n\n{}", began.elapsed().as_secs(), table::table(&measured))?;
                 figures.extend(measured);
@@ -149,6 +154,8 @@ fn main() -> anyhow::Result<()> {
         std::fs::write(&path, serde_json::to_vec_pretty(&all)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    // What a family that hangs left running ends with us.
+    runtime.shutdown_background();
     if let Some(parts) = options.world.get() {
         parts.end()?;
     }
