@@ -213,6 +213,11 @@ async fn reconcile(
             application.drift_done(drift.as_ref());
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }
+        // Not a sync that began and failed: told once, whatever the number of tries.
+        Decision::Sync(_) if !sync.planned.refusals.is_empty() => {
+            let (application, refusals) = (name.clone(), sync.planned.refusals);
+            return Err(of(deploy, ClusterError::Refused { application, refusals }));
+        }
         Decision::Sync(cause) => {
             if matches!(cause, Cause::Drift { .. }) {
                 decide::note_heal(&mut state.heals, Instant::now());

@@ -20,6 +20,7 @@ mod manifests;
 mod outages;
 mod pruned;
 mod quiet;
+mod refused;
 mod secrets;
 mod socket;
 mod tags;

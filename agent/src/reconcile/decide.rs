@@ -34,7 +34,7 @@ pub(super) enum Decision {
     Sync(Cause),
 }
 
-/// Decides. A plan that was refused is "executed" like any other: its execution is what tells the refusal.
+/// Decides. A plan that was refused is decided like any other: where it would become so, the refusal is told instead.
 pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now: Instant) -> Decision {
     let Standing { status, policy, intent, drift, revision, heals } = standing;
     let hold = |message: &str| Decision::Hold { message: message.to_owned(), look_again: None };
