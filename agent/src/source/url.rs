@@ -254,6 +254,8 @@ pub(crate) fn redact(text: &str) -> String {
     let (scheme, rest) = shown.split_once("://").map_or(("", shown.as_str()), |(scheme, rest)| (scheme, rest));
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let kept = match rest[..authority_end].rfind('@') {
+        // The user of every forge's ssh is no secret, and people know their repositories with it.
+        Some(at) if &rest[..at] == "git" => rest.to_owned(),
         Some(at) => format!("***{}", &rest[at..]),
         None => rest.to_owned(),
     };

@@ -107,3 +107,17 @@ fn a_prefix_covers_whole_components() {
         assert_eq!(found.is_some(), covered, "{prefix} {url}");
     }
 }
+
+#[test]
+fn what_is_shown_has_no_secret() {
+    for (text, shown) in [
+        ("https://ann:s3cret@forge/ops/shop", "https://***@forge/ops/shop"),
+        ("https://token@forge/ops/shop?private=1#x", "https://***@forge/ops/shop"),
+        ("ssh://git@forge:22/ops/shop.git", "ssh://git@forge:22/ops/shop.git"),
+        ("git@forge:ops/shop.git", "git@forge:ops/shop.git"),
+        ("ssh://git:s3cret@forge/shop", "ssh://***@forge/shop"),
+        ("/srv/git@home/shop", "/srv/git@home/shop"),
+    ] {
+        assert_eq!(redact(text), shown);
+    }
+}
