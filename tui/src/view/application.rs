@@ -107,13 +107,16 @@ fn resource_state(painter: &mut Painter, resource: &ResourceStatus, area: Rect) 
     } else {
         of_health(resource.health)
     };
+    let well = of_health(resource.health).tone == Tone::Good;
     let words = match (&*resource.summary, differs) {
-        ("", true) => resource.sync.word(),
-        ("", false) if of_health(resource.health).tone == Tone::Good => "",
-        ("", false) => resource.health.word(),
-        (summary, _) => summary,
+        // "2/2" alone does not tell how far a rollout is, nor what stops it.
+        _ if !well && !resource.message.is_empty() => resource.message.clone(),
+        ("", true) => resource.sync.word().to_owned(),
+        ("", false) if well => String::new(),
+        ("", false) => resource.health.word().to_owned(),
+        (summary, _) => summary.to_owned(),
     };
-    mark::draw(painter, area, meaning, words);
+    mark::draw(painter, area, meaning, &words);
 }
 
 fn pod_state(painter: &mut Painter, pod: &PodStatus, area: Rect) {

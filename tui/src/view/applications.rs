@@ -96,13 +96,20 @@ fn sync(painter: &mut Painter, area: Rect, application: &ApplicationStatus) {
     };
 }
 
-/// The version of the first image, and how many more there are.
+/// The version of the image that is built for it, else of the first, and how many more there are.
 fn images(application: &ApplicationStatus) -> String {
     let built = || application.artifact.as_ref().map(|artifact| artifact.tag.clone()).unwrap_or_default();
     match &*application.images {
         [] => built(),
         [image] => text::image_version(image),
-        [image, rest @ ..] => format!("{} +{}", text::image_version(image), rest.len()),
+        [first, rest @ ..] => {
+            let built_here = |image: &&String| {
+                let rest = application.spec.image.as_deref().and_then(|name| image.strip_prefix(name));
+                rest.is_some_and(|rest| rest.starts_with([':', '@']))
+            };
+            let image = application.images.iter().find(built_here).unwrap_or(first);
+            format!("{} +{}", text::image_version(image), rest.len())
+        }
     }
 }
 
