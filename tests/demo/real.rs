@@ -52,14 +52,22 @@ async fn play(town: &mut Town, no_console: bool) -> anyhow::Result<()> {
     town.shop.tag("push-1.0.0")?;
     writeln!(
         std::io::stdout(),
-        "\nQuarterdeck on real parts: forge {forge} (user {user}, password in world.env), cluster KUBECONFIG={kubeconfig}\n\n\
-         \x20 deliver   cd {shop} && git commit -q --allow-empty -m Again && git tag push-1.1.0 && git push -q origin main push-1.1.0\n\
+        "\nQuarterdeck on real parts. The forge is {forge} ({user}, password in {state}/world.env).\n\
+         What is made in it here goes when you leave. In another terminal:\n\n\
+         \x20 first     export KUBECONFIG={kubeconfig} PATH=$PATH:{bin}\n\
+         \x20 deliver   cd {folder}/shop && sed -i s/1.0.0/1.1.0/ Dockerfile index.html && git commit -qam Again && git tag push-1.1.0 && git push -q origin main push-1.1.0\n\
+         \x20 break     cd {folder}/deploy && git pull -q origin main && echo 'kind: [' >> shop/service.yaml && git commit -qam Oops && git push -q origin main\n\
+         \x20 mend      cd {folder}/deploy && git revert --no-edit HEAD && git push -q origin main\n\
          \x20 drift     kubectl -n {namespace} scale deployment shop --replicas 5\n\
-         \x20 ask       export QD_SOCKET={socket}; curl -s --unix-socket $QD_SOCKET http://qd/v1/state | jq '.objects | keys'\n",
+         \x20 see it    curl http://$(kubectl -n {namespace} get service shop -o jsonpath={{.spec.clusterIP}})/\n\
+         \x20 ask       curl -s --unix-socket {socket} http://qd/v1/state | jq '.objects | keys'\n\n\
+         Keys: enter open  d diff  S sync  b build  p push  R rollback  z suspend  l logs  : go to  ? all keys  q quit\n",
         forge = town.parts.get("FORGE_URL"),
         user = town.parts.get("FORGE_USER"),
+        state = town.parts.get("WORLD_STATE"),
         kubeconfig = town.parts.get("KUBECONFIG"),
-        shop = town.agent.path("shop").display(),
+        bin = town.parts.get("WORLD_BIN"),
+        folder = town.agent.path("").display().to_string().trim_end_matches('/'),
         namespace = town.namespace,
         socket = town.agent.socket().display(),
     )?;

@@ -3,6 +3,7 @@
 //! Nothing here knows the story. Secrets go to programs by environment or by file, never as arguments.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -100,30 +101,24 @@ impl Parts {
     /// A working clone of a repository of the forge's user, over ssh or over http with a token.
     pub fn checkout(&self, way: Way, name: &str, into: PathBuf) -> anyhow::Result<Checkout> {
         let user = self.get("FORGE_USER");
-        let (base, environment) = match way {
+        let (base, login) = match way {
             Way::Ssh => {
-                let ssh = format!(
-                    "ssh -o BatchMode=yes -o IdentitiesOnly=yes -i {} -o UserKnownHostsFile={}",
-                    self.get("FORGE_SSH_KEY"),
-                    self.get("FORGE_KNOWN_HOSTS")
-                );
-                (self.get("FORGE_SSH"), vec![("GIT_SSH_COMMAND", ssh)])
+                let (key, hosts) = (self.get("FORGE_SSH_KEY"), self.get("FORGE_KNOWN_HOSTS"));
+                let ssh = format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i {key} -o UserKnownHostsFile={hosts}");
+                (self.get("FORGE_SSH"), format!("[core]\n\tsshCommand = {ssh}\n"))
             }
             Way::Http => {
                 let login = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{}", self.get("FORGE_TOKEN")));
-                let header = format!("Authorization: Basic {login}");
-                let set = [
-                    ("GIT_CONFIG_COUNT", "1"),
-                    ("GIT_CONFIG_KEY_0", "http.extraHeader"),
-                    ("GIT_CONFIG_VALUE_0", &header),
-                ];
-                (self.get("FORGE_URL"), set.map(|(key, value)| (key, value.to_owned())).to_vec())
+                (self.get("FORGE_URL"), format!("[http]\n\textraHeader = Authorization: Basic {login}\n"))
             }
         };
         let url = format!("{base}/{user}/{name}.git");
-        let clone = Checkout { folder: into, environment, url };
+        let clone = Checkout { folder: into, url };
         std::fs::create_dir_all(&clone.folder)?;
         clone.git(&["init", "--quiet", "--initial-branch", "main"])?;
+        // In its own configuration, so that it is the clone of whoever stands in it, as the playground offers it.
+        let mut config = std::fs::OpenOptions::new().append(true).open(clone.folder.join(".git/config"))?;
+        config.write_all(format!("{login}[user]\n\tname = Tour\n\temail = tour@example.test\n").as_bytes())?;
         clone.git(&["remote", "add", "origin", &clone.url])?;
         Ok(clone)
     }
@@ -141,7 +136,6 @@ pub enum Way {
 /// A person's working clone.
 pub struct Checkout {
     folder: PathBuf,
-    environment: Vec<(&'static str, String)>,
     /// The address of the repository, without secrets.
     pub url: String,
 }
@@ -150,8 +144,7 @@ impl Checkout {
     /// Runs git in it and gives what it printed.
     pub fn git(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("git");
-        command.args(["-c", "user.name=Tour", "-c", "user.email=tour@example.test"]).args(words);
-        command.current_dir(&self.folder).envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command.args(words).current_dir(&self.folder);
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");
         Ok(String::from_utf8(said(&mut command)?.stdout)?.trim().to_owned())
     }
@@ -161,6 +154,17 @@ impl Checkout {
         if self.git(&["ls-remote", "--heads", "origin", "main"])?.contains("refs/heads/main") {
             self.pull()?;
         }
+        self.write_and_push(files, message)
+    }
+
+    /// As [`Checkout::commit`], and the folder holds these files and no others then.
+    pub fn replace(&self, folder: &str, files: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
+        self.pull()?;
+        std::fs::remove_dir_all(self.folder.join(folder))?;
+        self.write_and_push(files, message)
+    }
+
+    fn write_and_push(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
         for (path, text) in files {
             let path = self.folder.join(path);
             std::fs::create_dir_all(path.parent().context("a file has a folder")?)?;

@@ -6,10 +6,13 @@ mod engines;
 mod git;
 mod job;
 mod life;
+mod screens;
+mod sync;
 mod ways;
 
 use anyhow::{Context as _, ensure};
 use harness::real::{Parts, Town, in_town, said, world};
+use harness::terminal::Terminal;
 use tokio::sync::RwLock;
 
 static WORLD: RwLock<()> = RwLock::const_new(());
@@ -35,4 +38,10 @@ async fn story_alone(story: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -
 async fn story(story: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let _shared = WORLD.read().await;
     in_town(&Parts::running()?, program(), story).await
+}
+
+/// The console on a town's agent, in a terminal of so many columns and rows.
+fn console(town: &Town, size: (u16, u16)) -> anyhow::Result<Terminal> {
+    let socket = town.agent.socket().display().to_string();
+    Terminal::start(&program().0, &["console", "--socket", &socket], &[], size)
 }

@@ -1,0 +1,67 @@
+//! Drift by other hands than those of the tour: a whole object replaced, fields taken over, an annotation removed.
+
+use anyhow::ensure;
+
+use super::*;
+
+#[tokio::test]
+async fn other_field_managers_are_undone_and_named() -> anyhow::Result<()> {
+    story(async |town| {
+        let config = config("shop", "plain").replace("name: shop\n", "name: shop\n  annotations: { note: keep me }\n");
+        let first = begin(town, &[file("deployment", deployment(&town.parts, "")), file("config", config)]).await?;
+
+        // As `kubectl edit` does it: the object is read, changed, and put back whole.
+        let live = town.kubectl(&["get", "deployment", "shop", "-o", "yaml"])?;
+        let edited = town.agent.path("edited.yaml");
+        std::fs::write(&edited, live.replace("- infinity", "- \"99999\""))?;
+        let edited = edited.display().to_string();
+        town.kubectl(&["replace", "--field-manager", "kubectl-edit", "-f", &edited])?;
+        healed(town, "deployment/shop", ".spec.template.spec.containers[0].command[1]", "infinity").await?;
+        told(town, "drift of Deployment/shop by kubectl-edit").await?;
+
+        let theirs = town.agent.path("theirs.yaml");
+        std::fs::write(&theirs, super::config("shop", "theirs"))?;
+        let theirs = theirs.display().to_string();
+        let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager", "intruder", "-f", &theirs];
+        town.kubectl(&apply)?;
+        healed(town, "configmap/shop", ".data.value", "plain").await?;
+        told(town, "drift of ConfigMap/shop by intruder").await?;
+        let fields = ".metadata.managedFields[?(@.manager==\"quarterdeck\")].fieldsV1";
+        let owned =
+            town.kubectl(&["get", "configmap/shop", "--show-managed-fields", "-o", &format!("jsonpath={{{fields}}}")])?;
+        ensure!(owned.contains("f:value"), "we own {owned}");
+
+        town.kubectl(&["annotate", "configmap", "shop", "note-"])?;
+        healed(town, "configmap/shop", ".metadata.annotations.note", "keep me").await?;
+        let status = town.healthy("rest", &first).await?;
+        ensure!(status.drifted == 0 && status.message.is_empty(), "{status:?}");
+        // What somebody adds beside ours is theirs.
+        town.kubectl(&["annotate", "configmap", "shop", "theirs=too"])?;
+        town.kubectl(&["label", "configmap", "shop", "app.example/theirs=too"])?;
+        let before = syncs(town).await?.len();
+        let next = commit(
+            town,
+            &[file("deployment", deployment(&town.parts, "")), file("config", super::config("shop", "new"))],
+            "Next",
+        )?;
+        town.healthy("the next commit", &next).await?;
+        let after = syncs(town).await?;
+        ensure!(after.len() == before + 1, "what is not ours was healed: {after:#?}");
+        ensure!(field(town, "configmap/shop", ".metadata.annotations.theirs")? == "too", "their annotation is gone");
+        ensure!(field(town, "configmap/shop", ".metadata.annotations.note")?.is_empty(), "our annotation is left");
+        Ok(())
+    })
+    .await
+}
+
+async fn healed(town: &Town, object: &str, path: &str, wanted: &str) -> anyhow::Result<()> {
+    town.until(&format!("{object} to be healed"), &["get", object, "-o", &format!("jsonpath={{{path}}}")], wanted).await
+}
+
+/// Waits until the newest sync says by whom it was caused.
+async fn told(town: &Town, cause: &str) -> anyhow::Result<()> {
+    let healed = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+        app.last_sync.as_ref().is_some_and(|sync| sync.cause.words() == cause && sync.finished.is_some())
+    };
+    town.agent.wait_for(&format!("{cause:?} to be told"), "shop", healed).await.map(drop)
+}
