@@ -248,9 +248,12 @@ fn lexical(path: &Path) -> PathBuf {
     out
 }
 
+/// Characters of an address that is none, in a message: enough to know it by.
+const SHOWN_MAX: usize = 200;
+
 /// A text that may be an address, with what stands before an `@` taken out.
 pub(crate) fn redact(text: &str) -> String {
-    let shown: String = text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let shown: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let (scheme, rest) = shown.split_once("://").map_or(("", shown.as_str()), |(scheme, rest)| (scheme, rest));
     let authority_end = rest.find('/').unwrap_or(rest.len());
     let kept = match rest[..authority_end].rfind('@') {
@@ -260,7 +263,9 @@ pub(crate) fn redact(text: &str) -> String {
         None => rest.to_owned(),
     };
     let kept = kept.split(['?', '#']).next().unwrap_or_default().to_owned();
-    if scheme.is_empty() { kept } else { format!("{scheme}://{kept}") }
+    let kept = if scheme.is_empty() { kept } else { format!("{scheme}://{kept}") };
+    // At the end: a token may be longer than what is shown, and its `@` has to be seen.
+    kept.chars().take(SHOWN_MAX).collect()
 }
 
 #[cfg(test)]

@@ -87,6 +87,16 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
+fn a_token_is_hidden_however_long_it_is() {
+    let token = "x".repeat(300);
+    for address in [format!("https://{token}@forge/ops/shop"), format!("https://ann:{token}@forge/ops/shop")] {
+        assert_eq!(redact(&address), "https://***@forge/ops/shop");
+        assert!(!parse(&format!("{address}\u{7}")).unwrap_err().to_string().contains("xxx"));
+    }
+    assert_eq!(redact(&format!("https://forge/{token}")).len(), SHOWN_MAX);
+}
+
+#[test]
 fn a_prefix_covers_whole_components() {
     for (prefix, url, covered) in [
         ("https://forge", "https://forge/ops/shop", true),
