@@ -43,6 +43,9 @@ impl ImageRef {
             None => (rest, None),
         };
         let (registry, repository) = match name.split_once('/') {
+            Some((first, path)) if is_docker_hub(first) && !path.is_empty() && !path.contains('/') => {
+                (first, format!("library/{path}"))
+            }
             Some((first, path)) if is_registry(first) => (first, path.to_owned()),
             Some(_) => (DOCKER_HUB, name.to_owned()),
             None => (DOCKER_HUB, format!("library/{name}")),
@@ -62,7 +65,7 @@ impl ImageRef {
             check_digest(digest).map_err(fault)?;
         }
         // Docker Hub has three names, and its registry's own host is not the one that it goes by.
-        let registry = if registry == "index.docker.io" { DOCKER_HUB } else { registry };
+        let registry = if is_docker_hub(registry) { DOCKER_HUB } else { registry };
         let (tag, digest) = (tag.map(str::to_owned), digest.map(str::to_owned));
         Ok(Self { registry: registry.to_owned(), repository, tag, digest })
     }
@@ -129,6 +132,11 @@ impl FromStr for ImageRef {
 /// Is the part before the first slash a host? Docker's rule: it has a dot or a colon, or is `localhost`, or has capitals.
 fn is_registry(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost" || first.chars().any(|c| c.is_ascii_uppercase())
+}
+
+/// By either of the names that people write.
+fn is_docker_hub(registry: &str) -> bool {
+    matches!(registry, DOCKER_HUB | "index.docker.io")
 }
 
 fn check_registry(registry: &str) -> Result<(), &'static str> {
@@ -202,6 +210,8 @@ mod tests {
             ("bitnami/redis", "docker.io", "bitnami/redis", None, false),
             ("docker.io/library/alpine", "docker.io", "library/alpine", None, false),
             ("index.docker.io/library/alpine", "docker.io", "library/alpine", None, false),
+            ("docker.io/alpine:3.20", "docker.io", "library/alpine", Some("3.20"), false),
+            ("index.docker.io/alpine", "docker.io", "library/alpine", None, false),
             ("localhost/shop", "localhost", "shop", None, false),
             ("localhost:5000/ops/shop:1.4.0", "localhost:5000", "ops/shop", Some("1.4.0"), false),
             ("registry.example/ops/team/shop_web--x:v1.0-rc.1_2", "registry.example", "ops/team/shop_web--x", Some("v1.0-rc.1_2"), false),
@@ -223,6 +233,7 @@ mod tests {
         for (text, why) in [
             ("", "no repository name"),
             ("registry.example/", "no repository name"),
+            ("docker.io/", "no repository name"),
             ("registry.example/Shop", "lower case"),
             ("shop:", "a tag has"),
             ("shop:-x", "a tag has"),
