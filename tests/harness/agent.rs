@@ -12,7 +12,7 @@ use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunStatus};
 use quarterdeck_tui::client::Client;
 
-/// The environment variable that names the step, by its number, at which the tests' agent dies.
+/// The environment variable that says at which step the tests' agent dies: the step's number, or its name.
 pub const DIES_AT: &str = "QD_TEST_DIES_AT";
 
 /// The environment variable that names the file in which the tests' agent lists the steps it came to.
@@ -81,16 +81,16 @@ impl Agent {
         Ok(())
     }
 
-    /// Runs an agent that dies at the step of this number, if it comes to it before all is as wanted. The answer is the
-    /// name of that step; an agent that did not die goes on.
+    /// Runs an agent that dies at the step of this number, or at the first of this name, if it comes to it before all is as
+    /// wanted. The answer is the name of the step; an agent that did not die goes on.
     pub async fn die_at(
         &mut self,
-        step: u32,
+        step: &str,
         mut wanted: impl FnMut(&State) -> bool,
     ) -> anyhow::Result<Option<String>> {
         let steps = self.path("steps");
         std::fs::write(&steps, "")?;
-        self.spawn_agent(&[(STEPS, steps.clone().into()), (DIES_AT, step.to_string().into())])?;
+        self.spawn_agent(&[(STEPS, steps.clone().into()), (DIES_AT, step.into())])?;
         let started = Instant::now();
         while started.elapsed() < self.patience {
             if let Some(status) = self.process.as_mut().map(std::process::Child::try_wait).transpose()?.flatten() {
@@ -100,8 +100,12 @@ impl Agent {
                     "the agent ended ({status}):\n{}",
                     self.log()
                 );
-                let name = std::fs::read_to_string(&steps)?.lines().nth(step as usize - 1).map(str::to_owned);
-                return name.context("the agent was killed, and not at a step").map(Some);
+                let steps = std::fs::read_to_string(&steps)?;
+                let name = match step.parse::<usize>() {
+                    Ok(number) => steps.lines().nth(number - 1),
+                    Err(_) => steps.lines().find(|name| *name == step),
+                };
+                return name.map(str::to_owned).context("the agent was killed, and not at a step").map(Some);
             }
             if self.state().await.is_ok_and(|state| wanted(&state)) {
                 return Ok(None);
