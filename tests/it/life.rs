@@ -6,7 +6,7 @@ use harness::cluster::Pace;
 use harness::git::Repo;
 use harness::world::{self, World, borrowed};
 use quarterdeck_shared::protocol::{Accepted, State};
-use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, Object, RepositoryStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, ConnectionKind, Object, RepositoryStatus};
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
@@ -50,6 +50,9 @@ async fn deployed(files: &[(&str, &str)], more: &str) -> World {
     if !more.contains("automatic = false") {
         synced_to(&world, &commit).await;
     }
+    // The cluster's version is asked beside that; what a test counts comes after it.
+    let told = |object: &Object| matches!(object, Object::Connection(to) if to.to == ConnectionKind::Cluster && !to.version.is_empty());
+    world.wait("the cluster's version", |state| state.objects.values().any(told).then_some(())).await.unwrap();
     world
 }
 

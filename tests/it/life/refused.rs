@@ -11,9 +11,9 @@ async fn a_refusal_is_in_the_history_once_and_not_once_a_try() {
     let world = deployed(&[("a.yaml", &good)], "").await;
     let before = deploy(&world).rev("main");
     world.cluster.reset_counts();
-    let commit = manifests(&world, &[("a.yaml", &good.replace("data:", "datum:"))], "No such field");
+    let commit = manifests(&world, &[("a.yaml", &good.replace("\ndata:", "\ndatum:"))], "No such field");
     // A try whose check was asked has told of the one before it.
-    world.cluster.wait_for("three tries", |cluster| (cluster.counts().dry_runs() >= 3).then_some(())).await;
+    world.wait("three tries", |_| (world.cluster.counts().dry_runs() >= 3).then_some(())).await.unwrap();
     let told = |app: &ApplicationStatus| app.message.contains("datum") && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("the refusal", "shop", told).await.unwrap();
     assert!(is_at(&status, &before), "{status:?}");
