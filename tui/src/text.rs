@@ -86,6 +86,14 @@ pub fn span(started: Option<Timestamp>, finished: Option<Timestamp>, now: Timest
     took(Duration::try_from(duration).unwrap_or_default())
 }
 
+/// Of the images that manifests name, the one that is built for the application; the first where none is.
+pub fn own_image<'a>(images: &'a [String], built: Option<&str>) -> Option<&'a str> {
+    let is_built = |image: &&String| {
+        built.and_then(|name| image.strip_prefix(name)).is_some_and(|rest| rest.starts_with([':', '@']))
+    };
+    images.iter().find(is_built).or(images.first()).map(String::as_str)
+}
+
 /// The part of an image's name that changes from delivery to delivery: its tag, else the first seven digits of its
 /// digest, else `latest`, which is what an engine takes a bare name for.
 pub fn image_version(image: &str) -> String {
@@ -150,6 +158,20 @@ mod tests {
         {
             assert_eq!(took(Duration::from_millis(millis)), expected);
         }
+    }
+
+    #[test]
+    fn an_application_is_known_by_its_own_image() {
+        let images =
+            ["a.example/busybox:1", "z.example/shop-two:7", "z.example/shop:1.4.0@sha256:00"].map(str::to_owned);
+        for (built, expected) in [
+            (Some("z.example/shop"), Some("z.example/shop:1.4.0@sha256:00")),
+            (Some("z.example/other"), Some("a.example/busybox:1")),
+            (None, Some("a.example/busybox:1")),
+        ] {
+            assert_eq!(own_image(&images, built), expected);
+        }
+        assert_eq!(own_image(&[], None), None);
     }
 
     #[test]

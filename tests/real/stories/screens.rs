@@ -24,7 +24,8 @@ async fn each_screen_tells_what_is_so() -> anyhow::Result<()> {
 struct Seen {
     /// `sha256:…`, the image that runs.
     digest: String,
-    /// What runs, and what git says: short.
+    /// The promotion, what runs, and what git says: short.
+    promoted: String,
     runs: String,
     wants: String,
     /// A pod that is well, and one that crashes.
@@ -82,7 +83,8 @@ spec:
     town.until("the crash to be told", &crashes_often, "CrashLoopBackOff").await?;
     let pod = |app: &str| town.kubectl(&["get", "pods", "-l", app, "-o", "jsonpath={.items[0].metadata.name}"]);
     let pods = [pod("app=shop")?, pod("app=till")?];
-    Ok(Seen { digest: version.digest, runs: runs[..7].to_owned(), wants: wants[..7].to_owned(), pods })
+    let promoted = version.commit[..7].to_owned();
+    Ok(Seen { digest: version.digest, promoted, runs: runs[..7].to_owned(), wants: wants[..7].to_owned(), pods })
 }
 
 /// Goes from screen to screen by keys.
@@ -92,7 +94,7 @@ async fn look(town: &Town, seen: &Seen, size: (u16, u16)) -> anyhow::Result<()> 
     let digest = &seen.digest[..15];
     let wide = size.0 > 80;
 
-    see(&console, "", "applications", &["shop", "Suspended", "Degraded", &seen.runs, "1.4.0 +1", "live"]).await?;
+    see(&console, "", "applications", &["shop", "Suspended", "Degraded", &seen.runs, "1.4.0", "live"]).await?;
     // Names are cut where there is no room; what differs between two pods comes last, and is whole in their own list.
     let (tree_well, tree_crashing) = if wide { (well, crashing) } else { (&well[..12], &crashing[..12]) };
     let tree = ["Deployment shop", "Deployment till", "Service shop", "ConfigMap shop", tree_well, tree_crashing];
@@ -103,7 +105,7 @@ async fn look(town: &Town, seen: &Seen, size: (u16, u16)) -> anyhow::Result<()> 
     see(&console, "Gkk", "the pod that crashes", &[crashing, "CrashLoopBackOff", "exit 3", "drawer"]).await?;
     see(&console, "d", "the diff", &["ConfigMap/shop", "-   greeting: hello", "+   greeting: welcome", "1 configure"])
         .await?;
-    let history = ["✖ Failed", "Service/shop (shop/service.yaml", "✔ Succeeded", &seen.runs, "1.4.0"];
+    let history = ["✖ Failed", "Service/shop (shop/service.yaml", "✔ Succeeded", &seen.promoted, "1.4.0"];
     see(&console, "\x1bh", "the history", &history).await?;
     see(&console, "\x1bm", "the manifests", &["apiVersion", "kind"]).await?;
     see(&console, "/welcome\r", "the manifest that waits", &["greeting: welcome"]).await?;

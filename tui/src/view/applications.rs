@@ -102,13 +102,9 @@ fn images(application: &ApplicationStatus) -> String {
     match &*application.images {
         [] => built(),
         [image] => text::image_version(image),
-        [first, rest @ ..] => {
-            let built_here = |image: &&String| {
-                let rest = application.spec.image.as_deref().and_then(|name| image.strip_prefix(name));
-                rest.is_some_and(|rest| rest.starts_with([':', '@']))
-            };
-            let image = application.images.iter().find(built_here).unwrap_or(first);
-            format!("{} +{}", text::image_version(image), rest.len())
+        images => {
+            let own = text::own_image(images, application.spec.image.as_deref());
+            format!("{} +{}", own.map(text::image_version).unwrap_or_default(), images.len() - 1)
         }
     }
 }

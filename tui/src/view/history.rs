@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::meaning::{Tone, of_phase};
+use crate::model::Model;
 use crate::model::records::Record;
 use crate::model::screen::HistoryScreen;
 use crate::text;
@@ -24,7 +25,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 /// Draws the list.
-pub(super) fn draw(painter: &mut Painter, screen: &HistoryScreen, area: Rect) {
+pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &HistoryScreen, area: Rect) {
     let records = &screen.records;
     if empty::waiting(painter, area, &records.all, "Asking for the syncs …") {
         return;
@@ -36,6 +37,7 @@ pub(super) fn draw(painter: &mut Painter, screen: &HistoryScreen, area: Rect) {
         };
         return empty::draw(painter, area, &sentence, &[]);
     }
+    let built = model.fleet.application(&screen.of).and_then(|application| application.spec.image.as_deref());
     columns::table(
         painter,
         &COLUMNS,
@@ -44,19 +46,19 @@ pub(super) fn draw(painter: &mut Painter, screen: &HistoryScreen, area: Rect) {
         |place| records.row(place).map_or(1, Record::lines),
         |painter, places, place, area, selected| {
             if let Some(sync) = records.row(place) {
-                row(painter, places, sync, area, selected);
+                row(painter, places, sync, built, area, selected);
             }
         },
     );
 }
 
-fn row(painter: &mut Painter, places: &Places<8>, sync: &SyncRecord, area: Rect, selected: bool) {
+fn row(painter: &mut Painter, places: &Places<8>, sync: &SyncRecord, built: Option<&str>, area: Rect, selected: bool) {
     let quiet = painter.theme.tone(Tone::Quiet);
     let name = if selected { painter.theme.selected() } else { Style::new() };
     painter.right(places.cell(area, 0), &sync.id.to_string(), quiet);
     mark::draw(painter, places.cell(area, 1), of_phase(sync.phase), sync.phase.word());
     painter.text(places.cell(area, 2), &sync.revision.short(), name);
-    let image = sync.images.first().map(|image| text::image_version(image)).unwrap_or_default();
+    let image = text::own_image(&sync.images, built).map(text::image_version).unwrap_or_default();
     painter.text(places.cell(area, 3), &image, Style::new());
     let age = painter.age(sync.started);
     painter.right(places.cell(area, 4), &age, Style::new());
