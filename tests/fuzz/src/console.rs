@@ -32,13 +32,13 @@ const COMMIT: &str = "1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d";
 /// `data` is a list of what happens.
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
-    let mut console = Console::new();
+    let mut console = Console::begin();
     for _ in 0..STEPS_MAX {
         let Some(step) = bytes.next() else { break };
         console.happen(step, &mut bytes);
         console.holds();
     }
-    console.is_remembered();
+    console.comes_back();
 }
 
 /// Bytes, one by one; none is zero.
@@ -74,8 +74,7 @@ pub struct Console {
 
 impl Console {
     /// A console that has met its agent.
-    #[expect(clippy::new_without_default, reason = "a beginning, not a default")]
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         let model = Model::new(at(NOON), (80, 24), Look::default());
         let mut console = Self { model, asked: Vec::new(), followed: None, now: NOON };
         console.tell(Message::Link(LinkMessage::Hello(Role::Operator)));
@@ -133,7 +132,7 @@ impl Console {
                 self.tell(Message::Resize(columns, rows));
             }
             17..=20 => {
-                let (choice, there) = (bytes.byte(), bytes.byte() % 4 != 0);
+                let (choice, there) = (bytes.byte(), !bytes.byte().is_multiple_of(4));
                 let object = object(choice, &bytes.text());
                 let (revision, key) = (2, object.key());
                 self.tell(Message::Link(LinkMessage::Records(vec![match there {
@@ -152,7 +151,7 @@ impl Console {
                 _ => self.tell(Message::Link(LinkMessage::Incompatible(problem(bytes.text())))),
             },
             24..=27 => {
-                let (well, text) = (bytes.byte() % 4 != 0, bytes.text());
+                let (well, text) = (!bytes.byte().is_multiple_of(4), bytes.text());
                 let ask = self.asked.last().and_then(|(_, ask)| ask.clone());
                 self.answer(if well { Ok(answer(ask, &text)) } else { Err(problem(text)) });
             }
@@ -203,7 +202,7 @@ impl Console {
     }
 
     /// The model can be written down, and what is read shows the same once its rows are built, as a resize does.
-    fn is_remembered(mut self) {
+    fn comes_back(mut self) {
         let (columns, rows) = self.model.size;
         let written = serde_json::to_string(&self.model).expect("a model can be written");
         let mut read: Model = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{error} in {written}"));

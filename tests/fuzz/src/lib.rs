@@ -14,8 +14,11 @@ pub mod tags;
 pub mod console;
 pub mod wire;
 
-/// Each target by the name of its fuzzer and of its corpus, with what it checks; a panic is a finding.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// What holds for any bytes; a panic is a finding.
+pub type Check = fn(&[u8]);
+
+/// Each target by the name of its fuzzer and of its corpus, with what it checks.
+pub const TARGETS: [(&str, Check); 8] = [
     ("config", config::check),
     ("tags", tags::check),
     ("manifests", manifests::check),

@@ -79,7 +79,7 @@ fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(json: &[u8]) -> Opt
 
 fn show<T: Serialize + DeserializeOwned + PartialEq + Debug>(json: &[u8], take: impl FnOnce(&mut Console, T)) {
     let Some(value) = same(json) else { return };
-    let mut console = Console::new();
+    let mut console = Console::begin();
     take(&mut console, value);
     for keys in ["", "enter", "j", "G"] {
         keys.split_whitespace().for_each(|key| console.press(key));

@@ -61,11 +61,12 @@ async fn a_file_that_cannot_be_read_leaves_the_old_one_running() {
     let good = std::fs::read(&path).unwrap();
     // In the middle of a text.
     let cut = (good.len() / 2..).find(|at| good[*at..].starts_with(b"= \"")).unwrap() + 2;
-    let mut spoil: Vec<(&str, Box<dyn Fn()>)> = Vec::new();
-    spoil.push(("config.toml:", Box::new(|| std::fs::write(&path, &good[..=cut]).unwrap())));
-    spoil.push(("UTF-8", Box::new(|| std::fs::write(&path, b"[agent]\nnotice = \"\xff\"\n").unwrap())));
-    spoil.push(("No such file", Box::new(|| std::fs::remove_file(&path).unwrap())));
-    spoil.push(("Is a directory", Box::new(|| std::fs::create_dir(&path).unwrap())));
+    let spoil: [(&str, &dyn Fn()); 4] = [
+        ("config.toml:", &|| std::fs::write(&path, &good[..=cut]).unwrap()),
+        ("UTF-8", &|| std::fs::write(&path, b"[agent]\nnotice = \"\xff\"\n").unwrap()),
+        ("No such file", &|| std::fs::remove_file(&path).unwrap()),
+        ("Is a directory", &|| std::fs::create_dir(&path).unwrap()),
+    ];
     for (words, spoil) in spoil {
         spoil();
         world.reload_agent();
