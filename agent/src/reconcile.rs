@@ -191,7 +191,7 @@ async fn reconcile(
     let memory = state.memory.insert(memory);
     let options = options(application, destination, intent.as_ref());
     if !state.watched {
-        watch(context, application, deploy, destination, memory).await?;
+        watch(application, deploy, destination, memory).await?;
         state.watched = true;
     }
     let wanted = select(&rendered, intent.as_ref());
@@ -296,7 +296,6 @@ async fn render(
 /// Begins to watch what was applied by an earlier life, and waits a moment for its state: what is known to be as it was
 /// costs no request.
 async fn watch(
-    context: &Context,
     application: &Application,
     deploy: &Deploy,
     destination: &Destination,
@@ -309,17 +308,8 @@ async fn watch(
     if inventory.items.is_empty() {
         return Ok(());
     }
-    let mut changed = context.journal.snapshot().subscribe();
-    let synced = async {
-        while !deploy.cluster.is_synced(name) {
-            // The first lists change the snapshot as they come in.
-            if changed.changed().await.is_err() {
-                return;
-            }
-        }
-    };
     // A watch that is slow to come costs a dry run an object, no more.
-    let _ = tokio::time::timeout(WATCH_WITHIN, synced).await;
+    let _ = tokio::time::timeout(WATCH_WITHIN, deploy.cluster.synced(name)).await;
     Ok(())
 }
 

@@ -85,6 +85,8 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Counts up when a pod came, changed or went.
     pods: watch::Sender<u64>,
+    /// Counts up when an application is wholly known.
+    synced: watch::Sender<u64>,
 }
 
 struct State {
@@ -95,7 +97,7 @@ struct State {
 impl Live {
     pub(super) fn new(cluster: &str) -> Self {
         let state = State { applied: Applied::default(), family: Family::new(cluster) };
-        Self { state: Mutex::new(state), outbox: Outbox::default(), pods: watch::Sender::new(0) }
+        Self { state: Mutex::new(state), outbox: Outbox::default(), pods: watch::Sender::new(0), synced: watch::Sender::new(0) }
     }
 
     /// The digest of what is ours in the object, where a watch knows.
@@ -229,9 +231,10 @@ impl Live {
         self.tell(changes);
     }
 
-    /// Whether every object of the application is known.
-    pub(super) fn is_synced(&self, application: &ApplicationName) -> bool {
-        self.state().applied.is_synced(application)
+    /// Waits until every object of the application is known.
+    pub(super) async fn synced(&self, application: &ApplicationName) {
+        let mut told = self.synced.subscribe();
+        while !self.state().applied.is_synced(application) && told.changed().await.is_ok() {}
     }
 
     /// The pods of an application as they are now.
@@ -256,6 +259,9 @@ impl Live {
         let is_pod = |change| matches!(change, &ClusterChange::PodChanged(_) | &ClusterChange::PodGone { .. });
         if changes.iter().any(is_pod) {
             self.pods.send_modify(|count| *count += 1);
+        }
+        if changes.iter().any(|change| matches!(change, ClusterChange::Synced { .. })) {
+            self.synced.send_modify(|count| *count += 1);
         }
         self.outbox.push(changes);
     }

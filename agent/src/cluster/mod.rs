@@ -295,9 +295,9 @@ impl Cluster {
         self.0.watches.moved();
     }
 
-    /// Whether every object of the application is known by its watches: then an unchanged one costs no request.
-    pub fn is_synced(&self, application: &ApplicationName) -> bool {
-        self.0.live.is_synced(application)
+    /// Waits until every object of the application is known by its watches: then an unchanged one costs no request.
+    pub async fn synced(&self, application: &ApplicationName) {
+        self.0.live.synced(application).await;
     }
 
     /// What changed since it was last asked, as soon as something did; of each object only the newest. For one reader.

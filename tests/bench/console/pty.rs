@@ -27,7 +27,7 @@ pub(crate) struct Pty {
     input: Box<dyn Write + Send>,
     pieces: mpsc::Receiver<(Instant, Vec<u8>)>,
     parser: Parser,
-    /// When it was started.
+    /// When the program was started (its `exec`).
     pub(crate) started: Instant,
     /// Bytes that came in all.
     pub(crate) bytes: usize,
@@ -68,8 +68,10 @@ impl Pty {
         });
         let size = |cells| NonZeroU16::new(cells).context("a terminal has a column and a row");
         let parser = Parser::new(size(rows)?, size(columns)?, 0);
-        let started = Instant::now();
+        // This process has a whole cluster in its memory, and copying its page tables for the child takes longer than the
+        // console's own start. Spawning returns when the child is the console: from then on the time is the console's.
         let child = pair.slave.spawn_command(command)?;
+        let started = Instant::now();
         Ok(Self { child, _master: pair.master, input, pieces, parser, started, bytes: 0 })
     }
 

@@ -6,6 +6,7 @@ mod planned;
 mod refused;
 mod watched;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,9 +96,15 @@ impl Scene {
 
     /// Waits until the watches know every object.
     async fn synced(&self) {
+        // What they tell meanwhile is no news to who waits for something after it.
         let known = async {
-            while !self.cluster.is_synced(&shop()) {
-                self.cluster.changes().await;
+            let mut synced = pin!(self.cluster.synced(&shop()));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut synced => return,
+                    _ = self.cluster.changes() => {}
+                }
             }
         };
         tokio::time::timeout(Duration::from_secs(20), known).await.expect("the watches did not get in sync");
