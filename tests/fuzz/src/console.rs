@@ -12,6 +12,7 @@ use quarterdeck_tui::message::{LinkMessage, Message};
 use quarterdeck_tui::model::link::Problem;
 use quarterdeck_tui::model::look::Look;
 use quarterdeck_tui::model::screen::Place;
+use quarterdeck_tui::model::sound::assert_sound;
 use quarterdeck_tui::model::{Model, diff, text};
 use quarterdeck_tui::text::is_control;
 use quarterdeck_tui::update::update;
@@ -175,28 +176,8 @@ impl Console {
 
     /// What holds after every message.
     pub fn holds(&self) {
-        let model = &self.model;
-        assert!(!model.screens.is_empty());
-        let inside = |cursor: usize, top: usize, rows: usize| cursor < rows.max(1) && top <= cursor;
-        match &model.screen().place {
-            Place::Table(table) => {
-                assert!(inside(table.cursor, table.top, table.rows().len()), "{table:?}");
-                let under = table.slot().and_then(|slot| model.fleet.key(slot));
-                assert!(table.rows().is_empty() || table.selected.as_ref() == under, "{table:?}");
-                assert!(table.rows().iter().all(|row| model.fleet.object(row.slot).is_some()));
-            }
-            Place::Application(screen) => {
-                assert!(inside(screen.tree.cursor, screen.tree.top, screen.tree.rows().len()));
-                let under = screen.tree.slot().and_then(|slot| model.fleet.key(slot));
-                assert_eq!(screen.tree.selected.as_ref(), under);
-            }
-            Place::Events(screen) => assert!(inside(screen.records.cursor, screen.records.top, screen.records.len())),
-            Place::History(screen) => assert!(inside(screen.records.cursor, screen.records.top, screen.records.len())),
-            Place::Diff(screen) => assert!(screen.top < screen.rows.len().max(1)),
-            Place::Text(screen) => assert!(screen.top < screen.lines().len().max(1)),
-            Place::Logs(_) | Place::ConsoleLog => {}
-        }
-        let picture = picture(model);
+        assert_sound(&self.model);
+        let picture = picture(&self.model);
         let harmless = |symbol: &str| !symbol.contains(|c: char| c.is_control() || is_control(c));
         assert!(picture.content.iter().all(|cell| harmless(cell.symbol())), "{picture:?}");
     }

@@ -25,6 +25,8 @@ pub mod timeline;
 pub mod overlay;
 pub mod toast;
 
+pub mod sound;
+
 #[cfg(test)]
 pub(crate) mod fixture;
 

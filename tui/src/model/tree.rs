@@ -109,7 +109,8 @@ fn children(fleet: &Fleet, name: &ApplicationName) -> HashMap<Option<Slot>, Vec<
         children.entry(owner(&pod.owner)).or_default().push(slot);
     }
     for slots in children.values_mut() {
-        slots.sort_by_cached_key(|slot| rank(fleet.object(*slot)));
+        // Two of a kind and a name in two groups or namespaces stand in one order, whichever came first: by their keys.
+        slots.sort_by_cached_key(|slot| (rank(fleet.object(*slot)), fleet.key(*slot).cloned()));
     }
     children
 }
@@ -176,5 +177,37 @@ impl Grower<'_> {
         let below =
             || self.children.get(&Some(slot)).is_some_and(|all| all.iter().any(|s| self.mentions(*s, depth + 1)));
         here || (depth < DEPTH_MAX && !self.terms.is_empty() && below())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_shared::status::Health;
+
+    use super::*;
+    use crate::model::fixture;
+
+    /// Two of a kind and a name are told apart by namespace and group alone, and a console that begins anew, or reads its
+    /// model from a file, meets them in another order.
+    #[test]
+    fn namesakes_stand_in_one_order_however_they_came() {
+        let object = |group: &str, namespace: &str| {
+            let mut object = fixture::resource((group, "Ingress"), "shop", None, Health::Healthy, "");
+            if let Object::Resource(ingress) = &mut object {
+                ingress.resource.namespace = Some(namespace.to_owned());
+            }
+            object
+        };
+        let all = [object("b.example", "x"), object("a.example", "y"), object("a.example", "x")];
+        let order = |objects: Vec<&Object>| {
+            let fleet = Fleet::load(objects.into_iter().map(|object| (object.key(), object.clone())));
+            let mut tree = Tree::default();
+            tree.rebuild(&fleet, &fixture::name("shop"), 20);
+            let keys = tree.rows().iter().filter_map(|row| fleet.key(row.slot?).cloned());
+            keys.collect::<Vec<_>>()
+        };
+        let first = order(all.iter().collect());
+        assert_eq!(first.len(), 3);
+        assert_eq!(order(all.iter().rev().collect()), first);
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::effect::{Answer, Ask};
 use crate::keymap::BINDINGS;
 use crate::model::link::Problem;
-use crate::model::screen::Place;
+use crate::model::sound::assert_sound;
 use crate::model::{diff, text};
 use crate::view::view;
 
@@ -152,30 +152,6 @@ fn answer(ask: Option<Ask>) -> Answer {
     }
 }
 
-/// What holds after every message.
-fn check(model: &Model) {
-    assert!(!model.screens.is_empty());
-    let inside = |cursor: usize, top: usize, rows: usize| cursor < rows.max(1) && top <= cursor;
-    match &model.screen().place {
-        Place::Table(table) => {
-            assert!(inside(table.cursor, table.top, table.rows().len()), "{table:?}");
-            let under = table.slot().and_then(|slot| model.fleet.key(slot));
-            assert!(table.rows().is_empty() || table.selected.as_ref() == under, "{table:?}");
-            assert!(table.rows().iter().all(|row| model.fleet.object(row.slot).is_some()));
-        }
-        Place::Application(screen) => {
-            assert!(inside(screen.tree.cursor, screen.tree.top, screen.tree.rows().len()));
-            let under = screen.tree.slot().and_then(|slot| model.fleet.key(slot));
-            assert_eq!(screen.tree.selected.as_ref(), under);
-        }
-        Place::Events(screen) => assert!(inside(screen.records.cursor, screen.records.top, screen.records.len())),
-        Place::History(screen) => assert!(inside(screen.records.cursor, screen.records.top, screen.records.len())),
-        Place::Diff(screen) => assert!(screen.top < screen.rows.len().max(1)),
-        Place::Text(screen) => assert!(screen.top < screen.lines().len().max(1)),
-        Place::Logs(_) | Place::ConsoleLog => {}
-    }
-}
-
 /// Draws, and sees that no control character is in any cell.
 fn draw(model: &Model) {
     let (columns, rows) = model.size;
@@ -198,7 +174,7 @@ proptest! {
             let Some(message) = world.message(throw) else { continue };
             let effects = update(&mut model, message);
             world.hear(effects);
-            check(&model);
+            assert_sound(&model);
             draw(&model);
         }
     }
@@ -219,7 +195,7 @@ fn every_screen_is_drawn_at_every_size() {
                     world.hear(effects);
                 }
             }
-            check(&model);
+            assert_sound(&model);
             draw(&model);
         }
     }
