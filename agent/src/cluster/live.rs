@@ -97,7 +97,12 @@ struct State {
 impl Live {
     pub(super) fn new(cluster: &str) -> Self {
         let state = State { applied: Applied::default(), family: Family::new(cluster) };
-        Self { state: Mutex::new(state), outbox: Outbox::default(), pods: watch::Sender::new(0), synced: watch::Sender::new(0) }
+        Self {
+            state: Mutex::new(state),
+            outbox: Outbox::default(),
+            pods: watch::Sender::new(0),
+            synced: watch::Sender::new(0),
+        }
     }
 
     /// The digest of what is ours in the object, where a watch knows.

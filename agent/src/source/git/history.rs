@@ -41,17 +41,11 @@ impl Mirror {
     /// looked at.
     pub fn contains(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
         let repository = self.repository();
-        let failed = |error: gix::Error| self.broken("walking its history", &error);
-        let walk = repository
-            .rev_walk([commit.to_gix()])
-            .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
-            .all()
-            .map_err(failed)?;
-        for (looked_at, step) in walk.enumerate() {
+        for (looked_at, step) in self.walk(&repository, commit)?.enumerate() {
             if looked_at >= WALK_MAX {
                 return Ok(None);
             }
-            if step.map_err(failed)?.id == earlier.to_gix() {
+            if step.map_err(|error| self.unwalkable(&error))?.id == earlier.to_gix() {
                 return Ok(Some(true));
             }
         }
@@ -61,18 +55,12 @@ impl Mirror {
     /// Up to `count` commits from `commit` backwards, newest first; with a `path`, only those that changed it.
     pub fn log(&self, commit: &CommitId, count: usize, path: Option<&str>) -> Result<Vec<CommitInfo>, GitError> {
         let repository = self.repository();
-        let failed = |error: gix::Error| self.broken("walking its history", &error);
-        let walk = repository
-            .rev_walk([commit.to_gix()])
-            .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
-            .all()
-            .map_err(failed)?;
         let mut found = Vec::new();
-        for step in walk.take(WALK_MAX) {
+        for step in self.walk(&repository, commit)?.take(WALK_MAX) {
             if found.len() >= count {
                 break;
             }
-            let step = step.map_err(failed)?;
+            let step = step.map_err(|error| self.unwalkable(&error))?;
             let changed = match path {
                 Some(path) => self.changed(&repository, step.id, step.parent_ids.iter().copied(), path)?,
                 None => true,
@@ -82,6 +70,21 @@ impl Mirror {
             }
         }
         Ok(found)
+    }
+
+    /// The commits from `commit` backwards, newest first.
+    fn walk<'r>(
+        &self,
+        repository: &'r gix::Repository,
+        commit: &CommitId,
+    ) -> Result<gix::revision::Walk<'r>, GitError> {
+        let walk = repository.rev_walk([commit.to_gix()]);
+        let walk = walk.sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all();
+        walk.map_err(|error| self.unwalkable(&error))
+    }
+
+    fn unwalkable(&self, error: &gix::Error) -> GitError {
+        self.broken("walking its history", error)
     }
 
     /// Whether a commit differs at `path` from all its parents: a merge that only took one side did not change it.
