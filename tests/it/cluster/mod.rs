@@ -98,7 +98,8 @@ impl Scene {
     async fn synced(&self) {
         // What they tell meanwhile is no news to who waits for something after it.
         let known = async {
-            let mut synced = pin!(self.cluster.synced(&shop()));
+            let shop = shop();
+            let mut synced = pin!(self.cluster.synced(&shop));
             loop {
                 tokio::select! {
                     biased;
