@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr as _;
+
+mod fit;
+
+pub use self::fit::{broken, cut, shorten};
 
 /// The text with each control character spelled out (`^[`, `<U+202E>`), so that a log line, a commit's subject or a
 /// server's message can neither move the cursor nor recolour, retitle or reorder what a person reads. Tabs stay.
@@ -38,23 +42,6 @@ pub fn is_control(c: char) -> bool {
 /// How many columns of a terminal a text takes.
 pub fn columns(text: &str) -> usize {
     text.width()
-}
-
-/// The text in at most so many columns, its end replaced by `…` where it is longer.
-pub fn cut(text: &str, columns_max: usize) -> Cow<'_, str> {
-    if columns(text) <= columns_max {
-        return Cow::Borrowed(text);
-    }
-    let mut taken = 0;
-    let fits = text.chars().take_while(|c| {
-        taken += c.width().unwrap_or(0);
-        taken < columns_max
-    });
-    let mut cut: String = fits.collect();
-    if columns_max > 0 {
-        cut.push('…');
-    }
-    Cow::Owned(cut)
 }
 
 /// How long ago, in the largest unit that says it: `12s`, `4m`, `3h`, `2d`. What lies ahead (a clock that differs) is `0s`.
@@ -125,22 +112,6 @@ mod tests {
             ("gpj.\u{202e}exe", "gpj.<U+202E>exe"),
         ] {
             assert_eq!(clean(text), expected);
-        }
-    }
-
-    #[test]
-    fn text_is_cut_by_columns() {
-        for (text, columns_max, expected) in [
-            ("shop", 4, "shop"),
-            ("shop", 3, "sh…"),
-            ("shop", 1, "…"),
-            ("shop", 0, ""),
-            ("日本語", 6, "日本語"),
-            ("日本語", 5, "日本…"),
-            ("日本語", 4, "日…"),
-        ] {
-            assert_eq!(cut(text, columns_max), expected);
-            assert!(columns(&cut(text, columns_max)) <= columns_max);
         }
     }
 

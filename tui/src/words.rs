@@ -5,22 +5,40 @@ use quarterdeck_shared::resource::ResourceRef;
 
 use crate::meaning::{Tone, of_health, of_phase, of_sync};
 
-/// What happened, in one line, and how it is meant.
-pub fn event(event: &Event) -> (Tone, String) {
-    match event {
-        Event::AgentStarted { version, interrupted: 0 } => (Tone::Plain, format!("agent {version} started")),
+/// What happened, in a person's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// How it is meant.
+    pub tone: Tone,
+    /// What it was: `sync 43 failed`.
+    pub what: String,
+    /// What else there is to say, such as why; may be empty.
+    pub more: &'a str,
+}
+
+impl Told<'_> {
+    /// All of it in one line: `suspended: a fire`, or `suspended` where nothing else is said.
+    pub fn line(&self) -> String {
+        if self.more.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.more) }
+    }
+}
+
+/// Tells what happened.
+pub fn told(event: &Event) -> Told<'_> {
+    let (tone, what, more): (Tone, String, &str) = match event {
+        Event::AgentStarted { version, interrupted: 0 } => (Tone::Plain, format!("agent {version} started"), ""),
         Event::AgentStarted { version, interrupted } => {
-            (Tone::Warning, format!("agent {version} started; its last life left {interrupted} in the middle"))
+            (Tone::Warning, format!("agent {version} started; its last life left {interrupted} in the middle"), "")
         }
-        Event::AgentStopped => (Tone::Plain, "agent stopped".to_owned()),
+        Event::AgentStopped => (Tone::Plain, "agent stopped".to_owned(), ""),
         Event::ConfigurationReloaded { changes } if changes.is_empty() => {
-            (Tone::Plain, "configuration reloaded, nothing changed".to_owned())
+            (Tone::Plain, "configuration reloaded, nothing changed".to_owned(), "")
         }
         Event::ConfigurationReloaded { changes } => {
-            (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")))
+            (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")), "")
         }
-        Event::ConfigurationRefused { message } => (Tone::Bad, with("configuration refused", message)),
-        Event::RequestDenied { request } => (Tone::Warning, format!("refused for want of a role: {request}")),
+        Event::ConfigurationRefused { message } => (Tone::Bad, "configuration refused".to_owned(), message),
+        Event::RequestDenied { request } => (Tone::Warning, "refused for want of a role".to_owned(), request),
 
         Event::TagsChanged { repository, changed, moved, deleted } => {
             let named = |tag: &String| if moved.contains(tag) { format!("{tag} (moved)") } else { tag.clone() };
@@ -29,24 +47,24 @@ pub fn event(event: &Event) -> (Tone, String) {
             let deleted = Some(deleted).filter(|n| **n > 0).map(|n| format!("{n} deleted"));
             let what: Vec<_> = changed.into_iter().chain(deleted).collect();
             let tone = if moved.is_empty() { Tone::Plain } else { Tone::Warning };
-            (tone, format!("{} in {repository}", what.join(", ")))
+            (tone, format!("{} in {repository}", what.join(", ")), "")
         }
-        Event::ConnectionLost { to, message } => (Tone::Bad, with(&format!("lost {to}"), message)),
-        Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again")),
+        Event::ConnectionLost { to, message } => (Tone::Bad, format!("lost {to}"), message),
+        Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again"), ""),
 
-        Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued")),
+        Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
         Event::StageChanged { run, stage, phase, message } => {
-            (of_phase(*phase).tone, with(&format!("run {run}: {stage} {}", lower(phase.word())), message))
+            (of_phase(*phase).tone, format!("run {run}: {stage} {}", lower(phase.word())), message)
         }
         Event::RunFinished { run, phase, message } => {
-            (of_phase(*phase).tone, with(&format!("run {run} {}", lower(phase.word())), message))
+            (of_phase(*phase).tone, format!("run {run} {}", lower(phase.word())), message)
         }
-        Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged())),
-        Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned())),
-        Event::ImagePromoted { image, commit } => (Tone::Good, format!("promoted {image} in {}", commit.short())),
+        Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged()), ""),
+        Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned()), ""),
+        Event::ImagePromoted { image, commit } => (Tone::Good, format!("promoted {image} in {}", commit.short()), ""),
 
         Event::RevisionChanged { revision, rewritten: false } => {
-            (Tone::Plain, format!("git says {}", revision.short()))
+            (Tone::Plain, format!("git says {}", revision.short()), "")
         }
         Event::RevisionChanged { revision, rewritten: true } => (
             Tone::Warning,
@@ -54,30 +72,23 @@ pub fn event(event: &Event) -> (Tone, String) {
                 "git says {}, and what it said before is no part of its history: it was rewritten",
                 revision.short()
             ),
+            "",
         ),
-        Event::SyncStarted { sync, revision } => (Tone::Plain, format!("sync {sync} to {} started", revision.short())),
+        Event::SyncStarted { sync, revision } => {
+            (Tone::Plain, format!("sync {sync} to {} started", revision.short()), "")
+        }
         Event::SyncFinished { sync, phase, message } => {
-            (of_phase(*phase).tone, with(&format!("sync {sync} {}", lower(phase.word())), message))
+            (of_phase(*phase).tone, format!("sync {sync} {}", lower(phase.word())), message)
         }
-        Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources))),
-        Event::SyncStatusChanged { from, to, message } => {
-            (of_sync(*to).tone, with(&format!("{to}, was {from}"), message))
-        }
-        Event::HealthChanged { from, to, message } => {
-            (of_health(*to).tone, with(&format!("{to}, was {from}"), message))
-        }
-        Event::Suspended { reason } => (Tone::Warning, with("suspended", reason)),
-        Event::Resumed => (Tone::Plain, "resumed".to_owned()),
-        Event::Pinned { revision, reason } => {
-            (Tone::Warning, with(&format!("pinned to {}", revision.commit.short()), reason))
-        }
-        Event::Unpinned => (Tone::Plain, "unpinned".to_owned()),
-    }
-}
-
-/// `suspended: a fire`, or `suspended` where nothing is said.
-fn with(what: &str, more: &str) -> String {
-    if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") }
+        Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources)), ""),
+        Event::SyncStatusChanged { from, to, message } => (of_sync(*to).tone, format!("{to}, was {from}"), message),
+        Event::HealthChanged { from, to, message } => (of_health(*to).tone, format!("{to}, was {from}"), message),
+        Event::Suspended { reason } => (Tone::Warning, "suspended".to_owned(), reason),
+        Event::Resumed => (Tone::Plain, "resumed".to_owned(), ""),
+        Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.commit.short()), reason),
+        Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
+    };
+    Told { tone, what, more }
 }
 
 fn lower(word: &str) -> String {

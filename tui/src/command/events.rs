@@ -74,12 +74,12 @@ fn table(events: &[EventRecord], context: &Context) -> Table {
         Column::prose("EVENT"),
     ]);
     for record in events {
-        let (tone, text) = words::event(&record.event);
+        let told = words::told(&record.event);
         table.row(vec![
             Cell::quiet(context.local(record.at)),
             record.application.as_ref().map(ToString::to_string).unwrap_or_default().into(),
             record.cause.words().into(),
-            Cell::toned(tone, text),
+            Cell::toned(told.tone, told.line()),
         ]);
     }
     table
@@ -123,12 +123,12 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
 
 /// A line of a stream: columns of a fixed width, since nobody knows what comes.
 fn line(record: &EventRecord, context: &Context) -> Line {
-    let (tone, text) = words::event(&record.event);
+    let told = words::told(&record.event);
     let application = record.application.as_ref().map_or("-", ApplicationName::as_str);
     Line::new()
         .with(Tone::Quiet, format!("{}  ", context.local(record.at)))
         .with(Tone::Plain, format!("{application:<16}  {:<20}  ", record.cause.words()))
-        .with(tone, text)
+        .with(told.tone, told.line())
 }
 
 /// Events that were not yet written.

@@ -2,6 +2,8 @@
 
 use ratatui::layout::Rect;
 
+use crate::text;
+
 /// The parts of the screen, from top to bottom. A part that has no room is zero lines high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Regions {
@@ -47,6 +49,22 @@ pub fn regions(size: (u16, u16)) -> Regions {
 pub fn table_lines(size: (u16, u16)) -> u16 {
     let body = regions(size).body.height;
     if body > 1 { body - 1 } else { body }
+}
+
+/// Columns by which is indented what is said below a row.
+pub const BELOW_INDENT: u16 = 4;
+
+/// Lines that are said below a row at most: some 350 characters on the narrowest terminal that people have, as an API
+/// server says that takes offence at several fields. More would be no list.
+const BELOW_MAX: usize = 5;
+
+/// Lines of a row with what is said below it, in a list of so many columns.
+pub fn row_lines(below: &str, columns: u16) -> u16 {
+    if below.is_empty() {
+        return 1;
+    }
+    let lines = text::broken(below, columns.saturating_sub(BELOW_INDENT)).len();
+    1 + u16::try_from(lines.min(BELOW_MAX)).unwrap_or(1)
 }
 
 /// The parts of the screen of one application.

@@ -4,10 +4,12 @@ use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::status::Phase;
 use serde::{Deserialize, Serialize};
 
+use crate::meaning::Tone;
 use crate::model::fetched::Fetched;
+use crate::model::geometry;
 use crate::model::table::{self, contains};
 use crate::model::viewport;
-use crate::words;
+use crate::words::{self, Told};
 
 /// What a list of records needs to know of one.
 pub trait Record {
@@ -15,8 +17,8 @@ pub trait Record {
     fn id(&self) -> u64;
     /// Whether it holds a word that is in lower case.
     fn mentions(&self, word: &str) -> bool;
-    /// Lines it takes on screen.
-    fn lines(&self) -> u16;
+    /// What is said of it below its row: why it failed, or what else to look at.
+    fn below(&self) -> &str;
 }
 
 impl Record for EventRecord {
@@ -26,12 +28,15 @@ impl Record for EventRecord {
 
     fn mentions(&self, word: &str) -> bool {
         self.application.as_ref().is_some_and(|name| contains(name.as_str(), word))
-            || contains(&words::event(&self.event).1, word)
+            || contains(&words::told(&self.event).line(), word)
             || contains(&self.cause.words(), word)
     }
 
-    fn lines(&self) -> u16 {
-        1
+    fn below(&self) -> &str {
+        match words::told(&self.event) {
+            Told { tone: Tone::Bad | Tone::Warning, more, .. } => more,
+            _ => "",
+        }
     }
 }
 
@@ -47,8 +52,8 @@ impl Record for SyncRecord {
             || contains(&self.cause.words(), word)
     }
 
-    fn lines(&self) -> u16 {
-        if self.phase == Phase::Failed && !self.message.is_empty() { 2 } else { 1 }
+    fn below(&self) -> &str {
+        if self.phase == Phase::Failed { &self.message } else { "" }
     }
 }
 
@@ -105,13 +110,18 @@ impl<T: Record> Records<T> {
         self.all.value.as_ref()?.get(*self.rows.get(row)?)
     }
 
+    /// Lines that a row takes in so many columns.
+    pub fn lines(&self, row: usize, columns: u16) -> u16 {
+        self.row(row).map_or(1, |record| geometry::row_lines(record.below(), columns))
+    }
+
     /// The record under the cursor.
     pub fn current(&self) -> Option<&T> {
         self.row(self.cursor)
     }
 
-    /// Applies the filter anew and finds the selected record again.
-    pub fn rebuild(&mut self, lines: u16) {
+    /// Applies the filter anew and finds the selected record again, on a terminal of this size.
+    pub fn rebuild(&mut self, size: (u16, u16)) {
         let terms = table::terms(&self.filter);
         let all = self.all.value.as_deref().unwrap_or_default();
         let holds = |record: &T| terms.iter().all(|term| record.mentions(term.word()) == term.wanted());
@@ -122,22 +132,22 @@ impl<T: Record> Records<T> {
         {
             self.top = (self.top + place).saturating_sub(self.cursor);
         }
-        self.select(place.unwrap_or(self.cursor), lines);
+        self.select(place.unwrap_or(self.cursor), size);
     }
 
     /// Moves the cursor to a row, or to the last one.
-    pub fn select(&mut self, place: usize, lines: u16) {
+    pub fn select(&mut self, place: usize, size: (u16, u16)) {
         self.cursor = place.min(self.rows.len().saturating_sub(1));
         if let Some(record) = self.current() {
             self.selected = Some(record.id());
         }
-        let high = |row: usize| self.row(row).map_or(1, Record::lines);
-        self.top = viewport::top(self.top, self.cursor, self.rows.len(), lines, high);
+        let high = |row: usize| self.lines(row, size.0);
+        self.top = viewport::top(self.top, self.cursor, self.rows.len(), geometry::table_lines(size), high);
     }
 
     /// Moves cursor and viewport together.
-    pub fn page(&mut self, by: isize, lines: u16) {
+    pub fn page(&mut self, by: isize, size: (u16, u16)) {
         self.top = self.top.saturating_add_signed(by);
-        self.select(self.cursor.saturating_add_signed(by), lines);
+        self.select(self.cursor.saturating_add_signed(by), size);
     }
 }

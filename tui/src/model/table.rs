@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keymap::Kind;
 use crate::model::fleet::{Fleet, Slot};
-use crate::model::viewport;
+use crate::model::{geometry, viewport};
 
 mod filter;
 
@@ -99,8 +99,8 @@ pub struct Row {
     pub slot: Slot,
     /// How it is.
     pub health: Health,
-    /// Lines it takes: two where it says why it is not well.
-    pub lines: u8,
+    /// Lines it takes: more than one where it says why it is not well.
+    pub lines: u16,
 }
 
 /// A table and where the reader is in it.
@@ -121,12 +121,24 @@ pub struct Table {
     /// The rows; derived from the fleet, see [`Table::rebuild`].
     #[serde(skip)]
     rows: Vec<Row>,
+    /// The columns that they were made for.
+    #[serde(skip)]
+    columns: u16,
 }
 
 impl Table {
     /// A table with nothing in it yet.
     pub fn new(listing: Listing) -> Self {
-        Self { listing, order: Order::Name, filter: String::new(), selected: None, cursor: 0, top: 0, rows: Vec::new() }
+        Self {
+            listing,
+            order: Order::Name,
+            filter: String::new(),
+            selected: None,
+            cursor: 0,
+            top: 0,
+            rows: Vec::new(),
+            columns: 0,
+        }
     }
 
     /// The rows in their order.
@@ -139,11 +151,12 @@ impl Table {
         self.rows.get(self.cursor).map(|row| row.slot)
     }
 
-    /// Reads all rows from the fleet anew: after a new state, another filter, another order.
-    pub fn rebuild(&mut self, fleet: &Fleet) {
+    /// Reads all rows from the fleet anew: after a new state, another filter, another order, another width.
+    pub fn rebuild(&mut self, fleet: &Fleet, columns: u16) {
+        self.columns = columns;
         let terms = terms(&self.filter);
         let rows = fleet.slots().filter(|(_, object)| self.listing.holds(object) && filter::holds(object, &terms));
-        self.rows = rows.map(|(slot, object)| row(slot, object)).collect();
+        self.rows = rows.map(|(slot, object)| row(slot, object, columns)).collect();
         self.rows.sort_unstable_by(|a, b| compare(fleet, self.order, a.slot, b.slot));
     }
 
@@ -151,7 +164,9 @@ impl Table {
     pub fn changed(&mut self, fleet: &Fleet, slot: Slot) {
         let was = self.rows.iter().position(|row| row.slot == slot);
         let object = fleet.object(slot).filter(|object| self.listing.holds(object));
-        let new = object.filter(|object| filter::holds(object, &terms(&self.filter))).map(|object| row(slot, object));
+        let new = object
+            .filter(|object| filter::holds(object, &terms(&self.filter)))
+            .map(|object| row(slot, object, self.columns));
         if let (Some(place), Some(new)) = (was, new)
             && self.stays(fleet, place)
         {
@@ -210,7 +225,7 @@ impl Table {
 
     fn scroll(&mut self, lines: u16) {
         let rows = &self.rows;
-        self.top = viewport::top(self.top, self.cursor, rows.len(), lines, |row| rows[row].lines.into());
+        self.top = viewport::top(self.top, self.cursor, rows.len(), lines, |row| rows[row].lines);
     }
 
     /// Whether the row is still in order between its neighbours: most changes move nothing.
@@ -223,7 +238,7 @@ impl Table {
     }
 }
 
-fn row(slot: Slot, object: &Object) -> Row {
+fn row(slot: Slot, object: &Object, columns: u16) -> Row {
     let (health, why) = match object {
         Object::Application(a) => {
             let silent = a.health < Health::Missing && a.sync != SyncStatus::Unknown && !sync_failed(a);
@@ -246,7 +261,12 @@ fn row(slot: Slot, object: &Object) -> Row {
         },
         Object::Agent(_) | Object::Resource(_) => (Health::Unknown, ""),
     };
-    Row { slot, health, lines: if why.is_empty() { 1 } else { 2 } }
+    // One line where all of it stands in the pane of the application, so that many in trouble are still a list.
+    let lines = match object {
+        Object::Application(_) | Object::Pod(_) => 1 + u16::from(!why.is_empty()),
+        _ => geometry::row_lines(why, columns),
+    };
+    Row { slot, health, lines }
 }
 
 /// Whether a sync that was tried did not do what it should.

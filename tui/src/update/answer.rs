@@ -32,7 +32,7 @@ pub(super) fn take(model: &mut Model, ticket: Ticket, answer: Result<Answer, Pro
         }
         (Place::History(screen), answer) => {
             let taken = screen.records.all.take(ticket.number, answer.map(history).and_then(expected), now);
-            screen.records.rebuild(geometry::table_lines(size));
+            screen.records.rebuild(size);
             taken
         }
         (Place::Events(screen), answer) => {
@@ -65,7 +65,7 @@ fn take_events(
         (Some(before), Some(new)) => Some(merge(before, new)),
         (before, new) => new.or(before),
     };
-    records.rebuild(geometry::table_lines(size));
+    records.rebuild(size);
     taken
 }
 

@@ -87,7 +87,7 @@ fn apply(model: &mut Model, records: Vec<WatchRecord>) -> bool {
     match place {
         Place::Table(table) => {
             if anew {
-                table.rebuild(fleet);
+                table.rebuild(fleet, size.0);
             }
             table.settle(fleet, geometry::table_lines(*size));
         }

@@ -65,9 +65,9 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
                 None => fold(model, command),
             }
         }
-        Place::History(screen) => along(&mut screen.records, movement(command, table_lines), table_lines),
+        Place::History(screen) => along(&mut screen.records, movement(command, table_lines), size),
         Place::Events(screen) => {
-            along(&mut screen.records, movement(command, table_lines), table_lines);
+            along(&mut screen.records, movement(command, table_lines), size);
             older_events(model, id, effects);
         }
         Place::Logs(log) => {
@@ -96,12 +96,12 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
     }
 }
 
-fn along<T: Record>(records: &mut Records<T>, movement: Option<Move>, lines: u16) {
+fn along<T: Record>(records: &mut Records<T>, movement: Option<Move>, size: (u16, u16)) {
     match movement {
-        Some(Move::By(by)) => records.select(records.cursor.saturating_add_signed(by), lines),
-        Some(Move::Page(by)) => records.page(by, lines),
-        Some(Move::First) => records.select(0, lines),
-        Some(Move::Last) => records.select(usize::MAX, lines),
+        Some(Move::By(by)) => records.select(records.cursor.saturating_add_signed(by), size),
+        Some(Move::Page(by)) => records.page(by, size),
+        Some(Move::First) => records.select(0, size),
+        Some(Move::Last) => records.select(usize::MAX, size),
         None => {}
     }
 }

@@ -8,17 +8,16 @@ use crate::model::{Model, geometry};
 pub(super) fn rebuild(model: &mut Model) {
     let Model { fleet, screens, size, .. } = model;
     let Some(screen) = screens.last_mut() else { return };
-    let lines = geometry::table_lines(*size);
     match &mut screen.place {
         Place::Table(table) => {
-            table.rebuild(fleet);
-            table.settle(fleet, lines);
+            table.rebuild(fleet, size.0);
+            table.settle(fleet, geometry::table_lines(*size));
         }
         Place::Application(screen) => {
             screen.tree.rebuild(fleet, &screen.name, geometry::application(*size).tree.height);
         }
-        Place::Events(screen) => screen.records.rebuild(lines),
-        Place::History(screen) => screen.records.rebuild(lines),
+        Place::Events(screen) => screen.records.rebuild(*size),
+        Place::History(screen) => screen.records.rebuild(*size),
         Place::Diff(screen) => screen.rebuild(size.0 >= geometry::SIDES_COLUMNS),
         Place::Text(_) | Place::Logs(_) | Place::ConsoleLog => {}
     }

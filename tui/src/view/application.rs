@@ -12,6 +12,7 @@ use crate::meaning::{Tone, of_health, of_sync};
 use crate::model::screen::ApplicationScreen;
 use crate::model::tree::TreeRow;
 use crate::model::{Model, geometry, timeline};
+use crate::text;
 use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Rows};
 use crate::view::widgets::{empty, mark, timeline as steps};
@@ -61,7 +62,7 @@ fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &T
     let line = painter.theme.line();
     let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
     // The state stands in a column of its own, so that the eye can run down it.
-    let half = (inside.width * 3 / 5).max(inside.width.saturating_sub(34)).min(64);
+    let half = (inside.width * 7 / 12).max(inside.width.saturating_sub(34)).min(64);
     let left = Rect { width: half.saturating_sub(1), ..inside };
     let right = Rect { x: inside.x + half, width: inside.width - half, ..inside };
     let Some(object) = row.slot.and_then(|slot| model.fleet.object(slot)) else {
@@ -76,16 +77,31 @@ fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &T
     let folded = if row.open == Some(false) { "▸ " } else { "" };
     match object {
         Object::Resource(resource) => {
-            let kind = format!("{} ", resource.resource.kind);
-            painter.texts(left, [(&*branch, line), (folded, line), (&kind, line), (&resource.resource.name, name)]);
+            called(
+                painter,
+                &format!("{branch}{folded}"),
+                &resource.resource.kind,
+                (&resource.resource.name, name),
+                left,
+            );
             resource_state(painter, resource, right);
         }
         Object::Pod(pod) => {
-            painter.texts(left, [(&*branch, line), (folded, line), ("Pod ", line), (&pod.name, name)]);
+            called(painter, &format!("{branch}{folded}"), "Pod", (&pod.name, name), left);
             pod_state(painter, pod, right);
         }
         _ => {}
     }
+}
+
+/// `├ ReplicaSet shop-7b46`. Where there is no room for both, the kind gives first: two thirds are the name's.
+fn called(painter: &mut Painter, branch: &str, kind: &str, (name, style): (&str, Style), area: Rect) {
+    let line = painter.theme.line();
+    let taken = painter.text(area, branch, line);
+    let rest = Rect { x: area.x + taken, width: area.width - taken, ..area };
+    let name_columns = u16::try_from(text::columns(name)).unwrap_or(u16::MAX).min(rest.width * 2 / 3);
+    let taken = painter.name(Rect { width: rest.width.saturating_sub(name_columns + 1), ..rest }, kind, line) + 1;
+    painter.name(Rect { x: rest.x + taken, width: rest.width.saturating_sub(taken), ..rest }, name, style);
 }
 
 /// The lines that lead to a row from its owners.

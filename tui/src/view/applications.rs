@@ -13,13 +13,13 @@ use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
-const COLUMNS: [Column; 12] = [
+pub(super) const COLUMNS: [Column; 12] = [
     wide("APPLICATION", 13, 30, 0),
     wide("SYNC", 12, 18, 27),
     fixed("HEALTH", 14, 42),
     fixed("REVISION", 13, 56),
     wide("IMAGE", 7, 14, 64),
-    number("SINCE", 5, 70),
+    number("SINCE", 5, 71),
     wide("LAST", 8, 11, 80),
     wide("WHERE", 14, 26, 110),
     number("OBJECTS", 7, 130),
@@ -39,7 +39,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
         &COLUMNS,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
-        |place| rows[place].lines.into(),
+        |place| rows[place].lines,
         |painter, places, place, area, selected| {
             if let Some(Object::Application(application)) = model.fleet.object(rows[place].slot) {
                 row(painter, places, application, rows[place], area, selected);
@@ -58,32 +58,31 @@ fn row(
 ) {
     let quiet = painter.theme.tone(Tone::Quiet);
     let name = if selected { painter.theme.selected() } else { Style::new() };
-    painter.text(places.cell(area, 0), application.name.as_str(), name);
+    painter.name(places.cell(area, 0), application.name.as_str(), name);
     sync(painter, places.cell(area, 1), application);
     mark::draw(painter, places.cell(area, 2), of_health(application.health), application.health.word());
     let revision = application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
-    painter.text(places.cell(area, 3), &revision, Style::new());
-    painter.text(places.cell(area, 4), &images(application), Style::new());
+    painter.name(places.cell(area, 3), &revision, Style::new());
+    painter.name(places.cell(area, 4), &images(application), Style::new());
     let since = painter.age(application.since);
     painter.right(places.cell(area, 5), &since, Style::new());
     last(painter, places.cell(area, 6), application);
-    painter.text(places.cell(area, 7), &destination(application), quiet);
+    painter.name(places.cell(area, 7), &destination(application), quiet);
     painter.right(places.cell(area, 8), &application.resources.to_string(), quiet);
     if application.drifted > 0 {
         let warning = painter.theme.tone(Tone::Warning);
         painter.right(places.cell(area, 9), &application.drifted.to_string(), warning);
     }
     if let Some(target) = application.target.as_ref().filter(|target| Some(*target) != application.revision.as_ref()) {
-        painter.text(places.cell(area, 10), &target.short(), painter.theme.tone(Tone::Warning));
+        painter.name(places.cell(area, 10), &target.short(), painter.theme.tone(Tone::Warning));
     }
     if lines < 2 {
         painter.text(places.cell(area, 11), &application.message, quiet);
-    } else if area.height > 1 {
-        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
+    } else {
         let tone = of_health(application.health).tone;
         let tone = if tone == Tone::Good { Tone::Warning } else { tone };
         let style = painter.theme.tone(tone);
-        painter.text(below, &application.message, style);
+        columns::below(painter, area, &application.message, style);
     }
 }
 

@@ -16,7 +16,6 @@ use crate::model::screen::Place;
 use crate::model::toast::Said;
 use crate::text;
 use crate::view::painter::Painter;
-use crate::view::widgets::frame;
 
 /// Draws header, rules and footer.
 pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
@@ -111,10 +110,10 @@ pub(super) fn toasts(painter: &mut Painter, model: &Model, regions: &Regions) {
     let mut lines: Vec<(Tone, bool, String)> = Vec::new();
     for toast in &model.toasts {
         painter.changes_at(toast.until);
-        let first = frame::broken(&toast.text, width);
+        let first = text::broken(&toast.text, width);
         lines.extend(first.into_iter().enumerate().map(|(nth, line)| (tone(toast.said), nth == 0, line)));
         for hint in &toast.hints {
-            lines.extend(frame::broken(hint, width).into_iter().map(|line| (Tone::Quiet, false, line)));
+            lines.extend(text::broken(hint, width).into_iter().map(|line| (Tone::Quiet, false, line)));
         }
     }
     // Half the screen at most: what is told must not hide what it is about.

@@ -6,14 +6,14 @@ use ratatui::style::Style;
 
 use crate::meaning::{Tone, of_phase};
 use crate::model::Model;
-use crate::model::records::Record;
+use crate::model::records::Record as _;
 use crate::model::screen::HistoryScreen;
 use crate::text;
 use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
-const COLUMNS: [Column; 8] = [
+pub(super) const COLUMNS: [Column; 8] = [
     number("SYNC", 4, 0),
     fixed("STATE", 13, 20),
     wide("REVISION", 13, 26, 34),
@@ -43,7 +43,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &HistoryScreen,
         &COLUMNS,
         area,
         Rows { top: records.top, cursor: records.cursor, count: records.len() },
-        |place| records.row(place).map_or(1, Record::lines),
+        |place| records.lines(place, area.width),
         |painter, places, place, area, selected| {
             if let Some(sync) = records.row(place) {
                 row(painter, places, sync, built, area, selected);
@@ -57,19 +57,16 @@ fn row(painter: &mut Painter, places: &Places<8>, sync: &SyncRecord, built: Opti
     let name = if selected { painter.theme.selected() } else { Style::new() };
     painter.right(places.cell(area, 0), &sync.id.to_string(), quiet);
     mark::draw(painter, places.cell(area, 1), of_phase(sync.phase), sync.phase.word());
-    painter.text(places.cell(area, 2), &sync.revision.short(), name);
+    painter.name(places.cell(area, 2), &sync.revision.short(), name);
     let image = text::own_image(&sync.images, built).map(text::image_version).unwrap_or_default();
-    painter.text(places.cell(area, 3), &image, Style::new());
+    painter.name(places.cell(area, 3), &image, Style::new());
     let age = painter.age(sync.started);
     painter.right(places.cell(area, 4), &age, Style::new());
     let took = painter.span(Some(sync.started), sync.finished);
     painter.right(places.cell(area, 5), &took, quiet);
-    painter.text(places.cell(area, 6), &sync.cause.words(), Style::new());
-    if sync.lines() < 2 {
-        painter.text(places.cell(area, 7), &sync.message, quiet);
-    } else if area.height > 1 {
-        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
-        let style = painter.theme.tone(of_phase(sync.phase).tone);
-        painter.text(below, &sync.message, style);
+    painter.name(places.cell(area, 6), &sync.cause.words(), Style::new());
+    match sync.below() {
+        "" => _ = painter.text(places.cell(area, 7), &sync.message, quiet),
+        why => columns::below(painter, area, why, painter.theme.tone(of_phase(sync.phase).tone)),
     }
 }

@@ -43,12 +43,32 @@ impl<'a> Painter<'a> {
 
     /// Writes a text on the first line of an area; what does not fit ends in `…`. The columns it took come back.
     pub fn text(&mut self, area: Rect, text: &str, style: Style) -> u16 {
+        self.fitted(area, text, text::cut, style)
+    }
+
+    /// Writes a name on the first line of an area; what does not fit loses its middle, for the end tells one name from
+    /// the next.
+    pub fn name(&mut self, area: Rect, name: &str, style: Style) -> u16 {
+        self.fitted(area, name, text::shorten, style)
+    }
+
+    /// Writes a text into all lines of an area; what has no room ends in `…`.
+    pub fn paragraph(&mut self, area: Rect, text: &str, style: Style) {
+        let lines = text::broken(&harmless(text), area.width);
+        for (nth, y) in (0..lines.len()).zip(area.y..area.bottom()) {
+            let is_last = y + 1 == area.bottom();
+            let line = if is_last { Cow::Owned(lines[nth..].join(" ")) } else { Cow::Borrowed(lines[nth].as_str()) };
+            self.text(Rect { y, height: 1, ..area }, &line, style);
+        }
+    }
+
+    fn fitted(&mut self, area: Rect, text: &str, fit: fn(&str, usize) -> Cow<'_, str>, style: Style) -> u16 {
         let area = area.intersection(self.buffer.area);
         if area.is_empty() || text.is_empty() {
             return 0;
         }
         let text = harmless(text);
-        let text = text::cut(&text, usize::from(area.width));
+        let text = fit(&text, usize::from(area.width));
         let text = if self.look.unicode { text } else { Cow::Owned(ascii::ascii(&text)) };
         // What was there before must not shine through: a rule is dim, a text on it is not.
         let style = Style::reset().patch(style);
@@ -181,6 +201,7 @@ mod tests {
         let plain = Style::new();
         let look = Look::default();
         assert_eq!(paint(6, look, |p, area| _ = p.text(area, "deployment", plain)), "deplo…");
+        assert_eq!(paint(6, look, |p, area| _ = p.name(area, "shop-7b46-x9k", plain)), "sh…x9k");
         assert_eq!(paint(8, look, |p, area| _ = p.right(area, "42", plain)), "      42");
         assert_eq!(paint(9, look, |p, area| _ = p.text(area, "\x1b[31m!", plain)), "^[[31m!  ");
         assert_eq!(paint(9, look, |p, area| _ = p.text(area, "two\nlines", plain)), "two lines");

@@ -12,11 +12,11 @@ use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
-const COLUMNS: [Column; 10] = [
+pub(super) const COLUMNS: [Column; 10] = [
     wide("POD", 24, 52, 0),
     number("READY", 5, 36),
     wide("STATUS", 20, 26, 48),
-    number("RESTARTS", 8, 66),
+    number("RESTARTS", 8, 68),
     number("AGE", 5, 60),
     wide("APPLICATION", 11, 24, 80),
     wide("NAMESPACE", 14, 24, 100),
@@ -42,7 +42,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         &COLUMNS,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
-        |place| rows[place].lines.into(),
+        |place| rows[place].lines,
         |painter, places, place, area, selected| {
             if let Some(Object::Pod(pod)) = model.fleet.object(rows[place].slot) {
                 row(painter, places, pod, area, selected);
@@ -55,7 +55,7 @@ fn row(painter: &mut Painter, places: &Places<10>, pod: &PodStatus, area: Rect, 
     let quiet = painter.theme.tone(Tone::Quiet);
     let warning = painter.theme.tone(Tone::Warning);
     let name = if selected { painter.theme.selected() } else { Style::new() };
-    painter.text(places.cell(area, 0), &pod.name, name);
+    painter.name(places.cell(area, 0), &pod.name, name);
     let (ready, all) = pod.ready();
     painter.right(places.cell(area, 1), &format!("{ready}/{all}"), if ready < all { warning } else { Style::new() });
     mark::draw(painter, places.cell(area, 2), of_health(pod.health), &pod.status);
@@ -63,14 +63,10 @@ fn row(painter: &mut Painter, places: &Places<10>, pod: &PodStatus, area: Rect, 
     painter.right(places.cell(area, 3), &restarts.to_string(), if restarts > 0 { warning } else { quiet });
     let age = pod.created.map(|created| painter.age(created)).unwrap_or_default();
     painter.right(places.cell(area, 4), &age, Style::new());
-    painter.text(places.cell(area, 5), pod.application.as_str(), Style::new());
-    painter.text(places.cell(area, 6), &pod.namespace, quiet);
-    painter.text(places.cell(area, 7), &pod.node, quiet);
+    painter.name(places.cell(area, 5), pod.application.as_str(), Style::new());
+    painter.name(places.cell(area, 6), &pod.namespace, quiet);
+    painter.name(places.cell(area, 7), &pod.node, quiet);
     painter.text(places.cell(area, 8), &pod.ip, quiet);
-    painter.text(places.cell(area, 9), &pod.cluster, quiet);
-    if area.height > 1 {
-        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
-        let style = painter.theme.tone(of_health(pod.health).tone);
-        painter.text(below, &pod.message, style);
-    }
+    painter.name(places.cell(area, 9), &pod.cluster, quiet);
+    columns::below(painter, area, &pod.message, painter.theme.tone(of_health(pod.health).tone));
 }

@@ -14,13 +14,13 @@ use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
 
-const COLUMNS: [Column; 9] = [
+pub(super) const COLUMNS: [Column; 9] = [
     number("RUN", 4, 0),
     wide("APPLICATION", 11, 26, 20),
     wide("FOR", 12, 26, 34),
     fixed("COMMIT", 7, 110),
     fixed("STATE", 13, 48),
-    wide("STAGES", 23, 62, 72),
+    wide("STAGES", 22, 62, 75),
     number("TOOK", 6, 56),
     number("AGE", 4, 80),
     wide("SUBJECT", 20, 80, 140),
@@ -37,7 +37,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         &COLUMNS,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
-        |place| rows[place].lines.into(),
+        |place| rows[place].lines,
         |painter, places, place, area, selected| {
             if let Some(Object::Run(run)) = model.fleet.object(rows[place].slot) {
                 row(painter, places, run, area, selected);
@@ -50,8 +50,8 @@ fn row(painter: &mut Painter, places: &Places<9>, run: &RunStatus, area: Rect, s
     let quiet = painter.theme.tone(Tone::Quiet);
     let name = if selected { painter.theme.selected() } else { Style::new() };
     painter.right(places.cell(area, 0), &run.id.to_string(), quiet);
-    painter.text(places.cell(area, 1), run.application.as_str(), name);
-    painter.text(places.cell(area, 2), &run.reference, Style::new());
+    painter.name(places.cell(area, 1), run.application.as_str(), name);
+    painter.name(places.cell(area, 2), &run.reference, Style::new());
     painter.text(places.cell(area, 3), run.commit.short(), quiet);
     mark::draw(painter, places.cell(area, 4), of_phase(run.phase), run.phase.word());
     stages(painter, places.cell(area, 5), run);
@@ -60,11 +60,7 @@ fn row(painter: &mut Painter, places: &Places<9>, run: &RunStatus, area: Rect, s
     let age = painter.age(run.queued);
     painter.right(places.cell(area, 7), &age, Style::new());
     painter.text(places.cell(area, 8), &run.subject, quiet);
-    if area.height > 1 {
-        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
-        let style = painter.theme.tone(of_phase(run.phase).tone);
-        painter.text(below, &run.message, style);
-    }
+    columns::below(painter, area, &run.message, painter.theme.tone(of_phase(run.phase).tone));
 }
 
 /// `✔ 2s ✔ 31s ◐ push 43% ·`: a sign a stage; the one that runs, or ended it, by name. Names of all, where there is room.

@@ -11,12 +11,12 @@ use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::mark;
 
-const COLUMNS: [Column; 5] = [
+pub(super) const COLUMNS: [Column; 5] = [
     fixed("WHAT", 10, 0),
-    wide("NAME", 26, 60, 0),
-    fixed("STATE", 14, 44),
-    number("SINCE", 6, 56),
-    wide("IS", 20, 60, 66),
+    wide("NAME", 24, 60, 0),
+    fixed("STATE", 12, 44),
+    number("SINCE", 5, 57),
+    wide("IS", 23, 60, 66),
 ];
 
 /// Draws the table; the agent itself is its last line, where there is room.
@@ -27,7 +27,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
         &COLUMNS,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
-        |place| rows[place].lines.into(),
+        |place| rows[place].lines,
         |painter, places, place, area, selected| match model.fleet.object(rows[place].slot) {
             Some(Object::Connection(one)) => connection(painter, places, one, rows[place], area, selected),
             Some(Object::Repository(one)) => repository(painter, places, one, rows[place], area, selected),
@@ -35,7 +35,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
         },
     );
     let titles = 1;
-    let used = rows.iter().map(|row| u16::from(row.lines)).fold(titles, u16::saturating_add);
+    let used = rows.iter().map(|row| row.lines).fold(titles, u16::saturating_add);
     if let Some(status) = model.fleet.agent()
         && used.saturating_add(3) <= area.height
     {
@@ -52,39 +52,31 @@ fn state(painter: &mut Painter, area: Rect, row: Row, word: &str) {
     mark::draw(painter, area, meaning, word);
 }
 
-fn below(painter: &mut Painter, area: Rect, text: &str) {
-    if area.height > 1 {
-        let below = Rect { x: area.x + 4, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 };
-        let style = painter.theme.tone(Tone::Bad);
-        painter.text(below, text, style);
-    }
-}
-
 fn connection(painter: &mut Painter, places: &Places<5>, one: &ConnectionStatus, row: Row, area: Rect, selected: bool) {
     let quiet = painter.theme.tone(Tone::Quiet);
     painter.text(places.cell(area, 0), one.to.word(), quiet);
-    painter.text(places.cell(area, 1), &one.name, name(painter, selected));
+    painter.name(places.cell(area, 1), &one.name, name(painter, selected));
     state(painter, places.cell(area, 2), row, if one.reachable { "reachable" } else { "away" });
     let since = painter.age(one.since);
     painter.right(places.cell(area, 3), &since, Style::new());
     painter.text(places.cell(area, 4), &one.version, quiet);
-    below(painter, area, one.error.as_deref().unwrap_or_default());
+    columns::below(painter, area, one.error.as_deref().unwrap_or_default(), painter.theme.tone(Tone::Bad));
 }
 
 fn repository(painter: &mut Painter, places: &Places<5>, one: &RepositoryStatus, row: Row, area: Rect, selected: bool) {
     let quiet = painter.theme.tone(Tone::Quiet);
     painter.text(places.cell(area, 0), "repository", quiet);
-    painter.text(places.cell(area, 1), &one.address, name(painter, selected));
+    painter.name(places.cell(area, 1), &one.address, name(painter, selected));
     let word = match (&one.error, one.polled) {
         (Some(_), _) => format!("failed {}×", one.failures),
-        (None, None) => "not polled yet".to_owned(),
+        (None, None) => "not polled".to_owned(),
         (None, Some(_)) => "polled".to_owned(),
     };
     state(painter, places.cell(area, 2), row, &word);
     let polled = one.polled.map(|polled| painter.age(polled)).unwrap_or_default();
     painter.right(places.cell(area, 3), &polled, Style::new());
     painter.text(places.cell(area, 4), &format!("{} branches, {} tags", one.branches, one.tags), quiet);
-    below(painter, area, one.error.as_deref().unwrap_or_default());
+    columns::below(painter, area, one.error.as_deref().unwrap_or_default(), painter.theme.tone(Tone::Bad));
 }
 
 fn agent(painter: &mut Painter, agent: &AgentStatus, area: Rect) {

@@ -2,7 +2,8 @@
 
 mod screens;
 
-use quarterdeck_shared::protocol::Role;
+use quarterdeck_shared::protocol::{Role, WatchRecord};
+use quarterdeck_shared::snapshot::Object;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -56,6 +57,12 @@ fn reply(ask: crate::effect::Ask) -> Answer {
         Ask::Events(_, None) => Answer::Events(fixture::events()),
         Ask::Events(_, Some(_)) => Answer::Events(Vec::new()),
     }
+}
+
+/// An object comes, or changes.
+fn put(model: &mut Model, object: Object) {
+    let record = WatchRecord::Put { revision: 2, key: object.key(), object: Box::new(object) };
+    tell(model, LinkMessage::Records(vec![record]));
 }
 
 /// Presses keys, by the names that the key table has for them.

@@ -65,7 +65,7 @@ fn the_selection_is_the_object_and_not_its_place() {
 fn an_object_moves_to_where_it_belongs() {
     let (mut fleet, mut table) = world("a b c");
     table.order = Order::Trouble;
-    table.rebuild(&fleet);
+    table.rebuild(&fleet, 80);
     put(&mut fleet, &mut table, fixture::application("b", Health::Degraded));
     assert_eq!(names(&fleet, &table), ["b", "a", "c"]);
     put(&mut fleet, &mut table, fixture::application("b", Health::Healthy));
@@ -85,12 +85,12 @@ fn the_screen_stands_still_around_the_selection() {
 fn a_filter_holds_for_what_comes_later() {
     let (mut fleet, mut table) = world("shop cart");
     table.filter = "sho".to_owned();
-    table.rebuild(&fleet);
+    table.rebuild(&fleet, 80);
     put(&mut fleet, &mut table, fixture::application("shoes", Health::Healthy));
     put(&mut fleet, &mut table, fixture::application("coat", Health::Healthy));
     assert_eq!(names(&fleet, &table), ["shoes", "shop"]);
     table.filter = "!healthy".to_owned();
-    table.rebuild(&fleet);
+    table.rebuild(&fleet, 80);
     assert_eq!(names(&fleet, &table), Vec::<String>::new());
     put(&mut fleet, &mut table, fixture::application("cart", Health::Degraded));
     assert_eq!(names(&fleet, &table), ["cart"]);
@@ -101,10 +101,10 @@ fn a_selection_that_a_filter_hides_comes_back_with_it() {
     let (fleet, mut table) = world("a b c");
     table.select(&fleet, 1, LINES);
     table.filter = "zzz".to_owned();
-    table.rebuild(&fleet);
+    table.rebuild(&fleet, 80);
     table.settle(&fleet, LINES);
     table.filter.clear();
-    table.rebuild(&fleet);
+    table.rebuild(&fleet, 80);
     table.settle(&fleet, LINES);
     assert_eq!((selected(&table), table.cursor), ("b", 1));
 }

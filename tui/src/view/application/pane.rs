@@ -9,8 +9,8 @@ use crate::meaning::{Tone, of_health, of_phase, of_sync};
 use crate::model::Model;
 use crate::model::fleet::Slot;
 use crate::model::timeline::short_digest;
+use crate::text;
 use crate::view::painter::Painter;
-use crate::view::widgets::frame;
 
 /// Writes lines downwards until there is no room.
 struct Page<'p, 'b> {
@@ -22,7 +22,7 @@ impl Page<'_, '_> {
     /// A line of its own, broken where it is long.
     fn say(&mut self, text: &str, tone: Tone) {
         let style = self.painter.theme.tone(tone);
-        for line in frame::broken(text, self.left.width) {
+        for line in text::broken(text, self.left.width) {
             self.put(&[(&line, style)]);
         }
     }
@@ -35,7 +35,7 @@ impl Page<'_, '_> {
         }
         let (quiet, style) = (self.painter.theme.tone(Tone::Quiet), self.painter.theme.tone(tone));
         let room = self.left.width.saturating_sub(NAME);
-        for (nth, line) in frame::broken(value, room).into_iter().enumerate() {
+        for (nth, line) in text::broken(value, room).into_iter().enumerate() {
             let name = if nth == 0 { name } else { "" };
             self.put(&[(&format!("{name:<width$}", width = usize::from(NAME)), quiet), (&line, style)]);
         }

@@ -15,6 +15,27 @@ fn check(name: &str, prepare: impl Fn(&mut Model)) {
 }
 
 #[test]
+fn what_is_shown_of_a_table_has_its_room() {
+    use crate::view::widgets::columns::Places;
+    use crate::view::{applications, events, history, pods, runs, system};
+
+    fn fits<const N: usize>(columns: &[crate::view::widgets::columns::Column; N]) {
+        for width in 40..=300 {
+            let end = Places::new(columns, width).end();
+            // On a narrow terminal the last one may be a sentence, which is cut; a number never is.
+            let is_cut = columns.iter().rfind(|column| width >= column.from).is_some_and(|last| !last.right);
+            assert!(end <= width || (width < 80 && is_cut), "{:?} end at {end} of {width}", columns.map(|c| c.title));
+        }
+    }
+    fits(&applications::COLUMNS);
+    fits(&runs::COLUMNS);
+    fits(&pods::COLUMNS);
+    fits(&events::COLUMNS);
+    fits(&system::COLUMNS);
+    fits(&history::COLUMNS);
+}
+
+#[test]
 fn applications() {
     check("applications", |_| {});
     check("applications_by_trouble", |model| press(model, "s j j"));
@@ -29,6 +50,33 @@ fn application() {
     check("application", |model| press(model, "/ s h o p enter enter"));
     check("application_pod", |model| press(model, "/ s h o p enter enter j j j"));
     check("application_held", |model| press(model, "j enter"));
+}
+
+/// Names as generators make them, ages of two minutes: what tells one from the next, and the units, are seen.
+#[test]
+fn names_and_ages_keep_what_tells_them_apart() {
+    use quarterdeck_shared::snapshot::Object;
+    use quarterdeck_shared::status::Health;
+
+    for size in [(80, 24), (120, 40)] {
+        let mut model = console(size);
+        let set = "checkout-worker-7b46d9f5c8";
+        put(&mut model, fixture::resource(("apps", "ReplicaSet"), set, None, Health::Healthy, "2/2"));
+        for pod in ["x9k2p", "x9k2q"] {
+            put(&mut model, fixture::pod("shop", &format!("{set}-{pod}"), "Running", Health::Healthy, ""));
+        }
+        let claim = ("", "PersistentVolumeClaim");
+        put(&mut model, fixture::resource(claim, "data-checkout-0", None, Health::Healthy, "10Gi"));
+        let mut run = fixture::runs().swap_remove(2);
+        (run.queued, run.reference) = (fixture::ago_s(119), "push-checkout-worker-1.4.0-rc.2".to_owned());
+        put(&mut model, Object::Run(Box::new(run)));
+        press(&mut model, "2");
+        insta::assert_snapshot!(format!("long_pipelines_{}x{}", size.0, size.1), picture(&model));
+        press(&mut model, "3");
+        insta::assert_snapshot!(format!("long_pods_{}x{}", size.0, size.1), picture(&model));
+        press(&mut model, "1 / s h o p enter enter");
+        insta::assert_snapshot!(format!("long_application_{}x{}", size.0, size.1), picture(&model));
+    }
 }
 
 #[test]

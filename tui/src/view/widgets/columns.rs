@@ -2,7 +2,9 @@
 //! nothing jumps while rows come and go.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
+use crate::model::geometry::BELOW_INDENT;
 use crate::view::painter::Painter;
 
 /// Columns to the left of a table: the mark of the selected row, and a blank.
@@ -63,6 +65,12 @@ impl<const N: usize> Places<N> {
             x += width.map_or(0, |width| width + GAP);
             place
         }))
+    }
+
+    /// Columns that they take with the margin before them.
+    #[cfg(test)]
+    pub(crate) fn end(&self) -> u16 {
+        self.0.iter().flatten().map(|(x, width)| x + width).max().unwrap_or(0)
     }
 
     /// The cell of a column in the first line of a row; empty where the column is not shown.
@@ -139,6 +147,14 @@ pub(crate) fn rows(
         }
         y += row_area.height;
     }
+}
+
+/// Writes what is said below the first line of a row.
+pub(crate) fn below(painter: &mut Painter, row: Rect, text: &str, style: Style) {
+    let indent = BELOW_INDENT.min(row.width);
+    let below =
+        Rect { x: row.x + indent, y: row.y + 1, width: row.width - indent, height: row.height.saturating_sub(1) };
+    painter.paragraph(below, text, style);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::{Action, Confirm};
+use crate::text;
 use crate::view::painter::Painter;
 use crate::view::widgets::frame;
 
@@ -62,7 +63,7 @@ fn plan_lines(painter: &Painter, plan: &Fetched<DiffDocument>, columns: u16) -> 
         (None, Some(problem)) => {
             let mut lines = Vec::new();
             let mut say = |text: &str, style: Style| {
-                let broken = frame::broken(text, columns.saturating_sub(4));
+                let broken = text::broken(text, columns.saturating_sub(4));
                 lines.extend(broken.into_iter().map(|line| vec![(line, style)]));
             };
             say(&format!("✖ {}", problem.message), tone(Tone::Bad));
@@ -114,7 +115,7 @@ fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> V
         Action::Sync(_) | Action::Rollback { .. } => String::new(),
     };
     let style = painter.theme.tone(Tone::Plain);
-    frame::broken(&sentence, columns.saturating_sub(4)).into_iter().map(|line| vec![(line, style)]).collect()
+    text::broken(&sentence, columns.saturating_sub(4)).into_iter().map(|line| vec![(line, style)]).collect()
 }
 
 fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {

@@ -5,15 +5,15 @@ use ratatui::layout::Rect;
 use crate::meaning::Tone;
 use crate::model::fetched::Fetched;
 use crate::model::link::Problem;
+use crate::text;
 use crate::view::painter::Painter;
-use crate::view::widgets::frame;
 
 /// Draws a sentence, and what to do below it.
 pub(crate) fn draw(painter: &mut Painter, area: Rect, sentence: &str, hints: &[&str]) {
     let quiet = painter.theme.tone(Tone::Quiet);
     let mut y = area.y + area.height / 4;
     let mut say = |painter: &mut Painter, text: &str, style| {
-        for line in frame::broken(text, area.width.saturating_sub(4)) {
+        for line in text::broken(text, area.width.saturating_sub(4)) {
             if y < area.bottom() {
                 painter.text(Rect { x: area.x + 2, y, width: area.width.saturating_sub(2), height: 1 }, &line, style);
             }
