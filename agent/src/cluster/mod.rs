@@ -186,10 +186,13 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
-        Ok(self.look(application, desired, memory, options).await?.0)
+        let planned = self.look(application, desired, memory, options).await?.0;
+        self.0.live.expect(application, expectations(&planned));
+        Ok(planned)
     }
 
-    /// Plans, and gives both sides of what differs as YAML with the values of Secrets masked. Writes nothing.
+    /// Plans, and gives both sides of what differs as YAML with the values of Secrets masked. Writes nothing, and how
+    /// objects should be stays as it was: who looks at another revision does not want it yet.
     ///
     /// # Errors
     /// As [`Cluster::plan`].
@@ -256,7 +259,6 @@ impl Cluster {
             during: decided.during,
             after: decided.after,
         };
-        self.0.live.expect(application, expectations(&planned));
         Ok((planned, observed))
     }
 

@@ -66,6 +66,18 @@ async fn drift_is_told_with_its_cause_and_healed() {
 }
 
 #[tokio::test]
+async fn who_looks_at_another_revision_changes_nothing_that_is_wanted() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    let before = manifests(&SHOP.replace("hello", "good morning"));
+    let (planned, _) = scene.cluster.diff(&shop(), &before, &scene.memory, &scene.options).await.unwrap();
+    assert!(!planned.is_nothing());
+    scene.api.edit("configmaps", "prod", "shop", "kubectl-edit", |o| o["data"]["greeting"] = json!("bye")).unwrap();
+    scene.wait_for("drift from what was synced", |change| content(change, "ConfigMap")).await;
+}
+
+#[tokio::test]
 async fn a_deleted_object_is_missing_and_comes_back() {
     let mut scene = Scene::new().await;
     scene.sync(SHOP).await.unwrap();
