@@ -99,8 +99,8 @@ impl ReconcileError {
 /// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]
 struct Remembered {
-    /// What was applied, by object; read from the history at the first pass.
-    memory: Option<Memory>,
+    /// What was applied, by object; read from the history when it is first watched.
+    memory: Memory,
     /// The last pass that found or made everything as git says.
     settled: Option<Settled>,
     /// Whether the cluster was told what to watch.
@@ -159,6 +159,8 @@ async fn reconcile(
     let intent = application.intent();
     let drift = application.drift();
 
+    // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
+    let watched = begin(context, application, deploy, destination, state).await;
     let revision = match resolve(deploy, destination, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
         Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
@@ -174,6 +176,7 @@ async fn reconcile(
             .record(vec![Fact::patch(name, Patch::Target { revision: revision.clone(), rewritten })])
             .await?;
     }
+    watched?;
     if intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await {
         note_revision(context, application, state, &status, revision).await?;
         return Ok(Next::Idle);
@@ -181,19 +184,8 @@ async fn reconcile(
     let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
     let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
 
-    let memory = match state.memory.take() {
-        Some(memory) => memory,
-        None => {
-            let name = name.clone();
-            context.journal.ask(move |history| history.memory(&name)).await?
-        }
-    };
-    let memory = state.memory.insert(memory);
+    let memory = &mut state.memory;
     let options = options(application, destination, intent.as_ref());
-    if !state.watched {
-        watch(application, deploy, destination, memory).await?;
-        state.watched = true;
-    }
     let wanted = select(&rendered, intent.as_ref());
     let planned = deploy.cluster.plan(name, &wanted, memory, &options).await.map_err(|source| of(deploy, source))?;
 
@@ -293,18 +285,25 @@ async fn render(
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }
 
-/// Begins to watch what was applied by an earlier life, and waits a moment for its state: what is known to be as it was
-/// costs no request.
-async fn watch(
+/// Begins to watch what was applied by an earlier life, once, and waits a moment for its state: what is known to be as it
+/// was costs no request.
+async fn begin(
+    context: &Context,
     application: &Application,
     deploy: &Deploy,
     destination: &Destination,
-    memory: &Memory,
+    state: &mut Remembered,
 ) -> Result<(), ReconcileError> {
+    if state.watched {
+        return Ok(());
+    }
     let name = &application.spec.name;
+    let asked = name.clone();
+    state.memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let inventory =
         deploy.cluster.inventory(name, &destination.namespace).await.map_err(|problem| of(deploy, problem.into()))?;
-    deploy.cluster.watch(name, &inventory, memory);
+    deploy.cluster.watch(name, &inventory, &state.memory);
+    state.watched = true;
     if inventory.items.is_empty() {
         return Ok(());
     }

@@ -112,3 +112,15 @@ async fn what_is_wrong_is_told_and_the_last_good_state_keeps_running() {
     let status = synced_to(&world, &commit).await;
     assert_eq!((status.message.as_str(), value(&world, "deep").as_deref()), ("", Some("found")));
 }
+
+/// An agent that is started on manifests that cannot be rendered still sees what runs.
+#[tokio::test]
+async fn what_runs_is_seen_though_git_cannot_be_rendered() {
+    let mut world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    manifests(&world, &[("a.yaml", "kind: [")], "Bad");
+    world.wait_for("the words", "shop", |app| app.message.contains("a.yaml")).await.unwrap();
+    world.stop_agent().unwrap();
+    world.start_agent().await.unwrap();
+    let config = |object: &Object| matches!(object, Object::Resource(one) if one.resource.kind == "ConfigMap");
+    world.wait("the object", |state| state.objects.values().any(config).then_some(())).await.unwrap();
+}
