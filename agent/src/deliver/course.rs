@@ -111,7 +111,8 @@ impl Course {
             Err(error @ DeliverError::Cancelled) => (Phase::Cancelled, error.to_string()),
             Err(error) => (Phase::Failed, chain(error)),
         };
-        self.say(kind, &message);
+        // With the word that programs use, so that who reads the log finds it.
+        self.say(kind, &if phase == Phase::Failed { format!("error: {message}") } else { message.clone() });
         self.change(kind, |stage| {
             stage.phase = phase;
             stage.finished = Some(Timestamp::now());
