@@ -271,4 +271,13 @@ mod tests {
             assert_eq!(super::command(kind, pressed), Some(command), "{key} on {kind:?}");
         }
     }
+
+    #[test]
+    fn the_help_fits_a_terminal_of_80_columns() {
+        // Beside the keys; see the widget.
+        const ROOM: usize = 80 - 20;
+        for binding in BINDINGS {
+            assert!(crate::text::columns(binding.help) <= ROOM, "{:?}", binding.help);
+        }
+    }
 }

@@ -44,6 +44,11 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
+/// `1 branch`, `2 branches`: a number with its word, by its plural.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// How long ago, in the largest unit that says it: `12s`, `4m`, `3h`, `2d`. What lies ahead (a clock that differs) is `0s`.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
@@ -113,6 +118,11 @@ mod tests {
         ] {
             assert_eq!(clean(text), expected);
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "tag", "tags")), ["0 tags", "1 tag", "2 tags"]);
     }
 
     #[test]

@@ -39,13 +39,7 @@ const fn quiet(
 /// Every key of the console, in the order in which hints and help show them.
 pub const BINDINGS: &[Binding] = &[
     hint("enter", Open, &[On::Applications, On::Events], "open", "open what is selected"),
-    hint(
-        "enter",
-        Open,
-        &[On::Application],
-        "log",
-        "log of the selected pod, or of all; anything else as it is in the cluster",
-    ),
+    hint("enter", Open, &[On::Application], "log", "log of the selected pod, or of all; else the live object"),
     hint("enter", Open, &[On::Runs], "output", "output of the selected run"),
     hint("enter", Open, &[On::Pods], "log", "log of the selected pod"),
     hint("enter", Open, &[On::History], "diff", "what differs from the selected sync's revision"),
@@ -99,10 +93,10 @@ pub const BINDINGS: &[Binding] = &[
     ),
     quiet("o", Pods, &[On::Applications, On::Application, On::Runs, On::History], "pods", "pods of the application"),
     quiet("t", Runs, &[On::Applications, On::Application, On::Pods, On::History], "runs", "runs of the application"),
-    quiet("z", Suspend, OF_APPLICATION, "suspend", "stop syncing the application, with a reason; or go on with it"),
+    quiet("z", Suspend, OF_APPLICATION, "suspend", "stop syncing it, with a reason; or go on with it"),
     quiet("u", Unpin, OF_APPLICATION, "unpin", "take the pin away and follow git again"),
-    quiet("r", Refresh, &[], "refresh", "poll the application's repositories now; fetch this screen again"),
-    hint("/", Filter, ROWS, "filter", "show only rows that hold these words; !word for those that do not"),
+    quiet("r", Refresh, &[], "refresh", "poll its repositories now; fetch this screen again"),
+    hint("/", Filter, ROWS, "filter", "only rows that hold these words; !word: that do not"),
     hint("/", Filter, TEXTS, "search", "find a text"),
     hint("n", Next, &[On::Diff], "next", "next object, or next match"),
     quiet("n", Next, &[On::Logs, On::Text], "next match", "next match"),
@@ -136,6 +130,6 @@ pub const BINDINGS: &[Binding] = &[
     hint("?", Help, &[], "keys", "all keys of this screen"),
     hint("esc", Back, &[], "back", "clear the filter, else back to where you came from"),
     quiet("ctrl-l", Repaint, &[], "repaint", "draw everything anew"),
-    quiet("ctrl-z", Stop, &[], "stop", "stop this process as a job of the shell; fg takes it up again"),
+    quiet("ctrl-z", Stop, &[], "stop", "stop as a job of the shell; fg takes it up again"),
     hint("q ctrl-c", Quit, &[], "quit", "end the console; the agent goes on"),
 ];

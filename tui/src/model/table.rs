@@ -261,9 +261,9 @@ fn row(slot: Slot, object: &Object, columns: u16) -> Row {
         },
         Object::Agent(_) | Object::Resource(_) => (Health::Unknown, ""),
     };
-    // One line where all of it stands in the pane of the application, so that many in trouble are still a list.
+    // Two lines where all of it stands in the pane of the application, so that many in trouble are still a list.
     let lines = match object {
-        Object::Application(_) | Object::Pod(_) => 1 + u16::from(!why.is_empty()),
+        Object::Application(_) | Object::Pod(_) => geometry::row_lines(why, columns).min(3),
         _ => geometry::row_lines(why, columns),
     };
     Row { slot, health, lines }

@@ -29,9 +29,10 @@ pub(super) fn draw(painter: &mut Painter, screen: &EventsScreen, area: Rect) {
         };
         return empty::draw(painter, area, &sentence, &[]);
     }
+    let columns = columns::without(COLUMNS, screen.of.is_some().then_some(1));
     columns::table(
         painter,
-        &COLUMNS,
+        &columns,
         area,
         Rows { top: records.top, cursor: records.cursor, count: records.len() },
         |place| records.lines(place, area.width),

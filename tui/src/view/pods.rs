@@ -37,9 +37,10 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         return empty::draw(painter, area, &sentence, hints);
     }
     let rows = table.rows();
+    let columns = columns::without(COLUMNS, of.is_some().then_some(5));
     columns::table(
         painter,
-        &COLUMNS,
+        &columns,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines,

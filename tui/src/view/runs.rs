@@ -32,9 +32,10 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         return nothing(painter, table, of, area);
     }
     let rows = table.rows();
+    let columns = columns::without(COLUMNS, of.is_some().then_some(1));
     columns::table(
         painter,
-        &COLUMNS,
+        &columns,
         area,
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines,

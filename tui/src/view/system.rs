@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use crate::meaning::{Meaning, Tone, of_health};
 use crate::model::Model;
 use crate::model::table::{Row, Table};
+use crate::text;
 use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::mark;
@@ -75,7 +76,9 @@ fn repository(painter: &mut Painter, places: &Places<5>, one: &RepositoryStatus,
     state(painter, places.cell(area, 2), row, &word);
     let polled = one.polled.map(|polled| painter.age(polled)).unwrap_or_default();
     painter.right(places.cell(area, 3), &polled, Style::new());
-    painter.text(places.cell(area, 4), &format!("{} branches, {} tags", one.branches, one.tags), quiet);
+    let branches = text::counted(one.branches.into(), "branch", "branches");
+    let seen = format!("{branches}, {}", text::counted(one.tags.into(), "tag", "tags"));
+    painter.text(places.cell(area, 4), &seen, quiet);
     columns::below(painter, area, one.error.as_deref().unwrap_or_default(), painter.theme.tone(Tone::Bad));
 }
 

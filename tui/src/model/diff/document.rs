@@ -72,10 +72,19 @@ pub fn field_short(field: &FieldChange) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let (live, desired) = (value(&field.live), value(&field.desired));
+    let (live, desired) = (short_digest(value(&field.live)), short_digest(value(&field.desired)));
     let alike = alike_head(&live, &desired);
     let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
     format!("{}   {} → {}{manager}", path_short(&field.path), &live[alike..], &desired[alike..])
+}
+
+/// As much of the digest in an image's name as people compare: both sides of a change are to be seen beside each other.
+fn short_digest(value: String) -> String {
+    const DIGITS: usize = 7;
+    match value.split_once("@sha256:") {
+        Some((name, hex)) if hex.len() == 64 && hex.is_ascii() => format!("{name}@{}", &hex[..DIGITS]),
+        _ => value,
+    }
 }
 
 /// `spec.template…image` of `spec.template.spec.containers[name=shop].image`.

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use crate::meaning::{Tone, of_health, of_phase, of_sync};
 use crate::model::Model;
 use crate::model::fleet::Slot;
-use crate::model::timeline::short_digest;
+use crate::model::timeline::{self, State, short_digest};
 use crate::text;
 use crate::view::painter::Painter;
 
@@ -72,8 +72,16 @@ pub(super) fn draw(
 
 fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
     if !application.message.is_empty() {
+        // Of one that is well, it is something to look at.
         let tone = of_health(application.health).tone;
-        page.say(&application.message, if tone == Tone::Good { of_sync(application.sync).tone } else { tone });
+        page.say(&application.message, if tone == Tone::Good { Tone::Warning } else { tone });
+        page.blank();
+    }
+    // What stopped the newest delivery, where the line below the steps had no room for it.
+    let (state, caption) = timeline::caption(&model.fleet, application);
+    let cut = state == State::Failed && text::columns(&caption) + 4 > usize::from(model.size.0);
+    if cut {
+        page.say(&caption, Tone::Bad);
         page.blank();
     }
     if let Some(hold) = &application.suspension {
@@ -101,13 +109,14 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
         let age = page.painter.age(sync.finished.unwrap_or(sync.started));
         let words = format!("{} {} in {took}, {age} ago, by {}", sync.id, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
-        page.fact("", &sync.message, Tone::Plain);
+        // Told at the top where it is why the application is as it is.
+        page.fact("", if sync.message == application.message { "" } else { &sync.message }, Tone::Plain);
     }
     if let Some(run) = model.fleet.newest_run(&application.name) {
         let age = page.painter.age(run.finished.or(run.started).unwrap_or(run.queued));
         let words = format!("{} {} {}, {age} ago, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
-        page.fact("", &run.message, Tone::Plain);
+        page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
     }
     if application.drifted > 0 {
         page.fact("drift", &format!("{} of {} objects", application.drifted, application.resources), Tone::Warning);

@@ -76,7 +76,8 @@ fn following(log: &LogScreen) -> String {
         Stream::Broken(_) => "broken off; taken up when the agent is back",
     };
     let found = if log.search.is_empty() { String::new() } else { format!("   {}", search(&log.search)) };
-    format!("{how}{who}   {} lines{found}", grouped(log.ring.end()))
+    let lines = log.ring.end();
+    format!("{how}{who}   {} {}{found}", grouped(lines), if lines == 1 { "line" } else { "lines" })
 }
 
 fn unseen(log: &LogScreen, size: (u16, u16)) -> String {

@@ -79,6 +79,35 @@ fn names_and_ages_keep_what_tells_them_apart() {
     }
 }
 
+/// A build that failed and manifests that cannot be: both are told whole at 80 columns, each once.
+#[test]
+fn what_stopped_an_application_is_told_whole() {
+    use quarterdeck_shared::snapshot::Object;
+    use quarterdeck_shared::status::{Phase, SyncStatus};
+
+    let mut model = console((80, 24));
+    let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is there twice";
+    let mut mail = fixture::applications().into_iter().find(|one| one.name.as_str() == "mail").expect("it is there");
+    (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
+    mail.last_sync = Some(fixture::sync("mail", Phase::Failed, why));
+    put(&mut model, Object::Application(Box::new(mail)));
+    let mut run = fixture::runs().swap_remove(1);
+    run.application = fixture::name("mail");
+    run.message =
+        "building registry.example/ops/mail:1.4.0 failed: The command '/bin/sh -c cargo build --release --locked' \
+                   returned a non-zero code: 101"
+            .to_owned();
+    put(&mut model, Object::Run(Box::new(run)));
+    press(&mut model, "/ m a i l enter");
+    insta::assert_snapshot!("stopped_applications", picture(&model));
+    press(&mut model, "enter");
+    insta::assert_snapshot!("stopped_application", picture(&model));
+    press(&mut model, "e");
+    insta::assert_snapshot!("stopped_events", picture(&model));
+    press(&mut model, "esc b");
+    insta::assert_snapshot!("stopped_build", picture(&model));
+}
+
 #[test]
 fn pipelines() {
     check("pipelines", |model| press(model, "2"));

@@ -42,6 +42,14 @@ pub(crate) const fn number(title: &'static str, width: u16, from: u16) -> Column
     Column { title, width, width_max: width, right: true, from }
 }
 
+/// The columns without one: the application, where all rows are of the one that the title names.
+pub(crate) fn without<const N: usize>(mut columns: [Column; N], hidden: Option<usize>) -> [Column; N] {
+    if let Some(column) = hidden.and_then(|place| columns.get_mut(place)) {
+        column.from = u16::MAX;
+    }
+    columns
+}
+
 /// Where the columns are, in a table of this width: from which column on, and how wide; `None` for those not shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Places<const N: usize>([Option<(u16, u16)>; N]);

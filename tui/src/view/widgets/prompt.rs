@@ -6,6 +6,7 @@ use ratatui::layout::{Position, Rect};
 use crate::meaning::Tone;
 use crate::model::Model;
 use crate::model::overlay::{About, Prompt};
+use crate::text;
 use crate::view::chrome;
 use crate::view::painter::Painter;
 use crate::view::widgets::frame;
@@ -26,15 +27,19 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
             (format!("Hold {of} at {words}: why?"), "It stays there until it is unpinned.".to_owned())
         }
     };
-    let inside = frame::sheet(painter, area, &title, 4);
-    let line = |nth: u16| Rect { y: inside.y + nth, height: 1, ..inside }.intersection(inside);
     let quiet = painter.theme.tone(Tone::Quiet);
-    painter.text(line(0), &help, quiet);
-    let taken = painter.text(line(1), "› ", painter.theme.accent());
-    let rest = Rect { x: inside.x + taken, width: inside.width.saturating_sub(taken), ..line(1) };
+    let help = text::broken(&help, area.width.saturating_sub(2));
+    let lines = u16::try_from(help.len()).unwrap_or(u16::MAX).min(area.height);
+    let inside = frame::sheet(painter, area, &title, lines + 3);
+    let line = |nth: u16| Rect { y: inside.y + nth, height: 1, ..inside }.intersection(inside);
+    for (nth, help) in (0..lines).zip(&help) {
+        painter.text(line(nth), help, quiet);
+    }
+    let taken = painter.text(line(lines), "› ", painter.theme.accent());
+    let rest = Rect { x: inside.x + taken, width: inside.width.saturating_sub(taken), ..line(lines) };
     let cursor = chrome::input(painter, &prompt.input, rest);
     let accent = painter.theme.accent();
-    painter.texts(line(3), [("enter", accent), (" do it   ", quiet), ("esc", accent), (" leave it", quiet)]);
+    painter.texts(line(lines + 2), [("enter", accent), (" do it   ", quiet), ("esc", accent), (" leave it", quiet)]);
     cursor
 }
 
