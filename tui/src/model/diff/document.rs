@@ -72,18 +72,25 @@ pub fn field_short(field: &FieldChange) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let (live, desired) = (short_digest(value(&field.live)), short_digest(value(&field.desired)));
+    let (live, desired) = short_digests(value(&field.live), value(&field.desired));
     let alike = alike_head(&live, &desired);
     let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
     format!("{}   {} → {}{manager}", path_short(&field.path), &live[alike..], &desired[alike..])
 }
 
-/// As much of the digest in an image's name as people compare: both sides of a change are to be seen beside each other.
-fn short_digest(value: String) -> String {
+/// Two names of images without their digests, or with as much of them as people compare where nothing else differs: both
+/// sides of a change are to be seen beside each other.
+fn short_digests(live: String, desired: String) -> (String, String) {
     const DIGITS: usize = 7;
-    match value.split_once("@sha256:") {
-        Some((name, hex)) if hex.len() == 64 && hex.is_ascii() => format!("{name}@{}", &hex[..DIGITS]),
-        _ => value,
+    match (live.split_once("@sha256:"), desired.split_once("@sha256:")) {
+        (Some((before, a)), Some((after, b))) if before == after => {
+            let short = |hex: &str| format!("{before}@{}", hex.get(..DIGITS).unwrap_or(hex));
+            (short(a), short(b))
+        }
+        (before, after) => (
+            before.map_or(live.as_str(), |(name, _)| name).to_owned(),
+            after.map_or(desired.as_str(), |(name, _)| name).to_owned(),
+        ),
     }
 }
 

@@ -105,6 +105,18 @@ impl Ring {
         {
             self.bytes -= oldest.bytes();
             self.first += 1;
+            self.trim();
+        }
+    }
+
+    /// Gives back places that are too many: a buffer grows by doubling, and its lines wander through all of it, so that
+    /// a full ring would take more and more memory for as long as the last doubling was too much.
+    fn trim(&mut self) {
+        /// Fewer are not worth a copy.
+        const SPARE: usize = 1_024;
+        let lines = self.lines.len();
+        if self.lines.capacity() > lines + lines / 4 + SPARE {
+            self.lines.shrink_to(lines + lines / 8);
         }
     }
 
@@ -157,6 +169,19 @@ mod tests {
         assert_eq!(ring.first(), 2_000 - ring.lines.len() as u64);
         assert!(ring.get(ring.first() - 1).is_none());
         assert!(ring.get(1_999).is_some());
+    }
+
+    #[test]
+    fn a_full_ring_has_few_places_to_spare() {
+        let mut ring = Ring::default();
+        // Just more lines than a power of two.
+        let text = "x".repeat(RING_BYTES_MAX / 66_000 - LINE_BYTES_BESIDE);
+        for _ in 0..70_000 {
+            ring.push(Line::new(LineKind::Text, None, 0, &text));
+        }
+        let (lines, places) = (ring.lines.len(), ring.lines.capacity());
+        assert!(ring.first() > 0 && lines > 65_536, "{lines}");
+        assert!(places < lines * 3 / 2, "{places} places for {lines} lines");
     }
 
     #[test]
