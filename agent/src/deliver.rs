@@ -146,7 +146,7 @@ impl Story for Delivery {
     /// What the tags ask for is queued, then what is queued is done, in order.
     async fn pass(&mut self) -> Next {
         let (context, application) = (&self.context, &self.application);
-        if let Err(error) = queue_what_is_owed(context, application, &mut self.thought_of).await {
+        if let Err(error) = Box::pin(queue_what_is_owed(context, application, &mut self.thought_of)).await {
             tracing::warn!(application = %application.spec.name, error = %chain(&error), "cannot look at the tags");
             return Next::Retry;
         }
@@ -157,7 +157,8 @@ impl Story for Delivery {
             // While we waited for a place the application became another's: so did the run.
             return Next::Idle;
         }
-        match deliver(context, application, run).await {
+        // On the heap while it runs: who waits for a tag keeps none of it.
+        match Box::pin(deliver(context, application, run)).await {
             Ok(_) => Next::Now,
             Err(_) if application.stop.is_cancelled() => Next::Idle,
             Err(error) => {

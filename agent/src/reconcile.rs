@@ -132,7 +132,9 @@ impl Reconciliation {
 
 impl Story for Reconciliation {
     async fn pass(&mut self) -> Next {
-        match reconcile(&self.context, &self.application, &mut self.state).await {
+        let Ok(_place) = self.context.syncs.clone().acquire_owned().await else { return Next::Idle };
+        // On the heap while it runs, for it is some 10 KB: a thousand applications that rest, or wait for a place, keep none.
+        match Box::pin(reconcile(&self.context, &self.application, &mut self.state)).await {
             Ok(next) => next,
             Err(_) if self.application.stop.is_cancelled() => Next::Idle,
             Err(error) => {
@@ -155,7 +157,6 @@ async fn reconcile(
     };
     let name = &application.spec.name;
     let Some(status) = context.journal.snapshot().application(name) else { return Ok(Next::Idle) };
-    let Ok(_place) = context.syncs.clone().acquire_owned().await else { return Ok(Next::Idle) };
     let intent = application.intent();
     let drift = application.drift();
 
