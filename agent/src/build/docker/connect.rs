@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use bollard::models::SystemVersion;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -23,15 +24,15 @@ pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// it. Silence has its own limits (see `watch.rs`).
 const STREAM_LIMIT_SECONDS: u64 = 4 * 60 * 60;
 
-/// From this version on an engine builds with BuildKit unless told otherwise.
-const BUILDKIT_BY_DEFAULT: u32 = 23;
+/// From this version of its interface on (Docker 18.09) an engine has BuildKit, unless it runs on Windows.
+const API_WITH_BUILDKIT: (u32, u32) = (1, 39);
 
 /// An engine that answered.
 pub(super) struct Connection {
     pub(super) docker: Docker,
     pub(super) candidate: Candidate,
-    /// The engine says that BuildKit is its builder.
-    pub(super) prefers_buildkit: bool,
+    /// The engine has BuildKit, and it is not turned off.
+    pub(super) offers_buildkit: bool,
 }
 
 /// The first of these that answers.
@@ -40,9 +41,9 @@ pub(super) async fn connect(candidates: Vec<Candidate>) -> Result<Connection, Bu
     let mut tried = Vec::new();
     for candidate in candidates {
         match ping(&candidate.host).await {
-            Ok(prefers_buildkit) => {
+            Ok(offers_buildkit) => {
                 let docker = client(&candidate)?;
-                return Ok(Connection { docker, candidate, prefers_buildkit });
+                return Ok(Connection { docker, candidate, offers_buildkit });
             }
             Err(error) if named => {
                 let address = format!("{} (from {})", candidate.host, candidate.from);
@@ -55,7 +56,7 @@ pub(super) async fn connect(candidates: Vec<Candidate>) -> Result<Connection, Bu
     Err(BuildError::NoEngine { tried })
 }
 
-/// Knocks; true if the engine says that BuildKit is its builder. The client library does not show the header that tells it.
+/// Knocks; true if the engine offers BuildKit. The client library does not show the header that tells it.
 pub(super) async fn ping(host: &Host) -> io::Result<bool> {
     let knock = async {
         match host {
@@ -79,14 +80,36 @@ async fn knock<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) ->
     if !answer.status().is_success() {
         return Err(io::Error::other(format!("it answers {} to a ping", answer.status())));
     }
-    Ok(answer.headers().get("builder-version").is_some_and(|version| version == "2"))
+    Ok(offers_buildkit(answer.headers()))
+}
+
+/// Docker from 23 on names its builder. From 18.09 to 22 it does so only where its configuration turns BuildKit on or off, and
+/// has it for whoever asks; that is worth asking: the classic builder makes a container for each label that is new. Podman
+/// has none, and would build in its own way without a word.
+fn offers_buildkit(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match text("builder-version") {
+        "" => text("server").starts_with("Docker/") && has_buildkit(text("api-version"), text("ostype")),
+        version => version == "2",
+    }
+}
+
+fn has_buildkit(api: &str, os: &str) -> bool {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let api = api.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
+    os == "linux" && api.is_some_and(|api| api >= API_WITH_BUILDKIT)
 }
 
 /// Over TLS the library has to do it, and the header is guessed from the version.
 async fn knock_safely(address: &str, certificates: &Path) -> io::Result<bool> {
     let docker = secure(address, certificates).map_err(io::Error::other)?;
-    let version = docker.version().await.map_err(io::Error::other)?.version.unwrap_or_default();
-    Ok(version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|v| v >= BUILDKIT_BY_DEFAULT))
+    let version = docker.version().await.map_err(io::Error::other)?;
+    let has = has_buildkit(&version.api_version.clone().unwrap_or_default(), &version.os.clone().unwrap_or_default());
+    Ok(has && !is_podman(&version))
+}
+
+fn is_podman(version: &SystemVersion) -> bool {
+    version.components.iter().flatten().any(|component| component.name.contains("Podman"))
 }
 
 fn secure(address: &str, certificates: &Path) -> Result<Docker, bollard::errors::Error> {
@@ -124,8 +147,7 @@ impl Connection {
 
     pub(super) async fn info(&self, buildkit: bool) -> Result<EngineInfo, BuildError> {
         let version = self.docker.version().await.map_err(|error| self.away("asking for its version", error))?;
-        let components = version.components.unwrap_or_default();
-        let podman = components.iter().any(|component| component.name.contains("Podman"));
+        let podman = is_podman(&version);
         let unknown = || "unknown".to_owned();
         Ok(EngineInfo {
             name: if podman { "Podman" } else { "Docker" }.to_owned(),
@@ -150,5 +172,32 @@ impl Connection {
     pub(super) fn away(&self, doing: &str, error: bollard::errors::Error) -> BuildError {
         let address = self.candidate.host.to_string();
         BuildError::Away { address, doing: doing.to_owned(), source: Some(Box::new(error)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buildkit_is_taken_where_it_is_and_is_not_turned_off() {
+        let docker = |api, server, os| vec![("api-version", api), ("server", server), ("ostype", os)];
+        let says = |version, mut headers: Vec<_>| {
+            headers.push(("builder-version", version));
+            headers
+        };
+        let now = || docker("1.41", "Docker/20.10.24+dfsg1 (linux)", "linux");
+        for (headers, offers) in [
+            (now(), true),
+            (says("2", now()), true),
+            (says("1", now()), false),
+            (docker("1.38", "Docker/18.06.3-ce (linux)", "linux"), false),
+            (docker("1.41", "Docker/20.10.9 (windows)", "windows"), false),
+            (says("", docker("1.41", "Libpod/4.3.1 (linux)", "")), false),
+            (docker("", "Docker/20.10.24 (linux)", "linux"), false),
+        ] {
+            let map = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(offers_buildkit(&map), offers, "{headers:?}");
+        }
     }
 }

@@ -35,7 +35,7 @@ use connect::Connection;
 /// Which builder of the engine is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BuilderChoice {
-    /// BuildKit where the engine says that it is its builder, else the classic one.
+    /// BuildKit where the engine has it and does not say that it is turned off, else the classic one.
     #[default]
     Auto,
     /// BuildKit; an error where there is none.
@@ -68,11 +68,10 @@ impl DockerEngine {
         connect::connect(discover::candidates(self.address.as_deref(), &self.environment)?).await
     }
 
-    /// Docker before 23 has BuildKit and does not say so: who asks for it gets it. Podman has none, and would build in its own
-    /// way without a word.
+    /// Who insists on BuildKit gets it also where it is turned off; Podman would build in its own way without a word.
     async fn use_buildkit(&self, connection: &Connection) -> Result<bool, BuildError> {
         match self.choice {
-            BuilderChoice::Auto => Ok(connection.prefers_buildkit),
+            BuilderChoice::Auto => Ok(connection.offers_buildkit),
             BuilderChoice::Classic => Ok(false),
             BuilderChoice::Buildkit if connection.info(true).await?.name == "Docker" => Ok(true),
             BuilderChoice::Buildkit => Err(BuildError::NoBuildkit { address: connection.candidate.host.to_string() }),
