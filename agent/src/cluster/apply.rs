@@ -9,6 +9,7 @@
 //! or at most new kinds and namespaces without content. What is in one stage is written side by side, stages one after
 //! another. The first failure ends it after its stage, and nothing is pruned then.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -99,7 +100,11 @@ impl Executor<'_> {
             return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
         }
         let mut executed = Executed { memory: plan.settled.clone(), ..Executed::default() };
-        let done = Done { count: AtomicUsize::new(0), total: plan.writes.len() + plan.prunes.len() };
+        let done = Done {
+            count: AtomicUsize::new(0),
+            total: plan.writes.len() + plan.prunes.len(),
+            lines: plan.changes.iter().map(|change| (&change.resource, change)).collect(),
+        };
         let (first, rest): (Vec<Write>, Vec<Write>) =
             plan.writes.iter().cloned().partition(|w| brings(&w.manifest.resource));
 
@@ -107,7 +112,7 @@ impl Executor<'_> {
         if inventory_waits && plan.options.create_namespace {
             self.make_namespace(&plan.options.namespace).await?;
         }
-        self.write_all(&plan, first, &mut executed, &done).await;
+        self.write_all(first, &mut executed, &done).await;
         if executed.failed.is_empty() {
             if inventory_waits {
                 inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
@@ -119,7 +124,7 @@ impl Executor<'_> {
             }
             let rest = self.settle(&plan, rest, &mut executed).await?;
             if executed.failed.is_empty() {
-                self.write_all(&plan, rest, &mut executed, &done).await;
+                self.write_all(rest, &mut executed, &done).await;
             }
         }
         if executed.failed.is_empty() {
@@ -201,7 +206,7 @@ impl Executor<'_> {
     }
 
     /// Writes stage by stage, until one fails.
-    async fn write_all(&self, plan: &PlannedSync, writes: Vec<Write>, executed: &mut Executed, done: &Done) {
+    async fn write_all(&self, writes: Vec<Write>, executed: &mut Executed, done: &Done<'_>) {
         for group in writes.chunk_by(|a, b| same_stage(&a.manifest.resource, &b.manifest.resource)) {
             let write = |write: &Write| {
                 let manifest = write.manifest.clone();
@@ -218,7 +223,7 @@ impl Executor<'_> {
                     Ok(live) => {
                         self.observer.live.wrote(&live);
                         let live = owned::digest(&live);
-                        executed.changes.extend(line(plan, &manifest.resource));
+                        executed.changes.extend(done.line(&manifest.resource));
                         let remembered = Remembered { manifest: manifest.digest, live };
                         executed.memory.push((manifest.resource, remembered));
                     }
@@ -264,7 +269,7 @@ impl Executor<'_> {
     }
 
     /// Deletes stage by stage; what cannot be deleted stays in the inventory, which is given back.
-    async fn prune(&self, plan: &PlannedSync, executed: &mut Executed, done: &Done) -> Inventory {
+    async fn prune(&self, plan: &PlannedSync, executed: &mut Executed, done: &Done<'_>) -> Inventory {
         let mut after = plan.after.clone();
         for group in plan.prunes.chunk_by(|a, b| same_stage(&a.0.resource, &b.0.resource)) {
             let delete = |(item, uid): &(InventoryItem, String)| {
@@ -280,7 +285,7 @@ impl Executor<'_> {
             for (item, result) in results {
                 match result {
                     Ok(()) => {
-                        executed.changes.extend(line(plan, &item.resource));
+                        executed.changes.extend(done.line(&item.resource));
                         executed.forgotten.push(item.resource);
                     }
                     Err(problem) => {
@@ -299,19 +304,23 @@ impl Executor<'_> {
         after
     }
 
-    fn tell(&self, done: &Done, last: &ResourceRef) {
+    fn tell(&self, done: &Done<'_>, last: &ResourceRef) {
         let count = done.count.fetch_add(1, Ordering::Relaxed) + 1;
         (self.progress)(Progress { done: count, total: done.total, last });
     }
 }
 
-struct Done {
+/// How far it is, and what is told of each object when it is done.
+struct Done<'a> {
     count: AtomicUsize,
     total: usize,
+    lines: HashMap<&'a ResourceRef, &'a Change>,
 }
 
-fn line(plan: &PlannedSync, resource: &ResourceRef) -> Option<Change> {
-    plan.changes.iter().find(|change| &change.resource == resource).cloned()
+impl Done<'_> {
+    fn line(&self, resource: &ResourceRef) -> Option<Change> {
+        self.lines.get(resource).map(|change| (*change).clone())
+    }
 }
 
 fn same_stage(a: &ResourceRef, b: &ResourceRef) -> bool {

@@ -1,7 +1,7 @@
 //! A decided plan becomes so, is left on purpose, or is told why it cannot: and the history says which.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use quarterdeck_shared::change::{Action, summarise};
@@ -21,6 +21,9 @@ use crate::sync::plan::{Memory, Remembered as Applied};
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How far a sync is is told this often at most: a person sees no more, and each telling is a change for every console.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// A plan about to become so, or not.
 pub(super) struct Sync<'a> {
@@ -75,7 +78,13 @@ impl Sync<'_> {
         let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
         journal.record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event)]).await?;
 
+        let told = Mutex::new(None::<Instant>);
         let tell = |progress: crate::cluster::Progress<'_>| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+                return;
+            }
+            *told = Some(Instant::now());
             let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
