@@ -73,7 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
         client: Client::new(socket_candidates(cli.socket.as_deref())),
         output: Output::process(cli.color),
         clock: Timestamp::now,
-        zone: TimeZone::system(),
+        zone: TimeZone::system,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -80,9 +80,9 @@ pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), Cons
     let mut screen = Screen::take(look.colour)?;
     own_log::begin();
     let mut model = Model::new(Timestamp::now(), screen.size(), look);
-    model.zone = TimeZone::system();
-    // The first picture comes before anything is asked of anybody.
+    // The first picture comes before anything is asked of anybody, the system's folder of time zones included.
     screen.draw(|frame| view(&model, frame))?;
+    model.zone = TimeZone::system();
     let (sender, messages) = mpsc::channel(MESSAGES_WAITING);
     let tasks = Tasks::start(workers, client, sender);
     let mut console = Console { screen, model, tasks, messages, inputs: input::listen(), pace: Pace::default() };

@@ -52,14 +52,14 @@ pub struct Context {
     pub output: Output,
     /// What time it is.
     pub clock: fn() -> Timestamp,
-    /// In which zone times are shown.
-    pub zone: TimeZone,
+    /// In which zone times are shown; asked for where one is: looking for it reads through the system's time zones.
+    pub zone: fn() -> TimeZone,
 }
 
 impl Context {
     /// The time of a moment, for people: `2026-11-23 12:04:31`.
     fn local(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        at.to_zoned((self.zone)()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     /// Writes the answer: as JSON where asked for, else as the function writes it for people.

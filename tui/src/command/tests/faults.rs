@@ -61,7 +61,7 @@ async fn without_an_agent_each_command_says_so_and_how_to_start_one() {
             client: Client::new(crate::client::socket_candidates(cli.socket.as_deref())),
             output: Output::new(Box::new(out.clone()), Box::new(err.clone()), Dress::default(), None),
             clock: Timestamp::now,
-            zone: TimeZone::UTC,
+            zone: || TimeZone::UTC,
         };
         let exit = run_in(&cli, &mut context).await;
         assert_eq!(exit, Exit::NoAgent, "{line}");

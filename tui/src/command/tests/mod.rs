@@ -57,7 +57,7 @@ pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, te
         client: Client::with_limits(vec![agent.socket()], limits),
         output: Output::new(out, Box::new(err), dress, terminal),
         clock: || world::NOW.parse().unwrap(),
-        zone: TimeZone::UTC,
+        zone: || TimeZone::UTC,
     }
 }
 
