@@ -135,11 +135,12 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
     for (path, text) in SMALL {
         std::fs::write(folder.path().join(path), text)?;
     }
-    let [mut ours, mut first, mut classic, mut buildkit] = [const { Vec::new() }; 4];
+    let [mut ours, mut first, mut built, mut pushed, mut classic, mut buildkit] = [const { Vec::new() }; 6];
     // The first of each fills the caches.
     for run in 0..=options.runs {
         yard.small.commit("main", &[("README.md", &format!("Version {run}\n"))], "Words");
         let (done, stage, whole) = yard.deliver("small", &format!("push-1.{run}.0")).await?;
+        let (build, push) = (took(&done, StageKind::Build)?, took(&done, StageKind::Push)?);
         let digest = done.artifact.and_then(|artifact| artifact.digest);
         anyhow::ensure!(digest.is_some(), "the run ended without a digest");
         let mut times = [0.0; 2];
@@ -156,6 +157,8 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
         if run > 0 {
             ours.push(whole);
             first.push(stage);
+            built.push(build);
+            pushed.push(push);
             classic.push(times[0]);
             buildkit.push(times[1]);
         }
@@ -165,6 +168,8 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
             .beside("docker build, docker push", classic)
             .beside("the same with BuildKit", buildkit)
             .goal(Goal::Times(1.1)),
+        Figure::new("of it, the build", Unit::Milliseconds, built),
+        Figure::new("of it, the push", Unit::Milliseconds, pushed),
         Figure::new("wake to the first stage of the run", Unit::Milliseconds, first).goal(Goal::AtMost(200.0)),
     ])
 }
@@ -184,9 +189,7 @@ async fn large(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
         let watch = process.watch_own();
         let (done, ..) = yard.deliver("large", &format!("build-1.{run}.0")).await?;
         memory.push(watch.end().await - before);
-        let stage = done.stages.iter().find(|stage| stage.kind == StageKind::Build).context("a build stage")?;
-        let (began, ended) = (stage.started.context("it began")?, stage.finished.context("it ended")?);
-        ours.push(ended.duration_since(began).as_secs_f64() * 1000.0);
+        ours.push(took(&done, StageKind::Build)?);
         yard.clear()?;
         for (way, times) in [(false, &mut classic), (true, &mut buildkit)] {
             let name = format!("{}/docker-large:1.{run}.0", yard.image);
@@ -201,6 +204,13 @@ async fn large(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
             .goal(Goal::Times(1.0)),
         Figure::new("memory of the agent's own for it", Unit::Mebibytes, memory).goal(Goal::AtMost(32.0)),
     ])
+}
+
+/// How long a stage took, in milliseconds.
+fn took(run: &RunStatus, kind: StageKind) -> anyhow::Result<f64> {
+    let stage = run.stages.iter().find(|stage| stage.kind == kind).context("a stage of this kind")?;
+    let (began, ended) = (stage.started.context("it began")?, stage.finished.context("it ended")?);
+    Ok(ended.duration_since(began).as_secs_f64() * 1000.0)
 }
 
 const SMALL: [(&str, &str); 3] = [
