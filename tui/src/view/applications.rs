@@ -14,11 +14,11 @@ use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, w
 use crate::view::widgets::{empty, mark};
 
 pub(super) const COLUMNS: [Column; 12] = [
-    wide("APPLICATION", 13, 30, 0),
+    wide("APPLICATION", 12, 30, 0),
     wide("SYNC", 12, 18, 27),
     fixed("HEALTH", 14, 42),
     fixed("REVISION", 13, 56),
-    wide("IMAGE", 7, 14, 64),
+    wide("IMAGE", 8, 14, 64),
     number("SINCE", 5, 71),
     wide("LAST", 8, 11, 80),
     wide("WHERE", 14, 26, 110),
