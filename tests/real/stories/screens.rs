@@ -122,10 +122,12 @@ async fn look(town: &Town, seen: &Seen, size: (u16, u16)) -> anyhow::Result<()> 
     )
     .await?;
     see(&console, "2", "the runs", &["push-1.4.0", "Succeeded"]).await?;
-    see(&console, "\r", "a run's output", &["Successfully built", "1.4.0: digest: sha256:", "┄ end of the log"])
+    see(&console, "\r", "a run's output", &["exporting to image", "1.4.0: digest: sha256:", "┄ end of the log"])
         .await?;
-    see(&console, "4", "the events", &["! suspended: the till is looked at", "✖ sync", "failed", "git says"]).await?;
-    let (code, deploy) = (&town.shop.url[..21], &town.deploy.url[..21]);
+    see(&console, "4", "the events", &["! suspended", "the till is looked at", "✖ sync", "failed", "git says"]).await?;
+    // A narrow table shows both ends of an address.
+    let head = if wide { 21 } else { 12 };
+    let (code, deploy) = (&town.shop.url[..head], &town.deploy.url[..head]);
     see(&console, "5", "the system", &["cluster", "world", "reachable", "repository", code, deploy, "polled"]).await?;
     if wide {
         see(&console, "", "the version", &["Kubernetes v1.35"]).await?;
