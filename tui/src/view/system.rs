@@ -14,10 +14,10 @@ use crate::view::widgets::mark;
 
 pub(super) const COLUMNS: [Column; 5] = [
     fixed("WHAT", 10, 0),
-    wide("NAME", 29, 60, 0),
+    wide("NAME", 28, 60, 0),
     fixed("STATE", 12, 44),
-    number("SINCE", 5, 61),
-    wide("IS", 18, 60, 66),
+    number("SINCE", 5, 60),
+    wide("IS", 19, 60, 66),
 ];
 
 /// Draws the table; the agent itself is its last line, where there is room.
