@@ -215,7 +215,15 @@ fn poll(place: &Place, refs: usize, runs: usize, folder: &Path) -> anyhow::Resul
 fn fetch(place: &Place, runs: usize, folder: &Path) -> anyhow::Result<Figure> {
     let mirror = place.mirror(folder)?;
     let clone = folder.join(format!("clone-{}", place.name)).display().to_string();
-    (place.git)(&["clone", "--quiet", "--mirror", &place.address, &clone])?;
+    // Of a forge there is a checkout already, which knows its login.
+    let (clone, main): (&[&str], _) = match place.disk {
+        Some(_) => (&[], "origin/main"),
+        None => (&["--git-dir", &clone], "main"),
+    };
+    match clone {
+        [_, clone] => (place.git)(&["clone", "--quiet", "--mirror", &place.address, clone])?,
+        _ => (place.git)(&["fetch", "--quiet"])?,
+    };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for run in 0..runs {
         let text = format!("value: once more {run}\n");
@@ -227,9 +235,9 @@ fn fetch(place: &Place, runs: usize, folder: &Path) -> anyhow::Result<Figure> {
         ours.push(since(began));
         anyhow::ensure!(outcome.updated == ["refs/heads/main"], "one branch was to move");
         let began = Instant::now();
-        (place.git)(&["--git-dir", &clone, "fetch", "--quiet"])?;
+        (place.git)(&[clone, &["fetch", "--quiet"]].concat())?;
         theirs.push(since(began));
-        anyhow::ensure!((place.git)(&["--git-dir", &clone, "rev-parse", "main"])? == commit, "the clone is behind");
+        anyhow::ensure!((place.git)(&[clone, &["rev-parse", main]].concat())? == commit, "the clone is behind");
     }
     let what = format!("poll and fetch of one new commit among {COMMITS}, {}", place.name);
     Ok(Figure::new(what, Unit::Milliseconds, ours).beside("git fetch", theirs).goal(Goal::Times(1.0)))
