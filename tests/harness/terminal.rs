@@ -94,10 +94,10 @@ impl Terminal {
 
     /// Gives the terminal another size; the program is told as always.
     pub fn resize(&self, (columns, rows): (u16, u16)) -> anyhow::Result<()> {
-        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })?;
         let size = |cells| NonZeroU16::new(cells).context("a terminal has a column and a row");
+        // The screen first, as a terminal does it: what the program draws on being told finds the room.
         lock(&self.seen).set_size(size(rows)?, size(columns)?);
-        Ok(())
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
     }
 
     /// The screen as it is now.

@@ -4,6 +4,7 @@ use harness::world::World;
 use http::Method;
 use quarterdeck_agent::api::ROUTES;
 use quarterdeck_shared::protocol::{ErrorAnswer, Role, WIRE_HEADER, WIRE_VERSION};
+use quarterdeck_tui::route;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -57,13 +58,26 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     answers(&world).await;
     drop(held);
 
-    // Beyond what one user may hold a connection is refused at once; when they are gone, others are served again.
-    let mut idle = Vec::new();
-    for _ in 0..200 {
-        idle.push(UnixStream::connect(world.socket()).await.unwrap());
+    // Beyond what one user may hold a connection is refused at once; when they are gone, others are served again. Those that
+    // hold the places watch, for who says nothing is let go after a while.
+    let state: State = world.client().get(route::STATE).await.unwrap();
+    let watch = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", route::watch(&state.epoch, state.revision));
+    let mut watching = Vec::new();
+    loop {
+        let mut stream = UnixStream::connect(world.socket()).await.unwrap();
+        // One that is refused at once has its answer, whatever becomes of what is asked.
+        let _ = stream.write_all(watch.as_bytes()).await;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        match &answer {
+            b"HTTP/1.1 200" => watching.push(stream),
+            b"HTTP/1.1 503" => break,
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
     }
-    // Many at a time: those that hold the places are let go when they have said nothing for a while.
-    for _ in 0..16 {
+    assert!((100..=128).contains(&watching.len()), "{} watch", watching.len());
+    // Many at a time, a thousand in all.
+    for _ in 0..20 {
         let mut more = Vec::new();
         for _ in 0..50 {
             more.push(UnixStream::connect(world.socket()).await.unwrap());
@@ -77,7 +91,7 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
             assert!(error.message.contains("128 connections") && !error.hint.is_empty(), "{error:?}");
         }
     }
-    drop(idle);
+    drop(watching);
     world.wait("an answer", |_| Some(())).await.unwrap();
     answers(&world).await;
 }
