@@ -10,6 +10,10 @@ mod screens;
 mod sync;
 mod ways;
 
+use std::any::type_name;
+use std::io::Write as _;
+use std::time::Instant;
+
 use anyhow::{Context as _, ensure};
 use harness::real::{Parts, Town, in_town, said, world};
 use harness::terminal::Terminal;
@@ -23,21 +27,57 @@ fn program() -> (std::path::PathBuf, Vec<String>) {
 }
 
 /// Tells a story that stops parts of the world, with nobody else in it. The parts run again afterwards, whatever became of it.
-async fn story_alone(story: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn story_alone<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
     let _alone = WORLD.write().await;
+    let telling = Telling::of::<S>();
     let parts = Parts::running()?;
     let story = async |town: &mut Town| {
         let told = story(town).await;
         let started = said(&mut world("up")).map(drop);
         told.and(started)
     };
-    in_town(&parts, program(), story).await
+    telling.ends(in_town(&parts, program(), story).await)
 }
 
 /// Tells a story beside others.
-async fn story(story: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn story<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
     let _shared = WORLD.read().await;
-    in_town(&Parts::running()?, program(), story).await
+    let telling = Telling::of::<S>();
+    telling.ends(in_town(&Parts::running()?, program(), story).await)
+}
+
+/// How long a story takes, from when the world is free for it: a line of the file that `QD_STORIES` names.
+struct Telling {
+    name: &'static str,
+    begun: Instant,
+    outcome: &'static str,
+}
+
+impl Telling {
+    /// A closure is named after the test that it stands in, also where all tests have one thread.
+    fn of<Story>() -> Self {
+        let name = type_name::<Story>();
+        let name = name.split("::{{").next().unwrap_or(name);
+        let name = name.split_once("::").map_or(name, |(_, name)| name);
+        Self { name, begun: Instant::now(), outcome: "failed" }
+    }
+
+    fn ends<T>(mut self, told: anyhow::Result<T>) -> anyhow::Result<T> {
+        if told.is_ok() {
+            self.outcome = "passed";
+        }
+        told
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        let Some(file) = std::env::var_os("QD_STORIES") else { return };
+        let line = format!("{:6.1}  {}  {}\n", self.begun.elapsed().as_secs_f64(), self.outcome, self.name);
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        // Who reads the table misses the line; the story is what it is.
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
 }
 
 /// The console on a town's agent, in a terminal of so many columns and rows.

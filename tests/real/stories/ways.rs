@@ -13,7 +13,7 @@ use harness::real::{Parts, said};
 use quarterdeck_agent::cluster::{ApiProblem, Cluster, ClusterConfig};
 use quarterdeck_shared::resource::ResourceRef;
 
-use crate::WORLD;
+use crate::{Telling, WORLD};
 
 /// The role that users apply.
 const ROLE: &str = include_str!("../../../agent/rbac.yaml");
@@ -75,8 +75,9 @@ async fn enters(cluster: &Cluster, guest: &Guest) -> Result<(), ApiProblem> {
 }
 
 /// Tells a story of a guest; what was made in the world goes, whatever became of it.
-async fn as_guest(name: &str, story: impl AsyncFnOnce(&Guest) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn as_guest<S: AsyncFnOnce(&Guest) -> anyhow::Result<()>>(name: &str, story: S) -> anyhow::Result<()> {
     let _shared = WORLD.read().await;
+    let telling = Telling::of::<S>();
     let parts = Parts::running()?;
     let namespace = format!("ways-{name}-{:x}", std::process::id());
     let guest = Guest { parts, namespace, folder: tempfile::tempdir()? };
@@ -86,8 +87,7 @@ async fn as_guest(name: &str, story: impl AsyncFnOnce(&Guest) -> anyhow::Result<
     };
     let cleared =
         guest.parts.kubectl(&["delete", "namespace", &guest.namespace, "--ignore-not-found", "--timeout=90s"]);
-    told?;
-    cleared.map(drop)
+    telling.ends(told.and(cleared.map(drop)))
 }
 
 /// A namespace, and the account and the role in it.
