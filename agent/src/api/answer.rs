@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::ErrorAnswer;
@@ -29,6 +29,12 @@ impl Failure {
 
     pub(super) fn not_found(message: impl Into<String>, hint: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
+    }
+
+    /// Each route takes one method, and HEAD where that is GET.
+    pub(super) fn no_such_method(method: &Method, path: &str, takes: &Method) -> Self {
+        let message = format!("{path} takes {takes}, and was asked with {method}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message, "")
     }
 
     pub(super) fn forbidden(message: impl Into<String>, hint: &str) -> Self {
