@@ -24,7 +24,7 @@ use crate::journal::{Journal, chain};
 use crate::poll::Repositories;
 use crate::render::renderers::Renderers;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, supervise};
+use crate::{api, reach, supervise};
 
 /// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -81,6 +81,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let tasks = TaskTracker::new();
     journal.tell(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
     supervise::apply(&context, config, &tasks).await?;
+    tasks.spawn(reach::watch(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn({
         let stop = stop.clone();

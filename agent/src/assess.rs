@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
 use quarterdeck_shared::status::Health;
 
 use crate::cluster::{Cluster, ClusterChange};
 use crate::context::{Context, Drift};
 use crate::journal::fact::{Batch, Fact, Patch};
+use crate::reach;
 
 /// Assesses one cluster until the agent ends.
 pub async fn assess(context: Arc<Context>, cluster: Cluster) {
@@ -169,29 +169,16 @@ async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet
         (None, Err(problem)) => (false, String::new(), Some(crate::journal::chain(&problem))),
     };
     fleet.reachable = Some(reachable);
-    let name = cluster.name().to_owned();
-    let to = format!("cluster {name}");
-    let mut facts = Batch::new();
-    match (before, &error) {
-        (None | Some(true), Some(message)) => {
-            facts.push(Fact::Happened {
-                application: None,
-                cause: Cause::Agent,
-                event: Event::ConnectionLost { to, message: message.clone() },
-            });
-        }
-        (Some(false), None) => facts.push(Fact::Happened {
-            application: None,
-            cause: Cause::Agent,
-            event: Event::ConnectionRestored { to },
-        }),
-        _ => {}
-    }
-    let status =
-        ConnectionStatus { to: ConnectionKind::Cluster, name, reachable, version, error, since: Timestamp::now() };
-    facts.push(Fact::Seen(Object::Connection(status)));
+    let status = ConnectionStatus {
+        to: ConnectionKind::Cluster,
+        name: cluster.name().to_owned(),
+        reachable,
+        version,
+        error,
+        since: Timestamp::now(),
+    };
     // Not kept on a full disk: the status is shown all the same.
-    let _ = context.journal.record(facts).await;
+    let _ = context.journal.record(reach::news(before, status)).await;
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub mod supervise;
 pub mod telemetry;
 
 pub mod poll;
+pub mod reach;
 pub mod worker;
 
 pub mod source;

@@ -154,7 +154,7 @@ pub enum Event {
     },
     /// A repository, cluster, engine or registry could not be reached.
     ConnectionLost {
-        /// `repository ssh://…`, `cluster prod`, `engine`, `registry registry.example`.
+        /// `repository ssh://…`, `cluster prod`, `engine default`, `registry registry.example`.
         to: String,
         /// In its words.
         message: String,

@@ -14,12 +14,17 @@ use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
-use super::image_ref::{ImageRef, check_digest};
+use super::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use crate::build::output::Mask;
-use call::{Call, TIME_LIMIT, is_missing};
+use call::{Call, TIME_LIMIT, chain, is_missing};
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
+
+/// Where Docker Hub, known as `docker.io`, has its API.
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
 /// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
 const CLIENTS_MAX: usize = 32;
@@ -30,6 +35,8 @@ pub struct Registries {
     insecure: Vec<String>,
     /// By registry and login, so that a changed password is a new client.
     clients: Mutex<BTreeMap<(String, [u8; 32]), Client>>,
+    /// For what needs no login.
+    bare: reqwest::Client,
 }
 
 /// Tags of a repository.
@@ -120,7 +127,13 @@ impl RegistryError {
 impl Registries {
     /// Registries on loopback are spoken to in plain http, as the engines do; so are these hosts. All others get TLS.
     pub fn new(insecure: impl IntoIterator<Item = String>) -> Self {
-        Self { insecure: insecure.into_iter().collect(), clients: Mutex::default() }
+        let bare = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(TIME_LIMIT)
+            .user_agent(USER_AGENT)
+            .build()
+            .unwrap_or_default();
+        Self { insecure: insecure.into_iter().collect(), clients: Mutex::default(), bare }
     }
 
     /// The digest of an image by its tag (or digest); none if the registry has no such image.
@@ -187,6 +200,24 @@ impl Registries {
         self.tags(image, login, 1).await.map(|_| ())
     }
 
+    /// Whether there is a registry at all, whoever asks: any answer to `/v2/` will do, a refusal too. A server that stands
+    /// before it and says 5xx speaks of its absence.
+    pub async fn answers(&self, registry: &str) -> Result<(), RegistryError> {
+        let away = |words: String| RegistryError::Away { registry: registry.to_owned(), words };
+        let scheme = if self.is_plain(registry) { "http" } else { "https" };
+        let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
+        let asked = self.bare.get(format!("{scheme}://{host}/v2/")).send().await;
+        match asked {
+            Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(away(chain(&error.without_url()))),
+        }
+    }
+
+    fn is_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.insecure.iter().any(|host| host == registry)
+    }
+
     fn call(&self, image: &ImageRef, login: Option<&Login>) -> Result<Call, RegistryError> {
         let registry = image.registry().to_owned();
         let auth = match login {
@@ -232,13 +263,12 @@ impl Registries {
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
-        let plain = is_loopback(registry) || self.insecure.iter().any(|host| host == registry);
-        let protocol = if plain { ClientProtocol::Http } else { ClientProtocol::Https };
+        let protocol = if self.is_plain(registry) { ClientProtocol::Http } else { ClientProtocol::Https };
         let client = Client::new(ClientConfig {
             protocol,
             connect_timeout: Some(CONNECT_LIMIT),
             read_timeout: Some(TIME_LIMIT),
-            user_agent: concat!("quarterdeck/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         });
         clients.insert(key, client.clone());

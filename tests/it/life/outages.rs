@@ -1,7 +1,7 @@
 //! What the agent talks to goes away and comes back: it catches up, and nothing is done twice.
 
 use harness::engine::Outcome;
-use quarterdeck_shared::snapshot::RunStatus;
+use quarterdeck_shared::snapshot::{ConnectionStatus, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 
 use super::*;
@@ -68,6 +68,52 @@ async fn the_forge_is_away() {
     world.wait("a poll to fail", failed).await.unwrap();
     world.forge.http_back().await.unwrap();
     succeeds(&world).await;
+}
+
+/// A connection as consoles see it.
+fn connection(state: &State, to: ConnectionKind) -> Option<ConnectionStatus> {
+    state.objects.values().find_map(|object| match object {
+        Object::Connection(found) if found.to == to => Some(found.clone()),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn the_engine_and_the_registry_are_missed_before_a_tag_needs_them() {
+    let mut world = shop().await;
+    world.start_agent().await.unwrap();
+    let both = [ConnectionKind::Engine, ConnectionKind::Registry];
+    let are = async |what: &str, wanted: bool| {
+        let told = |state: &State| {
+            let found = both.map(|to| connection(state, to).filter(|found| found.reachable == wanted));
+            let [Some(engine), Some(registry)] = found else { return None };
+            Some((engine, registry))
+        };
+        world.wait(what, told).await.unwrap()
+    };
+    let (engine, registry) = are("both to answer", true).await;
+    assert!(engine.version.starts_with("Docker ") && engine.error.is_none(), "{engine:?}");
+    assert!(registry.name.starts_with("127.0.0.1:"), "{registry:?}");
+    world.engine.away().await;
+    world.registry.away().await;
+    let (engine, registry) = are("both to be missed", false).await;
+    let words = engine.error.unwrap();
+    assert!(words.starts_with("the container engine at ") && words.contains("Connection refused"), "{words}");
+    let words = registry.error.unwrap();
+    assert!(words.starts_with(&format!("the registry {} is away: ", registry.name)), "{words}");
+    assert!(words.contains("Connection refused") && words.ends_with("it is tried again later"), "{words}");
+    world.engine.back().await.unwrap();
+    world.registry.back().await.unwrap();
+    let back = are("both to be back", true).await;
+    assert!(back.0.since > engine.since && back.1.since > registry.since, "since when: {back:?}");
+    // Who has no more to build there is asked no more.
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let (before, rest) = text.split_once("[application.source]").unwrap();
+    let deploy = &rest[rest.find("[application.deploy]").unwrap()..];
+    world.configure(&format!("{before}{deploy}")).unwrap();
+    world.reload_agent();
+    let gone = |state: &State| both.iter().all(|to| connection(state, *to).is_none()).then_some(());
+    world.wait("neither to be asked", gone).await.unwrap();
 }
 
 /// Some forges ban an address that comes with a dead token again and again.

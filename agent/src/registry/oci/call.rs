@@ -128,7 +128,7 @@ pub(super) fn is_missing(error: &OciDistributionError) -> bool {
 }
 
 /// An error with its causes on one line: the library's own text stops at "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
