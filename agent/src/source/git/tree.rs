@@ -91,8 +91,9 @@ impl Mirror {
     /// All files below a tree.
     pub fn entries_of(&self, tree: &TreeId) -> Result<TreeListing, GitError> {
         let repository = self.repository();
-        let mut listing = TreeListing::default();
-        self.descend(&repository, tree.to_gix(), "", 0, &mut listing)?;
+        let mut walk = Walk { repository: &repository, listing: TreeListing::default(), seen: 0 };
+        self.descend(&mut walk, tree.to_gix(), "", 0)?;
+        let mut listing = walk.listing;
         // Git sorts a directory `a` as `a/`, and its files where they belong to it: so sorted by bytes of whole paths.
         listing.entries.sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
         let clashes = case_clashes(&listing.entries);
@@ -101,50 +102,46 @@ impl Mirror {
         Ok(listing)
     }
 
-    fn descend(
-        &self,
-        repository: &gix::Repository,
-        tree: gix::ObjectId,
-        below: &str,
-        depth: usize,
-        listing: &mut TreeListing,
-    ) -> Result<(), GitError> {
+    /// Everything that a tree names counts against the bound, not files alone: a few trees that name one another twice a
+    /// level are a million directories without a file.
+    fn descend(&self, walk: &mut Walk<'_>, tree: gix::ObjectId, below: &str, depth: usize) -> Result<(), GitError> {
         let failed = |error: gix::Error| self.broken("reading a tree", &error);
         if depth > DEPTH_MAX {
             let what = "levels of directories";
             return Err(GitError::TooMuch { url: self.url(), limit: DEPTH_MAX as u64, what, option: "the tree" });
         }
-        let tree = repository.find_tree(tree).map_err(failed)?;
+        let tree = walk.repository.find_tree(tree).map_err(failed)?;
         for entry in tree.iter() {
             let entry = entry.map_err(failed)?;
+            let limit = self.remote.limits.tree_entries;
+            if walk.seen >= limit {
+                let (limit, what) = (limit as u64, "files and directories in one directory");
+                return Err(GitError::TooMuch { url: self.url(), limit, what, option: "tree_entries" });
+            }
+            walk.seen += 1;
             let name = entry.filename();
             let Some(name) = name.to_str().ok().filter(|name| is_sound(name)) else {
-                listing.problems.push(TreeProblem::NotUtf8 { path: format!("{below}{}", Escaped(name)) });
+                walk.listing.problems.push(TreeProblem::NotUtf8 { path: format!("{below}{}", Escaped(name)) });
                 continue;
             };
             let path = format!("{below}{name}");
             let mode = match entry.mode().kind() {
                 EntryKind::Tree => {
-                    self.descend(repository, entry.object_id(), &format!("{path}/"), depth + 1, listing)?;
+                    self.descend(walk, entry.object_id(), &format!("{path}/"), depth + 1)?;
                     continue;
                 }
                 EntryKind::Blob => EntryMode::File,
                 EntryKind::BlobExecutable => EntryMode::Executable,
                 EntryKind::Link => {
-                    self.look_at_link(entry.object_id(), &path, listing)?;
+                    self.look_at_link(entry.object_id(), &path, &mut walk.listing)?;
                     EntryMode::Symlink
                 }
                 EntryKind::Commit => {
-                    listing.problems.push(TreeProblem::Submodule { path: path.clone() });
+                    walk.listing.problems.push(TreeProblem::Submodule { path: path.clone() });
                     EntryMode::Submodule
                 }
             };
-            let limit = self.remote.limits.tree_entries;
-            if listing.entries.len() >= limit {
-                let (limit, what) = (limit as u64, "files in one directory");
-                return Err(GitError::TooMuch { url: self.url(), limit, what, option: "tree_entries" });
-            }
-            listing.entries.push(TreeEntry { path, mode, id: ObjectId::from_gix(entry.object_id()) });
+            walk.listing.entries.push(TreeEntry { path, mode, id: ObjectId::from_gix(entry.object_id()) });
         }
         Ok(())
     }
@@ -203,6 +200,13 @@ impl Mirror {
         let commit = object.try_into_commit().map_err(|error| self.broken("reading a commit", &error))?;
         commit.tree().map_err(|error| self.broken("reading a tree", &error))
     }
+}
+
+/// A walk through a tree: what it found, and how many names it read.
+struct Walk<'a> {
+    repository: &'a gix::Repository,
+    listing: TreeListing,
+    seen: usize,
 }
 
 /// Names that git forbids in trees but a hostile tree may hold.
