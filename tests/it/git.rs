@@ -46,7 +46,7 @@ impl World {
 
     fn remote(&self, way: Way, access: RepositoryConfig) -> Remote {
         let url = RepositoryUrl::parse(&self.address(way), Path::new("/")).unwrap();
-        Remote { url, access, limits: Default::default() }
+        Remote { url, access }
     }
 
     fn dir(&self, remote: &Remote) -> PathBuf {

@@ -116,7 +116,7 @@ pub enum GitError {
         why: &'static str,
     },
     /// More than a bound allows.
-    #[error("{url} sent more than {limit} {what}; raise `{option}` if that is meant")]
+    #[error("{url} sent more than {limit} {what}{}", raise(*.option))]
     TooMuch {
         /// The repository.
         url: String,
@@ -124,8 +124,8 @@ pub enum GitError {
         limit: u64,
         /// Of what: bytes, refs.
         what: &'static str,
-        /// The option that holds the bound.
-        option: &'static str,
+        /// The option that holds the bound, where one does.
+        option: Option<&'static str>,
     },
     /// A name that is not there.
     #[error("{what} is not in {url}")]
@@ -198,6 +198,11 @@ impl GitError {
             BadEdit { .. } | Mirror { .. } | Program { .. } => GitErrorKind::Local,
         }
     }
+}
+
+fn raise(option: Option<&str>) -> String {
+    let option = option.map(|option| format!("; raise `{option}` in [repository.limits] if that is meant"));
+    option.unwrap_or_default()
 }
 
 /// The longest text of another's that a message carries: what fits on a screen of 80x24, twice.

@@ -137,7 +137,7 @@ impl std::fmt::Debug for Mirror {
 }
 
 fn open(dir: &Path, remote: &Remote) -> Result<gix::ThreadSafeRepository, GitError> {
-    let limit = format!("gitoxide.objects.allocLimit={}", remote.limits.object_bytes);
+    let limit = format!("gitoxide.objects.allocLimit={}", remote.access.limits.object_bytes);
     let options = gix::open::Options::isolated().open_path_as_is(true);
     let options = options.config_overrides([limit]).object_store_slots(PACK_SLOTS);
     gix::ThreadSafeRepository::open_opts(dir, options).map_err(|error| {

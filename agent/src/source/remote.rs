@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::url::{RepositoryUrl, UrlError};
 
@@ -35,6 +35,9 @@ pub struct RepositoryConfig {
     pub insecure: bool,
     /// How often to poll, as `30s` or `5m`; the agent's own interval if left out.
     pub poll_interval: Option<String>,
+    /// What one conversation may cost.
+    #[serde(default)]
+    pub limits: RemoteLimits,
 }
 
 /// A password that somebody wrote into `url` is a problem, and does not get into a log by being one.
@@ -121,14 +124,12 @@ impl RepositoryConfig {
 pub struct Remote {
     /// Where it is.
     pub url: RepositoryUrl,
-    /// How it is reached.
+    /// How it is reached, and what that may cost.
     pub access: RepositoryConfig,
-    /// What one conversation may cost.
-    pub limits: RemoteLimits,
 }
 
 impl Remote {
-    /// The repository at `url` with the most specific of `configs` that is meant for it, and the default limits.
+    /// The repository at `url` with the most specific of `configs` that is meant for it.
     /// Relative prefixes are taken from `base`, as the address was.
     pub fn new(url: RepositoryUrl, configs: &[RepositoryConfig], base: &Path) -> Result<Self, UrlError> {
         let mut best: Option<(usize, &RepositoryConfig)> = None;
@@ -139,19 +140,23 @@ impl Remote {
             }
         }
         let access = best.map(|(_, config)| config.clone()).unwrap_or_default();
-        Ok(Self { url, access, limits: RemoteLimits::default() })
+        Ok(Self { url, access })
     }
 }
 
-/// Bounds of one conversation with a remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Bounds of one conversation with a remote: `[repository.limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RemoteLimits {
     /// The longest a listing of refs may take, from connecting to the last ref. Forges answer in well under a second;
     /// a cold one needs some.
+    #[serde(deserialize_with = "duration")]
     pub list_time: Duration,
     /// The longest a fetch or a push may take. 2 GiB at 4 MiB/s.
+    #[serde(deserialize_with = "duration")]
     pub transfer_time: Duration,
     /// The longest a server may be silent during a fetch: it reports progress every few seconds while it counts.
+    #[serde(deserialize_with = "duration")]
     pub stall_time: Duration,
     /// The most bytes of a listing: 100,000 refs of 330 bytes, the longest that names and ids become in practice.
     pub list_bytes: u64,
@@ -161,8 +166,15 @@ pub struct RemoteLimits {
     pub pack_bytes: u64,
     /// The most bytes of one object, unpacked: what an inflated pack could claim of our memory at once.
     pub object_bytes: u64,
-    /// The most files that a listing of a tree holds. The Linux kernel has 90,000.
+    /// The most files and directories that a listing of a tree holds. The Linux kernel has 100,000.
     pub tree_entries: usize,
+}
+
+/// `30s`, `5m`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|_| serde::de::Error::custom(format!("\"{text}\" is no duration; write it as `30s` or `5m`")))
 }
 
 impl Default for RemoteLimits {

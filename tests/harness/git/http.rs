@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use axum::body::Body;
 use base64::Engine as _;
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::StreamExt as _;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -37,6 +38,8 @@ pub enum Fault {
     Moved(String, String),
     /// The answer of a fetch ends after this many bytes, and the connection with it.
     CutAfter(usize),
+    /// The answer of a fetch has nothing more after this many bytes, and does not end.
+    SilentAfter(usize),
 }
 
 /// What a request asked for.
@@ -173,15 +176,25 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
             return Ok(listing(futures::stream::iter(lines.map(Ok::<_, std::io::Error>))));
         }
         Fault::CutAfter(bytes) if path.ends_with("/git-upload-pack") && !is_listing => {
-            return backend(&state, &head, body, Some(bytes)).await;
+            return backend(&state, &head, body, Some((bytes, Then::Cut))).await;
+        }
+        Fault::SilentAfter(bytes) if path.ends_with("/git-upload-pack") && !is_listing => {
+            return backend(&state, &head, body, Some((bytes, Then::Silence))).await;
         }
         _ => {}
     }
     backend(&state, &head, body, None).await
 }
 
+/// What comes after the beginning of an answer that is not told whole.
+#[derive(Clone, Copy)]
+enum Then {
+    Cut,
+    Silence,
+}
+
 /// Runs `git http-backend` for one request, as a web server runs a CGI program.
-async fn backend(state: &State, head: &http::request::Parts, body: Bytes, cut: Option<usize>) -> Answer {
+async fn backend(state: &State, head: &http::request::Parts, body: Bytes, beginning: Option<(usize, Then)>) -> Answer {
     let header = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut command = clean_git();
     command
@@ -217,16 +230,16 @@ async fn backend(state: &State, head: &http::request::Parts, body: Bytes, cut: O
             name => response.header(name, value),
         };
     }
-    let body = match cut {
+    let body = match beginning {
         None => {
             // The child lives as long as its answer is read.
             let stream = ReaderStream::new(output);
-            Body::from_stream(futures::StreamExt::map(stream, move |chunk| {
+            Body::from_stream(stream.map(move |chunk| {
                 let _keep = (&child, &writing);
                 chunk
             }))
         }
-        Some(bytes) => {
+        Some((bytes, then)) => {
             let mut start = vec![0; bytes];
             let mut read = 0;
             while read < bytes {
@@ -237,7 +250,11 @@ async fn backend(state: &State, head: &http::request::Parts, body: Bytes, cut: O
             }
             start.truncate(read);
             let torn = std::io::Error::other("the stand-in cuts this answer on purpose");
-            Body::from_stream(futures::stream::iter([Ok(Bytes::from(start)), Err(torn)]))
+            let start = futures::stream::iter([Ok(Bytes::from(start))]);
+            match then {
+                Then::Cut => Body::from_stream(start.chain(futures::stream::iter([Err(torn)]))),
+                Then::Silence => Body::from_stream(start.chain(futures::stream::pending::<std::io::Result<Bytes>>())),
+            }
         }
     };
     response.body(body).map_err(|_| Cut)

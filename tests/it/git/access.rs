@@ -117,7 +117,7 @@ async fn ssh_failures_are_told_in_words_that_help() {
     world.forge.ssh_fault(SshFault::None);
     on(&mirror, Mirror::list_refs).await.unwrap();
     let gone = RepositoryUrl::parse(&world.forge.ssh("ops/none"), Path::new("/")).unwrap();
-    let mirror = world.open(Remote { url: gone, access: world.access(), limits: Default::default() });
+    let mirror = world.open(Remote { url: gone, access: world.access() });
     assert_eq!(list_error(&mirror).await.kind(), GitErrorKind::NotFound);
 }
 

@@ -135,7 +135,7 @@ mod tests {
 
     fn remote(url: &str, access: RepositoryConfig) -> Remote {
         let url = RepositoryUrl::parse(url, Path::new("/")).unwrap();
-        Remote { url, access, limits: Default::default() }
+        Remote { url, access }
     }
 
     #[test]

@@ -13,12 +13,16 @@ use gix::remote::fetch::{Status, Tags};
 
 use super::Mirror;
 use super::talk::{Bounds, Talk};
+use crate::source::error::chain;
 use crate::source::id::GixId;
 use crate::source::{FetchOutcome, GitError, RefSnapshot};
 use crate::steps;
 
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
 const BY_NAME: usize = 200;
+
+/// What gix says of an object that is larger than `gitoxide.objects.allocLimit`; its errors have no kinds to tell by.
+const OVER_ALLOC_LIMIT: &str = "too large to fit in memory";
 
 impl Mirror {
     /// Makes the mirror hold exactly the refs of `refs`, with all their objects. Nothing is sent if it does already.
@@ -78,13 +82,13 @@ impl Mirror {
         } else {
             vec!["+refs/heads/*:refs/heads/*".into(), "+refs/tags/*:refs/tags/*".into()]
         };
-        let limits = &self.remote.limits;
+        let limits = &self.remote.access.limits;
         let bounds = || Bounds {
             doing: "the fetch",
             time: limits.transfer_time,
             stall: limits.stall_time,
             bytes: limits.pack_bytes,
-            bytes_option: "pack_bytes",
+            bytes_option: Some("pack_bytes"),
         };
         self.converse(bounds, |transport, talk: &std::sync::Arc<Talk>| {
             // The address is for gix's books only; the transport knows where it goes.
@@ -102,7 +106,14 @@ impl Mirror {
                 return Ok(0);
             }
             // Packed refs cannot collide on file systems that ignore case, and one file is written for a thousand tags.
-            let outcome = prepared.with_write_packed_refs_only(true).receive(Discard, talk.interrupt())?;
+            let received = prepared.with_write_packed_refs_only(true).receive(Discard, talk.interrupt());
+            let outcome = received.inspect_err(|error| {
+                if chain(error).contains(OVER_ALLOC_LIMIT) {
+                    let (limit, what) = (limits.object_bytes, "bytes in one object");
+                    let option = Some("object_bytes");
+                    talk.fail(GitError::TooMuch { url: talk.url().to_owned(), limit, what, option });
+                }
+            })?;
             Ok(match outcome.status {
                 Status::Change { write_pack_bundle, .. } => write_pack_bundle.index.num_objects,
                 Status::NoPackReceived { .. } => 0,

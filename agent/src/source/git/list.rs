@@ -29,13 +29,13 @@ impl Mirror {
     }
 
     fn list_remote(&self) -> Result<RefSnapshot, GitError> {
-        let limits = &self.remote.limits;
+        let limits = &self.remote.access.limits;
         let bounds = || Bounds {
             doing: "the listing of refs",
             time: limits.list_time,
             stall: limits.stall_time,
             bytes: limits.list_bytes,
-            bytes_option: "list_bytes",
+            bytes_option: Some("list_bytes"),
         };
         let refs = self.converse(bounds, |mut transport, _| {
             let service = gix::protocol::transport::Service::UploadPack;
@@ -156,10 +156,10 @@ impl<'a> Listing<'a> {
     /// The name to use; `None` if it is left out; an error if no honest server sends it.
     fn name(&mut self, full: &BStr, short: &BStr) -> Result<Option<String>, GitError> {
         self.count += 1;
-        let limit = self.mirror.remote.limits.refs;
+        let limit = self.mirror.remote.access.limits.refs;
         if self.count > limit {
             let url = self.mirror.url();
-            return Err(GitError::TooMuch { url, limit, what: "refs", option: "refs" });
+            return Err(GitError::TooMuch { url, limit, what: "refs", option: Some("refs") });
         }
         let why = if full.iter().any(u8::is_ascii_control) {
             Some("with control characters in it")

@@ -24,7 +24,7 @@ impl Mirror {
         }
         let _writing = self.writing();
         let doing = "packing up";
-        let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: "the output of git gc" };
+        let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: None };
         let talk = Talk::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
         // An hour spares the objects of a promotion that is about to be pushed.
         let finished = process::run(git(&self.dir, &["gc", "--quiet", "--prune=1.hour.ago"]), b"", &talk)?;

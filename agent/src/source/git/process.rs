@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
-        let bounds = Bounds { doing: "talking", time, stall: time, bytes, bytes_option: "pack_bytes" };
+        let bounds = Bounds { doing: "talking", time, stall: time, bytes, bytes_option: Some("pack_bytes") };
         Talk::new("ssh://forge/shop".into(), bounds, Arc::default())
     }
 

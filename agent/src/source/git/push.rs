@@ -25,13 +25,13 @@ impl Mirror {
             return Err(self.not_found(format!("branch {branch}")));
         }
         let _writing = self.writing();
-        let limits = &self.remote.limits;
+        let limits = &self.remote.access.limits;
         let bounds = Bounds {
             doing: "the push",
             time: limits.transfer_time,
             stall: limits.transfer_time,
             bytes: 1 << 20,
-            bytes_option: "the output of git push",
+            bytes_option: None,
         };
         let talk = Talk::new(self.url(), bounds, self.interrupt.clone());
         let lease = format!("--force-with-lease={name}:{expected_old}");

@@ -22,7 +22,7 @@ pub(crate) struct Talk {
     stall: Duration,
     bytes: AtomicU64,
     bytes_max: u64,
-    bytes_option: &'static str,
+    bytes_option: Option<&'static str>,
     interrupt: Arc<AtomicBool>,
     failure: Mutex<Option<GitError>>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Bounds {
     pub(crate) time: Duration,
     pub(crate) stall: Duration,
     pub(crate) bytes: u64,
-    pub(crate) bytes_option: &'static str,
+    pub(crate) bytes_option: Option<&'static str>,
 }
 
 impl Talk {
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
-        let bounds = Bounds { doing: "listing", time, stall: time, bytes, bytes_option: "list_bytes" };
+        let bounds = Bounds { doing: "listing", time, stall: time, bytes, bytes_option: Some("list_bytes") };
         Talk::new("https://forge/shop".into(), bounds, Arc::default())
     }
 

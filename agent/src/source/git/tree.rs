@@ -108,15 +108,15 @@ impl Mirror {
         let failed = |error: gix::Error| self.broken("reading a tree", &error);
         if depth > DEPTH_MAX {
             let what = "levels of directories";
-            return Err(GitError::TooMuch { url: self.url(), limit: DEPTH_MAX as u64, what, option: "the tree" });
+            return Err(GitError::TooMuch { url: self.url(), limit: DEPTH_MAX as u64, what, option: None });
         }
         let tree = walk.repository.find_tree(tree).map_err(failed)?;
         for entry in tree.iter() {
             let entry = entry.map_err(failed)?;
-            let limit = self.remote.limits.tree_entries;
+            let limit = self.remote.access.limits.tree_entries;
             if walk.seen >= limit {
                 let (limit, what) = (limit as u64, "files and directories in one directory");
-                return Err(GitError::TooMuch { url: self.url(), limit, what, option: "tree_entries" });
+                return Err(GitError::TooMuch { url: self.url(), limit, what, option: Some("tree_entries") });
             }
             walk.seen += 1;
             let name = entry.filename();
