@@ -116,7 +116,7 @@ async fn counted(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Fig
 }
 
 /// Somebody changes a value by hand; milliseconds until the agent has recorded that it is as git says again.
-async fn heal(subject: &Subject, space: &Namespace, name: &str) -> anyhow::Result<f64> {
+pub(crate) async fn heal(subject: &Subject, space: &Namespace, name: &str) -> anyhow::Result<f64> {
     let mut follow = subject.follow().await?;
     let path = format!("/api/v1/namespaces/{}/configmaps/{name}", space.name);
     let began = Instant::now();

@@ -65,7 +65,7 @@ impl Options {
 }
 
 /// A family that takes longer than this, and the time for which it watches, hangs: the others are to be measured.
-const FAMILY_MAX: Duration = Duration::from_secs(300);
+const FAMILY_MAX: Duration = Duration::from_secs(900);
 
 /// One family of figures: its name, and how it is measured.
 type Family = (&'static str, for<'a> fn(&'a Options) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>);
@@ -97,8 +97,8 @@ struct Cli {
     /// How many applications the console is shown, with ten pods each
     #[arg(long, default_value_t = 1_000)]
     applications: usize,
-    /// How many seconds a log is followed
-    #[arg(long, default_value_t = 40)]
+    /// How many seconds a log is followed, each time
+    #[arg(long, default_value_t = 60)]
     log_seconds: u64,
     /// Write the figures here as JSON as well
     #[arg(long, value_name = "FILE")]
@@ -133,14 +133,15 @@ fn main() -> anyhow::Result<()> {
         let began = std::time::Instant::now();
         // A family that panics is one that failed: the others are measured all the same.
         let family = std::panic::AssertUnwindSafe(family(&options)).catch_unwind();
-        let limit = FAMILY_MAX + options.quiet + options.log;
+        let limit = FAMILY_MAX + options.quiet + options.log * options.runs as u32;
         let measured = match runtime.block_on(async { tokio::time::timeout(limit, family).await }) {
             Ok(measured) => measured.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked"))),
             Err(_) => Err(anyhow::anyhow!("it did not end within {} s", limit.as_secs())),
         };
         match measured {
             Ok(measured) => {
-                writeln!(out, "### {name} ({} s)\n\n{}", began.elapsed().as_secs(), table::table(&measured))?;
+                let table = if *name == "growth" { table::grid(&measured) } else { table::table(&measured) };
+                writeln!(out, "### {name} ({} s)\n\n{table}", began.elapsed().as_secs())?;
                 figures.extend(measured);
             }
             Err(error) => {

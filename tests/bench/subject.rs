@@ -100,6 +100,21 @@ impl Subject {
         Ok(done.duration_since(began).as_secs_f64() * 1000.0)
     }
 
+    /// Polls the repository at once and waits until that is told.
+    pub(crate) async fn poll(&self) -> anyhow::Result<()> {
+        let polled = |object: &Object| if let Object::Repository(status) = object { status.polled } else { None };
+        let mut follow = self.follow().await?;
+        let mut before = None;
+        follow
+            .until("the last poll", |object| {
+                before = before.or(polled(object));
+                before.is_some()
+            })
+            .await?;
+        self.refresh().await?;
+        follow.until("a poll", |object| polled(object) > before).await.map(drop)
+    }
+
     async fn refresh(&self) -> anyhow::Result<()> {
         let first = self.names.first().map(|name| name.parse()).transpose()?;
         let path = first.map(|name| route::application(&name, "refresh")).unwrap_or_default();

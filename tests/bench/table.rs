@@ -26,6 +26,48 @@ pub(crate) fn table(figures: &[Figure]) -> String {
     text
 }
 
+/// The figures `what, at SIZE` as one table: a row for each thing, a column for each size, and whether all goals of the row are met.
+pub(crate) fn grid(figures: &[Figure]) -> String {
+    let parts = |figure: &Figure| {
+        let (what, size) = figure.what.rsplit_once(AT).unwrap_or((&figure.what, ""));
+        (what.to_owned(), size.to_owned())
+    };
+    let (mut rows, mut sizes) = (Vec::new(), Vec::new());
+    for (what, size) in figures.iter().map(parts) {
+        if !rows.contains(&what) {
+            rows.push(what);
+        }
+        if !sizes.contains(&size) {
+            sizes.push(size);
+        }
+    }
+    let mut text = format!("| what | {} | goals | |\n| --- |{}\n", sizes.join(" | "), " --- |".repeat(sizes.len() + 2));
+    for what in rows {
+        let of_size = |size: &String| figures.iter().find(|figure| parts(figure) == (what.clone(), size.clone()));
+        let row: Vec<Option<&Figure>> = sizes.iter().map(of_size).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .map(|figure| figure.map_or_else(String::new, |figure| runs(&figure.ours, figure.unit)))
+            .collect();
+        let goals =
+            |figure: &Figure| (figure.met().is_some()).then(|| format!("{}: {}", parts(figure).1, goal(figure)));
+        let goals: Vec<String> = row.iter().flatten().filter_map(|figure| goals(figure)).collect();
+        let met: Vec<bool> = row.iter().flatten().filter_map(|figure| figure.met()).collect();
+        let verdict = if met.is_empty() {
+            ""
+        } else if met.iter().all(|met| *met) {
+            "met"
+        } else {
+            "**missed**"
+        };
+        let _ = writeln!(text, "| {what} | {} | {} | {verdict} |", cells.join(" | "), goals.join("; "));
+    }
+    text
+}
+
+/// Between what a figure of a growing thing tells and the size that it tells it of.
+pub(crate) const AT: &str = ", at ";
+
 fn goal(figure: &Figure) -> String {
     match figure.goal {
         Goal::AtMost(most) => format!("≤ {}", number(most, figure.unit)),

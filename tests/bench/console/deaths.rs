@@ -25,10 +25,10 @@ const BETWEEN_DEATHS: Duration = Duration::from_millis(50);
 const BETWEEN_KEYS: Duration = Duration::from_millis(100);
 
 /// A key that is not painted by then is counted as unpainted.
-const UNPAINTED: Duration = Duration::from_millis(100);
+const UNPAINTED_MS: f64 = 100.0;
 
-/// How long it is watched.
-const WATCHED: Duration = Duration::from_secs(20);
+/// How long it is watched, each time.
+const WATCHED: Duration = Duration::from_secs(12);
 
 pub(super) fn measure(options: &Options, fleet: &Fleet) -> anyhow::Result<Vec<Figure>> {
     let mut console = on_pods(options, fleet, SIZES[0].1)?;
@@ -44,53 +44,61 @@ pub(super) fn measure(options: &Options, fleet: &Fleet) -> anyhow::Result<Vec<Fi
         .map(|place| &pods[place])
         .map(|pod| (text(pod, "/metadata/namespace").to_owned(), text(pod, "/metadata/name").to_owned()))
         .collect();
-    let (mut times, mut unpainted) = (Vec::new(), 0_usize);
-    let bytes = console.bytes;
-    let (ours, agents) = (process.cpu()?, agent.cpu()?);
-    let began = Instant::now();
-    std::thread::scope(|scope| -> anyhow::Result<()> {
-        let deaths = scope.spawn(|| kill(fleet, &victims, &stop, &died));
-        while began.elapsed() < WATCHED {
-            let key = if (times.len() / 10).is_multiple_of(2) { "j" } else { "k" };
-            console.watch(Instant::now() + BETWEEN_KEYS, |_, _| {})?;
-            let before = selected(console.screen());
-            let pressed = console.press(key)?;
-            let paint = console.wait("the cursor to move", |screen| selected(screen) != before)?;
-            let took = paint.at.saturating_duration_since(pressed);
-            unpainted += usize::from(took > UNPAINTED);
-            times.push(milliseconds(pressed, paint.at));
-        }
-        stop.store(true, Ordering::Relaxed);
-        deaths.join().map_err(|_| anyhow::anyhow!("the killing of pods has failed"))
-    })?;
-    let took = began.elapsed().as_secs_f64();
-    let minute = |seconds: f64| seconds * 60.0 / took;
-    let died = died.load(Ordering::Relaxed) as f64;
-    let share = 100.0 * unpainted as f64 / times.len() as f64;
-    let at = |part| percentile(&times, part).into_iter().collect();
+    let [mut rate, mut ours, mut agents, mut p50, mut p99, mut unpainted, mut bytes] = [const { Vec::new() }; 7];
+    let mut rest = victims.iter();
+    for _ in 0..options.runs {
+        stop.store(false, Ordering::Relaxed);
+        died.store(0, Ordering::Relaxed);
+        let (before, ours_before, agents_before) = (console.bytes, process.cpu()?, agent.cpu()?);
+        let began = Instant::now();
+        let mut times = Vec::new();
+        std::thread::scope(|scope| -> anyhow::Result<()> {
+            let deaths = scope.spawn(|| kill(fleet, &mut rest, &stop, &died));
+            while began.elapsed() < WATCHED {
+                let key = if (times.len() / 10).is_multiple_of(2) { "j" } else { "k" };
+                console.watch(Instant::now() + BETWEEN_KEYS, |_, _| {})?;
+                let before = selected(console.screen());
+                let pressed = console.press(key)?;
+                let paint = console.wait("the cursor to move", |screen| selected(screen) != before)?;
+                times.push(milliseconds(pressed, paint.at));
+            }
+            stop.store(true, Ordering::Relaxed);
+            deaths.join().map_err(|_| anyhow::anyhow!("the killing of pods has failed"))
+        })?;
+        let took = began.elapsed().as_secs_f64();
+        let minute = |seconds: f64| seconds * 60.0 / took;
+        rate.push(died.load(Ordering::Relaxed) as f64 / took);
+        ours.push(minute(process.cpu()? - ours_before));
+        agents.push(minute(agent.cpu()? - agents_before));
+        p50.extend(percentile(&times, 0.5));
+        p99.extend(percentile(&times, 0.99));
+        let late = times.iter().filter(|time| **time > UNPAINTED_MS).count();
+        unpainted.push(100.0 * late as f64 / times.len() as f64);
+        bytes.push((console.bytes - before) as f64 / took);
+    }
+    let figure = |what: &str, unit, runs| Figure::new(format!("20 pods die a second: {what}"), unit, runs);
     Ok(vec![
         // Fewer than twenty where the machine had no time for the stand-in: the figures below are of that many then.
-        Figure::new("pods that died a second", Unit::Count, vec![died / took]),
-        Figure::new("20 pods die a second: the console", Unit::CpuPerMinute, vec![minute(process.cpu()? - ours)])
+        Figure::new("pods that died a second", Unit::Count, rate),
+        figure("the console", Unit::CpuPerMinute, ours)
             .quoted("k9s", 27.0)
             .quoted("sofka 0.34", 33.0)
             .goal(Goal::AtMost(6.0)),
-        Figure::new("20 pods die a second: the agent", Unit::CpuPerMinute, vec![minute(agent.cpu()? - agents)]),
-        Figure::new("20 pods die a second: key to paint, p50", Unit::Milliseconds, at(0.5)),
-        Figure::new("20 pods die a second: key to paint, p99", Unit::Milliseconds, at(0.99)).goal(Goal::AtMost(16.0)),
-        Figure::new("20 pods die a second: keys not painted in 100 ms", Unit::Percent, vec![share])
-            .quoted("k9s", 13.0)
-            .goal(Goal::AtMost(0.0)),
-        Figure::new(
-            "20 pods die a second: bytes a second to the terminal",
-            Unit::Bytes,
-            vec![(console.bytes - bytes) as f64 / took],
-        ),
+        figure("the agent", Unit::CpuPerMinute, agents),
+        figure("key to paint, p50", Unit::Milliseconds, p50),
+        figure("key to paint, p99", Unit::Milliseconds, p99).goal(Goal::AtMost(16.0)),
+        figure("keys not painted in 100 ms", Unit::Percent, unpainted).quoted("k9s", 13.0).goal(Goal::AtMost(0.0)),
+        figure("bytes a second to the terminal", Unit::Bytes, bytes),
     ])
 }
 
 /// Deletes pods, one after the other, until told to stop.
-fn kill(fleet: &Fleet, victims: &[(String, String)], stop: &AtomicBool, died: &AtomicUsize) {
+fn kill<'v>(
+    fleet: &Fleet,
+    victims: &mut (impl Iterator<Item = &'v (String, String)> + Send),
+    stop: &AtomicBool,
+    died: &AtomicUsize,
+) {
     let mut next = Instant::now();
     for (namespace, name) in victims {
         if stop.load(Ordering::Relaxed) {

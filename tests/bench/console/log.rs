@@ -45,19 +45,37 @@ struct Seen {
 pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figure>>> {
     async move {
         let fleet = Fleet::start(options, &SHAPE).await?;
-        let mut console = Pty::start(&options.console, &fleet.agent.socket(), (80, 24))?;
-        console.wait("the application", |screen| screen.contents().contains("of 1 "))?;
         let first = first_line(&fleet).await?;
-        console.press("l")?;
-        console.wait("lines", |screen| read(screen).is_some())?;
-        // What was written before comes at once, and is no measure of what follows.
-        console.watch(Instant::now() + Duration::from_secs(1), |_, _| {})?;
-        follow(options, &fleet, &mut console, first)
+        let mut all = Told::default();
+        for _ in 0..options.runs {
+            let mut console = Pty::start(&options.console, &fleet.agent.socket(), (80, 24))?;
+            console.wait("the application", |screen| screen.contents().contains("of 1 "))?;
+            console.press("l")?;
+            console.wait("lines", |screen| read(screen).is_some())?;
+            // What was written before comes at once, and is no measure of what follows.
+            console.watch(Instant::now() + Duration::from_secs(1), |_, _| {})?;
+            follow(options, &fleet, &mut console, first, &mut all)?;
+        }
+        Ok(all.figures())
     }
     .boxed()
 }
 
-fn follow(options: &Options, fleet: &Fleet, console: &mut Pty, first: Timestamp) -> anyhow::Result<Vec<Figure>> {
+/// What the runs told, one number a run; of `behind` and `longest` one a frame.
+#[derive(Default)]
+struct Told {
+    behind: Vec<f64>,
+    longest: Vec<f64>,
+    missing: Vec<f64>,
+    followed: Vec<f64>,
+    bytes: Vec<f64>,
+    added: Vec<f64>,
+    memory: Vec<f64>,
+    ours: Vec<f64>,
+    agents: Vec<f64>,
+}
+
+fn follow(options: &Options, fleet: &Fleet, console: &mut Pty, first: Timestamp, all: &mut Told) -> anyhow::Result<()> {
     let (process, agent, took) = (console.process()?, fleet.process, options.log);
     let (bytes, ours, agents) = (console.bytes, process.cpu()?, agent.cpu()?);
     let clocks = (Instant::now(), Timestamp::now());
@@ -84,26 +102,36 @@ fn follow(options: &Options, fleet: &Fleet, console: &mut Pty, first: Timestamp)
     anyhow::ensure!(written as f64 > 4_000.0 * seconds, "only {written} lines in {seconds} s: the machine is too busy");
     let missing = (end.newest - end.has) - (begin.newest - begin.has);
     let milliseconds = |written: i128, at: i128| (at - written) as f64 / 1e6;
-    let behind: Vec<f64> = seen.iter().map(|seen| milliseconds(seen.written, seen.at)).collect();
-    let longest: Vec<f64> = seen.windows(2).map(|two| milliseconds(two[0].written, two[1].at)).collect();
     let minute = |cpu: f64| cpu * 60.0 / seconds;
-    let figure =
-        |what: &str, unit, number: f64| Figure::new(format!("log of 5,000 lines/s: {what}"), unit, vec![number]);
-    Ok(vec![
-        Figure::new("log of 5,000 lines/s: behind when painted", Unit::Milliseconds, behind)
-            .quoted("k9s, after 20 s", 11_000.0)
-            .goal(Goal::AtMost(250.0)),
-        Figure::new("log of 5,000 lines/s: behind before the next paint", Unit::Milliseconds, longest)
-            .goal(Goal::AtMost(250.0)),
-        figure("lines missing", Unit::Count, missing.abs() as f64).goal(Goal::AtMost(0.0)),
-        figure("lines followed", Unit::Count, written as f64),
-        figure("bytes a second to the terminal", Unit::Bytes, (console.bytes - bytes) as f64 / seconds)
-            .goal(Goal::AtMost(80_000.0)),
-        figure("memory that the second half added", Unit::Mebibytes, memory[1] - memory[0]).goal(Goal::AtMost(1.0)),
-        figure("memory of the console", Unit::Mebibytes, memory[1]),
-        figure("the console", Unit::CpuPerMinute, minute(process.cpu()? - ours)),
-        figure("the agent", Unit::CpuPerMinute, minute(agent.cpu()? - agents)),
-    ])
+    all.behind.extend(seen.iter().map(|seen| milliseconds(seen.written, seen.at)));
+    all.longest.extend(seen.windows(2).map(|two| milliseconds(two[0].written, two[1].at)));
+    all.missing.push(missing.abs() as f64);
+    all.followed.push(written as f64);
+    all.bytes.push((console.bytes - bytes) as f64 / seconds);
+    all.added.push(memory[1] - memory[0]);
+    all.memory.push(memory[1]);
+    all.ours.push(minute(process.cpu()? - ours));
+    all.agents.push(minute(agent.cpu()? - agents));
+    Ok(())
+}
+
+impl Told {
+    fn figures(self) -> Vec<Figure> {
+        let figure = |what: &str, unit, runs| Figure::new(format!("log of 5,000 lines/s: {what}"), unit, runs);
+        vec![
+            figure("behind when painted", Unit::Milliseconds, self.behind)
+                .quoted("k9s, after 20 s", 11_000.0)
+                .goal(Goal::AtMost(250.0)),
+            figure("behind before the next paint", Unit::Milliseconds, self.longest).goal(Goal::AtMost(250.0)),
+            figure("lines missing", Unit::Count, self.missing).goal(Goal::AtMost(0.0)),
+            figure("lines followed", Unit::Count, self.followed),
+            figure("bytes a second to the terminal", Unit::Bytes, self.bytes).goal(Goal::AtMost(80_000.0)),
+            figure("memory that the second half added", Unit::Mebibytes, self.added).goal(Goal::AtMost(1.0)),
+            figure("memory of the console", Unit::Mebibytes, self.memory),
+            figure("the console", Unit::CpuPerMinute, self.ours),
+            figure("the agent", Unit::CpuPerMinute, self.agents),
+        ]
+    }
 }
 
 /// When the first line was written, as the cluster says of any: those before it were written as far apart.

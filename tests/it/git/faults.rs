@@ -104,7 +104,7 @@ async fn a_torn_or_too_big_fetch_leaves_the_mirror_as_it_was() {
     let mirror = world.mirror(Way::Http);
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
-    shop.change("main").write("big", &noise(200_000)).commit("big");
+    shop.change("main").write("big", noise(200_000)).commit("big");
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     world.forge.http_fault(Fault::CutAfter(5000));
     let wanted = refs.clone();
@@ -186,7 +186,7 @@ async fn a_fetch_that_stalls_is_ended() {
     let mirror = world.open(remote);
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
-    shop.change("main").write("big", &noise(200_000)).commit("big");
+    shop.change("main").write("big", noise(200_000)).commit("big");
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     world.forge.http_fault(Fault::SilentAfter(5000));
     let begun = Instant::now();
