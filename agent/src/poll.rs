@@ -208,12 +208,16 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
 /// One poll: the refs, and what is new of them fetched.
 async fn turn(repository: &Repository) -> Result<Arc<RefSnapshot>, GitError> {
     let known = repository.refs.borrow().clone();
+    let address = repository.address.clone();
     repository
         .work(move |mirror| {
             let refs = mirror.list_refs()?;
             if known.as_deref() != Some(&refs) {
                 mirror.fetch(&refs)?;
-                mirror.maintain()?;
+                // What was fetched counts, also where there is no git program to pack it up with.
+                if let Err(error) = mirror.maintain() {
+                    tracing::warn!(repository = %address, error = %chain(&error), "the mirror is not packed up");
+                }
             }
             Ok(Arc::new(refs))
         })

@@ -10,6 +10,7 @@ use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, ConnectionKin
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
+mod alone;
 mod configured;
 mod crashed;
 mod edited;

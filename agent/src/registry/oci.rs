@@ -35,8 +35,8 @@ pub struct Registries {
     insecure: Vec<String>,
     /// By registry and login, so that a changed password is a new client.
     clients: Mutex<BTreeMap<(String, [u8; 32]), Client>>,
-    /// For what needs no login.
-    bare: reqwest::Client,
+    /// For what needs no login; or why no client can be made, as where the system knows no authorities.
+    bare: Result<reqwest::Client, String>,
 }
 
 /// Tags of a repository.
@@ -107,6 +107,14 @@ pub enum RegistryError {
         /// Status and the registry's words.
         words: String,
     },
+    /// No client could be made.
+    #[error("the registry {registry} cannot be asked: {words}; install ca-certificates")]
+    NoClient {
+        /// The host.
+        registry: String,
+        /// Why.
+        words: String,
+    },
     /// The login is of a kind that only the engine can use.
     #[error(
         "the registry {registry} cannot be asked: the login is an identity token, which only the engine knows how to use"
@@ -132,7 +140,7 @@ impl Registries {
             .timeout(TIME_LIMIT)
             .user_agent(USER_AGENT)
             .build()
-            .unwrap_or_default();
+            .map_err(|error| chain(&error));
         Self { insecure: insecure.into_iter().collect(), clients: Mutex::default(), bare }
     }
 
@@ -206,12 +214,17 @@ impl Registries {
         let away = |words: String| RegistryError::Away { registry: registry.to_owned(), words };
         let scheme = if self.is_plain(registry) { "http" } else { "https" };
         let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
-        let asked = self.bare.get(format!("{scheme}://{host}/v2/")).send().await;
+        let asked = self.bare(registry)?.get(format!("{scheme}://{host}/v2/")).send().await;
         match asked {
             Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
             Ok(_) => Ok(()),
             Err(error) => Err(away(chain(&error.without_url()))),
         }
+    }
+
+    fn bare(&self, registry: &str) -> Result<&reqwest::Client, RegistryError> {
+        let told = |words: &String| RegistryError::NoClient { registry: registry.to_owned(), words: words.clone() };
+        self.bare.as_ref().map_err(told)
     }
 
     fn is_plain(&self, registry: &str) -> bool {
@@ -220,6 +233,8 @@ impl Registries {
 
     fn call(&self, image: &ImageRef, login: Option<&Login>) -> Result<Call, RegistryError> {
         let registry = image.registry().to_owned();
+        // Where this one cannot be made the library's cannot either, and it panics.
+        self.bare(&registry)?;
         let auth = match login {
             None => RegistryAuth::Anonymous,
             Some(Login::Password { username, password }) => {

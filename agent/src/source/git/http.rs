@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, ClientBuilder, Response};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, header};
 use secrecy::ExposeSecret;
@@ -25,6 +25,7 @@ use self::exchange::Request;
 use super::auth::{self, Credential};
 use super::talk::Talk;
 use crate::source::error::{chain, clean};
+use crate::source::url::Location;
 use crate::source::{GitError, Remote};
 
 /// The longest that a server may be silent where the conversation as a whole has longer.
@@ -138,17 +139,47 @@ impl Session {
     }
 }
 
-/// Clients by their CA file, for all remotes: each owns a thread, its connections and a parsed set of certificates.
-static CLIENTS: LazyLock<Mutex<HashMap<Option<PathBuf>, Client>>> = LazyLock::new(Mutex::default);
+/// Clients by whether they need TLS and by their CA file, for all remotes: each owns a thread, its connections and a parsed
+/// set of certificates.
+type Clients = HashMap<(bool, Option<PathBuf>), Client>;
+
+static CLIENTS: LazyLock<Mutex<Clients>> = LazyLock::new(Mutex::default);
 
 fn client(remote: &Remote) -> Result<Client, GitError> {
     let ca_file = &remote.access.ca_file;
+    let tls = matches!(remote.url.location(), Location::Http { tls: true, .. });
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(client) = clients.get(ca_file) {
+    let key = (tls, ca_file.clone());
+    if let Some(client) = clients.get(&key) {
         return Ok(client.clone());
     }
     let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
-    let mut builder = Client::builder()
+    let mut own = Vec::new();
+    if let Some(file) = ca_file {
+        let pem = std::fs::read(file).map_err(|error| told(format!("ca_file {}: {error}", file.display())))?;
+        own = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| told(format!("ca_file {}: {}", file.display(), chain(&error))))?;
+    }
+    let client = own.into_iter().fold(builder(), ClientBuilder::add_root_certificate).build();
+    let client = match client {
+        Ok(client) => client,
+        // Where the system knows no authorities none is made, not even one that asks for none.
+        Err(_) if !tls => builder().tls_certs_only([]).build().map_err(|error| told(not_made(&error)))?,
+        Err(error) => return Err(told(not_made(&error))),
+    };
+    clients.insert(key, client.clone());
+    Ok(client)
+}
+
+fn not_made(error: &reqwest::Error) -> String {
+    let detail = chain(error);
+    let hint =
+        if detail.contains("No CA certificates") { " (install ca-certificates, or name a `ca_file`)" } else { "" };
+    format!("the http client does not start: {detail}{hint}")
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
         .connect_timeout(Duration::from_secs(15))
         .timeout(SILENCE)
         .tcp_nodelay(true)
@@ -164,18 +195,7 @@ fn client(remote: &Remote) -> Result<Client, GitError> {
             } else {
                 attempt.follow()
             }
-        }));
-    if let Some(file) = ca_file {
-        let pem = std::fs::read(file).map_err(|error| told(format!("ca_file {}: {error}", file.display())))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| told(format!("ca_file {}: {}", file.display(), chain(&error))))?;
-        for certificate in certificates {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    let client = builder.build().map_err(|error| told(format!("the http client does not start: {}", chain(&error))))?;
-    clients.insert(ca_file.clone(), client.clone());
-    Ok(client)
+        }))
 }
 
 fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
