@@ -4,7 +4,7 @@
 //! address instead of the server's, stumbles over a comma at its end, takes a token file with its line feed, and runs a
 //! credential program thrice.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -17,14 +17,14 @@ use rustls::pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 
 use crate::cluster::config::{ClusterConfig, IN_CLUSTER};
-use crate::cluster::kubeconfig::{self, Way};
+use crate::cluster::kubeconfig::{self, Seen, Way};
 use crate::cluster::{exec, proxy};
 
 /// What a client is made of.
 pub(super) struct Access {
     pub(super) config: Config,
     /// Files that it came from; one that changes makes another.
-    pub(super) files: Vec<PathBuf>,
+    pub(super) files: Vec<Seen>,
     /// When its credential ends.
     pub(super) until: Option<Timestamp>,
 }
@@ -62,8 +62,11 @@ fn own_pod() -> Result<Access, String> {
     let mut made = Config::incluster().map_err(|error| {
         format!("{IN_CLUSTER} is the service account of the agent's own pod, and here is none: {error}")
     })?;
-    // The kubelet renews the token; like one that a kubeconfig names it is read again when its file changes.
-    let files: Vec<PathBuf> = made.auth_info.token_file.iter().map(PathBuf::from).collect();
+    // The kubelet renews the token, and the authority beside it; like those that a kubeconfig names they are read again
+    // when their files change.
+    let token_file = made.auth_info.token_file.as_deref().map(Path::new);
+    let files = token_file.into_iter().flat_map(|token| [Seen::now(token), Seen::now(token.with_file_name("ca.crt"))]);
+    let files = files.collect();
     token(&mut made.auth_info)?;
     made.proxy_url = proxy(None, &made)?;
     Ok(Access { config: made, files, until: None })

@@ -44,14 +44,19 @@ impl Caller {
         }
     }
 
-    /// The client, for what has its own deadlines: watches, logs, discovery.
-    pub(super) async fn client(&self) -> Result<Client, ApiProblem> {
-        self.connection.client().await
-    }
-
-    /// Tells how the client did, see [`Connection::failed`].
-    pub(super) fn failed(&self, class: Class) -> bool {
-        self.connection.failed(class)
+    /// Does something with the client; once more where the credential of that one is not taken any more, since it may
+    /// have been renewed. For what has its own deadlines: watches, logs, discovery.
+    pub(super) async fn with<T, F>(&self, act: impl Fn(Client) -> F) -> Result<T, ApiProblem>
+    where
+        F: Future<Output = Result<T, ApiProblem>>,
+    {
+        let lent = self.connection.client().await?;
+        match act(lent.client.clone()).await {
+            Err(problem) if self.connection.failed(&lent, problem.class) => {
+                act(self.connection.client().await?.client).await
+            }
+            other => other,
+        }
     }
 
     /// One request; its answer as JSON.
@@ -62,16 +67,10 @@ impl Caller {
     }
 
     pub(super) async fn bytes(&self, doing: &str, request: Request<Bytes>) -> Result<Bytes, ApiProblem> {
-        let first = self.attempts(doing, &request).await;
-        match first {
-            // A token or certificate may have been renewed since the client was made.
-            Err(problem) if self.connection.failed(problem.class) => self.attempts(doing, &request).await,
-            other => other,
-        }
+        self.with(|client| self.attempts(client, doing, &request)).await
     }
 
-    async fn attempts(&self, doing: &str, request: &Request<Bytes>) -> Result<Bytes, ApiProblem> {
-        let client = self.client().await?;
+    async fn attempts(&self, client: Client, doing: &str, request: &Request<Bytes>) -> Result<Bytes, ApiProblem> {
         let Ok(_place) = self.places.acquire().await else {
             return Err(ApiProblem::new(Class::Other, doing, "the agent is stopping"));
         };

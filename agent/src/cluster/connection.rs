@@ -2,18 +2,19 @@
 //!
 //! The client is made when it is first needed and made anew when a file that it came from changes, when its credential is
 //! about to end, when the server does not take its credentials any more, and when it cannot connect (a certificate may
-//! have been renewed). One caller at a time makes it, since a credential program (EKS, GKE, AKS) may take seconds. Dead
-//! credentials are not hammered: between two attempts at least [`REBUILD_PAUSE`] passes.
+//! have been renewed). One caller at a time makes it, since a credential program (EKS, GKE, AKS) may take seconds; while
+//! the credential in hand is good nobody waits for the next one. Dead credentials are not hammered: between two attempts
+//! at least [`REBUILD_PAUSE`] passes.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::Client;
 
 use crate::cluster::access::{self, Access};
 use crate::cluster::config::ClusterConfig;
+use crate::cluster::kubeconfig::Seen;
 use crate::cluster::problem::{ApiProblem, Class};
 
 /// Files are looked at this often: a person who renews a login expects it to count at once.
@@ -34,28 +35,45 @@ const RENEW_PAUSE: Duration = Duration::from_secs(1);
 /// The connection.
 pub(super) struct Connection {
     config: ClusterConfig,
-    /// Copied in and out, never held over an await.
-    built: Mutex<Option<Built>>,
-    /// One builder at a time.
+    /// Never held over an await.
+    state: Mutex<State>,
+    /// One builder at a time. How the last one failed, and when.
     building: tokio::sync::Mutex<Option<(Instant, ApiProblem)>>,
 }
 
-#[derive(Clone)]
-struct Built {
-    client: Client,
-    made: Instant,
-    looked: Instant,
-    files: Arc<[(PathBuf, Stamp)]>,
-    /// When to make another, and until when this one is good: its credential ends.
-    ends: Option<(Instant, Instant)>,
-    failed: bool,
+#[derive(Default)]
+struct State {
+    built: Option<Built>,
+    /// When a client was last given up because it failed.
+    given_up: Option<Instant>,
 }
 
-type Stamp = Option<(SystemTime, u64)>;
+/// A client on loan. Who is refused says by which, since there may be another meanwhile.
+#[derive(Clone)]
+pub(super) struct Lent {
+    pub(super) client: Client,
+    made: Instant,
+}
+
+struct Built {
+    lent: Lent,
+    looked: Instant,
+    files: Vec<Seen>,
+    /// When to make another, and until when this one is good: its credential ends.
+    ends: Option<(Instant, Instant)>,
+    failed: Option<Class>,
+}
+
+/// The client in hand.
+enum InHand {
+    Fresh(Lent),
+    /// Its credential is about to end, and good until then.
+    Ending(Lent),
+}
 
 impl Connection {
     pub(super) fn new(config: ClusterConfig) -> Self {
-        Self { config, built: Mutex::new(None), building: tokio::sync::Mutex::new(None) }
+        Self { config, state: Mutex::default(), building: tokio::sync::Mutex::new(None) }
     }
 
     /// A client that is as new as the files it came from.
@@ -63,13 +81,29 @@ impl Connection {
     /// # Errors
     /// Where the kubeconfig, the context or the credential program do not do; told again to everyone until it is tried
     /// again after a pause or a change.
-    pub(super) async fn client(&self) -> Result<Client, ApiProblem> {
-        if let Some(client) = self.fresh() {
-            return Ok(client);
+    pub(super) async fn client(self: &Arc<Self>) -> Result<Lent, ApiProblem> {
+        match self.in_hand() {
+            Some(InHand::Fresh(lent)) => return Ok(lent),
+            Some(InHand::Ending(lent)) => {
+                // It comes to its end by itself: a program has its time.
+                let connection = self.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut last) = connection.building.try_lock() {
+                        let _ = connection.renew(&mut last).await;
+                    }
+                });
+                return Ok(lent);
+            }
+            None => {}
         }
         let mut last = self.building.lock().await;
-        if let Some(client) = self.fresh() {
-            return Ok(client);
+        self.renew(&mut last).await
+    }
+
+    /// Makes a client, unless somebody just did or failed to.
+    async fn renew(&self, last: &mut Option<(Instant, ApiProblem)>) -> Result<Lent, ApiProblem> {
+        if let Some(InHand::Fresh(lent)) = self.in_hand() {
+            return Ok(lent);
         }
         if let Some((at, problem)) = &*last
             && at.elapsed() < FILES_PAUSE
@@ -78,15 +112,15 @@ impl Connection {
         }
         match build(&self.config).await {
             Ok(built) => {
-                let client = built.client.clone();
-                *self.built.lock().unwrap_or_else(PoisonError::into_inner) = Some(built);
+                let lent = built.lent.clone();
+                self.state().built = Some(built);
                 *last = None;
-                Ok(client)
+                Ok(lent)
             }
             Err(problem) => {
-                if let Some(client) = self.still_good() {
-                    tracing::warn!(%problem, "the credential is not renewed yet");
-                    return Ok(client);
+                if let Some(lent) = self.still_good() {
+                    tracing::warn!(%problem, "the way in is not renewed yet; the last one is still good");
+                    return Ok(lent);
                 }
                 *last = Some((Instant::now(), problem.clone()));
                 Err(problem)
@@ -94,47 +128,78 @@ impl Connection {
         }
     }
 
-    /// Tells that the present client got this; where another one could do better, the next call makes one.
+    /// Tells that a client got this; where another one could do better, the next call gives one.
     /// True where it is worth trying at once.
-    pub(super) fn failed(&self, class: Class) -> bool {
+    pub(super) fn failed(&self, lent: &Lent, class: Class) -> bool {
         if !matches!(class, Class::Unauthorized | Class::Away) {
             return false;
         }
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(built) = built.as_mut().filter(|built| built.made.elapsed() >= REBUILD_PAUSE) else { return false };
-        built.failed = true;
-        class == Class::Unauthorized
+        let at_once = class == Class::Unauthorized;
+        let mut state = self.state();
+        let State { built, given_up } = &mut *state;
+        // There is another already, or there is to be one.
+        let Some(now) = built.as_mut().filter(|built| built.lent.made == lent.made) else { return at_once };
+        if now.has_changed(&self.config) {
+            *built = None;
+            return at_once;
+        }
+        if now.failed.is_none() {
+            if given_up.is_some_and(|at| at.elapsed() < REBUILD_PAUSE) {
+                return false;
+            }
+            *given_up = Some(Instant::now());
+        }
+        if now.failed != Some(Class::Unauthorized) {
+            now.failed = Some(class);
+        }
+        at_once
     }
 
-    /// The present client, unless it failed, its credential ends or one of its files changed.
-    fn fresh(&self) -> Option<Client> {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = built.as_mut().filter(|built| !built.failed)?;
-        if now.ends.is_some_and(|(renew, _)| renew <= Instant::now()) {
+    /// The client in hand, unless it failed, its credential has ended or one of its files changed.
+    fn in_hand(&self) -> Option<InHand> {
+        let mut state = self.state();
+        let built = state.built.as_mut().filter(|built| built.failed.is_none())?;
+        if built.looked.elapsed() >= FILES_PAUSE && built.has_changed(&self.config) {
+            state.built = None;
             return None;
         }
-        if now.looked.elapsed() >= FILES_PAUSE {
-            now.looked = Instant::now();
-            // What is gone has not changed: tokens are taken away after they were read, and files replaced in two steps.
-            if now.files.iter().any(|(path, before)| stamp_of(path).is_some_and(|stamp| Some(stamp) != *before)) {
-                tracing::info!(cluster = %self.config.name, "the way in changed: connecting anew");
-                *built = None;
-                return None;
-            }
+        let (lent, now) = (built.lent.clone(), Instant::now());
+        match built.ends {
+            Some((renew, until)) if renew <= now => (now < until).then_some(InHand::Ending(lent)),
+            _ => Some(InHand::Fresh(lent)),
         }
-        Some(now.client.clone())
     }
 
-    /// The present client where its credential should be renewed and has not ended yet; it serves for a while more.
-    fn still_good(&self) -> Option<Client> {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = built.as_mut().filter(|built| !built.failed)?;
-        let (renew, until) = now.ends.as_mut()?;
+    /// The client in hand where another cannot be made, unless its credential has ended or is not taken: it serves for a
+    /// while more.
+    fn still_good(&self) -> Option<Lent> {
+        let mut state = self.state();
+        let built = state.built.as_mut().filter(|built| built.failed != Some(Class::Unauthorized))?;
         let soon = Instant::now() + FILES_PAUSE;
-        (soon < *until).then(|| {
-            *renew = soon;
-            now.client.clone()
-        })
+        if let Some((renew, until)) = &mut built.ends {
+            if *until <= soon {
+                return None;
+            }
+            *renew = soon.max(*renew);
+        }
+        built.failed = None;
+        Some(built.lent.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Built {
+    /// What is gone has not changed: tokens are taken away after they were read, and files replaced in two steps.
+    fn has_changed(&mut self, config: &ClusterConfig) -> bool {
+        self.looked = Instant::now();
+        let changed = self.files.iter().any(Seen::has_changed);
+        if changed {
+            tracing::info!(cluster = %config.name, "the way in changed: connecting anew");
+        }
+        changed
     }
 }
 
@@ -142,7 +207,6 @@ async fn build(config: &ClusterConfig) -> Result<Built, ApiProblem> {
     let doing = format!("connect to cluster {}", config.name);
     let Access { config: mut made, files, until } =
         access::find(config).await.map_err(|words| ApiProblem::new(Class::Configuration, &*doing, words))?;
-    let files = files.into_iter().map(|path| (stamp_of(&path), path)).map(|(stamp, path)| (path, stamp)).collect();
     made.connect_timeout = Some(CONNECT_TIMEOUT);
     // Retries are ours: they end with the deadline of the call, and tell the last answer of the server.
     made.default_retry = false;
@@ -153,10 +217,5 @@ async fn build(config: &ClusterConfig) -> Result<Built, ApiProblem> {
         let renew = lasts.saturating_sub(RENEW_BEFORE).max(lasts / 2).max(RENEW_PAUSE);
         (now + renew, now + lasts)
     });
-    Ok(Built { client, made: now, looked: now, files, ends, failed: false })
-}
-
-fn stamp_of(path: &Path) -> Stamp {
-    let data = std::fs::metadata(path).ok()?;
-    Some((data.modified().ok()?, data.len()))
+    Ok(Built { lent: Lent { client, made: now }, looked: now, files, ends, failed: None })
 }

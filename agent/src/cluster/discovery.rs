@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kube::Client;
 use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
 
 use crate::cluster::caller::Caller;
@@ -93,29 +94,23 @@ impl Cache {
     }
 }
 
+async fn ask(client: Client) -> kube::Result<Discovery> {
+    match Discovery::new(client.clone()).run_aggregated().await {
+        // Servers before 1.26 answer in the old way, or not at all.
+        Err(kube::Error::SerdeError(_)) => Discovery::new(client).run().await,
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 406 | 415) => Discovery::new(client).run().await,
+        other => other,
+    }
+}
+
 async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
     let doing = "ask the cluster for its kinds";
-    let once = async || -> Result<Discovery, kube::Error> {
-        let client = caller.client().await.map_err(|problem| kube::Error::Service(problem.to_string().into()))?;
-        match Discovery::new(client.clone()).run_aggregated().await {
-            // Servers before 1.26 answer in the old way, or not at all.
-            Err(kube::Error::SerdeError(_)) => Discovery::new(client).run().await,
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 406 | 415) => {
-                Discovery::new(client).run().await
-            }
-            other => other,
-        }
+    let late = |_| ApiProblem::new(Class::Timeout, doing, format!("no answer within {} s", TIMEOUT.as_secs()));
+    let ask = |client| async move {
+        let asked = tokio::time::timeout(TIMEOUT, ask(client)).await.map_err(late)?;
+        asked.map_err(|error| ApiProblem::unanswered(doing, &error))
     };
-    // A problem with the connection itself is told as such.
-    caller.client().await?;
-    let discovery = tokio::time::timeout(TIMEOUT, once())
-        .await
-        .map_err(|_| ApiProblem::new(Class::Timeout, doing, format!("no answer within {} s", TIMEOUT.as_secs())))?
-        .map_err(|error| {
-            let problem = ApiProblem::unanswered(doing, &error);
-            caller.failed(problem.class);
-            problem
-        })?;
+    let discovery = caller.with(ask).await?;
     let mut kinds: HashMap<(String, String), Kind> = HashMap::new();
     for group in discovery.groups() {
         let preferred = group.preferred_version_or_latest().to_owned();

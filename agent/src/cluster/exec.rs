@@ -9,8 +9,12 @@ use std::io::ErrorKind;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use http::HeaderValue;
 use jiff::Timestamp;
 use kube::config::{Cluster, ExecAuthCluster, ExecConfig};
+use rustix::process::{Pid, Signal, kill_process_group};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -52,6 +56,10 @@ struct ExecCredential {
 /// # Errors
 /// In words: why it could not be run, how it failed, or what its answer lacks.
 pub(super) async fn ask(exec: &ExecConfig, cluster: &Cluster) -> Result<Credential, String> {
+    ask_within(TIMEOUT, exec, cluster).await
+}
+
+async fn ask_within(time: Duration, exec: &ExecConfig, cluster: &Cluster) -> Result<Credential, String> {
     let Some(program) = exec.command.as_deref().filter(|command| !command.is_empty()) else {
         return Err("the exec entry of the kubeconfig names no command".to_owned());
     };
@@ -68,15 +76,18 @@ pub(super) async fn ask(exec: &ExecConfig, cluster: &Cluster) -> Result<Credenti
     let pairs = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
     command.envs(pairs).env("KUBERNETES_EXEC_INFO", information(exec, version, cluster)?);
     // A daemon has nobody to ask: the program never gets the agent's terminal, and does not outlive its time.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let output = match tokio::time::timeout(TIMEOUT, run(command)).await {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    let output = match tokio::time::timeout(time, run(command)).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(not_run(program, &error, exec.install_hint.as_deref())),
-        Err(_) => return Err(format!("the credential program {program} did not end within {} s", TIMEOUT.as_secs())),
+        Err(_) => return Err(format!("the credential program {program} did not end within {} s", time.as_secs())),
     };
     if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the credential program {program} failed with {}: {}", output.status, words.trim()));
+        let words = match String::from_utf8_lossy(&output.stderr).trim() {
+            "" => " and said nothing".to_owned(),
+            words => format!(": {words}"),
+        };
+        return Err(format!("the credential program {program} failed with {}{words}", output.status));
     }
     read(&output.stdout).map_err(|lacks| {
         format!("the credential program {program} answered {lacks}; run it by hand as the agent's user and see")
@@ -85,9 +96,23 @@ pub(super) async fn ask(exec: &ExecConfig, cluster: &Cluster) -> Result<Credenti
 
 async fn run(mut command: Command) -> std::io::Result<Output> {
     let mut child = command.spawn()?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr, status) = tokio::join!(kept(out), kept(err), child.wait());
-    Ok(Output { status: status?, stdout: stdout?, stderr: stderr? })
+    let mut group = Group(child.id());
+    let (stdout, stderr) = tokio::join!(kept(child.stdout.take()), kept(child.stderr.take()));
+    let status = child.wait().await?;
+    group.0 = None;
+    Ok(Output { status, stdout: stdout?, stderr: stderr? })
+}
+
+/// A program, and what it started: wrappers of a program are common, and it is the one inside that hangs. All of them are
+/// killed when this is dropped before the program was waited for; until then the id is its own.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// What a stream says, up to a bound; the rest is read and let go, so that its writer comes to an end.
@@ -133,8 +158,18 @@ fn read(bytes: &[u8]) -> Result<Credential, &'static str> {
     match (is_some(&status.token), is_some(&status.client_certificate_data), is_some(&status.client_key_data)) {
         (_, true, false) | (_, false, true) => Err("half a certificate: it takes certificate and key"),
         (false, false, false) => Err("an ExecCredential with neither token nor certificate"),
+        _ if !status.token.iter().all(|token| HeaderValue::from_str(token).is_ok()) => {
+            Err("a token that no header can carry")
+        }
+        (_, true, true) if !is_pem(&status) => Err("a certificate or a key that is no PEM"),
         _ => Ok(status),
     }
+}
+
+fn is_pem(status: &Credential) -> bool {
+    let bytes = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    CertificateDer::from_pem_slice(&bytes(&status.client_certificate_data)).is_ok()
+        && PrivateKeyDer::from_pem_slice(&bytes(&status.client_key_data)).is_ok()
 }
 
 #[cfg(test)]
@@ -167,6 +202,27 @@ mod tests {
         assert_eq!(credential.until.unwrap().to_string(), "2030-01-01T00:00:00Z");
         let yaml = asked(&program("printf 'kind: ExecCredential\nstatus:\n  token: t\n'")).await.unwrap();
         assert_eq!((yaml.token.unwrap().as_str(), yaml.until), ("t", None));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_told_by_its_name() {
+        let words = ask_within(Duration::from_secs(1), &program("sleep 600; true"), &Cluster::default()).await;
+        assert_eq!(words.unwrap_err(), "the credential program /bin/sh did not end within 1 s");
+    }
+
+    /// Whoever asked is gone: the pipe ends when the last of the program's children does.
+    #[tokio::test]
+    async fn a_program_ends_with_all_that_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let script = format!("sleep 600 >'{}'; true", pipe.display());
+        let asking = tokio::spawn(async move { asked(&program(&script)).await });
+        let mut held = tokio::fs::File::open(&pipe).await.unwrap();
+        asking.abort();
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), held.read_to_end(&mut said)).await;
+        assert_eq!(ended.expect("a child lives on").unwrap(), 0);
     }
 
     #[tokio::test]

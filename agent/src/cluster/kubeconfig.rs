@@ -3,7 +3,8 @@
 //! Files and merging are kubectl's. What is missing is told by its name and with what is there instead, since a context
 //! that is spelled wrong is the commonest trouble of all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 
@@ -16,7 +17,30 @@ pub(super) struct Way {
     /// Who we are to it.
     pub(super) user: AuthInfo,
     /// Every file that it came from; one that changes makes another way.
-    pub(super) files: Vec<PathBuf>,
+    pub(super) files: Vec<Seen>,
+}
+
+/// A file as it was before it was read: what is written while a credential program runs is a change.
+pub(super) struct Seen {
+    path: PathBuf,
+    stamp: Option<(SystemTime, u64)>,
+}
+
+impl Seen {
+    pub(super) fn now(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self { stamp: stamp_of(&path), path }
+    }
+
+    /// Whether it is another now; one that is gone is not.
+    pub(super) fn has_changed(&self) -> bool {
+        stamp_of(&self.path).is_some_and(|stamp| Some(stamp) != self.stamp)
+    }
+}
+
+fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
 }
 
 /// Reads the files, and finds the context that a cluster means.
@@ -25,11 +49,12 @@ pub(super) struct Way {
 /// In words: what is missing or wrong, and in which file.
 pub(super) fn way(config: &ClusterConfig) -> Result<Way, String> {
     let paths = paths(config);
+    let mut files: Vec<Seen> = paths.iter().map(Seen::now).collect();
     let kubeconfig = read(&paths)?;
     let (cluster, user) =
         chosen(config, &kubeconfig).map_err(|words| format!("kubeconfig {}: {words}", list(&paths)))?;
     let named = [&cluster.certificate_authority, &user.client_certificate, &user.client_key, &user.token_file];
-    let files = paths.iter().cloned().chain(named.into_iter().flatten().map(PathBuf::from)).collect();
+    files.extend(named.into_iter().flatten().map(Seen::now));
     Ok(Way { cluster, user, files })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::io::AsyncBufRead;
 use futures::{AsyncBufReadExt as _, AsyncReadExt as _};
 use jiff::Timestamp;
+use kube::Client;
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
@@ -169,11 +170,17 @@ async fn read(
     lines: &Lines,
 ) -> Result<(), ApiProblem> {
     let doing = format!("read the log of {}", target.from());
-    let client = objects.caller.client().await?;
     let failed = |error: kube::Error| ApiProblem::unanswered(&*doing, &error);
+    let silent = |_| ApiProblem::new(Class::Timeout, &*doing, "no answer");
     let request = get(path).map(|body| body.to_vec());
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request_stream(request)).await;
-    let answer = answer.map_err(|_| ApiProblem::new(Class::Timeout, &*doing, "no answer"))?.map_err(failed)?;
+    let begin = |client: Client| {
+        let request = request.clone();
+        async move {
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request_stream(request)).await;
+            answer.map_err(silent)?.map_err(failed)
+        }
+    };
+    let answer = objects.caller.with(begin).await?;
     let mut bytes = std::pin::pin!(answer);
     from.again = 0;
     let mut raw = Vec::new();

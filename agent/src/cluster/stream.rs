@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use kube::Client;
 use kube::api::WatchEvent;
 use kube::discovery::ApiResource;
 use serde::Deserialize;
@@ -101,7 +102,6 @@ fn take_note(shared: &Shared, key: &WatchKey, problem: &ApiProblem, version: &mu
             tracing::warn!(%problem, hint = problem.hint(), "not watched; every sync looks at each object instead");
         }
         class if class.is_way_in() => {
-            shared.objects.caller.failed(problem.class);
             shared.link.lost(&shared.live, problem);
         }
         _ => tracing::warn!(%problem, "a watch failed and is tried again"),
@@ -196,18 +196,21 @@ async fn watch(
     let seconds = WATCH_SECONDS + RandomState::new().hash_one(key) % WATCH_SECONDS_SPREAD;
     let from = version.as_deref().unwrap_or("0");
     let path = format!("{path}&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}", segment(from));
-    let client = shared.objects.caller.client().await?;
     let failed = |error: kube::Error| ApiProblem::unanswered(&*doing, &error);
-    let silent = || ApiProblem::new(Class::Timeout, &*doing, "the connection is silent");
+    let silent = |_| ApiProblem::new(Class::Timeout, &*doing, "the connection is silent");
     let request = get(&path).map(|body| body.to_vec());
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request_events::<Value>(request)).await;
-    let mut events = pin!(answer.map_err(|_| silent())?.map_err(failed)?);
+    let begin = |client: Client| {
+        let request = request.clone();
+        async move {
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request_events::<Value>(request)).await;
+            answer.map_err(silent)?.map_err(failed)
+        }
+    };
+    let mut events = pin!(shared.objects.caller.with(begin).await?);
     shared.link.found(&shared.live);
     shared.live.cover(key, true);
     let limit = Duration::from_secs(seconds) + GRACE;
-    while let Some(event) =
-        tokio::time::timeout(limit, events.try_next()).await.map_err(|_| silent())?.map_err(failed)?
-    {
+    while let Some(event) = tokio::time::timeout(limit, events.try_next()).await.map_err(silent)?.map_err(failed)? {
         match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 note_version(version, &object);

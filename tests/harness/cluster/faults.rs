@@ -1,6 +1,6 @@
 //! Faults that a test switches on, and the count of what was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A fault: which requests it hits and what happens to them.
@@ -158,6 +158,8 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Bytes of answers.
     pub bytes_out: u64,
+    /// Bearer tokens that were brought, let in or not.
+    pub tokens: BTreeSet<String>,
 }
 
 impl Counts {

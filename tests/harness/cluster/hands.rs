@@ -29,7 +29,8 @@ impl Cluster {
 
     /// The same as text.
     pub fn kubeconfig_text(&self) -> String {
-        let (address, token) = (self.address(), &self.shared.token);
+        let address = self.address();
+        let token = self.shared.tokens().first().cloned().unwrap_or_default();
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: standin\n\
              clusters:\n- name: standin\n  cluster:\n    server: http://{address}\n\
@@ -141,6 +142,11 @@ impl Cluster {
             }
         }
         lines.join("\n")
+    }
+
+    /// Lets in who brings one of these tokens, and nobody else from now on.
+    pub fn let_in(&self, tokens: &[&str]) {
+        *self.shared.tokens() = tokens.iter().map(|token| (*token).to_owned()).collect();
     }
 
     /// Switches a fault on.

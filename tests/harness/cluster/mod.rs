@@ -227,7 +227,8 @@ pub(crate) struct Shared {
     changed: Notify,
     pace: Pace,
     pull: Pull,
-    token: String,
+    /// Those that lead in.
+    tokens: Mutex<Vec<String>>,
     anonymous: bool,
 }
 
@@ -248,7 +249,7 @@ impl Shared {
             changed: Notify::new(),
             pace,
             pull,
-            token,
+            tokens: Mutex::new(vec![token]),
             anonymous,
         }
     }
@@ -260,6 +261,10 @@ impl Shared {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, Vec<String>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

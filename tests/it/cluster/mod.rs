@@ -1,6 +1,7 @@
 //! The cluster room against the stand-in Kubernetes API: plans and their execution, watches, logs, and what each costs
 //! in requests.
 
+mod access;
 mod logs;
 mod planned;
 mod refused;

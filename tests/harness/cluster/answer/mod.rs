@@ -70,7 +70,12 @@ pub(super) async fn respond(shared: Arc<Shared>, request: Request) -> Result<Res
     }
     let open = matches!(place, Place::Version | Place::Health);
     let given = header(AUTHORIZATION);
-    let known = given == format!("Bearer {}", shared.token) || (shared.anonymous && given.is_empty());
+    let brought = given.strip_prefix("Bearer ");
+    let known = brought.is_some_and(|brought| shared.tokens().iter().any(|token| token == brought))
+        || (shared.anonymous && given.is_empty());
+    if let Some(token) = brought {
+        shared.counts().tokens.insert(token.to_owned());
+    }
     if !open && !known {
         return Ok(refuse(&Failure::unauthorized()));
     }
