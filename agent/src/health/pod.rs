@@ -141,8 +141,8 @@ impl<'a> Container<'a> {
             return Some(format!("{waiting} in {name}: {end}, restarted {}", times(self.restarts())));
         }
         if is_error(waiting) {
-            let message = text(self.status, "/state/waiting/message");
-            let message = or(message.to_owned(), "no more is told");
+            let message = cause(text(self.status, "/state/waiting/message"));
+            let message = or(message, "no more is told");
             return Some(format!("{waiting} in {name}: {message}"));
         }
         if let Some(end) = self.bad_end() {
@@ -223,6 +223,25 @@ fn is_error(reason: &str) -> bool {
     ];
     let is_kind_of_error = reason.ends_with("Error") && reason != "Error";
     reason.starts_with("Err") || is_kind_of_error || reason.ends_with("BackOff") || others.contains(&reason)
+}
+
+/// The words of who could not do it, without those who passed them on: kubelet and runtime name the image in front, each
+/// once more, so that what a person looks for is beyond the end of the line.
+fn cause(message: &str) -> String {
+    const LAYERS: [&str; 3] =
+        ["Back-off pulling image ", "failed to pull and unpack image ", "failed to resolve reference "];
+    let (mut image, mut rest) = ("", message);
+    loop {
+        let told = rest.strip_prefix("rpc error: code = ").and_then(|rest| Some(rest.split_once(" desc = ")?.1));
+        if let Some(inner) = told.or_else(|| rest.strip_prefix("ErrImagePull: ")) {
+            rest = inner;
+            continue;
+        }
+        let layer = LAYERS.iter().find_map(|layer| rest.strip_prefix(layer)?.strip_prefix('"')?.split_once("\": "));
+        let Some((name, inner)) = layer else { break };
+        (image, rest) = (name, inner);
+    }
+    if rest.contains(image) { rest.to_owned() } else { format!("{image}: {rest}") }
 }
 
 fn times(count: i64) -> String {

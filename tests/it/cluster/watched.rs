@@ -1,6 +1,8 @@
 //! What the watches tell.
 
 use harness::cluster::faults::Fault;
+use harness::cluster::kubelet::images;
+use harness::registry::{Auth, Registry, RegistryOptions, User};
 use quarterdeck_shared::status::{Health, SyncStatus};
 
 use super::*;
@@ -128,6 +130,27 @@ async fn a_crash_is_told_with_its_last_words() {
     let pod = scene.wait_for("the last words", said).await;
     assert_eq!(pod.health, Health::Degraded);
     assert!(pod.message.contains("exit 3"), "{}", pod.message);
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_told_in_the_registrys_words() {
+    let open = Registry::start(RegistryOptions::default()).await.unwrap();
+    let auth = Auth::Token(vec![User::new("robot", "secret")]);
+    let closed = Registry::start(RegistryOptions { auth, ..RegistryOptions::default() }).await.unwrap();
+    let pull = images::from_registry(None);
+    let mut scene = Scene::with(StandInOptions { pull, ..StandInOptions::default() }).await;
+    let no_right = "pull access denied, repository does not exist or may require authorization: authorization failed";
+    for (registry, why) in [(&open, "not found"), (&closed, no_right)] {
+        let image = registry.image("ops/shop");
+        scene.sync(&SHOP.replace("registry.example/shop", &image)).await.unwrap();
+        let words = format!("ImagePullBackOff in container shop: {image}:1: {why}");
+        let told = |change: &ClusterChange| match change {
+            ClusterChange::PodChanged(pod) if *pod.message == words => Some(pod.clone()),
+            _ => None,
+        };
+        let pod = scene.wait_for(&words, told).await;
+        assert_eq!((pod.health, &*pod.status), (Health::Degraded, "ImagePullBackOff"));
+    }
 }
 
 #[tokio::test]

@@ -52,6 +52,14 @@ fn what_fails_tells_which_container_and_its_end() {
             "state: {waiting: {reason: ErrImagePull, message: 'manifest for x:1 not found'}}".to_owned(),
             "Degraded: ErrImagePull in container shop: manifest for x:1 not found [0/1]",
         ),
+        (
+            "state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image \"r.io/x:1\": ErrImagePull: rpc error: code = NotFound desc = failed to pull and unpack image \"r.io/x:1\": failed to resolve reference \"r.io/x:1\": r.io/x:1: not found'}}".to_owned(),
+            "Degraded: ImagePullBackOff in container shop: r.io/x:1: not found [0/1]",
+        ),
+        (
+            "state: {waiting: {reason: ErrImagePull, message: 'failed to pull and unpack image \"r.io/x:1\": failed to resolve reference \"r.io/x:1\": failed to authorize: 401 Unauthorized'}}".to_owned(),
+            "Degraded: ErrImagePull in container shop: r.io/x:1: failed to authorize: 401 Unauthorized [0/1]",
+        ),
         ("state: {waiting: {reason: ErrImageNeverPull}}".to_owned(), "Degraded: ErrImageNeverPull in container shop: no more is told [0/1]"),
         (
             "state: {waiting: {reason: CreateContainerConfigError, message: configmap \"shop\" not found}}".to_owned(),

@@ -77,7 +77,8 @@ fn told(image: &str, error: &str) -> String {
     let lower = error.to_lowercase();
     if lower.contains("not found") || lower.contains("unknown") || lower.contains("404") {
         format!("{image}: not found")
-    } else if lower.contains("unauthorized")
+    } else if lower.contains("not authorized")
+        || lower.contains("unauthorized")
         || lower.contains("authent")
         || lower.contains("401")
         || lower.contains("denied")
