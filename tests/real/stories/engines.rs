@@ -10,6 +10,7 @@ use harness::agent::runs;
 use harness::real::{Town, code, http, manifests, said, world};
 use harness::world::borrowed;
 use quarterdeck_shared::snapshot::RunStatus;
+use quarterdeck_shared::status::Phase;
 
 use crate::story;
 
@@ -80,6 +81,41 @@ async fn the_classic_builder_pushes_where_nobody_logs_in() -> anyhow::Result<()>
         place.forget(town, &run).await
     })
     .await
+}
+
+/// A mount of `RUN` is BuildKit's own. Who sets no builder gets it, as who names it; the classic one refuses the line.
+#[tokio::test]
+async fn buildkit_is_taken_by_itself_and_by_name() -> anyhow::Result<()> {
+    story(async |town| {
+        let place = Place::open(town);
+        town.image = format!("{}/{}", place.host, town.name);
+        let engine = format!("address = \"{}\"", town.parts.get("DOCKER_HOST"));
+        for (version, builder) in [("1.4.0", ""), ("1.5.0", "\nbuilder = \"buildkit\"")] {
+            let run = builds(town, version, &format!("{engine}{builder}")).await?;
+            ensure!(run.phase == Phase::Succeeded, "{version} {}: {}", run.phase, run.message);
+            let log = town.log(run.id).await?;
+            ensure!(log.iter().any(|line| line.ends_with(" kept")), "{log:#?}");
+            place.forget(town, &run).await?;
+        }
+        let run = builds(town, "1.6.0", &format!("{engine}\nbuilder = \"classic\"")).await?;
+        let refused = run.phase == Phase::Failed && run.message.contains("the --mount option requires BuildKit");
+        ensure!(refused, "{} {}", run.phase, run.message);
+        Ok(())
+    })
+    .await
+}
+
+/// A version with a mount, built and pushed by an agent with these lines of an engine.
+async fn builds(town: &mut Town, version: &str, engine: &str) -> anyhow::Result<RunStatus> {
+    let mut files = code(version, 0);
+    files[0].1 += "RUN --mount=type=cache,target=/cache touch /cache/kept && ls /cache\n";
+    town.shop.commit(&borrowed(&files), version)?;
+    town.agent.kill_agent();
+    town.agent.configure(&config(town, engine, ""))?;
+    town.agent.start_agent().await?;
+    let tag = format!("push-{version}");
+    town.shop.tag(&tag)?;
+    town.agent.wait_run("the run to end", |run| run.reference == tag && run.phase.is_final()).await
 }
 
 #[tokio::test]

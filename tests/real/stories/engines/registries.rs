@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::agent::runs;
 use quarterdeck_shared::snapshot::ApplicationStatus;
-use quarterdeck_shared::status::{Health, Phase};
+use quarterdeck_shared::status::Health;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
