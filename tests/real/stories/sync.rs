@@ -19,12 +19,12 @@ use quarterdeck_shared::snapshot::{Object, ResourceStatus};
 use super::story;
 
 /// A file of the manifests' folder.
-fn file(name: &str, text: impl Into<String>) -> (String, String) {
+pub(crate) fn file(name: &str, text: impl Into<String>) -> (String, String) {
     (format!("shop/{name}.yaml"), text.into())
 }
 
 /// A Deployment of one pod that only waits; `more` are lines of its spec.
-fn deployment(parts: &Parts, more: &str) -> String {
+pub(crate) fn deployment(parts: &Parts, more: &str) -> String {
     format!(
         "apiVersion: apps/v1
 kind: Deployment
@@ -48,12 +48,12 @@ spec:
 }
 
 /// A ConfigMap with one value.
-fn config(name: &str, value: &str) -> String {
+pub(crate) fn config(name: &str, value: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: \"{value}\"\n")
 }
 
 /// Makes the folder of manifests hold these files alone. The commit's id.
-fn commit(town: &Town, files: &[(String, String)], message: &str) -> anyhow::Result<String> {
+pub(crate) fn commit(town: &Town, files: &[(String, String)], message: &str) -> anyhow::Result<String> {
     town.deploy.replace("shop", &borrowed(files), message)
 }
 
@@ -66,7 +66,7 @@ async fn begin(town: &mut Town, files: &[(String, String)]) -> anyhow::Result<St
 }
 
 /// A field of an object as kubectl prints it; empty where it is not there.
-fn field(town: &Town, object: &str, path: &str) -> anyhow::Result<String> {
+pub(crate) fn field(town: &Town, object: &str, path: &str) -> anyhow::Result<String> {
     town.kubectl(&["get", object, "--ignore-not-found", "-o", &format!("jsonpath={{{path}}}")])
 }
 

@@ -2,6 +2,7 @@
 
 mod files;
 mod own_pod;
+mod pod;
 mod programs;
 mod proxies;
 
