@@ -144,7 +144,7 @@ async fn listen(place: Place, handler: Handler) -> std::io::Result<(Place, JoinH
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, handler: Handler) {
     let service = service_fn(move |request| handler(request));
     // An error here is a client that went away or a cut that we asked for: both are part of the play.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
 /// The pairs of a query string, decoded.

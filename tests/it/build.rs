@@ -169,6 +169,48 @@ async fn an_image_is_built_with_its_names_labels_and_progress() {
 }
 
 #[tokio::test]
+async fn buildkit_builds_in_its_own_manner() {
+    let world = World::open().await;
+    world.engine.have_buildkit();
+    let mut request = world.request("1.4.0", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
+    request.tags.push(world.image("latest"));
+    request.args.insert("VERSION".to_owned(), ArgValue::Secret("$VERSION".into()));
+    let told = world.build(request.clone()).await;
+    let built = told.result.unwrap();
+    assert_eq!(Some(&built.id), world.engine.image_id(&world.image("1.4.0").to_string()).as_ref());
+    assert_eq!(Some(&built.id), world.engine.image_id(&world.image("latest").to_string()).as_ref());
+    assert_eq!(world.engine.file(&built.id, "/hello").as_deref(), Some("hi"));
+    let lines = [
+        "#1 [internal] load remote build context",
+        "#1 DONE 0.0s",
+        "#2 [1/2] COPY hello /hello",
+        "#2 DONE 0.0s",
+        "#3 [2/2] RUN echo built ***",
+        "#3 built ***",
+        "#3 DONE 0.0s",
+        "#4 exporting to image",
+        "#4 DONE 0.0s",
+    ];
+    assert_eq!((told.lines, told.percents), (lines.map(str::to_owned).to_vec(), vec![0, 50, 99, 100]));
+    let told = world.build(request).await;
+    assert_eq!(told.result.unwrap().id, built.id);
+    assert_eq!(told.lines.iter().filter(|line| line.ends_with(" CACHED")).count(), 2, "{:#?}", told.lines);
+
+    let stages =
+        "FROM scratch AS made\nCOPY hello /\nFROM scratch\nCOPY --from=made /hello /\nRUN echo almost && exit 3\n";
+    let told = world.build(world.request("2", &[("Dockerfile", stages), ("hello", "hi")])).await;
+    let words = "process \"/bin/sh -c echo almost && exit 3\" did not complete successfully: exit code: 3";
+    assert_eq!(told.result.unwrap_err().to_string(), format!("building {} failed: {words}", world.image("2")));
+    let end = ["#4 [stage-1 2/2] RUN echo almost && exit 3", "#4 almost", &format!("#4 ERROR: {words}")];
+    assert!(told.lines.contains(&"#2 [made 1/1] COPY hello /".to_owned()), "{:#?}", told.lines);
+    assert!(told.lines.ends_with(&end.map(str::to_owned)), "{:#?}", told.lines);
+
+    world.engine.fail_build(StreamFault::CutAfter(2));
+    let error = world.build(world.request("3", &[("Dockerfile", stages), ("hello", "hi")])).await.result.unwrap_err();
+    assert!(matches!(error, BuildError::CutOff { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn the_same_commit_again_is_the_same_image_from_the_cache() {
     let world = World::open().await;
     world.built("1").await;

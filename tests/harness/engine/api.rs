@@ -17,7 +17,7 @@ use super::files::{Node, read_tar, resolve};
 use super::images::{Image, with_tag};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote};
-use super::{BuildRecord, Outcome, PushRecord, State, locked, pull, push};
+use super::{BuildRecord, Outcome, PushRecord, State, buildkit, locked, pull, push};
 use crate::serve::{Answer, Cut, query_pairs};
 
 /// The newest version of the API that the stand-in claims to speak.
@@ -54,6 +54,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Ans
         ("GET" | "HEAD", "/_ping") => ping(&state),
         ("GET", "/version") => answered(200, version()),
         ("GET", "/info") => answered(200, info(&state)),
+        ("POST", "/session" | "/grpc") if state.plan().buildkit => buildkit::hold(parts),
         ("POST", "/auth") => check_login(&body).await,
         ("POST", "/build") => start_build(&state, &query, &body),
         ("GET", "/images/json") => answered(200, list(&state, &query)),
@@ -103,7 +104,8 @@ async fn check_login(body: &[u8]) -> Response<Body> {
 }
 
 fn start_build(state: &Arc<State>, query: &Query, context: &[u8]) -> Response<Body> {
-    if query.first("version") == Some("2") {
+    let traced = query.first("version") == Some("2");
+    if traced && !state.plan().buildkit {
         return failed(400, "Builder V2 unavailable");
     }
     if query.first("remote").is_some() {
@@ -138,10 +140,14 @@ fn start_build(state: &Arc<State>, query: &Query, context: &[u8]) -> Response<Bo
     };
     let quiet = query.on("q");
     let (out, body) = Output::new(quiet, state.plan().build_faults.pop_front());
+    let out = if traced { out.traced() } else { out };
     let index = begin(&mut locked(&state.builds), record);
     let state = state.clone();
     tokio::spawn(async move {
-        let result = build(&state, file, &asked, &out).await;
+        let result = match out.vertex("[internal] load remote build context").await {
+            Ok(()) => build(&state, file, &asked, &out).await,
+            Err(stop) => Err(stop),
+        };
         let outcome = match &result {
             Ok(built) if built.cached => Outcome::Cached(built.id.clone()),
             Ok(built) => Outcome::Done(built.id.clone()),
@@ -150,7 +156,7 @@ fn start_build(state: &Arc<State>, query: &Query, context: &[u8]) -> Response<Bo
         locked(&state.builds)[index].outcome = outcome;
         match result {
             Ok(built) if quiet => drop(out.line(json!({ "stream": format!("{}\n", built.id) })).await),
-            Ok(_) => {}
+            Ok(built) => drop(out.built(&built.id).await),
             Err(stop) => out.end(&stop).await,
         }
     });

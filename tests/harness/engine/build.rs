@@ -36,6 +36,8 @@ struct Builder<'a> {
     out: &'a Output,
     steps: usize,
     step: usize,
+    /// The stage at work as BuildKit names it, and which of how many vertexes of that it is at.
+    vertex: (String, usize, usize),
     /// A step that was not cached makes all later ones of its stage new.
     cached_so_far: bool,
     done: Vec<(Option<String>, Draft)>,
@@ -61,15 +63,31 @@ pub(super) async fn build(
         last.instructions.push(Instruction::parse(&format!("LABEL {}", labels.join(" "))).map_err(Stop::failed)?);
     }
     let steps = file.steps();
-    let mut builder =
-        Builder { state, asked, out, steps, step: 0, cached_so_far: true, done: Vec::new(), ran_anything: false };
+    let mut builder = Builder {
+        state,
+        asked,
+        out,
+        steps,
+        step: 0,
+        vertex: Default::default(),
+        cached_so_far: true,
+        done: Vec::new(),
+        ran_anything: false,
+    };
 
     let mut outer = BTreeMap::new();
     for argument in &file.arguments {
         builder.announce(argument).await?;
         declare(&mut outer, argument, &asked.args, &BTreeMap::new());
     }
-    for stage in &file.stages {
+    for (number, stage) in file.stages.iter().enumerate() {
+        let name = match &stage.name {
+            _ if file.stages.len() == 1 => String::new(),
+            Some(name) => format!("{name} "),
+            None => format!("stage-{number} "),
+        };
+        let vertexes = [&stage.from].into_iter().chain(&stage.instructions).filter(|one| is_vertex(one)).count();
+        builder.vertex = (name, 0, vertexes);
         builder.stage(stage, &outer).await?;
     }
     let id = builder.done.last().map(|(_, draft)| draft.id.clone()).unwrap_or_default();
@@ -77,10 +95,10 @@ pub(super) async fn build(
         return Err(Stop::failed("No image was generated. Is your Dockerfile empty?"));
     }
     builder.warn_of_unused_arguments(&file).await?;
-    out.stream(&format!("Successfully built {}\n", short(&id))).await?;
+    out.remark(&format!("Successfully built {}\n", short(&id))).await?;
     for tag in &asked.tags {
         state.images().tag(&id, tag);
-        out.stream(&format!("Successfully tagged {}\n", with_tag(tag))).await?;
+        out.remark(&format!("Successfully tagged {}\n", with_tag(tag))).await?;
     }
     state.images().keep();
     Ok(Built { id, cached: !builder.ran_anything })
@@ -92,11 +110,11 @@ impl Builder<'_> {
         let base = expand(&stage.base, &|name| outer.get(name).cloned());
         let mut draft = self.base(&base).await?;
         self.cached_so_far = !self.asked.no_cache;
-        self.out.stream(&format!(" ---> {}\n", short(&draft.id))).await?;
+        self.out.remark(&format!(" ---> {}\n", short(&draft.id))).await?;
         for instruction in &stage.instructions {
             self.announce(instruction).await?;
             self.instruction(&mut draft, instruction, outer).await?;
-            self.out.stream(&format!(" ---> {}\n", short(&draft.id))).await?;
+            self.out.remark(&format!(" ---> {}\n", short(&draft.id))).await?;
         }
         if !draft.id.is_empty() {
             self.out.aux(serde_json::json!({ "ID": draft.id })).await?;
@@ -145,7 +163,10 @@ impl Builder<'_> {
 
         let cached = self.state.images().cached(&key).filter(|_| self.cached_so_far);
         if let Some(id) = cached {
-            self.out.stream(" ---> Using cache\n").await?;
+            if is_vertex(&instruction) {
+                self.out.cached();
+            }
+            self.out.remark(" ---> Using cache\n").await?;
             let images = self.state.images();
             if let Some((id, image)) = images.find(&id) {
                 (draft.id, draft.config, draft.layers) = (id.to_owned(), image.config.clone(), image.layers.clone());
@@ -156,13 +177,13 @@ impl Builder<'_> {
         self.ran_anything = true;
         let container = &key["sha256:".len()..][..12];
         if brought.is_none() {
-            self.out.stream(&format!(" ---> Running in {container}\n")).await?;
+            self.out.remark(&format!(" ---> Running in {container}\n")).await?;
         }
         if instruction.word == Word::Run {
             run::run(&instruction, self.out).await?;
         }
         if brought.is_none() {
-            self.out.stream(&format!("Removing intermediate container {container}\n")).await?;
+            self.out.remark(&format!("Removing intermediate container {container}\n")).await?;
         }
         let mut images = self.state.images();
         draft.apply(&instruction);
@@ -212,8 +233,13 @@ impl Builder<'_> {
     /// The `Step n/m` line, with the delay and the faults that were asked for.
     async fn announce(&mut self, instruction: &Instruction) -> Result<(), Stop> {
         self.step += 1;
-        self.out.stream(&format!("Step {}/{} : {}", self.step, self.steps, instruction.text)).await?;
-        self.out.stream("\n").await?;
+        self.out.remark(&format!("Step {}/{} : {}", self.step, self.steps, instruction.text)).await?;
+        self.out.remark("\n").await?;
+        if is_vertex(instruction) {
+            self.vertex.1 += 1;
+            let (stage, vertex, of) = &self.vertex;
+            self.out.vertex(&format!("[{stage}{vertex}/{of}] {}", instruction.text)).await?;
+        }
         let delay = self.state.plan().step_delay;
         self.out.pause(delay).await?;
         self.out.fault_after(self.step).await
@@ -228,7 +254,7 @@ impl Builder<'_> {
         if unused.is_empty() {
             return Ok(());
         }
-        self.out.stream(&format!("[Warning] One or more build-args [{}] were not consumed\n", unused.join(" "))).await
+        self.out.remark(&format!("[Warning] One or more build-args [{}] were not consumed\n", unused.join(" "))).await
     }
 }
 
@@ -265,6 +291,15 @@ impl Draft {
             Word::From | Word::Arg | Word::Copy | Word::Add | Word::Run => {}
             Word::Volume | Word::Shell | Word::Stopsignal | Word::Healthcheck | Word::Maintainer => {}
         }
+    }
+}
+
+/// Whether BuildKit counts it: what only changes the configuration is no work.
+fn is_vertex(instruction: &Instruction) -> bool {
+    match instruction.word {
+        Word::From => instruction.rest.split(' ').next() != Some("scratch"),
+        Word::Copy | Word::Add | Word::Run | Word::Workdir => true,
+        _ => false,
     }
 }
 

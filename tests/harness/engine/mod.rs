@@ -1,4 +1,5 @@
-//! A stand-in container engine: the Docker Engine API on a Unix socket (or loopback), with its classic builder.
+//! A stand-in container engine: the Docker Engine API on a Unix socket (or loopback), with its classic builder and, where a
+//! test wants it, a BuildKit that tells what the classic one does.
 //!
 //! ```text
 //! client --HTTP--> api.rs --> build.rs (dockerfile.rs, files.rs) --> images.rs (memory, and a folder where told to)
@@ -6,12 +7,13 @@
 //! ```
 //!
 //! It really parses Dockerfiles, copies files, makes layers, and pushes and pulls them; ids and digests are true hashes, and the
-//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` for the few commands that it plays), have BuildKit or sessions, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
+//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` for the few commands that it plays), ask anything in a session, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
 //! keep owners, times or hard links, fetch from the network (`ADD URL`, images of Docker Hub), retry or send layers in parallel,
 //! have containers, networks, volumes or events, or keep more than one platform.
 
 mod api;
 mod build;
+mod buildkit;
 mod dockerfile;
 mod files;
 mod images;
@@ -114,6 +116,7 @@ struct Plan {
     push_faults: VecDeque<StreamFault>,
     /// What `_ping` says about BuildKit: nothing of the kind, unless a test wants to see what its client then does.
     builder_version: Option<String>,
+    buildkit: bool,
 }
 
 impl Engine {
@@ -207,7 +210,14 @@ impl Engine {
         self.state.plan().push_faults.push_back(fault);
     }
 
-    /// Claims another builder in `_ping` (`2` is BuildKit, which it does not have).
+    /// Has BuildKit from now on, and says so.
+    pub fn have_buildkit(&self) {
+        let mut plan = self.state.plan();
+        plan.buildkit = true;
+        plan.builder_version = Some("2".to_owned());
+    }
+
+    /// Claims another builder in `_ping` (`2` is BuildKit), whether it has it or not.
     pub fn claim_builder(&self, version: &str) {
         self.state.plan().builder_version = Some(version.to_owned());
     }

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::buildkit::{self, Trace};
+use super::locked;
+
 /// Why work on a stream ends before it is done.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -42,25 +45,67 @@ pub(super) struct Output {
     /// Nothing is told but the end.
     quiet: bool,
     fault: Mutex<Option<StreamFault>>,
+    /// It is told as BuildKit does.
+    trace: Option<Mutex<Trace>>,
 }
 
 impl Output {
     /// A stream, and the response body that it comes out of. Eight lines wait at most: a slow client slows the work.
     pub(super) fn new(quiet: bool, fault: Option<StreamFault>) -> (Self, Body) {
         let (lines, receiver) = mpsc::channel(8);
-        (Self { lines, quiet, fault: Mutex::new(fault) }, Body::from_stream(ReceiverStream::new(receiver)))
+        let output = Self { lines, quiet, fault: Mutex::new(fault), trace: None };
+        (output, Body::from_stream(ReceiverStream::new(receiver)))
     }
 
-    /// A piece of build output; long ones are cut into pieces as the daemon's copy buffer does.
+    /// The same, told as BuildKit does.
+    pub(super) fn traced(self) -> Self {
+        Self { trace: Some(Mutex::default()), ..self }
+    }
+
+    /// What a step of a build prints.
     pub(super) async fn stream(&self, text: &str) -> Result<(), Stop> {
-        if self.quiet {
-            return Ok(());
-        }
-        self.line(json!({ "stream": text })).await
+        let line = match &self.trace {
+            _ if self.quiet => None,
+            Some(trace) => locked(trace).prints(text),
+            None => Some(json!({ "stream": text })),
+        };
+        self.all(line).await
     }
 
+    /// What the classic builder says of its own work.
+    pub(super) async fn remark(&self, text: &str) -> Result<(), Stop> {
+        if self.trace.is_some() { Ok(()) } else { self.stream(text).await }
+    }
+
+    /// The id of a stage, as the classic builder tells it.
     pub(super) async fn aux(&self, aux: Value) -> Result<(), Stop> {
-        self.line(json!({ "aux": aux })).await
+        if self.trace.is_some() { Ok(()) } else { self.line(json!({ "aux": aux })).await }
+    }
+
+    /// A vertex of BuildKit's begins.
+    pub(super) async fn vertex(&self, name: &str) -> Result<(), Stop> {
+        let lines = self.trace.as_ref().map(|trace| locked(trace).begin(name));
+        self.all(lines.into_iter().flatten()).await
+    }
+
+    /// The vertex at work was done before.
+    pub(super) fn cached(&self) {
+        self.trace.iter().for_each(|trace| locked(trace).cached());
+    }
+
+    /// The image is there.
+    pub(super) async fn built(&self, id: &str) -> Result<(), Stop> {
+        let Some(trace) = &self.trace else { return Ok(()) };
+        self.vertex("exporting to image").await?;
+        let done = locked(trace).end("");
+        self.all(done.into_iter().chain([json!({ "id": "moby.image.id", "aux": { "ID": id } })])).await
+    }
+
+    async fn all(&self, lines: impl IntoIterator<Item = Value>) -> Result<(), Stop> {
+        for line in lines {
+            self.line(line).await?;
+        }
+        Ok(())
     }
 
     /// A line of a push or pull about a layer (`id` empty: about the whole).
@@ -113,13 +158,19 @@ impl Output {
 
     /// Says how it ended, where there is still somebody to hear it.
     pub(super) async fn end(&self, stop: &Stop) {
-        let _ = match stop {
-            Stop::Gone => return,
-            Stop::Cut => self.lines.send(Err(io::Error::other("cut on purpose"))).await.map_err(|_| Stop::Gone),
-            Stop::Failed { message, code: Some(code) } => {
+        let _ = match (stop, &self.trace) {
+            (Stop::Gone, _) => return,
+            (Stop::Cut, _) => self.lines.send(Err(io::Error::other("cut on purpose"))).await.map_err(|_| Stop::Gone),
+            (Stop::Failed { message, .. }, Some(trace)) => {
+                let words = buildkit::words(message);
+                let (vertex, all) = (locked(trace).end(&words), format!("failed to solve: {words}"));
+                let error = json!({ "errorDetail": { "message": all }, "error": all });
+                self.all(vertex.into_iter().chain([error])).await
+            }
+            (Stop::Failed { message, code: Some(code) }, None) => {
                 self.line(json!({ "errorDetail": { "code": code, "message": message }, "error": message })).await
             }
-            Stop::Failed { message, code: None } => {
+            (Stop::Failed { message, code: None }, None) => {
                 self.line(json!({ "errorDetail": { "message": message }, "error": message })).await
             }
         };
