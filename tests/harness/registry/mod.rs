@@ -129,6 +129,11 @@ impl Registry {
         self.state.faults().clear();
     }
 
+    /// From now on a manifest goes with its last tag, also where that moves to another, as in Gitea.
+    pub fn let_go_untagged(&self) {
+        self.state.store().lets_go_untagged = true;
+    }
+
     /// Makes every token given so far worthless, as time does.
     pub fn expire_tokens(&self) {
         self.state.gate().expire_tokens();

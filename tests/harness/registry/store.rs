@@ -31,6 +31,8 @@ pub(super) struct Store {
     repositories: BTreeMap<String, Repository>,
     uploads: BTreeMap<String, Vec<u8>>,
     uploads_begun: u64,
+    /// A manifest goes with its last tag, also where that moves.
+    pub(super) lets_go_untagged: bool,
 }
 
 /// What belongs to one repository; also the index file of the folder.
@@ -104,7 +106,12 @@ impl Store {
         }
         of.manifests.insert(digest.clone(), manifest.media_type);
         if !by_digest {
-            of.tags.insert(reference.to_owned(), digest.clone());
+            let before = of.tags.insert(reference.to_owned(), digest.clone());
+            if let Some(before) =
+                before.filter(|before| self.lets_go_untagged && !of.tags.values().any(|of| of == before))
+            {
+                of.manifests.remove(&before);
+            }
         }
         self.keep(&digest, manifest.bytes);
         Ok(digest)
