@@ -10,4 +10,4 @@ pub use self::forward::{Forward, Traffic};
 pub use self::parts::{CANNOT, Checkout, NoWorld, Parts, Way, http, said, world};
 pub use self::shop::{code, manifests};
 pub use self::town::{Town, in_town};
-pub use self::version::{Version, poll};
+pub use self::version::{Polled, Version, poll};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use harness::agent::is_at;
-use harness::real::{Town, Version, code, poll};
+use harness::real::{Polled, Town, Version, code, poll};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
 use quarterdeck_shared::snapshot::{ApplicationStatus, Object, RunStatus};
@@ -66,7 +66,7 @@ async fn roll(town: &Town, tour: &mut Tour) -> anyhow::Result<Version> {
     town.healthy("the second version", &version.commit).await?;
     town.answers("1.5.0").await?;
     over.store(true, Ordering::Relaxed);
-    let (asked, failed) = client.await?;
+    let Polled { asked, failed, .. } = client.await?;
     ensure!(failed.is_empty(), "{} of {asked} requests failed during the rollout: {}", failed.len(), failed[0]);
     town.runs_digest(&version)?;
     tour.done("tag push-1.5.0", &format!("rolled out by one tag; none of {asked} requests failed meanwhile"))?;

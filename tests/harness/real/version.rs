@@ -1,5 +1,6 @@
 //! Versions of the shop on their way: the tag's run, the promotion, the sync, the pods, the Service that answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -117,17 +118,28 @@ impl Town {
     }
 }
 
-/// Asks until it is over: how often, and what failed.
-pub async fn poll(address: String, over: Arc<AtomicBool>) -> (usize, Vec<String>) {
-    let (mut asked, mut failed) = (0, Vec::new());
+/// What a client met who asked the Service over and over.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// How often it asked.
+    pub asked: usize,
+    /// What failed.
+    pub failed: Vec<String>,
+    /// What it was answered, each once.
+    pub answers: BTreeSet<String>,
+}
+
+/// Asks until it is over.
+pub async fn poll(address: String, over: Arc<AtomicBool>) -> Polled {
+    let mut polled = Polled::default();
     while !over.load(Ordering::Relaxed) {
-        asked += 1;
+        polled.asked += 1;
         match http(&address, "GET", "/", "", "").await {
-            Ok((200, _)) => {}
-            Ok((status, body)) => failed.push(format!("{status} {body}")),
-            Err(error) => failed.push(format!("{error:#}")),
+            Ok((200, body)) => drop(polled.answers.insert(body.trim().to_owned())),
+            Ok((status, body)) => polled.failed.push(format!("{status} {body}")),
+            Err(error) => polled.failed.push(format!("{error:#}")),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    (asked, failed)
+    polled
 }

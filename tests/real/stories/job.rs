@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use harness::agent::application;
-use harness::real::{Version, Way, code, manifests};
+use harness::real::{Polled, Version, Way, code, manifests, poll};
 use harness::world::borrowed;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::Health;
@@ -173,6 +175,7 @@ async fn log_is_followed(town: &Town) -> anyhow::Result<()> {
 }
 
 /// The console shows the second version come: pods of both beside each other, then only the new ones, and their lines.
+/// Who asks the Service meanwhile is answered each time, by the one and then by the other.
 async fn second_version_is_watched(town: &Town, first: &Version) -> anyhow::Result<()> {
     let old = pods(town)?;
     let console = console(town, (100, 30))?;
@@ -181,6 +184,8 @@ async fn second_version_is_watched(town: &Town, first: &Version) -> anyhow::Resu
     console.type_keys("\r").and_then(|()| console.type_keys("g"))?;
     console.wait("the old pods", |screen| old.iter().all(|pod| screen.contents().contains(pod))).await?;
 
+    let over = Arc::new(AtomicBool::new(false));
+    let client = tokio::spawn(poll(town.address()?, Arc::clone(&over)));
     town.shop.commit(&borrowed(&talking("1.5.0")), "Faster")?;
     town.shop.tag("push-1.5.0")?;
     let rolling = |screen: &Screen| {
@@ -198,6 +203,11 @@ async fn second_version_is_watched(town: &Town, first: &Version) -> anyhow::Resu
     ensure!(second.digest != first.digest, "the second version is the first");
     town.healthy("the second version", &second.commit).await?;
     town.runs_digest(&second)?;
+    town.answers("1.5.0").await?;
+    over.store(true, Ordering::Relaxed);
+    let Polled { asked, failed, answers } = client.await?;
+    ensure!(failed.is_empty(), "{} of {asked} requests failed during the rollout: {}", failed.len(), failed[0]);
+    ensure!(answers.iter().eq(["shop 1.4.0", "shop 1.5.0"]), "{asked} requests were answered by {answers:?}");
     let new = pods(town)?;
     let done = |screen: &Screen| {
         let text = screen.contents();
