@@ -1,5 +1,6 @@
 //! kill -9 in every stage of the main job: the next agent brings the same end, builds nothing twice, promotes once.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -42,7 +43,7 @@ async fn while_a_version_is_fetched_built_and_promoted() -> anyhow::Result<()> {
         door.release();
         town.agent.start_agent().await?;
         town.run("push-1.1.0").await?;
-        once(town, "1.1.0")?;
+        once(town, "1.1.0").await?;
 
         // In the middle of a build; what it has built until then is no image yet.
         let slow = code("1.2.0", 0)[0].1.replace("COPY", "RUN sleep 4\nCOPY");
@@ -51,8 +52,8 @@ async fn while_a_version_is_fetched_built_and_promoted() -> anyhow::Result<()> {
         stage(town, "push-1.2.0", StageKind::Build).await?;
         town.agent.kill_agent();
         town.agent.start_agent().await?;
-        succeeded(town, "push-1.2.0").await?;
-        once(town, "1.2.0")?;
+        succeeded(town, "push-1.2.0", 1).await?;
+        once(town, "1.2.0").await?;
 
         // While the forge thinks about the promotion: the push that was begun may still arrive.
         let gate = Gate::shut(town)?;
@@ -64,9 +65,9 @@ async fn while_a_version_is_fetched_built_and_promoted() -> anyhow::Result<()> {
         let before = town.images()?;
         gate.open()?;
         town.agent.start_agent().await?;
-        let run = succeeded(town, "push-1.3.0").await?;
+        let run = succeeded(town, "push-1.3.0", 1).await?;
         ensure!(town.images()? == before, "the image was built again without need");
-        once(town, "1.3.0")?;
+        once(town, "1.3.0").await?;
         runs(town, &run, "1.3.0").await
     })
     .await
@@ -83,9 +84,9 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
         town.agent.kill_agent();
         let before = town.images()?;
         town.agent.start_agent().await?;
-        let run = succeeded(town, "push-2.0.0").await?;
+        let run = succeeded(town, "push-2.0.0", 1).await?;
         ensure!(town.images()? == before, "the image was built again without need");
-        once(town, "2.0.0")?;
+        once(town, "2.0.0").await?;
         runs(town, &run, "2.0.0").await?;
 
         // In the middle of a sync of many objects.
@@ -106,6 +107,7 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
         town.healthy("the rest of the sync", &commit).await?;
         let there = town.kubectl(&["get", "configmaps", "-o", "name"])?.matches("many-").count();
         ensure!(there == MANY, "{there} of {MANY} are there");
+        once(town, "2.0.0").await?;
 
         // In the middle of a rollout whose pods take their time to be ready.
         let whole = town.deploy.git(&["show", "HEAD:shop/deployment.yaml"])? + "\n";
@@ -122,9 +124,117 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
         let revisions = town.kubectl(&["get", "replicasets", "--selector", "app=shop", "-o", "name"])?;
         // The first manifests, the version, the slow one: a restart rolls nothing out again.
         ensure!(revisions.lines().count() == 3, "{revisions}");
+        once(town, "2.0.0").await?;
         town.answers("2.0.0").await
     })
     .await
+}
+
+/// Where the agent touches the world outside for a version, from its build on, in the order in which it comes there.
+const OF_A_RUN: [&str; 7] = [
+    "engine: after a build",
+    "engine: before an image is named",
+    "engine: after an image is named",
+    "engine: before a push",
+    "engine: after a push",
+    "git: before a push",
+    "git: after a push",
+];
+
+/// The same for a sync that changes something and deletes something.
+const OF_A_SYNC: [&str; 6] = [
+    "cluster: before an object is applied",
+    "cluster: after an object is applied",
+    "cluster: before an object is deleted",
+    "cluster: after an object is deleted",
+    "cluster: before an object of ours is written",
+    "cluster: after an object of ours is written",
+];
+
+/// One version, and an agent that dies at each step of it, one after another: also in the fetch, in the checkout, and in
+/// the prune.
+#[tokio::test]
+async fn at_each_step_of_one_version() -> anyhow::Result<()> {
+    story(async |town| {
+        let stamps: String = (0..STAMPS)
+            .map(|n| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: stamp-{n} }}\n"))
+            .collect();
+        let commit = town.deploy.commit(&[("shop/stamps.yaml", &stamps)], "Stamps")?;
+        town.start().await?;
+        town.synced("the stamps", &commit).await?;
+        ensure!(stamps_there(town)? == STAMPS, "the stamps are not there");
+        town.agent.kill_agent();
+
+        // Up to the build by number: where nothing is deployed there is one thing at a time to be killed in.
+        let whole = town.config();
+        let building = whole.split_once("[application.deploy]").map_or(&*whole, |(before, _)| before);
+        town.agent.configure(building)?;
+        town.shop.commit(&borrowed(&code("3.0.0", 0)), "A shop for each step")?;
+        town.shop.tag("push-3.0.0")?;
+        let mut died_at = BTreeSet::new();
+        let mut number = 0;
+        while !died_at.contains("engine: before a build") {
+            number += 1;
+            ensure!(number <= NUMBERS, "it did not come to the build: {died_at:?}");
+            died_at.insert(dies(town, &number.to_string()).await?);
+        }
+        for step in ["git: before a fetch", "git: after a fetch", "history: before a write", "history: after a write"] {
+            ensure!(died_at.contains(step), "it did not die at {step:?}: {died_at:?}");
+        }
+        town.agent.configure(&whole)?;
+        for step in OF_A_RUN {
+            dies(town, step).await?;
+        }
+
+        // While no agent runs, something leaves git.
+        town.deploy.pull()?;
+        town.deploy.git(&["rm", "--quiet", "shop/stamps.yaml"])?;
+        town.deploy.git(&["commit", "--quiet", "--message", "No stamps"])?;
+        town.deploy.git(&["push", "--quiet", "origin", "HEAD:main"])?;
+        for step in OF_A_SYNC {
+            let before = stamps_there(town)?;
+            dies(town, step).await?;
+            let after = stamps_there(town)?;
+            match step {
+                "cluster: before an object is deleted" => ensure!(after == STAMPS, "{after} stamps at {step:?}"),
+                "cluster: after an object is deleted" => ensure!(after < before, "{after} stamps at {step:?}"),
+                _ => {}
+            }
+        }
+
+        town.agent.start_agent().await?;
+        let run = succeeded(town, "push-3.0.0", number as usize + OF_A_RUN.len() + OF_A_SYNC.len()).await?;
+        runs(town, &run, "3.0.0").await?;
+        ensure!(stamps_there(town)? == 0, "what left git is still there");
+        once(town, "3.0.0").await?;
+        let subjects = town.deploy.git(&["log", "--format=%s"])?;
+        ensure!(subjects == "No stamps\nshop: 3.0.0\nStamps\nManifests of the shop", "commits:\n{subjects}");
+        let revisions = town.kubectl(&["get", "replicasets", "--selector", "app=shop", "-o", "name"])?;
+        ensure!(revisions.lines().count() == 2, "a version is rolled out once:\n{revisions}");
+        let all = all_runs(town).await?;
+        for kind in [StageKind::Checkout, StageKind::Build, StageKind::Push, StageKind::Promote] {
+            let cut = |run: &RunStatus| run.stages.iter().any(|s| s.kind == kind && s.phase == Phase::Interrupted);
+            ensure!(all.iter().any(cut), "it never died in the {kind}: {all:#?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Objects that leave git.
+const STAMPS: usize = 12;
+
+/// Steps from an agent's start to its first request to build, far more than there are.
+const NUMBERS: u32 = 60;
+
+/// An agent begins, and dies at this step. The answer is the step's name.
+async fn dies(town: &mut Town, step: &str) -> anyhow::Result<String> {
+    let died = town.agent.die_at(step, |_| false).await?;
+    died.with_context(|| format!("it did not come to {step:?}"))
+}
+
+fn stamps_there(town: &Town) -> anyhow::Result<usize> {
+    Ok(town.kubectl(&["get", "configmaps", "-o", "name"])?.matches("stamp-").count())
 }
 
 /// Objects of a sync that takes long enough to be killed in.
@@ -137,21 +247,39 @@ async fn stage(town: &Town, tag: &str, kind: StageKind) -> anyhow::Result<()> {
     town.agent.wait_run(&format!("{tag} to be in its {kind}"), doing).await.map(drop)
 }
 
-/// The run that took up the one that was cut off.
-async fn succeeded(town: &Town, tag: &str) -> anyhow::Result<RunStatus> {
+/// The run that took up those that were cut off: one, or as many as the agent died, at most.
+async fn succeeded(town: &Town, tag: &str, deaths: usize) -> anyhow::Result<RunStatus> {
     let done = |run: &RunStatus| run.reference == tag && run.phase == Phase::Succeeded;
     let run = town.agent.wait_run(&format!("the run that takes {tag} up"), done).await?;
-    let state = town.agent.state().await?;
-    let cut_off =
-        harness::agent::runs(&state).filter(|run| run.reference == tag && run.phase == Phase::Interrupted).count();
-    ensure!(cut_off == 1, "{cut_off} runs of {tag} were cut off");
+    let of_tag: Vec<_> = all_runs(town).await?.into_iter().filter(|run| run.reference == tag).collect();
+    let cut_off = of_tag.iter().filter(|run| run.phase == Phase::Interrupted).count();
+    ensure!((1..=deaths).contains(&cut_off), "{cut_off} runs of {tag} were cut off by {deaths} deaths");
+    ensure!(of_tag.len() == cut_off + 1, "more ended otherwise: {of_tag:#?}");
     Ok(run)
 }
 
-/// One image on the engine, one commit in git.
-fn once(town: &Town, version: &str) -> anyhow::Result<()> {
-    let image = town.parts.docker(&["images", "--quiet", &format!("{}:{version}", town.image)])?;
-    ensure!(image.lines().count() == 1, "images of {version}: {image:?}");
+async fn all_runs(town: &Town) -> anyhow::Result<Vec<RunStatus>> {
+    Ok(town.agent.client().get("/v1/runs?limit=500").await?)
+}
+
+/// One image on the engine, one build that brought it, one commit in git.
+async fn once(town: &Town, version: &str) -> anyhow::Result<()> {
+    let tag = format!("push-{version}");
+    let label = format!("label=org.opencontainers.image.revision={}", town.shop.git(&["rev-parse", &tag])?);
+    let images = town.parts.docker(&["images", "--quiet", "--no-trunc", "--filter", &label])?;
+    ensure!(images.lines().collect::<BTreeSet<_>>().len() == 1, "images of {version}:\n{images}");
+
+    // A build that was cut off tells no image. Where the agent died as it was told of one, nobody tells, and nobody may
+    // have built another.
+    let mut builds = Vec::new();
+    for run in all_runs(town).await?.into_iter().filter(|run| run.reference == tag) {
+        let built = run.stages.iter().any(|one| one.kind == StageKind::Build && one.phase == Phase::Succeeded);
+        if built || town.log(run.id).await?.iter().any(|line| line.contains("writing image")) {
+            builds.push(run.id);
+        }
+    }
+    ensure!(builds.len() <= 1, "{version} was built by the runs {builds:?}");
+
     town.deploy.pull()?;
     let commits = town.deploy.git(&["log", "--format=%s", "--fixed-strings", "--grep", &format!("shop: {version}")])?;
     ensure!(commits.lines().count() == 1, "the promotion of {version} was committed other than once:\n{commits}");
