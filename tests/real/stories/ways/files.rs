@@ -1,7 +1,13 @@
 //! Kubeconfigs as tools write them, and what is told of those that do not do.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use anyhow::ensure;
+use harness::agent::Agent;
 use quarterdeck_agent::cluster::Class;
+use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::snapshot::{ConnectionKind, Object};
 
 use super::*;
 
@@ -35,6 +41,83 @@ async fn kubeconfigs_of_every_tool_lead_in() -> anyhow::Result<()> {
             let cluster = guest.cluster(&guest.kubeconfig(&cluster, &user))?;
             enters(&cluster, guest).await.with_context(|| who.to_owned())?;
         }
+        Ok(())
+    })
+    .await
+}
+
+/// Each tool names contexts in its own way and writes a file of its own. One agent finds them all in `$KUBECONFIG`, as
+/// kubectl does, by names alone.
+#[tokio::test]
+async fn the_names_that_tools_write_are_found_in_a_list_of_files() -> anyhow::Result<()> {
+    as_guest("names", async |guest| {
+        let (certificate, key) = admin(guest)?;
+        let inline = format!(
+            "    client-certificate-data: {}\n    client-key-data: {}",
+            base64(&certificate),
+            base64(&key)
+        );
+        let token = guest.token()?;
+        let credential = format!(
+            "#!/bin/sh\nprintf '{{\"apiVersion\":\"client.authentication.k8s.io/v1beta1\",\"kind\":\"ExecCredential\",\"status\":{{\"token\":\"%s\"}}}}' '{token}'\n"
+        );
+        for program in ["aws", "gke-gcloud-auth-plugin", "kubelogin"] {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = guest.write(&format!("bin/{program}"), &credential)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+        }
+        let program = |lines: &str| format!("    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n{lines}");
+        let aws = "      command: aws\n      args: [--region, eu-central-1, eks, get-token, --cluster-name, shop, --output, json]\n      env: null\n      interactiveMode: IfAvailable\n      provideClusterInfo: false";
+        let gke = "      command: gke-gcloud-auth-plugin\n      installHint: Install gke-gcloud-auth-plugin for use with kubectl\n      provideClusterInfo: true";
+        let aks = "      command: kubelogin\n      args: [get-token, --environment, AzurePublicCloud, --login, devicecode]\n      installHint: https://aka.ms/aks\n      provideClusterInfo: false";
+        // The names of context, cluster and user.
+        let written = [
+            (["kubernetes-admin@kubernetes", "kubernetes", "kubernetes-admin"], inline.clone()),
+            (["kind-kind"; 3], inline.clone()),
+            (["minikube"; 3], inline.clone()),
+            (["docker-desktop"; 3], inline.clone()),
+            (["arn:aws:eks:eu-central-1:111122223333:cluster/shop"; 3], program(aws)),
+            (["gke_my-project_europe-west3-a_shop"; 3], program(gke)),
+            (["shop-aks", "shop-aks", "clusterUser_shop-group_shop-aks"], program(aks)),
+            (["shop-aks-admin", "shop-aks", "clusterAdmin_shop-group_shop-aks"], inline),
+        ];
+        let mut list = vec![guest.folder.path().join("not-there")];
+        let mut applications = String::new();
+        for (number, ([context, cluster, user], lines)) in written.iter().enumerate() {
+            let text = guest.kubeconfig(&guest.server(), lines);
+            let text = text
+                .replace("- name: guest\n  cluster:", &format!("- name: {cluster}\n  cluster:"))
+                .replace("- name: guest\n  context: {cluster: guest, user: guest}", &format!("- name: {context}\n  context: {{cluster: '{cluster}', user: '{user}'}}"))
+                .replace("- name: guest\n  user:", &format!("- name: {user}\n  user:"))
+                .replace("current-context: guest", &format!("current-context: {context}"));
+            list.push(guest.write(&format!("tools/{number}"), &text)?);
+            applications += &format!(
+                "[[application]]\nname = \"shop-{number}\"\n[application.deploy]\nrepository = \"nothing\"\ncluster = \"{context}\"\nnamespace = \"{}\"\n",
+                guest.namespace
+            );
+        }
+        let mut agent = Agent::new(crate::program(), Duration::from_secs(60))?;
+        agent.set("KUBECONFIG", std::env::join_paths(&list)?.into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([guest.folder.path().join("bin")].into_iter().chain(std::env::split_paths(&path)))?;
+        agent.set("PATH", path.into());
+        let (data, socket) = (agent.path("data"), agent.socket());
+        agent.configure(&format!(
+            "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n{applications}",
+            data.display(),
+            socket.display()
+        ))?;
+        agent.start_agent().await?;
+        let reached = |state: &State| {
+            let clusters = state.objects.values().filter_map(|object| match object {
+                Object::Connection(c) if c.to == ConnectionKind::Cluster && c.reachable => Some(c.name.to_string()),
+                _ => None,
+            });
+            let reached: BTreeSet<String> = clusters.collect();
+            written.iter().all(|([context, ..], _)| reached.contains(*context)).then_some(reached)
+        };
+        let reached = agent.wait("every cluster to be reached", reached).await?;
+        ensure!(reached.len() == written.len(), "others were reached: {reached:?}");
         Ok(())
     })
     .await

@@ -82,6 +82,50 @@ async fn a_program_is_asked_again_before_its_token_ends() -> anyhow::Result<()> 
     .await
 }
 
+/// Each token is bound to a Secret of its own, and ends with it, whatever date it has.
+#[tokio::test]
+async fn a_program_is_asked_again_when_its_token_is_good_no_more() -> anyhow::Result<()> {
+    as_guest("bound", async |guest| {
+        let script = format!(
+            "kubectl() {{ '{bin}/kubectl' --kubeconfig '{kubeconfig}' --namespace {namespace} \"$@\"; }}\n\
+             echo asked >>\"$FOLDER/asked\"\n\
+             secret=session-$(wc -l <\"$FOLDER/asked\")\n\
+             kubectl create secret generic $secret >&2 || exit\n\
+             token=$(kubectl create token quarterdeck --bound-object-kind Secret --bound-object-name $secret) || exit\n\
+             printf '{{\"status\":{{\"token\":\"%s\",\"expirationTimestamp\":\"%s\"}}}}' \"$token\" \"$(date --utc --date '+1 hour' +%FT%TZ)\"\n",
+            bin = guest.parts.get("WORLD_BIN"),
+            kubeconfig = guest.parts.get("KUBECONFIG"),
+            namespace = guest.namespace,
+        );
+        let script = guest.write("token.sh", &script)?;
+        let more = format!("      args: ['{}']", script.display());
+        let cluster = guest.cluster(&guest.kubeconfig(&guest.server(), &user(guest, "v1", "/bin/sh", &more)))?;
+        enters(&cluster, guest).await?;
+        enters(&cluster, guest).await?;
+        ensure!(asked(guest).lines().count() == 1, "asked once for an hour:\n{}", asked(guest));
+
+        guest.parts.kubectl(&["delete", "secret", "session-1", "--namespace", &guest.namespace])?;
+        let mut refused = None;
+        let again = async || match enters(&cluster, guest).await {
+            Ok(()) => asked(guest).lines().count() == 2,
+            Err(problem) => {
+                refused = Some(problem);
+                false
+            }
+        };
+        until("another token", again).await?;
+        // Nobody may have asked while it was refused; who did was told so.
+        let unauthorized = refused.as_ref().is_none_or(|problem| problem.class == Class::Unauthorized);
+        ensure!(unauthorized, "it was told as {refused:?}");
+        for _ in 0..3 {
+            enters(&cluster, guest).await.context("the other token is good")?;
+        }
+        ensure!(asked(guest).lines().count() == 2, "asked once more:\n{}", asked(guest));
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn programs_beside_the_kubeconfig_and_certificates_do() -> anyhow::Result<()> {
     as_guest("beside", async |guest| {
