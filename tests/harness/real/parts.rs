@@ -73,8 +73,14 @@ impl Parts {
 
     /// Runs kubectl on the world's cluster and gives what it printed.
     pub fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
+        self.kubectl_with(words, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn kubectl_with(&self, words: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<String> {
         let mut command = Command::new(Path::new(self.get("WORLD_BIN")).join("kubectl"));
         command.args(words).env("KUBECONFIG", self.get("KUBECONFIG")).env("KUBECACHEDIR", self.get("KUBECACHEDIR"));
+        command.envs(environment.iter().copied());
         Ok(String::from_utf8(said(&mut command)?.stdout)?)
     }
 

@@ -1,8 +1,47 @@
-//! Drift by other hands than those of the tour: a whole object replaced, fields taken over, an annotation removed.
+//! Drift by every hand that kubectl has, and by another manager: it is undone, and who it was is told.
 
 use anyhow::ensure;
+use quarterdeck_shared::event::{Event, EventRecord};
+use quarterdeck_shared::status::Phase;
 
 use super::*;
+
+/// An editor that is a command, as scripts use it; a label, a scale, an object that is deleted.
+#[tokio::test]
+async fn what_kubectl_does_is_undone_and_told_of_it() -> anyhow::Result<()> {
+    story(async |town| {
+        let shop = deployment(&town.parts, "  replicas: 1\n")
+            .replace("name: shop\nspec", "name: shop\n  labels: { tier: web }\nspec");
+        let first = begin(town, &[file("deployment", shop), file("config", config("shop", "plain"))]).await?;
+
+        let editor = [("KUBE_EDITOR", "sed -i s/infinity/1d/")];
+        let edit = ["--namespace", &town.namespace, "edit", "deployment", "shop"];
+        let said = town.parts.kubectl_with(&edit, &editor)?;
+        ensure!(said.contains("edited"), "kubectl edit said {said:?}");
+        healed(town, "deployment/shop", ".spec.template.spec.containers[0].command[1]", "infinity").await?;
+        told(town, "drift of Deployment/shop by kubectl-edit").await?;
+
+        town.kubectl(&["label", "--overwrite", "deployment", "shop", "tier=other"])?;
+        healed(town, "deployment/shop", ".metadata.labels.tier", "web").await?;
+        told(town, "drift of Deployment/shop by kubectl-label").await?;
+
+        town.kubectl(&["scale", "deployment", "shop", "--replicas", "3"])?;
+        healed(town, "deployment/shop", ".spec.replicas", "1").await?;
+        told(town, "drift of Deployment/shop by kubectl").await?;
+
+        let uid = field(town, "configmap/shop", ".metadata.uid")?;
+        town.kubectl(&["delete", "configmap", "shop"])?;
+        healed(town, "configmap/shop", ".data.value", "plain").await?;
+        ensure!(field(town, "configmap/shop", ".metadata.uid")? != uid, "it was not deleted");
+        // Who deletes leaves no name.
+        told(town, "drift of ConfigMap/shop").await?;
+        let status = town.healthy("rest", &first).await?;
+        ensure!(status.drifted == 0 && status.message.is_empty(), "{status:?}");
+        ensure!(syncs(town).await?.len() == 5, "one sync a deed: {:#?}", syncs(town).await?);
+        Ok(())
+    })
+    .await
+}
 
 #[tokio::test]
 async fn other_field_managers_are_undone_and_named() -> anyhow::Result<()> {
@@ -58,10 +97,16 @@ async fn healed(town: &Town, object: &str, path: &str, wanted: &str) -> anyhow::
     town.until(&format!("{object} to be healed"), &["get", object, "-o", &format!("jsonpath={{{path}}}")], wanted).await
 }
 
-/// Waits until the newest sync says by whom it was caused.
+/// Waits until the newest sync says by whom it was caused; the events say it too.
 async fn told(town: &Town, cause: &str) -> anyhow::Result<()> {
     let healed = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
         app.last_sync.as_ref().is_some_and(|sync| sync.cause.words() == cause && sync.finished.is_some())
     };
-    town.agent.wait_for(&format!("{cause:?} to be told"), "shop", healed).await.map(drop)
+    town.agent.wait_for(&format!("{cause:?} to be told"), "shop", healed).await?;
+    let events: Vec<EventRecord> = town.agent.client().get("/v1/events?limit=200").await?;
+    let by_them = events.iter().filter(|record| record.cause.words() == cause).map(|record| &record.event);
+    let began = by_them.clone().any(|event| matches!(event, Event::SyncStarted { .. }));
+    let ended = by_them.clone().any(|event| matches!(event, Event::SyncFinished { phase: Phase::Succeeded, .. }));
+    ensure!(began && ended, "the events of {cause:?}: {:#?}", by_them.collect::<Vec<_>>());
+    Ok(())
 }
