@@ -15,7 +15,7 @@ async fn each_screen_tells_what_is_so() -> anyhow::Result<()> {
         for size in [(80, 24), (120, 40)] {
             look(town, &seen, size).await?;
         }
-        Ok(())
+        act(town, &seen).await
     })
     .await
 }
@@ -28,6 +28,7 @@ struct Seen {
     promoted: String,
     runs: String,
     wants: String,
+    wants_whole: String,
     /// A pod that is well, and one that crashes.
     pods: [String; 2],
 }
@@ -84,7 +85,8 @@ spec:
     let pod = |app: &str| town.kubectl(&["get", "pods", "-l", app, "-o", "jsonpath={.items[0].metadata.name}"]);
     let pods = [pod("app=shop")?, pod("app=till")?];
     let promoted = version.commit[..7].to_owned();
-    Ok(Seen { digest: version.digest, promoted, runs: runs[..7].to_owned(), wants: wants[..7].to_owned(), pods })
+    let short = |commit: &str| commit[..7].to_owned();
+    Ok(Seen { digest: version.digest, promoted, runs: short(&runs), wants: short(&wants), wants_whole: wants, pods })
 }
 
 /// Goes from screen to screen by keys.
@@ -134,6 +136,54 @@ async fn look(town: &Town, seen: &Seen, size: (u16, u16)) -> anyhow::Result<()> 
     }
     see(&console, "6", "the agent's log", &["ready socket=", "not synced application=shop"]).await?;
     see(&console, "1l", "the shop's log", &["shop 1.4.0 listens on :8080", "the drawer is stuck"]).await?;
+    quit(console).await
+}
+
+/// What a person does by keys: each shows its plan first, and is done when it is agreed to.
+async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
+    let console = console(town, (100, 34))?;
+    let greeting = || town.kubectl(&["get", "configmap", "shop", "-o", "jsonpath={.data.greeting}"]);
+    see(&console, "", "the shop", &["shop", "Suspended", "Degraded"]).await?;
+    see(&console, "?", "all keys", &["On this screen", "make the cluster equal to git", "choose an earlier revision"])
+        .await?;
+    see(&console, "\x1b:refr", "the palette", &[": refr", "refresh", "poll its repositories now"]).await?;
+    console.type_keys("\x1b")?;
+    console.wait("the end of the palette", |screen| !screen.contents().contains(": refr")).await?;
+
+    let plan = ["Sync shop to main@", &seen.wants, "1 configure", "~ ConfigMap/shop", "hello → welcome", "y sync"];
+    see(&console, "S", "the plan of a sync", &plan).await?;
+    see(&console, "y", "why nothing is done", &["application shop is suspended"]).await?;
+    // So that a commit waits for a person and for nobody else.
+    town.agent.configure(&(town.config() + "[application.sync]\nautomatic = false\n"))?;
+    town.agent.reload_agent();
+    town.agent.wait_for("the new configuration", "shop", |app| !app.spec.automatic).await?;
+    see(&console, "z", "what is resumed", &["Resume shop?", "the till is looked at", "y resume"]).await?;
+    see(&console, "y", "the commit that waits", &["≠ OutOfSync"]).await?;
+
+    see(&console, "S", "the plan again", &plan).await?;
+    console.type_keys("n")?;
+    console.wait("the end of the question", |screen| !screen.contents().contains("Sync shop to")).await?;
+    ensure!(greeting()? == "hello", "it was done without an answer");
+    see(&console, "S", "the plan once more", &plan).await?;
+    console.type_keys("y")?;
+    town.synced("what was agreed to", &seen.wants_whole).await?;
+    ensure!(greeting()? == "welcome", "the plan was not carried out");
+
+    // Above the first version are what was just synced, and what was refused.
+    see(&console, "h", "the history", &["✔ Succeeded", &seen.wants, "✖ Failed", &seen.promoted]).await?;
+    let of_sync = format!("Roll shop back to main@{}", seen.promoted);
+    let plan = [&*of_sync, "1 configure", "~ ConfigMap/shop", "welcome → hello", "y roll back"];
+    see(&console, "jjR", "the plan of a rollback", &plan).await?;
+    see(&console, "y", "the question for a reason", &["Hold shop at main@", &seen.promoted, "why?"]).await?;
+    console.type_keys("the greeting was wrong\r")?;
+    let back = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+        let why = app.pin.as_ref().map(|pin| &*pin.hold.reason);
+        why == Some("the greeting was wrong")
+            && app.revision.as_ref().is_some_and(|at| at.commit.as_str().starts_with(&seen.promoted))
+    };
+    town.agent.wait_for("the rollback", "shop", back).await?;
+    ensure!(greeting()? == "hello", "the plan was not carried out");
+    see(&console, "1", "the shop, rolled back", &["pin@", &seen.promoted, "rollback"]).await?;
     quit(console).await
 }
 
