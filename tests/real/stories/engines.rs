@@ -43,12 +43,32 @@ impl Place {
 
     /// Takes an image away that a run pushed there.
     async fn forget(&self, town: &Town, run: &RunStatus) -> anyhow::Result<()> {
-        let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone()).context("it was pushed")?;
-        let path = format!("/v2/{}/manifests/{digest}", town.name);
+        let path = manifest(town, run)?;
         let (status, text) = http(&self.host, "DELETE", &path, &self.head(), "").await?;
         ensure!(status == 202, "the registry answered {status}: {text}");
         Ok(())
     }
+
+    /// The image that a run pushed is there with all that its manifest names.
+    async fn has_every_layer(&self, town: &Town, run: &RunStatus) -> anyhow::Result<()> {
+        let head = self.head() + "Accept: application/vnd.docker.distribution.manifest.v2+json\r\n";
+        let (status, text) = http(&self.host, "GET", &manifest(town, run)?, &head, "").await?;
+        ensure!(status == 200, "the registry answered {status}: {text}");
+        let manifest: serde_json::Value = serde_json::from_str(&text)?;
+        let layers = manifest["layers"].as_array().context("a manifest has layers")?;
+        for blob in layers.iter().chain([&manifest["config"]]) {
+            let path = format!("/v2/{}/blobs/{}", town.name, blob["digest"].as_str().context("a digest")?);
+            let (status, _) = http(&self.host, "HEAD", &path, &self.head(), "").await?;
+            ensure!(status == 200, "the registry answered {status} for {blob}");
+        }
+        Ok(())
+    }
+}
+
+/// Where the manifest is that a run pushed.
+fn manifest(town: &Town, run: &RunStatus) -> anyhow::Result<String> {
+    let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone()).context("it was pushed")?;
+    Ok(format!("/v2/{}/manifests/{digest}", town.name))
 }
 
 /// The town's configuration for building only, into the registry at `host`: other lines for the engine, and those of a login.

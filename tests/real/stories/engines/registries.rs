@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use harness::agent::runs;
 use quarterdeck_shared::snapshot::ApplicationStatus;
-use quarterdeck_shared::status::Health;
+use quarterdeck_shared::status::{Health, Stage, StageKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::story_alone;
 
 /// The engine of every town.
 fn engine(town: &Town) -> String {
@@ -29,38 +30,57 @@ async fn a_wrong_password_is_told_and_the_right_one_pushes_what_was_built() -> a
         let place = Place::with_login(town);
         town.image = format!("{}/{}", place.host, town.name);
         let config = config(town, &engine(town), &login(&place.host));
-        town.write_secret("password", "wrong-4711")?;
-        town.agent.configure(&config)?;
-        town.shop.commit(&borrowed(&code("1.4.0", 0)), "A shop")?;
-        town.agent.start_agent().await?;
-        town.shop.tag("push-1.4.0")?;
-        let ended = |run: &RunStatus| run.reference == "push-1.4.0" && run.phase.is_final();
-        let run = town.agent.wait_run("the run to end", ended).await?;
-        ensure!(run.phase == Phase::Failed, "{} {}", run.phase, run.message);
-        ensure!(run.message.contains("check the login"), "what to do: {}", run.message);
-        let told = serde_json::to_string(&town.agent.state().await?)?
-            + &std::fs::read_to_string(town.agent.path("agent.log"))?;
-        ensure!(!told.contains("wrong-4711"), "the password is told:\n{told}");
-
-        let password = place.login.as_ref().map(|(_, password)| password.clone()).unwrap_or_default();
-        town.write_secret("password", &password)?;
-        town.shop.tag("push-1.4.1")?;
-        let run = town.run("push-1.4.1").await?;
-        let images: std::collections::BTreeSet<String> = town.images()?.lines().map(str::to_owned).collect();
-        ensure!(images.len() == 1, "built once: {images:?}");
+        let run = wrong_then_right(town, &config, &place).await?;
         place.forget(town, &run).await
     })
     .await
 }
 
-/// Stands before a registry, and is away for a while once so many bytes were sent through it.
+/// The forge's registry takes the password for a token, so that another request is refused.
+#[tokio::test]
+async fn a_wrong_password_for_a_token_is_told_and_the_right_one_pushes_what_was_built() -> anyhow::Result<()> {
+    story(async |town| {
+        let at = |name: &str| town.parts.get(name).to_owned();
+        let login = Some((at("FORGE_USER"), at("FORGE_TOKEN")));
+        let place = Place { host: at("FORGE_REGISTRY"), login };
+        // The repository's token stays right.
+        let user = format!("username = \"{}\"\n", town.parts.get("FORGE_USER"));
+        let file = format!("{user}password_file = \"forge-token\"");
+        let config = config(town, &engine(town), "").replace(&file, &format!("{user}password_file = \"password\""));
+        wrong_then_right(town, &config, &place).await.map(drop)
+    })
+    .await
+}
+
+/// The push is refused, in words that say what to do and not the password; then what was built is pushed.
+async fn wrong_then_right(town: &mut Town, config: &str, place: &Place) -> anyhow::Result<RunStatus> {
+    town.write_secret("password", "wrong-4711")?;
+    town.agent.configure(config)?;
+    town.shop.commit(&borrowed(&code("1.4.0", 0)), "A shop")?;
+    town.agent.start_agent().await?;
+    town.shop.tag("push-1.4.0")?;
+    let ended = |run: &RunStatus| run.reference == "push-1.4.0" && run.phase.is_final();
+    let run = town.agent.wait_run("the run to end", ended).await?;
+    ensure!(run.phase == Phase::Failed, "{} {}", run.phase, run.message);
+    ensure!(run.message.contains("check the login"), "what to do: {}", run.message);
+    let told = serde_json::to_string(&town.agent.state().await?)?
+        + &std::fs::read_to_string(town.agent.path("agent.log"))?
+        + &town.log(run.id).await?.concat();
+    ensure!(!told.contains("wrong-4711"), "the password is told:\n{told}");
+
+    town.write_secret("password", place.login.as_ref().map_or("", |(_, password)| password))?;
+    town.shop.tag("push-1.4.1")?;
+    let run = town.run("push-1.4.1").await?;
+    let images: std::collections::BTreeSet<String> = town.images()?.lines().map(str::to_owned).collect();
+    ensure!(images.len() == 1, "built once: {images:?}");
+    Ok(run)
+}
+
+/// Stands before a registry, and holds everything up once so many bytes were sent through it.
 struct Gate {
     address: String,
-    cuts: Arc<AtomicUsize>,
-    /// True while it is there.
+    held: watch::Sender<bool>,
     open: watch::Sender<bool>,
-    /// How often somebody came while it was not.
-    missed: watch::Sender<usize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -68,34 +88,27 @@ impl Gate {
     async fn before(host: &str, after: usize) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
-        let (open, is_open) = watch::channel(true);
-        let (host, cuts, sent) = (host.to_owned(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let missed = watch::Sender::new(0);
-        let (cut, gate, miss) = (cuts.clone(), open.clone(), missed.clone());
+        let (held, open) = (watch::Sender::new(false), watch::Sender::new(false));
+        let (host, sent, holds, opens) = (host.to_owned(), Arc::<AtomicUsize>::default(), held.clone(), open.clone());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if !*is_open.borrow() {
-                    miss.send_modify(|missed| *missed += 1);
-                    continue;
-                }
-                let (host, sent, cut, gate, mut is_open) =
-                    (host.clone(), sent.clone(), cut.clone(), gate.clone(), is_open.clone());
-                tokio::spawn(async move {
-                    let carried = carry(client, &host, |bytes| {
-                        let before = sent.fetch_add(bytes, Ordering::Relaxed);
-                        if before < after && before + bytes >= after {
-                            cut.fetch_add(1, Ordering::Relaxed);
-                            gate.send_replace(false);
-                        }
-                    });
-                    tokio::select! {
-                        _ = carried => {}
-                        _ = is_open.wait_for(|open| !open) => {}
-                    }
-                });
+                let (host, sent, holds, opens) = (host.clone(), sent.clone(), holds.clone(), opens.clone());
+                tokio::spawn(async move { carry(client, &host, &sent, after, &holds, &opens).await });
             }
         });
-        Ok(Self { address, cuts, open, missed, task })
+        Ok(Self { address, held, open, task })
+    }
+
+    /// Waits until something is held up in the middle of its way.
+    async fn held(&self) -> anyhow::Result<()> {
+        let mut held = self.held.subscribe();
+        let held = held.wait_for(|held| *held);
+        tokio::time::timeout(Duration::from_secs(120), held).await.context("nothing came to the gate")??;
+        Ok(())
+    }
+
+    fn open(&self) {
+        self.open.send_replace(true);
     }
 }
 
@@ -105,7 +118,15 @@ impl Drop for Gate {
     }
 }
 
-async fn carry(client: TcpStream, host: &str, mut note: impl FnMut(usize)) -> std::io::Result<()> {
+/// Carries both ways until either side ends.
+async fn carry(
+    client: TcpStream,
+    host: &str,
+    sent: &AtomicUsize,
+    after: usize,
+    held: &watch::Sender<bool>,
+    open: &watch::Sender<bool>,
+) -> anyhow::Result<()> {
     let (mut from, mut to) = client.into_split();
     let (mut answers, mut server) = TcpStream::connect(host).await?.into_split();
     let there = async {
@@ -113,19 +134,22 @@ async fn carry(client: TcpStream, host: &str, mut note: impl FnMut(usize)) -> st
         loop {
             let read = from.read(&mut buffer).await?;
             if read == 0 {
-                return server.shutdown().await;
+                return anyhow::Ok(server.shutdown().await?);
             }
-            note(read);
+            if sent.fetch_add(read, Ordering::Relaxed) + read >= after {
+                held.send_replace(true);
+                open.subscribe().wait_for(|open| *open).await?;
+            }
             server.write_all(&buffer[..read]).await?;
         }
     };
-    let back = async { tokio::io::copy(&mut answers, &mut to).await.map(drop) };
+    let back = async { anyhow::Ok(tokio::io::copy(&mut answers, &mut to).await.map(drop)?) };
     tokio::try_join!(there, back).map(drop)
 }
 
 #[tokio::test]
-async fn a_registry_that_goes_away_in_a_push_gets_it_in_the_end() -> anyhow::Result<()> {
-    story(async |town| {
+async fn a_registry_that_restarts_in_a_push_gets_it_in_the_end() -> anyhow::Result<()> {
+    story_alone(async |town| {
         let place = Place::with_login(town);
         let gate = Gate::before(&place.host, 2 << 20).await?;
         town.image = format!("{}/{}", gate.address, town.name);
@@ -134,13 +158,18 @@ async fn a_registry_that_goes_away_in_a_push_gets_it_in_the_end() -> anyhow::Res
         town.shop.commit(&borrowed(&code("1.4.0", 8)), "A shop with ballast")?;
         town.agent.start_agent().await?;
         town.shop.tag("push-1.4.0")?;
-        let mut missed = gate.missed.subscribe();
-        let met = missed.wait_for(|missed| *missed > 0);
-        tokio::time::timeout(Duration::from_secs(120), met).await.context("nobody met the outage")??;
-        gate.open.send_replace(true);
+        gate.held().await?;
+        said(world("stop").arg("registry-login"))?;
+        gate.open();
+        let waits = |run: &RunStatus| {
+            let tries = |stage: &Stage| stage.kind == StageKind::Push && stage.message.starts_with("trying again in");
+            run.stages.iter().any(tries)
+        };
+        town.agent.wait_run("the push to wait for the registry", waits).await?;
+        said(world("start").arg("registry-login"))?;
         let run = town.run("push-1.4.0").await?;
-        ensure!(gate.cuts.load(Ordering::Relaxed) == 1, "the push met the outage");
         ensure!(runs(&town.agent.state().await?).count() == 1 && town.images()?.lines().count() == 1, "built once");
+        place.has_every_layer(town, &run).await?;
         place.forget(town, &run).await
     })
     .await
