@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::real::{Forward, code, said, world};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{Object, RunStatus};
+use quarterdeck_shared::snapshot::{ConnectionKind, Object, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::time::{Instant, sleep_until};
 
@@ -16,6 +16,12 @@ const AWAY: Duration = Duration::from_secs(20);
 
 /// Tries in that time: waits that double from a second are 1, 2, 4, 8 and 16, and a part that starts answers in between.
 const TRIES: usize = 8;
+
+/// Tries of who doubles its waits in the second half of it: after 10 seconds the next wait is 8 or more.
+const LATE_TRIES: usize = 2;
+
+/// Watches of the cluster: one a kind of the shop and of what belongs to it. Each tries again on its own.
+const WATCHES: usize = 20;
 
 #[tokio::test]
 async fn parts_go_away_and_come_back() -> anyhow::Result<()> {
@@ -74,13 +80,18 @@ impl Outage {
 
     /// Both at once: their words do not mix, since one is a repository's and one the cluster's.
     async fn cluster_and_forge(&self, town: &Town) -> anyhow::Result<()> {
-        let back = Instant::now() + AWAY;
+        let console = console(town, (240, 30))?;
+        console.wait_text("live").await?;
         stop(&["apiserver", "forge"])?;
-        let before = (self.forge.traffic(), self.cluster.traffic());
+        let away = Instant::now();
+        let tries = || [self.forge.traffic().connections, self.cluster.traffic().connections];
+        let first = tries();
         let told = |state: &State| {
             let repository = crate::git::repository(state, &town.name)?;
             let cluster = state.objects.values().find_map(|object| match object {
-                Object::Connection(connection) if !connection.reachable => connection.error.clone(),
+                Object::Connection(connection) if connection.to == ConnectionKind::Cluster && !connection.reachable => {
+                    connection.error.clone()
+                }
                 _ => None,
             })?;
             Some((repository.error.clone()?, repository.polled?, repository.next_poll?, cluster))
@@ -88,13 +99,22 @@ impl Outage {
         let (forge, polled, _, cluster) = town.agent.wait("both outages to be told", told).await?;
         ensure!(forge.contains("cannot be reached") && polled < jiff::Timestamp::now(), "{forge}");
         ensure!(!cluster.is_empty(), "the cluster's outage has no words");
-        sleep_until(back).await;
-        let after = (self.forge.traffic(), self.cluster.traffic());
-        let tries = after.0.connections - before.0.connections;
-        ensure!(tries <= TRIES as u64, "the forge was tried {tries} times");
-        // A watch a kind, and each tries again on its own until one of them gets through.
-        let tries = after.1.connections - before.1.connections;
-        ensure!(tries <= 20 * TRIES as u64, "the API server was tried {tries} times");
+        let lost = ["cluster world away", &format!("/ops/{}.git not polled", town.name), "/ops/deploy-"];
+        shows(&console, "what is away", &lost).await?;
+        console.type_keys("5")?;
+        shows(&console, "the system", &["✖ away", "✖ failed", "cannot be reached"]).await?;
+
+        sleep_until(away + AWAY / 2).await;
+        let half = tries();
+        sleep_until(away + AWAY).await;
+        let all = tries();
+        for (what, who, one, two) in [
+            ("forge", 1, half[0] - first[0], all[0] - half[0]),
+            ("API server", WATCHES, half[1] - first[1], all[1] - half[1]),
+        ] {
+            ensure!(one <= (who * TRIES) as u64, "the {what} was tried {one} times in the first half");
+            ensure!(two < one && two <= (who * LATE_TRIES) as u64, "the {what} was tried {one} times, and then {two}");
+        }
         start(&["apiserver", "forge"])?;
         let clear = |state: &State| told(state).is_none().then_some(());
         let answered = |state: &State| {
@@ -104,7 +124,24 @@ impl Outage {
             (fine && state.objects.values().all(connected)).then_some(())
         };
         town.agent.wait("an end of the outages", clear).await?;
-        town.agent.wait("both to answer again", answered).await
+        town.agent.wait("both to answer again", answered).await?;
+        let fine = |screen: &vt100::Screen| {
+            let text = screen.contents();
+            let bad = ["away", "not polled", "failed", "cannot be reached", "stale"];
+            text.matches("● polled").count() == 2
+                && text.contains("● reachable")
+                && !bad.iter().any(|bad| text.contains(bad))
+        };
+        console.wait("all to be well in the system", fine).await?;
+        console.type_keys("1")?;
+        let well = |screen: &vt100::Screen| {
+            let text = screen.contents();
+            text.contains("Healthy") && !text.contains("cannot reach") && !text.contains("not polled")
+        };
+        console.wait("the shop to be known again", well).await?;
+        console.type_keys("q")?;
+        ensure!(console.ended().await?.code == 0, "the console did not end well");
+        Ok(())
     }
 
     /// A tag is pushed while both are away. The engine comes back first, so that each is waited for in its stage.
@@ -123,6 +160,15 @@ impl Outage {
         ensure!((2..=2 * TRIES).contains(&tries), "{tries} tries:\n{}", log.join("\n"));
         Ok(())
     }
+}
+
+/// Waits until all of these texts are on the console.
+async fn shows(console: &Terminal, what: &str, texts: &[&str]) -> anyhow::Result<()> {
+    let all = |screen: &vt100::Screen| {
+        let text = screen.contents();
+        texts.iter().all(|wanted| text.contains(wanted))
+    };
+    console.wait(&format!("{what} with {texts:?}"), all).await.map(drop)
 }
 
 /// The stage says what it waits for.
