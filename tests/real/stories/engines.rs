@@ -114,7 +114,10 @@ async fn buildkit_is_taken_by_itself_and_by_name() -> anyhow::Result<()> {
             let run = builds(town, version, &format!("{engine}{builder}")).await?;
             ensure!(run.phase == Phase::Succeeded, "{version} {}: {}", run.phase, run.message);
             let log = town.log(run.id).await?;
-            ensure!(log.iter().any(|line| line.ends_with(" kept")), "{log:#?}");
+            ensure!(
+                log.iter().any(|line| line.starts_with('#') && line.contains("RUN --mount=type=cache")),
+                "{log:#?}"
+            );
             place.forget(town, &run).await?;
         }
         let run = builds(town, "1.6.0", &format!("{engine}\nbuilder = \"classic\"")).await?;
@@ -128,7 +131,7 @@ async fn buildkit_is_taken_by_itself_and_by_name() -> anyhow::Result<()> {
 /// A version with a mount, built and pushed by an agent with these lines of an engine.
 async fn builds(town: &mut Town, version: &str, engine: &str) -> anyhow::Result<RunStatus> {
     let mut files = code(version, 0);
-    files[0].1 += "RUN --mount=type=cache,target=/cache touch /cache/kept && ls /cache\n";
+    files[0].1 += "RUN --mount=type=cache,target=/cache touch /cache/kept\n";
     town.shop.commit(&borrowed(&files), version)?;
     town.agent.kill_agent();
     town.agent.configure(&config(town, engine, ""))?;
