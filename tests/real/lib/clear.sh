@@ -29,6 +29,7 @@ clear_if_dead() {
 }
 
 remains_gone() {
+	lent_gone
 	cgroups_gone
 	kill_our_processes
 	mounts_gone

@@ -38,17 +38,41 @@ image_config() { # LAYER COMMAND
 		"$(dpkg --print-architecture)" "$created" "$2" "$created" '"rootfs":{"type":"layers","diff_ids":["sha256:'"$1"'"]}'
 }
 
-# images_ready: the base image in the engine, and in each registry under the same name, so that FROM works either way.
+# images_ready: the base image in the engine, and in each registry under the same name, so that FROM works either way. What an engine or a
+# registry of somebody else has under these names is left as it is.
 images_ready() {
-	local repository
-	docker_here image inspect "$base_image" >/dev/null 2>&1 || docker_here load -q -i "$state/image.tar" >/dev/null ||
+	local repository name
+	image_here "$base_image" || docker_here load -q -i "$state/image.tar" >/dev/null ||
 		fail "$state/log/engine" "loading $base_image into the engine at $docker_host"
 	[ ! -f "$state/run/images-pushed" ] || return 0
 	for repository in "$registry" "127.0.0.1:$registry_login_port" "127.0.0.1:$forge_port/ops"; do
-		docker_here tag "$base_image" "$repository/${base_image##*/}"
-		docker_here push -q "$repository/${base_image##*/}" >"$state/log/push" 2>&1 || fail "$state/log/push" "pushing the base image to $repository"
+		name=$repository/${base_image##*/}
+		[ -n "$own_registry" ] || [ "$repository" != "$registry" ] || ! registry_has "$base_image" || continue
+		image_here "$name" || docker_here tag "$base_image" "$name"
+		docker_here push -q "$name" >"$state/log/push" 2>&1 || fail "$state/log/push" "pushing the base image to $repository"
 	done
 	touch "$state/run/images-pushed"
+}
+
+# image_here NAME: whether the engine has it. What a borrowed one does not have, and gets now, is noted, so that `down` takes it away again.
+image_here() {
+	! docker_here image inspect "$1" >/dev/null 2>&1 || return 0
+	[ -n "$own_engine" ] || echo "$1" >>"$state/lent"
+	return 1
+}
+
+registry_has() { # IMAGE
+	local name=${1##*/}
+	curl -sfI -o /dev/null -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' "http://$registry/v2/${name%:*}/manifests/${name#*:}"
+}
+
+lent_gone() {
+	local name
+	[ -f "$state/lent" ] || return 0
+	while read -r name; do
+		timeout 30 "$state/bin/docker" --host "$docker_host" rmi "$name" >/dev/null 2>&1 </dev/null || say "$name stays in the engine at $docker_host"
+	done < <(tac "$state/lent")
+	rm -f "$state/lent"
 }
 
 # The client with this world's logins, and never the user's own.

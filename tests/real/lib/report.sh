@@ -18,6 +18,7 @@ environment() {
 		REGISTRY_LOGIN_USER=ops
 		REGISTRY_LOGIN_PASSWORD=$(<"$state/secrets/registry-login")
 		FORGE_URL=$forge_url
+		FORGE_URL_IN_WORLD=http://$world_address:$forge_port
 		FORGE_REGISTRY=127.0.0.1:$forge_port
 		FORGE_USER=ops
 		FORGE_PASSWORD=$(forge_secret password)
@@ -28,6 +29,7 @@ environment() {
 		BASE_IMAGE=$base_image
 		PODMAN_HOST=unix://$state/podman.sock
 	E
+	[ -n "$own_cluster" ] || borrowed_cluster
 	[ -z "$own_cluster" ] || cat <<-E
 		KUBE_CONTEXT=$world
 		KUBE_CA=$state/pki/ca.crt
@@ -39,6 +41,15 @@ environment() {
 		SERVICE_NET=$service_net
 		POD_NET=$pod_net
 	E
+}
+
+# Of a cluster of somebody else it is known what its kubeconfig tells; its authority's key, node and networks are not.
+borrowed_cluster() {
+	local view=(config view --raw --minify -o)
+	echo "KUBE_CONTEXT=$(kubectl_here config current-context)"
+	echo "KUBE_SERVER=$(kubectl_here "${view[@]}" 'jsonpath={.clusters[0].cluster.server}')"
+	kubectl_here "${view[@]}" 'jsonpath={.clusters[0].cluster.certificate-authority-data}' | base64 -d >"$state/kube-ca.crt"
+	[ ! -s "$state/kube-ca.crt" ] || echo "KUBE_CA=$state/kube-ca.crt"
 }
 
 print_environment() {

@@ -84,7 +84,7 @@ remember_told() {
 settle_parts() {
 	local theirs
 	own_cluster=yes own_engine=yes own_registry=yes
-	theirs=$(told_elsewhere QD_TEST_KUBECONFIG "$kubeconfig") && own_cluster='' kubeconfig=$theirs
+	theirs=$(told_elsewhere QD_TEST_KUBECONFIG "$kubeconfig") && own_cluster='' kubeconfig=$(realpath -m "$theirs")
 	theirs=$(told_elsewhere DOCKER_HOST "$docker_host") && own_engine='' docker_host=$theirs
 	theirs=$(told_elsewhere QD_TEST_REGISTRY "$registry") && own_registry='' registry=$theirs
 	own_parts=(forge ${own_registry:+registry} registry-login ${own_engine:+engine} forward)

@@ -39,6 +39,13 @@ programs_placed() {
 
 place() { ln -f "$1" "$state/bin/" 2>/dev/null || cp -f "$1" "$state/bin/"; }
 
+# lenders_answer: whatever is not ours is there before anything of ours begins.
+lenders_answer() {
+	[ -n "$own_cluster" ] || wait_until 20 kubectl_here get --raw /readyz || fail '' "no cluster answers: $(elsewhere cluster)"
+	[ -n "$own_engine" ] || wait_until 20 docker_here version || fail '' "no engine answers: $(elsewhere engine)"
+	[ -n "$own_registry" ] || wait_until 20 curl -s -o /dev/null "http://$registry/v2/" || fail '' "no registry answers: $(elsewhere registry)"
+}
+
 remember_machine() {
 	local place
 	mkdir -p "$machine/claims"

@@ -96,10 +96,7 @@ async fn forget(town: &Town, image: &str) -> anyhow::Result<()> {
 
 /// The configuration as a ConfigMap, the login as a Secret, and a Deployment that mounts both.
 fn run(town: &Town, image: &str) -> anyhow::Result<()> {
-    // The forge where the node finds it: the world's address, under the same port as on 127.0.0.1.
-    let (server, forge) = (town.parts.get("KUBE_SERVER_IN_WORLD"), town.parts.get("FORGE_URL"));
-    let address = server.trim_start_matches("https://").split(':').next().unwrap_or_default();
-    let forge = forge.replace("127.0.0.1", address);
+    let forge = town.parts.get("FORGE_URL_IN_WORLD");
     let user = town.parts.get("FORGE_USER");
     let text = format!(
         "[agent]\npoll_interval = \"1s\"\ndata_dir = \"/var/lib/quarterdeck\"\nsocket = \"/run/quarterdeck/agent.sock\"\n\n\
