@@ -41,9 +41,17 @@ async fn story_alone<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(story: S) 
 
 /// Tells a story beside others.
 async fn story<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
+    story_of(program(), story).await
+}
+
+/// The same, of an agent that is run in another way.
+async fn story_of<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(
+    program: (std::path::PathBuf, Vec<String>),
+    story: S,
+) -> anyhow::Result<()> {
     let _shared = WORLD.read().await;
     let telling = Telling::of::<S>();
-    telling.ends(in_town(&Parts::running()?, program(), story).await)
+    telling.ends(in_town(&Parts::running()?, program, story).await)
 }
 
 /// How long a story takes, from when the world is free for it: a line of the file that `QD_STORIES` names.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use harness::agent::is_at;
-use harness::real::{Town, code, in_town};
+use harness::real::{Town, code};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::{Check, CheckResult, LogRecord};
 use quarterdeck_shared::status::SyncStatus;
@@ -55,10 +55,8 @@ fn config(town: &Town) -> String {
 
 #[tokio::test]
 async fn the_least_role_is_enough_in_a_pod() -> anyhow::Result<()> {
-    let _shared = WORLD.read().await;
-    let parts = Parts::running()?;
     let account = tempfile::tempdir()?;
-    in_town(&parts, in_pod(&parts, account.path()), async |town| {
+    crate::story_of(in_pod(&Parts::running()?, account.path()), async |town| {
         invite(&town.parts, &town.namespace, &town.agent.path("rbac.yaml"))?;
         std::fs::copy(town.parts.get("KUBE_CA"), account.path().join("ca.crt"))?;
         std::fs::write(account.path().join("namespace"), &town.namespace)?;
