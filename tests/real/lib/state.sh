@@ -7,6 +7,9 @@ fixed_files=(/etc/docker/key.json /var/lib/kubelet/device-plugins/kubelet.sock /
 fixed_folders=(/etc/docker /run/containerd /run/docker /run/runc /run/crun /run/libpod /run/netns /run/containers /var/lib/cni /var/lib/kubelet
 	/var/lib/containers /var/cache/containers /var/log/containers)
 
+# What a kubelet sets for the whole machine, without being asked: how much memory is promised, and when the kernel gives up.
+kubelet_sets=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes)
+
 state_ready() {
 	if [ -d "$state" ] && [ ! -f "$state/offset" ] && [ -n "$(ls -A "$state")" ]; then
 		usage_error "$state holds something that is no world; name another folder with --state"
@@ -47,12 +50,15 @@ lenders_answer() {
 }
 
 remember_machine() {
-	local place
+	local place name
 	mkdir -p "$machine/claims"
 	[ ! -f "$machine/before" ] || return 0
 	{
 		echo "ip_forward $(</proc/sys/net/ipv4/ip_forward)"
 		! one_tree || echo "handed_down $(<"$handed_down")"
+		for name in "${kubelet_sets[@]}"; do
+			[ ! -e "/proc/sys/$name" ] || echo "kernel $name $(<"/proc/sys/$name")"
+		done
 		for place in "${fixed_files[@]}" "${fixed_folders[@]}"; do
 			[ -e "$place" ] || echo "absent $place"
 		done
@@ -78,6 +84,9 @@ machine_as_before() {
 	while read -r what value; do
 		case $what in
 		ip_forward) [ "$value" = 1 ] || { echo "$value" >/proc/sys/net/ipv4/ip_forward; } 2>/dev/null || true ;;
+		kernel)
+			[ "$(<"/proc/sys/${value% *}")" = "${value#* }" ] || { echo "${value#* }" >"/proc/sys/${value% *}"; } 2>/dev/null || true
+			;;
 		handed_down)
 			for controller in $(<"$handed_down"); do
 				[[ " $value " == *" $controller "* ]] || echo "-$controller" >"$handed_down" || true
