@@ -12,9 +12,14 @@ use crate::context::Context;
 use crate::journal::chain;
 use crate::poll::Repository;
 use crate::registry::image_ref::ImageRef;
+use crate::registry::oci::RegistryError;
+use crate::source::GitError;
 
 /// A check that takes longer is told as not answered: a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the message says is to be seen with this.
+const LOOK_AT_CERTIFICATE: &str = "openssl s_client -showcerts -connect HOST:PORT shows the certificate";
 
 /// Checks git, engine, registries, clusters and renderers.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
@@ -61,6 +66,7 @@ impl Found {
 async fn git(repository: Arc<Repository>) -> Found {
     match repository.work(|mirror| mirror.list_refs()).await {
         Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
+        Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => Found::bad(
             chain(&error),
             "try the same by hand: git ls-remote ADDRESS; credentials are set in [[repository]]",
@@ -108,6 +114,7 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     let who = if login.is_some() { "the login is accepted" } else { "it answers, and no login is known for it" };
     match images.registries.check_login(&image, login.as_ref()).await {
         Ok(()) => Found::good(who),
+        Err(error @ RegistryError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => Found::bad(
             chain(&error),
             "set username and password_env or password_file in [[registry]], or log in with docker login",

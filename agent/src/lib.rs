@@ -40,6 +40,7 @@ pub mod poll;
 pub mod reach;
 pub mod worker;
 
+pub mod certificate;
 pub mod source;
 pub mod trigger;
 

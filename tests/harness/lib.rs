@@ -11,6 +11,7 @@ pub mod picture;
 pub mod terminal;
 
 pub mod serve;
+pub mod tls;
 
 pub mod git;
 

@@ -1,7 +1,8 @@
 //! The one HTTP server under the stand-ins: on loopback TCP or on a Unix socket.
 //!
 //! It can do two things that a polite server cannot, and that clients meet all the time: cut a connection without a word
-//! ([`Cut`]), and be away (nothing listens) and come back at the same place. It routes nothing; that is the stand-ins' part.
+//! ([`Cut`]), and be away (nothing listens) and come back at the same place. On TCP it speaks TLS to who begins so, once it has
+//! a certificate ([`Server::secure`]), and plain HTTP to all others still, as the stand-in engine does. It routes nothing; that is the stand-ins' part.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,8 +16,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::Certificate;
 
 /// A handler answers this to have the connection closed with no further word, as a crash or a torn cable does.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +53,16 @@ impl Place {
 pub struct Server {
     place: Place,
     handler: Handler,
+    /// How it shows who it is to who speaks TLS.
+    tls: Mutex<Option<TlsAcceptor>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
     /// Listens at `place`. For a TCP port 0 the port that the system picked is kept, also over [`Server::away`].
     pub async fn start(place: Place, handler: Handler) -> std::io::Result<Self> {
-        let (place, task) = listen(place, handler.clone()).await?;
-        Ok(Self { place, handler, task: Mutex::new(Some(task)) })
+        let (place, task) = listen(place, handler.clone(), None).await?;
+        Ok(Self { place, handler, tls: Mutex::new(None), task: Mutex::new(Some(task)) })
     }
 
     /// Where it listens.
@@ -82,10 +88,17 @@ impl Server {
         }
     }
 
+    /// Shows this certificate to who speaks TLS from now on. Every connection is cut, so that nobody goes on with another.
+    pub async fn secure(&self, certificate: &Certificate) -> std::io::Result<()> {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.acceptor());
+        self.back().await
+    }
+
     /// Listens again at the same place.
     pub async fn back(&self) -> std::io::Result<()> {
         self.away().await;
-        let (_, task) = listen(self.place.clone(), self.handler.clone()).await?;
+        let tls = self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (_, task) = listen(self.place.clone(), self.handler.clone(), tls).await?;
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(())
     }
@@ -99,7 +112,7 @@ impl Drop for Server {
     }
 }
 
-async fn listen(place: Place, handler: Handler) -> std::io::Result<(Place, JoinHandle<()>)> {
+async fn listen(place: Place, handler: Handler, tls: Option<TlsAcceptor>) -> std::io::Result<(Place, JoinHandle<()>)> {
     match place {
         Place::Tcp(address) => {
             let listener = TcpListener::bind(address).await?;
@@ -111,7 +124,7 @@ async fn listen(place: Place, handler: Handler) -> std::io::Result<(Place, JoinH
                         accepted = listener.accept() => if let Ok((stream, _)) = accepted {
                             // Progress lines are small; they are to be seen when they are written.
                             let _ = stream.set_nodelay(true);
-                            connections.spawn(serve(stream, handler.clone()));
+                            connections.spawn(meet(stream, handler.clone(), tls.clone()));
                         },
                         Some(_) = connections.join_next() => {}
                     }
@@ -138,6 +151,23 @@ async fn listen(place: Place, handler: Handler) -> std::io::Result<(Place, JoinH
             };
             Ok((Place::Unix(path), tokio::spawn(accept)))
         }
+    }
+}
+
+/// A connection of either kind: one that begins with a handshake of TLS, where there is a certificate, or a plain one.
+async fn meet(stream: TcpStream, handler: Handler, tls: Option<TlsAcceptor>) {
+    /// The first byte of a handshake's record; no method of HTTP begins with it.
+    const HANDSHAKE: u8 = 22;
+    let Some(tls) = tls else { return serve(stream, handler).await };
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1) if first[0] == HANDSHAKE => {
+            // Who does not take the certificate goes away here.
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream, handler).await;
+            }
+        }
+        _ => serve(stream, handler).await,
     }
 }
 

@@ -11,6 +11,7 @@ use quarterdeck_shared::status::SyncStatus;
 
 mod access;
 mod alone;
+mod certificates;
 mod configured;
 mod crashed;
 mod edited;

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::credentials::Login;
 use super::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use crate::build::output::Mask;
+use crate::certificate::{Distrust, distrust};
 use call::{Call, TIME_LIMIT, chain, is_missing};
 
 /// Connecting is the part that hangs when a host is down.
@@ -28,6 +29,10 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
 /// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
 const CLIENTS_MAX: usize = 32;
+
+/// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
+const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
+                         and start the agent again";
 
 /// Speaks to registries.
 pub struct Registries {
@@ -79,6 +84,14 @@ pub enum RegistryError {
         /// What happened.
         words: String,
     },
+    /// Its certificate is not to be trusted.
+    #[error("the certificate of the registry {registry} is not taken: {why}; {}", .why.remedy(AUTHORITY))]
+    Certificate {
+        /// The host.
+        registry: String,
+        /// What is wrong with it.
+        why: Distrust,
+    },
     /// 429
     #[error("the registry {registry} limits requests ({words}); it is tried again later")]
     Busy {
@@ -128,7 +141,8 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether the same question may be answered later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, RegistryError::Away { .. } | RegistryError::Busy { .. })
+        // A certificate is renewed, or its authority named, while the work waits.
+        matches!(self, RegistryError::Away { .. } | RegistryError::Certificate { .. } | RegistryError::Busy { .. })
     }
 }
 
@@ -218,7 +232,10 @@ impl Registries {
         match asked {
             Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
             Ok(_) => Ok(()),
-            Err(error) => Err(away(chain(&error.without_url()))),
+            Err(error) => Err(match distrust(&error) {
+                Some(why) => RegistryError::Certificate { registry: registry.to_owned(), why },
+                None => away(chain(&error.without_url())),
+            }),
         }
     }
 

@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::certificate::Distrust;
+
 /// What to do about a failure: the poller decides by this and by nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GitErrorKind {
     /// The credentials are refused (401, 403, a public key): stop hammering, some forges ban the whole address.
     Credentials,
-    /// The remote or the network did not answer in time or at all: try again with back-off.
+    /// The remote or the network did not answer in time or at all, or with a bad certificate: try again with back-off.
     Unreachable,
     /// What the remote sent is refused as hostile or over a bound: try again rarely.
     Refused,
@@ -20,6 +22,9 @@ pub enum GitErrorKind {
     /// The mirror, the disk or the git program failed here.
     Local,
 }
+
+/// Where the authority of a repository's certificate is named.
+const AUTHORITY: &str = "name its authority by `ca_file` under [[repository]], or add it to this machine's";
 
 /// Why something with a git repository failed.
 ///
@@ -70,6 +75,14 @@ pub enum GitError {
         url: String,
         /// What failed.
         detail: String,
+    },
+    /// The certificate of the other side is not to be trusted.
+    #[error("the certificate of {url} is not taken: {why}; {}", .why.remedy(AUTHORITY))]
+    Certificate {
+        /// The repository.
+        url: String,
+        /// What is wrong with it.
+        why: Distrust,
     },
     /// A limit of time was reached.
     #[error("{url} did not finish {doing} within {limit:?}")]
@@ -191,7 +204,9 @@ impl GitError {
         use GitError::*;
         match self {
             AccessDenied { .. } | HostKey { .. } | PlainHttp { .. } | Secret { .. } => GitErrorKind::Credentials,
-            Unreachable { .. } | TimedOut { .. } | Interrupted { .. } | Protocol { .. } => GitErrorKind::Unreachable,
+            Unreachable { .. } | Certificate { .. } | TimedOut { .. } | Interrupted { .. } | Protocol { .. } => {
+                GitErrorKind::Unreachable
+            }
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,

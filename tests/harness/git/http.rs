@@ -1,6 +1,6 @@
 //! Smart http in front of `git http-backend`, as a forge has it: with a login, a log of what was asked, and faults.
 //!
-//! It does NOT do: TLS, tokens with scopes, rate limits by itself (a fault stands for one).
+//! It does NOT do: tokens with scopes, rate limits by itself (a fault stands for one).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use tokio_util::io::ReaderStream;
 
 use super::repo::clean_git;
 use crate::serve::{Answer, Cut, Place, Server};
+use crate::tls::Certificate;
 
 /// What an http request meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +97,10 @@ impl HttpGate {
 
     pub(super) fn count(&self, counted: Counted) -> usize {
         self.state.inner().counts.get(&counted).copied().unwrap_or(0)
+    }
+
+    pub(super) async fn secure(&self, certificate: &Certificate) -> anyhow::Result<()> {
+        self.server.secure(certificate).await.context("the forge listens with a certificate")
     }
 
     pub(super) async fn away(&self) {

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use self::http::HttpGate;
 use self::ssh::SshDoor;
+use crate::tls::Certificate;
 
 /// A folder of repositories and the ways in.
 pub struct Forge {
@@ -59,6 +60,16 @@ impl Forge {
     /// The http address of a repository: `http://127.0.0.1:PORT/ops/shop.git`.
     pub fn http(&self, name: &str) -> String {
         format!("http://{}/{name}.git", self.http.address())
+    }
+
+    /// The same over TLS, once the forge has a certificate: `https://127.0.0.1:PORT/ops/shop.git`.
+    pub fn https(&self, name: &str) -> String {
+        format!("https://{}/{name}.git", self.http.address())
+    }
+
+    /// Shows this certificate from now on, to connections that begin anew.
+    pub async fn secure(&self, certificate: &Certificate) -> anyhow::Result<()> {
+        self.http.secure(certificate).await
     }
 
     /// The ssh address of a repository. It is reached by [`Forge::ssh_program`] only.

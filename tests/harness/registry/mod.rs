@@ -8,7 +8,7 @@
 //!
 //! It does what `docker push`, `docker pull` and `oci-client` ask of a registry: version check, blob upload in one or many
 //! pieces, mount, manifests by tag and digest with their checks, tag lists in pages, referrers, deletion, and login as Basic
-//! or by token. It does NOT do: TLS, garbage collection, blob deletion, range requests, sha512, `_catalog`, the OAuth form of
+//! or by token. It does NOT do: garbage collection, blob deletion, range requests, sha512, `_catalog`, the OAuth form of
 //! the token endpoint (identity tokens), signed tokens (its own are opaque), quotas, or any UI.
 
 mod answer;
@@ -25,6 +25,7 @@ pub use auth::{Auth, User};
 pub use fault::{Fault, Step};
 
 use crate::serve::{Place, Server};
+use crate::tls::Certificate;
 use auth::Gate;
 use fault::Faults;
 use store::Store;
@@ -142,6 +143,11 @@ impl Registry {
     /// Lets other people in from now on, as a changed password does.
     pub fn set_auth(&self, auth: Auth) {
         *self.state.gate() = Gate::new(auth);
+    }
+
+    /// Shows this certificate from now on to who speaks TLS, to connections that begin anew.
+    pub async fn secure(&self, certificate: &Certificate) -> anyhow::Result<()> {
+        Ok(self.server.secure(certificate).await?)
     }
 
     /// Nothing listens any more, and every connection is cut. What is stored stays.

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use harness::git::{Counted, Fault, SshFault};
+use harness::tls::Authority;
 use quarterdeck_agent::source::git::Mirror;
 use quarterdeck_agent::source::url::RepositoryUrl;
-use quarterdeck_agent::source::{GitErrorKind, PushOutcome, Remote, RepositoryConfig};
+use quarterdeck_agent::source::{GitError, GitErrorKind, PushOutcome, Remote, RepositoryConfig};
 
 use super::{Way, World, ann, edit, id, list_error, on};
 
@@ -128,4 +129,54 @@ async fn a_repository_that_is_not_there_is_told_by_every_way() {
         let error = list_error(&world.mirror(way)).await;
         assert_eq!(error.kind(), GitErrorKind::NotFound, "{way:?}: {error}");
     }
+}
+
+/// A company's authority is renewed: its new file is taken up without a restart, for listing, fetching and pushing.
+#[tokio::test]
+async fn the_file_of_a_private_authority_is_read_anew_when_it_changes() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let base = shop.commit("main", &[("a", "1")], "first");
+    let (old, new) = (Authority::new("Old").unwrap(), Authority::new("New").unwrap());
+    let file = world.data.path().join("ca.pem");
+    let access = RepositoryConfig { ca_file: Some(file.clone()), ..world.access() };
+    let url = RepositoryUrl::parse(&world.forge.https("ops/shop"), Path::new("/")).unwrap();
+    let mirror = world.open(Remote { url, access });
+
+    let error = list_error(&mirror).await.to_string();
+    assert!(error.contains("ca.pem: No such file"), "{error}");
+    std::fs::write(&file, "no certificate\n").unwrap();
+    let error = list_error(&mirror).await.to_string();
+    assert!(error.contains("ca.pem: it holds no certificate in PEM"), "{error}");
+
+    std::fs::write(&file, old.pem()).unwrap();
+    world.forge.secure(&old.sign("127.0.0.1").unwrap()).await.unwrap();
+    on(&mirror, Mirror::list_refs).await.unwrap();
+    world.forge.secure(&new.sign("127.0.0.1").unwrap()).await.unwrap();
+    let error = list_error(&mirror).await;
+    assert!(matches!(error, GitError::Certificate { .. }) && error.kind() == GitErrorKind::Unreachable, "{error}");
+    std::fs::write(&file, new.pem()).unwrap();
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    let pushed = on(&mirror, {
+        let base = id(&base);
+        move |mirror| {
+            let new =
+                mirror.commit_edits(&base, &[edit("a", "2")], &ann(), "two", jiff::Timestamp::UNIX_EPOCH).unwrap();
+            mirror.push("main", &base, &new)
+        }
+    });
+    assert_eq!(pushed.await.unwrap(), PushOutcome::Pushed);
+    world.forge.secure(&old.sign("127.0.0.1").unwrap()).await.unwrap();
+    let error = on(&mirror, {
+        let base = id(&shop.rev("main"));
+        move |mirror| {
+            let new =
+                mirror.commit_edits(&base, &[edit("a", "3")], &ann(), "three", jiff::Timestamp::UNIX_EPOCH).unwrap();
+            mirror.push("main", &base, &new).unwrap_err()
+        }
+    });
+    let error = error.await;
+    assert!(matches!(error, GitError::Certificate { .. }), "{error}");
+    assert!(error.to_string().contains("certificate verification failed"), "{error}");
 }

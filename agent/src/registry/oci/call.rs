@@ -8,6 +8,7 @@ use oci_client::{Client, Reference, RegistryOperation};
 
 use super::RegistryError;
 use crate::build::output::Mask;
+use crate::certificate::distrust;
 use crate::registry::words::fit;
 
 /// A registry that needs longer than this for a few headers is as good as away.
@@ -98,7 +99,10 @@ impl Call {
                     self.answer(&words.join("; "))
                 }
             }
-            OciDistributionError::RequestError(error) => away(chain(&error.without_url())),
+            OciDistributionError::RequestError(error) => match distrust(&error) {
+                Some(why) => RegistryError::Certificate { registry, why },
+                None => away(chain(&error.without_url())),
+            },
             OciDistributionError::IoError(error) => away(chain(&error)),
             error => self.answer(&chain(&error)),
         }

@@ -24,6 +24,7 @@ pub(crate) use exchange::Conversation;
 use self::exchange::Request;
 use super::auth::{self, Credential};
 use super::talk::Talk;
+use crate::certificate::distrust;
 use crate::source::error::{chain, clean};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
@@ -139,26 +140,34 @@ impl Session {
     }
 }
 
-/// Clients by whether they need TLS and by their CA file, for all remotes: each owns a thread, its connections and a parsed
-/// set of certificates.
-type Clients = HashMap<(bool, Option<PathBuf>), Client>;
+/// A client owns a thread, its connections and a parsed set of certificates.
+struct Made {
+    /// What was in the CA file: a renewed authority is taken up without a restart, as a token is.
+    authorities: Vec<u8>,
+    client: Client,
+}
+
+/// Clients by whether they need TLS and by their CA file, for all remotes.
+type Clients = HashMap<(bool, Option<PathBuf>), Made>;
 
 static CLIENTS: LazyLock<Mutex<Clients>> = LazyLock::new(Mutex::default);
 
 fn client(remote: &Remote) -> Result<Client, GitError> {
     let ca_file = &remote.access.ca_file;
     let tls = matches!(remote.url.location(), Location::Http { tls: true, .. });
+    let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
+    let bad_file =
+        |why: String| told(format!("ca_file {}: {why}", ca_file.as_deref().unwrap_or(Path::new("")).display()));
+    let pem = ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| bad_file(error.to_string()))?;
+    let pem = pem.unwrap_or_default();
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (tls, ca_file.clone());
-    if let Some(client) = clients.get(&key) {
-        return Ok(client.clone());
+    if let Some(made) = clients.get(&key).filter(|made| made.authorities == pem) {
+        return Ok(made.client.clone());
     }
-    let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
-    let mut own = Vec::new();
-    if let Some(file) = ca_file {
-        let pem = std::fs::read(file).map_err(|error| told(format!("ca_file {}: {error}", file.display())))?;
-        own = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| told(format!("ca_file {}: {}", file.display(), chain(&error))))?;
+    let own = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad_file(chain(&error)))?;
+    if ca_file.is_some() && own.is_empty() {
+        return Err(bad_file("it holds no certificate in PEM".to_owned()));
     }
     let client = own.into_iter().fold(builder(), ClientBuilder::add_root_certificate).build();
     let client = match client {
@@ -167,7 +176,7 @@ fn client(remote: &Remote) -> Result<Client, GitError> {
         Err(_) if !tls => builder().tls_certs_only([]).build().map_err(|error| told(not_made(&error)))?,
         Err(error) => return Err(told(not_made(&error))),
     };
-    clients.insert(key, client.clone());
+    clients.insert(key, Made { authorities: pem, client: client.clone() });
     Ok(client)
 }
 
@@ -202,12 +211,11 @@ fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
     if error.is_timeout() && !error.is_connect() {
         return talk.timed_out();
     }
-    let error = error.without_url();
-    let mut detail = chain(&error);
-    if detail.contains("certificate") {
-        detail.push_str(" (a private authority is named with `ca_file`)");
-    }
-    talk.fail(GitError::Unreachable { url: talk.url().to_owned(), detail })
+    let (url, error) = (talk.url().to_owned(), error.without_url());
+    talk.fail(match distrust(&error) {
+        Some(why) => GitError::Certificate { url, why },
+        None => GitError::Unreachable { url, detail: chain(&error) },
+    })
 }
 
 /// What a status other than success means.

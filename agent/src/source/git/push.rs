@@ -3,6 +3,7 @@
 //! The `git` program does it: gix cannot push (GitoxideLabs/gitoxide#306). Credentials go through its environment and
 //! never through arguments, which everyone on a machine can read; the way through ssh is the one that fetches take.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use secrecy::ExposeSecret;
@@ -10,6 +11,7 @@ use secrecy::ExposeSecret;
 use super::program::git;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, auth, fetch, process, ssh};
+use crate::certificate::Distrust;
 use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
@@ -90,8 +92,11 @@ impl Mirror {
                 command.env("GIT_SSH_COMMAND", words.join(" ")).env("GIT_SSH_VARIANT", "ssh");
             }
             Location::Http { base, .. } => {
-                if let Some(file) = &self.remote.access.ca_file {
-                    config.push(("http.sslCAInfo".into(), file.display().to_string()));
+                // Who is trusted when git reads is trusted when it writes: the program does not look at SSL_CERT_FILE, and
+                // a GIT_SSL_CAINFO that stands around would outdo what the configuration names.
+                let named = self.remote.access.ca_file.clone().map(PathBuf::into_os_string);
+                if let Some(file) = named.or_else(|| std::env::var_os("SSL_CERT_FILE")) {
+                    command.env("GIT_SSL_CAINFO", file);
                 }
                 if let Some(credential) = auth::configured(&self.remote)? {
                     if !auth::may_travel(&self.remote) {
@@ -136,6 +141,9 @@ impl Mirror {
         }
         if says(&["not found", "does not appear to be a git repository", "error: 404"]) {
             return GitError::NoRepository { url, detail };
+        }
+        if says(&["certificate"]) {
+            return GitError::Certificate { url, why: Distrust::Other(detail) };
         }
         GitError::Unreachable { url, detail }
     }
