@@ -171,7 +171,8 @@ impl Console {
         own_log::collect();
         let began = Instant::now();
         let (until, bytes) = self.screen.draw(|frame| view(&self.model, frame))?;
-        let left = until.map(|until| until.duration_since(Timestamp::now()));
+        // By the time that was drawn: the clock may be set back in between.
+        let left = until.map(|until| until.duration_since(self.model.now));
         let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
         self.pace.drawn(began, bytes, left);
         Ok(())

@@ -187,11 +187,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps an artifact as it is now.
+    /// Keeps an artifact as it is now, under a new number: what was last worked with is the newest, whatever the clock says.
     pub fn artifact(&self, artifact: &Artifact) -> Result<()> {
         let Artifact { application, commit, image, tag, built, .. } = artifact;
         self.0
-            .prepare_cached("INSERT INTO artifact (application, commit_id, image, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET at = ?5, body = ?6")?
+            .prepare_cached("INSERT OR REPLACE INTO artifact (application, commit_id, image, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![application.as_str(), commit.as_str(), image, tag, built.to_string(), json(artifact)?])?;
         Ok(())
     }
@@ -246,7 +246,8 @@ impl Writer<'_> {
 
     /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them.
     pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
-        let oldest = (now - jiff::SignedDuration::from_hours(24 * i64::from(bounds.days))).to_string();
+        let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
+        let oldest = now.saturating_sub(kept).unwrap_or(Timestamp::MIN).to_string();
         let ranked = |table: &str| {
             format!(
                 "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
@@ -262,11 +263,11 @@ impl Writer<'_> {
         }
         self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync")), params![bounds.syncs, oldest])?;
         self.0.execute(
-            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2",
+            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
             params![bounds.events, oldest],
         )?;
         self.0.execute(
-            "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY at DESC) AS place FROM artifact) WHERE place > ?1)",
+            "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY rowid DESC) AS place FROM artifact) WHERE place > ?1)",
             [ARTIFACTS_KEPT],
         )?;
         Ok(runs)
@@ -344,7 +345,7 @@ impl Reader {
 
     /// The image of a commit, the newest where several tags name it.
     pub fn artifact(&self, application: &ApplicationName, commit: &CommitId) -> Result<Option<Artifact>> {
-        let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY at DESC LIMIT 1";
+        let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY rowid DESC LIMIT 1";
         Ok(bodies(&self.0, sql, params![application.as_str(), commit.as_str()])?.pop())
     }
 

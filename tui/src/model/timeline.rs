@@ -77,7 +77,13 @@ pub fn steps(fleet: &Fleet, application: &ApplicationStatus) -> Vec<Step> {
 
 /// How long a stage took, in whole seconds.
 pub fn stage_seconds(stage: &Stage) -> Option<i64> {
-    Some((stage.finished?.as_millisecond() - stage.started?.as_millisecond() + 500) / 1000)
+    seconds(stage.started?, stage.finished?)
+}
+
+/// None where the agent's clock was set back meanwhile: nobody knows then.
+fn seconds(started: Timestamp, finished: Timestamp) -> Option<i64> {
+    let millis = finished.as_millisecond() - started.as_millisecond();
+    (millis >= 0).then_some((millis + 500) / 1000)
 }
 
 /// Where a phase leaves a step.
@@ -144,7 +150,7 @@ fn sync(application: &ApplicationStatus) -> Step {
     match (application.sync, last) {
         (SyncStatus::Synced, Some(sync)) => {
             let mut step = Step::new("sync", State::Done, "");
-            step.seconds = sync.finished.map(|end| (end.as_millisecond() - sync.started.as_millisecond() + 500) / 1000);
+            step.seconds = sync.finished.and_then(|finished| seconds(sync.started, finished));
             step
         }
         (SyncStatus::Synced, None) => Step::new("sync", State::Done, ""),
@@ -222,5 +228,20 @@ pub fn concerns(object: &Object, name: &quarterdeck_shared::application::Applica
         Object::Resource(r) => r.application == *name,
         Object::Pod(p) => p.application == *name,
         Object::Agent(_) | Object::Repository(_) | Object::Connection(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_stage_took_is_not_said_where_the_clock_was_set_back() {
+        let at = |millis| Timestamp::from_millisecond(millis).expect("a time");
+        for (started, finished, told) in [(1_000, 3_400, Some(2)), (1_000, 1_000, Some(0)), (3_601_000, 4_000, None)] {
+            let mut stage = Stage::queued(StageKind::Build);
+            (stage.started, stage.finished) = (Some(at(started)), Some(at(finished)));
+            assert_eq!(stage_seconds(&stage), told);
+        }
     }
 }

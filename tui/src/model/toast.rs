@@ -59,8 +59,10 @@ impl Model {
         self.toasts.drain(..surplus);
     }
 
-    /// Takes away what has been shown long enough.
+    /// Takes away what has been shown long enough. What would be shown longer than anything is, is of before the clock was
+    /// set back.
     pub fn expire_toasts(&mut self) {
-        self.toasts.retain(|toast| toast.until > self.now);
+        let last = self.now.saturating_add(SHOWN_BAD).unwrap_or(Timestamp::MAX);
+        self.toasts.retain(|toast| toast.until > self.now && toast.until <= last);
     }
 }

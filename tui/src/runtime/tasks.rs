@@ -205,7 +205,7 @@ async fn follow(
     source: &Source,
     resume: Resume,
 ) -> Result<(), ClientError> {
-    let mut records = client.stream::<LogRecord>(&log_path(source, resume), None).await?;
+    let mut records = client.stream::<LogRecord>(&log_path(source, resume, Timestamp::now()), None).await?;
     // The head of the stream came: that nothing was written is known from now on.
     drop(messages.send(Message::Lines(ticket, Vec::new())).await);
     let mut known = if let Resume::After(lines) = resume { lines } else { 0 };
@@ -232,13 +232,15 @@ async fn follow(
     Ok(())
 }
 
-fn log_path(source: &Source, resume: Resume) -> String {
+fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
     /// Clocks of machines differ a little; what is sent twice by it is left out by the time of each line.
     const GRACE_SECONDS: u64 = 5;
     let since_seconds = match resume {
+        // A last line of the future is of another clock, or ours was set back: nothing tells how long ago it was. Then the
+        // newest lines come as at first, and those that are here already are left out all the same.
         Resume::Since(last) => {
-            let seconds = Timestamp::now().duration_since(last).as_secs();
-            Some(u64::try_from(seconds).unwrap_or(0) + GRACE_SECONDS)
+            let seconds = u64::try_from(now.duration_since(last).as_secs());
+            seconds.ok().filter(|_| last <= now).map(|seconds| seconds + GRACE_SECONDS)
         }
         Resume::Fresh | Resume::After(_) => None,
     };
@@ -272,4 +274,25 @@ pub(super) fn problem(error: &ClientError) -> Problem {
         source = cause.source();
     }
     Problem { message, hints: error.hints() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+
+    #[test]
+    fn a_log_is_taken_up_whatever_the_clock_did() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let source = Source::Pods { of: fixture::name("shop"), pod: None, previous: false };
+        let asked = |resume| log_path(&source, resume, at(100_000));
+        let fresh = asked(Resume::Fresh);
+        assert!(fresh.contains(&format!("tail={TAIL}")) && !fresh.contains("since"), "{fresh}");
+        let soon = asked(Resume::Since(at(99_980)));
+        assert!(soon.contains("since_seconds=25") && !soon.contains("tail"), "{soon}");
+        // An hour back, a day forward.
+        assert_eq!(asked(Resume::Since(at(103_600))), fresh);
+        let forward = asked(Resume::Since(at(13_600)));
+        assert!(forward.contains("since_seconds=86405"), "{forward}");
+    }
 }

@@ -1,6 +1,10 @@
 //! What the history tells of what it was told.
 
+use jiff::SignedDuration;
 use quarterdeck_shared::protocol::SyncRequest;
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::snapshot::RunGoal;
+use quarterdeck_shared::status::Phase;
 
 use super::*;
 
@@ -24,4 +28,173 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
     let owed = Reader::open(&path).unwrap().intents().unwrap();
     let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.as_str(), intent.request.force)).collect();
     assert_eq!(owed, [("cart", true), ("shop", false)]);
+}
+
+/// Noon, by a clock that is right.
+fn noon() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+/// What a clock says, one time after another: an hour back, a day forward, and right again.
+fn jumps() -> [Timestamp; 4] {
+    [noon(), noon() - hours(1), noon() + hours(24), noon()]
+}
+
+fn commit(digit: &str) -> CommitId {
+    digit.repeat(40).parse().unwrap()
+}
+
+fn event(number: usize) -> Event {
+    Event::ConfigurationRefused { message: number.to_string() }
+}
+
+fn run(id: u64, queued: Timestamp) -> RunStatus {
+    RunStatus {
+        id: RunId(id),
+        application: "shop".parse().unwrap(),
+        goal: RunGoal::Push,
+        cause: Cause::Agent,
+        reference: format!("push-{id}"),
+        commit: commit("a"),
+        subject: String::new(),
+        phase: Phase::Succeeded,
+        stages: Vec::new(),
+        queued,
+        started: Some(queued),
+        finished: Some(queued - hours(1)),
+        message: String::new(),
+        artifact: None,
+        promoted: None,
+    }
+}
+
+fn sync(id: u64, started: Timestamp) -> SyncRecord {
+    SyncRecord {
+        id,
+        application: "shop".parse().unwrap(),
+        revision: Revision::new("main", commit("a")),
+        cause: Cause::Agent,
+        phase: Phase::Succeeded,
+        started,
+        finished: Some(started),
+        message: String::new(),
+        images: Vec::new(),
+        changes: Vec::new(),
+    }
+}
+
+fn artifact(digit: &str, tag: &str, built: Timestamp) -> Artifact {
+    Artifact {
+        application: "shop".parse().unwrap(),
+        commit: commit(digit),
+        image: "registry.example/ops/shop".to_owned(),
+        tag: tag.to_owned(),
+        image_id: "sha256:1".to_owned(),
+        digest: None,
+        built,
+        pushed: None,
+    }
+}
+
+/// Writes, and lets go what is too much or too old at `now`.
+fn write(connection: &mut Connection, now: Timestamp, bounds: &HistoryConfig, facts: impl FnOnce(&Writer)) {
+    let transaction = connection.transaction().unwrap();
+    let writer = Writer(&transaction);
+    facts(&writer);
+    writer.let_go(bounds, now).unwrap();
+    transaction.commit().unwrap();
+}
+
+/// Between facts, and over a restart.
+#[test]
+fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let (shop, bounds) = ("shop".parse().unwrap(), HistoryConfig::default());
+    for (number, at) in jumps().into_iter().enumerate() {
+        // Each in a life of its own.
+        write(&mut open(&path).unwrap(), at, &bounds, |writer| {
+            let id = number as u64 + 1;
+            writer.event(at, Some(&shop), &Cause::Agent, &event(number)).unwrap();
+            writer.run(&run(id, at)).unwrap();
+            writer.sync(&sync(id, at)).unwrap();
+            writer.artifact(&artifact("a", &format!("1.{number}"), at)).unwrap();
+        });
+        let reader = Reader::open(&path).unwrap();
+        let newest_first: Vec<u64> = (1..=number as u64 + 1).rev().collect();
+        let events = reader.events(Some(&shop), None, 10).unwrap();
+        assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), newest_first);
+        let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(reader.runs(Some(&shop), 10).unwrap()), newest_first);
+        assert_eq!(reader.syncs(&shop, 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), newest_first);
+        let newest = reader.artifact(&shop, &commit("a")).unwrap().unwrap();
+        assert_eq!(newest.tag, format!("1.{number}"), "the image that was made last");
+        let left = remember(&open(&path).unwrap(), 2).unwrap();
+        assert_eq!((left.last_run, left.last_sync), (number as u64 + 1, number as u64 + 1));
+        assert_eq!(left.runs.last().unwrap().id.0, number as u64 + 1);
+    }
+}
+
+#[test]
+fn an_image_that_was_made_while_the_clock_was_behind_is_kept_before_older_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let (shop, bounds) = ("shop".parse().unwrap(), HistoryConfig::default());
+    write(&mut connection, noon(), &bounds, |writer| {
+        for number in 0..ARTIFACTS_KEPT {
+            writer.artifact(&artifact("a", &format!("1.{number}"), noon())).unwrap();
+        }
+        // Built anew: the newest again.
+        writer.artifact(&artifact("a", "1.0", noon())).unwrap();
+    });
+    write(&mut connection, noon() - hours(1), &bounds, |writer| {
+        writer.artifact(&artifact("b", "2.0", noon() - hours(1))).unwrap();
+    });
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.artifact(&shop, &commit("b")).unwrap().unwrap().tag, "2.0");
+    let kept: Vec<String> = bodies::<Artifact>(&connection, "SELECT body FROM artifact ORDER BY rowid DESC", [])
+        .unwrap()
+        .into_iter()
+        .map(|artifact| artifact.tag)
+        .collect();
+    assert_eq!(kept.len() as u32, ARTIFACTS_KEPT);
+    assert_eq!(kept[..2], ["2.0", "1.0"]);
+    assert!(!kept.contains(&"1.1".to_owned()), "the oldest went");
+}
+
+/// A machine that begins with a clock of years ahead, until it hears the time.
+#[test]
+fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let (shop, till): (ApplicationName, ApplicationName) = ("shop".parse().unwrap(), "till".parse().unwrap());
+    let bounds = HistoryConfig::default();
+    write(&mut connection, noon(), &bounds, |writer| {
+        for id in 1..=3 {
+            writer.run(&run(id, noon())).unwrap();
+            writer.sync(&sync(id, noon())).unwrap();
+            writer.event(noon(), Some(&shop), &Cause::Agent, &event(id as usize)).unwrap();
+        }
+        writer.event(noon(), Some(&till), &Cause::Agent, &event(4)).unwrap();
+    });
+    let ahead = noon() + hours(24 * 3_650);
+    write(&mut connection, ahead, &bounds, |writer| {
+        writer.event(ahead, None, &Cause::Agent, &event(5)).unwrap();
+    });
+    let reader = Reader::open(&path).unwrap();
+    let ids: Vec<u64> = reader.events(None, None, 10).unwrap().iter().map(|event| event.id).collect();
+    assert_eq!(ids, [5, 4, 3]);
+    assert_eq!(reader.runs(None, 10).unwrap().iter().map(|run| run.id.0).collect::<Vec<_>>(), [3]);
+    assert_eq!(reader.syncs(&shop, 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), [3]);
+
+    // Who wants to keep for ever writes a big number.
+    let for_ever = HistoryConfig { days: u32::MAX, ..bounds };
+    write(&mut connection, ahead, &for_ever, |_| {});
+    assert_eq!(Reader::open(&path).unwrap().events(None, None, 10).unwrap().len(), 3);
 }

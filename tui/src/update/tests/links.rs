@@ -9,6 +9,7 @@ use crate::effect::{Answer, Ask};
 use crate::model::link::{LinkState, Problem};
 use crate::model::log::{Resume, Stream};
 use crate::model::screen::Place;
+use crate::model::toast::Said;
 
 fn put(revision: u64, object: Object) -> WatchRecord {
     WatchRecord::Put { revision, key: object.key(), object: Box::new(object) }
@@ -138,4 +139,21 @@ fn a_model_can_be_kept_and_read_again() {
     let again = |model: &Model| serde_json::to_value(model).expect("a model is JSON");
     assert_eq!(again(&read), again(&model));
     assert_eq!(press(&mut read, "enter j l").len(), press(&mut model, "enter j l").len());
+}
+
+/// An hour back, a day forward.
+#[test]
+fn a_clock_that_jumps_leaves_no_toast_for_an_hour() {
+    let mut model = console();
+    for seconds in [3_600, -86_400] {
+        model.toast(Said::Note, "done");
+        update(&mut model, Message::Time(fixture::ago_s(seconds)));
+        assert!(model.toasts.is_empty(), "{:?}", model.toasts);
+        // The next one is shown as long as ever.
+        model.toast(Said::Note, "again");
+        update(&mut model, Message::Time(fixture::ago_s(seconds - 3)));
+        assert_eq!(model.toasts.len(), 1);
+        update(&mut model, Message::Time(fixture::ago_s(seconds - 5)));
+        assert!(model.toasts.is_empty());
+    }
 }

@@ -214,3 +214,19 @@ fn without_unicode_and_colour() {
     press(&mut model, "/ s h o p enter enter j");
     insta::assert_snapshot!("application_ascii", picture(&model));
 }
+
+/// The clock goes an hour back, and a day forward: ages are ages all the same.
+#[test]
+fn a_clock_that_jumps_shows_no_negative_time() {
+    let negative =
+        |word: &str| word.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    for keys in ["", "/ s h o p enter enter", "j enter", "2", "3", "4", "5", "h", "l"] {
+        for jump in [3_600, -86_400] {
+            let mut model = console((200, 60));
+            press(&mut model, keys);
+            answer(&mut model, Message::Time(fixture::ago_s(jump)));
+            let picture = picture(&model);
+            assert!(!picture.split_whitespace().any(negative), "{keys} {jump}:\n{picture}");
+        }
+    }
+}
