@@ -42,6 +42,7 @@ impl RunLogs {
             tail: VecDeque::new(),
             tail_bytes: 0,
             cut: 0,
+            lost: 0,
         })
     }
 
@@ -64,17 +65,18 @@ pub struct RunLog {
     tail: VecDeque<Vec<u8>>,
     tail_bytes: usize,
     cut: u64,
+    /// Records that could not be written since one could.
+    lost: u64,
 }
 
 impl RunLog {
-    /// Writes one record; a log that cannot be written costs the log, never the run.
+    /// Writes one record; a log that cannot be written costs the log, never the run. What is missing is told where it is
+    /// missing, as soon as there is room.
     pub fn write(&mut self, record: &LogRecord) {
         let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
         if self.written + line.len() as u64 <= self.head_max && self.tail.is_empty() {
-            if self.file.write_all(&line).is_ok() {
-                self.written += line.len() as u64;
-            }
+            self.append(&line);
             return;
         }
         self.tail_bytes += line.len();
@@ -87,22 +89,51 @@ impl RunLog {
     }
 }
 
+impl RunLog {
+    /// Puts a line at the end of the file, whole or not at all.
+    fn append(&mut self, line: &[u8]) {
+        if self.lost > 0 {
+            let gap = gap(self.lost, "the log could not be written: the disk had no room");
+            if !self.put(&gap) {
+                self.lost += 1;
+                return;
+            }
+            self.lost = 0;
+        }
+        if !self.put(line) {
+            self.lost += 1;
+        }
+    }
+
+    fn put(&mut self, line: &[u8]) -> bool {
+        let is_put = self.file.write_all(line).is_ok();
+        if is_put {
+            self.written += line.len() as u64;
+        } else {
+            // Half a line would be glued to the next one.
+            let _ = self.file.set_len(self.written);
+        }
+        is_put
+    }
+}
+
 impl Drop for RunLog {
     fn drop(&mut self) {
         if self.cut > 0 {
-            let gap = LogRecord::Gap {
-                lines: Some(self.cut),
-                reason: "the log of one run is bounded; its beginning and its end are kept".into(),
-            };
-            if let Ok(mut line) = serde_json::to_vec(&gap) {
-                line.push(b'\n');
-                let _ = self.file.write_all(&line);
-            }
+            let line = gap(self.cut, "the log of one run is bounded; its beginning and its end are kept");
+            self.append(&line);
         }
-        for line in &self.tail {
-            let _ = self.file.write_all(line);
+        for line in std::mem::take(&mut self.tail) {
+            self.append(&line);
         }
     }
+}
+
+fn gap(lines: u64, reason: &str) -> Vec<u8> {
+    let gap = LogRecord::Gap { lines: Some(lines), reason: reason.into() };
+    let mut line = serde_json::to_vec(&gap).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 #[cfg(test)]
@@ -130,6 +161,30 @@ mod tests {
         assert!(text.len() < 1024 * 1024, "{}", text.len());
         assert!(
             text.lines().next().unwrap().contains("line 0 ") && text.lines().last().unwrap().contains("line 19999 ")
+        );
+    }
+
+    #[test]
+    fn what_a_full_disk_kept_out_is_told_where_it_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::open(dir.path(), 1 << 20).unwrap();
+        let line = |text: &str| LogRecord::Line { at: None, from: "build".into(), text: text.into() };
+        let mut log = logs.writer(RunId(1)).unwrap();
+        log.write(&line("one"));
+        // Each write to it is answered as on a disk without room.
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut log.file, full);
+        log.write(&line("two"));
+        log.write(&line("three"));
+        log.file = file;
+        log.write(&line("four"));
+        drop(log);
+        let text = fs::read_to_string(logs.path(RunId(1))).unwrap();
+        let told: Vec<LogRecord> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(
+            matches!(&told[..], [first, LogRecord::Gap { lines: Some(2), reason }, last]
+            if *first == line("one") && *last == line("four") && reason.contains("no room")),
+            "{told:?}"
         );
     }
 }

@@ -188,6 +188,14 @@ pub enum GitError {
         /// What the library or the system said.
         detail: String,
     },
+    /// What came cannot be kept.
+    #[error("the disk has no room for what {url} sent: {detail}; free some where data_dir is, and it is fetched again")]
+    NoRoom {
+        /// The repository.
+        url: String,
+        /// What the library or the system said.
+        detail: String,
+    },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
     Program {
@@ -210,7 +218,7 @@ impl GitError {
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | Program { .. } => GitErrorKind::Local,
         }
     }
 }

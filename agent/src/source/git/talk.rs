@@ -113,7 +113,12 @@ impl Talk {
 
     /// What to tell of a conversation that failed with `error`.
     pub(crate) fn verdict(&self, error: &(dyn std::error::Error + 'static)) -> GitError {
-        self.noted().unwrap_or_else(|| GitError::Protocol { url: self.url.clone(), detail: chain(error) })
+        self.noted().unwrap_or_else(|| {
+            let (url, detail) = (self.url.clone(), chain(error));
+            // ENOSPC and EDQUOT, as the system words them: gix's errors have no kinds to tell by, and it is not the server's fault.
+            let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words));
+            if is_full { GitError::NoRoom { url, detail } } else { GitError::Protocol { url, detail } }
+        })
     }
 }
 
@@ -133,7 +138,9 @@ mod tests {
         assert!(talk.count(1).is_err());
         talk.timed_out();
         let verdict = talk.verdict(&io::Error::other("gix's words")).to_string();
-        assert_eq!(verdict, "https://forge/shop sent more than 10 bytes; raise `list_bytes` if that is meant");
+        let told =
+            "https://forge/shop sent more than 10 bytes; raise `list_bytes` in [repository.limits] if that is meant";
+        assert_eq!(verdict, told);
     }
 
     #[test]
@@ -147,5 +154,7 @@ mod tests {
     fn what_no_transport_noted_is_told_in_the_librarys_words() {
         let verdict = talk(Duration::from_secs(60), 10).verdict(&io::Error::other("bad\u{1b} line"));
         assert_eq!(verdict.to_string(), "https://forge/shop did not answer as a git server: bad line");
+        let full = talk(Duration::from_secs(60), 10).verdict(&io::Error::from_raw_os_error(28)).to_string();
+        assert!(full.starts_with("the disk has no room for what https://forge/shop sent: No space left"), "{full}");
     }
 }
