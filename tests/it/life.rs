@@ -20,6 +20,7 @@ mod kept;
 mod killed;
 mod manifests;
 mod outages;
+mod output;
 mod pruned;
 mod quiet;
 mod refused;

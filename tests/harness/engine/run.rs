@@ -1,7 +1,7 @@
 //! What the stand-in engine makes of a `RUN`: nothing is run.
 //!
-//! The commands `true`, `false`, `exit`, `echo`, `printf`, `seq` and `sleep`, joined by `&&` or `;`, do what they say (without
-//! redirection or variables); any other is named in the output and passed over.
+//! The commands `true`, `false`, `exit`, `echo`, `printf`, `seq`, `sleep` and `yes TEXT | head -c N` (`64M`), joined by `&&` or `;`,
+//! do what they say (without redirection or variables); any other is named in the output and passed over.
 
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), S
             "true" | "exit" | "" => {}
             "sleep" => out.pause(Duration::from_secs_f64(rest.trim().parse().unwrap_or(1.0))).await?,
             "echo" => out.stream(&format!("{}\n", rest.trim_matches(['"', '\'']))).await?,
+            "yes" => yes(rest, out).await?,
             "printf" => out.stream(&unescaped(rest.trim_matches(['"', '\'']))).await?,
             "seq" => {
                 for number in 1..=number() {
@@ -35,6 +36,27 @@ pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), S
             }
             _ => out.stream(&format!("(the stand-in engine does not run: {command})\n")).await?,
         }
+    }
+    Ok(())
+}
+
+/// The same line again and again, in pieces of the size in which the daemon copies output.
+async fn yes(rest: &str, out: &Output) -> Result<(), Stop> {
+    const PIECE: usize = 32 << 10;
+    let (text, end) = rest.split_once('|').unwrap_or((rest, ""));
+    let number = end.trim().trim_start_matches("head -c").trim();
+    let (number, unit) = match number.strip_suffix('M') {
+        Some(number) => (number, 1 << 20),
+        None => (number, 1),
+    };
+    let mut left = number.parse::<usize>().unwrap_or(0) * unit;
+    let line = format!("{}\n", text.trim().trim_matches(['"', '\'']));
+    // Of whole lines, so that each piece goes on where the one before ended.
+    let piece = line.repeat((PIECE / line.len()).max(1));
+    while left > 0 {
+        let length = piece.len().min(left);
+        out.stream(&piece[..length]).await?;
+        left -= length;
     }
     Ok(())
 }
