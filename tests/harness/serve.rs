@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -162,9 +162,13 @@ async fn meet(stream: TcpStream, handler: Handler, tls: Option<TlsAcceptor>) {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(1) if first[0] == HANDSHAKE => {
-            // Who does not take the certificate goes away here.
-            if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, handler).await;
+            match tls.accept(stream).into_fallible().await {
+                Ok(stream) => serve(stream, handler).await,
+                // Whose certificate is not taken gets to read why, before the connection ends; who does not take ours goes.
+                Err((_, mut stream)) => {
+                    let _ = stream.shutdown().await;
+                    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                }
             }
         }
         _ => serve(stream, handler).await,

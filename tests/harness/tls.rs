@@ -6,9 +6,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// An authority, as a company has its own.
 pub struct Authority {
@@ -19,6 +20,10 @@ pub struct Authority {
 pub struct Certificate {
     der: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    pem: String,
+    key_pem: String,
+    /// Who comes has to show one that this authority signed.
+    asks: Option<CertificateDer<'static>>,
 }
 
 impl Authority {
@@ -54,16 +59,48 @@ impl Authority {
         change(&mut about);
         let key = KeyPair::generate()?;
         let signed = about.signed_by(&key, &self.issuer)?;
-        Ok(Certificate { der: signed.der().clone(), key: PrivateKeyDer::Pkcs8(key.serialize_der().into()) })
+        Ok(Certificate {
+            der: signed.der().clone(),
+            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            pem: signed.pem(),
+            key_pem: key.serialize_pem(),
+            asks: None,
+        })
     }
 }
 
 impl Certificate {
+    /// Who comes has to show a certificate that this authority signed, too.
+    #[must_use]
+    pub fn asking(self, authority: &Authority) -> Self {
+        Self { asks: Some(authority.issuer.der().clone()), ..self }
+    }
+
+    /// Itself, as a client shows it.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Its key.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = Arc::new(default_provider());
+        let verifier = match &self.asks {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.clone()).expect("an authority of ours is one");
+                let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+                builder.build().expect("there is an authority")
+            }
+        };
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has the protocols of today")
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![self.der.clone()], self.key.clone_key())
             .expect("the key is the certificate's");
         TlsAcceptor::from(Arc::new(config))

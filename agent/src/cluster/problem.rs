@@ -4,6 +4,8 @@
 use kube::Error;
 use kube::core::Status;
 
+use crate::certificate::distrust;
+
 /// A message of the server is a few lines; a validating policy with a long expression can be more.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
@@ -126,10 +128,15 @@ impl ApiProblem {
                 Self::new(Class::Configuration, doing, chain(error))
             }
             Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
+                if let Some(why) = distrust(error) {
+                    return Self::new(Class::Untrusted, doing, format!("the server's certificate is not taken: {why}"));
+                }
                 let words = words(error);
-                // As rustls begins whatever it says of the server's certificate.
-                let is_untrusted = words.starts_with("invalid peer certificate");
-                Self::new(if is_untrusted { Class::Untrusted } else { Class::Away }, doing, words)
+                if is_about_our_certificate(&words) {
+                    let words = format!("the server does not take the client certificate, or wants one: {words}");
+                    return Self::new(Class::Unauthorized, doing, words);
+                }
+                Self::new(Class::Away, doing, words)
             }
             other => Self::new(Class::Other, doing, chain(other)),
         }
@@ -194,6 +201,12 @@ fn words(error: &dyn std::error::Error) -> String {
         }
     }
     format!("{by}{innermost}")
+}
+
+/// Ends of a handshake in which it is the server that does not take what it was shown, as rustls tells them.
+fn is_about_our_certificate(words: &str) -> bool {
+    let alert = words.split_once("received fatal alert: ").map_or("", |(_, alert)| alert);
+    alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied")
 }
 
 fn one_line(text: &str) -> String {

@@ -14,6 +14,7 @@ use super::kubelet::{NODE, NODE_IP};
 use super::store::{Key, State, text};
 use super::write::{self, Part, Patch, Strictness, Write};
 use super::{Cluster, kinds};
+use crate::tls::Certificate;
 
 /// How long `wait_for` waits.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -157,6 +158,14 @@ impl Cluster {
     /// Switches all faults off.
     pub fn mend(&self) {
         self.shared.faults().clear();
+    }
+
+    /// Shows this certificate from now on to who speaks TLS, to connections that begin anew.
+    ///
+    /// # Panics
+    /// When somebody else took the port meanwhile.
+    pub async fn secure(&self, certificate: &Certificate) {
+        self.server.secure(certificate).await.expect("the port of the stand-in cluster is still free");
     }
 
     /// Goes away: connections break and new ones are refused, until `back`.

@@ -1,6 +1,6 @@
 //! A stand-in Kubernetes API, for hermetic tests and for the playground.
 //!
-//! It speaks the real API over plain HTTP on a loopback port, well enough that every line of the agent runs against it
+//! It speaks the real API over HTTP on a loopback port, plain or with a certificate that a test gives it, well enough that every line of the agent runs against it
 //! and that `kubectl` can be used to look: discovery, create, read, list, watch, the four patches, server-side apply
 //! with managed fields and conflicts, dry runs, strict decoding, defaults, the refusals that people meet, deletion with
 //! finalizers and propagation; and controllers enough to make pods of Deployments, StatefulSets, DaemonSets and Jobs on

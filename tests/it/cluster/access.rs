@@ -6,7 +6,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures::future::join_all;
+use harness::tls::{Authority, Certificate};
 use jiff::{SignedDuration, Timestamp};
 use quarterdeck_agent::cluster::{ApiProblem, Class};
 
@@ -46,6 +49,19 @@ impl Door {
 
     fn cluster(&self, user: &str) -> Cluster {
         self.kubeconfig("kubeconfig", user);
+        self.connect()
+    }
+
+    /// The same over TLS, with these lines of its cluster.
+    fn cluster_over_tls(&self, cluster: &str, user: &str) -> Cluster {
+        self.kubeconfig("kubeconfig", user);
+        let text = std::fs::read_to_string(self.path("kubeconfig")).unwrap();
+        let (before, after) = text.split_once("server: http://").unwrap();
+        self.write("kubeconfig", &format!("{before}{cluster}\n    server: https://{after}"));
+        self.connect()
+    }
+
+    fn connect(&self) -> Cluster {
         let mut config = ClusterConfig::named(Some("standin"));
         config.kubeconfig = Some(self.path("kubeconfig"));
         config.timeout_seconds = 10;
@@ -255,4 +271,65 @@ async fn a_kubeconfig_that_is_written_while_a_credential_program_runs_counts() {
     enters(&cluster).await.unwrap();
     until("the new kubeconfig", &cluster, || door.has_seen("second")).await;
     assert_eq!(door.runs(), 1);
+}
+
+fn trusting(authority: &Authority) -> String {
+    format!("certificate-authority-data: {}", BASE64_STANDARD.encode(authority.pem()))
+}
+
+#[tokio::test]
+async fn a_server_is_known_by_its_certificate() {
+    let door = Door::new().await;
+    let (ours, theirs) = (Authority::new("Ours").unwrap(), Authority::new("Somebody").unwrap());
+    let trusted = trusting(&ours);
+    let renamed = format!("{trusted}\n    tls-server-name: api.example");
+    let anybody = "insecure-skip-tls-verify: true".to_owned();
+    for (certificate, cluster, why) in [
+        (ours.sign("127.0.0.1"), &trusted, None),
+        (theirs.sign("127.0.0.1"), &trusted, Some("it is signed by nobody who is trusted here")),
+        (ours.sign("api.example"), &trusted, Some("it is for api.example, not for 127.0.0.1")),
+        (ours.sign("api.example"), &renamed, None),
+        (ours.sign("127.0.0.1"), &renamed, Some("it is for 127.0.0.1, not for api.example")),
+        (ours.sign_ended("127.0.0.1"), &trusted, Some("it ended at 2020-02-03T00:00:00Z")),
+        (theirs.sign("api.example"), &anybody, None),
+    ] {
+        door.api.secure(&certificate.unwrap()).await;
+        let entered = enters(&door.cluster_over_tls(cluster, "    token: standin-token")).await;
+        let told = entered.err().map(|problem| (problem.class, problem.message));
+        let words = why.map(|why| (Class::Untrusted, format!("the server's certificate is not taken: {why}")));
+        assert_eq!(told, words);
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_and_a_renewed_one_counts() {
+    let door = Door::new().await;
+    let (ours, people) = (Authority::new("Ours").unwrap(), Authority::new("People").unwrap());
+    let user = |certificate: &Certificate| {
+        let (pem, key) = (BASE64_STANDARD.encode(certificate.pem()), BASE64_STANDARD.encode(certificate.key_pem()));
+        format!("    token: standin-token\n    client-certificate-data: {pem}\n    client-key-data: {key}")
+    };
+    let somebody = people.sign("somebody").unwrap();
+    door.api.secure(&ours.sign("127.0.0.1").unwrap().asking(&people)).await;
+    enters(&door.cluster_over_tls(&trusting(&ours), &user(&somebody))).await.unwrap();
+
+    let ended = people.sign_ended("somebody").unwrap();
+    for (user, alert) in [
+        ("    token: standin-token".to_owned(), "CertificateRequired"),
+        (user(&ended), "CertificateExpired"),
+        (user(&ours.sign("somebody").unwrap()), "UnknownCA"),
+    ] {
+        let problem = enters(&door.cluster_over_tls(&trusting(&ours), &user)).await.unwrap_err();
+        let words = "the server does not take the client certificate, or wants one: received fatal alert: ";
+        assert_eq!((problem.class, problem.message), (Class::Unauthorized, format!("{words}{alert}")));
+    }
+
+    door.write("client.crt", ended.pem());
+    door.write("client.key", ended.key_pem());
+    let by_file = "    token: standin-token\n    client-certificate: client.crt\n    client-key: client.key";
+    let cluster = door.cluster_over_tls(&trusting(&ours), by_file);
+    assert_eq!(enters(&cluster).await.unwrap_err().class, Class::Unauthorized);
+    door.write("client.crt", somebody.pem());
+    door.write("client.key", somebody.key_pem());
+    enters(&cluster).await.expect("the renewed certificate");
 }

@@ -157,7 +157,13 @@ async fn who_is_not_let_in_is_told_why() -> anyhow::Result<()> {
         let token = format!("    token: {}", guest.token()?);
         let server = |ca: &str| guest.server().replace("CA", &base64(ca));
         for (what, cluster, user, class, words) in [
-            ("another authority", server(&stranger), token.clone(), Class::Untrusted, "invalid peer certificate"),
+            (
+                "another authority",
+                server(&stranger),
+                token.clone(),
+                Class::Untrusted,
+                "it is signed by nobody who is trusted here",
+            ),
             ("no authority", server("none"), token.clone(), Class::Configuration, "holds no certificate in PEM"),
             ("no token", guest.server(), "    token: secret-4711".to_owned(), Class::Unauthorized, "Unauthorized"),
             ("nobody", guest.server(), "    {}".to_owned(), Class::Forbidden, "User \"system:anonymous\" cannot"),
