@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::access::Access;
+use crate::api::connection::Patience;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
@@ -86,7 +87,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let serving = tokio::spawn({
         let stop = stop.clone();
         async move {
-            api::connection::serve(&socket.listener, router, stop).await;
+            api::connection::serve(&socket.listener, router, Patience::default(), stop).await;
             socket
         }
     });

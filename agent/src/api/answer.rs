@@ -1,12 +1,14 @@
 //! Answers that are not what was asked for: which status, in which words, and what to do next.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::protocol::ErrorAnswer;
+use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX};
 use serde::de::DeserializeOwned;
 
 use crate::context::Application;
@@ -43,6 +45,16 @@ impl Failure {
 
     pub(super) fn bad_request(message: impl Into<String>, hint: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
+    }
+
+    pub(super) fn too_long() -> Self {
+        let message = format!("the body of the request is longer than {REQUEST_BYTES_MAX} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_request", message, "")
+    }
+
+    pub(super) fn too_slow(patience: Duration) -> Self {
+        let message = format!("the body of the request did not come within {patience:?}");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "bad_request", message, "")
     }
 
     pub(super) fn conflict(message: impl Into<String>, hint: &str) -> Self {

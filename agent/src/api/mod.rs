@@ -24,7 +24,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::Event;
-use quarterdeck_shared::protocol::{REQUEST_BYTES_MAX, Role, WIRE_HEADER, WIRE_VERSION};
+use quarterdeck_shared::protocol::{Role, WIRE_HEADER, WIRE_VERSION};
 
 use self::access::Peer;
 use self::answer::Failure;
@@ -82,13 +82,14 @@ const fn act(path: &'static str, guarded: bool, handler: fn() -> MethodRouter<Sh
     Route { method: Method::POST, path, role: Role::Operator, guarded, handler }
 }
 
-/// The routes as a service; each connection adds its [`Peer`].
+/// The routes as a service; each connection adds its [`Peer`] and its [`connection::Patience`].
 pub fn router(context: Shared) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
     }
     router
+        .route_layer(middleware::from_fn(connection::whole))
         .route_layer(middleware::from_fn_with_state(context.clone(), permit))
         .fallback(async || {
             Failure::not_found(
@@ -96,7 +97,6 @@ pub fn router(context: Shared) -> Router {
                 "GET /v1/state shows everything; the wire is described in shared/src/protocol.rs",
             )
         })
-        .layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::map_response(name_the_wire))
         .with_state(context)
 }

@@ -43,6 +43,21 @@ async fn a_wrong_path_is_answered_in_the_words_of_the_wire() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_is_refused_before_it_comes() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let mut stream = UnixStream::connect(world.socket()).await.unwrap();
+    let head = "POST /v1/applications/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 413 "), "{answer}");
+    let error: ErrorAnswer = serde_json::from_str(body).unwrap();
+    assert_eq!(error.message, "the body of the request is longer than 65536 bytes");
+}
+
+#[tokio::test]
 async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
     let mut held = Vec::new();
@@ -55,6 +70,18 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     // Asked for the whole state many times over, and never reads an answer.
     let mut deaf = UnixStream::connect(world.socket()).await.unwrap();
     deaf.write_all("GET /v1/state HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200).as_bytes()).await.unwrap();
+    // Half a head and half a body, a byte at a time.
+    let mut halves = Vec::new();
+    for half in
+        ["GET /v1/sta", "POST /v1/applications/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"]
+    {
+        let mut stream = UnixStream::connect(world.socket()).await.unwrap();
+        for byte in half.as_bytes() {
+            stream.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        halves.push(stream);
+    }
     answers(&world).await;
     drop(held);
 
@@ -76,6 +103,10 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
         }
     }
     assert!((100..=128).contains(&watching.len()), "{} watch", watching.len());
+    // Nobody can ask, and the work goes on.
+    manifests(&world, &[("a.yaml", &config_map("a", "unwatched"))], "While all connections are taken");
+    let synced = |_: &harness::cluster::Cluster| value(&world, "a").filter(|value| value == "unwatched").map(drop);
+    world.cluster.wait_for("the commit in the cluster", synced).await;
     // Many at a time, a thousand in all.
     for _ in 0..20 {
         let mut more = Vec::new();
@@ -94,6 +125,16 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     drop(watching);
     world.wait("an answer", |_| Some(())).await.unwrap();
     answers(&world).await;
+    // Who did not come to an end was let go: without a word where nobody knows what was asked.
+    for (mut half, words) in halves.into_iter().zip(["", "HTTP/1.1 408 "]) {
+        let mut answer = Vec::new();
+        // The connection was not read to its end, which is told as an error after the answer.
+        let _ = half.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(words) && answer.is_empty() == words.is_empty(), "{answer}");
+    }
+    let suspended = world.state().await.unwrap();
+    assert!(!harness::world::application(&suspended, "shop").unwrap().suspended);
 }
 
 async fn answers(world: &World) {
