@@ -22,7 +22,7 @@ use crate::context::{Application, Context};
 use crate::poll::Repository;
 use crate::registry::image_ref::ImageRef;
 use crate::source::git::Mirror;
-use crate::source::{CommitId, CommitInfo, EntryMode, GitError, ObjectId, TreeProblem};
+use crate::source::{CommitId, CommitInfo, EntryMode, GitError, ObjectId};
 use crate::trigger::{self, TagRules, TagTemplate};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
@@ -280,13 +280,8 @@ impl TreeReader for CommitTree {
             },
             id: entry.id.to_string(),
         };
-        let unnameable = listing.problems.into_iter().filter_map(|problem| match problem {
-            TreeProblem::NotUtf8 { path } => {
-                Some(ContextEntry { path, kind: EntryKind::Unnameable, id: String::new() })
-            }
-            _ => None,
-        });
-        Ok(listing.entries.into_iter().map(entry).chain(unnameable).collect())
+        let unnameable = |path| ContextEntry { path, kind: EntryKind::Unnameable, id: String::new() };
+        Ok(listing.entries.into_iter().map(entry).chain(listing.unnameable.into_iter().map(unnameable)).collect())
     }
 
     fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {

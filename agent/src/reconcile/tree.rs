@@ -10,7 +10,7 @@ use crate::poll::Repository;
 use crate::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
 use crate::render::{self, RenderError, Rendered};
 use crate::source::git::Mirror;
-use crate::source::{self, CommitId, ObjectId, TreeProblem};
+use crate::source::{self, CommitId, ObjectId};
 
 /// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
 const FILE_MAX: u64 = 16 << 20;
@@ -35,12 +35,8 @@ impl Tree for CommitTree<'_> {
             return Ok(Listing::default());
         }
         let listing = self.mirror.entries(self.commit, folder)?;
-        let unreadable = listing.problems.into_iter().filter_map(|problem| match problem {
-            TreeProblem::NotUtf8 { path } => Some(path),
-            _ => None,
-        });
         Ok(Listing {
-            unreadable: unreadable.collect(),
+            unreadable: listing.unnameable,
             entries: listing.entries.into_iter().map(|entry| shown(folder, entry)).collect(),
         })
     }

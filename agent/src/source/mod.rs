@@ -104,46 +104,14 @@ pub struct TreeEntry {
     pub id: ObjectId,
 }
 
-/// The files below a directory, and what was wrong with some.
+/// The files below a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TreeListing {
-    /// In the order of their paths' bytes.
+    /// In the order of their paths' bytes. Names that differ only in case are two, as they are
+    /// in git: nothing is written to a file system that could take one for the other.
     pub entries: Vec<TreeEntry>,
-    /// What a person has to know of this tree; the entries named here are still listed where they have a name at all.
-    pub problems: Vec<TreeProblem>,
-}
-
-/// Something in a tree that cannot be carried over faithfully to every machine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum TreeProblem {
-    /// The name is no UTF-8: the file is left out.
-    #[error("{path} is left out: its name is not UTF-8; rename it")]
-    NotUtf8 {
-        /// The path, with what could not be read escaped.
-        path: String,
-    },
-    /// Two names differ only in upper and lower case: one hides the other on some file systems.
-    #[error("{first} and {second} differ only in case and would overwrite each other on some machines; rename one")]
-    CaseClash {
-        /// The name that sorts first.
-        first: String,
-        /// The other name.
-        second: String,
-    },
-    /// A symbolic link leads out of the listed directory.
-    #[error("{path} is a symbolic link to {target}, outside of this directory; it is not followed")]
-    LinkLeaves {
-        /// The link.
-        path: String,
-        /// Where it points to, control characters escaped.
-        target: String,
-    },
-    /// A submodule: its files are in another repository.
-    #[error("{path} is a submodule, and submodules are not fetched; its files are missing here")]
-    Submodule {
-        /// The directory of the submodule.
-        path: String,
-    },
+    /// Paths of those that are left out, since their names are no UTF-8, with what could not be read escaped.
+    pub unnameable: Vec<String>,
 }
 
 /// A commit, for reading.

@@ -2,7 +2,7 @@
 
 use harness::git::{Counted, Repo};
 use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target, TreeProblem};
+use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target};
 
 use super::{Way, World, ann, edit, id, on};
 
@@ -98,7 +98,7 @@ async fn polling_an_unchanged_repository_costs_one_request() {
 }
 
 #[tokio::test]
-async fn trees_are_read_with_their_problems() {
+async fn trees_are_read_and_what_is_left_out_is_named() {
     let world = World::new().await;
     let shop = world.forge.repo("ops/shop");
     let commit = shop
@@ -132,13 +132,7 @@ async fn trees_are_read_with_their_problems() {
                 ("run.sh", EntryMode::Executable),
             ]
         );
-        let problems = [
-            TreeProblem::NotUtf8 { path: "caf\\xe9.yaml".into() },
-            TreeProblem::CaseClash { first: "README".into(), second: "readme".into() },
-            TreeProblem::LinkLeaves { path: "outside".into(), target: "../../secret".into() },
-            TreeProblem::Submodule { path: "lib".into() },
-        ];
-        assert_eq!(listing.problems, problems);
+        assert_eq!(listing.unnameable, ["caf\\xe9.yaml"]);
         assert_eq!(mirror.blob(&listing.entries[1].id, 100).unwrap(), b"kind: Deployment\n");
         assert!(matches!(mirror.blob(&listing.entries[1].id, 5), Err(GitError::BlobTooBig { size: 17, limit: 5, .. })));
         assert_eq!(mirror.file(&commit, "secret", 10).unwrap().as_deref(), Some(&b"s"[..]));

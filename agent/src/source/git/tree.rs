@@ -1,19 +1,15 @@
 //! Reading what a commit holds, from the object database: nothing is checked out.
 
-use std::collections::HashMap;
-
-use gix::bstr::{BStr, ByteSlice};
+use gix::bstr::ByteSlice;
 use gix::object::tree::EntryKind;
 
 use super::Mirror;
 use crate::source::error::Escaped;
 use crate::source::id::GixId;
-use crate::source::{CommitId, EntryMode, GitError, ObjectId, Target, TreeEntry, TreeId, TreeListing, TreeProblem};
+use crate::source::{CommitId, EntryMode, GitError, ObjectId, Target, TreeEntry, TreeId, TreeListing};
 
 /// Deeper directories are refused: git itself stops at 2,048, and no path that people type comes near.
 const DEPTH_MAX: usize = 256;
-/// The longest symbolic link that is looked at.
-const LINK_MAX: u64 = 4096;
 
 impl Mirror {
     /// The commit that a target is at in the mirror, as of the last fetch. The default branch is asked of `default`,
@@ -80,7 +76,7 @@ impl Mirror {
         Ok(entry)
     }
 
-    /// All files below the directory `path` of a commit, with what is wrong with some.
+    /// All files below the directory `path` of a commit.
     pub fn entries(&self, commit: &CommitId, path: &str) -> Result<TreeListing, GitError> {
         match self.tree_of(commit, path)? {
             Some(tree) => self.entries_of(&tree),
@@ -96,9 +92,7 @@ impl Mirror {
         let mut listing = walk.listing;
         // Git sorts a directory `a` as `a/`, and its files where they belong to it: so sorted by bytes of whole paths.
         listing.entries.sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
-        let clashes = case_clashes(&listing.entries);
-        listing.problems.extend(clashes);
-        listing.problems.sort();
+        listing.unnameable.sort();
         Ok(listing)
     }
 
@@ -121,7 +115,7 @@ impl Mirror {
             walk.seen += 1;
             let name = entry.filename();
             let Some(name) = name.to_str().ok().filter(|name| is_sound(name)) else {
-                walk.listing.problems.push(TreeProblem::NotUtf8 { path: format!("{below}{}", Escaped(name)) });
+                walk.listing.unnameable.push(format!("{below}{}", Escaped(name)));
                 continue;
             };
             let path = format!("{below}{name}");
@@ -132,25 +126,10 @@ impl Mirror {
                 }
                 EntryKind::Blob => EntryMode::File,
                 EntryKind::BlobExecutable => EntryMode::Executable,
-                EntryKind::Link => {
-                    self.look_at_link(entry.object_id(), &path, &mut walk.listing)?;
-                    EntryMode::Symlink
-                }
-                EntryKind::Commit => {
-                    walk.listing.problems.push(TreeProblem::Submodule { path: path.clone() });
-                    EntryMode::Submodule
-                }
+                EntryKind::Link => EntryMode::Symlink,
+                EntryKind::Commit => EntryMode::Submodule,
             };
             walk.listing.entries.push(TreeEntry { path, mode, id: ObjectId::from_gix(entry.object_id()) });
-        }
-        Ok(())
-    }
-
-    fn look_at_link(&self, id: gix::ObjectId, path: &str, listing: &mut TreeListing) -> Result<(), GitError> {
-        let target = self.blob(&ObjectId::from_gix(id), LINK_MAX)?;
-        if leaves(path, target.as_bstr()) {
-            let target = Escaped(&target).to_string();
-            listing.problems.push(TreeProblem::LinkLeaves { path: path.to_owned(), target });
         }
         Ok(())
     }
@@ -212,76 +191,4 @@ struct Walk<'a> {
 /// Names that git forbids in trees but a hostile tree may hold.
 fn is_sound(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
-}
-
-/// Whether a link at `path` (from the listed directory) leads out of it.
-fn leaves(path: &str, target: &BStr) -> bool {
-    if target.first() == Some(&b'/') {
-        return true;
-    }
-    let mut depth = path.matches('/').count();
-    for part in target.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => match depth.checked_sub(1) {
-                Some(up) => depth = up,
-                None => return true,
-            },
-            _ => depth += 1,
-        }
-    }
-    false
-}
-
-/// Pairs of paths, of files or of directories, that differ only in case.
-fn case_clashes(entries: &[TreeEntry]) -> Vec<TreeProblem> {
-    let mut seen: HashMap<String, &str> = HashMap::new();
-    let mut clashes = Vec::new();
-    for entry in entries {
-        // Every prefix counts: `Apps/x` and `apps/y` become one directory on such a file system.
-        let ends = entry.path.match_indices('/').map(|(at, _)| at).chain([entry.path.len()]);
-        for path in ends.map(|end| &entry.path[..end]) {
-            let first = *seen.entry(path.to_lowercase()).or_insert(path);
-            let clash = TreeProblem::CaseClash { first: first.to_owned(), second: path.to_owned() };
-            if first != path && clashes.last() != Some(&clash) {
-                clashes.push(clash);
-            }
-        }
-    }
-    clashes.dedup();
-    clashes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_are_followed_on_paper() {
-        for (path, target, out) in [
-            ("a", "b", false),
-            ("a", "../b", true),
-            ("a", "/etc/passwd", true),
-            ("d/a", "../b", false),
-            ("d/a", "../../b", true),
-            ("d/a", "x/../../b", false),
-            ("d/a", "x/../../../b", true),
-            ("d/e/a", "./..//../b", false),
-        ] {
-            assert_eq!(leaves(path, target.into()), out, "{path} -> {target}");
-        }
-    }
-
-    #[test]
-    fn names_that_differ_in_case_are_pairs() {
-        let entry = |path: &str| TreeEntry {
-            path: path.into(),
-            mode: EntryMode::File,
-            id: ObjectId::try_from("0".repeat(40)).unwrap(),
-        };
-        let clashes = |paths: &[&str]| case_clashes(&paths.iter().map(|path| entry(path)).collect::<Vec<_>>()).len();
-        assert_eq!(clashes(&["a", "b", "c/a"]), 0);
-        assert_eq!(clashes(&["README", "readme"]), 1);
-        assert_eq!(clashes(&["Apps/a", "Apps/b", "apps/c"]), 1);
-    }
 }
