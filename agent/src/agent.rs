@@ -206,6 +206,8 @@ fn status(context: &Context, config: &Config, error: Option<String>) -> AgentSta
         started: context.started,
         configuration: context.config_path.display().to_string(),
         configuration_error: error,
+        // The journal knows.
+        history_error: None,
         notice: config.agent.notice.clone(),
     }
 }
@@ -221,13 +223,12 @@ fn clear_scratch(data_dir: &Path) {
 /// Makes the data directory, 0700, and claims it: two agents on one history would do everything twice.
 fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let make = || {
-        format!(
-            "cannot make the data directory {}; set agent.data_dir to a folder that the agent may write",
-            data_dir.display()
-        )
+    let cannot = |what: &str| {
+        let dir = data_dir.display();
+        format!("cannot {what} the data directory {dir}; set agent.data_dir to a folder that the agent may write")
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).with_context(make)?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    made.with_context(|| cannot("make"))?;
     let path = data_dir.join("agent.lock");
     let file = std::fs::OpenOptions::new()
         .create(true)
@@ -235,7 +236,7 @@ fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
         .write(true)
         .mode(0o600)
         .open(path)
-        .with_context(make)?;
+        .with_context(|| cannot("write in"))?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         anyhow::anyhow!(
             "another agent works in {}; stop it first, or set agent.data_dir to another folder",

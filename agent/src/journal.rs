@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::{Key, Object, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -99,7 +99,7 @@ impl Journal {
         let connection = sqlite::open(&path)?;
         let logs = RunLogs::open(&data_dir.join("runs"), bounds.log_bytes)
             .map_err(|source| HistoryError::Make { path: data_dir.join("runs"), source })?;
-        let mut remembered = sqlite::remember(&connection, RUNS_SHOWN)?;
+        let mut remembered = sqlite::remember(&connection, RUNS_SHOWN).map_err(|error| error.of(&path))?;
         remembered.runs.retain(|run| configured.contains(&run.application));
         let published = Published::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
         let numbers =
@@ -110,9 +110,10 @@ impl Journal {
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
         let keeper = Keeper::new(remembered.applications);
+        let bounds = bounds.clone();
         let mut writer =
-            JournalThread { connection, keeper, published, path, logs, bounds: bounds.clone(), transactions: 0 };
-        writer.write(vec![(first, None)]);
+            JournalThread { connection, keeper, published, path, logs, bounds, transactions: 0, trouble: None };
+        writer.begin(first)?;
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(receiver))
@@ -198,7 +199,8 @@ impl Journal {
         question: impl FnOnce(&Reader) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<T, HistoryError> {
         let path = self.path.clone();
-        match tokio::task::spawn_blocking(move || question(&Reader::open(&path)?)).await {
+        let ask = move || question(&Reader::open(&path)?).map_err(|error| error.of(&path));
+        match tokio::task::spawn_blocking(ask).await {
             Ok(answer) => answer,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
@@ -231,9 +233,29 @@ struct JournalThread {
     logs: RunLogs,
     bounds: HistoryConfig,
     transactions: u32,
+    /// Why the last batch that was to be kept was not; consoles see it at the agent.
+    trouble: Option<String>,
 }
 
 impl JournalThread {
+    /// Writes the first batch of this life. On a full disk it is lost and told, and the agent begins all the same; a history
+    /// that is damaged where it is written cannot be worked with.
+    fn begin(&mut self, first: Batch) -> Result<(), HistoryError> {
+        let before = self.keeper.save(first.iter());
+        match self.transact(first.iter()) {
+            Ok(changes) => self.publish(changes),
+            Err(error) => {
+                self.keeper.restore(before);
+                let error = error.of(&self.path);
+                if error.is_damage() {
+                    return Err(error);
+                }
+                self.not_kept(&error);
+            }
+        }
+        Ok(())
+    }
+
     fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         while let Some(first) = receiver.blocking_recv() {
             let mut group = Vec::new();
@@ -264,7 +286,7 @@ impl JournalThread {
         let before = self.keeper.save(facts.clone());
         match self.transact(facts.clone()) {
             Ok(changes) => {
-                self.published.publish(changes);
+                self.publish(changes);
                 for (_, waiting) in group {
                     waiting.map(|waiting| waiting.send(Ok(())));
                 }
@@ -277,15 +299,44 @@ impl JournalThread {
             }
             Err(error) => {
                 self.keeper.restore(before);
-                let error = chain(&error);
-                tracing::error!(%error, "cannot write the history");
+                let seen = facts.filter_map(keeper::seen).collect();
+                let not_kept = self.not_kept(&error.of(&self.path));
                 // What is merely seen needs no history: it is shown all the same.
-                self.published.publish(facts.filter_map(keeper::seen).collect());
+                self.publish(seen);
                 for (_, waiting) in group {
-                    waiting.map(|waiting| waiting.send(Err(NotKept(error.clone(), self.path.clone()))));
+                    waiting.map(|waiting| waiting.send(Err(not_kept.clone())));
                 }
             }
         }
+    }
+
+    fn not_kept(&mut self, error: &HistoryError) -> NotKept {
+        let error = chain(error);
+        tracing::error!(%error, "cannot write the history");
+        let not_kept = NotKept(error, self.path.clone());
+        self.tell_trouble(Some(not_kept.to_string()));
+        not_kept
+    }
+
+    /// Tells those who look whether what happens can be kept: where it cannot, the work stops.
+    fn tell_trouble(&mut self, trouble: Option<String>) {
+        if self.trouble == trouble {
+            return;
+        }
+        self.trouble = trouble;
+        if let Some(agent) = self.published.get(&Key::agent()) {
+            self.publish(vec![(Key::agent(), Some(Object::clone(&agent)))]);
+        }
+    }
+
+    /// Publishes. Of the agent itself this thread alone knows whether its history can be written.
+    fn publish(&self, mut changes: Changes) {
+        for (_, object) in &mut changes {
+            if let Some(Object::Agent(agent)) = object {
+                agent.history_error.clone_from(&self.trouble);
+            }
+        }
+        self.published.publish(changes);
     }
 
     fn transact<'a>(&mut self, facts: impl Iterator<Item = &'a Fact> + Clone) -> Result<Changes, HistoryError> {
@@ -293,6 +344,7 @@ impl JournalThread {
             return Ok(changes);
         }
         let now = Timestamp::now();
+        let written = self.connection.total_changes();
         let transaction = self.connection.transaction()?;
         let writer = Writer(&transaction);
         let mut changes = Changes::new();
@@ -306,6 +358,9 @@ impl JournalThread {
         transaction.commit()?;
         steps::reached("history: after a write");
         self.logs.let_go(&gone);
+        if self.trouble.is_some() && self.connection.total_changes() > written {
+            self.tell_trouble(None);
+        }
         Ok(changes)
     }
 }

@@ -25,6 +25,11 @@ impl Key {
         Self(format!("application/{name}").into())
     }
 
+    /// Of the agent itself.
+    pub fn agent() -> Self {
+        Self("agent".into())
+    }
+
     /// Where a run is.
     pub fn run(id: RunId) -> Self {
         Self(format!("run/{id}").into())
@@ -100,6 +105,9 @@ pub struct AgentStatus {
     /// Why the newest configuration is not in force; absent where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_error: Option<String>,
+    /// Why the history cannot be written, which stops the work; absent where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_error: Option<String>,
     /// A line for everyone who looks, from the configuration: which environment this is, what is a stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,

@@ -74,6 +74,16 @@ pub enum HistoryError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// The file was opened, and something in it is not as SQLite or we wrote it.
+    #[error(
+        "the history {path} is damaged; move it away and start again: git, registry and cluster hold the truth, only the past is lost"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        source: Box<HistoryError>,
+    },
     /// The folder or file cannot be made.
     #[error("cannot make the history {path}")]
     Make {
@@ -88,6 +98,34 @@ pub enum HistoryError {
     /// A row is not what it should be.
     #[error("a row of the history cannot be read")]
     Row(#[from] serde_json::Error),
+}
+
+impl HistoryError {
+    /// The same, with the file that is damaged where that is what it tells.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let is_damage = match &self {
+            // A torn page may also turn a text into bytes that are none, or a number into a text.
+            Self::Sqlite(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..),
+            )
+            | Self::Row(_) => true,
+            Self::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            _ => false,
+        };
+        if is_damage { Self::Damaged { path: path.to_owned(), source: Box::new(self) } } else { self }
+    }
+
+    /// Whether nothing can be done with the file.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
 }
 
 type Result<T> = std::result::Result<T, HistoryError>;

@@ -15,6 +15,7 @@ fn thread(dir: &Path) -> JournalThread {
         logs: RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
         bounds: HistoryConfig::default(),
         transactions: 0,
+        trouble: None,
     }
 }
 
@@ -44,6 +45,7 @@ fn a_full_disk_stops_the_work_and_loses_none() {
         started: Timestamp::UNIX_EPOCH,
         configuration: "config.toml".into(),
         configuration_error: None,
+        history_error: None,
         notice: None,
     });
     let batch = || {
@@ -59,9 +61,17 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     assert!(thread.published.application(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
+    let told = |thread: &JournalThread| match thread.published.get(&Key::agent()).as_deref() {
+        Some(Object::Agent(agent)) => agent.history_error.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(&thread), Some(error), "and says that the work stops");
+    thread.write(vec![(vec![Fact::Seen(agent.clone())], None)]);
+    assert!(told(&thread).is_some(), "what needs no disk says nothing of it");
 
     pages(&thread, "100000");
     write(&mut thread, batch()).unwrap();
+    assert_eq!(told(&thread), None);
     assert!(thread.published.application(&name).is_some());
     let kept = Reader::open(&thread.path).unwrap().events(None, None, 10).unwrap();
     assert_eq!(kept.len(), 1, "and once");
@@ -82,4 +92,55 @@ fn a_damaged_and_a_newer_history_are_told_and_not_touched() {
     sqlite::open(&path).unwrap().pragma_update(None, "user_version", 4_711).unwrap();
     let error = sqlite::open(&path).unwrap_err().to_string();
     assert!(error.contains("newer.db is of version 4711") && error.contains("run the newer agent"), "{error}");
+}
+
+/// A history with some of everything that a start reads, in one file of many pages.
+fn history(dir: &Path) -> Vec<u8> {
+    let mut thread = thread(dir);
+    for number in 0..40 {
+        let name: ApplicationName = format!("shop-{number}").parse().unwrap();
+        let words = format!("{number} ").repeat(400);
+        let event = Event::ConfigurationRefused { message: words.clone() };
+        let batch = vec![
+            Fact::patch(&name, Patch::Configured(SpecSummary { path: words, ..SpecSummary::default() })),
+            Fact::Happened { application: Some(name), cause: Cause::Agent, event },
+        ];
+        write(&mut thread, batch).unwrap();
+    }
+    // Who closes it last brings all into the one file.
+    drop(thread);
+    std::fs::read(dir.join("history.db")).unwrap()
+}
+
+/// As a power cut in the middle of a write, or a bad disk, leaves one: half of a page is another's.
+#[test]
+fn a_torn_page_is_told_and_nothing_is_overwritten() {
+    const PAGE: usize = 4_096;
+    let whole = history(tempfile::tempdir().unwrap().path());
+    let (mut refused, mut begun) = (0, 0);
+    for page in 1..whole.len() / PAGE {
+        for torn in [0, PAGE / 2] {
+            let mut bytes = whole.clone();
+            bytes[page * PAGE + torn..][..PAGE / 2].fill(0xa5);
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("history.db");
+            std::fs::write(&path, &bytes).unwrap();
+            match Journal::open(dir.path(), &HistoryConfig::default(), &BTreeSet::new(), Timestamp::now()) {
+                Err(error) => {
+                    let words = format!("the history {} is damaged; move it away and start again: ", path.display());
+                    let error = chain(&error);
+                    assert!(error.starts_with(&words), "page {page}: {error}");
+                    assert!(std::fs::read(&path).unwrap() == bytes, "page {page} is overwritten");
+                    refused += 1;
+                }
+                // What a start neither reads nor writes is found by who asks for it.
+                Ok(_) => begun += 1,
+            }
+        }
+    }
+    assert!(
+        refused > 10 && begun > 10,
+        "{refused} are refused, and {begun} begun with, of {} pages",
+        whole.len() / PAGE
+    );
 }

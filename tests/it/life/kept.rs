@@ -1,5 +1,10 @@
-//! What the agent keeps, in bad hands: a history that is gone, a folder that cannot be written. A history that is damaged or
-//! of a newer agent and a disk that fills up are the journal's own tests.
+//! What the agent keeps, in bad hands: a history that is gone, a folder that cannot be written, or not any more. A history
+//! that is damaged or of a newer agent and a disk that fills up are the journal's own tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
 
 use super::*;
 
@@ -38,4 +43,88 @@ async fn a_folder_that_cannot_be_written_is_told() {
     let data = format!("data_dir = \"{}\"", world.path("data").display());
     world.configure(&text.replace(&data, "data_dir = \"/proc/quarterdeck\"")).unwrap();
     refused(&mut world, &["cannot make the data directory /proc/quarterdeck; set agent.data_dir"]).await;
+}
+
+/// A folder that nobody may change, not even root, until this is dropped: as a file system that turns read-only.
+///
+/// But for the memory that SQLite's connections share, which is a file as well: the kernel ends who writes to it where that
+/// is not allowed, and an agent that is killed is another story.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    /// Nothing where this user, or the file system, cannot do so.
+    fn new(folder: &Path) -> Option<Self> {
+        let frozen = Self(folder.to_owned());
+        let is_frozen = chattr("+i", folder);
+        let memory = folder.join("history.db-shm");
+        (is_frozen && (!memory.exists() || chattr("-i", &memory))).then_some(frozen)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        chattr("-i", &self.0);
+    }
+}
+
+fn chattr(change: &str, path: &Path) -> bool {
+    let output = Command::new("chattr").arg("-R").arg(change).arg(path).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// A disk that fails is mounted read-only under a running agent: it says so to all who look, changes nothing that it could
+/// not note, and goes on when the disk is back. Only root can make it so, where the file system knows the attribute.
+#[tokio::test]
+async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
+    let mut world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let before = deploy(&world).rev("main");
+    let Some(frozen) = Frozen::new(&world.path("data")) else {
+        eprintln!("not shown: no `chattr +i` for this user in {}", world.path("data").display());
+        return;
+    };
+    let edit = |object: &mut serde_json::Value| object["data"]["value"] = json!("edited");
+    world.cluster.edit("configmaps", "shop", "a", "somebody", edit).unwrap();
+    let told = |state: &State| agent(state)?.history_error.clone();
+    let error = world.wait("the history to be missed", told).await.unwrap();
+    let path = world.path("data/history.db").display().to_string();
+    let words = format!(
+        "cannot write the history, so nothing was changed: the history does not answer: disk I/O error: Error code 778: disk I/O \
+         error; free some disk or mend {path}"
+    );
+    assert_eq!(error, words);
+    let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    let failed = |state: &State| repositories(state).iter().find_map(|r| r.error.clone());
+    let error = world.wait("the mirror to be missed", failed).await.unwrap();
+    let begin = format!("the mirror {}/", world.path("data/mirrors").display());
+    assert!(error.starts_with(&begin) && error.contains(" failed while storing what was fetched: "), "{error}");
+    assert!(error.contains("Operation not permitted (os error 1)"), "{error}");
+    let denied = world
+        .client()
+        .post::<Accepted>("/v1/applications/shop/suspend", &json!({ "reason": "a test" }))
+        .await
+        .unwrap_err();
+    assert_eq!(denied.to_string(), words);
+    assert_eq!(value(&world, "a").as_deref(), Some("edited"), "what could not be noted was not done");
+    let status = harness::world::application(&world.state().await.unwrap(), "shop").cloned().unwrap();
+    assert!(is_at(&status, &before) && !status.suspended, "{status:?}");
+
+    drop(frozen);
+    ask(&world, "refresh", json!({})).await;
+    synced_to(&world, &commit).await;
+    assert_eq!(value(&world, "a").as_deref(), Some("two"));
+    world.wait("the error to be gone", |state| agent(state)?.history_error.is_none().then_some(())).await.unwrap();
+
+    world.stop_agent().unwrap();
+    let frozen = Frozen::new(&world.path("data")).unwrap();
+    let data = world.path("data").display().to_string();
+    refused(
+        &mut world,
+        &[&format!(
+            "cannot write in the data directory {data}; set agent.data_dir to a folder that the agent may write"
+        )],
+    )
+    .await;
+    drop(frozen);
+    world.start_agent().await.unwrap();
+    synced_to(&world, &commit).await;
 }

@@ -73,6 +73,9 @@ fn notices(state: &State, context: &mut Context) -> io::Result<()> {
         let kept = "the configuration before it stays in force";
         context.output.note(&format!("warning: {} is not in force, {kept}: {error}", agent.configuration))?;
     }
+    if let Some(error) = &agent.history_error {
+        context.output.note(&format!("warning: the agent {error}"))?;
+    }
     Ok(())
 }
 

@@ -98,6 +98,9 @@ impl Mirror {
         if let Some(noted) = talk.noted() {
             return noted;
         }
+        if is_of_this_disk(&chain(&error)) {
+            return self.broken("storing what was fetched", &error);
+        }
         let Some(running) = running else { return talk.verdict(&error) };
         let (status, said) = running.end();
         match &self.link {
@@ -115,6 +118,11 @@ impl Mirror {
             _ => talk.verdict(&error),
         }
     }
+}
+
+/// Whether it was our disk that failed: no right, no room, read-only, no quota. What a connection failed with is noted before.
+fn is_of_this_disk(words: &str) -> bool {
+    [1, 13, 28, 30, 122].iter().any(|code| words.contains(&format!("(os error {code})")))
 }
 
 fn upload_pack(path: &Path) -> Command {

@@ -89,6 +89,7 @@ fn state() -> Value {
     let notice = json!({
         "notice": "a playground: the cluster is a stand-in",
         "configuration_error": "line 7: unknown field `nmae`, did you mean `name`?",
+        "history_error": "cannot write the history, so nothing was changed: the disk is full; free some disk",
     });
     state_of(
         7,

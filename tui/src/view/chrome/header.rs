@@ -37,13 +37,16 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, area: Rect) {
     }
 }
 
-/// Draws what everyone must know into the line below: a configuration that is not in force, what cannot be reached, what
-/// is a stand-in.
+/// Draws what everyone must know into the line below: a configuration that is not in force, a history that cannot be written,
+/// what cannot be reached, what is a stand-in.
 pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     let mut notices = Texts::new();
     let (bad, quiet) = (painter.theme.tone(Tone::Bad), painter.theme.tone(Tone::Plain));
     if let Some(error) = model.fleet.agent().and_then(|agent| agent.configuration_error.as_ref()) {
         notices.push((format!(" ✖ configuration: {error} "), bad));
+    }
+    if let Some(error) = model.fleet.agent().and_then(|agent| agent.history_error.as_ref()) {
+        notices.push((format!(" ✖ {error} "), bad));
     }
     for lost in model.fleet.connections().filter(|connection| !connection.reachable) {
         let age = painter.age(lost.since);
