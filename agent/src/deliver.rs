@@ -14,6 +14,7 @@ mod run;
 mod stages;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::event::{Cause, Event};
@@ -98,6 +99,14 @@ pub enum DeliverError {
     /// The history cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// What was away stayed away.
+    #[error("given up after {}", humantime::format_duration(*.patience))]
+    GaveUp {
+        /// For how long a stage is tried.
+        patience: Duration,
+        /// What it met the last time.
+        source: Box<DeliverError>,
+    },
     /// A person ended it, or the agent ends.
     #[error("cancelled")]
     Cancelled,
@@ -122,6 +131,7 @@ impl DeliverError {
                 "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's"
             }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
+            Self::GaveUp { .. } => "ask for it again when that is back: `qd push` or `qd build` with this tag",
             _ => "",
         }
     }

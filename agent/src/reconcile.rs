@@ -85,7 +85,7 @@ impl ReconcileError {
     pub fn hint(&self) -> &str {
         match self {
             Self::Cluster { source, .. } => source.hint(),
-            Self::Resolve { .. } => "check application.deploy.branch, or wait for the repository to be reached",
+            Self::Resolve { .. } => "Check application.deploy.branch, or wait until the repository is reached.",
             _ => "",
         }
     }

@@ -17,6 +17,7 @@ mod crashed;
 mod edited;
 mod followed;
 mod kept;
+mod kept_running;
 mod killed;
 mod manifests;
 mod outages;

@@ -189,7 +189,7 @@ pub enum BuildError {
         seconds: u64,
     },
     /// The engine's answer ended before the work did.
-    #[error("{doing}: the engine's answer was cut off before the end; it is tried again")]
+    #[error("{doing}: the engine's answer was cut off before the end")]
     CutOff {
         /// What we were doing.
         doing: String,

@@ -70,7 +70,7 @@ impl Class {
             Self::Unauthorized => {
                 "Renew the credentials of this context; the kubeconfig is read again when it changes."
             }
-            Self::Forbidden => "Give the agent's user this permission; the role that it needs is in the documentation.",
+            Self::Forbidden => "Give the agent's user this permission; agent/rbac.yaml is the role that it needs.",
             Self::NamespaceMissing => "Add the Namespace to the manifests, or set create_namespace = true.",
             Self::KindMissing => "Install its CustomResourceDefinition first, or add it to the manifests.",
             Self::Immutable => {
@@ -80,7 +80,9 @@ impl Class {
             Self::Invalid => "Correct the manifest.",
             Self::Refused => "Change the manifest so that the policy allows it, or change the policy.",
             Self::Configuration => "Correct the kubeconfig or the [[cluster]] entry.",
-            Self::NotFound | Self::Conflict | Self::TooMany | Self::Gone | Self::Other => "",
+            Self::Conflict => "Somebody else changes or deletes it at this moment; it is tried again.",
+            Self::TooMany => "The API server has more to do than it can; it is tried again.",
+            Self::NotFound | Self::Gone | Self::Other => "",
         }
     }
 }

@@ -102,6 +102,9 @@ impl Course {
                     }
                     wait = (wait * 2).min(TRY_MAX);
                 }
+                Err(error) if error.is_outage() => {
+                    break Err(DeliverError::GaveUp { patience, source: Box::new(error) });
+                }
                 other => break other,
             }
         };

@@ -207,7 +207,10 @@ fn new_against(found: &[(ResourceRef, Applied)], memory: &Memory) -> Vec<(Resour
 /// Says why an application is not as git says. The sync that failed is in the history once, not once a try.
 pub(super) async fn tell_failure(context: &Context, application: &Application, error: &ReconcileError) {
     let name = &application.spec.name;
-    let message = chain(error);
+    let message = match error.hint() {
+        "" => chain(error),
+        hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),
+    };
     let status = context.journal.snapshot().application(name);
     let known = status.as_ref().is_some_and(|status| status.message == message);
     if !known {

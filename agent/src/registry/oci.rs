@@ -77,7 +77,7 @@ pub enum RegistryError {
         user: Option<String>,
     },
     /// It could not be reached, or broke off.
-    #[error("the registry {registry} is away: {words}; it is tried again later")]
+    #[error("the registry {registry} is away: {words}")]
     Away {
         /// The host.
         registry: String,
@@ -93,7 +93,7 @@ pub enum RegistryError {
         why: Distrust,
     },
     /// 429
-    #[error("the registry {registry} limits requests ({words}); it is tried again later")]
+    #[error("the registry {registry} limits requests ({words})")]
     Busy {
         /// The host.
         registry: String,

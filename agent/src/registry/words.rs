@@ -50,7 +50,7 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
         return Some("the registry, or a proxy before it, takes no upload of that size: raise its limit");
     }
     if says(&["toomanyrequests", "too many requests", "429"]) {
-        return Some("the registry limits requests: it is tried again later");
+        return Some("the registry limits requests");
     }
     if says(&["x509", "certificate"]) {
         return Some(
@@ -61,7 +61,7 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
         return Some("the registry speaks plain http: name it in the engine's insecure-registries");
     }
     if is_transient(&words) {
-        return Some("the registry is away or in trouble: it is tried again later");
+        return Some("the registry is away or in trouble");
     }
     None
 }

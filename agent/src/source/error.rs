@@ -149,7 +149,7 @@ pub enum GitError {
         what: String,
     },
     /// A blob over the limit of the caller.
-    #[error("{what} of {url} has {size} bytes, over the limit of {limit}")]
+    #[error("{what} of {url} has {}, over the limit of {}", bytes(*.size), bytes(*.limit))]
     BlobTooBig {
         /// The repository.
         url: String,
@@ -204,6 +204,14 @@ pub enum GitError {
         /// What happened.
         detail: String,
     },
+}
+
+/// As people say it.
+fn bytes(count: u64) -> String {
+    match count {
+        0..0x10_0000 => format!("{count} bytes"),
+        more => format!("{:.1} MiB", more as f64 / f64::from(1 << 20)),
+    }
 }
 
 impl GitError {

@@ -22,7 +22,7 @@ async fn http_credentials_are_sent_at_once_and_a_dead_one_is_a_kind_of_its_own()
     let without = world.mirror(Way::Http);
     let error = list_error(&without).await;
     assert_eq!(error.kind(), GitErrorKind::Credentials);
-    assert!(error.to_string().contains("401 Unauthorized: HTTP Basic: Access denied., and no credentials"), "{error}");
+    assert!(error.to_string().contains("401 Unauthorized: HTTP Basic: Access denied, and no credentials"), "{error}");
     drop(without);
 
     // While the push is under way, what everyone on the machine can read of every process is kept.

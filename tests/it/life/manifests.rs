@@ -48,14 +48,23 @@ fn all() -> Vec<Bad> {
         ),
         bad(
             &[("x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, namespace: nowhere }\n")],
-            &["nowhere"],
+            &[
+                "cluster demo: shop is not applied: ConfigMap/x (apps/shop/x.yaml, document 1, line 1): namespaces \"nowhere\" not \
+                 found. Add the Namespace to the manifests, or set create_namespace = true.",
+            ],
         ),
         bad(&[("x.yaml", "name: {{ .Values.name }}\n")], &["x.yaml looks like a template"]),
         bad(
             &[("x.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")],
             &["x.yaml is a Git LFS pointer"],
         ),
-        bad(&[("x.yaml", &long)], &["16777216"]),
+        bad(
+            &[("x.yaml", &long)],
+            &[
+                "cannot read apps/shop/x.yaml from the repository: object ",
+                "ops/deploy.git has 17.0 MiB, over the limit of 16.0 MiB",
+            ],
+        ),
         bad(&[("caf\u{1}.yaml", "a: 1\n")], &["caf"]),
         Bad {
             files: Vec::new(),

@@ -19,12 +19,18 @@ async fn a_renamed_file_keeps_its_object_and_a_deleted_one_takes_it_along() {
     assert_eq!((value(&world, "a").as_deref(), value(&world, "b")), (Some("one"), None));
 }
 
+const WORDS: &str = "apps/shop holds no manifests: there is no .yaml, .yml or .json file below it. Nothing is pruned for this; \
+                     remove the application to remove its objects";
+
 #[tokio::test]
 async fn an_empty_folder_prunes_nothing_and_says_so() {
     let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
     let before = deploy(&world).rev("main");
-    deploy(&world).change("main").remove("apps/shop/a.yaml").write("apps/shop/README.md", "nothing").commit("Emptied");
+    let change = deploy(&world);
+    let commit =
+        change.change("main").remove("apps/shop/a.yaml").write("apps/shop/README.md", "nothing").commit("Emptied");
     let status = world.wait_for("the refusal", "shop", |app| !app.message.is_empty()).await.unwrap();
+    assert_eq!(status.message, format!("cannot render main@{}: {WORDS}", &commit[..7]));
     assert!(is_at(&status, &before), "{status:?}");
     polled_twice(&world).await;
     assert_eq!(value(&world, "a").as_deref(), Some("one"));

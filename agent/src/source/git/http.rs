@@ -214,8 +214,19 @@ fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
     let (url, error) = (talk.url().to_owned(), error.without_url());
     talk.fail(match distrust(&error) {
         Some(why) => GitError::Certificate { url, why },
-        None => GitError::Unreachable { url, detail: chain(&error) },
+        None => GitError::Unreachable { url, detail: words(&error) },
     })
+}
+
+/// An error with its causes, without the layers of the libraries that say no more than that there is one.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    const SAY_NOTHING: [&str; 4] =
+        ["error sending request", "client error (Connect)", "tcp connect error", "dns error"];
+    let mut innermost = error;
+    while let Some(source) = innermost.source().filter(|_| SAY_NOTHING.contains(&innermost.to_string().as_str())) {
+        innermost = source;
+    }
+    chain(innermost)
 }
 
 /// What a status other than success means.
@@ -232,7 +243,8 @@ fn refusal(url: &str, response: Response, credential: Option<&Credential>) -> Gi
     let said = credential.map_or(said.clone(), |credential| credential.scrub(&said));
     let mut detail = format!("the server answers {status}");
     if !said.is_empty() {
-        detail = format!("{detail}: {said}");
+        // More follows it.
+        detail = format!("{detail}: {}", said.trim_end_matches('.'));
     }
     match status {
         StatusCode::UNAUTHORIZED if credential.is_none() => {

@@ -120,9 +120,9 @@ impl Mirror {
     }
 }
 
-/// Whether it was our disk that failed: no right, no room, read-only, no quota. What a connection failed with is noted before.
+/// Whether it was our disk that failed: no right, or read-only. What a connection failed with is noted before.
 fn is_of_this_disk(words: &str) -> bool {
-    [1, 13, 28, 30, 122].iter().any(|code| words.contains(&format!("(os error {code})")))
+    [1, 13, 30].iter().any(|code| words.contains(&format!("(os error {code})")))
 }
 
 fn upload_pack(path: &Path) -> Command {

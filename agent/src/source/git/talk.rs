@@ -114,10 +114,17 @@ impl Talk {
     /// What to tell of a conversation that failed with `error`.
     pub(crate) fn verdict(&self, error: &(dyn std::error::Error + 'static)) -> GitError {
         self.noted().unwrap_or_else(|| {
-            let (url, detail) = (self.url.clone(), chain(error));
+            let (url, mut detail) = (self.url.clone(), chain(error));
             // ENOSPC and EDQUOT, as the system words them: gix's errors have no kinds to tell by, and it is not the server's fault.
-            let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words));
-            if is_full { GitError::NoRoom { url, detail } } else { GitError::Protocol { url, detail } }
+            if ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words)) {
+                return GitError::NoRoom { url, detail };
+            }
+            // The library tells which header it misses; who gave the address of a web page is told so.
+            if detail.contains("'smart' protocol") {
+                "it answers, and not with a list of refs; check that the address is a repository's"
+                    .clone_into(&mut detail);
+            }
+            GitError::Protocol { url, detail }
         })
     }
 }
