@@ -88,8 +88,12 @@ async fn rewritten_history_is_followed_and_told() {
     let first = deploy(&world).rev("main");
     let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
     synced_to(&world, &second).await;
-    deploy(&world).git(&["update-ref", "refs/heads/main", &first]);
-    let third = manifests(&world, &[("a.yaml", &config_map("a", "three"))], "As if the second had not been");
+    // In one step: a poll in between would see the first commit come back.
+    let repository = deploy(&world);
+    repository.branch("aside", &first);
+    let files = [("apps/shop/a.yaml", &*config_map("a", "three"))];
+    let third = repository.commit("aside", &files, "As if the second had not been");
+    repository.git(&["update-ref", "refs/heads/main", &third]);
     synced_to(&world, &third).await;
     assert_eq!(value(&world, "a").as_deref(), Some("three"));
     let events: Vec<EventRecord> = world.client().get("/v1/events?application=shop&limit=100").await.unwrap();
