@@ -142,7 +142,10 @@ fn is_docker_hub(registry: &str) -> bool {
 fn check_registry(registry: &str) -> Result<(), &'static str> {
     const WHY: &str = "the part before the first slash is no host name, as in registry.example:5000";
     let (host, port) = match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("ipv6", port.strip_prefix(':')),
+        Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => match port.strip_prefix(':') {
+            None if !port.is_empty() => return Err(WHY),
+            port => ("ipv6", port),
+        },
         Some(_) => return Err(WHY),
         None => registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port))),
     };
@@ -152,7 +155,9 @@ fn check_registry(registry: &str) -> Result<(), &'static str> {
             && edge(label.chars().last())
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
-    let sound = host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok());
+    // Rust reads a number with a plus in front as well.
+    let number = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let sound = host.split('.').all(label) && port.is_none_or(number);
     if sound { Ok(()) } else { Err(WHY) }
 }
 
@@ -247,6 +252,9 @@ mod tests {
             ("shop@md5:d41d8cd98f00b204e9800998ecf8427e", "a digest is"),
             ("reg istry.example/shop", "no host name"),
             ("host:99999/shop", "no host name"),
+            ("host:+80/shop", "no host name"),
+            ("[::1]5000/shop", "no host name"),
+            ("[::1]:/shop", "no host name"),
             ("https://registry.example/shop", "no host name"),
         ] {
             let error = ImageRef::parse(text).unwrap_err();
