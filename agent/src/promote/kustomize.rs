@@ -19,27 +19,50 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<Opt
     let documents =
         parse(text).map_err(|Broken { line, what }| PromoteError::Syntax { path: path.to_owned(), line, what })?;
     let page = Page { path, text, to };
-    let splices = match documents.first() {
+    let splices = match &documents[..] {
         // An empty file, or one of comments only, is a kustomization all the same.
-        None | Some(Node::Scalar { .. }) if documents.len() < 2 => vec![page.append(text.len(), &page.new_list(""))],
-        Some(root @ Node::Mapping { .. }) if documents.len() == 1 => page.splices(root)?,
+        [] => vec![page.append(text.len(), &page.new_list(""))],
+        [root] if root.is_nothing() => vec![page.append(text.len(), &page.new_list(""))],
+        [root @ Node::Mapping { .. }] => page.splices(root)?,
         _ => {
             let what = "a kustomization is one mapping; split the file".to_owned();
             return Err(PromoteError::Unclear { path: path.to_owned(), line: 1, what });
         }
     };
-    finish(path, text, splices, |documents| {
-        let Some(Node::Sequence { items, .. }) = documents.first().and_then(|root| root.get("images")) else {
-            return Ok(false);
-        };
-        let ours: Vec<&Node> = items.iter().filter(|item| is_ours(item, to)).collect();
+    finish(path, text, splices, |changed| {
+        let Some(root) = changed.first() else { return Ok(false) };
         let says = |item: &Node, key: &str| item.get(key).and_then(Node::text).map(str::to_owned);
-        Ok(!ours.is_empty()
-            && ours.iter().all(|item| {
+        let mut ours = items(root).iter().filter(|item| is_ours(item, to)).peekable();
+        Ok(ours.peek().is_some()
+            && ours.all(|item| {
                 says(item, "newTag").as_deref() == to.written_tag()
                     && says(item, "digest").as_deref() == to.written_digest()
-            }))
+            })
+            && keeps_the_rest(documents.first(), root, to))
     })
+}
+
+/// Whether all but our entries reads as before.
+fn keeps_the_rest(before: Option<&Node>, after: &Node, to: &Promoted) -> bool {
+    fn rest<'n>(root: Option<&'n Node>, to: &Promoted) -> Vec<&'n Node> {
+        let others = root.into_iter().flat_map(items).filter(|item| !is_ours(item, to));
+        let entries = match root {
+            Some(Node::Mapping { entries, .. }) => &entries[..],
+            _ => &[],
+        };
+        let keys = entries.iter().filter(|(key, _)| key.text() != Some("images"));
+        keys.flat_map(|(key, value)| [key, value]).chain(others).collect()
+    }
+    let (before, after) = (rest(before, to), rest(Some(after), to));
+    before.len() == after.len() && before.iter().zip(after).all(|(before, after)| before.reads_like(after))
+}
+
+/// The entries of `images:`.
+fn items(root: &Node) -> &[Node] {
+    match root.get("images") {
+        Some(Node::Sequence { items, .. }) => items,
+        _ => &[],
+    }
 }
 
 /// Whether an entry of `images:` is about our image: by the name in the manifests, or by the name it is given instead.
@@ -48,6 +71,9 @@ fn is_ours(item: &Node, to: &Promoted) -> bool {
     // Renamed to something else, the entry no longer yields our image.
     named("newName") || named("name") && item.get("newName").is_none()
 }
+
+/// YAML ends a line with either, and with both.
+const BREAKS: [char; 2] = ['\n', '\r'];
 
 /// A kustomization under change.
 struct Page<'a> {
@@ -90,7 +116,7 @@ impl Page<'_> {
                 }])
             }
             // `images:` with nothing after it.
-            Some(Node::Scalar { at, .. }) if at.is_empty() => {
+            Some(value) if value.is_nothing() => {
                 let key = key_place(root, "images");
                 Ok(vec![self.append(key.end, &self.new_item(&" ".repeat(self.column(key.start))))])
             }
@@ -111,7 +137,7 @@ impl Page<'_> {
                     splices.push(reworded(self.text, old, new).ok_or_else(|| unclear(self.path, self.text, old))?);
                 }
                 (None, Some(new)) => added.push(format!("{key}: {}", word(new))),
-                (Some(_), None) => splices.push(self.removal(entries, key, *flow)),
+                (Some(_), None) => splices.push(self.removal(entries, key, *flow)?),
                 (None, None) => {}
             }
         }
@@ -131,11 +157,14 @@ impl Page<'_> {
         Ok(splices)
     }
 
-    /// Takes a key out of an entry, with its line where it has one of its own.
-    fn removal(&self, entries: &[(Node, Node)], name: &str, flow: bool) -> Splice {
+    /// Takes a key out of an entry, with its line where it has one of its own; the comments around it stay.
+    fn removal(&self, entries: &[(Node, Node)], name: &str, flow: bool) -> Result<Splice, PromoteError> {
         let place = entries.iter().position(|(key, _)| key.text() == Some(name)).unwrap_or(0);
         let (key, value) = &entries[place];
         let (start, end) = (key.at().start, value.at().end.max(key.at().end));
+        if self.text[start..end].contains(BREAKS) && self.text[start..end].contains('#') {
+            return Err(unclear(self.path, self.text, key));
+        }
         let at = match entries.get(place + 1) {
             // The first key stands behind the dash, so the next one moves up to its place.
             Some((next, _)) if place == 0 || flow => start..next.at().start,
@@ -145,7 +174,9 @@ impl Page<'_> {
             }
             _ => self.line_start(start)..self.line_end(end),
         };
-        Splice { at, text: String::new() }
+        // A comment on the way to its neighbour stays, and so does the line.
+        let is_bare = place > 0 && !flow || !self.text[at.clone()].contains('#');
+        Ok(Splice { at: if is_bare { at } else { start..end }, text: String::new() })
     }
 
     /// A whole new `images:` key of the kustomization.
@@ -188,7 +219,7 @@ impl Page<'_> {
     /// Whole lines after the line that the byte `after` is in (with its comment), in the line ends of the file.
     fn append(&self, after: usize, lines: &str) -> Splice {
         let end = self.line_end(after);
-        let ended = self.text[..end].is_empty() || self.text[..end].ends_with('\n');
+        let ended = self.text[..end].is_empty() || self.text[..end].ends_with(BREAKS);
         let lines = if ended { lines.to_owned() } else { format!("\n{}", lines.trim_end_matches('\n')) };
         Splice { at: end..end, text: self.in_file(&lines) }
     }
@@ -201,14 +232,16 @@ impl Page<'_> {
     /// Just after the line break of the line that the byte is in. A node that ends with a line break (a block of text)
     /// ends on that line.
     fn line_end(&self, byte: usize) -> usize {
-        if byte > 0 && self.text[..byte].ends_with('\n') {
+        let rest = &self.text[byte..];
+        if self.text[..byte].ends_with(BREAKS) && !rest.starts_with('\n') {
             return byte;
         }
-        self.text[byte..].find('\n').map_or(self.text.len(), |at| byte + at + 1)
+        let Some(at) = rest.find(BREAKS) else { return self.text.len() };
+        byte + at + if rest[at..].starts_with("\r\n") { 2 } else { 1 }
     }
 
     fn line_start(&self, byte: usize) -> usize {
-        self.text[..byte].rfind('\n').map_or(0, |at| at + 1)
+        self.text[..byte].rfind(BREAKS).map_or(0, |at| at + 1)
     }
 
     /// How far from the beginning of its line a byte is, in columns of spaces.

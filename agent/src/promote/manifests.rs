@@ -66,11 +66,11 @@ pub(super) fn finish(
         return Ok(None);
     }
     let new = spliced(text, splices);
-    match parse(&new) {
-        Ok(documents) if says_it(&documents)? => Ok(Some(new.into_bytes())),
+    match new.as_deref().map(parse) {
+        Some(Ok(documents)) if says_it(&documents)? => Ok(new.map(String::into_bytes)),
         read => {
-            let (line, why) =
-                read.err().map_or((1, String::new()), |Broken { line, what }| (line, format!(" ({what})")));
+            let broken = read.and_then(Result::err);
+            let (line, why) = broken.map_or((1, String::new()), |Broken { line, what }| (line, format!(" ({what})")));
             let what =
                 format!("the image could not be written here by machine{why}; write it once by hand, as a plain word");
             Err(PromoteError::Unclear { path: path.to_owned(), line, what })

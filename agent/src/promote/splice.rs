@@ -11,18 +11,18 @@ pub(super) struct Splice {
     pub(super) text: String,
 }
 
-/// The text with all splices done. They must not overlap, which holds as each belongs to a node of its own.
-pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
+/// The text with all splices done; `None` where two of them overlap, as one belongs to a node of its own.
+pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     splices.sort_by_key(|splice| (splice.at.start, splice.at.end));
     let mut out = String::with_capacity(text.len() + 128);
     let mut done = 0;
     for Splice { at, text: new } in splices {
-        out.push_str(&text[done..at.start]);
+        out.push_str(text.get(done..at.start)?);
         out.push_str(&new);
         done = at.end;
     }
     out.push_str(&text[done..]);
-    out
+    Some(out)
 }
 
 /// How a scalar comes to read `new` with its quotes kept; `None` for a style that is not changed by machine.
@@ -66,6 +66,14 @@ pub(super) fn word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn splices_that_overlap_are_refused() {
+        let splice = |at, text: &str| Splice { at, text: text.to_owned() };
+        let done = |splices| spliced("one two three", splices);
+        assert_eq!(done(vec![splice(8..13, "3"), splice(0..3, "1")]).as_deref(), Some("1 two 3"));
+        assert_eq!(done(vec![splice(0..7, ""), splice(4..7, "2")]), None);
+    }
 
     #[test]
     fn what_a_reader_could_take_for_something_else_is_quoted() {

@@ -137,6 +137,22 @@ fn a_kustomization_gets_what_kustomize_would_write() {
             Tag,
             "{\"resources\": [\"a\"], \"images\": [{\"name\": \"reg.example/ops/shop\", \"newTag\": \"1.4.0\"}]}",
         ),
+        (
+            "patches:\n- patch: |\n    a: 1",
+            Tag,
+            "patches:\n- patch: |\n    a: 1\nimages:\n- name: reg.example/ops/shop\n  newTag: 1.4.0",
+        ),
+        (
+            "images:\n- newTag: a\n  # why\n  name: reg.example/ops/shop\n  digest: b\n",
+            Digest,
+            "images:\n- \n  # why\n  name: reg.example/ops/shop\n  digest: @D\n",
+        ),
+        // A line break of old.
+        (
+            "images:\n- name: reg.example/ops/shop\n  newTag: a\r  digest: b\n",
+            Digest,
+            "images:\n- name: reg.example/ops/shop\n  digest: @D\n",
+        ),
         ("", Tag, "images:\n- name: reg.example/ops/shop\n  newTag: 1.4.0\n"),
         ("# nothing yet\n", Tag, "# nothing yet\nimages:\n- name: reg.example/ops/shop\n  newTag: 1.4.0\n"),
     ];
@@ -170,6 +186,13 @@ fn what_cannot_be_done_is_told() {
         ),
         (vec![file("kustomization.yaml", b"images: 7")], "kustomization.yaml, line 1: the image is written in a way"),
         (vec![file("kustomization.yaml", b"a: 1\n---\nb: 1\n")], "a kustomization is one mapping"),
+        (vec![file("kustomization.yaml", b"!\n")], "a kustomization is one mapping"),
+        (
+            vec![file("kustomization.yaml", b"images: !!str\n")],
+            "kustomization.yaml, line 1: the image is written in a way",
+        ),
+        // What is added would become a part of the key.
+        (vec![file("kustomization.yaml", b"?\n n\n: ")], "the image could not be written here by machine"),
         (vec![file("kustomization.yaml", b"images: [")], "kustomization.yaml cannot be read as YAML"),
     ] {
         let error = promote("apps/shop", &files, &to(PromoteBy::Tag)).unwrap_err().to_string();

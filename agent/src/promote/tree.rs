@@ -12,6 +12,8 @@ pub(super) enum Node {
         value: String,
         plain: bool,
         block: bool,
+        /// `!!str`: with it nothing is an empty text.
+        tagged: bool,
         at: Range<usize>,
     },
     /// `*name`; its value is elsewhere.
@@ -59,6 +61,32 @@ impl Node {
         }
     }
 
+    /// Whether nothing is written here, as after `key:`.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Node::Scalar { tagged: false, at, .. } if at.is_empty())
+    }
+
+    /// Whether both read the same, wherever they stand.
+    pub(super) fn reads_like(&self, other: &Node) -> bool {
+        match (self, other) {
+            (
+                Node::Scalar { value, plain, block, tagged, at: _ },
+                Node::Scalar { value: other, plain: other_plain, block: other_block, tagged: other_tagged, at: _ },
+            ) => (value, plain, block, tagged) == (other, other_plain, other_block, other_tagged),
+            (Node::Alias { .. }, Node::Alias { .. }) => true,
+            (Node::Sequence { items, .. }, Node::Sequence { items: others, .. }) => {
+                items.len() == others.len() && items.iter().zip(others).all(|(item, other)| item.reads_like(other))
+            }
+            (Node::Mapping { entries, .. }, Node::Mapping { entries: others, .. }) => {
+                let alike = |((key, value), (other_key, other)): (&(Node, Node), &(Node, Node))| {
+                    key.reads_like(other_key) && value.reads_like(other)
+                };
+                entries.len() == others.len() && entries.iter().zip(others).all(alike)
+            }
+            _ => false,
+        }
+    }
+
     /// The value of a key of a mapping.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         match self {
@@ -83,10 +111,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
             event.map_err(|error| Broken { line: error.marker().line(), what: error.info().to_owned() })?;
         let at = place(&span, skipped)?;
         let node = match event {
-            Event::Scalar(value, style, ..) => Node::Scalar {
+            Event::Scalar(value, style, _, tag) => Node::Scalar {
                 value: value.into_owned(),
                 plain: style == ScalarStyle::Plain,
                 block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+                tagged: tag.is_some(),
                 at,
             },
             Event::Alias(_) => Node::Alias { at },
