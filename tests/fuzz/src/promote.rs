@@ -86,8 +86,10 @@ fn entries(documents: &[Value]) -> impl Iterator<Item = &Map<String, Value>> {
     entries.into_iter().flatten().filter_map(Value::as_object)
 }
 
+/// A name with a tag is of the images with that tag alone, and not ours to change.
 fn is_our_entry(entry: &Map<String, Value>) -> bool {
-    let named = |key| entry.get(key).and_then(Value::as_str).is_some_and(|name| is_ours(name) && !name.contains('@'));
+    let is_bare = |name: &str| !name.contains('@') && !name.rsplit('/').next().unwrap_or_default().contains(':');
+    let named = |key| entry.get(key).and_then(Value::as_str).is_some_and(|name| is_ours(name) && is_bare(name));
     named("newName") || named("name") && !entry.contains_key("newName")
 }
 
