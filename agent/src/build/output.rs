@@ -4,7 +4,11 @@
 //! most [`LINE_BYTES_MAX`] long, and with secrets masked. A carriage return begins the line anew, as a terminal shows it, so
 //! that a progress bar is kept by its last state.
 
+use std::borrow::Cow;
+
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::telemetry::SecretScrubber;
 
 /// The longest line that is kept: a compiler's longest message fits, a minified file does not.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -38,13 +42,18 @@ impl Mask {
         Self { secrets: texts.into_iter().map(SecretString::from).collect() }
     }
 
-    /// The text with every secret replaced.
+    /// The text with every secret replaced: these, and whatever else the agent holds, for a registry behind the engine may
+    /// say what nobody expects of it.
     pub fn apply(&self, text: String) -> String {
         let hides = |text: &str, secret: &SecretString| text.contains(secret.expose_secret());
-        self.secrets.iter().fold(text, |text, secret| match hides(&text, secret) {
+        let text = self.secrets.iter().fold(text, |text, secret| match hides(&text, secret) {
             true => text.replace(secret.expose_secret(), MASK),
             false => text,
-        })
+        });
+        match SecretScrubber::global().scrub(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(masked) => masked,
+        }
     }
 }
 

@@ -14,11 +14,12 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cluster::config::{ClusterConfig, IN_CLUSTER};
 use crate::cluster::kubeconfig::{self, Seen, Way};
 use crate::cluster::{exec, proxy};
+use crate::telemetry::SecretScrubber;
 
 /// What a client is made of.
 pub(super) struct Access {
@@ -39,6 +40,7 @@ pub(super) async fn find(config: &ClusterConfig) -> Result<Access, String> {
     }
     let Way { cluster, mut user, files } = kubeconfig::way(config)?;
     let until = credential(&mut user, &cluster).await?;
+    keep_secret(&user);
     let server = cluster.server.as_deref().filter(|server| !server.is_empty());
     let server = server.ok_or("the cluster of the kubeconfig's context has no server")?;
     let server: Uri = server.parse().map_err(|error| format!("the kubeconfig's server {server:?}: {error}"))?;
@@ -68,6 +70,7 @@ fn own_pod() -> Result<Access, String> {
     let files = token_file.into_iter().flat_map(|token| [Seen::now(token), Seen::now(token.with_file_name("ca.crt"))]);
     let files = files.collect();
     token(&mut made.auth_info)?;
+    keep_secret(&made.auth_info);
     made.proxy_url = proxy(None, &made)?;
     Ok(Access { config: made, files, until: None })
 }
@@ -96,9 +99,15 @@ async fn credential(user: &mut AuthInfo, cluster: &Cluster) -> Result<Option<Tim
     Ok(handed.until)
 }
 
+/// Whoever quotes what proves who we are (a server, a proxy, a library's log) is masked from now on.
+fn keep_secret(user: &AuthInfo) {
+    for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
+        SecretScrubber::global().keep(secret.expose_secret());
+    }
+}
+
 /// The token of a file outranks one that is written down, which may be an old copy of it; people end files with a line feed.
 fn token(user: &mut AuthInfo) -> Result<(), String> {
-    use secrecy::ExposeSecret as _;
     user.token = user.token.take().filter(|token| !token.expose_secret().is_empty());
     let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
     let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read the token file {path}: {error}"))?;

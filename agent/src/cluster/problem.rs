@@ -5,6 +5,7 @@ use kube::Error;
 use kube::core::Status;
 
 use crate::certificate::distrust;
+use crate::telemetry::SecretScrubber;
 
 /// A message of the server is a few lines; a validating policy with a long expression can be more.
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -95,14 +96,14 @@ pub struct ApiProblem {
     pub class: Class,
     /// What we were trying to do: `apply Deployment/shop in namespace shop`.
     pub doing: String,
-    /// In the server's own words, bounded and on one line.
+    /// In the server's own words, bounded, on one line and without the secrets that we hold: some echo what they were sent.
     pub message: String,
 }
 
 impl ApiProblem {
     /// A problem in our own words.
     pub fn new(class: Class, doing: impl Into<String>, message: impl AsRef<str>) -> Self {
-        Self { class, doing: doing.into(), message: one_line(message.as_ref()) }
+        Self { class, doing: doing.into(), message: one_line(&SecretScrubber::global().scrub(message.as_ref())) }
     }
 
     /// What to do next; empty where the message says it.

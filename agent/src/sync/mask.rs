@@ -37,20 +37,31 @@ pub fn scrub(message: &str, object: &Value) -> String {
     if !is_secret(object) {
         return message;
     }
-    for part in ["data", "stringData"] {
-        let mut found = Vec::new();
-        scalars(&object[part], &mut found);
-        for value in found {
-            let decoded = BASE64.decode(&value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            for secret in [Some(BASE64.encode(&value)), Some(value), decoded].into_iter().flatten() {
-                // Two characters are part of too many words; a secret of two characters is none.
-                if secret.len() > 2 {
-                    message = message.replace(&secret, "(hidden)");
-                }
-            }
+    let mut found = Vec::new();
+    ["data", "stringData"].iter().for_each(|part| scalars(&object[*part], &mut found));
+    let mut forms: Vec<String> = found.iter().flat_map(|value| forms(value)).collect();
+    // The longest first: a value that is part of another must not leave the rest of it.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    for form in forms {
+        // Two characters are part of too many words; a secret of two characters is none.
+        if form.len() > 2 {
+            message = message.replace(&form, "(hidden)");
         }
     }
     message
+}
+
+/// How a message may quote a value: encoded or not, each as it is, in a quoted string, and with its lines made one.
+fn forms(value: &str) -> Vec<String> {
+    let decoded = BASE64.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let mut forms = vec![BASE64.encode(value)];
+    for text in [value].into_iter().chain(decoded.as_deref()) {
+        let quoted = Value::from(text).to_string();
+        forms.push(quoted[1..quoted.len() - 1].to_owned());
+        forms.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        forms.push(text.to_owned());
+    }
+    forms
 }
 
 fn scalars(value: &Value, found: &mut Vec<String>) {
@@ -135,6 +146,14 @@ mod tests {
         let object = secret(json!({"a": 12345, "b": "aHVudGVyMg=="}), json!({"c": "letmein"}));
         let message = "got 12345, \"aHVudGVyMg==\", hunter2, letmein and bGV0bWVpbg==";
         assert_eq!(scrub(message, &object), "got (hidden), \"(hidden)\", (hidden), (hidden) and (hidden)");
+        let key = secret(json!({}), json!({"key": "-----BEGIN KEY-----\nabc\"def\n-----END KEY-----\n"}));
+        for message in [
+            r#"Invalid value: "-----BEGIN KEY-----\nabc\"def\n-----END KEY-----\n""#,
+            "no: -----BEGIN KEY----- abc\"def -----END KEY-----",
+        ] {
+            let scrubbed = scrub(message, &key);
+            assert!(scrubbed.contains("(hidden)") && !scrubbed.contains("abc"), "{scrubbed}");
+        }
         let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "letmein"}});
         assert_eq!(scrub("letmein", &config_map), "letmein");
     }

@@ -42,9 +42,14 @@ impl Fault {
         Fault::new(Harm::Status(code, None))
     }
 
+    /// Answers with this status and these words.
+    pub fn words(code: u16, message: &str) -> Fault {
+        Fault::new(Harm::Status(code, Some(message.to_owned())))
+    }
+
     /// Refuses with 403 and these words, as an admission policy does.
     pub fn refused(message: &str) -> Fault {
-        Fault::new(Harm::Status(403, Some(message.to_owned())))
+        Fault::words(403, message)
     }
 
     /// Answers later.
@@ -147,6 +152,9 @@ impl Faults {
     }
 }
 
+/// The verbs that write.
+const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
 /// What was asked since the counts were last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -154,6 +162,10 @@ pub struct Counts {
     pub requests: BTreeMap<(String, String), u64>,
     /// Dry runs among them, by verb and resource.
     pub dry_runs: BTreeMap<(String, String), u64>,
+    /// Writes that were meant, by object: `deployments.apps shop/shop`.
+    pub written: BTreeMap<String, u64>,
+    /// Requests other than watches, by namespace; empty for what is in none.
+    pub namespaces: BTreeMap<String, u64>,
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of answers.
@@ -169,6 +181,12 @@ impl Counts {
         *self.requests.entry(at.clone()).or_default() += 1;
         if hit.dry_run {
             *self.dry_runs.entry(at).or_default() += 1;
+        } else if WRITES.contains(&hit.verb) {
+            let object = format!("{} {}/{}", hit.resource, hit.namespace, hit.name);
+            *self.written.entry(object).or_default() += 1;
+        }
+        if hit.verb != "watch" {
+            *self.namespaces.entry(hit.namespace.to_owned()).or_default() += 1;
         }
     }
 
@@ -204,8 +222,7 @@ impl Counts {
 
     /// Writes that were meant.
     pub fn writes(&self) -> u64 {
-        let verbs = ["create", "update", "patch", "delete", "deletecollection"];
-        Counts::sum(&self.requests, &verbs) - Counts::sum(&self.dry_runs, &verbs)
+        Counts::sum(&self.requests, &WRITES) - Counts::sum(&self.dry_runs, &WRITES)
     }
 }
 
@@ -238,5 +255,7 @@ mod tests {
         counts.note(&hit("watch", "pods", false));
         assert_eq!((counts.all(), counts.reads(), counts.watches()), (4, 1, 1));
         assert_eq!((counts.writes(), counts.dry_runs(), counts.of("patch", "*")), (1, 1, 2));
+        assert_eq!(counts.written, [("services /".to_owned(), 1)].into());
+        assert_eq!(counts.namespaces, [(String::new(), 3)].into());
     }
 }

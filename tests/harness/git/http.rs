@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
@@ -65,11 +66,14 @@ pub(super) struct HttpGate {
 
 struct State {
     root: PathBuf,
+    /// Of bodies, in both directions.
+    bytes: Arc<AtomicU64>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    login: Option<(String, String)>,
+    /// A user and every password that is taken.
+    login: Option<(String, Vec<String>)>,
     fault: Fault,
     counts: HashMap<Counted, usize>,
 }
@@ -77,7 +81,7 @@ struct Inner {
 impl HttpGate {
     pub(super) async fn start(root: PathBuf) -> anyhow::Result<Self> {
         let inner = Inner { login: None, fault: Fault::None, counts: HashMap::new() };
-        let state = Arc::new(State { root, inner: Mutex::new(inner) });
+        let state = Arc::new(State { root, bytes: Arc::default(), inner: Mutex::new(inner) });
         let shared = state.clone();
         let handler: crate::serve::Handler = Arc::new(move |request| Box::pin(answer(shared.clone(), request)) as _);
         Ok(Self { server: Server::start(Place::loopback(0), handler).await?, state })
@@ -88,7 +92,17 @@ impl HttpGate {
     }
 
     pub(super) fn require(&self, user: &str, password: &str) {
-        self.state.inner().login = Some((user.to_owned(), password.to_owned()));
+        self.state.inner().login = Some((user.to_owned(), vec![password.to_owned()]));
+    }
+
+    pub(super) fn let_in(&self, password: &str) {
+        if let Some((_, passwords)) = &mut self.state.inner().login {
+            passwords.push(password.to_owned());
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn fault(&self, fault: Fault) {
@@ -122,12 +136,14 @@ impl State {
     }
 
     fn may_enter(&self, headers: &HeaderMap) -> bool {
-        let Some((user, password)) = self.inner().login.clone() else { return true };
+        let Some((user, passwords)) = self.inner().login.clone() else { return true };
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
         let given = given.and_then(|text| base64::prelude::BASE64_STANDARD.decode(text).ok());
         let given = given.and_then(|bytes| String::from_utf8(bytes).ok());
         let given = given.as_deref().and_then(|text| text.split_once(':'));
-        given.is_some_and(|(name, secret)| (user.is_empty() || name == user) && secret == password)
+        given.is_some_and(|(name, secret)| {
+            (user.is_empty() || name == user) && passwords.iter().any(|password| password == secret)
+        })
     }
 }
 
@@ -169,6 +185,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
         return Ok(response);
     }
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else { return Err(Cut) };
+    state.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
     let is_listing = body.windows(15).any(|window| window == b"command=ls-refs");
     match fault {
         Fault::EndlessRefs if is_listing => {
@@ -239,8 +256,10 @@ async fn backend(state: &State, head: &http::request::Parts, body: Bytes, beginn
         None => {
             // The child lives as long as its answer is read.
             let stream = ReaderStream::new(output);
+            let bytes = state.bytes.clone();
             Body::from_stream(stream.map(move |chunk| {
                 let _keep = (&child, &writing);
+                bytes.fetch_add(chunk.as_ref().map_or(0, Bytes::len) as u64, Ordering::Relaxed);
                 chunk
             }))
         }

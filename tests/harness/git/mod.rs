@@ -87,6 +87,16 @@ impl Forge {
         self.http.require(user, password);
     }
 
+    /// Takes this password too, beside that of [`Forge::require_login`].
+    pub fn let_in(&self, password: &str) {
+        self.http.let_in(password);
+    }
+
+    /// How many bytes of bodies went over http, in both directions, errors of the stand-in's own aside.
+    pub fn http_bytes(&self) -> u64 {
+        self.http.bytes()
+    }
+
     /// What the next http requests meet; [`Fault::None`] ends it.
     pub fn http_fault(&self, fault: Fault) {
         self.http.fault(fault);

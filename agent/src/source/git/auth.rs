@@ -21,6 +21,9 @@ use crate::telemetry::SecretScrubber;
 /// The longest token that is read from a file: JSON web tokens have a few KiB.
 const TOKEN_MAX: u64 = 64 << 10;
 
+/// The shortest token of any forge that we know.
+const TOKEN_MIN: usize = 20;
+
 /// A user name and its secret.
 #[derive(Clone)]
 pub(crate) struct Credential {
@@ -37,12 +40,14 @@ impl Credential {
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)).into()
     }
 
-    /// Takes the secret out of a text of the server: some echo what they were sent.
+    /// Takes the secret out of a text of the server, however short it is: some echo what they were sent.
     pub(crate) fn scrub(&self, text: &str) -> String {
         let secret = self.secret.expose_secret();
         let encoded = self.header();
         let encoded = encoded.expose_secret().trim_start_matches("Basic ");
-        if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***").replace(encoded, "***") }
+        let text =
+            if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***").replace(encoded, "***") };
+        SecretScrubber::global().scrub(&text).into_owned()
     }
 }
 
@@ -66,8 +71,13 @@ pub(crate) fn configured(remote: &Remote) -> Result<Option<Credential>, GitError
     let Location::Http { userinfo: Some(info), .. } = remote.url.location() else { return Ok(None) };
     // `https://TOKEN@host` is how some forges write it: the token is the user name and there is no password.
     let secret = info.password.clone().unwrap_or_default();
-    SecretScrubber::global().keep(&secret);
+    SecretScrubber::global().keep(if secret.is_empty() { token_of(&info.user) } else { &secret });
     Ok(Some(Credential { user: info.user.clone(), secret: secret.into(), from_helper: false }))
+}
+
+/// A user without a password is a token where it is as long as tokens are (20 characters and more); a name is masked nowhere.
+fn token_of(user: &str) -> &str {
+    if user.len() >= TOKEN_MIN { user } else { "" }
 }
 
 /// Whether credentials may travel to this address: encrypted, within this machine, or because a person said so.
@@ -88,6 +98,7 @@ pub(crate) fn from_helpers(remote: &Remote, dir: &Path, talk: &Arc<Talk>) -> Res
     let answer = String::from_utf8_lossy(&finished.stdout).into_owned();
     let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     let (Some(user), Some(secret)) = (field("username"), field("password")) else { return Ok(None) };
+    SecretScrubber::global().keep(secret);
     Ok(Some(Credential { user: user.to_owned(), secret: secret.to_owned().into(), from_helper: true }))
 }
 
@@ -180,5 +191,9 @@ mod tests {
         let credential = configured(&remote("https://ann:s3cret@forge/shop", Default::default())).unwrap().unwrap();
         let encoded = base64::engine::general_purpose::STANDARD.encode("ann:s3cret");
         assert_eq!(credential.scrub(&format!("bad token s3cret ({encoded})")), "bad token *** (***)");
+        let token = "glpat-0123456789abcdefgh";
+        let credential =
+            configured(&remote(&format!("https://{token}@forge/shop"), Default::default())).unwrap().unwrap();
+        assert_eq!(credential.scrub(&format!("bad token {token}")), "bad token ***");
     }
 }

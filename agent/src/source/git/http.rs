@@ -28,6 +28,7 @@ use crate::certificate::distrust;
 use crate::source::error::{chain, clean};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
+use crate::telemetry::SecretScrubber;
 
 /// The longest that a server may be silent where the conversation as a whole has longer.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -240,7 +241,10 @@ fn refusal(url: &str, response: Response, credential: Option<&Credential>) -> Gi
         let _ = response.take(ERROR_BODY).read_to_end(&mut said);
     }
     let said = clean(&String::from_utf8_lossy(&said)).replace('\n', "; ");
-    let said = credential.map_or(said.clone(), |credential| credential.scrub(&said));
+    let said = match credential {
+        Some(credential) => credential.scrub(&said),
+        None => SecretScrubber::global().scrub(&said).into_owned(),
+    };
     let mut detail = format!("the server answers {status}");
     if !said.is_empty() {
         // More follows it.

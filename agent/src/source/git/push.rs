@@ -16,6 +16,7 @@ use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
 use crate::steps;
+use crate::telemetry::SecretScrubber;
 
 impl Mirror {
     /// Moves `branch` of the remote from `expected_old` to `new`, which has to be in the mirror. If the branch is
@@ -119,7 +120,8 @@ impl Mirror {
     fn scrubbed(&self, text: &str) -> String {
         match auth::configured(&self.remote) {
             Ok(Some(credential)) => credential.scrub(text),
-            _ => text.to_owned(),
+            // What a credential helper told is known from the fetch before.
+            _ => SecretScrubber::global().scrub(text).into_owned(),
         }
     }
 
