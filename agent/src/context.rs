@@ -116,7 +116,10 @@ pub struct Turns {
 #[derive(Default)]
 struct Owed {
     intent: Option<Intent>,
+    /// What a pass looks at.
     drift: Option<Drift>,
+    /// What was seen since that pass began: it may not have been there for it to see.
+    later: Option<Drift>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -145,7 +148,7 @@ impl Application {
         intent: Option<Intent>,
         stop: CancellationToken,
     ) -> Self {
-        let owed = Mutex::new(Owed { intent, drift: None });
+        let owed = Mutex::new(Owed { intent, ..Owed::default() });
         Self {
             spec,
             source,
@@ -183,26 +186,26 @@ impl Application {
         });
     }
 
-    /// The drift that is still to be looked at.
+    /// The drift that is still to be looked at, for a pass that begins.
     pub fn drift(&self) -> Option<Drift> {
-        self.owed(|owed| owed.drift.clone())
+        self.owed(|owed| {
+            let later = owed.later.take();
+            owed.drift = owed.drift.take().or(later);
+            owed.drift.clone()
+        })
     }
 
     /// A live object differs from what was applied.
     pub fn drifted(&self, drift: Drift) {
         self.owed(|owed| {
-            owed.drift.get_or_insert(drift);
+            owed.later.get_or_insert(drift);
         });
         self.wake();
     }
 
-    /// That drift was looked at; one that was seen meanwhile stays.
-    pub fn drift_done(&self, done: Option<&Drift>) {
-        self.owed(|owed| {
-            if owed.drift.as_ref() == done {
-                owed.drift = None;
-            }
-        });
+    /// What the pass began with was looked at; what was seen meanwhile stays, be it of the same object.
+    pub fn drift_done(&self) {
+        self.owed(|owed| owed.drift = None);
     }
 
     /// One more pass of the worker that syncs.
@@ -237,5 +240,28 @@ impl Application {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_that_comes_while_another_is_looked_at_stays() {
+        let spec: ApplicationSpec = serde_json::from_value(serde_json::json!({ "name": "shop" })).unwrap();
+        let application = Application::new(spec, None, None, None, CancellationToken::new());
+        let drift =
+            |name: &str| Drift { resource: ResourceRef::new("", "ConfigMap", Some("prod"), name), manager: None };
+        application.drifted(drift("a"));
+        application.drifted(drift("b"));
+        assert_eq!(application.drift(), Some(drift("a")), "the first that was seen");
+        assert_eq!(application.drift(), Some(drift("a")), "a pass that failed looks at it again");
+        // The same object again, after the pass looked.
+        application.drifted(drift("a"));
+        application.drift_done();
+        assert_eq!(application.drift(), Some(drift("a")));
+        application.drift_done();
+        assert_eq!(application.drift(), None);
     }
 }

@@ -203,7 +203,7 @@ async fn reconcile(
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
         Decision::Hold { message, look_again } => {
             sync.hold(message, memory).await?;
-            application.drift_done(drift.as_ref());
+            application.drift_done();
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
@@ -219,7 +219,7 @@ async fn reconcile(
         }
     }
     application.intent_done(intent.as_ref());
-    application.drift_done(drift.as_ref());
+    application.drift_done();
     // A sync of some objects says nothing of the others.
     let whole = intent.is_none_or(|intent| intent.request.only.is_empty());
     state.settled = whole.then_some(Settled { revision, inputs });
