@@ -281,6 +281,7 @@ async fn render(
     revision: &Revision,
 ) -> Result<Rendered, ReconcileError> {
     let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
+    tracing::debug!(application = %application.spec.name, revision = %revision.short(), "rendering");
     tree::render(context, application, deploy, destination, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })

@@ -15,6 +15,7 @@ mod certificates;
 mod configured;
 mod crashed;
 mod edited;
+mod fleet;
 mod followed;
 mod kept;
 mod kept_running;

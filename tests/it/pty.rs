@@ -93,6 +93,50 @@ async fn polls_that_change_nothing_write_nothing() {
     assert_eq!(after, before);
 }
 
+/// A cursor that moves draws two lines anew, not a screen: over a slow line each key is a round trip, and no more than that.
+const MOVE_BYTES_MAX: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_moves_writes_little() {
+    let mut world = World::start(Pace::default(), (PROGRAM.into(), vec!["agent".to_owned()])).await.unwrap();
+    let names = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"];
+    let file = |name: &&str| {
+        (format!("apps/{name}/a.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n".to_owned())
+    };
+    world.forge.repo("ops/deploy").commit("main", &borrowed(&names.iter().map(file).collect::<Vec<_>>()), "The fleet");
+    let repository = world.forge.path("ops/deploy").display().to_string();
+    let applications = names.map(|name| {
+        format!(
+            "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{repository}\"\nbranch = \"main\"\n\
+             path = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n"
+        )
+    });
+    world.configure(&(world.config_head("a test") + &applications.concat())).unwrap();
+    world.start_agent().await.unwrap();
+    for name in names {
+        world.wait_for("the fleet to be well", name, |app| app.health == Health::Healthy).await.unwrap();
+    }
+    let console = console(&world, &[], USUAL);
+    console.wait("the fleet", |screen| names.iter().all(|name| line(screen, name).contains("Synced"))).await.unwrap();
+    console.wait_quiet(Duration::from_millis(100)).await.unwrap();
+    let mut moves = Vec::new();
+    for key in ["j", "j", "j", "k", "j", "k", "k", "j"] {
+        let (before, was) = (console.bytes(), marked(&console.screen()));
+        console.type_keys(key).unwrap();
+        console.wait("the cursor to move", |screen| marked(screen) != was).await.unwrap();
+        moves.push(console.wait_quiet(Duration::from_millis(30)).await.unwrap() - before);
+    }
+    // Beside some of them the applications age by a second, or an agent is polled.
+    let least = moves.iter().min().copied().unwrap();
+    assert!((1..=MOVE_BYTES_MAX).contains(&least), "{moves:?}");
+    assert_whole(&quit(console).await);
+}
+
+/// The line that the cursor is on.
+fn marked(screen: &Screen) -> Option<String> {
+    screen.contents().lines().find(|line| line.starts_with('▌')).map(|line| line.chars().take(20).collect())
+}
+
 #[tokio::test]
 async fn without_an_agent_it_says_how_to_start_one() {
     let folder = tempfile::tempdir().unwrap();
