@@ -191,6 +191,8 @@ impl TagGlob {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -309,5 +311,64 @@ mod tests {
         let now = tags(&[("build-1", TagRef { commit: None, ..tag('a', '1') })]);
         let decision = owed(&rules(FirstSight::All), &now, None, time);
         assert_eq!((names(&decision).len(), decision.without_commit), (0, texts(&["build-1"])));
+    }
+
+    /// Tags of both kinds and of none, some of them without a commit.
+    fn listing() -> impl Strategy<Value = BTreeMap<String, TagRef>> {
+        let names = "(build|push|v)(-[0-9])?";
+        let of = ("[a-f]", "[1-9]", any::<bool>()).prop_map(|(object, commit, is_commit)| {
+            let digit = |text: &str| text.chars().next().unwrap_or('a');
+            let tag = tag(digit(&object), digit(&commit));
+            TagRef { commit: tag.commit.filter(|_| is_commit), ..tag }
+        });
+        proptest::collection::btree_map(names, of, 0..10)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn what_was_seen_is_owed_once(
+            before in listing(),
+            now in listing(),
+            choice in prop_oneof![Just(FirstSight::Latest), Just(FirstSight::None), Just(FirstSight::All)],
+        ) {
+            let rules = rules(choice);
+            let first = owed(&rules, &before, None, time);
+            prop_assert_eq!(owed(&rules, &before, Some(&first.seen), time).owed, vec![]);
+            let second = owed(&rules, &now, Some(&first.seen), time);
+            prop_assert_eq!(&second.seen, &now.iter().map(|(name, tag)| (name.clone(), tag.object.clone())).collect());
+            prop_assert_eq!(owed(&rules, &now, Some(&second.seen), time).owed, vec![]);
+            // Each that is owed is there, is a trigger, and was not seen at this place; and each of these is owed.
+            let new = now.iter().filter(|(name, tag)| {
+                rules.kind_of(name).is_some() && tag.commit.is_some() && first.seen.get(*name) != Some(&tag.object)
+            });
+            let mut names: Vec<&str> = second.owed.iter().map(|owed| owed.tag.as_str()).collect();
+            names.sort_unstable();
+            prop_assert_eq!(names, new.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+        }
+
+        /// Tags come one after another, in one poll or in several: the same runs are owed, whichever comes first.
+        #[test]
+        fn the_order_in_which_tags_come_does_not_matter(
+            all in listing(),
+            order in proptest::collection::vec(any::<u32>(), 10),
+        ) {
+            let rules = rules(FirstSight::Latest);
+            let seen = SeenTags::new();
+            let at_once = owed(&rules, &all, Some(&seen), time);
+            let mut names: Vec<&String> = all.keys().collect();
+            names.sort_by_key(|name| order[all.keys().position(|key| key == *name).unwrap_or(0)]);
+            let (mut there, mut seen, mut one_by_one) = (BTreeMap::new(), seen, Vec::new());
+            for name in names {
+                there.insert(name.clone(), all[name].clone());
+                let decision = owed(&rules, &there, Some(&seen), time);
+                one_by_one.extend(decision.owed);
+                seen = decision.seen;
+            }
+            one_by_one.sort_by_cached_key(|owed| (time(&owed.tag), owed.kind, owed.tag.clone()));
+            prop_assert_eq!(one_by_one, at_once.owed);
+            prop_assert_eq!(seen, at_once.seen);
+        }
     }
 }

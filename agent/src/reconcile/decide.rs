@@ -86,6 +86,7 @@ pub(super) fn note_heal(heals: &mut VecDeque<Instant>, now: Instant) {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use proptest::prelude::*;
     use quarterdeck_shared::protocol::SyncRequest;
     use quarterdeck_shared::resource::ResourceRef;
     use quarterdeck_shared::snapshot::SpecSummary;
@@ -147,6 +148,50 @@ mod tests {
                 None => assert!(matches!(decision, Decision::Hold { .. }), "case {index}: {decision:?}"),
             }
             assert_eq!(decide(&standing, true, false, now), Decision::Nothing, "case {index}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn nothing_is_synced_against_a_persons_will(
+            (suspended, automatic, self_heal) in any::<(bool, bool, bool)>(),
+            (is_deployed, is_new, asked, drifted) in any::<(bool, bool, bool, bool)>(),
+            (nothing, refused) in any::<(bool, bool)>(),
+            fought in 0..HEALS + 2,
+        ) {
+            let mut status = new_row(&"shop".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH).status;
+            status.revision = is_deployed.then(|| revision(if is_new { "a" } else { "b" }));
+            status.suspended = suspended;
+            let is_new = is_new || !is_deployed;
+            let policy = SyncPolicy { automatic, self_heal, ..SyncPolicy::default() };
+            let cause = Cause::Person { uid: 7, name: "alice".to_owned() };
+            let intent = Intent { request: SyncRequest::default(), cause: cause.clone(), at: Timestamp::UNIX_EPOCH };
+            let drift = Drift { resource: ResourceRef::new("", "ConfigMap", Some("prod"), "a"), manager: None };
+            let (target, now) = (revision("b"), Instant::now());
+            let heals = vec![now; fought];
+            let standing = Standing {
+                status: &status,
+                policy: &policy,
+                intent: asked.then_some(&intent),
+                drift: drifted.then_some(&drift),
+                revision: &target,
+                heals: &heals,
+            };
+            let decision = decide(&standing, nothing, refused, now);
+            let synced = matches!(decision, Decision::Sync(_));
+            prop_assert_eq!(decision == Decision::Nothing, nothing && !refused);
+            if synced {
+                prop_assert!(!suspended);
+                let by_itself = if is_new { automatic } else { self_heal && fought < HEALS };
+                prop_assert!(asked || by_itself);
+            }
+            if asked && !suspended && decision != Decision::Nothing {
+                prop_assert_eq!(&decision, &Decision::Sync(cause));
+            }
+            // The same standing is decided the same way.
+            prop_assert_eq!(decide(&standing, nothing, refused, now), decision);
         }
     }
 }

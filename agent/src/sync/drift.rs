@@ -185,9 +185,15 @@ fn shorten(value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::sync::owned;
 
     fn check(live: Value, desired: Value, expected: &[&str]) {
         let lines: Vec<String> = differences(&live, &desired)
@@ -292,5 +298,77 @@ mod tests {
                 .as_ref()
                 .is_some_and(|v| v.as_str().is_some_and(|t| t.ends_with("(5000 bytes in all)")))
         );
+    }
+
+    /// Any JSON of a few levels, with lists of the kinds that Kubernetes has.
+    fn value() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..4).prop_map(Value::from),
+            "[ab]{0,2}".prop_map(Value::from),
+        ];
+        let key = "[abc]|name|metadata|spec|data";
+        scalar.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(key, inner, 0..4).prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    fn secret(values: &BTreeMap<String, String>, text: &BTreeMap<String, String>) -> Value {
+        let encode = |(name, value): (&String, &String)| (name.clone(), json!(BASE64_STANDARD.encode(value)));
+        let data: Map<String, Value> = values.iter().map(encode).collect();
+        let string_data: Map<String, Value> = text.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let copy = json!({"data": data, "stringData": string_data}).to_string();
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "data": data, "stringData": string_data,
+            "metadata": {"name": "s", "annotations": {content::LAST_APPLIED: copy}},
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn equal_objects_do_not_differ_and_different_content_does(a in value(), b in value()) {
+            let object = |spec: &Value| json!({"apiVersion": "v1", "kind": "Any", "metadata": {"name": "a"}, "spec": spec});
+            let (one, two) = (object(&a), object(&b));
+            prop_assert_eq!(differences(&one, &one.clone()), Differences::default());
+            prop_assert_eq!(owned::digest(&one), owned::digest(&one.clone()));
+            let same = content::normalise(&one) == content::normalise(&two);
+            prop_assert_eq!(differences(&one, &two) == Differences::default(), same, "{} and {}", a, b);
+            // An object in which we own nothing is digested whole.
+            prop_assert_eq!(owned::digest(&one) == owned::digest(&two), same, "{} and {}", a, b);
+        }
+
+        #[test]
+        fn no_value_of_a_secret_is_in_a_difference(
+            before in proptest::collection::btree_map("[a-c]", "[k-z+/\"\\n]{8,24}", 0..4),
+            after in proptest::collection::btree_map("[a-c]", "[k-z+/\"\\n]{8,24}", 0..4),
+            text in proptest::collection::btree_map("[a-e]", "[k-z+/\"\\n]{8,24}", 0..3),
+        ) {
+            let (live, desired) = (secret(&before, &BTreeMap::new()), secret(&after, &text));
+            let shown: Vec<String> = [differences(&live, &desired), differences(&desired, &live), differences(&live, &json!({}))]
+                .iter()
+                .flat_map(|found| found.fields.iter().map(|field| format!("{field:?} {}", serde_json::to_string(field).unwrap())))
+                .collect();
+            let shown = shown.concat();
+            for (_, value) in before.iter().chain(&after).chain(&text) {
+                let quoted = json!(value).to_string();
+                for form in [value.as_str(), &BASE64_STANDARD.encode(value), quoted.trim_matches('"')] {
+                    prop_assert!(!shown.contains(form), "{form:?} in {shown}");
+                }
+            }
+            prop_assert_eq!(differences(&live, &live.clone()), Differences::default());
+            // What a server quotes of it, as it is or in a quoted string.
+            for (_, value) in after.iter().chain(&text) {
+                for quoted in [value.clone(), format!("{value:?}"), BASE64_STANDARD.encode(value)] {
+                    let scrubbed = mask::scrub(&format!("data: Invalid value: {quoted}: no"), &desired);
+                    prop_assert!(!scrubbed.contains(value.as_str()) && scrubbed.contains("(hidden)"), "{scrubbed}");
+                }
+            }
+        }
     }
 }

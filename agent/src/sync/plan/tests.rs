@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -202,4 +203,92 @@ fn a_new_version_of_an_object_replaces_the_old_in_the_inventory() {
     let of_a: Vec<_> = decided.during.items.iter().filter(|i| i.resource.name == "a").collect();
     assert_eq!(of_a.len(), 1);
     assert_eq!(of_a[0].version, "v2");
+}
+
+/// An object, by what git, the inventory and the cluster say of it.
+#[derive(Debug, Clone)]
+struct Drawn {
+    wanted: bool,
+    in_inventory: bool,
+    observed: Observed,
+    left: Left,
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let owner = prop_oneof![Just(None), Just(Some("shop")), Just(Some("other"))];
+    let live = (proptest::option::of(owner), "[01]").prop_map(|(owner, value)| owner.map(|owner| live(owner, &value)));
+    let refused =
+        Refusal { resource: manifest("any").resource, origin: "a".into(), message: "no".into(), hint: String::new() };
+    let observed = prop_oneof![
+        Just(known()),
+        Just(Observed::Same(ContentDigest([1; 32]))),
+        live.prop_map(|live| predicted(live, "1")),
+        Just(Observed::Later("later".to_owned())),
+        Just(Observed::Refused(refused)),
+    ];
+    let left = prop_oneof![
+        any::<bool>().prop_map(|keep| Left::Ours { uid: "u".to_owned(), keep }),
+        Just(Left::NotOurs(None)),
+        Just(Left::Gone),
+        Just(Left::Unseen("no".to_owned())),
+    ];
+    (any::<bool>(), any::<bool>(), observed, left).prop_map(|(wanted, in_inventory, observed, left)| Drawn {
+        wanted,
+        in_inventory,
+        observed,
+        left,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn whatever_is_wanted_and_there_each_has_its_line_and_nothing_else_is_pruned(
+        all in proptest::collection::vec(drawn(), 0..12),
+        prune in any::<bool>(),
+        partial in any::<bool>(),
+    ) {
+        let named: Vec<(String, &Drawn)> = all.iter().enumerate().map(|(n, one)| (format!("o{n:02}"), one)).collect();
+        let wanted = || named.iter().filter(|(_, one)| one.wanted);
+        let desired: Vec<Manifest> = wanted().map(|(name, _)| manifest(name)).collect();
+        let observed = wanted().map(|(name, one)| match &one.observed {
+            Observed::Refused(refusal) => {
+                Observed::Refused(Refusal { resource: manifest(name).resource, ..refusal.clone() })
+            }
+            other => other.clone(),
+        });
+        let observed: Vec<Observed> = observed.collect();
+        let inventory =
+            Inventory { items: named.iter().filter(|(_, one)| one.in_inventory).map(|(name, _)| item(name)).collect() };
+        let candidates = candidates(&desired, &inventory);
+        let of = |item: &InventoryItem| named.iter().find(|(name, _)| *name == item.resource.name).unwrap().1;
+        let left: Vec<_> = candidates.iter().map(|item| (item.clone(), of(item).left.clone())).collect();
+        let scene = Scene { desired, observed, inventory, left, prune, partial };
+        let decided = scene.decide();
+
+        for manifest in &scene.desired {
+            let lines = decided.changes.iter().filter(|change| change.resource == manifest.resource).count();
+            let refused = decided.refusals.iter().filter(|refusal| refusal.resource == manifest.resource).count();
+            prop_assert_eq!(lines + refused, 1, "{}", manifest.resource);
+        }
+        // What is done to an object is one thing.
+        let done = decided.writes.len() + decided.settled.len() + decided.refusals.len();
+        prop_assert_eq!(done, scene.desired.len());
+        let wanted: BTreeSet<&ResourceRef> = scene.desired.iter().map(|manifest| &manifest.resource).collect();
+        for (pruned, _) in &decided.prunes {
+            prop_assert!(scene.inventory.items.contains(pruned) && !wanted.contains(&pruned.resource), "{pruned:?}");
+        }
+        if !prune || partial || scene.desired.is_empty() {
+            prop_assert_eq!(&decided.prunes, &[]);
+        }
+        // No object is lost sight of while it may be there: what is not wanted any more goes when it is gone or another's.
+        for item in scene.inventory.items.iter().filter(|item| !wanted.contains(&item.resource)) {
+            let is_over = !partial && !scene.desired.is_empty() && matches!(of(item).left, Left::Gone | Left::NotOurs(_));
+            prop_assert_eq!(decided.during.items.contains(item), !is_over);
+            let is_pruned = decided.prunes.iter().any(|(pruned, _)| pruned == item);
+            prop_assert_eq!(decided.after.items.contains(item), !is_over && !is_pruned);
+        }
+        prop_assert!(wanted.iter().all(|one| decided.after.items.iter().any(|item| item.resource == **one)));
+    }
 }
