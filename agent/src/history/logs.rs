@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::RunId;
 
+use crate::steps;
+
 /// The end of a log that is kept apart while its middle is cut: the last lines tell why a build failed.
 const TAIL_BYTES: usize = 256 * 1024;
 
@@ -34,6 +36,7 @@ impl RunLogs {
     /// Begins or continues a run's log.
     pub fn writer(&self, run: RunId) -> io::Result<RunLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path(run))?;
+        steps::reached("history: after a run's log is begun");
         let written = file.metadata()?.len();
         Ok(RunLog {
             file,

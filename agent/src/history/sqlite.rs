@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::{ApplicationRow, Left, TagsSeen};
 use crate::config::HistoryConfig;
 use crate::journal::fact::Intent;
+use crate::steps;
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::{Memory, Remembered};
 use crate::trigger::SeenTags;
@@ -152,7 +153,9 @@ pub fn open(path: &Path) -> Result<Connection> {
         let transaction = connection.transaction().map_err(open)?;
         transaction.execute_batch(migration).map_err(open)?;
         transaction.pragma_update(None, "user_version", (index + 1) as i64).map_err(open)?;
+        steps::reached("history: before a migration");
         transaction.commit().map_err(open)?;
+        steps::reached("history: after a migration");
     }
     Ok(connection)
 }

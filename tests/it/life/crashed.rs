@@ -1,10 +1,16 @@
 //! kill -9 at each step of both stories, one after another: before and after each thing that the agent does to the world
 //! outside, and each write to history. Whichever it is, the end is the same; nothing is doubled and nothing is lost.
 //!
-//! The steps are not listed here: a round more is done until the agent comes to the end before it comes to its step.
+//! The steps are not listed here: a round more is done until the agent comes to the end before it comes to its step, twice
+//! running, since steps of several threads come in another order each time.
+//!
+//! Once from a world in which the agent was never before (its first namespace, inventory, clone, history), a world a step;
+//! and once in worlds that go on from round to round, so that there is something to change and to delete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::engine::Outcome;
 use harness::world::{application as status, runs};
@@ -18,31 +24,91 @@ use super::*;
 /// Worlds side by side, so that every core has something to do; each does the rounds of every so-manieth step.
 const WORLDS: u32 = 3;
 
+/// The same where each step has a world of its own.
+const FRESH_WORLDS: u32 = 3;
+
+/// Rounds in which nobody died, after which there is no step more.
+const QUIET: u32 = 2;
+
+/// Steps that are not on the way of every story: git packs a mirror up now and then.
+const SELDOM: [&str; 2] = ["git: before a mirror is packed up", "git: after a mirror is packed up"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_any_step_the_end_is_the_same() {
     let mut worlds = JoinSet::new();
     (0..WORLDS).for_each(|first| drop(worlds.spawn(rounds(first))));
-    let died_at: BTreeSet<String> = worlds.join_all().await.into_iter().flatten().collect();
+    worlds.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_any_step_of_the_first_life_the_end_is_the_same() {
+    let mut worlds = JoinSet::new();
+    let (steps, quiet) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    (0..FRESH_WORLDS).for_each(|_| drop(worlds.spawn(fresh_rounds(steps.clone(), quiet.clone()))));
+    let mut died_at: BTreeSet<String> = worlds.join_all().await.into_iter().flatten().collect();
     let named = named_steps(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/src"));
     assert!(named.len() >= 10, "the agent's sources name their steps: {named:?}");
-    // Steps of several threads come in another order each time, so that none of a name may have had its number's turn.
-    let mut world = shop().await;
-    // So that there is something to delete.
-    round(&mut world, 0, "none").await;
-    for (number, name) in (1..).zip(named.difference(&died_at)) {
-        let deaths = round(&mut world, number, name).await;
+    died_at.extend(SELDOM.map(str::to_owned));
+    // In the first life there is nothing to delete; and of a name that comes in another order each time, none may have had
+    // its number's turn.
+    for name in named.difference(&died_at) {
+        let mut world = shop().await;
+        let deaths = if name.contains("deleted") {
+            round(&mut world, 0, "none").await;
+            round(&mut world, 1, name).await
+        } else {
+            round(&mut world, 0, name).await
+        };
         assert_eq!(deaths.first(), Some(name), "the agent comes to its end without this step");
     }
 }
 
-/// A round a step, for each so-manieth of them, until the agent comes to the end before its step.
-async fn rounds(first: u32) -> BTreeSet<String> {
+/// A mirror of more packs than git takes for few.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_mirror_is_packed_up_the_end_is_the_same() {
     let mut world = shop().await;
-    let mut died_at = BTreeSet::new();
+    round(&mut world, 0, "none").await;
+    for (number, name) in (1..).zip(SELDOM) {
+        let mirrors: Vec<_> = std::fs::read_dir(world.path("data/mirrors")).unwrap().flatten().collect();
+        for mirror in mirrors.iter().map(|entry| entry.path()).filter(|path| path.join("HEAD").exists()) {
+            many_packs(&mirror);
+        }
+        let deaths = round(&mut world, number, name).await;
+        assert_eq!(deaths.first().map(String::as_str), Some(name), "the agent comes to its end without this step");
+    }
+}
+
+fn many_packs(mirror: &Path) {
+    let repository = Repo::open_or_init(mirror);
+    for number in 0..60 {
+        let text = format!("{number} {}", std::process::id());
+        let id = repository.git_raw(&["hash-object", "-w", "--stdin"], text.as_bytes());
+        repository.git_raw(&["pack-objects", "-q", "objects/pack/pack"], id.as_bytes());
+    }
+}
+
+/// A round a step, for each so-manieth of them, until the agent comes to the end before its step, twice running.
+async fn rounds(first: u32) {
+    let mut world = shop().await;
+    let mut quiet = 0;
     for number in 0.. {
         let deaths = round(&mut world, number, &(first + 1 + number * WORLDS).to_string()).await;
-        if deaths.is_empty() {
+        quiet = if deaths.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET {
             break;
+        }
+    }
+}
+
+/// A world a step, for steps that nobody else took, until the agent comes to the end before its step often enough.
+async fn fresh_rounds(steps: Arc<AtomicU32>, quiet: Arc<AtomicU32>) -> BTreeSet<String> {
+    let mut died_at = BTreeSet::new();
+    while quiet.load(Ordering::SeqCst) < QUIET {
+        let step = steps.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut world = shop().await;
+        let deaths = round(&mut world, 0, &step.to_string()).await;
+        if deaths.is_empty() {
+            quiet.fetch_add(1, Ordering::SeqCst);
         }
         died_at.extend(deaths);
     }
@@ -63,6 +129,7 @@ async fn round(world: &mut World, number: u32, step: &str) -> Vec<String> {
     change.commit(&new);
     let tag = format!("push-{version}");
     code(world).tag(&tag, &commit);
+    world.cluster.reset_counts();
 
     let wanted = |state: &State| is_done(state, &tag);
     let mut deaths = Vec::new();
@@ -77,6 +144,7 @@ async fn round(world: &mut World, number: u32, step: &str) -> Vec<String> {
     let what = format!("{version} after dying at step {step}: {deaths:?}");
     world.wait(&what, |state| wanted(state).then_some(())).await.unwrap();
     as_wanted(world, number, &version, &commit, &what).await;
+    written_once(world, number, deaths.len() as u64, &what);
     world.kill_agent();
     deaths
 }
@@ -122,13 +190,44 @@ async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what
     let syncs: Vec<SyncRecord> = client.get("/v1/applications/shop/history?limit=500").await.unwrap();
     let open: Vec<_> = syncs.iter().filter(|sync| !sync.phase.is_final()).collect();
     assert!(open.is_empty(), "{what}: {open:#?}");
-    let events: Vec<EventRecord> = client.get("/v1/events?limit=500").await.unwrap();
+    let events: Vec<EventRecord> = client.get("/v1/events?limit=1000").await.unwrap();
+    let mut told: BTreeMap<u64, usize> = BTreeMap::new();
+    for record in &events {
+        if let Event::SyncFinished { sync, .. } = &record.event {
+            *told.entry(*sync).or_default() += 1;
+        }
+    }
+    let revisions = [deploy(world).rev("main"), deploy(world).rev("main~1")];
+    for sync in syncs.iter().filter(|sync| revisions.iter().any(|commit| sync.revision.commit.as_str() == commit)) {
+        // What was cut off has no end of its own: the agent's next start says that it was.
+        let once = usize::from(sync.phase != Phase::Interrupted);
+        assert_eq!(told.get(&sync.id).copied().unwrap_or(0), once, "{what}: the end of a sync is told once: {sync:#?}");
+    }
     let mine = |run: &quarterdeck_shared::snapshot::RunId| of_tag.iter().any(|one| one.id == *run);
     let count = |wanted: &dyn Fn(&Event) -> bool| events.iter().filter(|record| wanted(&record.event)).count();
     let queued = count(&|event| matches!(event, Event::RunQueued { run } if mine(run)));
     let ended = count(&|event| matches!(event, Event::RunFinished { run, .. } if mine(run)));
     let pushed = count(&|event| matches!(event, Event::ImagePushed { artifact } if artifact.commit.as_str() == commit));
     assert_eq!((queued, ended, pushed), (1, 1, 1), "{what}: told once");
+}
+
+/// An object is written as often as the world asks for it, and after a crash once more at most: who died may have been
+/// about to write it, or not have come to noting that it did.
+fn written_once(world: &World, number: u32, deaths: u64, what: &str) {
+    let is_first = u64::from(number == 0);
+    let old = number.checked_sub(1).map(|before| format!("configmaps shop/stamp-{before}"));
+    for (object, count) in world.cluster.counts().written {
+        let needed = match object.as_str() {
+            // Asked for before its namespace is there; then with old and new in it, and after the prune without the old.
+            "configmaps shop/quarterdeck-shop" => 2 + is_first,
+            // As it was committed, and with the image that was promoted.
+            "deployments.apps shop/shop" => 1 + is_first,
+            "namespaces /shop" | "services shop/shop" | "configmaps shop/shop" => is_first,
+            stamp if *stamp == format!("configmaps shop/stamp-{number}") || Some(stamp) == old.as_deref() => 1,
+            other => panic!("{what}: nobody asked for {other} to be written"),
+        };
+        assert!(count <= needed + deaths, "{what}: {object} is written {count} times, and {needed} are needed");
+    }
 }
 
 /// The names of all steps, as the sources of the agent say them.
