@@ -42,19 +42,27 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<Opt
     })
 }
 
-/// Whether all but our entries reads as before.
+/// Whether all but the tag and the digest of our entries reads as before.
 fn keeps_the_rest(before: Option<&Node>, after: &Node, to: &Promoted) -> bool {
-    fn rest<'n>(root: Option<&'n Node>, to: &Promoted) -> Vec<&'n Node> {
-        let others = root.into_iter().flat_map(items).filter(|item| !is_ours(item, to));
-        let entries = match root {
-            Some(Node::Mapping { entries, .. }) => &entries[..],
-            _ => &[],
-        };
-        let keys = entries.iter().filter(|(key, _)| key.text() != Some("images"));
-        keys.flat_map(|(key, value)| [key, value]).chain(others).collect()
-    }
-    let (before, after) = (rest(before, to), rest(Some(after), to));
+    // An entry that is added has no before.
+    let had_ours = before.is_some_and(|root| items(root).iter().any(|item| is_ours(item, to)));
+    let rest = |root| {
+        let (ours, others): (Vec<&Node>, Vec<&Node>) = items(root).iter().partition(|item| is_ours(item, to));
+        let ours = ours.into_iter().filter(|_| had_ours).flat_map(|item| without(item, &["newTag", "digest"]));
+        without(root, &["images"]).chain(others).chain(ours).collect::<Vec<&Node>>()
+    };
+    let (before, after) = (before.map(rest).unwrap_or_default(), rest(after));
     before.len() == after.len() && before.iter().zip(after).all(|(before, after)| before.reads_like(after))
+}
+
+/// The keys and values of a mapping, but for some.
+fn without<'n>(node: &'n Node, names: &'static [&'static str]) -> impl Iterator<Item = &'n Node> {
+    let entries = match node {
+        Node::Mapping { entries, .. } => &entries[..],
+        _ => &[],
+    };
+    let kept = entries.iter().filter(|(key, _)| !key.text().is_some_and(|key| names.contains(&key)));
+    kept.flat_map(|(key, value)| [key, value])
 }
 
 /// The entries of `images:`.
@@ -176,6 +184,9 @@ impl Page<'_> {
         };
         // A comment on the way to its neighbour stays, and so does the line.
         let is_bare = place > 0 && !flow || !self.text[at.clone()].contains('#');
+        if !is_bare && value.is_nothing() {
+            return Err(unclear(self.path, self.text, key));
+        }
         Ok(Splice { at: if is_bare { at } else { start..end }, text: String::new() })
     }
 

@@ -191,6 +191,10 @@ fn what_cannot_be_done_is_told() {
             vec![file("kustomization.yaml", b"images: !!str\n")],
             "kustomization.yaml, line 1: the image is written in a way",
         ),
+        (
+            vec![file("kustomization.yaml", b"images:\n- digest: # why\n  name: reg.example/ops/shop\n")],
+            "kustomization.yaml, line 2: the image is written in a way",
+        ),
         // What is added would become a part of the key.
         (vec![file("kustomization.yaml", b"?\n n\n: ")], "the image could not be written here by machine"),
         (vec![file("kustomization.yaml", b"images: [")], "kustomization.yaml cannot be read as YAML"),
