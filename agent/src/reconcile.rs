@@ -202,7 +202,7 @@ async fn reconcile(
     match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
         Decision::Hold { message, look_again } => {
-            sync.hold(message, memory).await?;
+            sync.hold(message, drift, memory).await?;
             application.drift_done();
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }

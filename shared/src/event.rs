@@ -232,9 +232,10 @@ pub enum Event {
         /// What it did, or why not.
         message: String,
     },
-    /// A live object was seen to differ from its manifest.
+    /// A live object was seen to differ from its manifest, and is left so: by a suspension, by a policy, or since it is
+    /// fought over. Drift that is reverted is told by its sync.
     DriftFound {
-        /// Which, bounded to 20.
+        /// Which; one of them where several differ.
         resources: Vec<ResourceRef>,
     },
     /// Synced, OutOfSync or Unknown: it is another than before.

@@ -13,7 +13,7 @@ use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::{ReconcileError, of};
 use crate::cluster::{ClusterError, Executed, PlannedSync};
-use crate::context::{Application, Context, Deploy};
+use crate::context::{Application, Context, Deploy, Drift};
 use crate::journal::chain;
 use crate::journal::fact::{Fact, Patch};
 use crate::render::Rendered;
@@ -58,14 +58,25 @@ impl Sync<'_> {
     }
 
     /// Something differs and is left so on purpose. What does not differ is remembered: it is not asked for again.
-    pub(super) async fn hold(self, message: String, memory: &mut Memory) -> Result<(), ReconcileError> {
+    /// Drift that is left is an event of its own, since no sync will tell of it.
+    pub(super) async fn hold(
+        self,
+        message: String,
+        drift: Option<Drift>,
+        memory: &mut Memory,
+    ) -> Result<(), ReconcileError> {
         let differing = self
             .planned
             .changes
             .iter()
             .filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune))
             .count();
-        let facts = vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
+        let mut facts =
+            vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
+        facts.extend(drift.map(|Drift { resource, manager }| {
+            let event = Event::DriftFound { resources: vec![resource.clone()] };
+            Fact::happened(&self.application.spec.name, &Cause::Drift { resource, manager }, event)
+        }));
         Ok(self.context.journal.record(facts).await?)
     }
 

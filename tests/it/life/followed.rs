@@ -1,6 +1,6 @@
 //! When git is followed, and when a person says otherwise.
 
-use quarterdeck_shared::event::{Event, EventRecord};
+use quarterdeck_shared::event::{Cause, Event, EventRecord};
 use quarterdeck_shared::status::Health;
 use serde_json::json;
 
@@ -32,6 +32,27 @@ async fn one_that_is_not_automatic_waits_to_be_asked() {
     ask(&world, "sync", json!({})).await;
     synced_to(&world, &deploy(&world).rev("main")).await;
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn drift_that_is_left_is_an_event_that_names_who_did_it() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.sync]\nself_heal = false\n").await;
+    world
+        .cluster
+        .edit("configmaps", "shop", "a", "kubectl-edit", |object| object["data"]["value"] = json!("by hand"))
+        .unwrap();
+    let left = |app: &ApplicationStatus| app.message == "the cluster was changed, and self-heal is off";
+    world.wait_for("the drift to be told", "shop", left).await.unwrap();
+    let records: Vec<EventRecord> = world.client().get("/v1/events?application=shop").await.unwrap();
+    let found: Vec<_> = records.iter().filter(|record| matches!(record.event, Event::DriftFound { .. })).collect();
+    let [record] = found[..] else { panic!("{records:#?}") };
+    let Event::DriftFound { resources } = &record.event else { unreachable!() };
+    assert_eq!(resources.iter().map(|resource| resource.short()).collect::<Vec<_>>(), ["ConfigMap/a"]);
+    assert!(
+        matches!(&record.cause, Cause::Drift { manager: Some(manager), .. } if manager == "kubectl-edit"),
+        "{record:?}"
+    );
+    assert_eq!(value(&world, "a").as_deref(), Some("by hand"));
 }
 
 #[tokio::test]
