@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -115,7 +116,7 @@ impl Drop for Server {
 async fn listen(place: Place, handler: Handler, tls: Option<TlsAcceptor>) -> std::io::Result<(Place, JoinHandle<()>)> {
     match place {
         Place::Tcp(address) => {
-            let listener = TcpListener::bind(address).await?;
+            let listener = bind(address).await?;
             let place = Place::Tcp(listener.local_addr()?);
             let accept = async move {
                 let mut connections = JoinSet::new();
@@ -153,6 +154,22 @@ async fn listen(place: Place, handler: Handler, tls: Option<TlsAcceptor>) -> std
         }
     }
 }
+
+/// Binds a port that may be another's for a moment: a program that is being started holds all that we had open until it runs.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && begun.elapsed() < BIND_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
+/// Far longer than a program takes to start.
+const BIND_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection of either kind: one that begins with a handshake of TLS, where there is a certificate, or a plain one.
 async fn meet(stream: TcpStream, handler: Handler, tls: Option<TlsAcceptor>) {

@@ -144,7 +144,9 @@ async fn comes_back_with_a_new_token(town: &Town, account: &Path) -> anyhow::Res
     ensure!(check.message.contains("Unauthorized") && check.hint.contains("Renew the credentials"), "{check:?}");
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  greeting: again\n";
     let commit = town.deploy.commit(&[("shop/config.yaml", config)], "Another greeting")?;
-    let told = |message: &str| message.starts_with("cluster in-cluster: cannot ") && message.ends_with("Unauthorized");
+    let told = |message: &str| {
+        message.starts_with("cluster in-cluster: cannot ") && message.contains(": Unauthorized. Renew the credentials")
+    };
     town.agent.wait_for("the refusal", "shop", |app| told(&app.message)).await?;
     token(town, account, "login-2")?;
     let back =
