@@ -27,7 +27,7 @@ pub(crate) struct Pty {
     input: Box<dyn Write + Send>,
     pieces: mpsc::Receiver<(Instant, Vec<u8>)>,
     parser: Parser,
-    /// When the program was started (its `exec`).
+    /// When the program was started, just before its `exec`.
     pub(crate) started: Instant,
     /// Bytes that came in all.
     pub(crate) bytes: usize,
@@ -46,8 +46,11 @@ impl Pty {
     /// Starts a console on an agent's socket, in a terminal of so many columns and rows.
     pub(crate) fn start(program: &Path, socket: &Path, (columns, rows): (u16, u16)) -> anyhow::Result<Self> {
         let pair = native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })?;
-        let mut command = CommandBuilder::new(program);
-        command.arg("--socket");
+        // This process has a whole cluster in its memory, and what is copied for a child takes longer than the console's own
+        // start. So a small program stands between, says that it is there, and becomes the console.
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", "printf S; exec \"$0\" --socket \"$1\""]);
+        command.arg(program);
         command.arg(socket);
         for absent in ["NO_COLOR", "COLORTERM", "QD_SOCKET", "QD_ASCII"] {
             command.env_remove(absent);
@@ -67,12 +70,12 @@ impl Pty {
             }
         });
         let size = |cells| NonZeroU16::new(cells).context("a terminal has a column and a row");
-        let parser = Parser::new(size(rows)?, size(columns)?, 0);
-        // This process has a whole cluster in its memory, and copying its page tables for the child takes longer than the
-        // console's own start. Spawning returns when the child is the console: from then on the time is the console's.
         let child = pair.slave.spawn_command(command)?;
-        let started = Instant::now();
-        Ok(Self { child, _master: pair.master, input, pieces, parser, started, bytes: 0 })
+        let (started, said) = pieces.recv_timeout(PATIENCE).context("the console is not started")?;
+        let own = said.strip_prefix(b"S").context("something else was started")?;
+        let mut parser = Parser::new(size(rows)?, size(columns)?, 0);
+        parser.process(own);
+        Ok(Self { child, _master: pair.master, input, pieces, parser, started, bytes: own.len() })
     }
 
     /// Its process.
