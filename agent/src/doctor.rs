@@ -9,6 +9,7 @@ use quarterdeck_shared::protocol::{Check, CheckResult};
 use crate::build::Builder;
 use crate::cluster;
 use crate::context::Context;
+use crate::images::one_of_each_registry;
 use crate::journal::chain;
 use crate::poll::Repository;
 use crate::registry::image_ref::ImageRef;
@@ -28,7 +29,7 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository))));
     }
     checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
-    for image in images(context) {
+    for image in one_of_each_registry(&context.config()) {
         checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
     }
     for cluster in context.clusters.all() {
@@ -88,19 +89,6 @@ async fn engine(context: Arc<Context>) -> Found {
             hint: "no application builds an image, so none is needed".to_owned(),
         },
     }
-}
-
-/// One image of each registry.
-fn images(context: &Context) -> Vec<ImageRef> {
-    let mut images: Vec<ImageRef> = Vec::new();
-    for application in &context.config().application {
-        if let Some(image) = application.build.as_ref().and_then(|build| ImageRef::parse(&build.image).ok())
-            && !images.iter().any(|other| other.registry() == image.registry())
-        {
-            images.push(image);
-        }
-    }
-    images
 }
 
 async fn registry(context: Arc<Context>, image: ImageRef) -> Found {

@@ -85,6 +85,19 @@ impl Images {
     }
 }
 
+/// One image of each registry that something is pushed to.
+pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
+    let mut images: Vec<ImageRef> = Vec::new();
+    for application in &config.application {
+        if let Some(image) = application.build.as_ref().and_then(|build| ImageRef::parse(&build.image).ok())
+            && !images.iter().any(|other| other.registry() == image.registry())
+        {
+            images.push(image);
+        }
+    }
+    images
+}
+
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
     let cannot = |place: String, why: String| LoginError::Password { host: registry.host.clone(), place, why };
     if let Some(variable) = &registry.password_env {

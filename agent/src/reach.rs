@@ -16,10 +16,9 @@ use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object
 use crate::build::Builder as _;
 use crate::config::Config;
 use crate::context::Context;
-use crate::images::Images;
+use crate::images::{Images, one_of_each_registry};
 use crate::journal::chain;
 use crate::journal::fact::{Batch, Fact};
-use crate::registry::image_ref::ImageRef;
 use crate::worker::jitter;
 
 /// Who has not answered by then is told as away; well within the time between two polls.
@@ -62,8 +61,7 @@ pub async fn watch(context: Arc<Context>) {
 /// The engine, and each registry that an image goes to, once.
 fn asked(config: &Config, images: &Arc<Images>) -> Vec<Asked> {
     let mut asked: Vec<Asked> = Vec::new();
-    let built = || config.application.iter().filter_map(|application| application.build.as_ref());
-    if built().next().is_some() {
+    if config.application.iter().any(|application| application.build.is_some()) {
         let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
         let images = images.clone();
         let info = async move {
@@ -72,11 +70,8 @@ fn asked(config: &Config, images: &Arc<Images>) -> Vec<Asked> {
         };
         asked.push((ConnectionKind::Engine, name, Box::pin(info)));
     }
-    for image in built().filter_map(|build| ImageRef::parse(&build.image).ok()) {
+    for image in one_of_each_registry(config) {
         let registry = image.registry().to_owned();
-        if asked.iter().any(|(to, name, _)| *to == ConnectionKind::Registry && *name == registry) {
-            continue;
-        }
         let (images, host) = (images.clone(), registry.clone());
         let answers = async move {
             images.registries.answers(&host).await.map(|()| String::new()).map_err(|error| chain(&error))

@@ -97,6 +97,19 @@ async fn synced_to(world: &World, commit: &str) -> ApplicationStatus {
     world.wait_for(&what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await.unwrap()
 }
 
+/// Refused credentials are told with what to do, and who refused them is left alone for a while. Some forges ban an address
+/// that comes with a dead token again and again.
+fn is_told_and_left_alone(address: &str, error: &str, next: jiff::Timestamp, asked: usize) {
+    let should = format!(
+        "access to {address} is refused: the server answers 401 Unauthorized: HTTP Basic: Access denied; check the credentials that \
+         the configuration names for it"
+    );
+    assert_eq!(error, should);
+    let wait = next.duration_since(jiff::Timestamp::now());
+    assert!(wait > jiff::SignedDuration::from_mins(8), "asked again in {wait:?}");
+    assert!(asked <= 10, "asked {asked} times");
+}
+
 async fn ask(world: &World, what: &str, body: serde_json::Value) -> Accepted {
     world.client().post(&format!("/v1/applications/shop/{what}"), &body).await.unwrap()
 }

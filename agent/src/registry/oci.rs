@@ -17,7 +17,8 @@ use super::credentials::Login;
 use super::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use crate::build::output::Mask;
 use crate::certificate::{Distrust, distrust};
-use call::{Call, TIME_LIMIT, chain, is_missing};
+use crate::journal::chain;
+use call::{Call, TIME_LIMIT, is_missing};
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use oci_client::{Client, Reference, RegistryOperation};
 use super::RegistryError;
 use crate::build::output::Mask;
 use crate::certificate::distrust;
+use crate::journal::chain;
 use crate::registry::words::fit;
 
 /// A registry that needs longer than this for a few headers is as good as away.
@@ -129,15 +130,4 @@ pub(super) fn is_missing(error: &OciDistributionError) -> bool {
         }
         _ => false,
     }
-}
-
-/// An error with its causes on one line: the library's own text stops at "error sending request".
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
