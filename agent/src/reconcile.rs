@@ -25,6 +25,7 @@ use quarterdeck_shared::application::Destination;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::status::SyncStatus;
 use tokio::time::Instant;
 
 use self::carry_out::Sync;
@@ -202,7 +203,9 @@ async fn reconcile(
     match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
         Decision::Hold { message, look_again } => {
-            sync.hold(message, drift, memory).await?;
+            // Once, and not with each edit of who goes on editing.
+            let news = drift.filter(|_| status.sync != SyncStatus::OutOfSync);
+            sync.hold(message, news, memory).await?;
             application.drift_done();
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }

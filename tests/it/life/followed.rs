@@ -36,13 +36,18 @@ async fn one_that_is_not_automatic_waits_to_be_asked() {
 
 #[tokio::test]
 async fn drift_that_is_left_is_an_event_that_names_who_did_it() {
-    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.sync]\nself_heal = false\n").await;
-    world
-        .cluster
-        .edit("configmaps", "shop", "a", "kubectl-edit", |object| object["data"]["value"] = json!("by hand"))
-        .unwrap();
+    let files = [("a.yaml", &*config_map("a", "one")), ("b.yaml", &*config_map("b", "one"))];
+    let world = deployed(&files, "[application.sync]\nself_heal = false\n").await;
+    let edit = |name: &str| {
+        let by_hand = |object: &mut serde_json::Value| object["data"]["value"] = json!("by hand");
+        world.cluster.edit("configmaps", "shop", name, "kubectl-edit", by_hand).unwrap();
+    };
+    edit("a");
     let left = |app: &ApplicationStatus| app.message == "the cluster was changed, and self-heal is off";
     world.wait_for("the drift to be told", "shop", left).await.unwrap();
+    // Who goes on editing is told of once.
+    edit("b");
+    world.wait_for("both to be counted", "shop", |app| app.drifted == 2).await.unwrap();
     let records: Vec<EventRecord> = world.client().get("/v1/events?application=shop").await.unwrap();
     let found: Vec<_> = records.iter().filter(|record| matches!(record.event, Event::DriftFound { .. })).collect();
     let [record] = found[..] else { panic!("{records:#?}") };
