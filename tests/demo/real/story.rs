@@ -172,7 +172,7 @@ async fn kill_in_push(town: &mut Town, tour: &mut Tour) -> anyhow::Result<()> {
     town.answers("1.6.0").await?;
     ensure!(town.images()? == before, "the image was built again without need");
     town.deploy.pull()?;
-    let commits = town.deploy.git(&["log", "--format=%s", "--grep", "1.6.0"])?;
+    let commits = town.deploy.git(&["log", "--format=%s", "--fixed-strings", "--grep", "shop: 1.6.0"])?;
     ensure!(commits.lines().count() == 1, "the promotion was committed more than once:\n{commits}");
     tour.done(
         "kill -9 in a push",
