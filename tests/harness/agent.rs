@@ -154,6 +154,15 @@ impl Agent {
         self.process.as_ref().map(std::process::Child::id)
     }
 
+    /// What the agent holds in memory, in KiB, by a line of `/proc/PID/status`: `VmRSS` now, `VmHWM` at most so far.
+    pub fn memory_kib(&self, line: &str) -> anyhow::Result<u64> {
+        let pid = self.pid().context("the agent does not run")?;
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let value = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let value = value.with_context(|| format!("the kernel tells no {line}"))?;
+        Ok(value.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Makes the agent read its configuration again.
     pub fn reload_agent(&self) {
         if let Some(agent) = &self.process {

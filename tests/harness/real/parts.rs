@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -32,11 +33,17 @@ pub struct Parts {
 pub struct NoWorld;
 
 impl Parts {
-    /// The world that runs; without one, the error says how to start it.
+    /// The world that runs; without one, the error says how to start it. Looked at once a process: afterwards stories may
+    /// have stopped a part of it.
     pub fn running() -> anyhow::Result<Self> {
+        static RUNNING: Mutex<Option<Parts>> = Mutex::new(None);
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parts) = &*running {
+            return Ok(parts.clone());
+        }
         let runs = world("status").output().context("cannot run tests/real/world")?.status.success();
         ensure!(runs, "no world runs: start one with `tests/real/world up` (as root)");
-        Self::told(false)
+        Ok(running.insert(Self::told(false)?).clone())
     }
 
     /// The world that runs, or one that is started now and ends with [`Parts::end`].

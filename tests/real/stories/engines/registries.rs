@@ -10,10 +10,12 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::{Health, Stage, StageKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use super::*;
-use crate::story_alone;
+
+/// The registry with basic login. One story stops it, beside all others but those that use it too.
+static WITH_LOGIN: RwLock<()> = RwLock::const_new(());
 
 /// The engine of every town.
 fn engine(town: &Town) -> String {
@@ -26,6 +28,7 @@ fn login(host: &str) -> String {
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_the_right_one_pushes_what_was_built() -> anyhow::Result<()> {
+    let _shared = WITH_LOGIN.read().await;
     story(async |town| {
         let place = Place::with_login(town);
         town.image = format!("{}/{}", place.host, town.name);
@@ -118,7 +121,8 @@ impl Drop for Gate {
     }
 }
 
-/// Carries both ways until either side ends.
+/// Carries both ways until the registry has answered to its end, or is gone: then the client has to see that, and not wait
+/// for an answer to what is only half sent.
 async fn carry(
     client: TcpStream,
     host: &str,
@@ -134,7 +138,8 @@ async fn carry(
         loop {
             let read = from.read(&mut buffer).await?;
             if read == 0 {
-                return anyhow::Ok(server.shutdown().await?);
+                server.shutdown().await?;
+                return std::future::pending::<anyhow::Result<()>>().await;
             }
             if sent.fetch_add(read, Ordering::Relaxed) + read >= after {
                 held.send_replace(true);
@@ -144,39 +149,50 @@ async fn carry(
         }
     };
     let back = async { anyhow::Ok(tokio::io::copy(&mut answers, &mut to).await.map(drop)?) };
-    tokio::try_join!(there, back).map(drop)
+    tokio::select! {
+        failed = there => failed,
+        answered = back => answered,
+    }
 }
 
 #[tokio::test]
 async fn a_registry_that_restarts_in_a_push_gets_it_in_the_end() -> anyhow::Result<()> {
-    story_alone(async |town| {
-        let place = Place::with_login(town);
-        let gate = Gate::before(&place.host, 2 << 20).await?;
-        town.image = format!("{}/{}", gate.address, town.name);
-        town.write_secret("password", place.login.as_ref().map_or("", |(_, password)| password))?;
-        town.agent.configure(&config(town, &engine(town), &login(&gate.address)))?;
-        town.shop.commit(&borrowed(&code("1.4.0", 8)), "A shop with ballast")?;
-        town.agent.start_agent().await?;
-        town.shop.tag("push-1.4.0")?;
-        gate.held().await?;
-        said(world("stop").arg("registry-login"))?;
-        gate.open();
-        let waits = |run: &RunStatus| {
-            let tries = |stage: &Stage| stage.kind == StageKind::Push && stage.message.starts_with("trying again in");
-            run.stages.iter().any(tries)
-        };
-        town.agent.wait_run("the push to wait for the registry", waits).await?;
-        said(world("start").arg("registry-login"))?;
-        let run = town.run("push-1.4.0").await?;
-        ensure!(runs(&town.agent.state().await?).count() == 1 && town.images()?.lines().count() == 1, "built once");
-        place.has_every_layer(town, &run).await?;
-        place.forget(town, &run).await
+    let _alone = WITH_LOGIN.write().await;
+    story(async |town| {
+        let told = restarts_in_a_push(town).await;
+        let started = said(world("start").arg("registry-login")).map(drop);
+        told.and(started)
     })
     .await
 }
 
+async fn restarts_in_a_push(town: &mut Town) -> anyhow::Result<()> {
+    let place = Place::with_login(town);
+    let gate = Gate::before(&place.host, 2 << 20).await?;
+    town.image = format!("{}/{}", gate.address, town.name);
+    town.write_secret("password", place.login.as_ref().map_or("", |(_, password)| password))?;
+    town.agent.configure(&config(town, &engine(town), &login(&gate.address)))?;
+    town.shop.commit(&borrowed(&code("1.4.0", 8)), "A shop with ballast")?;
+    town.agent.start_agent().await?;
+    town.shop.tag("push-1.4.0")?;
+    gate.held().await?;
+    said(world("stop").arg("registry-login"))?;
+    gate.open();
+    let waits = |run: &RunStatus| {
+        let tries = |stage: &Stage| stage.kind == StageKind::Push && stage.message.starts_with("trying again in");
+        run.stages.iter().any(tries)
+    };
+    town.agent.wait_run("the push to wait for the registry", waits).await?;
+    said(world("start").arg("registry-login"))?;
+    let run = town.run("push-1.4.0").await?;
+    ensure!(runs(&town.agent.state().await?).count() == 1 && town.images()?.lines().count() == 1, "built once");
+    place.has_every_layer(town, &run).await?;
+    place.forget(town, &run).await
+}
+
 #[tokio::test]
 async fn a_node_without_the_pull_secret_is_told_by_its_pods() -> anyhow::Result<()> {
+    let _shared = WITH_LOGIN.read().await;
     story(async |town| {
         let place = Place::with_login(town);
         town.image = format!("{}/{}", place.host, town.name);
