@@ -34,6 +34,9 @@ pub struct SecretScrubber {
 struct Known {
     /// Every form of every secret, by its first bytes, the longest first.
     forms: HashMap<[u8; HEAD], Vec<Arc<str>>>,
+    /// Which two bytes a form may begin with, by their number: most places in a text are passed by this alone, and only
+    /// the others cost a hash. Empty until there is a form; what goes leaves its mark, which costs a hash at most.
+    begins: Vec<bool>,
     /// The secrets in the order in which they came, each with its forms.
     order: VecDeque<Vec<Arc<str>>>,
 }
@@ -93,6 +96,8 @@ impl Known {
                 let alike = self.forms.entry(head).or_default();
                 let at = alike.partition_point(|other| other.len() >= form.len());
                 alike.insert(at, form.clone());
+                self.begins.resize(1 << 16, false);
+                self.begins[pair(head)] = true;
             }
         }
         self.order.push_back(forms);
@@ -120,10 +125,10 @@ impl Known {
         }
         let mut masked: Option<String> = None;
         let (mut at, mut copied) = (0, 0);
-        while let Some(head) = head(&text[at..]) {
-            let found =
-                self.forms.get(&head).and_then(|alike| alike.iter().find(|form| text[at..].starts_with(&***form)));
-            match found {
+        // By bytes: where a form fits, a character begins, and one ends behind it.
+        while let Some(head) = text.as_bytes()[at..].first_chunk::<HEAD>() {
+            let may = self.begins[pair(*head)];
+            match may.then(|| self.form_at(*head, &text.as_bytes()[at..])).flatten() {
                 Some(form) => {
                     let masked = masked.get_or_insert_default();
                     masked.push_str(&text[copied..at]);
@@ -131,15 +136,24 @@ impl Known {
                     at += form.len();
                     copied = at;
                 }
-                None => at += text[at..].chars().next().map_or(1, char::len_utf8),
+                None => at += 1,
             }
         }
         masked.map(|masked| masked + &text[copied..])
+    }
+
+    fn form_at(&self, head: [u8; HEAD], text: &[u8]) -> Option<&str> {
+        let mut alike = self.forms.get(&head)?.iter();
+        alike.find(|form| text.starts_with(form.as_bytes())).map(|form| &**form)
     }
 }
 
 fn head(text: &str) -> Option<[u8; HEAD]> {
     text.as_bytes().first_chunk().copied()
+}
+
+fn pair([first, second, ..]: [u8; HEAD]) -> usize {
+    usize::from(u16::from_be_bytes([first, second]))
 }
 
 /// As it looks within the base64 of a longer text (`user:password` in a header): three bytes become four characters, so

@@ -5,13 +5,6 @@ use quarterdeck_shared::status::Phase;
 
 use super::*;
 
-/// What the agent holds in memory, in KiB, by a line of `/proc/PID/status`.
-fn memory_kib(world: &World, line: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", world.pid().unwrap())).unwrap();
-    let line = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// 32 MB in lines of 256 bytes: the log keeps its beginning and its end and counts what is between, and the agent holds
 /// little of it at any time.
 #[tokio::test]
@@ -27,7 +20,7 @@ async fn a_build_that_prints_32_mb_costs_a_bounded_log_and_little_memory() {
     code(&world).tag("build-1.0.0", "main");
     world.start_agent().await.unwrap();
     world.wait_run("the first build", |run| run.phase.is_final()).await.unwrap();
-    let before = memory_kib(&world, "VmRSS");
+    let before = world.memory_kib("VmRSS").unwrap();
 
     let dockerfile = format!("FROM busybox:1\nRUN yes {} | head -c 32M\n", "x".repeat(255));
     let big = code(&world).change("main").write("Dockerfile", dockerfile.as_bytes()).commit("Prints much");
@@ -41,7 +34,7 @@ async fn a_build_that_prints_32_mb_costs_a_bounded_log_and_little_memory() {
     let ended = |run: &quarterdeck_shared::snapshot::RunStatus| run.reference == "build-1.1.0" && run.phase.is_final();
     let run = world.wait_run("the build that prints", ended).await.unwrap();
     assert_eq!(run.phase, Phase::Succeeded, "{}", run.message);
-    let growth = memory_kib(&world, "VmHWM") - before;
+    let growth = world.memory_kib("VmHWM").unwrap() - before;
     assert!(growth < GROWTH_KIB, "the agent grew by {growth} KiB");
 
     let path = world.path(&format!("data/runs/run-{}.ndjson", run.id));
