@@ -168,19 +168,26 @@ async fn reconcile(
         Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
+    let rests = watched.is_ok() && intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await;
+    let mut news = Vec::new();
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
         if rewritten {
             tracing::warn!(application = %name, revision = %revision.short(), "its history was rewritten; git is followed");
         }
-        context
-            .journal
-            .record(vec![Fact::patch(name, Patch::Target { revision: revision.clone(), rewritten })])
-            .await?;
+        news.push(Patch::Target { revision: revision.clone(), rewritten });
+    }
+    // A commit that changed nothing here: the cluster runs it already. Told in one, for so it is of all but one of a thousand
+    // applications of a repository.
+    if rests && status.revision.as_ref() != Some(&revision) {
+        news.push(Patch::Deployed { revision: revision.clone(), images: status.images.clone() });
+    }
+    if !news.is_empty() {
+        context.journal.record(news.into_iter().map(|patch| Fact::patch(name, patch)).collect()).await?;
     }
     watched?;
-    if intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await {
-        note_revision(context, application, state, &status, revision).await?;
+    if rests {
+        state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
         return Ok(Next::Idle);
     }
     let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
@@ -256,24 +263,6 @@ async fn is_rewritten(deploy: &Deploy, before: Option<&Revision>, now: &Revision
 async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) -> bool {
     let Some(settled) = &state.settled else { return false };
     settled.revision.commit == revision.commit || settled.inputs.are_same_in(&deploy.repository, &revision.commit).await
-}
-
-/// A commit that changed nothing here: the cluster runs it already.
-async fn note_revision(
-    context: &Context,
-    application: &Application,
-    state: &mut Remembered,
-    status: &ApplicationStatus,
-    revision: Revision,
-) -> Result<(), ReconcileError> {
-    if status.revision.as_ref() != Some(&revision) {
-        let patch = Patch::Deployed { revision: revision.clone(), images: status.images.clone() };
-        context.journal.record(vec![Fact::patch(&application.spec.name, patch)]).await?;
-    }
-    if let Some(settled) = &mut state.settled {
-        settled.revision = revision;
-    }
-    Ok(())
 }
 
 async fn render(
