@@ -122,7 +122,8 @@ fn older_events(model: &mut Model, screen_id: u64, effects: &mut Vec<Effect>) {
 }
 
 fn text_top(top: usize, rows: usize, lines: u16, movement: Option<Move>) -> usize {
-    let last = rows.saturating_sub(usize::from(lines));
+    // Of a terminal that has no room for any, the last row is still one that is there.
+    let last = rows.saturating_sub(usize::from(lines.max(1)));
     match movement {
         Some(Move::By(by) | Move::Page(by)) => top.saturating_add_signed(by).min(last),
         Some(Move::First) => 0,
@@ -201,5 +202,17 @@ pub(super) fn switch(model: &mut Model, command: Command, effects: &mut Vec<Effe
     settle::rebuild(model);
     if let Some(said) = said {
         model.toast(Said::Note, said);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_a_row_of_it_also_where_none_has_room() {
+        for (rows, lines, top) in [(0, 0, 0), (0, 9, 0), (5, 0, 4), (5, 1, 4), (5, 3, 2), (5, 9, 0)] {
+            assert_eq!(text_top(0, rows, lines, Some(Move::Last)), top, "{rows} rows, room for {lines}");
+        }
     }
 }
