@@ -169,21 +169,21 @@ async fn reconcile(
         resolved => resolved?,
     };
     let rests = watched.is_ok() && intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await;
-    let mut news = Vec::new();
+    let mut noted = Vec::new();
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
         if rewritten {
             tracing::warn!(application = %name, revision = %revision.short(), "its history was rewritten; git is followed");
         }
-        news.push(Patch::Target { revision: revision.clone(), rewritten });
+        noted.push(Patch::Target { revision: revision.clone(), rewritten });
     }
     // A commit that changed nothing here: the cluster runs it already. Told in one, for so it is of all but one of a thousand
     // applications of a repository.
     if rests && status.revision.as_ref() != Some(&revision) {
-        news.push(Patch::Deployed { revision: revision.clone(), images: status.images.clone() });
+        noted.push(Patch::Deployed { revision: revision.clone(), images: status.images.clone() });
     }
-    if !news.is_empty() {
-        context.journal.record(news.into_iter().map(|patch| Fact::patch(name, patch)).collect()).await?;
+    if !noted.is_empty() {
+        context.journal.record(noted.into_iter().map(|patch| Fact::patch(name, patch)).collect()).await?;
     }
     watched?;
     if rests {

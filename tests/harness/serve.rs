@@ -156,6 +156,7 @@ async fn listen(place: Place, handler: Handler, tls: Option<TlsAcceptor>) -> std
 }
 
 /// Binds a port that may be another's for a moment: a program that is being started holds all that we had open until it runs.
+/// It is tried again until it is free, since the system tells nobody when that is.
 async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let begun = tokio::time::Instant::now();
     loop {

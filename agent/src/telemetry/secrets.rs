@@ -126,9 +126,8 @@ impl Known {
         let mut masked: Option<String> = None;
         let (mut at, mut copied) = (0, 0);
         // By bytes: where a form fits, a character begins, and one ends behind it.
-        while let Some(head) = text.as_bytes()[at..].first_chunk::<HEAD>() {
-            let may = self.begins[pair(*head)];
-            match may.then(|| self.form_at(*head, &text.as_bytes()[at..])).flatten() {
+        while let Some(head) = text.as_bytes()[at..].first_chunk() {
+            match self.form_at(*head, &text.as_bytes()[at..]) {
                 Some(form) => {
                     let masked = masked.get_or_insert_default();
                     masked.push_str(&text[copied..at]);
@@ -143,6 +142,9 @@ impl Known {
     }
 
     fn form_at(&self, head: [u8; HEAD], text: &[u8]) -> Option<&str> {
+        if !self.begins[pair(head)] {
+            return None;
+        }
         let mut alike = self.forms.get(&head)?.iter();
         alike.find(|form| text.starts_with(form.as_bytes())).map(|form| &**form)
     }
