@@ -26,7 +26,8 @@ pub(crate) struct Process(pub(crate) u32);
 impl Process {
     /// Seconds of processor time, its own and of the programs that it started and waited for. In steps of 10 ms.
     pub(crate) fn cpu(self) -> anyhow::Result<f64> {
-        let stat = self.read("stat")?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0));
+        let stat = stat.with_context(|| format!("process {} ended", self.0))?;
         // The name in parentheses may hold anything; the numbers begin after it, the third field being the first of them.
         let numbers = stat.rsplit_once(')').context("a process has a name")?.1;
         let ticks = numbers.split_whitespace().skip(11).take(4).filter_map(|number| number.parse::<f64>().ok());
@@ -59,15 +60,8 @@ impl Process {
         OwnMemory { over, looking: tokio::spawn(look) }
     }
 
-    fn status(self, name: &str) -> anyhow::Result<f64> {
-        let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(kib.with_context(|| format!("no {name} of process {}", self.0))? / 1024.0)
-    }
-
-    fn read(self, file: &str) -> anyhow::Result<String> {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.0)).with_context(|| format!("process {} ended", self.0))
+    fn status(self, line: &str) -> anyhow::Result<f64> {
+        Ok(harness::agent::memory_kib(self.0, line)? as f64 / 1024.0)
     }
 }
 

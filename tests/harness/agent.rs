@@ -154,13 +154,9 @@ impl Agent {
         self.process.as_ref().map(std::process::Child::id)
     }
 
-    /// What the agent holds in memory, in KiB, by a line of `/proc/PID/status`: `VmRSS` now, `VmHWM` at most so far.
+    /// What the agent holds in memory, in KiB, see [`memory_kib`].
     pub fn memory_kib(&self, line: &str) -> anyhow::Result<u64> {
-        let pid = self.pid().context("the agent does not run")?;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let value = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-        let value = value.with_context(|| format!("the kernel tells no {line}"))?;
-        Ok(value.trim().trim_end_matches(" kB").parse()?)
+        memory_kib(self.pid().context("the agent does not run")?, line)
     }
 
     /// Makes the agent read its configuration again.
@@ -235,6 +231,16 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.kill_agent();
     }
+}
+
+/// What a process holds in memory, in KiB, by a line of `/proc/PID/status`: `VmRSS` now, `VmHWM` at most so far, `RssAnon` now
+/// and without mapped files.
+pub fn memory_kib(pid: u32, line: &str) -> anyhow::Result<u64> {
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} ended"))?;
+    let value = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let value = value.with_context(|| format!("no {line} of process {pid}"))?;
+    Ok(value.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// An application of a state.
