@@ -1,12 +1,18 @@
 //! What the history tells of what it was told.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
-use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::RunGoal;
+use quarterdeck_shared::revision::{CommitId, Revision};
+use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 
+use super::write::ARTIFACTS_KEPT;
 use super::*;
+use crate::config::HistoryConfig;
+use crate::journal::fact::Intent;
 
 #[test]
 fn what_is_owed_is_told_of_all_applications_at_once() {

@@ -1,0 +1,82 @@
+//! Why the history cannot be used, and whether its file is damaged.
+
+use std::path::{Path, PathBuf};
+
+/// The history cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The file was made by a newer agent.
+    #[error(
+        "the history {path} is of version {found}, and this agent knows {known}: run the newer agent, or move the file away"
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// The file cannot be opened or is damaged.
+    #[error(
+        "cannot open the history {path}; if it is damaged, move it away: git, registry and cluster hold the truth, only the past is lost"
+    )]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The file was opened, and something in it is not as SQLite or we wrote it.
+    #[error(
+        "the history {path} is damaged; move it away and start again: git, registry and cluster hold the truth, only the past is lost"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        source: Box<HistoryError>,
+    },
+    /// The folder or file cannot be made.
+    #[error("cannot make the history {path}")]
+    Make {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A read or write failed.
+    #[error("the history does not answer")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row is not what it should be.
+    #[error("a row of the history cannot be read")]
+    Row(#[from] serde_json::Error),
+}
+
+impl HistoryError {
+    /// The same, with the file that is damaged where that is what it tells.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let is_damage = match &self {
+            // A torn page may also turn a text into bytes that are none, or a number into a text.
+            Self::Sqlite(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..),
+            )
+            | Self::Row(_) => true,
+            Self::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            _ => false,
+        };
+        if is_damage { Self::Damaged { path: path.to_owned(), source: Box::new(self) } } else { self }
+    }
+
+    /// Whether nothing can be done with the file.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}

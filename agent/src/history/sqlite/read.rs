@@ -1,0 +1,138 @@
+//! What is read from the history while the agent runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::revision::CommitId;
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use super::{HistoryError, Result, bodies};
+use crate::history::TagsSeen;
+use crate::journal::fact::Intent;
+use crate::sync::manifest::ContentDigest;
+use crate::sync::plan::{Memory, Remembered};
+
+/// Reads on a connection of its own. Cheap to open; blocking.
+pub struct Reader(Connection);
+
+impl Reader {
+    /// Opens the file for reading.
+    pub fn open(path: &Path) -> Result<Self> {
+        let open = |source| HistoryError::Open { path: path.to_owned(), source };
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(open)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(open)?;
+        Ok(Self(connection))
+    }
+
+    /// Events, newest first, below an id.
+    pub fn events(
+        &self,
+        application: Option<&ApplicationName>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id, at, application, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
+        )?;
+        let rows = statement.query_map(
+            params![application.map(ApplicationName::as_str), before.map(|id| id as i64), limit as i64],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, Option<String>>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, String>(4)?,
+                ))
+            },
+        )?;
+        rows.map(|row| {
+            let (id, at, application, cause, event) = row?;
+            Ok(EventRecord {
+                id: id as u64,
+                at: at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+                application: application.and_then(|name| name.parse().ok()),
+                cause: serde_json::from_str(&cause)?,
+                event: serde_json::from_str(&event)?,
+            })
+        })
+        .collect()
+    }
+
+    /// Runs, newest first.
+    pub fn runs(&self, application: Option<&ApplicationName>, limit: usize) -> Result<Vec<RunStatus>> {
+        let sql = "SELECT body FROM run WHERE ?1 IS NULL OR application = ?1 ORDER BY id DESC LIMIT ?2";
+        bodies(&self.0, sql, params![application.map(ApplicationName::as_str), limit as i64])
+    }
+
+    /// One run.
+    pub fn run(&self, id: RunId) -> Result<Option<RunStatus>> {
+        Ok(bodies(&self.0, "SELECT body FROM run WHERE id = ?1", [id.0 as i64])?.pop())
+    }
+
+    /// Syncs, newest first.
+    pub fn syncs(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
+        bodies(
+            &self.0,
+            "SELECT body FROM sync WHERE application = ?1 ORDER BY id DESC LIMIT ?2",
+            params![application.as_str(), limit as i64],
+        )
+    }
+
+    /// The image of a commit, the newest where several tags name it.
+    pub fn artifact(&self, application: &ApplicationName, commit: &CommitId) -> Result<Option<Artifact>> {
+        let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY rowid DESC LIMIT 1";
+        Ok(bodies(&self.0, sql, params![application.as_str(), commit.as_str()])?.pop())
+    }
+
+    /// Which tags need no thought any more; nothing where the application was never looked at.
+    pub fn tags_seen(&self, application: &ApplicationName) -> Result<Option<TagsSeen>> {
+        let row = self
+            .0
+            .query_row("SELECT repository, tags FROM tags_seen WHERE application = ?1", [application.as_str()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        row.map(|(repository, tags)| Ok(TagsSeen { repository, tags: serde_json::from_str(&tags)? })).transpose()
+    }
+
+    /// What was applied at the last sync.
+    pub fn memory(&self, application: &ApplicationName) -> Result<Memory> {
+        let mut statement =
+            self.0.prepare_cached("SELECT resource, manifest, live FROM applied WHERE application = ?1")?;
+        let rows = statement.query_map([application.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?))
+        })?;
+        rows.map(|row| {
+            let (resource, manifest, live) = row?;
+            Ok((
+                serde_json::from_str(&resource)?,
+                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live) },
+            ))
+        })
+        .collect()
+    }
+
+    /// What persons asked for and is still owed, of all applications.
+    pub fn intents(&self) -> Result<BTreeMap<ApplicationName, Intent>> {
+        let mut statement = self.0.prepare_cached("SELECT application, body FROM intent")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut intents = BTreeMap::new();
+        for row in rows {
+            let (name, body) = row?;
+            // One that no longer reads is forgotten; it takes no other with it.
+            if let (Ok(name), Ok(intent)) = (name.parse(), serde_json::from_str(&body)) {
+                intents.insert(name, intent);
+            }
+        }
+        Ok(intents)
+    }
+}

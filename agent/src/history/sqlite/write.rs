@@ -1,0 +1,147 @@
+//! What is written into the history, and what it lets go.
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use rusqlite::{Transaction, params};
+use serde::Serialize;
+
+use super::Result;
+use crate::config::HistoryConfig;
+use crate::history::ApplicationRow;
+use crate::journal::fact::Intent;
+use crate::sync::plan::Remembered;
+use crate::trigger::SeenTags;
+
+/// Artifacts kept of each application: a rollback reaches as far as its syncs, a rebuild costs minutes only.
+pub(super) const ARTIFACTS_KEPT: u32 = 200;
+
+/// What the journal writes, each within its transaction.
+pub struct Writer<'a>(pub &'a Transaction<'a>);
+
+impl Writer<'_> {
+    /// Keeps an event and returns its id.
+    pub fn event(
+        &self,
+        at: Timestamp,
+        application: Option<&ApplicationName>,
+        cause: &Cause,
+        event: &Event,
+    ) -> Result<u64> {
+        self.0
+            .prepare_cached("INSERT INTO event (at, application, cause, event) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![at.to_string(), application.map(ApplicationName::as_str), json(cause)?, json(event)?])?;
+        Ok(self.0.last_insert_rowid() as u64)
+    }
+
+    /// Keeps a run as it is now.
+    pub fn run(&self, run: &RunStatus) -> Result<()> {
+        let RunStatus { id, application, phase, queued, .. } = run;
+        self.0
+            .prepare_cached("INSERT INTO run (id, application, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
+            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?])?;
+        Ok(())
+    }
+
+    /// Keeps a sync as it is now.
+    pub fn sync(&self, sync: &SyncRecord) -> Result<()> {
+        let SyncRecord { id, application, phase, started, .. } = sync;
+        self.0
+            .prepare_cached("INSERT INTO sync (id, application, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
+            .execute(params![*id as i64, application.as_str(), !phase.is_final(), started.to_string(), json(sync)?])?;
+        Ok(())
+    }
+
+    /// Keeps an artifact as it is now, under a new number: what was last worked with is the newest, whatever the clock says.
+    pub fn artifact(&self, artifact: &Artifact) -> Result<()> {
+        let Artifact { application, commit, image, tag, built, .. } = artifact;
+        self.0
+            .prepare_cached("INSERT OR REPLACE INTO artifact (application, commit_id, image, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![application.as_str(), commit.as_str(), image, tag, built.to_string(), json(artifact)?])?;
+        Ok(())
+    }
+
+    /// Keeps an application as it is now.
+    pub fn application(&self, row: &ApplicationRow) -> Result<()> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO application (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2",
+            )?
+            .execute(params![row.status.name.as_str(), json(row)?])?;
+        Ok(())
+    }
+
+    /// Keeps which tags need no thought any more.
+    pub fn tags_seen(&self, application: &ApplicationName, repository: &str, tags: &SeenTags) -> Result<()> {
+        self.0
+            .prepare_cached("INSERT INTO tags_seen (application, repository, tags) VALUES (?1, ?2, ?3) ON CONFLICT (application) DO UPDATE SET repository = ?2, tags = ?3")?
+            .execute(params![application.as_str(), repository, json(tags)?])?;
+        Ok(())
+    }
+
+    /// Keeps what was applied.
+    pub fn applied(
+        &self,
+        application: &ApplicationName,
+        applied: &[(ResourceRef, Remembered)],
+        gone: &[ResourceRef],
+    ) -> Result<()> {
+        let mut insert = self.0.prepare_cached("INSERT INTO applied (application, resource, manifest, live) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4")?;
+        for (resource, digests) in applied {
+            insert.execute(params![application.as_str(), json(resource)?, digests.manifest.0, digests.live.0])?;
+        }
+        let mut delete = self.0.prepare_cached("DELETE FROM applied WHERE application = ?1 AND resource = ?2")?;
+        for resource in gone {
+            delete.execute(params![application.as_str(), json(resource)?])?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what a person asked for, or that it is done.
+    pub fn intent(&self, application: &ApplicationName, intent: Option<&Intent>) -> Result<()> {
+        match intent {
+            Some(intent) => self
+                .0
+                .prepare_cached("INSERT INTO intent (application, body) VALUES (?1, ?2) ON CONFLICT (application) DO UPDATE SET body = ?2")?
+                .execute(params![application.as_str(), json(intent)?])?,
+            None => self.0.prepare_cached("DELETE FROM intent WHERE application = ?1")?.execute([application.as_str()])?,
+        };
+        Ok(())
+    }
+
+    /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them.
+    pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
+        let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
+        let oldest = now.saturating_sub(kept).unwrap_or(Timestamp::MIN).to_string();
+        let ranked = |table: &str| {
+            format!(
+                "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
+            )
+        };
+        let runs: Vec<RunId> = self
+            .0
+            .prepare_cached(&ranked("run"))?
+            .query_map(params![bounds.runs, oldest], |row| Ok(RunId(row.get::<_, i64>(0)? as u64)))?
+            .collect::<std::result::Result<_, _>>()?;
+        for run in &runs {
+            self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
+        }
+        self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync")), params![bounds.syncs, oldest])?;
+        self.0.execute(
+            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
+            params![bounds.events, oldest],
+        )?;
+        self.0.execute(
+            "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY rowid DESC) AS place FROM artifact) WHERE place > ?1)",
+            [ARTIFACTS_KEPT],
+        )?;
+        Ok(runs)
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(value)?)
+}

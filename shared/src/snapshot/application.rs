@@ -1,0 +1,127 @@
+//! An application: how it is, what is done to it, and where it comes from and goes to.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::application::ApplicationName;
+use crate::artifact::Artifact;
+use crate::event::{Cause, SyncRecord};
+use crate::revision::Revision;
+use crate::status::{Health, Phase, SyncStatus};
+
+/// An application as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApplicationStatus {
+    /// Its name.
+    pub name: ApplicationName,
+    /// Whether the cluster is as git says.
+    pub sync: SyncStatus,
+    /// As healthy as its worst object.
+    pub health: Health,
+    /// What the cluster runs: the revision of the last sync that was applied.
+    #[serde(default)]
+    pub revision: Option<Revision>,
+    /// The images that its manifests name.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// Whether syncing is stopped on purpose.
+    pub suspended: bool,
+    /// One line that says why it is as it is; empty where all is well.
+    #[serde(default)]
+    pub message: String,
+    /// Since when sync and health are as they are.
+    pub since: Timestamp,
+    /// What git says now: the commit that the deploy branch or tag, or the pin, resolves to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Revision>,
+    /// Why and by whom it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Hold>,
+    /// Why and by whom it is pinned, and to what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// What is being done to its cluster right now: "planning", "applying 3 of 12".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// The last thing that happened to it, in a word or two: "sync ✔" is drawn from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastAction>,
+    /// The newest sync; its changes are fetched on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sync: Option<SyncRecord>,
+    /// The newest image of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// Objects that differ from their manifests.
+    #[serde(default)]
+    pub drifted: u32,
+    /// Objects that its manifests name.
+    #[serde(default)]
+    pub resources: u32,
+    /// Where it comes from and goes to, for people.
+    pub spec: SpecSummary,
+}
+
+/// A hold: why and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// In the person's words; may be empty.
+    pub reason: String,
+    /// Who.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A pin: held at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Which.
+    pub revision: Revision,
+    /// Why and by whom.
+    #[serde(flatten)]
+    pub hold: Hold,
+}
+
+/// The last thing that happened to an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAction {
+    /// `build`, `push`, `promote`, `sync`, `rollback`, `drift`, `suspend`, `resume`.
+    pub what: String,
+    /// How it went.
+    pub phase: Phase,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where an application comes from and goes to, without what could be a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecSummary {
+    /// The code repository, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The image, without a tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The deploy repository, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The folder of the manifests.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The cluster by its name in the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// The namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Automatic, prune, self-heal.
+    pub automatic: bool,
+    /// What left git is deleted.
+    pub prune: bool,
+    /// Drift is reverted.
+    pub self_heal: bool,
+    /// Changing it by hand asks for the approver's role.
+    #[serde(default)]
+    pub protected: bool,
+}
