@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,12 +34,27 @@ pub struct Forward {
 struct Counts {
     connections: AtomicU64,
     requests: AtomicU64,
-    up: AtomicU64,
-    down: AtomicU64,
-    /// Bytes from the part that may go through, all in all.
-    allowed: watch::Sender<u64>,
-    /// Connections that were held up.
+    up: Direction,
+    down: Direction,
+    /// How often something was held up.
     held: watch::Sender<u64>,
+}
+
+/// What went in one direction over all connections.
+struct Direction {
+    bytes: AtomicU64,
+    /// Bytes that may go through, all in all.
+    allowed: watch::Sender<u64>,
+}
+
+impl Direction {
+    fn new() -> Self {
+        Self { bytes: AtomicU64::new(0), allowed: watch::Sender::new(u64::MAX) }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Forward {
@@ -47,9 +65,8 @@ impl Forward {
         let counts = Arc::new(Counts {
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
-            allowed: watch::Sender::new(u64::MAX),
+            up: Direction::new(),
+            down: Direction::new(),
             held: watch::Sender::new(0),
         });
         let (part, shared) = (part.to_owned(), counts.clone());
@@ -75,24 +92,36 @@ impl Forward {
     pub fn traffic(&self) -> Traffic {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Counts { connections, requests, up, down, .. } = &*self.counts;
-        Traffic { connections: read(connections), requests: read(requests), up: read(up), down: read(down) }
+        Traffic { connections: read(connections), requests: read(requests), up: up.bytes(), down: down.bytes() }
     }
 
-    /// Lets so many more bytes come from the part; then everything waits until [`Forward::release`].
-    pub fn hold_after(&self, bytes: u64) {
+    /// Lets so many more bytes come from the part; then what comes waits until [`Forward::release`].
+    pub fn hold_down_after(&self, bytes: u64) {
+        self.hold(&self.counts.down, bytes);
+    }
+
+    /// Lets so many more bytes go to the part; then what goes waits until [`Forward::release`].
+    pub fn hold_up_after(&self, bytes: u64) {
+        self.hold(&self.counts.up, bytes);
+    }
+
+    fn hold(&self, direction: &Direction, bytes: u64) {
         self.counts.held.send_replace(0);
-        self.counts.allowed.send_replace(self.counts.down.load(Ordering::Relaxed) + bytes);
+        direction.allowed.send_replace(direction.bytes() + bytes);
     }
 
     /// Waits until something is held up.
     pub async fn held(&self) -> anyhow::Result<()> {
-        self.counts.held.subscribe().wait_for(|held| *held > 0).await?;
+        let mut held = self.counts.held.subscribe();
+        let held = held.wait_for(|held| *held > 0);
+        tokio::time::timeout(Duration::from_secs(120), held).await.context("nothing was held up in two minutes")??;
         Ok(())
     }
 
     /// Lets everything through again.
     pub fn release(&self) {
-        self.counts.allowed.send_replace(u64::MAX);
+        self.counts.up.allowed.send_replace(u64::MAX);
+        self.counts.down.allowed.send_replace(u64::MAX);
     }
 }
 
@@ -102,41 +131,45 @@ impl Drop for Forward {
     }
 }
 
-/// Carries both ways until either side ends.
+/// Carries both ways until either side ends: neither http nor ssh goes on where one of both has ended, and who sent half of
+/// something sees that nobody is there to take the rest.
 async fn carry(client: TcpStream, part: &str, counts: &Counts) {
     let Ok(server) = TcpStream::connect(part).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let up = async {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            counts.up.fetch_add(read as u64, Ordering::Relaxed);
-            // A client writes the head of a request in one piece.
-            if [&b"GET "[..], b"POST ", b"HEAD ", b"PUT ", b"PATCH "].iter().any(|verb| buffer.starts_with(verb)) {
-                counts.requests.fetch_add(1, Ordering::Relaxed);
-            }
-            if to_server.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
+    // A client writes the head of a request in one piece.
+    let verbs = [&b"GET "[..], b"POST ", b"HEAD ", b"PUT ", b"PATCH "];
+    let asks = |piece: &[u8]| {
+        let is_request = verbs.iter().any(|verb| piece.starts_with(verb));
+        counts.requests.fetch_add(u64::from(is_request), Ordering::Relaxed);
     };
-    let down = async {
-        let mut allowed = counts.allowed.subscribe();
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
-            let all = counts.down.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
-            if all > *allowed.borrow() {
-                counts.held.send_modify(|held| *held += 1);
-                let _ = allowed.wait_for(|allowed| all <= *allowed).await;
-            }
-            if to_client.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
-    };
-    // Neither http nor ssh goes on where one of both has ended.
     tokio::select! {
-        () = up => {}
-        () = down => {}
+        _ = pass(&mut from_client, &mut to_server, &counts.up, &counts.held, asks) => {}
+        _ = pass(&mut from_server, &mut to_client, &counts.down, &counts.held, |_| ()) => {}
+    }
+}
+
+/// Carries one way until it ends.
+async fn pass(
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+    direction: &Direction,
+    held: &watch::Sender<u64>,
+    mut see: impl FnMut(&[u8]),
+) -> anyhow::Result<()> {
+    let mut allowed = direction.allowed.subscribe();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        see(&buffer[..read]);
+        let all = direction.bytes.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
+        if all > *allowed.borrow() {
+            held.send_modify(|held| *held += 1);
+            allowed.wait_for(|allowed| all <= *allowed).await?;
+        }
+        to.write_all(&buffer[..read]).await?;
     }
 }

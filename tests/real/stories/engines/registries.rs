@@ -1,16 +1,11 @@
 //! What goes wrong between an engine, a registry and a node: a wrong password, a registry that goes away in the middle of
 //! a push, a node that may not pull.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
 use harness::agent::runs;
+use harness::real::Forward;
 use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::{Health, Stage, StageKind};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{RwLock, watch};
+use tokio::sync::RwLock;
 
 use super::*;
 
@@ -79,82 +74,6 @@ async fn wrong_then_right(town: &mut Town, config: &str, place: &Place) -> anyho
     Ok(run)
 }
 
-/// Stands before a registry, and holds everything up once so many bytes were sent through it.
-struct Gate {
-    address: String,
-    held: watch::Sender<bool>,
-    open: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Gate {
-    async fn before(host: &str, after: usize) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?.to_string();
-        let (held, open) = (watch::Sender::new(false), watch::Sender::new(false));
-        let (host, sent, holds, opens) = (host.to_owned(), Arc::<AtomicUsize>::default(), held.clone(), open.clone());
-        let task = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let (host, sent, holds, opens) = (host.clone(), sent.clone(), holds.clone(), opens.clone());
-                tokio::spawn(async move { carry(client, &host, &sent, after, &holds, &opens).await });
-            }
-        });
-        Ok(Self { address, held, open, task })
-    }
-
-    /// Waits until something is held up in the middle of its way.
-    async fn held(&self) -> anyhow::Result<()> {
-        let mut held = self.held.subscribe();
-        let held = held.wait_for(|held| *held);
-        tokio::time::timeout(Duration::from_secs(120), held).await.context("nothing came to the gate")??;
-        Ok(())
-    }
-
-    fn open(&self) {
-        self.open.send_replace(true);
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Carries both ways until the registry has answered to its end, or is gone: then the client has to see that, and not wait
-/// for an answer to what is only half sent.
-async fn carry(
-    client: TcpStream,
-    host: &str,
-    sent: &AtomicUsize,
-    after: usize,
-    held: &watch::Sender<bool>,
-    open: &watch::Sender<bool>,
-) -> anyhow::Result<()> {
-    let (mut from, mut to) = client.into_split();
-    let (mut answers, mut server) = TcpStream::connect(host).await?.into_split();
-    let there = async {
-        let mut buffer = vec![0; 16 << 10];
-        loop {
-            let read = from.read(&mut buffer).await?;
-            if read == 0 {
-                server.shutdown().await?;
-                return std::future::pending::<anyhow::Result<()>>().await;
-            }
-            if sent.fetch_add(read, Ordering::Relaxed) + read >= after {
-                held.send_replace(true);
-                open.subscribe().wait_for(|open| *open).await?;
-            }
-            server.write_all(&buffer[..read]).await?;
-        }
-    };
-    let back = async { anyhow::Ok(tokio::io::copy(&mut answers, &mut to).await.map(drop)?) };
-    tokio::select! {
-        failed = there => failed,
-        answered = back => answered,
-    }
-}
-
 #[tokio::test]
 async fn a_registry_that_restarts_in_a_push_gets_it_in_the_end() -> anyhow::Result<()> {
     let _alone = WITH_LOGIN.write().await;
@@ -168,16 +87,18 @@ async fn a_registry_that_restarts_in_a_push_gets_it_in_the_end() -> anyhow::Resu
 
 async fn restarts_in_a_push(town: &mut Town) -> anyhow::Result<()> {
     let place = Place::with_login(town);
-    let gate = Gate::before(&place.host, 2 << 20).await?;
-    town.image = format!("{}/{}", gate.address, town.name);
+    let door = Forward::to(&place.host).await?;
+    door.hold_up_after(2 << 20);
+    let host = format!("127.0.0.1:{}", door.port());
+    town.image = format!("{host}/{}", town.name);
     town.write_secret("password", place.login.as_ref().map_or("", |(_, password)| password))?;
-    town.agent.configure(&config(town, &engine(town), &login(&gate.address)))?;
+    town.agent.configure(&config(town, &engine(town), &login(&host)))?;
     town.shop.commit(&borrowed(&code("1.4.0", 8)), "A shop with ballast")?;
     town.agent.start_agent().await?;
     town.shop.tag("push-1.4.0")?;
-    gate.held().await?;
+    door.held().await?;
     said(world("stop").arg("registry-login"))?;
-    gate.open();
+    door.release();
     let waits = |run: &RunStatus| {
         let tries = |stage: &Stage| stage.kind == StageKind::Push && stage.message.starts_with("trying again in");
         run.stages.iter().any(tries)

@@ -27,7 +27,7 @@ async fn while_a_version_is_fetched_built_and_promoted() -> anyhow::Result<()> {
         town.start().await?;
 
         // In the middle of the fetch of a commit with much in it: the forge packs what it cannot compress.
-        door.hold_after(256 << 10);
+        door.hold_down_after(256 << 10);
         let noise = town.parts.docker(&[
             "run",
             "--rm",
