@@ -72,6 +72,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         repositories: Repositories::default(),
         clusters: Clusters::default(),
         applications: RwLock::default(),
+        reload: tokio::sync::RwLock::default(),
         builds: Arc::new(Semaphore::new(config.agent.builds_at_once)),
         syncs: Arc::new(Semaphore::new(config.agent.syncs_at_once)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),

@@ -22,6 +22,7 @@ use crate::{deliver, reconcile};
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
+    let _no_command = context.reload.write().await;
     let before = context.config();
     let mut changes = Vec::new();
     context.config.send_replace(config.clone());
@@ -33,21 +34,21 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         || before.agent.poll_interval != config.agent.poll_interval;
 
     let present = context.applications.read().unwrap_or_else(PoisonError::into_inner).clone();
-    for (name, application) in &present {
-        let same = wanted.get(name).is_some_and(|spec| **spec == application.spec) && !surroundings_changed;
-        if same {
-            continue;
-        }
+    let stays = |application: &Application| {
+        !surroundings_changed && wanted.get(&application.spec.name).is_some_and(|spec| **spec == application.spec)
+    };
+    for (name, application) in present.iter().filter(|(_, application)| !stays(application)) {
         application.stop.cancel();
-        context.applications.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        // One that is to change can be looked at until the changed one takes its place.
         if !wanted.contains_key(name) {
+            remove(context, name);
             changes.push(format!("application {name} is no longer operated; what it applied stays in its cluster"));
             context.clusters.forget(name);
             context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }
     let beginning: Vec<(ApplicationName, &ApplicationSpec)> =
-        wanted.into_iter().filter(|(name, _)| context.application(name).is_none()).collect();
+        wanted.clone().into_iter().filter(|(name, _)| present.get(name).is_none_or(|known| !stays(known))).collect();
     // One write and one question for all of them: the start of a fleet costs what it has to, not a wait for each.
     let configured = |(name, spec): &(ApplicationName, &ApplicationSpec)| {
         Fact::patch(name, Patch::Configured(summary(spec, &config)))
@@ -69,6 +70,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
                 begin(context, Arc::new(application), tasks);
             }
             Err(error) => {
+                remove(context, &name);
                 let message = chain(&error);
                 tracing::error!(application = %name, error = %message, "cannot operate the application");
                 let patch = Patch::Compared { sync: SyncStatus::Unknown, message, drifted: 0, resources: None };
@@ -82,6 +84,10 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         .tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect())
         .await;
     Ok(changes)
+}
+
+fn remove(context: &Context, name: &ApplicationName) {
+    context.applications.write().unwrap_or_else(PoisonError::into_inner).remove(name);
 }
 
 /// What an application that goes elsewhere leaves where it was: its inventory is there, and is not looked for here.

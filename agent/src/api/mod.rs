@@ -89,6 +89,7 @@ pub fn router(context: Shared) -> Router {
         router = router.route(route.path, (route.handler)());
     }
     router
+        .route_layer(middleware::from_fn_with_state(context.clone(), between_reloads))
         .route_layer(middleware::from_fn(connection::whole))
         .route_layer(middleware::from_fn_with_state(context.clone(), permit))
         .fallback(async || {
@@ -135,6 +136,15 @@ async fn permit(
         "ask whoever runs the agent for an [[access]] rule",
     )
     .into_response()
+}
+
+/// A command is carried out by the applications of one configuration. It records and wakes, and takes no time.
+async fn between_reloads(State(context): State<Shared>, request: Request, next: Next) -> Response {
+    let _no_reload = match *request.method() {
+        Method::POST => Some(context.reload.read().await),
+        _ => None,
+    };
+    next.run(request).await
 }
 
 fn is_protected(context: &Context, path: &str) -> bool {

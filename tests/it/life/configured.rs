@@ -1,7 +1,7 @@
 //! A configuration that changes under a running agent.
 
 use harness::world::application as status;
-use quarterdeck_shared::event::{Event, EventRecord};
+use quarterdeck_shared::event::{Event, EventRecord, SyncRecord};
 
 use super::*;
 
@@ -52,6 +52,33 @@ async fn a_good_one_adds_and_removes_applications_and_tells_so() {
         tokio::task::yield_now().await;
     };
     assert!(changes.contains("cart is operated") && changes.contains("shop is no longer operated"), "{changes}");
+}
+
+/// Each round changes the application, so that each reload ends its workers and begins others.
+#[tokio::test]
+async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let good = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    for round in 0..10 {
+        let before = events(&world).await.iter().map(|event| event.id).max();
+        world.configure(&(good.clone() + &format!("[application.sync]\nprune = {}\n", round % 2 == 0))).unwrap();
+        world.reload_agent();
+        let mut last = None;
+        let reloaded = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });
+        while !events(&world).await.iter().any(reloaded) {
+            let asked: Accepted = ask(&world, "sync", serde_json::json!({ "force": true })).await;
+            last = asked.after_sync.max(last);
+            let _: Vec<SyncRecord> = world.client().get("/v1/applications/shop/history").await.unwrap();
+        }
+        let done = |app: &ApplicationStatus| {
+            last.is_none() || app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && Some(sync.id) > last)
+        };
+        world.wait_for("the sync that was asked for last", "shop", done).await.unwrap();
+    }
+}
+
+async fn events(world: &World) -> Vec<EventRecord> {
+    world.client().get("/v1/events").await.unwrap()
 }
 
 /// Not only what is wrong in it: a file that is half written, no text, gone, or no file at all.
