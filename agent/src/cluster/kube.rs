@@ -15,7 +15,7 @@ use crate::cluster::problem::{ApiProblem, Class};
 use crate::render::scope::Scope;
 use crate::steps;
 use crate::sync::manifest::Manifest;
-use crate::sync::{mask, owned};
+use crate::sync::{ignore, mask, owned};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -113,15 +113,16 @@ impl Objects {
         }
     }
 
-    /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back; what the
-    /// schema does not know is an error. A conflict (the object was made or deleted in this very moment) is tried again.
+    /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back, but for those that
+    /// the manifest leaves to them; what the schema does not know is an error. A conflict (the object was made or deleted in this very moment) is tried again.
     pub(super) async fn apply(&self, manifest: &Manifest, mode: Mode) -> Result<Value, ApiProblem> {
         let doing = match mode {
             Mode::DryRun => format!("check {}", named(&manifest.resource)),
             Mode::Write => format!("apply {}", named(&manifest.resource)),
         };
         let route = self.resource(&manifest.resource, Some(&manifest.version)).await?;
-        let body = serde_json::to_vec(&*manifest.object);
+        let object = self.to_apply(manifest).await?;
+        let body = serde_json::to_vec(&*object);
         let body = body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?;
         let path = format!("{}?{}", route.path(&manifest.resource), apply_query(mode));
         let request = request(Method::PATCH, &path, Some(APPLY), body.into());
@@ -133,7 +134,7 @@ impl Objects {
             match self.caller.json(&doing, request.clone()).await {
                 Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
                 Err(problem) => {
-                    return Err(ApiProblem { message: mask::scrub(&problem.message, &manifest.object), ..problem });
+                    return Err(ApiProblem { message: mask::scrub(&problem.message, &object), ..problem });
                 }
                 done => {
                     if mode == Mode::Write {
@@ -143,6 +144,20 @@ impl Objects {
                 }
             }
         }
+    }
+
+    /// The manifest's object, without what it leaves to others where it is there already.
+    async fn to_apply(&self, manifest: &Manifest) -> Result<Arc<Value>, ApiProblem> {
+        let ignored = ignore::fields(&manifest.object).map_err(|why| {
+            let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, named(&manifest.resource));
+            ApiProblem::new(Class::Invalid, doing, format!("{}: {why}", ignore::IGNORE_ANNOTATION))
+        })?;
+        if ignored.is_empty() {
+            return Ok(manifest.object.clone());
+        }
+        let live = self.get(&manifest.resource, Some(&manifest.version)).await?;
+        Ok(live
+            .map_or_else(|| manifest.object.clone(), |live| ignore::yielding(&manifest.object, &live, &ignored).into()))
     }
 
     /// Server-side apply of an object of our own (an inventory, a namespace).

@@ -4,12 +4,12 @@
 //! quantities and what others own are thus the server's business, and there is no list of exceptions here.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 
 use quarterdeck_shared::change::{Change, FieldChange};
 use serde_json::{Map, Value};
 
-use crate::sync::owned::{Step, manager_at};
+use crate::sync::owned::manager_at;
+use crate::sync::path::{Step, bare, readable};
 use crate::sync::{content, mask};
 
 /// A value in a line of a plan is to be read, not stored: 1 KiB of it is a screen full.
@@ -17,9 +17,6 @@ const VALUE_BYTES_MAX: usize = 1024;
 
 /// Nesting of an object; Kubernetes' own schemas stay below 20, and a recursion needs an end.
 const DEPTH_MAX: usize = 64;
-
-/// Stands at the end of a path where the items of a list are the same and their order is not.
-const ORDER: &str = "(order)";
 
 /// Fields that tell the items of a list apart, tried in this order; most of the merge keys of Kubernetes' own lists.
 const LIST_KEYS: [&[&str]; 9] = [
@@ -93,7 +90,7 @@ impl Walk<'_> {
     fn items(&mut self, keys: &[&'static str], live: &[Value], desired: &[Value]) {
         let before: HashMap<String, &Value> = live.iter().map(|item| (key(keys, item), item)).collect();
         let after: HashMap<String, &Value> = desired.iter().map(|item| (key(keys, item), item)).collect();
-        let step = |item: &Value| Step::Item(keys.iter().map(|name| (*name, item[*name].clone())).collect());
+        let step = |item: &Value| Step::Item(keys.iter().map(|name| ((*name).into(), item[*name].clone())).collect());
         for item in live {
             self.below(step(item), Some(item), after.get(&key(keys, item)).copied());
         }
@@ -107,7 +104,7 @@ impl Walk<'_> {
         };
         let (was, will) = (order(live, &after), order(desired, &before));
         if was != will {
-            self.path.push(Step::Field(ORDER.to_owned()));
+            self.path.push(Step::Order);
             self.differ(Some(&Value::Array(was)), Some(&Value::Array(will)));
             self.path.pop();
         }
@@ -143,35 +140,6 @@ fn tells_apart(keys: &[&str], list: &[Value]) -> bool {
 
 fn key(keys: &[&str], item: &Value) -> String {
     keys.iter().map(|name| item[*name].to_string()).collect::<Vec<_>>().join("\n")
-}
-
-/// `spec.template.spec.containers[name=shop].image`, `metadata.annotations["example.com/x"]`.
-fn readable(path: &[Step]) -> String {
-    let mut text = String::new();
-    for step in path {
-        // Writing into a String does not fail.
-        let _ = match step {
-            Step::Field(name) if is_plain(name) && text.is_empty() => write!(text, "{name}"),
-            Step::Field(name) if is_plain(name) => write!(text, ".{name}"),
-            Step::Field(name) if name == ORDER => write!(text, "{name}"),
-            Step::Field(name) => write!(text, "[{name:?}]"),
-            Step::Index(place) => write!(text, "[{place}]"),
-            Step::Item(keys) => {
-                let keys = keys.iter().filter(|(_, value)| !value.is_null());
-                let keys: Vec<String> = keys.map(|(name, value)| format!("{name}={}", bare(value))).collect();
-                write!(text, "[{}]", keys.join(","))
-            }
-        };
-    }
-    text
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
-fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn shorten(value: &Value) -> Value {

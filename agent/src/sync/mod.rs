@@ -7,7 +7,9 @@ pub mod order;
 pub mod plan;
 
 pub mod drift;
+pub mod ignore;
 pub mod owned;
+pub mod path;
 
 pub mod content;
 pub mod mask;

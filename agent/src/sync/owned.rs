@@ -10,7 +10,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::sync::manifest::ContentDigest;
-use crate::sync::{APPLICATION_LABEL, content};
+use crate::sync::path::Step;
+use crate::sync::{APPLICATION_LABEL, content, ignore};
 
 /// The field manager that all we write is written as.
 pub const MANAGER: &str = "quarterdeck";
@@ -20,8 +21,17 @@ pub fn application_of(object: &Value) -> Option<&str> {
     object["metadata"]["labels"][APPLICATION_LABEL].as_str()
 }
 
-/// The digest of what we own in a live object. Of an object in which we own nothing it is that of its whole content.
+/// The digest of what we own in a live object, but for what it leaves to others. Of an object in which we own nothing it is
+/// that of its whole content.
 pub fn digest(live: &Value) -> ContentDigest {
+    // A list of these that nobody can read was never applied by us.
+    match ignore::fields(live).unwrap_or_default() {
+        ignored if ignored.is_empty() => digest_of_all(live),
+        ignored => digest_of_all(&ignore::without(live, &ignored)),
+    }
+}
+
+fn digest_of_all(live: &Value) -> ContentDigest {
     let mut bytes = Vec::with_capacity(1024);
     match ours(live) {
         Some(fields) => write_owned(fields, Some(live), &mut bytes),
@@ -34,9 +44,11 @@ pub fn digest(live: &Value) -> ContentDigest {
 
 /// The set of fields that we applied, where the server tells.
 fn ours(live: &Value) -> Option<&Value> {
-    entries(live)
-        .find(|entry| entry["manager"] == MANAGER && entry["operation"] == "Apply" && entry["subresource"].is_null())
-        .map(|entry| &entry["fieldsV1"])
+    entries(live).find(|entry| is_our_apply(entry)).map(|entry| &entry["fieldsV1"])
+}
+
+fn is_our_apply(entry: &Value) -> bool {
+    entry["manager"] == MANAGER && entry["operation"] == "Apply" && entry["subresource"].is_null()
 }
 
 fn entries(live: &Value) -> impl Iterator<Item = &Value> {
@@ -90,17 +102,6 @@ fn place(list: &Value, step: &str) -> Option<usize> {
     }
 }
 
-/// A step of a path through an object, as [`crate::sync::drift`] walks it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A field of a struct, or a key of a map.
-    Field(String),
-    /// An item of a list that is known by the value of some of its fields.
-    Item(Vec<(&'static str, Value)>),
-    /// An item of a list that is known by its place.
-    Index(usize),
-}
-
 /// Who set the value at the path: another manager before us, since it is the other whom a person asks about.
 pub fn manager_at(live: &Value, path: &[Step]) -> Option<String> {
     let mut found = None;
@@ -136,13 +137,48 @@ fn matches(encoded: &str, step: &Step) -> bool {
     match (encoded.split_at_checked(2), step) {
         (Some(("f:", name)), Step::Field(field)) => name == field,
         (Some(("i:", place)), Step::Index(index)) => place.parse() == Ok(*index),
-        (Some(("k:", keys)), Step::Item(known)) => {
-            let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-            known.iter().all(|(name, value)| keys.get(name).is_none_or(|wanted| wanted == value))
-                && known.iter().any(|(name, _)| keys.get(name).is_some())
-        }
+        (Some(("k:", keys)), Step::Item(_)) => step.is_item(&serde_json::from_str(keys).unwrap_or_default()),
         _ => false,
     }
+}
+
+/// Whether the value at the path would go if we applied the object without it: where it is ours, and where it is part of a
+/// whole that is one value to the server, whoever has that.
+pub fn goes_when_left_out(live: &Value, path: &[Step]) -> bool {
+    ours(live).is_some_and(|fields| holds(fields, path)) || entries(live).any(|e| is_in_whole(&e["fieldsV1"], path))
+}
+
+/// Whether the set has a leaf above this path.
+fn is_in_whole(fields: &Value, path: &[Step]) -> bool {
+    let (Some(children), Some((first, rest))) = (fields.as_object(), path.split_first()) else { return false };
+    let mut below = children.iter().filter(|(step, _)| matches(step, first)).map(|(_, below)| below);
+    below.any(|below| if is_leaf(below) { !rest.is_empty() } else { is_in_whole(below, rest) })
+}
+
+fn is_leaf(fields: &Value) -> bool {
+    fields.as_object().is_none_or(|children| children.is_empty())
+}
+
+/// Takes the path out of the set of what is ours.
+pub fn disown(live: &mut Value, path: &[Step]) {
+    let all = live.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten();
+    for entry in all.filter(|entry| is_our_apply(entry)) {
+        remove(&mut entry["fieldsV1"], path);
+    }
+}
+
+/// What has nothing left below it goes too: a leaf means the whole value, and it was none.
+fn remove(fields: &mut Value, path: &[Step]) {
+    let (Some(children), Some((first, rest))) = (fields.as_object_mut(), path.split_first()) else { return };
+    children.retain(|step, below| match (matches(step, first), rest.is_empty()) {
+        (false, _) => true,
+        (true, true) => false,
+        (true, false) => {
+            let is_whole = is_leaf(below);
+            remove(below, rest);
+            is_whole || !is_leaf(below)
+        }
+    });
 }
 
 /// Who wrote to the object last, other than us and other than to its status.
@@ -274,7 +310,7 @@ mod tests {
     #[test]
     fn the_manager_of_a_field_is_told() {
         let field = |name: &str| Step::Field(name.to_owned());
-        let container = Step::Item(vec![("name", json!("shop"))]);
+        let container = Step::Item(vec![("name".into(), json!("shop"))]);
         for (path, manager) in [
             (vec![field("spec"), field("replicas")], Some("quarterdeck")),
             (vec![field("spec"), field("paused")], Some("kubectl-edit")),

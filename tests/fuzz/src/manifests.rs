@@ -12,7 +12,8 @@ use quarterdeck_agent::render::renderers::Renderers;
 use quarterdeck_agent::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_agent::render::{RenderError, Rendered, Request, render, scope};
 use quarterdeck_agent::sync::manifest::ContentDigest;
-use quarterdeck_agent::sync::{APPLICATION_LABEL, content, drift, mask, order};
+use quarterdeck_agent::sync::path::{parse, readable};
+use quarterdeck_agent::sync::{APPLICATION_LABEL, content, drift, ignore, mask, order};
 use quarterdeck_agent::yaml::{self, Document, YamlError};
 use quarterdeck_shared::application::RenderKind;
 use serde_json::Value;
@@ -83,6 +84,7 @@ fn is_sound(rendered: &Rendered) {
         let differs = drift::differences(object, object);
         assert!(differs.fields.is_empty() && differs.more == 0, "{object} differs from itself: {differs:?}");
         shows_no_secret(object);
+        leaves_to_others(object);
     }
     let sorted = rendered.manifests.windows(2).all(|pair| order::compare(&pair[0].resource, &pair[1].resource).is_le());
     assert!(sorted, "in the order of their apply");
@@ -97,6 +99,26 @@ fn shows_no_secret(object: &Value) {
     mask::mask(&mut masked);
     for (key, value) in object["data"].as_object().into_iter().flatten() {
         assert_ne!(masked["data"][key], *value, "{key} of {masked}");
+    }
+}
+
+/// What an object leaves to others is never what it is, whoever owns that.
+fn leaves_to_others(object: &Value) {
+    let Ok(ignored) = ignore::fields(object) else { return };
+    for path in &ignored {
+        assert_eq!(parse(&readable(path)).as_ref(), Ok(path), "{}", readable(path));
+    }
+    let less = ignore::without(object, &ignored);
+    for sent in [&less, &ignore::yielding(object, object, &ignored), &ignore::yielding(object, &less, &ignored)] {
+        for name in [
+            "/apiVersion",
+            "/kind",
+            "/metadata/name",
+            "/metadata/namespace",
+            "/metadata/labels/quarterdeck.dev~1application",
+        ] {
+            assert_eq!(sent.pointer(name), object.pointer(name), "{name} of {object}");
+        }
     }
 }
 

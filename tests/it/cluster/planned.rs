@@ -231,6 +231,47 @@ async fn replicas_that_the_manifest_does_not_name_belong_to_others() {
 }
 
 #[tokio::test]
+async fn a_field_that_an_object_leaves_to_others_has_gits_value_once() {
+    let mut scene = Scene::new().await;
+    let yielding = SHOP.replace(
+        "metadata: {name: shop}\nspec:\n  replicas",
+        "metadata:\n  name: shop\n  annotations: {quarterdeck.dev/ignore: spec.replicas}\nspec:\n  replicas",
+    );
+    let says = |scene: &Scene| {
+        let live = scene.live("deployments.apps", "shop").unwrap();
+        let image = live["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
+        (live["spec"]["replicas"].as_u64().unwrap(), image.rsplit(':').next().unwrap().to_owned())
+    };
+    let is = |replicas: u64, image: &str| (replicas, image.to_owned());
+    scene.sync(&yielding).await.unwrap();
+    assert_eq!(says(&scene), is(2, "1"), "made as git says");
+
+    // While nobody else wrote it it is ours still, and stays as it is.
+    let executed = scene.sync(&yielding.replace("replicas: 2", "replicas: 3")).await.unwrap();
+    assert_eq!((lines(&executed.changes), says(&scene)), (vec![], is(2, "1")));
+    scene.sync(&yielding.replace("shop:1", "shop:2")).await.unwrap();
+    assert_eq!(says(&scene), is(2, "2"), "another field is written");
+
+    scene.api.edit("deployments.apps", "prod", "shop", "autoscaler", |o| o["spec"]["replicas"] = json!(5)).unwrap();
+    for forced in [false, true] {
+        scene.options.force = forced;
+        let executed = scene.sync(&yielding.replace("shop:1", "shop:2")).await.unwrap();
+        assert_eq!((lines(&executed.changes), says(&scene)), (vec![], is(5, "2")), "forced: {forced}");
+    }
+    scene.sync(&yielding.replace("shop:1", "shop:3")).await.unwrap();
+    assert_eq!(says(&scene), is(5, "3"));
+    scene.api.edit("deployments.apps", "prod", "shop", "autoscaler", |o| o["spec"]["replicas"] = json!(1)).unwrap();
+    assert_eq!(scene.live("deployments.apps", "shop").unwrap()["spec"]["replicas"], 1, "no manager stands in its way");
+
+    let executed = scene.sync(SHOP).await.unwrap();
+    assert_eq!(
+        (lines(&executed.changes), says(&scene)),
+        (vec!["~ Deployment/shop".to_owned()], is(2, "1")),
+        "it is git's again"
+    );
+}
+
+#[tokio::test]
 async fn a_diff_shows_both_sides_and_no_secret() {
     let mut scene = Scene::new().await;
     let secret = |value: &str| {

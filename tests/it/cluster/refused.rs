@@ -27,6 +27,19 @@ async fn a_bad_manifest_is_told_with_its_place_and_nothing_is_applied() {
 }
 
 #[tokio::test]
+async fn a_field_that_nobody_can_leave_to_others_is_told() {
+    let mut scene = Scene::new().await;
+    for (written, told) in [
+        ("spec..replicas", "quarterdeck.dev/ignore: spec..replicas: \"\" is no name of a field"),
+        ("metadata.labels", "quarterdeck.dev/ignore: metadata.labels: an object cannot do without its"),
+    ] {
+        let annotated = format!("metadata:\n  name: shop\n  annotations: {{quarterdeck.dev/ignore: {written}}}\ndata");
+        let bad = SHOP.replace("metadata: {name: shop}\ndata", &annotated);
+        check_refused(&mut scene, &bad, &["ConfigMap/shop (document 2)", told]).await;
+    }
+}
+
+#[tokio::test]
 async fn an_immutable_field_is_told_with_what_to_do() {
     let mut scene = Scene::new().await;
     let bad = SHOP

@@ -84,6 +84,34 @@ async fn an_edit_of_what_git_says_is_undone_and_any_other_is_left() {
     }
 }
 
+#[tokio::test]
+async fn an_edit_of_what_git_leaves_to_others_is_no_drift() {
+    let object = |greeting: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\n  annotations:\n    quarterdeck.dev/ignore: |\n      data.left\n      \
+             data[\"also.left\"]\ndata: {{ greeting: {greeting}, left: git, also.left: git }}\n"
+        )
+    };
+    let world = deployed(&[("shop.yaml", &object("hello"))], "").await;
+    let left = [("configmaps", "/data/left", json!("mine")), ("configmaps", "/data/also.left", json!("mine"))];
+    for edit in &left {
+        assert_eq!(get(&world, edit), Some(json!("git")), "git's value counts when the object is made");
+        set(&world, edit);
+        // Something that is undone was looked at after it.
+        polled_twice(&world).await;
+        assert_eq!(get(&world, edit), Some(json!("mine")), "{}", edit.1);
+    }
+    let status = world.wait_for("its status", "shop", |_| true).await.unwrap();
+    assert_eq!((status.sync, syncs(&world).await.len()), (SyncStatus::Synced, 1), "it is neither told nor undone");
+
+    let commit = manifests(&world, &[("shop.yaml", &object("goodbye"))], "Another greeting");
+    synced_to(&world, &commit).await;
+    for edit in &left {
+        assert_eq!(get(&world, edit), Some(json!("mine")), "{} after a sync of the object", edit.1);
+    }
+    assert_eq!(get(&world, &("configmaps", "/data/greeting", json!(null))), Some(json!("goodbye")));
+}
+
 /// What the edits are drawn from: an object of each kind, as a manifest says it.
 fn drawn_from() -> Vec<(&'static str, Value)> {
     let containers = json!([{

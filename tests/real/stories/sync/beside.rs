@@ -46,6 +46,21 @@ spec:
         let third = commit(town, &files("  replicas: 3\n"), "Three")?;
         town.synced("the third state", &third).await?;
         ensure!(town.kubectl(&replicas)? == "3", "git names three");
+
+        // Unless they are left to the autoscaler: then they stay as they are, whatever git names.
+        let left = |more: &str| {
+            let metadata = "  name: shop\n  annotations: { quarterdeck.dev/ignore: spec.replicas }\nspec";
+            let deployment = deployment(&parts, more).replacen("  name: shop\nspec", metadata, 1);
+            [file("deployment", deployment), file("scaler", scaler)]
+        };
+        let fourth = commit(town, &left("  replicas: 2\n"), "Left to the autoscaler")?;
+        town.synced("the fourth state", &fourth).await?;
+        ensure!(town.kubectl(&replicas)? == "3", "they are ours still, and left alone");
+        town.kubectl(&["scale", "deployment", "shop", "--replicas", "4"])?;
+        let fifth = commit(town, &left("  replicas: 2\n  minReadySeconds: 2\n"), "Wait two seconds")?;
+        town.synced("the fifth state", &fifth).await?;
+        ensure!(town.kubectl(&replicas)? == "4", "the replicas were reset");
+        ensure!(syncs(town).await?.len() == 5, "what is left to others was healed: {:#?}", syncs(town).await?);
         Ok(())
     })
     .await
