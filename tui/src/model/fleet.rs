@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionStatus, Key, Object, PodStatus, RepositoryStatus, ResourceStatus, RunId,
-    RunStatus,
+    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Key, Object, PodStatus, RepositoryStatus,
+    ResourceStatus, RunId, RunStatus,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -185,6 +185,11 @@ impl Fleet {
             Object::Connection(connection) => Some(connection),
             _ => None,
         })
+    }
+
+    /// Whether what is told of this cluster is what was so before it went away.
+    pub fn is_away(&self, cluster: &str) -> bool {
+        self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)
     }
 
     fn index(&mut self, slot: Slot) {

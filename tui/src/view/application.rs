@@ -30,6 +30,9 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScr
         painter.rule(regions.rule);
     }
     tree(painter, model, screen, regions.tree);
+    if application.spec.cluster.as_ref().is_some_and(|cluster| model.fleet.is_away(cluster)) {
+        painter.restyle(regions.tree, painter.theme.stale());
+    }
     if regions.pane.width > 0 {
         let line = painter.theme.line();
         for y in regions.pane.y..regions.pane.bottom() {

@@ -25,7 +25,6 @@ mod text;
 
 use jiff::Timestamp;
 use ratatui::Frame;
-use ratatui::style::{Modifier, Style};
 
 use crate::model::geometry::{self, Regions};
 use crate::model::link::LinkState;
@@ -45,7 +44,7 @@ pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
     let regions = geometry::regions((area.width, area.height));
     body(&mut painter, model, &regions);
     if !model.link.is_live() && model.link.loaded {
-        painter.restyle(regions.body, Style::new().add_modifier(Modifier::DIM));
+        painter.restyle(regions.body, painter.theme.stale());
     }
     chrome::draw(&mut painter, model, &regions);
     let cursor = match &model.overlay {

@@ -47,6 +47,9 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         |painter, places, place, area, selected| {
             if let Some(Object::Pod(pod)) = model.fleet.object(rows[place].slot) {
                 row(painter, places, pod, area, selected);
+                if model.fleet.is_away(&pod.cluster) {
+                    painter.restyle(area, painter.theme.stale());
+                }
             }
         },
     );

@@ -6,6 +6,7 @@ use quarterdeck_shared::protocol::{Role, WatchRecord};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 
 use crate::effect::{Answer, Effect, Ticket};
 use crate::keymap::Key;
@@ -80,12 +81,17 @@ fn type_in(model: &mut Model, text: &str) {
     }
 }
 
-/// The screen as text, without the blanks at the ends of its lines.
-fn picture(model: &Model) -> String {
+/// The screen in cells.
+fn cells(model: &Model) -> Buffer {
     let backend = TestBackend::new(model.size.0, model.size.1);
     let mut terminal = Terminal::new(backend).expect("memory does not fail");
     terminal.draw(|frame| _ = view(model, frame)).expect("memory does not fail");
-    let buffer = terminal.backend().buffer();
+    terminal.backend().buffer().clone()
+}
+
+/// The screen as text, without the blanks at the ends of its lines.
+fn picture(model: &Model) -> String {
+    let buffer = cells(model);
     let line = |y: u16| {
         let mut line = String::new();
         let mut x = 0;

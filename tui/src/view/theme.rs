@@ -51,6 +51,11 @@ impl Theme {
         Style::new().add_modifier(Modifier::DIM)
     }
 
+    /// What was so when it was last seen, and cannot be looked at now.
+    pub fn stale(&self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
     /// What a search found.
     pub fn found(&self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)

@@ -194,6 +194,38 @@ fn away() {
 }
 
 #[test]
+fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
+    use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Object};
+    use ratatui::style::Modifier;
+
+    let set = |model: &mut Model, reachable: bool| {
+        for object in fixture::connections() {
+            if let Object::Connection(one) = object
+                && one.to == ConnectionKind::Cluster
+            {
+                put(model, Object::Connection(ConnectionStatus { reachable, ..one }));
+            }
+        }
+    };
+    // Whether all that stands in the first row with this word is dim.
+    let is_dim = |model: &Model, word: &str| {
+        let (cells, picture) = (cells(model), picture(model));
+        let y = picture.lines().position(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}\n{picture}"));
+        let half = cells.area.width / 2;
+        let row = (2..half).map(|x| &cells[(x, u16::try_from(y).unwrap())]).filter(|cell| cell.symbol() != " ");
+        row.into_iter().all(|cell| cell.modifier.contains(Modifier::DIM))
+    };
+    for (keys, word) in [("", "shop "), ("3", "shop-"), ("/ s h o p enter enter", "Deployment")] {
+        let mut model = console((120, 40));
+        press(&mut model, keys);
+        for away in [false, true, false] {
+            set(&mut model, !away);
+            assert_eq!(is_dim(&model, word), away, "{word:?}, away: {away}\n{}", picture(&model));
+        }
+    }
+}
+
+#[test]
 fn nothing_yet() {
     let mut model = Model::new(fixture::now(), (80, 24), Look::default());
     let mut state = fixture::state();
