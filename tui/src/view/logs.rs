@@ -5,30 +5,42 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::meaning::Tone;
+use crate::model::Model;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Room, Shown, TIME_COLUMNS};
-use crate::model::log::{LogScreen, Stream};
+use crate::model::log::{LogScreen, Source, Stream};
 use crate::view::painter::Painter;
 use crate::view::text::highlighted;
 use crate::view::widgets::empty;
 
 /// Draws the lines that are seen.
-pub(super) fn draw(painter: &mut Painter, log: &LogScreen, size: (u16, u16), zone: &TimeZone, area: Rect) {
+pub(super) fn draw(painter: &mut Painter, model: &Model, log: &LogScreen, area: Rect) {
     if log.ring.is_empty() {
         match &log.stream {
             Stream::Opening => empty::draw(painter, area, "Asking for lines …", &[]),
-            Stream::Open => empty::draw(painter, area, "Nothing was written yet. Lines appear as they come.", &[]),
+            Stream::Open => {
+                let nothing = "Nothing was written yet. Lines appear as they come.".to_owned();
+                let away = |cluster| format!("Cluster {cluster} is away. Lines appear when it is back.");
+                empty::draw(painter, area, &self::away(model, log).map_or(nothing, away), &[]);
+            }
             Stream::Ended => empty::draw(painter, area, "Nothing was written.", &[]),
             Stream::Broken(problem) => empty::problem(painter, area, problem),
         }
         return;
     }
-    let room = log.room(size);
+    let room = log.room(model.size);
     for (shown, y) in log.shown(room).into_iter().zip(area.y..area.bottom()) {
         if let Some(line) = log.ring.get(shown.line) {
-            draw_line(painter, log, line, shown, room, zone, Rect { y, height: 1, ..area });
+            draw_line(painter, log, line, shown, room, &model.zone, Rect { y, height: 1, ..area });
         }
     }
+}
+
+/// The cluster of the pods, where it is away.
+fn away<'a>(model: &'a Model, log: &LogScreen) -> Option<&'a str> {
+    let Source::Pods { of, .. } = &log.source else { return None };
+    let cluster = model.fleet.application(of)?.spec.cluster.as_deref()?;
+    model.fleet.is_away(cluster).then_some(cluster)
 }
 
 fn draw_line(

@@ -93,7 +93,7 @@ fn body(painter: &mut Painter, model: &Model, regions: &Regions) {
         Place::Application(screen) => application::draw(painter, model, screen),
         Place::Events(screen) => events::draw(painter, screen, area),
         Place::History(screen) => history::draw(painter, model, screen, area),
-        Place::Logs(log) => logs::draw(painter, log, model.size, &model.zone, area),
+        Place::Logs(log) => logs::draw(painter, model, log, area),
         Place::Diff(screen) => diff::draw(painter, screen, area),
         Place::Text(screen) => text::draw(painter, screen, area),
         Place::ConsoleLog => console_log::draw(painter, area),

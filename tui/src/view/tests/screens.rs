@@ -195,18 +195,8 @@ fn away() {
 
 #[test]
 fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
-    use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Object};
     use ratatui::style::Modifier;
 
-    let set = |model: &mut Model, reachable: bool| {
-        for object in fixture::connections() {
-            if let Object::Connection(one) = object
-                && one.to == ConnectionKind::Cluster
-            {
-                put(model, Object::Connection(ConnectionStatus { reachable, ..one }));
-            }
-        }
-    };
     // Whether all that stands in the first row with this word is dim.
     let is_dim = |model: &Model, word: &str| {
         let (cells, picture) = (cells(model), picture(model));
@@ -219,8 +209,33 @@ fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
         let mut model = console((120, 40));
         press(&mut model, keys);
         for away in [false, true, false] {
-            set(&mut model, !away);
+            set_cluster(&mut model, !away);
             assert_eq!(is_dim(&model, word), away, "{word:?}, away: {away}\n{}", picture(&model));
+        }
+    }
+}
+
+#[test]
+fn a_log_without_lines_says_that_its_cluster_is_away() {
+    let mut model = console((80, 24));
+    for effect in update(&mut model, Message::Key("l".parse().unwrap())) {
+        if let Effect::Follow(ticket, ..) = effect {
+            update(&mut model, Message::Lines(ticket, Vec::new()));
+        }
+    }
+    assert!(picture(&model).contains("Nothing was written yet."), "{}", picture(&model));
+    set_cluster(&mut model, false);
+    assert!(picture(&model).contains("Cluster prod is away. Lines appear when it is back."), "{}", picture(&model));
+}
+
+fn set_cluster(model: &mut Model, reachable: bool) {
+    use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus};
+
+    for object in fixture::connections() {
+        if let Object::Connection(one) = object
+            && one.to == ConnectionKind::Cluster
+        {
+            put(model, Object::Connection(ConnectionStatus { reachable, ..one }));
         }
     }
 }
