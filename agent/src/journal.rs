@@ -13,6 +13,7 @@ pub mod fact;
 pub mod fold;
 mod keeper;
 pub mod published;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,31 +23,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use self::fact::{Batch, Fact};
-use self::keeper::{Changes, Keeper};
+use self::keeper::Keeper;
 use self::published::Published;
+use self::writing::Writing;
 use crate::config::HistoryConfig;
 use crate::history::Left;
 use crate::history::logs::RunLogs;
-use crate::history::sqlite::{self, HistoryError, Reader, Writer};
-use crate::steps;
+use crate::history::sqlite::{self, HistoryError, Reader};
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
 const QUEUE: usize = 1_024;
 
-/// Batches written in one transaction: under load a commit to disk is shared, alone a batch waits for nobody.
-const GROUP: usize = 256;
-
 /// Runs of an application that ride in the snapshot; older ones are fetched.
 const RUNS_SHOWN: usize = 5;
-
-/// History is brought within its bounds after this many transactions.
-const LET_GO_EVERY: u32 = 500;
 
 /// A story's facts could not be kept.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -110,9 +104,7 @@ impl Journal {
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
         let keeper = Keeper::new(remembered.applications);
-        let bounds = bounds.clone();
-        let mut writer =
-            JournalThread { connection, keeper, published, path, logs, bounds, transactions: 0, trouble: None };
+        let mut writer = Writing::new(connection, keeper, published, path, logs, bounds.clone());
         writer.begin(first)?;
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -219,149 +211,6 @@ impl Journal {
     /// The highest number of a sync that was given.
     pub fn newest_sync(&self) -> u64 {
         self.numbers.sync.load(Ordering::Relaxed)
-    }
-}
-
-type Waiting = Option<oneshot::Sender<Result<(), NotKept>>>;
-
-/// What only the journal's thread touches.
-struct JournalThread {
-    connection: Connection,
-    keeper: Keeper,
-    published: Published,
-    path: PathBuf,
-    logs: RunLogs,
-    bounds: HistoryConfig,
-    transactions: u32,
-    /// Why the last batch that was to be kept was not; consoles see it at the agent.
-    trouble: Option<String>,
-}
-
-impl JournalThread {
-    /// Writes the first batch of this life. On a full disk it is lost and told, and the agent begins all the same; a history
-    /// that is damaged where it is written cannot be worked with.
-    fn begin(&mut self, first: Batch) -> Result<(), HistoryError> {
-        let before = self.keeper.save(first.iter());
-        match self.transact(first.iter()) {
-            Ok(changes) => self.publish(changes),
-            Err(error) => {
-                self.keeper.restore(before);
-                let error = error.of(&self.path);
-                if error.is_damage() {
-                    return Err(error);
-                }
-                self.not_kept(&error);
-            }
-        }
-        Ok(())
-    }
-
-    fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
-        while let Some(first) = receiver.blocking_recv() {
-            let mut group = Vec::new();
-            let mut next = Some(first);
-            let mut flushed = None;
-            while let Some(message) = next {
-                match message {
-                    Message::Batch(batch, waiting) => group.push((batch, waiting)),
-                    Message::Bounds(bounds) => self.bounds = bounds,
-                    Message::Flush(done) => {
-                        flushed = Some(done);
-                        break;
-                    }
-                }
-                next = if group.len() < GROUP { receiver.try_recv().ok() } else { None };
-            }
-            self.write(group);
-            if let Some(done) = flushed {
-                let _ = done.send(());
-            }
-        }
-    }
-
-    /// Writes a group in one transaction; where that fails, each batch in one of its own, so that one bad batch does
-    /// not take others with it.
-    fn write(&mut self, group: Vec<(Batch, Waiting)>) {
-        let facts = group.iter().flat_map(|(batch, _)| batch);
-        let before = self.keeper.save(facts.clone());
-        match self.transact(facts.clone()) {
-            Ok(changes) => {
-                self.publish(changes);
-                for (_, waiting) in group {
-                    waiting.map(|waiting| waiting.send(Ok(())));
-                }
-            }
-            Err(_) if group.len() > 1 => {
-                self.keeper.restore(before);
-                for one in group {
-                    self.write(vec![one]);
-                }
-            }
-            Err(error) => {
-                self.keeper.restore(before);
-                let seen = facts.filter_map(keeper::seen).collect();
-                let not_kept = self.not_kept(&error.of(&self.path));
-                // What is merely seen needs no history: it is shown all the same.
-                self.publish(seen);
-                for (_, waiting) in group {
-                    waiting.map(|waiting| waiting.send(Err(not_kept.clone())));
-                }
-            }
-        }
-    }
-
-    fn not_kept(&mut self, error: &HistoryError) -> NotKept {
-        let error = chain(error);
-        tracing::error!(%error, "cannot write the history");
-        let not_kept = NotKept(error, self.path.clone());
-        self.tell_trouble(Some(not_kept.to_string()));
-        not_kept
-    }
-
-    /// Tells those who look whether what happens can be kept: where it cannot, the work stops.
-    fn tell_trouble(&mut self, trouble: Option<String>) {
-        if self.trouble == trouble {
-            return;
-        }
-        self.trouble = trouble;
-        if let Some(agent) = self.published.get(&Key::agent()) {
-            self.publish(vec![(Key::agent(), Some(Object::clone(&agent)))]);
-        }
-    }
-
-    /// Publishes. Of the agent itself this thread alone knows whether its history can be written.
-    fn publish(&self, mut changes: Changes) {
-        for (_, object) in &mut changes {
-            if let Some(Object::Agent(agent)) = object {
-                agent.history_error.clone_from(&self.trouble);
-            }
-        }
-        self.published.publish(changes);
-    }
-
-    fn transact<'a>(&mut self, facts: impl Iterator<Item = &'a Fact> + Clone) -> Result<Changes, HistoryError> {
-        if let Some(changes) = facts.clone().map(keeper::seen).collect::<Option<Changes>>() {
-            return Ok(changes);
-        }
-        let now = Timestamp::now();
-        let written = self.connection.total_changes();
-        let transaction = self.connection.transaction()?;
-        let writer = Writer(&transaction);
-        let mut changes = Changes::new();
-        for fact in facts {
-            self.keeper.keep(fact, &writer, now, &mut changes)?;
-        }
-        self.transactions += 1;
-        let gone =
-            if self.transactions.is_multiple_of(LET_GO_EVERY) { writer.let_go(&self.bounds, now)? } else { Vec::new() };
-        steps::reached("history: before a write");
-        transaction.commit()?;
-        steps::reached("history: after a write");
-        self.logs.let_go(&gone);
-        if self.trouble.is_some() && self.connection.total_changes() > written {
-            self.tell_trouble(None);
-        }
-        Ok(changes)
     }
 }
 

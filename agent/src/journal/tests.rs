@@ -1,32 +1,30 @@
 //! A disk that fills up, and a history that cannot be used.
 
-use quarterdeck_shared::snapshot::{Object, SpecSummary};
+use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
 
 use super::fact::Patch;
 use super::*;
 
 /// A journal's thread on a history of its own.
-fn thread(dir: &Path) -> JournalThread {
-    JournalThread {
-        connection: sqlite::open(&dir.join("history.db")).unwrap(),
-        keeper: Keeper::new(std::collections::BTreeMap::new()),
-        published: Published::new("a test".to_owned()),
-        path: dir.join("history.db"),
-        logs: RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
-        bounds: HistoryConfig::default(),
-        transactions: 0,
-        trouble: None,
-    }
+fn thread(dir: &Path) -> Writing {
+    Writing::new(
+        sqlite::open(&dir.join("history.db")).unwrap(),
+        Keeper::new(std::collections::BTreeMap::new()),
+        Published::new("a test".to_owned()),
+        dir.join("history.db"),
+        RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
+        HistoryConfig::default(),
+    )
 }
 
 /// Writes a batch and gives back what its story hears.
-fn write(thread: &mut JournalThread, batch: Batch) -> Result<(), NotKept> {
+fn write(thread: &mut Writing, batch: Batch) -> Result<(), NotKept> {
     let (done, mut kept) = oneshot::channel();
     thread.write(vec![(batch, Some(done))]);
     kept.try_recv().unwrap()
 }
 
-fn pages(thread: &JournalThread, at_most: &str) {
+fn pages(thread: &Writing, at_most: &str) {
     thread.connection.pragma_update_and_check(None, "max_page_count", at_most, |_| Ok(())).unwrap();
 }
 
@@ -61,7 +59,7 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     assert!(thread.published.application(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
-    let told = |thread: &JournalThread| match thread.published.get(&Key::agent()).as_deref() {
+    let told = |thread: &Writing| match thread.published.get(&Key::agent()).as_deref() {
         Some(Object::Agent(agent)) => agent.history_error.clone(),
         other => panic!("{other:?}"),
     };
@@ -73,7 +71,7 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     write(&mut thread, batch()).unwrap();
     assert_eq!(told(&thread), None);
     assert!(thread.published.application(&name).is_some());
-    let kept = Reader::open(&thread.path).unwrap().events(None, None, 10).unwrap();
+    let kept = Reader::open(&dir.path().join("history.db")).unwrap().events(None, None, 10).unwrap();
     assert_eq!(kept.len(), 1, "and once");
 }
 
