@@ -52,10 +52,13 @@ impl WatchKey {
     }
 }
 
-/// The places that decide what is watched: two applications with the same need the same watches.
-pub(super) type Places = BTreeSet<(String, String, String, Option<String>)>;
+/// What decides which watch an object needs: group, kind, version, namespace.
+pub(super) type Place = (String, String, String, Option<String>);
 
-/// The places of these objects: group, kind, version, namespace.
+/// Places: two applications with the same need the same watches.
+pub(super) type Places = BTreeSet<Place>;
+
+/// The places of these objects.
 pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> Places {
     let place = |item: &InventoryItem| {
         let ResourceRef { group, kind, namespace, .. } = item.resource.clone();
@@ -68,11 +71,11 @@ pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> 
 pub(super) type Narrow = BTreeSet<(What, String, String)>;
 
 /// The watches for these places.
-pub(super) fn wanted<'a>(places: impl IntoIterator<Item = &'a Places>, narrow: &Narrow) -> BTreeSet<WatchKey> {
+pub(super) fn wanted(places: &Places, narrow: &Narrow) -> BTreeSet<WatchKey> {
     let mut applied: BTreeMap<(&str, &str, &str), BTreeSet<Option<&str>>> = BTreeMap::new();
     let mut between: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     let mut pods: BTreeSet<&str> = BTreeSet::new();
-    for (group, kind, version, namespace) in places.into_iter().flatten() {
+    for (group, kind, version, namespace) in places {
         applied.entry((group, kind, version)).or_default().insert(namespace.as_deref());
         let Some(namespace) = namespace else { continue };
         let makes = makes(group, kind);
@@ -152,7 +155,7 @@ mod tests {
             })
             .collect();
         let narrow = narrow.iter().map(|(what, g, k)| (*what, (*g).to_owned(), (*k).to_owned())).collect();
-        let got: Vec<String> = wanted([&places(&items)], &narrow)
+        let got: Vec<String> = wanted(&places(&items), &narrow)
             .into_iter()
             .map(|key| format!("{:?} {} in {}", key.what, key.kind, key.namespace.as_deref().unwrap_or("all")))
             .collect();
@@ -210,6 +213,6 @@ mod tests {
             })
             .collect();
         let narrow = narrow.iter().map(|(what, g, k)| (*what, (*g).to_owned(), (*k).to_owned())).collect();
-        assert_eq!(wanted([&places(&items)], &narrow).len(), 2 * (NAMESPACES_MAX + 1));
+        assert_eq!(wanted(&places(&items), &narrow).len(), 2 * (NAMESPACES_MAX + 1));
     }
 }

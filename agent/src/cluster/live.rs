@@ -152,7 +152,7 @@ impl Live {
     }
 
     /// The places of all applications, from which the watches follow.
-    pub(super) fn places(&self) -> Vec<Places> {
+    pub(super) fn places(&self) -> Places {
         self.state().applied.places()
     }
 

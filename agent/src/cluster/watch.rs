@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::changes::ClusterChange;
@@ -70,6 +71,7 @@ async fn keep(shared: Arc<Shared>) {
     let mut running: BTreeMap<WatchKey, AbortOnDropHandle<()>> = BTreeMap::new();
     loop {
         shared.moved.notified().await;
+        let began = Instant::now();
         let narrow = shared.narrow.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let wanted: BTreeSet<WatchKey> = interest::wanted(&shared.live.places(), &narrow);
         let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
@@ -83,6 +85,9 @@ async fn keep(shared: Arc<Shared>) {
                 AbortOnDropHandle::new(tokio::spawn(async move { stream::follow(&shared, &key).await }))
             });
         }
+        // At a start applications come by the hundred, each in a place of its own: at most a tenth of the time goes into looking
+        // where they all live, whatever their number.
+        tokio::time::sleep(began.elapsed() * 9).await;
     }
 }
 

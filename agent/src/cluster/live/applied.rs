@@ -1,6 +1,6 @@
 //! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 
 use crate::cluster::changes::ClusterChange;
-use crate::cluster::interest::{self, Places, WatchKey};
+use crate::cluster::interest::{self, Place, Places, WatchKey};
 use crate::cluster::live::{Seen, Uid};
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::Memory;
@@ -30,6 +30,8 @@ pub(in crate::cluster) enum Expect {
 #[derive(Default)]
 pub(super) struct Applied {
     applications: HashMap<ApplicationName, Application>,
+    /// Where applications live, and how many do: a fleet in one namespace needs the same watches as its first.
+    places: BTreeMap<Place, usize>,
     present: HashMap<ResourceRef, Present>,
     /// Watches that are connected, by group and kind.
     covered: HashMap<(String, String), Vec<WatchKey>>,
@@ -81,11 +83,32 @@ impl Applied {
         self.applications.get(application).is_some_and(|application| application.synced)
     }
 
-    pub(super) fn places(&self) -> Vec<Places> {
-        self.applications.values().map(|application| application.places.clone()).collect()
+    pub(super) fn places(&self) -> Places {
+        self.places.keys().cloned().collect()
     }
 
-    /// True where the application lives in other places than before.
+    /// True where somebody lives in a place that was empty, or a place is empty now.
+    fn move_on(&mut self, before: &Places, now: &Places) -> bool {
+        let mut moved = false;
+        for place in now.difference(before) {
+            let count = self.places.entry(place.clone()).or_default();
+            *count += 1;
+            moved |= *count == 1;
+        }
+        for place in before.difference(now) {
+            let count = self.places.get_mut(place).map_or(0, |count| {
+                *count -= 1;
+                *count
+            });
+            if count == 0 {
+                self.places.remove(place);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// True where other watches are needed now.
     pub(super) fn interest(
         &mut self,
         name: &ApplicationName,
@@ -95,7 +118,7 @@ impl Applied {
     ) -> bool {
         let mut before = self.applications.remove(name).unwrap_or_default();
         let places = interest::places(&inventory.items);
-        let moved = places != before.places;
+        let moved = self.move_on(&before.places, &places);
         let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
         for item in &inventory.items {
             let old = before.wants.remove(&item.resource);
@@ -119,12 +142,13 @@ impl Applied {
             self.compare(name, &item.resource, changes);
             self.tell(name, &item.resource, changes);
         }
-        self.settle(changes);
+        self.settle([name.clone()], changes);
         moved
     }
 
     pub(super) fn forget(&mut self, name: &ApplicationName, changes: &mut Vec<ClusterChange>) {
-        let wants = self.applications.remove(name).map(|application| application.wants).unwrap_or_default();
+        let Application { places, wants, .. } = self.applications.remove(name).unwrap_or_default();
+        self.move_on(&places, &Places::new());
         for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
             changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
         }
@@ -229,11 +253,12 @@ impl Applied {
             });
             wanted.extend(here.map(|resource| (name.clone(), resource.clone())));
         }
-        for (name, resource) in wanted {
-            self.compare(&name, &resource, changes);
-            self.tell(&name, &resource, changes);
+        for (name, resource) in &wanted {
+            self.compare(name, resource, changes);
+            self.tell(name, resource, changes);
         }
-        self.settle(changes);
+        let names: BTreeSet<ApplicationName> = wanted.into_iter().map(|(name, _)| name).collect();
+        self.settle(names, changes);
     }
 
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
@@ -280,12 +305,13 @@ impl Applied {
         }
     }
 
-    /// Says so, once, of each application that is wholly known now.
-    fn settle(&mut self, changes: &mut Vec<ClusterChange>) {
-        let all_known = |application: &Application| application.wants.keys().all(|resource| self.is_covered(resource));
-        let known = self.applications.iter().filter(|(_, application)| !application.synced && all_known(application));
-        let known: Vec<ApplicationName> = known.map(|(name, _)| name.clone()).collect();
-        for name in known {
+    /// Says so, once, of each of these that is wholly known now.
+    fn settle(&mut self, names: impl IntoIterator<Item = ApplicationName>, changes: &mut Vec<ClusterChange>) {
+        for name in names {
+            let Some(application) = self.applications.get(&name) else { continue };
+            if application.synced || !application.wants.keys().all(|resource| self.is_covered(resource)) {
+                continue;
+            }
             if let Some(application) = self.applications.get_mut(&name) {
                 application.synced = true;
             }
@@ -328,5 +354,42 @@ fn is_older(version: &str, than: &str) -> bool {
     match (version.parse::<u64>(), than.parse::<u64>()) {
         (Ok(version), Ok(than)) => version < than,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_shared::resource::InventoryItem;
+
+    use super::*;
+
+    #[test]
+    fn only_the_first_and_the_last_in_a_place_need_other_watches() {
+        let mut applied = Applied::default();
+        let lives = |kinds: &[&str]| {
+            let item = |kind: &&str| InventoryItem {
+                resource: ResourceRef::new("", kind, Some("prod"), "x"),
+                version: "v1".to_owned(),
+            };
+            Inventory { items: kinds.iter().map(item).collect() }
+        };
+        let mut moves = |name: &str, kinds: &[&str]| {
+            let name: ApplicationName = name.parse().unwrap();
+            applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
+        };
+        for (what, name, kinds, moved) in [
+            ("the first", "a", &["ConfigMap"][..], true),
+            ("the first again", "a", &["ConfigMap"], false),
+            ("a second", "b", &["ConfigMap"], false),
+            ("it has another kind too", "b", &["ConfigMap", "Secret"], true),
+            ("the first goes", "a", &[], false),
+            ("it has that no more", "b", &["ConfigMap"], true),
+        ] {
+            assert_eq!(moves(name, kinds), moved, "{what}");
+        }
+        let places: Vec<String> = applied.places().into_iter().map(|(_, kind, _, _)| kind).collect();
+        assert_eq!(places, ["ConfigMap"]);
+        applied.forget(&"b".parse().unwrap(), &mut Vec::new());
+        assert!(applied.places().is_empty());
     }
 }
