@@ -95,104 +95,117 @@ async fn shop() -> anyhow::Result<(World, Disk)> {
     Ok((world, disk))
 }
 
+/// Tells a story of a shop that runs, with its agent's data on a small disk.
+async fn story_of_a_disk<S: AsyncFnOnce(&mut World, &Disk) -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
+    let telling = Telling::of::<S>();
+    let told = async {
+        let (mut world, disk) = shop().await?;
+        story(&mut world, &disk).await
+    };
+    telling.ends(told.await)
+}
+
 /// Filled while it works, and killed in that: the work stops, what runs goes on running, and with room all of it is done, once.
 #[tokio::test]
 async fn a_full_disk_stops_the_work_until_there_is_room_again() -> anyhow::Result<()> {
-    let (mut world, disk) = shop().await?;
-    let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
-    let good = deploy.rev("main");
-    disk.filled()?;
-    let first = code.commit("main", &borrowed(&world::code("shop", "1.5.0")), "Another");
-    code.tag("push-1.5.0", &first);
-    // Whatever it comes to first: its mirror, or its history.
-    let stopped = |_: &State| {
-        let log = log(&world);
-        (log.contains("the disk has no room") || log.contains("cannot write the history")).then_some(())
-    };
-    world.wait("the full disk to be told", stopped).await?;
-    ensure!(deploy.rev("main") == good && world.engine.builds().len() == 1, "nothing is done that cannot be kept");
-    let applied = world.cluster.get("deployments.apps", "shop", "shop").is_some();
-    ensure!(applied, "what runs goes on running");
+    story_of_a_disk(async |world, disk| {
+        let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
+        let good = deploy.rev("main");
+        disk.filled()?;
+        let first = code.commit("main", &borrowed(&world::code("shop", "1.5.0")), "Another");
+        code.tag("push-1.5.0", &first);
+        // Whatever it comes to first: its mirror, or its history.
+        let stopped = |_: &State| {
+            let log = log(world);
+            (log.contains("the disk has no room") || log.contains("cannot write the history")).then_some(())
+        };
+        world.wait("the full disk to be told", stopped).await?;
+        ensure!(deploy.rev("main") == good && world.engine.builds().len() == 1, "nothing is done that cannot be kept");
+        let applied = world.cluster.get("deployments.apps", "shop", "shop").is_some();
+        ensure!(applied, "what runs goes on running");
 
-    // A life that ends meanwhile, and one that begins.
-    disk.freed()?;
-    world.kill_agent();
-    world.start_agent().await?;
-    let done = |run: &RunStatus| run.reference == "push-1.5.0" && run.phase == Phase::Succeeded;
-    world.wait_run("the second push", done).await?;
-    synced_to(&world, &deploy.rev("main")).await?;
-    ensure!(deploy.subjects("main") == ["shop: 1.5.0", "shop: 1.4.0", "Manifests of the shop"], "each once");
-    ensure!(world.engine.builds().len() == 2, "built once each");
-    drop(disk);
-    Ok(())
+        // A life that ends meanwhile, and one that begins.
+        disk.freed()?;
+        world.kill_agent();
+        world.start_agent().await?;
+        let done = |run: &RunStatus| run.reference == "push-1.5.0" && run.phase == Phase::Succeeded;
+        world.wait_run("the second push", done).await?;
+        synced_to(world, &deploy.rev("main")).await?;
+        ensure!(deploy.subjects("main") == ["shop: 1.5.0", "shop: 1.4.0", "Manifests of the shop"], "each once");
+        ensure!(world.engine.builds().len() == 2, "built once each");
+        Ok(())
+    })
+    .await
 }
 
 /// The same by what a person sees: the repository's error, the log of the agent; and that it goes on without anybody's help.
 #[tokio::test]
 async fn a_mirror_without_room_says_so_and_goes_on_by_itself() -> anyhow::Result<()> {
-    let (world, disk) = shop().await?;
-    let deploy = world.forge.repo("ops/deploy");
-    let good = deploy.rev("main");
-    // More than there is room for, and the rest of the disk is free: the history can still be written.
-    let big = noise(BYTES as usize)?;
-    let address = world.forge.path("ops/deploy").display().to_string();
-    let commit = deploy.change("main").write("noise", &big).write("apps/shop/extra.yaml", EXTRA).commit("Big");
-    let told = |state: &State| {
-        state.objects.values().find_map(|object| match object {
-            Object::Repository(repository) if repository.address == address && repository.failures > 0 => {
-                repository.error.clone()
-            }
-            _ => None,
-        })
-    };
-    let error = world.wait("the mirror's error", told).await?;
-    ensure!(error.starts_with(&format!("the disk has no room for what {address} sent: ")), "{error}");
-    ensure!(error.contains("No space left on device") && error.contains("free some where data_dir is"), "{error}");
-    logged(&world, &["the disk has no room"]).await?;
-    let status = world.wait_for("the shop as it was", "shop", |app| is_at(app, &good)).await?;
-    ensure!(status.sync == SyncStatus::Synced, "{}", status.message);
-    ensure!(deploy.rev("main") == commit, "the commit is there and was not taken");
+    story_of_a_disk(async |world, disk| {
+        let deploy = world.forge.repo("ops/deploy");
+        let good = deploy.rev("main");
+        // More than there is room for, and the rest of the disk is free: the history can still be written.
+        let big = noise(BYTES as usize)?;
+        let address = world.forge.path("ops/deploy").display().to_string();
+        let commit = deploy.change("main").write("noise", &big).write("apps/shop/extra.yaml", EXTRA).commit("Big");
+        let told = |state: &State| {
+            state.objects.values().find_map(|object| match object {
+                Object::Repository(repository) if repository.address == address && repository.failures > 0 => {
+                    repository.error.clone()
+                }
+                _ => None,
+            })
+        };
+        let error = world.wait("the mirror's error", told).await?;
+        ensure!(error.starts_with(&format!("the disk has no room for what {address} sent: ")), "{error}");
+        ensure!(error.contains("No space left on device") && error.contains("free some where data_dir is"), "{error}");
+        logged(world, &["the disk has no room"]).await?;
+        let status = world.wait_for("the shop as it was", "shop", |app| is_at(app, &good)).await?;
+        ensure!(status.sync == SyncStatus::Synced, "{}", status.message);
+        ensure!(deploy.rev("main") == commit, "the commit is there and was not taken");
 
-    // There is room again.
-    said(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.0))?;
-    synced_to(&world, &commit).await?;
-    ensure!(world.cluster.get("configmaps", "shop", "extra").is_some(), "the new object is there");
-    drop(disk);
-    Ok(())
+        // There is room again.
+        said(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk.0))?;
+        synced_to(world, &commit).await?;
+        ensure!(world.cluster.get("configmaps", "shop", "extra").is_some(), "the new object is there");
+        Ok(())
+    })
+    .await
 }
 
 /// The disk fills while a build prints: the build goes on, its log says where lines are missing, and the run ends once its end
 /// can be kept.
 #[tokio::test]
 async fn a_disk_that_fills_while_a_build_runs_loses_neither_the_run_nor_its_end() -> anyhow::Result<()> {
-    let (world, disk) = shop().await?;
-    let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
-    let slow = "FROM busybox:1\nRUN echo begun && sleep 2 && yes between | head -c 1M && sleep 2 && echo ended\n";
-    let commit = code.change("main").write("Dockerfile", slow).commit("Slow");
-    code.tag("push-1.5.0", &commit);
-    let running = |run: &RunStatus| run.reference == "push-1.5.0" && run.phase == Phase::Running;
-    let run = world.wait_run("the slow build", running).await?;
-    let path = at(&world, &format!("data/runs/run-{}.ndjson", run.id));
-    let begun = |_: &State| text(&path).contains("begun").then_some(());
-    world.wait("its first words", begun).await?;
-    disk.filled()?;
-    logged(&world, &["cannot write the history", "full"]).await?;
-    let lines = |path: &Path| text(path).lines().map(serde_json::from_str).collect::<Result<Vec<LogRecord>, _>>();
-    lines(&path)?;
-    disk.freed()?;
+    story_of_a_disk(async |world, disk| {
+        let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
+        let slow = "FROM busybox:1\nRUN echo begun && sleep 2 && yes between | head -c 1M && sleep 2 && echo ended\n";
+        let commit = code.change("main").write("Dockerfile", slow).commit("Slow");
+        code.tag("push-1.5.0", &commit);
+        let running = |run: &RunStatus| run.reference == "push-1.5.0" && run.phase == Phase::Running;
+        let run = world.wait_run("the slow build", running).await?;
+        let path = at(world, &format!("data/runs/run-{}.ndjson", run.id));
+        let begun = |_: &State| text(&path).contains("begun").then_some(());
+        world.wait("its first words", begun).await?;
+        disk.filled()?;
+        logged(world, &["cannot write the history", "full"]).await?;
+        let lines = |path: &Path| text(path).lines().map(serde_json::from_str).collect::<Result<Vec<LogRecord>, _>>();
+        lines(&path)?;
+        disk.freed()?;
 
-    let run = world.wait_run("its end", |run| run.reference == "push-1.5.0" && run.phase.is_final()).await?;
-    ensure!(run.phase == Phase::Succeeded, "{}", run.message);
-    synced_to(&world, &deploy.rev("main")).await?;
-    ensure!(deploy.subjects("main")[..2] == ["shop: 1.5.0", "shop: 1.4.0"], "one commit");
-    let records = lines(&path)?;
-    let missing = records.iter().any(|r| matches!(r, LogRecord::Gap { reason, .. } if reason.contains("no room")));
-    ensure!(missing, "what is missing is told: {records:?}");
-    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await?;
-    let ends = events.iter().filter(|e| matches!(&e.event, Event::RunFinished { run: of, .. } if *of == run.id));
-    ensure!(ends.count() == 1, "its end is told once");
-    drop(disk);
-    Ok(())
+        let run = world.wait_run("its end", |run| run.reference == "push-1.5.0" && run.phase.is_final()).await?;
+        ensure!(run.phase == Phase::Succeeded, "{}", run.message);
+        synced_to(world, &deploy.rev("main")).await?;
+        ensure!(deploy.subjects("main")[..2] == ["shop: 1.5.0", "shop: 1.4.0"], "one commit");
+        let records = lines(&path)?;
+        let missing = records.iter().any(|r| matches!(r, LogRecord::Gap { reason, .. } if reason.contains("no room")));
+        ensure!(missing, "what is missing is told: {records:?}");
+        let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await?;
+        let ends = events.iter().filter(|e| matches!(&e.event, Event::RunFinished { run: of, .. } if *of == run.id));
+        ensure!(ends.count() == 1, "its end is told once");
+        Ok(())
+    })
+    .await
 }
 
 fn text(path: &Path) -> String {
