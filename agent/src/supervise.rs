@@ -47,8 +47,11 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
             context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }
-    let beginning: Vec<(ApplicationName, &ApplicationSpec)> =
-        wanted.clone().into_iter().filter(|(name, _)| present.get(name).is_none_or(|known| !stays(known))).collect();
+    let beginning: Vec<(ApplicationName, &ApplicationSpec)> = wanted
+        .iter()
+        .filter(|(name, _)| present.get(*name).is_none_or(|known| !stays(known)))
+        .map(|(name, spec)| (name.clone(), *spec))
+        .collect();
     // One write and one question for all of them: the start of a fleet costs what it has to, not a wait for each.
     let configured = |(name, spec): &(ApplicationName, &ApplicationSpec)| {
         Fact::patch(name, Patch::Configured(summary(spec, &config)))

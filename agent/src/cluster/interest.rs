@@ -53,7 +53,7 @@ impl WatchKey {
 }
 
 /// What decides which watch an object needs: group, kind, version, namespace.
-pub(super) type Place = (String, String, String, Option<String>);
+type Place = (String, String, String, Option<String>);
 
 /// Places: two applications with the same need the same watches.
 pub(super) type Places = BTreeSet<Place>;
@@ -65,6 +65,36 @@ pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> 
         (group, kind, item.version.clone(), namespace)
     };
     items.into_iter().map(place).collect()
+}
+
+/// Where applications live, and how many do: a fleet in one namespace needs the same watches as its first.
+#[derive(Debug, Default)]
+pub(super) struct Inhabited(BTreeMap<Place, usize>);
+
+impl Inhabited {
+    /// An application lives in other places than before. True where one of them was empty, or one is empty now.
+    pub(super) fn moves(&mut self, before: &Places, now: &Places) -> bool {
+        let mut moved = false;
+        for place in now.difference(before) {
+            let count = self.0.entry(place.clone()).or_default();
+            *count += 1;
+            moved |= *count == 1;
+        }
+        for place in before.difference(now) {
+            let Some(count) = self.0.get_mut(place) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(place);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    /// All of them.
+    pub(super) fn places(&self) -> Places {
+        self.0.keys().cloned().collect()
+    }
 }
 
 /// The kinds, by purpose, group and kind, for which watching all namespaces is forbidden.

@@ -113,8 +113,9 @@ impl Objects {
         }
     }
 
-    /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back, but for those that
-    /// the manifest leaves to them; what the schema does not know is an error. A conflict (the object was made or deleted in this very moment) is tried again.
+    /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back, but for those
+    /// that the manifest leaves to them; what the schema does not know is an error. A conflict (the object was made or
+    /// deleted in this very moment) is tried again.
     pub(super) async fn apply(&self, manifest: &Manifest, mode: Mode) -> Result<Value, ApiProblem> {
         let doing = match mode {
             Mode::DryRun => format!("check {}", named(&manifest.resource)),
@@ -155,9 +156,10 @@ impl Objects {
         if ignored.is_empty() {
             return Ok(manifest.object.clone());
         }
-        let live = self.get(&manifest.resource, Some(&manifest.version)).await?;
-        Ok(live
-            .map_or_else(|| manifest.object.clone(), |live| ignore::yielding(&manifest.object, &live, &ignored).into()))
+        match self.get(&manifest.resource, Some(&manifest.version)).await? {
+            Some(live) => Ok(ignore::yielding(&manifest.object, &live, &ignored).into()),
+            None => Ok(manifest.object.clone()),
+        }
     }
 
     /// Server-side apply of an object of our own (an inventory, a namespace).

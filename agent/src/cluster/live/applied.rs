@@ -1,6 +1,6 @@
 //! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 
 use crate::cluster::changes::ClusterChange;
-use crate::cluster::interest::{self, Place, Places, WatchKey};
+use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
 use crate::cluster::live::{Seen, Uid};
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::Memory;
@@ -30,8 +30,7 @@ pub(in crate::cluster) enum Expect {
 #[derive(Default)]
 pub(super) struct Applied {
     applications: HashMap<ApplicationName, Application>,
-    /// Where applications live, and how many do: a fleet in one namespace needs the same watches as its first.
-    places: BTreeMap<Place, usize>,
+    inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
     /// Watches that are connected, by group and kind.
     covered: HashMap<(String, String), Vec<WatchKey>>,
@@ -84,28 +83,7 @@ impl Applied {
     }
 
     pub(super) fn places(&self) -> Places {
-        self.places.keys().cloned().collect()
-    }
-
-    /// True where somebody lives in a place that was empty, or a place is empty now.
-    fn move_on(&mut self, before: &Places, now: &Places) -> bool {
-        let mut moved = false;
-        for place in now.difference(before) {
-            let count = self.places.entry(place.clone()).or_default();
-            *count += 1;
-            moved |= *count == 1;
-        }
-        for place in before.difference(now) {
-            let count = self.places.get_mut(place).map_or(0, |count| {
-                *count -= 1;
-                *count
-            });
-            if count == 0 {
-                self.places.remove(place);
-                moved = true;
-            }
-        }
-        moved
+        self.inhabited.places()
     }
 
     /// True where other watches are needed now.
@@ -118,7 +96,7 @@ impl Applied {
     ) -> bool {
         let mut before = self.applications.remove(name).unwrap_or_default();
         let places = interest::places(&inventory.items);
-        let moved = self.move_on(&before.places, &places);
+        let moved = self.inhabited.moves(&before.places, &places);
         let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
         for item in &inventory.items {
             let old = before.wants.remove(&item.resource);
@@ -148,7 +126,7 @@ impl Applied {
 
     pub(super) fn forget(&mut self, name: &ApplicationName, changes: &mut Vec<ClusterChange>) {
         let Application { places, wants, .. } = self.applications.remove(name).unwrap_or_default();
-        self.move_on(&places, &Places::new());
+        self.inhabited.moves(&places, &Places::new());
         for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
             changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
         }
