@@ -192,6 +192,11 @@ impl Fleet {
         self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)
     }
 
+    /// The cluster of an application, where it is away.
+    pub fn lost_cluster<'a>(&self, application: &'a ApplicationStatus) -> Option<&'a str> {
+        application.spec.cluster.as_deref().filter(|cluster| self.is_away(cluster))
+    }
+
     fn index(&mut self, slot: Slot) {
         let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
         match object {

@@ -30,7 +30,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScr
         painter.rule(regions.rule);
     }
     tree(painter, model, screen, regions.tree);
-    if application.spec.cluster.as_ref().is_some_and(|cluster| model.fleet.is_away(cluster)) {
+    if model.fleet.lost_cluster(application).is_some() {
         painter.restyle(regions.tree, painter.theme.stale());
     }
     if regions.pane.width > 0 {

@@ -43,7 +43,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
         |painter, places, place, area, selected| {
             if let Some(Object::Application(application)) = model.fleet.object(rows[place].slot) {
                 row(painter, places, application, rows[place], area, selected);
-                if application.spec.cluster.as_ref().is_some_and(|cluster| model.fleet.is_away(cluster)) {
+                if model.fleet.lost_cluster(application).is_some() {
                     painter.restyle(area, painter.theme.stale());
                 }
             }

@@ -18,11 +18,13 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, log: &LogScreen, area: 
     if log.ring.is_empty() {
         match &log.stream {
             Stream::Opening => empty::draw(painter, area, "Asking for lines …", &[]),
-            Stream::Open => {
-                let nothing = "Nothing was written yet. Lines appear as they come.".to_owned();
-                let away = |cluster| format!("Cluster {cluster} is away. Lines appear when it is back.");
-                empty::draw(painter, area, &self::away(model, log).map_or(nothing, away), &[]);
-            }
+            Stream::Open => match lost_cluster(model, log) {
+                Some(cluster) => {
+                    let sentence = format!("Cluster {cluster} is away. Lines appear when it is back.");
+                    empty::draw(painter, area, &sentence, &[]);
+                }
+                None => empty::draw(painter, area, "Nothing was written yet. Lines appear as they come.", &[]),
+            },
             Stream::Ended => empty::draw(painter, area, "Nothing was written.", &[]),
             Stream::Broken(problem) => empty::problem(painter, area, problem),
         }
@@ -37,10 +39,9 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, log: &LogScreen, area: 
 }
 
 /// The cluster of the pods, where it is away.
-fn away<'a>(model: &'a Model, log: &LogScreen) -> Option<&'a str> {
+fn lost_cluster<'a>(model: &'a Model, log: &LogScreen) -> Option<&'a str> {
     let Source::Pods { of, .. } = &log.source else { return None };
-    let cluster = model.fleet.application(of)?.spec.cluster.as_deref()?;
-    model.fleet.is_away(cluster).then_some(cluster)
+    model.fleet.lost_cluster(model.fleet.application(of)?)
 }
 
 fn draw_line(
