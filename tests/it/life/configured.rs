@@ -39,18 +39,7 @@ async fn a_good_one_adds_and_removes_applications_and_tells_so() {
     world.wait("the old application to be gone", gone).await.unwrap();
     assert_eq!(value(&world, "a").as_deref(), Some("one"), "what it applied stays");
 
-    let reloaded = |record: &EventRecord| match &record.event {
-        Event::ConfigurationReloaded { changes } => Some(changes.join("\n")),
-        _ => None,
-    };
-    // The event is told after the applications are in force.
-    let changes = loop {
-        let events: Vec<EventRecord> = world.client().get("/v1/events").await.unwrap();
-        if let Some(changes) = events.iter().find_map(reloaded) {
-            break changes;
-        }
-        tokio::task::yield_now().await;
-    };
+    let changes = reloaded(&world).await;
     assert!(changes.contains("cart is operated") && changes.contains("shop is no longer operated"), "{changes}");
 }
 
@@ -64,8 +53,8 @@ async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
         world.configure(&(good.clone() + &format!("[application.sync]\nprune = {}\n", round % 2 == 0))).unwrap();
         world.reload_agent();
         let mut last = None;
-        let reloaded = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });
-        while !events(&world).await.iter().any(reloaded) {
+        let is_it = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });
+        while !events(&world).await.iter().any(is_it) {
             let asked: Accepted = ask(&world, "sync", serde_json::json!({ "force": true })).await;
             last = asked.after_sync.max(last);
             let _: Vec<SyncRecord> = world.client().get("/v1/applications/shop/history").await.unwrap();
@@ -79,6 +68,20 @@ async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
 
 async fn events(world: &World) -> Vec<EventRecord> {
     world.client().get("/v1/events").await.unwrap()
+}
+
+/// What a reload changed. It is told after the applications are in force.
+async fn reloaded(world: &World) -> String {
+    loop {
+        let changes = events(world).await.into_iter().find_map(|record| match record.event {
+            Event::ConfigurationReloaded { changes } => Some(changes.join("\n")),
+            _ => None,
+        });
+        if let Some(changes) = changes {
+            return changes;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Not only what is wrong in it: a file that is half written, no text, gone, or no file at all.
@@ -116,16 +119,6 @@ async fn another_namespace_leaves_the_old_objects_and_says_so() {
     world.wait("the object in the other namespace", there).await.unwrap();
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
     let told = "what it applied stays in namespace shop of cluster demo, as its inventory quarterdeck-shop there says";
-    loop {
-        let events: Vec<EventRecord> = world.client().get("/v1/events").await.unwrap();
-        let changes = events.iter().find_map(|record| match &record.event {
-            Event::ConfigurationReloaded { changes } => Some(changes.join("\n")),
-            _ => None,
-        });
-        if let Some(changes) = changes {
-            assert!(changes.contains(told), "{changes}");
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let changes = reloaded(&world).await;
+    assert!(changes.contains(told), "{changes}");
 }
