@@ -24,6 +24,9 @@ pub fn fit(mask: &Mask, text: &str) -> String {
 pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     let words = words.to_ascii_lowercase();
     let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
+    // A status stands by itself; in a port, an upload's name or a digest its digits mean nothing.
+    let inside = |c: char| c.is_ascii_alphanumeric() || "-/._?&%".contains(c);
+    let status = |code: &str| words.split(|c| !inside(c)).any(|word| word.trim_end_matches('.') == code);
     if says(&["immutable"]) {
         return Some("the registry keeps this tag as it is: push under another tag");
     }
@@ -35,21 +38,21 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     if says(&["quota"]) {
         return Some("the project's quota in the registry is used up: raise it, or delete old images");
     }
-    if says(&["denied", "forbidden", "insufficient_scope", "403"]) {
+    if says(&["denied", "forbidden", "insufficient_scope"]) || status("403") {
         return Some("this login may not do that there: give it push rights, or check the image's name");
     }
-    if says(&["incorrect username", "no basic auth", "unauthorized", "authentication required", "401"]) {
+    if says(&["incorrect username", "no basic auth", "unauthorized", "authentication required"]) || status("401") {
         return Some(
             "check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
         );
     }
-    if says(&["name unknown", "name_unknown", "not found", "404"]) {
+    if says(&["name unknown", "name_unknown", "not found"]) || status("404") {
         return Some("the repository or project is not there: create it in the registry, or check the image's name");
     }
-    if says(&["size invalid", "too large", "413"]) {
+    if says(&["size invalid", "too large"]) || status("413") {
         return Some("the registry, or a proxy before it, takes no upload of that size: raise its limit");
     }
-    if says(&["toomanyrequests", "too many requests", "429"]) {
+    if says(&["toomanyrequests", "too many requests"]) || status("429") {
         return Some("the registry limits requests");
     }
     if says(&["x509", "certificate"]) {
@@ -190,6 +193,16 @@ mod tests {
             (denied, false, "no login was found"),
             ("no basic auth credentials", false, "no login was found"),
             ("x509: certificate signed by unknown authority", true, "ca.crt"),
+            ("unexpected status code 403: no", true, "push rights"),
+            ("error parsing HTTP 401 response body", true, "check the login"),
+            ("received unexpected HTTP status: 404.", true, "create it"),
+            ("status:413", true, "raise its limit"),
+            (
+                "Patch \"http://127.0.0.1:35403/v2/ops/shop/blobs/uploads/9-401-a?state=here\": EOF",
+                true,
+                "away or in trouble",
+            ),
+            ("Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF", true, "away or in trouble"),
         ] {
             assert!(hint(words, with_login).is_some_and(|hint| hint.contains(part)), "{words}");
         }
