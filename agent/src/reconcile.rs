@@ -211,7 +211,7 @@ async fn reconcile(
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
         Decision::Hold { message, look_again } => {
             // Once, and not with each edit of who goes on editing.
-            let news = drift.filter(|_| status.sync != SyncStatus::OutOfSync);
+            let news = drift.filter(|_| status.known().sync != SyncStatus::OutOfSync);
             sync.hold(message, news, memory).await?;
             application.drift_done();
             return Ok(look_again.map_or(Next::Idle, Next::After));

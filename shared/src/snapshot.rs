@@ -11,7 +11,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::application::{ApplicationStatus, Hold, LastAction, Pin, SpecSummary};
+pub use self::application::{ApplicationStatus, Cover, Hold, Known, LastAction, Pin, SpecSummary, Unseen};
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunId, RunStatus};

@@ -7,7 +7,7 @@ use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::{Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary};
+use quarterdeck_shared::snapshot::{Cover, Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary, Unseen};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +133,13 @@ pub enum Patch {
     Pin(Option<Pin>),
     /// The last thing that happened to it.
     Last(LastAction),
+    /// What cannot be seen of it, of one kind of cover; empty where all of that kind is seen again.
+    Unseen {
+        /// Which kind.
+        of: Cover,
+        /// All of this kind that cannot be seen.
+        unseen: Vec<Unseen>,
+    },
 }
 
 impl Fact {

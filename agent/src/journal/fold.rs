@@ -30,6 +30,8 @@ pub fn new_row(name: &ApplicationName, spec: SpecSummary, now: Timestamp) -> App
             suspended: false,
             message: String::new(),
             since: now,
+            unseen: Vec::new(),
+            last_known: None,
             target: None,
             suspension: None,
             pin: None,
@@ -100,6 +102,12 @@ pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
         }
         Patch::Pin(pin) => status.pin = pin,
         Patch::Last(last) => status.last = Some(last),
+        Patch::Unseen { of, unseen } => {
+            status.unseen.retain(|before| before.of != of);
+            status.unseen.extend(unseen);
+            status.unseen.sort_by_key(|unseen| unseen.of);
+            folded.keep = false;
+        }
     }
     status.message = if row.sync_message.is_empty() { row.health_message.clone() } else { row.sync_message.clone() };
     folded

@@ -46,7 +46,10 @@ pub(super) fn seen(fact: &Fact) -> Option<(Key, Option<Object>)> {
 impl Keeper {
     pub(super) fn new(mut rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
         // What the last life was doing when it died nobody does any more.
-        rows.values_mut().for_each(|row| row.status.activity = None);
+        rows.values_mut().for_each(|row| {
+            row.status.activity = None;
+            row.status.unseen.clear();
+        });
         Self { rows, configured: BTreeSet::new(), removed: BTreeSet::new(), runs: BTreeMap::new() }
     }
 
@@ -198,7 +201,8 @@ impl Keeper {
 }
 
 fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {
-    let object = Object::Application(Box::new(row.status.clone()));
+    // The row keeps what was last known; what is shown claims no more than can be seen.
+    let object = Object::Application(Box::new(row.status.shown()));
     (object.key(), Some(object))
 }
 

@@ -50,7 +50,7 @@ impl Sync<'_> {
             facts.extend(ended(sync, Phase::Succeeded, "nothing to do: everything is as git says".to_owned()));
             facts.push(Fact::Intent { application: name.clone(), intent: None });
         }
-        if status.revision.as_ref() != Some(self.revision) || status.sync != SyncStatus::Synced {
+        if status.revision.as_ref() != Some(self.revision) || status.known().sync != SyncStatus::Synced {
             facts.push(self.deployed());
         }
         facts.push(self.compared(SyncStatus::Synced, String::new(), 0));

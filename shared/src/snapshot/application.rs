@@ -9,6 +9,10 @@ use crate::event::{Cause, SyncRecord};
 use crate::revision::Revision;
 use crate::status::{Health, Phase, SyncStatus};
 
+mod unseen;
+
+pub use self::unseen::{Cover, Known, Unseen};
+
 /// An application as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApplicationStatus {
@@ -31,6 +35,12 @@ pub struct ApplicationStatus {
     pub message: String,
     /// Since when sync and health are as they are.
     pub since: Timestamp,
+    /// What of it cannot be seen at the moment; empty where everything that it stands on is seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+    /// Sync and health as they were last known, where [`ApplicationStatus::unseen`] makes one of them Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<Known>,
     /// What git says now: the commit that the deploy branch or tag, or the pin, resolves to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Revision>,
