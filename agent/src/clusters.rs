@@ -1,9 +1,11 @@
 //! Every cluster that is deployed to, each with one task that assesses what its watches say.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quarterdeck_shared::application::ApplicationName;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::assess;
 use crate::cluster::{Cluster, ClusterConfig};
@@ -12,7 +14,23 @@ use crate::context::Context;
 
 /// Clusters by the name that applications use.
 #[derive(Default)]
-pub struct Clusters(Mutex<BTreeMap<String, (ClusterConfig, Cluster)>>);
+pub struct Clusters(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    present: BTreeMap<String, Present>,
+    /// Assessments of clusters that were let go. What comes under the same name waits for their end, so that what they
+    /// take back is not what it told.
+    ending: BTreeMap<String, JoinHandle<()>>,
+}
+
+struct Present {
+    config: ClusterConfig,
+    cluster: Cluster,
+    /// Ends its assessment.
+    stop: CancellationToken,
+    assessed: JoinHandle<()>,
+}
 
 /// The name of a cluster in the agent.
 pub fn name(of: Option<&str>, config: &Config) -> String {
@@ -30,28 +48,44 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
 }
 
 impl Clusters {
-    /// Lets go of clusters whose configuration is another now; who asks next gets them anew.
+    /// Lets go of clusters whose configuration is another now; who asks next gets them anew. What the others refused is
+    /// tried again: who reloads may have changed permissions.
     pub fn configure(&self, config: &Config) {
-        self.lock().retain(|_, (before, _)| {
-            find(Some(before.name.as_str()), config) == *before || find(None, config) == *before
+        let Known { present, ending } = &mut *self.lock();
+        let gone = present.extract_if(.., |_, Present { config: before, .. }| {
+            find(Some(before.name.as_str()), config) != *before && find(None, config) != *before
         });
+        for (name, gone) in gone {
+            gone.stop.cancel();
+            ending.insert(name, gone.assessed);
+        }
+        present.values().for_each(|present| present.cluster.try_again());
     }
 
     /// The cluster that an application names; it is begun with the first who asks.
     pub fn get(&self, of: Option<&str>, context: &Arc<Context>) -> Cluster {
         let wanted = find(of, &context.config());
-        let mut clusters = self.lock();
-        let (_, cluster) = clusters.entry(wanted.name.clone()).or_insert_with(|| {
+        let Known { present, ending } = &mut *self.lock();
+        let known = present.entry(wanted.name.clone()).or_insert_with(|| {
             let cluster = Cluster::new(wanted.clone());
-            tokio::spawn(assess::assess(context.clone(), cluster.clone()));
-            (wanted, cluster)
+            let stop = context.stop.child_token();
+            let before = ending.remove(&wanted.name);
+            let (context, own, ends) = (context.clone(), cluster.clone(), stop.clone());
+            let assessed = tokio::spawn(async move {
+                if let Some(before) = before {
+                    // It ends by itself, or did so badly: there is nothing more to wait for.
+                    let _ = before.await;
+                }
+                assess::assess(context, own, ends).await;
+            });
+            Present { config: wanted, cluster, stop, assessed }
         });
-        cluster.clone()
+        known.cluster.clone()
     }
 
     /// Every cluster.
     pub fn all(&self) -> Vec<Cluster> {
-        self.lock().values().map(|(_, cluster)| cluster.clone()).collect()
+        self.lock().present.values().map(|present| present.cluster.clone()).collect()
     }
 
     /// An application is no longer operated: its objects are no longer watched.
@@ -59,7 +93,7 @@ impl Clusters {
         self.all().iter().for_each(|cluster| cluster.forget(application));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (ClusterConfig, Cluster)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

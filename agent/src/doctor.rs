@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::Unseen;
 
 use crate::build::Builder;
 use crate::cluster;
@@ -112,9 +113,22 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
 
 async fn kubernetes(cluster: cluster::Cluster) -> Found {
     match cluster.version().await {
-        Ok(version) => Found::good(version),
+        Ok(version) => watched(version, &cluster.watches_missing()),
         Err(problem) => Found::bad(chain(&problem), problem.hint()),
     }
+}
+
+/// A cluster that answers and does not let what it runs be watched is not well.
+fn watched(version: String, missing: &[Unseen]) -> Found {
+    let Some(first) = missing.first() else { return Found::good(version) };
+    let more = match missing.len() - 1 {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Found::bad(
+        format!("{version}; {}{more}", first.describe()),
+        "give the agent's user list and watch on these; agent/rbac.yaml is the role that it needs",
+    )
 }
 
 async fn kustomize(context: Arc<Context>) -> Found {

@@ -106,6 +106,8 @@ struct Remembered {
     settled: Option<Settled>,
     /// Whether the cluster was told what to watch.
     watched: bool,
+    /// Which life of the cluster all this is about.
+    epoch: u64,
     /// When drift was reverted lately.
     heals: VecDeque<Instant>,
 }
@@ -127,7 +129,9 @@ pub struct Reconciliation {
 impl Reconciliation {
     /// Nothing is remembered yet.
     pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
-        Self { context: context.clone(), application: application.clone(), state: Remembered::default() }
+        let epoch = application.deploy.as_ref().map_or(0, |deploy| deploy.cluster.epoch());
+        let state = Remembered { epoch, ..Remembered::default() };
+        Self { context: context.clone(), application: application.clone(), state }
     }
 }
 
@@ -161,6 +165,9 @@ async fn reconcile(
     let intent = application.intent();
     let drift = application.drift();
 
+    if state.epoch != deploy.cluster.epoch() {
+        forget(context, application, deploy, state).await?;
+    }
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
     let watched = begin(context, application, deploy, destination, state).await;
     let revision = match resolve(deploy, destination, &status).await {
@@ -277,6 +284,22 @@ async fn render(
     tree::render(context, application, deploy, destination, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
+}
+
+/// The cluster is another, or was set back: what was done to the one before is not remembered of this one.
+async fn forget(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    state: &mut Remembered,
+) -> Result<(), ReconcileError> {
+    let epoch = deploy.cluster.epoch();
+    let (name, asked) = (application.spec.name.clone(), application.spec.name.clone());
+    let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
+    let gone = memory.into_keys().collect();
+    context.journal.record(vec![Fact::Applied { application: name, applied: Vec::new(), gone }]).await?;
+    *state = Remembered { epoch, heals: std::mem::take(&mut state.heals), ..Remembered::default() };
+    Ok(())
 }
 
 /// Begins to watch what was applied by an earlier life, once, and waits a moment for its state: what is known to be as it

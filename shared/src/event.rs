@@ -164,6 +164,14 @@ pub enum Event {
         /// As above.
         to: String,
     },
+    /// A cluster turned out to be another than before, or to have been set back: what was known of it is dropped, and
+    /// everything in it is compared anew.
+    ClusterReplaced {
+        /// Its name in the agent.
+        cluster: String,
+        /// What became of it: `was set back to an older state`, `is another cluster now`.
+        message: String,
+    },
 
     /// A trigger made a run.
     RunQueued {

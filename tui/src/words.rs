@@ -51,6 +51,7 @@ pub fn told(event: &Event) -> Told<'_> {
         }
         Event::ConnectionLost { to, message } => (Tone::Bad, format!("lost {to}"), message),
         Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again"), ""),
+        Event::ClusterReplaced { cluster, message } => (Tone::Warning, format!("cluster {cluster} {message}"), ""),
 
         Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
         Event::StageChanged { run, stage, phase, message } => {

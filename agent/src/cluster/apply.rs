@@ -239,7 +239,13 @@ impl Executor<'_> {
     async fn write(&self, manifest: &Manifest) -> Result<Value, ApiProblem> {
         let objects = self.observer.objects;
         let live = objects.apply(manifest, Mode::Write).await?;
-        if is_definition(&manifest.resource) { self.established(manifest, live).await } else { Ok(live) }
+        if !is_definition(&manifest.resource) {
+            return Ok(live);
+        }
+        let live = self.established(manifest, live).await;
+        // Versions and scope may be others than before, whatever became of it.
+        objects.kinds_changed();
+        live
     }
 
     /// Waits until a CRD is established. One whose names are not accepted never is.

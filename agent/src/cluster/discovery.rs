@@ -1,8 +1,8 @@
 //! The kinds that an API server knows: their paths and whether they live in namespaces. Asked once (two requests), and
-//! again when a kind is missing or a CRD was applied.
+//! again when a kind is missing, when the server does not know what it knew, and when a CRD was written.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -10,6 +10,7 @@ use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
 
 use crate::cluster::caller::Caller;
 use crate::cluster::problem::{ApiProblem, Class};
+use crate::cluster::waiting::Waiting;
 use crate::render::scope::Scope;
 
 /// A kind that is not known is asked for again after this long at the earliest: a manifest with a typing error must
@@ -36,7 +37,7 @@ impl Kind {
 }
 
 /// All kinds, by group and kind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kinds(HashMap<(String, String), Kind>);
 
 impl Kinds {
@@ -54,8 +55,18 @@ impl Kinds {
 /// What was last asked.
 #[derive(Default)]
 pub(super) struct Cache {
-    kinds: Mutex<Option<(Instant, Arc<Kinds>)>>,
+    known: Mutex<Known>,
     asking: tokio::sync::Mutex<()>,
+    /// Who waits for a kind that is not served, or may not be watched.
+    pub(super) waiting: Waiting,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The kinds, and when they were asked for: an answer is as old as its question.
+    kinds: Option<(Instant, Arc<Kinds>)>,
+    /// What was asked before is not to be relied on.
+    stale: Option<Instant>,
 }
 
 impl Cache {
@@ -77,10 +88,21 @@ impl Cache {
         self.ask(caller, Some(Duration::ZERO)).await
     }
 
+    /// Kinds may have come, gone or changed: who asks next asks the cluster.
+    pub(super) fn stale(&self) {
+        self.known().stale = Some(Instant::now());
+    }
+
+    /// The kinds are of another cluster.
+    pub(super) fn forget(&self) {
+        *self.known() = Known::default();
+    }
+
     fn present(&self, younger_than: Option<Duration>) -> Option<Arc<Kinds>> {
-        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, kinds) = kinds.as_ref()?;
-        younger_than.is_none_or(|limit| at.elapsed() < limit).then(|| kinds.clone())
+        let known = self.known();
+        let (at, kinds) = known.kinds.as_ref()?;
+        let is_stale = known.stale.is_some_and(|stale| *at <= stale);
+        (!is_stale && younger_than.is_none_or(|limit| at.elapsed() < limit)).then(|| kinds.clone())
     }
 
     async fn ask(&self, caller: &Caller, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
@@ -88,9 +110,17 @@ impl Cache {
         if let Some(kinds) = self.present(younger_than) {
             return Ok(kinds);
         }
+        let at = Instant::now();
         let kinds = Arc::new(discover(caller).await?);
-        *self.kinds.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), kinds.clone()));
+        let before = self.known().kinds.replace((at, kinds.clone()));
+        if before.is_some_and(|(_, before)| before != kinds) {
+            self.waiting.wake_all();
+        }
         Ok(kinds)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

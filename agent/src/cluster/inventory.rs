@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ pub(super) struct Inventories {
     /// None for one that is there and could not be read.
     known: Mutex<HashMap<ResourceRef, Option<Inventory>>>,
     listed: tokio::sync::Mutex<Option<Instant>>,
+    /// How often all of it was forgotten: what is being read meanwhile is of the time before.
+    forgotten: AtomicU64,
 }
 
 impl Inventories {
@@ -80,6 +83,16 @@ impl Inventories {
         Ok(inventory)
     }
 
+    /// What was read is of another cluster, or of a time that this one forgot.
+    pub(super) fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // Whoever lists at this moment sees that it was for nothing.
+        if let Ok(mut listed) = self.listed.try_lock() {
+            *listed = None;
+        }
+    }
+
     /// Writes the inventory, unless it is so already.
     pub(super) async fn write(
         &self,
@@ -103,6 +116,7 @@ impl Inventories {
         if let Some(at) = *listed {
             return Ok(at.elapsed() < LIST_COUNTS_FOR);
         }
+        let forgotten = self.forgotten.load(Ordering::SeqCst);
         let doing = "list the inventories";
         let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
         let path = format!("{}?limit=250&labelSelector={INVENTORY_LABEL}", collection_path(&route.resource, None));
@@ -128,6 +142,10 @@ impl Inventories {
                 Some(token) => next = format!("&continue={}", segment(token)),
                 None => break,
             }
+        }
+        if self.forgotten.load(Ordering::SeqCst) != forgotten {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            return Ok(false);
         }
         *listed = Some(Instant::now());
         Ok(true)

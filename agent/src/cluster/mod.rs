@@ -21,8 +21,11 @@ mod observe;
 mod inventory;
 
 mod changes;
+mod identity;
 mod interest;
 mod live;
+mod narrow;
+mod pace;
 mod stream;
 mod watch;
 mod words;
@@ -35,6 +38,8 @@ mod kube;
 
 mod caller;
 mod discovery;
+mod link;
+mod waiting;
 
 mod access;
 mod connection;
@@ -48,12 +53,14 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::cluster::apply::{Executor, Write};
-use crate::cluster::caller::get;
 use crate::cluster::inventory::Inventories;
 use crate::cluster::kube::Objects;
+use crate::cluster::link::Link;
 use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::watch::Watches;
@@ -131,7 +138,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     config: ClusterConfig,
     objects: Objects,
-    inventories: Inventories,
+    inventories: Arc<Inventories>,
     live: Arc<Live>,
     watches: Watches,
 }
@@ -139,10 +146,11 @@ struct Inner {
 impl Cluster {
     /// A handle. Nothing is read and nobody is asked yet.
     pub fn new(config: ClusterConfig) -> Self {
-        let objects = Objects::new(&config);
         let live = Arc::new(Live::new(&config.name));
-        let watches = Watches::new(objects.clone(), live.clone());
-        Self(Arc::new(Inner { config, objects, inventories: Inventories::default(), live, watches }))
+        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())));
+        let inventories = Arc::<Inventories>::default();
+        let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
+        Self(Arc::new(Inner { config, objects, inventories, live, watches }))
     }
 
     /// Its name in the agent.
@@ -150,13 +158,17 @@ impl Cluster {
         &self.0.config.name
     }
 
+    /// Whether both are handles of the same.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// `Kubernetes v1.35.4`: asks the cluster, and so tells whether it is there.
     ///
     /// # Errors
     /// Where it cannot be asked.
     pub async fn version(&self) -> Result<String, ApiProblem> {
-        let answer = self.0.objects.caller.json("ask for the version", get("/version")).await?;
-        Ok(format!("Kubernetes {}", answer["gitVersion"].as_str().unwrap_or("of unknown version")))
+        Ok(format!("Kubernetes {}", self.0.objects.caller.version().await?))
     }
 
     /// The kinds that it knows: what the renderer needs to fill in namespaces. Asked once and kept.
@@ -302,6 +314,40 @@ impl Cluster {
         self.0.live.synced(application).await;
     }
 
+    /// What cannot be seen of the application: the cluster, or watches that a claim about it stands on. `before` is what
+    /// this answered last; it stays until all that the application stands on is back.
+    pub fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
+        self.0.live.unseen(application, before)
+    }
+
+    /// When [`Self::unseen`] may be another without anything happening, if it may.
+    pub fn look_again(&self) -> Option<Instant> {
+        self.0.live.look_again()
+    }
+
+    /// Whether the cluster answers and yet a watch of the application is not connected, beyond an ordinary reconnect: then
+    /// nothing tells of what happens to its objects, and they have to be compared. Not so while the cluster does not
+    /// answer: its watches go on from where they were, and miss nothing.
+    pub fn unwatched(&self, application: &ApplicationName) -> bool {
+        self.0.live.is_unwatched(application)
+    }
+
+    /// All watches that are not connected although the cluster answers.
+    pub fn watches_missing(&self) -> Vec<Unseen> {
+        self.0.live.unwatched()
+    }
+
+    /// Permissions may be others, or a person says so: what may not be watched is tried again now.
+    pub fn try_again(&self) {
+        self.0.watches.try_again();
+    }
+
+    /// Counts the times that the cluster turned out to be another, or one that was set back. Whatever was remembered of it
+    /// under another number is worth nothing.
+    pub fn epoch(&self) -> u64 {
+        self.0.watches.epoch()
+    }
+
     /// What changed since it was last asked, as soon as something did; of each object only the newest. For one reader.
     pub async fn changes(&self) -> Vec<ClusterChange> {
         self.0.live.outbox.take().await
@@ -340,7 +386,7 @@ fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
     let settled = plan.settled.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
     // What is pruned is expected to go: its end is no drift.
-    let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Otherwise));
+    let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Gone));
     settled.chain(writes).chain(prunes).collect()
 }
 

@@ -88,6 +88,9 @@ impl Class {
     }
 }
 
+/// How a message begins that says what the cluster serves instead: there, no definition is missing.
+pub(super) const SERVES: &str = "the cluster serves";
+
 /// A request that a cluster did not fulfil.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {doing}: {message}")]
@@ -108,7 +111,12 @@ impl ApiProblem {
 
     /// What to do next; empty where the message says it.
     pub fn hint(&self) -> &'static str {
-        self.class.hint()
+        match self.class {
+            Class::KindMissing if self.message.starts_with(SERVES) => {
+                "Write the manifest for what the cluster serves, or change the CustomResourceDefinition."
+            }
+            class => class.hint(),
+        }
     }
 
     /// From an answer of the API server.
@@ -158,6 +166,8 @@ fn classify(code: u16, reason: &str, message: &str) -> Class {
         409 => Class::Conflict,
         410 => Class::Gone,
         429 => Class::TooMany,
+        // What was followed is of a time that this cluster has not reached.
+        504 if says("Too large resource version") => Class::Gone,
         503 => Class::Away,
         408 | 504 => Class::Timeout,
         _ if says("admission webhook") || says("failed calling webhook") || says("denied request") => Class::Refused,
@@ -275,6 +285,7 @@ mod tests {
             (500, "Internal error occurred: failed calling webhook \"w\": context deadline exceeded", Refused),
             (429, "too many requests, please try again later", TooMany),
             (503, "apiserver not ready", Away),
+            (504, "Timeout: Too large resource version: 900, current: 7", Gone),
             (418, "", Other),
         ] {
             let status = Status { code, message: message.to_owned(), ..Status::default() };

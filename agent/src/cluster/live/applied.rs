@@ -1,6 +1,6 @@
 //! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
@@ -8,10 +8,11 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
+use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
-use crate::cluster::live::{Seen, Uid};
+use crate::cluster::live::{Seen, Told, Uid, stands};
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::Memory;
 
@@ -24,12 +25,16 @@ pub(in crate::cluster) enum Expect {
     Digest(ContentDigest),
     /// Not as it is: git wants it otherwise, and nobody has applied that yet.
     Otherwise,
+    /// Not there: it left git.
+    Gone,
 }
 
 /// All of them.
 #[derive(Default)]
 pub(super) struct Applied {
     applications: HashMap<ApplicationName, Application>,
+    /// Of who has none.
+    nowhere: Places,
     inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
     /// Watches that are connected, by group and kind.
@@ -65,6 +70,8 @@ pub(super) struct Present {
     created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
     manager: Option<Box<str>>,
+    /// When it was seen so.
+    seen: Instant,
 }
 
 impl Applied {
@@ -84,6 +91,10 @@ impl Applied {
 
     pub(super) fn places(&self) -> Places {
         self.inhabited.places()
+    }
+
+    pub(super) fn places_of(&self, application: &ApplicationName) -> &Places {
+        self.applications.get(application).map_or(&self.nowhere, |application| &application.places)
     }
 
     /// True where other watches are needed now.
@@ -146,19 +157,25 @@ impl Applied {
         self.tell(name, resource, changes);
     }
 
-    pub(super) fn put(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
+    /// Gives the object that was known before in this place.
+    pub(super) fn put(
+        &mut self,
+        seen: Seen,
+        told: Told,
+        changes: &mut Vec<ClusterChange>,
+    ) -> Option<(ResourceRef, Uid)> {
         let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager } = seen
         else {
-            return;
+            return None;
         };
         // Two applications may use one kind in two versions; each object counts in the version that its own uses.
         let want = self.applications.get(&name).and_then(|application| application.wants.get(&resource));
         if want.is_some_and(|want| want.api != api) {
-            return;
+            return None;
         }
-        let before = self.present.get(&resource);
-        if before.is_some_and(|before| before.uid == uid && before.api == api && is_older(&version, &before.version)) {
-            return;
+        let known = self.present.get(&resource).filter(|known| known.uid == uid && known.api == api);
+        if known.is_some_and(|known| stands(told, known.seen, is_older(&version, &known.version))) {
+            return None;
         }
         let present = Present {
             application: name.clone(),
@@ -171,13 +188,16 @@ impl Applied {
             summary: verdict.summary.into(),
             created,
             manager: manager.map(Box::from),
+            seen: Instant::now(),
         };
-        let owner_before = self.present.insert(resource.clone(), present).map(|before| before.application);
+        let before = self.present.insert(resource.clone(), present);
         self.compare(&name, &resource, changes);
         self.tell(&name, &resource, changes);
-        if let Some(other) = owner_before.filter(|other| *other != name) {
-            self.tell(&other, &resource, changes);
+        let before = before?;
+        if before.application != name {
+            self.tell(&before.application, &resource, changes);
         }
+        Some((resource, before.uid))
     }
 
     /// True where it was there, and this one.
@@ -199,7 +219,7 @@ impl Applied {
     pub(super) fn retain(
         &mut self,
         key: &WatchKey,
-        seen: &HashSet<ResourceRef>,
+        seen: &HashMap<ResourceRef, Uid>,
         changes: &mut Vec<ClusterChange>,
     ) -> Vec<(ResourceRef, Uid)> {
         let lost = self.present.iter().filter(|(resource, present)| {
@@ -207,7 +227,7 @@ impl Applied {
                 && resource.kind == key.kind
                 && key.version.as_deref().is_none_or(|version| version == &*present.api)
                 && key.covers(resource.namespace.as_deref())
-                && !seen.contains(resource)
+                && !seen.contains_key(resource)
         });
         let lost: Vec<(ResourceRef, Uid)> = lost.map(|(resource, present)| (resource.clone(), present.uid)).collect();
         for (resource, _) in &lost {
@@ -237,6 +257,16 @@ impl Applied {
         }
         let names: BTreeSet<ApplicationName> = wanted.into_iter().map(|(name, _)| name).collect();
         self.settle(names, changes);
+    }
+
+    /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
+    pub(super) fn replaced(&mut self) {
+        self.present.clear();
+        self.covered.clear();
+        for application in self.applications.values_mut() {
+            application.synced = false;
+            application.wants.values_mut().for_each(|want| want.differing = None);
+        }
     }
 
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
@@ -271,6 +301,13 @@ impl Applied {
         let there = self.present.get(resource).filter(|present| present.application == *name);
         let Some(want) = self.applications.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
         if there.is_none() && !is_known {
+            return;
+        }
+        if there.is_none() && want.expect == Expect::Gone {
+            // What is to go and is gone is no loss.
+            if want.told.take().is_some() {
+                changes.push(ClusterChange::ResourceGone { application: name.clone(), resource: resource.clone() });
+            }
             return;
         }
         let status = status(name, resource, want.expect, there);

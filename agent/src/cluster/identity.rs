@@ -1,0 +1,168 @@
+//! Whether the cluster is still the one that it was, and has not gone back in time.
+//!
+//! Clusters are made anew behind a kubeconfig that stays, a kubeconfig begins to point elsewhere, and etcd is restored
+//! from a snapshot. Each time what is known from before is worth nothing, and a watch that goes on at a version which
+//! does not exist yet is silent until it does. The uid of the namespace `kube-system` is the nearest thing to a name that
+//! a cluster has (it is made with the cluster and cannot be deleted); the version of a list is its clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cluster::caller::{Caller, get};
+use crate::cluster::problem::{ApiProblem, Class};
+
+/// Asked this often at the most while all is well: watches are renewed after four to five minutes, and the first of them
+/// that is asks. At rest that is one small request in five minutes for a cluster.
+const EVERY: Duration = Duration::from_secs(230);
+
+/// The list of one namespace: its uid, and the version of the cluster now.
+const LIST: &str = "/api/v1/namespaces?fieldSelector=metadata.name%3Dkube-system";
+const GET: &str = "/api/v1/namespaces/kube-system";
+
+/// What a cluster is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Marks {
+    /// The uid of `kube-system`.
+    uid: String,
+    /// The version of the cluster; absent where it may not be listed or is no number.
+    version: Option<u64>,
+}
+
+/// The ways in through which it was looked at: how often the connection was restored, and how often it began to lead
+/// elsewhere.
+pub(super) type Ways = (u64, u64);
+
+/// What a look at the cluster came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It is the one that it was.
+    Same,
+    /// It is another, or an older one: what to tell of it.
+    Replaced(&'static str),
+    /// It may not be looked at: versions have to do.
+    Unreadable,
+}
+
+/// What is done where the cluster is another or an older one.
+pub(super) type Replaced<'a> = &'a (dyn Fn(&'static str) + Send + Sync);
+
+/// What was last seen of it.
+#[derive(Default)]
+pub(super) struct Identity(tokio::sync::Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// When and through which ways, and what that came to.
+    looked: Option<(Instant, Ways, Look)>,
+    marks: Option<Marks>,
+}
+
+impl Identity {
+    /// Looks at the cluster, unless that was done lately in these ways. One at a time; the others wait for what it finds.
+    /// `replaced` is called before anything else can happen: a look that is broken off leaves nothing untold.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub(super) async fn look(&self, caller: &Caller, ways: Ways, replaced: Replaced<'_>) -> Result<Look, ApiProblem> {
+        let mut state = self.0.lock().await;
+        if let Some((at, then, look)) = &state.looked
+            && *then == ways
+            && at.elapsed() < EVERY
+        {
+            // That it was replaced has been told.
+            return Ok(if *look == Look::Unreadable { Look::Unreadable } else { Look::Same });
+        }
+        state.look(caller, ways, replaced).await
+    }
+
+    /// Looks at the cluster now: something that it said does not fit what it said before.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub(super) async fn look_now(
+        &self,
+        caller: &Caller,
+        ways: Ways,
+        replaced: Replaced<'_>,
+    ) -> Result<Look, ApiProblem> {
+        self.0.lock().await.look(caller, ways, replaced).await
+    }
+}
+
+impl State {
+    async fn look(&mut self, caller: &Caller, ways: Ways, replaced: Replaced<'_>) -> Result<Look, ApiProblem> {
+        let look = match marks(caller).await {
+            Ok(now) => {
+                let look = judge(self.marks.as_ref(), &now);
+                self.marks = Some(now);
+                if let Look::Replaced(how) = look {
+                    replaced(how);
+                }
+                look
+            }
+            Err(problem) if matches!(problem.class, Class::Forbidden | Class::NotFound | Class::Refused) => {
+                Look::Unreadable
+            }
+            Err(problem) => return Err(problem),
+        };
+        self.looked = Some((Instant::now(), ways, look.clone()));
+        Ok(look)
+    }
+}
+
+fn judge(before: Option<&Marks>, now: &Marks) -> Look {
+    match before {
+        Some(before) if before.uid != now.uid => Look::Replaced(ANOTHER),
+        Some(before) if is_backwards(before.version, now.version) => Look::Replaced(SET_BACK),
+        _ => Look::Same,
+    }
+}
+
+fn is_backwards(before: Option<u64>, now: Option<u64>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| now < before)
+}
+
+const ANOTHER: &str = "is another cluster now";
+pub(super) const SET_BACK: &str = "was set back to an older state";
+
+async fn marks(caller: &Caller) -> Result<Marks, ApiProblem> {
+    let doing = "look at the namespace kube-system";
+    let uid = |object: &serde_json::Value| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    match caller.json(doing, get(LIST)).await {
+        Ok(list) => {
+            let missing = || ApiProblem::new(Class::NotFound, doing, "namespaces \"kube-system\" not found");
+            let namespace = list["items"].get(0).ok_or_else(missing)?;
+            let version = list["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+            Ok(Marks { uid: uid(namespace), version })
+        }
+        // Who may not list may still read this one.
+        Err(problem) if problem.class == Class::Forbidden => {
+            let namespace = caller.json(doing, get(GET)).await?;
+            Ok(Marks { uid: uid(&namespace), version: None })
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_uid_and_a_version_that_runs_backwards_are_noticed() {
+        let marks = |uid: &str, version: Option<u64>| Marks { uid: uid.to_owned(), version };
+        for (before, now, look) in [
+            (None, marks("a", Some(7)), Look::Same),
+            (Some(marks("a", Some(7))), marks("a", Some(7)), Look::Same),
+            (Some(marks("a", Some(7))), marks("a", Some(9)), Look::Same),
+            (Some(marks("a", Some(7))), marks("a", Some(6)), Look::Replaced(SET_BACK)),
+            (Some(marks("a", Some(7))), marks("b", Some(9)), Look::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), marks("b", Some(1)), Look::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), marks("a", None), Look::Same),
+            (Some(marks("a", None)), marks("a", Some(7)), Look::Same),
+        ] {
+            assert_eq!(judge(before.as_ref(), &now), look, "{before:?} {now:?}");
+        }
+    }
+}
