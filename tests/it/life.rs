@@ -29,6 +29,7 @@ mod refused;
 mod secrets;
 mod socket;
 mod tags;
+mod unseen;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

@@ -87,17 +87,18 @@ mod tests {
             reason: "forbidden".to_owned(),
             last_seen: None,
         };
-        let (cluster, pods) = (unseen(Cover::Cluster, "cluster prod"), unseen(Cover::Watch, "pods"));
-        let maps = unseen(Cover::Watch, "ConfigMaps");
+        let cluster = || unseen(Cover::Cluster, "cluster prod");
+        let pods = || unseen(Cover::Watch, "pods");
+        let maps = || unseen(Cover::Watch, "ConfigMaps");
         for (before, now, told) in [
-            (&[][..], &[][..], vec![]),
-            (&[pods.clone()], &[pods.clone()], vec![]),
-            (&[], std::slice::from_ref(&pods), vec![(Cover::Watch, 1)]),
-            (&[pods.clone()], &[pods.clone(), maps.clone()], vec![(Cover::Watch, 2)]),
-            (&[pods.clone()], std::slice::from_ref(&cluster), vec![(Cover::Cluster, 1), (Cover::Watch, 0)]),
-            (&[cluster], &[], vec![(Cover::Cluster, 0)]),
+            (vec![], vec![], vec![]),
+            (vec![pods()], vec![pods()], vec![]),
+            (vec![], vec![pods()], vec![(Cover::Watch, 1)]),
+            (vec![pods()], vec![pods(), maps()], vec![(Cover::Watch, 2)]),
+            (vec![pods()], vec![cluster()], vec![(Cover::Cluster, 1), (Cover::Watch, 0)]),
+            (vec![cluster()], vec![], vec![(Cover::Cluster, 0)]),
         ] {
-            let facts = patches(&name, before, now);
+            let facts = patches(&name, &before, &now);
             let patches = facts.iter().filter_map(|fact| match fact {
                 Fact::Application { patch: Patch::Unseen { of, unseen }, .. } => Some((*of, unseen.len())),
                 _ => None,

@@ -3,7 +3,8 @@
 //! Clusters are made anew behind a kubeconfig that stays, a kubeconfig begins to point elsewhere, and etcd is restored
 //! from a snapshot. Each time what is known from before is worth nothing, and a watch that goes on at a version which
 //! does not exist yet is silent until it does. The uid of the namespace `kube-system` is the nearest thing to a name that
-//! a cluster has (it is made with the cluster and cannot be deleted); the version of a list is its clock.
+//! a cluster has (it is made with the cluster and cannot be deleted); the version of a list is its clock. They are looked at
+//! when a connection was made or a watch broke, and every few minutes.
 
 use std::time::Duration;
 
@@ -59,16 +60,24 @@ struct State {
 }
 
 impl Identity {
-    /// Looks at the cluster, unless that was done lately in these ways. One at a time; the others wait for what it finds.
-    /// `replaced` is called before anything else can happen: a look that is broken off leaves nothing untold.
+    /// Looks at the cluster, unless that was done lately in these ways, and after a watch broke, if one did. One at a time;
+    /// the others wait for what it finds. `replaced` is called before anything else can happen: a look that is broken off
+    /// leaves nothing untold.
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look(&self, caller: &Caller, ways: Ways, replaced: Replaced<'_>) -> Result<Look, ApiProblem> {
+    pub(super) async fn look(
+        &self,
+        caller: &Caller,
+        ways: Ways,
+        broke: Option<Instant>,
+        replaced: Replaced<'_>,
+    ) -> Result<Look, ApiProblem> {
         let mut state = self.0.lock().await;
         if let Some((at, then, look)) = &state.looked
             && *then == ways
             && at.elapsed() < EVERY
+            && broke.is_none_or(|broke| *at > broke)
         {
             // That it was replaced has been told.
             return Ok(if *look == Look::Unreadable { Look::Unreadable } else { Look::Same });
@@ -92,6 +101,7 @@ impl Identity {
 
 impl State {
     async fn look(&mut self, caller: &Caller, ways: Ways, replaced: Replaced<'_>) -> Result<Look, ApiProblem> {
+        let at = Instant::now();
         let look = match marks(caller).await {
             Ok(now) => {
                 let look = judge(self.marks.as_ref(), &now);
@@ -104,9 +114,11 @@ impl State {
             Err(problem) if matches!(problem.class, Class::Forbidden | Class::NotFound | Class::Refused) => {
                 Look::Unreadable
             }
-            Err(problem) => return Err(problem),
+            Err(problem) if problem.class.is_way_in() => return Err(problem),
+            // It has other troubles; asked again the next time.
+            Err(_) => return Ok(Look::Unreadable),
         };
-        self.looked = Some((Instant::now(), ways, look.clone()));
+        self.looked = Some((at, ways, look.clone()));
         Ok(look)
     }
 }

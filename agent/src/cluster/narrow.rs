@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use crate::cluster::interest::{Narrow, What};
 
 /// The first try comes when an API server that was starting has read its roles.
-const FIRST: Duration = Duration::from_secs(15);
+const FIRST: Duration = Duration::from_secs(10);
 
-/// Each pause is twice the one before, so these are an hour. Who has a role in a few namespaces keeps it: such an agent
+/// Each pause is twice the one before, so these are three quarters of an hour. Who has a role in a few namespaces keeps it: such an agent
 /// asks no more after that, until the cluster was away or the configuration is read anew.
 const TRIES: u32 = 8;
 

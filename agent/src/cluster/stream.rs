@@ -64,6 +64,10 @@ struct Position {
     version: Option<String>,
     /// The newest version that was seen, be it followed from or not.
     newest: u64,
+    /// Whether this round was connected.
+    connected: bool,
+    /// When the last round that was connected ended before its time: the server may have begun anew, with another past.
+    broke: Option<Instant>,
     /// Whether versions come in order: not where a list has none, and all that is there comes as news.
     ordered: bool,
 }
@@ -79,6 +83,7 @@ pub(super) async fn follow(shared: &Shared, key: &WatchKey) {
         if at.epoch != epoch {
             (at, failures) = (Position { epoch, ..Position::default() }, 0);
         }
+        at.connected = false;
         let began = Instant::now();
         let end = tokio::select! {
             end = round(shared, key, &mut at) => end,
@@ -87,6 +92,10 @@ pub(super) async fn follow(shared: &Shared, key: &WatchKey) {
         let lasted = began.elapsed();
         if lasted > PAUSE_MAX {
             failures = 0;
+        }
+        let is_usual = matches!(end, Ok(End::Done)) && lasted.as_secs() + 1 >= WATCH_SECONDS;
+        if at.connected && !is_usual {
+            at.broke = Some(Instant::now());
         }
         match end {
             Ok(End::Narrow) => return,
@@ -192,11 +201,11 @@ async fn wait(shared: &Shared, key: &WatchKey, problem: &ApiProblem, failures: u
 /// Lists where that is needed, and follows until the end.
 async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End, ApiProblem> {
     let ways = shared.ways();
-    if shared.look(ways).await? == Look::Unreadable && at.ways != ways {
+    if shared.look(ways, at.broke).await? == Look::Unreadable && (at.broke.is_some() || at.ways != ways) {
         // Nobody can say whose history this is: what a list says is so in any.
         at.version = None;
     }
-    at.ways = ways;
+    (at.ways, at.broke) = (ways, None);
     let route = shared.objects.resource(&key.reference(), key.version.as_deref()).await?;
     let namespace = key.namespace.as_deref().filter(|_| route.scope == Scope::Namespaced);
     let selector =
@@ -315,6 +324,7 @@ async fn watch(
     };
     let mut events = pin!(shared.objects.caller.with(begin).await?);
     shared.live.connected(key);
+    at.connected = true;
     let limit = Duration::from_secs(seconds) + GRACE;
     while let Some(event) = tokio::time::timeout(limit, events.try_next()).await.map_err(silent)?.map_err(failed)? {
         let (version, object) = match event {

@@ -103,8 +103,8 @@ impl Shared {
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look(&self, ways: Ways) -> Result<Look, ApiProblem> {
-        self.identity.look(&self.objects.caller, ways, &|how| self.replaced(how)).await
+    pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<Look, ApiProblem> {
+        self.identity.look(&self.objects.caller, ways, broke, &|how| self.replaced(how)).await
     }
 
     /// The cluster told of a version before one that it told of already. One that cannot be looked at has to be believed.

@@ -2,9 +2,11 @@
 //! in requests.
 
 mod access;
+mod covered;
 mod logs;
 mod planned;
 mod refused;
+mod replaced;
 mod watched;
 
 use std::pin::pin;
