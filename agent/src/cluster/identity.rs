@@ -54,6 +54,8 @@ pub(super) struct Identity(tokio::sync::Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// When the last look failed, and how.
+    failed: Option<(Instant, ApiProblem)>,
     /// When and through which ways, and what that came to.
     looked: Option<(Instant, Ways, Look)>,
     marks: Option<Marks>,
@@ -73,7 +75,12 @@ impl Identity {
         broke: Option<Instant>,
         replaced: Replaced<'_>,
     ) -> Result<Look, ApiProblem> {
+        let came = Instant::now();
         let mut state = self.0.lock().await;
+        // Who waited for a look that failed does not wait for another.
+        if let Some((_, problem)) = state.failed.as_ref().filter(|(at, _)| *at > came) {
+            return Err(problem.clone());
+        }
         if let Some((at, then, look)) = &state.looked
             && *then == ways
             && at.elapsed() < EVERY
@@ -114,7 +121,10 @@ impl State {
             Err(problem) if matches!(problem.class, Class::Forbidden | Class::NotFound | Class::Refused) => {
                 Look::Unreadable
             }
-            Err(problem) if problem.class.is_way_in() => return Err(problem),
+            Err(problem) if problem.class.is_way_in() => {
+                self.failed = Some((Instant::now(), problem.clone()));
+                return Err(problem);
+            }
             // It has other troubles; asked again the next time.
             Err(_) => return Ok(Look::Unreadable),
         };

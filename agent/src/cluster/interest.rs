@@ -196,6 +196,11 @@ fn spread<'a>(
     }
 }
 
+/// Groups of Kubernetes' own have no dot, or end so.
+pub(super) fn is_foreign(group: &str) -> bool {
+    group.contains('.') && !group.ends_with(".k8s.io")
+}
+
 /// What stands between objects of this kind and pods of theirs; none where it makes no pods.
 fn makes(group: &str, kind: &str) -> Option<&'static [(&'static str, &'static str)]> {
     const REPLICA_SET: (&str, &str) = ("apps", "ReplicaSet");
@@ -205,8 +210,8 @@ fn makes(group: &str, kind: &str) -> Option<&'static [(&'static str, &'static st
         ("batch", "CronJob") => Some(&[JOB]),
         ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => Some(&[]),
         ("", "Pod" | "ReplicationController") => Some(&[]),
-        // Groups of Kubernetes' own have no dot, or end so. Any other kind may make pods as it likes.
-        (group, _) if group.contains('.') && !group.ends_with(".k8s.io") => Some(&[REPLICA_SET, JOB]),
+        // Any other kind may make pods as it likes.
+        (group, _) if is_foreign(group) => Some(&[REPLICA_SET, JOB]),
         _ => None,
     }
 }

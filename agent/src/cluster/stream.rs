@@ -37,6 +37,10 @@ const PAGE: usize = 500;
 const WATCH_SECONDS: u64 = 240;
 const WATCH_SECONDS_SPREAD: u64 = 60;
 
+/// Servers send a bookmark each minute, give or take a quarter. One that sends none for longer may be frozen, or the way to
+/// it cut without a word: it is asked for its version.
+const SILENCE: Duration = Duration::from_secs(90);
+
 /// A watch that is silent for this long after its end is dead.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -272,7 +276,7 @@ async fn list(
         let page: Page<'_> = serde_json::from_slice(&bytes).map_err(bad)?;
         if next.is_empty() {
             let version = number(&page.metadata.resource_version);
-            if version.is_some_and(|version| version < at.newest) && !shared.ran_backwards().await? {
+            if version.is_some_and(|version| version < at.newest) && !shared.ran_backwards(key).await? {
                 return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
             }
             (at.newest, at.ordered) = (version.unwrap_or(0), version.is_some());
@@ -326,14 +330,27 @@ async fn watch(
     shared.live.connected(key);
     at.connected = true;
     let limit = Duration::from_secs(seconds) + GRACE;
-    while let Some(event) = tokio::time::timeout(limit, events.try_next()).await.map_err(silent)?.map_err(failed)? {
+    let ends = Instant::now() + limit;
+    loop {
+        let event = match tokio::time::timeout(SILENCE, events.try_next()).await {
+            Ok(event) => event.map_err(failed)?,
+            Err(late) if Instant::now() >= ends => return Err(silent(late)),
+            Err(late) => {
+                shared.objects.caller.suspect(&silent(late)).await;
+                if shared.objects.caller.link().is_lost() {
+                    return Err(silent(late));
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else { return Ok(()) };
         let (version, object) = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => (version_of(&object), Some((object, true))),
             WatchEvent::Deleted(object) => (version_of(&object), Some((object, false))),
             WatchEvent::Bookmark(bookmark) => (bookmark.metadata.resource_version, None),
             WatchEvent::Error(status) => return Err(ApiProblem::answered(&*doing, status.code, &status)),
         };
-        if !at.moves_to(version) && !shared.ran_backwards().await? {
+        if !at.moves_to(version) && !shared.ran_backwards(key).await? {
             return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
         }
         match object {
@@ -345,7 +362,6 @@ async fn watch(
             shared.objects.kinds_changed();
         }
     }
-    Ok(())
 }
 
 const DEFINITION: (&str, &str) = ("apiextensions.k8s.io", "CustomResourceDefinition");

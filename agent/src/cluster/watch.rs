@@ -107,18 +107,19 @@ impl Shared {
         self.identity.look(&self.objects.caller, ways, broke, &|how| self.replaced(how)).await
     }
 
-    /// The cluster told of a version before one that it told of already. One that cannot be looked at has to be believed.
-    /// True where it is the same all the same: an aggregated API has versions of its own.
+    /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
+    /// but for kinds that are not Kubernetes' own: their API may be another server's, with versions of its own. True where
+    /// the cluster is the same all the same.
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn ran_backwards(&self) -> Result<bool, ApiProblem> {
-        let look =
-            self.identity.look_now(&self.objects.caller, self.ways(), &|how| self.replaced(how)).await?;
-        if look == Look::Unreadable {
+    pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
+        let look = self.identity.look_now(&self.objects.caller, self.ways(), &|how| self.replaced(how)).await?;
+        let is_same = look == Look::Same || (look == Look::Unreadable && interest::is_foreign(&key.group));
+        if look == Look::Unreadable && !is_same {
             self.replaced(SET_BACK);
         }
-        Ok(look == Look::Same)
+        Ok(is_same)
     }
 
     /// Drops all that is known of the cluster. The watches see the epoch and list anew; who remembers more compares it.

@@ -113,3 +113,21 @@ async fn a_cluster_that_was_made_anew_gets_what_git_says() {
     let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop");
     assert!(inventory.is_some_and(|inventory| inventory["data"].to_string().contains("ConfigMap")), "and it is known");
 }
+
+/// What a reload lets go of is asked no more, and says no more.
+#[tokio::test]
+async fn a_cluster_that_the_configuration_leaves_is_left_alone() {
+    let world = settled().await;
+    let other = harness::cluster::Cluster::start().await.unwrap();
+    other.kubeconfig(&world.path("kubeconfig-of-another")).unwrap();
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&text.replace("kubeconfig = \"kubeconfig\"", "kubeconfig = \"kubeconfig-of-another\"")).unwrap();
+    world.reload_agent();
+    let there = |_: &State| other.get("configmaps", "shop", "a").map(drop);
+    world.wait("it to be deployed to the other", there).await.unwrap();
+    well(&world, "it to be well there").await;
+    world.cluster.reset_counts();
+    world.cluster.cut_watches();
+    polled_twice(&world).await;
+    assert_eq!(world.cluster.counts().all(), 0, "{:?}", world.cluster.counts());
+}
