@@ -317,13 +317,13 @@ async fn watch(
     let from = at.version.as_deref().filter(|version| !version.is_empty()).unwrap_or("0");
     let path = format!("{path}&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}", segment(from));
     let failed = |error: kube::Error| ApiProblem::unanswered(&*doing, &error);
-    let silent = |_| ApiProblem::new(Class::Timeout, &*doing, "the connection is silent");
+    let silent = || ApiProblem::new(Class::Timeout, &*doing, "the connection is silent");
     let request = get(&path).map(|body| body.to_vec());
     let begin = |client: Client| {
         let request = request.clone();
         async move {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, client.request_events::<Value>(request)).await;
-            answer.map_err(silent)?.map_err(failed)
+            answer.map_err(|_| silent())?.map_err(failed)
         }
     };
     let mut events = pin!(shared.objects.caller.with(begin).await?);
@@ -334,11 +334,11 @@ async fn watch(
     loop {
         let event = match tokio::time::timeout(SILENCE, events.try_next()).await {
             Ok(event) => event.map_err(failed)?,
-            Err(late) if Instant::now() >= ends => return Err(silent(late)),
-            Err(late) => {
-                shared.objects.caller.suspect(&silent(late)).await;
+            Err(_) if Instant::now() >= ends => return Err(silent()),
+            Err(_) => {
+                shared.objects.caller.suspect(&silent()).await;
                 if shared.objects.caller.link().is_lost() {
-                    return Err(silent(late));
+                    return Err(silent());
                 }
                 continue;
             }
