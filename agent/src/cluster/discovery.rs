@@ -88,9 +88,21 @@ impl Cache {
         self.ask(caller, Some(Duration::ZERO)).await
     }
 
+    /// The kinds as they were at this time or later: the server did not know one of those that are kept. Who finds out at
+    /// the same time asks once.
+    pub(super) async fn since(&self, caller: &Caller, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
+        self.stale_since(since);
+        self.ask(caller, None).await
+    }
+
     /// Kinds may have come, gone or changed: who asks next asks the cluster.
     pub(super) fn stale(&self) {
-        self.known().stale = Some(Instant::now());
+        self.stale_since(Instant::now());
+    }
+
+    fn stale_since(&self, since: Instant) {
+        let mut known = self.known();
+        known.stale = known.stale.max(Some(since));
     }
 
     /// The kinds are of another cluster.

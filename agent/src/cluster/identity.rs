@@ -26,7 +26,7 @@ const GET: &str = "/api/v1/namespaces/kube-system";
 struct Marks {
     /// The uid of `kube-system`.
     uid: String,
-    /// The version of the cluster; absent where it may not be listed or is no number.
+    /// The version of the cluster then; absent where it may not be listed or is no number.
     version: Option<u64>,
 }
 
@@ -73,6 +73,7 @@ impl Identity {
         caller: &Caller,
         ways: Ways,
         broke: Option<Instant>,
+        newest: u64,
         replaced: Replaced<'_>,
     ) -> Result<Look, ApiProblem> {
         let came = Instant::now();
@@ -89,7 +90,7 @@ impl Identity {
             // That it was replaced has been told.
             return Ok(if *look == Look::Unreadable { Look::Unreadable } else { Look::Same });
         }
-        state.look(caller, ways, replaced).await
+        state.look(caller, ways, newest, replaced).await
     }
 
     /// Looks at the cluster now: something that it said does not fit what it said before.
@@ -100,18 +101,25 @@ impl Identity {
         &self,
         caller: &Caller,
         ways: Ways,
+        newest: u64,
         replaced: Replaced<'_>,
     ) -> Result<Look, ApiProblem> {
-        self.0.lock().await.look(caller, ways, replaced).await
+        self.0.lock().await.look(caller, ways, newest, replaced).await
     }
 }
 
 impl State {
-    async fn look(&mut self, caller: &Caller, ways: Ways, replaced: Replaced<'_>) -> Result<Look, ApiProblem> {
+    async fn look(
+        &mut self,
+        caller: &Caller,
+        ways: Ways,
+        newest: u64,
+        replaced: Replaced<'_>,
+    ) -> Result<Look, ApiProblem> {
         let at = Instant::now();
         let look = match marks(caller).await {
             Ok(now) => {
-                let look = judge(self.marks.as_ref(), &now);
+                let look = judge(self.marks.as_ref(), &now, newest);
                 self.marks = Some(now);
                 if let Look::Replaced(how) = look {
                     replaced(how);
@@ -133,16 +141,13 @@ impl State {
     }
 }
 
-fn judge(before: Option<&Marks>, now: &Marks) -> Look {
+/// `newest` is the newest version that had been seen when it was looked.
+fn judge(before: Option<&Marks>, now: &Marks, newest: u64) -> Look {
     match before {
         Some(before) if before.uid != now.uid => Look::Replaced(ANOTHER),
-        Some(before) if is_backwards(before.version, now.version) => Look::Replaced(SET_BACK),
+        _ if now.version.is_some_and(|version| version < newest) => Look::Replaced(SET_BACK),
         _ => Look::Same,
     }
-}
-
-fn is_backwards(before: Option<u64>, now: Option<u64>) -> bool {
-    before.zip(now).is_some_and(|(before, now)| now < before)
 }
 
 const ANOTHER: &str = "is another cluster now";
@@ -174,17 +179,17 @@ mod tests {
     #[test]
     fn another_uid_and_a_version_that_runs_backwards_are_noticed() {
         let marks = |uid: &str, version: Option<u64>| Marks { uid: uid.to_owned(), version };
-        for (before, now, look) in [
-            (None, marks("a", Some(7)), Look::Same),
-            (Some(marks("a", Some(7))), marks("a", Some(7)), Look::Same),
-            (Some(marks("a", Some(7))), marks("a", Some(9)), Look::Same),
-            (Some(marks("a", Some(7))), marks("a", Some(6)), Look::Replaced(SET_BACK)),
-            (Some(marks("a", Some(7))), marks("b", Some(9)), Look::Replaced(ANOTHER)),
-            (Some(marks("a", Some(7))), marks("b", Some(1)), Look::Replaced(ANOTHER)),
-            (Some(marks("a", Some(7))), marks("a", None), Look::Same),
-            (Some(marks("a", None)), marks("a", Some(7)), Look::Same),
+        for (before, newest, now, look) in [
+            (None, 0, marks("a", Some(7)), Look::Same),
+            (None, 9, marks("a", Some(7)), Look::Replaced(SET_BACK)),
+            (Some(marks("a", Some(7))), 7, marks("a", Some(7)), Look::Same),
+            (Some(marks("a", Some(7))), 8, marks("a", Some(9)), Look::Same),
+            (Some(marks("a", Some(7))), 9, marks("a", Some(8)), Look::Replaced(SET_BACK)),
+            (Some(marks("a", Some(7))), 7, marks("b", Some(9)), Look::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), 7, marks("b", Some(1)), Look::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), 7, marks("a", None), Look::Same),
         ] {
-            assert_eq!(judge(before.as_ref(), &now), look, "{before:?} {now:?}");
+            assert_eq!(judge(before.as_ref(), &now, newest), look, "{before:?} {newest} {now:?}");
         }
     }
 }

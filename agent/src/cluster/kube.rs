@@ -1,6 +1,7 @@
 //! Requests about objects, one by one: read, dry-run, apply, delete; and the paths that they go to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Method;
@@ -9,6 +10,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
 use crate::cluster::caller::{Caller, get, request};
+use crate::cluster::clock::Clock;
 use crate::cluster::config::ClusterConfig;
 use crate::cluster::discovery::{Cache, Kinds};
 use crate::cluster::link::Link;
@@ -74,12 +76,14 @@ pub(super) fn named(resource: &ResourceRef) -> String {
 #[derive(Clone)]
 pub(super) struct Objects {
     pub(super) caller: Caller,
+    /// The newest version of all that was seen.
+    pub(super) clock: Arc<Clock>,
     kinds: Arc<Cache>,
 }
 
 impl Objects {
     pub(super) fn new(config: &ClusterConfig, link: Arc<Link>) -> Self {
-        Self { caller: Caller::new(config, link), kinds: Arc::default() }
+        Self { caller: Caller::new(config, link), clock: Arc::default(), kinds: Arc::default() }
     }
 
     /// The kinds that the cluster knows.
@@ -124,10 +128,11 @@ impl Objects {
     where
         F: Future<Output = Result<T, ApiProblem>>,
     {
+        let began = Instant::now();
         let route = self.resource(object, version).await?;
         let mut done = act(route.clone()).await;
         if done.as_ref().is_err_and(|problem| problem.class == Class::KindMissing) {
-            let now = self.resource_now(object, version).await?;
+            let now = self.resource_since(began, object, version).await?;
             if now != route {
                 done = act(now).await;
             }
@@ -138,13 +143,15 @@ impl Objects {
         done
     }
 
-    /// How the objects of this kind and version are reached, after the server did not know the path that they had.
-    pub(super) async fn resource_now(
+    /// How the objects of this kind and version are reached, after the server did not know the path that they had at this
+    /// time.
+    pub(super) async fn resource_since(
         &self,
+        since: Instant,
         object: &ResourceRef,
         version: Option<&str>,
     ) -> Result<Route, ApiProblem> {
-        route(&*self.kinds.newer(&self.caller).await?, object, version)
+        route(&*self.kinds.since(&self.caller, since).await?, object, version)
     }
 
     /// How the objects of this kind and version are reached.
@@ -189,6 +196,7 @@ impl Objects {
         if mode == Mode::Write {
             steps::reached("cluster: before an object is applied");
         }
+        let epoch = self.clock.epoch();
         let apply = |route: Route| async move {
             let path = format!("{}?{}", route.path(resource)?, apply_query(mode));
             let request = request(Method::PATCH, &path, Some(APPLY), body.clone());
@@ -204,6 +212,8 @@ impl Objects {
         let done = done.map_err(|problem| ApiProblem { message: mask::scrub(&problem.message, object), ..problem })?;
         if mode == Mode::Write {
             steps::reached("cluster: after an object is applied");
+            let version = done["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+            self.clock.saw(epoch, &resource.group, version.unwrap_or(0));
         }
         Ok(done)
     }

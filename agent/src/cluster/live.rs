@@ -280,7 +280,7 @@ impl Live {
     /// Nobody wants the watch any more.
     pub(super) fn ends(&self, key: &WatchKey) {
         let mut state = self.state();
-        state.covers.ends(key);
+        state.covers.ends(key, Timestamp::now());
         state.uncover(key);
         drop(state);
         self.tell(vec![ClusterChange::Cover]);

@@ -37,6 +37,7 @@ mod logs;
 mod kube;
 
 mod caller;
+mod clock;
 mod discovery;
 mod link;
 mod waiting;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::cluster::caller::get;
 use crate::cluster::identity::{Look, Ways};
-use crate::cluster::interest::{WatchKey, What};
+use crate::cluster::interest::{WatchKey, What, is_foreign};
 use crate::cluster::kube::{Route, collection_path, segment};
 use crate::cluster::live::{Told, Uid};
 use crate::cluster::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
@@ -83,7 +83,7 @@ pub(super) async fn follow(shared: &Shared, key: &WatchKey) {
     let mut failures = 0;
     loop {
         news.all_seen();
-        let epoch = *shared.epoch.borrow();
+        let epoch = shared.objects.clock.epoch();
         if at.epoch != epoch {
             (at, failures) = (Position { epoch, ..Position::default() }, 0);
         }
@@ -134,7 +134,7 @@ impl News {
         Self {
             restored: caller.link().restored(),
             elsewhere: caller.connection().elsewhere(),
-            epoch: shared.epoch.subscribe(),
+            epoch: shared.objects.clock.epochs(),
         }
     }
 
@@ -210,6 +210,7 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
         at.version = None;
     }
     (at.ways, at.broke) = (ways, None);
+    let began = std::time::Instant::now();
     let route = shared.objects.resource(&key.reference(), key.version.as_deref()).await?;
     let namespace = key.namespace.as_deref().filter(|_| route.scope == Scope::Namespaced);
     let selector =
@@ -226,7 +227,7 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
     match result {
         // Its definition may have been made anew, in another scope or version.
         Err(problem) if problem.class == Class::KindMissing => {
-            let now = shared.objects.resource_now(&key.reference(), key.version.as_deref()).await?;
+            let now = shared.objects.resource_since(began, &key.reference(), key.version.as_deref()).await?;
             let class = if now == route { problem.class } else { Class::Gone };
             Err(ApiProblem { class, ..problem })
         }
@@ -271,15 +272,18 @@ async fn list(
     let told = Told::Listed(Instant::now());
     let mut seen: HashMap<_, Uid> = HashMap::new();
     let mut next = String::new();
+    // What is asked for now is at least as new.
+    let newest = if is_foreign(&key.group) { at.newest } else { shared.objects.clock.newest(at.epoch) };
     loop {
         let bytes = shared.objects.caller.bytes(&doing, get(&format!("{path}{next}"))).await?;
         let page: Page<'_> = serde_json::from_slice(&bytes).map_err(bad)?;
         if next.is_empty() {
             let version = number(&page.metadata.resource_version);
-            if version.is_some_and(|version| version < at.newest) && !shared.ran_backwards(key).await? {
+            if version.is_some_and(|version| version < newest) && !shared.ran_backwards(key).await? {
                 return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
             }
             (at.newest, at.ordered) = (version.unwrap_or(0), version.is_some());
+            shared.objects.clock.saw(at.epoch, &key.group, at.newest);
         }
         for item in page.items {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
@@ -353,6 +357,7 @@ async fn watch(
         if !at.moves_to(version) && !shared.ran_backwards(key).await? {
             return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
         }
+        shared.objects.clock.saw(at.epoch, &key.group, at.newest);
         match object {
             Some((object, true)) => drop(shared.words.put(&shared.live, key, object, Told::Followed)),
             Some((object, false)) => shared.live.remove(key, &object),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,8 +35,6 @@ pub(super) struct Shared {
     pub(super) objects: Objects,
     pub(super) live: Arc<Live>,
     pub(super) words: Words,
-    /// How often what is known of the cluster was dropped.
-    pub(super) epoch: watch::Sender<u64>,
     inventories: Arc<Inventories>,
     identity: Identity,
     narrowed: Mutex<Narrowed>,
@@ -55,7 +53,6 @@ impl Watches {
             words: Words::new(objects.clone(), live.clone()),
             objects,
             live,
-            epoch: watch::Sender::new(0),
             inventories,
             identity: Identity::default(),
             narrowed: Mutex::default(),
@@ -82,7 +79,7 @@ impl Watches {
 
     /// How often what is known of the cluster was dropped.
     pub(super) fn epoch(&self) -> u64 {
-        *self.shared.epoch.borrow()
+        self.shared.objects.clock.epoch()
     }
 }
 
@@ -104,7 +101,8 @@ impl Shared {
     /// # Errors
     /// Where it cannot be asked.
     pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<Look, ApiProblem> {
-        self.identity.look(&self.objects.caller, ways, broke, &|how| self.replaced(how)).await
+        let newest = self.objects.clock.newest(self.objects.clock.epoch());
+        self.identity.look(&self.objects.caller, ways, broke, newest, &|how| self.replaced(how)).await
     }
 
     /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
@@ -114,7 +112,8 @@ impl Shared {
     /// # Errors
     /// Where it cannot be asked.
     pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
-        let look = self.identity.look_now(&self.objects.caller, self.ways(), &|how| self.replaced(how)).await?;
+        let (caller, newest) = (&self.objects.caller, self.objects.clock.newest(self.objects.clock.epoch()));
+        let look = self.identity.look_now(caller, self.ways(), newest, &|how| self.replaced(how)).await?;
         let is_same = look == Look::Same || (look == Look::Unreadable && interest::is_foreign(&key.group));
         if look == Look::Unreadable && !is_same {
             self.replaced(SET_BACK);
@@ -127,7 +126,7 @@ impl Shared {
         tracing::warn!("the cluster {how}: everything is looked at anew");
         self.objects.forget_kinds();
         self.inventories.forget();
-        self.epoch.send_modify(|epoch| *epoch += 1);
+        self.objects.clock.begin_anew();
         self.live.replaced(how);
         self.narrowed().begin_anew(Instant::now());
         self.moved.notify_one();

@@ -73,15 +73,23 @@ async fn where_no_namespace_may_be_looked_at_the_versions_tell() {
 async fn another_cluster_behind_the_same_address_is_noticed() {
     let mut scene = Scene::new().await;
     scene.sync(SHOP).await.unwrap();
-    scene.synced().await;
-    scene.wait_for("a pod", |change| matches!(change, ClusterChange::PodChanged(_)).then_some(())).await;
+    let mut pods = std::collections::BTreeSet::new();
+    let both = |change: &ClusterChange| {
+        if let ClusterChange::PodChanged(pod) = change {
+            pods.insert(pod.name.clone());
+        }
+        (pods.len() == 2).then_some(())
+    };
+    scene.wait_for("both pods", both).await;
     scene.api.recreate();
     scene.api.namespace("prod").unwrap();
     let (mut gone, mut told) = (0, None);
+    // What it is is told before what became of its pods.
     let both = |change: &ClusterChange| {
-        gone += usize::from(matches!(change, ClusterChange::PodGone { .. }));
-        if let ClusterChange::Replaced { how } = change {
-            told = Some(how.clone());
+        match change {
+            ClusterChange::Replaced { how } => told = Some(how.clone()),
+            ClusterChange::PodGone { .. } => gone += 1,
+            _ => {}
         }
         told.clone().filter(|_| gone == 2)
     };

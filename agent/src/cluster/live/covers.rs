@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
-use crate::cluster::interest::{self, Places, WatchKey};
+use crate::cluster::interest::{self, Places, WatchKey, What};
 
 /// A watch ends every few minutes and is connected again within a second; an API server that is restarted by its
 /// kubelet, or a proxy that is reloaded, takes two or three. What takes longer is an outage. Five seconds hide the
@@ -25,6 +25,8 @@ pub(super) struct Covers {
     answers: Answers,
     /// Watches that are not connected. Of the others nothing need be known.
     missing: BTreeMap<WatchKey, Missing>,
+    /// When a watch of a kind was last connected: one that takes the place of another goes on where that ended.
+    seen: BTreeMap<(What, String, String), Timestamp>,
 }
 
 /// Whether the cluster answers.
@@ -45,18 +47,21 @@ struct Missing {
 
 impl Covers {
     pub(super) fn new(cluster: &str, now: Instant) -> Self {
-        Self { cluster: cluster.to_owned(), answers: Answers::Yes { since: now }, missing: BTreeMap::new() }
+        Self { cluster: cluster.to_owned(), answers: Answers::Yes { since: now }, missing: BTreeMap::new(), seen: BTreeMap::new() }
     }
 
     /// A watch is wanted from now on.
     pub(super) fn begins(&mut self, key: &WatchKey, now: Instant) {
         let reason = "its first list is not complete".to_owned();
-        self.missing.entry(key.clone()).or_insert(Missing { since: now, last_seen: None, reason });
+        let last_seen = self.seen.get(&kind(key)).copied();
+        self.missing.entry(key.clone()).or_insert(Missing { since: now, last_seen, reason });
     }
 
     /// Nobody wants the watch any more.
-    pub(super) fn ends(&mut self, key: &WatchKey) {
-        self.missing.remove(key);
+    pub(super) fn ends(&mut self, key: &WatchKey, at: Timestamp) {
+        if self.missing.remove(key).is_none() {
+            self.seen.insert(kind(key), at);
+        }
     }
 
     /// The watch is connected.
@@ -66,6 +71,9 @@ impl Covers {
 
     /// The watch is not connected, for this reason. Told again it is missing since the first time.
     pub(super) fn lost(&mut self, key: &WatchKey, reason: &str, now: Instant, at: Timestamp) {
+        if !self.missing.contains_key(key) {
+            self.seen.insert(kind(key), at);
+        }
         let missing = self.missing.entry(key.clone());
         let missing = missing.or_insert(Missing { since: now, last_seen: Some(at), reason: String::new() });
         reason.clone_into(&mut missing.reason);
@@ -134,6 +142,10 @@ impl Missing {
     }
 }
 
+fn kind(key: &WatchKey) -> (What, String, String) {
+    (key.what, key.group.clone(), key.kind.clone())
+}
+
 fn is_late(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) >= GRACE
 }
@@ -143,7 +155,6 @@ mod tests {
     use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
     use super::*;
-    use crate::cluster::interest::What;
 
     fn key(what: What, kind: &str, namespace: Option<&str>) -> WatchKey {
         let group = if kind == "Deployment" || kind == "ReplicaSet" { "apps" } else { "" };
@@ -206,6 +217,12 @@ mod tests {
         assert_eq!(look(&covers, 31), ["cluster prod cannot be observed: no route"], "no watch has said anything yet");
         covers.connected(&pods);
         assert_eq!(look(&covers, 32), [""; 0]);
+
+        // Another watch takes its place, and goes on where it ended.
+        let all = key(What::Pods, "Pod", None);
+        covers.ends(&pods, Timestamp::UNIX_EPOCH);
+        covers.begins(&all, at(40));
+        assert_eq!(covers.unseen(&shop, &[], at(45))[0].last_seen, Some(Timestamp::UNIX_EPOCH));
     }
 
     #[test]
