@@ -55,6 +55,20 @@ pub(super) enum Told {
     Followed,
 }
 
+/// What was told of an object.
+pub(super) struct Put {
+    pub(super) resource: ResourceRef,
+    pub(super) uid: Uid,
+    /// A list names it in a state before one that was seen before the list was asked for: no version of an object is ever
+    /// lower than it was, but in a cluster that was set back.
+    pub(super) set_back: bool,
+}
+
+/// Whether the cluster was set back, by what a list says of an object that was known to be newer.
+fn is_set_back(told: Told, known_since: Instant, is_older: bool) -> bool {
+    matches!(told, Told::Listed(asked) if is_older && known_since <= asked)
+}
+
 /// Whether what is known stands although a list names another state: we wrote it after the list was asked for.
 fn stands(told: Told, known_since: Instant, is_older: bool) -> bool {
     match told {
@@ -194,24 +208,28 @@ impl Live {
     }
 
     /// Takes in an object that a watch tells of; gives which it is.
-    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: Told) -> (ResourceRef, Uid) {
+    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: Told) -> Put {
         let mut changes = Vec::new();
-        let which = match key.what {
+        let put = match key.what {
             What::Applied => {
                 let seen = Seen::of(object);
-                let which = (seen.resource.clone(), seen.uid);
-                self.state().put_applied(seen, told, &mut changes);
-                which
+                let (resource, uid) = (seen.resource.clone(), seen.uid);
+                let mut state = self.state();
+                let set_back = state.applied.is_set_back(&seen, told);
+                state.put_applied(seen, told, &mut changes);
+                Put { resource, uid, set_back }
             }
             What::Between | What::Pods => {
                 let relative = family::Relative::of(object);
-                let which = (relative.resource.clone(), relative.uid);
-                self.state().family.put(relative, told, &mut changes);
-                which
+                let (resource, uid) = (relative.resource.clone(), relative.uid);
+                let mut state = self.state();
+                let set_back = state.family.is_set_back(&relative, told);
+                state.family.put(relative, told, &mut changes);
+                Put { resource, uid, set_back }
             }
         };
         self.tell(changes);
-        which
+        put
     }
 
     /// Takes in that an object is gone.

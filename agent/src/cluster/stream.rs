@@ -20,10 +20,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cluster::caller::get;
-use crate::cluster::identity::{Look, Ways};
+use crate::cluster::identity::{SET_BACK, Ways};
 use crate::cluster::interest::{WatchKey, What, is_foreign};
 use crate::cluster::kube::{Route, collection_path, segment};
-use crate::cluster::live::{Told, Uid};
+use crate::cluster::live::{Put, Told, Uid};
 use crate::cluster::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::watch::Shared;
@@ -205,8 +205,9 @@ async fn wait(shared: &Shared, key: &WatchKey, problem: &ApiProblem, failures: u
 /// Lists where that is needed, and follows until the end.
 async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End, ApiProblem> {
     let ways = shared.ways();
-    if shared.look(ways, at.broke).await? == Look::Unreadable && (at.broke.is_some() || at.ways != ways) {
-        // Nobody can say whose history this is: what a list says is so in any.
+    shared.look(ways, at.broke).await?;
+    if at.broke.is_some() || at.ways != ways {
+        // The server may have begun anew with a past that another one has overtaken: what a list says is so in any.
         at.version = None;
     }
     (at.ways, at.broke) = (ways, None);
@@ -271,6 +272,7 @@ async fn list(
         |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is no list: {error}"));
     let told = Told::Listed(Instant::now());
     let mut seen: HashMap<_, Uid> = HashMap::new();
+    let mut is_set_back = false;
     let mut next = String::new();
     // What is asked for now is at least as new.
     let newest = if is_foreign(&key.group) { at.newest } else { shared.objects.clock.newest(at.epoch) };
@@ -288,7 +290,13 @@ async fn list(
         for item in page.items {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
-            seen.extend([shared.words.put(&shared.live, key, object, told)]);
+            let Put { resource, uid, set_back } = shared.words.put(&shared.live, key, object, told);
+            seen.insert(resource, uid);
+            is_set_back |= set_back;
+        }
+        if is_set_back {
+            shared.replaced(SET_BACK);
+            return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
         }
         if page.metadata.next.is_empty() {
             shared.live.listed(key, &seen);

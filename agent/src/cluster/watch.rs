@@ -100,9 +100,9 @@ impl Shared {
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<Look, ApiProblem> {
+    pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<(), ApiProblem> {
         let newest = self.objects.clock.newest(self.objects.clock.epoch());
-        self.identity.look(&self.objects.caller, ways, broke, newest, &|how| self.replaced(how)).await
+        self.identity.look(&self.objects.caller, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
     }
 
     /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
@@ -122,7 +122,7 @@ impl Shared {
     }
 
     /// Drops all that is known of the cluster. The watches see the epoch and list anew; who remembers more compares it.
-    fn replaced(&self, how: &'static str) {
+    pub(super) fn replaced(&self, how: &'static str) {
         tracing::warn!("the cluster {how}: everything is looked at anew");
         self.objects.forget_kinds();
         self.inventories.forget();

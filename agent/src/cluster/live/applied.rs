@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
-use crate::cluster::live::{Seen, Told, Uid, stands};
+use crate::cluster::live::{Seen, Told, Uid, is_set_back, stands};
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::Memory;
 
@@ -155,6 +155,12 @@ impl Applied {
         want.expect = expect;
         want.differing = None;
         self.tell(name, resource, changes);
+    }
+
+    /// Whether a list names an object in a state before the one that is known.
+    pub(super) fn is_set_back(&self, seen: &Seen, told: Told) -> bool {
+        let known = self.present.get(&seen.resource).filter(|known| known.uid == seen.uid);
+        known.is_some_and(|known| is_set_back(told, known.seen, is_older(&seen.version, &known.version)))
     }
 
     /// Gives the object that was known before in this place.

@@ -12,10 +12,11 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::WatchKey;
-use crate::cluster::live::{Told, Uid};
+use crate::cluster::live::{Told, Uid, is_set_back};
 use crate::health::pod_status::{owner, pod_status};
 use crate::health::{self};
 use crate::sync::APPLICATION_LABEL;
@@ -45,6 +46,7 @@ struct Pod {
     application: ApplicationName,
     containers: Box<[Started]>,
     told: u64,
+    seen: Instant,
 }
 
 /// A pod whose logs can be read.
@@ -201,11 +203,19 @@ impl Family {
         let started = pod.containers.iter().filter(|container| container.restarts > 0 || !is_waiting(&container.state));
         let started = started.map(|container| Started { name: container.name.clone(), restarts: container.restarts });
         let application = pod.application.clone();
-        let now = Pod { uid, version, application, containers: started.collect(), told };
+        let now = Pod { uid, version, application, containers: started.collect(), told, seen: Instant::now() };
         let before = self.pods.insert(place, now);
         if before.is_none_or(|before| before.uid != uid || before.told != told) {
             changes.push(ClusterChange::PodChanged(pod));
         }
+    }
+
+    /// Whether a list names a pod in a state before the one that is known.
+    pub(super) fn is_set_back(&self, relative: &Relative, told: Told) -> bool {
+        let ResourceRef { namespace, name, .. } = &relative.resource;
+        let place = (Box::from(namespace.as_deref().unwrap_or_default()), Box::from(name.as_str()));
+        let known = self.pods.get(&place).filter(|pod| pod.uid == relative.uid);
+        known.is_some_and(|pod| is_set_back(told, pod.seen, relative.version < pod.version))
     }
 
     /// The pods of an application, by namespace and name.
