@@ -83,9 +83,8 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
 /// The applications that this cluster is deployed to for.
 fn applications(context: &Context, cluster: &Cluster) -> Vec<Arc<Application>> {
     let applications = context.applications.read().unwrap_or_else(PoisonError::into_inner);
-    let is_here = |application: &&Arc<Application>| {
-        application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster))
-    };
+    let is_here =
+        |application: &&Arc<Application>| application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster));
     applications.values().filter(is_here).cloned().collect()
 }
 

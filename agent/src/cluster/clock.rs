@@ -66,12 +66,9 @@ mod tests {
     #[test]
     fn only_what_is_seen_of_this_epoch_counts() {
         let clock = Clock::default();
-        for (epoch, group, version, newest) in [
-            (0, "apps", 7, 7),
-            (0, "", 5, 7),
-            (0, "metrics.example", 900, 7),
-            (0, "networking.k8s.io", 9, 9),
-        ] {
+        for (epoch, group, version, newest) in
+            [(0, "apps", 7, 7), (0, "", 5, 7), (0, "metrics.example", 900, 7), (0, "networking.k8s.io", 9, 9)]
+        {
             clock.saw(epoch, group, version);
             assert_eq!(clock.newest(0), newest, "{group} {version}");
         }

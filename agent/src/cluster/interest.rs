@@ -100,7 +100,9 @@ pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
         let is_of = |of: (&str, &str)| (watch.group.as_str(), watch.kind.as_str()) == of;
         match watch.what {
             What::Applied => is_of((group, kind)) && watch.version.as_ref().is_none_or(|asked| asked == version),
-            What::Between => namespace.is_some() && makes(group, kind).is_some_and(|steps| steps.iter().any(|s| is_of(*s))),
+            What::Between => {
+                namespace.is_some() && makes(group, kind).is_some_and(|steps| steps.iter().any(|s| is_of(*s)))
+            }
             What::Pods => namespace.is_some() && makes(group, kind).is_some(),
         }
     })

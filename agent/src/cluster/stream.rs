@@ -210,7 +210,8 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
         // The server may have begun anew with a past that another one has overtaken: what a list says is so in any.
         at.version = None;
     }
-    (at.ways, at.broke) = (ways, None);
+    // The first answer ever is no restoration: it may have been to this very look.
+    (at.ways, at.broke) = (shared.ways(), None);
     let began = std::time::Instant::now();
     let route = shared.objects.resource(&key.reference(), key.version.as_deref()).await?;
     let namespace = key.namespace.as_deref().filter(|_| route.scope == Scope::Namespaced);
@@ -260,13 +261,7 @@ struct PageMetadata {
 }
 
 /// Lists all there is, and notes where to follow from.
-async fn list(
-    shared: &Shared,
-    key: &WatchKey,
-    route: &Route,
-    path: &str,
-    at: &mut Position,
-) -> Result<(), ApiProblem> {
+async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &mut Position) -> Result<(), ApiProblem> {
     let doing = format!("list {}", route.resource.plural);
     let bad =
         |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is no list: {error}"));

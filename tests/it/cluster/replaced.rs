@@ -44,7 +44,8 @@ async fn is_set_back(forbidden: Option<Fault>) {
     scene.cluster.watch(&shop(), &inventory, &scene.memory);
     scene.synced().await;
     let planned = scene.plan(&later()).await.unwrap();
-    let signs: Vec<char> = planned.changes.iter().map(|change| change.action.sign()).filter(|sign| *sign != '=').collect();
+    let signs: Vec<char> =
+        planned.changes.iter().map(|change| change.action.sign()).filter(|sign| *sign != '=').collect();
     assert_eq!(signs.iter().filter(|sign| **sign == '+').count(), 1, "{:?}", lines(&planned.changes));
     assert_eq!(signs.iter().filter(|sign| **sign == '~').count(), 2, "{:?}", lines(&planned.changes));
     scene.sync(&later()).await.unwrap();

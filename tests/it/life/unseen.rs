@@ -40,7 +40,11 @@ async fn what_may_not_be_watched_is_not_claimed_to_be_well() {
     assert!(status.unseen[0].of == Cover::Watch && status.unseen[0].last_seen.is_some(), "{:?}", status.unseen);
     let check = doctor(&world).await;
     assert_eq!(check.result, CheckResult::Bad, "{}", check.message);
-    assert!(check.message.ends_with("ConfigMaps in namespace shop not watched: forbidden to watch"), "{}", check.message);
+    assert!(
+        check.message.ends_with("ConfigMaps in namespace shop not watched: forbidden to watch"),
+        "{}",
+        check.message
+    );
 
     world.cluster.lift(&forbidden);
     world.reload_agent();

@@ -47,7 +47,12 @@ struct Missing {
 
 impl Covers {
     pub(super) fn new(cluster: &str, now: Instant) -> Self {
-        Self { cluster: cluster.to_owned(), answers: Answers::Yes { since: now }, missing: BTreeMap::new(), seen: BTreeMap::new() }
+        Self {
+            cluster: cluster.to_owned(),
+            answers: Answers::Yes { since: now },
+            missing: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
     }
 
     /// A watch is wanted from now on.

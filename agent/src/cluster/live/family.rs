@@ -180,14 +180,7 @@ impl Family {
         }
     }
 
-    fn put_pod(
-        &mut self,
-        uid: Uid,
-        version: u64,
-        pod: Box<PodStatus>,
-        told: Told,
-        changes: &mut Vec<ClusterChange>,
-    ) {
+    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, told: Told, changes: &mut Vec<ClusterChange>) {
         let place = (pod.namespace.clone(), pod.name.clone());
         let is_older = self.pods.get(&place).is_some_and(|before| before.uid == uid && version < before.version);
         // Nobody but the watch tells of pods: a list is right whatever was known before it.

@@ -47,7 +47,12 @@ fn a_silent_node_is_told_by_its_name() {
         ("", "", "true", "Degraded: node n1 is not responding [1/1]"),
         ("", ", reason: NodeNotReady", "true", "Degraded: node n1 is not responding [1/1]"),
         (evicted, "", "true", "Degraded: node n1 is not responding, and it is being deleted [1/1]"),
-        ("", ", reason: ReadinessGatesNotReady, message: 'gate a is False'", "true", "Progressing: ReadinessGatesNotReady: gate a is False [1/1]"),
+        (
+            "",
+            ", reason: ReadinessGatesNotReady, message: 'gate a is False'",
+            "true",
+            "Progressing: ReadinessGatesNotReady: gate a is False [1/1]",
+        ),
         (
             "",
             ", reason: ContainersNotReady",
