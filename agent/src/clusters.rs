@@ -52,12 +52,16 @@ impl Clusters {
     /// tried again: who reloads may have changed permissions.
     pub fn configure(&self, config: &Config) {
         let Known { present, ending } = &mut *self.lock();
-        let gone = present.extract_if(.., |_, Present { config: before, .. }| {
-            find(Some(before.name.as_str()), config) != *before && find(None, config) != *before
-        });
-        for (name, gone) in gone {
-            gone.stop.cancel();
-            ending.insert(name, gone.assessed);
+        let stays = |known: &Present| {
+            find(Some(known.config.name.as_str()), config) == known.config || find(None, config) == known.config
+        };
+        for (name, known) in std::mem::take(present) {
+            if stays(&known) {
+                present.insert(name, known);
+            } else {
+                known.stop.cancel();
+                ending.insert(name, known.assessed);
+            }
         }
         present.values().for_each(|present| present.cluster.try_again());
     }

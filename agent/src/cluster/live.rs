@@ -406,3 +406,27 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_list_overrules_what_was_known_before_it_was_asked_for() {
+        let asked = Instant::now();
+        let (before, after) = (asked, asked + Duration::from_millis(1));
+        for (told, known_since, is_older, stays, set_back) in [
+            (Told::Listed(asked), before, false, false, false),
+            (Told::Listed(asked), before, true, false, true),
+            (Told::Listed(asked), after, false, false, false),
+            (Told::Listed(asked), after, true, true, false),
+            (Told::Followed, before, true, true, false),
+            (Told::Followed, before, false, false, false),
+        ] {
+            let found = (stands(told, known_since, is_older), is_set_back(told, known_since, is_older));
+            assert_eq!(found, (stays, set_back), "{told:?} {known_since:?} {is_older}");
+        }
+    }
+}
