@@ -256,6 +256,16 @@ pub enum Event {
         /// Why.
         message: String,
     },
+    /// Another agent operates the application too, or did until this one took over.
+    OperatedElsewhere {
+        /// The name of its host.
+        host: String,
+        /// When it last wrote, by its clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Timestamp>,
+        /// This agent took over; else both are at work.
+        taken_over: bool,
+    },
     /// Syncing was stopped on purpose.
     Suspended {
         /// In the person's words.

@@ -164,6 +164,9 @@ pub struct SyncRequest {
     pub force: bool,
     /// Only these objects; all where empty. A sync of some prunes nothing else.
     pub only: Vec<ResourceRef>,
+    /// What left git and is deleted although something lives in it, or another application may want it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prune_anyway: Vec<ResourceRef>,
 }
 
 /// `POST /v1/applications/NAME/build` and `…/push`.

@@ -83,6 +83,12 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources)), ""),
         Event::SyncStatusChanged { from, to, message } => (of_sync(*to).tone, format!("{to}, was {from}"), message),
         Event::HealthChanged { from, to, message } => (of_health(*to).tone, format!("{to}, was {from}"), message),
+        Event::OperatedElsewhere { host, taken_over: true, .. } => {
+            (Tone::Warning, format!("taken over from the agent on host {host}"), "")
+        }
+        Event::OperatedElsewhere { host, .. } => {
+            (Tone::Warning, format!("also operated by the agent on host {host}"), "")
+        }
         Event::Suspended { reason } => (Tone::Warning, "suspended".to_owned(), reason),
         Event::Resumed => (Tone::Plain, "resumed".to_owned(), ""),
         Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.commit.short()), reason),
