@@ -19,10 +19,12 @@ use crate::api::connection::Patience;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::fact::Fact;
 use crate::journal::{Journal, chain};
 use crate::poll::Repositories;
+use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::{self, Telemetry};
 use crate::{api, reach, supervise};
@@ -68,6 +70,8 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         images: watch::Sender::new(Arc::new(Images::new(&config))),
         config: watch::Sender::new(Arc::new(Config::default())),
         config_path,
+        wanted: Wanted::default(),
+        identity: Identity::load(&data_dir),
         data_dir,
         repositories: Repositories::default(),
         clusters: Clusters::default(),

@@ -19,6 +19,18 @@ pub fn name(of: Option<&str>, config: &Config) -> String {
     find(of, config).name
 }
 
+/// Says of the name of a cluster whether it leads to the same cluster as this one, as far as the configuration tells.
+pub fn same_as<'a>(one: Option<&'a str>, config: &'a Config) -> impl Fn(Option<&str>) -> bool + 'a {
+    let here = find(one, config);
+    move |other| {
+        let leads_there = |there: ClusterConfig| {
+            let leads = |cluster: &ClusterConfig| (cluster.kubeconfig.clone(), cluster.context.clone());
+            there.name == here.name || (here.context.is_some() && leads(&there) == leads(&here))
+        };
+        other == one || leads_there(find(other, config))
+    }
+}
+
 /// The `[[cluster]]` of that name, else a context of the kubeconfig; the first `[[cluster]]` where none is named, else the
 /// kubeconfig's current context.
 fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
@@ -42,7 +54,7 @@ impl Clusters {
         let wanted = find(of, &context.config());
         let mut clusters = self.lock();
         let (_, cluster) = clusters.entry(wanted.name.clone()).or_insert_with(|| {
-            let cluster = Cluster::new(wanted.clone());
+            let cluster = Cluster::with_identity(wanted.clone(), context.identity.clone());
             tokio::spawn(assess::assess(context.clone(), cluster.clone()));
             (wanted, cluster)
         });

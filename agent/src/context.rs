@@ -18,10 +18,12 @@ use crate::api::access::Access;
 use crate::cluster::Cluster;
 use crate::clusters::Clusters;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Intent;
 use crate::poll::{Repositories, Repository};
+use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::Telemetry;
 use crate::worker::Poke;
@@ -44,6 +46,10 @@ pub struct Context {
     pub clusters: Clusters,
     /// The engine that builds and pushes, and the registries.
     pub images: watch::Sender<Arc<Images>>,
+    /// What each application wants in its cluster, as it was last rendered.
+    pub wanted: Wanted,
+    /// Which agent this is.
+    pub identity: Identity,
     /// The applications in force.
     pub applications: RwLock<BTreeMap<ApplicationName, Arc<Application>>>,
     /// Held whole by a reload, and shared by each command: one that comes meanwhile waits for the application that the

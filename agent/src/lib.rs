@@ -33,6 +33,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
+pub mod identity;
 pub mod supervise;
 pub mod telemetry;
 

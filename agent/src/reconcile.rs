@@ -13,6 +13,9 @@
 
 pub mod look;
 
+pub mod neighbours;
+pub mod wanted;
+
 mod carry_out;
 mod decide;
 mod tree;
@@ -114,7 +117,7 @@ struct Remembered {
 struct Settled {
     revision: Revision,
     /// The files and folders that were rendered, with their ids.
-    inputs: tree::Inputs,
+    inputs: Arc<tree::Inputs>,
 }
 
 /// The reconciliation of one application.
@@ -192,11 +195,15 @@ async fn reconcile(
     }
     let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
     let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
+    let inputs = neighbours::publish(context, name, destination, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
-    let options = options(application, destination, intent.as_ref());
+    let fresh = status.revision.as_ref() != Some(&revision);
+    let options = Options { fresh, ..options(application, destination, intent.as_ref()) };
     let wanted = select(&rendered, intent.as_ref());
-    let planned = deploy.cluster.plan(name, &wanted, memory, &options).await.map_err(|source| of(deploy, source))?;
+    let planned = neighbours::plan(context, application, deploy, &wanted, memory, options).await;
+    let planned = planned.map_err(|source| of(deploy, source))?;
+    carry_out::tell_other_agent(context, name, deploy.cluster.other_agent(name, &destination.namespace)).await?;
 
     let standing = Standing {
         status: &status,
@@ -207,7 +214,11 @@ async fn reconcile(
         heals: state.heals.make_contiguous(),
     };
     let sync = Sync { context, application, deploy, revision: &revision, rendered: &rendered, planned };
-    match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
+    // Nothing has to be done now; what is left to be deleted later is a person's to decide where nothing is automatic.
+    let may_wait = !fresh || application.spec.sync.automatic || intent.is_some();
+    let nothing = sync.planned.is_nothing() && (may_wait || !sync.planned.undone.may_delete_later());
+    let decision = decide::decide(&standing, nothing, !sync.planned.refusals.is_empty(), Instant::now());
+    let undone = match decision {
         Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
         Decision::Hold { message, look_again } => {
             // Once, and not with each edit of who goes on editing.
@@ -225,15 +236,18 @@ async fn reconcile(
             if matches!(cause, Cause::Drift { .. }) {
                 decide::note_heal(&mut state.heals, Instant::now());
             }
-            sync.execute(cause, intent.is_some(), memory).await?;
+            sync.execute(cause, intent.is_some(), memory).await?
         }
-    }
+    };
+    context.wanted.awaits(name, undone.handed.iter().chain(&undone.held).cloned().collect());
+    neighbours::brought(context, name);
     application.intent_done(intent.as_ref());
     application.drift_done();
     // A sync of some objects says nothing of the others.
     let whole = intent.is_none_or(|intent| intent.request.only.is_empty());
-    state.settled = whole.then_some(Settled { revision, inputs });
-    Ok(Next::Idle)
+    state.settled = (whole && undone.is_settled()).then_some(Settled { revision, inputs });
+    // What could not be seen, or is not gone, is looked at again.
+    Ok(if undone.open.is_empty() { Next::Idle } else { Next::Retry })
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
@@ -321,6 +335,8 @@ fn options(application: &Application, destination: &Destination, intent: Option<
         prune: application.spec.sync.prune || request.is_some_and(|request| request.prune),
         force: request.is_some_and(|request| request.force),
         partial: request.is_some_and(|request| !request.only.is_empty()),
+        prune_anyway: request.map(|request| request.prune_anyway.clone()).unwrap_or_default(),
+        ..Options::default()
     }
 }
 

@@ -44,6 +44,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
             remove(context, name);
             changes.push(format!("application {name} is no longer operated; what it applied stays in its cluster"));
             context.clusters.forget(name);
+            reconcile::neighbours::wake(context, context.wanted.forget(name));
             context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }

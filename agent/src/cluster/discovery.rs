@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
+use kube::discovery::{ApiResource, Discovery, Scope as KubeScope, verbs};
 
 use crate::cluster::caller::Caller;
 use crate::cluster::problem::{ApiProblem, Class};
@@ -26,6 +26,8 @@ pub struct Kind {
     pub scope: Scope,
     /// What the paths of its objects are made of, for each version; the preferred version first.
     pub versions: Vec<ApiResource>,
+    /// Whether its objects can be listed: a review or a binding is asked for and never kept.
+    pub lists: bool,
 }
 
 impl Kind {
@@ -43,6 +45,11 @@ impl Kinds {
     /// A kind.
     pub fn get(&self, group: &str, kind: &str) -> Option<&Kind> {
         self.0.get(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// All of them whose objects can be listed.
+    pub fn listed(&self) -> impl Iterator<Item = &Kind> {
+        self.0.values().filter(|kind| kind.lists)
     }
 
     /// Where objects of the kind live.
@@ -122,7 +129,9 @@ async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
                 KubeScope::Cluster => Scope::Cluster,
             };
             let key = (resource.group.clone(), resource.kind.clone());
-            kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new() }).versions.push(resource);
+            let kind = kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new(), lists: false });
+            kind.versions.push(resource);
+            kind.lists |= capabilities.supports_operation(verbs::LIST);
         }
     }
     Ok(Kinds(kinds))

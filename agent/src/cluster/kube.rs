@@ -174,8 +174,21 @@ impl Objects {
         Ok(written)
     }
 
-    /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background.
-    pub(super) async fn delete(&self, object: &ResourceRef, version: &str, uid: &str) -> Result<(), ApiProblem> {
+    /// Makes a namespace of this name, or leaves the one that is there.
+    pub(super) async fn make_namespace(&self, name: &str) -> Result<(), ApiProblem> {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.apply_own(&ResourceRef::new("", "Namespace", None, name), &object).await?;
+        Ok(())
+    }
+
+    /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background. The answer is
+    /// the object where it is not gone yet: something has to be done before its end, or it was given a while.
+    pub(super) async fn delete(
+        &self,
+        object: &ResourceRef,
+        version: &str,
+        uid: &str,
+    ) -> Result<Option<Value>, ApiProblem> {
         let doing = format!("delete {}", named(object));
         let route = match self.resource(object, Some(version)).await {
             // Served in another version now, or not at all any more.
@@ -190,11 +203,21 @@ impl Objects {
         let path = route.path(object);
         steps::reached("cluster: before an object is deleted");
         match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
-            Err(problem) if problem.class != Class::NotFound => return Err(problem),
-            _ => steps::reached("cluster: after an object is deleted"),
+            Err(problem) if problem.class != Class::NotFound => Err(problem),
+            answer => {
+                steps::reached("cluster: after an object is deleted");
+                Ok(answer.ok().filter(is_held))
+            }
         }
-        Ok(())
     }
+}
+
+/// Whether the answer to a deletion is an object that is still there.
+fn is_held(answer: &Value) -> bool {
+    let metadata = &answer["metadata"];
+    let has_finalizers = metadata["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+    let has_grace = metadata["deletionGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 0);
+    metadata["deletionTimestamp"].is_string() && (has_finalizers || has_grace || answer["kind"] == "Namespace")
 }
 
 const APPLY: &str = "application/apply-patch+yaml";

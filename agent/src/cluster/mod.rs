@@ -16,7 +16,11 @@ mod config;
 mod problem;
 
 mod apply;
+mod left;
 mod observe;
+mod planning;
+mod prune;
+mod survey;
 
 mod inventory;
 
@@ -50,15 +54,17 @@ use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
 
-use crate::cluster::apply::{Executor, Write};
+use crate::cluster::apply::Executor;
 use crate::cluster::caller::get;
 use crate::cluster::inventory::Inventories;
 use crate::cluster::kube::Objects;
 use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::watch::Watches;
+use crate::identity::Identity;
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{self, Memory, Observed, Refusal, Remembered};
+use crate::sync::neighbours::Neighbours;
+use crate::sync::plan::{Leaving, Memory, Observed, Refusal, Undone};
 use crate::sync::{content, mask};
 use crate::yaml;
 
@@ -66,7 +72,7 @@ pub use crate::cluster::apply::{Executed, PlannedSync, Progress};
 pub use crate::cluster::changes::ClusterChange;
 pub use crate::cluster::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::cluster::discovery::{Kind, Kinds};
-pub use crate::cluster::inventory::INVENTORY_LABEL;
+pub use crate::cluster::inventory::{INVENTORY_LABEL, OtherAgent};
 pub use crate::cluster::logs::{LogQuery, Logs};
 pub use crate::cluster::problem::{ApiProblem, Class};
 
@@ -83,6 +89,19 @@ pub struct Options {
     pub force: bool,
     /// `desired` holds only some objects of the application: touch nothing else.
     pub partial: bool,
+    /// What left git and is deleted whatever is in it: a person named it.
+    pub prune_anyway: Vec<ResourceRef>,
+    /// What the other applications of this agent want in the cluster; none where that was not looked at: nothing is taken
+    /// over from one of them then.
+    pub neighbours: Option<Arc<Neighbours>>,
+    /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
+    pub fresh: bool,
+}
+
+impl Options {
+    fn leaving(&self) -> Leaving<'_> {
+        Leaving { prune: self.prune, anyway: &self.prune_anyway, neighbours: self.neighbours.as_deref() }
+    }
 }
 
 /// Why a cluster did not do what it was asked.
@@ -139,10 +158,15 @@ struct Inner {
 impl Cluster {
     /// A handle. Nothing is read and nobody is asked yet.
     pub fn new(config: ClusterConfig) -> Self {
+        Self::with_identity(config, Identity::default())
+    }
+
+    /// The same, for an agent that puts its mark on the inventories.
+    pub fn with_identity(config: ClusterConfig, me: Identity) -> Self {
         let objects = Objects::new(&config);
         let live = Arc::new(Live::new(&config.name));
         let watches = Watches::new(objects.clone(), live.clone());
-        Self(Arc::new(Inner { config, objects, inventories: Inventories::default(), live, watches }))
+        Self(Arc::new(Inner { config, objects, inventories: Inventories::new(me), live, watches }))
     }
 
     /// Its name in the agent.
@@ -172,7 +196,17 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be read; it is never taken for empty.
     pub async fn inventory(&self, application: &ApplicationName, namespace: &str) -> Result<Inventory, ApiProblem> {
-        self.0.inventories.read(&self.0.objects, application, namespace).await
+        Ok(self.0.inventories.read(&self.0.objects, application, namespace).await?.inventory)
+    }
+
+    /// Lets go of what is known of inventories: the cluster is another one, or was set back.
+    pub fn forget_inventories(&self) {
+        self.0.inventories.forget();
+    }
+
+    /// Another agent that was noticed as the operator of an application, once.
+    pub fn other_agent(&self, application: &ApplicationName, namespace: &str) -> Option<OtherAgent> {
+        self.0.inventories.news(application, namespace)
     }
 
     /// Plans a sync to these objects, which are in the order in which they are applied. Writes nothing.
@@ -221,45 +255,26 @@ impl Cluster {
         Ok((planned, sides))
     }
 
-    async fn look(
-        &self,
-        application: &ApplicationName,
-        desired: &[Manifest],
-        memory: &Memory,
-        options: &Options,
-    ) -> Result<(PlannedSync, Vec<Observed>), ClusterError> {
-        let before = self.inventory(application, &options.namespace).await?;
-        let observer = self.observer(application, options);
-        let observed = observer.desired(desired, memory).await?;
-        let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &before) };
-        let left = observer.left(candidates).await?;
-        let decided = plan::plan(&plan::Inputs {
-            application,
-            desired,
-            observed: &observed,
-            inventory: &before,
-            left: &left,
-            prune: options.prune,
-            partial: options.partial,
-        });
-        let remembered = |(place, live): &(usize, _)| {
-            let Manifest { resource, digest, .. } = &desired[*place];
-            (resource.clone(), Remembered { manifest: *digest, live: *live })
+    /// Keeps what a plan that writes nothing found of the inventory: it forgets what is gone, and is written anew where it
+    /// was lost. No request where it says so already.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub async fn keep(&self, plan: &PlannedSync) -> Result<(), ClusterError> {
+        let (application, namespace) = (&plan.application, &plan.options.namespace);
+        let write = || self.0.inventories.write(&self.0.objects, application, namespace, &plan.after);
+        let written = match write().await {
+            Err(problem) if problem.class == Class::NamespaceMissing && plan.options.create_namespace => {
+                self.0.objects.make_namespace(namespace).await?;
+                write().await?
+            }
+            other => other?,
         };
-        let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
-        let planned = PlannedSync {
-            application: application.clone(),
-            settled: decided.settled.iter().map(remembered).collect(),
-            writes: decided.writes.iter().map(write).collect(),
-            changes: decided.changes,
-            refusals: decided.refusals,
-            options: options.clone(),
-            prunes: decided.prunes,
-            before,
-            during: decided.during,
-            after: decided.after,
-        };
-        Ok((planned, observed))
+        if written {
+            let memory = plan.settled.iter().cloned().collect();
+            self.watch(application, &watched(&plan.after, &plan.undone), &memory);
+        }
+        Ok(())
     }
 
     /// Executes a plan. Told again and again it does the same again.
@@ -273,11 +288,11 @@ impl Cluster {
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         let (application, options) = (plan.application.clone(), plan.options.clone());
-        let after = plan.after.clone();
         let observer = self.observer(&application, &options);
         let executed = Executor { observer, inventories: &self.0.inventories, progress }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
-        self.watch(&application, &after, &memory);
+        self.watch(&application, &watched(&executed.after, &executed.undone), &memory);
+        self.0.live.expect(&application, going(&executed.undone));
         Ok(executed)
     }
 
@@ -341,7 +356,20 @@ fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
     // What is pruned is expected to go: its end is no drift.
     let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Otherwise));
-    settled.chain(writes).chain(prunes).collect()
+    settled.chain(writes).chain(prunes).chain(going(&plan.undone)).collect()
+}
+
+/// What is being deleted: its end is told, since a pass waits for it.
+fn going(undone: &Undone) -> impl Iterator<Item = (ResourceRef, Expect)> {
+    undone.going.iter().map(|resource| (resource.clone(), Expect::Going))
+}
+
+/// What is watched for an application: its inventory, without what another application takes over. That it gets the other's
+/// label is no drift, and it is not missing then.
+fn watched(inventory: &Inventory, undone: &Undone) -> Inventory {
+    let mut watched = inventory.clone();
+    watched.items.retain(|item| !undone.handed.contains(&item.resource));
+    watched
 }
 
 /// The content of an object as YAML, with the values of Secrets masked.

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
 use crate::cluster::Options;
@@ -18,7 +18,7 @@ use crate::cluster::kube::{Mode, Objects, collection_path, segment};
 use crate::cluster::live::Live;
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{Left, Memory, Observed, PRUNE_ANNOTATION, Refusal};
+use crate::sync::plan::{Memory, Observed, Refusal};
 use crate::sync::{APPLICATION_LABEL, owned};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
@@ -149,36 +149,6 @@ impl Observer<'_> {
                 Some(token) => next = format!("&continue={}", segment(token)),
                 None => return Ok(()),
             }
-        }
-    }
-
-    /// What is seen of objects that may be pruned.
-    ///
-    /// # Errors
-    /// Where the cluster could not be asked.
-    pub(super) async fn left(&self, candidates: Vec<InventoryItem>) -> Result<Vec<(InventoryItem, Left)>, ApiProblem> {
-        let seen: Vec<_> = at_once(candidates.into_iter().map(|item| self.one_left(item).boxed())).await;
-        seen.into_iter().collect()
-    }
-
-    async fn one_left(&self, item: InventoryItem) -> Result<(InventoryItem, Left), ApiProblem> {
-        let left = match self.objects.get(&item.resource, None).await {
-            Ok(None) => Left::Gone,
-            Ok(Some(live)) => self.judge(&live),
-            Err(problem) if problem.class == Class::KindMissing => Left::Gone,
-            Err(problem) if problem.class.is_transient() => return Err(problem),
-            Err(problem) => Left::Unseen(problem.to_string()),
-        };
-        Ok((item, left))
-    }
-
-    fn judge(&self, live: &Value) -> Left {
-        match owned::application_of(live) {
-            Some(owner) if owner == self.application.as_str() => Left::Ours {
-                uid: live["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
-                keep: live["metadata"]["annotations"][PRUNE_ANNOTATION] == "disabled",
-            },
-            other => Left::NotOurs(other.map(str::to_owned)),
         }
     }
 }

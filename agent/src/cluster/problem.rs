@@ -154,7 +154,9 @@ fn classify(code: u16, reason: &str, message: &str) -> Class {
         403 => Class::Refused,
         404 if says("namespaces \"") => Class::NamespaceMissing,
         404 if says("could not find the requested resource") || says("page not found") => Class::KindMissing,
-        404 => Class::NotFound,
+        404 if says("\" not found") => Class::NotFound,
+        // Of something on the way, which says nothing about the object.
+        404 => Class::Other,
         409 => Class::Conflict,
         410 => Class::Gone,
         429 => Class::TooMany,
@@ -251,6 +253,7 @@ mod tests {
             (404, "namespaces \"shop\" not found", NamespaceMissing),
             (404, "the server could not find the requested resource", KindMissing),
             (404, "configmaps \"a\" not found", NotFound),
+            (404, "<html>default backend: nothing here</html>", Other),
             (409, "the object has been modified", Conflict),
             (
                 422,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::change::{Action, summarise};
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
@@ -12,12 +13,12 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::{ReconcileError, of};
-use crate::cluster::{ClusterError, Executed, PlannedSync};
+use crate::cluster::{ClusterError, Executed, OtherAgent, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
-use crate::journal::chain;
 use crate::journal::fact::{Fact, Patch};
+use crate::journal::{NotKept, chain};
 use crate::render::Rendered;
-use crate::sync::plan::{Memory, Remembered as Applied};
+use crate::sync::plan::{Memory, Remembered as Applied, Undone};
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
@@ -41,20 +42,27 @@ impl Sync<'_> {
         self,
         status: &ApplicationStatus,
         memory: &mut Memory,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<Undone, ReconcileError> {
         let name = &self.application.spec.name;
+        self.deploy.cluster.keep(&self.planned).await.map_err(|source| of(self.deploy, source))?;
+        let undone = self.planned.undone.clone();
         let mut facts = vec![self.found_settled(memory)];
         if let Some(intent) = self.application.intent() {
             let mut sync = self.begun(intent.cause);
             sync.changes = self.planned.changes.iter().filter(|one| one.action != Action::Unchanged).cloned().collect();
-            facts.extend(ended(sync, Phase::Succeeded, "nothing to do: everything is as git says".to_owned()));
+            let message = match undone.message() {
+                message if undone.open.is_empty() && message.is_empty() => "everything is as git says".to_owned(),
+                message => message,
+            };
+            facts.extend(ended(sync, Phase::Succeeded, format!("nothing to do: {message}")));
             facts.push(Fact::Intent { application: name.clone(), intent: None });
         }
-        if status.revision.as_ref() != Some(self.revision) || status.known().sync != SyncStatus::Synced {
+        if status.revision.as_ref() != Some(self.revision) || status.known().sync == SyncStatus::Unknown {
             facts.push(self.deployed());
         }
-        facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
-        Ok(self.context.journal.record(facts).await?)
+        facts.push(self.finished(&undone));
+        self.context.journal.record(facts).await?;
+        Ok(undone)
     }
 
     /// Something differs and is left so on purpose. What does not differ is remembered: it is not asked for again.
@@ -81,7 +89,12 @@ impl Sync<'_> {
     }
 
     /// The plan becomes so.
-    pub(super) async fn execute(self, cause: Cause, asked: bool, memory: &mut Memory) -> Result<(), ReconcileError> {
+    pub(super) async fn execute(
+        self,
+        cause: Cause,
+        asked: bool,
+        memory: &mut Memory,
+    ) -> Result<Undone, ReconcileError> {
         let name = self.application.spec.name.clone();
         let journal = &self.context.journal;
         let mut sync = self.begun(cause);
@@ -100,6 +113,7 @@ impl Sync<'_> {
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
         let mut facts = Vec::new();
+        let mut undone = Undone::default();
         let result = match self.deploy.cluster.execute(self.planned.clone(), &tell).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.
@@ -111,6 +125,7 @@ impl Sync<'_> {
                     memory.remove(resource);
                 }
                 sync.changes = executed.changes;
+                undone = executed.undone;
                 result
             }
             Err(source) => Err(of(self.deploy, source)),
@@ -122,7 +137,7 @@ impl Sync<'_> {
         facts.push(Fact::patch(&name, Patch::Activity(None)));
         if result.is_ok() {
             facts.push(self.deployed());
-            facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
+            facts.push(self.finished(&undone));
         }
         // A person's request is done also where it failed: the person is told. Only what a crash cut off is owed.
         if asked {
@@ -130,7 +145,7 @@ impl Sync<'_> {
             self.application.intent_done(self.application.intent().as_ref());
         }
         journal.record(facts).await?;
-        result.map(drop)
+        result.map(|_| undone)
     }
 
     /// What was done, in a line; or which objects failed after it.
@@ -138,7 +153,9 @@ impl Sync<'_> {
         let did = summarise(executed.changes.iter().map(|change| change.action));
         let Some(first) = executed.failed.first() else {
             let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
-            return Ok(format!("{did}, {unchanged} unchanged"));
+            let undone = Undone { kept: Vec::new(), ..executed.undone.clone() }.message();
+            let undone = if undone.is_empty() { undone } else { format!("; {undone}") };
+            return Ok(format!("{did}, {unchanged} unchanged{undone}"));
         };
         let more = match executed.failed.len() - 1 {
             0 => String::new(),
@@ -166,6 +183,12 @@ impl Sync<'_> {
     fn deployed(&self) -> Fact {
         let patch = Patch::Deployed { revision: self.revision.clone(), images: self.images() };
         Fact::patch(&self.application.spec.name, patch)
+    }
+
+    /// Everything was done that can be: the application is as git says, but for what left git and is not gone.
+    fn finished(&self, undone: &Undone) -> Fact {
+        let sync = if undone.open.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
+        self.compared(sync, undone.message(), undone.open.len() as u32)
     }
 
     fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
@@ -213,6 +236,18 @@ fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
 /// What of this is not in memory so: only that is written to history.
 fn new_against(found: &[(ResourceRef, Applied)], memory: &Memory) -> Vec<(ResourceRef, Applied)> {
     found.iter().filter(|(resource, applied)| memory.get(resource) != Some(applied)).cloned().collect()
+}
+
+/// Says that another agent operates the application, or did until now.
+pub(super) async fn tell_other_agent(
+    context: &Context,
+    name: &ApplicationName,
+    other: Option<OtherAgent>,
+) -> Result<(), NotKept> {
+    let Some(OtherAgent { host, last, taken_over }) = other else { return Ok(()) };
+    tracing::warn!(application = %name, host, taken_over, "another agent operates this application");
+    let event = Event::OperatedElsewhere { host, last, taken_over };
+    context.journal.record(vec![Fact::happened(name, &Cause::Agent, event)]).await
 }
 
 /// Says why an application is not as git says. The sync that failed is in the history once, not once a try.

@@ -114,7 +114,7 @@ async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, Re
 
 /// What a sync to a revision would do, with both sides of what differs.
 pub async fn diff(
-    context: &Context,
+    context: &Arc<Context>,
     application: &Application,
     at: Option<&str>,
 ) -> Result<DiffAnswer, ReconcileError> {
@@ -124,7 +124,8 @@ pub async fn diff(
     let name = &application.spec.name;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let options = options(application, destination, None);
+    let mut options = options(application, destination, None);
+    options.neighbours = Some(Arc::new(super::neighbours::all(context, application).await));
     let (planned, objects) =
         deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
     if let Some(refusal) = planned.refusals.first() {

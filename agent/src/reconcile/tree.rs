@@ -91,6 +91,7 @@ pub(super) async fn render(
 }
 
 /// The files and folders that a render depended on, with their ids in a commit.
+#[derive(Debug, Default)]
 pub(super) struct Inputs(Vec<(String, Option<String>)>);
 
 /// Looks up the ids of what a render depended on.

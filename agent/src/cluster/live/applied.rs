@@ -24,6 +24,8 @@ pub(in crate::cluster) enum Expect {
     Digest(ContentDigest),
     /// Not as it is: git wants it otherwise, and nobody has applied that yet.
     Otherwise,
+    /// Not at all: it left git and is being deleted. Its end is told, since a pass waits for it.
+    Going,
 }
 
 /// All of them.
@@ -143,6 +145,9 @@ impl Applied {
         let Some(want) = want.filter(|want| want.expect != expect) else { return };
         want.expect = expect;
         want.differing = None;
+        if expect == Expect::Going {
+            self.compare(name, resource, changes);
+        }
         self.tell(name, resource, changes);
     }
 
@@ -253,9 +258,13 @@ impl Applied {
         let there = self.present.get(resource).filter(|present| present.application == *name);
         let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
         let Some(want) = want else { return };
-        let Expect::Digest(expected) = want.expect else { return };
         let now = there.map(|present| present.digest);
-        if now == Some(expected) {
+        let is_expected = match want.expect {
+            Expect::Digest(expected) => now == Some(expected),
+            Expect::Going => now.is_some(),
+            Expect::Unknown | Expect::Otherwise => return,
+        };
+        if is_expected {
             want.differing = None;
         } else if want.differing != Some(now) {
             want.differing = Some(now);
@@ -270,7 +279,8 @@ impl Applied {
         let is_known = self.is_covered(resource);
         let there = self.present.get(resource).filter(|present| present.application == *name);
         let Some(want) = self.applications.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
-        if there.is_none() && !is_known {
+        // What is to go and is gone is not missing: the pass that its end wakes takes it out.
+        if there.is_none() && (!is_known || want.expect == Expect::Going) {
             return;
         }
         let status = status(name, resource, want.expect, there);
