@@ -2,6 +2,7 @@
 //! in requests.
 
 mod access;
+mod leaving;
 mod logs;
 mod planned;
 mod refused;
