@@ -171,7 +171,8 @@ async fn reconcile(
         Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
-    let rests = watched.is_ok() && intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await;
+    let settled = is_settled(state, deploy, &revision).await;
+    let rests = settled && watched.is_ok() && intent.is_none() && drift.is_none();
     let mut noted = Vec::new();
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
@@ -198,8 +199,8 @@ async fn reconcile(
     let inputs = neighbours::publish(context, name, destination, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
-    let fresh = status.revision.as_ref() != Some(&revision);
-    let options = Options { fresh, ..options(application, destination, intent.as_ref()) };
+    let is_new = status.revision.as_ref() != Some(&revision);
+    let options = Options { fresh: is_new && !settled, ..options(application, destination, intent.as_ref()) };
     let wanted = select(&rendered, intent.as_ref());
     let planned = neighbours::plan(context, application, deploy, &wanted, memory, options).await;
     let planned = planned.map_err(|source| of(deploy, source))?;
@@ -215,7 +216,7 @@ async fn reconcile(
     };
     let sync = Sync { context, application, deploy, revision: &revision, rendered: &rendered, planned };
     // Nothing has to be done now; what is left to be deleted later is a person's to decide where nothing is automatic.
-    let may_wait = !fresh || application.spec.sync.automatic || intent.is_some();
+    let may_wait = !is_new || application.spec.sync.automatic || intent.is_some();
     let nothing = sync.planned.is_nothing() && (may_wait || !sync.planned.undone.may_delete_later());
     let decision = decide::decide(&standing, nothing, !sync.planned.refusals.is_empty(), Instant::now());
     let undone = match decision {
