@@ -29,6 +29,11 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
     named.cloned().unwrap_or_else(|| ClusterConfig::named(of))
 }
 
+/// Whether an application that names this cluster goes where it went before.
+pub fn is_same(of: Option<&str>, before: &Config, now: &Config) -> bool {
+    find(of, before) == find(of, now)
+}
+
 impl Clusters {
     /// Lets go of clusters whose configuration is another now; who asks next gets them anew.
     pub fn configure(&self, config: &Config) {

@@ -97,11 +97,14 @@ pub struct Application {
     pub sync: Poke,
     /// Pokes the worker that delivers.
     pub delivery: Poke,
-    /// Ends its workers.
+    /// Ends the worker that syncs.
     pub stop: CancellationToken,
+    /// Ends the worker that delivers. It outlives a reload that leaves the code, the build and the deploy branch as they
+    /// are: see [`Application::inherit_delivery`].
+    pub delivering: CancellationToken,
     /// Whose turn it is to work on it: one worker a story, also over a reload.
     pub turns: Turns,
-    running: Mutex<Option<(RunId, CancellationToken)>>,
+    running: Arc<Mutex<Option<(RunId, CancellationToken)>>>,
     owed: Mutex<Owed>,
 }
 
@@ -149,7 +152,7 @@ impl Application {
         source: Option<Arc<Repository>>,
         deploy: Option<Deploy>,
         intent: Option<Intent>,
-        stop: CancellationToken,
+        end: &CancellationToken,
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         Self {
@@ -158,11 +161,40 @@ impl Application {
             deploy,
             sync: Poke::default(),
             delivery: Poke::default(),
-            stop,
+            stop: end.child_token(),
+            delivering: end.child_token(),
             turns: Turns::default(),
-            running: Mutex::new(None),
+            running: Arc::default(),
             owed,
         }
+    }
+
+    /// Whether what delivers `before` may go on for this one: a run that is under way would do the same from its
+    /// beginning.
+    pub fn delivers_as(&self, before: &Self) -> bool {
+        let same = |one: Option<&Arc<Repository>>, other: Option<&Arc<Repository>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        let way = |application: &Self| {
+            let ApplicationSpec { name, source, build, deploy, promote, .. } = &application.spec;
+            let to = deploy.as_ref().map(|deploy| {
+                (deploy.repository.clone(), deploy.branch.clone(), deploy.path.clone(), deploy.render)
+            });
+            (name.clone(), source.clone(), build.clone(), promote.clone(), to)
+        };
+        let deploys = |application: &'_ Self| application.deploy.as_ref().map(|deploy| deploy.repository.clone());
+        way(self) == way(before)
+            && same(self.source.as_ref(), before.source.as_ref())
+            && same(deploys(self).as_ref(), deploys(before).as_ref())
+    }
+
+    /// Takes over the worker that delivers `before`, with the run that it does.
+    pub fn inherit_delivery(&mut self, before: &Self) {
+        self.delivery = before.delivery.clone();
+        self.delivering = before.delivering.clone();
+        self.running = before.running.clone();
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
@@ -253,7 +285,7 @@ mod tests {
     #[test]
     fn drift_that_comes_while_another_is_looked_at_stays() {
         let spec: ApplicationSpec = serde_json::from_value(serde_json::json!({ "name": "shop" })).unwrap();
-        let application = Application::new(spec, None, None, None, CancellationToken::new());
+        let application = Application::new(spec, None, None, None, &CancellationToken::new());
         let drift =
             |name: &str| Drift { resource: ResourceRef::new("", "ConfigMap", Some("prod"), name), manager: None };
         application.drifted(drift("a"));

@@ -123,8 +123,9 @@ impl Journal {
                 continue;
             }
             cut_off.interrupted += 1;
-            let successor = RunStatus { id: self.next_run(), ..crate::deliver::again(run, now) };
-            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, "the agent ended", now))));
+            let successor = crate::deliver::again(run, self.next_run(), now);
+            let why = "the agent ended in the middle";
+            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, why, now))));
             batch.push(Fact::Run(Box::new(successor.clone())));
             cut_off.queued.push(successor);
         }
@@ -136,7 +137,7 @@ impl Journal {
             sync.message = "the agent ended in the middle; the next sync does what is left".to_owned();
             batch.push(Fact::Sync(Box::new(sync)));
         }
-        cut_off.queued.sort_by_key(|run| run.id);
+        cut_off.queued.sort_by_key(RunStatus::place);
         let event =
             Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
         batch.push(Fact::Happened { application: None, cause: Cause::Agent, event });
@@ -201,6 +202,11 @@ impl Journal {
     /// The next number of a run.
     pub fn next_run(&self) -> RunId {
         RunId(self.numbers.run.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Numbers of runs up to this one were given before, whether the history knows of them or not.
+    pub fn numbers_are_given_up_to(&self, run: RunId) {
+        self.numbers.run.fetch_max(run.0, Ordering::Relaxed);
     }
 
     /// The next number of a sync.

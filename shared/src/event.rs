@@ -152,6 +152,16 @@ pub enum Event {
         /// How many went.
         deleted: u64,
     },
+    /// Most tags of an application's code repository went in one listing: it was emptied, made anew, or is being
+    /// restored. Those that come back at the same objects are not run again.
+    TagsLost {
+        /// Redacted address.
+        repository: String,
+        /// How many went.
+        lost: u64,
+        /// How many there were.
+        of: u64,
+    },
     /// A repository, cluster, engine or registry could not be reached.
     ConnectionLost {
         /// `repository ssh://…`, `cluster prod`, `engine default`, `registry registry.example`.

@@ -49,6 +49,11 @@ pub fn told(event: &Event) -> Told<'_> {
             let tone = if moved.is_empty() { Tone::Plain } else { Tone::Warning };
             (tone, format!("{} in {repository}", what.join(", ")), "")
         }
+        Event::TagsLost { repository, lost, of } => (
+            Tone::Warning,
+            format!("{lost} of {of} tags vanished from {repository}"),
+            "those that come back unchanged are not run again",
+        ),
         Event::ConnectionLost { to, message } => (Tone::Bad, format!("lost {to}"), message),
         Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again"), ""),
 

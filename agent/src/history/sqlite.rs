@@ -38,6 +38,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE applied (application TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
         PRIMARY KEY (application, resource)) STRICT, WITHOUT ROWID;
     CREATE TABLE intent (application TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    ALTER TABLE run ADD COLUMN cut_off INTEGER NOT NULL DEFAULT 0;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;
@@ -83,7 +85,7 @@ pub fn remember(connection: &Connection, kept_runs: usize) -> Result<Left> {
     }
     remembered.runs = bodies(
         connection,
-        "SELECT body FROM (SELECT id, open, body, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM run) WHERE open OR place <= ?1 ORDER BY id",
+        "SELECT body FROM (SELECT id, open, body, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE open OR place <= ?1 ORDER BY id",
         params![kept_runs as i64],
     )?;
     remembered.open_syncs = bodies(connection, "SELECT body FROM sync WHERE open ORDER BY id", [])?;

@@ -58,7 +58,7 @@ pub struct Mirror {
     repository: RwLock<gix::ThreadSafeRepository>,
     link: Link,
     /// Held by whatever changes refs or packs of the mirror.
-    writing: Mutex<()>,
+    writing: Arc<Mutex<()>>,
     /// The last listing of a repository on this machine: a tag that did not move needs no second look at its object.
     seen: Mutex<RefSnapshot>,
     interrupt: Arc<AtomicBool>,
@@ -77,8 +77,17 @@ impl Mirror {
         clear_locks(&dir);
         let repository = RwLock::new(open(&dir, &remote)?);
         let link = Link::new(&remote, &dir);
-        let (writing, seen, interrupt) = (Mutex::default(), Mutex::default(), Arc::default());
+        let (writing, seen, interrupt) = (Arc::default(), Mutex::default(), Arc::default());
         Ok(Self { dir, remote, repository, link, writing, seen, interrupt })
+    }
+
+    /// The same mirror, with the remote reached otherwise. What is under way goes on as it began; changes of both come one
+    /// after the other.
+    pub fn reached_by(&self, remote: Remote) -> Result<Self, GitError> {
+        let repository = RwLock::new(open(&self.dir, &remote)?);
+        let link = Link::new(&remote, &self.dir);
+        let (dir, writing, interrupt) = (self.dir.clone(), self.writing.clone(), self.interrupt.clone());
+        Ok(Self { dir, remote, repository, link, writing, seen: Mutex::default(), interrupt })
     }
 
     /// Where the mirror is on disk.

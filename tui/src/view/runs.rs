@@ -65,7 +65,13 @@ fn row(painter: &mut Painter, places: &Places<9>, run: &RunStatus, area: Rect, s
 }
 
 /// `✔ 2s ✔ 31s ◐ push 43% ·`: a sign a stage; the one that runs, or ended it, by name. Names of all, where there is room.
+/// For one that waits: behind which run.
 fn stages(painter: &mut Painter, area: Rect, run: &RunStatus) {
+    if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
+        let quiet = painter.theme.tone(Tone::Quiet);
+        painter.text(area, &format!("behind run {before}"), quiet);
+        return;
+    }
     let named = area.width >= 40;
     let mut x = area.x;
     for stage in &run.stages {

@@ -62,7 +62,10 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
     RunStatus {
         id: RunId(id),
         application: "shop".parse().unwrap(),
+        resumes: None,
+        behind: None,
         goal: RunGoal::Push,
+        rebuild: false,
         cause: Cause::Agent,
         reference: format!("push-{id}"),
         commit: commit("a"),

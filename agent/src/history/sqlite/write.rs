@@ -6,6 +6,7 @@ use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::status::Phase;
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
@@ -41,8 +42,8 @@ impl Writer<'_> {
     pub fn run(&self, run: &RunStatus) -> Result<()> {
         let RunStatus { id, application, phase, queued, .. } = run;
         self.0
-            .prepare_cached("INSERT INTO run (id, application, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
-            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?])?;
+            .prepare_cached("INSERT INTO run (id, application, open, at, body, cut_off) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5, cut_off = ?6")?
+            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted])?;
         Ok(())
     }
 
@@ -116,20 +117,21 @@ impl Writer<'_> {
     pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
         let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
         let oldest = now.saturating_sub(kept).unwrap_or(Timestamp::MIN).to_string();
-        let ranked = |table: &str| {
+        // Runs that were cut off and taken up count by themselves: no storm of restarts or reloads pushes real ones out.
+        let ranked = |table: &str, of: &str| {
             format!(
-                "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
+                "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY {of} ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
             )
         };
         let runs: Vec<RunId> = self
             .0
-            .prepare_cached(&ranked("run"))?
+            .prepare_cached(&ranked("run", "application, cut_off"))?
             .query_map(params![bounds.runs, oldest], |row| Ok(RunId(row.get::<_, i64>(0)? as u64)))?
             .collect::<std::result::Result<_, _>>()?;
         for run in &runs {
             self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
         }
-        self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync")), params![bounds.syncs, oldest])?;
+        self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync", "application")), params![bounds.syncs, oldest])?;
         self.0.execute(
             "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
             params![bounds.events, oldest],
