@@ -179,9 +179,9 @@ impl Application {
         };
         let way = |application: &Self| {
             let ApplicationSpec { name, source, build, deploy, promote, .. } = &application.spec;
-            let to = deploy.as_ref().map(|deploy| {
-                (deploy.repository.clone(), deploy.branch.clone(), deploy.path.clone(), deploy.render)
-            });
+            let to = deploy
+                .as_ref()
+                .map(|deploy| (deploy.repository.clone(), deploy.branch.clone(), deploy.path.clone(), deploy.render));
             (name.clone(), source.clone(), build.clone(), promote.clone(), to)
         };
         let deploys = |application: &'_ Self| application.deploy.as_ref().map(|deploy| deploy.repository.clone());

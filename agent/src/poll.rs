@@ -116,8 +116,7 @@ impl Repositories {
         journal: &Journal,
     ) -> Result<Arc<Repository>, GitError> {
         let url = RepositoryUrl::parse(address, base).map_err(|error| bad_address(address, &error))?;
-        let (remote, interval) =
-            reached(url, config, base).map_err(|error| bad_address(address, &error))?;
+        let (remote, interval) = reached(url, config, base).map_err(|error| bad_address(address, &error))?;
         let key = remote.url.key().to_owned();
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = by_key.get(&key) {
@@ -292,7 +291,8 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
             let mut tags_are_news = false;
             if known.as_deref() != Some(&refs) {
                 let fetched = mirror.fetch(&refs)?;
-                tags_are_news = fetched.updated.iter().chain(&fetched.pruned).any(|name| name.starts_with("refs/tags/"));
+                tags_are_news =
+                    fetched.updated.iter().chain(&fetched.pruned).any(|name| name.starts_with("refs/tags/"));
                 // What was fetched counts, also where there is no git program to pack it up with.
                 if let Err(error) = mirror.maintain() {
                     tracing::warn!(repository = %address, error = %chain(&error), "the mirror is not packed up");

@@ -38,8 +38,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     let stays = |application: &Application| {
         let Some(spec) = wanted.get(&application.spec.name) else { return false };
         let cluster = spec.deploy.as_ref().map(|deploy| deploy.cluster.as_deref());
-        **spec == application.spec
-            && cluster.is_none_or(|cluster| crate::clusters::is_same(cluster, &before, &config))
+        **spec == application.spec && cluster.is_none_or(|cluster| crate::clusters::is_same(cluster, &before, &config))
     };
     for (name, application) in present.iter().filter(|(_, application)| !stays(application)) {
         application.stop.cancel();

@@ -21,6 +21,7 @@ mod kept;
 mod kept_running;
 mod killed;
 mod manifests;
+mod order;
 mod outages;
 mod output;
 mod pruned;

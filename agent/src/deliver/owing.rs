@@ -34,6 +34,8 @@ pub(super) struct Owing {
     thought_of: Option<Arc<RefSnapshot>>,
     /// Whether the deploy branch was asked which numbers were given before.
     numbered: bool,
+    /// Whether it was waited for: once in a life.
+    waited: bool,
 }
 
 impl Owing {
@@ -99,12 +101,13 @@ impl Owing {
     async fn number(&mut self, context: &Context, application: &Application) {
         let Some(deploy) = application.deploy.as_ref().filter(|_| !self.numbered) else { return };
         let mut refs = deploy.repository.refs();
-        let answered = refs.wait_for(|refs| refs.is_some());
-        if !matches!(tokio::time::timeout(NUMBERS_WITHIN, answered).await, Ok(Ok(_))) {
-            return;
+        let within = if std::mem::replace(&mut self.waited, true) { Duration::ZERO } else { NUMBERS_WITHIN };
+        tokio::select! {
+            _ = refs.wait_for(|refs| refs.is_some()) => {}
+            () = tokio::time::sleep(within) => return,
+            () = application.delivering.cancelled() => return,
         }
-        let refs = deploy.repository.refs().borrow().clone();
-        let default = refs.and_then(|refs| refs.default_branch.clone());
+        let default = refs.borrow().as_ref().and_then(|refs| refs.default_branch.clone());
         let branch = application.spec.deploy.as_ref().and_then(|deploy| deploy.branch.clone());
         let target = branch.map_or(Target::Default, Target::Branch);
         let found = deploy.repository.work(move |mirror| {
@@ -119,7 +122,9 @@ impl Owing {
                 context.journal.numbers_are_given_up_to(highest.unwrap_or(RunId(0)));
             }
             // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
-            Err(error) => tracing::debug!(application = %application.spec.name, %error, "cannot read the deploy branch"),
+            Err(error) => {
+                tracing::debug!(application = %application.spec.name, %error, "cannot read the deploy branch")
+            }
         }
     }
 }

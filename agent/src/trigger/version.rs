@@ -65,9 +65,8 @@ fn is_pre_release(before: &[Token], text: &str) -> bool {
         _ => false,
     };
     let word = text.trim_start_matches(['-', '.', '_']).to_ascii_lowercase();
-    let is_word = |pre: &str| {
-        word.strip_prefix(pre).is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic()))
-    };
+    let is_word =
+        |pre: &str| word.strip_prefix(pre).is_some_and(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic()));
     text.starts_with('~') || is_semver && text.starts_with('-') || PRE.iter().any(|pre| is_word(pre))
 }
 
@@ -82,7 +81,15 @@ mod tests {
         for row in [
             &["push-1.9", "push-1.10", "push-1.100", "push-2"][..],
             &["push-1", "push-2", "push-10", "push-10.1"],
-            &["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0"],
+            &[
+                "1.0.0-alpha",
+                "1.0.0-alpha.1",
+                "1.0.0-alpha.beta",
+                "1.0.0-beta.2",
+                "1.0.0-beta.11",
+                "1.0.0-rc.1",
+                "1.0.0",
+            ],
             &["v1.4.0-7", "v1.4.0", "v1.4.0+build.3", "v1.4.1-rc1", "v1.4.1"],
             &["1.4rc1", "1.4rc2", "1.4", "1.4-1", "1.4-hotfix", "1.4.1"],
             &["1.0-SNAPSHOT", "1.0", "1.0-nextcloud"],

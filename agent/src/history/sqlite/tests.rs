@@ -207,3 +207,22 @@ fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
     write(&mut connection, ahead, &for_ever, |_| {});
     assert_eq!(Reader::open(&path).unwrap().events(None, None, 10).unwrap().len(), 3);
 }
+
+/// A crash loop in the middle of one run makes a row each time.
+#[test]
+fn runs_that_were_cut_off_push_no_real_ones_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let bounds = HistoryConfig { runs: 5, ..HistoryConfig::default() };
+    let mut connection = open(&path).unwrap();
+    write(&mut connection, noon(), &bounds, |writer| {
+        (1..=4).for_each(|id| writer.run(&run(id, noon())).unwrap());
+        let cut_off = |id| RunStatus { phase: Phase::Interrupted, ..run(id, noon()) };
+        (5..=90).for_each(|id| writer.run(&cut_off(id)).unwrap());
+        writer.run(&run(91, noon())).unwrap();
+    });
+    let kept: Vec<u64> = Reader::open(&path).unwrap().runs(None, 100).unwrap().iter().map(|run| run.id.0).collect();
+    assert_eq!(kept, [91, 90, 89, 88, 87, 86, 4, 3, 2, 1]);
+    let shown: Vec<u64> = remember(&connection, 3).unwrap().runs.iter().map(|run| run.id.0).collect();
+    assert_eq!(shown, [3, 4, 88, 89, 90, 91]);
+}

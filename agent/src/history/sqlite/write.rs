@@ -131,7 +131,10 @@ impl Writer<'_> {
         for run in &runs {
             self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
         }
-        self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync", "application")), params![bounds.syncs, oldest])?;
+        self.0.execute(
+            &format!("DELETE FROM sync WHERE id IN ({})", ranked("sync", "application")),
+            params![bounds.syncs, oldest],
+        )?;
         self.0.execute(
             "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
             params![bounds.events, oldest],

@@ -81,11 +81,17 @@ fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
         what: Trailers { application: "store".parse().unwrap(), ..promotion.what.clone() },
         ..promotion.clone()
     };
-    let newer = |asked: Asked, tag: &str, at: char| Asked { newer: BTreeMap::from([(tag.to_owned(), id(at))]), ..asked };
+    let newer =
+        |asked: Asked, tag: &str, at: char| Asked { newer: BTreeMap::from([(tag.to_owned(), id(at))]), ..asked };
     for (what, asked, log, verdict) in [
         ("never", asked("push-3", 'c'), vec![two.clone(), one.clone()], Verdict::New),
         ("before", asked("push-2", 'b'), vec![two.clone(), one.clone()], Verdict::Before(id('2'))),
-        ("before, and a newer one since", asked("push-1", 'a'), vec![two.clone(), one.clone()], Verdict::Before(id('1'))),
+        (
+            "before, and a newer one since",
+            asked("push-1", 'a'),
+            vec![two.clone(), one.clone()],
+            Verdict::Before(id('1')),
+        ),
         ("under another name", asked("push-1", 'a'), vec![renamed(&one)], Verdict::Before(id('1'))),
         ("in another folder", asked("push-1", 'a'), vec![elsewhere(&one)], Verdict::New),
         ("moved", asked("push-1", 'f'), vec![two.clone(), one.clone()], Verdict::New),
@@ -138,11 +144,9 @@ fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
     let log = |runs: &[(u64, char)]| -> Vec<Promotion> {
         runs.iter().map(|(run, commit)| made("push-1", 'a', *run, *commit)).collect()
     };
-    for (runs, by) in [
-        (&[][..], None),
-        (&[(3, '1')], Some((id('1'), false))),
-        (&[(21, '2'), (3, '1')], Some((id('2'), true))),
-    ] {
+    for (runs, by) in
+        [(&[][..], None), (&[(3, '1')], Some((id('1'), false))), (&[(21, '2'), (3, '1')], Some((id('2'), true)))]
+    {
         assert_eq!(written_by(&asked, &log(runs)), by, "{runs:?}");
     }
 }
