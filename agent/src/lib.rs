@@ -58,6 +58,9 @@ pub mod cluster;
 pub mod clusters;
 pub mod health;
 
+pub mod flood;
+pub mod open_files;
+
 pub mod history;
 pub mod journal;
 pub mod steps;
