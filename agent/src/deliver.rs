@@ -116,7 +116,7 @@ impl DeliverError {
     /// Whether something is merely away, so that trying again is of use.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Git { source, .. } => source.kind() == GitErrorKind::Unreachable,
+            Self::Git { source, .. } => source.passes(),
             Self::Build(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::NotKept(_) | Self::History(_) => true,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::{Key, Object};
 
 use crate::build::Builder;
 use crate::cluster;
@@ -26,7 +27,8 @@ const LOOK_AT_CERTIFICATE: &str = "openssl s_client -showcerts -connect HOST:POR
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
-        checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository))));
+        let polled = polled(context, &repository);
+        checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository, polled))));
     }
     checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
     for image in one_of_each_registry(&context.config()) {
@@ -64,8 +66,22 @@ impl Found {
     }
 }
 
-async fn git(repository: Arc<Repository>) -> Found {
+/// Why the last poll of a repository failed, if it did.
+fn polled(context: &Context, repository: &Repository) -> Option<String> {
+    let key = Key(format!("repository/{}", repository.address()).into());
+    match context.journal.snapshot().get(&key).as_deref() {
+        Some(Object::Repository(status)) => status.error.clone(),
+        _ => None,
+    }
+}
+
+/// A listing says that the way there is open; what is worked with is what the polls fetch.
+async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
     match repository.work(|mirror| mirror.list_refs()).await {
+        Ok(_) if polled.is_some() => Found::bad(
+            format!("refs are listed, and the last poll failed: {}", polled.unwrap_or_default()),
+            "poll it again with `qd refresh NAME`; each failure is in the agent's log",
+        ),
         Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
         Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => Found::bad(

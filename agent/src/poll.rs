@@ -164,7 +164,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         let answer = turn(&repository).await;
         let now = Timestamp::now();
         let wait = match answer {
-            Ok(refs) => {
+            Ok((refs, renewed)) => {
                 if status.failures > 0 {
                     tell_connection(&journal, &repository, None).await;
                 }
@@ -178,7 +178,8 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
                 };
                 tell_tags(&journal, &repository, &refs).await;
                 let changed = repository.refs.borrow().as_deref() != Some(&*refs);
-                if changed {
+                // What could not be read of a damaged mirror is read now.
+                if changed || renewed {
                     repository.refs.send_replace(Some(refs));
                 }
                 jitter(repository.interval)
@@ -205,21 +206,27 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
     }
 }
 
-/// One poll: the refs, and what is new of them fetched.
-async fn turn(repository: &Repository) -> Result<Arc<RefSnapshot>, GitError> {
+/// One poll: the refs, and what is new of them fetched; and whether the mirror had to be fetched anew.
+async fn turn(repository: &Repository) -> Result<(Arc<RefSnapshot>, bool), GitError> {
     let known = repository.refs.borrow().clone();
     let address = repository.address.clone();
     repository
         .work(move |mirror| {
+            mirror.heal()?;
             let refs = mirror.list_refs()?;
-            if known.as_deref() != Some(&refs) {
-                mirror.fetch(&refs)?;
+            let renewed = mirror.is_anew();
+            if renewed || known.as_deref() != Some(&refs) {
+                // A mirror that fails is looked at, and what is damaged is made anew: it is fetched into that.
+                mirror.fetch(&refs).or_else(|error| match error {
+                    GitError::Mirror { .. } if mirror.heal()? => mirror.fetch(&refs),
+                    other => Err(other),
+                })?;
                 // What was fetched counts, also where there is no git program to pack it up with.
                 if let Err(error) = mirror.maintain() {
                     tracing::warn!(repository = %address, error = %chain(&error), "the mirror is not packed up");
                 }
             }
-            Ok(Arc::new(refs))
+            Ok((Arc::new(refs), renewed))
         })
         .await
 }

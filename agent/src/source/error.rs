@@ -196,6 +196,14 @@ pub enum GitError {
         /// What the library or the system said.
         detail: String,
     },
+    /// This process may open no more files.
+    #[error("nothing was asked of {url}: {limit}")]
+    OpenFiles {
+        /// The repository.
+        url: String,
+        /// What is reached, and how it is raised.
+        limit: String,
+    },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
     Program {
@@ -226,8 +234,16 @@ impl GitError {
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Program { .. } => GitErrorKind::Local,
         }
+    }
+}
+
+impl GitError {
+    /// Whether it passes by itself, or with the trouble of this machine: then trying again is of use.
+    pub fn passes(&self) -> bool {
+        use GitError::*;
+        self.kind() == GitErrorKind::Unreachable || matches!(self, Mirror { .. } | NoRoom { .. } | OpenFiles { .. })
     }
 }
 
@@ -255,8 +271,31 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     clean(&text).replace('\n', "; ")
 }
 
+/// What names of temporary files begin with: gix's, ours, and those of the git program.
+const TEMPORARY: [&str; 6] = [".new-mirror-", "tmp_pack_", "tmp_idx_", "tmp_obj_", "tmp_objdir-", ".tmp"];
+
+/// Names of temporary files differ each time; without them one failure has one text.
+fn nameless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, name)) =
+        TEMPORARY.iter().filter_map(|name| Some((rest.find(name)?, *name))).min_by_key(|(at, _)| *at)
+    {
+        let (before, after) = rest.split_at(at + name.len());
+        out.push_str(before);
+        let drawn = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(after.len());
+        if drawn > 0 {
+            out.push('…');
+        }
+        rest = &after[drawn..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Text of a stranger made fit for a log and a terminal: no control characters but line breaks, and bounded.
 pub(crate) fn clean(text: &str) -> String {
+    let text = &nameless(text);
     let mut out = String::with_capacity(text.len().min(DETAIL_MAX));
     for c in text.trim().chars() {
         if out.len() >= DETAIL_MAX {
@@ -294,6 +333,22 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_failure_has_one_text_whatever_its_temporary_file_is_called() {
+        for (text, wanted) in [
+            ("cannot make /m/objects/pack/.tmpAbC123: full", "cannot make /m/objects/pack/.tmp…: full"),
+            (
+                "error: unable to write file objects/pack/tmp_pack_x9Y: full",
+                "error: unable to write file objects/pack/tmp_pack_…: full",
+            ),
+            ("/m/.new-mirror-Ab12Cd/HEAD and /m/.tmpQ", "/m/.new-mirror-…/HEAD and /m/.tmp…"),
+            ("a.tmp is kept", "a.tmp is kept"),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(nameless(text), wanted);
+        }
+    }
 
     #[test]
     fn a_strangers_text_loses_its_control_characters_and_its_length() {

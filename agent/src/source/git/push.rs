@@ -127,6 +127,12 @@ impl Mirror {
 
     /// A push that never came to the branch.
     fn failed(&self, said: &str) -> GitError {
+        // What the other side says stands behind this word; all else is said by the program here.
+        let here: Vec<&str> = said.lines().filter(|line| !line.trim_start().starts_with("remote:")).collect();
+        let doing = "pushing from it";
+        if let Some(ours) = self.ours(doing, &here.join("; ")).or_else(|| self.damaged(doing)) {
+            return ours;
+        }
         let (url, detail) = (self.url(), said.replace('\n', "; "));
         let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
         if matches!(self.remote.url.location(), Location::Ssh { .. }) {
