@@ -122,7 +122,8 @@ pub struct HistoryConfig {
     pub events: u32,
     /// The log of one run, in bytes; what is over it is cut from the middle, and the cut is told.
     pub log_bytes: u64,
-    /// Runs, syncs and events older than this many days go, but never the newest of an application.
+    /// Runs, syncs and events older than this many days go, but never the newest of an application, nor anything in the
+    /// day after the clock jumped.
     pub days: u32,
 }
 

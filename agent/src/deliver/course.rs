@@ -53,12 +53,13 @@ impl Course {
         mut run: RunStatus,
         cancel: CancellationToken,
     ) -> Result<Self, DeliverError> {
+        let goes_on = run.started.is_some();
         run.phase = Phase::Running;
         run.started = Some(Timestamp::now());
         // A log that cannot be written costs the log, not the run.
         let log = journal
             .logs()
-            .writer(run.id)
+            .writer(run.id, goes_on)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
         let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now() };

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{HistoryError, Result, bodies};
 use crate::history::TagsSeen;
 use crate::journal::fact::Intent;
+use crate::open_files;
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::{Memory, Remembered};
 
@@ -24,7 +25,11 @@ pub struct Reader(Connection);
 impl Reader {
     /// Opens the file for reading.
     pub fn open(path: &Path) -> Result<Self> {
-        let open = |source| HistoryError::Open { path: path.to_owned(), source };
+        let open = |source| match std::fs::File::open("/dev/null") {
+            // SQLite says of each file that it cannot open the same.
+            Err(error) if open_files::is_reached(&error) => HistoryError::OpenFiles { limit: open_files::words() },
+            _ => HistoryError::Open { path: path.to_owned(), source },
+        };
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .map_err(open)?;

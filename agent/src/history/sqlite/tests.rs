@@ -111,7 +111,7 @@ fn write(connection: &mut Connection, now: Timestamp, bounds: &HistoryConfig, fa
     let transaction = connection.transaction().unwrap();
     let writer = Writer(&transaction);
     facts(&writer);
-    writer.let_go(bounds, now).unwrap();
+    writer.let_go(bounds, Some(now)).unwrap();
     transaction.commit().unwrap();
 }
 

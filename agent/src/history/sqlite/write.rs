@@ -112,10 +112,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them.
-    pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
+    /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them. Without a time
+    /// that is believed nothing goes by its age.
+    pub fn let_go(&self, bounds: &HistoryConfig, now: Option<Timestamp>) -> Result<Vec<RunId>> {
         let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
-        let oldest = now.saturating_sub(kept).unwrap_or(Timestamp::MIN).to_string();
+        let oldest = now.and_then(|now| now.saturating_sub(kept).ok()).unwrap_or(Timestamp::MIN).to_string();
         let ranked = |table: &str| {
             format!(
                 "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
