@@ -48,7 +48,7 @@ pub struct Context {
     pub applications: RwLock<BTreeMap<ApplicationName, Arc<Application>>>,
     /// Held whole by a reload, and shared by each command: one that comes meanwhile waits for the application that the
     /// reload makes, instead of waking a worker that is about to end.
-    pub reload: tokio::sync::RwLock<()>,
+    pub reload: Arc<tokio::sync::RwLock<()>>,
     /// Places for builds.
     pub builds: Arc<Semaphore>,
     /// Places for syncs.

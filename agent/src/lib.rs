@@ -35,6 +35,7 @@ pub mod context;
 pub mod doctor;
 pub mod supervise;
 pub mod telemetry;
+pub mod upkeep;
 
 pub mod poll;
 pub mod reach;

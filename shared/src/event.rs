@@ -134,6 +134,21 @@ pub enum Event {
         /// Where and what.
         message: String,
     },
+    /// The socket was not where the agent listened, and it listens there again.
+    SocketRemade {
+        /// Where.
+        path: String,
+        /// What became of the one before.
+        why: String,
+    },
+    /// The history was restored from a backup, before the agent began.
+    HistoryRestored {
+        /// The file.
+        from: String,
+        /// The newest event that it holds: what came later is not known any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state_of: Option<Timestamp>,
+    },
     /// A request was refused for want of a role.
     RequestDenied {
         /// Method and path.

@@ -38,6 +38,11 @@ pub fn told(event: &Event) -> Told<'_> {
             (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")), "")
         }
         Event::ConfigurationRefused { message } => (Tone::Bad, "configuration refused".to_owned(), message),
+        Event::SocketRemade { path, why } => (Tone::Warning, format!("listening at {path} again"), why),
+        Event::HistoryRestored { from, state_of } => {
+            let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
+            (Tone::Warning, format!("history restored from {from}{state}"), "")
+        }
         Event::RequestDenied { request } => (Tone::Warning, "refused for want of a role".to_owned(), request),
 
         Event::TagsChanged { repository, changed, moved, deleted } => {
