@@ -23,6 +23,7 @@ mod killed;
 mod manifests;
 mod outages;
 mod output;
+mod own_files;
 mod pruned;
 mod quiet;
 mod refused;
