@@ -186,6 +186,9 @@ async fn what_is_no_backup_changes_nothing() {
     assert!(put_back(data.path(), &data.path().join("history.db"), None).contains("is the history itself"));
 
     // A history that is damaged is set aside as it is.
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(data.path().join(format!("history.db{ending}")));
+    }
     std::fs::write(data.path().join("history.db"), "torn").unwrap();
     let told = put_back(data.path(), &file("whole"), None);
     assert!(told.contains("in place of a history that cannot be read: "), "{told}");
