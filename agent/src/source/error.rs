@@ -33,7 +33,7 @@ const AUTHORITY: &str = "name its authority by `ca_file` under [[repository]], o
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// 401, 403 or a refused key.
-    #[error("access to {url} is refused: {detail}; check the credentials that the configuration names for it")]
+    #[error("access to {url} is refused: {detail}{}", credentials_hint(.detail))]
     AccessDenied {
         /// The repository.
         url: String,
@@ -196,6 +196,15 @@ pub enum GitError {
         /// What the library or the system said.
         detail: String,
     },
+    /// This process, or this machine, has no file left to open, a connection being one.
+    #[error(
+        "cannot talk to {url}: too many open files on this machine; raise the limit of the agent (LimitNOFILE in its \
+         systemd unit, ulimit -n)"
+    )]
+    OpenFiles {
+        /// The repository.
+        url: String,
+    },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
     Program {
@@ -226,9 +235,48 @@ impl GitError {
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Program { .. } => GitErrorKind::Local,
         }
     }
+}
+
+/// Where a refusal is about the credentials, what to look at. A forge that gives another reason has said it all: who is told
+/// to check a token that is good looks in the wrong place.
+fn credentials_hint(detail: &str) -> &'static str {
+    if gives_another_reason(detail) { "" } else { "; check the credentials that the configuration names for it" }
+}
+
+/// Whether a forge's own sentence gives a reason that other credentials would not help against.
+pub(crate) fn gives_another_reason(said: &str) -> bool {
+    /// As GitHub, GitLab, Gitea, Bitbucket and Azure DevOps say it, in lower case.
+    const REASONS: [&str; 18] = [
+        "archived",
+        "read-only",
+        "read only",
+        "readonly",
+        "protected",
+        "quota",
+        "too large",
+        "size limit",
+        "exceed",
+        "storage",
+        "no space left",
+        "disabled",
+        "locked",
+        "suspended",
+        "maintenance",
+        "rate limit",
+        "allow list",
+        "pending deletion",
+    ];
+    let said = said.to_lowercase();
+    REASONS.iter().any(|reason| said.contains(reason))
+}
+
+/// Whether it is this side that can open no more files: `EMFILE` and `ENFILE`, as the system words them to libraries whose
+/// errors have no kinds to tell by.
+pub(crate) fn is_out_of_files(detail: &str) -> bool {
+    detail.contains("Too many open files")
 }
 
 fn raise(option: Option<&str>) -> String {
@@ -294,6 +342,25 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_refusal_that_may_be_about_credentials_names_them() {
+        for (detail, about_credentials) in [
+            ("the server answers 401 Unauthorized", true),
+            ("the server answers 403 Forbidden", true),
+            ("the server answers 403 Forbidden: HTTP Basic: Access denied", true),
+            ("Permission to ops/shop.git denied to bot", true),
+            ("git@forge: Permission denied (publickey).", true),
+            ("the server answers 403 Forbidden: This repository was archived so it is read-only", false),
+            ("the server answers 403 Forbidden: API rate limit exceeded", false),
+            ("the server answers 403 Forbidden: Repository access blocked: repository disabled", false),
+            ("ERROR: The project is in maintenance mode", false),
+        ] {
+            let error = GitError::AccessDenied { url: "https://forge/x".into(), detail: detail.into() };
+            assert_eq!(error.to_string().contains("check the credentials"), about_credentials, "{error}");
+            assert_eq!(error.kind(), GitErrorKind::Credentials);
+        }
+    }
 
     #[test]
     fn a_strangers_text_loses_its_control_characters_and_its_length() {

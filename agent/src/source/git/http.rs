@@ -25,7 +25,7 @@ use self::exchange::Request;
 use super::auth::{self, Credential};
 use super::talk::Talk;
 use crate::certificate::distrust;
-use crate::source::error::{chain, clean};
+use crate::source::error::{chain, clean, is_out_of_files};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
 use crate::telemetry::SecretScrubber;
@@ -215,6 +215,7 @@ fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
     let (url, error) = (talk.url().to_owned(), error.without_url());
     talk.fail(match distrust(&error) {
         Some(why) => GitError::Certificate { url, why },
+        None if is_out_of_files(&chain(&error)) => GitError::OpenFiles { url },
         None => GitError::Unreachable { url, detail: words(&error) },
     })
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::source::GitError;
-use crate::source::error::chain;
+use crate::source::error::{chain, is_out_of_files};
 
 /// See the module.
 pub(crate) struct Talk {
@@ -119,6 +119,9 @@ impl Talk {
             if ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words)) {
                 return GitError::NoRoom { url, detail };
             }
+            if is_out_of_files(&detail) {
+                return GitError::OpenFiles { url };
+            }
             // The library tells which header it misses; who gave the address of a web page is told so.
             if detail.contains("'smart' protocol") {
                 "it answers, and not with a list of refs; check that the address is a repository's"
@@ -163,5 +166,10 @@ mod tests {
         assert_eq!(verdict.to_string(), "https://forge/shop did not answer as a git server: bad line");
         let full = talk(Duration::from_secs(60), 10).verdict(&io::Error::from_raw_os_error(28)).to_string();
         assert!(full.starts_with("the disk has no room for what https://forge/shop sent: No space left"), "{full}");
+        // EMFILE and ENFILE: no fault of the forge's either.
+        for number in [24, 23] {
+            let out = talk(Duration::from_secs(60), 10).verdict(&io::Error::from_raw_os_error(number));
+            assert!(matches!(out, GitError::OpenFiles { .. }), "{out}");
+        }
     }
 }
