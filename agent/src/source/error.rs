@@ -11,7 +11,8 @@ use crate::certificate::Distrust;
 pub enum GitErrorKind {
     /// The credentials are refused (401, 403, a public key): stop hammering, some forges ban the whole address.
     Credentials,
-    /// The remote or the network did not answer in time or at all, or with a bad certificate: try again with back-off.
+    /// The remote or the network did not answer in time or at all, or with a bad certificate, or this machine was too short
+    /// of something to ask: try again with back-off.
     Unreachable,
     /// What the remote sent is refused as hostile or over a bound: try again rarely.
     Refused,
@@ -196,14 +197,13 @@ pub enum GitError {
         /// What the library or the system said.
         detail: String,
     },
-    /// This process, or this machine, has no file left to open, a connection being one.
-    #[error(
-        "cannot talk to {url}: too many open files on this machine; raise the limit of the agent (LimitNOFILE in its \
-         systemd unit, ulimit -n)"
-    )]
-    OpenFiles {
+    /// This machine lacks what talking to anybody takes; with it, the same succeeds.
+    #[error("cannot talk to {url}: {lack}")]
+    Exhausted {
         /// The repository.
         url: String,
+        /// What it lacks, and what to do.
+        lack: &'static str,
     },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
@@ -232,10 +232,11 @@ impl GitError {
             Unreachable { .. } | Certificate { .. } | TimedOut { .. } | Interrupted { .. } | Protocol { .. } => {
                 GitErrorKind::Unreachable
             }
+            Exhausted { .. } => GitErrorKind::Unreachable,
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | Program { .. } => GitErrorKind::Local,
         }
     }
 }
@@ -249,7 +250,7 @@ fn credentials_hint(detail: &str) -> &'static str {
 /// Whether a forge's own sentence gives a reason that other credentials would not help against.
 pub(crate) fn gives_another_reason(said: &str) -> bool {
     /// As GitHub, GitLab, Gitea, Bitbucket and Azure DevOps say it, in lower case.
-    const REASONS: [&str; 18] = [
+    const REASONS: [&str; 19] = [
         "archived",
         "read-only",
         "read only",
@@ -267,16 +268,19 @@ pub(crate) fn gives_another_reason(said: &str) -> bool {
         "maintenance",
         "rate limit",
         "allow list",
+        "banned",
         "pending deletion",
     ];
     let said = said.to_lowercase();
     REASONS.iter().any(|reason| said.contains(reason))
 }
 
-/// Whether it is this side that can open no more files: `EMFILE` and `ENFILE`, as the system words them to libraries whose
-/// errors have no kinds to tell by.
-pub(crate) fn is_out_of_files(detail: &str) -> bool {
-    detail.contains("Too many open files")
+/// What this machine lacks, where that is why something failed: `EMFILE` and `ENFILE`, as the system words them to libraries
+/// whose errors have no kinds to tell by. A connection is an open file, too.
+pub(crate) fn lack(detail: &str) -> Option<&'static str> {
+    detail.contains("Too many open files").then_some(
+        "too many open files on this machine; raise the limit of the agent (LimitNOFILE in its systemd unit, ulimit -n)",
+    )
 }
 
 fn raise(option: Option<&str>) -> String {

@@ -111,8 +111,8 @@ async fn while_a_cluster_refuses_or_fails() {
             "409",
             at(ClusterFault::status(409)),
             format!(
-                "{refuse} the object has been modified; please apply your changes to the latest version and try again. Somebody \
-                 else changes or deletes it at this moment; it is tried again."
+                "{refuse} the object has been modified; please apply your changes to the latest version and try again. Another \
+                 client changed or deleted it at the same moment; it is tried again."
             ),
         ),
         (

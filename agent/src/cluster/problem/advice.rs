@@ -25,6 +25,10 @@ const KNOWN: &[(&[&str], &str)] = &[
     // First, for who writes a policy may use any of the words below.
     (&["denied request: ", "denied the request"], POLICY),
     (
+        &["does not support dry run"],
+        "Set sideEffects: None or NoneOnDryRun in the configuration of that webhook: each plan asks by a dry run.",
+    ),
+    (
         &["exceeded quota: ", "insufficient quota to match"],
         "Free some of the quota in that namespace, or raise it (kubectl describe quota).",
     ),

@@ -50,6 +50,7 @@ const ANSWERS: &[(u16, &str, Class, &str)] = {
             "policy allows it",
         ),
         (400, "admission webhook \"w.example\" denied the request: no", Refused, "policy allows it"),
+        (400, "admission webhook \"w.example\" does not support dry run", Refused, "sideEffects"),
         (409, "admission webhook \"w.example\" denied the request: it already exists", Refused, "policy allows it"),
         (
             403,

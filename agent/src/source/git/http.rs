@@ -25,7 +25,7 @@ use self::exchange::Request;
 use super::auth::{self, Credential};
 use super::talk::Talk;
 use crate::certificate::distrust;
-use crate::source::error::{chain, clean, is_out_of_files};
+use crate::source::error::{chain, clean, lack};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
 use crate::telemetry::SecretScrubber;
@@ -215,8 +215,10 @@ fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
     let (url, error) = (talk.url().to_owned(), error.without_url());
     talk.fail(match distrust(&error) {
         Some(why) => GitError::Certificate { url, why },
-        None if is_out_of_files(&chain(&error)) => GitError::OpenFiles { url },
-        None => GitError::Unreachable { url, detail: words(&error) },
+        None => match lack(&chain(&error)) {
+            Some(lack) => GitError::Exhausted { url, lack },
+            None => GitError::Unreachable { url, detail: words(&error) },
+        },
     })
 }
 

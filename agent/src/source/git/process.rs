@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::talk::Talk;
 use crate::source::GitError;
-use crate::source::error::{clean, is_out_of_files};
+use crate::source::error::{clean, lack};
 
 /// How much of a program's diagnostics is kept: its beginning, where programs say what is wrong.
 const STDERR_MAX: usize = 16 << 10;
@@ -50,12 +50,10 @@ impl Running {
         let program = command.get_program().to_string_lossy().into_owned();
         let told = |detail: String| GitError::Program { program: program.clone(), detail };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().map_err(|error| match error.to_string() {
-            words if is_out_of_files(&words) => GitError::OpenFiles { url: talk.url().to_owned() },
-            words if error.kind() == io::ErrorKind::NotFound => {
-                told(format!("could not be started: {words}; is it installed?"))
-            }
-            words => told(format!("could not be started: {words}")),
+        let mut child = command.spawn().map_err(|error| match (lack(&error.to_string()), error.kind()) {
+            (Some(lack), _) => GitError::Exhausted { url: talk.url().to_owned(), lack },
+            (None, io::ErrorKind::NotFound) => told(format!("could not be started: {error}; is it installed?")),
+            (None, _) => told(format!("could not be started: {error}")),
         })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let running = Self(Arc::new(Mutex::new(Inner {

@@ -3,7 +3,7 @@
 //! The `git` program does it: gix cannot push (GitoxideLabs/gitoxide#306). Credentials go through its environment and
 //! never through arguments, which everyone on a machine can read; the way through ssh is the one that fetches take.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use secrecy::ExposeSecret;
@@ -12,7 +12,7 @@ use super::program::git;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, auth, fetch, process, ssh};
 use crate::certificate::Distrust;
-use crate::source::error::{gives_another_reason, is_out_of_files};
+use crate::source::error::{gives_another_reason, lack};
 use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
@@ -129,19 +129,22 @@ impl Mirror {
     /// A push that never came to the branch.
     fn failed(&self, branch: &str, said: &str) -> GitError {
         let ssh = matches!(self.remote.url.location(), Location::Ssh { .. });
-        failure(self.url(), branch, said, ssh, &self.dir)
+        failure(self.url(), branch, said, ssh)
     }
 }
 
 /// What a push that never came to the branch was about, by what git printed: our own troubles first, for they are not the
 /// forge's; then the forge's own sentence, where it gives a reason; then the status.
-fn failure(url: String, branch: &str, said: &str, ssh: bool, dir: &Path) -> GitError {
+fn failure(url: String, branch: &str, said: &str, ssh: bool) -> GitError {
     let (theirs, ours) = (forge_words(said), own_words(said));
-    if is_out_of_files(&ours) {
-        return GitError::OpenFiles { url };
+    if let Some(lack) = lack(&ours) {
+        return GitError::Exhausted { url, lack };
     }
     if ["No space left on device", "Disk quota exceeded"].iter().any(|words| ours.contains(words)) {
-        return GitError::Mirror { dir: dir.to_owned(), doing: "pushing", detail: ours };
+        return GitError::Exhausted {
+            url,
+            lack: "the disk is full; free some where data_dir and the temporary files are",
+        };
     }
     let branch = branch.to_owned();
     if gives_another_reason(&theirs) {
@@ -269,10 +272,10 @@ mod tests {
             (true, over_ssh("git@forge: Permission denied (publickey)."), "access to URL is refused: git@forge: Permission denied (publickey).; fatal: Could not read from remote repository.; ; Please make sure you have the correct access rights; and the repository exists.; check the credentials that the configuration names for it"),
             (false, "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\nsend-pack: unexpected disconnect\nfatal: the remote end hung up unexpectedly".to_owned(), "URL refused the push to main: it is larger than the server, or a proxy before it, accepts (413)"),
             (false, "error: cannot fork to run remote-https: Too many open files\nfatal: remote helper 'https' aborted session".to_owned(), "cannot talk to URL: too many open files on this machine; raise the limit of the agent (LimitNOFILE in its systemd unit, ulimit -n)"),
-            (true, "error: unable to write file objects/a: No space left on device".to_owned(), "the mirror /m failed while pushing: error: unable to write file objects/a: No space left on device"),
+            (true, "error: unable to write file objects/a: No space left on device".to_owned(), "cannot talk to URL: the disk is full; free some where data_dir and the temporary files are"),
             (false, "remote: error: file write error: No space left on device\nfatal: the remote end hung up".to_owned(), "URL refused the push to main: error: file write error: No space left on device"),
         ] {
-            assert_eq!(failure("URL".to_owned(), "main", &said, ssh, Path::new("/m")).to_string(), told);
+            assert_eq!(failure("URL".to_owned(), "main", &said, ssh).to_string(), told);
         }
     }
 }

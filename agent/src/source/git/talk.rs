@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::source::GitError;
-use crate::source::error::{chain, is_out_of_files};
+use crate::source::error::{chain, lack};
 
 /// See the module.
 pub(crate) struct Talk {
@@ -119,8 +119,8 @@ impl Talk {
             if ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words)) {
                 return GitError::NoRoom { url, detail };
             }
-            if is_out_of_files(&detail) {
-                return GitError::OpenFiles { url };
+            if let Some(lack) = lack(&detail) {
+                return GitError::Exhausted { url, lack };
             }
             // The library tells which header it misses; who gave the address of a web page is told so.
             if detail.contains("'smart' protocol") {
@@ -169,7 +169,7 @@ mod tests {
         // EMFILE and ENFILE: no fault of the forge's either.
         for number in [24, 23] {
             let out = talk(Duration::from_secs(60), 10).verdict(&io::Error::from_raw_os_error(number));
-            assert!(matches!(out, GitError::OpenFiles { .. }), "{out}");
+            assert!(matches!(out, GitError::Exhausted { .. }), "{out}");
         }
     }
 }
