@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -31,6 +32,8 @@ pub(crate) enum Reply {
     Flood,
     /// Nothing, for ever.
     Never,
+    /// Another one, after this time.
+    Late(Duration, Box<Reply>),
 }
 
 impl Reply {
@@ -152,5 +155,9 @@ async fn respond(reply: Reply) -> Result<Response<Body>, std::io::Error> {
             streamed(BodyExt::boxed(StreamBody::new(endless)))
         }
         Reply::Never => std::future::pending().await,
+        Reply::Late(time, reply) => {
+            tokio::time::sleep(time).await;
+            return Box::pin(respond(*reply)).await;
+        }
     })
 }

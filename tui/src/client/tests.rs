@@ -11,6 +11,8 @@ use crate::standin::{Reply, StandIn, socket_in};
 fn limits() -> Limits {
     Limits {
         connect: Duration::from_secs(5),
+        notice: Duration::from_millis(50),
+        look: Duration::from_millis(100),
         answer: Duration::from_millis(200),
         answer_bytes_max: 16 * 1024,
         line_bytes_max: 8 * 1024,
@@ -121,7 +123,10 @@ async fn a_slow_agent_is_given_up() {
 #[tokio::test]
 async fn an_endless_answer_is_cut() {
     let agent = StandIn::start(|_| Reply::Flood);
-    let client = Client::with_limits(vec![agent.socket()], Limits { answer: Duration::from_secs(60), ..limits() });
+    let client = Client::with_limits(
+        vec![agent.socket()],
+        Limits { answer: Duration::from_secs(60), look: Duration::from_secs(60), ..limits() },
+    );
     assert!(matches!(client.state().await, Err(ClientError::TooLong { limit: 16_384, .. })));
     let mut flood = client.stream::<WatchRecord>("/v1/watch", None).await.unwrap();
     assert!(matches!(flood.next().await, Err(ClientError::TooLong { limit: 8_192, .. })));
