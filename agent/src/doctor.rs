@@ -1,10 +1,14 @@
-//! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well.
+//! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
+//! where what is shown stands on something that cannot be seen.
+
+mod sight;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::Object;
 
 use crate::build::Builder;
 use crate::cluster;
@@ -36,7 +40,13 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
-    join_all(checks).await
+    let mut checks = join_all(checks).await;
+    let applications = context.journal.snapshot().below("application/");
+    checks.extend(sight::checks(applications.iter().filter_map(|object| match &**object {
+        Object::Application(application) => Some(&**application),
+        _ => None,
+    })));
+    checks
 }
 
 async fn within(name: String, check: impl Future<Output = Found>) -> Check {

@@ -58,8 +58,7 @@ fn row(painter: &mut Painter, places: &Places<9>, run: &RunStatus, area: Rect, s
     stages(painter, places.cell(area, 5), run);
     let took = painter.span(run.started, run.finished);
     painter.right(places.cell(area, 6), &took, Style::new());
-    let age = painter.age(run.queued);
-    painter.right(places.cell(area, 7), &age, Style::new());
+    painter.aged(places.cell(area, 7), run.queued, Style::new());
     painter.text(places.cell(area, 8), &run.subject, quiet);
     columns::below(painter, area, &run.message, painter.theme.tone(of_phase(run.phase).tone));
 }
