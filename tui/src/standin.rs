@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -17,6 +16,7 @@ use quarterdeck_shared::protocol::{ErrorAnswer, WIRE_HEADER, WIRE_VERSION};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A request that came: `GET /v1/state` or `POST /v1/applications/shop/sync {"prune":true,…}`.
@@ -32,8 +32,8 @@ pub(crate) enum Reply {
     Flood,
     /// Nothing, for ever.
     Never,
-    /// Another one, after this time.
-    Late(Duration, Box<Reply>),
+    /// Another one, once this has happened.
+    After(Arc<Notify>, Box<Reply>),
 }
 
 impl Reply {
@@ -155,8 +155,8 @@ async fn respond(reply: Reply) -> Result<Response<Body>, std::io::Error> {
             streamed(BodyExt::boxed(StreamBody::new(endless)))
         }
         Reply::Never => std::future::pending().await,
-        Reply::Late(time, reply) => {
-            tokio::time::sleep(time).await;
+        Reply::After(happened, reply) => {
+            happened.notified().await;
             return Box::pin(respond(*reply)).await;
         }
     })

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, request};
 use crate::route;
@@ -118,18 +118,16 @@ impl Client {
             return Ok(answered(answer));
         }
         self.told.waiting(&Waiting { waited: limits.notice, most, kind });
-        if let Ok(answer) = timeout_at(began + limits.look.min(most), &mut exchange).await {
-            return Ok(answered(answer));
+        if kind != Kind::Work {
+            return timeout_at(began + most, exchange).await.map(answered).map_err(|_| most);
         }
-        if kind == Kind::Work {
-            let alive = tokio::select! {
-                answer = &mut exchange => return Ok(answered(answer)),
-                alive = self.is_alive() => alive,
-            };
-            if !alive {
-                return Err(limits.look.min(most));
-            }
-        }
+        // Asked beside from now on, so that it is known when a look would be given up.
+        let look = limits.look.min(most);
+        let is_alive = tokio::select! {
+            answer = &mut exchange => return Ok(answered(answer)),
+            alive = timeout_at(began + look, self.is_alive()) => alive.unwrap_or(false),
+        };
+        let most = if is_alive { most } else { look };
         timeout_at(began + most, exchange).await.map(answered).map_err(|_| most)
     }
 
@@ -145,7 +143,7 @@ impl Client {
                 _ = connection => None,
             }
         };
-        timeout(self.limits.notice, asked).await.is_ok_and(|answer| answer.is_some())
+        asked.await.is_some()
     }
 }
 

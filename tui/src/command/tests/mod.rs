@@ -15,7 +15,6 @@ use clap::Parser;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::client::Limits;
 use crate::output::Dress;
 use crate::run_in;
 use crate::standin::{Reply, StandIn};
@@ -49,14 +48,12 @@ impl Write for Page {
     }
 }
 
-/// A context that writes to these pages, with 0.2 s of patience for the agent at the most.
+/// A context that writes to these pages.
 pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, terminal: Option<usize>) -> Context {
-    let [notice, look, answer] = [50, 100, 200].map(Duration::from_millis);
-    let limits = Limits { notice, look, answer, ..Limits::default() };
     let dress = Dress { colours: false, signs: terminal.is_some() };
     let output = Output::new(out, Box::new(err), dress, terminal);
     let aside = output.aside();
-    let client = Client::with_limits(vec![agent.socket()], limits);
+    let client = Client::new(vec![agent.socket()]);
     Context {
         client: client.saying(move |waiting| aside.say(&waiting.with_way_out())),
         output,
