@@ -12,10 +12,13 @@ const LINES_MAX: usize = 20;
 /// Applications that a line names; the others are counted.
 const NAMED_MAX: usize = 3;
 
+/// What lines are made by: the cluster, what cannot be seen in it, and why.
+type Place<'a> = (Option<&'a str>, &'a str, &'a str);
+
 /// A line for each thing that cannot be seen, with whom it concerns and what to do.
 pub(super) fn checks<'a>(applications: impl Iterator<Item = &'a ApplicationStatus>) -> Vec<Check> {
     // By place and words: one watch that is missing to ten applications is one thing to put right.
-    let mut found: BTreeMap<(Option<&str>, &str, &str), (&Unseen, Vec<&str>)> = BTreeMap::new();
+    let mut found: BTreeMap<Place<'_>, (&Unseen, Vec<&str>)> = BTreeMap::new();
     for application in applications {
         for unseen in &application.unseen {
             let place = (application.spec.cluster.as_deref(), &*unseen.what, &*unseen.reason);
