@@ -57,6 +57,8 @@ pub(crate) struct Ledger {
     pub(crate) uids: BTreeMap<Place, String>,
     /// The runs that were seen, by number: what they were for.
     pub(crate) runs: BTreeMap<u64, String>,
+    /// Tags of before the last rest.
+    rested_tags: usize,
     last_tag: usize,
 }
 
@@ -99,6 +101,13 @@ impl Ledger {
         self.touched.clear();
         self.touched_all = false;
         self.asking = None;
+        self.rested_tags = self.tags.len();
+    }
+
+    /// Notes that runs which are not over yet may fail for good: what they stand on is taken away.
+    pub(crate) fn excuse_new_tags(&mut self) {
+        let new = self.tags[self.rested_tags..].iter().map(Tag::name);
+        self.excused.extend(new);
     }
 
     /// The number of the next tag.

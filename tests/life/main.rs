@@ -58,10 +58,10 @@ async fn many() {
 async fn live_all(seeds: Range<u64>, at_once: usize, within: Duration) {
     let lives = futures::stream::iter(seeds).map(|seed| async move {
         let life = draw::life(seed);
-        let find = walk::walk(&life).await.err()?;
+        let find = walk::walk(&life, walk::PATIENCE).await.err()?;
         let whole = report(seed, &life, &find);
         eprintln!("{whole}");
-        let (steps, find) = shrink::shrink(&life, find, within).await;
+        let (steps, find) = shrink::shrink(&life, find, within, at_once).await;
         let short = report(seed, &steps, &find);
         eprintln!("shrunk: {short}");
         Some(format!("{whole}\nshrunk: {short}"))

@@ -8,7 +8,7 @@ use crate::town::{Town, pause};
 
 /// How long after the last accident everything has to be right. The agent's own pauses before another try are shorter than
 /// half of it; the rest is for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long a claim may stand after what it stood on is gone: what the agent promises, and a second for a busy machine.
 const HONEST_WITHIN: Duration = Duration::from_secs(11);
@@ -31,21 +31,21 @@ impl Find {
     }
 }
 
-/// Lives through it. Whatever the test itself could not do is a find as well, so that it is shrunk like any other.
-pub(crate) async fn walk(life: &[Step]) -> Result<(), Find> {
+/// Lives through it, with so much patience at each rest. Whatever the test itself could not do is a find as well, so that it is shrunk like any other.
+pub(crate) async fn walk(life: &[Step], patience: Duration) -> Result<(), Find> {
     let mut town = match Town::found().await {
         Ok(town) => town,
         Err(error) => return Err(Find { steps: 0, findings: vec![failed(&error)], log: String::new() }),
     };
     let mut steps = 0;
-    let mut outcome = rest(&mut town).await;
+    let mut outcome = rest(&mut town, PATIENCE).await;
     for step in life {
         if outcome.is_err() {
             break;
         }
         steps += 1;
         outcome = match step {
-            Step::Rest => rest(&mut town).await,
+            Step::Rest => rest(&mut town, patience).await,
             Step::Look => look(&town).await,
             step => step.perform(&mut town).await.map_err(|error| vec![failed(&error)]),
         };
@@ -58,7 +58,7 @@ fn failed(error: &anyhow::Error) -> Finding {
 }
 
 /// Lifts every accident, and waits until all holds, and goes on to hold while the repositories are polled twice.
-async fn rest(town: &mut Town) -> Result<(), Vec<Finding>> {
+async fn rest(town: &mut Town, patience: Duration) -> Result<(), Vec<Finding>> {
     town.lift().await.map_err(|error| vec![failed(&error)])?;
     let begun = Instant::now();
     let mut calm = 0;
@@ -77,7 +77,7 @@ async fn rest(town: &mut Town) -> Result<(), Vec<Finding>> {
                 calm += 1;
                 town.breathe().await.map_err(|error| vec![failed(&error)])?;
             }
-            _ if begun.elapsed() > PATIENCE => return Err(broken),
+            _ if begun.elapsed() > patience => return Err(broken),
             _ => {
                 calm = 0;
                 pause().await;

@@ -70,11 +70,15 @@ impl Forge {
             }
             Forge::TagsReturn => town.tags_return(),
             Forge::CodeEmptied if town.has_code() => {
+                town.ledger.excuse_new_tags();
                 std::fs::rename(town.code.path(), aside(&town.code))?;
                 // An empty one stands where it was.
                 Repo::open_or_init(town.code.path());
             }
-            Forge::DeployGone if town.has_deploy() => std::fs::rename(town.deploy.path(), aside(&town.deploy))?,
+            Forge::DeployGone if town.has_deploy() => {
+                town.ledger.excuse_new_tags();
+                std::fs::rename(town.deploy.path(), aside(&town.deploy))?;
+            }
             Forge::Restore => town.restore_repositories()?,
             Forge::Rewrite if town.has_deploy() => {
                 let message = town.deploy.git(&["log", "-1", "--format=%B", "main"]) + "\nReviewed-by: Ann\n";

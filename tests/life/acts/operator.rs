@@ -110,6 +110,9 @@ impl Operator {
             Operator::Remove(app) => {
                 town.configured.without.insert(app);
                 town.ledger.forget_intents(app);
+                if app == App::Shop {
+                    town.ledger.excuse_new_tags();
+                }
                 town.reload()?;
             }
             Operator::Add(app) => {

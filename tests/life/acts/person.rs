@@ -118,6 +118,9 @@ impl Town {
         let mut shown: Vec<(String, String)> = made.into_iter().map(|tag| (tag.name(), tag.commit)).collect();
         shown.sort();
         shown.iter().for_each(|(name, commit)| self.code.tag(name, commit));
+        if !self.has_deploy() || self.configured.without.contains(&App::Shop) {
+            self.ledger.excuse_new_tags();
+        }
         Ok(())
     }
 

@@ -85,6 +85,7 @@ fn differs(seen: &Seen, app: App, objects: &std::collections::BTreeMap<Place, Va
 /// The pods that are told are those that are there.
 fn pods(seen: &Seen, found: &mut Vec<Finding>) {
     let told: BTreeSet<(&str, &str)> = of_kind(&seen.state, "Pod")
+        .filter(|pod| pod["status"] != "Terminating")
         .filter_map(|pod| Some((pod["namespace"].as_str()?, pod["name"].as_str()?)))
         .collect();
     let there: BTreeSet<(&str, &str)> = seen
