@@ -100,8 +100,13 @@ async fn what_was_found_once() {
     let only = std::env::var("QD_LIFE_FOUND").unwrap_or_default();
     let wanted = lives().into_iter().filter(|(name, _)| name.contains(&only));
     let lived = futures::stream::iter(wanted).map(|(name, life)| async move {
-        let find = walk(&life, PATIENCE).await.err()?;
-        Some(format!("{name}:\n{}", crate::report(0, &life, &find)))
+        let begun = std::time::Instant::now();
+        let outcome = walk(&life, PATIENCE).await;
+        let how = if outcome.is_ok() { "came right" } else { "went wrong" };
+        eprintln!("{name}: {how} in {} s", begun.elapsed().as_secs());
+        let told = format!("{name}:\n{}", crate::report(0, &life, &outcome.err()?));
+        eprintln!("{told}");
+        Some(told)
     });
     let failed: Vec<String> = lived.buffer_unordered(crate::AT_ONCE).filter_map(std::future::ready).collect().await;
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));

@@ -139,10 +139,17 @@ impl Ledger {
         self.pinned.remove(&app);
     }
 
-    /// The agent lost all it kept.
-    pub(crate) fn lost_data(&mut self) {
+    /// What the agent kept is that of an earlier day. What people said since is not in it.
+    pub(crate) fn restored_data(&mut self) {
+        // Who was pinned may go back to what git says.
+        self.touched_all |= self.pinned.values().any(Option::is_some);
         App::ALL.iter().for_each(|app| self.forget_intents(*app));
         self.runs.clear();
+    }
+
+    /// The agent lost all it kept.
+    pub(crate) fn lost_data(&mut self) {
+        self.restored_data();
         self.before_loss = self.tags.len();
     }
 }

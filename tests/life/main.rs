@@ -58,7 +58,14 @@ async fn many() {
 async fn live_all(seeds: Range<u64>, at_once: usize, within: Duration) {
     let lives = futures::stream::iter(seeds).map(|seed| async move {
         let life = draw::life(seed);
-        let find = walk::walk(&life, walk::PATIENCE).await.err()?;
+        let begun = std::time::Instant::now();
+        let outcome = walk::walk(&life, walk::PATIENCE).await;
+        eprintln!(
+            "seed {seed}: {} in {} s",
+            if outcome.is_ok() { "came right" } else { "went wrong" },
+            begun.elapsed().as_secs()
+        );
+        let find = outcome.err()?;
         let whole = report(seed, &life, &find);
         eprintln!("{whole}");
         let (steps, find) = shrink::shrink(&life, find, within, at_once).await;

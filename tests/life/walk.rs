@@ -8,7 +8,7 @@ use crate::town::{Town, pause};
 
 /// How long after the last accident everything has to be right. The agent's own pauses before another try are shorter than
 /// half of it; the rest is for a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a claim may stand after what it stood on is gone: what the agent promises, and a second for a busy machine.
 const HONEST_WITHIN: Duration = Duration::from_secs(11);

@@ -20,16 +20,29 @@ pub(crate) enum Files {
     RemoveLogs,
     /// All that the agent keeps is lost, and it starts anew.
     LoseData,
+    /// All that the agent keeps is copied, while it does not run.
+    CopyData,
+    /// The copy is put in its place, and the agent starts anew.
+    RestoreData,
 }
 
 impl Files {
     pub(super) fn draw(dice: &mut Dice) -> Files {
         use Files::*;
-        dice.pick(&[RemoveSocket, RemoveSocketFolder, RemoveMirrors, CutPacks, RemoveLogs, LoseData])
+        dice.pick(&[
+            RemoveSocket,
+            RemoveSocketFolder,
+            RemoveMirrors,
+            CutPacks,
+            RemoveLogs,
+            LoseData,
+            CopyData,
+            RestoreData,
+        ])
     }
 
     pub(super) async fn perform(self, town: &mut Town) -> anyhow::Result<()> {
-        let data = town.world.path("data");
+        let (data, kept) = (town.world.path("data"), town.world.path("data.kept"));
         // What is not there is as good as removed.
         match self {
             Files::RemoveSocket => drop(std::fs::remove_file(town.world.socket())),
@@ -47,9 +60,30 @@ impl Files {
                 town.ledger.lost_data();
                 town.start().await?;
             }
+            Files::CopyData => {
+                town.kill();
+                let _ = std::fs::remove_dir_all(&kept);
+                copy(&data, &kept)?;
+                town.start().await?;
+            }
+            Files::RestoreData if kept.exists() => {
+                town.kill();
+                std::fs::remove_dir_all(&data)?;
+                copy(&kept, &data)?;
+                town.ledger.restored_data();
+                town.start().await?;
+            }
+            Files::RestoreData => {}
         }
         Ok(())
     }
+}
+
+/// Copies a folder as `cp -a` does.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status()?;
+    anyhow::ensure!(status.success(), "cannot copy {}", from.display());
+    Ok(())
 }
 
 /// Leaves the beginning of each pack below a folder.

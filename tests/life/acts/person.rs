@@ -43,7 +43,7 @@ impl Person {
             13 => Person::Repair(app),
             14 | 15 => Person::TagPush,
             16 => Person::TagBuild,
-            17 => Person::TagsAtOnce(2 + dice.below(10) as u8),
+            17 => Person::TagsAtOnce(2 + dice.below(6) as u8),
             18 => Person::TagsTied(2 + dice.below(4) as u8),
             _ => Person::Revert,
         }

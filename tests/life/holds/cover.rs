@@ -18,7 +18,8 @@ pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
         let unseen = |of: &str| row["unseen"].as_array().into_iter().flatten().any(|unseen| unseen["of"] == of);
         if town.accidents.cluster_away && (row["sync"] != "Unknown" || row["health"] != "Unknown") {
             say("the cluster is away");
-        } else if (forbidden("watch") || forbidden("list")) && row["health"] != "Unknown" {
+        } else if forbidden("watch") && row["health"] != "Unknown" {
+            // Where only listing is forbidden, a watch goes on from where it was.
             say("nothing may be watched");
         }
         let repository = town.accidents.forge_away || town.accidents.forge_fails || !town.has_deploy();
