@@ -94,3 +94,23 @@ pub(crate) fn goes(object: &Value) -> bool {
 pub(crate) fn label(object: &Value) -> Option<&str> {
     object["metadata"]["labels"]["quarterdeck.dev/application"].as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_manifest_says_is_so_whatever_is_beside_it() {
+        let manifest = json!({"data": {"a": "1"}, "list": [{"name": "x"}]});
+        for (live, so) in [
+            (json!({"data": {"a": "1", "b": "2"}, "list": [{"name": "x", "more": 1}], "status": {}}), true),
+            (json!({"data": {"a": "2"}, "list": [{"name": "x"}]}), false),
+            (json!({"data": {"a": "1"}, "list": [{"name": "x"}, {"name": "y"}]}), false),
+            (json!({"list": [{"name": "x"}]}), false),
+        ] {
+            assert_eq!(is_so(&manifest, &live), so, "{live}");
+        }
+    }
+}

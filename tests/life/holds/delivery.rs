@@ -30,20 +30,23 @@ pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
     }
     let promoted: Vec<usize> =
         seen.subjects.iter().filter_map(|subject| subject.strip_prefix("shop: ")?.parse().ok()).collect();
-    let mut once = BTreeSet::new();
-    for number in promoted.iter().filter(|number| !town.ledger.again.contains(number)) {
-        if !once.insert(*number) {
-            say("promoted twice", format!("{number} was promoted twice: {promoted:?}"));
-        }
-    }
-    let mut newest = 0;
-    for number in promoted.iter().filter(|number| !town.ledger.again.contains(number)) {
-        if *number < newest {
-            say("order", format!("{number} was promoted after {newest}: {promoted:?}"));
-        }
-        newest = newest.max(*number);
-    }
+    found.extend(disorder(&promoted, &town.ledger.again));
     production(town, &mut found);
+    found
+}
+
+/// What is wrong with the order in which versions were promoted; those that a person asked for again may come at any time.
+fn disorder(promoted: &[usize], again: &BTreeSet<usize>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut before = BTreeSet::new();
+    for number in promoted.iter().filter(|number| !again.contains(number)) {
+        if before.contains(number) {
+            found.push(Finding::new("promoted twice", format!("{number} was promoted twice: {promoted:?}")));
+        } else if let Some(newer) = before.last().filter(|newer| **newer > number) {
+            found.push(Finding::new("order", format!("{number} was promoted after {newer}: {promoted:?}")));
+        }
+        before.insert(number);
+    }
     found
 }
 
@@ -64,5 +67,26 @@ fn production(town: &Town, found: &mut Vec<Finding>) {
     }
     if town.world.registry.digest("ops/shop", &number.to_string()).as_deref() != Some(digest) {
         found.push(Finding::new("production", format!("the registry has no {image}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_go_up_and_each_goes_once() {
+        let again = BTreeSet::from([7]);
+        let table: [(&[usize], &[&str]); 5] = [
+            (&[1, 2, 4, 10], &[]),
+            (&[1, 3, 2], &["order"]),
+            (&[1, 2, 1], &["promoted twice"]),
+            (&[1, 10, 2, 3, 11], &["order", "order"]),
+            (&[7, 8, 7, 9], &[]),
+        ];
+        for (promoted, rules) in table {
+            let found: Vec<&str> = disorder(promoted, &again).iter().map(|finding| finding.rule).collect();
+            assert_eq!(found, rules, "{promoted:?}");
+        }
     }
 }
