@@ -56,10 +56,9 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
             vec![
                 p(Person::Take(Thing::Cup)),
                 p(Person::Commit(Thing::Leaf, 2)),
-                Breathe,
-                Breathe,
+                Rest,
                 o(Operator::SyncOnly(Thing::Leaf)),
-                Breathe,
+                Rest,
                 c(Cluster::Edit(Thing::Pot)),
                 Breathe,
                 Rest,

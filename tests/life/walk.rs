@@ -4,11 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::acts::Step;
 use crate::holds::{self, Finding, Seen};
+use crate::reader;
 use crate::town::{Town, pause};
 
 /// How long after the last accident everything has to be right. The agent's own pauses before another try are shorter than
 /// half of it; the rest is for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls that the agent has to have done in that time, so that a machine which is slow for all is slow for the test as well: at
+/// one each 300 ms, half a minute's.
+const POLLS: usize = 100;
+
+/// So much longer than that nothing is waited for, whatever the machine: an agent that polls no more is a find.
+const AT_MOST: u32 = 4;
 
 /// How long a claim may stand after what it stood on is gone: what the agent promises, and a second for a busy machine.
 const HONEST_WITHIN: Duration = Duration::from_secs(11);
@@ -61,9 +69,15 @@ fn failed(error: &anyhow::Error) -> Finding {
 async fn rest(town: &mut Town, patience: Duration) -> Result<(), Vec<Finding>> {
     town.lift().await.map_err(|error| vec![failed(&error)])?;
     let begun = Instant::now();
-    let mut calm = 0;
+    let (mut calm, mut polls, mut polled) = (0, 0, serde_json::Value::Null);
     loop {
         let seen = Seen::now(town).await;
+        let last = seen.as_ref().and_then(|seen| reader::of_kind(&seen.state, "Repository").next());
+        if let Some(last) = last.map(|repository| &repository["polled"]).filter(|last| **last != polled) {
+            polled = last.clone();
+            polls += 1;
+        }
+        let late = begun.elapsed() > patience && (polls > POLLS || begun.elapsed() > patience * AT_MOST);
         let broken = match &seen {
             Some(seen) => holds::broken(seen, town),
             None => vec![Finding::new("silent", "the agent does not answer")],
@@ -77,7 +91,7 @@ async fn rest(town: &mut Town, patience: Duration) -> Result<(), Vec<Finding>> {
                 calm += 1;
                 town.breathe().await.map_err(|error| vec![failed(&error)])?;
             }
-            _ if begun.elapsed() > patience => return Err(broken),
+            _ if late => return Err(broken),
             _ => {
                 calm = 0;
                 pause().await;
