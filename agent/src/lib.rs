@@ -38,6 +38,7 @@ pub mod telemetry;
 
 pub mod poll;
 pub mod reach;
+pub mod readable;
 pub mod worker;
 
 pub mod certificate;

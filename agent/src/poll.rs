@@ -37,14 +37,38 @@ pub struct Repository {
     address: String,
     interval: Duration,
     refs: watch::Sender<Option<Arc<RefSnapshot>>>,
+    trouble: watch::Sender<Option<Trouble>>,
     wake: Notify,
     stop: CancellationToken,
+}
+
+/// Why a repository cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In one line.
+    pub reason: String,
+    /// The last poll that was answered; nothing where none was yet.
+    pub last_seen: Option<Timestamp>,
 }
 
 impl Repository {
     /// The refs as they were at the last poll that was answered, all of them in the mirror; nothing before the first.
     pub fn refs(&self) -> watch::Receiver<Option<Arc<RefSnapshot>>> {
         self.refs.subscribe()
+    }
+
+    /// Why it cannot be read since its last poll; nothing where that was answered.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.subscribe()
+    }
+
+    /// The words of one failure are told once, however often it is met.
+    fn is_in(&self, trouble: Option<Trouble>) {
+        self.trouble.send_if_modified(|now| {
+            let is_news = *now != trouble;
+            *now = trouble;
+            is_news
+        });
     }
 
     /// The address without secrets.
@@ -109,6 +133,7 @@ impl Repositories {
             mirror: Arc::new(Mirror::open_or_init(dir, remote)?),
             interval,
             refs: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
             wake: Notify::new(),
             stop: CancellationToken::new(),
         });
@@ -165,6 +190,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         let now = Timestamp::now();
         let wait = match answer {
             Ok(refs) => {
+                repository.is_in(None);
                 if status.failures > 0 {
                     tell_connection(&journal, &repository, None).await;
                 }
@@ -186,6 +212,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
             Err(_) if repository.stop.is_cancelled() => return,
             Err(error) => {
                 let message = chain(&error);
+                repository.is_in(Some(Trouble { reason: message.clone(), last_seen: status.polled }));
                 status.failures += 1;
                 if status.error.as_ref() != Some(&message) {
                     tracing::warn!(repository = %repository.address, error = %message, "poll failed");

@@ -18,7 +18,7 @@ use crate::journal::fact::{Fact, Intent, Patch};
 use crate::journal::{NotKept, chain};
 use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
-use crate::{deliver, reconcile};
+use crate::{deliver, readable, reconcile};
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
@@ -141,6 +141,7 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTrac
         .write()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(application.spec.name.clone(), application.clone());
+    tasks.spawn(readable::tell(context.clone(), application.clone()));
     if let Some(source) = &application.source {
         tasks.spawn(work(
             application.clone(),
