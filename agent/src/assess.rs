@@ -37,7 +37,10 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster) {
                         application.drifted(Drift { resource, manager });
                     }
                 }
-                other => facts.extend(fleet.take(other, cluster.name(), &mut touched)),
+                other => {
+                    wake_at_an_end(&context, &other);
+                    facts.extend(fleet.take(other, cluster.name(), &mut touched));
+                }
             }
         }
         facts.extend(touched.iter().filter_map(|name| fleet.verdict(name)));
@@ -45,6 +48,18 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster) {
             // The objects are shown all the same; the verdict comes again with the next change.
             touched.iter().for_each(|name| fleet.forget_verdict(name));
         }
+    }
+}
+
+/// A Job that ended is remembered as such before it goes: its end is looked at by the worker that remembers.
+fn wake_at_an_end(context: &Context, change: &ClusterChange) {
+    let ClusterChange::ResourceChanged(status) = change else { return };
+    let is_job = status.resource.kind == "Job" && status.resource.group == "batch";
+    if is_job
+        && matches!(status.health, Health::Healthy | Health::Degraded)
+        && let Some(application) = context.application(&status.application)
+    {
+        application.wake();
     }
 }
 

@@ -116,7 +116,7 @@ pub enum BuilderKind {
 pub struct HistoryConfig {
     /// Runs kept for each application, with their logs.
     pub runs: u32,
-    /// Syncs kept for each application.
+    /// Syncs kept for each application: as many releases, as many reverts of drift, and as many others.
     pub syncs: u32,
     /// Events kept over all.
     pub events: u32,

@@ -12,6 +12,7 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::RunId;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::access::Access;
@@ -123,6 +124,8 @@ struct Owed {
     drift: Option<Drift>,
     /// What was seen since that pass began: it may not have been there for it to see.
     later: Option<Drift>,
+    /// When drift was last seen.
+    newest: Option<Instant>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -202,8 +205,14 @@ impl Application {
     pub fn drifted(&self, drift: Drift) {
         self.owed(|owed| {
             owed.later.get_or_insert(drift);
+            owed.newest = Some(Instant::now());
         });
         self.wake();
+    }
+
+    /// When drift was last seen, where some is still to be looked at.
+    pub fn drifted_at(&self) -> Option<Instant> {
+        self.owed(|owed| owed.newest.filter(|_| owed.drift.is_some() || owed.later.is_some()))
     }
 
     /// What the pass began with was looked at; what was seen meanwhile stays, be it of the same object.

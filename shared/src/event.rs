@@ -91,6 +91,12 @@ pub struct SyncRecord {
     pub application: ApplicationName,
     /// To what.
     pub revision: Revision,
+    /// The part of the application that it was about; absent where it was about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// A digest of all manifests of the revision: two revisions with the same one are the same to the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
     /// Why.
     pub cause: Cause,
     /// Where it stands.
@@ -109,6 +115,33 @@ pub struct SyncRecord {
     /// What it did, without the unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+}
+
+/// The objects that a sync of a part was about. Such a sync says nothing of the others, and prunes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The first of them, at most [`Part::NAMED_MAX`].
+    pub named: Vec<ResourceRef>,
+    /// How many.
+    pub count: u32,
+    /// Of how many that the manifests name.
+    pub of: u32,
+}
+
+impl Part {
+    /// Objects named one by one: a line for people, and it rides in the snapshot. What was done to each is in the changes.
+    pub const NAMED_MAX: usize = 20;
+
+    /// A part of `of` objects.
+    pub fn new<'a>(objects: impl ExactSizeIterator<Item = &'a ResourceRef>, of: usize) -> Self {
+        let count = objects.len() as u32;
+        Self { named: objects.take(Self::NAMED_MAX).cloned().collect(), count, of: of as u32 }
+    }
+
+    /// `1 of 3 objects of main@1f3c2a9 applied`.
+    pub fn applied(&self, revision: &Revision) -> String {
+        format!("{} of {} objects of {} applied", self.count, self.of, revision.short())
+    }
 }
 
 /// All that can happen.

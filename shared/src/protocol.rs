@@ -162,7 +162,7 @@ pub struct SyncRequest {
     pub prune: bool,
     /// Compare every object with the cluster also where nothing is known to have changed.
     pub force: bool,
-    /// Only these objects; all where empty. A sync of some prunes nothing else.
+    /// Only these objects; all where empty. A sync of some prunes nothing, and leaves the revision of the application as it was.
     pub only: Vec<ResourceRef>,
 }
 

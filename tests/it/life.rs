@@ -11,12 +11,15 @@ use quarterdeck_shared::status::SyncStatus;
 
 mod access;
 mod alone;
+mod asked;
 mod certificates;
 mod configured;
 mod crashed;
 mod edited;
 mod fleet;
 mod followed;
+mod fought;
+mod jobs;
 mod kept;
 mod kept_running;
 mod killed;

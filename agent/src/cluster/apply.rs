@@ -7,7 +7,8 @@
 //! Everything was dry-run before the first write, except what needs a kind or a namespace that this very plan brings:
 //! that is dry-run when these are there, and before the first write of the rest. So a refusal leaves nothing half done,
 //! or at most new kinds and namespaces without content. What is in one stage is written side by side, stages one after
-//! another. The first failure ends it after its stage, and nothing is pruned then.
+//! another. The first failure ends it after its stage, and nothing is pruned then. Who stops it stops it before the next
+//! object: what is in the air is let come down, so that what was done is known.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,12 +87,23 @@ pub struct Executed {
     pub forgotten: Vec<ResourceRef>,
     /// What failed, in the server's words. Not empty: what comes after it in the plan was not done.
     pub failed: Vec<Refusal>,
+    /// It was stopped on the way: what comes after it in the plan was not done.
+    pub stopped: bool,
+}
+
+impl Executed {
+    /// Whether nothing more of the plan is done.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped || !self.failed.is_empty()
+    }
 }
 
 pub(super) struct Executor<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) inventories: &'a super::inventory::Inventories,
     pub(super) progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    /// Looked at before each object: nothing more is done where it says so.
+    pub(super) stop: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 impl Executor<'_> {
@@ -99,7 +111,10 @@ impl Executor<'_> {
         if !plan.refusals.is_empty() {
             return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
         }
-        let mut executed = Executed { memory: plan.settled.clone(), ..Executed::default() };
+        let mut executed = Executed { memory: plan.settled.clone(), stopped: (self.stop)(), ..Executed::default() };
+        if executed.stopped {
+            return Ok(executed);
+        }
         let done = Done {
             count: AtomicUsize::new(0),
             total: plan.writes.len() + plan.prunes.len(),
@@ -113,7 +128,7 @@ impl Executor<'_> {
             self.make_namespace(&plan.options.namespace).await?;
         }
         self.write_all(first, &mut executed, &done).await;
-        if executed.failed.is_empty() {
+        if !executed.is_over() {
             if inventory_waits {
                 inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
             }
@@ -123,11 +138,14 @@ impl Executor<'_> {
                 return Err(ApiProblem::new(Class::NamespaceMissing, doing, message).into());
             }
             let rest = self.settle(&plan, rest, &mut executed).await?;
-            if executed.failed.is_empty() {
+            if !executed.is_over() {
                 self.write_all(rest, &mut executed, &done).await;
             }
         }
-        if executed.failed.is_empty() {
+        if !executed.is_over() {
+            executed.stopped = (self.stop)();
+        }
+        if !executed.is_over() {
             let after = self.prune(&plan, &mut executed, &done).await;
             self.write_inventory(&plan, &after).await?;
         }
@@ -177,7 +195,9 @@ impl Executor<'_> {
         for (place, live) in decided.settled {
             known[place] = false;
             let manifest = &later[place];
-            executed.memory.push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live }));
+            executed
+                .memory
+                .push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live, ended: None }));
         }
         let mut known = known.into_iter();
         Ok(rest.into_iter().filter(|w| w.later == Later::No || known.next().unwrap_or(true)).collect())
@@ -211,26 +231,30 @@ impl Executor<'_> {
             let write = |write: &Write| {
                 let manifest = write.manifest.clone();
                 async move {
+                    if (self.stop)() {
+                        return (manifest, None);
+                    }
                     let result = self.write(&manifest).await;
                     self.tell(done, &manifest.resource);
-                    (manifest, result)
+                    (manifest, Some(result))
                 }
                 .boxed()
             };
             let results = at_once(group.iter().map(write)).await;
             for (manifest, result) in results {
                 match result {
-                    Ok(live) => {
+                    None => executed.stopped = true,
+                    Some(Ok(live)) => {
                         self.observer.live.wrote(&live);
                         let live = owned::digest(&live);
                         executed.changes.extend(done.line(&manifest.resource));
-                        let remembered = Remembered { manifest: manifest.digest, live };
+                        let remembered = Remembered { manifest: manifest.digest, live, ended: None };
                         executed.memory.push((manifest.resource, remembered));
                     }
-                    Err(problem) => executed.failed.push(refusal(&manifest, &problem)),
+                    Some(Err(problem)) => executed.failed.push(refusal(&manifest, &problem)),
                 }
             }
-            if !executed.failed.is_empty() {
+            if executed.is_over() {
                 return;
             }
         }
@@ -275,20 +299,27 @@ impl Executor<'_> {
             let delete = |(item, uid): &(InventoryItem, String)| {
                 let (item, uid) = (item.clone(), uid.clone());
                 async move {
+                    if (self.stop)() {
+                        return (item, None);
+                    }
                     let result = self.observer.objects.delete(&item.resource, &item.version, &uid).await;
                     self.tell(done, &item.resource);
-                    (item, result)
+                    (item, Some(result))
                 }
                 .boxed()
             };
             let results = at_once(group.iter().map(delete)).await;
             for (item, result) in results {
                 match result {
-                    Ok(()) => {
+                    None => {
+                        executed.stopped = true;
+                        after.items.insert(item);
+                    }
+                    Some(Ok(())) => {
                         executed.changes.extend(done.line(&item.resource));
                         executed.forgotten.push(item.resource);
                     }
-                    Err(problem) => {
+                    Some(Err(problem)) => {
                         executed.failed.push(Refusal {
                             resource: item.resource.clone(),
                             origin: "no longer in git".into(),

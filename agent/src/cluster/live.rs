@@ -22,7 +22,7 @@ use crate::cluster::live::applied::Applied;
 use crate::cluster::live::family::Family;
 use crate::health::{self, Verdict};
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::Memory;
+use crate::sync::plan::{Ended, Memory};
 use crate::sync::{APPLICATION_LABEL, owned};
 
 pub(super) use crate::cluster::live::applied::Expect;
@@ -56,6 +56,8 @@ pub(super) struct Seen {
     pub(super) created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
     pub(super) manager: Option<String>,
+    /// How it ended, where it is a Job that did.
+    pub(super) ended: Option<Ended>,
 }
 
 impl Seen {
@@ -75,6 +77,7 @@ impl Seen {
             verdict: health::assess(object),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
             manager: owned::last_other_manager(object),
+            ended: health::ended(object),
         }
     }
 }
@@ -149,6 +152,16 @@ impl Live {
         }
         drop(state);
         self.tell(changes);
+    }
+
+    /// The Jobs of an application that ended, be they there or gone.
+    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        self.state().applied.ended(application)
+    }
+
+    /// Whether something of the application is not covered by a connected watch.
+    pub(super) fn unwatched(&self, application: &ApplicationName) -> bool {
+        self.state().applied.is_unwatched(application)
     }
 
     /// The places of all applications, from which the watches follow.

@@ -16,6 +16,7 @@ mod config;
 mod problem;
 
 mod apply;
+mod held;
 mod observe;
 
 mod inventory;
@@ -58,7 +59,7 @@ use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::watch::Watches;
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{self, Memory, Observed, Refusal, Remembered};
+use crate::sync::plan::{self, Ended, Memory, Observed, Refusal, Remembered};
 use crate::sync::{content, mask};
 use crate::yaml;
 
@@ -244,7 +245,8 @@ impl Cluster {
         });
         let remembered = |(place, live): &(usize, _)| {
             let Manifest { resource, digest, .. } = &desired[*place];
-            (resource.clone(), Remembered { manifest: *digest, live: *live })
+            let ended = memory.get(resource).filter(|known| known.manifest == *digest).and_then(|known| known.ended);
+            (resource.clone(), Remembered { manifest: *digest, live: *live, ended })
         };
         let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
         let planned = PlannedSync {
@@ -272,13 +274,37 @@ impl Cluster {
         plan: PlannedSync,
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
+        self.execute_until(plan, progress, &|| false).await
+    }
+
+    /// The same, until `stop` says so: it is looked at before each object. The inventory then names old and new.
+    ///
+    /// # Errors
+    /// As [`Cluster::execute`].
+    pub async fn execute_until(
+        &self,
+        plan: PlannedSync,
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        stop: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Executed, ClusterError> {
         let (application, options) = (plan.application.clone(), plan.options.clone());
-        let after = plan.after.clone();
+        let (during, after) = (plan.during.clone(), plan.after.clone());
         let observer = self.observer(&application, &options);
-        let executed = Executor { observer, inventories: &self.0.inventories, progress }.execute(plan).await?;
+        let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
-        self.watch(&application, &after, &memory);
+        // What was not pruned is still ours to watch.
+        self.watch(&application, if executed.is_over() { &during } else { &after }, &memory);
         Ok(executed)
+    }
+
+    /// The Jobs of the application that ended as they were applied, also those that are gone by now.
+    pub fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        self.0.live.ended(application)
+    }
+
+    /// Whether something of the application is not covered by a connected watch: what happens to it is not noticed then.
+    pub fn unwatched(&self, application: &ApplicationName) -> bool {
+        self.0.live.unwatched(application)
     }
 
     /// Watches what an application has here: its inventory, and how its objects were when they were last seen to be as

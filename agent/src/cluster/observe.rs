@@ -66,7 +66,11 @@ impl Observer<'_> {
         let resource = &manifest.resource;
         if !self.options.force
             && let Some(remembered) = memory.get(resource).filter(|known| known.manifest == manifest.digest)
-            && self.live.digest(resource) == Some(remembered.live)
+            && match self.live.digest(resource) {
+                Some(live) => live == remembered.live,
+                // A Job that ended and is gone is done; who names it wants it once more.
+                None => remembered.ended.is_some() && !self.options.partial,
+            }
         {
             return Ok(Seen::Whole(Observed::Known(remembered.live)));
         }

@@ -32,6 +32,8 @@ mod volume;
 
 mod custom;
 
+pub(crate) use self::job::ended;
+
 use quarterdeck_shared::status::Health;
 use serde_json::Value;
 

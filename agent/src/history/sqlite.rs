@@ -38,6 +38,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE applied (application TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
         PRIMARY KEY (application, resource)) STRICT, WITHOUT ROWID;
     CREATE TABLE intent (application TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    ALTER TABLE applied ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;

@@ -120,7 +120,8 @@ impl Keeper {
             }
             Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
             Fact::Applied { application, applied, gone } => writer.applied(application, applied, gone)?,
-            Fact::Intent { application, intent } => writer.intent(application, intent.as_ref())?,
+            Fact::Intent { application, intent } => writer.intent(application, intent)?,
+            Fact::IntentDone { application, intent } => writer.intent_done(application, intent)?,
             Fact::Seen(_) | Fact::Gone(_) => changes.extend(seen(fact)),
         }
         Ok(())

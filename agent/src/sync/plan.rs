@@ -55,6 +55,18 @@ pub struct Remembered {
     pub manifest: ContentDigest,
     /// [`owned::digest`] of the live object.
     pub live: ContentDigest,
+    /// How it ended, where it is a Job that did.
+    pub ended: Option<Ended>,
+}
+
+/// How a Job ended that may go now: it is done for its manifest whether it is still there or not, and is not run again
+/// until its manifest changes or a person asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It did what it should.
+    Completed,
+    /// It did not, and its time to live removes it.
+    Failed,
 }
 
 /// Why an object cannot be applied.

@@ -94,12 +94,17 @@ fn judge_health(application: &ApplicationStatus, after_sync: u64, commit: Option
         Phase::Interrupted => return waiting("the sync was interrupted and is owed"),
         Phase::Succeeded | Phase::Skipped => {}
     }
-    if application.revision.as_ref().map(|revision| &revision.commit) != Some(&sync.revision.commit) {
+    let now = application.revision.as_ref().map(|revision| &revision.commit);
+    // A sync of a part leaves the revision as it was.
+    if sync.part.is_none() && now != Some(&sync.revision.commit) {
         return waiting("the revision of the sync is not in force yet");
     }
-    let at = sync.revision.short();
+    let done = match &sync.part {
+        Some(part) => format!("{} and {}", part.applied(&sync.revision), application.health),
+        None => format!("{} at {}", application.health, sync.revision.short()),
+    };
     match application.health {
-        Health::Healthy | Health::Suspended => Judgement::Good(format!("{} at {at}", application.health)),
+        Health::Healthy | Health::Suspended => Judgement::Good(done),
         health if application.message.is_empty() => Judgement::Waiting(health.to_string()),
         health => Judgement::Waiting(format!("{health}: {}", application.message)),
     }

@@ -13,7 +13,7 @@ use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
 use crate::cluster::live::{Seen, Uid};
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::Memory;
+use crate::sync::plan::{Ended, Memory};
 
 /// How an object should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,8 @@ struct Want {
     told: Option<u64>,
     /// The content that was told of as not as expected: a digest, or none for an object that is gone.
     differing: Option<Option<ContentDigest>>,
+    /// How the object ended that was last seen here, where it is a Job that did: its end needs no other.
+    ended: Option<Ended>,
 }
 
 /// What is kept of a live object.
@@ -82,6 +84,20 @@ impl Applied {
         self.applications.get(application).is_some_and(|application| application.synced)
     }
 
+    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        let wants = self.applications.get(application).into_iter().flat_map(|application| &application.wants);
+        wants.filter_map(|(resource, want)| Some((resource.clone(), want.ended?))).collect()
+    }
+
+    pub(super) fn is_unwatched(&self, application: &ApplicationName) -> bool {
+        let wants = self.applications.get(application).into_iter().flat_map(|application| application.wants.keys());
+        let places: HashSet<_> = wants.map(|one| (&one.group, &one.kind, one.namespace.as_deref())).collect();
+        places.into_iter().any(|(group, kind, namespace)| {
+            let keys = self.covered.get(&(group.clone(), kind.clone()));
+            keys.is_none_or(|keys| !keys.iter().any(|key| key.covers(namespace)))
+        })
+    }
+
     pub(super) fn places(&self) -> Places {
         self.inhabited.places()
     }
@@ -106,9 +122,13 @@ impl Applied {
                 (None, Some(old)) => old.expect,
                 (None, None) => Expect::Unknown,
             };
+            let ended = match &old {
+                Some(old) => old.ended,
+                None => memory.get(&item.resource).and_then(|remembered| remembered.ended),
+            };
             // Told once is enough, unless it was as expected or was written meanwhile.
             let differing = old.filter(|old| old.expect == expect).and_then(|old| old.differing);
-            let want = Want { api: item.version.as_str().into(), expect, told, differing };
+            let want = Want { api: item.version.as_str().into(), expect, told, differing, ended };
             now.wants.insert(item.resource.clone(), want);
         }
         for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
@@ -147,7 +167,8 @@ impl Applied {
     }
 
     pub(super) fn put(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
-        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager } = seen
+        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager, ended } =
+            seen
         else {
             return;
         };
@@ -173,6 +194,9 @@ impl Applied {
             manager: manager.map(Box::from),
         };
         let owner_before = self.present.insert(resource.clone(), present).map(|before| before.application);
+        if let Some(want) = self.applications.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
+            want.ended = ended;
+        }
         self.compare(&name, &resource, changes);
         self.tell(&name, &resource, changes);
         if let Some(other) = owner_before.filter(|other| *other != name) {
@@ -255,7 +279,7 @@ impl Applied {
         let Some(want) = want else { return };
         let Expect::Digest(expected) = want.expect else { return };
         let now = there.map(|present| present.digest);
-        if now == Some(expected) {
+        if now == Some(expected) || (now.is_none() && want.ended.is_some()) {
             want.differing = None;
         } else if want.differing != Some(now) {
             want.differing = Some(now);
@@ -273,7 +297,7 @@ impl Applied {
         if there.is_none() && !is_known {
             return;
         }
-        let status = status(name, resource, want.expect, there);
+        let status = status(name, resource, want, there);
         let mut hasher = DefaultHasher::new();
         (status.sync, status.health, &status.message, &status.summary, status.created).hash(&mut hasher);
         let told = Some(hasher.finish());
@@ -298,8 +322,9 @@ impl Applied {
     }
 }
 
-fn status(name: &ApplicationName, resource: &ResourceRef, expect: Expect, there: Option<&Present>) -> ResourceStatus {
-    let sync = match (expect, there) {
+fn status(name: &ApplicationName, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
+    let sync = match (want.expect, there) {
+        (Expect::Digest(_), None) if want.ended.is_some() => SyncStatus::Synced,
         (Expect::Unknown, Some(_)) => SyncStatus::Unknown,
         (Expect::Digest(expected), Some(present)) if present.digest == expected => SyncStatus::Synced,
         _ => SyncStatus::OutOfSync,
@@ -315,6 +340,13 @@ fn status(name: &ApplicationName, resource: &ResourceRef, expect: Expect, there:
         created: None,
     };
     match there {
+        None if sync == SyncStatus::Synced => {
+            let (health, message) = match want.ended {
+                Some(Ended::Failed) => (Health::Degraded, "failed; removed by its time to live"),
+                _ => (Health::Healthy, "completed; removed since"),
+            };
+            ResourceStatus { health, message: message.to_owned(), ..blank }
+        }
         None => blank,
         Some(present) => ResourceStatus {
             health: present.health,

@@ -16,7 +16,11 @@ use super::{HistoryError, Result, bodies};
 use crate::history::TagsSeen;
 use crate::journal::fact::Intent;
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::{Memory, Remembered};
+use crate::sync::plan::{Ended, Memory, Remembered};
+
+/// Whether a row of `sync` is a release: the whole of a revision was brought, and not since somebody had changed it.
+pub(super) const IS_RELEASE: &str =
+    "body ->> '$.phase' = 'Succeeded' AND body ->> '$.part' IS NULL AND body ->> '$.cause.by' <> 'drift'";
 
 /// Reads on a connection of its own. Cheap to open; blocking.
 pub struct Reader(Connection);
@@ -87,6 +91,18 @@ impl Reader {
         )
     }
 
+    /// One sync of an application.
+    pub fn sync(&self, application: &ApplicationName, id: u64) -> Result<Option<SyncRecord>> {
+        let sql = "SELECT body FROM sync WHERE application = ?1 AND id = ?2";
+        Ok(bodies(&self.0, sql, params![application.as_str(), id as i64])?.pop())
+    }
+
+    /// Syncs that brought a revision as a whole, newest first.
+    pub fn releases(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
+        let sql = format!("SELECT body FROM sync WHERE application = ?1 AND {IS_RELEASE} ORDER BY id DESC LIMIT ?2");
+        bodies(&self.0, &sql, params![application.as_str(), limit as i64])
+    }
+
     /// The image of a commit, the newest where several tags name it.
     pub fn artifact(&self, application: &ApplicationName, commit: &CommitId) -> Result<Option<Artifact>> {
         let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY rowid DESC LIMIT 1";
@@ -107,15 +123,16 @@ impl Reader {
     /// What was applied at the last sync.
     pub fn memory(&self, application: &ApplicationName) -> Result<Memory> {
         let mut statement =
-            self.0.prepare_cached("SELECT resource, manifest, live FROM applied WHERE application = ?1")?;
+            self.0.prepare_cached("SELECT resource, manifest, live, ended FROM applied WHERE application = ?1")?;
         let rows = statement.query_map([application.as_str()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?))
+            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?, row.get::<_, u8>(3)?))
         })?;
         rows.map(|row| {
-            let (resource, manifest, live) = row?;
+            let (resource, manifest, live, ended) = row?;
+            let ended = ended_of(ended);
             Ok((
                 serde_json::from_str(&resource)?,
-                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live) },
+                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live), ended },
             ))
         })
         .collect()
@@ -135,4 +152,17 @@ impl Reader {
         }
         Ok(intents)
     }
+}
+
+/// How the end of a Job is kept in a column.
+pub(super) fn number_of(ended: Option<Ended>) -> u8 {
+    match ended {
+        None => 0,
+        Some(Ended::Completed) => 1,
+        Some(Ended::Failed) => 2,
+    }
+}
+
+fn ended_of(number: u8) -> Option<Ended> {
+    [Ended::Completed, Ended::Failed].into_iter().find(|ended| number_of(Some(*ended)) == number)
 }

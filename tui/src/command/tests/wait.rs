@@ -44,6 +44,14 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
         ),
         (json!({"last_sync": synced(42, NEW, "Succeeded"), "health": "Progressing"}), waiting("Progressing")),
         (json!({"last_sync": synced(42, NEW, "Succeeded")}), Judgement::Good("Healthy at main@1f3c2a9".to_owned())),
+        // The revision is none of its business.
+        (
+            json!({
+                "last_sync": with(synced(42, NEW, "Succeeded"), json!({"part": {"named": [], "count": 1, "of": 3}})),
+                "revision": OLD,
+            }),
+            Judgement::Good("1 of 3 objects of main@1f3c2a9 applied and Healthy".to_owned()),
+        ),
         (
             json!({"last_sync": synced(43, NEW, "Skipped"), "health": "Suspended"}),
             Judgement::Good("Suspended at main@1f3c2a9".to_owned()),
