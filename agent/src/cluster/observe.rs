@@ -64,18 +64,26 @@ impl Observer<'_> {
 
     async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
         let resource = &manifest.resource;
-        if !self.options.force
-            && let Some(remembered) = memory.get(resource).filter(|known| known.manifest == manifest.digest)
-            && match self.live.digest(resource) {
-                Some(live) => live == remembered.live,
-                // A Job that ended and is gone is done; who names it wants it once more.
-                None => remembered.ended.is_some() && !self.options.partial,
-            }
-        {
-            return Ok(Seen::Whole(Observed::Known(remembered.live)));
+        let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.force);
+        let live = self.live.digest(resource);
+        // A Job that ended and is gone is done; who names it wants it once more.
+        let done = known.filter(|known| known.ended.is_some() && !self.options.partial).map(|known| known.live);
+        if let Some(known) = known.filter(|known| live == Some(known.live)) {
+            return Ok(Seen::Whole(Observed::Known(known.live)));
+        }
+        if let (Some(done), None) = (done, live) {
+            return Ok(Seen::Whole(Observed::Known(done)));
         }
         let problem = match self.objects.apply(manifest, Mode::DryRun).await {
-            Ok(predicted) => return Ok(self.predicted(resource, predicted)),
+            Ok(predicted) => {
+                return Ok(match (self.predicted(resource, predicted), done) {
+                    // It went since the watch last told of it, on its way out.
+                    (Seen::Whole(Observed::Predicted { live: None, .. }), Some(done)) => {
+                        Seen::Whole(Observed::Known(done))
+                    }
+                    (seen, _) => seen,
+                });
+            }
             Err(problem) => problem,
         };
         if problem.class.is_transient() {

@@ -68,8 +68,12 @@ async fn a_job_that_completed_and_went_is_not_run_again_until_its_manifest_chang
     assert_eq!(written(&world), 1, "over a restart, and by a sync of the whole");
 
     let only = json!({ "only": [{ "group": "batch", "kind": "Job", "namespace": "shop", "name": "migrate" }] });
-    ask(&world, "sync", only).await;
-    world.cluster.wait_for("it to run for who names it", |_| (written(&world) == 2).then_some(())).await;
+    let taken = ask(&world, "sync", only).await;
+    let ended = |app: &ApplicationStatus| {
+        app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync && sync.phase.is_final())
+    };
+    world.wait_for("it to run for who names it", "shop", ended).await.unwrap();
+    assert_eq!(written(&world), 2);
     gone(&world, COMPLETED).await;
     let commit = manifests(&world, &[("job.yaml", &job(ttl, "date"))], "Another migration");
     synced_to(&world, &commit).await;
