@@ -10,7 +10,7 @@ use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{AgentStatus, Object};
 use rustix::fs::FlockOperation;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,13 +19,15 @@ use crate::api::connection::Patience;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::fact::Fact;
 use crate::journal::{Journal, chain};
 use crate::poll::Repositories;
+use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::{self, Telemetry};
-use crate::{api, reach, supervise};
+use crate::{api, reach, supervise, upkeep};
 
 /// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -68,11 +70,13 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         images: watch::Sender::new(Arc::new(Images::new(&config))),
         config: watch::Sender::new(Arc::new(Config::default())),
         config_path,
+        wanted: Wanted::default(),
+        identity: Identity::load(&data_dir),
         data_dir,
         repositories: Repositories::default(),
         clusters: Clusters::default(),
         applications: RwLock::default(),
-        reload: tokio::sync::RwLock::default(),
+        reload: Arc::default(),
         builds: Arc::new(Semaphore::new(config.agent.builds_at_once)),
         syncs: Arc::new(Semaphore::new(config.agent.syncs_at_once)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
@@ -85,16 +89,12 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     supervise::apply(&context, config, &tasks).await?;
     tasks.spawn(reach::watch(context.clone()));
     let router = api::router(context.clone());
-    let serving = tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            api::connection::serve(&socket.listener, router, Patience::default(), stop).await;
-            socket
-        }
-    });
+    let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
+    let look = Arc::new(Notify::new());
+    tasks.spawn(upkeep::keep(context.clone(), socket, look.clone()));
     tracing::info!(socket = %socket_path.display(), applications = context.config().application.len(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    serve_signals(&context, &tasks).await?;
+    serve_signals(&context, &tasks, &look).await?;
 
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -115,7 +115,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
-async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker) -> anyhow::Result<()> {
+async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, look: &Notify) -> anyhow::Result<()> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
@@ -123,7 +123,10 @@ async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker) -> anyhow::R
         tokio::select! {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(context, tasks).await,
+            _ = hup.recv() => {
+                look.notify_one();
+                reload(context, tasks).await;
+            }
         }
     }
 }
@@ -222,7 +225,7 @@ fn clear_scratch(data_dir: &Path) {
 }
 
 /// Makes the data directory, 0700, and claims it: two agents on one history would do everything twice.
-fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
+pub fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let cannot = |what: &str| {
         let dir = data_dir.display();

@@ -2,49 +2,104 @@
 //! drift as a poke for its worker.
 //!
 //! One task a cluster. An application is as healthy as its worst object; a pod that fails makes it Degraded although its
-//! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person.
+//! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person. What
+//! cannot be seen is told as that: see [`covers`].
+
+mod covers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
 use quarterdeck_shared::status::Health;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::assess::covers::Covers;
 use crate::cluster::{Cluster, ClusterChange};
-use crate::context::{Context, Drift};
+use crate::context::{Application, Context, Drift};
 use crate::journal::fact::{Batch, Fact, Patch};
 use crate::reach;
 
-/// Assesses one cluster until the agent ends.
-pub async fn assess(context: Arc<Context>, cluster: Cluster) {
+/// Assesses one cluster until it is let go or the agent ends. What was told of a cluster that is let go is taken back.
+pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationToken) {
     let mut fleet = Fleet::default();
+    let mut covers = Covers::default();
+    let mut look_again = None;
     tell_connection(&context, &cluster, &mut fleet, None).await;
     loop {
         let changes = tokio::select! {
             changes = cluster.changes() => changes,
-            () = context.stop.cancelled() => return,
+            () = covers::due(look_again) => vec![ClusterChange::Cover],
+            () = stop.cancelled() => break,
         };
         let mut facts = Batch::new();
         let mut touched = BTreeSet::new();
+        let mut cover = false;
         for change in changes {
             match change {
                 ClusterChange::Away { message } => tell_connection(&context, &cluster, &mut fleet, Some(message)).await,
                 ClusterChange::Back => tell_connection(&context, &cluster, &mut fleet, None).await,
+                ClusterChange::Cover => cover = true,
+                ClusterChange::Replaced { how } => {
+                    let event = Event::ClusterReplaced { cluster: cluster.name().to_owned(), message: how };
+                    facts.push(Fact::Happened { application: None, cause: Cause::Agent, event });
+                    applications(&context, &cluster).iter().for_each(|application| application.wake());
+                }
                 ClusterChange::ContentChanged { application, resource, manager } => {
                     if let Some(application) = context.application(&application) {
                         application.drifted(Drift { resource, manager });
                     }
                 }
-                other => facts.extend(fleet.take(other, cluster.name(), &mut touched)),
+                other => {
+                    wake_at_an_end(&context, &other);
+                    facts.extend(fleet.take(other, cluster.name(), &mut touched));
+                }
             }
+        }
+        let told = cover.then(|| covers.clone());
+        if cover {
+            facts.extend(covers.news(&context, &cluster));
+            look_again = covers.look_again(&cluster);
         }
         facts.extend(touched.iter().filter_map(|name| fleet.verdict(name)));
         if !facts.is_empty() && context.journal.record(facts).await.is_err() {
-            // The objects are shown all the same; the verdict comes again with the next change.
+            // The objects are shown all the same; the verdict comes again with the next change, and what cannot be seen is
+            // told again after a while.
             touched.iter().for_each(|name| fleet.forget_verdict(name));
+            if let Some(told) = told {
+                (covers, look_again) = (told, Some(Instant::now() + covers::AGAIN));
+            }
         }
+    }
+    if !context.stop.is_cancelled() {
+        let mut facts = covers.taken_back();
+        facts.extend(fleet.applications.into_values().flat_map(|known| known.keys).map(Fact::Gone));
+        // Not kept on a full disk: what is seen goes from the screens all the same.
+        let _ = context.journal.record(facts).await;
+    }
+}
+
+/// The applications that this cluster is deployed to for.
+fn applications(context: &Context, cluster: &Cluster) -> Vec<Arc<Application>> {
+    let applications = context.applications.read().unwrap_or_else(PoisonError::into_inner);
+    let is_here =
+        |application: &&Arc<Application>| application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster));
+    applications.values().filter(is_here).cloned().collect()
+}
+
+/// A Job that ended is remembered as such before it goes: its end is looked at by the worker that remembers.
+fn wake_at_an_end(context: &Context, change: &ClusterChange) {
+    let ClusterChange::ResourceChanged(status) = change else { return };
+    let is_job = status.resource.kind == "Job" && status.resource.group == "batch";
+    if is_job
+        && matches!(status.health, Health::Healthy | Health::Degraded)
+        && let Some(application) = context.application(&status.application)
+    {
+        application.wake();
     }
 }
 
@@ -98,7 +153,11 @@ impl Fleet {
                 touched.insert(application);
                 return None;
             }
-            ClusterChange::Away { .. } | ClusterChange::Back | ClusterChange::ContentChanged { .. } => return None,
+            ClusterChange::Away { .. }
+            | ClusterChange::Back
+            | ClusterChange::Replaced { .. }
+            | ClusterChange::Cover
+            | ClusterChange::ContentChanged { .. } => return None,
         };
         let known = self.applications.entry(application.clone()).or_default();
         touched.insert(application);
@@ -166,6 +225,8 @@ async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet
     let (reachable, version, error) = match (lost, version) {
         (Some(message), _) => (false, String::new(), Some(message)),
         (None, Ok(version)) => (true, version, None),
+        // Also a refusal is an answer.
+        (None, Err(problem)) if !problem.class.is_way_in() => (true, String::new(), None),
         (None, Err(problem)) => (false, String::new(), Some(crate::journal::chain(&problem))),
     };
     fleet.reachable = Some(reachable);

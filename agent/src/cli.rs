@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::command::backup;
 use crate::config::{Config, places};
 use crate::journal::chain;
 
@@ -40,6 +41,26 @@ enum Command {
     },
     /// Write a commented starter configuration and say where it is
     Init {
+        #[command(flatten)]
+        config: ConfigPath,
+    },
+    /// Copy the history of a running or stopped agent to a file: what persons asked for, and what happened
+    Backup {
+        /// Where to; only its owner may read it
+        file: PathBuf,
+        /// Replace the file where it exists
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        config: ConfigPath,
+    },
+    /// Put a backup in the place of the history, while no agent runs, and say what the agent will resume
+    Restore {
+        /// What `qd-agent backup` wrote
+        file: PathBuf,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         config: ConfigPath,
     },
@@ -91,6 +112,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Run { config } => config.path().and_then(|path| crate::agent::run(&path)),
         Command::Check { config } => config.path().and_then(|path| check(&path)),
         Command::Init { config } => config.path().and_then(|path| init(&path)),
+        Command::Backup { file, force, config } => {
+            data_dir(config).and_then(|data_dir| backup::backup(&data_dir, &file, force, &mut std::io::stdout().lock()))
+        }
+        Command::Restore { file, yes, config } => data_dir(config).and_then(|data_dir| {
+            anyhow::ensure!(yes || backup::can_ask(), "nobody can be asked here: say --yes");
+            backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
+        }),
         Command::Health { files, output } => {
             crate::command::health::run(&files, output == Output::Json, &mut std::io::stdout().lock())
                 .map_err(Into::into)
@@ -103,6 +131,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             FAILED
         }
     }
+}
+
+fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {
+    Ok(places::data_dir(&Config::load(&config.path()?)?.agent)?)
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {

@@ -1,9 +1,11 @@
 //! Every cluster that is deployed to, each with one task that assesses what its watches say.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quarterdeck_shared::application::ApplicationName;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::assess;
 use crate::cluster::{Cluster, ClusterConfig};
@@ -12,11 +14,39 @@ use crate::context::Context;
 
 /// Clusters by the name that applications use.
 #[derive(Default)]
-pub struct Clusters(Mutex<BTreeMap<String, (ClusterConfig, Cluster)>>);
+pub struct Clusters(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    present: BTreeMap<String, Present>,
+    /// Assessments of clusters that were let go. What comes under the same name waits for their end, so that what they
+    /// take back is not what it told.
+    ending: BTreeMap<String, JoinHandle<()>>,
+}
+
+struct Present {
+    config: ClusterConfig,
+    cluster: Cluster,
+    /// Ends its assessment.
+    stop: CancellationToken,
+    assessed: JoinHandle<()>,
+}
 
 /// The name of a cluster in the agent.
 pub fn name(of: Option<&str>, config: &Config) -> String {
     find(of, config).name
+}
+
+/// Says of the name of a cluster whether it leads to the same cluster as this one, as far as the configuration tells.
+pub fn same_as<'a>(one: Option<&'a str>, config: &'a Config) -> impl Fn(Option<&str>) -> bool + 'a {
+    let here = find(one, config);
+    move |other| {
+        let leads_there = |there: ClusterConfig| {
+            let leads = |cluster: &ClusterConfig| (cluster.kubeconfig.clone(), cluster.context.clone());
+            there.name == here.name || (here.context.is_some() && leads(&there) == leads(&here))
+        };
+        other == one || leads_there(find(other, config))
+    }
 }
 
 /// The `[[cluster]]` of that name, else a context of the kubeconfig; the first `[[cluster]]` where none is named, else the
@@ -29,29 +59,54 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
     named.cloned().unwrap_or_else(|| ClusterConfig::named(of))
 }
 
+/// Whether an application that names this cluster goes where it went before.
+pub fn is_same(of: Option<&str>, before: &Config, now: &Config) -> bool {
+    find(of, before) == find(of, now)
+}
+
 impl Clusters {
-    /// Lets go of clusters whose configuration is another now; who asks next gets them anew.
+    /// Lets go of clusters whose configuration is another now; who asks next gets them anew. What the others refused is
+    /// tried again: who reloads may have changed permissions.
     pub fn configure(&self, config: &Config) {
-        self.lock().retain(|_, (before, _)| {
-            find(Some(before.name.as_str()), config) == *before || find(None, config) == *before
-        });
+        let Known { present, ending } = &mut *self.lock();
+        let stays = |known: &Present| {
+            find(Some(known.config.name.as_str()), config) == known.config || find(None, config) == known.config
+        };
+        for (name, known) in std::mem::take(present) {
+            if stays(&known) {
+                present.insert(name, known);
+            } else {
+                known.stop.cancel();
+                ending.insert(name, known.assessed);
+            }
+        }
+        present.values().for_each(|present| present.cluster.try_again());
     }
 
     /// The cluster that an application names; it is begun with the first who asks.
     pub fn get(&self, of: Option<&str>, context: &Arc<Context>) -> Cluster {
         let wanted = find(of, &context.config());
-        let mut clusters = self.lock();
-        let (_, cluster) = clusters.entry(wanted.name.clone()).or_insert_with(|| {
-            let cluster = Cluster::new(wanted.clone());
-            tokio::spawn(assess::assess(context.clone(), cluster.clone()));
-            (wanted, cluster)
+        let Known { present, ending } = &mut *self.lock();
+        let known = present.entry(wanted.name.clone()).or_insert_with(|| {
+            let cluster = Cluster::with_identity(wanted.clone(), context.identity.clone());
+            let stop = context.stop.child_token();
+            let before = ending.remove(&wanted.name);
+            let (context, own, ends) = (context.clone(), cluster.clone(), stop.clone());
+            let assessed = tokio::spawn(async move {
+                if let Some(before) = before {
+                    // It ends by itself, or did so badly: there is nothing more to wait for.
+                    let _ = before.await;
+                }
+                assess::assess(context, own, ends).await;
+            });
+            Present { config: wanted, cluster, stop, assessed }
         });
-        cluster.clone()
+        known.cluster.clone()
     }
 
     /// Every cluster.
     pub fn all(&self) -> Vec<Cluster> {
-        self.lock().values().map(|(_, cluster)| cluster.clone()).collect()
+        self.lock().present.values().map(|present| present.cluster.clone()).collect()
     }
 
     /// An application is no longer operated: its objects are no longer watched.
@@ -59,7 +114,7 @@ impl Clusters {
         self.all().iter().for_each(|cluster| cluster.forget(application));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (ClusterConfig, Cluster)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -116,13 +116,14 @@ pub enum BuilderKind {
 pub struct HistoryConfig {
     /// Runs kept for each application, with their logs.
     pub runs: u32,
-    /// Syncs kept for each application.
+    /// Syncs kept for each application: as many releases, as many reverts of drift, and as many others.
     pub syncs: u32,
     /// Events kept over all.
     pub events: u32,
     /// The log of one run, in bytes; what is over it is cut from the middle, and the cut is told.
     pub log_bytes: u64,
-    /// Runs, syncs and events older than this many days go, but never the newest of an application.
+    /// Runs, syncs and events older than this many days go, but never the newest of an application, nor anything in the
+    /// day after the clock jumped.
     pub days: u32,
 }
 

@@ -12,16 +12,19 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::RunId;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::access::Access;
 use crate::cluster::Cluster;
 use crate::clusters::Clusters;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Intent;
 use crate::poll::{Repositories, Repository};
+use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::Telemetry;
 use crate::worker::Poke;
@@ -44,11 +47,15 @@ pub struct Context {
     pub clusters: Clusters,
     /// The engine that builds and pushes, and the registries.
     pub images: watch::Sender<Arc<Images>>,
+    /// What each application wants in its cluster, as it was last rendered.
+    pub wanted: Wanted,
+    /// Which agent this is.
+    pub identity: Identity,
     /// The applications in force.
     pub applications: RwLock<BTreeMap<ApplicationName, Arc<Application>>>,
     /// Held whole by a reload, and shared by each command: one that comes meanwhile waits for the application that the
     /// reload makes, instead of waking a worker that is about to end.
-    pub reload: tokio::sync::RwLock<()>,
+    pub reload: Arc<tokio::sync::RwLock<()>>,
     /// Places for builds.
     pub builds: Arc<Semaphore>,
     /// Places for syncs.
@@ -97,11 +104,14 @@ pub struct Application {
     pub sync: Poke,
     /// Pokes the worker that delivers.
     pub delivery: Poke,
-    /// Ends its workers.
+    /// Ends the worker that syncs.
     pub stop: CancellationToken,
+    /// Ends the worker that delivers. It outlives a reload that leaves the code, the build and the deploy branch as they
+    /// are: see [`Application::inherit_delivery`].
+    pub delivering: CancellationToken,
     /// Whose turn it is to work on it: one worker a story, also over a reload.
     pub turns: Turns,
-    running: Mutex<Option<(RunId, CancellationToken)>>,
+    running: Arc<Mutex<Option<(RunId, CancellationToken)>>>,
     owed: Mutex<Owed>,
 }
 
@@ -123,6 +133,8 @@ struct Owed {
     drift: Option<Drift>,
     /// What was seen since that pass began: it may not have been there for it to see.
     later: Option<Drift>,
+    /// When drift was last seen.
+    newest: Option<Instant>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -149,7 +161,7 @@ impl Application {
         source: Option<Arc<Repository>>,
         deploy: Option<Deploy>,
         intent: Option<Intent>,
-        stop: CancellationToken,
+        end: &CancellationToken,
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         Self {
@@ -158,11 +170,40 @@ impl Application {
             deploy,
             sync: Poke::default(),
             delivery: Poke::default(),
-            stop,
+            stop: end.child_token(),
+            delivering: end.child_token(),
             turns: Turns::default(),
-            running: Mutex::new(None),
+            running: Arc::default(),
             owed,
         }
+    }
+
+    /// Whether what delivers `before` may go on for this one: a run that is under way would do the same from its
+    /// beginning.
+    pub fn delivers_as(&self, before: &Self) -> bool {
+        let same = |one: Option<&Arc<Repository>>, other: Option<&Arc<Repository>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        let way = |application: &Self| {
+            let ApplicationSpec { name, source, build, deploy, promote, .. } = &application.spec;
+            let to = deploy
+                .as_ref()
+                .map(|deploy| (deploy.repository.clone(), deploy.branch.clone(), deploy.path.clone(), deploy.render));
+            (name.clone(), source.clone(), build.clone(), promote.clone(), to)
+        };
+        let deploys = |application: &'_ Self| application.deploy.as_ref().map(|deploy| deploy.repository.clone());
+        way(self) == way(before)
+            && same(self.source.as_ref(), before.source.as_ref())
+            && same(deploys(self).as_ref(), deploys(before).as_ref())
+    }
+
+    /// Takes over the worker that delivers `before`, with the run that it does.
+    pub fn inherit_delivery(&mut self, before: &Self) {
+        self.delivery = before.delivery.clone();
+        self.delivering = before.delivering.clone();
+        self.running = before.running.clone();
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
@@ -202,8 +243,14 @@ impl Application {
     pub fn drifted(&self, drift: Drift) {
         self.owed(|owed| {
             owed.later.get_or_insert(drift);
+            owed.newest = Some(Instant::now());
         });
         self.wake();
+    }
+
+    /// When drift was last seen, where some is still to be looked at.
+    pub fn drifted_at(&self) -> Option<Instant> {
+        self.owed(|owed| owed.newest.filter(|_| owed.drift.is_some() || owed.later.is_some()))
     }
 
     /// What the pass began with was looked at; what was seen meanwhile stays, be it of the same object.
@@ -253,7 +300,7 @@ mod tests {
     #[test]
     fn drift_that_comes_while_another_is_looked_at_stays() {
         let spec: ApplicationSpec = serde_json::from_value(serde_json::json!({ "name": "shop" })).unwrap();
-        let application = Application::new(spec, None, None, None, CancellationToken::new());
+        let application = Application::new(spec, None, None, None, &CancellationToken::new());
         let drift =
             |name: &str| Drift { resource: ResourceRef::new("", "ConfigMap", Some("prod"), name), manager: None };
         application.drifted(drift("a"));

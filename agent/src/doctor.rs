@@ -1,10 +1,14 @@
-//! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well.
+//! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
+//! where what is shown stands on something that cannot be seen.
+
+mod sight;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
 use crate::build::Builder;
 use crate::cluster;
@@ -26,7 +30,8 @@ const LOOK_AT_CERTIFICATE: &str = "openssl s_client -showcerts -connect HOST:POR
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
-        checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository))));
+        let polled = polled(context, &repository);
+        checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository, polled))));
     }
     checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
     for image in one_of_each_registry(&context.config()) {
@@ -36,7 +41,13 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
-    join_all(checks).await
+    let mut checks = join_all(checks).await;
+    let applications = context.journal.snapshot().below("application/");
+    checks.extend(sight::checks(applications.iter().filter_map(|object| match &**object {
+        Object::Application(application) => Some(&**application),
+        _ => None,
+    })));
+    checks
 }
 
 async fn within(name: String, check: impl Future<Output = Found>) -> Check {
@@ -64,8 +75,22 @@ impl Found {
     }
 }
 
-async fn git(repository: Arc<Repository>) -> Found {
+/// Why the last poll of a repository failed, if it did.
+fn polled(context: &Context, repository: &Repository) -> Option<String> {
+    let key = Key(format!("repository/{}", repository.address()).into());
+    match context.journal.snapshot().get(&key).as_deref() {
+        Some(Object::Repository(status)) => status.error.clone(),
+        _ => None,
+    }
+}
+
+/// A listing says that the way there is open; what is worked with is what the polls fetch.
+async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
     match repository.work(|mirror| mirror.list_refs()).await {
+        Ok(_) if polled.is_some() => Found::bad(
+            format!("refs are listed, and the last poll failed: {}", polled.unwrap_or_default()),
+            "poll it again with `qd refresh NAME`; each failure is in the agent's log",
+        ),
         Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
         Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => Found::bad(
@@ -112,9 +137,22 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
 
 async fn kubernetes(cluster: cluster::Cluster) -> Found {
     match cluster.version().await {
-        Ok(version) => Found::good(version),
+        Ok(version) => watched(version, &cluster.watches_missing()),
         Err(problem) => Found::bad(chain(&problem), problem.hint()),
     }
+}
+
+/// A cluster that answers and does not let what it runs be watched is not well.
+fn watched(version: String, missing: &[Unseen]) -> Found {
+    let Some(first) = missing.first() else { return Found::good(version) };
+    let more = match missing.len() - 1 {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Found::bad(
+        format!("{version}; {}{more}", first.describe()),
+        "give the agent's user list and watch on these; agent/rbac.yaml is the role that it needs",
+    )
 }
 
 async fn kustomize(context: Arc<Context>) -> Found {

@@ -16,9 +16,10 @@ pub mod published;
 mod writing;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
@@ -30,10 +31,13 @@ use tokio::sync::{mpsc, oneshot};
 use self::fact::{Batch, Fact};
 use self::keeper::Keeper;
 use self::published::Published;
-use self::writing::Writing;
+use self::writing::{Beside, Writing};
 use crate::config::HistoryConfig;
 use crate::history::Left;
+use crate::history::clock::{self, Clock};
 use crate::history::logs::RunLogs;
+use crate::history::numbers::{Given, Numbers};
+use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Reader};
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
@@ -44,21 +48,32 @@ const RUNS_SHOWN: usize = 5;
 
 /// A story's facts could not be kept.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot write the history, so nothing was changed: {0}; free some disk or mend {1}")]
-pub struct NotKept(String, PathBuf);
+#[error("cannot write the history, so nothing was changed: {why}; {remedy}")]
+pub struct NotKept {
+    why: String,
+    remedy: String,
+}
+
+impl NotKept {
+    fn new(error: &HistoryError, path: &Path) -> Self {
+        Self { why: chain(error), remedy: error.remedy(path) }
+    }
+}
 
 /// The way to the journal. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Journal {
     sender: mpsc::Sender<Message>,
     published: Published,
-    numbers: Arc<Numbers>,
+    numbers: Arc<Next>,
     path: Arc<Path>,
+    place: Arc<Place>,
     logs: RunLogs,
 }
 
+/// The last numbers that were given out.
 #[derive(Debug)]
-struct Numbers {
+struct Next {
     run: AtomicU64,
     sync: AtomicU64,
 }
@@ -67,6 +82,7 @@ struct Numbers {
 enum Message {
     Batch(Batch, Option<oneshot::Sender<Result<(), NotKept>>>),
     Bounds(HistoryConfig),
+    Look,
     Flush(oneshot::Sender<()>),
 }
 
@@ -96,15 +112,22 @@ impl Journal {
         let mut remembered = sqlite::remember(&connection, RUNS_SHOWN).map_err(|error| error.of(&path))?;
         remembered.runs.retain(|run| configured.contains(&run.application));
         let published = Published::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
-        let numbers =
-            Arc::new(Numbers { run: AtomicU64::new(remembered.last_run), sync: AtomicU64::new(remembered.last_sync) });
+        let kept = Numbers::open(data_dir);
+        let given = kept.given().max(Given { run: remembered.last_run, sync: remembered.last_sync });
+        let numbers = Arc::new(Next { run: AtomicU64::new(given.run), sync: AtomicU64::new(given.sync) });
+        let before = sqlite::newest_event_before(&connection, now.saturating_sub(clock::LOOK_BACK).unwrap_or(now))
+            .map_err(|error| error.of(&path))?;
+        let clock = Clock::new(now, Instant::now(), before);
+        let place = Arc::new(Place::of(&path));
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let (published_too, logs_too) = (published.clone(), logs.clone());
         let journal =
-            Self { sender, published: published.clone(), numbers, path: path.clone().into(), logs: logs.clone() };
+            Self { sender, published: published_too, numbers, path: path.clone().into(), place, logs: logs_too };
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
         let keeper = Keeper::new(remembered.applications);
-        let mut writer = Writing::new(connection, keeper, published, path, logs, bounds.clone());
+        let mut writer =
+            Writing::new(connection, keeper, published, path, Beside { logs, numbers: kept, clock }, bounds.clone());
         writer.begin(first)?;
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -123,8 +146,9 @@ impl Journal {
                 continue;
             }
             cut_off.interrupted += 1;
-            let successor = RunStatus { id: self.next_run(), ..crate::deliver::again(run, now) };
-            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, "the agent ended", now))));
+            let successor = crate::deliver::again(run, self.next_run(), now);
+            let why = "the agent ended in the middle";
+            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, why, now))));
             batch.push(Fact::Run(Box::new(successor.clone())));
             cut_off.queued.push(successor);
         }
@@ -136,7 +160,7 @@ impl Journal {
             sync.message = "the agent ended in the middle; the next sync does what is left".to_owned();
             batch.push(Fact::Sync(Box::new(sync)));
         }
-        cut_off.queued.sort_by_key(|run| run.id);
+        cut_off.queued.sort_by_key(RunStatus::place);
         let event =
             Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
         batch.push(Fact::Happened { application: None, cause: Cause::Agent, event });
@@ -146,7 +170,7 @@ impl Journal {
     /// Keeps facts: returns when they are in the history and in the snapshot.
     pub async fn record(&self, batch: Batch) -> Result<(), NotKept> {
         let (done, kept) = oneshot::channel();
-        let gone = || NotKept("the journal has ended".to_owned(), self.path.to_path_buf());
+        let gone = || NotKept { why: "the journal has ended".to_owned(), remedy: "start the agent again".to_owned() };
         self.sender.send(Message::Batch(batch, Some(done))).await.map_err(|_| gone())?;
         kept.await.map_err(|_| gone())?
     }
@@ -165,6 +189,11 @@ impl Journal {
     /// New bounds of what is kept.
     pub async fn bounds(&self, bounds: HistoryConfig) {
         let _ = self.sender.send(Message::Bounds(bounds)).await;
+    }
+
+    /// Has the journal look whether the history is still where it was.
+    pub async fn look(&self) {
+        let _ = self.sender.send(Message::Look).await;
     }
 
     /// Returns when all that was told before is written.
@@ -190,8 +219,12 @@ impl Journal {
         &self,
         question: impl FnOnce(&Reader) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<T, HistoryError> {
-        let path = self.path.clone();
-        let ask = move || question(&Reader::open(&path)?).map_err(|error| error.of(&path));
+        let (path, place) = (self.path.clone(), self.place.clone());
+        let ask = move || {
+            // Where it led elsewhere, another history would answer.
+            place.check_database()?;
+            question(&Reader::open(&path)?).map_err(|error| error.of(&path))
+        };
         match tokio::task::spawn_blocking(ask).await {
             Ok(answer) => answer,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
@@ -201,6 +234,11 @@ impl Journal {
     /// The next number of a run.
     pub fn next_run(&self) -> RunId {
         RunId(self.numbers.run.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Numbers of runs up to this one were given before, whether the history knows of them or not.
+    pub fn numbers_are_given_up_to(&self, run: RunId) {
+        self.numbers.run.fetch_max(run.0, Ordering::Relaxed);
     }
 
     /// The next number of a sync.

@@ -2,8 +2,8 @@
 //! Kubernetes clusters equal to what git says.
 //!
 //! # Where to begin
-//! - **A tag becomes a build**: [`deliver`] reads straight down; `queue_what_is_owed` is the line where a tag becomes a
-//!   run, `stages::Build` the one where a run becomes a build.
+//! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, `queue` says which
+//!   run is next, `stages::Build` is where a run becomes a build.
 //! - **A manifest becomes a patch**: [`reconcile`] reads straight down; `cluster::kube` is where the patch is sent.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
@@ -33,11 +33,14 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
+pub mod identity;
 pub mod supervise;
 pub mod telemetry;
+pub mod upkeep;
 
 pub mod poll;
 pub mod reach;
+pub mod readable;
 pub mod worker;
 
 pub mod certificate;
@@ -57,6 +60,9 @@ pub mod assess;
 pub mod cluster;
 pub mod clusters;
 pub mod health;
+
+pub mod flood;
+pub mod open_files;
 
 pub mod history;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! Polling: one loop a repository, however many applications use it.
 //!
-//! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched. Who works
+//! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched, and only where
+//! tags are news is it asked again: until two listings agree. Who works
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
@@ -30,21 +31,53 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// older ones after 10 in one.
 const REFUSED: Duration = Duration::from_secs(600);
 
+/// The pause before tags that are news are listed again. Gitea shows the tags of one push a third of a second apart; three
+/// times that is long enough for a forge that is busy. Who polls more often than every other second waits half of that.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Listings until two agree: a push of some hundred tags at that pace. One that takes longer is decided in parts.
+const LISTINGS_MAX: u32 = 60;
+
 /// A repository that is polled.
 pub struct Repository {
-    /// Its mirror in the data directory. Its calls block: see [`Repository::work`].
-    mirror: Arc<Mirror>,
+    /// Its mirror in the data directory. Its calls block: see [`Repository::work`]. Another one where the configuration
+    /// says that the remote is reached otherwise.
+    mirror: Mutex<Arc<Mirror>>,
     address: String,
-    interval: Duration,
+    interval: watch::Sender<Duration>,
     refs: watch::Sender<Option<Arc<RefSnapshot>>>,
+    trouble: watch::Sender<Option<Trouble>>,
     wake: Notify,
     stop: CancellationToken,
+}
+
+/// Why a repository cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In one line.
+    pub reason: String,
+    /// The last poll that was answered; nothing where none was yet.
+    pub last_seen: Option<Timestamp>,
 }
 
 impl Repository {
     /// The refs as they were at the last poll that was answered, all of them in the mirror; nothing before the first.
     pub fn refs(&self) -> watch::Receiver<Option<Arc<RefSnapshot>>> {
         self.refs.subscribe()
+    }
+
+    /// Why it cannot be read since its last poll; nothing where that was answered.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.subscribe()
+    }
+
+    /// The words of one failure are told once, however often it is met.
+    fn is_in(&self, trouble: Option<Trouble>) {
+        self.trouble.send_if_modified(|now| {
+            let is_news = *now != trouble;
+            *now = trouble;
+            is_news
+        });
     }
 
     /// The address without secrets.
@@ -62,7 +95,7 @@ impl Repository {
         &self,
         work: impl FnOnce(&Mirror) -> Result<T, GitError> + Send + 'static,
     ) -> Result<T, GitError> {
-        let mirror = self.mirror.clone();
+        let mirror = self.mirror();
         match tokio::task::spawn_blocking(move || work(&mirror)).await {
             Ok(result) => result,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
@@ -70,8 +103,23 @@ impl Repository {
     }
 
     /// The mirror, for who already is where it may block.
-    pub fn mirror(&self) -> &Arc<Mirror> {
-        &self.mirror
+    pub fn mirror(&self) -> Arc<Mirror> {
+        self.mirror.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Polls as this configuration says. Whoever works with the repository goes on: what it began ends as it began, and
+    /// what it begins next takes the new way.
+    fn configure(&self, remote: Remote, interval: Duration) -> Result<(), GitError> {
+        let is_news = self.interval.send_if_modified(|before| std::mem::replace(before, interval) != interval);
+        let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_elsewhere = *mirror.remote() != remote;
+        if is_elsewhere {
+            *mirror = Arc::new(mirror.reached_by(remote)?);
+        }
+        if is_news || is_elsewhere {
+            self.wake();
+        }
+        Ok(())
     }
 }
 
@@ -92,29 +140,43 @@ impl Repositories {
         journal: &Journal,
     ) -> Result<Arc<Repository>, GitError> {
         let url = RepositoryUrl::parse(address, base).map_err(|error| bad_address(address, &error))?;
-        let remote = Remote::new(url, &config.repository, base).map_err(|error| bad_address(address, &error))?;
+        let (remote, interval) = reached(url, config, base).map_err(|error| bad_address(address, &error))?;
         let key = remote.url.key().to_owned();
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = by_key.get(&key) {
-            if *repository.mirror.remote() == remote {
+            if repository.mirror().remote().url == remote.url {
                 return Ok(repository.clone());
             }
-            // Its credentials or options are others now.
+            // It is written otherwise now.
             repository.stop.cancel();
         }
         let dir: PathBuf = data_dir.join("mirrors").join(remote.url.mirror_name());
-        let interval = remote.access.poll_interval().unwrap_or(config.agent.poll_interval.0);
         let repository = Arc::new(Repository {
             address: remote.url.to_string(),
-            mirror: Arc::new(Mirror::open_or_init(dir, remote)?),
-            interval,
+            mirror: Mutex::new(Arc::new(Mirror::open_or_init(dir, remote)?)),
+            interval: watch::Sender::new(interval),
             refs: watch::Sender::new(None),
+            trouble: watch::Sender::new(None),
             wake: Notify::new(),
             stop: CancellationToken::new(),
         });
         by_key.insert(key, repository.clone());
         tokio::spawn(poll(repository.clone(), journal.clone()));
         Ok(repository)
+    }
+
+    /// Brings other options of repositories and another interval into force, without a stop of what uses them.
+    pub fn configure(&self, config: &Config, base: &Path) {
+        for repository in self.all() {
+            let url = repository.mirror().remote().url.clone();
+            let configured = reached(url, config, base)
+                .map_err(|error| bad_address(&repository.address, &error))
+                .and_then(|(remote, interval)| repository.configure(remote, interval));
+            if let Err(error) = configured {
+                let error = chain(&error);
+                tracing::error!(repository = %repository.address, %error, "the options of the repository stay as they were");
+            }
+        }
     }
 
     /// Stops polling what nobody uses any more: who does is `used`, by address.
@@ -135,7 +197,7 @@ impl Repositories {
     pub fn stop(&self) {
         for repository in self.by_key.lock().unwrap_or_else(PoisonError::into_inner).values() {
             repository.stop.cancel();
-            repository.mirror.interrupt();
+            repository.mirror().interrupt();
         }
     }
 
@@ -143,6 +205,13 @@ impl Repositories {
     pub fn all(&self) -> Vec<Arc<Repository>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
+}
+
+/// How a repository is reached, and how often it is polled.
+fn reached(url: RepositoryUrl, config: &Config, base: &Path) -> Result<(Remote, Duration), UrlError> {
+    let remote = Remote::new(url, &config.repository, base)?;
+    let interval = remote.access.poll_interval().unwrap_or(config.agent.poll_interval.0);
+    Ok((remote, interval))
 }
 
 fn bad_address(address: &str, error: &UrlError) -> GitError {
@@ -164,7 +233,8 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         let answer = turn(&repository).await;
         let now = Timestamp::now();
         let wait = match answer {
-            Ok(refs) => {
+            Ok(Listed { refs, passed_by, renewed, .. }) => {
+                repository.is_in(None);
                 if status.failures > 0 {
                     tell_connection(&journal, &repository, None).await;
                 }
@@ -176,23 +246,25 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
                     failures: 0,
                     ..status
                 };
-                tell_tags(&journal, &repository, &refs).await;
+                tell_tags(&journal, &repository, &refs, passed_by).await;
                 let changed = repository.refs.borrow().as_deref() != Some(&*refs);
-                if changed {
+                // What could not be read of a damaged mirror is read now.
+                if changed || renewed {
                     repository.refs.send_replace(Some(refs));
                 }
-                jitter(repository.interval)
+                jitter(*repository.interval.borrow())
             }
             Err(_) if repository.stop.is_cancelled() => return,
             Err(error) => {
                 let message = chain(&error);
+                repository.is_in(Some(Trouble { reason: message.clone(), last_seen: status.polled }));
                 status.failures += 1;
                 if status.error.as_ref() != Some(&message) {
                     tracing::warn!(repository = %repository.address, error = %message, "poll failed");
                     tell_connection(&journal, &repository, Some(message.clone())).await;
                 }
                 status.error = Some(message);
-                backoff(&error, status.failures, repository.interval)
+                backoff(&error, status.failures, *repository.interval.borrow())
             }
         };
         status.next_poll = Timestamp::now().checked_add(wait).ok();
@@ -205,21 +277,65 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
     }
 }
 
-/// One poll: the refs, and what is new of them fetched.
-async fn turn(repository: &Repository) -> Result<Arc<RefSnapshot>, GitError> {
+/// One poll: the refs, and what is new of them fetched. Where tags are news, it is listed again until two listings agree
+/// on them: a forge shows the tags of one push one after another, and they are to be decided together.
+async fn turn(repository: &Repository) -> Result<Listed, GitError> {
     let known = repository.refs.borrow().clone();
+    let mut seen: Vec<String> = Vec::new();
+    let mut listed = list(repository, known).await?;
+    for _ in 0..LISTINGS_MAX {
+        if !listed.tags_are_news {
+            break;
+        }
+        let pause = PAUSE.min(*repository.interval.borrow() / 2);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = repository.stop.cancelled() => break,
+        }
+        seen.extend(listed.refs.tags.keys().cloned());
+        let again = list(repository, Some(listed.refs)).await?;
+        listed = Listed { renewed: listed.renewed || again.renewed, ..again };
+    }
+    seen.retain(|tag| !listed.refs.tags.contains_key(tag));
+    seen.sort();
+    seen.dedup();
+    Ok(Listed { passed_by: seen, ..listed })
+}
+
+/// What a poll found.
+struct Listed {
+    refs: Arc<RefSnapshot>,
+    /// Whether a fetch brought or took tags.
+    tags_are_news: bool,
+    /// Tags that came and went while it was listed again.
+    passed_by: Vec<String>,
+    /// Whether the mirror had to be fetched anew.
+    renewed: bool,
+}
+
+/// One listing, and what is new of it fetched.
+async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Result<Listed, GitError> {
     let address = repository.address.clone();
     repository
         .work(move |mirror| {
+            mirror.heal()?;
             let refs = mirror.list_refs()?;
-            if known.as_deref() != Some(&refs) {
-                mirror.fetch(&refs)?;
+            let renewed = mirror.is_anew();
+            let mut tags_are_news = false;
+            if renewed || known.as_deref() != Some(&refs) {
+                // A mirror that fails is looked at, and what is damaged is made anew: it is fetched into that.
+                let fetched = mirror.fetch(&refs).or_else(|error| match error {
+                    GitError::Mirror { .. } if mirror.heal()? => mirror.fetch(&refs),
+                    other => Err(other),
+                })?;
+                tags_are_news =
+                    fetched.updated.iter().chain(&fetched.pruned).any(|name| name.starts_with("refs/tags/"));
                 // What was fetched counts, also where there is no git program to pack it up with.
                 if let Err(error) = mirror.maintain() {
                     tracing::warn!(repository = %address, error = %chain(&error), "the mirror is not packed up");
                 }
             }
-            Ok(Arc::new(refs))
+            Ok(Listed { refs: Arc::new(refs), tags_are_news, passed_by: Vec::new(), renewed })
         })
         .await
 }
@@ -242,20 +358,17 @@ async fn tell_connection(journal: &Journal, repository: &Repository, lost: Optio
     let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
 }
 
-/// Tells which tags are new, moved or gone, from the second poll on.
-async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot) {
+/// Tells which tags are new, moved or gone, from the second poll on; those that only passed by are new and gone.
+async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot, passed_by: Vec<String>) {
     /// Names in one event; a push of thousands of tags is one line for people.
     const NAMES: usize = 20;
     let Some(before) = repository.refs.borrow().clone() else { return };
-    let changed: Vec<String> = now
-        .tags
-        .iter()
-        .filter(|(name, tag)| before.tags.get(*name) != Some(tag))
-        .map(|(name, _)| name.clone())
-        .take(NAMES)
-        .collect();
+    let differ = now.tags.iter().filter(|(name, tag)| before.tags.get(*name) != Some(tag));
+    let passed_by: Vec<String> = passed_by.into_iter().filter(|name| !before.tags.contains_key(name)).collect();
+    let gone = before.tags.keys().filter(|name| !now.tags.contains_key(*name)).count() + passed_by.len();
+    let changed: Vec<String> = differ.map(|(name, _)| name.clone()).chain(passed_by).take(NAMES).collect();
     let moved = changed.iter().filter(|name| before.tags.contains_key(*name)).cloned().collect();
-    let deleted = before.tags.keys().filter(|name| !now.tags.contains_key(*name)).count() as u64;
+    let deleted = gone as u64;
     if !changed.is_empty() || deleted > 0 {
         let event = Event::TagsChanged { repository: repository.address.clone(), changed, moved, deleted };
         let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;

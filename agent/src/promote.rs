@@ -11,6 +11,8 @@
 //!
 //! Not here: which files there are, the commit, the push, and the decision to do it anew on a race.
 
+pub mod log;
+
 mod kustomize;
 mod manifests;
 

@@ -12,90 +12,41 @@
 //! cluster: the last good state keeps running, and the application says why.
 
 pub mod look;
+pub mod rollback;
+
+pub mod neighbours;
+pub mod wanted;
 
 mod carry_out;
 mod decide;
+mod error;
+mod fights;
+mod selected;
+mod stop;
+mod tell;
 mod tree;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck_shared::application::Destination;
 use quarterdeck_shared::event::Cause;
+use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::SyncStatus;
 use tokio::time::Instant;
 
-use self::carry_out::Sync;
+use self::carry_out::{Outcome, Sync};
 use self::decide::{Decision, Standing};
+pub use self::error::ReconcileError;
+use self::fights::Fights;
 use crate::cluster::{ClusterError, Options};
 use crate::context::{Application, Context, Deploy};
-use crate::history::sqlite::HistoryError;
-use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Intent, Patch};
-use crate::render::{RenderError, Rendered};
-use crate::source::GitError;
+use crate::render::Rendered;
 use crate::sync::plan::Memory;
 use crate::worker::{Next, Story};
-
-/// A pass that did not bring the cluster where git is.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// The deploy branch, tag or pin has no commit here.
-    #[error("cannot resolve {what}")]
-    Resolve {
-        /// What.
-        what: String,
-        /// Why.
-        source: GitError,
-    },
-    /// The manifests are wrong.
-    #[error("cannot render {revision}")]
-    Render {
-        /// Of which revision.
-        revision: String,
-        /// Why.
-        source: Box<RenderError>,
-    },
-    /// The cluster did not do it.
-    #[error("cluster {cluster}")]
-    Cluster {
-        /// Which.
-        cluster: String,
-        /// Why.
-        source: ClusterError,
-    },
-    /// Some objects failed after others were applied.
-    #[error("{0}")]
-    Partly(String),
-    /// What a person asked for is not there.
-    #[error("{0}")]
-    NoSuch(String),
-    /// The history cannot be written.
-    #[error(transparent)]
-    NotKept(#[from] NotKept),
-    /// The history cannot be read.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-}
-
-impl ReconcileError {
-    /// What a person could do; empty where the words say it.
-    pub fn hint(&self) -> &str {
-        match self {
-            Self::Cluster { source, .. } => source.hint(),
-            Self::Resolve { .. } => "Check application.deploy.branch, or wait until the repository is reached.",
-            _ => "",
-        }
-    }
-
-    /// Whether it may be otherwise without a new commit.
-    fn may_pass(&self) -> bool {
-        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. }))
-    }
-}
 
 /// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]
@@ -104,18 +55,27 @@ struct Remembered {
     memory: Memory,
     /// The last pass that found or made everything as git says.
     settled: Option<Settled>,
+    /// When the cluster was last compared with git.
+    compared: Option<Instant>,
+    /// Whether the pass that runs looks at the cluster only since a watch is missing.
+    looks_around: bool,
     /// Whether the cluster was told what to watch.
     watched: bool,
-    /// When drift was reverted lately.
-    heals: VecDeque<Instant>,
+    /// Which life of the cluster all this is about.
+    epoch: u64,
+    /// What was reverted lately.
+    fights: Fights,
 }
 
 /// What a pass depended on that found nothing to do.
 struct Settled {
     revision: Revision,
     /// The files and folders that were rendered, with their ids.
-    inputs: tree::Inputs,
+    inputs: Arc<tree::Inputs>,
 }
+
+/// Without a watch nothing tells of a change: the objects are compared this often. Each costs one dry run then.
+const COMPARE_EVERY: Duration = Duration::from_secs(120);
 
 /// The reconciliation of one application.
 pub struct Reconciliation {
@@ -127,20 +87,37 @@ pub struct Reconciliation {
 impl Reconciliation {
     /// Nothing is remembered yet.
     pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
-        Self { context: context.clone(), application: application.clone(), state: Remembered::default() }
+        let epoch = application.deploy.as_ref().map_or(0, |deploy| deploy.cluster.epoch());
+        let state = Remembered { epoch, ..Remembered::default() };
+        Self { context: context.clone(), application: application.clone(), state }
+    }
+
+    /// When to look again where nothing is to be done.
+    fn rest(&self) -> Next {
+        let name = &self.application.spec.name;
+        let is_blind = self.application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.unwatched(name));
+        if is_blind { Next::After(COMPARE_EVERY) } else { Next::Idle }
     }
 }
 
 impl Story for Reconciliation {
     async fn pass(&mut self) -> Next {
+        if self.application.intent().is_none()
+            && let Some(wait) = self.state.fights.settles(self.application.drifted_at(), Instant::now())
+        {
+            return Next::After(wait);
+        }
         let Ok(_place) = self.context.syncs.clone().acquire_owned().await else { return Next::Idle };
         // On the heap while it runs, for it is some 10 KB: a thousand applications that rest, or wait for a place, keep none.
         match Box::pin(reconcile(&self.context, &self.application, &mut self.state)).await {
+            _ if self.application.stop.is_cancelled() => Next::Idle,
+            Ok(Next::Idle) => self.rest(),
             Ok(next) => next,
-            Err(_) if self.application.stop.is_cancelled() => Next::Idle,
+            // What is missing is told where it is missed; what was known of the application stays.
+            Err(error) if self.state.looks_around && error.is_outage() => Next::After(COMPARE_EVERY),
             Err(error) => {
                 self.state.settled = None;
-                carry_out::tell_failure(&self.context, &self.application, &error).await;
+                tell::tell_failure(&self.context, &self.application, &error).await;
                 if error.may_pass() { Next::Retry } else { Next::Idle }
             }
         }
@@ -160,15 +137,23 @@ async fn reconcile(
     let Some(status) = context.journal.snapshot().application(name) else { return Ok(Next::Idle) };
     let intent = application.intent();
     let drift = application.drift();
+    state.looks_around = false;
 
+    if state.epoch != deploy.cluster.epoch() {
+        forget(context, application, deploy, state).await?;
+    }
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
     let watched = begin(context, application, deploy, destination, state).await;
+    note_ended(context, application, deploy, &mut state.memory).await?;
     let revision = match resolve(deploy, destination, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
         Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
-    let rests = watched.is_ok() && intent.is_none() && drift.is_none() && is_settled(state, deploy, &revision).await;
+    let settled = is_settled(state, deploy, &revision).await;
+    let is_known = settled && watched.is_ok() && intent.is_none() && drift.is_none();
+    state.looks_around = is_known && is_due(state.compared, Instant::now()) && deploy.cluster.unwatched(name);
+    let rests = is_known && !state.looks_around;
     let mut noted = Vec::new();
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
@@ -192,48 +177,79 @@ async fn reconcile(
     }
     let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
     let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
+    let inputs = neighbours::publish(context, name, destination, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
-    let options = options(application, destination, intent.as_ref());
-    let wanted = select(&rendered, intent.as_ref());
-    let planned = deploy.cluster.plan(name, &wanted, memory, &options).await.map_err(|source| of(deploy, source))?;
+    let is_new = status.revision.as_ref() != Some(&revision);
+    let options = Options { fresh: is_new && !settled, ..options(application, destination, intent.as_ref()) };
+    let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
+    let planned = neighbours::plan(context, application, deploy, &wanted, memory, options).await;
+    let planned = planned.map_err(|source| of(deploy, source))?;
+    state.compared = Some(Instant::now());
+    tell::tell_other_agent(context, name, deploy.cluster.other_agent(name, &destination.namespace)).await?;
 
+    let again = selected::applied_before(&planned, memory);
+    let differing = selected::differing(&planned, &again);
     let standing = Standing {
         status: &status,
         policy: &application.spec.sync,
         intent: intent.as_ref(),
         drift: drift.as_ref(),
         revision: &revision,
-        heals: state.heals.make_contiguous(),
+        differing: &differing,
+        fights: &state.fights,
     };
-    let sync = Sync { context, application, deploy, revision: &revision, rendered: &rendered, planned };
-    match decide::decide(&standing, sync.planned.is_nothing(), !sync.planned.refusals.is_empty(), Instant::now()) {
-        Decision::Nothing => sync.nothing_to_do(&status, memory).await?,
+    // Nothing has to be done now; what is left to be deleted later is a person's to decide where nothing is automatic.
+    let may_wait = !is_new || application.spec.sync.automatic || intent.is_some();
+    let nothing = planned.is_nothing() && (may_wait || !planned.undone.may_delete_later());
+    let decision = decide::decide(&standing, nothing, !planned.refusals.is_empty(), Instant::now());
+    let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
+    let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
+    let sync = Sync { context, application, deploy, status, revision, rendered, intent, planned };
+    let ((outcome, undone), look_again) = match decision {
+        Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, look_again } => {
             // Once, and not with each edit of who goes on editing.
             let news = drift.filter(|_| status.known().sync != SyncStatus::OutOfSync);
             sync.hold(message, news, memory).await?;
             application.drift_done();
+            state.settled = None;
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
-        Decision::Sync(_) if !sync.planned.refusals.is_empty() => {
+        Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {
             let (application, refusals) = (name.clone(), sync.planned.refusals);
             return Err(of(deploy, ClusterError::Refused { application, refusals }));
         }
-        Decision::Sync(cause) => {
-            if matches!(cause, Cause::Drift { .. }) {
-                decide::note_heal(&mut state.heals, Instant::now());
+        Decision::Sync { cause, held } => {
+            let is_revert = matches!(cause, Cause::Drift { .. } | Cause::Agent);
+            let is_commit = matches!(cause, Cause::Commit { .. });
+            let outcome = sync.execute(cause, &held, memory).await?;
+            if is_commit {
+                state.fights.forget();
             }
-            sync.execute(cause, intent.is_some(), memory).await?;
+            let reverted = changed.iter().filter(|one| is_revert && !held.objects.contains(*one));
+            reverted.for_each(|one| state.fights.healed(one, Instant::now()));
+            (outcome, held.look_again)
         }
-    }
-    application.intent_done(intent.as_ref());
-    application.drift_done();
+    };
     // A sync of some objects says nothing of the others.
-    let whole = intent.is_none_or(|intent| intent.request.only.is_empty());
-    state.settled = whole.then_some(Settled { revision, inputs });
-    Ok(Next::Idle)
+    let is_whole = outcome == Outcome::Whole && undone.is_settled();
+    state.settled = is_whole.then(|| Settled { revision: revision.clone(), inputs });
+    if outcome == Outcome::Stopped {
+        return Ok(Next::Now);
+    }
+    context.wanted.awaits(name, undone.handed.iter().chain(&undone.held).cloned().collect());
+    neighbours::brought(context, name);
+    application.intent_done(intent);
+    application.drift_done();
+    match look_again {
+        Some(wait) => Ok(Next::After(wait)),
+        None if outcome == Outcome::Part && intent.is_some() => Ok(Next::Now),
+        // What could not be seen, or is not gone, is looked at again.
+        None if !undone.open.is_empty() => Ok(Next::Retry),
+        None => Ok(Next::Idle),
+    }
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
@@ -279,6 +295,49 @@ async fn render(
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }
 
+/// The cluster is another, or was set back: what was done to the one before is not remembered of this one.
+async fn forget(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    state: &mut Remembered,
+) -> Result<(), ReconcileError> {
+    let epoch = deploy.cluster.epoch();
+    let (name, asked) = (application.spec.name.clone(), application.spec.name.clone());
+    let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
+    let gone = memory.into_keys().collect();
+    context.journal.record(vec![Fact::Applied { application: name, applied: Vec::new(), gone }]).await?;
+    *state = Remembered { epoch, fights: std::mem::take(&mut state.fights), ..Remembered::default() };
+    Ok(())
+}
+
+/// Whether the objects of an application that no watch covers are to be compared again.
+fn is_due(compared: Option<Instant>, now: Instant) -> bool {
+    compared.is_none_or(|compared| now.duration_since(compared) >= COMPARE_EVERY)
+}
+
+/// Remembers which Jobs ended, also over a restart: such a one is done when it is gone.
+async fn note_ended(
+    context: &Context,
+    application: &Application,
+    deploy: &Deploy,
+    memory: &mut Memory,
+) -> Result<(), ReconcileError> {
+    let name = &application.spec.name;
+    let mut applied = Vec::new();
+    for (resource, ended) in deploy.cluster.ended(name) {
+        if let Some(known) = memory.get_mut(&resource).filter(|known| known.ended != Some(ended)) {
+            known.ended = Some(ended);
+            applied.push((resource, *known));
+        }
+    }
+    if !applied.is_empty() {
+        let fact = Fact::Applied { application: name.clone(), applied, gone: Vec::new() };
+        context.journal.record(vec![fact]).await?;
+    }
+    Ok(())
+}
+
 /// Begins to watch what was applied by an earlier life, once, and waits a moment for its state: what is known to be as it
 /// was costs no request.
 async fn begin(
@@ -321,16 +380,24 @@ fn options(application: &Application, destination: &Destination, intent: Option<
         prune: application.spec.sync.prune || request.is_some_and(|request| request.prune),
         force: request.is_some_and(|request| request.force),
         partial: request.is_some_and(|request| !request.only.is_empty()),
+        prune_anyway: request.map(|request| request.prune_anyway.clone()).unwrap_or_default(),
+        ..Options::default()
     }
 }
 
-/// All manifests, or those that a person named.
-fn select(rendered: &Rendered, intent: Option<&Intent>) -> Vec<crate::sync::manifest::Manifest> {
-    let only = intent.map(|intent| intent.request.only.as_slice()).unwrap_or_default();
-    rendered.manifests.iter().filter(|manifest| only.is_empty() || only.contains(&manifest.resource)).cloned().collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A drift that was reverted this often within [`HEALS_WITHIN`] is fought over: we wait, and say with whom.
-const HEALS: usize = 5;
-/// As above.
-const HEALS_WITHIN: Duration = Duration::from_secs(60);
+    #[test]
+    fn what_no_watch_covers_is_compared_every_two_minutes() {
+        let start = Instant::now();
+        for (compared, after, expected) in [
+            (None, Duration::ZERO, true),
+            (Some(start), Duration::from_secs(119), false),
+            (Some(start), COMPARE_EVERY, true),
+        ] {
+            assert_eq!(is_due(compared, start + after), expected, "{after:?}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Key, SpecSummary};
 use quarterdeck_shared::status::SyncStatus;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::journal::fact::{Fact, Intent, Patch};
 use crate::journal::{NotKept, chain};
 use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
-use crate::{deliver, reconcile};
+use crate::{deliver, readable, reconcile};
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
@@ -29,21 +30,25 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     context.clusters.configure(&config);
     let wanted: BTreeMap<ApplicationName, &ApplicationSpec> =
         config.application.iter().map(|spec| (spec.name.clone(), spec)).collect();
-    let surroundings_changed = before.repository != config.repository
-        || before.cluster != config.cluster
-        || before.agent.poll_interval != config.agent.poll_interval;
+    let base = context.config_path.parent().unwrap_or(&context.config_path);
+    context.repositories.configure(&config, base);
 
     let present = context.applications.read().unwrap_or_else(PoisonError::into_inner).clone();
+    // Whoever changes an interval, a login or another's cluster leaves this one alone.
     let stays = |application: &Application| {
-        !surroundings_changed && wanted.get(&application.spec.name).is_some_and(|spec| **spec == application.spec)
+        let Some(spec) = wanted.get(&application.spec.name) else { return false };
+        let cluster = spec.deploy.as_ref().map(|deploy| deploy.cluster.as_deref());
+        **spec == application.spec && cluster.is_none_or(|cluster| crate::clusters::is_same(cluster, &before, &config))
     };
     for (name, application) in present.iter().filter(|(_, application)| !stays(application)) {
         application.stop.cancel();
         // One that is to change can be looked at until the changed one takes its place.
         if !wanted.contains_key(name) {
+            application.delivering.cancel();
             remove(context, name);
             changes.push(format!("application {name} is no longer operated; what it applied stays in its cluster"));
             context.clusters.forget(name);
+            reconcile::neighbours::wake(context, context.wanted.forget(name));
             context.journal.record(vec![Fact::ApplicationRemoved(name.clone())]).await?;
         }
     }
@@ -70,9 +75,21 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         match equip(context, spec, &config, intent) {
             Ok(mut application) => {
                 application.turns = known.map(|known| known.turns.clone()).unwrap_or_default();
-                begin(context, Arc::new(application), tasks);
+                let mut delivers = true;
+                if let Some(known) = known {
+                    if application.delivers_as(known) {
+                        application.inherit_delivery(known);
+                        delivers = false;
+                    } else {
+                        known.delivering.cancel();
+                    }
+                }
+                begin(context, Arc::new(application), delivers, tasks);
             }
             Err(error) => {
+                if let Some(known) = known {
+                    known.delivering.cancel();
+                }
                 remove(context, &name);
                 let message = chain(&error);
                 tracing::error!(application = %name, error = %message, "cannot operate the application");
@@ -131,52 +148,46 @@ fn equip(
         }),
         None => None,
     };
-    Ok(Application::new(spec.clone(), source, deploy, intent, context.stop.child_token()))
+    Ok(Application::new(spec.clone(), source, deploy, intent, &context.stop))
 }
 
-/// Begins the workers of an application.
-fn begin(context: &Arc<Context>, application: Arc<Application>, tasks: &TaskTracker) {
+/// Begins the workers of an application; the one that delivers may go on from before.
+fn begin(context: &Arc<Context>, application: Arc<Application>, delivers: bool, tasks: &TaskTracker) {
     context
         .applications
         .write()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(application.spec.name.clone(), application.clone());
-    if let Some(source) = &application.source {
+    tasks.spawn(readable::tell(context.clone(), application.clone()));
+    if let Some(source) = application.source.as_ref().filter(|_| delivers) {
         tasks.spawn(work(
-            application.clone(),
+            application.delivery.clone(),
+            application.delivering.clone(),
             application.turns.delivery.clone(),
             source.refs(),
-            |application| &application.delivery,
             deliver::Delivery::new(context, &application),
         ));
     }
     if let Some(deploy) = &application.deploy {
         tasks.spawn(work(
-            application.clone(),
+            application.sync.clone(),
+            application.stop.clone(),
             application.turns.sync.clone(),
             deploy.repository.refs(),
-            |application| &application.sync,
             reconcile::Reconciliation::new(context, &application),
         ));
     }
 }
 
 /// Drives a story; news of its repository pokes it. It begins when the worker before it has ended its last pass.
-async fn work(
-    application: Arc<Application>,
-    turn: Arc<Mutex<()>>,
-    news: News,
-    poke: fn(&Application) -> &Poke,
-    story: impl Story,
-) {
+async fn work(poke: Poke, stop: CancellationToken, turn: Arc<Mutex<()>>, news: News, story: impl Story) {
     let _turn = tokio::select! {
         turn = turn.lock() => turn,
-        () = application.stop.cancelled() => return,
+        () = stop.cancelled() => return,
     };
-    let poke = poke(&application);
     tokio::select! {
-        () = worker::drive(poke, &application.stop, story) => {}
-        () = poke_on_news(news, poke) => {}
+        () = worker::drive(&poke, &stop, story) => {}
+        () = poke_on_news(news, &poke) => {}
     }
 }
 

@@ -238,7 +238,8 @@ pub struct PromotePolicy {
     pub by: PromoteBy,
     /// The author of the commit: `Name <mail>`.
     pub author: String,
-    /// The message; `{application}`, `{image}`, `{tag}`, `{digest}`, `{commit}` are filled in.
+    /// The message; `{application}`, `{image}`, `{tag}`, `{digest}`, `{commit}` are filled in. Trailers follow it, by which
+    /// the branch says what was promoted.
     pub message: String,
 }
 

@@ -91,6 +91,12 @@ pub struct SyncRecord {
     pub application: ApplicationName,
     /// To what.
     pub revision: Revision,
+    /// The part of the application that it was about; absent where it was about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// A digest of all manifests of the revision: two revisions with the same one are the same to the cluster.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
     /// Why.
     pub cause: Cause,
     /// Where it stands.
@@ -109,6 +115,33 @@ pub struct SyncRecord {
     /// What it did, without the unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+}
+
+/// The objects that a sync of a part was about. Such a sync says nothing of the others, and prunes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The first of them, at most [`Part::NAMED_MAX`].
+    pub named: Vec<ResourceRef>,
+    /// How many.
+    pub count: u32,
+    /// Of how many that the manifests name.
+    pub of: u32,
+}
+
+impl Part {
+    /// Objects named one by one: a line for people, and it rides in the snapshot. What was done to each is in the changes.
+    pub const NAMED_MAX: usize = 20;
+
+    /// A part of `of` objects.
+    pub fn new<'a>(objects: impl ExactSizeIterator<Item = &'a ResourceRef>, of: usize) -> Self {
+        let count = objects.len() as u32;
+        Self { named: objects.take(Self::NAMED_MAX).cloned().collect(), count, of: of as u32 }
+    }
+
+    /// `1 of 3 objects of main@1f3c2a9 applied`.
+    pub fn applied(&self, revision: &Revision) -> String {
+        format!("{} of {} objects of {} applied", self.count, self.of, revision.short())
+    }
 }
 
 /// All that can happen.
@@ -134,6 +167,21 @@ pub enum Event {
         /// Where and what.
         message: String,
     },
+    /// The socket was not where the agent listened, and it listens there again.
+    SocketRemade {
+        /// Where.
+        path: String,
+        /// What became of the one before.
+        why: String,
+    },
+    /// The history was restored from a backup, before the agent began.
+    HistoryRestored {
+        /// The file.
+        from: String,
+        /// The newest event that it holds: what came later is not known any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state_of: Option<Timestamp>,
+    },
     /// A request was refused for want of a role.
     RequestDenied {
         /// Method and path.
@@ -152,6 +200,16 @@ pub enum Event {
         /// How many went.
         deleted: u64,
     },
+    /// Most tags of an application's code repository went in one listing: it was emptied, made anew, or is being
+    /// restored. Those that come back at the same objects are not run again.
+    TagsLost {
+        /// Redacted address.
+        repository: String,
+        /// How many went.
+        lost: u64,
+        /// How many there were.
+        of: u64,
+    },
     /// A repository, cluster, engine or registry could not be reached.
     ConnectionLost {
         /// `repository ssh://…`, `cluster prod`, `engine default`, `registry registry.example`.
@@ -163,6 +221,14 @@ pub enum Event {
     ConnectionRestored {
         /// As above.
         to: String,
+    },
+    /// A cluster turned out to be another than before, or to have been set back: what was known of it is dropped, and
+    /// everything in it is compared anew.
+    ClusterReplaced {
+        /// Its name in the agent.
+        cluster: String,
+        /// What became of it: `was set back to an older state`, `is another cluster now`.
+        message: String,
     },
 
     /// A trigger made a run.
@@ -255,6 +321,16 @@ pub enum Event {
         to: Health,
         /// Why.
         message: String,
+    },
+    /// Another agent operates the application too, or did until this one took over.
+    OperatedElsewhere {
+        /// The name of its host.
+        host: String,
+        /// When it last wrote, by its clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Timestamp>,
+        /// This agent took over; else both are at work.
+        taken_over: bool,
     },
     /// Syncing was stopped on purpose.
     Suspended {

@@ -162,8 +162,11 @@ pub struct SyncRequest {
     pub prune: bool,
     /// Compare every object with the cluster also where nothing is known to have changed.
     pub force: bool,
-    /// Only these objects; all where empty. A sync of some prunes nothing else.
+    /// Only these objects; all where empty. A sync of some prunes nothing, and leaves the revision of the application as it was.
     pub only: Vec<ResourceRef>,
+    /// What left git and is deleted although something lives in it, or another application may want it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prune_anyway: Vec<ResourceRef>,
 }
 
 /// `POST /v1/applications/NAME/build` and `…/push`.

@@ -56,7 +56,7 @@ pub enum Phase {
     Failed,
     /// There was nothing to do.
     Skipped,
-    /// A person stopped it.
+    /// A person stopped it, or a newer run took its place.
     Cancelled,
     /// The agent ended in the middle of it; what is still owed is done by a later run.
     Interrupted,

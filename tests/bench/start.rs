@@ -128,7 +128,10 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
         writer.run(&RunStatus {
             id: RunId(number as u64),
             application: names[number % names.len()].clone(),
+            resumes: None,
+            behind: None,
             goal: RunGoal::Push,
+            rebuild: false,
             cause: Cause::Agent,
             reference: format!("push-1.{number}.0"),
             commit: Clone::clone(&commit),

@@ -166,6 +166,14 @@ impl Agent {
         }
     }
 
+    /// Stops the process where it is, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        if let Some(agent) = &self.process {
+            self.signal_process(agent, signal);
+        }
+    }
+
     fn signal_process(&self, process: &std::process::Child, signal: rustix::process::Signal) {
         if let Some(pid) = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, signal);

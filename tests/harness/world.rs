@@ -22,6 +22,9 @@ use crate::registry::{Auth, Registry, RegistryOptions, User};
 /// What the agent logs in to the registry with.
 const LOGIN: (&str, &str) = ("robot", "robot-secret-4711");
 
+/// A host whose images can always be pulled, for what is about other things than images.
+pub const EVERYWHERE: &str = "everywhere.example";
+
 /// How long a state is waited for before it is missing. Far above what any takes, so that a busy machine passes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,6 +52,7 @@ impl World {
         let engine = Engine::start(EngineOptions::on_socket(agent.path("engine.sock"))).await?;
         engine.add_image("busybox:1", &[("bin/sh", "a stand-in for busybox")])?;
         let pull = images::from_registry(Some((LOGIN.0.to_owned(), LOGIN.1.to_owned())));
+        let pull = images::with_host(EVERYWHERE, pull);
         let cluster = Cluster::start_with(Options { pace, pull, ..Options::default() }).await?;
         cluster.kubeconfig(&agent.path("kubeconfig"))?;
         let world = Self { agent, forge: Forge::start().await?, engine, registry, cluster };

@@ -2,6 +2,7 @@
 
 mod access;
 mod faults;
+pub(crate) mod healed;
 mod mirror;
 mod push;
 

@@ -11,24 +11,31 @@ use quarterdeck_shared::status::SyncStatus;
 
 mod access;
 mod alone;
+mod asked;
 mod certificates;
 mod configured;
 mod crashed;
 mod edited;
 mod fleet;
 mod followed;
+mod fought;
+mod jobs;
 mod kept;
 mod kept_running;
 mod killed;
 mod manifests;
+mod moved;
+mod order;
 mod outages;
 mod output;
+mod own_files;
 mod pruned;
 mod quiet;
 mod refused;
 mod secrets;
 mod socket;
 mod tags;
+mod unseen;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

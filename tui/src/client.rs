@@ -7,9 +7,11 @@
 //! a command, and that an agent that was started again is simply found by the next request.
 //!
 //! Every wait has a deadline and every answer a size ([`Limits`]): an agent that hangs or babbles becomes an error with
-//! words, never a console that hangs or a machine without memory.
+//! words, never a console that hangs or a machine without memory. Who waits is told of it after a few seconds, see
+//! [`patience`].
 
 pub mod error;
+pub mod patience;
 pub mod records;
 
 mod lines;
@@ -37,6 +39,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::error::{ClientError, Tried};
+use crate::client::patience::{Kind, Told, Waiting};
 use crate::client::records::Records;
 use crate::route;
 
@@ -59,6 +62,11 @@ pub fn socket_candidates(named: Option<&Path>) -> Vec<PathBuf> {
 pub struct Limits {
     /// For a connection; a Unix socket answers at once unless its agent is stuck.
     pub connect: Duration,
+    /// Who has waited this long is told that the agent does not answer.
+    pub notice: Duration,
+    /// For an answer that the agent has in its memory or on its disk; and after this time an agent that is slow with
+    /// anything else has to show that it is alive. Also the longest silence within an answer.
+    pub look: Duration,
     /// For a whole answer, and for the head of a stream. A difference renders and asks the cluster about every object,
     /// which the agent itself bounds at a minute or so.
     pub answer: Duration,
@@ -72,6 +80,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
+            notice: Duration::from_secs(5),
+            look: Duration::from_secs(10),
             answer: Duration::from_secs(120),
             answer_bytes_max: 128 * 1024 * 1024,
             line_bytes_max: 1024 * 1024,
@@ -84,6 +94,7 @@ impl Default for Limits {
 pub struct Client {
     candidates: Arc<[PathBuf]>,
     limits: Arc<Limits>,
+    told: Told,
 }
 
 impl Client {
@@ -94,7 +105,12 @@ impl Client {
 
     /// A client with limits of one's own.
     pub fn with_limits(candidates: Vec<PathBuf>, limits: Limits) -> Self {
-        Self { candidates: candidates.into(), limits: Arc::new(limits) }
+        Self { candidates: candidates.into(), limits: Arc::new(limits), told: Told::default() }
+    }
+
+    /// The same client, which says so where the agent keeps it waiting, once until the agent answers again.
+    pub fn saying(self, say: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
+        Self { told: Told::new(say), ..self }
     }
 
     /// `GET`s a whole answer. `path` begins with `/v1/`, see [`crate::route`].
@@ -139,20 +155,24 @@ impl Client {
     /// Sends any request and gives the answer as it comes, whatever its status and its wire: for `qd api`.
     pub async fn send(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Answer, ClientError> {
         let what = format!("{method} {path}");
-        let slow = |limit: Duration| ClientError::Slow { request: what.clone(), seconds: limit.as_secs() };
+        let kind = Kind::of(&method, path);
         let request = request(method, path, body)?;
-        let (socket, stream) =
-            timeout(self.limits.connect, self.connect()).await.map_err(|_| slow(self.limits.connect))??;
+        let slow = || ClientError::slow(&what, self.limits.connect, None, false);
+        let (socket, stream) = timeout(self.limits.connect, self.connect()).await.map_err(|_| slow())??;
+        // Of who listens: it is the agent that is asked, however old the socket is.
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
         let exchange = async {
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             // Its error is the error of the answer or of its body, where it is told; here it has nobody to be told to.
             let connection = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
             Ok((sender.send_request(request).await?, connection))
         };
-        match timeout(self.limits.answer, exchange).await {
-            Err(_) => Err(slow(self.limits.answer)),
+        match self.patiently(kind, exchange).await {
+            Err(limit) => Err(ClientError::slow(&what, limit, pid, kind == Kind::Change)),
             Ok(Err(source)) => Err(ClientError::Lost { request: what, source }),
-            Ok(Ok((response, connection))) => Ok(Answer { request: what, socket, response, _connection: connection }),
+            Ok(Ok((response, connection))) => {
+                Ok(Answer { request: what, socket, pid, response, _connection: connection })
+            }
         }
     }
 
@@ -161,23 +181,25 @@ impl Client {
         Records::new(answer, idle, self.limits.line_bytes_max)
     }
 
-    /// The whole body of an answer, within the limits.
+    /// The whole body of an answer, within the limits. It was made before its head was sent, so that no part of it is long
+    /// in coming.
     pub async fn whole(&self, mut answer: Answer) -> Result<Bytes, ClientError> {
         let limit = self.limits.answer_bytes_max;
+        let (request, pid) = (answer.request.clone(), answer.pid);
         let collect = async {
             let mut whole = BytesMut::new();
-            while let Some(bytes) = answer.next().await? {
+            loop {
+                let next = timeout(self.limits.look, answer.next()).await;
+                let next = next.map_err(|_| ClientError::slow(&request, self.limits.look, pid, false))?;
+                let Some(bytes) = next? else { return Ok(whole.freeze()) };
                 if whole.len() + bytes.len() > limit {
-                    return Err(ClientError::TooLong { request: answer.request.clone(), limit });
+                    return Err(ClientError::TooLong { request: request.clone(), limit });
                 }
                 whole.extend_from_slice(&bytes);
             }
-            Ok(whole.freeze())
         };
         let outcome = timeout(self.limits.answer, collect).await;
-        outcome.unwrap_or_else(|_| {
-            Err(ClientError::Slow { request: answer.request.clone(), seconds: self.limits.answer.as_secs() })
-        })
+        outcome.unwrap_or_else(|_| Err(ClientError::slow(&request, self.limits.answer, pid, false)))
     }
 
     /// Tries the sockets in order. A socket that is there and refuses us is remembered, not passed over in silence.
@@ -238,6 +260,8 @@ fn request(method: Method, path: &str, body: Option<Bytes>) -> Result<Request<Fu
 pub struct Answer {
     request: String,
     socket: PathBuf,
+    /// The agent's process, where its socket tells.
+    pid: Option<u32>,
     response: Response<Incoming>,
     /// Drives the connection for as long as the answer is read, and ends with it.
     _connection: AbortOnDropHandle<()>,

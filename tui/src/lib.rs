@@ -19,8 +19,8 @@
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
 //!   nothing from outside that could drive a terminal.
 //!
-//! [`meaning`], [`text`] and [`words`] are pure, and say for tables and screens alike what tone and sign a word has, how
-//! long ago a moment was, and what an event is in a sentence.
+//! [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what tone and sign a word
+//! has, how long ago a moment was, what cannot be seen, and what an event is in a sentence.
 //!
 //! Invariants: only [`output`] and [`terminal`] write; only [`client`] opens a socket; no command decides what the agent
 //! could decide; the model never imports the view.
@@ -46,6 +46,7 @@ pub mod output;
 
 pub mod meaning;
 pub mod text;
+pub mod unseen;
 pub mod words;
 
 #[cfg(test)]
@@ -69,15 +70,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
         Ok(cli) => cli,
         Err(answer) => return i32::from(say(&answer, &mut Output::process(Colour::Auto)) as u8),
     };
+    let output = Output::process(cli.color);
+    let aside = output.aside();
     let mut context = Context {
-        client: Client::new(socket_candidates(cli.socket.as_deref())),
-        output: Output::process(cli.color),
+        client: Client::new(socket_candidates(cli.socket.as_deref()))
+            .saying(move |waiting| aside.say(&waiting.with_way_out())),
+        output,
         clock: Timestamp::now,
         zone: TimeZone::system,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return i32::from(report(CommandError::Output(error), &cli, &mut context.output) as u8),
+        Err(error) => return i32::from(report(CommandError::Start(error), &cli, &mut context.output) as u8),
     };
     let exit = runtime.block_on(async {
         tokio::select! {
@@ -98,10 +102,17 @@ async fn run_in(cli: &Cli, context: &mut Context) -> Exit {
 /// The one place where an error is told: what, why with all its sources, and what to do next.
 fn report(error: CommandError, cli: &Cli, output: &mut Output) -> Exit {
     let exit = match (error.exit(), &cli.command) {
-        (Exit::PipeClosed, _) => return Exit::PipeClosed,
         (Exit::Failed, Some(Command::Diff(_))) => Exit::Usage,
         (exit, _) => exit,
     };
+    fail(error, exit, output)
+}
+
+/// Tells an error with all its causes and what to do.
+fn fail(error: CommandError, exit: Exit, output: &mut Output) -> Exit {
+    if error.exit() == Exit::PipeClosed {
+        return Exit::PipeClosed;
+    }
     let mut text = format!("qd: {error}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -109,10 +120,7 @@ fn report(error: CommandError, cli: &Cli, output: &mut Output) -> Exit {
         source = cause.source();
     }
     let mut lines = std::iter::once(text).chain(error.hints().into_iter().map(|hint| format!("  {hint}")));
-    match lines.try_for_each(|line| output.note(&line)) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
-        _ => exit,
-    }
+    lines.try_for_each(|line| output.complain(&line)).map_or(Exit::PipeClosed, |()| exit)
 }
 
 /// Help and versions, which were asked for; and what is wrong with the command line, which was not.
@@ -122,5 +130,6 @@ fn say(answer: &clap::Error, output: &mut Output) -> Exit {
         let told: io::Result<()> = text.lines().try_for_each(|line| output.note(line));
         return told.map_or(Exit::PipeClosed, |()| Exit::Usage);
     }
-    output.verbatim(&text).and_then(|()| output.flush()).map_or(Exit::PipeClosed, |()| Exit::Done)
+    let written = output.verbatim(&text).and_then(|()| output.flush());
+    written.map_or_else(|error| fail(CommandError::from(error), Exit::Failed, output), |()| Exit::Done)
 }

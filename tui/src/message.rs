@@ -21,6 +21,8 @@ pub enum Message {
     Resize(u16, u16),
     /// The link to the agent.
     Link(LinkMessage),
+    /// The agent has been waited for so long that a person should know; in a sentence.
+    Waiting(String),
     /// A request was answered.
     Answered(Ticket, Result<Answer, Problem>),
     /// Lines of a log that is followed.

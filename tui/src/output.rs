@@ -8,6 +8,7 @@ pub mod json;
 pub mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -71,10 +72,23 @@ impl<T: Into<String>> From<T> for Line {
     }
 }
 
+/// Standard error: also of those who have something to say while a command is at work.
+#[derive(Clone)]
+pub struct Aside(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Aside {
+    /// Says something beside the answer.
+    pub fn say(&self, text: &str) {
+        let mut err = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whether standard error can be written to changes nothing about the answer.
+        let _ = writeln!(err, "{}", clean(text));
+    }
+}
+
 /// Standard output and standard error, and what is known of the terminal.
 pub struct Output {
     out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    err: Aside,
     dress: Dress,
     width: Option<usize>,
 }
@@ -103,7 +117,12 @@ impl Output {
 
     /// Any writers, dressed as told, in tables of at most `width` columns.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, dress: Dress, width: Option<usize>) -> Self {
-        Self { out, err, dress, width }
+        Self { out, err: Aside(Arc::new(Mutex::new(err))), dress, width }
+    }
+
+    /// The way to standard error for those who speak while a command is at work.
+    pub fn aside(&self) -> Aside {
+        self.err.clone()
     }
 
     /// Whether a person reads.
@@ -151,9 +170,20 @@ impl Output {
     /// Says something beside the answer, on standard error, after what was written before it.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         self.out.flush()?;
-        // Whether standard error can be written to changes nothing about the answer.
-        let _ = writeln!(self.err, "{}", clean(text));
+        self.err.say(text);
         Ok(())
+    }
+
+    /// Says what went wrong, though what was written before may be why: on a full disk nothing else tells of it. Not where
+    /// whoever read the answer has left.
+    pub fn complain(&mut self, text: &str) -> io::Result<()> {
+        match self.out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error),
+            _ => {
+                self.err.say(text);
+                Ok(())
+            }
+        }
     }
 
     /// Sends off what was written. A stream does so whenever it has nothing more to write for the moment.

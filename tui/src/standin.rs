@@ -16,6 +16,7 @@ use quarterdeck_shared::protocol::{ErrorAnswer, WIRE_HEADER, WIRE_VERSION};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A request that came: `GET /v1/state` or `POST /v1/applications/shop/sync {"prune":true,…}`.
@@ -31,6 +32,8 @@ pub(crate) enum Reply {
     Flood,
     /// Nothing, for ever.
     Never,
+    /// Another one, once this has happened.
+    After(Arc<Notify>, Box<Reply>),
 }
 
 impl Reply {
@@ -152,5 +155,9 @@ async fn respond(reply: Reply) -> Result<Response<Body>, std::io::Error> {
             streamed(BodyExt::boxed(StreamBody::new(endless)))
         }
         Reply::Never => std::future::pending().await,
+        Reply::After(happened, reply) => {
+            happened.notified().await;
+            return Box::pin(respond(*reply)).await;
+        }
     })
 }

@@ -49,15 +49,26 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// How long ago, in the largest unit that says it: `12s`, `4m`, `3h`, `2d`. What lies ahead (a clock that differs) is `0s`.
+/// Seconds by which a moment may lie ahead and still be now: clocks of machines differ.
+const AHEAD_SECONDS: i64 = 60;
+
+/// How long ago, in the largest unit that says it: `12s`, `4m`, `3h`, `2d`. What lies ahead is `in 3h`: a clock was set back,
+/// or another machine's is wrong, and who reads `0s` is misled.
 pub fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(then).as_secs().max(0);
-    match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7_199 => format!("{}m", seconds / 60),
-        7_200..=172_799 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
+    let seconds = now.duration_since(then).as_secs();
+    let ahead = if seconds < -AHEAD_SECONDS { "in " } else { "" };
+    match if ahead.is_empty() { seconds.max(0) } else { -seconds } {
+        seconds @ 0..=119 => format!("{ahead}{seconds}s"),
+        seconds @ 120..=7_199 => format!("{ahead}{}m", seconds / 60),
+        seconds @ 7_200..=172_799 => format!("{ahead}{}h", seconds / 3_600),
+        seconds => format!("{ahead}{}d", seconds / 86_400),
     }
+}
+
+/// The same in a sentence: `3h ago`, `in 3h`.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let age = age(then, now);
+    if age.starts_with("in ") { age } else { format!("{age} ago") }
 }
 
 /// How long something took: `0.4s`, `31s`, `1m02s`, `2h05m`.
@@ -128,12 +139,22 @@ mod tests {
     #[test]
     fn ages_and_durations() {
         let then: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        for (seconds, expected) in
-            [(-5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (7_199, "119m"), (7_200, "2h"), (172_800, "2d")]
-        {
+        for (seconds, expected) in [
+            (-10_800, "in 3h"),
+            (-61, "in 61s"),
+            (-5, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_199, "119m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+        ] {
             let now = then + jiff::SignedDuration::from_secs(seconds);
             assert_eq!(age(then, now), expected);
         }
+        let ago = |seconds| ago(then, then + jiff::SignedDuration::from_secs(seconds));
+        assert_eq!([ago(240), ago(-86_400)], ["4m ago", "in 24h"]);
         for (millis, expected) in
             [(0, "0.0s"), (430, "0.4s"), (9_999, "9.9s"), (31_000, "31s"), (62_000, "1m02s"), (7_500_000, "2h05m")]
         {

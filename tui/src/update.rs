@@ -23,6 +23,7 @@ mod stream;
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::Model;
+use crate::model::toast::Said;
 
 /// Takes a message into the model; what is to be done comes back.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -39,6 +40,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             settle::rebuild(model);
         }
         Message::Link(message) => link::hear(model, message, &mut effects),
+        Message::Waiting(text) => model.toast(Said::Note, text),
         Message::Answered(ticket, answer) => answer::take(model, ticket, answer, &mut effects),
         Message::Lines(ticket, records) => stream::lines(model, ticket, records),
         Message::Ended(ticket, problem) => stream::ended(model, ticket, problem),

@@ -38,6 +38,11 @@ pub fn told(event: &Event) -> Told<'_> {
             (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")), "")
         }
         Event::ConfigurationRefused { message } => (Tone::Bad, "configuration refused".to_owned(), message),
+        Event::SocketRemade { path, why } => (Tone::Warning, format!("listening at {path} again"), why),
+        Event::HistoryRestored { from, state_of } => {
+            let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
+            (Tone::Warning, format!("history restored from {from}{state}"), "")
+        }
         Event::RequestDenied { request } => (Tone::Warning, "refused for want of a role".to_owned(), request),
 
         Event::TagsChanged { repository, changed, moved, deleted } => {
@@ -49,8 +54,14 @@ pub fn told(event: &Event) -> Told<'_> {
             let tone = if moved.is_empty() { Tone::Plain } else { Tone::Warning };
             (tone, format!("{} in {repository}", what.join(", ")), "")
         }
+        Event::TagsLost { repository, lost, of } => (
+            Tone::Warning,
+            format!("{lost} of {of} tags vanished from {repository}"),
+            "those that come back unchanged are not run again",
+        ),
         Event::ConnectionLost { to, message } => (Tone::Bad, format!("lost {to}"), message),
         Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again"), ""),
+        Event::ClusterReplaced { cluster, message } => (Tone::Warning, format!("cluster {cluster} {message}"), ""),
 
         Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
         Event::StageChanged { run, stage, phase, message } => {
@@ -83,6 +94,12 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources)), ""),
         Event::SyncStatusChanged { from, to, message } => (of_sync(*to).tone, format!("{to}, was {from}"), message),
         Event::HealthChanged { from, to, message } => (of_health(*to).tone, format!("{to}, was {from}"), message),
+        Event::OperatedElsewhere { host, taken_over: true, .. } => {
+            (Tone::Warning, format!("taken over from the agent on host {host}"), "")
+        }
+        Event::OperatedElsewhere { host, .. } => {
+            (Tone::Warning, format!("also operated by the agent on host {host}"), "")
+        }
         Event::Suspended { reason } => (Tone::Warning, "suspended".to_owned(), reason),
         Event::Resumed => (Tone::Plain, "resumed".to_owned(), ""),
         Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.commit.short()), reason),

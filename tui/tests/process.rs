@@ -79,6 +79,17 @@ fn an_interrupt_ends_it_quietly() {
 }
 
 #[test]
+fn a_full_disk_below_the_answer_is_told() {
+    for line in ["--help", "--version", "completions bash"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ended = qd(&folder, line).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{line}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "qd: cannot write: no space left on device\n", "{line}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_ends_it_quietly() {
     let folder = tempfile::tempdir().unwrap();
     agent_with_a_log(&folder);

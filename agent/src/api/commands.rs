@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use jiff::Timestamp;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{Hold, Pin, RunGoal, RunId};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Hold, Pin, RunGoal, RunId};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
@@ -17,7 +17,7 @@ use crate::context::Application;
 use crate::deliver;
 use crate::journal::chain;
 use crate::journal::fact::{Fact, Intent, Patch};
-use crate::reconcile::look;
+use crate::reconcile::rollback;
 
 type Taken = (StatusCode, Json<Accepted>);
 
@@ -49,8 +49,9 @@ pub(super) async fn sync(
         return Err(Failure::conflict(format!("application {name} is suspended"), "resume it first: qd resume NAME"));
     }
     let after_sync = context.journal.newest_sync();
-    let intent = Intent { request, cause: peer.cause(), at: Timestamp::now() };
-    context.journal.record(vec![Fact::Intent { application: name.clone(), intent: Some(intent.clone()) }]).await?;
+    let owed = application.intent();
+    let intent = Intent { request, cause: peer.cause(), at: Timestamp::now() }.with(owed.as_ref());
+    context.journal.record(vec![Fact::Intent { application: name.clone(), intent: intent.clone() }]).await?;
     application.ask(intent);
     let mut answer = taken(format!("{name} will be synced"));
     answer.1.after_sync = Some(after_sync);
@@ -135,7 +136,7 @@ pub(super) async fn rollback(
     let request: RollbackRequest = body(&bytes)?;
     needs_deploy(&application)?;
     let name = &application.spec.name;
-    let revision = look::rollback_target(&context, &application, request.to.as_deref())
+    let revision = rollback::target(&context, &application, request.to.as_deref())
         .await
         .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
     let cause = peer.cause();
@@ -147,7 +148,7 @@ pub(super) async fn rollback(
         .record(vec![
             Fact::patch(name, Patch::Pin(Some(Pin { revision: revision.clone(), hold }))),
             Fact::happened(name, &cause, Event::Pinned { revision: revision.clone(), reason: request.reason }),
-            Fact::Intent { application: name.clone(), intent: Some(intent.clone()) },
+            Fact::Intent { application: name.clone(), intent: intent.clone() },
         ])
         .await?;
     application.ask(intent);
@@ -187,7 +188,15 @@ pub(super) async fn suspend(
         Event::Suspended { reason: request.reason },
     )
     .await?;
-    Ok(taken(format!("{name} is suspended: nothing is synced until `qd resume {name}`")))
+    let under_way = context.journal.snapshot().application(name).and_then(|status| under_way(&status));
+    Ok(taken(match under_way {
+        Some(sync) => {
+            format!(
+                "{name} is suspended: {sync} stops before its next step, nothing else is synced until `qd resume {name}`"
+            )
+        }
+        None => format!("{name} is suspended: nothing is synced until `qd resume {name}`"),
+    }))
 }
 
 pub(super) async fn resume(
@@ -198,6 +207,16 @@ pub(super) async fn resume(
     let name = &application.spec.name;
     change(&context, &application, peer.cause(), Patch::Suspension(None), Event::Resumed).await?;
     Ok(taken(format!("{name} is resumed")))
+}
+
+/// `sync 134 (applied 41 of 10000)`, where one runs.
+fn under_way(status: &ApplicationStatus) -> Option<String> {
+    let sync = status.last_sync.as_ref().filter(|sync| !sync.phase.is_final())?;
+    let far = status.activity.as_deref().and_then(|activity| activity.split(':').next());
+    Some(match far {
+        Some(far) => format!("sync {} ({far})", sync.id),
+        None => format!("sync {}", sync.id),
+    })
 }
 
 async fn change(context: &Shared, application: &Application, cause: Cause, patch: Patch, event: Event) -> Answer<()> {

@@ -139,12 +139,21 @@ async fn permit(
 }
 
 /// A command is carried out by the applications of one configuration. It records and wakes, and takes no time.
-async fn between_reloads(State(context): State<Shared>, request: Request, next: Next) -> Response {
-    let _no_reload = match *request.method() {
-        Method::POST => Some(context.reload.read().await),
-        _ => None,
+async fn between_reloads(
+    State(context): State<Shared>,
+    line: Option<Extension<connection::Line>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if *request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let no_reload = context.reload.clone().read_owned().await;
+    let command = async move {
+        let _no_reload = no_reload;
+        next.run(request).await
     };
-    next.run(request).await
+    connection::carry_out(line, command).await
 }
 
 fn is_protected(context: &Context, path: &str) -> bool {

@@ -1,16 +1,26 @@
 //! The socket: where the agent listens, made so that only who may can reach it.
 //!
 //! The folder is ours, no link, 0700 (0750 where a group shares it); the socket is 0600 (0660). A socket that a dead
-//! agent left is taken over only under a lock that the kernel frees with its holder. A socket that systemd opened
-//! (`LISTEN_FDS`) is used as it is.
+//! agent left is taken over only under locks that the kernel frees with their holder: one on a file beside the socket,
+//! and one on the path itself, which stays when the folder goes. A socket that systemd opened (`LISTEN_FDS`) is used as
+//! it is.
+//!
+//! Cleaners of temporary folders remove sockets of programs that run. So the path is looked at now and then, and where it
+//! does not lead to our socket the agent listens there anew; connections that are open go on.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
+use sha2::{Digest as _, Sha256};
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 
 /// What `sun_path` of a Unix socket holds on Linux, less its end.
 const PATH_MAX: usize = 107;
@@ -60,36 +70,114 @@ pub enum SocketError {
     },
 }
 
-/// A socket that is listened on; the file goes and the lock is freed when it is dropped.
+/// A socket that is listened on; the file goes and the locks are freed when it is dropped.
 #[derive(Debug)]
 pub struct Socket {
-    /// Ready to accept.
-    pub listener: UnixListener,
-    path: Option<PathBuf>,
-    _lock: Option<File>,
+    listener: watch::Sender<Arc<UnixListener>>,
+    /// Nothing where systemd gave the socket.
+    own: Option<Own>,
+}
+
+/// A socket that we made.
+#[derive(Debug)]
+struct Own {
+    path: PathBuf,
+    gid: Option<u32>,
+    made: Made,
+    _path_lock: Option<StdListener>,
+}
+
+/// What is under the path as long as nobody touches it.
+#[derive(Debug)]
+struct Made {
+    device: u64,
+    inode: u64,
+    /// Nothing while it is taken anew.
+    lock: Option<File>,
+}
+
+/// What a look at the path came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It is ours.
+    Ours,
+    /// It was not, and the agent listens there again.
+    Again(Missed),
+}
+
+/// What was under the path instead of our socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// Nothing.
+    Removed,
+    /// Something else.
+    Replaced,
+}
+
+impl std::fmt::Display for Missed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "it was removed while the agent runs",
+            Self::Replaced => "it was replaced while the agent runs",
+        })
+    }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let Some(own) = self.own.as_ref().filter(|own| own.missed().is_none()) {
             // Not being there is as good.
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(&own.path);
+        }
+    }
+}
+
+impl Socket {
+    /// The listener to accept from, and the next one where the path is listened at anew.
+    pub fn listener(&self) -> watch::Receiver<Arc<UnixListener>> {
+        self.listener.subscribe()
+    }
+
+    /// Where it is; empty where systemd gave it.
+    pub fn path(&self) -> &Path {
+        self.own.as_ref().map_or(Path::new(""), |own| &own.path)
+    }
+
+    /// Looks whether the path leads to our socket, and listens there again where it does not.
+    pub fn look(&mut self) -> Result<Look, SocketError> {
+        let Some(own) = &mut self.own else { return Ok(Look::Ours) };
+        let Some(missed) = own.missed() else { return Ok(Look::Ours) };
+        // Whoever answers there is another agent, which came to the path where ours was removed.
+        if StdStream::connect(&own.path).is_ok() {
+            return Err(SocketError::Taken { path: own.path.clone() });
+        }
+        // Our own, where the folder is still there.
+        own.made.lock = None;
+        let (listener, made) = bind(&own.path, own.gid)?;
+        own.made = made;
+        self.listener.send_replace(Arc::new(listener));
+        Ok(Look::Again(missed))
+    }
+}
+
+impl Own {
+    fn missed(&self) -> Option<Missed> {
+        match std::fs::symlink_metadata(&self.path) {
+            Err(_) => Some(Missed::Removed),
+            Ok(found) if (found.dev(), found.ino()) == (self.made.device, self.made.inode) => None,
+            Ok(_) => Some(Missed::Replaced),
         }
     }
 }
 
 /// Listens on systemd's socket where it gave one, else at `path`.
 pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
-    let io = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |source| SocketError::Io { doing, path, source }
-    };
     if let Some(listener) =
         listenfd::ListenFd::from_env().take_unix_listener(0).map_err(io("take systemd's socket for", path))?
     {
         listener.set_nonblocking(true).map_err(io("prepare systemd's socket for", path))?;
         let listener = UnixListener::from_std(listener).map_err(io("listen on systemd's socket for", path))?;
-        return Ok(Socket { listener, path: None, _lock: None });
+        return Ok(Socket { listener: watch::Sender::new(Arc::new(listener)), own: None });
     }
     if path.as_os_str().len() > PATH_MAX {
         return Err(SocketError::TooLong { path: path.to_owned() });
@@ -100,6 +188,14 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
         }
         None => None,
     };
+    let path_lock = lock_path(path)?;
+    let (listener, made) = bind(path, gid)?;
+    let own = Own { path: path.to_owned(), gid, made, _path_lock: path_lock };
+    Ok(Socket { listener: watch::Sender::new(Arc::new(listener)), own: Some(own) })
+}
+
+/// Makes the folder where it is missing, locks it, and listens.
+fn bind(path: &Path, gid: Option<u32>) -> Result<(UnixListener, Made), SocketError> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     prepare_folder(dir, gid)?;
     let lock_path = path.with_extension("lock");
@@ -125,12 +221,42 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
         std::os::unix::fs::chown(path, None, Some(gid)).map_err(io("give the group its socket", path))?;
     }
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(io("set the mode of", path))?;
-    Ok(Socket { listener, path: Some(path.to_owned()), _lock: Some(lock) })
+    let found = std::fs::symlink_metadata(path).map_err(io("look at", path))?;
+    Ok((listener, Made { device: found.dev(), inode: found.ino(), lock: Some(lock) }))
+}
+
+/// Locks the path itself, by a name that is in no folder: it is bound as long as the process lives, whoever removes what.
+/// Nothing where another user has taken that name: it is not an agent that could listen here, as the folder is ours.
+fn lock_path(path: &Path) -> Result<Option<StdListener>, SocketError> {
+    let whole = std::path::absolute(path).map_err(io("find", path))?;
+    // A digest, since the name is bounded as a path is.
+    let digest = Sha256::digest(whole.as_os_str().as_bytes());
+    let name = digest.iter().take(16).fold("quarterdeck-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+    let address = SocketAddr::from_abstract_name(name).map_err(io("lock", path))?;
+    match StdListener::bind_addr(&address) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let holder =
+                StdStream::connect_addr(&address).and_then(|held| Ok(rustix::net::sockopt::socket_peercred(&held)?));
+            match holder {
+                Ok(holder) if holder.uid == rustix::process::getuid() => {
+                    Err(SocketError::Taken { path: path.to_owned() })
+                }
+                _ => Ok(None),
+            }
+        }
+        Err(error) => Err(io("lock", path)(error)),
+    }
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
+    let path = path.to_owned();
+    move |source| SocketError::Io { doing, path, source }
 }
 
 /// Makes the folder, or verifies the one that is there.
 fn prepare_folder(dir: &Path, gid: Option<u32>) -> Result<(), SocketError> {
-    let io = |doing| move |source| SocketError::Io { doing, path: dir.to_owned(), source };
+    let io = |doing| io(doing, dir);
     let mode = if gid.is_some() { 0o750 } else { 0o700 };
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).map_err(io("make the folder around"))?;
@@ -158,44 +284,4 @@ fn prepare_folder(dir: &Path, gid: Option<u32>) -> Result<(), SocketError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        std::fs::symlink_metadata(path).unwrap().mode() & 0o777
-    }
-
-    #[tokio::test]
-    async fn the_folder_and_the_socket_are_private_and_a_second_agent_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("deck/agent.sock");
-        let socket = listen(&path, None).unwrap();
-        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
-        assert!(matches!(listen(&path, None), Err(SocketError::Taken { .. })));
-        drop(socket);
-        assert!(!path.exists());
-        listen(&path, None).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_dead_agents_socket_is_taken_over_and_an_open_folder_is_closed() {
-        let dir = tempfile::tempdir().unwrap();
-        let deck = dir.path().join("deck");
-        std::fs::create_dir(&deck).unwrap();
-        std::fs::set_permissions(&deck, Permissions::from_mode(0o777)).unwrap();
-        let path = deck.join("agent.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let _socket = listen(&path, None).unwrap();
-        assert_eq!((mode(&deck), mode(&path)), (0o700, 0o600));
-    }
-
-    #[tokio::test]
-    async fn a_linked_folder_and_a_long_path_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        assert!(matches!(listen(&link.join("agent.sock"), None), Err(SocketError::Folder { .. })));
-        let long = dir.path().join("x".repeat(120)).join("agent.sock");
-        assert!(matches!(listen(&long, None), Err(SocketError::TooLong { .. })));
-    }
-}
+mod tests;

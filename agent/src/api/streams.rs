@@ -170,12 +170,21 @@ pub(super) async fn run_log(
     };
     let file = match tokio::fs::File::open(context.journal.logs().path(id)).await {
         Ok(file) => Some(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) if is_missing(&error) && run.started.is_none() => None,
+        Err(error) if is_missing(&error) => {
+            let why = context.journal.logs().why_missing(id);
+            return Err(Failure::not_found(format!("no log was kept: {why}"), ""));
+        }
         Err(error) => return Err(Failure::unavailable(format!("cannot read the log of run {id}: {error}"), "")),
     };
     let follow = options.follow && !run.phase.is_final();
     let start = RunLogStream { context: context.clone(), id, file, offset: 0, follow, ended: false };
     Ok(ndjson(stream::unfold(start, RunLogStream::next)))
+}
+
+/// No file, or something else in the place of its folder.
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// A run's log, followed by its file: whole lines as they are written, until the run ends.

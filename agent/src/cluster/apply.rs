@@ -4,20 +4,23 @@
 //! inventory (old and new) -> kinds and namespaces -> (dry run of what needed these) -> all else -> prunes -> inventory
 //! ```
 //!
+//! A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said.
+//!
 //! Everything was dry-run before the first write, except what needs a kind or a namespace that this very plan brings:
 //! that is dry-run when these are there, and before the first write of the rest. So a refusal leaves nothing half done,
 //! or at most new kinds and namespaces without content. What is in one stage is written side by side, stages one after
-//! another. The first failure ends it after its stage, and nothing is pruned then.
+//! another. The first failure ends it after its stage, and nothing is pruned then. Who stops it stops it before the next
+//! object: what is in the air is let come down, so that what was done is known.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::change::{Action, Change};
+use quarterdeck_shared::change::Change;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cluster::kube::Mode;
@@ -25,7 +28,7 @@ use crate::cluster::observe::{Observer, at_once, refusal};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::{ClusterError, Options};
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{self, Later, Memory, Refusal, Remembered};
+use crate::sync::plan::{self, Later, Memory, Refusal, Remembered, Stranger, Undone};
 use crate::sync::{order, owned};
 
 /// A CRD is established within a second, and served a moment after.
@@ -42,7 +45,12 @@ pub struct PlannedSync {
     pub refusals: Vec<Refusal>,
     /// What is as it should be, to be remembered also when nothing is executed.
     pub settled: Vec<(ResourceRef, Remembered)>,
+    /// What it leaves undone.
+    pub undone: Undone,
     pub(super) options: Options,
+    pub(super) adopted: BTreeMap<String, Vec<ResourceRef>>,
+    pub(super) strangers: BTreeMap<String, Stranger>,
+    pub(super) contested: bool,
     pub(super) writes: Vec<Write>,
     pub(super) prunes: Vec<(InventoryItem, String)>,
     pub(super) before: Inventory,
@@ -58,9 +66,15 @@ pub(super) struct Write {
 }
 
 impl PlannedSync {
-    /// Whether executing it would send no request at all.
+    /// Whether it writes and deletes nothing. That the inventory forgets what is gone is no sync.
     pub fn is_nothing(&self) -> bool {
-        self.writes.is_empty() && self.prunes.is_empty() && self.before == self.after
+        self.writes.is_empty() && self.prunes.is_empty()
+    }
+
+    /// Whether it depends on what the other applications of this agent want: something is deleted, or is refused since one
+    /// of them has it.
+    pub fn needs_neighbours(&self) -> bool {
+        self.contested || !self.prunes.is_empty()
     }
 }
 
@@ -84,14 +98,29 @@ pub struct Executed {
     pub memory: Vec<(ResourceRef, Remembered)>,
     /// To be forgotten: what is gone.
     pub forgotten: Vec<ResourceRef>,
+    /// What was left undone.
+    pub undone: Undone,
+    /// What is in the inventory now.
+    pub(super) after: Inventory,
     /// What failed, in the server's words. Not empty: what comes after it in the plan was not done.
     pub failed: Vec<Refusal>,
+    /// It was stopped on the way: what comes after it in the plan was not done.
+    pub stopped: bool,
+}
+
+impl Executed {
+    /// Whether nothing more of the plan is done.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped || !self.failed.is_empty()
+    }
 }
 
 pub(super) struct Executor<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) inventories: &'a super::inventory::Inventories,
     pub(super) progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    /// Looked at before each object: nothing more is done where it says so.
+    pub(super) stop: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 impl Executor<'_> {
@@ -99,7 +128,12 @@ impl Executor<'_> {
         if !plan.refusals.is_empty() {
             return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
         }
-        let mut executed = Executed { memory: plan.settled.clone(), ..Executed::default() };
+        let (memory, undone) = (plan.settled.clone(), plan.undone.clone());
+        let mut executed = Executed { memory, undone, stopped: (self.stop)(), ..Executed::default() };
+        if executed.stopped {
+            executed.after = plan.before.clone();
+            return Ok(executed);
+        }
         let done = Done {
             count: AtomicUsize::new(0),
             total: plan.writes.len() + plan.prunes.len(),
@@ -110,10 +144,10 @@ impl Executor<'_> {
 
         let mut inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
         if inventory_waits && plan.options.create_namespace {
-            self.make_namespace(&plan.options.namespace).await?;
+            self.observer.objects.make_namespace(&plan.options.namespace).await?;
         }
         self.write_all(first, &mut executed, &done).await;
-        if executed.failed.is_empty() {
+        if !executed.is_over() {
             if inventory_waits {
                 inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
             }
@@ -123,13 +157,20 @@ impl Executor<'_> {
                 return Err(ApiProblem::new(Class::NamespaceMissing, doing, message).into());
             }
             let rest = self.settle(&plan, rest, &mut executed).await?;
-            if executed.failed.is_empty() {
+            if !executed.is_over() {
                 self.write_all(rest, &mut executed, &done).await;
             }
         }
-        if executed.failed.is_empty() {
+        if !executed.is_over() {
+            executed.stopped = (self.stop)();
+        }
+        if !executed.is_over() {
             let after = self.prune(&plan, &mut executed, &done).await;
             self.write_inventory(&plan, &after).await?;
+            executed.after = after;
+            self.release(&plan).await?;
+        } else {
+            executed.after = plan.during.clone();
         }
         Ok(executed)
     }
@@ -138,16 +179,10 @@ impl Executor<'_> {
     async fn write_inventory(&self, plan: &PlannedSync, inventory: &Inventory) -> Result<bool, ApiProblem> {
         let objects = self.observer.objects;
         match self.inventories.write(objects, &plan.application, &plan.options.namespace, inventory).await {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             Err(problem) if problem.class == Class::NamespaceMissing => Ok(false),
             Err(problem) => Err(problem),
         }
-    }
-
-    async fn make_namespace(&self, name: &str) -> Result<(), ApiProblem> {
-        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        self.observer.objects.apply_own(&ResourceRef::new("", "Namespace", None, name), &object).await?;
-        Ok(())
     }
 
     /// Dry-runs what could not be before; gives back all that is to be written, in its order.
@@ -169,7 +204,8 @@ impl Executor<'_> {
             observed: &observed,
             inventory: &plan.during,
             left: &[],
-            prune: false,
+            leaving: plan.options.leaving(),
+            strangers: &plan.strangers,
             partial: true,
         });
         executed.failed.extend(decided.refusals);
@@ -177,7 +213,9 @@ impl Executor<'_> {
         for (place, live) in decided.settled {
             known[place] = false;
             let manifest = &later[place];
-            executed.memory.push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live }));
+            executed
+                .memory
+                .push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live, ended: None }));
         }
         let mut known = known.into_iter();
         Ok(rest.into_iter().filter(|w| w.later == Later::No || known.next().unwrap_or(true)).collect())
@@ -211,26 +249,30 @@ impl Executor<'_> {
             let write = |write: &Write| {
                 let manifest = write.manifest.clone();
                 async move {
+                    if (self.stop)() {
+                        return (manifest, None);
+                    }
                     let result = self.write(&manifest).await;
                     self.tell(done, &manifest.resource);
-                    (manifest, result)
+                    (manifest, Some(result))
                 }
                 .boxed()
             };
             let results = at_once(group.iter().map(write)).await;
             for (manifest, result) in results {
                 match result {
-                    Ok(live) => {
+                    None => executed.stopped = true,
+                    Some(Ok(live)) => {
                         self.observer.live.wrote(&live);
                         let live = owned::digest(&live);
                         executed.changes.extend(done.line(&manifest.resource));
-                        let remembered = Remembered { manifest: manifest.digest, live };
+                        let remembered = Remembered { manifest: manifest.digest, live, ended: None };
                         executed.memory.push((manifest.resource, remembered));
                     }
-                    Err(problem) => executed.failed.push(refusal(&manifest, &problem)),
+                    Some(Err(problem)) => executed.failed.push(refusal(&manifest, &problem)),
                 }
             }
-            if !executed.failed.is_empty() {
+            if executed.is_over() {
                 return;
             }
         }
@@ -239,7 +281,13 @@ impl Executor<'_> {
     async fn write(&self, manifest: &Manifest) -> Result<Value, ApiProblem> {
         let objects = self.observer.objects;
         let live = objects.apply(manifest, Mode::Write).await?;
-        if is_definition(&manifest.resource) { self.established(manifest, live).await } else { Ok(live) }
+        if !is_definition(&manifest.resource) {
+            return Ok(live);
+        }
+        let live = self.established(manifest, live).await;
+        // Versions and scope may be others than before, whatever became of it.
+        objects.kinds_changed();
+        live
     }
 
     /// Waits until a CRD is established. One whose names are not accepted never is.
@@ -268,63 +316,35 @@ impl Executor<'_> {
         }
     }
 
-    /// Deletes stage by stage; what cannot be deleted stays in the inventory, which is given back.
-    async fn prune(&self, plan: &PlannedSync, executed: &mut Executed, done: &Done<'_>) -> Inventory {
-        let mut after = plan.after.clone();
-        for group in plan.prunes.chunk_by(|a, b| same_stage(&a.0.resource, &b.0.resource)) {
-            let delete = |(item, uid): &(InventoryItem, String)| {
-                let (item, uid) = (item.clone(), uid.clone());
-                async move {
-                    let result = self.observer.objects.delete(&item.resource, &item.version, &uid).await;
-                    self.tell(done, &item.resource);
-                    (item, result)
-                }
-                .boxed()
-            };
-            let results = at_once(group.iter().map(delete)).await;
-            for (item, result) in results {
-                match result {
-                    Ok(()) => {
-                        executed.changes.extend(done.line(&item.resource));
-                        executed.forgotten.push(item.resource);
-                    }
-                    Err(problem) => {
-                        executed.failed.push(Refusal {
-                            resource: item.resource.clone(),
-                            origin: "no longer in git".into(),
-                            message: problem.message.clone(),
-                            hint: problem.hint().to_owned(),
-                        });
-                        after.items.insert(item);
-                    }
-                }
-            }
-        }
-        executed.changes.extend(plan.changes.iter().filter(|change| change.action == Action::Skip).cloned());
-        after
-    }
-
-    fn tell(&self, done: &Done<'_>, last: &ResourceRef) {
+    pub(super) fn tell(&self, done: &Done<'_>, last: &ResourceRef) {
         let count = done.count.fetch_add(1, Ordering::Relaxed) + 1;
         (self.progress)(Progress { done: count, total: done.total, last });
     }
 }
 
 /// How far it is, and what is told of each object when it is done.
-struct Done<'a> {
+pub(super) struct Done<'a> {
     count: AtomicUsize,
     total: usize,
     lines: HashMap<&'a ResourceRef, &'a Change>,
 }
 
 impl Done<'_> {
-    fn line(&self, resource: &ResourceRef) -> Option<Change> {
+    pub(super) fn line(&self, resource: &ResourceRef) -> Option<Change> {
         self.lines.get(resource).map(|change| (*change).clone())
     }
 }
 
-fn same_stage(a: &ResourceRef, b: &ResourceRef) -> bool {
+pub(super) fn same_stage(a: &ResourceRef, b: &ResourceRef) -> bool {
     order::stage(&a.group, &a.kind) == order::stage(&b.group, &b.kind)
+}
+
+/// Where the inventory of who owned these may be: in the namespace of who takes them over, or beside them.
+pub(super) fn namespaces<'a>(
+    own: &'a str,
+    adopted: impl Iterator<Item = &'a ResourceRef>,
+) -> std::collections::BTreeSet<&'a str> {
+    adopted.filter_map(|resource| resource.namespace.as_deref()).chain([own]).collect()
 }
 
 fn is_definition(resource: &ResourceRef) -> bool {
@@ -332,6 +352,6 @@ fn is_definition(resource: &ResourceRef) -> bool {
 }
 
 /// Whether others need it before they can even be dry-run.
-fn brings(resource: &ResourceRef) -> bool {
+pub(super) fn brings(resource: &ResourceRef) -> bool {
     order::must_be_ready(&resource.group, &resource.kind)
 }

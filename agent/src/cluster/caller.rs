@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::cluster::config::ClusterConfig;
 use crate::cluster::connection::Connection;
+use crate::cluster::link::Link;
 use crate::cluster::problem::{ApiProblem, Class};
 
 /// An object is at most 1.5 MiB in etcd and somewhat more as JSON; a page of 250 large objects fits as well.
@@ -24,6 +25,10 @@ const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// Times that a request is sent again after "too many requests" or "not available", within its deadline.
 const RETRIES: u32 = 4;
 
+/// A version is answered within milliseconds; a cluster that takes longer for it does not do what it is there for, and a
+/// person is told so within some seconds.
+const SUSPECT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The first pause before that, doubled each time, where the server names none.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -31,14 +36,18 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(super) struct Caller {
     connection: Arc<Connection>,
+    link: Arc<Link>,
+    suspecting: Arc<tokio::sync::Mutex<()>>,
     places: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl Caller {
-    pub(super) fn new(config: &ClusterConfig) -> Self {
+    pub(super) fn new(config: &ClusterConfig, link: Arc<Link>) -> Self {
         Self {
             connection: Arc::new(Connection::new(config.clone())),
+            link,
+            suspecting: Arc::default(),
             places: Arc::new(Semaphore::new(config.requests_at_once.max(1))),
             timeout: Duration::from_secs(config.timeout_seconds.max(1)),
         }
@@ -51,11 +60,53 @@ impl Caller {
         F: Future<Output = Result<T, ApiProblem>>,
     {
         let lent = self.connection.client().await?;
-        match act(lent.client.clone()).await {
+        let done = match act(lent.client.clone()).await {
             Err(problem) if self.connection.failed(&lent, problem.class) => {
                 act(self.connection.client().await?.client).await
             }
             other => other,
+        };
+        // Also a refusal is an answer.
+        if done.as_ref().err().is_none_or(|problem| !problem.class.is_way_in()) {
+            self.link.found();
+        }
+        done
+    }
+
+    /// Whether the cluster answers.
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The way in.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// `v1.35.4`: what nobody is refused, so who gets no answer to it learns that the cluster is not there.
+    pub(super) async fn version(&self) -> Result<String, ApiProblem> {
+        let answer = self.json("ask for the version", get("/version")).await;
+        if let Err(problem) = &answer
+            && problem.class.is_way_in()
+        {
+            self.link.lost(problem);
+        }
+        Ok(answer?["gitVersion"].as_str().unwrap_or("of unknown version").to_owned())
+    }
+
+    /// A request failed in a way that may mean that the cluster is not there. One watch may be silent, and one aggregated
+    /// API away, while all else is well: so it is asked for what costs it nothing, unless that is known.
+    pub(super) async fn suspect(&self, problem: &ApiProblem) {
+        // One question is enough for all that fails at the same time.
+        let Ok(_asking) = self.suspecting.try_lock() else { return };
+        if self.link.is_lost() {
+            return;
+        }
+        let asked = tokio::time::timeout(SUSPECT_TIMEOUT, self.json("ask for the version", get("/version"))).await;
+        match asked {
+            Ok(Ok(_)) => {}
+            Ok(Err(answer)) if !answer.class.is_way_in() => {}
+            _ => self.link.lost(problem),
         }
     }
 

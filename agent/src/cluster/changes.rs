@@ -21,6 +21,13 @@ pub enum ClusterChange {
     },
     /// It answers again.
     Back,
+    /// It is another cluster, or one that was set back: what was known of it is dropped, and all is looked at anew.
+    Replaced {
+        /// `is another cluster now`.
+        how: String,
+    },
+    /// What can be seen of it, or by which watches, is another: see [`unseen`](super::Cluster::unseen).
+    Cover,
     /// An object of an application, or one that such an object owns, is now so.
     ResourceChanged(Box<ResourceStatus>),
     /// It is gone and nobody wants it.
@@ -61,6 +68,8 @@ pub enum ClusterChange {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
     Connection,
+    Identity,
+    Cover,
     Resource(ApplicationName, ResourceRef),
     Pod(Box<str>, Box<str>),
     Content(ApplicationName, ResourceRef),
@@ -71,6 +80,8 @@ impl ClusterChange {
     fn subject(&self) -> Subject {
         match self {
             Self::Away { .. } | Self::Back => Subject::Connection,
+            Self::Replaced { .. } => Subject::Identity,
+            Self::Cover => Subject::Cover,
             Self::ResourceChanged(status) => Subject::Resource(status.application.clone(), status.resource.clone()),
             Self::ResourceGone { application, resource } => Subject::Resource(application.clone(), resource.clone()),
             Self::PodChanged(pod) => Subject::Pod(pod.namespace.clone(), pod.name.clone()),

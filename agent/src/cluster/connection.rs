@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, Config};
+use tokio::sync::watch;
 
 use crate::cluster::access::{self, Access};
 use crate::cluster::config::ClusterConfig;
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     state: Mutex<State>,
     /// One builder at a time. How the last one failed, and when.
     building: tokio::sync::Mutex<Option<(Instant, ApiProblem)>>,
+    /// Counts the times that the way in began to lead elsewhere.
+    elsewhere: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -46,6 +49,28 @@ struct State {
     built: Option<Built>,
     /// When a client was last given up because it failed.
     given_up: Option<Instant>,
+    /// Where the last client leads.
+    leads_to: Option<LeadsTo>,
+}
+
+/// What says which cluster a client reaches; a credential does not.
+#[derive(Debug, PartialEq, Eq)]
+struct LeadsTo {
+    server: String,
+    name: Option<String>,
+    proxy: Option<String>,
+    authority: Option<Vec<Vec<u8>>>,
+}
+
+impl LeadsTo {
+    fn of(made: &Config) -> Self {
+        Self {
+            server: made.cluster_url.to_string(),
+            name: made.tls_server_name.clone(),
+            proxy: made.proxy_url.as_ref().map(ToString::to_string),
+            authority: made.root_cert.clone(),
+        }
+    }
 }
 
 /// A client on loan. Who is refused says by which, since there may be another meanwhile.
@@ -73,7 +98,25 @@ enum InHand {
 
 impl Connection {
     pub(super) fn new(config: ClusterConfig) -> Self {
-        Self { config, state: Mutex::default(), building: tokio::sync::Mutex::new(None) }
+        Self {
+            config,
+            state: Mutex::default(),
+            building: tokio::sync::Mutex::new(None),
+            elsewhere: watch::Sender::new(0),
+        }
+    }
+
+    /// Changes whenever the way in begins to lead elsewhere: what was known may be of another cluster.
+    pub(super) fn elsewhere(&self) -> watch::Receiver<u64> {
+        self.elsewhere.subscribe()
+    }
+
+    /// Looks at the files that the client came from, for a cluster that is asked nothing else: a person who lets the
+    /// kubeconfig point elsewhere expects it to count. Costs no request unless one changed.
+    pub(super) async fn look_at_files(self: &Arc<Self>) {
+        if self.state().built.is_some() {
+            let _ = self.client().await;
+        }
     }
 
     /// A client that is as new as the files it came from.
@@ -111,9 +154,17 @@ impl Connection {
             return Err(problem.clone());
         }
         match build(&self.config).await {
-            Ok(built) => {
+            Ok((built, leads_to)) => {
                 let lent = built.lent.clone();
-                self.state().built = Some(built);
+                let mut state = self.state();
+                state.built = Some(built);
+                let before = state.leads_to.replace(leads_to);
+                let moved = before.is_some() && before != state.leads_to;
+                drop(state);
+                if moved {
+                    tracing::info!(cluster = %self.config.name, "the way in leads elsewhere");
+                    self.elsewhere.send_modify(|count| *count += 1);
+                }
                 *last = None;
                 Ok(lent)
             }
@@ -136,7 +187,7 @@ impl Connection {
         }
         let at_once = class == Class::Unauthorized;
         let mut state = self.state();
-        let State { built, given_up } = &mut *state;
+        let State { built, given_up, leads_to: _ } = &mut *state;
         // There is another already, or there is to be one.
         let Some(now) = built.as_mut().filter(|built| built.lent.made == lent.made) else { return at_once };
         if now.has_changed(&self.config) {
@@ -203,13 +254,14 @@ impl Built {
     }
 }
 
-async fn build(config: &ClusterConfig) -> Result<Built, ApiProblem> {
+async fn build(config: &ClusterConfig) -> Result<(Built, LeadsTo), ApiProblem> {
     let doing = format!("connect to cluster {}", config.name);
     let Access { config: mut made, files, until } =
         access::find(config).await.map_err(|words| ApiProblem::new(Class::Configuration, &*doing, words))?;
     made.connect_timeout = Some(CONNECT_TIMEOUT);
     // Retries are ours: they end with the deadline of the call, and tell the last answer of the server.
     made.default_retry = false;
+    let leads_to = LeadsTo::of(&made);
     let client = Client::try_from(made).map_err(|error| ApiProblem::unanswered(&*doing, &error))?;
     let now = Instant::now();
     let ends = until.map(|until| {
@@ -217,5 +269,5 @@ async fn build(config: &ClusterConfig) -> Result<Built, ApiProblem> {
         let renew = lasts.saturating_sub(RENEW_BEFORE).max(lasts / 2).max(RENEW_PAUSE);
         (now + renew, now + lasts)
     });
-    Ok(Built { lent: Lent { client, made: now }, looked: now, files, ends, failed: None })
+    Ok((Built { lent: Lent { client, made: now }, looked: now, files, ends, failed: None }, leads_to))
 }

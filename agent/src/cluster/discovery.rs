@@ -1,15 +1,16 @@
 //! The kinds that an API server knows: their paths and whether they live in namespaces. Asked once (two requests), and
-//! again when a kind is missing or a CRD was applied.
+//! again when a kind is missing, when the server does not know what it knew, and when a CRD was written.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use kube::discovery::{ApiResource, Discovery, Scope as KubeScope};
+use kube::discovery::{ApiResource, Discovery, Scope as KubeScope, verbs};
 
 use crate::cluster::caller::Caller;
 use crate::cluster::problem::{ApiProblem, Class};
+use crate::cluster::waiting::Waiting;
 use crate::render::scope::Scope;
 
 /// A kind that is not known is asked for again after this long at the earliest: a manifest with a typing error must
@@ -26,6 +27,8 @@ pub struct Kind {
     pub scope: Scope,
     /// What the paths of its objects are made of, for each version; the preferred version first.
     pub versions: Vec<ApiResource>,
+    /// Whether its objects can be listed: a review or a binding is asked for and never kept.
+    pub lists: bool,
 }
 
 impl Kind {
@@ -36,13 +39,18 @@ impl Kind {
 }
 
 /// All kinds, by group and kind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kinds(HashMap<(String, String), Kind>);
 
 impl Kinds {
     /// A kind.
     pub fn get(&self, group: &str, kind: &str) -> Option<&Kind> {
         self.0.get(&(group.to_owned(), kind.to_owned()))
+    }
+
+    /// All of them whose objects can be listed.
+    pub fn listed(&self) -> impl Iterator<Item = &Kind> {
+        self.0.values().filter(|kind| kind.lists)
     }
 
     /// Where objects of the kind live.
@@ -54,8 +62,18 @@ impl Kinds {
 /// What was last asked.
 #[derive(Default)]
 pub(super) struct Cache {
-    kinds: Mutex<Option<(Instant, Arc<Kinds>)>>,
+    known: Mutex<Known>,
     asking: tokio::sync::Mutex<()>,
+    /// Who waits for a kind that is not served, or may not be watched.
+    pub(super) waiting: Waiting,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The kinds, and when they were asked for: an answer is as old as its question.
+    kinds: Option<(Instant, Arc<Kinds>)>,
+    /// What was asked before is not to be relied on.
+    stale: Option<Instant>,
 }
 
 impl Cache {
@@ -77,10 +95,33 @@ impl Cache {
         self.ask(caller, Some(Duration::ZERO)).await
     }
 
+    /// The kinds as they were at this time or later: the server did not know one of those that are kept. Who finds out at
+    /// the same time asks once.
+    pub(super) async fn since(&self, caller: &Caller, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
+        self.stale_since(since);
+        self.ask(caller, None).await
+    }
+
+    /// Kinds may have come, gone or changed: who asks next asks the cluster.
+    pub(super) fn stale(&self) {
+        self.stale_since(Instant::now());
+    }
+
+    fn stale_since(&self, since: Instant) {
+        let mut known = self.known();
+        known.stale = known.stale.max(Some(since));
+    }
+
+    /// The kinds are of another cluster.
+    pub(super) fn forget(&self) {
+        *self.known() = Known::default();
+    }
+
     fn present(&self, younger_than: Option<Duration>) -> Option<Arc<Kinds>> {
-        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, kinds) = kinds.as_ref()?;
-        younger_than.is_none_or(|limit| at.elapsed() < limit).then(|| kinds.clone())
+        let known = self.known();
+        let (at, kinds) = known.kinds.as_ref()?;
+        let is_stale = known.stale.is_some_and(|stale| *at <= stale);
+        (!is_stale && younger_than.is_none_or(|limit| at.elapsed() < limit)).then(|| kinds.clone())
     }
 
     async fn ask(&self, caller: &Caller, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
@@ -88,9 +129,17 @@ impl Cache {
         if let Some(kinds) = self.present(younger_than) {
             return Ok(kinds);
         }
+        let at = Instant::now();
         let kinds = Arc::new(discover(caller).await?);
-        *self.kinds.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), kinds.clone()));
+        let before = self.known().kinds.replace((at, kinds.clone()));
+        if before.is_some_and(|(_, before)| before != kinds) {
+            self.waiting.wake_all();
+        }
         Ok(kinds)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,7 +171,9 @@ async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
                 KubeScope::Cluster => Scope::Cluster,
             };
             let key = (resource.group.clone(), resource.kind.clone());
-            kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new() }).versions.push(resource);
+            let kind = kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new(), lists: false });
+            kind.versions.push(resource);
+            kind.lists |= capabilities.supports_operation(verbs::LIST);
         }
     }
     Ok(Kinds(kinds))

@@ -46,6 +46,18 @@ impl WatchKey {
         ResourceRef::new(&self.group, &self.kind, self.namespace.as_deref(), "")
     }
 
+    /// `ConfigMaps in namespace shop`, `pods`.
+    pub(super) fn words(&self) -> String {
+        let kind = match (self.what, self.kind.as_str()) {
+            (What::Pods, _) => "pods".to_owned(),
+            (_, kind) => plural(kind),
+        };
+        match &self.namespace {
+            Some(namespace) => format!("{kind} in namespace {namespace}"),
+            None => kind,
+        }
+    }
+
     /// Whether it would tell of objects in this namespace.
     pub(super) fn covers(&self, namespace: Option<&str>) -> bool {
         self.namespace.is_none() || self.namespace.as_deref() == namespace
@@ -54,6 +66,17 @@ impl WatchKey {
 
 /// What decides which watch an object needs: group, kind, version, namespace.
 type Place = (String, String, String, Option<String>);
+
+/// `Ingresses`, `NetworkPolicies`, `Gateways`: as a person would write more than one.
+fn plural(kind: &str) -> String {
+    let is_vowel = |letter: Option<char>| letter.is_some_and(|letter| "aeiou".contains(letter));
+    match kind.strip_suffix('y') {
+        Some(stem) if !is_vowel(stem.chars().last()) => format!("{stem}ies"),
+        _ if kind.ends_with("ss") || kind.ends_with('x') || kind.ends_with("ch") => format!("{kind}es"),
+        _ if kind.ends_with('s') => kind.to_owned(),
+        _ => format!("{kind}s"),
+    }
+}
 
 /// Places: two applications with the same need the same watches.
 pub(super) type Places = BTreeSet<Place>;
@@ -65,6 +88,24 @@ pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> 
         (group, kind, item.version.clone(), namespace)
     };
     items.into_iter().map(place).collect()
+}
+
+/// Whether what is claimed of objects in these places stands on this watch: it tells of the objects themselves, of what
+/// stands between them and their pods, or of the pods.
+pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
+    places.iter().any(|(group, kind, version, namespace)| {
+        if !watch.covers(namespace.as_deref()) {
+            return false;
+        }
+        let is_of = |of: (&str, &str)| (watch.group.as_str(), watch.kind.as_str()) == of;
+        match watch.what {
+            What::Applied => is_of((group, kind)) && watch.version.as_ref().is_none_or(|asked| asked == version),
+            What::Between => {
+                namespace.is_some() && makes(group, kind).is_some_and(|steps| steps.iter().any(|s| is_of(*s)))
+            }
+            What::Pods => namespace.is_some() && makes(group, kind).is_some(),
+        }
+    })
 }
 
 /// Where applications live, and how many do: a fleet in one namespace needs the same watches as its first.
@@ -118,7 +159,8 @@ pub(super) fn wanted(places: &Places, narrow: &Narrow) -> BTreeSet<WatchKey> {
     }
     let mut keys = BTreeSet::new();
     for ((group, kind, version), namespaces) in applied {
-        let one_by_one = is_narrow(narrow, What::Applied, group, kind) && !namespaces.contains(&None);
+        // What has no namespace although its kind lives in one is of a time when the kind did not: it is nowhere now.
+        let one_by_one = is_narrow(narrow, What::Applied, group, kind);
         spread(&mut keys, What::Applied, (group, kind, Some(version)), namespaces.into_iter().flatten(), one_by_one);
     }
     let steps = between.into_iter().map(|(step, namespaces)| (What::Between, step, namespaces));
@@ -156,6 +198,11 @@ fn spread<'a>(
     }
 }
 
+/// Groups of Kubernetes' own have no dot, or end so.
+pub(super) fn is_foreign(group: &str) -> bool {
+    group.contains('.') && !group.ends_with(".k8s.io")
+}
+
 /// What stands between objects of this kind and pods of theirs; none where it makes no pods.
 fn makes(group: &str, kind: &str) -> Option<&'static [(&'static str, &'static str)]> {
     const REPLICA_SET: (&str, &str) = ("apps", "ReplicaSet");
@@ -165,8 +212,8 @@ fn makes(group: &str, kind: &str) -> Option<&'static [(&'static str, &'static st
         ("batch", "CronJob") => Some(&[JOB]),
         ("apps", "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => Some(&[]),
         ("", "Pod" | "ReplicationController") => Some(&[]),
-        // Groups of Kubernetes' own have no dot, or end so. Any other kind may make pods as it likes.
-        (group, _) if group.contains('.') && !group.ends_with(".k8s.io") => Some(&[REPLICA_SET, JOB]),
+        // Any other kind may make pods as it likes.
+        (group, _) if is_foreign(group) => Some(&[REPLICA_SET, JOB]),
         _ => None,
     }
 }
@@ -227,6 +274,21 @@ mod tests {
             &[(What::Applied, "", "ConfigMap")],
             &["Applied ConfigMap in a", "Applied ConfigMap in b", "Applied Secret in all"],
         );
+    }
+
+    #[test]
+    fn what_is_watched_is_told_as_people_write_it() {
+        for (kind, namespace, words) in [
+            ("ConfigMap", Some("shop"), "ConfigMaps in namespace shop"),
+            ("NetworkPolicy", None, "NetworkPolicies"),
+            ("Ingress", None, "Ingresses"),
+            ("Endpoints", None, "Endpoints"),
+            ("Gateway", None, "Gateways"),
+        ] {
+            let namespace = namespace.map(str::to_owned);
+            let (group, kind) = (String::new(), kind.to_owned());
+            assert_eq!(WatchKey { what: What::Applied, group, kind, version: None, namespace }.words(), words);
+        }
     }
 
     #[test]

@@ -5,56 +5,79 @@
 //! agent that dies in between leaves nothing behind that nobody knows. It is not written where it says so already.
 //! It carries no application label, so it is no object of the application and is never pruned.
 //!
-//! A ConfigMap holds 1 MiB. An object takes about 105 bytes, so the plain form is good for some 2,400; above, it is
-//! compressed tenfold and more, which carries it past 40,000. What is larger still is refused before anything is applied.
+//! It is read again before each sync that writes anything. What it was when this run of the agent last wrote it is
+//! remembered beside what it is: an inventory that was deleted or changed by others loses no object by that, and is
+//! written anew. It carries the mark of the agent that wrote it last, see [`mark`].
 
-use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
-use std::sync::{Mutex, PoisonError};
+mod format;
+mod mark;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
+use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::resource::{Inventory, ResourceRef};
-use serde_json::{Value, json};
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+use serde_json::Value;
 
+use self::format::{decode, encode};
+use self::mark::{Mark, Operator};
 use crate::cluster::caller::get;
 use crate::cluster::kube::{Objects, collection_path, segment};
 use crate::cluster::problem::{ApiProblem, Class};
+use crate::identity::Identity;
+use crate::sync::plan::Stranger;
+
+pub use self::mark::OtherAgent;
 
 /// On every inventory; its value is the application's name.
 pub const INVENTORY_LABEL: &str = "quarterdeck.dev/inventory";
-
-const PLAIN: &str = "inventory.json";
-const COMPRESSED: &str = "inventory.json.gz";
-
-/// Up to here people can read it with kubectl.
-const PLAIN_BYTES_MAX: usize = 256 * 1024;
-
-/// What the API server takes in a ConfigMap, less what its metadata needs.
-const BYTES_MAX: usize = 1_000_000;
-
-/// Unpacked, twenty times what a ConfigMap holds; what is larger was not written by us.
-const UNPACKED_BYTES_MAX: u64 = 20 << 20;
 
 /// All inventories of a cluster are read at once when the agent begins (one request for all applications). That list is
 /// good for as long as a begin takes.
 const LIST_COUNTS_FOR: Duration = Duration::from_secs(30);
 
-/// What is known of the inventories in a cluster. We are their only writer, so what was read once stays right.
+/// What is known of the inventories in a cluster.
 #[derive(Default)]
 pub(super) struct Inventories {
-    /// None for one that is there and could not be read.
-    known: Mutex<HashMap<ResourceRef, Option<Inventory>>>,
-    listed: tokio::sync::Mutex<Option<Instant>>,
+    me: Identity,
+    known: Mutex<HashMap<ResourceRef, Known>>,
+    /// When the list was read, and in which epoch.
+    listed: tokio::sync::Mutex<Option<(u64, Instant)>>,
+    /// Counts up when all that was known is let go.
+    epoch: AtomicU64,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Known {
+    /// As it is in the cluster; none where it is not there.
+    recorded: Option<Inventory>,
+    /// All that we applied, whatever became of the ConfigMap.
+    believed: Inventory,
+    /// It is there and makes no sense; nothing is known then.
+    unreadable: bool,
+    operator: Operator,
+}
+
+/// The inventory of an application.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// All that we applied.
+    pub(super) inventory: Inventory,
+    /// Whether there is one in the cluster.
+    pub(super) recorded: bool,
 }
 
 impl Inventories {
-    /// The inventory of an application; empty where there is none.
+    /// Nothing is known yet.
+    pub(super) fn new(me: Identity) -> Self {
+        Self { me, ..Self::default() }
+    }
+
+    /// The inventory of an application, read where it is not known; empty where there is none.
     ///
     /// # Errors
     /// Where it cannot be read. One that is there and makes no sense is an error too: taking it for empty would orphan
@@ -64,43 +87,175 @@ impl Inventories {
         objects: &Objects,
         application: &ApplicationName,
         namespace: &str,
-    ) -> Result<Inventory, ApiProblem> {
-        let place = place_of(application, namespace);
-        if self.known(&place).is_none() && self.list(objects).await? && self.known(&place).is_none() {
-            return Ok(Inventory::default());
+    ) -> Result<Held, ApiProblem> {
+        let place = place_of(application.as_str(), namespace);
+        if !self.known().contains_key(&place) && self.list(objects).await? {
+            self.known().entry(place.clone()).or_default();
         }
-        if let Some(Some(known)) = self.known(&place) {
-            return Ok(known);
+        match self.held(&place) {
+            Some(held) => Ok(held),
+            None => self.fresh(objects, application, namespace).await,
         }
-        let inventory = match objects.get(&place, Some("v1")).await? {
-            Some(object) => decode(&object)?,
-            None => Inventory::default(),
-        };
-        self.remember(place, Some(inventory.clone()));
-        Ok(inventory)
     }
 
-    /// Writes the inventory, unless it is so already.
+    /// What was read is of another cluster, or of a time that this one forgot.
+    pub(super) fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.known().clear();
+    }
+
+    /// The inventory as it is now, with all that this run of the agent knows to have been in it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) async fn fresh(
+        &self,
+        objects: &Objects,
+        application: &ApplicationName,
+        namespace: &str,
+    ) -> Result<Held, ApiProblem> {
+        let place = place_of(application.as_str(), namespace);
+        let object = objects.get(&place, Some("v1")).await?;
+        let read = object.as_ref().map(decode).transpose();
+        let mut all = self.known();
+        let known = all.entry(place).or_insert_with(|| Known { unreadable: true, ..Known::default() });
+        let recorded = match read {
+            Ok(recorded) => recorded,
+            Err(problem) if known.unreadable => return Err(problem),
+            // It made sense when we wrote it: it is written anew.
+            Err(problem) => {
+                tracing::warn!(%application, error = %problem, "the inventory was changed by others");
+                None
+            }
+        };
+        known.unreadable = false;
+        known.believed.items.extend(recorded.iter().flat_map(|inventory| inventory.items.iter().cloned()));
+        known.recorded = recorded;
+        known.operator.saw(object.as_ref().and_then(Mark::of).as_ref(), &self.me, Instant::now());
+        Ok(known.held())
+    }
+
+    /// What was applied besides, as is known from elsewhere.
+    pub(super) fn believe(&self, application: &ApplicationName, namespace: &str, items: Vec<InventoryItem>) -> Held {
+        let mut all = self.known();
+        let known = all.entry(place_of(application.as_str(), namespace)).or_default();
+        known.believed.items.extend(items);
+        known.held()
+    }
+
+    /// Writes the inventory, unless it is so already; whether it did.
     pub(super) async fn write(
         &self,
         objects: &Objects,
         application: &ApplicationName,
         namespace: &str,
         inventory: &Inventory,
-    ) -> Result<(), ApiProblem> {
-        let place = place_of(application, namespace);
-        if self.known(&place).flatten().as_ref() == Some(inventory) {
-            return Ok(());
+    ) -> Result<bool, ApiProblem> {
+        let place = place_of(application.as_str(), namespace);
+        let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
+        if self.known().get(&place).is_some_and(is_so) {
+            return Ok(false);
         }
-        objects.apply_own(&place, &encode(application, &place, inventory)?).await?;
-        self.remember(place, Some(inventory.clone()));
+        self.put(objects, application.as_str(), &place, inventory).await?;
+        let mut all = self.known();
+        let known = all.entry(place).or_default();
+        (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
+        known.unreadable = false;
+        known.operator.wrote();
+        Ok(true)
+    }
+
+    async fn put(
+        &self,
+        objects: &Objects,
+        application: &str,
+        place: &ResourceRef,
+        inventory: &Inventory,
+    ) -> Result<Value, ApiProblem> {
+        let mut object = encode(application, place, inventory)?;
+        Mark::put(&mut object, &self.me, Timestamp::now());
+        objects.apply_own(place, &object).await
+    }
+
+    /// Whether there is an inventory of this application in another namespace: it goes elsewhere now, and what is there
+    /// stays there. None where that may not be looked for.
+    pub(super) async fn is_elsewhere(
+        &self,
+        objects: &Objects,
+        application: &ApplicationName,
+        namespace: &str,
+    ) -> Result<Option<bool>, ApiProblem> {
+        let doing = format!("look for other inventories of {application}");
+        let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
+        let path = collection_path(&route.resource, None);
+        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(application.as_str()));
+        match objects.caller.json(&doing, get(&path)).await {
+            Ok(page) => {
+                let mut found = page["items"].as_array().into_iter().flatten();
+                Ok(Some(found.any(|object| object["metadata"]["namespace"] != namespace)))
+            }
+            Err(problem) if problem.class == Class::Forbidden => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// What an application is whose label is on objects that are wanted here, by the inventories in these namespaces.
+    pub(super) async fn stranger(
+        &self,
+        objects: &Objects,
+        owner: &str,
+        namespaces: &BTreeSet<&str>,
+    ) -> Result<Stranger, ApiProblem> {
+        for namespace in namespaces {
+            let Some(object) = objects.get(&place_of(owner, namespace), Some("v1")).await? else { continue };
+            return Ok(match Mark::of(&object) {
+                Some(mark) if mark.is_of_another(&self.me) => Stranger::Operated(mark.host),
+                _ => Stranger::Left,
+            });
+        }
+        Ok(Stranger::Unknown)
+    }
+
+    /// Takes objects out of the inventory of an application that is not operated any more; it goes with the last of them.
+    pub(super) async fn release(
+        &self,
+        objects: &Objects,
+        owner: &str,
+        namespace: &str,
+        adopted: &[ResourceRef],
+    ) -> Result<(), ApiProblem> {
+        let place = place_of(owner, namespace);
+        let Some(object) = objects.get(&place, Some("v1")).await? else { return Ok(()) };
+        let mut inventory = decode(&object)?;
+        let before = inventory.items.len();
+        inventory.items.retain(|item| !adopted.contains(&item.resource));
+        if inventory.items.is_empty() {
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            objects.delete(&place, "v1", uid).await?;
+        } else if inventory.items.len() < before {
+            self.put(objects, owner, &place, &inventory).await?;
+        }
+        self.known().remove(&place);
         Ok(())
+    }
+
+    /// Another agent that was noticed, once.
+    pub(super) fn news(&self, application: &ApplicationName, namespace: &str) -> Option<OtherAgent> {
+        self.known().get_mut(&place_of(application.as_str(), namespace))?.operator.news()
+    }
+
+    /// The host of another agent that operates the application, too.
+    pub(super) fn other_agent(&self, application: &ApplicationName, namespace: &str) -> Option<String> {
+        let all = self.known();
+        let known = all.get(&place_of(application.as_str(), namespace))?;
+        known.operator.other(Instant::now()).map(str::to_owned)
     }
 
     /// Reads all inventories that we may list; true where the list counts.
     async fn list(&self, objects: &Objects) -> Result<bool, ApiProblem> {
         let mut listed = self.listed.lock().await;
-        if let Some(at) = *listed {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if let Some((_, at)) = listed.filter(|(of, _)| *of == epoch) {
             return Ok(at.elapsed() < LIST_COUNTS_FOR);
         }
         let doing = "list the inventories";
@@ -112,125 +267,57 @@ impl Inventories {
                 Ok(page) => page,
                 // Who may not look into all namespaces reads them one by one.
                 Err(problem) if problem.class == Class::Forbidden => {
-                    *listed = Instant::now().checked_sub(LIST_COUNTS_FOR);
+                    *listed = Instant::now().checked_sub(LIST_COUNTS_FOR).map(|at| (epoch, at));
                     return Ok(false);
                 }
                 Err(problem) => return Err(problem),
             };
             for object in page["items"].as_array().into_iter().flatten() {
-                let metadata = &object["metadata"];
-                let text = |name: &str| metadata[name].as_str().unwrap_or_default();
-                let place = ResourceRef::new("", "ConfigMap", Some(text("namespace")), text("name"));
-                // One that makes no sense is told to its own application when that asks for it.
-                self.remember(place, decode(object).ok());
+                self.found(object);
             }
             match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
                 Some(token) => next = format!("&continue={}", segment(token)),
                 None => break,
             }
         }
-        *listed = Some(Instant::now());
+        if self.epoch.load(Ordering::Relaxed) != epoch {
+            // What was read meanwhile is of the time before.
+            self.known().clear();
+            return Ok(false);
+        }
+        *listed = Some((epoch, Instant::now()));
         Ok(true)
     }
 
-    fn known(&self, place: &ResourceRef) -> Option<Option<Inventory>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+    /// Takes in one of a list. One that makes no sense is told to its own application when that asks for it.
+    fn found(&self, object: &Value) {
+        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+        let place = ResourceRef::new("", "ConfigMap", Some(text("namespace")), text("name"));
+        let mut known = Known::default();
+        match decode(object) {
+            Ok(inventory) => (known.recorded, known.believed) = (Some(inventory.clone()), inventory),
+            Err(_) => known.unreadable = true,
+        }
+        known.operator.saw(Mark::of(object).as_ref(), &self.me, Instant::now());
+        self.known().entry(place).or_insert(known);
     }
 
-    fn remember(&self, place: ResourceRef, inventory: Option<Inventory>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(place, inventory);
+    fn held(&self, place: &ResourceRef) -> Option<Held> {
+        self.known().get(place).filter(|known| !known.unreadable).map(Known::held)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ResourceRef, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn held(&self) -> Held {
+        Held { inventory: self.believed.clone(), recorded: self.recorded.is_some() }
     }
 }
 
 /// `quarterdeck-shop` in the application's namespace.
-fn place_of(application: &ApplicationName, namespace: &str) -> ResourceRef {
+fn place_of(application: &str, namespace: &str) -> ResourceRef {
     ResourceRef::new("", "ConfigMap", Some(namespace), &format!("quarterdeck-{application}"))
-}
-
-fn encode(application: &ApplicationName, place: &ResourceRef, inventory: &Inventory) -> Result<Value, ApiProblem> {
-    let doing = format!("write the inventory of {application}");
-    let bad = |error: &dyn std::error::Error| ApiProblem::new(Class::Other, doing.clone(), error.to_string());
-    let plain = serde_json::to_vec(inventory).map_err(|error| bad(&error))?;
-    let mut object = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": place.name,
-            "namespace": place.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "quarterdeck", INVENTORY_LABEL: application.as_str()},
-            "annotations": {"quarterdeck.dev/description": "What Quarterdeck applied and may prune. Do not edit."},
-        },
-    });
-    if plain.len() <= PLAIN_BYTES_MAX {
-        object["data"] = json!({PLAIN: String::from_utf8_lossy(&plain)});
-        return Ok(object);
-    }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let packed = encoder.write_all(&plain).and_then(|()| encoder.finish()).map_err(|error| bad(&error))?;
-    if packed.len() > BYTES_MAX {
-        let message =
-            format!("{} objects are more than an inventory holds; split the application", inventory.items.len());
-        return Err(ApiProblem::new(Class::Invalid, doing, message));
-    }
-    object["binaryData"] = json!({COMPRESSED: BASE64.encode(packed)});
-    Ok(object)
-}
-
-fn decode(object: &Value) -> Result<Inventory, ApiProblem> {
-    let name = format!("{}/{}", text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
-    let doing = format!("read the inventory in ConfigMap {name}");
-    let bad = |error: &dyn std::error::Error| {
-        let words = format!("it makes no sense ({error}); restore it, or delete it if nothing is to be pruned");
-        ApiProblem::new(Class::Invalid, doing.clone(), words)
-    };
-    if let Some(packed) = object["binaryData"][COMPRESSED].as_str() {
-        let packed = BASE64.decode(packed).map_err(|error| bad(&error))?;
-        let mut plain = Vec::new();
-        let mut decoder = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX);
-        decoder.read_to_end(&mut plain).map_err(|error| bad(&error))?;
-        return serde_json::from_slice(&plain).map_err(|error| bad(&error));
-    }
-    serde_json::from_str(text(&object["data"][PLAIN])).map_err(|error| bad(&error))
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use quarterdeck_shared::resource::InventoryItem;
-
-    use super::*;
-
-    fn inventory_of(objects: usize) -> Inventory {
-        let item = |n| InventoryItem {
-            resource: ResourceRef::new("apps", "Deployment", Some("a-namespace"), &format!("deployment-{n}")),
-            version: "v1".to_owned(),
-        };
-        Inventory { items: (0..objects).map(item).collect() }
-    }
-
-    #[test]
-    fn an_inventory_is_read_as_it_was_written() {
-        let shop: ApplicationName = "shop".parse().unwrap();
-        let place = place_of(&shop, "prod");
-        assert_eq!(place.to_string(), "/ConfigMap/prod/quarterdeck-shop");
-        for (objects, form) in [(0, "data"), (4, "data"), (2_400, "data"), (40_000, "binaryData")] {
-            let inventory = inventory_of(objects);
-            let object = encode(&shop, &place, &inventory).unwrap();
-            assert!(object[form].is_object(), "{objects}");
-            assert!(object.to_string().len() < 1_048_576, "{objects}");
-            assert_eq!(decode(&object).unwrap(), inventory, "{objects}");
-        }
-    }
-
-    #[test]
-    fn nonsense_is_an_error_and_not_an_empty_inventory() {
-        for data in [json!({}), json!({PLAIN: "{"}), json!({"other": "{}"})] {
-            let object = json!({"metadata": {"namespace": "a", "name": "b"}, "data": data});
-            let error = decode(&object).unwrap_err().to_string();
-            assert!(error.starts_with("cannot read the inventory in ConfigMap a/b: it makes no sense"), "{error}");
-        }
-    }
 }

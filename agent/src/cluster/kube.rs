@@ -1,6 +1,7 @@
 //! Requests about objects, one by one: read, dry-run, apply, delete; and the paths that they go to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Method;
@@ -9,9 +10,12 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
 use crate::cluster::caller::{Caller, get, request};
+use crate::cluster::clock::Clock;
 use crate::cluster::config::ClusterConfig;
 use crate::cluster::discovery::{Cache, Kinds};
-use crate::cluster::problem::{ApiProblem, Class};
+use crate::cluster::link::Link;
+use crate::cluster::problem::{ApiProblem, Class, SERVES};
+use crate::cluster::waiting::Waiting;
 use crate::render::scope::Scope;
 use crate::steps;
 use crate::sync::manifest::Manifest;
@@ -72,12 +76,14 @@ pub(super) fn named(resource: &ResourceRef) -> String {
 #[derive(Clone)]
 pub(super) struct Objects {
     pub(super) caller: Caller,
+    /// The newest version of all that was seen.
+    pub(super) clock: Arc<Clock>,
     kinds: Arc<Cache>,
 }
 
 impl Objects {
-    pub(super) fn new(config: &ClusterConfig) -> Self {
-        Self { caller: Caller::new(config), kinds: Arc::default() }
+    pub(super) fn new(config: &ClusterConfig, link: Arc<Link>) -> Self {
+        Self { caller: Caller::new(config, link), clock: Arc::default(), kinds: Arc::default() }
     }
 
     /// The kinds that the cluster knows.
@@ -88,6 +94,64 @@ impl Objects {
     /// The kinds as they are now.
     pub(super) async fn kinds_now(&self) -> Result<Arc<Kinds>, ApiProblem> {
         self.kinds.now(&self.caller).await
+    }
+
+    /// A definition was written, changed or deleted: versions, scope and the kind itself may be others.
+    pub(super) fn kinds_changed(&self) {
+        self.kinds.stale();
+        self.kinds.waiting.wake_all();
+    }
+
+    /// The cluster is another one.
+    pub(super) fn forget_kinds(&self) {
+        self.kinds.forget();
+        self.kinds.waiting.wake_all();
+    }
+
+    /// Who waits for a kind.
+    pub(super) fn waiting(&self) -> &Waiting {
+        &self.kinds.waiting
+    }
+
+    /// One request about an object of this kind and version. A server that does not know the path of a kind that it was
+    /// known to have is asked for its kinds anew, and once more where they are others: a definition may have been made
+    /// anew, in another scope or without this version.
+    ///
+    /// # Errors
+    /// What `act` says; [`Class::KindMissing`] in words of what the cluster serves.
+    async fn about<T, F>(
+        &self,
+        object: &ResourceRef,
+        version: Option<&str>,
+        act: impl Fn(Route) -> F,
+    ) -> Result<T, ApiProblem>
+    where
+        F: Future<Output = Result<T, ApiProblem>>,
+    {
+        let began = Instant::now();
+        let route = self.resource(object, version).await?;
+        let mut done = act(route.clone()).await;
+        if done.as_ref().is_err_and(|problem| problem.class == Class::KindMissing) {
+            let now = self.resource_since(began, object, version).await?;
+            if now != route {
+                done = act(now).await;
+            }
+        }
+        if done.is_ok() {
+            self.kinds.waiting.wake(&object.group, &object.kind);
+        }
+        done
+    }
+
+    /// How the objects of this kind and version are reached, after the server did not know the path that they had at this
+    /// time.
+    pub(super) async fn resource_since(
+        &self,
+        since: Instant,
+        object: &ResourceRef,
+        version: Option<&str>,
+    ) -> Result<Route, ApiProblem> {
+        route(&*self.kinds.since(&self.caller, since).await?, object, version)
     }
 
     /// How the objects of this kind and version are reached.
@@ -104,13 +168,17 @@ impl Objects {
 
     /// An object; none where it is not there.
     pub(super) async fn get(&self, object: &ResourceRef, version: Option<&str>) -> Result<Option<Value>, ApiProblem> {
-        let doing = format!("read {}", named(object));
-        let route = self.resource(object, version).await?;
-        match self.caller.json(&doing, get(&route.path(object))).await {
-            Ok(value) => Ok(Some(value)),
-            Err(problem) if matches!(problem.class, Class::NotFound | Class::NamespaceMissing) => Ok(None),
-            Err(problem) => Err(problem),
-        }
+        let doing = &*format!("read {}", named(object));
+        let read = |route: Route| async move {
+            // It was of a time when its kind lived elsewhere: what is at the path of that name now is another object.
+            let Ok(path) = route.path(object) else { return Ok(None) };
+            match self.caller.json(doing, get(&path)).await {
+                Ok(value) => Ok(Some(value)),
+                Err(problem) if matches!(problem.class, Class::NotFound | Class::NamespaceMissing) => Ok(None),
+                Err(problem) => Err(problem),
+            }
+        };
+        self.about(object, version, read).await
     }
 
     /// Server-side apply of the manifest as our field manager. Fields that others took over are taken back, but for those
@@ -121,30 +189,33 @@ impl Objects {
             Mode::DryRun => format!("check {}", named(&manifest.resource)),
             Mode::Write => format!("apply {}", named(&manifest.resource)),
         };
-        let route = self.resource(&manifest.resource, Some(&manifest.version)).await?;
-        let object = self.to_apply(manifest).await?;
-        let body = serde_json::to_vec(&*object);
-        let body = body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?;
-        let path = format!("{}?{}", route.path(&manifest.resource), apply_query(mode));
-        let request = request(Method::PATCH, &path, Some(APPLY), body.into());
-        let mut attempt = 1;
+        let object = &*self.to_apply(manifest).await?;
+        let body = serde_json::to_vec(object);
+        let body = &Bytes::from(body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?);
+        let (resource, doing) = (&manifest.resource, &*doing);
         if mode == Mode::Write {
             steps::reached("cluster: before an object is applied");
         }
-        loop {
-            match self.caller.json(&doing, request.clone()).await {
-                Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
-                Err(problem) => {
-                    return Err(ApiProblem { message: mask::scrub(&problem.message, &object), ..problem });
-                }
-                done => {
-                    if mode == Mode::Write {
-                        steps::reached("cluster: after an object is applied");
-                    }
-                    return done;
+        let epoch = self.clock.epoch();
+        let apply = |route: Route| async move {
+            let path = format!("{}?{}", route.path(resource)?, apply_query(mode));
+            let request = request(Method::PATCH, &path, Some(APPLY), body.clone());
+            let mut attempt = 1;
+            loop {
+                match self.caller.json(doing, request.clone()).await {
+                    Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
+                    done => return done,
                 }
             }
+        };
+        let done = self.about(resource, Some(&manifest.version), apply).await;
+        let done = done.map_err(|problem| ApiProblem { message: mask::scrub(&problem.message, object), ..problem })?;
+        if mode == Mode::Write {
+            steps::reached("cluster: after an object is applied");
+            let version = done["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+            self.clock.saw(epoch, &resource.group, version.unwrap_or(0));
         }
+        Ok(done)
     }
 
     /// The manifest's object, without what it leaves to others where it is there already.
@@ -166,7 +237,7 @@ impl Objects {
     pub(super) async fn apply_own(&self, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
         let doing = format!("write {}", named(object));
         let route = self.resource(object, None).await?;
-        let path = format!("{}?{}", route.path(object), apply_query(Mode::Write));
+        let path = format!("{}?{}", route.path(object)?, apply_query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
         steps::reached("cluster: before an object of ours is written");
         let written = self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
@@ -174,8 +245,21 @@ impl Objects {
         Ok(written)
     }
 
-    /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background.
-    pub(super) async fn delete(&self, object: &ResourceRef, version: &str, uid: &str) -> Result<(), ApiProblem> {
+    /// Makes a namespace of this name, or leaves the one that is there.
+    pub(super) async fn make_namespace(&self, name: &str) -> Result<(), ApiProblem> {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.apply_own(&ResourceRef::new("", "Namespace", None, name), &object).await?;
+        Ok(())
+    }
+
+    /// Deletes the object if it is still the one with this uid. What it owns goes after it, in the background. The answer is
+    /// the object where it is not gone yet: something has to be done before its end, or it was given a while.
+    pub(super) async fn delete(
+        &self,
+        object: &ResourceRef,
+        version: &str,
+        uid: &str,
+    ) -> Result<Option<Value>, ApiProblem> {
         let doing = format!("delete {}", named(object));
         let route = match self.resource(object, Some(version)).await {
             // Served in another version now, or not at all any more.
@@ -187,14 +271,25 @@ impl Objects {
             "propagationPolicy": "Background", "preconditions": {"uid": uid},
         });
         let body = Bytes::from(options.to_string());
-        let path = route.path(object);
+        // As in a read: what is at that path now is another object.
+        let Ok(path) = route.path(object) else { return Ok(None) };
         steps::reached("cluster: before an object is deleted");
         match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
-            Err(problem) if problem.class != Class::NotFound => return Err(problem),
-            _ => steps::reached("cluster: after an object is deleted"),
+            Err(problem) if problem.class != Class::NotFound => Err(problem),
+            answer => {
+                steps::reached("cluster: after an object is deleted");
+                Ok(answer.ok().filter(is_held))
+            }
         }
-        Ok(())
     }
+}
+
+/// Whether the answer to a deletion is an object that is still there.
+fn is_held(answer: &Value) -> bool {
+    let metadata = &answer["metadata"];
+    let has_finalizers = metadata["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+    let has_grace = metadata["deletionGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 0);
+    metadata["deletionTimestamp"].is_string() && (has_finalizers || has_grace || answer["kind"] == "Namespace")
 }
 
 const APPLY: &str = "application/apply-patch+yaml";
@@ -205,16 +300,27 @@ fn apply_query(mode: Mode) -> String {
 }
 
 /// How the objects of a kind are reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Route {
     pub(super) resource: ApiResource,
     pub(super) scope: Scope,
 }
 
 impl Route {
-    fn path(&self, object: &ResourceRef) -> String {
-        let namespace = object.namespace.as_deref().filter(|_| self.scope == Scope::Namespaced);
-        object_path(&self.resource, namespace, &object.name)
+    /// The path of an object.
+    ///
+    /// # Errors
+    /// [`Class::KindMissing`] where objects of the kind live elsewhere now: it is of a time before its definition was made
+    /// anew, and so is no object of this cluster any more.
+    fn path(&self, object: &ResourceRef) -> Result<String, ApiProblem> {
+        let elsewhere = match (self.scope, &object.namespace) {
+            (Scope::Cluster, Some(namespace)) => format!("for the whole cluster now, and not in namespace {namespace}"),
+            (Scope::Namespaced, None) => "in namespaces now, and not for the whole cluster".to_owned(),
+            _ => return Ok(object_path(&self.resource, object.namespace.as_deref(), &object.name)),
+        };
+        let doing = format!("find {}", object.short());
+        let message = format!("{SERVES} {} {elsewhere}", object.kind);
+        Err(ApiProblem::new(Class::KindMissing, doing, message))
     }
 }
 
@@ -232,7 +338,7 @@ fn route(kinds: &Kinds, object: &ResourceRef, version: Option<&str>) -> Result<R
     let resource = resource.ok_or_else(|| {
         let served: Vec<&str> = kind.versions.iter().map(|resource| resource.version.as_str()).collect();
         let version = version.unwrap_or_default();
-        missing(format!("the cluster serves {} of {group} as {}, not as {version}", object.kind, served.join(", ")))
+        missing(format!("{SERVES} {} of {group} as {}, not as {version}", object.kind, served.join(", ")))
     })?;
     Ok(Route { resource: resource.clone(), scope: kind.scope })
 }

@@ -1,28 +1,33 @@
 //! What is known of live objects without asking: what the watches last said, a few words an object. Whole objects are
 //! looked at as they come by and forgotten; so 10,000 pods are a few MB.
 //!
-//! Invariant: this only ever says what a watch that is connected said. What no connected watch covers is not known.
+//! Invariant: this only ever says what a watch that is connected said. What no connected watch covers is not known. What
+//! a list says replaces what is known, older or newer.
 
 mod applied;
+mod covers;
 mod family;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::cluster::changes::{ClusterChange, Outbox};
 use crate::cluster::interest::{Places, WatchKey, What};
 use crate::cluster::live::applied::Applied;
+use crate::cluster::live::covers::Covers;
 use crate::cluster::live::family::Family;
 use crate::health::{self, Verdict};
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::Memory;
+use crate::sync::plan::{Ended, Memory};
 use crate::sync::{APPLICATION_LABEL, owned};
 
 pub(super) use crate::cluster::live::applied::Expect;
@@ -41,6 +46,37 @@ impl Uid {
     }
 }
 
+/// Who tells of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// A list that was asked for at this time: what it says is so, whatever was known before.
+    Listed(Instant),
+    /// A watch, or the answer to a write of ours. The two race; the newer of them is so.
+    Followed,
+}
+
+/// What was told of an object.
+pub(super) struct Put {
+    pub(super) resource: ResourceRef,
+    pub(super) uid: Uid,
+    /// A list names it in a state before one that was seen before the list was asked for: no version of an object is ever
+    /// lower than it was, but in a cluster that was set back.
+    pub(super) set_back: bool,
+}
+
+/// Whether the cluster was set back, by what a list says of an object that was known to be newer.
+fn is_set_back(told: Told, known_since: Instant, is_older: bool) -> bool {
+    matches!(told, Told::Listed(asked) if is_older && known_since <= asked)
+}
+
+/// Whether what is known stands although a list names another state: we wrote it after the list was asked for.
+fn stands(told: Told, known_since: Instant, is_older: bool) -> bool {
+    match told {
+        Told::Listed(asked) => is_older && known_since > asked,
+        Told::Followed => is_older,
+    }
+}
+
 /// What is taken from an object as it comes by, before anything is locked.
 pub(super) struct Seen {
     pub(super) resource: ResourceRef,
@@ -56,6 +92,8 @@ pub(super) struct Seen {
     pub(super) created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
     pub(super) manager: Option<String>,
+    /// How it ended, where it is a Job that did.
+    pub(super) ended: Option<Ended>,
 }
 
 impl Seen {
@@ -75,6 +113,7 @@ impl Seen {
             verdict: health::assess(object),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
             manager: owned::last_other_manager(object),
+            ended: health::ended(object),
         }
     }
 }
@@ -92,11 +131,13 @@ pub(super) struct Live {
 struct State {
     applied: Applied,
     family: Family,
+    covers: Covers,
 }
 
 impl Live {
     pub(super) fn new(cluster: &str) -> Self {
-        let state = State { applied: Applied::default(), family: Family::new(cluster) };
+        let covers = Covers::new(cluster, Instant::now());
+        let state = State { applied: Applied::default(), family: Family::new(cluster), covers };
         Self {
             state: Mutex::new(state),
             outbox: Outbox::default(),
@@ -151,6 +192,11 @@ impl Live {
         self.tell(changes);
     }
 
+    /// The Jobs of an application that ended, be they there or gone.
+    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        self.state().applied.ended(application)
+    }
+
     /// The places of all applications, from which the watches follow.
     pub(super) fn places(&self) -> Places {
         self.state().applied.places()
@@ -164,30 +210,34 @@ impl Live {
         if let Some(application) = seen.application.clone() {
             state.applied.expect(&application, &seen.resource, Expect::Digest(seen.digest), &mut changes);
         }
-        state.put_applied(seen, &mut changes);
+        state.put_applied(seen, Told::Followed, &mut changes);
         drop(state);
         self.tell(changes);
     }
 
-    /// Takes in an object that a watch tells of.
-    pub(super) fn put(&self, key: &WatchKey, object: &Value) -> ResourceRef {
+    /// Takes in an object that a watch tells of; gives which it is.
+    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: Told) -> Put {
         let mut changes = Vec::new();
-        let resource = match key.what {
+        let put = match key.what {
             What::Applied => {
                 let seen = Seen::of(object);
-                let resource = seen.resource.clone();
-                self.state().put_applied(seen, &mut changes);
-                resource
+                let (resource, uid) = (seen.resource.clone(), seen.uid);
+                let mut state = self.state();
+                let set_back = state.applied.is_set_back(&seen, told);
+                state.put_applied(seen, told, &mut changes);
+                Put { resource, uid, set_back }
             }
             What::Between | What::Pods => {
                 let relative = family::Relative::of(object);
-                let resource = relative.resource.clone();
-                self.state().family.put(relative, &mut changes);
-                resource
+                let (resource, uid) = (relative.resource.clone(), relative.uid);
+                let mut state = self.state();
+                let set_back = state.family.is_set_back(&relative, told);
+                state.family.put(relative, told, &mut changes);
+                Put { resource, uid, set_back }
             }
         };
         self.tell(changes);
-        resource
+        put
     }
 
     /// Takes in that an object is gone.
@@ -211,7 +261,7 @@ impl Live {
     }
 
     /// A watch has told of all that is there, and nothing else is.
-    pub(super) fn listed(&self, key: &WatchKey, seen: &HashSet<ResourceRef>) {
+    pub(super) fn listed(&self, key: &WatchKey, seen: &HashMap<ResourceRef, Uid>) {
         let mut changes = Vec::new();
         let mut state = self.state();
         match key.what {
@@ -226,13 +276,83 @@ impl Live {
         self.tell(changes);
     }
 
-    /// A watch is connected, or not any more.
-    pub(super) fn cover(&self, key: &WatchKey, connected: bool) {
-        if key.what != What::Applied {
-            return;
+    /// A watch is about to be connected.
+    pub(super) fn begins(&self, key: &WatchKey) {
+        self.state().covers.begins(key, Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// A watch is connected.
+    pub(super) fn connected(&self, key: &WatchKey) {
+        let mut changes = vec![ClusterChange::Cover];
+        let mut state = self.state();
+        state.covers.connected(key);
+        if key.what == What::Applied {
+            state.applied.cover(key, true, &mut changes);
         }
-        let mut changes = Vec::new();
-        self.state().applied.cover(key, connected, &mut changes);
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch is not connected any more, or still not, and why.
+    pub(super) fn lost(&self, key: &WatchKey, why: &str) {
+        let mut state = self.state();
+        state.covers.lost(key, why, Instant::now(), Timestamp::now());
+        state.uncover(key);
+        drop(state);
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// Nobody wants the watch any more.
+    pub(super) fn ends(&self, key: &WatchKey) {
+        let mut state = self.state();
+        state.covers.ends(key, Timestamp::now());
+        state.uncover(key);
+        drop(state);
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// The cluster does not answer; whether it ever did.
+    pub(super) fn unreachable(&self, why: &str, ever: bool) {
+        self.state().covers.unreachable(why, Instant::now(), ever.then(Timestamp::now));
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// The cluster answers.
+    pub(super) fn reachable(&self) {
+        self.state().covers.reachable(Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// What cannot be seen of an application now, where this was told last.
+    pub(super) fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
+        let state = self.state();
+        state.covers.unseen(state.applied.places_of(application), before, Instant::now())
+    }
+
+    /// The watches that are not connected although the cluster answers.
+    pub(super) fn unwatched(&self) -> Vec<Unseen> {
+        self.state().covers.unwatched(Instant::now())
+    }
+
+    /// Whether a claim about the application stands on one of these.
+    pub(super) fn is_unwatched(&self, application: &ApplicationName) -> bool {
+        let state = self.state();
+        state.covers.is_unwatched(state.applied.places_of(application), Instant::now())
+    }
+
+    /// When [`Self::unseen`] may be another without anything happening.
+    pub(super) fn look_again(&self) -> Option<Instant> {
+        self.state().covers.next(Instant::now())
+    }
+
+    /// The cluster is another or an older one: what was seen of it is not so. What applications want there stays.
+    pub(super) fn replaced(&self, how: &str) {
+        let mut changes = vec![ClusterChange::Replaced { how: how.to_owned() }];
+        let mut state = self.state();
+        state.applied.replaced();
+        state.family.replaced(&mut changes);
+        drop(state);
         self.tell(changes);
     }
 
@@ -277,10 +397,44 @@ impl Live {
 }
 
 impl State {
-    fn put_applied(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
+    fn put_applied(&mut self, seen: Seen, told: Told, changes: &mut Vec<ClusterChange>) {
+        let uid = seen.uid;
         if let Some(application) = &seen.application {
-            self.family.root(seen.uid, application, &seen.resource, changes);
+            self.family.root(uid, application, &seen.resource, changes);
         }
-        self.applied.put(seen, changes);
+        // One of the same name was deleted without a word, and what it owned goes after it.
+        if let Some((resource, before)) = self.applied.put(seen, told, changes).filter(|(_, before)| *before != uid) {
+            self.family.remove(&resource, before, changes);
+        }
+    }
+
+    fn uncover(&mut self, key: &WatchKey) {
+        if key.what == What::Applied {
+            self.applied.cover(key, false, &mut Vec::new());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_list_overrules_what_was_known_before_it_was_asked_for() {
+        let asked = Instant::now();
+        let (before, after) = (asked, asked + Duration::from_millis(1));
+        for (told, known_since, is_older, stays, set_back) in [
+            (Told::Listed(asked), before, false, false, false),
+            (Told::Listed(asked), before, true, false, true),
+            (Told::Listed(asked), after, false, false, false),
+            (Told::Listed(asked), after, true, true, false),
+            (Told::Followed, before, true, true, false),
+            (Told::Followed, before, false, false, false),
+        ] {
+            let found = (stands(told, known_since, is_older), is_set_back(told, known_since, is_older));
+            assert_eq!(found, (stays, set_back), "{told:?} {known_since:?} {is_older}");
+        }
     }
 }

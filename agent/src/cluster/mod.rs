@@ -16,13 +16,21 @@ mod config;
 mod problem;
 
 mod apply;
+mod held;
+mod left;
 mod observe;
+mod planning;
+mod prune;
+mod survey;
 
 mod inventory;
 
 mod changes;
+mod identity;
 mod interest;
 mod live;
+mod narrow;
+mod pace;
 mod stream;
 mod watch;
 mod words;
@@ -34,7 +42,10 @@ mod logs;
 mod kube;
 
 mod caller;
+mod clock;
 mod discovery;
+mod link;
+mod waiting;
 
 mod access;
 mod connection;
@@ -48,17 +59,21 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::cluster::apply::{Executor, Write};
-use crate::cluster::caller::get;
+use crate::cluster::apply::Executor;
 use crate::cluster::inventory::Inventories;
 use crate::cluster::kube::Objects;
+use crate::cluster::link::Link;
 use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::watch::Watches;
+use crate::identity::Identity;
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{self, Memory, Observed, Refusal, Remembered};
+use crate::sync::neighbours::Neighbours;
+use crate::sync::plan::{Ended, Leaving, Memory, Observed, Refusal, Undone};
 use crate::sync::{content, mask};
 use crate::yaml;
 
@@ -66,7 +81,7 @@ pub use crate::cluster::apply::{Executed, PlannedSync, Progress};
 pub use crate::cluster::changes::ClusterChange;
 pub use crate::cluster::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::cluster::discovery::{Kind, Kinds};
-pub use crate::cluster::inventory::INVENTORY_LABEL;
+pub use crate::cluster::inventory::{INVENTORY_LABEL, OtherAgent};
 pub use crate::cluster::logs::{LogQuery, Logs};
 pub use crate::cluster::problem::{ApiProblem, Class};
 
@@ -83,6 +98,19 @@ pub struct Options {
     pub force: bool,
     /// `desired` holds only some objects of the application: touch nothing else.
     pub partial: bool,
+    /// What left git and is deleted whatever is in it: a person named it.
+    pub prune_anyway: Vec<ResourceRef>,
+    /// What the other applications of this agent want in the cluster; none where that was not looked at: nothing is taken
+    /// over from one of them then.
+    pub neighbours: Option<Arc<Neighbours>>,
+    /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
+    pub fresh: bool,
+}
+
+impl Options {
+    fn leaving(&self) -> Leaving<'_> {
+        Leaving { prune: self.prune, anyway: &self.prune_anyway, neighbours: self.neighbours.as_deref() }
+    }
 }
 
 /// Why a cluster did not do what it was asked.
@@ -131,7 +159,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     config: ClusterConfig,
     objects: Objects,
-    inventories: Inventories,
+    inventories: Arc<Inventories>,
     live: Arc<Live>,
     watches: Watches,
 }
@@ -139,10 +167,16 @@ struct Inner {
 impl Cluster {
     /// A handle. Nothing is read and nobody is asked yet.
     pub fn new(config: ClusterConfig) -> Self {
-        let objects = Objects::new(&config);
+        Self::with_identity(config, Identity::default())
+    }
+
+    /// The same, for an agent that puts its mark on the inventories.
+    pub fn with_identity(config: ClusterConfig, me: Identity) -> Self {
         let live = Arc::new(Live::new(&config.name));
-        let watches = Watches::new(objects.clone(), live.clone());
-        Self(Arc::new(Inner { config, objects, inventories: Inventories::default(), live, watches }))
+        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())));
+        let inventories = Arc::new(Inventories::new(me));
+        let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
+        Self(Arc::new(Inner { config, objects, inventories, live, watches }))
     }
 
     /// Its name in the agent.
@@ -150,13 +184,17 @@ impl Cluster {
         &self.0.config.name
     }
 
+    /// Whether both are handles of the same.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// `Kubernetes v1.35.4`: asks the cluster, and so tells whether it is there.
     ///
     /// # Errors
     /// Where it cannot be asked.
     pub async fn version(&self) -> Result<String, ApiProblem> {
-        let answer = self.0.objects.caller.json("ask for the version", get("/version")).await?;
-        Ok(format!("Kubernetes {}", answer["gitVersion"].as_str().unwrap_or("of unknown version")))
+        Ok(format!("Kubernetes {}", self.0.objects.caller.version().await?))
     }
 
     /// The kinds that it knows: what the renderer needs to fill in namespaces. Asked once and kept.
@@ -172,7 +210,12 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be read; it is never taken for empty.
     pub async fn inventory(&self, application: &ApplicationName, namespace: &str) -> Result<Inventory, ApiProblem> {
-        self.0.inventories.read(&self.0.objects, application, namespace).await
+        Ok(self.0.inventories.read(&self.0.objects, application, namespace).await?.inventory)
+    }
+
+    /// Another agent that was noticed as the operator of an application, once.
+    pub fn other_agent(&self, application: &ApplicationName, namespace: &str) -> Option<OtherAgent> {
+        self.0.inventories.news(application, namespace)
     }
 
     /// Plans a sync to these objects, which are in the order in which they are applied. Writes nothing.
@@ -221,45 +264,26 @@ impl Cluster {
         Ok((planned, sides))
     }
 
-    async fn look(
-        &self,
-        application: &ApplicationName,
-        desired: &[Manifest],
-        memory: &Memory,
-        options: &Options,
-    ) -> Result<(PlannedSync, Vec<Observed>), ClusterError> {
-        let before = self.inventory(application, &options.namespace).await?;
-        let observer = self.observer(application, options);
-        let observed = observer.desired(desired, memory).await?;
-        let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &before) };
-        let left = observer.left(candidates).await?;
-        let decided = plan::plan(&plan::Inputs {
-            application,
-            desired,
-            observed: &observed,
-            inventory: &before,
-            left: &left,
-            prune: options.prune,
-            partial: options.partial,
-        });
-        let remembered = |(place, live): &(usize, _)| {
-            let Manifest { resource, digest, .. } = &desired[*place];
-            (resource.clone(), Remembered { manifest: *digest, live: *live })
+    /// Keeps what a plan that writes nothing found of the inventory: it forgets what is gone, and is written anew where it
+    /// was lost. No request where it says so already.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub async fn keep(&self, plan: &PlannedSync) -> Result<(), ClusterError> {
+        let (application, namespace) = (&plan.application, &plan.options.namespace);
+        let write = || self.0.inventories.write(&self.0.objects, application, namespace, &plan.after);
+        let written = match write().await {
+            Err(problem) if problem.class == Class::NamespaceMissing && plan.options.create_namespace => {
+                self.0.objects.make_namespace(namespace).await?;
+                write().await?
+            }
+            other => other?,
         };
-        let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
-        let planned = PlannedSync {
-            application: application.clone(),
-            settled: decided.settled.iter().map(remembered).collect(),
-            writes: decided.writes.iter().map(write).collect(),
-            changes: decided.changes,
-            refusals: decided.refusals,
-            options: options.clone(),
-            prunes: decided.prunes,
-            before,
-            during: decided.during,
-            after: decided.after,
-        };
-        Ok((planned, observed))
+        if written {
+            let memory = plan.settled.iter().cloned().collect();
+            self.watch(application, &watched(&plan.after, &plan.undone), &memory);
+        }
+        Ok(())
     }
 
     /// Executes a plan. Told again and again it does the same again.
@@ -272,13 +296,31 @@ impl Cluster {
         plan: PlannedSync,
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
+        self.execute_until(plan, progress, &|| false).await
+    }
+
+    /// The same, until `stop` says so: it is looked at before each object. The inventory then names old and new.
+    ///
+    /// # Errors
+    /// As [`Cluster::execute`].
+    pub async fn execute_until(
+        &self,
+        plan: PlannedSync,
+        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        stop: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Executed, ClusterError> {
         let (application, options) = (plan.application.clone(), plan.options.clone());
-        let after = plan.after.clone();
         let observer = self.observer(&application, &options);
-        let executed = Executor { observer, inventories: &self.0.inventories, progress }.execute(plan).await?;
+        let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
-        self.watch(&application, &after, &memory);
+        self.watch(&application, &watched(&executed.after, &executed.undone), &memory);
+        self.0.live.expect(&application, going(&executed.undone));
         Ok(executed)
+    }
+
+    /// The Jobs of the application that ended as they were applied, also those that are gone by now.
+    pub fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        self.0.live.ended(application)
     }
 
     /// Watches what an application has here: its inventory, and how its objects were when they were last seen to be as
@@ -300,6 +342,40 @@ impl Cluster {
     /// Waits until every object of the application is known by its watches: then an unchanged one costs no request.
     pub async fn synced(&self, application: &ApplicationName) {
         self.0.live.synced(application).await;
+    }
+
+    /// What cannot be seen of the application: the cluster, or watches that a claim about it stands on. `before` is what
+    /// this answered last; it stays until all that the application stands on is back.
+    pub fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
+        self.0.live.unseen(application, before)
+    }
+
+    /// When [`Self::unseen`] may be another without anything happening, if it may.
+    pub fn look_again(&self) -> Option<Instant> {
+        self.0.live.look_again()
+    }
+
+    /// Whether the cluster answers and yet a watch of the application is not connected, beyond an ordinary reconnect: then
+    /// nothing tells of what happens to its objects, and they have to be compared. Not so while the cluster does not
+    /// answer: its watches go on from where they were, and miss nothing.
+    pub fn unwatched(&self, application: &ApplicationName) -> bool {
+        self.0.live.is_unwatched(application)
+    }
+
+    /// All watches that are not connected although the cluster answers.
+    pub fn watches_missing(&self) -> Vec<Unseen> {
+        self.0.live.unwatched()
+    }
+
+    /// Permissions may be others, or a person says so: what may not be watched is tried again now.
+    pub fn try_again(&self) {
+        self.0.watches.try_again();
+    }
+
+    /// Counts the times that the cluster turned out to be another, or one that was set back. Whatever was remembered of it
+    /// under another number is worth nothing.
+    pub fn epoch(&self) -> u64 {
+        self.0.watches.epoch()
     }
 
     /// What changed since it was last asked, as soon as something did; of each object only the newest. For one reader.
@@ -340,8 +416,21 @@ fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
     let settled = plan.settled.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
     // What is pruned is expected to go: its end is no drift.
-    let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Otherwise));
-    settled.chain(writes).chain(prunes).collect()
+    let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Gone));
+    settled.chain(writes).chain(prunes).chain(going(&plan.undone)).collect()
+}
+
+/// What is being deleted: its end is told, since a pass waits for it.
+fn going(undone: &Undone) -> impl Iterator<Item = (ResourceRef, Expect)> {
+    undone.going.iter().map(|resource| (resource.clone(), Expect::Going))
+}
+
+/// What is watched for an application: its inventory, without what another application takes over. That it gets the other's
+/// label is no drift, and it is not missing then.
+fn watched(inventory: &Inventory, undone: &Undone) -> Inventory {
+    let mut watched = inventory.clone();
+    watched.items.retain(|item| !undone.handed.contains(&item.resource));
+    watched
 }
 
 /// The content of an object as YAML, with the values of Secrets masked.

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
 use crate::cluster::Options;
@@ -18,7 +18,7 @@ use crate::cluster::kube::{Mode, Objects, collection_path, segment};
 use crate::cluster::live::Live;
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::sync::manifest::Manifest;
-use crate::sync::plan::{Left, Memory, Observed, PRUNE_ANNOTATION, Refusal};
+use crate::sync::plan::{Memory, Observed, Refusal};
 use crate::sync::{APPLICATION_LABEL, owned};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
@@ -64,14 +64,26 @@ impl Observer<'_> {
 
     async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
         let resource = &manifest.resource;
-        if !self.options.force
-            && let Some(remembered) = memory.get(resource).filter(|known| known.manifest == manifest.digest)
-            && self.live.digest(resource) == Some(remembered.live)
-        {
-            return Ok(Seen::Whole(Observed::Known(remembered.live)));
+        let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.force);
+        let live = self.live.digest(resource);
+        // A Job that ended and is gone is done; who names it wants it once more.
+        let done = known.filter(|known| known.ended.is_some() && !self.options.partial).map(|known| known.live);
+        if let Some(known) = known.filter(|known| live == Some(known.live)) {
+            return Ok(Seen::Whole(Observed::Known(known.live)));
+        }
+        if let (Some(done), None) = (done, live) {
+            return Ok(Seen::Whole(Observed::Known(done)));
         }
         let problem = match self.objects.apply(manifest, Mode::DryRun).await {
-            Ok(predicted) => return Ok(self.predicted(resource, predicted)),
+            Ok(predicted) => {
+                return Ok(match (self.predicted(resource, predicted), done) {
+                    // It went since the watch last told of it, on its way out.
+                    (Seen::Whole(Observed::Predicted { live: None, .. }), Some(done)) => {
+                        Seen::Whole(Observed::Known(done))
+                    }
+                    (seen, _) => seen,
+                });
+            }
             Err(problem) => problem,
         };
         if problem.class.is_transient() {
@@ -149,36 +161,6 @@ impl Observer<'_> {
                 Some(token) => next = format!("&continue={}", segment(token)),
                 None => return Ok(()),
             }
-        }
-    }
-
-    /// What is seen of objects that may be pruned.
-    ///
-    /// # Errors
-    /// Where the cluster could not be asked.
-    pub(super) async fn left(&self, candidates: Vec<InventoryItem>) -> Result<Vec<(InventoryItem, Left)>, ApiProblem> {
-        let seen: Vec<_> = at_once(candidates.into_iter().map(|item| self.one_left(item).boxed())).await;
-        seen.into_iter().collect()
-    }
-
-    async fn one_left(&self, item: InventoryItem) -> Result<(InventoryItem, Left), ApiProblem> {
-        let left = match self.objects.get(&item.resource, None).await {
-            Ok(None) => Left::Gone,
-            Ok(Some(live)) => self.judge(&live),
-            Err(problem) if problem.class == Class::KindMissing => Left::Gone,
-            Err(problem) if problem.class.is_transient() => return Err(problem),
-            Err(problem) => Left::Unseen(problem.to_string()),
-        };
-        Ok((item, left))
-    }
-
-    fn judge(&self, live: &Value) -> Left {
-        match owned::application_of(live) {
-            Some(owner) if owner == self.application.as_str() => Left::Ours {
-                uid: live["metadata"]["uid"].as_str().unwrap_or_default().to_owned(),
-                keep: live["metadata"]["annotations"][PRUNE_ANNOTATION] == "disabled",
-            },
-            other => Left::NotOurs(other.map(str::to_owned)),
         }
     }
 }

@@ -1,6 +1,14 @@
 //! What a cluster answers when it does not do what it is asked: put into classes by which we act, in the server's own
 //! words for people, with what to do next.
 
+mod advice;
+mod shorten;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
 use kube::Error;
 use kube::core::Status;
 
@@ -37,6 +45,10 @@ pub enum Class {
     Invalid,
     /// An admission policy, quota or webhook refuses it.
     Refused,
+    /// A webhook that the server has to ask does not answer: it says nothing about the object.
+    WebhookDown,
+    /// Its namespace, its kind or the object itself is being deleted: nothing new comes before that has ended.
+    Terminating,
     /// The server has too much to do.
     TooMany,
     /// What we know is too old; look again.
@@ -58,8 +70,8 @@ impl Class {
         matches!(self, Self::Away | Self::Untrusted | Self::Timeout | Self::Unauthorized | Self::Configuration)
     }
 
-    /// What to do next; empty where the server's words say it.
-    pub fn hint(self) -> &'static str {
+    /// What to do next, by the class alone; empty where the server's words say it.
+    fn hint(self) -> &'static str {
         match self {
             Self::Away => {
                 "See that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment."
@@ -79,14 +91,20 @@ impl Class {
                  yourself so that the next sync makes it anew; it is never deleted for you."
             }
             Self::Invalid => "Correct the manifest.",
-            Self::Refused => "Change the manifest so that the policy allows it, or change the policy.",
+            // What refuses it is not known; see `advice` for what is.
+            Self::Refused => "Change what the message names: in the manifest, or in the cluster.",
             Self::Configuration => "Correct the kubeconfig or the [[cluster]] entry.",
-            Self::Conflict => "Somebody else changes or deletes it at this moment; it is tried again.",
+            Self::Conflict => "Another client changed or deleted it at the same moment; it is tried again.",
             Self::TooMany => "The API server has more to do than it can; it is tried again.",
+            // Told by `advice`, with the name of what holds it up.
+            Self::WebhookDown | Self::Terminating => "",
             Self::NotFound | Self::Gone | Self::Other => "",
         }
     }
 }
+
+/// How a message begins that says what the cluster serves instead: there, no definition is missing.
+pub(super) const SERVES: &str = "the cluster serves";
 
 /// A request that a cluster did not fulfil.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,24 +116,31 @@ pub struct ApiProblem {
     pub doing: String,
     /// In the server's own words, bounded, on one line and without the secrets that we hold: some echo what they were sent.
     pub message: String,
+    /// What to do next; empty where the message says it.
+    pub hint: Cow<'static, str>,
 }
 
 impl ApiProblem {
     /// A problem in our own words.
     pub fn new(class: Class, doing: impl Into<String>, message: impl AsRef<str>) -> Self {
-        Self { class, doing: doing.into(), message: one_line(&SecretScrubber::global().scrub(message.as_ref())) }
+        let message = one_line(&SecretScrubber::global().scrub(message.as_ref()));
+        Self { class, doing: doing.into(), hint: advice::advice(class, &message), message }
     }
 
     /// What to do next; empty where the message says it.
-    pub fn hint(&self) -> &'static str {
-        self.class.hint()
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 
     /// From an answer of the API server.
     pub fn answered(doing: impl Into<String>, code: u16, status: &Status) -> Self {
         let message = if status.message.is_empty() { &status.reason } else { &status.message };
         let message = if message.is_empty() { &format!("the server answered {code}") } else { message };
-        Self::new(classify(code, &status.reason, message), doing, message)
+        // Before anything is read out of it: what a manifest holds is none of the server's words.
+        let message = shorten::shorten(message);
+        let class = classify(code, &status.reason, &message);
+        let message = if class == Class::Immutable { field_first(&message) } else { &message };
+        Self::new(class, doing, message)
     }
 
     /// From what the client could not do.
@@ -148,33 +173,79 @@ impl ApiProblem {
 
 fn classify(code: u16, reason: &str, message: &str) -> Class {
     let says = |words: &str| message.contains(words);
+    // A webhook refuses with any code that it likes, and in words of its own: who refuses is asked first.
+    if message.starts_with("admission webhook \"") || says("ValidatingAdmissionPolicy '") && says("denied request") {
+        return Class::Refused;
+    }
+    if says("failed calling webhook") || says("failed calling admission webhook") || says("conversion webhook for ") {
+        return Class::WebhookDown;
+    }
+    if is_terminating(message) {
+        return Class::Terminating;
+    }
     match code {
         401 => Class::Unauthorized,
         403 if says("User \"") && says(" cannot ") => Class::Forbidden,
         403 => Class::Refused,
         404 if says("namespaces \"") => Class::NamespaceMissing,
         404 if says("could not find the requested resource") || says("page not found") => Class::KindMissing,
-        404 => Class::NotFound,
+        404 if says("\" not found") => Class::NotFound,
+        // Of something on the way, which says nothing about the object.
+        404 => Class::Other,
         409 => Class::Conflict,
         410 => Class::Gone,
         429 => Class::TooMany,
+        // What was followed is of a time that this cluster has not reached.
+        504 if says("Too large resource version") => Class::Gone,
         503 => Class::Away,
         408 | 504 => Class::Timeout,
-        _ if says("admission webhook") || says("failed calling webhook") || says("denied request") => Class::Refused,
+        _ if says("denied the request") || says("denied request") => Class::Refused,
         422 | 400 if is_immutable(message) => Class::Immutable,
         422 | 400 | 413 => Class::Invalid,
         // Server-side apply answers 500 where the object does not fit the schema of its kind.
         500 if says("failed to create typed patch object") || says("failed to convert new object") => Class::Invalid,
+        500 if says("etcdserver: request is too large") || says("trying to send message larger than max") => {
+            Class::Invalid
+        }
+        500 if says("database space exceeded") => Class::Other,
+        500 if says("etcdserver: ") || says("resource quota evaluation timed out") => Class::Timeout,
         _ if reason == "Expired" => Class::Gone,
         _ => Class::Other,
     }
 }
 
+/// The ways in which API servers say that something has to end first.
+fn is_terminating(message: &str) -> bool {
+    [
+        "because it is being terminated",
+        "custom resource definition is terminating",
+        "object is being deleted: ",
+        "The system is ensuring all content is removed from this namespace",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// Without `Deployment.apps "shop" is invalid: `, which says again what was asked for: the field comes first.
+fn field_first(message: &str) -> &str {
+    message.split_once("\" is invalid: ").map_or(message, |(_, field)| field)
+}
+
 /// The ways in which API servers say that a field stays as it was made.
 fn is_immutable(message: &str) -> bool {
-    ["immutable", "may not change once set", "Forbidden: updates to", "cannot be changed", "may not be changed"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "immutable",
+        "may not change once set",
+        "may not change fields other than",
+        "Forbidden: updates to",
+        "cannot be changed",
+        "may not be changed",
+        "cannot change roleRef",
+        "can not be less than previous value",
+        "failed rule: self == oldSelf",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -221,73 +292,4 @@ fn one_line(text: &str) -> String {
         line.push('…');
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_told_apart() {
-        use Class::*;
-        for (code, message, class) in [
-            (401, "Unauthorized", Unauthorized),
-            (
-                403,
-                "deployments.apps \"shop\" is forbidden: User \"qd\" cannot patch resource \"deployments\"",
-                Forbidden,
-            ),
-            (
-                403,
-                "pods \"a\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2",
-                Refused,
-            ),
-            (403, "deployments.apps \"shop\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no", Refused),
-            (
-                403,
-                "configmaps \"a\" is forbidden: unable to create new content in namespace x because it is being terminated",
-                Refused,
-            ),
-            (404, "namespaces \"shop\" not found", NamespaceMissing),
-            (404, "the server could not find the requested resource", KindMissing),
-            (404, "configmaps \"a\" not found", NotFound),
-            (409, "the object has been modified", Conflict),
-            (
-                422,
-                "Service \"a\" is invalid: spec.clusterIPs[0]: Invalid value: []: may not change once set",
-                Immutable,
-            ),
-            (422, "Deployment.apps \"a\" is invalid: spec.selector: Invalid value: {}: field is immutable", Immutable),
-            (
-                422,
-                "StatefulSet.apps \"a\" is invalid: spec: Forbidden: updates to statefulset spec for fields other than",
-                Immutable,
-            ),
-            (422, "Deployment.apps \"a\" is invalid: spec.replicas: Invalid value: -1", Invalid),
-            (400, "strict decoding error: unknown field \"spec.replica\"", Invalid),
-            (400, "admission webhook \"w.example\" denied the request: no", Refused),
-            (500, "failed to create typed patch object (a/b; apps/v1, Kind=Deployment): errors", Invalid),
-            (
-                500,
-                "failed to convert new object (a/b; /v1, Kind=Secret) to proper version: illegal base64 data",
-                Invalid,
-            ),
-            (500, "Internal error occurred: failed calling webhook \"w\": context deadline exceeded", Refused),
-            (429, "too many requests, please try again later", TooMany),
-            (503, "apiserver not ready", Away),
-            (418, "", Other),
-        ] {
-            let status = Status { code, message: message.to_owned(), ..Status::default() };
-            let problem = ApiProblem::answered("apply", code, &status);
-            assert_eq!(problem.class, class, "{code} {message}");
-        }
-    }
-
-    #[test]
-    fn messages_are_one_bounded_line() {
-        let problem = ApiProblem::new(Class::Other, "look", format!("a\n\tb\u{1b}[31m {}", "x".repeat(9000)));
-        assert!(problem.message.starts_with("a b[31m x"));
-        assert!(problem.message.len() < 4200);
-        assert_eq!(ApiProblem::new(Class::Other, "look at it", "no").to_string(), "cannot look at it: no");
-    }
 }

@@ -7,13 +7,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::cluster::interest::{WatchKey, What};
 use crate::cluster::kube::Objects;
-use crate::cluster::live::Live;
+use crate::cluster::live::{Live, Put, Told};
 use crate::cluster::logs;
 
 /// Log lines read at once.
@@ -63,19 +62,19 @@ impl Words {
     }
 
     /// Takes in an object with the words that are known, and asks for those that are not.
-    pub(super) fn put(&self, live: &Live, key: &WatchKey, mut object: Value) -> ResourceRef {
+    pub(super) fn put(&self, live: &Live, key: &WatchKey, mut object: Value, told: Told) -> Put {
         if key.what != What::Pods {
-            return live.put(key, &object);
+            return live.put(key, &object, told);
         }
         let unknown: Vec<WordlessEnd> =
             wordless_ends(&object).into_iter().filter(|end| !fill(&self.known, &mut object, end)).collect();
-        let resource = live.put(key, &object);
+        let put = live.put(key, &object, told);
         for end in unknown {
             if live.has_pod(&object) {
                 self.ask(key.clone(), &object, end);
             }
         }
-        resource
+        put
     }
 
     fn ask(&self, key: WatchKey, object: &Value, end: WordlessEnd) {
@@ -100,7 +99,7 @@ impl Words {
             }
             // Not where the pod went meanwhile; one that changed is newer, and this is passed over there.
             if live.has_pod(&object) {
-                live.put(&key, &object);
+                live.put(&key, &object, Told::Followed);
             }
         });
     }

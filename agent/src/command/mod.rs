@@ -1,3 +1,4 @@
 //! What `qd-agent` does beside running: one subcommand a file.
 
+pub mod backup;
 pub mod health;

@@ -8,10 +8,12 @@ use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::DeliverError;
+use super::queue::{self, Way};
 use crate::history::logs::RunLog;
 use crate::journal::fact::{Batch, Fact};
 use crate::journal::{Journal, chain};
@@ -24,13 +26,19 @@ const TRY_MAX: Duration = Duration::from_secs(30);
 /// Progress is told this often at most: a person sees no more, and each telling is a change for every console.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
+/// A run gives way to a newer one only after it waited this long: a registry or forge that restarts is back within
+/// seconds, and costs no version.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
+
 /// A run under way.
-pub(super) struct Course {
+pub(super) struct Course<'n> {
     pub(super) run: RunStatus,
     pub(super) cancel: CancellationToken,
     journal: Journal,
     log: Option<RunLog>,
     told: Instant,
+    /// Notified when the queue may have changed.
+    news: &'n Notify,
 }
 
 /// What a stage came to.
@@ -41,38 +49,53 @@ pub(super) enum Outcome<T> {
     Skipped(T, String),
 }
 
-/// A stage that can be tried again.
-pub(super) trait Step<T> {
-    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<T>, DeliverError>;
+/// What a run or a stage is that ended so.
+fn phase_of(error: &DeliverError) -> Phase {
+    match error {
+        DeliverError::Cancelled | DeliverError::Superseded { .. } => Phase::Cancelled,
+        DeliverError::GaveWay { .. } => Phase::Interrupted,
+        _ => Phase::Failed,
+    }
 }
 
-impl Course {
+/// A stage that can be tried again.
+pub(super) trait Step<T> {
+    /// Whether an attempt looks itself whether the run is cancelled, since it may not be dropped in the middle.
+    const MINDS_CANCEL: bool = false;
+
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<T>, DeliverError>;
+}
+
+impl<'n> Course<'n> {
     /// Begins a queued run.
     pub(super) async fn begin(
         journal: &Journal,
         mut run: RunStatus,
         cancel: CancellationToken,
+        news: &'n Notify,
     ) -> Result<Self, DeliverError> {
+        let goes_on = run.started.is_some();
         run.phase = Phase::Running;
+        run.behind = None;
         run.started = Some(Timestamp::now());
         // A log that cannot be written costs the log, not the run.
         let log = journal
             .logs()
-            .writer(run.id)
+            .writer(run.id, goes_on)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
-        let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now() };
+        let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now(), news };
         course.record(Vec::new()).await?;
         Ok(course)
     }
 
     /// Does one stage: tells its beginning and its end, and tries again for as long as `patience` where something is
     /// merely away. Whatever it comes to is in the history when this returns.
-    pub(super) async fn stage<T>(
+    pub(super) async fn stage<T, S: Step<T>>(
         &mut self,
         kind: StageKind,
         patience: Duration,
-        mut step: impl Step<T>,
+        mut step: S,
     ) -> Result<T, DeliverError> {
         self.change(kind, |stage| {
             stage.phase = Phase::Running;
@@ -85,7 +108,7 @@ impl Course {
             let cancel = self.cancel.clone();
             let attempt = tokio::select! {
                 biased;
-                () = cancel.cancelled() => Err(DeliverError::Cancelled),
+                () = cancel.cancelled(), if !S::MINDS_CANCEL => Err(DeliverError::Cancelled),
                 attempt = step.attempt(self) => attempt,
             };
             match attempt {
@@ -96,9 +119,8 @@ impl Course {
                     self.say(kind, &text);
                     self.progress(kind, None, Some(&text));
                     self.tell();
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = cancel.cancelled() => break Err(DeliverError::Cancelled),
+                    if let Err(error) = self.wait(wait, begun, &error).await {
+                        break Err(error);
                     }
                     wait = (wait * 2).min(TRY_MAX);
                 }
@@ -111,8 +133,7 @@ impl Course {
         let (phase, message) = match &result {
             Ok(Outcome::Done(_, message)) => (Phase::Succeeded, message.clone()),
             Ok(Outcome::Skipped(_, message)) => (Phase::Skipped, message.clone()),
-            Err(error @ DeliverError::Cancelled) => (Phase::Cancelled, error.to_string()),
-            Err(error) => (Phase::Failed, chain(error)),
+            Err(error) => (phase_of(error), chain(error)),
         };
         // With the word that programs use, so that who reads the log finds it.
         self.say(kind, &if phase == Phase::Failed { format!("error: {message}") } else { message.clone() });
@@ -129,17 +150,16 @@ impl Course {
     }
 
     /// Ends the run.
-    pub(super) async fn end(mut self, result: Result<String, DeliverError>) -> Result<RunStatus, DeliverError> {
+    pub(super) async fn end(mut self, result: Result<String, DeliverError>) -> Result<(), DeliverError> {
         let (phase, message) = match result {
             Ok(message) => (Phase::Succeeded, message),
-            Err(error @ DeliverError::Cancelled) => (Phase::Cancelled, error.to_string()),
             Err(error) => {
                 let hint = error.hint();
                 if !hint.is_empty() {
                     let text = format!("hint: {hint}");
                     self.write(LogRecord::Notice { text: text.into() });
                 }
-                (Phase::Failed, chain(&error))
+                (phase_of(&error), chain(&error))
             }
         };
         // Its end is on disk before the run is ended: who follows the log reads it whole.
@@ -155,8 +175,26 @@ impl Course {
             Fact::happened(name, &self.run.cause, Event::RunFinished { run: self.run.id, phase, message }),
             Fact::last(name, what, phase, now),
         ];
-        self.record(facts).await?;
-        Ok(self.run)
+        self.record(facts).await
+    }
+
+    /// Waits before the next try, unless the run is cancelled or gives way to one that is queued.
+    async fn wait(&self, wait: Duration, begun: Instant, met: &DeliverError) -> Result<(), DeliverError> {
+        let until = Instant::now() + wait;
+        loop {
+            let queued = self.journal.snapshot().runs(&self.run.application);
+            let waited_for = || chain(met);
+            match queue::gives_way(&self.run, &queued).filter(|_| begun.elapsed() >= GIVES_WAY_AFTER) {
+                Some(Way::Superseded(by)) => return Err(DeliverError::Superseded { by, waited_for: waited_for() }),
+                Some(Way::Behind(to)) => return Err(DeliverError::GaveWay { to, waited_for: waited_for() }),
+                None => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                () = self.cancel.cancelled() => return Err(DeliverError::Cancelled),
+                () = self.news.notified() => {}
+            }
+        }
     }
 
     /// Keeps an artifact and what happened to it, with the run.

@@ -9,9 +9,6 @@ use crate::context::{Application, Context};
 use crate::source::CommitId;
 use crate::trigger::{Owed, TriggerKind};
 
-/// The message of a queued run that is to build anew whatever is there.
-pub(super) const REBUILD: &str = "rebuild asked for";
-
 pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
     let goal = match owed.kind {
         TriggerKind::Build => RunGoal::Build,
@@ -36,8 +33,11 @@ pub(super) fn queued(
     }
     RunStatus {
         id: context.journal.next_run(),
+        resumes: None,
+        behind: None,
         application: application.spec.name.clone(),
         goal,
+        rebuild: false,
         cause,
         reference,
         commit,
@@ -53,25 +53,26 @@ pub(super) fn queued(
     }
 }
 
-/// The run that takes up one that was cut off; its number is the caller's to give.
-pub fn again(run: &RunStatus, now: Timestamp) -> RunStatus {
+/// The run that takes up one that was cut off, in its place. What was promoted stays known: the commit is in git.
+pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
     RunStatus {
+        id,
+        resumes: Some(run.place()),
+        behind: None,
         phase: Phase::Queued,
         stages: run.stages.iter().map(|stage| Stage::queued(stage.kind)).collect(),
         queued: now,
         started: None,
         finished: None,
-        // A rebuild that was asked for is still asked for.
-        message: if run.message == REBUILD { run.message.clone() } else { String::new() },
+        message: String::new(),
         artifact: None,
-        promoted: None,
         ..run.clone()
     }
 }
 
 /// A run that was cut off, and which one takes it up.
 pub fn interrupted(run: &RunStatus, successor: RunId, why: &str, now: Timestamp) -> RunStatus {
-    ended(run.clone(), Phase::Interrupted, format!("{why} in the middle; taken up by run {successor}"), now)
+    ended(run.clone(), Phase::Interrupted, format!("{why}; taken up by run {successor}"), now)
 }
 
 /// A run that is over; so are its stages.
@@ -81,6 +82,7 @@ pub fn ended(mut run: RunStatus, phase: Phase, message: String, now: Timestamp) 
         stage.finished = stage.started.map(|_| now);
     }
     run.phase = phase;
+    run.behind = None;
     run.finished = Some(now);
     run.message = message;
     run

@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
-use super::run::REBUILD;
 use crate::build::base::base_images;
 use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
@@ -44,7 +43,7 @@ pub(super) struct Checkout<'a> {
 }
 
 impl Step<CommitInfo> for Checkout<'_> {
-    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<CommitInfo>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
         let commit = course.run.commit.clone();
         let info = repository(self.application)?
             .work(move |mirror| mirror.commit_info(&commit))
@@ -79,7 +78,7 @@ pub(super) struct Build<'a> {
 }
 
 impl Step<Artifact> for Build<'_> {
-    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let spec = build_spec(self.application)?;
         let image = ImageRef::parse(&spec.image)?;
         let tag = self.image_tag(&course.run.reference, spec)?;
@@ -95,7 +94,7 @@ impl Step<Artifact> for Build<'_> {
             pushed: None,
         };
         let labels = labels(self.application, &self.checkout.id, &digest_of(spec));
-        let rebuild = course.run.message == REBUILD;
+        let rebuild = course.run.rebuild;
         let images = self.context.images();
         let engine = &images.engine;
         if !rebuild {
@@ -181,7 +180,7 @@ impl Build<'_> {
         labels.insert("org.opencontainers.image.created".to_owned(), self.checkout.time.to_string());
         Ok(BuildRequest {
             context: Arc::new(CommitTree {
-                mirror: repository.mirror().clone(),
+                mirror: repository.mirror(),
                 commit: self.checkout.id.clone(),
                 folder: spec.context.clone(),
             }),
@@ -231,7 +230,7 @@ fn short(id: &str) -> &str {
 
 /// Waits for the engine, telling its progress meanwhile.
 async fn tell_while<T>(
-    course: &mut Course,
+    course: &mut Course<'_>,
     kind: StageKind,
     mut progress: mpsc::Receiver<Progress>,
     work: impl Future<Output = Result<T, BuildError>>,
@@ -250,7 +249,7 @@ async fn tell_while<T>(
     Ok(result?)
 }
 
-fn tell(course: &mut Course, kind: StageKind, step: Progress) {
+fn tell(course: &mut Course<'_>, kind: StageKind, step: Progress) {
     match step {
         Progress::Line(line) => {
             course.say(kind, &line);
@@ -298,7 +297,7 @@ pub(super) struct Push<'a> {
 }
 
 impl Step<Artifact> for Push<'_> {
-    async fn attempt(&mut self, course: &mut Course) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let name = ImageRef::parse(&build_spec(self.application)?.image)?.with_tag(&self.built.tag)?;
         if self.built.digest.is_some() {
             // The build stage asked the registry just now.

@@ -5,6 +5,20 @@ use serde_json::Value;
 
 use crate::health::Verdict;
 use crate::health::field::{condition_that_is, count, is_true, number};
+use crate::sync::plan::Ended;
+
+/// How a Job ended that needs no other in its place once it is gone. One that failed is such only where its time to live
+/// takes it away: who deletes a failed Job wants it tried again.
+pub(crate) fn ended(object: &Value) -> Option<Ended> {
+    if object["kind"] != "Job" || !object["apiVersion"].as_str().is_some_and(|api| api.starts_with("batch/")) {
+        return None;
+    }
+    if condition_that_is(object, "Complete", "True").is_some() {
+        return Some(Ended::Completed);
+    }
+    let goes_by_itself = number(object, "/spec/ttlSecondsAfterFinished").is_some();
+    condition_that_is(object, "Failed", "True").filter(|_| goes_by_itself).map(|_| Ended::Failed)
+}
 
 pub(super) fn assess(object: &Value) -> Verdict {
     let succeeded = count(object, "/status/succeeded");
@@ -48,7 +62,32 @@ fn progress(object: &Value, succeeded: i64) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::*;
     use crate::health::tests::check;
+
+    #[test]
+    fn a_job_that_ended_needs_no_other() {
+        let job = |spec: Value, condition: &str| {
+            json!({
+                "apiVersion": "batch/v1", "kind": "Job", "spec": spec,
+                "status": {"conditions": [{"type": condition, "status": "True"}]},
+            })
+        };
+        let ttl = || json!({"ttlSecondsAfterFinished": 5});
+        for (object, expected) in [
+            (job(ttl(), "Complete"), Some(Ended::Completed)),
+            (job(json!({}), "Complete"), Some(Ended::Completed)),
+            (job(ttl(), "Failed"), Some(Ended::Failed)),
+            // Deleted by a person so that it is tried again.
+            (job(json!({}), "Failed"), None),
+            (job(ttl(), "Suspended"), None),
+            (json!({"apiVersion": "v1", "kind": "Pod", "status": job(ttl(), "Complete")["status"]}), None),
+        ] {
+            assert_eq!(ended(&object), expected, "{object}");
+        }
+    }
 
     #[test]
     fn a_job_is_done_when_it_says_so() {

@@ -32,6 +32,8 @@ mod volume;
 
 mod custom;
 
+pub(crate) use self::job::ended;
+
 use quarterdeck_shared::status::Health;
 use serde_json::Value;
 
@@ -137,6 +139,11 @@ fn by_kind(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'
 fn deleting(object: &Value, verdict: Verdict) -> Verdict {
     if text(object, "/kind") == "Namespace" && verdict.health == Health::Degraded {
         return verdict;
+    }
+    if text(object, "/kind") == "Pod" && pod::is_node_silent(object) {
+        // Only its kubelet can end it.
+        let reason = format!("{}, and it is being deleted", pod::silence(object));
+        return Verdict { reason, ..verdict };
     }
     let finalizers: Vec<&str> = list(object, "/metadata/finalizers").iter().filter_map(Value::as_str).collect();
     let reason = match finalizers.as_slice() {

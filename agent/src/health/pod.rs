@@ -4,6 +4,8 @@
 //! - A pod that no node can take is Degraded: the scheduler has tried and tells why, and nothing changes by waiting.
 //! - A container that runs again after a crash and is not ready yet counts as crashing, else a pod would be Degraded and
 //!   Progressing by turns.
+//! - A pod whose node is silent is Degraded: its containers are shown as they were when the kubelet last reported, and nobody
+//!   knows how they are.
 //! - A failed pod is Degraded (kstatus calls it current). One that runs to an end is Progressing until it has ended.
 
 use quarterdeck_shared::status::Health;
@@ -21,7 +23,7 @@ fn phase(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
         "Succeeded" => Verdict { reason: "completed".to_owned(), ..Verdict::healthy() },
         "Failed" => Verdict::degraded(failure(object)),
-        "Unknown" => Verdict::new(Health::Unknown, or(status_words(object), "its node does not answer")),
+        "Unknown" => Verdict::new(Health::Unknown, or(status_words(object), &silence(object))),
         "" => Verdict::progressing("not seen by the scheduler yet"),
         _ => alive(object),
     }
@@ -33,6 +35,9 @@ fn alive(object: &Value) -> Verdict {
     let failing = containers.iter().find_map(Container::failing);
     if let Some(why) = failing {
         return Verdict::degraded(why);
+    }
+    if is_node_silent(object) {
+        return Verdict::degraded(silence(object));
     }
     if let Some(scheduled) = condition_that_is(object, "PodScheduled", "False") {
         return match scheduled.reason() {
@@ -59,6 +64,26 @@ fn alive(object: &Value) -> Verdict {
                 ),
             })
         }
+    }
+}
+
+/// Whether the pod's node does not report any more. Then the node controller sets Ready to False, and leaves the reason as
+/// it was, empty; the kubelet never does so without a reason (`ContainersNotReady`, `ReadinessGatesNotReady`), and would
+/// not while every container is ready.
+pub(super) fn is_node_silent(object: &Value) -> bool {
+    let Some(ready) = condition_that_is(object, "Ready", "False") else { return false };
+    let mut stay = containers(object).filter(|container| !container.init || container.sidecar).peekable();
+    matches!(ready.reason(), "" | "NodeNotReady" | "NodeStatusUnknown")
+        && !text(object, "/spec/nodeName").is_empty()
+        && stay.peek().is_some()
+        && stay.all(|container| container.is_ready() && container.is_running())
+}
+
+/// Of a pod whose node is silent.
+pub(super) fn silence(object: &Value) -> String {
+    match text(object, "/spec/nodeName") {
+        "" => "its node is not responding".to_owned(),
+        node => format!("node {node} is not responding"),
     }
 }
 

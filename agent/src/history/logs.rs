@@ -1,10 +1,11 @@
 //! Logs of runs: a file of NDJSON records each, bounded by the size of one run's log and gone with the run.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::RunId;
@@ -14,18 +15,23 @@ use crate::steps;
 /// The end of a log that is kept apart while its middle is cut: the last lines tell why a build failed.
 const TAIL_BYTES: usize = 256 * 1024;
 
+/// Reasons that are kept for logs that could not be made: more than the runs that a person asks about after a bad night.
+const REASONS: usize = 200;
+
 /// The folder of the logs.
 #[derive(Debug, Clone)]
 pub struct RunLogs {
     dir: PathBuf,
     bytes_max: u64,
+    /// Why there is no log of a run, of the newest such runs of this life.
+    missing: Arc<Mutex<BTreeMap<RunId, String>>>,
 }
 
 impl RunLogs {
     /// The folder is made where it is not there; `bytes_max` bounds one run's log.
     pub fn open(dir: &Path, bytes_max: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        Ok(Self { dir: dir.to_owned(), bytes_max })
+        Ok(Self { dir: dir.to_owned(), bytes_max, missing: Arc::default() })
     }
 
     /// Where a run's log is.
@@ -33,12 +39,40 @@ impl RunLogs {
         self.dir.join(format!("run-{run}.ndjson"))
     }
 
-    /// Begins or continues a run's log.
-    pub fn writer(&self, run: RunId) -> io::Result<RunLog> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path(run))?;
+    /// Begins a run's log, or continues it where the run `goes_on`. What cannot be made is answered to who asks for it.
+    pub fn writer(&self, run: RunId, goes_on: bool) -> io::Result<RunLog> {
+        let made = self.make(run, goes_on);
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &made {
+            Ok(_) => missing.remove(&run),
+            Err(error) => missing.insert(run, format!("{error}")),
+        };
+        while missing.len() > REASONS {
+            missing.pop_first();
+        }
+        made
+    }
+
+    /// Why there is no log of a run that began.
+    pub fn why_missing(&self, run: RunId) -> String {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.get(&run).cloned().unwrap_or_else(|| format!("{} was removed", self.path(run).display()))
+    }
+
+    fn make(&self, run: RunId, goes_on: bool) -> io::Result<RunLog> {
+        let path = self.path(run);
+        let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let file = match open() {
+            // The folder went while the agent runs.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.dir)?;
+                open()?
+            }
+            opened => opened?,
+        };
         steps::reached("history: after a run's log is begun");
         let written = file.metadata()?.len();
-        Ok(RunLog {
+        let mut log = RunLog {
             file,
             written,
             head_max: self.bytes_max.saturating_sub(TAIL_BYTES as u64),
@@ -46,7 +80,14 @@ impl RunLogs {
             tail_bytes: 0,
             cut: 0,
             lost: 0,
-        })
+        };
+        if !goes_on && written > 0 {
+            // Of a run that had this number in a history that is gone: its lines are not this run's.
+            log.file.set_len(0)?;
+            log.written = 0;
+            log.append(&gap(None, "an older log under this number, of a history that is gone, was removed"));
+        }
+        Ok(log)
     }
 
     /// Removes the logs of runs that history let go.
@@ -96,7 +137,7 @@ impl RunLog {
     /// Puts a line at the end of the file, whole or not at all.
     fn append(&mut self, line: &[u8]) {
         if self.lost > 0 {
-            let gap = gap(self.lost, "the log could not be written: the disk had no room");
+            let gap = gap(Some(self.lost), "the log could not be written: the disk had no room");
             if !self.put(&gap) {
                 self.lost += 1;
                 return;
@@ -123,7 +164,7 @@ impl RunLog {
 impl Drop for RunLog {
     fn drop(&mut self) {
         if self.cut > 0 {
-            let line = gap(self.cut, "the log of one run is bounded; its beginning and its end are kept");
+            let line = gap(Some(self.cut), "the log of one run is bounded; its beginning and its end are kept");
             self.append(&line);
         }
         for line in std::mem::take(&mut self.tail) {
@@ -132,8 +173,8 @@ impl Drop for RunLog {
     }
 }
 
-fn gap(lines: u64, reason: &str) -> Vec<u8> {
-    let gap = LogRecord::Gap { lines: Some(lines), reason: reason.into() };
+fn gap(lines: Option<u64>, reason: &str) -> Vec<u8> {
+    let gap = LogRecord::Gap { lines, reason: reason.into() };
     let mut line = serde_json::to_vec(&gap).unwrap_or_default();
     line.push(b'\n');
     line
@@ -147,7 +188,7 @@ mod tests {
     fn a_long_log_keeps_its_beginning_and_its_end() {
         let dir = tempfile::tempdir().unwrap();
         let logs = RunLogs::open(dir.path(), 512 * 1024).unwrap();
-        let mut log = logs.writer(RunId(1)).unwrap();
+        let mut log = logs.writer(RunId(1), false).unwrap();
         for number in 0..20_000 {
             log.write(&LogRecord::Line {
                 at: None,
@@ -172,7 +213,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = RunLogs::open(dir.path(), 1 << 20).unwrap();
         let line = |text: &str| LogRecord::Line { at: None, from: "build".into(), text: text.into() };
-        let mut log = logs.writer(RunId(1)).unwrap();
+        let mut log = logs.writer(RunId(1), false).unwrap();
         log.write(&line("one"));
         // Each write to it is answered as on a disk without room.
         let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
@@ -187,6 +228,39 @@ mod tests {
         assert!(
             matches!(&told[..], [first, LogRecord::Gap { lines: Some(2), reason }, last]
             if *first == line("one") && *last == line("four") && reason.contains("no room")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_went_is_made_again_and_what_cannot_be_made_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("runs");
+        let logs = RunLogs::open(&folder, 1 << 20).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        logs.writer(RunId(1), false).unwrap();
+        assert!(logs.path(RunId(1)).exists());
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(logs.why_missing(RunId(1)), format!("{} was removed", logs.path(RunId(1)).display()));
+        fs::write(&folder, "a file in its way").unwrap();
+        logs.writer(RunId(2), false).unwrap_err();
+        assert!(logs.why_missing(RunId(2)).contains("Not a directory"), "{}", logs.why_missing(RunId(2)));
+        (3..1_000).for_each(|run| drop(logs.writer(RunId(run), false).unwrap_err()));
+        assert_eq!(logs.missing.lock().unwrap().len(), REASONS);
+    }
+
+    #[test]
+    fn a_log_of_another_run_of_that_number_is_not_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::open(dir.path(), 1 << 20).unwrap();
+        let line = |text: &str| LogRecord::Line { at: None, from: "build".into(), text: text.into() };
+        logs.writer(RunId(1), false).unwrap().write(&line("of a history that is gone"));
+        logs.writer(RunId(1), false).unwrap().write(&line("one"));
+        logs.writer(RunId(1), true).unwrap().write(&line("two"));
+        let text = fs::read_to_string(logs.path(RunId(1))).unwrap();
+        let told: Vec<LogRecord> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(
+            matches!(&told[..], [LogRecord::Gap { lines: None, .. }, one, two] if *one == line("one") && *two == line("two")),
             "{told:?}"
         );
     }

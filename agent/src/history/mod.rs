@@ -1,9 +1,17 @@
 //! History: what happened, kept over restarts. SQLite beside the mirrors; logs of runs as files beside it.
 //!
 //! One thread writes (the journal's); others read on connections of their own, which write-ahead logging allows.
+//!
+//! Invariant: while the agent runs nothing but SQLite opens the files of the database, not even to set a mode: the locks
+//! of a process on a file go with the first descriptor that it closes, and any other program that looks at the history
+//! then removes what was not yet brought into it.
 
 pub mod logs;
 pub mod sqlite;
+
+pub mod clock;
+pub mod numbers;
+pub mod place;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! The history file. Bodies are JSON of the shared types; columns beside them are what queries ask for.
 
+pub mod copy;
+
 mod error;
 mod read;
 mod write;
@@ -8,6 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
@@ -38,6 +41,9 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE applied (application TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
         PRIMARY KEY (application, resource)) STRICT, WITHOUT ROWID;
     CREATE TABLE intent (application TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    ALTER TABLE applied ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE run ADD COLUMN cut_off INTEGER NOT NULL DEFAULT 0;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;
@@ -45,9 +51,13 @@ type Result<T> = std::result::Result<T, HistoryError>;
 /// Opens or makes the file for writing and brings it to our version.
 pub fn open(path: &Path) -> Result<Connection> {
     let make = |source| HistoryError::Make { path: path.to_owned(), source };
-    // 0600 before SQLite sees it; SQLite gives the same mode to the files beside it.
-    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(make)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(make)?;
+    // 0600 before SQLite sees it; SQLite gives the same mode to the files beside it. One that is there is not opened:
+    // closing it again would drop the locks of whoever in this process has it open.
+    match std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(make(error)),
+        _ => {}
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(make)?;
     let open = |source| HistoryError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(open)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(open)?;
@@ -71,6 +81,23 @@ pub fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// The newest event of those before a time.
+pub fn newest_event_before(connection: &Connection, time: Timestamp) -> Result<Option<Timestamp>> {
+    let sql = "SELECT max(at) FROM event WHERE at < ?1";
+    let at: Option<String> = connection.query_row(sql, [time.to_string()], |row| row.get(0))?;
+    Ok(at.and_then(|at| at.parse().ok()))
+}
+
+/// Brings all that the write-ahead log holds into the database.
+pub fn checkpoint(connection: &Connection) -> Result<()> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy != 0 {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(HistoryError::Sqlite(rusqlite::Error::SqliteFailure(code, None)));
+    }
+    Ok(())
+}
+
 /// What the last life left: `kept_runs` newest runs of each application, and all that is open.
 pub fn remember(connection: &Connection, kept_runs: usize) -> Result<Left> {
     let mut remembered = Left::default();
@@ -83,7 +110,7 @@ pub fn remember(connection: &Connection, kept_runs: usize) -> Result<Left> {
     }
     remembered.runs = bodies(
         connection,
-        "SELECT body FROM (SELECT id, open, body, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM run) WHERE open OR place <= ?1 ORDER BY id",
+        "SELECT body FROM (SELECT id, open, body, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE open OR place <= ?1 ORDER BY id",
         params![kept_runs as i64],
     )?;
     remembered.open_syncs = bodies(connection, "SELECT body FROM sync WHERE open ORDER BY id", [])?;

@@ -64,12 +64,19 @@ pub enum Fact {
         /// No longer ours.
         gone: Vec<ResourceRef>,
     },
-    /// What a person asked for and is still owed; nothing where it is done.
+    /// What a person asked for and is still owed.
     Intent {
         /// Whose.
         application: ApplicationName,
         /// What.
-        intent: Option<Intent>,
+        intent: Intent,
+    },
+    /// It is not owed any more, be it done or not. What was asked for meanwhile still is.
+    IntentDone {
+        /// Whose.
+        application: ApplicationName,
+        /// What exactly.
+        intent: Intent,
     },
     /// An object is seen to be so. Not kept.
     Seen(Object),
@@ -86,6 +93,27 @@ pub struct Intent {
     pub cause: Cause,
     /// When.
     pub at: Timestamp,
+}
+
+impl Intent {
+    /// This, and what was asked for before and is still owed: of two requests for some objects both are done.
+    #[must_use]
+    pub fn with(mut self, owed: Option<&Self>) -> Self {
+        let Some(owed) = owed else { return self };
+        let SyncRequest { prune, force, only, prune_anyway } = &owed.request;
+        self.request.prune |= prune;
+        self.request.force |= force;
+        if self.request.only.is_empty() || only.is_empty() {
+            self.request.only.clear();
+        } else {
+            let more: Vec<_> = only.iter().filter(|one| !self.request.only.contains(one)).cloned().collect();
+            self.request.only.extend(more);
+        }
+        let more: Vec<_> =
+            prune_anyway.iter().filter(|one| !self.request.prune_anyway.contains(one)).cloned().collect();
+        self.request.prune_anyway.extend(more);
+        self
+    }
 }
 
 /// Something about an application that is now otherwise.
@@ -156,5 +184,35 @@ impl Fact {
     /// The last thing that happened to an application.
     pub fn last(application: &ApplicationName, what: &str, phase: Phase, at: Timestamp) -> Self {
         Self::patch(application, Patch::Last(LastAction { what: what.to_owned(), phase, at }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_before_is_not_lost() {
+        let resource = |name: &str| ResourceRef::new("", "ConfigMap", Some("prod"), name);
+        let intent = |prune: bool, force: bool, only: &[&str]| Intent {
+            request: SyncRequest {
+                prune,
+                force,
+                only: only.iter().map(|name| resource(name)).collect(),
+                ..Default::default()
+            },
+            cause: Cause::Agent,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        for (before, now, both) in [
+            (intent(false, false, &["a"]), intent(false, false, &["b", "a"]), intent(false, false, &["b", "a"])),
+            (intent(false, false, &["a"]), intent(false, true, &["b"]), intent(false, true, &["b", "a"])),
+            (intent(true, false, &[]), intent(false, false, &["a"]), intent(true, false, &[])),
+            (intent(false, false, &["a"]), intent(false, false, &[]), intent(false, false, &[])),
+        ] {
+            assert_eq!(now.clone().with(Some(&before)), both);
+        }
+        let alone = intent(true, false, &["a"]);
+        assert_eq!(alone.clone().with(None), alone);
     }
 }

@@ -109,7 +109,9 @@ pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
             folded.keep = false;
         }
     }
-    status.message = if row.sync_message.is_empty() { row.health_message.clone() } else { row.sync_message.clone() };
+    let held = status.suspension.as_ref().map(|hold| hold.describe("suspended")).unwrap_or_default();
+    let messages = [&row.sync_message, &row.health_message, &held];
+    status.message = messages.into_iter().find(|message| !message.is_empty()).cloned().unwrap_or_default();
     folded
 }
 

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::snapshot::{Key, Object, RunId, RunStatus};
+use quarterdeck_shared::status::Phase;
 
 use super::RUNS_SHOWN;
 use super::fact::{Fact, Patch};
 use super::fold;
+use crate::deliver::queue;
 use crate::history::ApplicationRow;
 use crate::history::sqlite::{HistoryError, Writer};
 
@@ -24,14 +26,23 @@ pub(super) struct Keeper {
     configured: BTreeSet<ApplicationName>,
     /// Those that it named earlier in this life.
     removed: BTreeSet<ApplicationName>,
-    /// The runs of each in the snapshot, oldest first, and whether they ended.
-    runs: BTreeMap<ApplicationName, VecDeque<(RunId, bool)>>,
+    /// The runs of each in the snapshot, oldest first.
+    runs: BTreeMap<ApplicationName, VecDeque<Shown>>,
+}
+
+/// A run in the snapshot.
+#[derive(Clone)]
+struct Shown {
+    id: RunId,
+    phase: Phase,
+    /// All of it, until it ends: which run waits behind which is said here.
+    open: Option<Box<RunStatus>>,
 }
 
 /// What a transaction may change, as it was before.
 pub(super) struct Saved {
     rows: Vec<(ApplicationName, Option<ApplicationRow>, bool)>,
-    runs: Vec<(ApplicationName, VecDeque<(RunId, bool)>)>,
+    runs: Vec<(ApplicationName, VecDeque<Shown>)>,
 }
 
 /// The change that a fact makes which needs no history; nothing for all others.
@@ -104,6 +115,10 @@ impl Keeper {
             Fact::Run(run) => {
                 writer.run(run)?;
                 self.show((**run).clone(), changes);
+                for run in self.retold(&run.application) {
+                    writer.run(&run)?;
+                    self.show(run, changes);
+                }
             }
             Fact::RunProgress(run) => self.show((**run).clone(), changes),
             Fact::Sync(sync) => {
@@ -120,7 +135,8 @@ impl Keeper {
             }
             Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
             Fact::Applied { application, applied, gone } => writer.applied(application, applied, gone)?,
-            Fact::Intent { application, intent } => writer.intent(application, intent.as_ref())?,
+            Fact::Intent { application, intent } => writer.intent(application, intent)?,
+            Fact::IntentDone { application, intent } => writer.intent_done(application, intent)?,
             Fact::Seen(_) | Fact::Gone(_) => changes.extend(seen(fact)),
         }
         Ok(())
@@ -173,28 +189,40 @@ impl Keeper {
         self.configured.remove(name);
         self.removed.insert(name.clone());
         changes.push((Key::application(name), None));
-        for (run, _) in self.runs.remove(name).unwrap_or_default() {
-            changes.push((Key::run(run), None));
+        for run in self.runs.remove(name).unwrap_or_default() {
+            changes.push((Key::run(run.id), None));
         }
     }
 
-    /// Puts a run into the snapshot; the oldest ended one goes where there are more than [`RUNS_SHOWN`].
+    /// The runs of an application that wait behind others than before. Here, since a run that is queued belongs to nobody
+    /// yet: whoever wrote it as it was a moment ago could undo its cancellation.
+    fn retold(&self, name: &ApplicationName) -> Vec<RunStatus> {
+        let open: Vec<RunStatus> =
+            self.runs.get(name).into_iter().flatten().filter_map(|run| run.open.as_deref().cloned()).collect();
+        queue::retold(&open)
+    }
+
+    /// Puts a run into the snapshot; where there are more than [`RUNS_SHOWN`] the oldest ended one goes, those that were
+    /// cut off and taken up first.
     fn show(&mut self, run: RunStatus, changes: &mut Changes) {
         if self.removed.contains(&run.application) {
             // The last words of a run whose application left the configuration are for history alone.
             return;
         }
         let runs = self.runs.entry(run.application.clone()).or_default();
-        match runs.iter_mut().find(|(id, _)| *id == run.id) {
-            Some((_, ended)) => *ended = run.phase.is_final(),
-            None => runs.push_back((run.id, run.phase.is_final())),
+        let open = (!run.phase.is_final()).then(|| Box::new(run.clone()));
+        let shown = Shown { id: run.id, phase: run.phase, open };
+        match runs.iter_mut().find(|known| known.id == run.id) {
+            Some(known) => *known = shown,
+            None => runs.push_back(shown),
         }
         let object = Object::Run(Box::new(run));
         changes.push((object.key(), Some(object)));
         while runs.len() > RUNS_SHOWN {
-            let Some(oldest) = runs.iter().position(|(_, ended)| *ended) else { break };
-            if let Some((id, _)) = runs.remove(oldest) {
-                changes.push((Key::run(id), None));
+            let cut_off = runs.iter().position(|run| run.phase == Phase::Interrupted);
+            let Some(oldest) = cut_off.or_else(|| runs.iter().position(|run| run.phase.is_final())) else { break };
+            if let Some(run) = runs.remove(oldest) {
+                changes.push((Key::run(run.id), None));
             }
         }
     }

@@ -3,6 +3,7 @@
 use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
 
 use super::fact::Patch;
+use super::writing::LET_GO_EVERY;
 use super::*;
 
 /// A journal's thread on a history of its own.
@@ -12,7 +13,11 @@ fn thread(dir: &Path) -> Writing {
         Keeper::new(std::collections::BTreeMap::new()),
         Published::new("a test".to_owned()),
         dir.join("history.db"),
-        RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
+        Beside {
+            logs: RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
+            numbers: Numbers::open(dir),
+            clock: Clock::new(Timestamp::now(), Instant::now(), None),
+        },
         HistoryConfig::default(),
     )
 }
@@ -28,15 +33,8 @@ fn pages(thread: &Writing, at_most: &str) {
     thread.connection.pragma_update_and_check(None, "max_page_count", at_most, |_| Ok(())).unwrap();
 }
 
-#[test]
-fn a_full_disk_stops_the_work_and_loses_none() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut thread = thread(dir.path());
-    // As many pages as there are: SQLite then answers as it does on a full disk.
-    pages(&thread, "1");
-    let name: ApplicationName = "shop".parse().unwrap();
-    let event = Event::ConfigurationRefused { message: "x".repeat(100_000) };
-    let agent = Object::Agent(quarterdeck_shared::snapshot::AgentStatus {
+fn an_agent() -> Object {
+    Object::Agent(quarterdeck_shared::snapshot::AgentStatus {
         version: "1".into(),
         host: "here".into(),
         pid: 1,
@@ -45,7 +43,18 @@ fn a_full_disk_stops_the_work_and_loses_none() {
         configuration_error: None,
         history_error: None,
         notice: None,
-    });
+    })
+}
+
+#[test]
+fn a_full_disk_stops_the_work_and_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    // As many pages as there are: SQLite then answers as it does on a full disk.
+    pages(&thread, "1");
+    let name: ApplicationName = "shop".parse().unwrap();
+    let event = Event::ConfigurationRefused { message: "x".repeat(100_000) };
+    let agent = an_agent();
     let batch = || {
         vec![
             Fact::patch(&name, Patch::Configured(SpecSummary::default())),
@@ -141,4 +150,112 @@ fn a_torn_page_is_told_and_nothing_is_overwritten() {
         "{refused} are refused, and {begun} begun with, of {} pages",
         whole.len() / PAGE
     );
+}
+
+fn told(number: usize) -> Batch {
+    let event = Event::ConfigurationRefused { message: number.to_string() };
+    vec![Fact::Happened { application: None, cause: Cause::Agent, event }]
+}
+
+/// What another connection reads, newest first.
+fn kept(dir: &Path) -> Vec<u64> {
+    let reader = Reader::open(&dir.join("history.db")).unwrap();
+    reader.events(None, None, 10).unwrap().iter().map(|event| event.id).collect()
+}
+
+fn error_shown(thread: &Writing) -> Option<String> {
+    match thread.published.get(&Key::agent()).as_deref() {
+        Some(Object::Agent(agent)) => agent.history_error.clone(),
+        _ => None,
+    }
+}
+
+/// Removed, its folder moved, or another put in its place: what is written then would be gone with the process.
+#[test]
+fn a_history_that_is_removed_or_exchanged_takes_nothing_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let mut thread = thread(&data);
+    thread.write(vec![(vec![Fact::Seen(an_agent())], None)]);
+    write(&mut thread, told(1)).unwrap();
+    let (path, aside) = (data.join("history.db"), dir.path().join("aside"));
+    type Accident<'a> = (&'a str, &'a dyn Fn(), &'a dyn Fn());
+    let accidents: [Accident<'_>; 3] = [
+        ("removed", &|| std::fs::rename(&path, &aside).unwrap(), &|| std::fs::rename(&aside, &path).unwrap()),
+        (
+            "replaced by another file",
+            &|| {
+                std::fs::rename(&path, &aside).unwrap();
+                std::fs::write(&path, "another").unwrap();
+            },
+            &|| std::fs::rename(&aside, &path).unwrap(),
+        ),
+        ("removed", &|| std::fs::rename(&data, &aside).unwrap(), &|| std::fs::rename(&aside, &data).unwrap()),
+    ];
+    for (number, (loss, accident, remedy)) in accidents.into_iter().enumerate() {
+        accident();
+        thread.look();
+        let words = format!(
+            "cannot write the history, so nothing was changed: history.db was {loss} while the agent runs; put "
+        );
+        let shown = error_shown(&thread).unwrap();
+        assert!(shown.starts_with(&words) && shown.ends_with("qd-agent restore FILE"), "{shown}");
+        assert_eq!(write(&mut thread, told(0)).unwrap_err().to_string(), shown);
+        remedy();
+        thread.look();
+        assert_eq!(error_shown(&thread), None);
+        write(&mut thread, told(number + 2)).unwrap();
+        assert_eq!(kept(&data).len(), number + 2, "each once, and none that was refused");
+    }
+}
+
+/// As a cleaner, or a person who takes them for leftovers, removes what SQLite keeps beside the database.
+#[test]
+fn what_is_removed_beside_the_history_costs_nothing() {
+    for gone in [&["-wal"][..], &["-shm"], &["-wal", "-shm"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut thread = thread(dir.path());
+        write(&mut thread, told(1)).unwrap();
+        for ending in gone {
+            std::fs::remove_file(dir.path().join(format!("history.db{ending}"))).unwrap();
+        }
+        write(&mut thread, told(2)).unwrap();
+        assert_eq!(kept(dir.path()), [2, 1], "{gone:?}");
+        for ending in gone {
+            std::fs::remove_file(dir.path().join(format!("history.db{ending}"))).unwrap();
+        }
+        thread.look();
+        assert_eq!(kept(dir.path()), [2, 1], "{gone:?}: also while nothing is written");
+        write(&mut thread, told(3)).unwrap();
+        // As after kill -9: what is on disk now, without the last words of the process.
+        let copy = tempfile::tempdir().unwrap();
+        for ending in ["", "-wal"] {
+            let name = format!("history.db{ending}");
+            std::fs::copy(dir.path().join(&name), copy.path().join(&name)).unwrap();
+        }
+        assert_eq!(kept(copy.path()), [3, 2, 1], "{gone:?}");
+    }
+}
+
+#[test]
+fn a_jump_of_the_clock_lets_nothing_go_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let year = jiff::SignedDuration::from_hours(365 * 24);
+    for number in 0..3 {
+        write(&mut thread, told(number)).unwrap();
+    }
+    let back = (Timestamp::now() - year).to_string();
+    // To a clock that is a year ahead all that was written before is a year old; it was right a moment ago.
+    thread.connection.execute("UPDATE event SET at = ?1", [back]).unwrap();
+    thread.beside.clock = Clock::new(Timestamp::now() - year, Instant::now(), None);
+    thread.transactions = LET_GO_EVERY - 1;
+    write(&mut thread, told(3)).unwrap();
+    assert_eq!(kept(dir.path()), [4, 3, 2, 1]);
+    // With a clock that is believed, they go, but for the newest.
+    thread.beside.clock = Clock::new(Timestamp::now(), Instant::now(), None);
+    thread.transactions = LET_GO_EVERY - 1;
+    write(&mut thread, told(4)).unwrap();
+    assert_eq!(kept(dir.path()), [5, 4]);
 }

@@ -1,6 +1,7 @@
 //! The journal's thread: groups what waits into one transaction, and publishes what it wrote.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use quarterdeck_shared::snapshot::{Key, Object};
@@ -12,17 +13,28 @@ use super::keeper::{self, Changes, Keeper};
 use super::published::Published;
 use super::{Message, NotKept, chain};
 use crate::config::HistoryConfig;
+use crate::flood::Flood;
+use crate::history::clock::Clock;
 use crate::history::logs::RunLogs;
-use crate::history::sqlite::{HistoryError, Writer};
+use crate::history::numbers::{Given, Numbers};
+use crate::history::place::Place;
+use crate::history::sqlite::{self, HistoryError, Writer};
 use crate::steps;
 
 /// Batches written in one transaction: under load a commit to disk is shared, alone a batch waits for nobody.
 const GROUP: usize = 256;
 
 /// History is brought within its bounds after this many transactions.
-const LET_GO_EVERY: u32 = 500;
+pub(super) const LET_GO_EVERY: u32 = 500;
 
 type Waiting = Option<oneshot::Sender<Result<(), NotKept>>>;
+
+/// What is written beside the database, and the clock that its age is counted by.
+pub(super) struct Beside {
+    pub(super) logs: RunLogs,
+    pub(super) numbers: Numbers,
+    pub(super) clock: Clock,
+}
 
 /// What only the journal's thread touches.
 pub(super) struct Writing {
@@ -30,11 +42,15 @@ pub(super) struct Writing {
     keeper: Keeper,
     pub(super) published: Published,
     path: PathBuf,
-    logs: RunLogs,
+    place: Place,
+    pub(super) beside: Beside,
     bounds: HistoryConfig,
-    transactions: u32,
+    pub(super) transactions: u32,
     /// Why the last batch that was to be kept was not; consoles see it at the agent.
     trouble: Option<String>,
+    /// Whether that is since a file of the history is not in its place.
+    lost: bool,
+    flood: Flood,
 }
 
 impl Writing {
@@ -43,10 +59,12 @@ impl Writing {
         keeper: Keeper,
         published: Published,
         path: PathBuf,
-        logs: RunLogs,
+        beside: Beside,
         bounds: HistoryConfig,
     ) -> Self {
-        Self { connection, keeper, published, path, logs, bounds, transactions: 0, trouble: None }
+        let (place, flood) = (Place::of(&path), Flood::default());
+        let (transactions, trouble, lost) = (0, None, false);
+        Self { connection, keeper, published, path, place, beside, bounds, transactions, trouble, lost, flood }
     }
 
     /// Writes the first batch of this life. On a full disk it is lost and told, and the agent begins all the same; a history
@@ -73,10 +91,12 @@ impl Writing {
             let mut group = Vec::new();
             let mut next = Some(first);
             let mut flushed = None;
+            let mut look = false;
             while let Some(message) = next {
                 match message {
                     Message::Batch(batch, waiting) => group.push((batch, waiting)),
                     Message::Bounds(bounds) => self.bounds = bounds,
+                    Message::Look => look = true,
                     Message::Flush(done) => {
                         flushed = Some(done);
                         break;
@@ -85,6 +105,9 @@ impl Writing {
                 next = if group.len() < GROUP { receiver.try_recv().ok() } else { None };
             }
             self.write(group);
+            if look {
+                self.look();
+            }
             if let Some(done) = flushed {
                 let _ = done.send(());
             }
@@ -122,10 +145,46 @@ impl Writing {
         }
     }
 
+    /// Looks whether the history is where it was, also while nothing is to be written.
+    pub(super) fn look(&mut self) {
+        match self.in_place() {
+            Ok(()) if self.lost => {
+                tracing::info!("the history is back in its place");
+                self.lost = false;
+                self.tell_trouble(None);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.not_kept(&error);
+            }
+        }
+    }
+
+    /// Whether the files that are open are those of the path. Where only files beside the database are gone, what they
+    /// held is brought into it, and it is opened anew.
+    fn in_place(&mut self) -> Result<(), HistoryError> {
+        let Err(lost) = self.place.check() else { return Ok(()) };
+        if !self.place.can_be_renewed() {
+            return Err(lost);
+        }
+        sqlite::checkpoint(&self.connection)?;
+        self.place.forget_beside();
+        // Closed first: connections of one process share the memory of the first.
+        self.connection = Connection::open_in_memory()?;
+        self.connection = sqlite::open(&self.path)?;
+        self.place = Place::of(&self.path);
+        self.place.check()?;
+        tracing::warn!("{lost}: nothing is lost, and the history was opened anew");
+        Ok(())
+    }
+
     fn not_kept(&mut self, error: &HistoryError) -> NotKept {
-        let error = chain(error);
-        tracing::error!(%error, "cannot write the history");
-        let not_kept = NotKept(error, self.path.clone());
+        let not_kept = NotKept::new(error, &self.path);
+        let is_news = self.trouble.as_deref() != Some(&not_kept.to_string());
+        if let Some(times) = self.flood.count(Instant::now()).or(is_news.then_some(1)) {
+            tracing::error!(error = %chain(error), times, "cannot write the history");
+        }
+        self.lost = matches!(error, HistoryError::Lost { .. });
         self.tell_trouble(Some(not_kept.to_string()));
         not_kept
     }
@@ -155,7 +214,10 @@ impl Writing {
         if let Some(changes) = facts.clone().map(keeper::seen).collect::<Option<Changes>>() {
             return Ok(changes);
         }
+        self.in_place()?;
         let now = Timestamp::now();
+        let believed = self.beside.clock.believes(now, Instant::now()).then_some(now);
+        let given = facts.clone().map(number).fold(Given::default(), Given::max);
         let written = self.connection.total_changes();
         let transaction = self.connection.transaction()?;
         let writer = Writer(&transaction);
@@ -164,15 +226,29 @@ impl Writing {
             self.keeper.keep(fact, &writer, now, &mut changes)?;
         }
         self.transactions += 1;
-        let gone =
-            if self.transactions.is_multiple_of(LET_GO_EVERY) { writer.let_go(&self.bounds, now)? } else { Vec::new() };
+        let gone = if self.transactions.is_multiple_of(LET_GO_EVERY) {
+            writer.let_go(&self.bounds, believed)?
+        } else {
+            Vec::new()
+        };
         steps::reached("history: before a write");
+        self.beside.numbers.keep(given);
         transaction.commit()?;
         steps::reached("history: after a write");
-        self.logs.let_go(&gone);
+        self.beside.logs.let_go(&gone);
         if self.trouble.is_some() && self.connection.total_changes() > written {
+            self.lost = false;
             self.tell_trouble(None);
         }
         Ok(changes)
+    }
+}
+
+/// The numbers that a fact gives for good.
+fn number(fact: &Fact) -> Given {
+    match fact {
+        Fact::Run(run) => Given { run: run.id.0, sync: 0 },
+        Fact::Sync(sync) => Given { run: 0, sync: sync.id },
+        _ => Given::default(),
     }
 }

@@ -1,23 +1,28 @@
 //! A decided plan becomes so, is left on purpose, or is told why it cannot: and the history says which.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use quarterdeck_shared::change::{Action, summarise};
-use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::event::{Cause, Event, Part, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::ApplicationStatus;
 use quarterdeck_shared::status::{Phase, SyncStatus};
+use sha2::{Digest as _, Sha256};
 
+use super::decide::Held;
+use super::stop::{self, Stop};
+use super::tell::{begun, ended};
 use super::{ReconcileError, of};
-use crate::cluster::{ClusterError, Executed, PlannedSync};
+use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
 use crate::journal::chain;
-use crate::journal::fact::{Fact, Patch};
+use crate::journal::fact::{Fact, Intent, Patch};
 use crate::render::Rendered;
-use crate::sync::plan::{Memory, Remembered as Applied};
+use crate::sync::plan::{Memory, Remembered as Applied, Undone};
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
@@ -30,31 +35,57 @@ pub(super) struct Sync<'a> {
     pub(super) context: &'a Arc<Context>,
     pub(super) application: &'a Arc<Application>,
     pub(super) deploy: &'a Deploy,
+    /// How the application was when the pass began.
+    pub(super) status: &'a ApplicationStatus,
     pub(super) revision: &'a Revision,
     pub(super) rendered: &'a Rendered,
+    pub(super) intent: Option<&'a Intent>,
     pub(super) planned: PlannedSync,
 }
 
+/// How a plan that became so ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All of the application is as git says.
+    Whole,
+    /// What was to be done was done, and more is left.
+    Part,
+    /// It was stopped on the way.
+    Stopped,
+}
+
 impl Sync<'_> {
-    /// Everything is as git says: that is remembered, and a person who asked is answered by a sync without changes.
-    pub(super) async fn nothing_to_do(
-        self,
-        status: &ApplicationStatus,
-        memory: &mut Memory,
-    ) -> Result<(), ReconcileError> {
-        let name = &self.application.spec.name;
+    /// The objects that a person named, where some were.
+    fn named(&self) -> &[ResourceRef] {
+        self.intent.map_or(&[], |intent| &intent.request.only)
+    }
+
+    /// What is planned is as git says: that is remembered, and a person who asked is answered by a sync without changes.
+    pub(super) async fn nothing_to_do(self, memory: &mut Memory) -> Result<(Outcome, Undone), ReconcileError> {
+        self.deploy.cluster.keep(&self.planned).await.map_err(|source| of(self.deploy, source))?;
+        let undone = self.planned.undone.clone();
         let mut facts = vec![self.found_settled(memory)];
-        if let Some(intent) = self.application.intent() {
-            let mut sync = self.begun(intent.cause);
+        let part = self.part(&Held::default());
+        if let Some(intent) = self.intent {
+            let mut sync = self.begun(intent.cause.clone(), part.clone());
             sync.changes = self.planned.changes.iter().filter(|one| one.action != Action::Unchanged).cloned().collect();
-            facts.extend(ended(sync, Phase::Succeeded, "nothing to do: everything is as git says".to_owned()));
-            facts.push(Fact::Intent { application: name.clone(), intent: None });
+            let message = match (&part, undone.message()) {
+                (Some(part), _) => format!("{} of {} objects are as git says", part.count, part.of),
+                (None, left) if left.is_empty() => "everything is as git says".to_owned(),
+                (None, left) => left,
+            };
+            facts.extend(ended(sync, Phase::Succeeded, format!("nothing to do: {message}")));
+            facts.push(Fact::IntentDone { application: self.application.spec.name.clone(), intent: intent.clone() });
         }
-        if status.revision.as_ref() != Some(self.revision) || status.known().sync != SyncStatus::Synced {
-            facts.push(self.deployed());
+        if part.is_none() {
+            let (revision, known) = (self.status.revision.as_ref(), self.status.known());
+            if revision != Some(self.revision) || known.sync == SyncStatus::Unknown {
+                facts.push(self.deployed());
+            }
+            facts.push(self.finished(&undone));
         }
-        facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
-        Ok(self.context.journal.record(facts).await?)
+        self.context.journal.record(facts).await?;
+        Ok((if part.is_none() { Outcome::Whole } else { Outcome::Part }, undone))
     }
 
     /// Something differs and is left so on purpose. What does not differ is remembered: it is not asked for again.
@@ -65,12 +96,8 @@ impl Sync<'_> {
         drift: Option<Drift>,
         memory: &mut Memory,
     ) -> Result<(), ReconcileError> {
-        let differing = self
-            .planned
-            .changes
-            .iter()
-            .filter(|change| matches!(change.action, Action::Create | Action::Configure | Action::Prune))
-            .count();
+        let is_different = |action| matches!(action, Action::Create | Action::Configure | Action::Prune);
+        let differing = self.planned.changes.iter().filter(|change| is_different(change.action)).count();
         let mut facts =
             vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
         facts.extend(drift.map(|Drift { resource, manager }| {
@@ -80,17 +107,28 @@ impl Sync<'_> {
         Ok(self.context.journal.record(facts).await?)
     }
 
-    /// The plan becomes so.
-    pub(super) async fn execute(self, cause: Cause, asked: bool, memory: &mut Memory) -> Result<(), ReconcileError> {
+    /// The plan becomes so, but for what is held of it.
+    pub(super) async fn execute(
+        mut self,
+        cause: Cause,
+        held: &Held,
+        memory: &mut Memory,
+    ) -> Result<(Outcome, Undone), ReconcileError> {
+        if !held.objects.is_empty() {
+            self.planned = self.planned.without(&held.objects);
+        }
         let name = self.application.spec.name.clone();
         let journal = &self.context.journal;
-        let mut sync = self.begun(cause);
+        let part = self.part(held);
+        let mut sync = self.begun(cause, part.clone());
         sync.message = summarise(self.planned.changes.iter().map(|change| change.action));
         let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
         journal.record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event)]).await?;
 
         let told = Mutex::new(None::<Instant>);
+        let done = AtomicUsize::new(0);
         let tell = |progress: crate::cluster::Progress<'_>| {
+            done.fetch_max(progress.done, Ordering::Relaxed);
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
                 return;
@@ -99,46 +137,64 @@ impl Sync<'_> {
             let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
+        let stop = || stop::asked(self.context, self.application, self.status);
+        let (total, is_stopped) = (self.planned.steps(), || stop().is_some());
         let mut facts = Vec::new();
-        let result = match self.deploy.cluster.execute(self.planned.clone(), &tell).await {
+        let (mut stopped, mut undone) = (None, Undone::default());
+        let result = match self.deploy.cluster.execute_until(self.planned.clone(), &tell, &is_stopped).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.
                 let _ = tokio::time::timeout(ASSESSED_WITHIN, self.deploy.cluster.changes_read()).await;
                 facts.push(self.applied(new_against(&executed.memory, memory), executed.forgotten.clone()));
-                let result = self.outcome(&executed);
+                let result = self.outcome(&executed, part.as_ref());
+                stopped = executed.stopped.then(|| stop().unwrap_or(Stop::Agent));
                 memory.extend(executed.memory);
                 for resource in &executed.forgotten {
                     memory.remove(resource);
                 }
                 sync.changes = executed.changes;
+                undone = executed.undone;
                 result
             }
             Err(source) => Err(of(self.deploy, source)),
         };
-        facts.extend(match &result {
-            Ok(did) => ended(sync, Phase::Succeeded, did.clone()),
-            Err(error) => ended(sync, Phase::Failed, chain(error)),
+        facts.extend(match (&result, &stopped) {
+            (Err(error), _) => ended(sync, Phase::Failed, chain(error)),
+            (Ok(_), Some(stop)) => ended(sync, stop.phase(), stop.describe(done.load(Ordering::Relaxed), total)),
+            (Ok(did), None) => ended(sync, Phase::Succeeded, did.clone()),
         });
         facts.push(Fact::patch(&name, Patch::Activity(None)));
-        if result.is_ok() {
+        let outcome = match (stopped.is_some(), part.is_some()) {
+            (true, _) => Outcome::Stopped,
+            (false, true) => Outcome::Part,
+            (false, false) => Outcome::Whole,
+        };
+        if result.is_ok() && outcome == Outcome::Whole {
             facts.push(self.deployed());
-            facts.push(self.compared(SyncStatus::Synced, String::new(), 0));
+            facts.push(self.finished(&undone));
         }
-        // A person's request is done also where it failed: the person is told. Only what a crash cut off is owed.
-        if asked {
-            facts.push(Fact::Intent { application: name.clone(), intent: None });
-            self.application.intent_done(self.application.intent().as_ref());
+        if result.is_ok() && outcome == Outcome::Part && !held.objects.is_empty() {
+            facts.push(self.compared(SyncStatus::OutOfSync, held.message.clone(), held.objects.len() as u32));
+        }
+        // A person's request is done also where it failed: the person is told. Only what a crash or the end of the agent cut
+        // off is owed.
+        if let Some(intent) = self.intent.filter(|_| stopped.as_ref().is_none_or(Stop::is_final)) {
+            facts.push(Fact::IntentDone { application: name.clone(), intent: intent.clone() });
+            self.application.intent_done(Some(intent));
         }
         journal.record(facts).await?;
-        result.map(drop)
+        result.map(|_| (outcome, undone))
     }
 
     /// What was done, in a line; or which objects failed after it.
-    fn outcome(&self, executed: &Executed) -> Result<String, ReconcileError> {
+    fn outcome(&self, executed: &Executed, part: Option<&Part>) -> Result<String, ReconcileError> {
         let did = summarise(executed.changes.iter().map(|change| change.action));
         let Some(first) = executed.failed.first() else {
             let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
-            return Ok(format!("{did}, {unchanged} unchanged"));
+            let of = part.filter(|_| self.intent.is_some()).map(|part| part.applied(self.revision) + ": ");
+            let undone = Undone { kept: Vec::new(), ..executed.undone.clone() }.message();
+            let undone = if undone.is_empty() { undone } else { format!("; {undone}") };
+            return Ok(format!("{}{did}, {unchanged} unchanged{undone}", of.unwrap_or_default()));
         };
         let more = match executed.failed.len() - 1 {
             0 => String::new(),
@@ -147,9 +203,22 @@ impl Sync<'_> {
         Err(ReconcileError::Partly(format!("{first}{more}; done before it: {did}")))
     }
 
-    fn begun(&self, cause: Cause) -> SyncRecord {
+    /// The part of the application that the sync is about, where it is not all of it.
+    fn part(&self, held: &Held) -> Option<Part> {
+        let all = self.rendered.manifests.len();
+        let named: HashSet<&ResourceRef> = self.named().iter().collect();
+        if named.is_empty() && held.objects.is_empty() {
+            return None;
+        }
+        let manifests = self.rendered.manifests.iter().map(|manifest| &manifest.resource);
+        let is_in = |one: &&ResourceRef| (named.is_empty() || named.contains(one)) && !held.objects.contains(*one);
+        let objects: Vec<&ResourceRef> = manifests.filter(is_in).collect();
+        Some(Part::new(objects.into_iter(), all))
+    }
+
+    fn begun(&self, cause: Cause, part: Option<Part>) -> SyncRecord {
         let sync = begun(self.context, self.application, self.revision.clone(), cause);
-        SyncRecord { images: self.images(), ..sync }
+        SyncRecord { images: self.images(), content: content(self.rendered), part, ..sync }
     }
 
     /// What needs nothing done is remembered; only what is news goes into the history.
@@ -168,6 +237,12 @@ impl Sync<'_> {
         Fact::patch(&self.application.spec.name, patch)
     }
 
+    /// Everything was done that can be: the application is as git says, but for what left git and is not gone.
+    fn finished(&self, undone: &Undone) -> Fact {
+        let sync = if undone.open.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
+        self.compared(sync, undone.message(), undone.open.len() as u32)
+    }
+
     fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
         let resources = Some(self.rendered.manifests.len() as u32);
         Fact::patch(&self.application.spec.name, Patch::Compared { sync, message, drifted, resources })
@@ -178,90 +253,16 @@ impl Sync<'_> {
     }
 }
 
-/// A sync that begins now.
-fn begun(context: &Context, application: &Application, revision: Revision, cause: Cause) -> SyncRecord {
-    SyncRecord {
-        id: context.journal.next_sync(),
-        application: application.spec.name.clone(),
-        revision,
-        cause,
-        phase: Phase::Running,
-        started: Timestamp::now(),
-        finished: None,
-        message: String::new(),
-        images: Vec::new(),
-        changes: Vec::new(),
+/// A digest of all manifests, which are in one order. Half of a SHA-256 tells any number of releases apart.
+fn content(rendered: &Rendered) -> String {
+    let mut hasher = Sha256::new();
+    for manifest in &rendered.manifests {
+        hasher.update(manifest.digest.0);
     }
-}
-
-/// The end of a sync, for the history and for the application's line.
-fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
-    let now = Timestamp::now();
-    let what = match sync.cause {
-        Cause::Drift { .. } => "drift",
-        _ if sync.revision.reference == Revision::PIN => "rollback",
-        _ => "sync",
-    };
-    let event = Event::SyncFinished { sync: sync.id, phase, message: message.clone() };
-    [
-        Fact::happened(&sync.application, &sync.cause, event),
-        Fact::last(&sync.application, what, phase, now),
-        Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, ..sync })),
-    ]
+    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What of this is not in memory so: only that is written to history.
-fn new_against(found: &[(ResourceRef, Applied)], memory: &Memory) -> Vec<(ResourceRef, Applied)> {
+pub(super) fn new_against(found: &[(ResourceRef, Applied)], memory: &Memory) -> Vec<(ResourceRef, Applied)> {
     found.iter().filter(|(resource, applied)| memory.get(resource) != Some(applied)).cloned().collect()
-}
-
-/// Says why an application is not as git says. The sync that failed is in the history once, not once a try.
-pub(super) async fn tell_failure(context: &Context, application: &Application, error: &ReconcileError) {
-    let name = &application.spec.name;
-    let message = match error.hint() {
-        "" => chain(error),
-        hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),
-    };
-    let status = context.journal.snapshot().application(name);
-    let known = status.as_ref().is_some_and(|status| status.message == message);
-    if !known {
-        tracing::warn!(application = %name, error = %message, "not synced");
-    }
-    let sync = match error {
-        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => {
-            SyncStatus::OutOfSync
-        }
-        _ => SyncStatus::Unknown,
-    };
-    let mut facts = vec![
-        Fact::patch(
-            name,
-            Patch::Compared {
-                sync,
-                message: message.clone(),
-                drifted: status.as_ref().map_or(0, |status| status.drifted),
-                resources: None,
-            },
-        ),
-        Fact::patch(name, Patch::Activity(None)),
-    ];
-    // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
-    // revision that cannot be brought.
-    let intent = application.intent();
-    let target = status.and_then(|status| status.target);
-    if let Some(revision) =
-        target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
-    {
-        let cause =
-            intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
-        facts.extend(ended(begun(context, application, revision, cause), Phase::Failed, message));
-    }
-    if intent.is_some() {
-        facts.push(Fact::Intent { application: name.clone(), intent: None });
-    }
-    // Where not even this can be kept the log says it, and the pass is tried again.
-    if let Err(error) = context.journal.record(facts).await {
-        tracing::error!(application = %name, error = %chain(&error), "cannot keep why the application is not synced");
-    }
-    application.intent_done(intent.as_ref());
 }

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use quarterdeck_shared::application::Destination;
 use quarterdeck_shared::change::Plan;
-use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::ApplicationStatus;
-use quarterdeck_shared::status::Phase;
 
 use super::{ReconcileError, of, options, render, resolve};
 use crate::context::{Application, Context, Deploy};
@@ -18,9 +16,6 @@ use crate::sync::mask;
 
 /// Commits that are looked through for one that begins as a person typed.
 const COMMITS: usize = 1_000;
-
-/// Syncs that are looked through for one to roll back to; history keeps no more by default.
-const SYNCS: usize = 100;
 
 /// What an application follows: its pin, its tag, its branch.
 pub(super) fn target(destination: &Destination, status: &ApplicationStatus) -> Target {
@@ -41,7 +36,7 @@ pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
     }
 }
 
-fn parts<'a>(
+pub(super) fn parts<'a>(
     context: &Context,
     application: &'a Application,
 ) -> Result<(&'a Deploy, &'a Destination, ApplicationStatus), ReconcileError> {
@@ -80,7 +75,7 @@ async fn revision(
 }
 
 /// The commit of the deploy branch that begins with these digits.
-async fn commit_that_begins(
+pub(super) async fn commit_that_begins(
     deploy: &Deploy,
     destination: &Destination,
     text: &str,
@@ -114,7 +109,7 @@ async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, Re
 
 /// What a sync to a revision would do, with both sides of what differs.
 pub async fn diff(
-    context: &Context,
+    context: &Arc<Context>,
     application: &Application,
     at: Option<&str>,
 ) -> Result<DiffAnswer, ReconcileError> {
@@ -124,7 +119,8 @@ pub async fn diff(
     let name = &application.spec.name;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let options = options(application, destination, None);
+    let mut options = options(application, destination, None);
+    options.neighbours = Some(Arc::new(super::neighbours::all(context, application).await));
     let (planned, objects) =
         deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
     if let Some(refusal) = planned.refusals.first() {
@@ -186,36 +182,4 @@ pub async fn commits(
         .into_iter()
         .map(|info| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time })
         .collect())
-}
-
-/// The revision that a person wants to go back to: the one before the present one, a sync's, or a commit.
-pub async fn rollback_target(
-    context: &Arc<Context>,
-    application: &Application,
-    to: Option<&str>,
-) -> Result<Revision, ReconcileError> {
-    let (deploy, destination, status) = parts(context, application)?;
-    let name = application.spec.name.clone();
-    let syncs = context.journal.ask(move |history| history.syncs(&name, SYNCS)).await?;
-    let good = || syncs.iter().filter(|sync| sync.phase == Phase::Succeeded);
-    let commit = match to {
-        None => {
-            let now = status.revision.as_ref().map(|revision| &revision.commit);
-            let before = good().map(|sync: &SyncRecord| &sync.revision.commit).find(|commit| Some(*commit) != now);
-            before.cloned().ok_or_else(|| {
-                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name))
-            })?
-        }
-        Some(text) => match good().find(|sync| sync.id.to_string() == text) {
-            Some(sync) => sync.revision.commit.clone(),
-            None => match good()
-                .map(|sync| &sync.revision.commit)
-                .find(|commit| text.len() >= 7 && commit.as_str().starts_with(text))
-            {
-                Some(commit) => commit.clone(),
-                None => commit_that_begins(deploy, destination, text).await?,
-            },
-        },
-    };
-    Ok(Revision::new(Revision::PIN, commit))
 }

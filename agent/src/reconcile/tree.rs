@@ -69,7 +69,7 @@ pub(super) async fn render(
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, RenderError> {
     let (mirror, commit, name, destination) =
-        (deploy.repository.mirror().clone(), commit.clone(), application.spec.name.clone(), destination.clone());
+        (deploy.repository.mirror(), commit.clone(), application.spec.name.clone(), destination.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let rendered = tokio::task::spawn_blocking(move || {
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
@@ -91,6 +91,7 @@ pub(super) async fn render(
 }
 
 /// The files and folders that a render depended on, with their ids in a commit.
+#[derive(Debug, Default)]
 pub(super) struct Inputs(Vec<(String, Option<String>)>);
 
 /// Looks up the ids of what a render depended on.

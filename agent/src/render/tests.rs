@@ -104,6 +104,21 @@ fn pod_templates_are_not_touched() {
 }
 
 #[test]
+fn the_rules_of_an_aggregated_role_are_left_to_its_controller() {
+    let role = |more: &str| {
+        object(&format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: a}}\n{more}rules: []\n"
+        ))
+    };
+    let aggregated = role("aggregationRule: {clusterRoleSelectors: [{matchLabels: {a: b}}]}\n");
+    assert_eq!(aggregated.get("rules"), None);
+    assert!(aggregated["aggregationRule"].is_object());
+    for plain in ["", "aggregationRule:\n"] {
+        assert_eq!(role(plain)["rules"], json!([]), "{plain}");
+    }
+}
+
+#[test]
 fn lists_are_taken_apart() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - metadata: {name: a}\n  - metadata: {name: b}\n\
                 - {apiVersion: v1, kind: Secret, metadata: {name: c}}\n- {apiVersion: v1, kind: List, items: }\n";

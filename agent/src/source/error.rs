@@ -11,7 +11,8 @@ use crate::certificate::Distrust;
 pub enum GitErrorKind {
     /// The credentials are refused (401, 403, a public key): stop hammering, some forges ban the whole address.
     Credentials,
-    /// The remote or the network did not answer in time or at all, or with a bad certificate: try again with back-off.
+    /// The remote or the network did not answer in time or at all, or with a bad certificate, or this machine was too short
+    /// of something to ask: try again with back-off.
     Unreachable,
     /// What the remote sent is refused as hostile or over a bound: try again rarely.
     Refused,
@@ -33,7 +34,7 @@ const AUTHORITY: &str = "name its authority by `ca_file` under [[repository]], o
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// 401, 403 or a refused key.
-    #[error("access to {url} is refused: {detail}; check the credentials that the configuration names for it")]
+    #[error("access to {url} is refused: {detail}{}", credentials_hint(.detail))]
     AccessDenied {
         /// The repository.
         url: String,
@@ -196,6 +197,14 @@ pub enum GitError {
         /// What the library or the system said.
         detail: String,
     },
+    /// This process may open no more files.
+    #[error("nothing was asked of {url}: {limit}")]
+    OpenFiles {
+        /// The repository.
+        url: String,
+        /// What is reached, and how it is raised.
+        limit: String,
+    },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
     Program {
@@ -226,9 +235,51 @@ impl GitError {
             HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Program { .. } => GitErrorKind::Local,
         }
     }
+}
+
+impl GitError {
+    /// Whether it passes by itself, or with the trouble of this machine: then trying again is of use.
+    pub fn passes(&self) -> bool {
+        use GitError::*;
+        self.kind() == GitErrorKind::Unreachable || matches!(self, Mirror { .. } | NoRoom { .. } | OpenFiles { .. })
+    }
+}
+
+/// Where a refusal is about the credentials, what to look at. A forge that gives another reason has said it all: who is told
+/// to check a token that is good looks in the wrong place.
+fn credentials_hint(detail: &str) -> &'static str {
+    if gives_another_reason(detail) { "" } else { "; check the credentials that the configuration names for it" }
+}
+
+/// Whether a forge's own sentence gives a reason that other credentials would not help against.
+pub(crate) fn gives_another_reason(said: &str) -> bool {
+    /// As GitHub, GitLab, Gitea, Bitbucket and Azure DevOps say it, in lower case.
+    const REASONS: [&str; 19] = [
+        "archived",
+        "read-only",
+        "read only",
+        "readonly",
+        "protected",
+        "quota",
+        "too large",
+        "size limit",
+        "exceed",
+        "storage",
+        "no space left",
+        "disabled",
+        "locked",
+        "suspended",
+        "maintenance",
+        "rate limit",
+        "allow list",
+        "banned",
+        "pending deletion",
+    ];
+    let said = said.to_lowercase();
+    REASONS.iter().any(|reason| said.contains(reason))
 }
 
 fn raise(option: Option<&str>) -> String {
@@ -255,8 +306,31 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     clean(&text).replace('\n', "; ")
 }
 
+/// What names of temporary files begin with: gix's, ours, and those of the git program.
+const TEMPORARY: [&str; 6] = [".new-mirror-", "tmp_pack_", "tmp_idx_", "tmp_obj_", "tmp_objdir-", ".tmp"];
+
+/// Names of temporary files differ each time; without them one failure has one text.
+fn nameless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, name)) =
+        TEMPORARY.iter().filter_map(|name| Some((rest.find(name)?, *name))).min_by_key(|(at, _)| *at)
+    {
+        let (before, after) = rest.split_at(at + name.len());
+        out.push_str(before);
+        let drawn = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(after.len());
+        if drawn > 0 {
+            out.push('…');
+        }
+        rest = &after[drawn..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Text of a stranger made fit for a log and a terminal: no control characters but line breaks, and bounded.
 pub(crate) fn clean(text: &str) -> String {
+    let text = &nameless(text);
     let mut out = String::with_capacity(text.len().min(DETAIL_MAX));
     for c in text.trim().chars() {
         if out.len() >= DETAIL_MAX {
@@ -294,6 +368,41 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_failure_has_one_text_whatever_its_temporary_file_is_called() {
+        for (text, wanted) in [
+            ("cannot make /m/objects/pack/.tmpAbC123: full", "cannot make /m/objects/pack/.tmp…: full"),
+            (
+                "error: unable to write file objects/pack/tmp_pack_x9Y: full",
+                "error: unable to write file objects/pack/tmp_pack_…: full",
+            ),
+            ("/m/.new-mirror-Ab12Cd/HEAD and /m/.tmpQ", "/m/.new-mirror-…/HEAD and /m/.tmp…"),
+            ("a.tmp is kept", "a.tmp is kept"),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(nameless(text), wanted);
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_that_may_be_about_credentials_names_them() {
+        for (detail, about_credentials) in [
+            ("the server answers 401 Unauthorized", true),
+            ("the server answers 403 Forbidden", true),
+            ("the server answers 403 Forbidden: HTTP Basic: Access denied", true),
+            ("Permission to ops/shop.git denied to bot", true),
+            ("git@forge: Permission denied (publickey).", true),
+            ("the server answers 403 Forbidden: This repository was archived so it is read-only", false),
+            ("the server answers 403 Forbidden: API rate limit exceeded", false),
+            ("the server answers 403 Forbidden: Repository access blocked: repository disabled", false),
+            ("ERROR: The project is in maintenance mode", false),
+        ] {
+            let error = GitError::AccessDenied { url: "https://forge/x".into(), detail: detail.into() };
+            assert_eq!(error.to_string().contains("check the credentials"), about_credentials, "{error}");
+            assert_eq!(error.kind(), GitErrorKind::Credentials);
+        }
+    }
 
     #[test]
     fn a_strangers_text_loses_its_control_characters_and_its_length() {

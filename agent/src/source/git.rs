@@ -13,12 +13,14 @@
 //! resolve, tree_of, entries, blob, commit_info, log     [tree], [history]
 //! commit_edits                                          [commit]
 //! push, maintain                                        [push], [maintain] through [program], [process]
+//! heal                                                  [heal]: what is damaged is made anew
 //! ```
 //!
 //! Invariant: the mirror is a cache. Whatever it holds can be fetched again, so it may be deleted at any time while no
-//! agent runs, and what a killed agent left in it (locks) is cleared on opening.
+//! agent runs, and what a killed agent left in it (locks) is cleared on opening. One that is damaged is fetched anew.
 
 mod fetch;
+mod heal;
 mod history;
 mod link;
 mod list;
@@ -58,10 +60,11 @@ pub struct Mirror {
     repository: RwLock<gix::ThreadSafeRepository>,
     link: Link,
     /// Held by whatever changes refs or packs of the mirror.
-    writing: Mutex<()>,
+    writing: Arc<Mutex<()>>,
     /// The last listing of a repository on this machine: a tag that did not move needs no second look at its object.
     seen: Mutex<RefSnapshot>,
     interrupt: Arc<AtomicBool>,
+    doubt: Arc<Mutex<heal::Doubt>>,
 }
 
 impl Mirror {
@@ -75,10 +78,32 @@ impl Mirror {
             init(&dir, gix::hash::Kind::Sha1)?;
         }
         clear_locks(&dir);
-        let repository = RwLock::new(open(&dir, &remote)?);
+        let damage = heal::examine(&dir, &remote).err();
+        if let Some(damage) = &damage {
+            if heal::lack(damage).is_some() {
+                let (doing, detail) = ("opening it", damage.clone());
+                return Err(GitError::Mirror { dir, doing, detail });
+            }
+            tracing::warn!(mirror = %dir.display(), "the mirror is damaged and is fetched anew: {damage}");
+            empty(&dir, gix::hash::Kind::Sha1)?;
+        }
+        let repository = open(&dir, &remote).map_err(|detail| opening(&dir, detail))?;
         let link = Link::new(&remote, &dir);
-        let (writing, seen, interrupt) = (Mutex::default(), Mutex::default(), Arc::default());
-        Ok(Self { dir, remote, repository, link, writing, seen, interrupt })
+        let (writing, seen, interrupt) = (Arc::default(), Mutex::default(), Arc::default());
+        let (repository, doubt) = (RwLock::new(repository), Arc::default());
+        let mirror = Self { dir, remote, repository, link, writing, seen, interrupt, doubt };
+        damage.into_iter().for_each(|damage| mirror.made_anew(damage));
+        Ok(mirror)
+    }
+
+    /// The same mirror, with the remote reached otherwise. What is under way goes on as it began; changes of both come one
+    /// after the other.
+    pub fn reached_by(&self, remote: Remote) -> Result<Self, GitError> {
+        let repository = open(&self.dir, &remote).map_err(|detail| opening(&self.dir, detail))?;
+        let link = Link::new(&remote, &self.dir);
+        let (dir, writing, interrupt) = (self.dir.clone(), self.writing.clone(), self.interrupt.clone());
+        let (repository, seen, doubt) = (RwLock::new(repository), Mutex::default(), self.doubt.clone());
+        Ok(Self { dir, remote, repository, link, writing, seen, interrupt, doubt })
     }
 
     /// Where the mirror is on disk.
@@ -108,13 +133,16 @@ impl Mirror {
         repository
     }
 
-    /// Makes an empty mirror anew for another kind of object ids.
+    /// Makes the mirror anew and empty, for this kind of object ids.
     fn begin_again(&self, kind: gix::hash::Kind) -> Result<(), GitError> {
-        let mut repository = self.repository.write().unwrap_or_else(PoisonError::into_inner);
-        let failed = |error: std::io::Error| self.broken("making it anew", &error);
-        std::fs::remove_file(self.dir.join("HEAD")).map_err(failed)?;
-        init(&self.dir, kind)?;
-        *repository = open(&self.dir, &self.remote)?;
+        empty(&self.dir, kind)?;
+        self.reopen()
+    }
+
+    /// Opens the mirror again, so that nothing is remembered of what was there.
+    fn reopen(&self) -> Result<(), GitError> {
+        let opened = open(&self.dir, &self.remote).map_err(|detail| opening(&self.dir, detail))?;
+        *self.repository.write().unwrap_or_else(PoisonError::into_inner) = opened;
         Ok(())
     }
 
@@ -123,11 +151,11 @@ impl Mirror {
     }
 
     fn broken(&self, doing: &'static str, error: &(dyn std::error::Error + 'static)) -> GitError {
-        GitError::Mirror { dir: self.dir.clone(), doing, detail: chain(error) }
+        self.failed_here(doing, chain(error))
     }
 
     fn not_found(&self, what: impl ToString) -> GitError {
-        GitError::NotFound { url: self.url(), what: what.to_string() }
+        self.incomplete().unwrap_or_else(|| GitError::NotFound { url: self.url(), what: what.to_string() })
     }
 }
 
@@ -137,14 +165,26 @@ impl std::fmt::Debug for Mirror {
     }
 }
 
-fn open(dir: &Path, remote: &Remote) -> Result<gix::ThreadSafeRepository, GitError> {
+fn open(dir: &Path, remote: &Remote) -> Result<gix::ThreadSafeRepository, String> {
     let limit = format!("gitoxide.objects.allocLimit={}", remote.access.limits.object_bytes);
     let options = gix::open::Options::isolated().open_path_as_is(true);
     let options = options.config_overrides([limit]).object_store_slots(PACK_SLOTS);
-    gix::ThreadSafeRepository::open_opts(dir, options).map_err(|error| {
-        let detail = format!("{}; delete the directory and it is fetched anew", chain(&error));
-        GitError::Mirror { dir: dir.to_owned(), doing: "opening it", detail }
-    })
+    gix::ThreadSafeRepository::open_opts(dir, options).map_err(|error| chain(&error))
+}
+
+fn opening(dir: &Path, detail: String) -> GitError {
+    GitError::Mirror { dir: dir.to_owned(), doing: "opening it", detail }
+}
+
+/// Puts an empty mirror in the place of one that is of no more use, if there is one.
+fn empty(dir: &Path, kind: gix::hash::Kind) -> Result<(), GitError> {
+    match std::fs::remove_file(dir.join("HEAD")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let (doing, detail) = ("making it anew", error.to_string());
+            Err(GitError::Mirror { dir: dir.to_owned(), doing, detail })
+        }
+        _ => init(dir, kind),
+    }
 }
 
 /// Makes an empty bare repository beside its place and moves it there, so that a half-made one is never opened.

@@ -23,6 +23,11 @@ pub fn fields(object: &Value) -> Result<Vec<Vec<Step>>, String> {
     written.split_whitespace().map(field).collect()
 }
 
+/// Whether an object can leave the field at this path to others.
+pub fn can_be_left(path: &str) -> bool {
+    !path.contains(char::is_whitespace) && field(path).is_ok()
+}
+
 fn field(written: &str) -> Result<Vec<Step>, String> {
     let path = parse(written).map_err(|why| format!("{written}: {why}"))?;
     match kept().into_iter().find(|kept| kept.starts_with(&path)) {

@@ -4,6 +4,7 @@
 pub mod manifest;
 pub mod order;
 
+pub mod neighbours;
 pub mod plan;
 
 pub mod drift;

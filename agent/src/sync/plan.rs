@@ -4,13 +4,14 @@
 //! - As at the last sync, on both sides: unchanged (and was not even asked for).
 //! - The dry run made an object that is not there: create.
 //! - The dry run would change what is ours in it: configure. What others own never counts, see [`owned`].
-//! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled`, or
-//!   it is no longer ours. Nothing rendered prunes nothing, ever.
-//! - An object of another application is refused, and both are named.
+//! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled`,
+//!   it is no longer ours, or something else wants it or lives in it: see [`leaving`]. Nothing rendered prunes nothing, ever.
+//! - An object of another application is taken over where that application does not want it any more; else it is refused,
+//!   and both are named.
 //!
 //! A plan with a refusal is not executed at all: the last good state keeps running.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use quarterdeck_shared::application::ApplicationName;
@@ -20,7 +21,12 @@ use serde_json::Value;
 
 use crate::sync::drift::differences;
 use crate::sync::manifest::{ContentDigest, Manifest};
-use crate::sync::{APPLICATION_LABEL, order, owned};
+use crate::sync::{APPLICATION_LABEL, owned};
+
+pub mod contents;
+pub mod leaving;
+
+pub use self::leaving::{Leaving, Left, Undone, candidates};
 
 /// On an object: never prune it.
 pub const PRUNE_ANNOTATION: &str = "quarterdeck.dev/prune";
@@ -45,6 +51,27 @@ pub enum Observed {
     Refused(Refusal),
 }
 
+impl Observed {
+    /// The live object, where it was read.
+    pub fn live(&self) -> Option<&Arc<Value>> {
+        match self {
+            Self::Predicted { live, .. } => live.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a plan would write it.
+    pub fn wants_a_write(&self) -> bool {
+        match self {
+            Self::Known(_) | Self::Same(_) | Self::Refused(_) => false,
+            Self::Later(_) => true,
+            Self::Predicted { live, predicted } => {
+                live.as_ref().is_none_or(|live| owned::digest(live) != owned::digest(predicted))
+            }
+        }
+    }
+}
+
 /// What an application's last sync left behind, object by object: what makes a sync of an unchanged application free.
 pub type Memory = HashMap<ResourceRef, Remembered>;
 
@@ -55,6 +82,18 @@ pub struct Remembered {
     pub manifest: ContentDigest,
     /// [`owned::digest`] of the live object.
     pub live: ContentDigest,
+    /// How it ended, where it is a Job that did.
+    pub ended: Option<Ended>,
+}
+
+/// How a Job ended that may go now: it is done for its manifest whether it is still there or not, and is not run again
+/// until its manifest changes or a person asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It did what it should.
+    Completed,
+    /// It did not, and its time to live removes it.
+    Failed,
 }
 
 /// Why an object cannot be applied.
@@ -71,22 +110,15 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// What was seen of an object that is in the inventory and not in git.
+/// Of an application that this agent does not operate, whose objects are wanted here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
-    /// It is there and carries our label.
-    Ours {
-        /// Deleted only as long as it is this very object.
-        uid: String,
-        /// Whether it says `quarterdeck.dev/prune: disabled`.
-        keep: bool,
-    },
-    /// It is there, and another application or nobody claims it.
-    NotOurs(Option<String>),
-    /// It is not there, or its kind is not.
-    Gone,
-    /// It could not be looked at.
-    Unseen(String),
+pub enum Stranger {
+    /// Its inventory is here, and no other agent writes it: it was renamed or taken out of the configuration.
+    Left,
+    /// The agent on this host operates it.
+    Operated(String),
+    /// No inventory of it was found.
+    Unknown,
 }
 
 /// All that a plan is made of.
@@ -102,8 +134,10 @@ pub struct Inputs<'a> {
     pub inventory: &'a Inventory,
     /// What was seen of [`candidates`], in the order in which they are pruned.
     pub left: &'a [(InventoryItem, Left)],
-    /// Whether what left git is deleted.
-    pub prune: bool,
+    /// What decides over what left git.
+    pub leaving: Leaving<'a>,
+    /// The owners of wanted objects that are no application of this agent here.
+    pub strangers: &'a BTreeMap<String, Stranger>,
     /// Only some objects are looked at: nothing else is touched, and nothing pruned.
     pub partial: bool,
 }
@@ -121,6 +155,12 @@ pub struct Decided {
     pub writes: Vec<(usize, Later)>,
     /// What is deleted, in this order, with the uid that it must still have.
     pub prunes: Vec<(InventoryItem, String)>,
+    /// What is left undone of what left git.
+    pub undone: Undone,
+    /// What is taken over, by the application that it belonged to and that this agent does not operate.
+    pub adopted: BTreeMap<String, Vec<ResourceRef>>,
+    /// Whether an object is refused since another application of this agent wants it, too.
+    pub contested: bool,
     /// What is in the inventory while the plan is executed: old and new, so that a crash loses nothing.
     pub during: Inventory,
     /// What is in the inventory when all of it was done.
@@ -136,19 +176,6 @@ pub enum Later {
     Yes,
 }
 
-/// The objects of the inventory that are not in git any more, in the order in which they are pruned: who needs another
-/// goes before it. None where git wants nothing at all: an empty source is a mistake before it is a wish.
-pub fn candidates(desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryItem> {
-    if desired.is_empty() {
-        return Vec::new();
-    }
-    let wanted: HashSet<&ResourceRef> = desired.iter().map(|manifest| &manifest.resource).collect();
-    let mut left: Vec<InventoryItem> =
-        inventory.items.iter().filter(|item| !wanted.contains(&item.resource)).cloned().collect();
-    left.sort_by(|a, b| order::compare(&b.resource, &a.resource));
-    left
-}
-
 /// Decides.
 pub fn plan(inputs: &Inputs<'_>) -> Decided {
     debug_assert_eq!(inputs.desired.len(), inputs.observed.len(), "each desired object is observed");
@@ -156,26 +183,20 @@ pub fn plan(inputs: &Inputs<'_>) -> Decided {
     let mut seen = HashSet::new();
     for (place, (manifest, observed)) in inputs.desired.iter().zip(inputs.observed).enumerate() {
         if seen.insert(&manifest.resource) {
-            decide_one(&mut decided, inputs.application, place, manifest, observed);
+            decide_one(&mut decided, inputs, place, manifest, observed);
         } else {
             decided.refusals.push(refusal(manifest, "it is written twice".to_owned(), "Keep one of them."));
         }
     }
     let mut gone = BTreeSet::new();
     if !inputs.partial {
-        decide_left(&mut decided, inputs, &mut gone);
+        leaving::decide(&mut decided, inputs, &mut gone);
     }
     inventories(&mut decided, inputs, &gone);
     decided
 }
 
-fn decide_one(
-    decided: &mut Decided,
-    application: &ApplicationName,
-    place: usize,
-    manifest: &Manifest,
-    observed: &Observed,
-) {
+fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest: &Manifest, observed: &Observed) {
     let mut change =
         Change { resource: manifest.resource.clone(), action: Action::Unchanged, fields: vec![], reason: None };
     match observed {
@@ -190,15 +211,12 @@ fn decide_one(
             decided.writes.push((place, Later::Yes));
         }
         Observed::Predicted { live: Some(live), predicted } => {
-            if let Some(other) = owned::application_of(live).filter(|other| *other != application.as_str()) {
-                let message = format!("it belongs to application {other}, and {application} wants it too");
-                let hint = format!(
-                    "Take it out of one of them; to hand it over, remove the label {} from the live object.",
-                    APPLICATION_LABEL
-                );
-                decided.refusals.push(refusal(manifest, message, &hint));
-                return;
-            }
+            let other = owned::application_of(live).filter(|other| *other != inputs.application.as_str());
+            let taken = match other.map(|other| take_over(decided, inputs, manifest, other)) {
+                None => None,
+                Some(Ok(reason)) => Some(reason),
+                Some(Err(refusal)) => return decided.refusals.push(refusal),
+            };
             let digest = owned::digest(live);
             if digest == owned::digest(predicted) {
                 decided.settled.push((place, digest));
@@ -206,6 +224,7 @@ fn decide_one(
                 let found = differences(live, predicted);
                 change.action = Action::Configure;
                 change.reason = match (found.fields.is_empty(), found.more) {
+                    _ if taken.is_some() => taken,
                     (true, _) => Some("only the ownership of fields changes".to_owned()),
                     (false, 0) => None,
                     (false, more) => Some(format!("and {more} more fields")),
@@ -227,30 +246,45 @@ fn refusal(manifest: &Manifest, message: String, hint: &str) -> Refusal {
     Refusal { resource, origin, message, hint: hint.to_owned() }
 }
 
-fn decide_left(decided: &mut Decided, inputs: &Inputs<'_>, gone: &mut BTreeSet<InventoryItem>) {
-    for (item, left) in inputs.left {
-        let mut line = |action, reason: String| {
-            let resource = item.resource.clone();
-            decided.changes.push(Change { resource, action, fields: vec![], reason: Some(reason) });
+/// Why the object of another application is taken over, or why not.
+fn take_over(decided: &mut Decided, inputs: &Inputs<'_>, manifest: &Manifest, other: &str) -> Result<String, Refusal> {
+    let application = inputs.application;
+    let both = format!("it belongs to application {other}, and {application} wants it too");
+    let Some(neighbours) = inputs.leaving.neighbours else {
+        decided.contested = true;
+        return Err(refusal(manifest, both, "Take it out of one of them."));
+    };
+    let Some(wants) = neighbours.of(other) else {
+        return match inputs.strangers.get(other) {
+            Some(Stranger::Left) => {
+                decided.adopted.entry(other.to_owned()).or_default().push(manifest.resource.clone());
+                Ok(format!("taken over from application {other}, which is not configured any more"))
+            }
+            Some(Stranger::Operated(host)) => {
+                let message = format!("{both}; the agent on {host} operates {other}");
+                Err(refusal(manifest, message, &format!("Take it out of {other} there, or out of {application} here.")))
+            }
+            Some(Stranger::Unknown) | None => {
+                let message = format!("it belongs to application {other}, which is not configured here");
+                let hint = format!(
+                    "If no other agent operates {other}, remove the label {APPLICATION_LABEL} from the live object; the \
+                     next sync takes it over."
+                );
+                Err(refusal(manifest, message, &hint))
+            }
         };
-        match left {
-            Left::Ours { keep: true, .. } => line(Action::Skip, format!("{PRUNE_ANNOTATION}: disabled")),
-            Left::Ours { .. } if !inputs.prune => line(Action::Skip, "pruning is off".to_owned()),
-            Left::Ours { uid, keep: false } => {
-                line(Action::Prune, "no longer in git".to_owned());
-                decided.prunes.push((item.clone(), uid.clone()));
-            }
-            Left::NotOurs(owner) => {
-                let whose = owner.as_ref().map_or("nobody's".to_owned(), |name| format!("application {name}'s"));
-                line(Action::Skip, format!("no longer in git, and {whose} now"));
-                gone.insert(item.clone());
-            }
-            Left::Gone => {
-                line(Action::Skip, "no longer in git, and gone already".to_owned());
-                gone.insert(item.clone());
-            }
-            Left::Unseen(why) => line(Action::Skip, why.clone()),
+    };
+    match &wants.unrendered {
+        _ if wants.objects.contains(&manifest.resource) => {
+            decided.contested = true;
+            Err(refusal(manifest, both, "Take it out of one of them."))
         }
+        Some(why) => {
+            decided.contested = true;
+            let message = format!("it belongs to application {other}, which cannot be rendered: {why}");
+            Err(refusal(manifest, message, &format!("Correct {other} first: it may still want it.")))
+        }
+        None => Ok(format!("taken over from application {other}, which does not want it any more")),
     }
 }
 

@@ -83,6 +83,14 @@ pub struct Hold {
     pub at: Timestamp,
 }
 
+impl Hold {
+    /// `suspended by alice: maintenance`, of what the hold does.
+    pub fn describe(&self, done: &str) -> String {
+        let by = format!("{done} by {}", self.cause.words());
+        if self.reason.is_empty() { by } else { format!("{by}: {}", self.reason) }
+    }
+}
+
 /// A pin: held at a revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {

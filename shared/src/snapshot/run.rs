@@ -27,10 +27,19 @@ impl fmt::Display for RunId {
 pub struct RunStatus {
     /// Its number.
     pub id: RunId,
+    /// The first run that was queued for this trigger, where this one takes up what was cut off: its place in the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<RunId>,
+    /// The run of the application that is done before this one, while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<RunId>,
     /// Whose.
     pub application: ApplicationName,
     /// What it is to reach.
     pub goal: RunGoal,
+    /// Whether the image is built anew, whatever exists already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rebuild: bool,
     /// Why it exists.
     pub cause: Cause,
     /// The git tag that named it, or what a person asked for.
@@ -61,6 +70,22 @@ pub struct RunStatus {
     /// The commit that wrote it into the manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted: Option<CommitId>,
+}
+
+impl RunStatus {
+    /// Its place in the order of its application: runs are done from the lowest to the highest. A run that takes up one
+    /// that was cut off has the place of that one, so that no restart turns the order round.
+    pub fn place(&self) -> RunId {
+        self.resumes.unwrap_or(self.id)
+    }
+
+    /// What it comes to, in a line: its message, or behind which run it waits.
+    pub fn line(&self) -> std::borrow::Cow<'_, str> {
+        match self.behind {
+            Some(run) if self.phase == Phase::Queued => format!("queued behind run {run}").into(),
+            _ => (&*self.message).into(),
+        }
+    }
 }
 
 /// How far a run goes.

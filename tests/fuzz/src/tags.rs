@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use quarterdeck_agent::registry::image_ref::check_tag;
-use quarterdeck_agent::source::TagRef;
+use quarterdeck_agent::source::{RefSnapshot, TagRef};
 use quarterdeck_agent::trigger::{Owed, TagRules, TagTemplate, TriggerKind, image_tag, owed};
 use quarterdeck_shared::application::FirstSight;
 use quarterdeck_shared::revision::CommitId;
@@ -54,10 +54,13 @@ fn tag_at(number: usize) -> TagRef {
 fn is_owed_once([none, latest, all]: [&TagRules; 3], now: &BTreeMap<String, TagRef>) {
     // Times in another order than the names, and one tag without.
     let time = |tag: &str| Timestamp::from_second(i64::from(*tag.as_bytes().last()?)).ok().filter(|_| tag != "v1");
+    let refs = RefSnapshot { tags: now.clone(), ..RefSnapshot::default() };
     let decide = |rules: &TagRules| -> Vec<Owed> {
-        let decision = owed(rules, now, None, time);
-        assert!(decision.seen.keys().eq(now.keys()), "every tag is seen, whatever it means");
-        assert_eq!(owed(rules, now, Some(&decision.seen), time).owed, [], "nothing is owed twice");
+        let decision = owed(rules, &refs, None, time);
+        assert!(decision.seen.there.keys().eq(now.keys()), "every tag is seen, whatever it means");
+        assert_eq!(owed(rules, &refs, Some(&decision.seen), time).owed, [], "nothing is owed twice");
+        let lost = owed(rules, &RefSnapshot::default(), Some(&decision.seen), time).seen;
+        assert_eq!(owed(rules, &refs, Some(&lost), time).owed, [], "what a restore brings back is not owed");
         decision.owed
     };
     let (none, latest, owed_all) = (decide(none), decide(latest), decide(all));

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::kinds::Kind;
 use super::store::{State, items, text};
 
-/// A uid in the usual form, from a number that is given once.
-pub fn uid(serial: u64) -> String {
+/// A uid in the usual form, from a cluster and a number that it gives once.
+pub fn uid(cluster: u64, serial: u64) -> String {
+    let serial = (cluster << 32 | serial) & 0xffff_ffff_ffff;
     let mixed = serial.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{serial:012x}",
@@ -32,8 +33,7 @@ pub fn suffix(serial: u64) -> String {
 
 /// Hands out what a new object of this kind needs.
 pub fn on_create(state: &mut State, kind: &Kind, object: &mut Value, now: &str) {
-    let serial = state.serial();
-    object["metadata"]["uid"] = json!(uid(serial));
+    object["metadata"]["uid"] = json!(state.uid());
     object["metadata"]["creationTimestamp"] = json!(now);
     if kind.generation {
         object["metadata"]["generation"] = json!(1);

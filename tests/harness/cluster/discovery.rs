@@ -1,11 +1,15 @@
 //! What is served, as clients discover it. Pure.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
+
+/// The groups and versions of other servers that do not answer now, though they are registered.
+pub type Stale = BTreeSet<(String, String)>;
 
 /// What we say that we are. The behaviour is meant to be that of this version.
 pub fn version() -> Value {
@@ -25,15 +29,15 @@ pub fn core_versions(address: &str) -> Value {
 }
 
 /// `/apis`
-pub fn groups(kinds: &[Arc<Kind>]) -> Value {
+pub fn groups(kinds: &[Arc<Kind>], stale: &Stale) -> Value {
     let groups: Vec<Value> =
-        versions(kinds).into_iter().filter(|(name, _)| !name.is_empty()).map(group_value).collect();
+        versions(kinds, stale).into_iter().filter(|(name, _)| !name.is_empty()).map(group_value).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/G`
-pub fn group(kinds: &[Arc<Kind>], name: &str) -> Option<Value> {
-    let mut value = group_value(versions(kinds).remove_entry(name)?);
+pub fn group(kinds: &[Arc<Kind>], stale: &Stale, name: &str) -> Option<Value> {
+    let mut value = group_value(versions(kinds, stale).remove_entry(name)?);
     value["kind"] = json!("APIGroup");
     value["apiVersion"] = json!("v1");
     Some(value)
@@ -45,19 +49,33 @@ fn group_value((name, versions): (String, Vec<String>)) -> Value {
     json!({"name": name, "versions": versions.iter().map(version).collect::<Vec<_>>(), "preferredVersion": preferred})
 }
 
-/// Every group with its versions, in the order in which they were served.
-fn versions(kinds: &[Arc<Kind>]) -> BTreeMap<String, Vec<String>> {
+/// Every group with its versions, the preferred one first.
+fn versions(kinds: &[Arc<Kind>], stale: &Stale) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // Reviews of access are answered, though no object of theirs is kept.
     groups.insert("authorization.k8s.io".into(), vec!["v1".into()]);
     groups.insert("authentication.k8s.io".into(), vec!["v1".into()]);
-    for kind in kinds {
-        let versions = groups.entry(kind.group.clone()).or_default();
-        if !versions.contains(&kind.version) {
-            versions.push(kind.version.clone());
+    let served = kinds.iter().map(|kind| (&kind.group, &kind.version));
+    for (group, version) in served.chain(stale.iter().map(|(group, version)| (group, version))) {
+        let versions = groups.entry(group.clone()).or_default();
+        if !versions.contains(version) {
+            versions.push(version.clone());
         }
     }
+    groups.values_mut().for_each(|versions| versions.sort_by_key(|version| Reverse(rank(version))));
     groups
+}
+
+/// How a version stands among those of its group: `v2` over `v1` over `v1beta2` over `v1beta1` over `v1alpha1` over any other name.
+fn rank(version: &str) -> Option<(u8, u32, u32)> {
+    let rest = version.strip_prefix('v')?;
+    let (major, stage) = rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len()));
+    let major = major.parse().ok()?;
+    match (stage.strip_prefix("beta"), stage.strip_prefix("alpha")) {
+        (Some(minor), _) => Some((1, major, minor.parse().ok()?)),
+        (_, Some(minor)) => Some((0, major, minor.parse().ok()?)),
+        _ => stage.is_empty().then_some((2, major, 0)),
+    }
 }
 
 /// The kind that only answers, in each of the two groups of reviews.
@@ -128,14 +146,17 @@ fn subresources(kind: &Kind) -> Vec<(&'static str, String, Vec<&'static str>)> {
 }
 
 /// `/api` and `/apis` in one answer each, as clients ask for it first.
-pub fn aggregated(kinds: &[Arc<Kind>], core: bool) -> Value {
-    let wanted = versions(kinds).into_iter().filter(|(name, _)| name.is_empty() == core);
-    let items: Vec<Value> = wanted.map(|(name, versions)| aggregated_group(kinds, &name, &versions)).collect();
+pub fn aggregated(kinds: &[Arc<Kind>], stale: &Stale, core: bool) -> Value {
+    let wanted = versions(kinds, stale).into_iter().filter(|(name, _)| name.is_empty() == core);
+    let items: Vec<Value> = wanted.map(|(name, versions)| aggregated_group(kinds, stale, &name, &versions)).collect();
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
 }
 
-fn aggregated_group(kinds: &[Arc<Kind>], name: &str, versions: &[String]) -> Value {
+fn aggregated_group(kinds: &[Arc<Kind>], stale: &Stale, name: &str, versions: &[String]) -> Value {
     let of_version = |version: &String| {
+        if stale.contains(&(name.to_owned(), version.clone())) {
+            return json!({"version": version, "freshness": "Stale"});
+        }
         let mut served: Vec<&Arc<Kind>> =
             kinds.iter().filter(|kind| kind.group == name && kind.version == *version).collect();
         served.sort_by_key(|kind| &kind.plural);

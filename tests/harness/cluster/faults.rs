@@ -30,6 +30,8 @@ pub enum Harm {
     Cut,
     /// It is never answered.
     Hang,
+    /// It is answered with 403, in the words of a server whose rules do not allow it.
+    Forbid,
 }
 
 impl Fault {
@@ -50,6 +52,11 @@ impl Fault {
     /// Refuses with 403 and these words, as an admission policy does.
     pub fn refused(message: &str) -> Fault {
         Fault::words(403, message)
+    }
+
+    /// Refuses with 403, as a server does whose rules do not allow it, or that did not read its rules yet.
+    pub fn forbidden() -> Fault {
+        Fault::new(Harm::Forbid)
     }
 
     /// Answers later.
@@ -122,6 +129,29 @@ pub struct Hit<'a> {
     pub dry_run: bool,
 }
 
+impl Hit<'_> {
+    /// What a server says to somebody who may not do this.
+    pub fn denial(&self) -> String {
+        const USER: &str = "system:serviceaccount:quarterdeck:agent";
+        let Hit { verb, resource, namespace, name, .. } = self;
+        if resource.starts_with('/') {
+            return format!("forbidden: User {USER:?} cannot {verb} path {resource:?}");
+        }
+        let (whole, below) = resource.split_once('/').unwrap_or((resource, ""));
+        let (plural, group) = whole.split_once('.').unwrap_or((whole, ""));
+        let slash = if below.is_empty() { "" } else { "/" };
+        let object = if name.is_empty() { whole.to_owned() } else { format!("{whole} {name:?}") };
+        let place = if namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace {namespace:?}")
+        };
+        format!(
+            "{object} is forbidden: User {USER:?} cannot {verb} resource \"{plural}{slash}{below}\" in API group {group:?} {place}"
+        )
+    }
+}
+
 /// The faults that are on.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
@@ -132,6 +162,12 @@ impl Faults {
         self.0.push(fault);
     }
 
+    /// Switches one off, however often it struck.
+    pub fn lift(&mut self, fault: &Fault) {
+        let counted = |one: &Fault| Fault { left: None, ..one.clone() };
+        self.0.retain(|one| counted(one) != counted(fault));
+    }
+
     /// Switches all off.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -139,7 +175,7 @@ impl Faults {
 
     /// Whether this request would be answered with 403. Uses up nothing.
     pub fn forbids(&self, hit: &Hit) -> bool {
-        self.0.iter().any(|fault| fault.hits(hit) && matches!(fault.harm, Harm::Status(403, _)))
+        self.0.iter().any(|fault| fault.hits(hit) && matches!(fault.harm, Harm::Status(403, _) | Harm::Forbid))
     }
 
     /// What happens to this request; uses up one of a fault's times.
@@ -243,6 +279,39 @@ mod tests {
         assert_eq!(faults.strike(&hit("patch", "deployments.apps", "x")), None);
         assert_eq!(faults.strike(&hit("get", "pods", "b")), None);
         assert_eq!(faults.strike(&hit("get", "pods", "a")), Some(Harm::Cut));
+        faults.add(Fault::forbidden().on("get", "pods").times(3));
+        faults.lift(&Fault::cut().on("*", "pods").named("a"));
+        assert_eq!(faults.strike(&hit("get", "pods", "a")), Some(Harm::Forbid));
+        faults.lift(&Fault::forbidden().on("get", "pods").times(3));
+        assert_eq!(faults.strike(&hit("get", "pods", "a")), None);
+    }
+
+    #[test]
+    fn a_denial_names_who_may_not_do_what_to_what_and_where() {
+        let hit = |verb, resource, namespace, name| Hit { verb, resource, namespace, name, dry_run: false };
+        let user = "User \"system:serviceaccount:quarterdeck:agent\" cannot";
+        let table = [
+            (
+                hit("list", "pods", "", ""),
+                format!("pods is forbidden: {user} list resource \"pods\" in API group \"\" at the cluster scope"),
+            ),
+            (
+                hit("patch", "deployments.apps", "shop", "web"),
+                format!(
+                    "deployments.apps \"web\" is forbidden: {user} patch resource \"deployments\" in API group \"apps\" in the namespace \"shop\""
+                ),
+            ),
+            (
+                hit("get", "pods/log", "shop", "a"),
+                format!(
+                    "pods \"a\" is forbidden: {user} get resource \"pods/log\" in API group \"\" in the namespace \"shop\""
+                ),
+            ),
+            (hit("get", "/apis", "", ""), format!("forbidden: {user} get path \"/apis\"")),
+        ];
+        for (hit, words) in table {
+            assert_eq!(hit.denial(), words);
+        }
     }
 
     #[test]

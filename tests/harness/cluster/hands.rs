@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::controllers::Clock;
+use super::controllers::{Clock, Manager};
 use super::delete::{self, Terms};
 use super::failure::Failure;
 use super::faults::{Counts, Fault};
 use super::kubelet::{NODE, NODE_IP};
-use super::store::{Key, State, text};
+use super::store::{Key, Snapshot, State, text};
 use super::write::{self, Part, Patch, Strictness, Write};
-use super::{Cluster, kinds};
+use super::{Cluster, World, kinds};
 use crate::tls::Certificate;
 
 /// How long `wait_for` waits.
@@ -43,6 +43,11 @@ impl Cluster {
     /// One object of a resource (`deployments.apps`); the namespace is empty for the cluster's own.
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         self.shared.world().state.get(&Key::new(resource, namespace, name)).cloned()
+    }
+
+    /// Whether a resource (`boats.sea.example`) is served, in any version.
+    pub fn serves(&self, resource: &str) -> bool {
+        self.shared.world().state.kind_of(resource).is_some()
     }
 
     /// All objects of a resource in a namespace, or in all when that is empty.
@@ -155,6 +160,16 @@ impl Cluster {
         self.shared.faults().add(fault);
     }
 
+    /// Switches a fault off that was switched on.
+    pub fn lift(&self, fault: &Fault) {
+        self.shared.faults().lift(fault);
+    }
+
+    /// Has a group and version registered whose own server does not answer, as an aggregated API whose pod is down.
+    pub fn register_stale(&self, group: &str, version: &str) {
+        self.shared.stale().insert((group.to_owned(), version.to_owned()));
+    }
+
     /// Switches all faults off.
     pub fn mend(&self) {
         self.shared.faults().clear();
@@ -184,6 +199,28 @@ impl Cluster {
     /// Ends every running watch and followed log.
     pub fn cut_watches(&self) {
         self.shared.cut.send_modify(|cut| *cut += 1);
+    }
+
+    /// What is so now, as a backup of etcd keeps it.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.world().state.snapshot()
+    }
+
+    /// Sets the cluster back to what was so then: objects and versions are those of that time, and versions count on from there.
+    /// The API server starts anew with it: its watches end, and it remembers no past.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.shared.with(|world| {
+            world.state.restore(snapshot);
+            world.manager = Manager::default();
+        });
+        self.cut_watches();
+    }
+
+    /// Another cluster behind the same address, of which nobody knows yet: as on its first day, with low versions, and with
+    /// uids of its own, that of the namespace `kube-system` among them.
+    pub fn recreate(&self) {
+        self.shared.with(|world| *world = World::new());
+        self.cut_watches();
     }
 
     /// Forgets the past: whoever watches from before gets 410.

@@ -14,8 +14,10 @@
 //!                                                          controllers, kubelet
 //! ```
 //!
-//! What it does not do, so that nobody takes it for the real thing: it runs no container and routes no traffic; it knows
-//! one API version of each kind and converts nothing; no RBAC, quotas, admission webhooks or policies (a `Fault` plays
+//! It can be set back as etcd is from a backup, and be another cluster behind the same address ([`Cluster::restore`], [`Cluster::recreate`]).
+//!
+//! What it does not do, so that nobody takes it for the real thing: it runs no container and routes no traffic; of its own kinds it
+//! knows one API version, of definitions all that they serve, and it converts nothing; no RBAC, quotas, admission webhooks or policies (a `Fault` plays
 //! their refusals); no exec, attach, port-forward, protobuf, tables for `kubectl get`; lists with `limit` continue on
 //! the present state, not on a snapshot; quantities are not brought into canonical form; ControllerRevisions,
 //! EndpointSlices, PersistentVolumes and schedules of CronJobs are not made; custom resources are not checked by
@@ -67,6 +69,7 @@ mod hands;
 mod tests;
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +81,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use self::controllers::{Clock, Manager, Next};
+use self::discovery::Stale;
 use self::faults::{Counts, Faults};
 use self::kubelet::images::{self, Pull};
 use self::store::State;
@@ -183,7 +187,6 @@ impl Cluster {
     pub async fn start_with(options: Options) -> std::io::Result<Cluster> {
         let port = options.port;
         let shared = Arc::new(Shared::new(options));
-        shared.furnish();
         let requests = shared.clone();
         let handler: Handler =
             Arc::new(move |request| Box::pin(answer::respond(requests.clone(), request.map(Body::new))));
@@ -227,28 +230,41 @@ pub(crate) struct Shared {
     changed: Notify,
     pace: Pace,
     pull: Pull,
+    /// APIs of other servers that do not answer.
+    stale: Mutex<Stale>,
     /// Those that lead in.
     tokens: Mutex<Vec<String>>,
     anonymous: bool,
 }
 
 /// Everything that is so.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) manager: Manager,
 }
 
+impl World {
+    /// A cluster as it is on its first day, and another than any before it in this process.
+    fn new() -> World {
+        static BORN: AtomicU64 = AtomicU64::new(0);
+        let mut world = World { state: State::new(BORN.fetch_add(1, Ordering::Relaxed)), manager: Manager::default() };
+        hands::furnish(&mut world.state, &Clock::read());
+        world
+    }
+}
+
 impl Shared {
     fn new(Options { pace, pull, token, anonymous, port: _ }: Options) -> Shared {
         Shared {
-            world: Mutex::default(),
+            world: Mutex::new(World::new()),
             faults: Mutex::default(),
             counts: Mutex::default(),
             cut: watch::Sender::new(0),
             changed: Notify::new(),
             pace,
             pull,
+            stale: Mutex::default(),
             tokens: Mutex::new(vec![token]),
             anonymous,
         }
@@ -261,6 +277,10 @@ impl Shared {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stale(&self) -> MutexGuard<'_, Stale> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tokens(&self) -> MutexGuard<'_, Vec<String>> {
@@ -279,12 +299,6 @@ impl Shared {
             self.changed.notify_one();
         }
         out
-    }
-
-    /// The namespaces and the node that every cluster has.
-    fn furnish(&self) {
-        let clock = Clock::read();
-        self.with(|world| hands::furnish(&mut world.state, &clock));
     }
 }
 

@@ -9,7 +9,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::assign;
 use super::kinds::{self, Kind};
+
+mod past;
+
+pub use past::Snapshot;
 
 /// Changes remembered per resource. A watcher that reads at all is far less than this behind; one that is not gets
 /// 410 and lists again, as it would after a compaction of etcd.
@@ -136,13 +141,16 @@ pub struct State {
     /// What changed since the controllers last looked.
     dirty: BTreeSet<Key>,
     serial: u64,
+    /// Which cluster this is among those of this process: it is in every uid.
+    identity: u64,
     changed: watch::Sender<u64>,
     /// The events that the cluster recorded, oldest first.
     pub recorded: VecDeque<Key>,
 }
 
-impl Default for State {
-    fn default() -> State {
+impl State {
+    /// An empty cluster. No two of one identity should live, for they would hand out the same uids.
+    pub fn new(identity: u64) -> State {
         let kinds: Vec<Arc<Kind>> = kinds::builtin().into_iter().map(Arc::new).collect();
         let tables = kinds.iter().map(|kind| (kind.qualified(), Table::new(0))).collect();
         let changed = watch::Sender::new(0);
@@ -153,13 +161,12 @@ impl Default for State {
             owned: HashMap::new(),
             dirty: BTreeSet::new(),
             serial: 0,
+            identity,
             changed,
             recorded: VecDeque::new(),
         }
     }
-}
 
-impl State {
     /// All served kinds.
     pub fn kinds(&self) -> &[Arc<Kind>] {
         &self.kinds
@@ -181,13 +188,14 @@ impl State {
         self.kinds.iter().find(|known| known.kind == kind && known.api_version() == api_version).cloned()
     }
 
-    /// Serves the kinds of a definition beside the others, in place of what it served before.
-    pub fn serve(&mut self, kinds: Vec<Kind>) {
-        let Some(resource) = kinds.first().map(Kind::qualified) else { return };
+    /// Serves a resource in the versions of its definition, in place of those it was served in before; in none, where the
+    /// definition serves none: its objects are there all the same. Watches of it end.
+    pub fn serve(&mut self, resource: &str, kinds: Vec<Kind>) {
         self.kinds.retain(|kind| kind.qualified() != resource);
         self.kinds.extend(kinds.into_iter().map(Arc::new));
         let revision = self.revision;
-        self.tables.entry(resource).or_insert_with(|| Table::new(revision));
+        let table = self.tables.entry(resource.to_owned()).or_insert_with(|| Table::new(revision));
+        table.changed.send_modify(|_| {});
     }
 
     /// No longer serves a resource; its objects go without a word, as their definition did.
@@ -314,5 +322,10 @@ impl State {
     pub fn serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
+    }
+
+    /// A uid that no object of any cluster had before.
+    pub fn uid(&mut self) -> String {
+        assign::uid(self.identity, self.serial())
     }
 }

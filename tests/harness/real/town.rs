@@ -98,6 +98,11 @@ impl Town {
         self.agent.start_agent().await?;
         let synced = |app: &quarterdeck_shared::snapshot::ApplicationStatus| app.sync == SyncStatus::Synced;
         self.agent.wait_for("the first sync", "shop", synced).await?;
+        self.pull_secret()
+    }
+
+    /// Puts the secret that pods pull with into the namespace, as operators do.
+    pub fn pull_secret(&self) -> anyhow::Result<()> {
         let login = format!("--from-file=.dockerconfigjson={}/config.json", self.parts.get("DOCKER_CONFIG"));
         let kind = "--type=kubernetes.io/dockerconfigjson";
         self.kubectl(&["create", "secret", "generic", "pull", kind, &login]).map(drop)

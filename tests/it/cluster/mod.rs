@@ -2,9 +2,12 @@
 //! in requests.
 
 mod access;
+mod covered;
+mod leaving;
 mod logs;
 mod planned;
 mod refused;
+mod replaced;
 mod watched;
 
 use std::pin::pin;

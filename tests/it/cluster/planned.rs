@@ -218,6 +218,17 @@ async fn the_namespace_is_made_where_that_is_wanted() {
     assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop").is_some());
 }
 
+/// As the documentation of autoscalers asks: the number goes from the manifest, and the server's default comes in its place.
+#[tokio::test]
+async fn replicas_that_leave_the_manifest_are_told_with_what_becomes_of_them() {
+    let mut scene = Scene::new().await;
+    scene.sync(&SHOP.replace("replicas: 2", "replicas: 6")).await.unwrap();
+    let planned = scene.plan(&SHOP.replace("  replicas: 2\n", "")).await.unwrap();
+    let fields = &planned.changes.iter().find(|change| change.resource.kind == "Deployment").unwrap().fields;
+    let told: Vec<_> = fields.iter().map(|f| (f.path.as_str(), f.live.clone(), f.desired.clone())).collect();
+    assert_eq!(told, [("spec.replicas", Some(json!(6)), Some(json!(1)))]);
+}
+
 #[tokio::test]
 async fn replicas_that_the_manifest_does_not_name_belong_to_others() {
     let mut scene = Scene::new().await;

@@ -56,8 +56,41 @@ async fn an_admission_refusal_is_told_in_its_words() {
     scene.api.fault(Fault::refused(words).on("patch", "deployments.apps").named("big"));
     let bad = SHOP.replace("metadata: {name: shop}\nspec:\n  replicas", "metadata: {name: big}\nspec:\n  replicas");
     let refused = check_refused(&mut scene, &bad.replace("hello", "changed"), &[words]).await;
-    assert!(refused.hint().contains("policy"), "{}", refused.hint());
+    assert!(refused.hint().contains("quota"), "{}", refused.hint());
     assert_eq!(scene.live("configmaps", "shop").unwrap()["data"]["greeting"], "hello");
+}
+
+/// What is no fault of the manifest is not blamed on it, and what is quoted of it is short.
+#[tokio::test]
+async fn who_refuses_is_told_from_what_is_refused() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    let down = "Internal error occurred: failed calling webhook \"v.lc.example\": failed to call webhook: Post \
+                \"https://lc.lc-hook.svc:443/?timeout=10s\": dial tcp 10.96.12.3:443: connect: connection refused";
+    let ending = "configmaps \"shop\" is forbidden: unable to create new content in namespace prod because it is being terminated";
+    let template =
+        format!("core.PodTemplateSpec{{Env:[]core.EnvVar{{core.EnvVar{{Value:{:?}}}}}}}", "hunter2 ".repeat(300));
+    let immutable =
+        format!("Job.batch \"shop\" is invalid: spec.template: Invalid value: {template}: field is immutable");
+    for (fault, told, hint) in [
+        (
+            Fault::words(500, down),
+            "failed calling webhook",
+            "See that webhook v.lc.example (service lc in namespace lc-hook)",
+        ),
+        (Fault::refused(ending), "it is being terminated", "Wait until namespace prod is gone"),
+        (
+            Fault::words(422, &immutable),
+            ": spec.template: Invalid value: core.PodTemplateSpec{…}: field is immutable",
+            "cannot be changed in place",
+        ),
+    ] {
+        scene.api.fault(fault.on("patch", "configmaps").named("shop"));
+        let refused = scene.sync(&SHOP.replace("hello", "changed")).await.unwrap_err();
+        assert!(refused.to_string().contains(told), "{refused}");
+        assert!(refused.hint().contains(hint) && !refused.to_string().contains("hunter2"), "{}", refused.hint());
+        scene.api.mend();
+    }
 }
 
 #[tokio::test]

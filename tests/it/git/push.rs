@@ -1,5 +1,6 @@
 //! A promotion on its way to the branch: pushed, raced, refused.
 
+use harness::git::Fault;
 use quarterdeck_agent::source::git::Mirror;
 use quarterdeck_agent::source::{GitError, GitErrorKind, PushOutcome, Target};
 
@@ -63,6 +64,33 @@ async fn a_forge_refuses_a_push_in_its_own_words() {
         .await;
         assert_eq!(error.kind(), GitErrorKind::Rejected, "{error}");
         assert!(error.to_string().contains("GitForge: refs/heads/main is protected."), "{way:?}: {error}");
+    }
+}
+
+/// An archived project answers 403 to whoever it is: other credentials would not help.
+#[tokio::test]
+async fn a_push_that_is_refused_for_the_forges_own_reasons_blames_no_credentials() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let base = shop.commit("main", &[("a.yaml", "a: 1\n")], "first");
+    let mirror = world.mirror(Way::Http);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
+    for (words, kind) in [
+        ("This repository was archived so it is read-only.", GitErrorKind::Rejected),
+        ("You may not push here.", GitErrorKind::Credentials),
+    ] {
+        world.forge.http_fault(Fault::Status(403, words.into()));
+        let base = id(&base);
+        let error = on(&mirror, move |mirror| {
+            let time = jiff::Timestamp::UNIX_EPOCH;
+            let new = mirror.commit_edits(&base, &[edit("a.yaml", "a: 2\n")], &ann(), "late", time).unwrap();
+            mirror.push("main", &base, &new).unwrap_err()
+        })
+        .await;
+        assert_eq!(error.kind(), kind, "{error}");
+        let (told, blames) = (error.to_string(), kind == GitErrorKind::Credentials);
+        assert!(told.contains(words) && told.contains("check the credentials") == blames, "{told}");
     }
 }
 

@@ -56,8 +56,13 @@ async fn running(change: impl Fn(&World, String) -> String) -> World {
 }
 
 async fn is_well(world: &World, commit: &str) {
+    is_well_but(world, commit, "").await;
+}
+
+/// The same, and this is told of it.
+async fn is_well_but(world: &World, commit: &str, message: &str) {
     let well = |app: &ApplicationStatus| {
-        app.sync == SyncStatus::Synced && is_at(app, commit) && app.health == Health::Healthy && app.message.is_empty()
+        app.sync == SyncStatus::Synced && is_at(app, commit) && app.health == Health::Healthy && app.message == message
     };
     world.wait_for("the shop to be well", "shop", well).await.unwrap();
 }
@@ -111,8 +116,8 @@ async fn while_a_cluster_refuses_or_fails() {
             "409",
             at(ClusterFault::status(409)),
             format!(
-                "{refuse} the object has been modified; please apply your changes to the latest version and try again. Somebody \
-                 else changes or deletes it at this moment; it is tried again."
+                "{refuse} the object has been modified; please apply your changes to the latest version and try again. Another \
+                 client changed or deleted it at the same moment; it is tried again."
             ),
         ),
         (
@@ -429,7 +434,7 @@ async fn while_a_forge_refuses_or_fails() {
         let commit = greet(&world, &format!("hello{number}"));
         let read = world.wait(row, |state| repository(state, &address)?.error.clone()).await.unwrap();
         wrong.compare(row, &read, &should.replace("{address}", &address));
-        is_well(&world, &old).await;
+        is_well_but(&world, &old, &format!("repository {address} cannot be read: {read}")).await;
         assert_eq!(kept(&world), before, "{row}");
         match row {
             "away" => world.forge.http_back().await.unwrap(),
@@ -464,7 +469,7 @@ async fn while_a_login_that_was_good_is_refused() {
     let (error, next) = world.wait("the refusals", refused).await.unwrap();
     let asked = world.forge.http_count(harness::git::Counted::Unauthorized) - refusals;
     is_told_and_left_alone(&address, &error, next, asked);
-    is_well(&world, &old).await;
+    is_well_but(&world, &old, &format!("repository {address} cannot be read: {error}")).await;
     assert_eq!(kept(&world), before);
     world.forge.require_login("robot", "the-right-one");
     ask(&world, "refresh", json!({})).await;

@@ -45,7 +45,7 @@ async fn in_the_middle_of_a_promotion() {
     taken_up(&mut world).await;
 }
 
-/// Not killed, but told in the middle that the application is polled otherwise.
+/// Not killed, but told in the middle that its tags mean something else.
 #[tokio::test]
 async fn reloaded_in_the_middle_of_a_build() {
     let mut world = shop().await;
@@ -53,7 +53,8 @@ async fn reloaded_in_the_middle_of_a_build() {
     begun(&mut world, StageKind::Build).await;
     world.engine.set_step_delay(Duration::ZERO);
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
-    world.configure(&text.replace("500ms", "400ms")).unwrap();
+    let other = "[application.source]\nbuild_tags = [\"build-*\"]\n";
+    world.configure(&text.replace("[application.source]\n", other)).unwrap();
     world.reload_agent();
     done_by_the_next(&world).await;
 }

@@ -96,6 +96,31 @@ async fn the_forge_is_away() {
     succeeds(&world).await;
 }
 
+/// What is deployed keeps running and is as git said; that nothing newer is known stands at the application.
+#[tokio::test]
+async fn a_deploy_repository_that_cannot_be_read_is_told_at_its_applications() {
+    let mut world = world().await;
+    let commit = manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests");
+    let address = world.forge.http("ops/deploy");
+    world.configure(&(world.config_head("a test") + &application("shop", &address, ""))).unwrap();
+    world.start_agent().await.unwrap();
+    synced_to(&world, &commit).await;
+    world.forge.http_away().await;
+    let words =
+        format!("repository {address} cannot be read: {address} cannot be reached: Connection refused (os error 111)");
+    let status = world.wait_for("the outage to be told", "shop", |app| app.message == words).await.unwrap();
+    assert_eq!((status.sync, status.unseen.len()), (SyncStatus::Synced, 1));
+    assert!(status.unseen[0].last_seen.is_some(), "{:?}", status.unseen);
+    // The words of one failure are told once.
+    let failed = |state: &State| repositories(state).iter().any(|r| r.failures > 1).then_some(());
+    world.wait("another poll to fail", failed).await.unwrap();
+    let again = world.wait_for("the outage to be told still", "shop", |app| app.message == words).await.unwrap();
+    assert_eq!(again.unseen, status.unseen);
+    world.forge.http_back().await.unwrap();
+    let well = |app: &ApplicationStatus| app.message.is_empty() && app.unseen.is_empty();
+    world.wait_for("its end to be told", "shop", well).await.unwrap();
+}
+
 /// A connection as consoles see it.
 fn connection(state: &State, to: ConnectionKind) -> Option<ConnectionStatus> {
     state.objects.values().find_map(|object| match object {

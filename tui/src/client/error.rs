@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::StatusCode;
 use quarterdeck_shared::protocol::{ErrorAnswer, WIRE_VERSION};
@@ -49,12 +50,18 @@ pub enum ClientError {
         answer: ErrorAnswer,
     },
     /// The whole answer did not come in time.
-    #[error("the agent did not answer {request} within {seconds} s")]
+    #[error("the agent{} did not answer {request} within {seconds} s", process(*.pid))]
     Slow {
         /// What was asked.
         request: String,
         /// The deadline.
         seconds: u64,
+        /// The agent's process, where its socket tells.
+        pid: Option<u32>,
+        /// Whether that process is stopped, as by SIGSTOP or a debugger.
+        stopped: bool,
+        /// Whether the request was to change something, which may still be carried out.
+        changes: bool,
     },
     /// A stream that always says something said nothing.
     #[error("the agent went silent: nothing came on {request} for {seconds} s")]
@@ -111,6 +118,13 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// The agent at the other end of a connection did not answer for so long.
+    pub(super) fn slow(request: &str, limit: Duration, pid: Option<u32>, changes: bool) -> Self {
+        let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        let stopped = stat.is_some_and(|stat| is_stopped(&stat));
+        Self::Slow { request: request.to_owned(), seconds: limit.as_secs(), pid, stopped, changes }
+    }
+
     /// Whether the state must be listed again: the watch asked from a revision that is too old or of another life.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Answer { status: StatusCode::GONE, .. })
@@ -160,9 +174,8 @@ impl ClientError {
                 ],
             },
             Self::NotAnAgent { .. } => &["name the agent's socket with --socket or QD_SOCKET"],
-            Self::Slow { .. } | Self::Silent { .. } => {
-                &["it may be overloaded or stuck; its log tells: journalctl --user -u quarterdeck"]
-            }
+            Self::Slow { pid, stopped, changes, .. } => return slow_hints(*pid, *stopped, *changes),
+            Self::Silent { .. } => &["it may be overloaded or stuck; its log tells: journalctl --user -u quarterdeck"],
             Self::Lost { .. } => &["it may have been stopped; try again"],
             Self::Garbled { .. } | Self::TooLong { .. } => {
                 &["qd and qd-agent may be of different builds; compare them with: qd version"]
@@ -172,6 +185,32 @@ impl ClientError {
         };
         hints.iter().map(|hint| (*hint).to_owned()).collect()
     }
+}
+
+fn slow_hints(pid: Option<u32>, stopped: bool, changes: bool) -> Vec<String> {
+    let mut hints = Vec::new();
+    if changes {
+        hints.push("the request may or may not be carried out: look with qd status and qd events".to_owned());
+    }
+    hints.push(match pid {
+        Some(pid) if stopped => {
+            format!("process {pid} is stopped (SIGSTOP, or a debugger); let it go on: kill -CONT {pid}")
+        }
+        Some(pid) => format!("process {pid} may be overloaded or stuck; look with: ps -o pid,stat,etime,args -p {pid}"),
+        None => "it may be overloaded or stuck; its log tells: journalctl --user -u quarterdeck".to_owned(),
+    });
+    hints
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+/// Whether a process is stopped, by its `/proc/PID/stat` (proc_pid_stat(5)): the state comes after the program's name, which
+/// may hold brackets and blanks itself.
+fn is_stopped(stat: &str) -> bool {
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('T' | 't'))
 }
 
 /// `/run/user/1000/quarterdeck/agent.sock (nothing is there), …`.
@@ -186,4 +225,22 @@ fn places(all: &[Tried]) -> String {
         format!("{} ({why})", tried.socket.display())
     };
     all.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_process_is_known_whatever_its_name_is() {
+        for (stat, stopped) in [
+            ("4711 (qd-agent) T 1 4711 4711 0 -1", true),
+            ("4711 (qd-agent) t 1 4711", true),
+            ("4711 (a) T b) S 1 4711", false),
+            ("4711 (qd-agent) R 1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_stopped(stat), stopped, "{stat}");
+        }
+    }
 }

@@ -70,7 +70,7 @@ fn table(events: &[EventRecord], context: &Context) -> Table {
     let mut table = Table::new(&[
         Column::words("TIME"),
         Column::words("APPLICATION"),
-        Column::words("CAUSE"),
+        Column::names("CAUSE"),
         Column::prose("EVENT"),
     ]);
     for record in events {

@@ -13,7 +13,7 @@ use crate::command::{CommandError, Context, ListFormat};
 use crate::meaning::of_phase;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
-use crate::text::{age, span};
+use crate::text::{ago, span};
 
 /// The syncs of an application.
 #[derive(Debug, clap::Args)]
@@ -47,13 +47,13 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 fn table(syncs: &[SyncRecord], now: Timestamp, wide: bool) -> Table {
     let columns = [
         Column::numbers("SYNC"),
-        Column::words("REVISION"),
+        Column::names("REVISION"),
         Column::words("PHASE"),
-        Column::words("CAUSE"),
+        Column::names("CAUSE"),
         Column::words("STARTED"),
         Column::words("TOOK"),
     ];
-    let images: &[Column] = if wide { &[Column::words("IMAGES")] } else { &[] };
+    let images: &[Column] = if wide { &[Column::names("IMAGES")] } else { &[] };
     let mut table = Table::new(&[&columns, images, &[Column::prose("MESSAGE")]].concat());
     for sync in syncs {
         let mut row = vec![
@@ -61,7 +61,7 @@ fn table(syncs: &[SyncRecord], now: Timestamp, wide: bool) -> Table {
             sync.revision.short().into(),
             Cell::of(of_phase(sync.phase), sync.phase.word()),
             sync.cause.words().into(),
-            Cell::quiet(format!("{} ago", age(sync.started, now))),
+            Cell::quiet(ago(sync.started, now)),
             Cell::quiet(span(Some(sync.started), sync.finished, now)),
         ];
         if wide {

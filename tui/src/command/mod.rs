@@ -104,9 +104,12 @@ pub enum CommandError {
     /// The console could not be shown.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    /// What a command needs beside itself could not be started.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
     /// The answer could not be written.
-    #[error("cannot write the answer")]
-    Output(#[from] io::Error),
+    #[error("cannot write: {}", told(.0))]
+    Output(io::Error),
     /// There is no such thing among what the agent knows.
     #[error("there is no {what}")]
     NotFound {
@@ -136,12 +139,26 @@ pub enum CommandError {
     },
 }
 
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// `no space left on device`: the system's words without its number.
+fn told(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" (os error").map_or(&*text, |(words, _)| words);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
 impl CommandError {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(error) if error.is_no_agent() => Exit::NoAgent,
-            Self::Client(_) | Self::NotFound { .. } | Self::Console(_) => Exit::Failed,
+            Self::Client(_) | Self::NotFound { .. } | Self::Console(_) | Self::Start(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Self::Output(_) => Exit::Failed,
             Self::Usage { .. } => Exit::Usage,

@@ -6,13 +6,15 @@
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::snapshot::PodStatus;
+use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::snapshot::{Key, Object, PodStatus};
 
 use crate::cli::Exit;
 use crate::command::{CommandError, Context, ListFormat, objects};
 use crate::meaning::of_health;
 use crate::output::table::{Cell, Column, Table};
-use crate::text::age;
+use crate::text::{age, ago};
+use crate::unseen;
 
 /// The pods of one application, or of all.
 #[derive(Debug, clap::Args)]
@@ -38,13 +40,13 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         Some(ListFormat::Json) => context.output.json(&pods)?,
         Some(ListFormat::Name) => pods.iter().try_for_each(|pod| context.output.line(format!("pod/{}", pod.name)))?,
         _ if pods.is_empty() => context.output.note("No pods.")?,
-        format => context.output.table(&table(pods.into_iter(), now, format == Some(ListFormat::Wide)))?,
+        format => context.output.table(&table(pods.into_iter(), &state, now, format == Some(ListFormat::Wide)))?,
     }
     Ok(Exit::Done)
 }
 
 /// A table of pods, with the columns of `kubectl get pods`.
-pub(super) fn table<'a>(pods: impl Iterator<Item = &'a PodStatus>, now: Timestamp, wide: bool) -> Table {
+pub(super) fn table<'a>(pods: impl Iterator<Item = &'a PodStatus>, state: &State, now: Timestamp, wide: bool) -> Table {
     let narrow = [
         Column::words("POD"),
         Column::words("READY"),
@@ -57,17 +59,22 @@ pub(super) fn table<'a>(pods: impl Iterator<Item = &'a PodStatus>, now: Timestam
         Column::words("CLUSTER"),
         Column::words("NAMESPACE"),
         Column::words("IP"),
-        Column::words("NODE"),
-        Column::words("IMAGES"),
+        Column::names("NODE"),
+        Column::names("IMAGES"),
     ];
     let more: &[Column] = if wide { &more } else { &[] };
     let mut table = Table::new(&[&narrow, more, &[Column::prose("MESSAGE")]].concat());
     for pod in pods {
         let (ready, all) = pod.ready();
+        let over = match state.objects.get(&Key::application(&pod.application)) {
+            Some(Object::Application(application)) => unseen::over_pod(application, pod),
+            _ => None,
+        };
+        let seen = over.map(|over| unseen::last_seen(over, |at| ago(at, now))).unwrap_or_default();
         let mut row = vec![
             Cell::strong(&pod.name),
             format!("{ready}/{all}").into(),
-            Cell::of(of_health(pod.health), &pod.status),
+            Cell::of(of_health(pod.health), &pod.status).old(over.is_some()),
             pod.restarts().into(),
             Cell::quiet(pod.created.map(|created| age(created, now)).unwrap_or_default()),
             (&pod.application).into(),
@@ -77,7 +84,8 @@ pub(super) fn table<'a>(pods: impl Iterator<Item = &'a PodStatus>, now: Timestam
             row.extend([&*pod.cluster, &*pod.namespace, &*pod.ip, &*pod.node].map(Cell::from));
             row.push(images.join(",").into());
         }
-        row.push((&pod.message).into());
+        let message = [&*seen, &*pod.message].into_iter().filter(|part| !part.is_empty());
+        row.push(message.collect::<Vec<_>>().join("; ").into());
         table.row(row);
     }
     table

@@ -1,10 +1,12 @@
 //! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`: the runs that built and pushed.
 //!
-//! JSON: an array of [`RunStatus`], newest first: `id`, `application`, `goal` (`build`, `push`), `cause`, `reference`,
+//! JSON: an array of [`RunStatus`], newest first: `id`, `resumes` (the first run of its trigger, where one was cut off),
+//! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `reference`,
 //! `commit`, `subject`, `phase`, `stages` (`kind`, `phase`, `started`, `finished`, `percent`, `message`), `queued`,
 //! `started`, `finished`, `message`, `artifact`, `promoted`. `show` gives one. `log` gives a record a line, see
 //! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
 
+use std::borrow::Cow;
 use std::io;
 
 use clap::Subcommand;
@@ -134,7 +136,7 @@ pub(super) fn table<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestam
         Column::words("APPLICATION"),
         Column::words("GOAL"),
         Column::words("PHASE"),
-        Column::words("REFERENCE"),
+        Column::names("REFERENCE"),
         Column::words("COMMIT"),
         Column::words("QUEUED"),
         Column::words("TOOK"),
@@ -150,7 +152,7 @@ pub(super) fn table<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestam
             run.commit.short().into(),
             Cell::quiet(age(run.queued, now)),
             Cell::quiet(span(run.started, run.finished, now)),
-            message(run).into(),
+            Cell::from(&*message(run)),
         ]);
     }
     table
@@ -163,13 +165,13 @@ fn wide<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table 
         Column::words("APPLICATION"),
         Column::words("GOAL"),
         Column::words("PHASE"),
-        Column::words("REFERENCE"),
+        Column::names("REFERENCE"),
         Column::words("COMMIT"),
-        Column::words("CAUSE"),
+        Column::names("CAUSE"),
         Column::words("QUEUED"),
         Column::words("TOOK"),
         Column::words("STAGES"),
-        Column::words("IMAGE"),
+        Column::names("IMAGE"),
         Column::prose("MESSAGE"),
     ]);
     for run in runs {
@@ -186,18 +188,21 @@ fn wide<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table 
             Cell::quiet(span(run.started, run.finished, now)),
             stages.collect::<Vec<_>>().join(",").into(),
             run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default().into(),
-            message(run).into(),
+            Cell::from(&*message(run)),
         ]);
     }
     table
 }
 
 /// What came out; else what the running stage does; else what was delivered.
-fn message(run: &RunStatus) -> &str {
+fn message(run: &RunStatus) -> Cow<'_, str> {
     let running = || run.stages.iter().find(|stage| !stage.phase.is_final() && stage.started.is_some());
-    match &*run.message {
-        "" => running().map(|stage| &*stage.message).filter(|message| !message.is_empty()).unwrap_or(&run.subject),
-        message => message,
+    match run.line() {
+        line if line.is_empty() => {
+            let stage = running().map(|stage| &*stage.message).filter(|message| !message.is_empty());
+            Cow::Borrowed(stage.unwrap_or(&run.subject))
+        }
+        line => line,
     }
 }
 
@@ -210,7 +215,8 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ("Application", Tone::Strong, run.application.to_string()),
         ("Goal", Tone::Plain, run.goal.word().to_owned()),
         ("Phase", phase.tone, context.output.word(phase, run.phase.word())),
-        ("Message", Tone::Plain, run.message.clone()),
+        ("Message", Tone::Plain, run.line().into_owned()),
+        ("Resumes", Tone::Plain, run.resumes.map(|run| format!("run {run}")).unwrap_or_default()),
         ("Cause", Tone::Plain, run.cause.words()),
         ("Reference", Tone::Plain, run.reference.clone()),
         ("Commit", Tone::Plain, run.commit.to_string()),

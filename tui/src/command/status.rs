@@ -4,20 +4,27 @@
 //! [`ApplicationStatus`](quarterdeck_shared::snapshot::ApplicationStatus): `name`, `sync` (`Synced`, `OutOfSync`,
 //! `Unknown`), `health` (`Healthy`, `Suspended`, `Progressing`, `Missing`, `Degraded`, `Unknown`), `revision`
 //! (`main@sha1:…`, null before the first sync), `images`, `suspended`, `message`, `since`, `spec`, and where they apply
-//! `target`, `pin`, `suspension`, `activity`, `last`, `last_sync`, `artifact`, `drifted`, `resources`.
+//! `target`, `pin`, `suspension`, `activity`, `last`, `last_sync`, `artifact`, `drifted`, `resources`; where something of it
+//! cannot be seen, `unseen` (`of`: `cluster`, `watch` or `repository`; `what`, `reason`, `last_seen`), and where that makes
+//! `sync` or `health` Unknown, `last_known` (`sync`, `health`).
 
+use std::borrow::Cow;
 use std::io;
 
+use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Hold, ResourceStatus};
+use quarterdeck_shared::snapshot::{
+    ApplicationStatus, ConnectionKind, ConnectionStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
+};
 
 use crate::cli::Exit;
 use crate::command::{CommandError, Context, ListFormat, objects, pods, runs};
 use crate::meaning::{self, Tone};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
-use crate::text::{age, image_version};
+use crate::text::{age, ago, image_version};
+use crate::unseen;
 
 /// How applications are: one, or all.
 #[derive(Debug, Default, clap::Args)]
@@ -34,7 +41,8 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    if matches!(args.output, None | Some(ListFormat::Wide)) {
+    let for_people = matches!(args.output, None | Some(ListFormat::Wide));
+    if for_people {
         notices(&state, context)?;
     }
     match &args.application {
@@ -60,6 +68,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             }
         }
     }
+    if for_people {
+        let spec = args.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
+        unreachable(&state, spec.map(|application| &application.spec), context)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -79,6 +91,32 @@ fn notices(state: &State, context: &mut Context) -> io::Result<()> {
     Ok(())
 }
 
+/// What the agent cannot reach: all of it, or what one application comes from and goes to. What is shown above stands on
+/// it; beside the answer, since scripts read its rows.
+fn unreachable(state: &State, of: Option<&SpecSummary>, context: &mut Context) -> io::Result<()> {
+    let now = (context.clock)();
+    let is_of = |one: &Option<String>, name: &str| one.as_deref() == Some(name);
+    let mut lines = Vec::new();
+    for object in state.objects.values() {
+        match object {
+            Object::Connection(ConnectionStatus { to, name, reachable: false, error, since, .. })
+                if of.is_none_or(|spec| *to != ConnectionKind::Cluster || is_of(&spec.cluster, name)) =>
+            {
+                let why = error.as_deref().unwrap_or("no answer");
+                lines.push(format!("warning: {} {name} unreachable for {}: {why}", to.word(), age(*since, now)));
+            }
+            Object::Repository(RepositoryStatus { address, polled, error: Some(error), .. })
+                if of.is_none_or(|spec| is_of(&spec.repository, address) || is_of(&spec.source, address)) =>
+            {
+                let since = polled.map_or("never read".to_owned(), |at| format!("last read {}", ago(at, now)));
+                lines.push(format!("warning: repository {address} cannot be read, {since}: {error}"));
+            }
+            _ => {}
+        }
+    }
+    lines.iter().try_for_each(|line| context.output.note(line))
+}
+
 fn nothing_yet(state: &State) -> String {
     let place = objects::agent(state).map_or("the agent's configuration", |agent| &agent.configuration);
     format!("No applications yet. Add one to {place}, or see how it works: cargo demo")
@@ -89,8 +127,8 @@ fn narrow<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Contex
         Column::words("APPLICATION"),
         Column::words("SYNC"),
         Column::words("HEALTH"),
-        Column::words("REVISION"),
-        Column::words("IMAGE"),
+        Column::names("REVISION"),
+        Column::names("IMAGE"),
         Column::words("SINCE"),
         Column::prose("MESSAGE"),
     ]);
@@ -107,7 +145,7 @@ fn narrow<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Contex
             application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
             image(application).into(),
             Cell::quiet(age(application.since, now)),
-            message(application).into(),
+            message(application, now).into(),
         ]);
     }
     table
@@ -119,13 +157,13 @@ fn wide<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context)
         Column::words("SYNC"),
         Column::words("HEALTH"),
         Column::words("SUSPENDED"),
-        Column::words("REVISION"),
-        Column::words("TARGET"),
+        Column::names("REVISION"),
+        Column::names("TARGET"),
         Column::words("SINCE"),
         Column::words("LAST"),
         Column::words("CLUSTER"),
         Column::words("NAMESPACE"),
-        Column::words("IMAGES"),
+        Column::names("IMAGES"),
         Column::prose("MESSAGE"),
     ]);
     let now = (context.clock)();
@@ -143,7 +181,7 @@ fn wide<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context)
             spec.cluster.as_deref().unwrap_or_default().into(),
             spec.namespace.as_deref().unwrap_or_default().into(),
             application.images.join(",").into(),
-            message(application).into(),
+            message(application, now).into(),
         ]);
     }
     table
@@ -163,12 +201,12 @@ fn image(application: &ApplicationStatus) -> String {
 }
 
 /// Why it is as it is, else what is being done to it, else why it is held.
-fn message(application: &ApplicationStatus) -> &str {
+fn message(application: &ApplicationStatus, now: Timestamp) -> Cow<'_, str> {
     let held = || application.suspension.as_ref().or(application.pin.as_ref().map(|pin| &pin.hold));
     match (&*application.message, &application.activity) {
-        ("", Some(activity)) => activity,
-        ("", None) => held().map_or("", |hold| &hold.reason),
-        (message, _) => message,
+        ("", Some(activity)) => activity.as_str().into(),
+        ("", None) => held().map_or("", |hold| &hold.reason).into(),
+        _ => unseen::message(application, |at| ago(at, now)),
     }
 }
 
@@ -181,9 +219,9 @@ fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -
     let resources: Vec<_> = objects::resources(state, &application.name).filter(|r| r.owner.is_none()).collect();
     if !resources.is_empty() {
         context.output.line("")?;
-        context.output.table(&resource_table(&resources))?;
+        context.output.table(&resource_table(&resources, application, now))?;
     }
-    let pods = pods::table(objects::pods(state, Some(&application.name)), now, false);
+    let pods = pods::table(objects::pods(state, Some(&application.name)), state, now, false);
     if !pods.is_empty() {
         context.output.line("")?;
         context.output.table(&pods)?;
@@ -199,7 +237,7 @@ fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -
 /// The facts of one application, a line each, those that do not apply left out.
 fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     let now = (context.clock)();
-    let ago = |at| format!("{} ago", age(at, now));
+    let ago = |at| ago(at, now);
     let hold = |hold: &Hold| {
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         format!("by {}, {}{reason}", hold.cause.words(), ago(hold.at))
@@ -217,7 +255,13 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     fact("Sync", sync.tone, context.output.word(sync, application.sync.word()));
     fact("Health", health.tone, context.output.word(health, application.health.word()));
     fact("Since", Tone::Plain, ago(application.since));
-    fact("Message", Tone::Plain, application.message.clone());
+    let was = application.last_known.map(|known| format!("{}, {}", known.sync, known.health));
+    fact("Last known", Tone::Quiet, was.unwrap_or_default());
+    let told = unseen::told(application).is_some();
+    fact("Message", Tone::Plain, if told { String::new() } else { application.message.clone() });
+    for (at, unseen) in application.unseen.iter().enumerate() {
+        fact(if at == 0 { "Unseen" } else { "" }, Tone::Warning, unseen::line(unseen, ago));
+    }
     fact("Activity", Tone::Busy, application.activity.clone().unwrap_or_default());
     fact(
         "Suspended",
@@ -258,7 +302,7 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     lines
 }
 
-fn resource_table(resources: &[&ResourceStatus]) -> Table {
+fn resource_table(resources: &[&ResourceStatus], application: &ApplicationStatus, now: Timestamp) -> Table {
     let mut table = Table::new(&[
         Column::words("OBJECT"),
         Column::words("SYNC"),
@@ -266,11 +310,13 @@ fn resource_table(resources: &[&ResourceStatus]) -> Table {
         Column::prose("SUMMARY"),
     ]);
     for resource in resources {
-        let summary = [&*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
+        let over = unseen::over_resource(application, &resource.resource);
+        let seen = over.map(|over| unseen::last_seen(over, |at| ago(at, now))).unwrap_or_default();
+        let summary = [&*seen, &*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
         table.row(vec![
             resource.resource.short().into(),
-            Cell::of(meaning::of_sync(resource.sync), resource.sync.word()),
-            Cell::of(meaning::of_health(resource.health), resource.health.word()),
+            Cell::of(meaning::of_sync(resource.sync), resource.sync.word()).old(over.is_some()),
+            Cell::of(meaning::of_health(resource.health), resource.health.word()).old(over.is_some()),
             summary.collect::<Vec<_>>().join("; ").into(),
         ]);
     }

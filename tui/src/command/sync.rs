@@ -35,8 +35,13 @@ pub struct Args {
     #[arg(long, value_name = "OBJECT")]
     pub only: Vec<ObjectName>,
 
+    /// Delete this object, which left git, although other objects are in it or another application may want it: KIND/NAME,
+    /// as in --only. May be given again.
+    #[arg(long, value_name = "OBJECT", conflicts_with = "only")]
+    pub prune_anyway: Vec<ObjectName>,
+
     /// Say what it would do, and do nothing.
-    #[arg(long, conflicts_with_all = ["prune", "force", "only", "wait"])]
+    #[arg(long, conflicts_with_all = ["prune", "force", "only", "prune_anyway", "wait"])]
     pub dry_run: bool,
 
     /// Wait until the sync has ended and the application is healthy at its revision.
@@ -58,8 +63,8 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
         return plan(&answer, args.output, context);
     }
-    let only = resolve(args, context).await?;
-    let request = SyncRequest { prune: args.prune, force: args.force, only };
+    let (only, prune_anyway) = resolve(args, context).await?;
+    let request = SyncRequest { prune: args.prune, force: args.force, only, prune_anyway };
     let accepted: Accepted = context.client.post(&route::application(&args.application, "sync"), &request).await?;
     if args.wait {
         wait_healthy(&args.application, &accepted, args.timeout, args.output, context).await
@@ -140,13 +145,14 @@ impl ObjectName {
     }
 }
 
-/// The objects that `--only` names, found in the plan: it holds also what is not in the cluster yet.
-async fn resolve(args: &Args, context: &Context) -> Result<Vec<ResourceRef>, CommandError> {
-    if args.only.is_empty() {
-        return Ok(Vec::new());
+/// The objects that `--only` and `--prune-anyway` name, found in the plan: it holds also what is not in the cluster yet.
+async fn resolve(args: &Args, context: &Context) -> Result<(Vec<ResourceRef>, Vec<ResourceRef>), CommandError> {
+    if args.only.is_empty() && args.prune_anyway.is_empty() {
+        return Ok(Default::default());
     }
     let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
-    args.only.iter().map(|name| find(name, &answer)).collect()
+    let found = |names: &[ObjectName]| names.iter().map(|name| find(name, &answer)).collect::<Result<Vec<_>, _>>();
+    Ok((found(&args.only)?, found(&args.prune_anyway)?))
 }
 
 fn find(name: &ObjectName, answer: &DiffAnswer) -> Result<ResourceRef, CommandError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus, Unseen};
 use quarterdeck_shared::status::{Health, Phase};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -63,7 +63,7 @@ impl Goal {
     pub(super) fn judge(&self, objects: &Objects) -> Judgement {
         match (self, objects.get(&self.key())) {
             (Self::Healthy { after_sync, commit, .. }, Some(Object::Application(application))) => {
-                judge_health(application, *after_sync, commit.as_ref())
+                with_unseen(judge_health(application, *after_sync, commit.as_ref()), application)
             }
             (Self::Healthy { application, .. }, _) => Judgement::Bad(format!("application {application} is gone")),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
@@ -94,15 +94,32 @@ fn judge_health(application: &ApplicationStatus, after_sync: u64, commit: Option
         Phase::Interrupted => return waiting("the sync was interrupted and is owed"),
         Phase::Succeeded | Phase::Skipped => {}
     }
-    if application.revision.as_ref().map(|revision| &revision.commit) != Some(&sync.revision.commit) {
+    let now = application.revision.as_ref().map(|revision| &revision.commit);
+    // A sync of a part leaves the revision as it was.
+    if sync.part.is_none() && now != Some(&sync.revision.commit) {
         return waiting("the revision of the sync is not in force yet");
     }
-    let at = sync.revision.short();
+    let done = match &sync.part {
+        Some(part) => format!("{} and {}", part.applied(&sync.revision), application.health),
+        None => format!("{} at {}", application.health, sync.revision.short()),
+    };
     match application.health {
-        Health::Healthy | Health::Suspended => Judgement::Good(format!("{} at {at}", application.health)),
+        Health::Healthy | Health::Suspended => Judgement::Good(done),
         health if application.message.is_empty() => Judgement::Waiting(health.to_string()),
         health => Judgement::Waiting(format!("{health}: {}", application.message)),
     }
+}
+
+/// What is waited for, with what of it cannot be seen: that is neither success nor failure, and whoever waits in vain is to
+/// know why.
+fn with_unseen(judgement: Judgement, application: &ApplicationStatus) -> Judgement {
+    let Judgement::Waiting(mut why) = judgement else { return judgement };
+    for unseen in application.unseen.iter().map(Unseen::describe) {
+        if !why.contains(&unseen) {
+            why.push_str(&format!("; {unseen}"));
+        }
+    }
+    Judgement::Waiting(why)
 }
 
 /// The end of a run. What was skipped had nothing to do, which is as good as done.
@@ -177,11 +194,12 @@ async fn until(
     context: &mut Context,
 ) -> Result<(Judgement, Objects), CommandError> {
     let deadline = Instant::now() + patience;
-    let mut following = Following { client: context.client.clone(), objects: Objects::new(), records: None };
-    let mut told = Judgement::Waiting("the agent was not heard of".to_owned());
+    let client = context.client.clone();
+    let mut following = Following { client, objects: Objects::new(), records: None, trouble: None };
+    let mut told = Judgement::Waiting("the agent has not answered yet".to_owned());
     loop {
         match timeout_at(deadline, following.changed()).await {
-            Err(_) => return Ok((told, following.objects)),
+            Err(_) => return Ok((following.since_then(told), following.objects)),
             Ok(changed) => changed?,
         }
         let judgement = goal.judge(&following.objects);
@@ -202,6 +220,8 @@ struct Following {
     client: Client,
     objects: Objects,
     records: Option<Records<WatchRecord>>,
+    /// Why the agent was not heard of since the state was last looked at.
+    trouble: Option<String>,
 }
 
 impl Following {
@@ -209,14 +229,26 @@ impl Following {
     async fn changed(&mut self) -> Result<(), ClientError> {
         loop {
             match self.step().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    self.trouble = None;
+                    return Ok(());
+                }
                 Ok(false) => self.records = None,
                 Err(error) if error.is_passing() => {
                     self.records = None;
+                    self.trouble = Some(error.to_string());
                     sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// What was last judged, and that nothing was heard since, where that is so.
+    fn since_then(&self, told: Judgement) -> Judgement {
+        match (told, &self.trouble) {
+            (Judgement::Waiting(why), Some(trouble)) => Judgement::Waiting(format!("{why}; since then {trouble}")),
+            (told, _) => told,
         }
     }
 

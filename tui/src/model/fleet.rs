@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Key, Object, PodStatus, RepositoryStatus,
-    ResourceStatus, RunId, RunStatus,
+    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, Key, Object, PodStatus, RepositoryStatus,
+    ResourceStatus, RunId, RunStatus, Unseen,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::unseen;
 
 /// The slot of an object.
 pub type Slot = u32;
@@ -190,6 +192,34 @@ impl Fleet {
     /// Whether what is told of this cluster is what was so before it went away.
     pub fn is_away(&self, cluster: &str) -> bool {
         self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)
+    }
+
+    /// The watches that are missing to any application.
+    pub fn unwatched(&self) -> impl Iterator<Item = &Unseen> {
+        let applications = self.members.values().filter_map(|members| self.object(members.application?));
+        let unseen = applications.flat_map(|object| match object {
+            Object::Application(application) => &*application.unseen,
+            _ => &[],
+        });
+        unseen.filter(|unseen| unseen.of == Cover::Watch)
+    }
+
+    /// Whether what is told of an object is what was so when it was last seen: its cluster is away, or nothing watches its
+    /// kind. One rule for all that is dimmed.
+    pub fn is_old(&self, object: &Object) -> bool {
+        match object {
+            Object::Application(a) => {
+                self.lost_cluster(a).is_some() || a.unseen.iter().any(|unseen| unseen.of == Cover::Cluster)
+            }
+            Object::Pod(p) => {
+                let application = self.application(&p.application);
+                self.is_away(&p.cluster) || application.is_some_and(|a| unseen::over_pod(a, p).is_some())
+            }
+            Object::Resource(r) => self
+                .application(&r.application)
+                .is_some_and(|a| self.lost_cluster(a).is_some() || unseen::over_resource(a, &r.resource).is_some()),
+            Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::Run(_) => false,
+        }
     }
 
     /// The cluster of an application, where it is away.

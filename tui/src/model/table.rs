@@ -3,6 +3,7 @@
 //! The rows are slots of the fleet, kept sorted. A changed object is taken out and put in at its place, which costs a scan
 //! of four-byte numbers and a binary search; so a cluster in motion costs what moves, not what exists.
 
+use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
 use quarterdeck_shared::application::ApplicationName;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::keymap::Kind;
 use crate::model::fleet::{Fleet, Slot};
 use crate::model::{geometry, viewport};
+use crate::unseen;
 
 mod filter;
 
@@ -238,33 +240,43 @@ impl Table {
     }
 }
 
+/// The longest that is said of how long ago something was: lines are counted for it, so that none comes while time goes.
+const AGO_LONGEST: &str = "7199s ago";
+
 fn row(slot: Slot, object: &Object, columns: u16) -> Row {
-    let (health, why) = match object {
+    let (health, why): (Health, Cow<'_, str>) = match object {
         Object::Application(a) => {
             let silent = a.health < Health::Missing && a.sync != SyncStatus::Unknown && !sync_failed(a);
-            (a.health, if silent || a.suspended { "" } else { &a.message })
+            // What cannot be seen is told of a suspended one, too, and of one that was well.
+            let told = unseen::told(a).is_some();
+            let why = if told || !(silent || a.suspended) {
+                unseen::message(a, |_| AGO_LONGEST.to_owned())
+            } else {
+                "".into()
+            };
+            (a.health, why)
         }
-        Object::Pod(p) => (p.health, if p.health < Health::Missing { "" } else { &*p.message }),
+        Object::Pod(p) => (p.health, if p.health < Health::Missing { "".into() } else { Cow::from(&*p.message) }),
         Object::Run(r) => match r.phase {
-            Phase::Queued => (Health::Missing, ""),
-            Phase::Running => (Health::Progressing, ""),
-            Phase::Succeeded | Phase::Skipped => (Health::Healthy, ""),
-            Phase::Cancelled => (Health::Suspended, ""),
-            Phase::Failed | Phase::Interrupted => (Health::Degraded, &*r.message),
+            Phase::Queued => (Health::Missing, "".into()),
+            Phase::Running => (Health::Progressing, "".into()),
+            Phase::Succeeded | Phase::Skipped => (Health::Healthy, "".into()),
+            Phase::Cancelled => (Health::Suspended, "".into()),
+            Phase::Failed | Phase::Interrupted => (Health::Degraded, r.message.as_str().into()),
         },
-        Object::Connection(c) if c.reachable => (Health::Healthy, ""),
-        Object::Connection(c) => (Health::Degraded, c.error.as_deref().unwrap_or_default()),
+        Object::Connection(c) if c.reachable => (Health::Healthy, "".into()),
+        Object::Connection(c) => (Health::Degraded, c.error.as_deref().unwrap_or_default().into()),
         Object::Repository(r) => match &r.error {
-            Some(error) => (Health::Degraded, &**error),
-            None if r.polled.is_none() => (Health::Progressing, ""),
-            None => (Health::Healthy, ""),
+            Some(error) => (Health::Degraded, error.as_str().into()),
+            None if r.polled.is_none() => (Health::Progressing, "".into()),
+            None => (Health::Healthy, "".into()),
         },
-        Object::Agent(_) | Object::Resource(_) => (Health::Unknown, ""),
+        Object::Agent(_) | Object::Resource(_) => (Health::Unknown, "".into()),
     };
     // Two lines where all of it stands in the pane of the application, so that many in trouble are still a list.
     let lines = match object {
-        Object::Application(_) | Object::Pod(_) => geometry::row_lines(why, columns).min(3),
-        _ => geometry::row_lines(why, columns),
+        Object::Application(_) | Object::Pod(_) => geometry::row_lines(&why, columns).min(3),
+        _ => geometry::row_lines(&why, columns),
     };
     Row { slot, health, lines }
 }

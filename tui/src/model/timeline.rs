@@ -197,6 +197,12 @@ pub fn caption(fleet: &Fleet, application: &ApplicationStatus) -> (State, String
     if matches!(run.phase, Phase::Failed | Phase::Interrupted | Phase::Cancelled) && !run.message.is_empty() {
         return (state_of(run.phase), format!("run {}: {}", run.id, run.message));
     }
+    // What is not seen is of more use than what was delivered: it may not be so any more.
+    if let Some(unseen) = application.unseen.first() {
+        let more = application.unseen.len() - 1;
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        return (State::Unknown, format!("{}{more}", unseen.describe()));
+    }
     let mut parts = Vec::new();
     if !run.subject.is_empty() {
         parts.push(format!("\"{}\"", run.subject));

@@ -1,8 +1,8 @@
 //! Tables: columns as wide as what they hold, cut where the terminal is narrower. Pure.
 
-use crate::meaning::{Meaning, Tone};
+use crate::meaning::{Meaning, OLD, Tone};
 use crate::output::Line;
-use crate::text::{clean, columns, cut};
+use crate::text::{clean, columns, cut, shorten};
 
 /// Two spaces part columns: one is easily lost inside a name.
 const GAP: usize = 2;
@@ -10,28 +10,52 @@ const GAP: usize = 2;
 /// An elastic column is not cut below this: what is left says nothing.
 const ELASTIC_MIN: usize = 12;
 
+/// A name that is longer than this was made by a program, or by somebody who means ill: it loses its middle before prose
+/// loses anything.
+const NAME_MAX: usize = 32;
+
+/// A name is not cut below this, where prose has given all that it can: its beginning and its end still tell it apart.
+const NAME_MIN: usize = 12;
+
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     title: &'static str,
     right: bool,
-    elastic: bool,
+    fit: Fit,
+}
+
+/// What becomes of a text that is wider than its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// The column is as wide as the text.
+    Whole,
+    /// Its end is cut.
+    End,
+    /// Its middle is left out.
+    Middle,
 }
 
 impl Column {
     /// A column of words.
     pub const fn words(title: &'static str) -> Self {
-        Self { title, right: false, elastic: false }
+        Self { title, right: false, fit: Fit::Whole }
     }
 
     /// A column of numbers, which end below each other.
     pub const fn numbers(title: &'static str) -> Self {
-        Self { title, right: true, elastic: false }
+        Self { title, right: true, fit: Fit::Whole }
     }
 
     /// A column of prose, which is cut where the terminal is too narrow.
     pub const fn prose(title: &'static str) -> Self {
-        Self { title, right: false, elastic: true }
+        Self { title, right: false, fit: Fit::End }
+    }
+
+    /// A column of names that may be of any length, such as tags and branches: they lose their middle where the terminal is
+    /// too narrow for them and what else is said.
+    pub const fn names(title: &'static str) -> Self {
+        Self { title, right: false, fit: Fit::Middle }
     }
 }
 
@@ -47,6 +71,11 @@ impl Cell {
     /// A word with its meaning.
     pub fn of(meaning: Meaning, word: &str) -> Self {
         Self { text: word.to_owned(), tone: meaning.tone, sign: Some(meaning.sign) }
+    }
+
+    /// The same, where it is [`OLD`].
+    pub fn old(self, is_old: bool) -> Self {
+        if is_old { Self { tone: OLD.tone, sign: self.sign.map(|_| OLD.sign), ..self } } else { self }
     }
 
     /// Text in a tone, without a sign.
@@ -129,10 +158,16 @@ impl Table {
         let Some(width) = width else { return widths };
         let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
         let mut excess = total.saturating_sub(width);
-        for at in (0..widths.len()).rev().filter(|at| self.columns[*at].elastic) {
-            let taken = excess.min(widths[at].saturating_sub(ELASTIC_MIN));
-            widths[at] -= taken;
-            excess -= taken;
+        for (fit, least) in [(Fit::Middle, NAME_MAX), (Fit::End, ELASTIC_MIN), (Fit::Middle, NAME_MIN)] {
+            // The longest gives first, so that one long name does not cost its neighbours anything.
+            while excess > 0
+                && let Some(at) = (0..widths.len())
+                    .filter(|at| self.columns[*at].fit == fit && widths[*at] > least)
+                    .max_by_key(|at| widths[*at])
+            {
+                widths[at] -= 1;
+                excess -= 1;
+            }
         }
         widths
     }
@@ -141,7 +176,10 @@ impl Table {
         let mut line = Line::new();
         let end = row.iter().rposition(|(text, _)| !text.is_empty()).map_or(0, |at| at + 1);
         for (at, (text, tone)) in row[..end].iter().enumerate() {
-            let text = cut(text, widths[at]);
+            let text = match self.columns[at].fit {
+                Fit::Middle => shorten(text, widths[at]),
+                Fit::Whole | Fit::End => cut(text, widths[at]),
+            };
             let padding = " ".repeat(widths[at] - columns(&text));
             let gap = if at == 0 { "" } else { &" ".repeat(GAP) };
             line = match self.columns[at].right {
@@ -191,6 +229,32 @@ mod tests {
         shop  ● Healthy          2
         日本  ✖ Degraded         -  back-off restarting f…
         ");
+    }
+
+    #[test]
+    fn a_name_of_any_length_leaves_room_for_what_is_said() {
+        let draw = |width| {
+            let mut table = Table::new(&[Column::names("TAG"), Column::words("PHASE"), Column::prose("MESSAGE")]);
+            let tag = format!("push-1.2-{}-final", "x".repeat(190));
+            table.row(vec![tag.into(), "Failed".into(), "the build failed: exit code 101".into()]);
+            table.row(vec!["push-1.1".into(), "Succeeded".into(), "pushed".into()]);
+            let lines = table.lines(false, width);
+            lines
+                .iter()
+                .map(|line| line.0.iter().map(|(_, text)| &**text).collect::<String>() + "\n")
+                .collect::<String>()
+        };
+        insta::assert_snapshot!(draw(Some(80)), @r"
+        TAG                                   PHASE      MESSAGE
+        push-1.2-xxxxxxxx…xxxxxxxxxxxx-final  Failed     the build failed: exit code 101
+        push-1.1                              Succeeded  pushed
+        ");
+        insta::assert_snapshot!(draw(Some(40)), @r"
+        TAG              PHASE      MESSAGE
+        push-1.…x-final  Failed     the build f…
+        push-1.1         Succeeded  pushed
+        ");
+        assert!(draw(None).lines().nth(1).unwrap().len() > 230, "a pipe gets all of it");
     }
 
     #[test]

@@ -84,6 +84,9 @@ impl Tasks {
     /// Starts with the link.
     pub(super) fn start(workers: Workers, client: Client, messages: mpsc::Sender<Message>) -> Self {
         let reconnect = Arc::new(Notify::new());
+        let waiting = messages.clone();
+        // Where no message has room the console has more to show than that.
+        let client = client.saying(move |told| drop(waiting.try_send(Message::Waiting(told.text()))));
         let link = workers.spawn(link::keep(client.clone(), messages.clone(), reconnect.clone()));
         Self { workers, client, messages, reconnect, running: HashMap::new(), _link: link }
     }

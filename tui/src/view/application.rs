@@ -3,12 +3,12 @@
 
 mod pane;
 
-use quarterdeck_shared::snapshot::{Object, PodStatus, ResourceStatus};
+use quarterdeck_shared::snapshot::{Key, Object, PodStatus, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{Tone, of_health, of_sync};
+use crate::meaning::{OLD, Tone, of_health, of_sync};
 use crate::model::screen::ApplicationScreen;
 use crate::model::tree::TreeRow;
 use crate::model::{Model, geometry, timeline};
@@ -30,9 +30,6 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScr
         painter.rule(regions.rule);
     }
     tree(painter, model, screen, regions.tree);
-    if model.fleet.lost_cluster(application).is_some() {
-        painter.restyle(regions.tree, painter.theme.stale());
-    }
     if regions.pane.width > 0 {
         let line = painter.theme.line();
         for y in regions.pane.y..regions.pane.bottom() {
@@ -50,7 +47,13 @@ fn tree(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, area: 
         area,
         Rows { top: screen.tree.top, cursor: screen.tree.cursor, count: rows.len() },
         |_| 1,
-        |painter, place, row_area, selected| row(painter, model, screen, &rows[place], row_area, selected),
+        |painter, place, row_area, selected| {
+            let is_old = is_old(model, screen, &rows[place]);
+            row(painter, model, screen, (&rows[place], is_old), row_area, selected);
+            if is_old {
+                painter.restyle(row_area, painter.theme.stale());
+            }
+        },
     );
     if rows.len() < 2 && area.height > 2 {
         let below = Rect { x: area.x + 2, y: area.y + 2, width: area.width.saturating_sub(2), height: 1 };
@@ -60,7 +63,23 @@ fn tree(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, area: 
     }
 }
 
-fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &TreeRow, area: Rect, selected: bool) {
+/// Whether what a row shows is what was so when it was last seen. The application itself is so where its cluster is.
+fn is_old(model: &Model, screen: &ApplicationScreen, row: &TreeRow) -> bool {
+    let object = match row.slot {
+        Some(slot) => model.fleet.object(slot),
+        None => model.fleet.slot(&Key::application(&screen.name)).and_then(|slot| model.fleet.object(slot)),
+    };
+    object.is_some_and(|object| model.fleet.is_old(object))
+}
+
+fn row(
+    painter: &mut Painter,
+    model: &Model,
+    screen: &ApplicationScreen,
+    (row, is_old): (&TreeRow, bool),
+    area: Rect,
+    selected: bool,
+) {
     let name = if selected { painter.theme.selected() } else { Style::new() };
     let line = painter.theme.line();
     let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
@@ -87,11 +106,11 @@ fn row(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, row: &T
                 (&resource.resource.name, name),
                 left,
             );
-            resource_state(painter, resource, right);
+            resource_state(painter, resource, is_old, right);
         }
         Object::Pod(pod) => {
             called(painter, &format!("{branch}{folded}"), "Pod", (&pod.name, name), left);
-            pod_state(painter, pod, right);
+            pod_state(painter, pod, is_old, right);
         }
         _ => {}
     }
@@ -119,7 +138,7 @@ fn branch(row: &TreeRow) -> String {
     branch
 }
 
-fn resource_state(painter: &mut Painter, resource: &ResourceStatus, area: Rect) {
+fn resource_state(painter: &mut Painter, resource: &ResourceStatus, is_old: bool, area: Rect) {
     let differs = resource.sync == SyncStatus::OutOfSync;
     let meaning = if differs && of_health(resource.health).tone == Tone::Good {
         of_sync(resource.sync)
@@ -135,12 +154,14 @@ fn resource_state(painter: &mut Painter, resource: &ResourceStatus, area: Rect) 
         ("", false) => resource.health.word().to_owned(),
         (summary, _) => summary.to_owned(),
     };
-    mark::draw(painter, area, meaning, &words);
+    mark::draw(painter, area, if is_old { OLD } else { meaning }, &words);
 }
 
-fn pod_state(painter: &mut Painter, pod: &PodStatus, area: Rect) {
+fn pod_state(painter: &mut Painter, pod: &PodStatus, is_old: bool, area: Rect) {
     let meaning = of_health(pod.health);
-    if meaning.tone == Tone::Good {
+    if is_old {
+        mark::draw(painter, area, OLD, &pod.status);
+    } else if meaning.tone == Tone::Good {
         let age = pod.created.map(|created| painter.age(created)).unwrap_or_default();
         mark::draw(painter, area, meaning, &age);
     } else {

@@ -9,6 +9,7 @@ use crate::meaning::{SUSPENDED, Tone, of_health, of_phase, of_sync};
 use crate::model::Model;
 use crate::model::table::{Row, Table};
 use crate::text;
+use crate::unseen;
 use crate::view::painter::Painter;
 use crate::view::widgets::columns::{self, Column, Places, Rows, fixed, number, wide};
 use crate::view::widgets::{empty, mark};
@@ -41,11 +42,11 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, area: Re
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines,
         |painter, places, place, area, selected| {
-            if let Some(Object::Application(application)) = model.fleet.object(rows[place].slot) {
-                row(painter, places, application, rows[place], area, selected);
-                if model.fleet.lost_cluster(application).is_some() {
-                    painter.restyle(area, painter.theme.stale());
-                }
+            let Some(object) = model.fleet.object(rows[place].slot) else { return };
+            let Object::Application(application) = object else { return };
+            row(painter, places, application, rows[place], area, selected);
+            if model.fleet.is_old(object) {
+                painter.restyle(Rect { height: 1, ..area }, painter.theme.stale());
             }
         },
     );
@@ -67,8 +68,7 @@ fn row(
     let revision = application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
     painter.name(places.cell(area, 3), &revision, Style::new());
     painter.name(places.cell(area, 4), &images(application), Style::new());
-    let since = painter.age(application.since);
-    painter.right(places.cell(area, 5), &since, Style::new());
+    painter.aged(places.cell(area, 5), application.since, Style::new());
     last(painter, places.cell(area, 6), application);
     painter.name(places.cell(area, 7), &destination(application), quiet);
     painter.right(places.cell(area, 8), &application.resources.to_string(), quiet);
@@ -79,13 +79,17 @@ fn row(
     if let Some(target) = application.target.as_ref().filter(|target| Some(*target) != application.revision.as_ref()) {
         painter.name(places.cell(area, 10), &target.short(), painter.theme.tone(Tone::Warning));
     }
+    let message = unseen::message(application, |at| painter.ago(at));
     if lines < 2 {
-        painter.text(places.cell(area, 11), &application.message, quiet);
+        painter.text(places.cell(area, 11), &message, quiet);
     } else {
-        let tone = of_health(application.health).tone;
+        let tone = match unseen::told(application) {
+            Some(_) => Tone::Warning,
+            None => of_health(application.health).tone,
+        };
         let tone = if tone == Tone::Good { Tone::Warning } else { tone };
         let style = painter.theme.tone(tone);
-        columns::below(painter, area, &application.message, style);
+        columns::below(painter, area, &message, style);
     }
 }
 

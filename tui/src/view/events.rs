@@ -48,8 +48,7 @@ fn row(painter: &mut Painter, places: &Places<4>, record: &EventRecord, area: Re
     let quiet = painter.theme.tone(Tone::Quiet);
     let name = if selected { painter.theme.selected() } else { Style::new() };
     let told = words::told(&record.event);
-    let age = painter.age(record.at);
-    painter.right(places.cell(area, 0), &age, quiet);
+    painter.aged(places.cell(area, 0), record.at, quiet);
     let who = record.application.as_ref().map_or("agent", |name| name.as_str());
     painter.name(places.cell(area, 1), who, name);
     let sign = match told.tone {

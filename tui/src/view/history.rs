@@ -60,8 +60,7 @@ fn row(painter: &mut Painter, places: &Places<8>, sync: &SyncRecord, built: Opti
     painter.name(places.cell(area, 2), &sync.revision.short(), name);
     let image = text::own_image(&sync.images, built).map(text::image_version).unwrap_or_default();
     painter.name(places.cell(area, 3), &image, Style::new());
-    let age = painter.age(sync.started);
-    painter.right(places.cell(area, 4), &age, Style::new());
+    painter.aged(places.cell(area, 4), sync.started, Style::new());
     let took = painter.span(Some(sync.started), sync.finished);
     painter.right(places.cell(area, 5), &took, quiet);
     painter.name(places.cell(area, 6), &sync.cause.words(), Style::new());

@@ -126,7 +126,8 @@ impl<'a> Painter<'a> {
     pub fn age(&mut self, then: Timestamp) -> String {
         let seconds = self.now.duration_since(then).as_secs();
         // The units in which `text::age` tells.
-        let unit = match seconds {
+        let unit = match seconds.abs() {
+            ..180 if seconds < 0 => 1,
             ..120 => 1,
             120..7_200 => 60,
             7_200..172_800 => 3_600,
@@ -134,6 +135,20 @@ impl<'a> Painter<'a> {
         };
         self.true_for(then, unit);
         text::age(then, self.now)
+    }
+
+    /// The same in a sentence: `3h ago`, `in 3h`.
+    pub fn ago(&mut self, then: Timestamp) -> String {
+        self.age(then);
+        text::ago(then, self.now)
+    }
+
+    /// Writes how long ago at the end of an area; what lies ahead is `in 3h`, or `+24h` where that has no room.
+    pub fn aged(&mut self, area: Rect, then: Timestamp, style: Style) {
+        let age = self.age(then);
+        let has_room = text::columns(&age) <= usize::from(area.width);
+        let age = if has_room { age } else { age.replace("in ", "+") };
+        self.right(area, &age, style);
     }
 
     /// How long something takes or took; while it goes on, the picture is true for a second.
@@ -214,8 +229,14 @@ mod tests {
     fn an_age_says_until_when_it_is_true() {
         let at = |seconds| Timestamp::from_second(seconds).expect("a time");
         let mut buffer = Buffer::empty(Rect::new(0, 0, 1, 1));
-        for (age, text, left) in [(0, "0s", 1), (119, "119s", 1), (150, "2m", 30), (7_300, "2h", 3_500), (-5, "0s", 1)]
-        {
+        for (age, text, left) in [
+            (0, "0s", 1),
+            (119, "119s", 1),
+            (150, "2m", 30),
+            (7_300, "2h", 3_500),
+            (-5, "0s", 1),
+            (-86_400, "in 24h", 3_600),
+        ] {
             let mut painter = Painter::new(&mut buffer, Look::default(), at(1_000_000 + age));
             assert_eq!(painter.age(at(1_000_000)), text);
             assert_eq!(painter.until(), Some(at(1_000_000 + age + left)));

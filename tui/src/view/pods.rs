@@ -5,7 +5,7 @@ use quarterdeck_shared::snapshot::{Object, PodStatus};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{Tone, of_health};
+use crate::meaning::{Meaning, OLD, Tone, of_health};
 use crate::model::Model;
 use crate::model::table::Table;
 use crate::view::painter::Painter;
@@ -45,28 +45,32 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, table: &Table, of: Opti
         Rows { top: table.top, cursor: table.cursor, count: rows.len() },
         |place| rows[place].lines,
         |painter, places, place, area, selected| {
-            if let Some(Object::Pod(pod)) = model.fleet.object(rows[place].slot) {
-                row(painter, places, pod, area, selected);
-                if model.fleet.is_away(&pod.cluster) {
-                    painter.restyle(area, painter.theme.stale());
-                }
+            let Some(object) = model.fleet.object(rows[place].slot) else { return };
+            let is_old = model.fleet.is_old(object);
+            if let Object::Pod(pod) = object {
+                let meaning = if is_old { OLD } else { of_health(pod.health) };
+                row(painter, places, pod, meaning, area, selected);
+            }
+            if is_old {
+                painter.restyle(area, painter.theme.stale());
             }
         },
     );
 }
 
-fn row(painter: &mut Painter, places: &Places<10>, pod: &PodStatus, area: Rect, selected: bool) {
+fn row(painter: &mut Painter, places: &Places<10>, pod: &PodStatus, meaning: Meaning, area: Rect, selected: bool) {
     let quiet = painter.theme.tone(Tone::Quiet);
     let warning = painter.theme.tone(Tone::Warning);
     let name = if selected { painter.theme.selected() } else { Style::new() };
     painter.name(places.cell(area, 0), &pod.name, name);
     let (ready, all) = pod.ready();
     painter.right(places.cell(area, 1), &format!("{ready}/{all}"), if ready < all { warning } else { Style::new() });
-    mark::draw(painter, places.cell(area, 2), of_health(pod.health), &pod.status);
+    mark::draw(painter, places.cell(area, 2), meaning, &pod.status);
     let restarts = pod.restarts();
     painter.right(places.cell(area, 3), &restarts.to_string(), if restarts > 0 { warning } else { quiet });
-    let age = pod.created.map(|created| painter.age(created)).unwrap_or_default();
-    painter.right(places.cell(area, 4), &age, Style::new());
+    if let Some(created) = pod.created {
+        painter.aged(places.cell(area, 4), created, Style::new());
+    }
     painter.name(places.cell(area, 5), pod.application.as_str(), Style::new());
     painter.name(places.cell(area, 6), &pod.namespace, quiet);
     painter.name(places.cell(area, 7), &pod.node, quiet);

@@ -58,14 +58,19 @@ fn row(painter: &mut Painter, places: &Places<9>, run: &RunStatus, area: Rect, s
     stages(painter, places.cell(area, 5), run);
     let took = painter.span(run.started, run.finished);
     painter.right(places.cell(area, 6), &took, Style::new());
-    let age = painter.age(run.queued);
-    painter.right(places.cell(area, 7), &age, Style::new());
+    painter.aged(places.cell(area, 7), run.queued, Style::new());
     painter.text(places.cell(area, 8), &run.subject, quiet);
     columns::below(painter, area, &run.message, painter.theme.tone(of_phase(run.phase).tone));
 }
 
 /// `✔ 2s ✔ 31s ◐ push 43% ·`: a sign a stage; the one that runs, or ended it, by name. Names of all, where there is room.
+/// For one that waits: behind which run.
 fn stages(painter: &mut Painter, area: Rect, run: &RunStatus) {
+    if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
+        let quiet = painter.theme.tone(Tone::Quiet);
+        painter.text(area, &format!("behind run {before}"), quiet);
+        return;
+    }
     let named = area.width >= 40;
     let mut x = area.x;
     for stage in &run.stages {

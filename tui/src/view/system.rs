@@ -58,8 +58,7 @@ fn connection(painter: &mut Painter, places: &Places<5>, one: &ConnectionStatus,
     painter.text(places.cell(area, 0), one.to.word(), quiet);
     painter.name(places.cell(area, 1), &one.name, name(painter, selected));
     state(painter, places.cell(area, 2), row, if one.reachable { "reachable" } else { "away" });
-    let since = painter.age(one.since);
-    painter.right(places.cell(area, 3), &since, Style::new());
+    painter.aged(places.cell(area, 3), one.since, Style::new());
     painter.text(places.cell(area, 4), &one.version, quiet);
     columns::below(painter, area, one.error.as_deref().unwrap_or_default(), painter.theme.tone(Tone::Bad));
 }
@@ -74,8 +73,9 @@ fn repository(painter: &mut Painter, places: &Places<5>, one: &RepositoryStatus,
         (None, Some(_)) => "polled".to_owned(),
     };
     state(painter, places.cell(area, 2), row, &word);
-    let polled = one.polled.map(|polled| painter.age(polled)).unwrap_or_default();
-    painter.right(places.cell(area, 3), &polled, Style::new());
+    if let Some(polled) = one.polled {
+        painter.aged(places.cell(area, 3), polled, Style::new());
+    }
     let branches = text::counted(one.branches.into(), "branch", "branches");
     let seen = format!("{branches}, {}", text::counted(one.tags.into(), "tag", "tags"));
     painter.text(places.cell(area, 4), &seen, quiet);

@@ -1,6 +1,6 @@
 //! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
@@ -8,12 +8,13 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
+use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
-use crate::cluster::live::{Seen, Uid};
+use crate::cluster::live::{Seen, Told, Uid, is_set_back, stands};
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::Memory;
+use crate::sync::plan::{Ended, Memory};
 
 /// How an object should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,18 @@ pub(in crate::cluster) enum Expect {
     Digest(ContentDigest),
     /// Not as it is: git wants it otherwise, and nobody has applied that yet.
     Otherwise,
+    /// Not there: it left git.
+    Gone,
+    /// Not at all: it left git and is being deleted. Its end is told, since a pass waits for it.
+    Going,
 }
 
 /// All of them.
 #[derive(Default)]
 pub(super) struct Applied {
     applications: HashMap<ApplicationName, Application>,
+    /// Of who has none.
+    nowhere: Places,
     inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
     /// Watches that are connected, by group and kind.
@@ -50,6 +57,8 @@ struct Want {
     told: Option<u64>,
     /// The content that was told of as not as expected: a digest, or none for an object that is gone.
     differing: Option<Option<ContentDigest>>,
+    /// How the object ended that was last seen here, where it is a Job that did: its end needs no other.
+    ended: Option<Ended>,
 }
 
 /// What is kept of a live object.
@@ -65,6 +74,8 @@ pub(super) struct Present {
     created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
     manager: Option<Box<str>>,
+    /// When it was seen so.
+    seen: Instant,
 }
 
 impl Applied {
@@ -82,8 +93,17 @@ impl Applied {
         self.applications.get(application).is_some_and(|application| application.synced)
     }
 
+    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
+        let wants = self.applications.get(application).into_iter().flat_map(|application| &application.wants);
+        wants.filter_map(|(resource, want)| Some((resource.clone(), want.ended?))).collect()
+    }
+
     pub(super) fn places(&self) -> Places {
         self.inhabited.places()
+    }
+
+    pub(super) fn places_of(&self, application: &ApplicationName) -> &Places {
+        self.applications.get(application).map_or(&self.nowhere, |application| &application.places)
     }
 
     /// True where other watches are needed now.
@@ -106,9 +126,13 @@ impl Applied {
                 (None, Some(old)) => old.expect,
                 (None, None) => Expect::Unknown,
             };
+            let ended = match &old {
+                Some(old) => old.ended,
+                None => memory.get(&item.resource).and_then(|remembered| remembered.ended),
+            };
             // Told once is enough, unless it was as expected or was written meanwhile.
             let differing = old.filter(|old| old.expect == expect).and_then(|old| old.differing);
-            let want = Want { api: item.version.as_str().into(), expect, told, differing };
+            let want = Want { api: item.version.as_str().into(), expect, told, differing, ended };
             now.wants.insert(item.resource.clone(), want);
         }
         for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
@@ -143,22 +167,38 @@ impl Applied {
         let Some(want) = want.filter(|want| want.expect != expect) else { return };
         want.expect = expect;
         want.differing = None;
+        if expect == Expect::Going {
+            self.compare(name, resource, changes);
+        }
         self.tell(name, resource, changes);
     }
 
-    pub(super) fn put(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) {
-        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager } = seen
+    /// Whether a list names an object in a state before the one that is known.
+    pub(super) fn is_set_back(&self, seen: &Seen, told: Told) -> bool {
+        let known = self.present.get(&seen.resource).filter(|known| known.uid == seen.uid);
+        known.is_some_and(|known| is_set_back(told, known.seen, is_older(&seen.version, &known.version)))
+    }
+
+    /// Gives the object that was known before in this place.
+    pub(super) fn put(
+        &mut self,
+        seen: Seen,
+        told: Told,
+        changes: &mut Vec<ClusterChange>,
+    ) -> Option<(ResourceRef, Uid)> {
+        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager, ended } =
+            seen
         else {
-            return;
+            return None;
         };
         // Two applications may use one kind in two versions; each object counts in the version that its own uses.
         let want = self.applications.get(&name).and_then(|application| application.wants.get(&resource));
         if want.is_some_and(|want| want.api != api) {
-            return;
+            return None;
         }
-        let before = self.present.get(&resource);
-        if before.is_some_and(|before| before.uid == uid && before.api == api && is_older(&version, &before.version)) {
-            return;
+        let known = self.present.get(&resource).filter(|known| known.uid == uid && known.api == api);
+        if known.is_some_and(|known| stands(told, known.seen, is_older(&version, &known.version))) {
+            return None;
         }
         let present = Present {
             application: name.clone(),
@@ -171,13 +211,19 @@ impl Applied {
             summary: verdict.summary.into(),
             created,
             manager: manager.map(Box::from),
+            seen: Instant::now(),
         };
-        let owner_before = self.present.insert(resource.clone(), present).map(|before| before.application);
+        let before = self.present.insert(resource.clone(), present);
+        if let Some(want) = self.applications.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
+            want.ended = ended;
+        }
         self.compare(&name, &resource, changes);
         self.tell(&name, &resource, changes);
-        if let Some(other) = owner_before.filter(|other| *other != name) {
-            self.tell(&other, &resource, changes);
+        let before = before?;
+        if before.application != name {
+            self.tell(&before.application, &resource, changes);
         }
+        Some((resource, before.uid))
     }
 
     /// True where it was there, and this one.
@@ -199,7 +245,7 @@ impl Applied {
     pub(super) fn retain(
         &mut self,
         key: &WatchKey,
-        seen: &HashSet<ResourceRef>,
+        seen: &HashMap<ResourceRef, Uid>,
         changes: &mut Vec<ClusterChange>,
     ) -> Vec<(ResourceRef, Uid)> {
         let lost = self.present.iter().filter(|(resource, present)| {
@@ -207,7 +253,7 @@ impl Applied {
                 && resource.kind == key.kind
                 && key.version.as_deref().is_none_or(|version| version == &*present.api)
                 && key.covers(resource.namespace.as_deref())
-                && !seen.contains(resource)
+                && !seen.contains_key(resource)
         });
         let lost: Vec<(ResourceRef, Uid)> = lost.map(|(resource, present)| (resource.clone(), present.uid)).collect();
         for (resource, _) in &lost {
@@ -239,6 +285,16 @@ impl Applied {
         self.settle(names, changes);
     }
 
+    /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
+    pub(super) fn replaced(&mut self) {
+        self.present.clear();
+        self.covered.clear();
+        for application in self.applications.values_mut() {
+            application.synced = false;
+            application.wants.values_mut().for_each(|want| want.differing = None);
+        }
+    }
+
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let Some(gone) = self.present.remove(resource) else { return };
         self.compare(&gone.application, resource, changes);
@@ -253,9 +309,13 @@ impl Applied {
         let there = self.present.get(resource).filter(|present| present.application == *name);
         let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
         let Some(want) = want else { return };
-        let Expect::Digest(expected) = want.expect else { return };
         let now = there.map(|present| present.digest);
-        if now == Some(expected) {
+        let is_expected = match want.expect {
+            Expect::Digest(expected) => now == Some(expected) || (now.is_none() && want.ended.is_some()),
+            Expect::Going => now.is_some(),
+            Expect::Unknown | Expect::Otherwise | Expect::Gone => return,
+        };
+        if is_expected {
             want.differing = None;
         } else if want.differing != Some(now) {
             want.differing = Some(now);
@@ -273,7 +333,14 @@ impl Applied {
         if there.is_none() && !is_known {
             return;
         }
-        let status = status(name, resource, want.expect, there);
+        if there.is_none() && matches!(want.expect, Expect::Gone | Expect::Going) {
+            // What is to go and is gone is no loss.
+            if want.told.take().is_some() {
+                changes.push(ClusterChange::ResourceGone { application: name.clone(), resource: resource.clone() });
+            }
+            return;
+        }
+        let status = status(name, resource, want, there);
         let mut hasher = DefaultHasher::new();
         (status.sync, status.health, &status.message, &status.summary, status.created).hash(&mut hasher);
         let told = Some(hasher.finish());
@@ -298,8 +365,9 @@ impl Applied {
     }
 }
 
-fn status(name: &ApplicationName, resource: &ResourceRef, expect: Expect, there: Option<&Present>) -> ResourceStatus {
-    let sync = match (expect, there) {
+fn status(name: &ApplicationName, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
+    let sync = match (want.expect, there) {
+        (Expect::Digest(_), None) if want.ended.is_some() => SyncStatus::Synced,
         (Expect::Unknown, Some(_)) => SyncStatus::Unknown,
         (Expect::Digest(expected), Some(present)) if present.digest == expected => SyncStatus::Synced,
         _ => SyncStatus::OutOfSync,
@@ -315,6 +383,13 @@ fn status(name: &ApplicationName, resource: &ResourceRef, expect: Expect, there:
         created: None,
     };
     match there {
+        None if sync == SyncStatus::Synced => {
+            let (health, message) = match want.ended {
+                Some(Ended::Failed) => (Health::Degraded, "failed; removed by its time to live"),
+                _ => (Health::Healthy, "completed; removed since"),
+            };
+            ResourceStatus { health, message: message.to_owned(), ..blank }
+        }
         None => blank,
         Some(present) => ResourceStatus {
             health: present.health,

@@ -4,7 +4,7 @@
 //! that is not known waits for it. In a namespace that is shared with others, the pods of others wait for ever: they
 //! take some hundred bytes each, and there are no more of them than the namespace has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use quarterdeck_shared::application::ApplicationName;
@@ -12,10 +12,11 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::WatchKey;
-use crate::cluster::live::Uid;
+use crate::cluster::live::{Told, Uid, is_set_back};
 use crate::health::pod_status::{owner, pod_status};
 use crate::health::{self};
 use crate::sync::APPLICATION_LABEL;
@@ -45,6 +46,7 @@ struct Pod {
     application: ApplicationName,
     containers: Box<[Started]>,
     told: u64,
+    seen: Instant,
 }
 
 /// A pod whose logs can be read.
@@ -150,7 +152,7 @@ impl Family {
         }
     }
 
-    pub(super) fn put(&mut self, relative: Relative, changes: &mut Vec<ClusterChange>) {
+    pub(super) fn put(&mut self, relative: Relative, told: Told, changes: &mut Vec<ClusterChange>) {
         let parent = relative.parent.and_then(|parent| self.nodes.get(&parent));
         let application = match (&relative.labelled, parent) {
             (Some(application), _) => application.clone(),
@@ -169,7 +171,7 @@ impl Family {
             Is::Pod(mut pod) => {
                 pod.application = application;
                 pod.cluster = self.cluster.clone();
-                self.put_pod(uid, version, pod, changes);
+                self.put_pod(uid, version, pod, told, changes);
             }
             Is::Between { mut status, shown } => {
                 status.application = application.clone();
@@ -178,9 +180,11 @@ impl Family {
         }
     }
 
-    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, changes: &mut Vec<ClusterChange>) {
+    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, told: Told, changes: &mut Vec<ClusterChange>) {
         let place = (pod.namespace.clone(), pod.name.clone());
-        if self.pods.get(&place).is_some_and(|before| before.uid == uid && version < before.version) {
+        let is_older = self.pods.get(&place).is_some_and(|before| before.uid == uid && version < before.version);
+        // Nobody but the watch tells of pods: a list is right whatever was known before it.
+        if is_older && told == Told::Followed {
             return;
         }
         let mut hasher = DefaultHasher::new();
@@ -192,11 +196,19 @@ impl Family {
         let started = pod.containers.iter().filter(|container| container.restarts > 0 || !is_waiting(&container.state));
         let started = started.map(|container| Started { name: container.name.clone(), restarts: container.restarts });
         let application = pod.application.clone();
-        let now = Pod { uid, version, application, containers: started.collect(), told };
+        let now = Pod { uid, version, application, containers: started.collect(), told, seen: Instant::now() };
         let before = self.pods.insert(place, now);
         if before.is_none_or(|before| before.uid != uid || before.told != told) {
             changes.push(ClusterChange::PodChanged(pod));
         }
+    }
+
+    /// Whether a list names a pod in a state before the one that is known.
+    pub(super) fn is_set_back(&self, relative: &Relative, told: Told) -> bool {
+        let ResourceRef { namespace, name, .. } = &relative.resource;
+        let place = (Box::from(namespace.as_deref().unwrap_or_default()), Box::from(name.as_str()));
+        let known = self.pods.get(&place).filter(|pod| pod.uid == relative.uid);
+        known.is_some_and(|pod| is_set_back(told, pod.seen, relative.version < pod.version))
     }
 
     /// The pods of an application, by namespace and name.
@@ -248,7 +260,7 @@ impl Family {
 
     fn adopt(&mut self, parent: Uid, changes: &mut Vec<ClusterChange>) {
         for relative in self.waiting.remove(&parent).unwrap_or_default() {
-            self.put(relative, changes);
+            self.put(relative, Told::Followed, changes);
         }
     }
 
@@ -276,25 +288,46 @@ impl Family {
     }
 
     /// Takes away what a whole list did not name.
-    pub(super) fn retain(&mut self, key: &WatchKey, seen: &HashSet<ResourceRef>, changes: &mut Vec<ClusterChange>) {
-        let is_lost = |resource: &ResourceRef| {
+    pub(super) fn retain(
+        &mut self,
+        key: &WatchKey,
+        seen: &HashMap<ResourceRef, Uid>,
+        changes: &mut Vec<ClusterChange>,
+    ) {
+        // Another one of the same name is another: a ReplicaSet that was made anew has the name of the one before.
+        let is_lost = |resource: &ResourceRef, uid: Uid| {
             resource.group == key.group
                 && resource.kind == key.kind
                 && key.covers(resource.namespace.as_deref())
-                && !seen.contains(resource)
+                && seen.get(resource) != Some(&uid)
         };
-        let nodes = self.nodes.iter().filter(|(_, node)| !node.root && is_lost(&node.resource));
+        let nodes = self.nodes.iter().filter(|(uid, node)| !node.root && is_lost(&node.resource, **uid));
         let mut lost: Vec<(ResourceRef, Uid)> = nodes.map(|(uid, node)| (node.resource.clone(), *uid)).collect();
         let pods = self
             .pods
             .iter()
             .map(|((namespace, name), pod)| (ResourceRef::new("", "Pod", Some(namespace), name), pod.uid));
-        lost.extend(pods.filter(|(resource, _)| is_lost(resource)));
+        lost.extend(pods.filter(|(resource, uid)| is_lost(resource, *uid)));
         for waiting in self.waiting.values_mut() {
-            waiting.retain(|relative| !is_lost(&relative.resource));
+            waiting.retain(|relative| !is_lost(&relative.resource, relative.uid));
         }
         for (resource, uid) in lost {
-            self.remove(&resource, uid, changes);
+            // The row of one that has a successor of the same name is the successor's.
+            let unsaid = &mut Vec::new();
+            self.remove(&resource, uid, if seen.contains_key(&resource) { unsaid } else { changes });
+        }
+    }
+
+    /// All of it is of another cluster, or of a time that this one forgot.
+    pub(super) fn replaced(&mut self, changes: &mut Vec<ClusterChange>) {
+        self.waiting.clear();
+        for ((namespace, name), pod) in self.pods.drain() {
+            changes.push(ClusterChange::PodGone { application: pod.application, namespace, name });
+        }
+        for Node { application, resource, told, .. } in self.nodes.drain().map(|(_, node)| node) {
+            if told.is_some() {
+                changes.push(ClusterChange::ResourceGone { application, resource });
+            }
         }
     }
 

@@ -34,6 +34,37 @@ fn what_runs_well_is_healthy() {
 }
 
 #[test]
+fn a_silent_node_is_told_by_its_name() {
+    let pod = |metadata: &str, ready: &str, container: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a{metadata}}}, spec: {{nodeName: n1, containers: [{{name: shop}}]}}, \
+             status: {{phase: Running, conditions: [{{type: Ready, status: 'False'{ready}}}, {{type: ContainersReady, status: 'True'}}], \
+             containerStatuses: [{{name: shop, state: {{running: {{}}}}, ready: {container}}}]}}}}"
+        )
+    };
+    let evicted = ", deletionTimestamp: '2026-01-01T00:00:00Z'";
+    for (metadata, ready, container, expected) in [
+        ("", "", "true", "Degraded: node n1 is not responding [1/1]"),
+        ("", ", reason: NodeNotReady", "true", "Degraded: node n1 is not responding [1/1]"),
+        (evicted, "", "true", "Degraded: node n1 is not responding, and it is being deleted [1/1]"),
+        (
+            "",
+            ", reason: ReadinessGatesNotReady, message: 'gate a is False'",
+            "true",
+            "Progressing: ReadinessGatesNotReady: gate a is False [1/1]",
+        ),
+        (
+            "",
+            ", reason: ContainersNotReady",
+            "false",
+            "Progressing: container shop runs and is not ready: its readiness probe has not passed [0/1]",
+        ),
+    ] {
+        check(&pod(metadata, ready, container), expected);
+    }
+}
+
+#[test]
 fn what_fails_tells_which_container_and_its_end() {
     for (container, expected) in [
         (

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::history::place::Loss;
+
 /// The history cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -45,6 +47,20 @@ pub enum HistoryError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of the history is not where it was when it was opened: what is written would be gone with the process.
+    #[error("{} was {loss} while the agent runs", path.file_name().unwrap_or_default().display())]
+    Lost {
+        /// Which.
+        path: PathBuf,
+        /// What became of it.
+        loss: Loss,
+    },
+    /// This process may open no more files.
+    #[error("the history cannot be read: {limit}")]
+    OpenFiles {
+        /// What is reached, and how it is raised.
+        limit: String,
+    },
     /// A read or write failed.
     #[error("the history does not answer")]
     Sqlite(#[from] rusqlite::Error),
@@ -73,6 +89,18 @@ impl HistoryError {
             _ => false,
         };
         if is_damage { Self::Damaged { path: path.to_owned(), source: Box::new(self) } } else { self }
+    }
+
+    /// What to do about it, for who cannot write.
+    pub fn remedy(&self, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Self::Lost { .. } => format!(
+                "put {path} and the files beside it back as they were, or stop the agent and restore a backup: \
+                 qd-agent restore FILE"
+            ),
+            _ => format!("free some disk or mend {path}"),
+        }
     }
 
     /// Whether nothing can be done with the file.

@@ -15,8 +15,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{HistoryError, Result, bodies};
 use crate::history::TagsSeen;
 use crate::journal::fact::Intent;
+use crate::open_files;
 use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::{Memory, Remembered};
+use crate::sync::plan::{Ended, Memory, Remembered};
+
+/// Whether a row of `sync` is a release: the whole of a revision was brought, and not since somebody had changed it.
+pub(super) const IS_RELEASE: &str =
+    "body ->> '$.phase' = 'Succeeded' AND body ->> '$.part' IS NULL AND body ->> '$.cause.by' <> 'drift'";
 
 /// Reads on a connection of its own. Cheap to open; blocking.
 pub struct Reader(Connection);
@@ -24,7 +29,11 @@ pub struct Reader(Connection);
 impl Reader {
     /// Opens the file for reading.
     pub fn open(path: &Path) -> Result<Self> {
-        let open = |source| HistoryError::Open { path: path.to_owned(), source };
+        let open = |source| match std::fs::File::open("/dev/null") {
+            // SQLite says of each file that it cannot open the same.
+            Err(error) if open_files::is_reached(&error) => HistoryError::OpenFiles { limit: open_files::words() },
+            _ => HistoryError::Open { path: path.to_owned(), source },
+        };
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .map_err(open)?;
@@ -87,6 +96,18 @@ impl Reader {
         )
     }
 
+    /// One sync of an application.
+    pub fn sync(&self, application: &ApplicationName, id: u64) -> Result<Option<SyncRecord>> {
+        let sql = "SELECT body FROM sync WHERE application = ?1 AND id = ?2";
+        Ok(bodies(&self.0, sql, params![application.as_str(), id as i64])?.pop())
+    }
+
+    /// Syncs that brought a revision as a whole, newest first.
+    pub fn releases(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
+        let sql = format!("SELECT body FROM sync WHERE application = ?1 AND {IS_RELEASE} ORDER BY id DESC LIMIT ?2");
+        bodies(&self.0, &sql, params![application.as_str(), limit as i64])
+    }
+
     /// The image of a commit, the newest where several tags name it.
     pub fn artifact(&self, application: &ApplicationName, commit: &CommitId) -> Result<Option<Artifact>> {
         let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY rowid DESC LIMIT 1";
@@ -107,15 +128,16 @@ impl Reader {
     /// What was applied at the last sync.
     pub fn memory(&self, application: &ApplicationName) -> Result<Memory> {
         let mut statement =
-            self.0.prepare_cached("SELECT resource, manifest, live FROM applied WHERE application = ?1")?;
+            self.0.prepare_cached("SELECT resource, manifest, live, ended FROM applied WHERE application = ?1")?;
         let rows = statement.query_map([application.as_str()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?))
+            Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?, row.get::<_, u8>(3)?))
         })?;
         rows.map(|row| {
-            let (resource, manifest, live) = row?;
+            let (resource, manifest, live, ended) = row?;
+            let ended = ended_of(ended);
             Ok((
                 serde_json::from_str(&resource)?,
-                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live) },
+                Remembered { manifest: ContentDigest(manifest), live: ContentDigest(live), ended },
             ))
         })
         .collect()
@@ -135,4 +157,17 @@ impl Reader {
         }
         Ok(intents)
     }
+}
+
+/// How the end of a Job is kept in a column.
+pub(super) fn number_of(ended: Option<Ended>) -> u8 {
+    match ended {
+        None => 0,
+        Some(Ended::Completed) => 1,
+        Some(Ended::Failed) => 2,
+    }
+}
+
+fn ended_of(number: u8) -> Option<Ended> {
+    [Ended::Completed, Ended::Failed].into_iter().find(|ended| number_of(Some(*ended)) == number)
 }

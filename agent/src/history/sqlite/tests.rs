@@ -27,9 +27,9 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
     let names: Vec<ApplicationName> = ["cart", "shop", "till"].map(|name| name.parse().unwrap()).into();
     let transaction = connection.transaction().unwrap();
     for (name, force) in names.iter().zip([true, false, true]) {
-        Writer(&transaction).intent(name, Some(&intent(force))).unwrap();
+        Writer(&transaction).intent(name, &intent(force)).unwrap();
     }
-    Writer(&transaction).intent(&names[2], None).unwrap();
+    Writer(&transaction).intent_done(&names[2], &intent(true)).unwrap();
     transaction.commit().unwrap();
     let owed = Reader::open(&path).unwrap().intents().unwrap();
     let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.as_str(), intent.request.force)).collect();
@@ -62,7 +62,10 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
     RunStatus {
         id: RunId(id),
         application: "shop".parse().unwrap(),
+        resumes: None,
+        behind: None,
         goal: RunGoal::Push,
+        rebuild: false,
         cause: Cause::Agent,
         reference: format!("push-{id}"),
         commit: commit("a"),
@@ -83,6 +86,8 @@ fn sync(id: u64, started: Timestamp) -> SyncRecord {
         id,
         application: "shop".parse().unwrap(),
         revision: Revision::new("main", commit("a")),
+        part: None,
+        content: String::new(),
         cause: Cause::Agent,
         phase: Phase::Succeeded,
         started,
@@ -111,7 +116,7 @@ fn write(connection: &mut Connection, now: Timestamp, bounds: &HistoryConfig, fa
     let transaction = connection.transaction().unwrap();
     let writer = Writer(&transaction);
     facts(&writer);
-    writer.let_go(bounds, now).unwrap();
+    writer.let_go(bounds, Some(now)).unwrap();
     transaction.commit().unwrap();
 }
 
@@ -203,4 +208,109 @@ fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
     let for_ever = HistoryConfig { days: u32::MAX, ..bounds };
     write(&mut connection, ahead, &for_ever, |_| {});
     assert_eq!(Reader::open(&path).unwrap().events(None, None, 10).unwrap().len(), 3);
+}
+
+/// Hundreds of reverts and of failures, releases a year old: there is always something to roll back to.
+#[test]
+fn reverts_and_failures_push_no_release_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let bounds = HistoryConfig { syncs: 3, ..HistoryConfig::default() };
+    let release = |id: u64, digit: &str| SyncRecord {
+        revision: Revision::new("main", commit(digit)),
+        content: format!("content {digit}"),
+        ..sync(id, noon())
+    };
+    let drift = || Cause::Drift {
+        resource: quarterdeck_shared::resource::ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
+        manager: None,
+    };
+    let part = || Some(quarterdeck_shared::event::Part { named: Vec::new(), count: 1, of: 3 });
+    let later = noon() + hours(24 * 400);
+    write(&mut connection, later, &bounds, |writer| {
+        let mut id = 0;
+        let mut keep = |sync: SyncRecord| {
+            id += 1;
+            writer.sync(&SyncRecord { id, ..sync }).unwrap();
+        };
+        ["1", "2", "3", "4", "5"].into_iter().for_each(|digit| keep(release(0, digit)));
+        // The newest again and again: one release.
+        (0..50).for_each(|_| keep(release(0, "5")));
+        let at = later - hours(1);
+        for _ in 0..50 {
+            keep(SyncRecord { cause: drift(), started: at, ..release(0, "5") });
+            keep(SyncRecord { phase: Phase::Failed, started: at, ..release(0, "6") });
+            keep(SyncRecord { part: part(), started: at, ..release(0, "7") });
+        }
+    });
+    let reader = Reader::open(&path).unwrap();
+    let shop = "shop".parse().unwrap();
+    let digits = |syncs: Vec<SyncRecord>| -> String {
+        syncs.iter().map(|sync| sync.revision.commit.as_str()[..1].to_owned()).collect()
+    };
+    assert_eq!(digits(reader.releases(&shop, 100).unwrap()), "54", "the last two, whatever their age");
+    let kept = reader.syncs(&shop, 1_000).unwrap();
+    let count = |is: fn(&&SyncRecord) -> bool| kept.iter().filter(is).count();
+    assert_eq!(count(|sync| matches!(sync.cause, Cause::Drift { .. })), 3, "reverts have a bound of their own");
+    assert_eq!(count(|sync| sync.phase == Phase::Failed || sync.part.is_some()), 3, "and so has what was no release");
+    assert_eq!(kept.len(), 8);
+
+    let young = HistoryConfig { syncs: 3, days: u32::MAX, ..HistoryConfig::default() };
+    write(&mut connection, later, &young, |writer| {
+        ["1", "2", "3", "4"].into_iter().enumerate().for_each(|(at, digit)| {
+            writer.sync(&release(1_000 + at as u64, digit)).unwrap();
+        });
+    });
+    assert_eq!(digits(reader.releases(&shop, 100).unwrap()), "432", "as many contents as are to be kept");
+}
+
+#[test]
+fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
+    use crate::journal::fact::Intent;
+    use crate::sync::manifest::ContentDigest;
+    use crate::sync::plan::{Ended, Remembered};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let (shop, bounds): (ApplicationName, _) = ("shop".parse().unwrap(), HistoryConfig::default());
+    let resource = |name: &str| quarterdeck_shared::resource::ResourceRef::new("batch", "Job", Some("prod"), name);
+    let digest = ContentDigest([7; 32]);
+    let all = [(None, "a"), (Some(Ended::Completed), "b"), (Some(Ended::Failed), "c")];
+    let applied = all.map(|(ended, name)| (resource(name), Remembered { manifest: digest, live: digest, ended }));
+    let intent = |name: &str| Intent {
+        request: quarterdeck_shared::protocol::SyncRequest { only: vec![resource(name)], ..Default::default() },
+        cause: Cause::Agent,
+        at: noon(),
+    };
+    write(&mut connection, noon(), &bounds, |writer| {
+        writer.applied(&shop, &applied, &[]).unwrap();
+        writer.intent(&shop, &intent("b")).unwrap();
+        writer.intent_done(&shop, &intent("a")).unwrap();
+    });
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.memory(&shop).unwrap(), applied.into());
+    assert_eq!(reader.intents().unwrap().get(&shop), Some(&intent("b")), "another one was done");
+    write(&mut connection, noon(), &bounds, |writer| writer.intent_done(&shop, &intent("b")).unwrap());
+    assert!(reader.intents().unwrap().is_empty());
+}
+
+/// A crash loop in the middle of one run makes a row each time.
+#[test]
+fn runs_that_were_cut_off_push_no_real_ones_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let bounds = HistoryConfig { runs: 5, ..HistoryConfig::default() };
+    let mut connection = open(&path).unwrap();
+    write(&mut connection, noon(), &bounds, |writer| {
+        (1..=4).for_each(|id| writer.run(&run(id, noon())).unwrap());
+        let cut_off = |id| RunStatus { phase: Phase::Interrupted, ..run(id, noon()) };
+        (5..=90).for_each(|id| writer.run(&cut_off(id)).unwrap());
+        writer.run(&run(91, noon())).unwrap();
+    });
+    let kept: Vec<u64> = Reader::open(&path).unwrap().runs(None, 100).unwrap().iter().map(|run| run.id.0).collect();
+    assert_eq!(kept, [91, 90, 89, 88, 87, 86, 4, 3, 2, 1]);
+    let shown: Vec<u64> = remember(&connection, 3).unwrap().runs.iter().map(|run| run.id.0).collect();
+    assert_eq!(shown, [3, 4, 88, 89, 90, 91]);
 }

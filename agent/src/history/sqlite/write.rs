@@ -6,10 +6,12 @@ use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::status::Phase;
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
 use super::Result;
+use super::read::{IS_RELEASE, number_of};
 use crate::config::HistoryConfig;
 use crate::history::ApplicationRow;
 use crate::journal::fact::Intent;
@@ -41,8 +43,8 @@ impl Writer<'_> {
     pub fn run(&self, run: &RunStatus) -> Result<()> {
         let RunStatus { id, application, phase, queued, .. } = run;
         self.0
-            .prepare_cached("INSERT INTO run (id, application, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
-            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?])?;
+            .prepare_cached("INSERT INTO run (id, application, open, at, body, cut_off) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5, cut_off = ?6")?
+            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted])?;
         Ok(())
     }
 
@@ -89,9 +91,10 @@ impl Writer<'_> {
         applied: &[(ResourceRef, Remembered)],
         gone: &[ResourceRef],
     ) -> Result<()> {
-        let mut insert = self.0.prepare_cached("INSERT INTO applied (application, resource, manifest, live) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4")?;
-        for (resource, digests) in applied {
-            insert.execute(params![application.as_str(), json(resource)?, digests.manifest.0, digests.live.0])?;
+        let mut insert = self.0.prepare_cached("INSERT INTO applied (application, resource, manifest, live, ended) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4, ended = ?5")?;
+        for (resource, Remembered { manifest, live, ended }) in applied {
+            let ended = number_of(*ended);
+            insert.execute(params![application.as_str(), json(resource)?, manifest.0, live.0, ended])?;
         }
         let mut delete = self.0.prepare_cached("DELETE FROM applied WHERE application = ?1 AND resource = ?2")?;
         for resource in gone {
@@ -100,36 +103,37 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps what a person asked for, or that it is done.
-    pub fn intent(&self, application: &ApplicationName, intent: Option<&Intent>) -> Result<()> {
-        match intent {
-            Some(intent) => self
-                .0
-                .prepare_cached("INSERT INTO intent (application, body) VALUES (?1, ?2) ON CONFLICT (application) DO UPDATE SET body = ?2")?
-                .execute(params![application.as_str(), json(intent)?])?,
-            None => self.0.prepare_cached("DELETE FROM intent WHERE application = ?1")?.execute([application.as_str()])?,
-        };
+    /// Keeps what a person asked for.
+    pub fn intent(&self, application: &ApplicationName, intent: &Intent) -> Result<()> {
+        self.0
+            .prepare_cached("INSERT INTO intent (application, body) VALUES (?1, ?2) ON CONFLICT (application) DO UPDATE SET body = ?2")?
+            .execute(params![application.as_str(), json(intent)?])?;
         Ok(())
     }
 
-    /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them.
-    pub fn let_go(&self, bounds: &HistoryConfig, now: Timestamp) -> Result<Vec<RunId>> {
+    /// Keeps that it is owed no more. Another one stays.
+    pub fn intent_done(&self, application: &ApplicationName, intent: &Intent) -> Result<()> {
+        self.0
+            .prepare_cached("DELETE FROM intent WHERE application = ?1 AND body = ?2")?
+            .execute(params![application.as_str(), json(intent)?])?;
+        Ok(())
+    }
+
+    /// Lets go what is over the bounds of the configuration; returns the runs whose logs may go with them. Without a time
+    /// that is believed nothing goes by its age.
+    pub fn let_go(&self, bounds: &HistoryConfig, now: Option<Timestamp>) -> Result<Vec<RunId>> {
         let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
-        let oldest = now.saturating_sub(kept).unwrap_or(Timestamp::MIN).to_string();
-        let ranked = |table: &str| {
-            format!(
-                "SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application ORDER BY id DESC) AS place FROM {table}) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)"
-            )
-        };
+        let oldest = now.and_then(|now| now.saturating_sub(kept).ok()).unwrap_or(Timestamp::MIN).to_string();
+        // Runs that were cut off and taken up count by themselves: no storm of restarts or reloads pushes real ones out.
         let runs: Vec<RunId> = self
             .0
-            .prepare_cached(&ranked("run"))?
+            .prepare_cached("SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
             .query_map(params![bounds.runs, oldest], |row| Ok(RunId(row.get::<_, i64>(0)? as u64)))?
             .collect::<std::result::Result<_, _>>()?;
         for run in &runs {
             self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
         }
-        self.0.execute(&format!("DELETE FROM sync WHERE id IN ({})", ranked("sync")), params![bounds.syncs, oldest])?;
+        self.0.execute(&syncs_to_let_go(), params![bounds.syncs, oldest])?;
         self.0.execute(
             "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
             params![bounds.events, oldest],
@@ -140,6 +144,30 @@ impl Writer<'_> {
         )?;
         Ok(runs)
     }
+}
+
+/// Syncs that are over the bounds. Of each application are kept:
+/// - its newest of all;
+/// - releases: as many contents as syncs are to be kept, each with its newest sync; the last two whatever their age, so that
+///   there is always one to roll back to;
+/// - reverts of drift, and what failed, was partial, or brought what was there already: as many of each, by themselves, so
+///   that no fight and no failure pushes a release out.
+fn syncs_to_let_go() -> String {
+    format!(
+        "DELETE FROM sync WHERE id IN (
+            WITH turned AS (
+                SELECT id, application, open, at, body ->> '$.cause.by' = 'drift' AS heal, {IS_RELEASE} AS release,
+                    row_number() OVER (PARTITION BY application, {IS_RELEASE}, coalesce(body ->> '$.content', body ->> '$.revision.commit') ORDER BY id DESC) AS turn,
+                    row_number() OVER (PARTITION BY application ORDER BY id DESC) AS newest
+                FROM sync
+            ), ranked AS (
+                SELECT id, open, at, newest, release AND turn = 1 AS first,
+                    row_number() OVER (PARTITION BY application, heal, release AND turn = 1 ORDER BY id DESC) AS place
+                FROM turned
+            )
+            SELECT id FROM ranked WHERE NOT open AND newest > 1 AND NOT (first AND place <= 2) AND (place > ?1 OR at < ?2)
+        )"
+    )
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

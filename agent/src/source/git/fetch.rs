@@ -56,6 +56,7 @@ impl Mirror {
         if let Some(absent) = names.iter().find(|name| !now.contains_key(**name)) {
             return Err(self.not_found(format!("{absent}, which was listed a moment ago,")));
         }
+        self.complete();
         Ok(FetchOutcome { updated, pruned: gone.into_iter().cloned().collect(), objects })
     }
 
@@ -69,8 +70,9 @@ impl Mirror {
                 Ok(self.repository())
             }
             Some(kind) => {
-                let detail = format!("the remote counts in {kind} now; delete the directory and it is fetched anew");
-                Err(GitError::Mirror { dir: self.dir.clone(), doing: "fetching", detail })
+                tracing::warn!(mirror = %self.dir.display(), "the remote counts in {kind} now: all is fetched anew");
+                self.begin_again(kind)?;
+                Ok(self.repository())
             }
         }
     }

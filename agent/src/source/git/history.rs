@@ -72,6 +72,26 @@ impl Mirror {
         Ok(found)
     }
 
+    /// What `read` makes of up to `find` of the `look_at` newest commits from `commit` backwards, newest first.
+    pub fn search<T>(
+        &self,
+        commit: &CommitId,
+        look_at: usize,
+        find: usize,
+        read: impl Fn(&CommitInfo) -> Option<T>,
+    ) -> Result<Vec<T>, GitError> {
+        let repository = self.repository();
+        let mut found = Vec::new();
+        for step in self.walk(&repository, commit)?.take(look_at) {
+            if found.len() >= find {
+                break;
+            }
+            let id = step.map_err(|error| self.unwalkable(&error))?.id;
+            found.extend(read(&self.info(&repository, id)?));
+        }
+        Ok(found)
+    }
+
     /// The commits from `commit` backwards, newest first.
     fn walk<'r>(
         &self,

@@ -25,6 +25,7 @@ use self::exchange::Request;
 use super::auth::{self, Credential};
 use super::talk::Talk;
 use crate::certificate::distrust;
+use crate::open_files;
 use crate::source::error::{chain, clean};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
@@ -214,6 +215,7 @@ fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
     }
     let (url, error) = (talk.url().to_owned(), error.without_url());
     talk.fail(match distrust(&error) {
+        None if open_files::is_reached_in(&chain(&error)) => GitError::OpenFiles { url, limit: open_files::words() },
         Some(why) => GitError::Certificate { url, why },
         None => GitError::Unreachable { url, detail: words(&error) },
     })

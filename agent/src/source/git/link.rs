@@ -12,7 +12,7 @@ use gix::protocol::transport::client::git::{ConnectMode, blocking_io::Connection
 use super::process::Running;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, http, program, ssh};
-use crate::source::error::chain;
+use crate::source::error::{chain, clean};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
 
@@ -98,8 +98,13 @@ impl Mirror {
         if let Some(noted) = talk.noted() {
             return noted;
         }
-        if is_of_this_disk(&chain(&error)) {
-            return self.broken("storing what was fetched", &error);
+        let doing = "storing what was fetched";
+        let words = chain(&error);
+        if is_of_this_disk(&words, &self.dir) {
+            return self.failed_here(doing, words);
+        }
+        if let Some(ours) = self.ours(doing, &words).or_else(|| self.damaged(doing)) {
+            return ours;
         }
         let Some(running) = running else { return talk.verdict(&error) };
         let (status, said) = running.end();
@@ -120,9 +125,12 @@ impl Mirror {
     }
 }
 
-/// Whether it was our disk that failed: no right, or read-only. What a connection failed with is noted before.
-fn is_of_this_disk(words: &str) -> bool {
-    [1, 13, 30].iter().any(|code| words.contains(&format!("(os error {code})")))
+/// Whether files failed, and not a connection: what that failed with is noted before. Pure.
+fn is_of_this_disk(words: &str, mirror: &Path) -> bool {
+    // ENOENT, EIO, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ESTALE, EUCLEAN: no pipe or socket that is open answers so.
+    const OF_FILES: [i32; 8] = [2, 5, 17, 20, 21, 39, 116, 117];
+    words.contains(&clean(&mirror.display().to_string()))
+        || OF_FILES.iter().any(|code| words.contains(&format!("(os error {code})")))
 }
 
 fn upload_pack(path: &Path) -> Command {
@@ -137,4 +145,27 @@ fn upload_pack(path: &Path) -> Command {
 pub(super) fn served(path: &Path) -> PathBuf {
     let inner = path.join(".git");
     if inner.exists() { inner } else { path.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_on_this_disk_is_known_by_its_place_or_the_systems_number() {
+        let mirror = Path::new("/data/mirrors/shop-1.git");
+        let system = |code| format!("cannot write a pack: {}", std::io::Error::from_raw_os_error(code));
+        for (words, wanted) in [
+            (system(2), true),
+            (system(5), true),
+            (system(17), true),
+            ("the lock of /data/mirrors/shop-1.git/packed-refs was not obtained".to_owned(), true),
+            (system(32), false),
+            (system(104), false),
+            (system(110), false),
+            ("the server sent half a line".to_owned(), false),
+        ] {
+            assert_eq!(is_of_this_disk(&words, mirror), wanted, "{words}");
+        }
+    }
 }

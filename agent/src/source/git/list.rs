@@ -15,6 +15,7 @@ use gix::protocol::{LsRefsCommand, indicate_end_of_interaction};
 use super::link::{Link, served};
 use super::talk::Bounds;
 use super::{Mirror, RefSnapshot};
+use crate::open_files;
 use crate::source::error::{Escaped, chain};
 use crate::source::id::GixId;
 use crate::source::{CommitId, GitError, ObjectId, TagRef};
@@ -61,7 +62,12 @@ impl Mirror {
 
     /// Reads the refs of a repository on this machine in place, without a process.
     fn list_local(&self, path: &Path) -> Result<RefSnapshot, GitError> {
-        let failed = |error: gix::Error| GitError::NoRepository { url: self.url(), detail: chain(&error) };
+        let failed = |error: gix::Error| match chain(&error) {
+            detail if open_files::is_reached_in(&detail) => {
+                GitError::OpenFiles { url: self.url(), limit: open_files::words() }
+            }
+            detail => GitError::NoRepository { url: self.url(), detail },
+        };
         let options = gix::open::Options::isolated().open_path_as_is(true);
         let repository = gix::open_opts(served(path), options).map_err(failed)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,10 @@ impl Mirror {
         steps::reached("git: before a mirror is packed up");
         let finished = process::run(git(&self.dir, &["gc", "--quiet", "--prune=1.hour.ago"]), b"", &talk)?;
         if !finished.status.success() {
-            return Err(GitError::Mirror { dir: self.dir.clone(), doing, detail: finished.stderr });
+            return Err(match self.ours(doing, &finished.stderr).or_else(|| self.damaged(doing)) {
+                Some(ours) => ours,
+                None => GitError::Mirror { dir: self.dir.clone(), doing, detail: finished.stderr },
+            });
         }
         steps::reached("git: after a mirror is packed up");
         Ok(true)

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::talk::Talk;
+use crate::open_files;
 use crate::source::GitError;
 use crate::source::error::clean;
 
@@ -50,8 +51,13 @@ impl Running {
         let program = command.get_program().to_string_lossy().into_owned();
         let told = |detail: String| GitError::Program { program: program.clone(), detail };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child =
-            command.spawn().map_err(|error| told(format!("could not be started: {error}; is it installed?")))?;
+        let mut child = command.spawn().map_err(|error| match error.kind() {
+            _ if open_files::is_reached(&error) => {
+                GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::words() }
+            }
+            io::ErrorKind::NotFound => told(format!("could not be started: {error}; is it installed?")),
+            _ => told(format!("could not be started: {error}")),
+        })?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let running = Self(Arc::new(Mutex::new(Inner {
             child,

@@ -12,6 +12,7 @@ use super::program::git;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, auth, fetch, process, ssh};
 use crate::certificate::Distrust;
+use crate::source::error::gives_another_reason;
 use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
@@ -61,7 +62,7 @@ impl Mirror {
                 branch: branch.to_owned(),
                 detail: self.scrubbed(&detail),
             }),
-            Refusal::Failed(said) => Err(self.failed(&self.scrubbed(&said))),
+            Refusal::Failed(said) => Err(self.failed(branch, &self.scrubbed(&said))),
         }
     }
 
@@ -126,29 +127,61 @@ impl Mirror {
     }
 
     /// A push that never came to the branch.
-    fn failed(&self, said: &str) -> GitError {
-        let (url, detail) = (self.url(), said.replace('\n', "; "));
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        if matches!(self.remote.url.location(), Location::Ssh { .. }) {
-            return ssh::failure(&url, said);
-        }
-        if says(&[
-            "Authentication failed",
-            "error: 401",
-            "error: 403",
-            "could not read Username",
-            "could not read Password",
-        ]) {
-            return GitError::AccessDenied { url, detail };
-        }
-        if says(&["not found", "does not appear to be a git repository", "error: 404"]) {
-            return GitError::NoRepository { url, detail };
-        }
-        if says(&["certificate"]) {
-            return GitError::Certificate { url, why: Distrust::Other(detail) };
-        }
-        GitError::Unreachable { url, detail }
+    fn failed(&self, branch: &str, said: &str) -> GitError {
+        // What the other side says stands behind a word of git's; all else is said by the program here.
+        let doing = "pushing from it";
+        let ours = self.ours(doing, &own_words(said)).or_else(|| self.damaged(doing));
+        let ssh = matches!(self.remote.url.location(), Location::Ssh { .. });
+        ours.unwrap_or_else(|| failure(self.url(), branch, said, ssh))
     }
+}
+
+/// What a push that never came to the branch, for no trouble of this machine, was about, by what git printed: the forge's
+/// own sentence first, where it gives a reason; then the status.
+fn failure(url: String, branch: &str, said: &str, ssh: bool) -> GitError {
+    let theirs = forge_words(said);
+    let branch = branch.to_owned();
+    if gives_another_reason(&theirs) {
+        return GitError::PushRejected { url, branch, detail: theirs };
+    }
+    if ssh {
+        return ssh::failure(&url, said);
+    }
+    let detail = said.replace('\n', "; ");
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["error: 413", "HTTP 413"]) {
+        let detail = "it is larger than the server, or a proxy before it, accepts (413)".to_owned();
+        return GitError::PushRejected { url, branch, detail };
+    }
+    if says(&[
+        "error: 401",
+        "error: 403",
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+    ]) {
+        return GitError::AccessDenied { url, detail };
+    }
+    if says(&["not found", "does not appear to be a git repository", "error: 404"]) {
+        return GitError::NoRepository { url, detail };
+    }
+    if says(&["certificate"]) {
+        return GitError::Certificate { url, why: Distrust::Other(detail) };
+    }
+    GitError::Unreachable { url, detail }
+}
+
+/// What the forge itself said: `remote:` lines, and `ERROR:` where it refuses before git speaks.
+fn forge_words(said: &str) -> String {
+    let theirs = said.lines().filter_map(|line| line.strip_prefix("remote:").or_else(|| line.strip_prefix("ERROR:")));
+    let lines: Vec<&str> = theirs.map(|line| line.trim().trim_matches('=')).filter(|line| !line.is_empty()).collect();
+    lines.join("; ")
+}
+
+/// What the program on this machine said.
+fn own_words(said: &str) -> String {
+    let ours = said.lines().filter(|line| !line.starts_with("remote:") && !line.starts_with("ERROR:"));
+    ours.collect::<Vec<_>>().join("; ")
 }
 
 /// How a push failed.
@@ -169,19 +202,20 @@ impl Refusal {
             return Refusal::Failed(said.to_owned());
         };
         let raced = ["(stale info)", "(fetch first)", "(non-fast-forward)", "cannot lock ref", "failed to update ref"];
-        if raced.iter().any(|word| summary.contains(word) || summary.contains("remote rejected") && said.contains(word))
+        // A forge that cannot write its own refs says so in the words of a race.
+        let broken = ["No space left on device", "Disk quota exceeded", "Permission denied", "Read-only file system"];
+        let broken = broken.iter().any(|word| said.contains(word) || summary.contains(word));
+        if !broken
+            && raced
+                .iter()
+                .any(|word| summary.contains(word) || summary.contains("remote rejected") && said.contains(word))
         {
             return Refusal::Raced;
         }
         // What hooks print comes as `remote:` lines; the reason of the ref says which rule it was.
-        let words: Vec<&str> = said
-            .lines()
-            .filter_map(|line| line.strip_prefix("remote:"))
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect();
+        let words = forge_words(said);
         let reason = summary.trim_start_matches("[remote rejected] ").trim_start_matches("[rejected] ");
-        Refusal::Rejected(if words.is_empty() { reason.to_owned() } else { format!("{} {reason}", words.join("; ")) })
+        Refusal::Rejected(if words.is_empty() { reason.to_owned() } else { format!("{words} {reason}") })
     }
 }
 
@@ -204,9 +238,36 @@ mod tests {
                 ),
             ),
             (line("[remote rejected] (protected branch)"), "", Refusal::Rejected("(protected branch)".into())),
+            (
+                line("[remote rejected] (failed to update ref)"),
+                "remote: error: cannot lock ref 'refs/heads/main': Unable to create '/srv/x.git/refs/heads/main.lock': No space left on device",
+                Refusal::Rejected(
+                    "error: cannot lock ref 'refs/heads/main': Unable to create '/srv/x.git/refs/heads/main.lock': No space left on device (failed to update ref)"
+                        .into(),
+                ),
+            ),
             (String::new(), "fatal: unable to access", Refusal::Failed("fatal: unable to access".into())),
         ] {
             assert_eq!(Refusal::read(&printed, said), refusal);
+        }
+    }
+
+    #[test]
+    fn a_push_that_never_came_is_told_by_whose_trouble_it_was() {
+        const ARCHIVED: &str = "remote: This repository was archived so it is read-only.\nfatal: unable to access 'https://forge/x/': The requested URL returned error: 403";
+        const RIGHTS: &str = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.";
+        let over_ssh = |words: &str| format!("{words}\n{RIGHTS}");
+        for (ssh, said, told) in [
+            (false, ARCHIVED.to_owned(), "URL refused the push to main: This repository was archived so it is read-only."),
+            (true, over_ssh("ERROR: This repository was archived so it is read-only."), "URL refused the push to main: This repository was archived so it is read-only."),
+            (true, over_ssh("remote:\nremote: ========\nremote:\nremote: ERROR: Your push to this repository would cause it to exceed the allocated storage of 1 GiB.\nremote:"), "URL refused the push to main: ERROR: Your push to this repository would cause it to exceed the allocated storage of 1 GiB."),
+            (false, "remote: Permission to ops/x.git denied to bot.\nfatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: remote: Permission to ops/x.git denied to bot.; fatal: unable to access 'https://forge/x/': The requested URL returned error: 403; check the credentials that the configuration names for it"),
+            (false, "fatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: fatal: unable to access 'https://forge/x/': The requested URL returned error: 403; check the credentials that the configuration names for it"),
+            (true, over_ssh("git@forge: Permission denied (publickey)."), "access to URL is refused: git@forge: Permission denied (publickey).; fatal: Could not read from remote repository.; ; Please make sure you have the correct access rights; and the repository exists.; check the credentials that the configuration names for it"),
+            (false, "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\nsend-pack: unexpected disconnect\nfatal: the remote end hung up unexpectedly".to_owned(), "URL refused the push to main: it is larger than the server, or a proxy before it, accepts (413)"),
+            (false, "remote: error: file write error: No space left on device\nfatal: the remote end hung up".to_owned(), "URL refused the push to main: error: file write error: No space left on device"),
+        ] {
+            assert_eq!(failure("URL".to_owned(), "main", &said, ssh).to_string(), told);
         }
     }
 }

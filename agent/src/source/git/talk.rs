@@ -115,10 +115,6 @@ impl Talk {
     pub(crate) fn verdict(&self, error: &(dyn std::error::Error + 'static)) -> GitError {
         self.noted().unwrap_or_else(|| {
             let (url, mut detail) = (self.url.clone(), chain(error));
-            // ENOSPC and EDQUOT, as the system words them: gix's errors have no kinds to tell by, and it is not the server's fault.
-            if ["No space left on device", "Disk quota exceeded"].iter().any(|words| detail.contains(words)) {
-                return GitError::NoRoom { url, detail };
-            }
             // The library tells which header it misses; who gave the address of a web page is told so.
             if detail.contains("'smart' protocol") {
                 "it answers, and not with a list of refs; check that the address is a repository's"
@@ -161,7 +157,5 @@ mod tests {
     fn what_no_transport_noted_is_told_in_the_librarys_words() {
         let verdict = talk(Duration::from_secs(60), 10).verdict(&io::Error::other("bad\u{1b} line"));
         assert_eq!(verdict.to_string(), "https://forge/shop did not answer as a git server: bad line");
-        let full = talk(Duration::from_secs(60), 10).verdict(&io::Error::from_raw_os_error(28)).to_string();
-        assert!(full.starts_with("the disk has no room for what https://forge/shop sent: No space left"), "{full}");
     }
 }

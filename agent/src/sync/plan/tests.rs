@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::contents::{Blind, Contents};
 use super::*;
+use crate::sync::neighbours::{Neighbours, Wants};
 
 /// Application `shop`; git wants `a` and `b`, and `old` is in the inventory.
 struct Scene {
@@ -11,6 +13,9 @@ struct Scene {
     left: Vec<(InventoryItem, Left)>,
     prune: bool,
     partial: bool,
+    anyway: Vec<ResourceRef>,
+    neighbours: Neighbours,
+    strangers: BTreeMap<String, Stranger>,
 }
 
 fn manifest(name: &str) -> Manifest {
@@ -45,7 +50,7 @@ fn live(owner: Option<&str>, value: &str) -> Arc<Value> {
 }
 
 fn ours() -> Left {
-    Left::Ours { uid: "u".to_owned(), keep: false }
+    Left::Ours { uid: "u".to_owned(), keep: false, contents: Box::default() }
 }
 
 impl Scene {
@@ -57,6 +62,9 @@ impl Scene {
             left: vec![(item("old"), ours())],
             prune: true,
             partial: false,
+            anyway: vec![],
+            neighbours: Neighbours::default(),
+            strangers: BTreeMap::new(),
         }
     }
 
@@ -72,7 +80,8 @@ impl Scene {
             observed: &self.observed,
             inventory: &self.inventory,
             left: &self.left,
-            prune: self.prune,
+            leaving: Leaving { prune: self.prune, anyway: &self.anyway, neighbours: Some(&self.neighbours) },
+            strangers: &self.strangers,
             partial: self.partial,
         })
     }
@@ -98,6 +107,17 @@ impl Scene {
         assert_eq!(got, expected);
         decided
     }
+}
+
+fn inhabited() -> Left {
+    let contents = Contents { ours: 2, others: [("neigh".to_owned(), 1)].into(), ..Contents::default() };
+    Left::Ours { uid: "u".to_owned(), keep: false, contents: Box::new(contents) }
+}
+
+/// Application `other` beside, which wants these.
+fn neighbour(objects: impl Iterator<Item = ResourceRef>, unrendered: Option<&str>) -> Neighbours {
+    let (objects, unrendered) = (Arc::new(objects.collect()), unrendered.map(str::to_owned));
+    Neighbours([("other".parse().unwrap(), Wants { objects, unrendered, beside: true })].into())
 }
 
 fn known() -> Observed {
@@ -143,9 +163,129 @@ fn what_needs_something_of_this_plan_comes_later() {
 
 #[test]
 fn an_object_of_another_application_is_refused_and_both_are_named() {
-    Scene::new([predicted(Some(live(Some("other"), "1")), "1"), known()]).check(
+    let mut scene = Scene::new([predicted(Some(live(Some("other"), "1")), "1"), known()]);
+    scene.neighbours = neighbour(std::iter::once(manifest("a").resource), None);
+    scene.check(
         "= b, - old (no longer in git) | during a b old | after a b \
          | ConfigMap/a (a.yaml): it belongs to application other, and shop wants it too",
+    );
+}
+
+#[test]
+fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
+    let scene = |owner: &str| Scene::new([predicted(Some(live(Some(owner), "1")), "1"), known()]).left(Left::Gone);
+    let rest = "· old (no longer in git, and gone already) | during a b | after a b";
+    let refused = |why: &str| format!("= b, {rest} | ConfigMap/a (a.yaml): {why}");
+    let both = "it belongs to application other, and shop wants it too";
+    let a = || std::iter::once(manifest("a").resource);
+    for (wants, unrendered, expected) in [
+        (false, None, format!("~ a (taken over from application other, which does not want it any more), = b, {rest}")),
+        (true, None, refused(both)),
+        (true, Some("bad"), refused(both)),
+        (false, Some("bad"), refused("it belongs to application other, which cannot be rendered: bad")),
+    ] {
+        let mut scene = scene("other");
+        scene.neighbours = neighbour(a().filter(|_| wants), unrendered);
+        let decided = scene.check(&expected);
+        assert_eq!(decided.contested, wants || unrendered.is_some());
+    }
+    for (stranger, expected) in [
+        (
+            Some(Stranger::Left),
+            format!("~ a (taken over from application gone, which is not configured any more), = b, {rest}"),
+        ),
+        (
+            Some(Stranger::Operated("anna".to_owned())),
+            refused("it belongs to application gone, and shop wants it too; the agent on anna operates gone"),
+        ),
+        (Some(Stranger::Unknown), refused("it belongs to application gone, which is not configured here")),
+        (None, refused("it belongs to application gone, which is not configured here")),
+    ] {
+        let mut scene = scene("gone");
+        let adopts = stranger == Some(Stranger::Left);
+        scene.strangers = stranger.into_iter().map(|stranger| ("gone".to_owned(), stranger)).collect();
+        let decided = scene.check(&expected);
+        assert_eq!(decided.adopted.contains_key("gone"), adopts);
+    }
+}
+
+#[test]
+fn what_another_application_wants_is_handed_over_and_stays_known_until_it_has_it() {
+    let mut scene = Scene::new([known(), known()]);
+    scene.neighbours = neighbour(std::iter::once(item("old").resource), None);
+    let decided =
+        scene.check("= a, = b, · old (application other wants it now: handed over) | during a b old | after a b old");
+    assert_eq!(decided.undone.handed, [item("old").resource]);
+    assert!(!decided.undone.is_settled());
+    // Also where a person names it, and where pruning is off.
+    (scene.anyway, scene.prune) = (vec![item("old").resource], false);
+    assert_eq!(scene.decide().prunes, []);
+    scene.left = vec![(item("old"), Left::NotOurs(Some("other".to_owned())))];
+    scene.check("= a, = b, · old (no longer in git, and application other's now) | during a b | after a b");
+}
+
+#[test]
+fn what_holds_data_waits_until_every_application_beside_is_rendered() {
+    let claim = InventoryItem {
+        resource: ResourceRef::new("", "PersistentVolumeClaim", Some("prod"), "data"),
+        version: "v1".to_owned(),
+    };
+    let mut scene = Scene::new([known(), known()]);
+    scene.left.push((claim.clone(), ours()));
+    scene.inventory.items.insert(claim.clone());
+    scene.neighbours = neighbour(std::iter::empty(), Some("bad manifest"));
+    let decided = scene.check(
+        "= a, = b, - old (no longer in git), · data (not deleted: application other may want it now, and cannot be \
+         rendered: bad manifest) | during a b old data | after a b data",
+    );
+    assert_eq!(
+        decided.undone.message(),
+        "PersistentVolumeClaim/data is not deleted: application other may want it now, and cannot be rendered: bad manifest"
+    );
+    assert!(decided.undone.open.is_empty() && !decided.undone.is_settled());
+    scene.anyway = vec![claim.resource];
+    assert_eq!(scene.decide().prunes.len(), 2);
+}
+
+#[test]
+fn what_others_live_in_is_deleted_only_by_its_name() {
+    let mut scene = Scene::new([known(), known()]).left(inhabited());
+    let contents = "2 objects of this application and 1 of neigh are in it";
+    let decided = scene.check(&format!("= a, = b, · old (not deleted: {contents}) | during a b old | after a b old"));
+    assert_eq!(decided.undone.message(), format!("ConfigMap/old is not deleted: {contents}"));
+    assert!(decided.undone.is_settled(), "nothing of it is open");
+    scene.anyway = vec![item("old").resource];
+    scene.check("= a, = b, - old (no longer in git) | during a b old | after a b");
+
+    for passes in [false, true] {
+        let unseen = Some(Blind { why: "cannot list Widgets: no".to_owned(), passes });
+        let contents = Box::new(Contents { unseen, ..Contents::default() });
+        let decided =
+            Scene::new([known(), known()]).left(Left::Ours { uid: "u".to_owned(), keep: false, contents }).decide();
+        assert_eq!((decided.prunes.len(), decided.undone.is_settled()), (0, !passes));
+    }
+}
+
+#[test]
+fn what_is_not_gone_keeps_the_application_open() {
+    for (left, message) in [
+        (Left::Unseen("forbidden".to_owned()), "ConfigMap/old left git and cannot be read: forbidden"),
+        (
+            Left::Going("finalizer a/b".to_owned()),
+            "ConfigMap/old left git and is being deleted: waiting for finalizer a/b",
+        ),
+    ] {
+        let decided = Scene::new([known(), known()]).left(left).decide();
+        assert_eq!((decided.undone.message().as_str(), decided.prunes.len()), (message, 0));
+        assert!(!decided.undone.is_settled() && decided.after.items.contains(&item("old")));
+    }
+}
+
+#[test]
+fn one_object_under_two_api_groups_is_forgotten_under_the_old_one() {
+    let twin = ResourceRef::new("events.k8s.io", "ConfigMap", Some("prod"), "old");
+    Scene::new([known(), known()]).left(Left::Renamed(twin)).check(
+        "= a, = b, · old (the same object as ConfigMap/old of events.k8s.io, which git wants) | during a b | after a b",
     );
 }
 
@@ -164,10 +304,13 @@ fn pruning_is_held_back_where_it_should_be() {
     scene.check(kept);
     for (left, expected) in [
         (
-            Left::Ours { uid: "u".to_owned(), keep: true },
+            Left::Ours { uid: "u".to_owned(), keep: true, contents: Box::default() },
             "= a, = b, · old (quarterdeck.dev/prune: disabled) | during a b old | after a b old",
         ),
-        (Left::Unseen("no".to_owned()), "= a, = b, · old (no) | during a b old | after a b old"),
+        (
+            Left::Unseen("no".to_owned()),
+            "= a, = b, · old (no longer in git, and cannot be read: no) | during a b old | after a b old",
+        ),
         (
             Left::NotOurs(Some("other".to_owned())),
             "= a, = b, · old (no longer in git, and application other's now) | during a b | after a b",
@@ -227,7 +370,9 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         Just(Observed::Refused(refused)),
     ];
     let left = prop_oneof![
-        any::<bool>().prop_map(|keep| Left::Ours { uid: "u".to_owned(), keep }),
+        any::<bool>().prop_map(|keep| Left::Ours { uid: "u".to_owned(), keep, contents: Box::default() }),
+        Just(inhabited()),
+        Just(Left::Going("finalizer a/b".to_owned())),
         Just(Left::NotOurs(None)),
         Just(Left::Gone),
         Just(Left::Unseen("no".to_owned())),
@@ -248,6 +393,7 @@ proptest! {
         all in proptest::collection::vec(drawn(), 0..12),
         prune in any::<bool>(),
         partial in any::<bool>(),
+        wanted_beside in proptest::collection::btree_set(0..12usize, 0..4),
     ) {
         let named: Vec<(String, &Drawn)> = all.iter().enumerate().map(|(n, one)| (format!("o{n:02}"), one)).collect();
         let wanted = || named.iter().filter(|(_, one)| one.wanted);
@@ -264,7 +410,10 @@ proptest! {
         let candidates = candidates(&desired, &inventory);
         let of = |item: &InventoryItem| named.iter().find(|(name, _)| *name == item.resource.name).unwrap().1;
         let left: Vec<_> = candidates.iter().map(|item| (item.clone(), of(item).left.clone())).collect();
-        let scene = Scene { desired, observed, inventory, left, prune, partial };
+        let beside = wanted_beside.iter().map(|n| manifest(&format!("o{n:02}")).resource);
+        let neighbours = neighbour(beside, None);
+        let (anyway, strangers) = (vec![], BTreeMap::new());
+        let scene = Scene { desired, observed, inventory, left, prune, partial, anyway, neighbours, strangers };
         let decided = scene.decide();
 
         for manifest in &scene.desired {
@@ -278,6 +427,8 @@ proptest! {
         let wanted: BTreeSet<&ResourceRef> = scene.desired.iter().map(|manifest| &manifest.resource).collect();
         for (pruned, _) in &decided.prunes {
             prop_assert!(scene.inventory.items.contains(pruned) && !wanted.contains(&pruned.resource), "{pruned:?}");
+            prop_assert!(scene.neighbours.wanting(&pruned.resource).is_none(), "another application wants {pruned:?}");
+            prop_assert!(of(pruned).left == ours(), "{pruned:?}");
         }
         if !prune || partial || scene.desired.is_empty() {
             prop_assert_eq!(&decided.prunes, &[]);

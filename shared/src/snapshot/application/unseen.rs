@@ -17,7 +17,7 @@ pub enum Cover {
     Cluster,
     /// One kind of objects in one namespace, or in all, is watched.
     Watch,
-    /// The repository of the manifests is polled.
+    /// A repository is polled: that of the manifests, or that of the code.
     Repository,
 }
 

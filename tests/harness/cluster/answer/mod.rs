@@ -108,24 +108,29 @@ fn note(shared: &Shared, place: &Place, ask: &Ask, path: &str) -> Option<Harm> {
                 below => format!("{}/{below}", target.resource()),
             };
             let hit = hit(target.verb(&ask.method, &ask.query), &resource, &target.namespace, &target.name);
-            shared.counts().note(&hit);
-            shared.faults().strike(&hit)
+            struck(shared, &hit)
         }
-        _ => {
-            let hit = hit("get", path, "", "");
-            shared.counts().note(&hit);
-            shared.faults().strike(&hit)
-        }
+        _ => struck(shared, &hit("get", path, "", "")),
+    }
+}
+
+fn struck(shared: &Shared, hit: &Hit) -> Option<Harm> {
+    shared.counts().note(hit);
+    match shared.faults().strike(hit)? {
+        Harm::Forbid => Some(Harm::Status(403, Some(hit.denial()))),
+        harm => Some(harm),
     }
 }
 
 async fn dispatch(shared: &Arc<Shared>, place: Place, ask: &Ask) -> Result<Response, Failure> {
     let kinds = || shared.world().state.kinds().to_vec();
+    let stale = shared.stale().clone();
+    let unavailable = |group: &str, version: &str| stale.contains(&(group.to_owned(), version.to_owned()));
     let aggregated = ask.accept.contains("as=APIGroupDiscoveryList") && ask.accept.contains("v=v2;")
         || ask.accept.contains("v=v2,")
         || ask.accept.ends_with("v=v2");
     let discovery = |core| {
-        let body = discovery::aggregated(&kinds(), core);
+        let body = discovery::aggregated(&kinds(), &stale, core);
         let mut response = json_response(200, &body);
         let kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
@@ -138,8 +143,15 @@ async fn dispatch(shared: &Arc<Shared>, place: Place, ask: &Ask) -> Result<Respo
         Place::CoreVersions if aggregated => Ok(discovery(true)),
         Place::Groups if aggregated => Ok(discovery(false)),
         Place::CoreVersions => Ok(json_response(200, &discovery::core_versions("127.0.0.1"))),
-        Place::Groups => Ok(json_response(200, &discovery::groups(&kinds()))),
-        Place::Group(name) => found(discovery::group(&kinds(), &name)),
+        Place::Groups => Ok(json_response(200, &discovery::groups(&kinds(), &stale))),
+        Place::Group(name) => found(discovery::group(&kinds(), &stale, &name)),
+        Place::Resources { group, version } | Place::Target(Target { group, version, .. })
+            if unavailable(&group, &version) =>
+        {
+            let mut response = text_response("service unavailable\n");
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            Ok(response)
+        }
         Place::Resources { group, version } => found(discovery::resources(&kinds(), &group, &version)),
         Place::OpenApi(path) => found(discovery::openapi(&kinds(), &path)),
         Place::Target(target) if target.group == "authorization.k8s.io" || target.group == "authentication.k8s.io" => {
@@ -153,14 +165,17 @@ async fn dispatch(shared: &Arc<Shared>, place: Place, ask: &Ask) -> Result<Respo
 async fn resource(shared: &Arc<Shared>, target: Target, ask: &Ask) -> Result<Response, Failure> {
     let kind = shared.world().state.kind(&target.group, &target.version, &target.plural);
     let Some(kind) = kind else {
-        let group = |kind: &Arc<Kind>| kind.group == target.group && kind.version == target.version;
+        // A group of definitions knows no path but those that it serves.
+        let group = |kind: &Arc<Kind>| !kind.custom && kind.group == target.group && kind.version == target.version;
         let served = shared.world().state.kinds().iter().any(group);
         return if served { Err(Failure::no_such_path()) } else { Ok(nowhere()) };
     };
-    if kind.namespaced && target.namespace.is_empty() && !target.name.is_empty() {
-        return Err(Failure::no_such_path());
-    }
     let verb = target.verb(&ask.method, &ask.query);
+    // Over all namespaces one looks, or deletes, and does nothing else.
+    let across = target.name.is_empty() && ["list", "watch", "deletecollection"].contains(&verb);
+    if kind.namespaced == target.namespace.is_empty() && !(kind.namespaced && across) {
+        return if kind.custom { Ok(nowhere()) } else { Err(Failure::no_such_path()) };
+    }
     let about = About { kind, target };
     match (verb, about.target.subresource.as_str()) {
         ("watch", "") => watches::watch(shared, &about, ask),

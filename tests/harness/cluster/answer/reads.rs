@@ -32,7 +32,11 @@ impl About {
 }
 
 pub(super) fn get(shared: &Shared, about: &About, ask: &Ask) -> Result<Response, Failure> {
-    let object = shared.world().state.get(&about.key()).cloned();
+    let object = {
+        let world = shared.world();
+        too_large(ask, world.state.revision())?;
+        world.state.get(&about.key()).cloned()
+    };
     let object = object.ok_or_else(|| Failure::not_found(&about.kind, &about.target.name))?;
     Ok(json_response(200, &ask.view().show(&about.kind, &object)))
 }

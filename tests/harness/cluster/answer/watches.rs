@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::reads::too_large;
 use super::{About, Ask, WATCH_MAX};
 use crate::cluster::Shared;
 use crate::cluster::failure::{Failure, Problem};
@@ -62,6 +63,9 @@ pub(super) fn watch(shared: &Arc<Shared>, about: &About, ask: &Ask) -> Result<Re
     };
     let cut = shared.cut.subscribe();
     let world = shared.world();
+    if initial {
+        too_large(ask, world.state.revision())?;
+    }
     let table = world.state.table(&about.kind.qualified()).ok_or_else(Failure::no_such_path)?;
     let mut watcher = Watcher {
         shared: shared.clone(),
@@ -117,8 +121,7 @@ impl Watcher {
                     if Instant::now() >= self.until {
                         self.over = true;
                     } else if self.bookmarks {
-                        self.seen = self.seen.max(self.shared.world().state.revision());
-                        self.bookmark(false);
+                        self.mark();
                     }
                 }
             }
@@ -129,8 +132,10 @@ impl Watcher {
     fn read(&mut self) -> bool {
         let (changes, revision) = {
             let world = self.shared.world();
-            let Some(table) = world.state.table(&self.kind.qualified()) else {
-                self.over = true; // its definition is gone
+            let Kind { group, version, plural, .. } = &*self.kind;
+            let served = world.state.kind(group, version, plural).is_some_and(|kind| Arc::ptr_eq(&kind, &self.kind));
+            let Some(table) = world.state.table(&self.kind.qualified()).filter(|_| served) else {
+                self.over = true; // its definition is gone, or another
                 return true;
             };
             (table.since(self.seen, BATCH), world.state.revision())
@@ -163,6 +168,15 @@ impl Watcher {
         };
         let object = self.view.show(&self.kind, &change.new);
         self.pending.push_back(line(kind, &object));
+    }
+
+    /// Says how far it is. Who watches from a version of the future hears nothing, bookmarks neither, until that is reached.
+    fn mark(&mut self) {
+        let revision = self.shared.world().state.revision();
+        if revision >= self.seen {
+            self.seen = revision;
+            self.bookmark(false);
+        }
     }
 
     fn bookmark(&mut self, initial: bool) {

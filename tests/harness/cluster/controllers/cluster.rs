@@ -93,7 +93,11 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
         let table = state.table(&key.name).into_iter().flat_map(|table| table.within(""));
         let all: Vec<Key> = table.map(|object| Key::of(&key.name, object)).collect();
         for held in &all {
-            garbage::remove(state, held, "Background", clock);
+            if state.kind_of(&key.name).is_some() {
+                garbage::remove(state, held, "Background", clock);
+            } else {
+                state.remove(held); // in no version can anybody let go of it
+            }
         }
         if state.table(&key.name).is_none_or(|table| table.objects.is_empty()) {
             state.withdraw(&key.name);
@@ -105,7 +109,7 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
     let served: Vec<Kind> =
         state.kinds().iter().filter(|kind| kind.qualified() == key.name).map(|kind| (**kind).clone()).collect();
     if served != kinds {
-        state.serve(kinds);
+        state.serve(&key.name, kinds);
     }
     let now = clock.stamp();
     let accepted = pods::condition(definition, "NamesAccepted", "True", "NoConflicts", "no conflicts found", &now);

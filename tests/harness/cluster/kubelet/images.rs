@@ -57,6 +57,15 @@ pub fn from_registry(login: Option<(String, String)>) -> Pull {
     })
 }
 
+/// The images of this host are there, with no registry behind it; `pull` decides on all others.
+pub fn with_host(host: &'static str, pull: Pull) -> Pull {
+    let everything = everything();
+    Arc::new(move |request| match request.image.split_once('/') {
+        Some((named, _)) if named == host => everything(request),
+        _ => pull(request),
+    })
+}
+
 async fn ask(image: &str, login: Option<(String, String)>) -> Result<ImageInfo, String> {
     let reference: Reference = image.parse().map_err(|error| format!("{error}"))?;
     let host = reference.registry().to_owned();

@@ -1,5 +1,7 @@
 //! The stand-in as the real client of the agent sees it.
 
+mod accidents;
+
 mod applies;
 
 mod lives;

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::*;
+use crate::client::Limits;
 
 /// A command line of every command that asks the agent.
 const ALL: &[&str] = &[
@@ -86,11 +87,97 @@ async fn an_agent_of_another_version_is_told_by_each_command() {
 #[tokio::test]
 async fn a_slow_agent_is_told_by_each_command() {
     let agent = StandIn::start(|_| Reply::Never);
-    let agent = &agent;
-    let all = ALL.iter().map(|line| async move { (line, qd(agent, line).await) });
-    for (line, ran) in futures::future::join_all(all).await {
-        assert_eq!(ran.exit, 3, "{line}");
-        assert!(ran.err.contains("the agent did not answer"), "{line}: {}", ran.err);
+    each_gives_up(&agent.socket()).await;
+}
+
+/// A process that is stopped: its socket takes connections, and nothing comes back. Reads give up early.
+#[tokio::test]
+async fn a_frozen_agent_is_told_by_each_command_and_reads_give_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = crate::standin::socket_in(folder.path());
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    each_gives_up(&socket).await;
+}
+
+/// Runs each command where nothing is answered: reads give up after some milliseconds, changes after a second.
+async fn each_gives_up(socket: &std::path::Path) {
+    let limits = || Limits {
+        notice: Duration::from_millis(20),
+        look: Duration::from_millis(40),
+        answer: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let all = ALL.iter().map(|line| async move {
+        let cli = Cli::try_parse_from(["qd"].into_iter().chain(line.split(' '))).unwrap();
+        let err = Page::default();
+        let output = Output::new(Box::new(Page::default()), Box::new(err.clone()), Dress::default(), None);
+        let aside = output.aside();
+        let client = Client::with_limits(vec![socket.to_owned()], limits());
+        let mut context = Context {
+            client: client.saying(move |waiting| aside.say(&waiting.with_way_out())),
+            output,
+            clock: Timestamp::now,
+            zone: || TimeZone::UTC,
+        };
+        assert_eq!(run_in(&cli, &mut context).await, Exit::NoAgent, "{line}");
+        let err = err.text();
+        assert!(err.starts_with("the agent has not answered for "), "{line}: {err}");
+        // The listener is this process: its number is told, and where to look.
+        assert!(err.contains(&format!("(process {}) did not answer", std::process::id())), "{line}: {err}");
+        let changes = err.contains(" did not answer POST ");
+        assert_eq!(err.contains("may or may not be carried out"), changes, "{line}: {err}");
+        assert_eq!(err.contains("may still be carried out"), changes, "{line}: {err}");
+        assert!(err.contains(if changes { " within 1 s" } else { " within 0 s" }), "{line}: {err}");
+    });
+    futures::future::join_all(all).await;
+}
+
+/// What takes an agent long that is alive is waited for.
+#[tokio::test]
+async fn slow_work_of_an_agent_that_is_alive_is_waited_for() {
+    // The answer comes once the agent was asked whether it is alive.
+    let asked_beside = std::sync::Arc::new(tokio::sync::Notify::new());
+    let agent = StandIn::start(move |asked| match asked {
+        "GET /v1/applications/shop/diff" => Reply::After(asked_beside.clone(), Box::new(world::answer(asked))),
+        "GET /v1/version" => {
+            asked_beside.notify_one();
+            world::answer(asked)
+        }
+        other => panic!("nobody should ask for {other}"),
+    });
+    let limits = Limits { notice: Duration::from_millis(20), ..Limits::default() };
+    let client = Client::with_limits(vec![agent.socket()], limits);
+    let answer: quarterdeck_shared::protocol::DiffAnswer = client.get("/v1/applications/shop/diff").await.unwrap();
+    assert_eq!(answer.application.as_str(), "shop");
+    assert!(agent.asked().contains(&"GET /v1/version".to_owned()), "{:?}", agent.asked());
+}
+
+/// A disk that is full under the answer.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        // ENOSPC
+        Err(io::Error::from_raw_os_error(28))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_says_why() {
+    let agent = StandIn::start(world::answer);
+    for line in ["status", "status -o json", "events", "diff shop", "runs", "pods -o name"] {
+        let cli = Cli::try_parse_from(["qd"].into_iter().chain(line.split(' '))).unwrap();
+        let err = Page::default();
+        let out = io::BufWriter::new(Full);
+        let mut context = context(&agent, Box::new(out), err.clone(), None);
+        let exit = if line.starts_with("diff") { Exit::Usage } else { Exit::Failed };
+        assert_eq!(run_in(&cli, &mut context).await, exit, "{line}");
+        let err = err.text();
+        assert!(err.ends_with("qd: cannot write: no space left on device\n"), "{line}: {err}");
     }
 }
 

@@ -15,7 +15,6 @@ use clap::Parser;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::client::Limits;
 use crate::output::Dress;
 use crate::run_in;
 use crate::standin::{Reply, StandIn};
@@ -49,13 +48,15 @@ impl Write for Page {
     }
 }
 
-/// A context that writes to these pages, with 0.2 s of patience for the agent.
+/// A context that writes to these pages.
 pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, terminal: Option<usize>) -> Context {
-    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
     let dress = Dress { colours: false, signs: terminal.is_some() };
+    let output = Output::new(out, Box::new(err), dress, terminal);
+    let aside = output.aside();
+    let client = Client::new(vec![agent.socket()]);
     Context {
-        client: Client::with_limits(vec![agent.socket()], limits),
-        output: Output::new(out, Box::new(err), dress, terminal),
+        client: client.saying(move |waiting| aside.say(&waiting.with_way_out())),
+        output,
         clock: || world::NOW.parse().unwrap(),
         zone: || TimeZone::UTC,
     }
@@ -121,6 +122,33 @@ async fn status() {
     )
     .await;
     check("status_json", &agent, &["status -o json", "status shop -o json"]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_is_told_by_every_form() {
+    let agent = StandIn::start(|_| Reply::json(&world::blind()));
+    check(
+        "status_unseen",
+        &agent,
+        &[
+            "status",
+            "80> status",
+            "120> status",
+            "status -o wide",
+            "status shop",
+            "80> status cart",
+            "status search",
+            "pods",
+        ],
+    )
+    .await;
+    let all: serde_json::Value = serde_json::from_str(&qd(&agent, "status -o json").await.out).unwrap();
+    let one: serde_json::Value = serde_json::from_str(&qd(&agent, "status shop -o json").await.out).unwrap();
+    let shop = all.as_array().unwrap().iter().find(|application| application["name"] == "shop").unwrap();
+    assert_eq!(*shop, one);
+    assert_eq!(one["unseen"][0]["of"], "watch");
+    assert_eq!(one["unseen"][0]["last_seen"], "2026-11-23T12:04:20Z");
+    assert_eq!(one["last_known"]["health"], "Healthy");
 }
 
 #[tokio::test]

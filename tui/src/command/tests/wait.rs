@@ -26,6 +26,7 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
     };
     let synced = |id, revision, phase: &str| with(sync(id, revision), json!({"phase": phase, "message": "words"}));
     let waiting = |why: &str| Judgement::Waiting(why.to_owned());
+    let unseen = json!({"of": "watch", "what": "pods in namespace shop", "reason": "forbidden"});
     let cases = [
         (json!({}), waiting("the sync has not begun")),
         (json!({"activity": "planning"}), waiting("planning")),
@@ -43,7 +44,24 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
             waiting("Degraded: crash"),
         ),
         (json!({"last_sync": synced(42, NEW, "Succeeded"), "health": "Progressing"}), waiting("Progressing")),
+        (
+            json!({"last_sync": synced(42, NEW, "Succeeded"), "health": "Unknown", "unseen": [unseen],
+                "message": "pods in namespace shop not watched: forbidden"}),
+            waiting("Unknown: pods in namespace shop not watched: forbidden"),
+        ),
+        (
+            json!({"last_sync": synced(41, NEW, "Succeeded"), "unseen": [unseen]}),
+            waiting("the sync has not begun; pods in namespace shop not watched: forbidden"),
+        ),
         (json!({"last_sync": synced(42, NEW, "Succeeded")}), Judgement::Good("Healthy at main@1f3c2a9".to_owned())),
+        // The revision is none of its business.
+        (
+            json!({
+                "last_sync": with(synced(42, NEW, "Succeeded"), json!({"part": {"named": [], "count": 1, "of": 3}})),
+                "revision": OLD,
+            }),
+            Judgement::Good("1 of 3 objects of main@1f3c2a9 applied and Healthy".to_owned()),
+        ),
         (
             json!({"last_sync": synced(43, NEW, "Skipped"), "health": "Suspended"}),
             Judgement::Good("Suspended at main@1f3c2a9".to_owned()),

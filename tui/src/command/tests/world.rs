@@ -117,6 +117,51 @@ fn state() -> Value {
     )
 }
 
+/// A state in which something cannot be seen: a watch of `shop`, the cluster of `cart`, the repository of all.
+pub(super) fn blind() -> Value {
+    let unseen = |of: &str, what: &str, reason: &str| json!({"of": of, "what": what, "reason": reason, "last_seen": "2026-11-23T12:04:20Z"});
+    let known = json!({"sync": "Synced", "health": "Healthy"});
+    let watch = |what: &str| unseen("watch", what, "forbidden");
+    let repository = "ssh://git@forge/ops/deploy.git";
+    let not_watched = json!({
+        "health": "Unknown", "message": "ConfigMaps in namespace shop not watched: forbidden", "last_known": known,
+        "unseen": [watch("ConfigMaps in namespace shop"), watch("pods in namespace shop")],
+    });
+    let refused = unseen("cluster", "cluster w1", "connection refused");
+    let away = json!({
+        "sync": "Unknown", "health": "Unknown", "message": "cluster w1 cannot be observed: connection refused",
+        "last_known": known, "unseen": [refused],
+    });
+    let mut cart = application("cart", away);
+    cart["spec"]["cluster"] = json!("w1");
+    let not_read = json!({
+        "message": format!("repository {repository} cannot be read: it was not found"),
+        "unseen": [unseen("repository", &format!("repository {repository}"), "it was not found")],
+    });
+    let config = json!({
+        "kind": "Resource", "application": "shop", "sync": "Synced", "health": "Healthy",
+        "resource": {"group": "", "kind": "ConfigMap", "namespace": "shop", "name": "flags"},
+    });
+    state_of(
+        7,
+        &[
+            agent(json!({})),
+            application("shop", not_watched),
+            cart,
+            application("search", not_read),
+            config,
+            resource("Deployment", "Healthy", "2/2"),
+            pod("shop", "shop-7b46-p2m", "Running", "Healthy", "", true),
+            json!({"kind": "Connection", "to": "cluster", "name": "w1", "reachable": false, "version": "",
+                "error": "connection refused", "since": "2026-11-23T12:04:20Z"}),
+            json!({"kind": "Connection", "to": "cluster", "name": "prod", "reachable": true, "version": "v1.35.4",
+                "since": "2026-11-20T12:00:00Z"}),
+            json!({"kind": "Repository", "address": repository, "polled": "2026-11-23T12:01:00Z", "branches": 1,
+                "tags": 0, "error": "it was not found", "failures": 8}),
+        ],
+    )
+}
+
 /// An application; the caller says what is particular.
 pub(super) fn application(name: &str, changed: Value) -> Value {
     let application = json!({

@@ -1,7 +1,7 @@
 //! What is known of the selected object: of the application its conditions, of a pod its containers, of anything else
 //! why it is as it is.
 
-use quarterdeck_shared::snapshot::{ApplicationStatus, Object, PodStatus, ResourceStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Object, PodStatus, ResourceStatus, Unseen};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::model::fleet::Slot;
 use crate::model::timeline::{self, State, short_digest};
 use crate::text;
+use crate::unseen;
 use crate::view::painter::Painter;
 
 /// Writes lines downwards until there is no room.
@@ -64,18 +65,43 @@ pub(super) fn draw(
 ) {
     let mut page = Page { painter, left: area };
     match slot.and_then(|slot| model.fleet.object(slot)) {
-        Some(Object::Pod(one)) => pod(&mut page, one),
-        Some(Object::Resource(one)) => resource(&mut page, one),
+        Some(Object::Pod(one)) => {
+            pod(&mut page, one);
+            last_seen(&mut page, unseen::over_pod(application, one));
+        }
+        Some(Object::Resource(one)) => {
+            resource(&mut page, one);
+            last_seen(&mut page, unseen::over_resource(application, &one.resource));
+        }
         _ => conditions(&mut page, model, application),
     }
 }
 
+/// Of an object that cannot be seen: why, and since when what is shown of it is old.
+fn last_seen(page: &mut Page, over: Option<&Unseen>) {
+    if let Some(over) = over {
+        let line = unseen::line(over, |at| page.painter.ago(at));
+        page.blank();
+        page.say(&line, Tone::Warning);
+    }
+}
+
 fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
+    let told = unseen::told(application);
     if !application.message.is_empty() {
         // Of one that is well, it is something to look at.
         let tone = of_health(application.health).tone;
-        page.say(&application.message, if tone == Tone::Good { Tone::Warning } else { tone });
+        let message = unseen::message(application, |at| page.painter.ago(at));
+        page.say(&message, if tone == Tone::Good || told.is_some() { Tone::Warning } else { tone });
         page.blank();
+    }
+    let others = application.unseen.iter().filter(|unseen| told.is_none_or(|told| told != *unseen));
+    for unseen in others {
+        let line = unseen::line(unseen, |at| page.painter.ago(at));
+        page.fact("unseen", &line, Tone::Warning);
+    }
+    if told.is_none() {
+        page.fact("", &unseen::was(application).unwrap_or_default(), Tone::Quiet);
     }
     // What stopped the newest delivery, where the line below the steps had no room for it.
     let (state, caption) = timeline::caption(&model.fleet, application);
@@ -85,12 +111,8 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
         page.blank();
     }
     if let Some(hold) = &application.suspension {
-        let age = page.painter.age(hold.at);
-        page.fact(
-            "suspended",
-            &format!("{age} ago by {}: {}", hold.cause.words(), reason(&hold.reason)),
-            Tone::Warning,
-        );
+        let ago = page.painter.ago(hold.at);
+        page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.words(), reason(&hold.reason)), Tone::Warning);
     }
     if let Some(pin) = &application.pin {
         let (to, by) = (pin.revision.commit.short(), pin.hold.cause.words());
@@ -106,15 +128,15 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
     }
     if let Some(sync) = &application.last_sync {
         let took = page.painter.span(Some(sync.started), sync.finished);
-        let age = page.painter.age(sync.finished.unwrap_or(sync.started));
-        let words = format!("{} {} in {took}, {age} ago, by {}", sync.id, sync.phase, sync.cause.words());
+        let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
+        let words = format!("{} {} in {took}, {ago}, by {}", sync.id, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the application is as it is.
         page.fact("", if sync.message == application.message { "" } else { &sync.message }, Tone::Plain);
     }
     if let Some(run) = model.fleet.newest_run(&application.name) {
-        let age = page.painter.age(run.finished.or(run.started).unwrap_or(run.queued));
-        let words = format!("{} {} {}, {age} ago, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
+        let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
+        let words = format!("{} {} {}, {ago}, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
     }

@@ -1,6 +1,8 @@
 //! The first line: where one is on the left, how things stand on the right. And the line below it, which carries what
 //! everyone must know.
 
+use std::collections::BTreeSet;
+
 use quarterdeck_shared::protocol::Role;
 use quarterdeck_shared::status::{Health, Phase};
 use ratatui::layout::Rect;
@@ -54,6 +56,12 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     }
     for lost in model.fleet.repositories().filter(|repository| repository.failures > 1) {
         notices.push((format!(" ✖ {} not polled ", lost.address), bad));
+    }
+    let unwatched: BTreeSet<&str> = model.fleet.unwatched().map(|unseen| &*unseen.what).collect();
+    if let Some(first) = unwatched.first() {
+        let more = unwatched.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        notices.push((format!(" ✖ {first}{more} not watched "), bad));
     }
     if let Some(notice) = model.fleet.agent().and_then(|agent| agent.notice.as_ref()) {
         notices.push((format!(" {notice} "), quiet));

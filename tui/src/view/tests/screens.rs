@@ -215,6 +215,69 @@ fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
     }
 }
 
+/// What cannot be seen of these: a kind of objects of `shop`, the cluster of `gateway`, the repository of `ledger`.
+fn blind(model: &mut Model) {
+    use quarterdeck_shared::snapshot::{ApplicationStatus, Cover};
+
+    let watch = |what: &str| fixture::unseen(Cover::Watch, what, "forbidden", 40);
+    let refused = fixture::unseen(Cover::Cluster, "cluster prod", "connection refused", 400);
+    let gone =
+        fixture::unseen(Cover::Repository, "repository ssh://git@forge/ops/deploy.git", "it was not found", 7_000);
+    for (name, unseen) in [
+        ("shop", vec![watch("ConfigMaps in namespace shop"), watch("pods in namespace shop")]),
+        ("gateway", vec![refused]),
+        ("ledger", vec![gone]),
+    ] {
+        let health = quarterdeck_shared::status::Health::Healthy;
+        let status = ApplicationStatus { unseen, ..fixture::application(name, health) };
+        put(model, Object::Application(Box::new(status.shown())));
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_is_told_at_any_width() {
+    for size in [(60, 24), (80, 24), (120, 30), (200, 40)] {
+        let mut model = console(size);
+        blind(&mut model);
+        let name = |screen: &str| format!("unseen_{screen}_{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name("applications"), picture(&model));
+        press(&mut model, "/ s h o p enter enter");
+        insta::assert_snapshot!(name("application"), picture(&model));
+        press(&mut model, "j j j");
+        insta::assert_snapshot!(name("pod"), picture(&model));
+    }
+}
+
+#[test]
+fn what_no_watch_tells_of_is_dimmed_and_nothing_else() {
+    use ratatui::style::Modifier;
+
+    let mut model = console((120, 40));
+    press(&mut model, "/ s h o p enter enter");
+    for is_blind in [false, true] {
+        if is_blind {
+            blind(&mut model);
+        }
+        let (cells, picture) = (cells(&model), picture(&model));
+        for (word, old) in [("Deployment", false), ("shop-7b46d9-p2m4q", true), ("flags", true), ("Service", false)] {
+            let y = picture.lines().position(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}\n{picture}"));
+            let line = picture.lines().nth(y).unwrap();
+            let x = crate::text::columns(&line[..line.find(word).unwrap()]);
+            // A name of what is seen is not dim.
+            let at = x + if word.starts_with(char::is_uppercase) { word.len() + 1 } else { 0 };
+            let cell = &cells[(u16::try_from(at).unwrap(), u16::try_from(y).unwrap())];
+            assert_eq!(cell.modifier.contains(Modifier::DIM), is_blind && old, "{word} {is_blind}\n{picture}");
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_keeps_a_person_waiting_is_told() {
+    let mut model = console((80, 24));
+    answer(&mut model, Message::Waiting("the agent has not answered for 5 s; waiting up to 120 s".to_owned()));
+    assert!(picture(&model).contains("the agent has not answered for 5 s"), "{}", picture(&model));
+}
+
 #[test]
 fn a_log_without_lines_says_that_its_cluster_is_away() {
     let mut model = console((80, 24));

@@ -1,0 +1,165 @@
+//! How a plan comes about: what is wanted, what is there, what was applied before, and what else decides over it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use serde_json::Value;
+
+use crate::cluster::apply::{Write, namespaces};
+use crate::cluster::inventory::Held;
+use crate::cluster::problem::ApiProblem;
+use crate::cluster::{Cluster, ClusterError, Inner, Options, PlannedSync, survey};
+use crate::sync::manifest::Manifest;
+use crate::sync::owned;
+use crate::sync::plan::{self, Memory, Observed, Remembered, Stranger};
+
+impl Cluster {
+    pub(super) async fn look(
+        &self,
+        application: &ApplicationName,
+        desired: &[Manifest],
+        memory: &Memory,
+        options: &Options,
+    ) -> Result<(PlannedSync, Vec<Observed>), ClusterError> {
+        let observer = self.observer(application, options);
+        let observed = observer.desired(desired, memory).await?;
+        let strangers = self.strangers(desired, &observed, options).await?;
+        let held = self.held(application, desired, &observed, memory, options).await?;
+        let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &held.inventory) };
+        let left = observer.left(desired, candidates).await?;
+        let decided = plan::plan(&plan::Inputs {
+            application,
+            desired,
+            observed: &observed,
+            inventory: &held.inventory,
+            left: &left,
+            leaving: options.leaving(),
+            strangers: &strangers,
+            partial: options.partial,
+        });
+        let remembered = |(place, live): &(usize, _)| {
+            let Manifest { resource, digest, .. } = &desired[*place];
+            let ended = memory.get(resource).filter(|known| known.manifest == *digest).and_then(|known| known.ended);
+            (resource.clone(), Remembered { manifest: *digest, live: *live, ended })
+        };
+        let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
+        let mut undone = decided.undone;
+        let other = self.0.inventories.other_agent(application, &options.namespace);
+        undone.kept.extend(
+            other.map(|host| format!("application {application} is also operated by the agent on host {host}")),
+        );
+        let planned = PlannedSync {
+            application: application.clone(),
+            settled: decided.settled.iter().map(remembered).collect(),
+            writes: decided.writes.iter().map(write).collect(),
+            changes: decided.changes,
+            refusals: decided.refusals,
+            undone,
+            options: options.clone(),
+            adopted: decided.adopted,
+            strangers,
+            contested: decided.contested,
+            prunes: decided.prunes,
+            before: held.inventory,
+            during: decided.during,
+            after: decided.after,
+        };
+        Ok((planned, observed))
+    }
+
+    /// The inventory that a plan stands on: read anew where something is to be written or was taken out of git, and made
+    /// anew from what else is known where it was lost.
+    async fn held(
+        &self,
+        application: &ApplicationName,
+        desired: &[Manifest],
+        observed: &[Observed],
+        memory: &Memory,
+        options: &Options,
+    ) -> Result<Held, ApiProblem> {
+        let Inner { objects, inventories, .. } = &*self.0;
+        let mut held = inventories.read(objects, application, &options.namespace).await?;
+        let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
+        if options.fresh || leaves || observed.iter().any(Observed::wants_a_write) {
+            held = inventories.fresh(objects, application, &options.namespace).await?;
+        }
+        let label = |live: &Arc<Value>| owned::application_of(live) == Some(application.as_str());
+        let was_here = || !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
+        if held.recorded || !held.inventory.items.is_empty() || !was_here() {
+            return Ok(held);
+        }
+        let items = self.lost(application, memory, options).await?;
+        if !items.is_empty() {
+            tracing::warn!(%application, objects = items.len(), "the inventory was lost; it is made anew");
+        }
+        Ok(inventories.believe(application, &options.namespace, items))
+    }
+
+    /// What the application applied, where its inventory was lost: what the history remembers, and what carries its label.
+    async fn lost(
+        &self,
+        application: &ApplicationName,
+        memory: &Memory,
+        options: &Options,
+    ) -> Result<Vec<InventoryItem>, ApiProblem> {
+        let Inner { objects, inventories, .. } = &*self.0;
+        // What is in another namespace is where the application was before, and stays there.
+        let within = match inventories.is_elsewhere(objects, application, &options.namespace).await? {
+            Some(true) => return Ok(Vec::new()),
+            Some(false) => None,
+            None => Some(options.namespace.as_str()),
+        };
+        let kinds = objects.kinds().await?;
+        let version = |of: &ResourceRef| Some(kinds.get(&of.group, &of.kind)?.versions.first()?.version.clone());
+        let item = |resource: &ResourceRef| InventoryItem {
+            resource: resource.clone(),
+            version: version(resource).unwrap_or_else(|| "v1".to_owned()),
+        };
+        let is_within = |resource: &&ResourceRef| within.is_none() || resource.namespace.as_deref() == within;
+        let mut items: Vec<InventoryItem> = memory.keys().filter(is_within).map(item).collect();
+        items.extend(survey::labelled(objects, application, within).await?);
+        items.sort();
+        items.dedup_by(|a, b| a.resource == b.resource);
+        Ok(items)
+    }
+
+    /// Who the owners of wanted objects are that are no application of this agent here.
+    async fn strangers(
+        &self,
+        desired: &[Manifest],
+        observed: &[Observed],
+        options: &Options,
+    ) -> Result<BTreeMap<String, Stranger>, ApiProblem> {
+        let Some(neighbours) = &options.neighbours else { return Ok(BTreeMap::new()) };
+        let mut wanted: BTreeMap<&str, Vec<&ResourceRef>> = BTreeMap::new();
+        for (manifest, live) in desired.iter().zip(observed.iter().map(Observed::live)) {
+            let ours = owned::application_of(&manifest.object);
+            let owner = live.and_then(|live| owned::application_of(live)).filter(|owner| Some(*owner) != ours);
+            if let Some(owner) = owner.filter(|owner| neighbours.of(owner).is_none()) {
+                wanted.entry(owner).or_default().push(&manifest.resource);
+            }
+        }
+        let mut strangers = BTreeMap::new();
+        for (owner, resources) in wanted {
+            let namespaces = namespaces(&options.namespace, resources.into_iter());
+            let stranger = self.0.inventories.stranger(&self.0.objects, owner, &namespaces).await?;
+            strangers.insert(owner.to_owned(), stranger);
+        }
+        Ok(strangers)
+    }
+
+    /// Whether something of the application left git, as far as is known without a request.
+    ///
+    /// # Errors
+    /// As [`Cluster::inventory`].
+    pub async fn is_left_behind(
+        &self,
+        application: &ApplicationName,
+        namespace: &str,
+        desired: &[Manifest],
+    ) -> Result<bool, ApiProblem> {
+        Ok(!plan::candidates(desired, &self.inventory(application, namespace).await?).is_empty())
+    }
+}

@@ -1,0 +1,131 @@
+//! Why a run failed, and what a person could do about it.
+
+use std::time::Duration;
+
+use quarterdeck_shared::snapshot::RunId;
+
+use crate::build::BuildError;
+use crate::history::sqlite::HistoryError;
+use crate::images::LoginError;
+use crate::journal::NotKept;
+use crate::promote::PromoteError;
+use crate::registry::image_ref::ImageRefError;
+use crate::registry::oci::RegistryError;
+use crate::source::GitError;
+use crate::trigger::{GlobError, TemplateError};
+
+/// A run that failed, and in which step.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// Git did not give what was needed.
+    #[error("cannot {doing}")]
+    Git {
+        /// What.
+        doing: &'static str,
+        /// Why.
+        source: GitError,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The image cannot be named so.
+    #[error("the image cannot be named")]
+    Name(#[from] ImageRefError),
+    /// A secret build argument is not there.
+    #[error("build argument {name} comes from {place}, which cannot be read: {why}")]
+    Argument {
+        /// Which.
+        name: String,
+        /// The environment variable or file.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// A pattern of tags is none; the configuration was checked for it.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A template of image tags is none; the configuration was checked for it.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// We cannot say who we are to the registry.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The manifests do not take the image.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
+    /// Others were faster, each time.
+    #[error(
+        "the deploy branch {branch} moved {tries} times while the promotion was written; try again when it is quieter"
+    )]
+    Raced {
+        /// Which branch.
+        branch: String,
+        /// How often.
+        tries: u32,
+    },
+    /// What a person asked for is not there.
+    #[error("{0}")]
+    NoSuch(String),
+    /// The history cannot be written.
+    #[error(transparent)]
+    NotKept(#[from] NotKept),
+    /// The history cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// What was away stayed away.
+    #[error("given up after {}", humantime::format_duration(*.patience))]
+    GaveUp {
+        /// For how long a stage is tried.
+        patience: Duration,
+        /// What it met the last time.
+        source: Box<DeliverError>,
+    },
+    /// A person ended it, or the agent ends.
+    #[error("cancelled")]
+    Cancelled,
+    /// It waited for what was away, and a newer run has its goal.
+    #[error("superseded by run {by} while waiting for: {waited_for}")]
+    Superseded {
+        /// The newer run.
+        by: RunId,
+        /// What it met the last time.
+        waited_for: String,
+    },
+    /// It waited for what was away, and a run that goes further waits behind it.
+    #[error("gave way to run {to} while waiting for: {waited_for}")]
+    GaveWay {
+        /// The run that is done first.
+        to: RunId,
+        /// What it met the last time.
+        waited_for: String,
+    },
+}
+
+impl DeliverError {
+    /// Whether something is merely away, so that trying again is of use.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Git { source, .. } => source.passes(),
+            Self::Build(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::NotKept(_) | Self::History(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What a person could do; empty where the words say it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Promote(_) => {
+                "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's"
+            }
+            Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
+            Self::Superseded { .. } => "`qd push` with this tag delivers it all the same",
+            Self::GaveUp { .. } => "ask for it again when that is back: `qd push` or `qd build` with this tag",
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A tag becomes a run: what the refs ask for beyond what was thought of before is queued, in one transaction with the
+//! note that it was thought of. Beside a run as well: who waits is seen, and a tag that is deleted meanwhile is not lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::RunId;
+
+use super::DeliverError;
+use super::queue;
+use super::run::new_run;
+use crate::context::{Application, Context};
+use crate::journal::fact::{Batch, Fact};
+use crate::promote::log::Promotion;
+use crate::source::{GitError, RefSnapshot, Target};
+use crate::trigger::{self, TagRules};
+
+/// How long the first numbers of a life wait for the deploy repository, whose log says which were given before. One that
+/// does not answer within this time is away, and holds no build back.
+const NUMBERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Promotions whose numbers are looked at: numbers only grow, so the newest few say it, also where some are cherry-picks.
+const NUMBERS_LOOKED_AT: usize = 20;
+
+/// Commits that are looked at for them.
+const COMMITS_LOOKED_AT: usize = 2_000;
+
+/// What was thought of already.
+#[derive(Default)]
+pub(super) struct Owing {
+    /// The refs that need no thought any more.
+    thought_of: Option<Arc<RefSnapshot>>,
+    /// Whether the deploy branch was asked which numbers were given before.
+    numbered: bool,
+    /// Whether it was waited for: once in a life.
+    waited: bool,
+}
+
+impl Owing {
+    /// Queues what is owed.
+    pub(super) async fn queue(&mut self, context: &Context, application: &Application) -> Result<(), DeliverError> {
+        let (Some(source), Some(repository)) = (&application.spec.source, &application.source) else { return Ok(()) };
+        let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
+        let is_thought_of = |before: &Arc<RefSnapshot>| {
+            before.tags == refs.tags && before.branches.is_empty() == refs.branches.is_empty()
+        };
+        if self.thought_of.as_ref().is_some_and(is_thought_of) {
+            return Ok(());
+        }
+        let name = &application.spec.name;
+        let address = repository.address().to_owned();
+        let of = name.clone();
+        let seen =
+            context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
+        let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
+        let seen = seen.map(|seen| seen.tags);
+        let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len());
+        let asked = refs.clone();
+        let decision = repository
+            .work(move |mirror| {
+                let time_of = |tag: &str| mirror.time_of(&asked.tags.get(tag)?.object);
+                Ok(trigger::owed(&rules, &asked, seen.as_ref(), time_of))
+            })
+            .await;
+        let decision = decision.map_err(|source| DeliverError::Git { doing: "look at the tags", source })?;
+        for tag in &decision.without_commit {
+            tracing::warn!(application = %name, tag, "the tag points at no commit and triggers nothing");
+        }
+        if !decision.owed.is_empty() {
+            self.number(context, application).await;
+        }
+        let mut facts = Batch::new();
+        if decision.lost > 0 {
+            let (repository, lost, of) = (repository.address().to_owned(), decision.lost as u64, of_seen as u64);
+            tracing::warn!(application = %name, lost, of, "tags vanished; those that come back unchanged are not run again");
+            facts.push(Fact::happened(name, &Cause::Agent, Event::TagsLost { repository, lost, of }));
+        }
+        let mut runs = context.journal.snapshot().runs(name);
+        for owed in decision.owed {
+            let run = new_run(context, application, owed, Timestamp::now());
+            facts.push(Fact::happened(&run.application, &run.cause, Event::RunQueued { run: run.id }));
+            facts.push(Fact::Run(Box::new(run.clone())));
+            runs.push(run);
+        }
+        facts.extend(queue::retold(&runs).into_iter().map(|run| Fact::Run(Box::new(run))));
+        facts.push(Fact::TagsSeen {
+            application: name.clone(),
+            repository: repository.address().to_owned(),
+            tags: decision.seen,
+        });
+        context.journal.record(facts).await?;
+        self.thought_of = Some(refs);
+        Ok(())
+    }
+
+    /// No number of a run is given twice, also where the history was lost or is an older one: the commits of promotions say
+    /// which run wrote them, so numbers go on after the highest of them. What cannot be known are runs since the last
+    /// promotion, and those of applications that promote nowhere.
+    async fn number(&mut self, context: &Context, application: &Application) {
+        let Some(deploy) = application.deploy.as_ref().filter(|_| !self.numbered) else { return };
+        let mut refs = deploy.repository.refs();
+        let within = if std::mem::replace(&mut self.waited, true) { Duration::ZERO } else { NUMBERS_WITHIN };
+        tokio::select! {
+            _ = refs.wait_for(|refs| refs.is_some()) => {}
+            () = tokio::time::sleep(within) => return,
+            () = application.delivering.cancelled() => return,
+        }
+        let default = refs.borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+        let branch = application.spec.deploy.as_ref().and_then(|deploy| deploy.branch.clone());
+        let target = branch.map_or(Target::Default, Target::Branch);
+        let found = deploy.repository.work(move |mirror| {
+            let tip = mirror.resolve(&target, default.as_deref())?;
+            let read = |commit: &crate::source::CommitInfo| Promotion::read(commit);
+            let promotions = mirror.search(&tip, COMMITS_LOOKED_AT, NUMBERS_LOOKED_AT, read)?;
+            Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run).max())
+        });
+        match found.await {
+            Ok(highest) => {
+                self.numbered = true;
+                context.journal.numbers_are_given_up_to(highest.unwrap_or(RunId(0)));
+            }
+            // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
+            Err(error) => {
+                tracing::debug!(application = %application.spec.name, %error, "cannot read the deploy branch")
+            }
+        }
+    }
+}

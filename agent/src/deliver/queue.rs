@@ -1,0 +1,63 @@
+//! The order of the runs of one application: which is next, which waits behind which, and which gives way. Pure.
+//!
+//! Runs are done one at a time, by their place ([`RunStatus::place`]): the number of the first run of their trigger. Tags
+//! are queued in the order of their times, so production ends on the newest; what a restart, a reload or kill -9 cut off
+//! is taken up under a new number and in its old place.
+
+use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
+use quarterdeck_shared::status::Phase;
+
+/// What comes first: by place, and of one place (there is one such run that is not ended) by number.
+fn order(run: &RunStatus) -> (RunId, RunId) {
+    (run.place(), run.id)
+}
+
+/// The run that is done next.
+pub fn next(runs: &[RunStatus]) -> Option<&RunStatus> {
+    runs.iter().filter(|run| run.phase == Phase::Queued).min_by_key(|run| order(run))
+}
+
+/// The runs whose `behind` is no longer so, as they are now: each that waits is behind the one before it, the first behind
+/// the one that runs. `runs` are all that are not ended; others do not matter.
+pub fn retold(runs: &[RunStatus]) -> Vec<RunStatus> {
+    let mut waiting: Vec<&RunStatus> = runs.iter().filter(|run| run.phase == Phase::Queued).collect();
+    waiting.sort_by_key(|run| order(run));
+    let mut before = runs.iter().find(|run| run.phase == Phase::Running).map(|run| run.id);
+    let mut changed = Vec::new();
+    for run in waiting {
+        if run.behind != before {
+            changed.push(RunStatus { behind: before, ..run.clone() });
+        }
+        before = Some(run.id);
+    }
+    changed
+}
+
+/// How a run that does nothing but wait for something that is away gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It ends: this newer run takes its place.
+    Superseded(RunId),
+    /// It goes behind this run, which does not have to wait for it.
+    Behind(RunId),
+}
+
+/// Whether a run that waits for something that is away gives way to one that is queued behind it.
+///
+/// | waits | behind it | so |
+/// | --- | --- | --- |
+/// | push | a push | superseded by the newest of them: production goes there, and what it waits for may be of its own commit |
+/// | build | a push | goes behind the first of them: its image is wanted all the same, and holds no release back |
+/// | build | builds | waits: each image is wanted for itself, and none is more urgent |
+/// | push | builds | waits: a release outranks them |
+pub fn gives_way(waits: &RunStatus, runs: &[RunStatus]) -> Option<Way> {
+    let is_behind = |run: &&RunStatus| run.phase == Phase::Queued && order(run) > order(waits);
+    let pushes = runs.iter().filter(is_behind).filter(|run| run.goal == RunGoal::Push);
+    match waits.goal {
+        RunGoal::Push => pushes.max_by_key(|run| order(run)).map(|run| Way::Superseded(run.id)),
+        RunGoal::Build => pushes.min_by_key(|run| order(run)).map(|run| Way::Behind(run.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The order of runs: tables, and what holds through any accidents.
+
+mod accidents;
+
+use super::*;
+use crate::deliver::{again, ended};
+use jiff::Timestamp;
+use quarterdeck_shared::event::Cause;
+
+/// A run of a tag, queued.
+pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
+    let commit: quarterdeck_shared::revision::CommitId = format!("{id:040x}").parse().unwrap();
+    RunStatus {
+        id: RunId(id),
+        resumes: None,
+        behind: None,
+        application: "shop".parse().unwrap(),
+        goal,
+        rebuild: false,
+        cause: Cause::Tag { tag: reference.to_owned(), commit: commit.clone() },
+        reference: reference.to_owned(),
+        commit,
+        subject: String::new(),
+        phase: Phase::Queued,
+        stages: Vec::new(),
+        queued: Timestamp::UNIX_EPOCH,
+        started: None,
+        finished: None,
+        message: String::new(),
+        artifact: None,
+        promoted: None,
+    }
+}
+
+fn push(id: u64) -> RunStatus {
+    run(id, &format!("push-{id}"), RunGoal::Push)
+}
+
+fn build(id: u64) -> RunStatus {
+    run(id, &format!("build-{id}"), RunGoal::Build)
+}
+
+fn running(run: RunStatus) -> RunStatus {
+    RunStatus { phase: Phase::Running, ..run }
+}
+
+#[test]
+fn what_takes_up_a_run_has_its_place() {
+    let cut_off = running(RunStatus { rebuild: true, ..push(12) });
+    let taken_up = again(&cut_off, RunId(14), Timestamp::UNIX_EPOCH);
+    let once_more = again(&running(taken_up.clone()), RunId(16), Timestamp::UNIX_EPOCH);
+    let over = ended(cut_off, Phase::Interrupted, String::new(), Timestamp::UNIX_EPOCH);
+    for runs in [vec![over.clone(), push(13), taken_up], vec![over, push(13), push(15), once_more]] {
+        let next = next(&runs).unwrap();
+        assert_eq!((&*next.reference, next.place(), next.rebuild), ("push-12", RunId(12), true));
+    }
+    assert_eq!(next(&[running(push(1))]).map(|run| run.id), None);
+}
+
+#[test]
+fn each_that_waits_says_behind_which() {
+    let behind = |runs: &[RunStatus]| -> Vec<(u64, Option<u64>)> {
+        retold(runs).iter().map(|run| (run.id.0, run.behind.map(|run| run.0))).collect()
+    };
+    let says = |run: RunStatus, before: u64| RunStatus { behind: Some(RunId(before)), ..run };
+    let taken_up = again(&running(push(12)), RunId(15), Timestamp::UNIX_EPOCH);
+    for (what, runs, changed) in [
+        ("alone", vec![push(13)], vec![]),
+        ("one runs", vec![running(push(12)), push(13), push(14)], vec![(13, Some(12)), (14, Some(13))]),
+        ("said already", vec![running(push(12)), says(push(13), 12), says(push(14), 13)], vec![]),
+        ("it ended", vec![says(push(13), 12), says(push(14), 13)], vec![(13, None)]),
+        ("one between was cancelled", vec![running(push(12)), says(push(14), 13)], vec![(14, Some(12))]),
+        ("it is taken up", vec![says(push(13), 12), says(push(14), 13), taken_up], vec![(13, Some(15))]),
+    ] {
+        assert_eq!(behind(&runs), changed, "{what}");
+    }
+}
+
+#[test]
+fn a_run_that_waits_gives_way_to_a_newer_release_alone() {
+    let superseded = |id| Some(Way::Superseded(RunId(id)));
+    let behind = |id| Some(Way::Behind(RunId(id)));
+    let taken_up = again(&running(push(2)), RunId(9), Timestamp::UNIX_EPOCH);
+    for (what, waits, queued, way) in [
+        ("nothing is queued", push(5), vec![], None),
+        ("a newer release", push(5), vec![push(6), push(7), build(8)], superseded(7)),
+        ("builds only", push(5), vec![build(6)], None),
+        ("a build, and releases", build(5), vec![build(6), push(7), push(8)], behind(7)),
+        ("a build, and builds", build(5), vec![build(6), build(7)], None),
+        ("an older one that was taken up", push(5), vec![taken_up], None),
+        ("one that ended", push(5), vec![ended(push(6), Phase::Cancelled, String::new(), Timestamp::UNIX_EPOCH)], None),
+    ] {
+        assert_eq!(gives_way(&running(waits), &queued), way, "{what}");
+    }
+}

@@ -1,0 +1,137 @@
+//! What the doctor says of what cannot be seen: a cluster can answer and still not be watched, and then what is shown of
+//! its applications stands on nothing. Pure.
+
+use std::collections::BTreeMap;
+
+use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Cover, Unseen};
+
+/// Lines at most: what is wrong with many is wrong in one place, and the rest shows when that is put right.
+const LINES_MAX: usize = 20;
+
+/// Applications that a line names; the others are counted.
+const NAMED_MAX: usize = 3;
+
+/// What lines are made by: the cluster, what cannot be seen in it, and why.
+type Place<'a> = (Option<&'a str>, &'a str, &'a str);
+
+/// A line for each thing that cannot be seen, with whom it concerns and what to do.
+pub(super) fn checks<'a>(applications: impl Iterator<Item = &'a ApplicationStatus>) -> Vec<Check> {
+    // By place and words: one watch that is missing to ten applications is one thing to put right.
+    let mut found: BTreeMap<Place<'_>, (&Unseen, Vec<&str>)> = BTreeMap::new();
+    for application in applications {
+        for unseen in &application.unseen {
+            let place = (application.spec.cluster.as_deref(), &*unseen.what, &*unseen.reason);
+            found.entry(place).or_insert((unseen, Vec::new())).1.push(application.name.as_str());
+        }
+    }
+    let more = found.len().saturating_sub(LINES_MAX);
+    let lines = found.into_iter().take(LINES_MAX);
+    let mut checks: Vec<Check> =
+        lines.map(|((cluster, ..), (unseen, of))| check(unseen, cluster.unwrap_or_default(), &of)).collect();
+    if more > 0 {
+        let message = format!("{more} more cannot be seen");
+        checks.push(bad("applications".to_owned(), message, "qd status names each".to_owned()));
+    }
+    checks
+}
+
+fn check(unseen: &Unseen, cluster: &str, of: &[&str]) -> Check {
+    let name = match of {
+        [one] => format!("application {one}"),
+        many if many.len() <= NAMED_MAX => format!("applications {}", many.join(", ")),
+        many => format!("applications {} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
+    };
+    let place = if unseen.of == Cover::Watch { format!("in cluster {cluster}, ") } else { String::new() };
+    let last_seen = unseen.last_seen.map_or("never seen".to_owned(), |at| format!("last seen {at}"));
+    bad(name, format!("{place}{}, {last_seen}", unseen.describe()), hint(unseen))
+}
+
+fn hint(unseen: &Unseen) -> String {
+    let reason = unseen.reason.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
+    match unseen.of {
+        Cover::Watch if says(&["forbidden", "cannot list", "cannot watch"]) => {
+            "give the agent's user list and watch on these; agent/rbac.yaml is the role that it needs"
+        }
+        Cover::Watch if says(&["not serve", "no kind", "could not find", "not found"]) => {
+            "install its CustomResourceDefinition, or take these objects out of the manifests"
+        }
+        Cover::Watch => "it is tried again; see whether the cluster's own line is good",
+        Cover::Cluster => "see the cluster's own line; until it is back, sync and health of these are not known",
+        Cover::Repository => "see the repository's own line; what is deployed keeps running, and nothing new comes",
+    }
+    .to_owned()
+}
+
+fn bad(name: String, message: String, hint: String) -> Check {
+    Check { name, result: CheckResult::Bad, message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn application(name: &str, cluster: &str, unseen: Value) -> ApplicationStatus {
+        let spec = json!({"cluster": cluster, "automatic": true, "prune": true, "self_heal": true});
+        serde_json::from_value(json!({
+            "name": name, "sync": "Synced", "health": "Unknown", "suspended": false, "spec": spec, "unseen": unseen,
+            "since": "2026-11-23T12:00:00Z",
+        }))
+        .expect("an application")
+    }
+
+    #[test]
+    fn each_thing_that_cannot_be_seen_is_one_line_with_what_to_do() {
+        let seen = "2026-11-23T12:04:20Z";
+        let watch =
+            |what: &str, reason: &str| json!({"of": "watch", "what": what, "reason": reason, "last_seen": seen});
+        let pods = watch("pods in namespace shop", "pods is forbidden: User \"qd\" cannot watch resource \"pods\"");
+        let shops = watch("Shops", "the cluster does not serve Shop");
+        let cluster = json!({"of": "cluster", "what": "cluster w1", "reason": "connection refused"});
+        let repository = json!({"of": "repository", "what": "repository /x", "reason": "gone", "last_seen": seen});
+        let all = [
+            application("shop", "prod", json!([pods, shops])),
+            application("cart", "w1", json!([cluster])),
+            application("search", "w1", json!([cluster, repository])),
+            application("well", "prod", json!([])),
+        ];
+        let told: Vec<String> = checks(all.iter())
+            .into_iter()
+            .map(|check| {
+                assert_eq!(check.result, CheckResult::Bad);
+                format!("{}: {} → {}", check.name, check.message, check.hint)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "application shop: in cluster prod, Shops not watched: the cluster does not serve Shop, last seen \
+                 2026-11-23T12:04:20Z → install its CustomResourceDefinition, or take these objects out of the manifests",
+                "application shop: in cluster prod, pods in namespace shop not watched: pods is forbidden: User \"qd\" cannot \
+                 watch resource \"pods\", last seen 2026-11-23T12:04:20Z → give the agent's user list and watch on these; \
+                 agent/rbac.yaml is the role that it needs",
+                "applications cart, search: cluster w1 cannot be observed: connection refused, never seen → see the cluster's \
+                 own line; until it is back, sync and health of these are not known",
+                "application search: repository /x cannot be read: gone, last seen 2026-11-23T12:04:20Z → see the repository's \
+                 own line; what is deployed keeps running, and nothing new comes",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_thousand_blind_applications_are_a_page() {
+        let name = |n: usize| format!("app-{n:04}");
+        let one = json!([{"of": "cluster", "what": "cluster w1", "reason": "refused"}]);
+        let alike: Vec<_> = (0..1000).map(|n| application(&name(n), "w1", one.clone())).collect();
+        let told = checks(alike.iter());
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].name, "applications app-0000, app-0001, app-0002 and 997 more");
+        let each = |n: usize| json!([{"of": "watch", "what": format!("pods in namespace {n}"), "reason": "forbidden"}]);
+        let all: Vec<_> = (0..1000).map(|n| application(&name(n), "w1", each(n))).collect();
+        let told = checks(all.iter());
+        assert_eq!((told.len(), &*told[LINES_MAX].message), (LINES_MAX + 1, "980 more cannot be seen"));
+    }
+}

@@ -1,0 +1,167 @@
+//! What the deploy branch says was promoted before. Pure: commit messages in, verdicts out.
+//!
+//! Each promotion ends its message with trailers, whatever the user's template says before them. They are the memory that
+//! no data directory holds: with a lost, older or newer history the branch still says what was promoted, by which run,
+//! and in which order.
+//!
+//! ```text
+//! Quarterdeck-Application: shop
+//! Quarterdeck-Image: registry.example/ops/shop:1.4.0@sha256:…
+//! Quarterdeck-Path: apps/shop
+//! Quarterdeck-Tag: push-1.4.0
+//! Quarterdeck-Source: 1f3c…
+//! Quarterdeck-Run: 41
+//! ```
+//!
+//! Whoever may write to the branch may write trailers, and may write the manifests as well: they are trusted alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::revision::CommitId;
+use quarterdeck_shared::snapshot::RunId;
+
+use crate::source::CommitInfo;
+
+/// A promotion, as its commit tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// The commit in the deploy repository.
+    pub commit: CommitId,
+    /// What was promoted.
+    pub what: Trailers,
+    /// The number of the run that did it.
+    pub run: RunId,
+}
+
+/// What a promotion writes below its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trailers {
+    /// Whose.
+    pub application: ApplicationName,
+    /// Registry and repository without a tag.
+    pub image: String,
+    /// The tag and the digest of the image: `1.4.0@sha256:…`.
+    pub version: String,
+    /// The folder whose manifests name it; `.` for the whole repository.
+    pub path: String,
+    /// The git tag that named the run, or what a person asked for.
+    pub reference: String,
+    /// The commit of the code.
+    pub source: CommitId,
+}
+
+impl Trailers {
+    /// The message of the commit: the user's words, and below them what is read again one day.
+    pub fn below(&self, message: &str, run: RunId) -> String {
+        let Self { application, image, version, path, reference, source } = self;
+        format!(
+            "{}\n\nQuarterdeck-Application: {application}\nQuarterdeck-Image: {image}:{version}\nQuarterdeck-Path: {path}\n\
+             Quarterdeck-Tag: {reference}\nQuarterdeck-Source: {source}\nQuarterdeck-Run: {run}\n",
+            message.trim_end()
+        )
+    }
+}
+
+impl Promotion {
+    /// Reads a commit; nothing where it is no promotion. Of a trailer that occurs twice the last counts, as the user's
+    /// words come first.
+    pub fn read(commit: &CommitInfo) -> Option<Self> {
+        let mut fields = BTreeMap::new();
+        for line in commit.message.lines() {
+            if let Some((name, value)) = line.strip_prefix("Quarterdeck-").and_then(|line| line.split_once(": ")) {
+                fields.insert(name, value.trim());
+            }
+        }
+        // A registry's port has a colon too: the version begins behind the last `/`.
+        let named = *fields.get("Image")?;
+        let (name, digest) = named.split_once('@')?;
+        let (image, tag) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+        let what = Trailers {
+            application: fields.get("Application")?.parse().ok()?,
+            image: image.to_owned(),
+            version: format!("{tag}@{digest}"),
+            path: (*fields.get("Path")?).to_owned(),
+            reference: (*fields.get("Tag")?).to_owned(),
+            source: fields.get("Source")?.parse().ok()?,
+        };
+        Some(Self { commit: commit.id.clone(), what, run: RunId(fields.get("Run")?.parse().ok()?) })
+    }
+
+    /// Whether it is of the same image in the same folder, whatever the application is called by now.
+    fn is_beside(&self, wanted: &Trailers) -> bool {
+        (&self.what.image, &self.what.path) == (&wanted.image, &wanted.path)
+    }
+
+    /// Whether it is of the same tag at the same commit.
+    fn is_of(&self, wanted: &Trailers) -> bool {
+        (&self.what.reference, &self.what.source) == (&wanted.reference, &wanted.source)
+    }
+}
+
+/// A promotion that is to be made, and what is known besides.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What is to be promoted.
+    pub what: Trailers,
+    /// The run, and the first of those that it takes up: what one of them wrote is this run's.
+    pub runs: std::ops::RangeInclusive<RunId>,
+    /// Whether a person asks for it now, and not a tag.
+    pub by_person: bool,
+    /// Push tags that are newer than that of the run, with their commits.
+    pub newer: BTreeMap<String, CommitId>,
+    /// Promotions that the history knows of.
+    pub known: BTreeSet<CommitId>,
+}
+
+/// What the branch says about a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was not made: it is to be.
+    New,
+    /// This very run made it, and was cut off before that could be recorded.
+    Own(CommitId),
+    /// It was made before, and is not made again: what the manifests name since, somebody wanted.
+    Before(CommitId),
+    /// A newer tag was promoted, by an agent of which this history knows nothing; it is not rolled back.
+    Overtaken {
+        /// The newer tag.
+        by: String,
+        /// Its promotion.
+        commit: CommitId,
+    },
+}
+
+/// What the log of the deploy branch, newest first, says about a promotion whose image the manifests do not name now.
+///
+/// A tag is promoted once: whoever reverts it, or promotes another, outranks a machine that has forgotten. What a person
+/// asks for (`qd push`) is done. A tag that moved is another one, also back to where it was.
+pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
+    let mut log = log.iter().filter(|promotion| promotion.is_beside(&asked.what)).peekable();
+    let newest = log.peek().copied();
+    let of_tag = log.find(|promotion| promotion.what.reference == asked.what.reference);
+    if let Some(made) = of_tag.filter(|made| made.is_of(&asked.what)) {
+        if asked.runs.contains(&made.run) {
+            return Verdict::Own(made.commit.clone());
+        }
+        if !asked.by_person {
+            return Verdict::Before(made.commit.clone());
+        }
+    }
+    match newest.filter(|newest| !asked.by_person && !asked.known.contains(&newest.commit)) {
+        Some(newest) if asked.newer.get(&newest.what.reference) == Some(&newest.what.source) => {
+            Verdict::Overtaken { by: newest.what.reference.clone(), commit: newest.commit.clone() }
+        }
+        _ => Verdict::New,
+    }
+}
+
+/// The commit by which the manifests came to name an image, and whether it is one of this very run.
+pub fn written_by(asked: &Asked, log: &[Promotion]) -> Option<(CommitId, bool)> {
+    let is_it = |made: &&Promotion| made.is_beside(&asked.what) && made.what.version == asked.what.version;
+    let made = log.iter().find(is_it)?;
+    Some((made.commit.clone(), made.is_of(&asked.what) && asked.runs.contains(&made.run)))
+}
+
+#[cfg(test)]
+mod tests;

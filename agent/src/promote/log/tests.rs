@@ -1,0 +1,152 @@
+//! What is read from commits, and what follows: tables.
+
+use super::*;
+use crate::source::{CommitInfo, TreeId};
+
+fn id(digit: char) -> CommitId {
+    digit.to_string().repeat(40).parse().unwrap()
+}
+
+fn trailers(reference: &str, source: char) -> Trailers {
+    Trailers {
+        application: "shop".parse().unwrap(),
+        image: "registry.example:5000/ops/shop".to_owned(),
+        version: format!("{}@sha256:{}", reference.trim_start_matches("push-"), source.to_string().repeat(64)),
+        path: "apps/shop".to_owned(),
+        reference: reference.to_owned(),
+        source: id(source),
+    }
+}
+
+fn commit(message: &str) -> CommitInfo {
+    CommitInfo {
+        id: id('c'),
+        subject: String::new(),
+        message: message.to_owned(),
+        author: String::new(),
+        author_email: String::new(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+        tree: TreeId::try_from("d".repeat(40)).unwrap(),
+    }
+}
+
+#[test]
+fn what_is_written_is_read_whatever_the_message_says() {
+    let what = trailers("push-1.4.0", 'a');
+    for message in ["shop: 1.4.0\n\nImage …\n", "", "one line", "Quarterdeck-Run: 7\nQuarterdeck-Tag: push-9\n\n\n"] {
+        let text = what.below(message, RunId(41));
+        assert!(text.starts_with(message.trim_end()), "{text}");
+        let read = Promotion::read(&commit(&text));
+        assert_eq!(read, Some(Promotion { commit: id('c'), what: what.clone(), run: RunId(41) }), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_promotion_is_none() {
+    let whole = trailers("push-1.4.0", 'a').below("shop", RunId(41));
+    for message in ["shop: 1.4.0", "Revert \"shop: 1.4.0\"\n\nThis reverts commit 1f3c.", "Quarterdeck-Run: 41"] {
+        assert_eq!(Promotion::read(&commit(message)), None, "{message}");
+    }
+    for (from, to) in [
+        ("Quarterdeck-Run: 41", "Quarterdeck-Run: many"),
+        (":1.4.0@", "@"),
+        ("@sha256", "-sha256"),
+        ("Quarterdeck-Source: aaaa", "Quarterdeck-Source: xaaa"),
+        ("Quarterdeck-Path", "Quarterdeck-Folder"),
+    ] {
+        assert_eq!(Promotion::read(&commit(&whole.replace(from, to))), None, "{from} is {to}");
+    }
+}
+
+/// A promotion of a tag at a commit by a run, written as a commit of its own.
+fn made(reference: &str, source: char, run: u64, commit: char) -> Promotion {
+    Promotion { commit: id(commit), what: trailers(reference, source), run: RunId(run) }
+}
+
+#[test]
+fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
+    let asked = |reference: &str, source: char| Asked {
+        what: trailers(reference, source),
+        runs: RunId(20)..=RunId(22),
+        by_person: false,
+        newer: BTreeMap::new(),
+        known: BTreeSet::new(),
+    };
+    let (one, two, moved) = (made("push-1", 'a', 3, '1'), made("push-2", 'b', 4, '2'), made("push-1", 'f', 5, '3'));
+    let elsewhere = |promotion: &Promotion| Promotion {
+        what: Trailers { path: "apps/other".to_owned(), ..promotion.what.clone() },
+        ..promotion.clone()
+    };
+    let renamed = |promotion: &Promotion| Promotion {
+        what: Trailers { application: "store".parse().unwrap(), ..promotion.what.clone() },
+        ..promotion.clone()
+    };
+    let newer =
+        |asked: Asked, tag: &str, at: char| Asked { newer: BTreeMap::from([(tag.to_owned(), id(at))]), ..asked };
+    for (what, asked, log, verdict) in [
+        ("never", asked("push-3", 'c'), vec![two.clone(), one.clone()], Verdict::New),
+        ("before", asked("push-2", 'b'), vec![two.clone(), one.clone()], Verdict::Before(id('2'))),
+        (
+            "before, and a newer one since",
+            asked("push-1", 'a'),
+            vec![two.clone(), one.clone()],
+            Verdict::Before(id('1')),
+        ),
+        ("under another name", asked("push-1", 'a'), vec![renamed(&one)], Verdict::Before(id('1'))),
+        ("in another folder", asked("push-1", 'a'), vec![elsewhere(&one)], Verdict::New),
+        ("moved", asked("push-1", 'f'), vec![two.clone(), one.clone()], Verdict::New),
+        ("moved back", asked("push-1", 'a'), vec![moved.clone(), one.clone()], Verdict::New),
+        (
+            "by a person",
+            Asked { by_person: true, ..asked("push-1", 'a') },
+            vec![two.clone(), one.clone()],
+            Verdict::New,
+        ),
+        (
+            "by this run, and cut off",
+            asked("push-3", 'c'),
+            vec![two.clone(), made("push-3", 'c', 21, '4')],
+            Verdict::Own(id('4')),
+        ),
+        (
+            "by this run of a person, and cut off",
+            Asked { by_person: true, ..asked("push-3", 'c') },
+            vec![made("push-3", 'c', 20, '4')],
+            Verdict::Own(id('4')),
+        ),
+        (
+            "a newer one, by an agent that nobody remembers",
+            newer(asked("push-1", 'a'), "push-2", 'b'),
+            vec![two.clone()],
+            Verdict::Overtaken { by: "push-2".to_owned(), commit: id('2') },
+        ),
+        (
+            "a newer one, that the history knows: an old commit under a new tag is asked for",
+            newer(Asked { known: BTreeSet::from([id('2')]), ..asked("push-1", 'a') }, "push-2", 'b'),
+            vec![two.clone()],
+            Verdict::New,
+        ),
+        ("a newer one that moved since", newer(asked("push-1", 'a'), "push-2", 'e'), vec![two], Verdict::New),
+    ] {
+        assert_eq!(judge(&asked, &log), verdict, "{what}");
+    }
+}
+
+#[test]
+fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
+    let asked = Asked {
+        what: trailers("push-1", 'a'),
+        runs: RunId(20)..=RunId(22),
+        by_person: false,
+        newer: BTreeMap::new(),
+        known: BTreeSet::new(),
+    };
+    let log = |runs: &[(u64, char)]| -> Vec<Promotion> {
+        runs.iter().map(|(run, commit)| made("push-1", 'a', *run, *commit)).collect()
+    };
+    for (runs, by) in
+        [(&[][..], None), (&[(3, '1')], Some((id('1'), false))), (&[(21, '2'), (3, '1')], Some((id('2'), true)))]
+    {
+        assert_eq!(written_by(&asked, &log(runs)), by, "{runs:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Plans with an eye on the other applications of the cluster: what left this one may have come to another.
+//!
+//! Before anything is pruned or taken over, each of them is known as git has it now: those that have not been rendered at
+//! the refs in force are rendered here, for the answer alone. So nobody waits for anybody's pass, and no order of passes
+//! matters. A commit that changed nothing of an application costs a look at the ids of its files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use quarterdeck_shared::application::{ApplicationName, Destination};
+use quarterdeck_shared::revision::Revision;
+
+use super::wanted::Rendered;
+use super::{look, render, resolve, tree};
+use crate::cluster::{ClusterError, Options, PlannedSync};
+use crate::context::{Application, Context, Deploy};
+use crate::journal::chain;
+use crate::render::Rendered as Manifests;
+use crate::source::CommitId;
+use crate::sync::manifest::Manifest;
+use crate::sync::neighbours::{Neighbours, Wants};
+use crate::sync::plan::Memory;
+
+/// Plans a sync of one application among the others. They are looked at where something left it, or where it wants what
+/// carries another's label; the pass of a fleet in which nothing moved asks for none of this.
+pub(super) async fn plan(
+    context: &Arc<Context>,
+    application: &Application,
+    deploy: &Deploy,
+    desired: &[Manifest],
+    memory: &Memory,
+    mut options: Options,
+) -> Result<PlannedSync, ClusterError> {
+    let name = &application.spec.name;
+    if !options.partial && deploy.cluster.is_left_behind(name, &options.namespace, desired).await? {
+        options.neighbours = Some(Arc::new(all(context, application).await));
+    }
+    let planned = deploy.cluster.plan(name, desired, memory, &options).await?;
+    if options.neighbours.is_some() || !planned.needs_neighbours() {
+        return Ok(planned);
+    }
+    options.neighbours = Some(Arc::new(all(context, application).await));
+    deploy.cluster.plan(name, desired, memory, &options).await
+}
+
+/// An application was rendered by its own pass; who held something for it looks again.
+pub(super) fn publish(
+    context: &Context,
+    name: &ApplicationName,
+    destination: &Destination,
+    commit: &CommitId,
+    inputs: tree::Inputs,
+    manifests: &[Manifest],
+) -> Arc<tree::Inputs> {
+    let inputs = Arc::new(inputs);
+    let rendered = Rendered {
+        destination: destination.clone(),
+        commit: commit.clone(),
+        inputs: inputs.clone(),
+        objects: Arc::new(manifests.iter().map(|manifest| manifest.resource.clone()).collect()),
+    };
+    wake(context, context.wanted.rendered(name, rendered));
+    inputs
+}
+
+/// An application brought its objects into the cluster; who waited to hand one of them over looks again.
+pub(super) fn brought(context: &Context, name: &ApplicationName) {
+    wake(context, context.wanted.brought(name));
+}
+
+/// Another pass for each of these.
+pub fn wake(context: &Context, names: Vec<ApplicationName>) {
+    names.iter().filter_map(|name| context.application(name)).for_each(|application| application.wake());
+}
+
+/// What the others want, as git has it now.
+pub(super) async fn all(context: &Arc<Context>, application: &Application) -> Neighbours {
+    let Some(here) = &application.spec.deploy else { return Neighbours::default() };
+    let config = context.config();
+    let is_same = crate::clusters::same_as(here.cluster.as_deref(), &config);
+    let mut resolved = HashMap::new();
+    let mut all = BTreeMap::new();
+    for spec in config.application.iter().filter(|spec| spec.name != application.spec.name) {
+        let Some(there) = spec.deploy.as_ref().filter(|there| is_same(there.cluster.as_deref())) else { continue };
+        if let Some(other) = context.application(&spec.name) {
+            refresh(context, &other, &mut resolved).await;
+        }
+        let (rendered, unrendered) = context.wanted.of(&spec.name);
+        // One that cannot be operated at all may want anything.
+        let is_known = rendered.is_some() || unrendered.is_some();
+        let unrendered = if is_known { unrendered } else { Some("it was not rendered yet".to_owned()) };
+        let objects = rendered.map(|rendered| rendered.objects).unwrap_or_default();
+        all.insert(spec.name.clone(), Wants { objects, unrendered, beside: there.repository == here.repository });
+    }
+    Neighbours(all)
+}
+
+/// What targets resolve to, by repository: most applications of a fleet follow one branch of one repository.
+type Resolved = HashMap<(String, String), Result<CommitId, String>>;
+
+/// Renders an application at what git says now, unless that was done or changed nothing of it.
+async fn refresh(context: &Arc<Context>, other: &Application, resolved: &mut Resolved) {
+    let (Some(deploy), Some(destination)) = (&other.deploy, &other.spec.deploy) else { return };
+    let name = &other.spec.name;
+    let Some(status) = context.journal.snapshot().application(name) else { return };
+    let target = (destination.repository.clone(), look::target(destination, &status).to_string());
+    let commit = match resolved.get(&target) {
+        Some(known) => known.clone(),
+        None => {
+            let now = resolve(deploy, destination, &status).await;
+            let now = now.map(|revision| revision.commit).map_err(|error| chain(&error));
+            resolved.insert(target, now.clone());
+            now
+        }
+    };
+    let commit = match commit {
+        Ok(commit) => commit,
+        Err(why) => return context.wanted.failed(name, destination, why),
+    };
+    if let (Some(before), None) = context.wanted.of(name)
+        && before.destination == *destination
+    {
+        if before.commit == commit {
+            return;
+        }
+        if before.inputs.are_same_in(&deploy.repository, &commit).await {
+            return context.wanted.unchanged(name, commit);
+        }
+    }
+    let revision = Revision::new(look::reference(&look::target(destination, &status), None), commit);
+    match render(context, other, deploy, destination, &revision).await {
+        Ok(rendered) => {
+            let Manifests { manifests, inputs, .. } = rendered;
+            let inputs = tree::inputs(&deploy.repository, &revision.commit, &inputs).await;
+            publish(context, name, destination, &revision.commit, inputs, &manifests);
+        }
+        Err(error) => context.wanted.failed(name, destination, chain(&error)),
+    }
+}

@@ -1,0 +1,191 @@
+//! What a person rolls back to: the revision before the present one, a sync's, or a commit.
+//!
+//! The present one is not what the branch is at: a commit that changed nothing of this application is in force without a
+//! sync, and the content that runs is that of an earlier one. So releases are told apart by what their manifests say.
+
+use std::sync::Arc;
+
+use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::status::Phase;
+
+use super::ReconcileError;
+use super::look::{commit_that_begins, parts};
+use crate::context::{Application, Context};
+use crate::source::CommitId;
+
+/// Releases that are looked through: as many as history keeps by default, and their repeats.
+const RELEASES: usize = 200;
+
+/// The revision that a person wants to go back to.
+pub async fn target(
+    context: &Arc<Context>,
+    application: &Application,
+    to: Option<&str>,
+) -> Result<Revision, ReconcileError> {
+    let (deploy, destination, status) = parts(context, application)?;
+    let name = application.spec.name.clone();
+    let (releases, newest) = context
+        .journal
+        .ask(move |history| Ok((history.releases(&name, RELEASES)?, history.syncs(&name, 1)?.pop())))
+        .await?;
+    let commit = match to {
+        None => {
+            let now = status.revision.as_ref().map(|revision| &revision.commit);
+            let before = before(&releases, newest.as_ref(), now);
+            before.cloned().ok_or_else(|| {
+                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name))
+            })?
+        }
+        Some(text) => match named(context, application, &releases, text).await? {
+            Some(commit) => commit,
+            None => commit_that_begins(deploy, destination, text).await?,
+        },
+    };
+    Ok(Revision::new(Revision::PIN, commit))
+}
+
+/// The commit of the release before the one that runs. Releases are the newest first; `newest` is the last sync of any
+/// kind, and `now` what is in force.
+fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Option<&CommitId>) -> Option<&'a CommitId> {
+    let present = releases.first()?;
+    // A release that was cut off in the middle left some of its objects: the way back is the last whole one.
+    let is_half = |sync: &&SyncRecord| {
+        sync.part.is_none()
+            && sync.id > present.id
+            && match sync.phase {
+                Phase::Failed | Phase::Cancelled => !sync.changes.is_empty(),
+                phase => matches!(phase, Phase::Running | Phase::Interrupted),
+            }
+            && sync.revision.commit != present.revision.commit
+    };
+    if newest.filter(is_half).is_some() {
+        return Some(&present.revision.commit);
+    }
+    let is_other = |sync: &&SyncRecord| {
+        let commit = &sync.revision.commit;
+        let same_content = !sync.content.is_empty() && sync.content == present.content;
+        Some(commit) != now && *commit != present.revision.commit && !same_content
+    };
+    releases.iter().find(is_other).map(|sync| &sync.revision.commit)
+}
+
+/// The commit of a sync by its number, or of a release that begins with these digits.
+async fn named(
+    context: &Context,
+    application: &Application,
+    releases: &[SyncRecord],
+    text: &str,
+) -> Result<Option<CommitId>, ReconcileError> {
+    if let Ok(id) = text.parse::<u64>() {
+        let name = application.spec.name.clone();
+        let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
+        let sync = sync.filter(|sync| sync.phase == Phase::Succeeded);
+        if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
+            let (count, of) = (part.count, part.of);
+            return Err(ReconcileError::NoSuch(format!(
+                "sync {id} applied {count} of {of} objects, which is no release"
+            )));
+        }
+        if let Some(sync) = sync {
+            return Ok(Some(sync.revision.commit));
+        }
+    }
+    let commits = releases.iter().map(|sync| &sync.revision.commit);
+    Ok(commits.into_iter().find(|commit| text.len() >= 7 && commit.as_str().starts_with(text)).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use quarterdeck_shared::change::{Action, Change};
+    use quarterdeck_shared::event::{Cause, Part};
+    use quarterdeck_shared::resource::ResourceRef;
+
+    use super::*;
+
+    fn commit(digit: char) -> CommitId {
+        digit.to_string().repeat(40).parse().unwrap()
+    }
+
+    fn sync(id: u64, digit: char, content: &str, phase: Phase) -> SyncRecord {
+        let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "a");
+        SyncRecord {
+            id,
+            application: "shop".parse().unwrap(),
+            revision: Revision::new("main", commit(digit)),
+            part: None,
+            content: content.to_owned(),
+            cause: Cause::Agent,
+            phase,
+            started: Timestamp::UNIX_EPOCH,
+            finished: None,
+            message: String::new(),
+            images: Vec::new(),
+            changes: vec![Change { resource, action: Action::Configure, fields: Vec::new(), reason: None }],
+        }
+    }
+
+    #[test]
+    fn the_way_back_leads_to_another_content_and_out_of_the_middle() {
+        use Phase::{Cancelled, Failed, Interrupted, Succeeded};
+        let good = |id, digit, content| sync(id, digit, content, Succeeded);
+        let unchanged = |sync: SyncRecord| SyncRecord { changes: Vec::new(), ..sync };
+        let part = |sync: SyncRecord| SyncRecord { part: Some(Part { named: vec![], count: 1, of: 3 }), ..sync };
+        // releases, the newest sync of any kind, what is in force -> where to
+        type Case = (&'static str, Vec<SyncRecord>, Option<SyncRecord>, char, Option<char>);
+        let cases: [Case; 11] = [
+            ("nothing before", vec![good(1, 'a', "1")], None, 'a', None),
+            ("the one before", vec![good(2, 'b', "2"), good(1, 'a', "1")], None, 'b', Some('a')),
+            ("again and again", vec![good(3, 'b', "2"), good(2, 'b', "2"), good(1, 'a', "1")], None, 'b', Some('a')),
+            ("commits to others came since", vec![good(2, 'b', "2"), good(1, 'a', "1")], None, 'f', Some('a')),
+            (
+                "a person synced such a commit",
+                vec![unchanged(good(3, 'f', "2")), good(2, 'b', "2"), good(1, 'a', "1")],
+                None,
+                'f',
+                Some('a'),
+            ),
+            ("of an older agent", vec![good(2, 'b', ""), good(1, 'a', "")], None, 'b', Some('a')),
+            (
+                "a release failed in the middle",
+                vec![good(2, 'b', "2"), good(1, 'a', "1")],
+                Some(sync(3, 'c', "3", Failed)),
+                'b',
+                Some('b'),
+            ),
+            (
+                "one was stopped in the middle",
+                vec![good(2, 'b', "2"), good(1, 'a', "1")],
+                Some(sync(3, 'c', "3", Cancelled)),
+                'b',
+                Some('b'),
+            ),
+            (
+                "one was refused before it began",
+                vec![good(2, 'b', "2"), good(1, 'a', "1")],
+                Some(unchanged(sync(3, 'c', "3", Failed))),
+                'b',
+                Some('a'),
+            ),
+            (
+                "the agent died in one",
+                vec![good(2, 'b', "2"), good(1, 'a', "1")],
+                Some(unchanged(sync(3, 'c', "3", Interrupted))),
+                'b',
+                Some('b'),
+            ),
+            (
+                "some objects of a newer one were applied",
+                vec![good(2, 'b', "2"), good(1, 'a', "1")],
+                Some(part(good(3, 'c', "3"))),
+                'b',
+                Some('a'),
+            ),
+        ];
+        for (what, releases, newest, now, to) in cases {
+            let newest = newest.or(releases.first().cloned());
+            assert_eq!(before(&releases, newest.as_ref(), Some(&commit(now))), to.map(commit).as_ref(), "{what}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The records of syncs, and why an application is not as git says.
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::status::{Phase, SyncStatus};
+
+use super::ReconcileError;
+use crate::cluster::{ClusterError, OtherAgent};
+use crate::context::{Application, Context};
+use crate::journal::fact::{Fact, Patch};
+use crate::journal::{NotKept, chain};
+
+/// A sync that begins now.
+pub(super) fn begun(context: &Context, application: &Application, revision: Revision, cause: Cause) -> SyncRecord {
+    SyncRecord {
+        id: context.journal.next_sync(),
+        application: application.spec.name.clone(),
+        revision,
+        part: None,
+        content: String::new(),
+        cause,
+        phase: Phase::Running,
+        started: Timestamp::now(),
+        finished: None,
+        message: String::new(),
+        images: Vec::new(),
+        changes: Vec::new(),
+    }
+}
+
+/// The end of a sync, for the history and for the application's line.
+pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
+    let now = Timestamp::now();
+    let what = match sync.cause {
+        Cause::Drift { .. } => "drift",
+        _ if sync.revision.reference == Revision::PIN => "rollback",
+        _ => "sync",
+    };
+    let event = Event::SyncFinished { sync: sync.id, phase, message: message.clone() };
+    [
+        Fact::happened(&sync.application, &sync.cause, event),
+        Fact::last(&sync.application, what, phase, now),
+        Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, ..sync })),
+    ]
+}
+
+/// Says why an application is not as git says. The sync that failed is in the history once, not once a try.
+pub(super) async fn tell_failure(context: &Context, application: &Application, error: &ReconcileError) {
+    let name = &application.spec.name;
+    let message = match error.hint() {
+        "" => chain(error),
+        hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),
+    };
+    let status = context.journal.snapshot().application(name);
+    let known = status.as_ref().is_some_and(|status| status.message == message);
+    if !known {
+        tracing::warn!(application = %name, error = %message, "not synced");
+    }
+    let sync = match error {
+        // What a person named is not there: that says nothing of the rest.
+        ReconcileError::NoSuch(_) => status.as_ref().map_or(SyncStatus::Unknown, |status| status.known().sync),
+        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => {
+            SyncStatus::OutOfSync
+        }
+        _ => SyncStatus::Unknown,
+    };
+    let mut facts = vec![
+        Fact::patch(
+            name,
+            Patch::Compared {
+                sync,
+                message: message.clone(),
+                drifted: status.as_ref().map_or(0, |status| status.drifted),
+                resources: None,
+            },
+        ),
+        Fact::patch(name, Patch::Activity(None)),
+    ];
+    // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
+    // revision that cannot be brought.
+    let intent = application.intent();
+    let target = status.and_then(|status| status.target);
+    if let Some(revision) =
+        target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
+    {
+        let cause =
+            intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
+        facts.extend(ended(begun(context, application, revision, cause), Phase::Failed, message));
+    }
+    if let Some(intent) = intent.clone() {
+        facts.push(Fact::IntentDone { application: name.clone(), intent });
+    }
+    // Where not even this can be kept the log says it, and the pass is tried again.
+    if let Err(error) = context.journal.record(facts).await {
+        tracing::error!(application = %name, error = %chain(&error), "cannot keep why the application is not synced");
+    }
+    application.intent_done(intent.as_ref());
+}
+
+/// Says that another agent operates the application, or did until now.
+pub(super) async fn tell_other_agent(
+    context: &Context,
+    name: &ApplicationName,
+    other: Option<OtherAgent>,
+) -> Result<(), NotKept> {
+    let Some(OtherAgent { host, last, taken_over }) = other else { return Ok(()) };
+    tracing::warn!(application = %name, host, taken_over, "another agent operates this application");
+    let event = Event::OperatedElsewhere { host, last, taken_over };
+    context.journal.record(vec![Fact::happened(name, &Cause::Agent, event)]).await
+}

@@ -1,0 +1,157 @@
+//! What each application of this agent wants in its cluster, as it was last rendered: looked at before anything is pruned.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quarterdeck_shared::application::{ApplicationName, Destination};
+use quarterdeck_shared::resource::ResourceRef;
+
+use super::tree::Inputs;
+use crate::source::CommitId;
+
+/// All of them. A name an application and a reference an object, so it is bounded by what git names.
+#[derive(Default)]
+pub struct Wanted(Mutex<BTreeMap<ApplicationName, Entry>>);
+
+#[derive(Default)]
+struct Entry {
+    rendered: Option<Rendered>,
+    /// Why it could not be rendered at a later commit.
+    unrendered: Option<String>,
+    /// What left it and waits for another application to take it over.
+    awaits: Vec<ResourceRef>,
+}
+
+/// What an application wants, and what that was rendered from.
+#[derive(Clone)]
+pub(super) struct Rendered {
+    /// How it was configured then.
+    pub(super) destination: Destination,
+    /// The commit.
+    pub(super) commit: CommitId,
+    /// The files and folders of it.
+    pub(super) inputs: Arc<Inputs>,
+    /// The objects.
+    pub(super) objects: Arc<HashSet<ResourceRef>>,
+}
+
+impl Wanted {
+    /// An application was rendered. Returns which applications have to look again: they held something for it that it does
+    /// not want.
+    pub(super) fn rendered(&self, name: &ApplicationName, rendered: Rendered) -> Vec<ApplicationName> {
+        let mut all = self.lock();
+        let entry = all.entry(name.clone()).or_default();
+        let before = entry.rendered.replace(rendered).map(|before| before.objects).unwrap_or_default();
+        let held = entry.unrendered.take().is_some();
+        let now = entry.rendered.iter().map(|now| now.objects.clone()).next().unwrap_or_default();
+        let lets_go = |resource: &ResourceRef| held || (before.contains(resource) && !now.contains(resource));
+        waiting(&all, name, lets_go)
+    }
+
+    /// A later commit changed nothing of what an application is rendered from.
+    pub(super) fn unchanged(&self, name: &ApplicationName, commit: CommitId) {
+        if let Some(rendered) = self.lock().get_mut(name).and_then(|entry| entry.rendered.as_mut()) {
+            rendered.commit = commit;
+        }
+    }
+
+    /// An application could not be rendered; what it wanted before is kept, if it is still configured like that.
+    pub(super) fn failed(&self, name: &ApplicationName, destination: &Destination, why: String) {
+        let mut all = self.lock();
+        let entry = all.entry(name.clone()).or_default();
+        entry.rendered = entry.rendered.take().filter(|rendered| rendered.destination == *destination);
+        entry.unrendered = Some(why);
+    }
+
+    /// What was last rendered, and why not since.
+    pub(super) fn of(&self, name: &ApplicationName) -> (Option<Rendered>, Option<String>) {
+        let all = self.lock();
+        let entry = all.get(name);
+        (entry.and_then(|entry| entry.rendered.clone()), entry.and_then(|entry| entry.unrendered.clone()))
+    }
+
+    /// What left an application and waits for others to take it over.
+    pub(super) fn awaits(&self, name: &ApplicationName, resources: Vec<ResourceRef>) {
+        self.lock().entry(name.clone()).or_default().awaits = resources;
+    }
+
+    /// An application brought its objects into the cluster. Returns which applications waited for one of them.
+    pub(super) fn brought(&self, name: &ApplicationName) -> Vec<ApplicationName> {
+        let all = self.lock();
+        let objects = all.get(name).and_then(|entry| entry.rendered.as_ref()).map(|rendered| rendered.objects.clone());
+        let objects = objects.unwrap_or_default();
+        waiting(&all, name, |resource| objects.contains(resource))
+    }
+
+    /// An application is not operated any more. Returns which applications waited for it.
+    pub fn forget(&self, name: &ApplicationName) -> Vec<ApplicationName> {
+        let mut all = self.lock();
+        let gone = all.remove(name).and_then(|entry| entry.rendered).map(|rendered| rendered.objects);
+        let gone = gone.unwrap_or_default();
+        waiting(&all, name, |resource| gone.contains(resource))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApplicationName, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The other applications that wait for an object like this.
+fn waiting(
+    all: &BTreeMap<ApplicationName, Entry>,
+    but: &ApplicationName,
+    wanted: impl Fn(&ResourceRef) -> bool,
+) -> Vec<ApplicationName> {
+    let waits = |(name, entry): &(&ApplicationName, &Entry)| *name != but && entry.awaits.iter().any(&wanted);
+    all.iter().filter(waits).map(|(name, _)| name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> ApplicationName {
+        name.parse().unwrap()
+    }
+
+    fn claim(name: &str) -> ResourceRef {
+        ResourceRef::new("", "PersistentVolumeClaim", Some("prod"), name)
+    }
+
+    fn rendered(objects: &[&str]) -> Rendered {
+        let destination = serde_json::json!({"repository": "/r", "namespace": "prod"});
+        Rendered {
+            destination: serde_json::from_value(destination).unwrap(),
+            commit: "a".repeat(40).parse().unwrap(),
+            inputs: Arc::default(),
+            objects: Arc::new(objects.iter().map(|name| claim(name)).collect()),
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_when_it_was_taken_over_or_is_not_wanted_any_more() {
+        let (wanted, old, new) = (Wanted::default(), name("old"), name("new"));
+        assert_eq!(wanted.rendered(&old, rendered(&["b"])), []);
+        assert_eq!(wanted.rendered(&new, rendered(&["a"])), []);
+        wanted.awaits(&old, vec![claim("a")]);
+        assert_eq!(wanted.brought(&new), [old.clone()]);
+        assert_eq!(wanted.rendered(&new, rendered(&["a", "c"])), [], "it still wants it");
+        assert_eq!(wanted.rendered(&new, rendered(&["c"])), [old.clone()]);
+        assert_eq!(wanted.rendered(&new, rendered(&["a"])), []);
+        assert_eq!(wanted.forget(&new), [old.clone()]);
+        wanted.awaits(&old, vec![]);
+        assert_eq!(wanted.brought(&new), []);
+    }
+
+    #[test]
+    fn what_cannot_be_rendered_wants_what_it_wanted_before() {
+        let (wanted, shop) = (Wanted::default(), name("shop"));
+        let before = rendered(&["a"]);
+        wanted.rendered(&shop, before.clone());
+        wanted.failed(&shop, &before.destination, "bad".to_owned());
+        let (last, why) = wanted.of(&shop);
+        assert_eq!((last.is_some(), why.as_deref()), (true, Some("bad")));
+        wanted.failed(&shop, &Destination { namespace: "test".to_owned(), ..before.destination }, "bad".to_owned());
+        assert!(wanted.of(&shop).0.is_none(), "it was configured differently then");
+    }
+}

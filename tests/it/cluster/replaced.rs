@@ -1,0 +1,135 @@
+//! Clusters that are set back to an older state, that are made anew, and kubeconfigs that begin to point elsewhere.
+
+use harness::cluster::faults::Fault;
+
+use super::*;
+
+impl Scene {
+    /// Waits until the cluster is known to be another, and what is told of it.
+    async fn is_replaced(&self) -> String {
+        let replaced = |change: &ClusterChange| match change {
+            ClusterChange::Replaced { how } => Some(how.clone()),
+            _ => None,
+        };
+        self.wait_for("the cluster is another", replaced).await
+    }
+}
+
+/// A second ConfigMap, another greeting, and a third pod.
+fn later() -> String {
+    SHOP.replace("hello", "good morning").replace("replicas: 2", "replicas: 3") + "---\n" + &config_maps(1, "later")
+}
+
+async fn is_set_back(forbidden: Option<Fault>) {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    if let Some(fault) = forbidden {
+        scene.api.fault(fault);
+        // The look that was allowed is forgotten.
+        scene.restart().await;
+    }
+    let backup = scene.api.snapshot();
+    scene.sync(&later()).await.unwrap();
+    scene.synced().await;
+    assert!(scene.plan(&later()).await.unwrap().is_nothing());
+    scene.api.restore(&backup);
+    assert_eq!(scene.is_replaced().await, "was set back to an older state");
+    assert_eq!(scene.cluster.epoch(), 1);
+
+    // Whoever sees the epoch asks for the inventory, and has what it names watched.
+    let inventory = scene.cluster.inventory(&shop(), "prod").await.unwrap();
+    assert_eq!(inventory.items.len(), 4, "as it was then");
+    scene.memory.clear();
+    scene.cluster.watch(&shop(), &inventory, &scene.memory);
+    scene.synced().await;
+    let planned = scene.plan(&later()).await.unwrap();
+    let signs: Vec<char> =
+        planned.changes.iter().map(|change| change.action.sign()).filter(|sign| *sign != '=').collect();
+    assert_eq!(signs.iter().filter(|sign| **sign == '+').count(), 1, "{:?}", lines(&planned.changes));
+    assert_eq!(signs.iter().filter(|sign| **sign == '~').count(), 2, "{:?}", lines(&planned.changes));
+    scene.sync(&later()).await.unwrap();
+    assert_eq!(scene.live("configmaps", "shop").unwrap()["data"]["greeting"], "good morning");
+    // Its versions are below those that were known before, and are followed all the same.
+    scene.synced().await;
+    scene.api.edit("configmaps", "prod", "shop", "hand", |o| o["data"]["greeting"] = json!("bye")).unwrap();
+    let drift = |change: &ClusterChange| match change {
+        ClusterChange::ContentChanged { manager, .. } => (manager.as_deref() == Some("hand")).then_some(()),
+        _ => None,
+    };
+    scene.wait_for("drift", drift).await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_set_back_is_looked_at_anew() {
+    is_set_back(None).await;
+}
+
+#[tokio::test]
+async fn where_no_namespace_may_be_looked_at_the_versions_tell() {
+    is_set_back(Some(Fault::forbidden().on("*", "namespaces"))).await;
+}
+
+#[tokio::test]
+async fn another_cluster_behind_the_same_address_is_noticed() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    let mut pods = std::collections::BTreeSet::new();
+    let both = |change: &ClusterChange| {
+        if let ClusterChange::PodChanged(pod) = change {
+            pods.insert(pod.name.clone());
+        }
+        (pods.len() == 2).then_some(())
+    };
+    scene.wait_for("both pods", both).await;
+    scene.api.recreate();
+    scene.api.namespace("prod").unwrap();
+    let (mut gone, mut told) = (0, None);
+    // What it is is told before what became of its pods.
+    let both = |change: &ClusterChange| {
+        match change {
+            ClusterChange::Replaced { how } => told = Some(how.clone()),
+            ClusterChange::PodGone { .. } => gone += 1,
+            _ => {}
+        }
+        told.clone().filter(|_| gone == 2)
+    };
+    assert_eq!(scene.wait_for("the pods of the old one are gone", both).await, "is another cluster now");
+
+    let inventory = scene.cluster.inventory(&shop(), "prod").await.unwrap();
+    assert!(inventory.items.is_empty(), "nothing of it is here");
+    scene.memory.clear();
+    scene.cluster.watch(&shop(), &inventory, &scene.memory);
+    let executed = scene.sync(SHOP).await.unwrap();
+    assert_eq!(executed.changes.len(), 4, "{:?}", lines(&executed.changes));
+    scene.synced().await;
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_begins_to_point_elsewhere_is_followed_there() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    let other = StandIn::start_with(StandInOptions::default()).await.unwrap();
+    other.namespace("prod").unwrap();
+    other.kubeconfig(&scene.folder.path().join("kubeconfig")).unwrap();
+    assert_eq!(scene.is_replaced().await, "is another cluster now");
+    assert!(scene.cluster.inventory(&shop(), "prod").await.unwrap().items.is_empty());
+}
+
+/// An ordinary end of every watch is no reason to look at anything anew.
+#[tokio::test]
+async fn the_same_cluster_stays_the_same() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    for _ in 0..3 {
+        scene.api.compact();
+        scene.api.cut_watches();
+        scene.api.edit("configmaps", "prod", "shop", "hand", |o| o["data"]["greeting"] = json!("bye")).unwrap();
+        let told = |change: &ClusterChange| matches!(change, ClusterChange::ContentChanged { .. }).then_some(());
+        scene.wait_for("drift", told).await;
+        scene.sync(SHOP).await.unwrap();
+    }
+    assert_eq!(scene.cluster.epoch(), 0);
+}

@@ -1,0 +1,155 @@
+//! What was done in a life, as far as it cannot be read from git, the cluster or the agent: what is asked of a rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::git::Repo;
+
+use crate::things::{App, Place, Thing};
+
+/// A tag that somebody pushed.
+#[derive(Debug, Clone)]
+pub(crate) struct Tag {
+    /// Its number, in the order of time.
+    pub(crate) number: usize,
+    /// Whether it pushes an image; else it builds one.
+    pub(crate) push: bool,
+    /// Where it is.
+    pub(crate) commit: String,
+}
+
+impl Tag {
+    /// `push-12`
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", if self.push { "push" } else { "build" }, self.number)
+    }
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Steps so far.
+    pub(crate) acts: u64,
+    /// Whether an application is suspended; not in it where nobody knows whether the last word arrived.
+    pub(crate) suspended: BTreeMap<App, bool>,
+    /// Where it is pinned.
+    pub(crate) pinned: BTreeMap<App, Option<String>>,
+    /// Every tag, oldest first.
+    pub(crate) tags: Vec<Tag>,
+    /// Tags whose run a person stopped: they may have an image and a commit, or not.
+    pub(crate) excused: BTreeSet<String>,
+    /// Tags that a person asked for again: they may be promoted again.
+    pub(crate) again: BTreeSet<usize>,
+    /// How many push tags there were when a person took the newest promotion back.
+    pub(crate) reverted: usize,
+    /// Tags older than what the agent was told to begin with after it lost its data: it may leave them.
+    pub(crate) before_loss: usize,
+    /// An object moved between applications.
+    pub(crate) moved: bool,
+    /// Commits of the manifests that somebody asked to be synced where nothing is automatic, and what of them.
+    pub(crate) asked: Vec<(String, Option<Thing>)>,
+    /// Something was asked for since the last rest, so that every newer commit may be what is synced.
+    asking: Option<Option<Thing>>,
+    /// What was deleted, or left git, since the last rest.
+    touched: BTreeSet<Place>,
+    /// Anything may have been.
+    touched_all: bool,
+    /// The uid of each object of git at the last rest.
+    pub(crate) uids: BTreeMap<Place, String>,
+    /// The runs that were seen, by number: what they were for.
+    pub(crate) runs: BTreeMap<u64, String>,
+    /// Tags of before the last rest.
+    rested_tags: usize,
+    last_tag: usize,
+}
+
+impl Ledger {
+    /// Notes that somebody asked for the manifests of now.
+    pub(crate) fn asked_now(&mut self, deploy: &Repo, app: App, only: Option<Thing>) {
+        if app.is_automatic() {
+            return;
+        }
+        self.asking = Some(only);
+        if deploy.path().exists() {
+            self.asked.push((deploy.rev("main"), only));
+        }
+    }
+
+    /// Notes a new commit of the manifests.
+    pub(crate) fn committed(&mut self, commit: String) {
+        if let Some(only) = self.asking {
+            self.asked.push((commit, only));
+        }
+    }
+
+    /// Notes that an object may be another from now on.
+    pub(crate) fn touch(&mut self, thing: Thing) {
+        self.touched.insert(thing.place());
+    }
+
+    /// Notes that any may be.
+    pub(crate) fn touch_all(&mut self) {
+        self.touched_all = true;
+    }
+
+    /// Whether an object may be another than at the last rest.
+    pub(crate) fn was_touched(&self, place: &Place) -> bool {
+        self.touched_all || self.touched.contains(place)
+    }
+
+    /// Begins another day.
+    pub(crate) fn rested(&mut self) {
+        self.touched.clear();
+        self.touched_all = false;
+        self.asking = None;
+        self.rested_tags = self.tags.len();
+    }
+
+    /// Notes that runs which are not over yet may fail for good: what they stand on is taken away.
+    pub(crate) fn excuse_new_tags(&mut self) {
+        let new = self.tags[self.rested_tags..].iter().map(Tag::name);
+        self.excused.extend(new);
+    }
+
+    /// The number of the next tag.
+    pub(crate) fn next_tag(&mut self) -> usize {
+        self.last_tag += 1;
+        self.last_tag
+    }
+
+    /// Notes a tag.
+    pub(crate) fn tagged(&mut self, number: usize, push: bool, commit: String) -> Tag {
+        let tag = Tag { number, push, commit };
+        self.tags.push(tag.clone());
+        tag
+    }
+
+    /// The newest tag that pushes.
+    pub(crate) fn newest_push(&self) -> Option<&Tag> {
+        self.tags.iter().rev().find(|tag| tag.push)
+    }
+
+    /// How many push.
+    pub(crate) fn pushes(&self) -> usize {
+        self.tags.iter().filter(|tag| tag.push).count()
+    }
+
+    /// Nobody knows what an application was told.
+    pub(crate) fn forget_intents(&mut self, app: App) {
+        self.suspended.remove(&app);
+        self.pinned.remove(&app);
+    }
+
+    /// What the agent kept is that of an earlier day. What people said since is not in it.
+    pub(crate) fn restored_data(&mut self) {
+        // Who was pinned may go back to what git says.
+        self.touched_all |= self.pinned.values().any(Option::is_some);
+        App::ALL.iter().for_each(|app| self.forget_intents(*app));
+        self.runs.clear();
+    }
+
+    /// The agent lost all it kept.
+    pub(crate) fn lost_data(&mut self) {
+        self.restored_data();
+        self.before_loss = self.tags.len();
+    }
+}

@@ -1,0 +1,250 @@
+//! A town: one agent, all that it talks to, and what is wrong at the moment.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use harness::cluster::Pace;
+use harness::cluster::faults::Fault;
+use harness::cluster::store::Snapshot;
+use harness::git::{Change, Repo};
+use harness::world::World;
+use serde_json::Value;
+
+use crate::acts;
+use crate::ledger::Ledger;
+use crate::reader;
+use crate::things::{App, Thing, definition, deployment};
+
+/// Everything of one life.
+pub(crate) struct Town {
+    /// The agent, the forge, the engine, the registry and the cluster.
+    pub(crate) world: World,
+    /// The code of the shop.
+    pub(crate) code: Repo,
+    /// The manifests of all.
+    pub(crate) deploy: Repo,
+    /// What was done.
+    pub(crate) ledger: Ledger,
+    /// What is wrong.
+    pub(crate) accidents: Accidents,
+    /// What the configuration says beside what it always says.
+    pub(crate) configured: Configured,
+    /// A backup of etcd.
+    pub(crate) backup: Option<Snapshot>,
+}
+
+/// What is wrong at the moment, as far as it has to be undone.
+#[derive(Debug, Default)]
+pub(crate) struct Accidents {
+    /// The API server is down.
+    pub(crate) cluster_away: bool,
+    /// What is forbidden, by verb.
+    pub(crate) forbidden: Vec<(String, Fault)>,
+    /// The forge is down.
+    pub(crate) forge_away: bool,
+    /// The forge answers 500.
+    pub(crate) forge_fails: bool,
+    /// The registry is down.
+    pub(crate) registry_away: bool,
+    /// The engine is down.
+    pub(crate) engine_away: bool,
+    /// The agent is stopped where it is.
+    pub(crate) frozen: bool,
+}
+
+/// What the configuration says.
+#[derive(Debug, Default)]
+pub(crate) struct Configured {
+    /// Polls are a little further apart.
+    pub(crate) slower: bool,
+    /// Applications that are not in it.
+    pub(crate) without: BTreeSet<App>,
+}
+
+/// How long the agent has to answer a person.
+const ANSWER: Duration = Duration::from_secs(5);
+
+impl Town {
+    /// A town on its first day: everything is deployed, the shop in its first version.
+    pub(crate) async fn found() -> anyhow::Result<Town> {
+        let agent = (env!("CARGO_BIN_EXE_playground").into(), vec!["agent".into()]);
+        let world = World::start(Pace::default(), agent).await?;
+        let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
+        let mut change = deploy
+            .change("main")
+            .write(acts::SHOP, deployment(&format!("{}:none", world.image("ops/shop"))))
+            .write("apps/sea/boats.yaml", definition());
+        for thing in Thing::ALL {
+            change = change.write(thing.file(thing.home()), thing.manifest(1));
+        }
+        change.commit("All that there is");
+        code.commit("main", &harness::world::borrowed(&harness::world::code("shop", "0")), "A shop");
+        let mut town = Town {
+            world,
+            code,
+            deploy,
+            ledger: Ledger::default(),
+            accidents: Accidents::default(),
+            configured: Configured::default(),
+            backup: None,
+        };
+        for app in App::ALL {
+            town.ledger.suspended.insert(app, false);
+            town.ledger.pinned.insert(app, None);
+        }
+        town.configure()?;
+        town.start().await?;
+        town.first_day().await?;
+        Ok(town)
+    }
+
+    /// The first version is pushed, and what is not automatic is synced for the first time.
+    async fn first_day(&mut self) -> anyhow::Result<()> {
+        acts::Step::Person(acts::Person::TagPush).perform(self).await?;
+        acts::Step::Operator(acts::Operator::Sync(App::Tea)).perform(self).await
+    }
+
+    fn configure(&self) -> anyhow::Result<()> {
+        let interval = if self.configured.slower { "350ms" } else { "300ms" };
+        let mut text = self.world.config_head("a life").replace("\"500ms\"", &format!("\"{interval}\""));
+        for app in App::ALL.into_iter().filter(|app| !self.configured.without.contains(app)) {
+            text += &self.application(app);
+        }
+        self.world.configure(&text)
+    }
+
+    fn application(&self, app: App) -> String {
+        let (name, namespace) = (app.name(), app.namespace());
+        let mut text = format!("\n[[application]]\nname = \"{name}\"\n");
+        if app == App::Shop {
+            let (from, image) = (self.world.forge.http("ops/shop"), self.world.image("ops/shop"));
+            text +=
+                &format!("[application.source]\nrepository = \"{from}\"\n[application.build]\nimage = \"{image}\"\n");
+        }
+        let deploy = self.world.forge.http("ops/deploy");
+        text += &format!(
+            "[application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\n\
+             namespace = \"{namespace}\"\ncreate_namespace = true\n"
+        );
+        if !app.is_automatic() {
+            text += "[application.sync]\nautomatic = false\n";
+        }
+        text
+    }
+
+    /// Writes the configuration as it is now, and has the agent read it.
+    pub(crate) fn reload(&self) -> anyhow::Result<()> {
+        self.configure()?;
+        self.world.reload_agent();
+        Ok(())
+    }
+
+    /// Whether the manifests are there.
+    pub(crate) fn has_deploy(&self) -> bool {
+        self.deploy.path().join("HEAD").exists()
+    }
+
+    /// Whether the code is there.
+    pub(crate) fn has_code(&self) -> bool {
+        !acts::aside(&self.code).exists()
+    }
+
+    /// Whether the manifests have this file.
+    pub(crate) fn has_file(&self, path: &str) -> bool {
+        self.has_deploy() && !self.deploy.git(&["ls-tree", "main", "--", path]).is_empty()
+    }
+
+    /// The application that has an object in git.
+    pub(crate) fn owner(&self, thing: Thing) -> Option<App> {
+        App::ALL.into_iter().find(|app| self.has_file(&thing.file(*app)))
+    }
+
+    /// Commits a change of the manifests.
+    pub(crate) fn commit<'r>(&'r mut self, message: &str, change: impl FnOnce(Change<'r>) -> Change<'r>) {
+        let commit = change(self.deploy.change("main")).commit(message);
+        self.ledger.committed(commit);
+    }
+
+    /// Notes that the manifests are at another commit.
+    pub(crate) fn committed(&mut self) {
+        self.ledger.committed(self.deploy.rev("main"));
+    }
+
+    /// The state, if the agent answers.
+    pub(crate) async fn state(&self) -> Option<Value> {
+        self.request("GET", "/v1/state", &Value::Null).await
+    }
+
+    /// Asks for something, if the agent answers. Nothing where it refuses.
+    pub(crate) async fn get(&self, path: &str) -> Option<Value> {
+        self.request("GET", path, &Value::Null).await
+    }
+
+    /// Tells the agent something. Nothing where it does not take it.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Option<Value> {
+        self.request("POST", path, body).await
+    }
+
+    async fn request(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
+        if self.accidents.frozen || self.world.pid().is_none() {
+            return None;
+        }
+        let socket = self.world.socket();
+        tokio::time::timeout(ANSWER, reader::request(&socket, method, path, body)).await.ok()?.ok()
+    }
+
+    /// Waits until each repository was polled once more, or that does not come within two seconds, for there may be a reason.
+    pub(crate) async fn breathe(&self) -> anyhow::Result<()> {
+        let Some(before) = self.state().await else { return Ok(()) };
+        let polls = |state: &Value| -> Vec<Value> {
+            reader::of_kind(state, "Repository").map(|one| one["polled"].clone()).collect()
+        };
+        let before = polls(&before);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) {
+            let now = self.state().await.map(|state| polls(&state)).unwrap_or_default();
+            if now.len() != before.len() || now.iter().zip(&before).all(|(now, before)| now != before) {
+                break;
+            }
+            pause().await;
+        }
+        Ok(())
+    }
+
+    /// Lifts every accident. What people meant stays.
+    ///
+    /// # Errors
+    /// What the test itself could not do.
+    pub(crate) async fn lift(&mut self) -> anyhow::Result<()> {
+        self.thaw();
+        self.restore_repositories()?;
+        self.tags_return();
+        self.forge_heals();
+        self.forge_back().await?;
+        for app in App::ALL {
+            if self.has_file(&acts::bad(app)) {
+                self.commit("the slip is out", |c| c.remove(acts::bad(app)));
+            }
+        }
+        self.registry_back().await?;
+        self.world.registry.heal();
+        self.engine_back().await?;
+        self.allow();
+        self.world.cluster.mend();
+        self.cluster_back().await;
+        Thing::ALL.into_iter().for_each(|thing| self.let_go(thing));
+        if !self.configured.without.is_empty() {
+            self.configured.without.clear();
+            self.reload()?;
+        }
+        if self.world.pid().is_none() {
+            self.start().await?;
+        }
+        Ok(())
+    }
+}
+
+/// How long whoever waits for a state waits until it looks again.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}

@@ -1,0 +1,112 @@
+//! What cannot be seen, and what that makes of what is shown, for tables and screens alike. Pure.
+//!
+//! The agent says which cover of an application is gone. What stands under it is what was so when it was last seen, and is
+//! marked as such by one rule, whether a watch is missing or the whole cluster.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Cover, PodStatus, Unseen};
+
+/// The first of these under which objects of a kind in a namespace stand.
+pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Option<&'a Unseen> {
+    unseen.iter().find(|unseen| match unseen.of {
+        Cover::Cluster => true,
+        Cover::Watch => is_watch_of(&unseen.what, kind, namespace),
+        Cover::Repository => false,
+    })
+}
+
+/// What a pod stands under of what its application cannot see.
+pub fn over_pod<'a>(application: &'a ApplicationStatus, pod: &PodStatus) -> Option<&'a Unseen> {
+    over(&application.unseen, "Pod", Some(&pod.namespace))
+}
+
+/// What an object stands under of what its application cannot see.
+pub fn over_resource<'a>(application: &'a ApplicationStatus, resource: &ResourceRef) -> Option<&'a Unseen> {
+    over(&application.unseen, &resource.kind, resource.namespace.as_deref())
+}
+
+/// Whether `ConfigMaps in namespace shop`, or `pods` in all namespaces, names the watch of such objects.
+fn is_watch_of(what: &str, kind: &str, namespace: Option<&str>) -> bool {
+    let (kinds, of) = what.split_once(" in namespace ").map_or((what, None), |(kinds, of)| (kinds, Some(of)));
+    (of.is_none() || of == namespace) && is_plural(&kinds.to_ascii_lowercase(), &kind.to_ascii_lowercase())
+}
+
+/// `ingresses` of `ingress`, `networkpolicies` of `networkpolicy`, `endpoints` of `endpoints`.
+fn is_plural(many: &str, one: &str) -> bool {
+    let Some(ending) = many.strip_prefix(one) else {
+        return one.strip_suffix('y').is_some_and(|stem| many.strip_prefix(stem) == Some("ies"));
+    };
+    matches!(ending, "" | "s" | "es")
+}
+
+/// `ConfigMaps in namespace shop not watched: forbidden, last seen 40s ago`. `ago` says how long ago a moment was.
+pub fn line(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> String {
+    format!("{}, {}", unseen.describe(), last_seen(unseen, ago))
+}
+
+/// `last seen 40s ago`.
+pub fn last_seen(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> String {
+    unseen.last_seen.map_or("never seen".to_owned(), |at| format!("last seen {}", ago(at)))
+}
+
+/// Why an application is as it is; where that is what cannot be seen, also since when, and what it was then.
+pub fn message(application: &ApplicationStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
+    let Some(unseen) = told(application) else { return Cow::Borrowed(&application.message) };
+    let was = was(application).map(|was| format!("; {was}")).unwrap_or_default();
+    Cow::Owned(format!("{}{was}", line(unseen, ago)))
+}
+
+/// What of this cannot be seen is why it is as it is.
+pub fn told(application: &ApplicationStatus) -> Option<&Unseen> {
+    application.unseen.iter().find(|unseen| unseen.describe() == application.message)
+}
+
+/// `was Synced, Healthy`: as it was last known, where something of it is Unknown by what cannot be seen.
+pub fn was(application: &ApplicationStatus) -> Option<String> {
+    application.last_known.map(|known| format!("was {}, {}", known.sync, known.health))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixture;
+    use quarterdeck_shared::status::Health;
+
+    #[test]
+    fn a_watch_is_over_the_objects_of_its_kind_and_place() {
+        for (what, kind, namespace, is_over) in [
+            ("ConfigMaps in namespace shop", "ConfigMap", Some("shop"), true),
+            ("ConfigMaps in namespace shop", "ConfigMap", Some("other"), false),
+            ("ConfigMaps in namespace shop", "ConfigMap", None, false),
+            ("pods in namespace shop", "Pod", Some("shop"), true),
+            ("pods", "Pod", Some("any"), true),
+            ("NetworkPolicies", "NetworkPolicy", Some("shop"), true),
+            ("Ingresses", "Ingress", Some("shop"), true),
+            ("Endpoints", "Endpoints", Some("shop"), true),
+            ("PodDisruptionBudgets", "Pod", Some("shop"), false),
+            ("Namespaces", "Namespace", None, true),
+        ] {
+            let unseen = fixture::unseen(Cover::Watch, what, "forbidden", 40);
+            assert_eq!(over(&[unseen], kind, namespace).is_some(), is_over, "{what} {kind} {namespace:?}");
+        }
+        let cluster = fixture::unseen(Cover::Cluster, "cluster prod", "refused", 40);
+        assert!(over(&[cluster], "ConfigMap", Some("shop")).is_some());
+        let repository = fixture::unseen(Cover::Repository, "repository /x", "gone", 40);
+        assert!(over(&[repository], "ConfigMap", Some("shop")).is_none());
+    }
+
+    #[test]
+    fn a_message_says_since_when_and_what_was_known_then() {
+        let unseen = fixture::unseen(Cover::Watch, "pods in namespace shop", "forbidden", 40);
+        let status = ApplicationStatus { unseen: vec![unseen], ..fixture::application("shop", Health::Healthy) };
+        let ago = |at| crate::text::ago(at, fixture::now());
+        let told = "pods in namespace shop not watched: forbidden, last seen 40s ago; was Synced, Healthy";
+        assert_eq!(message(&status.shown(), ago), told);
+        let status = ApplicationStatus { message: "1 object differs".to_owned(), ..status };
+        let status = ApplicationStatus { sync: quarterdeck_shared::status::SyncStatus::OutOfSync, ..status };
+        assert_eq!(message(&status.shown(), ago), "1 object differs");
+    }
+}
