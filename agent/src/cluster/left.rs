@@ -4,6 +4,7 @@
 //! definition is looked up and is not there, and no other API server answers for its group. Whatever else keeps it from
 //! being seen leaves it in the inventory.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 
 use futures::FutureExt as _;
@@ -164,14 +165,14 @@ impl Observer<'_> {
         let mut kinds = BTreeMap::new();
         for (item, _) in looks.filter(|(_, look)| matches!(look, Look::KindMissing)) {
             let ResourceRef { group, kind, .. } = &item.resource;
-            if !kinds.contains_key(&(group.clone(), kind.clone())) {
+            if let Entry::Vacant(unknown) = kinds.entry((group.clone(), kind.clone())) {
                 let left = match self.why_not_served(group, kind).await {
                     Ok(None) => Left::Gone,
                     Ok(Some(why)) => Left::Unseen(why),
                     Err(problem) if problem.class.is_transient() => return Err(problem),
                     Err(problem) => Left::Unseen(format!("its kind is not served, and {problem}")),
                 };
-                kinds.insert((group.clone(), kind.clone()), left);
+                unknown.insert(left);
             }
         }
         Ok(kinds)

@@ -215,7 +215,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             let taken = match other.map(|other| take_over(decided, inputs, manifest, other)) {
                 None => None,
                 Some(Ok(reason)) => Some(reason),
-                Some(Err(refusal)) => return decided.refusals.push(refusal),
+                Some(Err(refusal)) => return decided.refusals.push(*refusal),
             };
             let digest = owned::digest(live);
             if digest == owned::digest(predicted) {
@@ -247,12 +247,17 @@ fn refusal(manifest: &Manifest, message: String, hint: &str) -> Refusal {
 }
 
 /// Why the object of another application is taken over, or why not.
-fn take_over(decided: &mut Decided, inputs: &Inputs<'_>, manifest: &Manifest, other: &str) -> Result<String, Refusal> {
+fn take_over(
+    decided: &mut Decided,
+    inputs: &Inputs<'_>,
+    manifest: &Manifest,
+    other: &str,
+) -> Result<String, Box<Refusal>> {
     let application = inputs.application;
     let both = format!("it belongs to application {other}, and {application} wants it too");
     let Some(neighbours) = inputs.leaving.neighbours else {
         decided.contested = true;
-        return Err(refusal(manifest, both, "Take it out of one of them."));
+        return Err(Box::new(refusal(manifest, both, "Take it out of one of them.")));
     };
     let Some(wants) = neighbours.of(other) else {
         return match inputs.strangers.get(other) {
@@ -262,7 +267,11 @@ fn take_over(decided: &mut Decided, inputs: &Inputs<'_>, manifest: &Manifest, ot
             }
             Some(Stranger::Operated(host)) => {
                 let message = format!("{both}; the agent on {host} operates {other}");
-                Err(refusal(manifest, message, &format!("Take it out of {other} there, or out of {application} here.")))
+                Err(Box::new(refusal(
+                    manifest,
+                    message,
+                    &format!("Take it out of {other} there, or out of {application} here."),
+                )))
             }
             Some(Stranger::Unknown) | None => {
                 let message = format!("it belongs to application {other}, which is not configured here");
@@ -270,19 +279,19 @@ fn take_over(decided: &mut Decided, inputs: &Inputs<'_>, manifest: &Manifest, ot
                     "If no other agent operates {other}, remove the label {APPLICATION_LABEL} from the live object; the \
                      next sync takes it over."
                 );
-                Err(refusal(manifest, message, &hint))
+                Err(Box::new(refusal(manifest, message, &hint)))
             }
         };
     };
     match &wants.unrendered {
         _ if wants.objects.contains(&manifest.resource) => {
             decided.contested = true;
-            Err(refusal(manifest, both, "Take it out of one of them."))
+            Err(Box::new(refusal(manifest, both, "Take it out of one of them.")))
         }
         Some(why) => {
             decided.contested = true;
             let message = format!("it belongs to application {other}, which cannot be rendered: {why}");
-            Err(refusal(manifest, message, &format!("Correct {other} first: it may still want it.")))
+            Err(Box::new(refusal(manifest, message, &format!("Correct {other} first: it may still want it."))))
         }
         None => Ok(format!("taken over from application {other}, which does not want it any more")),
     }

@@ -80,7 +80,7 @@ async fn a_volume_claim_and_a_definition_that_move_keep_what_is_in_them() {
         let change = deploy(&world);
         let mut change = change.change("main");
         for (file, text) in [("claim.yaml", CLAIM), ("crd.yaml", GADGETS)] {
-            change = change.remove(&format!("apps/{from}/{file}")).write(&format!("apps/{to}/{file}"), text);
+            change = change.remove(format!("apps/{from}/{file}")).write(format!("apps/{to}/{file}"), text);
         }
         change.commit("Moved")
     };
@@ -113,7 +113,7 @@ async fn what_holds_data_waits_for_an_application_that_cannot_be_rendered() {
         .change("main")
         .remove("apps/shop/gone.yaml")
         .remove("apps/shop/claim.yaml")
-        .write("apps/other/claim.yaml", &CLAIM.replace("kind: Pers", "kind: [Pers"))
+        .write("apps/other/claim.yaml", CLAIM.replace("kind: Pers", "kind: [Pers"))
         .commit("Moved, with a slip");
     let held = |app: &ApplicationStatus| is_at(app, &commit) && app.message.contains("is not deleted");
     let status = world.wait_for("the claim to be held", "shop", held).await.unwrap();
@@ -185,7 +185,7 @@ async fn an_object_that_both_want_stays_where_it_is() {
     let (keep, beside) = (config_map("keep", "one"), config_map("beside", "one"));
     let files = [("apps/shop/keep.yaml", keep.as_str()), ("apps/other/beside.yaml", beside.as_str())];
     let world = two(&files, "").await;
-    deploy(&world).change("main").write("apps/other/keep.yaml", &config_map("keep", "two")).commit("Twice");
+    deploy(&world).change("main").write("apps/other/keep.yaml", config_map("keep", "two")).commit("Twice");
     let status = world.wait_for("the refusal", "other", |app| !app.message.is_empty()).await.unwrap();
     assert!(status.message.contains("it belongs to application shop, and other wants it too"), "{}", status.message);
     assert_eq!(value(&world, "keep").as_deref(), Some("one"));

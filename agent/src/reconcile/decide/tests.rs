@@ -246,8 +246,9 @@ proptest! {
         if let Decision::Sync { held, .. } = &decision {
             prop_assert!(!suspended);
             let done: Vec<_> = differing.iter().filter(|one| !held.objects.contains(&one.change.resource)).collect();
-            if !asked && !(is_new && automatic) && !refused {
-                prop_assert!(done.is_empty() || self_heal, "nothing is reverted where that is off");
+            let is_release = is_new && automatic;
+            if !(asked || is_release || refused) {
+                prop_assert!(self_heal || done.is_empty(), "nothing is reverted where that is off");
                 let is_held = |one: &&&Differing<'_>| fights.wait(&one.change.resource, now).is_some();
                 prop_assert!(!done.iter().any(|one| is_held(&one)), "no fight goes on");
                 prop_assert!(automatic || done.iter().all(|one| one.again), "nothing is applied that nobody asked for");

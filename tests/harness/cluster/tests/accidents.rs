@@ -175,7 +175,8 @@ async fn a_definition_serves_what_it_says_and_keeps_what_it_does_not_serve() {
     cluster.put(json!({"apiVersion": "sea.example/v1", "kind": "Boat", "metadata": {"name": "b", "namespace": "shop"}, "spec": {"size": 1}})).expect("put");
     let page = (404, "404 page not found".to_owned());
     let gone = (404, "boats.sea.example \"c\" not found".to_owned());
-    let rows: [(&[(&str, bool)], &[&str], [bool; 2]); 4] = [
+    type Row = (&'static [(&'static str, bool)], &'static [&'static str], [bool; 2]);
+    let rows: [Row; 4] = [
         (&[("v1", true), ("v1beta1", true), ("v2", true)], &["v2", "v1", "v1beta1"], [true, true]),
         (&[("v1", false), ("v1beta1", true)], &["v1beta1"], [false, true]),
         (&[("v1", false)], &[], [false, false]),
