@@ -219,6 +219,8 @@ async fn reconcile(
         // Not a sync that began and failed: told once, whatever the number of tries.
         Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {
             let (application, refusals) = (name.clone(), sync.planned.refusals);
+            // Where an application has what is wanted here, its letting go of it is worth a look, whatever the next try is due.
+            context.wanted.awaits(name, refusals.iter().map(|refusal| refusal.resource.clone()).collect());
             return Err(of(deploy, ClusterError::Refused { application, refusals }));
         }
         Decision::Sync { cause, held } => {

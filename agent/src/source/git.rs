@@ -74,7 +74,8 @@ impl Mirror {
     /// process and removed.
     pub fn open_or_init(dir: impl Into<PathBuf>, remote: Remote) -> Result<Self, GitError> {
         let dir = dir.into();
-        if !dir.join("HEAD").exists() {
+        let is_new = !dir.join("HEAD").exists();
+        if is_new {
             init(&dir, gix::hash::Kind::Sha1)?;
         }
         clear_locks(&dir);
@@ -93,6 +94,9 @@ impl Mirror {
         let (repository, doubt) = (RwLock::new(repository), Arc::default());
         let mirror = Self { dir, remote, repository, link, writing, seen, interrupt, doubt };
         damage.into_iter().for_each(|damage| mirror.made_anew(damage));
+        if is_new {
+            mirror.begins_empty();
+        }
         Ok(mirror)
     }
 

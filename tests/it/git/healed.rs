@@ -161,3 +161,19 @@ async fn what_cannot_be_read_is_fetched_anew_and_nothing_is_missed_meanwhile() {
     poll(&mirror).await.unwrap();
     assert_eq!(read().await.unwrap().entries.len(), 1);
 }
+
+/// As after a folder that was removed while no agent ran: a run that is resumed before the first poll waits for it.
+#[tokio::test]
+async fn a_mirror_that_nothing_was_fetched_into_yet_says_nothing_of_the_remote() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let commit = shop.commit("main", &[("apps/shop/a.yaml", "a: 1\n")], "first");
+    let mirror = world.mirror(Way::Path);
+    let read = async |commit: String| on(&mirror, move |mirror| mirror.entries(&id(&commit), "apps/shop")).await;
+    let error = read(commit.clone()).await.unwrap_err();
+    assert!(matches!(error, GitError::Mirror { doing: "being fetched anew", .. }) && error.passes(), "{error}");
+    poll(&mirror).await.unwrap();
+    assert_eq!(read(commit).await.unwrap().entries.len(), 1);
+    let error = read("1".repeat(40)).await.unwrap_err();
+    assert!(matches!(error, GitError::NotFound { .. }) && !error.passes(), "{error}");
+}

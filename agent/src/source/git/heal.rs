@@ -111,6 +111,11 @@ impl Mirror {
         (doubt.renewed, doubt.anew) = (Some(Instant::now()), Some(why));
     }
 
+    /// Notes that nothing was fetched into it yet: the first time, or since its folder was removed while no agent ran.
+    pub(super) fn begins_empty(&self) {
+        self.doubt().anew.get_or_insert_with(|| "nothing was fetched into it yet".to_owned());
+    }
+
     /// Notes that something failed which a sound mirror would have done.
     pub(super) fn suspect(&self) {
         self.doubt().raised = true;
