@@ -408,6 +408,21 @@ async fn a_registrys_words_are_shown_without_the_secrets_in_them() {
     assert!(error.contains("unauthorized: ***") && error.contains("docker login"), "{error}");
 }
 
+/// As when a token server is started again with another key: what it gave before is refused long before its time.
+#[tokio::test]
+async fn a_token_that_is_refused_before_its_time_is_renewed_once() {
+    let world = World::with(Auth::Token(vec![User::new("bot", "right")])).await;
+    world.built("1").await;
+    let bot = login("bot", "right");
+    let PushedDigest(pushed) = world.push("1", Some(&bot)).await.result.unwrap();
+    let image = world.image("1");
+    for _ in 0..2 {
+        assert_eq!(world.registries.digest(&image, Some(&bot)).await.unwrap(), Some(pushed.clone()));
+        world.registry.expire_tokens();
+    }
+    assert_eq!(world.registries.tags(&image, Some(&bot), 10).await.unwrap().tags, ["1"]);
+}
+
 #[tokio::test]
 async fn tags_are_listed_up_to_a_limit() {
     let world = World::open().await;

@@ -161,6 +161,16 @@ impl Registries {
 
     /// The digest of an image by its tag (or digest); none if the registry has no such image.
     pub async fn digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
+        let is_kept = self.keeps(image.registry(), login);
+        match self.ask_digest(image, login).await {
+            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
+                self.ask_digest(image, login).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
         let call = self.call(image, login)?.log_in().await?;
         let digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
         match digest {
@@ -173,6 +183,16 @@ impl Registries {
 
     /// Up to `limit` tags of a repository; none if there is no such repository.
     pub async fn tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
+        let is_kept = self.keeps(image.registry(), login);
+        match self.ask_tags(image, login, limit).await {
+            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
+                self.ask_tags(image, login, limit).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
         let call = self.call(image, login)?.log_in().await?;
         let mut tags: Vec<String> = Vec::new();
         loop {
@@ -287,8 +307,22 @@ impl Registries {
         })
     }
 
+    /// Whether tokens of an earlier question may be used for the next one.
+    fn keeps(&self, registry: &str, login: Option<&Login>) -> bool {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.contains_key(&client_key(registry, login))
+    }
+
+    /// Lets go of the tokens where this may be about them: a token server that was started with another key, or whose clock
+    /// was set, refuses what it gave before. True where it is worth asking once more, with a new token.
+    fn lets_go(&self, registry: &str, login: Option<&Login>, error: &RegistryError) -> bool {
+        let is_refusal = matches!(error, RegistryError::NoPermission { .. } | RegistryError::WrongLogin { .. });
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        is_refusal && clients.remove(&client_key(registry, login)).is_some()
+    }
+
     fn client(&self, registry: &str, login: Option<&Login>) -> Client {
-        let key = (registry.to_owned(), login.map(fingerprint).unwrap_or_default());
+        let key = client_key(registry, login);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return client.clone();
@@ -325,6 +359,11 @@ fn is_loopback(registry: &str) -> bool {
         None => registry.split(':').next().unwrap_or(registry),
     };
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Of which registry and login the tokens are.
+fn client_key(registry: &str, login: Option<&Login>) -> (String, [u8; 32]) {
+    (registry.to_owned(), login.map(fingerprint).unwrap_or_default())
 }
 
 /// Tells logins apart without keeping them.
