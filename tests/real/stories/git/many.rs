@@ -63,7 +63,10 @@ async fn a_long_history_costs_its_listing_and_no_run_a_tag() -> anyhow::Result<(
 /// What a number of polls cost, and how many there were.
 async fn polls(town: &Town, door: &Forward, count: usize) -> anyhow::Result<(Traffic, u64)> {
     let polled = |state: &State| repository(state, &format!(":{}/", door.port())).and_then(|found| found.polled);
-    let mut last = town.agent.wait("a poll", &polled).await?;
+    // From the end of a poll on: what is asked until then is of the time before.
+    let earlier = town.agent.wait("a poll", &polled).await?;
+    let newer = |state: &State| polled(state).filter(|polled| *polled > earlier);
+    let mut last = town.agent.wait("the end of a poll", newer).await?;
     let before = door.traffic();
     for _ in 0..count {
         let next = |state: &State| polled(state).filter(|polled| *polled > last);

@@ -94,7 +94,12 @@ async fn other_field_managers_are_undone_and_named() -> anyhow::Result<()> {
 }
 
 async fn healed(town: &Town, object: &str, path: &str, wanted: &str) -> anyhow::Result<()> {
-    town.until(&format!("{object} to be healed"), &["get", object, "-o", &format!("jsonpath={{{path}}}")], wanted).await
+    town.until(
+        &format!("{object} to be healed"),
+        &["get", object, "--ignore-not-found", "-o", &format!("jsonpath={{{path}}}")],
+        wanted,
+    )
+    .await
 }
 
 /// Waits until the newest sync says by whom it was caused; the events say it too.
