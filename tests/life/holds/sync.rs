@@ -41,6 +41,16 @@ fn application(seen: &Seen, town: &Town, app: App, found: &mut Vec<Finding>) {
         return;
     }
     let Some((commit, objects)) = seen.target(app) else { return };
+    // Where nothing is left of a folder that is a mistake before it is a wish: nothing is pruned, nor taken over, and said so.
+    let is_bare = |app: App| seen.target(app).is_some_and(|(_, objects)| objects.is_empty());
+    if is_bare(app) || (shared.contains(&app) && shared.into_iter().any(is_bare)) {
+        return;
+    }
+    // A rewritten branch may name an object in both folders: then they may only be told so.
+    let is_in = |app: App, place: &Place| seen.target(app).is_some_and(|(_, objects)| objects.contains_key(place));
+    if shared.contains(&app) && objects.keys().any(|place| shared.into_iter().all(|app| is_in(app, place))) {
+        return;
+    }
     let differs = differs(seen, app, objects);
     let told = format!("{} {} at {}: {}", row["sync"], row["health"], row["revision"], row["message"]);
     let sync = if differs.is_empty() { "Synced" } else { "OutOfSync" };
