@@ -116,7 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             data_dir(config).and_then(|data_dir| backup::backup(&data_dir, &file, force, &mut std::io::stdout().lock()))
         }
         Command::Restore { file, yes, config } => data_dir(config).and_then(|data_dir| {
-            anyhow::ensure!(yes || backup::can_ask(), "nobody can be asked here: say --yes");
+            anyhow::ensure!(yes || backup::can_ask(), "no terminal to confirm on: use --yes");
             backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
         }),
         Command::Health { files, output } => {
