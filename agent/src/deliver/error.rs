@@ -27,7 +27,7 @@ pub enum DeliverError {
     },
     /// The engine failed.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(BuildError),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -104,6 +104,16 @@ pub enum DeliverError {
     },
 }
 
+/// An engine that stopped because it was asked to did not fail: the run was cancelled, whoever of the two noticed first.
+impl From<BuildError> for DeliverError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Build(error),
+        }
+    }
+}
+
 impl DeliverError {
     /// Whether something is merely away, so that trying again is of use.
     pub fn is_outage(&self) -> bool {
@@ -127,5 +137,19 @@ impl DeliverError {
             Self::GaveUp { .. } => "ask for it again when that is back: `qd push` or `qd build` with this tag",
             _ => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The engine may notice before the stage does; the run is handed on all the same.
+    #[test]
+    fn an_engine_that_was_asked_to_stop_did_not_fail() {
+        let stopped = BuildError::Cancelled { doing: "building registry.example/shop:1.4.0".to_owned() };
+        assert!(matches!(DeliverError::from(stopped), DeliverError::Cancelled));
+        let failed = BuildError::NoBuildkit { address: "unix:///run/docker.sock".to_owned() };
+        assert!(matches!(DeliverError::from(failed), DeliverError::Build(_)));
     }
 }
