@@ -14,20 +14,21 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::access::Access;
+use crate::access::Access;
 use crate::api::connection::Patience;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
 use crate::identity::Identity;
 use crate::images::Images;
+use crate::journal::Journal;
 use crate::journal::fact::Fact;
-use crate::journal::{Journal, chain};
 use crate::poll::Repositories;
-use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::{self, Telemetry};
+use crate::wanted::Wanted;
 use crate::{api, reach, supervise, upkeep};
+use quarterdeck_shared::error::chain;
 
 /// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
 const END_WITHIN: Duration = Duration::from_secs(8);

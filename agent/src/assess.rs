@@ -227,7 +227,7 @@ async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet
         (None, Ok(version)) => (true, version, None),
         // Also a refusal is an answer.
         (None, Err(problem)) if !problem.class.is_way_in() => (true, String::new(), None),
-        (None, Err(problem)) => (false, String::new(), Some(crate::journal::chain(&problem))),
+        (None, Err(problem)) => (false, String::new(), Some(quarterdeck_shared::error::chain(&problem))),
     };
     fleet.reachable = Some(reachable);
     let status = ConnectionStatus {

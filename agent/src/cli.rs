@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::command::backup;
 use crate::config::{Config, places};
-use crate::journal::chain;
+use quarterdeck_shared::error::chain;
 
 /// Nothing went wrong.
 pub const GOOD: i32 = 0;

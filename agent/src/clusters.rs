@@ -1,16 +1,15 @@
 //! Every cluster that is deployed to, each with one task that assesses what its watches say.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quarterdeck_shared::application::ApplicationName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::assess;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::config::Config;
-use crate::context::Context;
+use crate::identity::Identity;
 
 /// Clusters by the name that applications use.
 #[derive(Default)]
@@ -83,21 +82,29 @@ impl Clusters {
         present.values().for_each(|present| present.cluster.try_again());
     }
 
-    /// The cluster that an application names; it is begun with the first who asks.
-    pub fn get(&self, of: Option<&str>, context: &Arc<Context>) -> Cluster {
-        let wanted = find(of, &context.config());
+    /// The cluster that an application names. The first who asks begins it: what it is given as `assess` runs until the
+    /// cluster is let go or `stop` says so.
+    pub fn get<A: Future<Output = ()> + Send + 'static>(
+        &self,
+        of: Option<&str>,
+        config: &Config,
+        identity: &Identity,
+        stop: &CancellationToken,
+        assess: impl FnOnce(Cluster, CancellationToken) -> A,
+    ) -> Cluster {
+        let wanted = find(of, config);
         let Known { present, ending } = &mut *self.lock();
         let known = present.entry(wanted.name.clone()).or_insert_with(|| {
-            let cluster = Cluster::with_identity(wanted.clone(), context.identity.clone());
-            let stop = context.stop.child_token();
+            let cluster = Cluster::with_identity(wanted.clone(), identity.clone());
+            let stop = stop.child_token();
             let before = ending.remove(&wanted.name);
-            let (context, own, ends) = (context.clone(), cluster.clone(), stop.clone());
+            let assessment = assess(cluster.clone(), stop.clone());
             let assessed = tokio::spawn(async move {
                 if let Some(before) = before {
                     // It ends by itself, or did so badly: there is nothing more to wait for.
                     let _ = before.await;
                 }
-                assess::assess(context, own, ends).await;
+                assessment.await;
             });
             Present { config: wanted, cluster, stop, assessed }
         });

@@ -15,18 +15,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::access::Access;
+use crate::access::Access;
 use crate::cluster::Cluster;
 use crate::clusters::Clusters;
 use crate::config::Config;
+use crate::history::Intent;
 use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::Journal;
-use crate::journal::fact::Intent;
 use crate::poll::{Repositories, Repository};
-use crate::reconcile::wanted::Wanted;
 use crate::render::renderers::Renderers;
 use crate::telemetry::Telemetry;
+use crate::wanted::Wanted;
 use crate::worker::Poke;
 
 /// What every story works with.

@@ -9,8 +9,6 @@
 //! promoted before) and does the difference. A run that was cut off is queued again under a new number, in its old place,
 //! and does no more than what was missing.
 
-pub mod queue;
-
 mod ask;
 mod course;
 mod error;
@@ -30,11 +28,12 @@ pub use self::ask::ask;
 use self::course::Course;
 pub use self::error::DeliverError;
 use self::owing::Owing;
-pub use self::run::{again, ended, interrupted};
 use crate::context::{Application, Context};
-use crate::journal::chain;
 use crate::journal::fact::Fact;
+use crate::queue;
+use crate::run::{again, ended, interrupted};
 use crate::worker::{Next, Story};
+use quarterdeck_shared::error::chain;
 
 /// The delivery of one application.
 pub struct Delivery {

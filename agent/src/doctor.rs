@@ -14,11 +14,11 @@ use crate::build::Builder;
 use crate::cluster;
 use crate::context::Context;
 use crate::images::one_of_each_registry;
-use crate::journal::chain;
 use crate::poll::Repository;
 use crate::registry::image_ref::ImageRef;
 use crate::registry::oci::RegistryError;
 use crate::source::GitError;
+use quarterdeck_shared::error::chain;
 
 /// A check that takes longer is told as not answered: a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(15);

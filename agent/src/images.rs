@@ -6,10 +6,10 @@ use secrecy::SecretString;
 
 use crate::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use crate::config::{BuilderKind, Config, RegistryConfig};
-use crate::journal::chain;
 use crate::registry::credentials::{CredentialError, Login, Sources};
 use crate::registry::image_ref::ImageRef;
 use crate::registry::oci::Registries;
+use quarterdeck_shared::error::chain;
 
 /// The engine and the registries.
 pub struct Images {

@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::error::chain;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
@@ -39,6 +40,7 @@ use crate::history::logs::RunLogs;
 use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Reader};
+use crate::run;
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
 const QUEUE: usize = 1_024;
@@ -146,9 +148,9 @@ impl Journal {
                 continue;
             }
             cut_off.interrupted += 1;
-            let successor = crate::deliver::again(run, self.next_run(), now);
+            let successor = run::again(run, self.next_run(), now);
             let why = "the agent ended in the middle";
-            batch.push(Fact::Run(Box::new(crate::deliver::interrupted(run, successor.id, why, now))));
+            batch.push(Fact::Run(Box::new(run::interrupted(run, successor.id, why, now))));
             batch.push(Fact::Run(Box::new(successor.clone())));
             cut_off.queued.push(successor);
         }
@@ -250,18 +252,6 @@ impl Journal {
     pub fn newest_sync(&self) -> u64 {
         self.numbers.sync.load(Ordering::Relaxed)
     }
-}
-
-/// An error with all its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

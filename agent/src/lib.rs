@@ -2,7 +2,7 @@
 //! Kubernetes clusters equal to what git says.
 //!
 //! # Where to begin
-//! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, `queue` says which
+//! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, [`queue`] says which
 //!   run is next, `stages::Build` is where a run becomes a build.
 //! - **A manifest becomes a patch**: [`reconcile`] reads straight down; `cluster::kube` is where the patch is sent.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
@@ -28,12 +28,14 @@
 pub mod deliver;
 pub mod reconcile;
 
+pub mod access;
 pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
 pub mod identity;
+pub mod output;
 pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;
@@ -44,6 +46,8 @@ pub mod readable;
 pub mod worker;
 
 pub mod certificate;
+pub mod queue;
+pub mod run;
 pub mod source;
 pub mod trigger;
 
@@ -54,6 +58,7 @@ pub mod registry;
 
 pub mod render;
 pub mod sync;
+pub mod wanted;
 pub mod yaml;
 
 pub mod assess;

@@ -17,12 +17,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::journal::fact::Fact;
-use crate::journal::{Journal, chain};
 use crate::source::git::Mirror;
 use crate::source::url::{RepositoryUrl, UrlError};
 use crate::source::{GitError, GitErrorKind, RefSnapshot, Remote};
 use crate::worker::jitter;
+use quarterdeck_shared::error::chain;
 
 /// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);

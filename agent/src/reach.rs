@@ -17,9 +17,9 @@ use crate::build::Builder as _;
 use crate::config::Config;
 use crate::context::Context;
 use crate::images::{Images, one_of_each_registry};
-use crate::journal::chain;
 use crate::journal::fact::{Batch, Fact};
 use crate::worker::jitter;
+use quarterdeck_shared::error::chain;
 
 /// Who has not answered by then is told as away; well within the time between two polls.
 const PATIENCE: Duration = Duration::from_secs(10);

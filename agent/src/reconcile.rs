@@ -15,7 +15,6 @@ pub mod look;
 pub mod rollback;
 
 pub mod neighbours;
-pub mod wanted;
 
 mod carry_out;
 mod decide;
@@ -43,9 +42,11 @@ pub use self::error::ReconcileError;
 use self::fights::Fights;
 use crate::cluster::{ClusterError, Options};
 use crate::context::{Application, Context, Deploy};
-use crate::journal::fact::{Fact, Intent, Patch};
+use crate::history::Intent;
+use crate::journal::fact::{Fact, Patch};
 use crate::render::Rendered;
 use crate::sync::plan::Memory;
+use crate::wanted::Inputs;
 use crate::worker::{Next, Story};
 
 /// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
@@ -71,7 +72,7 @@ struct Remembered {
 struct Settled {
     revision: Revision,
     /// The files and folders that were rendered, with their ids.
-    inputs: Arc<tree::Inputs>,
+    inputs: Arc<Inputs>,
 }
 
 /// Without a watch nothing tells of a change: the objects are compared this often. Each costs one dry run then.
@@ -280,7 +281,8 @@ async fn is_rewritten(deploy: &Deploy, before: Option<&Revision>, now: &Revision
 
 async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) -> bool {
     let Some(settled) = &state.settled else { return false };
-    settled.revision.commit == revision.commit || settled.inputs.are_same_in(&deploy.repository, &revision.commit).await
+    settled.revision.commit == revision.commit
+        || tree::are_same_in(&settled.inputs, &deploy.repository, &revision.commit).await
 }
 
 async fn render(

@@ -14,12 +14,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::context::{Application, Context, Deploy};
+use crate::history::Intent;
 use crate::history::sqlite::Reader;
-use crate::journal::fact::{Fact, Intent, Patch};
-use crate::journal::{NotKept, chain};
+use crate::journal::NotKept;
+use crate::journal::fact::{Fact, Patch};
 use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
-use crate::{deliver, readable, reconcile};
+use crate::{assess, deliver, readable, reconcile};
+use quarterdeck_shared::error::chain;
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
@@ -141,10 +143,11 @@ fn equip(
     let repository =
         |address: &str| context.repositories.get(address, config, base, &context.data_dir, &context.journal);
     let source = spec.source.as_ref().map(|source| repository(&source.repository)).transpose()?;
+    let assess = |cluster, stop| assess::assess(context.clone(), cluster, stop);
     let deploy = match &spec.deploy {
         Some(deploy) => Some(Deploy {
             repository: repository(&deploy.repository)?,
-            cluster: context.clusters.get(deploy.cluster.as_deref(), context),
+            cluster: context.clusters.get(deploy.cluster.as_deref(), config, &context.identity, &context.stop, assess),
         }),
         None => None,
     };

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use crate::api::socket::{Look, Socket};
 use crate::context::Context;
 use crate::flood::Flood;
-use crate::journal::chain;
 use crate::journal::fact::Fact;
+use quarterdeck_shared::error::chain;
 
 /// A look is four `stat`s. Who removes something of ours is answered before a person has begun to search.
 const EVERY: Duration = Duration::from_secs(10);

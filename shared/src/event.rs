@@ -11,7 +11,7 @@ use crate::artifact::Artifact;
 use crate::change::Change;
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
-use crate::snapshot::RunId;
+use crate::run::RunId;
 use crate::status::{Health, Phase, StageKind, SyncStatus};
 
 /// An event as the history keeps it.

@@ -27,10 +27,12 @@ pub mod application;
 pub mod artifact;
 pub mod resource;
 pub mod revision;
+pub mod run;
 
 pub mod change;
 pub mod status;
 
+pub mod error;
 pub mod event;
 pub mod snapshot;
 

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 pub use self::application::{ApplicationStatus, Cover, Hold, Known, LastAction, Pin, SpecSummary, Unseen};
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
-pub use self::run::{RunGoal, RunId, RunStatus};
+pub use self::run::{RunGoal, RunStatus};
 use crate::application::ApplicationName;
+pub use crate::run::RunId;
 
 /// Where an object of the snapshot is: `application/shop`, `pod/prod/shop/shop-7b46-x9k`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

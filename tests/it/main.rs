@@ -13,3 +13,5 @@ mod cluster;
 mod life;
 
 mod pty;
+
+mod house;

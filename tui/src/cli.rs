@@ -10,7 +10,7 @@ use crate::command::{
 };
 use crate::output::Colour;
 
-/// What each exit code says. `qd --help` ends with this table, and [`Exit`] is held against it by a test.
+/// What each exit code says. `qd --help` ends with this table, and [`Exit`](crate::exit::Exit) is held against it by a test.
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done; diff: no differences
@@ -25,28 +25,6 @@ Exit codes:
 Environment:
   QD_SOCKET  the agent's socket, as --socket
   NO_COLOR   no colours";
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// All is done.
-    Done = 0,
-    /// It did not go well; for `diff`, there are differences.
-    Failed = 1,
-    /// The command line is wrong; for `diff`, what is [`Exit::Failed`] elsewhere.
-    Usage = 2,
-    /// There is no agent to talk to.
-    NoAgent = 3,
-    /// What was waited for ended, and not well.
-    WaitFailed = 4,
-    /// What was waited for did not end well in time.
-    WaitTimeout = 5,
-    /// SIGINT: 128 and the signal's number, as shells have it.
-    Interrupted = 130,
-    /// A closed pipe: what a program killed by SIGPIPE gives.
-    PipeClosed = 141,
-}
 
 /// Watch and operate what git says your clusters should run.
 ///
@@ -129,7 +107,7 @@ mod tests {
 
     #[test]
     fn each_exit_code_is_told() {
-        use Exit::*;
+        use crate::exit::Exit::*;
         let told: Vec<u8> =
             EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
         let all = [Done, Failed, Usage, NoAgent, WaitFailed, WaitTimeout, Interrupted, PipeClosed];

@@ -14,7 +14,7 @@
 //! Places to begin:
 //! - [`keymap::BINDINGS`] lists every key of the console; [`update::update`] is what they and all else do to the
 //!   [`model::Model`], without I/O and without a clock; [`view::view`] draws it; [`runtime::console`] is the loop around.
-//! - [`cli::Command`] lists the subcommands, [`cli::Exit`] what their exit codes mean; [`command`] holds one a file.
+//! - [`cli::Command`] lists the subcommands, [`exit::Exit`] what their exit codes mean; [`command`] holds one a file.
 //! - [`client::Client`] is the only way to the agent: one connection a request, each with a deadline and a size.
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
 //!   nothing from outside that could drive a terminal.
@@ -38,6 +38,8 @@ pub mod terminal;
 
 pub mod cli;
 pub mod command;
+pub mod dispatch;
+pub mod exit;
 
 pub mod client;
 pub mod route;
@@ -59,9 +61,10 @@ use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::{Cli, Command, Exit};
+use crate::cli::{Cli, Command};
 use crate::client::{Client, socket_candidates};
 use crate::command::{CommandError, Context};
+use crate::exit::Exit;
 use crate::output::{Colour, Output};
 
 /// Runs the program with the arguments of its command line, the program's name first; its exit code, see [`Exit`].
@@ -94,7 +97,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
 
 /// Runs a command to its end, and tells what went wrong.
 async fn run_in(cli: &Cli, context: &mut Context) -> Exit {
-    let outcome = command::run(cli, context).await;
+    let outcome = dispatch::run(cli, context).await;
     let outcome = outcome.and_then(|exit| context.output.flush().map(|()| exit).map_err(CommandError::from));
     outcome.unwrap_or_else(|error| report(error, cli, &mut context.output))
 }
@@ -113,12 +116,7 @@ fn fail(error: CommandError, exit: Exit, output: &mut Output) -> Exit {
     if error.exit() == Exit::PipeClosed {
         return Exit::PipeClosed;
     }
-    let mut text = format!("qd: {error}");
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let text = format!("qd: {}", quarterdeck_shared::error::chain(&error));
     let mut lines = std::iter::once(text).chain(error.hints().into_iter().map(|hint| format!("  {hint}")));
     lines.try_for_each(|line| output.complain(&line)).map_or(Exit::PipeClosed, |()| exit)
 }

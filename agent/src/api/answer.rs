@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::context::Application;
 use crate::history::sqlite::HistoryError;
-use crate::journal::{NotKept, chain};
+use crate::journal::NotKept;
+use quarterdeck_shared::error::chain;
 
 /// A request that was not done.
 #[derive(Debug)]

@@ -11,13 +11,15 @@ use quarterdeck_shared::snapshot::{ApplicationStatus, Hold, Pin, RunGoal, RunId}
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
-use super::access::Peer;
 use super::answer::{Answer, Failure, Named, body};
+use crate::access::Peer;
 use crate::context::Application;
 use crate::deliver;
-use crate::journal::chain;
-use crate::journal::fact::{Fact, Intent, Patch};
+use crate::history::Intent;
+use crate::journal::fact::{Fact, Patch};
 use crate::reconcile::rollback;
+use crate::run;
+use quarterdeck_shared::error::chain;
 
 type Taken = (StatusCode, Json<Accepted>);
 
@@ -119,7 +121,7 @@ pub(super) async fn cancel(
         let message = format!("cancelled by {} before it began", peer.name);
         let event = Event::RunFinished { run: id, phase: Phase::Cancelled, message: message.clone() };
         let facts = vec![
-            Fact::Run(Box::new(deliver::ended(run, Phase::Cancelled, message, now))),
+            Fact::Run(Box::new(run::ended(run, Phase::Cancelled, message, now))),
             Fact::happened(&application.spec.name, &peer.cause(), event),
         ];
         context.journal.record(facts).await?;

@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 
 pub(super) use self::line::Line;
 use self::line::Patient;
-use super::access::Peer;
 use super::answer::Failure;
+use crate::access::Peer;
 use crate::flood::Flood;
 use crate::open_files;
 

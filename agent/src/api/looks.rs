@@ -12,8 +12,8 @@ use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use serde::Deserialize;
 
 use super::Shared;
-use super::access::Peer;
 use super::answer::{Answer, Failure, Named};
+use crate::access::Peer;
 use crate::reconcile;
 
 /// Rows where the request does not say.
@@ -74,7 +74,7 @@ pub(super) async fn object(
 }
 
 fn not_compared(error: reconcile::ReconcileError) -> Failure {
-    Failure::unavailable(crate::journal::chain(&error), error.hint())
+    Failure::unavailable(quarterdeck_shared::error::chain(&error), error.hint())
 }
 
 #[derive(Deserialize)]

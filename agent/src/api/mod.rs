@@ -4,7 +4,6 @@
 //! [`permit`]. A handler looks or records an intent and pokes a worker; it never does the work itself, so that a
 //! request that was answered is not lost when the agent ends.
 
-pub mod access;
 pub mod connection;
 pub mod socket;
 
@@ -26,8 +25,8 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::{Role, WIRE_HEADER, WIRE_VERSION};
 
-use self::access::Peer;
 use self::answer::Failure;
+use crate::access::Peer;
 use crate::context::Context;
 use crate::journal::fact::Fact;
 

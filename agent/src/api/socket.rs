@@ -184,7 +184,7 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Socket, SocketError> {
     }
     let gid = match group {
         Some(group) => {
-            Some(super::access::group_id(group).ok_or_else(|| SocketError::Group { group: group.to_owned() })?)
+            Some(crate::access::group_id(group).ok_or_else(|| SocketError::Group { group: group.to_owned() })?)
         }
         None => None,
     };

@@ -261,5 +261,4 @@ fn hint(like: &Option<String>) -> String {
 }
 
 #[cfg(test)]
-#[path = "context_tests.rs"]
 mod tests;

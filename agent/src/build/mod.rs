@@ -26,7 +26,6 @@ pub mod docker;
 pub mod base;
 pub mod context;
 pub mod dockerignore;
-pub mod output;
 mod progress;
 
 /// A container engine that builds and pushes.

@@ -10,13 +10,13 @@ use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
-use crate::build::output;
 use crate::cluster::caller::get;
 use crate::cluster::kube::{Objects, segment};
 use crate::cluster::live::{PodLogs, Started};
 use crate::cluster::log_merge::Lines;
 use crate::cluster::logs::LogQuery;
 use crate::cluster::problem::{ApiProblem, Class};
+use crate::output;
 
 /// A log is answered at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -17,12 +17,12 @@ use quarterdeck_shared::protocol::LogRecord;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::build::output::{Mask, one_line};
 use crate::cluster::caller::get;
 use crate::cluster::kube::Objects;
 use crate::cluster::live::{Live, PodLogs};
 use crate::cluster::log_merge::Merge;
 use crate::cluster::log_source::{Begin, Target, log_path, source};
+use crate::output::{Mask, one_line};
 
 /// Containers that are read at once: a connection each, and more than anybody can follow.
 const SOURCES_MAX: usize = 64;

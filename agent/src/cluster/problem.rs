@@ -7,6 +7,7 @@ mod shorten;
 #[cfg(test)]
 mod tests;
 
+use quarterdeck_shared::error::chain;
 use std::borrow::Cow;
 
 use kube::Error;
@@ -246,20 +247,6 @@ fn is_immutable(message: &str) -> bool {
     ]
     .iter()
     .any(|words| message.contains(words))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// "Connection refused (os error 111)" rather than the four layers that say "client error" before it; but that it was

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use quarterdeck_shared::event::Event;
 
-use crate::api::access::Peer;
+use crate::access::Peer;
 use crate::history::sqlite::copy::{Contents, contents, copy, exchange};
 use crate::history::sqlite::{self, Writer};
 
@@ -149,7 +149,9 @@ fn describe(file: &Path, contents: &Contents, out: &mut dyn Write) -> io::Result
 fn after(history: &Path, backup: &Contents) -> String {
     let text = match contents(history) {
         Ok(now) => format!("in place of: {}", line(&now)),
-        Err(error) => format!("in place of a history that cannot be read: {}", crate::journal::chain(&error)),
+        Err(error) => {
+            format!("in place of a history that cannot be read: {}", quarterdeck_shared::error::chain(&error))
+        }
     };
     let since = backup.newest.map_or(String::new(), |newest| format!(" after {newest:.0}"));
     format!(

@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::DeliverError;
-use super::queue::{self, Way};
 use crate::history::logs::RunLog;
+use crate::journal::Journal;
 use crate::journal::fact::{Batch, Fact};
-use crate::journal::{Journal, chain};
+use crate::queue::{self, Way};
+use crate::run;
+use quarterdeck_shared::error::chain;
 
 /// The waits between tries of a stage that meets an outage.
 const TRY_FIRST: Duration = Duration::from_secs(1);
@@ -165,7 +167,7 @@ impl<'n> Course<'n> {
         // Its end is on disk before the run is ended: who follows the log reads it whole.
         self.log = None;
         let now = Timestamp::now();
-        self.run = super::ended(self.run, phase, message.clone(), now);
+        self.run = run::ended(self.run, phase, message.clone(), now);
         let name = &self.run.application;
         let what = match self.run.goal {
             RunGoal::Build => "build",

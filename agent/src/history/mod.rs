@@ -15,14 +15,17 @@ pub mod place;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::{Cause, SyncRecord};
+use quarterdeck_shared::protocol::SyncRequest;
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+use serde::{Deserialize, Serialize};
+
 use crate::trigger::SeenTags;
 
-use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::event::SyncRecord;
-use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
-
 /// An application as it is kept: its status, and the two halves of its message.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApplicationRow {
     /// As consoles see it.
     pub status: ApplicationStatus,
@@ -54,4 +57,15 @@ pub struct TagsSeen {
     pub repository: String,
     /// Name to object.
     pub tags: SeenTags,
+}
+
+/// A sync that a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What exactly.
+    pub request: SyncRequest,
+    /// Who.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
 }

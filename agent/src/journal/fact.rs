@@ -9,8 +9,8 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{Cover, Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary, Unseen};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
-use serde::{Deserialize, Serialize};
 
+use crate::history::Intent;
 use crate::sync::plan::Remembered;
 use crate::trigger::SeenTags;
 
@@ -82,17 +82,6 @@ pub enum Fact {
     Seen(Object),
     /// An object is seen to be gone. Not kept.
     Gone(Key),
-}
-
-/// A sync that a person asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    /// What exactly.
-    pub request: SyncRequest,
-    /// Who.
-    pub cause: Cause,
-    /// When.
-    pub at: Timestamp,
 }
 
 impl Intent {

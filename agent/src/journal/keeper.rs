@@ -11,9 +11,9 @@ use quarterdeck_shared::status::Phase;
 use super::RUNS_SHOWN;
 use super::fact::{Fact, Patch};
 use super::fold;
-use crate::deliver::queue;
 use crate::history::ApplicationRow;
 use crate::history::sqlite::{HistoryError, Writer};
+use crate::queue;
 
 /// Keys that change, with what lies under them then.
 pub(super) type Changes = Vec<(Key, Option<Object>)>;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::fact::{Batch, Fact};
 use super::keeper::{self, Changes, Keeper};
 use super::published::Published;
-use super::{Message, NotKept, chain};
+use super::{Message, NotKept};
 use crate::config::HistoryConfig;
 use crate::flood::Flood;
 use crate::history::clock::Clock;
@@ -20,6 +20,7 @@ use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Writer};
 use crate::steps;
+use quarterdeck_shared::error::chain;
 
 /// Batches written in one transaction: under load a commit to disk is shared, alone a batch waits for nobody.
 const GROUP: usize = 256;

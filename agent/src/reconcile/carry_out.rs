@@ -19,10 +19,11 @@ use super::tell::{begun, ended};
 use super::{ReconcileError, of};
 use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
-use crate::journal::chain;
-use crate::journal::fact::{Fact, Intent, Patch};
+use crate::history::Intent;
+use crate::journal::fact::{Fact, Patch};
 use crate::render::Rendered;
 use crate::sync::plan::{Memory, Remembered as Applied, Undone};
+use quarterdeck_shared::error::chain;
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::fights::Fights;
 use crate::context::Drift;
-use crate::journal::fact::Intent;
+use crate::history::Intent;
 
 /// How things stand before a plan.
 pub(super) struct Standing<'a> {

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use quarterdeck_shared::application::{ApplicationName, Destination};
 use quarterdeck_shared::revision::Revision;
 
-use super::wanted::Rendered;
 use super::{look, render, resolve, tree};
 use crate::cluster::{ClusterError, Options, PlannedSync};
 use crate::context::{Application, Context, Deploy};
-use crate::journal::chain;
 use crate::render::Rendered as Manifests;
 use crate::source::CommitId;
 use crate::sync::manifest::Manifest;
 use crate::sync::neighbours::{Neighbours, Wants};
 use crate::sync::plan::Memory;
+use crate::wanted::{Inputs, Rendered};
+use quarterdeck_shared::error::chain;
 
 /// Plans a sync of one application among the others. They are looked at where something left it, or where it wants what
 /// carries another's label; the pass of a fleet in which nothing moved asks for none of this.
@@ -49,9 +49,9 @@ pub(super) fn publish(
     name: &ApplicationName,
     destination: &Destination,
     commit: &CommitId,
-    inputs: tree::Inputs,
+    inputs: Inputs,
     manifests: &[Manifest],
-) -> Arc<tree::Inputs> {
+) -> Arc<Inputs> {
     let inputs = Arc::new(inputs);
     let rendered = Rendered {
         destination: destination.clone(),
@@ -123,7 +123,7 @@ async fn refresh(context: &Arc<Context>, other: &Application, resolved: &mut Res
         if before.commit == commit {
             return;
         }
-        if before.inputs.are_same_in(&deploy.repository, &commit).await {
+        if tree::are_same_in(&before.inputs, &deploy.repository, &commit).await {
             return context.wanted.unchanged(name, commit);
         }
     }

@@ -9,7 +9,7 @@ use quarterdeck_shared::revision::Revision;
 use super::ReconcileError;
 use super::decide::Differing;
 use crate::cluster::PlannedSync;
-use crate::journal::fact::Intent;
+use crate::history::Intent;
 use crate::render::Rendered;
 use crate::sync::manifest::Manifest;
 use crate::sync::plan::Memory;

@@ -9,8 +9,9 @@ use quarterdeck_shared::status::{Phase, SyncStatus};
 use super::ReconcileError;
 use crate::cluster::{ClusterError, OtherAgent};
 use crate::context::{Application, Context};
+use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
-use crate::journal::{NotKept, chain};
+use quarterdeck_shared::error::chain;
 
 /// A sync that begins now.
 pub(super) fn begun(context: &Context, application: &Application, revision: Revision, cause: Cause) -> SyncRecord {

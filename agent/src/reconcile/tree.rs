@@ -11,6 +11,7 @@ use crate::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure
 use crate::render::{self, RenderError, Rendered};
 use crate::source::git::Mirror;
 use crate::source::{self, CommitId, ObjectId};
+use crate::wanted::Inputs;
 
 /// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
 const FILE_MAX: u64 = 16 << 20;
@@ -90,10 +91,6 @@ pub(super) async fn render(
     }
 }
 
-/// The files and folders that a render depended on, with their ids in a commit.
-#[derive(Debug, Default)]
-pub(super) struct Inputs(Vec<(String, Option<String>)>);
-
 /// Looks up the ids of what a render depended on.
 pub(super) async fn inputs(repository: &Repository, commit: &CommitId, paths: &[String]) -> Inputs {
     let (paths, commit) = (paths.to_vec(), commit.clone());
@@ -103,15 +100,13 @@ pub(super) async fn inputs(repository: &Repository, commit: &CommitId, paths: &[
     Inputs(ids.unwrap_or_default())
 }
 
-impl Inputs {
-    /// Whether another commit has all of them with the same ids. Nothing known is never the same.
-    pub(super) async fn are_same_in(&self, repository: &Repository, commit: &CommitId) -> bool {
-        let (known, commit) = (self.0.clone(), commit.clone());
-        let same = move |mirror: &Mirror| {
-            Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id))
-        };
-        repository.work(same).await.unwrap_or(false)
-    }
+/// Whether another commit has all of them with the same ids. Nothing known is never the same.
+pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, commit: &CommitId) -> bool {
+    let (known, commit) = (inputs.0.clone(), commit.clone());
+    let same = move |mirror: &Mirror| {
+        Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id))
+    };
+    repository.work(same).await.unwrap_or(false)
 }
 
 fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {

@@ -287,5 +287,4 @@ fn server_name(host: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "credentials_tests.rs"]
 mod tests;

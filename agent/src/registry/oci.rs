@@ -15,10 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
 use super::image_ref::{DOCKER_HUB, ImageRef, check_digest};
-use crate::build::output::Mask;
 use crate::certificate::{Distrust, distrust};
-use crate::journal::chain;
+use crate::output::Mask;
 use call::{Call, TIME_LIMIT, is_missing};
+use quarterdeck_shared::error::chain;
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

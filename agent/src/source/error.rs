@@ -292,18 +292,7 @@ const DETAIL_MAX: usize = 2000;
 
 /// A library's error with all its causes, on one line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    clean(&text).replace('\n', "; ")
+    clean(&quarterdeck_shared::error::chain(error)).replace('\n', "; ")
 }
 
 /// What names of temporary files begin with: gix's, ours, and those of the git program.

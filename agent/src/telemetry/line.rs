@@ -82,14 +82,7 @@ impl Visit for Fields {
 
     /// The whole chain: the first of an error's texts alone says what we tried, not why it failed.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        self.set(field.name(), text.into());
+        self.set(field.name(), quarterdeck_shared::error::chain(value).into());
     }
 }
 

@@ -1,6 +1,4 @@
-//! A run and its number.
-
-use std::fmt;
+//! A run: what it is to reach, and how far it is.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,18 +7,8 @@ use crate::application::ApplicationName;
 use crate::artifact::Artifact;
 use crate::event::Cause;
 use crate::revision::CommitId;
+use crate::run::RunId;
 use crate::status::{Phase, Stage};
-
-/// The number of a run, as people type it: counts up over all applications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(pub u64);
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// A run: the delivery of one application for one trigger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, SuspendRequest};
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::route;
 
 /// Stop syncing an application.

@@ -11,8 +11,8 @@ use http::Method;
 use quarterdeck_shared::protocol::REQUEST_BYTES_MAX;
 use serde_json::Value;
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 
 /// Ask the agent anything, as it is on the wire.
 #[derive(Debug, clap::Args)]

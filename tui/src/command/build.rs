@@ -8,9 +8,9 @@ use std::time::Duration;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest};
 
-use crate::cli::Exit;
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, Format, act};
+use crate::exit::Exit;
 use crate::route;
 
 /// Build the image of a commit.

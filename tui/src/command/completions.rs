@@ -1,10 +1,9 @@
 //! `qd completions SHELL`: a completion script, for `source <(qd completions bash)` or the shell's own folder.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, Exit};
 use crate::command::{CommandError, Context};
+use crate::exit::Exit;
 
 /// A completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -14,10 +13,10 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// Runs it.
-pub fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+/// Writes the script for this command line.
+pub fn run(args: &Args, command: &mut clap::Command, context: &mut Context) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "qd", &mut script);
+    clap_complete::generate(args.shell, command, "qd", &mut script);
     context.output.verbatim(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -17,8 +17,8 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::meaning::{Tone, of_action};
 use crate::output::Line;
 use crate::route;

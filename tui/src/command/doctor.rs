@@ -7,8 +7,8 @@ use std::io;
 
 use quarterdeck_shared::protocol::{Check, CheckResult, VersionAnswer};
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::meaning::{Tone, of_check};
 use crate::output::Line;
 use crate::route;

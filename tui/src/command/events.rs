@@ -13,11 +13,11 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::EventRecord;
 use quarterdeck_shared::protocol::ROWS_MAX;
 
-use crate::cli::Exit;
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::command::runs::limit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::SyncRecord;
 
-use crate::cli::Exit;
 use crate::command::runs::limit;
 use crate::command::{CommandError, Context, ListFormat};
+use crate::exit::Exit;
 use crate::meaning::of_phase;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;

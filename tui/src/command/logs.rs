@@ -11,9 +11,9 @@ use std::time::Duration;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::LogRecord;
 
-use crate::cli::Exit;
 use crate::client::records::Records;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
 use crate::route::{self, PodLog};

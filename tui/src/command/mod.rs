@@ -37,12 +37,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, Exit};
 use crate::client::Client;
 use crate::client::error::ClientError;
+use crate::exit::Exit;
 use crate::output::Output;
-use crate::runtime::{ConsoleError, ConsoleOptions, console};
-use crate::terminal;
+use crate::runtime::ConsoleError;
 
 /// What every command is given.
 pub struct Context {
@@ -174,38 +173,5 @@ impl CommandError {
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
             _ => Vec::new(),
         }
-    }
-}
-
-/// Runs the command that the command line names.
-pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError> {
-    match &cli.command {
-        // In a pipe, and on a terminal that cannot show it, the console is what it would show first.
-        None if !terminal::is_able() => status::run(&status::Args::default(), context).await,
-        None => {
-            let options = ConsoleOptions { ascii: cli.ascii, colour: cli.color.decided() };
-            console(context.client.clone(), options).await?;
-            Ok(Exit::Done)
-        }
-        Some(Command::Status(args)) => status::run(args, context).await,
-        Some(Command::Diff(args)) => diff::run(args, context).await,
-        Some(Command::Sync(args)) => sync::run(args, context).await,
-        Some(Command::Build(args)) => build::run_build(args, context).await,
-        Some(Command::Push(args)) => build::run_push(args, context).await,
-        Some(Command::Runs(args)) => runs::run(args, context).await,
-        Some(Command::History(args)) => history::run(args, context).await,
-        Some(Command::Rollback(args)) => rollback::run(args, context).await,
-        Some(Command::Unpin(args)) => act::unpin(args, context).await,
-        Some(Command::Suspend(args)) => act::suspend(args, context).await,
-        Some(Command::Resume(args)) => act::resume(args, context).await,
-        Some(Command::Refresh(args)) => act::refresh(args, context).await,
-        Some(Command::Pods(args)) => pods::run(args, context).await,
-        Some(Command::Logs(args)) => logs::run(args, context).await,
-        Some(Command::Events(args)) => events::run(args, context).await,
-        Some(Command::Manifests(args)) => manifests::run(args, context).await,
-        Some(Command::Api(args)) => api::run(args, context).await,
-        Some(Command::Doctor(args)) => doctor::run(args, context).await,
-        Some(Command::Completions(args)) => completions::run(args, context),
-        Some(Command::Version(args)) => version::run(args, context).await,
     }
 }

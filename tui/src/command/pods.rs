@@ -9,8 +9,8 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{Key, Object, PodStatus};
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, ListFormat, objects};
+use crate::exit::Exit;
 use crate::meaning::of_health;
 use crate::output::table::{Cell, Column, Table};
 use crate::text::{age, ago};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format, act, sync};
+use crate::exit::Exit;
 use crate::route;
 
 /// Hold an application at an earlier revision.

@@ -15,9 +15,9 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 
-use crate::cli::Exit;
 use crate::command::logs::{self, Prefix};
 use crate::command::{CommandError, Context, Format, ListFormat, act};
+use crate::exit::Exit;
 use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};

@@ -18,8 +18,8 @@ use quarterdeck_shared::snapshot::{
     ApplicationStatus, ConnectionKind, ConnectionStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
 };
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, ListFormat, objects, pods, runs};
+use crate::exit::Exit;
 use crate::meaning::{self, Tone};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};

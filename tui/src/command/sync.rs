@@ -11,9 +11,9 @@ use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
 use quarterdeck_shared::resource::ResourceRef;
 
-use crate::cli::Exit;
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, Format, act, diff};
+use crate::exit::Exit;
 use crate::route;
 
 /// Make the cluster as git says, now.

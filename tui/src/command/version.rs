@@ -6,8 +6,8 @@
 use quarterdeck_shared::protocol::{VersionAnswer, WIRE_VERSION};
 use serde::Serialize;
 
-use crate::cli::Exit;
 use crate::command::{CommandError, Context, Format};
+use crate::exit::Exit;
 use crate::route;
 
 /// The versions of this program and of the agent.

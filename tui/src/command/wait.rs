@@ -14,11 +14,11 @@ use quarterdeck_shared::status::{Health, Phase};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::cli::Exit;
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::client::records::Records;
 use crate::command::{CommandError, Context, Format, act};
+use crate::exit::Exit;
 
 /// Every object of the state.
 pub(super) type Objects = BTreeMap<Key, Object>;

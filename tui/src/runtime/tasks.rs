@@ -1,7 +1,6 @@
 //! Requests and streams, each a task of its own that ends when nobody waits for it any more.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,13 +269,7 @@ fn told(error: ClientError) -> Problem {
 
 /// An error for people: the whole chain in one sentence, and what to do next.
 pub(super) fn problem(error: &ClientError) -> Problem {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    Problem { message, hints: error.hints() }
+    Problem { message: quarterdeck_shared::error::chain(error), hints: error.hints() }
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use quarterdeck_shared::status::Phase;
 use super::*;
 use crate::config::HistoryConfig;
 use crate::history::sqlite::Reader;
+use crate::journal::Journal;
 use crate::journal::fact::{Fact, Patch};
-use crate::journal::{Journal, chain};
+use quarterdeck_shared::error::chain;
 
 fn open(data_dir: &Path) -> Journal {
     let shop = BTreeSet::from(["shop".parse().unwrap()]);

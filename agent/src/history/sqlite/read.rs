@@ -13,8 +13,8 @@ use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{HistoryError, Result, bodies};
+use crate::history::Intent;
 use crate::history::TagsSeen;
-use crate::journal::fact::Intent;
 use crate::open_files;
 use crate::sync::manifest::ContentDigest;
 use crate::sync::plan::{Ended, Memory, Remembered};

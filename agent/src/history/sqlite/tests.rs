@@ -12,7 +12,7 @@ use quarterdeck_shared::status::Phase;
 use super::write::ARTIFACTS_KEPT;
 use super::*;
 use crate::config::HistoryConfig;
-use crate::journal::fact::Intent;
+use crate::history::Intent;
 
 #[test]
 fn what_is_owed_is_told_of_all_applications_at_once() {
@@ -267,7 +267,7 @@ fn reverts_and_failures_push_no_release_out() {
 
 #[test]
 fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
-    use crate::journal::fact::Intent;
+    use crate::history::Intent;
     use crate::sync::manifest::ContentDigest;
     use crate::sync::plan::{Ended, Remembered};
 

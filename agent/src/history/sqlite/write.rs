@@ -14,7 +14,7 @@ use super::Result;
 use super::read::{IS_RELEASE, number_of};
 use crate::config::HistoryConfig;
 use crate::history::ApplicationRow;
-use crate::journal::fact::Intent;
+use crate::history::Intent;
 use crate::sync::plan::Remembered;
 use crate::trigger::SeenTags;
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::{CredentialError, Login};
-use crate::build::output::Mask;
+use crate::output::Mask;
 use crate::registry::words::fit;
 
 /// Helpers of clouds ask their server; a keychain that wants a password from a person would wait for ever.

@@ -7,10 +7,10 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 
 use super::RegistryError;
-use crate::build::output::Mask;
 use crate::certificate::distrust;
-use crate::journal::chain;
+use crate::output::Mask;
 use crate::registry::words::fit;
+use quarterdeck_shared::error::chain;
 
 /// A registry that needs longer than this for a few headers is as good as away.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);

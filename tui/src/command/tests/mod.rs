@@ -15,6 +15,7 @@ use clap::Parser;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::cli::Cli;
 use crate::output::Dress;
 use crate::run_in;
 use crate::standin::{Reply, StandIn};

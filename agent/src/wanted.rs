@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quarterdeck_shared::application::{ApplicationName, Destination};
 use quarterdeck_shared::resource::ResourceRef;
 
-use super::tree::Inputs;
 use crate::source::CommitId;
+
+/// The files and folders that a render depended on, with their ids in a commit.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs(pub(crate) Vec<(String, Option<String>)>);
 
 /// All of them. A name an application and a reference an object, so it is bounded by what git names.
 #[derive(Default)]
@@ -24,21 +27,21 @@ struct Entry {
 
 /// What an application wants, and what that was rendered from.
 #[derive(Clone)]
-pub(super) struct Rendered {
+pub(crate) struct Rendered {
     /// How it was configured then.
-    pub(super) destination: Destination,
+    pub(crate) destination: Destination,
     /// The commit.
-    pub(super) commit: CommitId,
+    pub(crate) commit: CommitId,
     /// The files and folders of it.
-    pub(super) inputs: Arc<Inputs>,
+    pub(crate) inputs: Arc<Inputs>,
     /// The objects.
-    pub(super) objects: Arc<HashSet<ResourceRef>>,
+    pub(crate) objects: Arc<HashSet<ResourceRef>>,
 }
 
 impl Wanted {
     /// An application was rendered. Returns which applications have to look again: they held something for it that it does
     /// not want.
-    pub(super) fn rendered(&self, name: &ApplicationName, rendered: Rendered) -> Vec<ApplicationName> {
+    pub(crate) fn rendered(&self, name: &ApplicationName, rendered: Rendered) -> Vec<ApplicationName> {
         let mut all = self.lock();
         let entry = all.entry(name.clone()).or_default();
         let before = entry.rendered.replace(rendered).map(|before| before.objects).unwrap_or_default();
@@ -49,14 +52,14 @@ impl Wanted {
     }
 
     /// A later commit changed nothing of what an application is rendered from.
-    pub(super) fn unchanged(&self, name: &ApplicationName, commit: CommitId) {
+    pub(crate) fn unchanged(&self, name: &ApplicationName, commit: CommitId) {
         if let Some(rendered) = self.lock().get_mut(name).and_then(|entry| entry.rendered.as_mut()) {
             rendered.commit = commit;
         }
     }
 
     /// An application could not be rendered; what it wanted before is kept, if it is still configured like that.
-    pub(super) fn failed(&self, name: &ApplicationName, destination: &Destination, why: String) {
+    pub(crate) fn failed(&self, name: &ApplicationName, destination: &Destination, why: String) {
         let mut all = self.lock();
         let entry = all.entry(name.clone()).or_default();
         entry.rendered = entry.rendered.take().filter(|rendered| rendered.destination == *destination);
@@ -64,19 +67,19 @@ impl Wanted {
     }
 
     /// What was last rendered, and why not since.
-    pub(super) fn of(&self, name: &ApplicationName) -> (Option<Rendered>, Option<String>) {
+    pub(crate) fn of(&self, name: &ApplicationName) -> (Option<Rendered>, Option<String>) {
         let all = self.lock();
         let entry = all.get(name);
         (entry.and_then(|entry| entry.rendered.clone()), entry.and_then(|entry| entry.unrendered.clone()))
     }
 
     /// What left an application and waits for others to take it over.
-    pub(super) fn awaits(&self, name: &ApplicationName, resources: Vec<ResourceRef>) {
+    pub(crate) fn awaits(&self, name: &ApplicationName, resources: Vec<ResourceRef>) {
         self.lock().entry(name.clone()).or_default().awaits = resources;
     }
 
     /// An application brought its objects into the cluster. Returns which applications waited for one of them.
-    pub(super) fn brought(&self, name: &ApplicationName) -> Vec<ApplicationName> {
+    pub(crate) fn brought(&self, name: &ApplicationName) -> Vec<ApplicationName> {
         let all = self.lock();
         let objects = all.get(name).and_then(|entry| entry.rendered.as_ref()).map(|rendered| rendered.objects.clone());
         let objects = objects.unwrap_or_default();

@@ -3,7 +3,7 @@
 mod accidents;
 
 use super::*;
-use crate::deliver::{again, ended};
+use crate::run::{again, ended};
 use jiff::Timestamp;
 use quarterdeck_shared::event::Cause;
 
