@@ -30,9 +30,9 @@ pub use self::error::DeliverError;
 use self::owing::Owing;
 use crate::context::{Application, Context};
 use crate::journal::fact::Fact;
-use crate::queue;
-use crate::run::{again, ended, interrupted};
 use crate::worker::{Next, Story};
+use quarterdeck_core::queue;
+use quarterdeck_core::run::{again, ended, interrupted};
 use quarterdeck_shared::error::chain;
 
 /// The delivery of one application.

@@ -15,9 +15,9 @@ use crate::cluster;
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
-use crate::registry::image_ref::ImageRef;
 use crate::registry::oci::RegistryError;
 use crate::source::GitError;
+use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::error::chain;
 
 /// A check that takes longer is told as not answered: a person waits for it.

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use crate::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use crate::config::{BuilderKind, Config, RegistryConfig};
 use crate::registry::credentials::{CredentialError, Login, Sources};
-use crate::registry::image_ref::ImageRef;
 use crate::registry::oci::Registries;
+use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::error::chain;
 
 /// The engine and the registries.

@@ -40,7 +40,7 @@ use crate::history::logs::RunLogs;
 use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Reader};
-use crate::run;
+use quarterdeck_core::run;
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.
 const QUEUE: usize = 1_024;

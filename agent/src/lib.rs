@@ -35,7 +35,6 @@ pub mod config;
 pub mod context;
 pub mod doctor;
 pub mod identity;
-pub mod output;
 pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;
@@ -46,32 +45,24 @@ pub mod readable;
 pub mod worker;
 
 pub mod certificate;
-pub mod queue;
-pub mod run;
 pub mod source;
-pub mod trigger;
 
 pub mod build;
 pub mod images;
-pub mod promote;
+pub mod kustomize;
 pub mod registry;
 
-pub mod render;
-pub mod sync;
 pub mod wanted;
-pub mod yaml;
 
 pub mod assess;
 pub mod cluster;
 pub mod clusters;
-pub mod health;
 
 pub mod flood;
 pub mod open_files;
 
 pub mod history;
 pub mod journal;
-pub mod steps;
 
 pub mod api;
 

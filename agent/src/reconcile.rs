@@ -44,10 +44,10 @@ use crate::cluster::{ClusterError, Options};
 use crate::context::{Application, Context, Deploy};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
-use crate::render::Rendered;
-use crate::sync::plan::Memory;
 use crate::wanted::Inputs;
 use crate::worker::{Next, Story};
+use quarterdeck_core::render::Rendered;
+use quarterdeck_core::sync::plan::Memory;
 
 /// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]

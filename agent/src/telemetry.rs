@@ -14,7 +14,6 @@
 
 mod line;
 mod ring;
-mod secrets;
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +33,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::telemetry::line::{Entry, Fields, Form};
+use quarterdeck_core::secrets::SecretScrubber;
+
 pub use crate::telemetry::ring::LogRing;
-pub use crate::telemetry::secrets::SecretScrubber;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use harness::git::Repo;
 use harness::real::Parts;
-use quarterdeck_agent::yaml;
+use quarterdeck_core::yaml;
 
 use crate::Options;
 use crate::cluster::{Manifest, Namespace};

@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use harness::git::Repo;
-use quarterdeck_agent::yaml;
+use quarterdeck_core::yaml;
 use quarterdeck_shared::event::Cause;
 
 use crate::Options;

@@ -13,7 +13,7 @@ pub(crate) fn watch() {
     let dies_at = std::env::var(DIES_AT).unwrap_or_default();
     let Ok(file) = std::fs::OpenOptions::new().create(true).append(true).open(file) else { return };
     let count = AtomicU32::new(0);
-    quarterdeck_agent::steps::watch(Box::new(move |step| {
+    quarterdeck_core::failpoint::watch(Box::new(move |step| {
         // One write a step, so that steps of several threads stay whole lines.
         let _ = (&file).write_all(format!("{step}\n").as_bytes());
         let number = count.fetch_add(1, Ordering::SeqCst) + 1;

@@ -10,8 +10,8 @@ use quarterdeck_agent::build::context::{ContextEntry, EntryKind, ReadError, Tree
 use quarterdeck_agent::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use quarterdeck_agent::build::{ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest};
 use quarterdeck_agent::registry::credentials::Login;
-use quarterdeck_agent::registry::image_ref::ImageRef;
 use quarterdeck_agent::registry::oci::{Registries, RegistryError};
+use quarterdeck_core::image_ref::ImageRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

@@ -18,7 +18,7 @@ use crate::deliver;
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::reconcile::rollback;
-use crate::run;
+use quarterdeck_core::run;
 use quarterdeck_shared::error::chain;
 
 type Taken = (StatusCode, Json<Accepted>);

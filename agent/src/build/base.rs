@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ArgValue;
-use crate::registry::image_ref::ImageRef;
+use quarterdeck_core::image_ref::ImageRef;
 
 /// A Dockerfile names a handful of images; a hostile one could name more, and each may cost a credential helper.
 const IMAGES_MAX: usize = 32;

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::dockerignore::{Dockerignore, DockerignoreError};
+use quarterdeck_core::dockerignore::{Dockerignore, DockerignoreError};
 
 /// The files that a context can be made of. Implemented by whoever can read a commit; all calls may block.
 pub trait TreeReader: Send + Sync {

@@ -19,13 +19,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::credentials::Login;
-use crate::registry::image_ref::ImageRef;
+use quarterdeck_core::image_ref::ImageRef;
 
 pub mod docker;
 
 pub mod base;
 pub mod context;
-pub mod dockerignore;
 mod progress;
 
 /// A container engine that builds and pushes.

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::cluster::config::{ClusterConfig, IN_CLUSTER};
 use crate::cluster::kubeconfig::{self, Seen, Way};
 use crate::cluster::{exec, proxy};
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// What a client is made of.
 pub(super) struct Access {

@@ -27,9 +27,9 @@ use crate::cluster::kube::Mode;
 use crate::cluster::observe::{Observer, at_once, refusal};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::{ClusterError, Options};
-use crate::sync::manifest::Manifest;
-use crate::sync::plan::{self, Later, Memory, Refusal, Remembered, Stranger, Undone};
-use crate::sync::{order, owned};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::plan::{self, Later, Memory, Refusal, Remembered, Stranger, Undone};
+use quarterdeck_core::sync::{order, owned};
 
 /// A CRD is established within a second, and served a moment after.
 const KIND_TIMEOUT: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use kube::discovery::{ApiResource, Discovery, Scope as KubeScope, verbs};
 use crate::cluster::caller::Caller;
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::waiting::Waiting;
-use crate::render::scope::Scope;
+use quarterdeck_core::render::scope::Scope;
 
 /// A kind that is not known is asked for again after this long at the earliest: a manifest with a typing error must
 /// not become two requests an attempt, and a CRD that somebody installs is seen at once for a person.

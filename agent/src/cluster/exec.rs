@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::yaml;
+use quarterdeck_core::yaml;
 
 /// A program that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);

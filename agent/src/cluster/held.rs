@@ -7,7 +7,7 @@ use quarterdeck_shared::change::Action;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
 use crate::cluster::PlannedSync;
-use crate::sync::manifest::Manifest;
+use quarterdeck_core::sync::manifest::Manifest;
 
 impl PlannedSync {
     /// The manifests that it would write, in its order.
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
     use crate::cluster::Options;
     use crate::cluster::apply::Write;
-    use crate::sync::manifest::ContentDigest;
-    use crate::sync::plan::{Later, Undone};
+    use quarterdeck_core::sync::manifest::ContentDigest;
+    use quarterdeck_core::sync::plan::{Later, Undone};
 
     fn resource(name: &str) -> ResourceRef {
         ResourceRef::new("", "ConfigMap", Some("prod"), name)

@@ -28,7 +28,7 @@ use crate::cluster::caller::get;
 use crate::cluster::kube::{Objects, collection_path, segment};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::identity::Identity;
-use crate::sync::plan::Stranger;
+use quarterdeck_core::sync::plan::Stranger;
 
 pub use self::mark::OtherAgent;
 

@@ -16,10 +16,10 @@ use crate::cluster::discovery::{Cache, Kinds};
 use crate::cluster::link::Link;
 use crate::cluster::problem::{ApiProblem, Class, SERVES};
 use crate::cluster::waiting::Waiting;
-use crate::render::scope::Scope;
-use crate::steps;
-use crate::sync::manifest::Manifest;
-use crate::sync::{ignore, mask, owned};
+use quarterdeck_core::failpoint;
+use quarterdeck_core::render::scope::Scope;
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::{ignore, mask, owned};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -194,7 +194,7 @@ impl Objects {
         let body = &Bytes::from(body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?);
         let (resource, doing) = (&manifest.resource, &*doing);
         if mode == Mode::Write {
-            steps::reached("cluster: before an object is applied");
+            failpoint::reached("cluster: before an object is applied");
         }
         let epoch = self.clock.epoch();
         let apply = |route: Route| async move {
@@ -211,7 +211,7 @@ impl Objects {
         let done = self.about(resource, Some(&manifest.version), apply).await;
         let done = done.map_err(|problem| ApiProblem { message: mask::scrub(&problem.message, object), ..problem })?;
         if mode == Mode::Write {
-            steps::reached("cluster: after an object is applied");
+            failpoint::reached("cluster: after an object is applied");
             let version = done["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
             self.clock.saw(epoch, &resource.group, version.unwrap_or(0));
         }
@@ -239,9 +239,9 @@ impl Objects {
         let route = self.resource(object, None).await?;
         let path = format!("{}?{}", route.path(object)?, apply_query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
-        steps::reached("cluster: before an object of ours is written");
+        failpoint::reached("cluster: before an object of ours is written");
         let written = self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
-        steps::reached("cluster: after an object of ours is written");
+        failpoint::reached("cluster: after an object of ours is written");
         Ok(written)
     }
 
@@ -273,11 +273,11 @@ impl Objects {
         let body = Bytes::from(options.to_string());
         // As in a read: what is at that path now is another object.
         let Ok(path) = route.path(object) else { return Ok(None) };
-        steps::reached("cluster: before an object is deleted");
+        failpoint::reached("cluster: before an object is deleted");
         match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
             Err(problem) if problem.class != Class::NotFound => Err(problem),
             answer => {
-                steps::reached("cluster: after an object is deleted");
+                failpoint::reached("cluster: after an object is deleted");
                 Ok(answer.ok().filter(is_held))
             }
         }

@@ -16,11 +16,11 @@ use crate::cluster::kube::segment;
 use crate::cluster::observe::{Observer, at_once};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::survey::{self, METADATA, accepting};
-use crate::sync::manifest::Manifest;
-use crate::sync::owned;
-use crate::sync::plan::PRUNE_ANNOTATION;
-use crate::sync::plan::contents::{Container, Contents};
-use crate::sync::plan::leaving::{self, Left};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::plan::PRUNE_ANNOTATION;
+use quarterdeck_core::sync::plan::contents::{Container, Contents};
+use quarterdeck_core::sync::plan::leaving::{self, Left};
 
 /// Definitions that are read to find the one of a kind; a group has a handful.
 const DEFINITIONS: usize = 50;

@@ -25,10 +25,10 @@ use crate::cluster::interest::{Places, WatchKey, What};
 use crate::cluster::live::applied::Applied;
 use crate::cluster::live::covers::Covers;
 use crate::cluster::live::family::Family;
-use crate::health::{self, Verdict};
-use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::{Ended, Memory};
-use crate::sync::{APPLICATION_LABEL, owned};
+use quarterdeck_core::health::{self, Verdict};
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::plan::{Ended, Memory};
+use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 
 pub(super) use crate::cluster::live::applied::Expect;
 pub(super) use crate::cluster::live::family::{PodLogs, Started};

@@ -16,7 +16,7 @@ use crate::cluster::live::{PodLogs, Started};
 use crate::cluster::log_merge::Lines;
 use crate::cluster::logs::LogQuery;
 use crate::cluster::problem::{ApiProblem, Class};
-use crate::output;
+use quarterdeck_core::output;
 
 /// A log is answered at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -22,7 +22,7 @@ use crate::cluster::kube::Objects;
 use crate::cluster::live::{Live, PodLogs};
 use crate::cluster::log_merge::Merge;
 use crate::cluster::log_source::{Begin, Target, log_path, source};
-use crate::output::{Mask, one_line};
+use quarterdeck_core::output::{Mask, one_line};
 
 /// Containers that are read at once: a connection each, and more than anybody can follow.
 const SOURCES_MAX: usize = 64;

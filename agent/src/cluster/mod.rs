@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A [`Cluster`] is a handle: it is made without a request, and cloning it is free. Every request has a deadline, and
-//! a bounded number of them is in flight. Not here: what a sync does (that is [`crate::sync::plan`]), how well an object
-//! is ([`crate::health`]), and when to sync.
+//! a bounded number of them is in flight. Not here: what a sync does (that is [`quarterdeck_core::sync::plan`]), how well an object
+//! is ([`quarterdeck_core::health`]), and when to sync.
 //!
 //! Invariant: nothing is written but by server-side apply as the field manager `quarterdeck`, and nothing is deleted
 //! but what is in the inventory, carries our label and still has the uid that was seen.
@@ -71,11 +71,11 @@ use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::watch::Watches;
 use crate::identity::Identity;
-use crate::sync::manifest::Manifest;
-use crate::sync::neighbours::Neighbours;
-use crate::sync::plan::{Ended, Leaving, Memory, Observed, Refusal, Undone};
-use crate::sync::{content, mask};
-use crate::yaml;
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::neighbours::Neighbours;
+use quarterdeck_core::sync::plan::{Ended, Leaving, Memory, Observed, Refusal, Undone};
+use quarterdeck_core::sync::{content, mask};
+use quarterdeck_core::yaml;
 
 pub use crate::cluster::apply::{Executed, PlannedSync, Progress};
 pub use crate::cluster::changes::ClusterChange;

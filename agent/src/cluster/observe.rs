@@ -17,9 +17,9 @@ use crate::cluster::caller::get;
 use crate::cluster::kube::{Mode, Objects, collection_path, segment};
 use crate::cluster::live::Live;
 use crate::cluster::problem::{ApiProblem, Class};
-use crate::sync::manifest::Manifest;
-use crate::sync::plan::{Memory, Observed, Refusal};
-use crate::sync::{APPLICATION_LABEL, owned};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::plan::{Memory, Observed, Refusal};
+use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
 const AT_ONCE: usize = 64;

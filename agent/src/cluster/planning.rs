@@ -11,9 +11,9 @@ use crate::cluster::apply::{Write, namespaces};
 use crate::cluster::inventory::Held;
 use crate::cluster::problem::ApiProblem;
 use crate::cluster::{Cluster, ClusterError, Inner, Options, PlannedSync, survey};
-use crate::sync::manifest::Manifest;
-use crate::sync::owned;
-use crate::sync::plan::{self, Memory, Observed, Remembered, Stranger};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
 
 impl Cluster {
     pub(super) async fn look(

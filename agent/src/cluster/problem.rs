@@ -14,7 +14,7 @@ use kube::Error;
 use kube::core::Status;
 
 use crate::certificate::distrust;
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// A message of the server is a few lines; a validating policy with a long expression can be more.
 const MESSAGE_BYTES_MAX: usize = 4096;

@@ -11,7 +11,7 @@ use crate::cluster::apply::{Done, Executed, Executor, PlannedSync, brings, names
 use crate::cluster::left::waits_for;
 use crate::cluster::observe::at_once;
 use crate::cluster::problem::ApiProblem;
-use crate::sync::plan::Refusal;
+use quarterdeck_core::sync::plan::Refusal;
 
 /// What is deleted and not gone is waited for this long: the protection of a volume claim is taken off within moments, and
 /// what takes longer is waited for by later passes.

@@ -27,8 +27,8 @@ use crate::cluster::live::{Put, Told, Uid};
 use crate::cluster::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::watch::Shared;
-use crate::render::scope::Scope;
-use crate::sync::APPLICATION_LABEL;
+use quarterdeck_core::render::scope::Scope;
+use quarterdeck_core::sync::APPLICATION_LABEL;
 
 /// Objects of one page. Pods have some 15 KB, so a page is below 10 MB.
 const PAGE: usize = 500;

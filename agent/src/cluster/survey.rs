@@ -19,9 +19,9 @@ use crate::cluster::inventory::INVENTORY_LABEL;
 use crate::cluster::kube::{Objects, collection_path, segment};
 use crate::cluster::observe::at_once;
 use crate::cluster::problem::{ApiProblem, Class};
-use crate::render::scope::Scope;
-use crate::sync::APPLICATION_LABEL;
-use crate::sync::plan::contents::{Blind, Container, Contents};
+use quarterdeck_core::render::scope::Scope;
+use quarterdeck_core::sync::APPLICATION_LABEL;
+use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
 const PAGES: usize = 20;

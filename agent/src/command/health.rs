@@ -1,4 +1,4 @@
-//! `qd-agent health -f FILE…`: judges objects offline by the rules of [`crate::health`], so that these can be tried on
+//! `qd-agent health -f FILE…`: judges objects offline by the rules of [`quarterdeck_core::health`], so that these can be tried on
 //! what `kubectl get -o yaml` shows. Manifests, lists of them, several documents, YAML or JSON; `-` is standard input.
 //!
 //! The exit code says whether everything could be judged, not how well it is: that is in the output.
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use quarterdeck_shared::protocol::HealthLine;
 use serde_json::Value;
 
-use crate::health::{Surroundings, assess_in};
-use crate::render::object::{inherit, list_items};
-use crate::yaml::{self, YamlError};
+use quarterdeck_core::health::{Surroundings, assess_in};
+use quarterdeck_core::render::object::{inherit, list_items};
+use quarterdeck_core::yaml::{self, YamlError};
 
 /// Why not everything was judged. What could be was written.
 #[derive(Debug, thiserror::Error)]

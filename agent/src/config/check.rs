@@ -7,7 +7,7 @@ use quarterdeck_shared::application::{ApplicationSpec, PromoteBy};
 
 use super::Config;
 use super::locate::Step;
-use crate::trigger::{TagRules, TagTemplate};
+use quarterdeck_core::trigger::{TagRules, TagTemplate};
 
 /// Something wrong, and the place of the option that has to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,7 @@ fn check_application(
         if let Err(error) = TagTemplate::parse(&build.tag) {
             say(&["build", "tag"], error.to_string());
         }
-        match crate::registry::image_ref::ImageRef::parse(&build.image) {
+        match quarterdeck_core::image_ref::ImageRef::parse(&build.image) {
             Ok(image) if image.tag().is_some() || image.digest().is_some() => {
                 say(
                     &["build", "image"],

@@ -16,8 +16,8 @@ use super::DeliverError;
 use crate::history::logs::RunLog;
 use crate::journal::Journal;
 use crate::journal::fact::{Batch, Fact};
-use crate::queue::{self, Way};
-use crate::run;
+use quarterdeck_core::queue::{self, Way};
+use quarterdeck_core::run;
 use quarterdeck_shared::error::chain;
 
 /// The waits between tries of a stage that meets an outage.

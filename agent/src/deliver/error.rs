@@ -8,11 +8,11 @@ use crate::build::BuildError;
 use crate::history::sqlite::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
-use crate::promote::PromoteError;
-use crate::registry::image_ref::ImageRefError;
 use crate::registry::oci::RegistryError;
 use crate::source::GitError;
-use crate::trigger::{GlobError, TemplateError};
+use quarterdeck_core::image_ref::ImageRefError;
+use quarterdeck_core::promote::PromoteError;
+use quarterdeck_core::trigger::{GlobError, TemplateError};
 
 /// A run that failed, and in which step.
 #[derive(Debug, thiserror::Error)]

@@ -13,9 +13,9 @@ use super::queue;
 use super::run::new_run;
 use crate::context::{Application, Context};
 use crate::journal::fact::{Batch, Fact};
-use crate::promote::log::Promotion;
 use crate::source::{GitError, RefSnapshot, Target};
-use crate::trigger::{self, TagRules};
+use quarterdeck_core::promote::log::Promotion;
+use quarterdeck_core::trigger::{self, TagRules};
 
 /// How long the first numbers of a life wait for the deploy repository, whose log says which were given before. One that
 /// does not answer within this time is away, and holds no build back.

@@ -22,11 +22,11 @@ use super::course::{Course, Outcome, Step};
 use super::stages::git;
 use crate::context::{Application, Context, Deploy};
 use crate::journal::fact::Fact;
-use crate::promote::log::{self, Asked, Promotion, Trailers, Verdict};
-use crate::promote::{self, Promoted};
 use crate::source::git::Mirror;
 use crate::source::{Author, CommitId, EntryMode, PushOutcome, RefSnapshot, Target, TreeEntry};
-use crate::trigger::{self, TagRules, TriggerKind};
+use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
+use quarterdeck_core::promote::{self, Promoted};
+use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
 
 /// The largest manifest that a promotion looks into.
 const MANIFEST_MAX: u64 = 10 << 20;

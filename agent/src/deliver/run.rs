@@ -7,7 +7,7 @@ use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 use crate::context::{Application, Context};
 use crate::source::CommitId;
-use crate::trigger::{Owed, TriggerKind};
+use quarterdeck_core::trigger::{Owed, TriggerKind};
 
 pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
     let goal = match owed.kind {

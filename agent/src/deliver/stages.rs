@@ -19,10 +19,10 @@ use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use crate::build::{ArgValue, BuildError, BuildRequest, Builder, Progress, Sink};
 use crate::context::{Application, Context};
 use crate::poll::Repository;
-use crate::registry::image_ref::ImageRef;
 use crate::source::git::Mirror;
 use crate::source::{CommitId, CommitInfo, EntryMode, GitError, ObjectId};
-use crate::trigger::{self, TagRules, TagTemplate};
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::trigger::{self, TagRules, TagTemplate};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
 const PROGRESS_QUEUE: usize = 256;

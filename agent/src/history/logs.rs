@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::RunId;
 
-use crate::steps;
+use quarterdeck_core::failpoint;
 
 /// The end of a log that is kept apart while its middle is cut: the last lines tell why a build failed.
 const TAIL_BYTES: usize = 256 * 1024;
@@ -70,7 +70,7 @@ impl RunLogs {
             }
             opened => opened?,
         };
-        steps::reached("history: after a run's log is begun");
+        failpoint::reached("history: after a run's log is begun");
         let written = file.metadata()?.len();
         let mut log = RunLog {
             file,

@@ -22,7 +22,7 @@ use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
 use serde::{Deserialize, Serialize};
 
-use crate::trigger::SeenTags;
+use quarterdeck_core::trigger::SeenTags;
 
 /// An application as it is kept: its status, and the two halves of its message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

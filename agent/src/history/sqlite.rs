@@ -18,7 +18,7 @@ pub use self::error::HistoryError;
 pub use self::read::Reader;
 pub use self::write::Writer;
 use super::{ApplicationRow, Left};
-use crate::steps;
+use quarterdeck_core::failpoint;
 
 #[cfg(test)]
 mod tests;
@@ -74,9 +74,9 @@ pub fn open(path: &Path) -> Result<Connection> {
         let transaction = connection.transaction().map_err(open)?;
         transaction.execute_batch(migration).map_err(open)?;
         transaction.pragma_update(None, "user_version", (index + 1) as i64).map_err(open)?;
-        steps::reached("history: before a migration");
+        failpoint::reached("history: before a migration");
         transaction.commit().map_err(open)?;
-        steps::reached("history: after a migration");
+        failpoint::reached("history: after a migration");
     }
     Ok(connection)
 }

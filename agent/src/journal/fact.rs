@@ -11,8 +11,8 @@ use quarterdeck_shared::snapshot::{Cover, Hold, Key, LastAction, Object, Pin, Ru
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
 use crate::history::Intent;
-use crate::sync::plan::Remembered;
-use crate::trigger::SeenTags;
+use quarterdeck_core::sync::plan::Remembered;
+use quarterdeck_core::trigger::SeenTags;
 
 /// Facts that belong together: all of them are kept, or none.
 pub type Batch = Vec<Fact>;

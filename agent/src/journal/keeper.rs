@@ -13,7 +13,7 @@ use super::fact::{Fact, Patch};
 use super::fold;
 use crate::history::ApplicationRow;
 use crate::history::sqlite::{HistoryError, Writer};
-use crate::queue;
+use quarterdeck_core::queue;
 
 /// Keys that change, with what lies under them then.
 pub(super) type Changes = Vec<(Key, Option<Object>)>;

@@ -19,7 +19,7 @@ use crate::history::logs::RunLogs;
 use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Writer};
-use crate::steps;
+use quarterdeck_core::failpoint;
 use quarterdeck_shared::error::chain;
 
 /// Batches written in one transaction: under load a commit to disk is shared, alone a batch waits for nobody.
@@ -232,10 +232,10 @@ impl Writing {
         } else {
             Vec::new()
         };
-        steps::reached("history: before a write");
+        failpoint::reached("history: before a write");
         self.beside.numbers.keep(given);
         transaction.commit()?;
-        steps::reached("history: after a write");
+        failpoint::reached("history: after a write");
         self.beside.logs.let_go(&gone);
         if self.trouble.is_some() && self.connection.total_changes() > written {
             self.lost = false;

@@ -21,8 +21,8 @@ use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
-use crate::render::Rendered;
-use crate::sync::plan::{Memory, Remembered as Applied, Undone};
+use quarterdeck_core::render::Rendered;
+use quarterdeck_core::sync::plan::{Memory, Remembered as Applied, Undone};
 use quarterdeck_shared::error::chain;
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
@@ -230,7 +230,7 @@ impl Sync<'_> {
     }
 
     fn images(&self) -> Vec<String> {
-        crate::render::images::images(&self.rendered.manifests)
+        quarterdeck_core::render::images::images(&self.rendered.manifests)
     }
 
     fn deployed(&self) -> Fact {

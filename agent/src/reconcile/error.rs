@@ -3,8 +3,8 @@
 use crate::cluster::ClusterError;
 use crate::history::sqlite::HistoryError;
 use crate::journal::NotKept;
-use crate::render::RenderError;
 use crate::source::GitError;
+use quarterdeck_core::render::RenderError;
 
 /// A pass that did not bring the cluster where git is.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 
 use super::decide::Differing;
-use crate::sync::ignore::{self, IGNORE_ANNOTATION};
+use quarterdeck_core::sync::ignore::{self, IGNORE_ANNOTATION};
 
 /// An object that was reverted this often within [`WITHIN`] is fought over. A person who edits and corrects an object does
 /// so less often; the slowest controllers (an autoscaler looks every 15 s) come to it in little more than a minute.
@@ -129,7 +129,8 @@ fn who(change: &Change) -> String {
         return format!("{resource} is deleted each time: created");
     }
     let manager = change.fields.iter().find_map(|field| field.manager.as_deref());
-    let manager = manager.filter(|manager| *manager != crate::sync::owned::MANAGER).unwrap_or("another client");
+    let manager =
+        manager.filter(|manager| *manager != quarterdeck_core::sync::owned::MANAGER).unwrap_or("another client");
     let paths: Vec<&str> = change.fields.iter().take(FIELDS).map(|field| field.path.as_str()).collect();
     let more = match change.fields.len() - paths.len() {
         0 => String::new(),

@@ -12,7 +12,7 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 use super::{ReconcileError, of, options, render, resolve};
 use crate::context::{Application, Context, Deploy};
 use crate::source::{CommitId, Target};
-use crate::sync::mask;
+use quarterdeck_core::sync::mask;
 
 /// Commits that are looked through for one that begins as a person typed.
 const COMMITS: usize = 1_000;
@@ -146,7 +146,7 @@ pub async fn manifests(
         .map(|manifest| {
             let mut object = (*manifest.object).clone();
             mask::mask(&mut object);
-            crate::yaml::write(&object)
+            quarterdeck_core::yaml::write(&object)
         })
         .collect();
     Ok(ManifestsAnswer { revision: Some(revision), yaml: documents.join("---\n") })

@@ -13,12 +13,12 @@ use quarterdeck_shared::revision::Revision;
 use super::{look, render, resolve, tree};
 use crate::cluster::{ClusterError, Options, PlannedSync};
 use crate::context::{Application, Context, Deploy};
-use crate::render::Rendered as Manifests;
 use crate::source::CommitId;
-use crate::sync::manifest::Manifest;
-use crate::sync::neighbours::{Neighbours, Wants};
-use crate::sync::plan::Memory;
 use crate::wanted::{Inputs, Rendered};
+use quarterdeck_core::render::Rendered as Manifests;
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::neighbours::{Neighbours, Wants};
+use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_shared::error::chain;
 
 /// Plans a sync of one application among the others. They are looked at where something left it, or where it wants what

@@ -10,9 +10,9 @@ use super::ReconcileError;
 use super::decide::Differing;
 use crate::cluster::PlannedSync;
 use crate::history::Intent;
-use crate::render::Rendered;
-use crate::sync::manifest::Manifest;
-use crate::sync::plan::Memory;
+use quarterdeck_core::render::Rendered;
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::plan::Memory;
 
 /// All manifests, or those that a person named.
 pub(super) fn select(

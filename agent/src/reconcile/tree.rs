@@ -6,12 +6,13 @@ use quarterdeck_shared::application::Destination;
 
 use crate::cluster::Kinds;
 use crate::context::{Application, Context, Deploy};
+use crate::kustomize::ByProgram;
 use crate::poll::Repository;
-use crate::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
-use crate::render::{self, RenderError, Rendered};
 use crate::source::git::Mirror;
 use crate::source::{self, CommitId, ObjectId};
 use crate::wanted::Inputs;
+use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
+use quarterdeck_core::render::{self, RenderError, Rendered};
 
 /// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
 const FILE_MAX: u64 = 16 << 20;
@@ -81,8 +82,7 @@ pub(super) async fn render(
             application: &name,
             namespace: &destination.namespace,
             scope: &scope,
-            renderers: &renderers,
-            scratch: &scratch,
+            kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },
         })
     });
     match rendered.await {

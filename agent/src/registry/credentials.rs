@@ -16,8 +16,8 @@ use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::image_ref::{DOCKER_HUB, ImageRef};
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
+use quarterdeck_core::secrets::SecretScrubber;
 
 mod helper;
 

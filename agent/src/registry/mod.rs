@@ -3,8 +3,6 @@
 //! The engine pushes (see [`crate::build`]); this room finds the credentials, asks the registry which digest a tag has, and
 //! puts a registry's refusals into words. It stores nothing and deletes nothing.
 
-pub mod image_ref;
-
 pub mod credentials;
 
 pub mod oci;

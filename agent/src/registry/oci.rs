@@ -14,10 +14,10 @@ use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
-use super::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use crate::certificate::{Distrust, distrust};
-use crate::output::Mask;
 use call::{Call, TIME_LIMIT, is_missing};
+use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
+use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::chain;
 
 /// Connecting is the part that hangs when a host is down.

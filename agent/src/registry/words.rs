@@ -3,7 +3,7 @@
 //! Registries and the engines that speak to them word the same refusal in few ways; these are the words of Docker's
 //! distribution code, Harbor, GitLab, Gitea and the cloud registries. What is not known is shown as it came.
 
-use crate::output::{Mask, one_line};
+use quarterdeck_core::output::{Mask, one_line};
 
 /// The longest message of a registry that is kept; some answer whole HTML pages.
 const WORDS_CHARS_MAX: usize = 600;

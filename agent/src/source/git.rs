@@ -46,7 +46,7 @@ pub use self::ssh::hang_up;
 use self::link::Link;
 use super::error::chain;
 use super::{GitError, RefSnapshot, Remote};
-use crate::steps;
+use quarterdeck_core::failpoint;
 
 /// How many packs can be looked at while a mirror is open. gix would take what it finds on opening and then fail when
 /// fetches add more; [`Mirror::maintain`] packs up at 50, so this is never reached unless that fails for weeks.
@@ -203,14 +203,14 @@ fn init(dir: &Path, kind: gix::hash::Kind) -> Result<(), GitError> {
         gix::create::Options { object_hash: Some(kind), ..Default::default() },
     )
     .map_err(|error| failed(chain(&error)))?;
-    steps::reached("git: before a mirror is put in its place");
+    failpoint::reached("git: before a mirror is put in its place");
     // A directory without HEAD is no repository: what an interrupted deletion left may go.
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string())),
         _ => {}
     }
     std::fs::rename(made.keep(), dir).map_err(|error| failed(error.to_string()))?;
-    steps::reached("git: after a mirror is put in its place");
+    failpoint::reached("git: after a mirror is put in its place");
     Ok(())
 }
 

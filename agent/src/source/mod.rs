@@ -1,6 +1,6 @@
 //! Where code and manifests come from: git repositories, as the rest of the agent sees them.
 //!
-//! This page holds the words (ids, refs, trees, commits, edits, failures) and the part of the configuration that says
+//! The words (ids, refs, trees, commits, edits) are [`quarterdeck_core::git`]; this page holds failures and the part of the configuration that says
 //! how a repository is reached. It does no I/O and knows nothing of gix: [`git`] does both, behind [`git::Mirror`].
 //!
 //! ```text
@@ -19,137 +19,12 @@ mod remote;
 
 pub mod git;
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 pub use error::{GitError, GitErrorKind};
-pub use id::{BadId, CommitId, ObjectId, TreeId};
+pub use quarterdeck_core::git::{
+    Author, BadId, CommitId, CommitInfo, EntryMode, FileEdit, ObjectId, RefSnapshot, TagRef, Target, TreeEntry, TreeId,
+    TreeListing,
+};
 pub use remote::{ConfigProblem, Remote, RemoteLimits, RepositoryConfig};
-
-/// The refs of a remote at one moment: what one poll answers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct RefSnapshot {
-    /// Branches by name without `refs/heads/`.
-    pub branches: BTreeMap<String, CommitId>,
-    /// Tags by name without `refs/tags/`.
-    pub tags: BTreeMap<String, TagRef>,
-    /// The branch that `HEAD` of the remote points to, if the remote says so. It may be unborn.
-    pub default_branch: Option<String>,
-    /// Refs left out because their names are no UTF-8, escaped for reading; at most [`RefSnapshot::SKIPPED_MAX`].
-    pub skipped: Vec<String>,
-}
-
-impl RefSnapshot {
-    /// As many skipped names are kept as a person would read.
-    pub const SKIPPED_MAX: usize = 20;
-}
-
-/// What a tag points to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TagRef {
-    /// The tag object of an annotated tag, the commit of a lightweight one. It changes whenever the tag is moved or
-    /// written anew, also when the commit stays: so this is the identity of a trigger.
-    pub object: ObjectId,
-    /// The commit at the end of the tag; `None` while it is known only that the tag points to something else (a tree,
-    /// a blob). A lightweight tag counts as a commit until its object has been fetched and is seen to be another kind.
-    pub commit: Option<CommitId>,
-}
-
-/// What to resolve to a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Target {
-    /// The tip of a branch, by name without `refs/heads/`.
-    Branch(String),
-    /// The commit of a tag, by name without `refs/tags/`.
-    Tag(String),
-    /// This very commit, which has to be in the mirror.
-    Commit(CommitId),
-    /// The default branch of the remote.
-    Default,
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Target::Branch(name) => write!(f, "branch {name}"),
-            Target::Tag(name) => write!(f, "tag {name}"),
-            Target::Commit(id) => write!(f, "commit {id}"),
-            Target::Default => f.write_str("the default branch"),
-        }
-    }
-}
-
-/// What a tree entry is, apart from directories, which listings descend into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum EntryMode {
-    /// A plain file.
-    File,
-    /// A file with the executable bit.
-    Executable,
-    /// A symbolic link; its blob is the target path.
-    Symlink,
-    /// A submodule; its id is a commit of another repository and is not in the mirror.
-    Submodule,
-}
-
-/// One file of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeEntry {
-    /// The path below the listed directory, with `/`.
-    pub path: String,
-    /// What kind of file it is.
-    pub mode: EntryMode,
-    /// The blob, or the commit of a submodule.
-    pub id: ObjectId,
-}
-
-/// The files below a directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TreeListing {
-    /// In the order of their paths' bytes. Names that differ only in case are two, as they are
-    /// in git: nothing is written to a file system that could take one for the other.
-    pub entries: Vec<TreeEntry>,
-    /// Paths of those that are left out, since their names are no UTF-8, with what could not be read escaped.
-    pub unnameable: Vec<String>,
-}
-
-/// A commit, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitInfo {
-    /// The commit.
-    pub id: CommitId,
-    /// The first paragraph of the message, on one line, without control characters.
-    pub subject: String,
-    /// The whole message, bounded at 64 KiB.
-    pub message: String,
-    /// The author's name.
-    pub author: String,
-    /// The author's address.
-    pub author_email: String,
-    /// When it was committed.
-    pub time: jiff::Timestamp,
-    /// Its root tree.
-    pub tree: TreeId,
-}
-
-/// One file to write in a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileEdit {
-    /// The path from the root of the repository, with `/`.
-    pub path: String,
-    /// The whole new content.
-    pub content: Vec<u8>,
-}
-
-/// Who makes a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author {
-    /// The name as git prints it.
-    pub name: String,
-    /// The e-mail address as git prints it.
-    pub email: String,
-}
 
 /// What a fetch did to the mirror.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

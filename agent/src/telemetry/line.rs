@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
-use crate::telemetry::secrets::SecretScrubber;
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// A text of the log is cut here: an error that quotes an answer of a megabyte is told well enough by its beginning.
 const TEXT_BYTES_MAX: usize = 8 * 1024;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use quarterdeck_agent::build::dockerignore::Dockerignore;
+use quarterdeck_core::dockerignore::Dockerignore;
 
 /// Moby's way is tried by backtracking; longer texts show nothing new.
 const LINE_MAX: usize = 60;

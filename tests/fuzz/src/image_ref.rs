@@ -2,7 +2,7 @@
 //! speaks to registries reads the same in it.
 
 use oci_client::Reference;
-use quarterdeck_agent::registry::image_ref::{ImageRef, check_digest, check_tag};
+use quarterdeck_core::image_ref::{ImageRef, check_digest, check_tag};
 
 /// `data` is the name.
 pub fn check(data: &[u8]) {

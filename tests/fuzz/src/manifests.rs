@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use quarterdeck_agent::render::images::images;
-use quarterdeck_agent::render::renderers::Renderers;
-use quarterdeck_agent::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
-use quarterdeck_agent::render::{RenderError, Rendered, Request, render, scope};
-use quarterdeck_agent::sync::manifest::ContentDigest;
-use quarterdeck_agent::sync::path::{parse, readable};
-use quarterdeck_agent::sync::{APPLICATION_LABEL, content, drift, ignore, mask, order};
-use quarterdeck_agent::yaml::{self, Document, YamlError};
+use quarterdeck_agent::kustomize::ByProgram;
+use quarterdeck_agent::kustomize::renderers::Renderers;
+use quarterdeck_core::render::images::images;
+use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
+use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::path::{parse, readable};
+use quarterdeck_core::sync::{APPLICATION_LABEL, content, drift, ignore, mask, order};
+use quarterdeck_core::yaml::{self, Document, YamlError};
 use quarterdeck_shared::application::RenderKind;
 use serde_json::Value;
 
@@ -64,8 +65,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         namespace: "prod",
         scope: &scope::builtin,
         // Without a program kustomize is not asked: what it would need is found, and that is all.
-        renderers: &Renderers::default(),
-        scratch: Path::new("/nonexistent"),
+        kustomize: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
     })
 }
 

@@ -3,9 +3,9 @@
 //!
 //! The first byte says which file it is, what is written, and the tag; the rest is the file.
 
-use quarterdeck_agent::promote::{Promoted, promote};
-use quarterdeck_agent::registry::image_ref::ImageRef;
-use quarterdeck_agent::yaml;
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::promote::{Promoted, promote};
+use quarterdeck_core::yaml;
 use quarterdeck_shared::application::PromoteBy;
 use serde_json::{Map, Value};
 

@@ -2,7 +2,7 @@
 
 use harness::cluster::faults::Fault;
 use quarterdeck_agent::identity::Identity;
-use quarterdeck_agent::sync::neighbours::{Neighbours, Wants};
+use quarterdeck_core::sync::neighbours::{Neighbours, Wants};
 
 use super::*;
 

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use harness::cluster::{Cluster as StandIn, Options as StandInOptions};
 use quarterdeck_agent::cluster::{Cluster, ClusterChange, ClusterConfig, ClusterError, Executed, Options, PlannedSync};
-use quarterdeck_agent::sync::manifest::{ContentDigest, Manifest};
-use quarterdeck_agent::sync::plan::Memory;
-use quarterdeck_agent::sync::{APPLICATION_LABEL, order};
-use quarterdeck_agent::yaml;
+use quarterdeck_core::sync::manifest::{ContentDigest, Manifest};
+use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_core::sync::{APPLICATION_LABEL, order};
+use quarterdeck_core::yaml;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};

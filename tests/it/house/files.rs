@@ -35,6 +35,22 @@ pub(super) fn words_of(folder: &Path) -> BTreeSet<String> {
     words
 }
 
+/// The files of a folder that name one of these in code that is no test.
+pub(super) fn named_by(folder: &Path, names: &[&str]) -> Vec<String> {
+    let named = |file: PathBuf| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = code(text.split("#[cfg(test)]\nmod tests").next().unwrap());
+        let one = names.iter().find(|name| text.contains(&format!("std::{name}")))?;
+        Some(format!("{}: std::{one}", file.display()))
+    };
+    sources(folder).into_iter().filter(|file| !is_test(file)).filter_map(named).collect()
+}
+
+/// Whether a file is there for tests alone.
+pub(super) fn is_test(file: &Path) -> bool {
+    file.iter().any(|part| part == "tests" || part == "tests.rs")
+}
+
 /// Code without its comments.
 pub(super) fn code(text: &str) -> String {
     text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n")

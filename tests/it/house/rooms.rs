@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::files::{code, first_word, sources};
+use super::files::{code, first_word, is_test, sources};
 
 /// From which room to which, and a file that shows it.
 pub(super) type Arrows = BTreeMap<(String, String), String>;
@@ -27,10 +27,6 @@ pub(super) fn arrows(src: &Path) -> Arrows {
         }
     }
     arrows
-}
-
-fn is_test(file: &Path) -> bool {
-    file.iter().any(|part| part == "tests" || part == "tests.rs")
 }
 
 /// The rooms that code names: `crate::room`, and each in `crate::{room, other::{…}}`.

@@ -46,7 +46,7 @@ async fn at_any_step_of_the_first_life_the_end_is_the_same() {
     let (steps, quiet) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     (0..FRESH_WORLDS).for_each(|_| drop(worlds.spawn(fresh_rounds(steps.clone(), quiet.clone()))));
     let mut died_at: BTreeSet<String> = worlds.join_all().await.into_iter().flatten().collect();
-    let named = named_steps(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/src"));
+    let named = named_steps(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent"));
     assert!(named.len() >= 10, "the agent's sources name their steps: {named:?}");
     died_at.extend(SELDOM.map(str::to_owned));
     // In the first life there is nothing to delete; and of a name that comes in another order each time, none may have had
@@ -239,7 +239,7 @@ fn named_steps(folder: &Path) -> BTreeSet<String> {
             names.extend(named_steps(&path));
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let calls = text.split("steps::reached(\"").skip(1);
+            let calls = text.split("failpoint::reached(\"").skip(1);
             names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
         }
     }

@@ -22,10 +22,10 @@ use super::{docker_login, inspect, name_image, server_address};
 use crate::build::context::{Context, ContextError};
 use crate::build::progress::{BuildkitProgress, ClassicProgress};
 use crate::build::{ArgValue, BuildError, BuildRequest, BuiltImage, Progress, Sink};
-use crate::output::{Lines, Mask, one_line};
 use crate::registry::credentials::Login;
-use crate::registry::image_ref::{DOCKER_HUB, ImageRef};
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
+use quarterdeck_core::output::{Lines, Mask, one_line};
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// The context goes out in pieces of this size, and so many wait for the engine: 2 MiB beside the one file that is read.
 const PIECE_BYTES: usize = 128 * 1024;

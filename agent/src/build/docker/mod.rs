@@ -28,9 +28,9 @@ pub use watch::Limits;
 
 use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, PushedDigest, Sink};
 use crate::registry::credentials::Login;
-use crate::registry::image_ref::{DOCKER_HUB, ImageRef};
-use crate::steps;
 use connect::Connection;
+use quarterdeck_core::failpoint;
+use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 
 /// Which builder of the engine is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,9 +123,9 @@ impl Builder for DockerEngine {
         async move {
             let connection = self.connect().await?;
             let buildkit = self.use_buildkit(&connection).await?;
-            steps::reached("engine: before a build");
+            failpoint::reached("engine: before a build");
             let built = build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await?;
-            steps::reached("engine: after a build");
+            failpoint::reached("engine: after a build");
             Ok(built)
         }
         .boxed()
@@ -144,9 +144,9 @@ impl Builder for DockerEngine {
     ) -> BoxFuture<'a, Result<PushedDigest, BuildError>> {
         async move {
             let connection = self.connect().await?;
-            steps::reached("engine: before a push");
+            failpoint::reached("engine: before a push");
             let pushed = push::push(&connection, &self.limits, name, login, &sink, cancel).await?;
-            steps::reached("engine: after a push");
+            failpoint::reached("engine: after a push");
             Ok(pushed)
         }
         .boxed()
@@ -156,10 +156,10 @@ impl Builder for DockerEngine {
 async fn name_image(connection: &Connection, image_id: &str, name: &ImageRef) -> Result<(), BuildError> {
     let tag = Some(name.tag().unwrap_or("latest").to_owned());
     let options = TagImageOptions { repo: Some(name.name()), tag };
-    steps::reached("engine: before an image is named");
+    failpoint::reached("engine: before an image is named");
     let tagged = connection.docker.tag_image(image_id, Some(options)).await;
     tagged.map_err(|error| connection.failed(&format!("naming image {image_id} {name}"), error))?;
-    steps::reached("engine: after an image is named");
+    failpoint::reached("engine: after an image is named");
     Ok(())
 }
 

@@ -15,10 +15,10 @@ use super::docker_login;
 use super::watch::{Limits, Watch};
 use crate::build::progress::PushProgress;
 use crate::build::{BuildError, Progress, PushedDigest, Sink};
-use crate::output::{Lines, Mask};
 use crate::registry::credentials::Login;
-use crate::registry::image_ref::{ImageRef, check_digest};
 use crate::registry::words::{fit, hint};
+use quarterdeck_core::image_ref::{ImageRef, check_digest};
+use quarterdeck_core::output::{Lines, Mask};
 
 pub(super) async fn push(
     connection: &Connection,

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
 use crate::cluster::live::{Seen, Told, Uid, is_set_back, stands};
-use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::{Ended, Memory};
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::plan::{Ended, Memory};
 
 /// How an object should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::WatchKey;
 use crate::cluster::live::{Told, Uid, is_set_back};
-use crate::health::pod_status::{owner, pod_status};
-use crate::health::{self};
-use crate::sync::APPLICATION_LABEL;
+use quarterdeck_core::health::pod_status::{owner, pod_status};
+use quarterdeck_core::health::{self};
+use quarterdeck_core::sync::APPLICATION_LABEL;
 
 /// What is known of who owns what.
 pub(super) struct Family {

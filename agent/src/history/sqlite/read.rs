@@ -16,8 +16,8 @@ use super::{HistoryError, Result, bodies};
 use crate::history::Intent;
 use crate::history::TagsSeen;
 use crate::open_files;
-use crate::sync::manifest::ContentDigest;
-use crate::sync::plan::{Ended, Memory, Remembered};
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 
 /// Whether a row of `sync` is a release: the whole of a revision was brought, and not since somebody had changed it.
 pub(super) const IS_RELEASE: &str =

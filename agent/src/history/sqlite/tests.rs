@@ -268,8 +268,8 @@ fn reverts_and_failures_push_no_release_out() {
 #[test]
 fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
     use crate::history::Intent;
-    use crate::sync::manifest::ContentDigest;
-    use crate::sync::plan::{Ended, Remembered};
+    use quarterdeck_core::sync::manifest::ContentDigest;
+    use quarterdeck_core::sync::plan::{Ended, Remembered};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");

@@ -15,8 +15,8 @@ use super::read::{IS_RELEASE, number_of};
 use crate::config::HistoryConfig;
 use crate::history::ApplicationRow;
 use crate::history::Intent;
-use crate::sync::plan::Remembered;
-use crate::trigger::SeenTags;
+use quarterdeck_core::sync::plan::Remembered;
+use quarterdeck_core::trigger::SeenTags;
 
 /// Artifacts kept of each application: a rollback reaches as far as its syncs, a rebuild costs minutes only.
 pub(super) const ARTIFACTS_KEPT: u32 = 200;

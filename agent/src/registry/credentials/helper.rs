@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::{CredentialError, Login};
-use crate::output::Mask;
 use crate::registry::words::fit;
+use quarterdeck_core::output::Mask;
 
 /// Helpers of clouds ask their server; a keychain that wants a password from a person would wait for ever.
 const TIME_LIMIT: Duration = Duration::from_secs(20);

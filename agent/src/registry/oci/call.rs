@@ -8,8 +8,8 @@ use oci_client::{Client, Reference, RegistryOperation};
 
 use super::RegistryError;
 use crate::certificate::distrust;
-use crate::output::Mask;
 use crate::registry::words::fit;
+use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::chain;
 
 /// A registry that needs longer than this for a few headers is as good as away.

@@ -16,7 +16,7 @@ use super::program::git;
 use super::talk::Talk;
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// The longest token that is read from a file: JSON web tokens have a few KiB.
 const TOKEN_MAX: u64 = 64 << 10;

@@ -16,7 +16,7 @@ use super::talk::{Bounds, Talk};
 use crate::source::error::chain;
 use crate::source::id::GixId;
 use crate::source::{FetchOutcome, GitError, RefSnapshot};
-use crate::steps;
+use quarterdeck_core::failpoint;
 
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
 const BY_NAME: usize = 200;
@@ -31,7 +31,7 @@ impl Mirror {
     /// mirror less than all.
     pub fn fetch(&self, refs: &RefSnapshot) -> Result<FetchOutcome, GitError> {
         let _writing = self.writing();
-        steps::reached("git: before a fetch");
+        failpoint::reached("git: before a fetch");
         let want = wanted(refs);
         let repository = self.repository_for(want.values().next())?;
         let have = self.own_refs(&repository)?;
@@ -49,7 +49,7 @@ impl Mirror {
         let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
         let objects = if names.is_empty() { 0 } else { self.receive(&repository, &names)? };
 
-        steps::reached("git: after a fetch");
+        failpoint::reached("git: after a fetch");
         let now = self.own_refs(&repository)?;
         let updated =
             now.iter().filter(|(name, id)| have.get(*name) != Some(id)).map(|(name, _)| name.clone()).collect();

@@ -29,7 +29,7 @@ use crate::open_files;
 use crate::source::error::{chain, clean};
 use crate::source::url::Location;
 use crate::source::{GitError, Remote};
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::secrets::SecretScrubber;
 
 /// The longest that a server may be silent where the conversation as a whole has longer.
 const SILENCE: Duration = Duration::from_secs(120);

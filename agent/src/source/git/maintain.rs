@@ -7,7 +7,7 @@ use super::program::git;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, process};
 use crate::source::GitError;
-use crate::steps;
+use quarterdeck_core::failpoint;
 
 /// git's own bound (`gc.autoPackLimit`): beyond, each lookup that misses costs a search in every pack.
 const PACKS_MAX: usize = 50;
@@ -28,7 +28,7 @@ impl Mirror {
         let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: None };
         let talk = Talk::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
         // An hour spares the objects of a promotion that is about to be pushed.
-        steps::reached("git: before a mirror is packed up");
+        failpoint::reached("git: before a mirror is packed up");
         let finished = process::run(git(&self.dir, &["gc", "--quiet", "--prune=1.hour.ago"]), b"", &talk)?;
         if !finished.status.success() {
             return Err(match self.ours(doing, &finished.stderr).or_else(|| self.damaged(doing)) {
@@ -36,7 +36,7 @@ impl Mirror {
                 None => GitError::Mirror { dir: self.dir.clone(), doing, detail: finished.stderr },
             });
         }
-        steps::reached("git: after a mirror is packed up");
+        failpoint::reached("git: after a mirror is packed up");
         Ok(true)
     }
 }

@@ -16,8 +16,8 @@ use crate::source::error::gives_another_reason;
 use crate::source::id::GixId;
 use crate::source::url::Location;
 use crate::source::{CommitId, GitError, PushOutcome};
-use crate::steps;
-use crate::telemetry::SecretScrubber;
+use quarterdeck_core::failpoint;
+use quarterdeck_core::secrets::SecretScrubber;
 
 impl Mirror {
     /// Moves `branch` of the remote from `expected_old` to `new`, which has to be in the mirror. If the branch is
@@ -42,9 +42,9 @@ impl Mirror {
         let spec = format!("{new}:{name}");
         let mut command = git(&self.dir, &["push", "--porcelain", "--no-verify", &lease, "--", &self.address(), &spec]);
         self.reach(&mut command)?;
-        steps::reached("git: before a push");
+        failpoint::reached("git: before a push");
         let finished = process::run(command, b"", &talk)?;
-        steps::reached("git: after a push");
+        failpoint::reached("git: after a push");
         if finished.status.success() {
             // The mirror follows at once, so that what comes next (a render) need not wait for a poll.
             self.edit(&self.repository(), [fetch::update(&name, new.to_gix())].into_iter())?;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::telemetry::SecretScrubber;
+use crate::secrets::SecretScrubber;
 
 /// The longest line that is kept: a compiler's longest message fits, a minified file does not.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;

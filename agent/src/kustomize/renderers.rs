@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::render::program::{self, Limits, ProgramError};
+use crate::kustomize::program::{self, Limits, ProgramError};
 
 /// Asking for a version takes a moment; a program on a network drive some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };

@@ -20,7 +20,7 @@ use quarterdeck_shared::application::FirstSight;
 use quarterdeck_shared::revision::CommitId;
 use serde::{Deserialize, Serialize};
 
-use crate::source::{ObjectId, RefSnapshot};
+use crate::git::{ObjectId, RefSnapshot};
 
 pub use image_tag::{TagTemplate, TemplateError, image_tag};
 pub use rules::{GlobError, TagRules};

@@ -13,10 +13,10 @@ use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 
+use crate::git::{RefSnapshot, TagRef};
 use crate::promote::log::{Asked, Promotion, Trailers, Verdict, judge, written_by};
 use crate::queue;
 use crate::run::{again, ended, interrupted};
-use crate::source::{RefSnapshot, TagRef};
 use crate::trigger::{SeenTags, TagRules, TriggerKind, order, owed};
 
 /// What happens.

@@ -21,7 +21,7 @@ mod tree;
 
 use quarterdeck_shared::application::PromoteBy;
 
-use crate::source::FileEdit;
+use crate::git::FileEdit;
 
 /// A manifest larger than this is not promoted into: 4 MiB is several times the largest file with all CRDs of an
 /// operator, and no file that a person keeps an image in comes near.

@@ -125,15 +125,13 @@ pub(super) fn follow(tree: &dyn Tree, link: &TreeEntry) -> Result<Followed, Tree
     Ok(Followed::Nowhere(target))
 }
 
-/// A tree in memory, for tests.
-#[cfg(test)]
+/// A tree in memory, for the tests of who renders.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Files(pub(crate) std::collections::BTreeMap<String, (EntryMode, Vec<u8>)>);
+pub struct Files(pub std::collections::BTreeMap<String, (EntryMode, Vec<u8>)>);
 
-#[cfg(test)]
 impl Files {
     /// Files by path and content; a path that ends in `@` is a symbolic link.
-    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+    pub fn new(files: &[(&str, &str)]) -> Self {
         let entry = |(path, content): &(&str, &str)| match path.strip_suffix('@') {
             Some(path) => (path.to_owned(), (EntryMode::Symlink, content.as_bytes().to_vec())),
             None => ((*path).to_owned(), (EntryMode::File, content.as_bytes().to_vec())),
@@ -146,7 +144,6 @@ impl Files {
     }
 }
 
-#[cfg(test)]
 impl Tree for Files {
     fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
         if self.0.contains_key(path) {

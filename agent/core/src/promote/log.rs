@@ -21,7 +21,7 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::RunId;
 
-use crate::source::CommitInfo;
+use crate::git::CommitInfo;
 
 /// A promotion, as its commit tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What is read from commits, and what follows: tables.
 
 use super::*;
-use crate::source::{CommitInfo, TreeId};
+use crate::git::{CommitInfo, TreeId};
 
 fn id(digit: char) -> CommitId {
     digit.to_string().repeat(40).parse().unwrap()

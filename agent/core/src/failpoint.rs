@@ -16,7 +16,7 @@ pub fn watch(watcher: Watcher) {
 }
 
 /// The agent is at this step.
-pub(crate) fn reached(step: &'static str) {
+pub fn reached(step: &'static str) {
     if let Some(watcher) = WATCHER.get() {
         watcher(step);
     }

@@ -18,7 +18,7 @@ use quarterdeck_shared::revision::CommitId;
 use sha2::{Digest, Sha256};
 
 use super::TagRules;
-use crate::source::TagRef;
+use crate::git::TagRef;
 
 /// The longest image tag.
 const TAG_MAX: usize = 128;

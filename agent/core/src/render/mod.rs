@@ -16,28 +16,24 @@
 
 pub mod tree;
 
-pub(crate) mod object;
+pub mod object;
 mod plain;
 
 mod kustomization;
 pub mod kustomize;
-mod program;
-pub mod renderers;
 
 pub mod images;
 pub mod scope;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use quarterdeck_shared::application::{ApplicationName, RenderKind};
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
-use crate::render::kustomize::{KustomizeError, Kustomized};
+use crate::render::kustomize::{Kustomize, KustomizeError, Kustomized};
 use crate::render::plain::Plain;
-use crate::render::renderers::Renderers;
 use crate::render::scope::Scope;
 use crate::render::tree::{Node, Tree, TreeFailure};
 use crate::sync::manifest::{ContentDigest, Manifest};
@@ -57,11 +53,8 @@ pub struct Request<'a> {
     pub namespace: &'a str,
     /// The scope of a kind, by group and kind, as the cluster knows it; nothing for a kind that it does not serve.
     pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
-    /// The programs to render with.
-    pub renderers: &'a Renderers,
-    /// A folder of ours for files that a program needs. What a render leaves there when the agent is killed in the
-    /// middle of it is the caller's to clear.
-    pub scratch: &'a Path,
+    /// Who builds kustomizations.
+    pub kustomize: &'a dyn Kustomize,
 }
 
 /// What came out.

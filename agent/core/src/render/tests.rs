@@ -3,27 +3,29 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::render::tree::Files;
+use quarterdeck_shared::error::chain;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
 
-fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
-    try_render_with(&Renderers::default(), path, kind, tree)
+/// Nobody builds kustomizations here.
+struct Nobody;
+
+impl kustomize::Kustomize for Nobody {
+    fn build(
+        &self,
+        _: &dyn Tree,
+        folder: &str,
+        _: &std::collections::BTreeMap<String, tree::TreeEntry>,
+    ) -> Result<kustomize::Built, Box<dyn std::error::Error + Send + Sync>> {
+        panic!("{folder} is no kustomization")
+    }
 }
 
-fn try_render_with(
-    renderers: &Renderers,
-    path: &str,
-    kind: RenderKind,
-    tree: &dyn Tree,
-) -> Result<Rendered, RenderError> {
+fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
     let application = "shop".parse().unwrap();
-    let scratch = tempfile::tempdir().unwrap();
-    let (scope, scratch) = (&scope::builtin, scratch.path());
-    let rendered =
-        render(&Request { tree, path, kind, application: &application, namespace: "prod", scope, renderers, scratch });
-    assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "nothing is left behind");
-    rendered
+    let (scope, kustomize) = (&scope::builtin, &Nobody);
+    render(&Request { tree, path, kind, application: &application, namespace: "prod", scope, kustomize })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -291,84 +293,6 @@ fn the_whole_repository_can_be_the_folder() {
         assert_eq!((names(&rendered).len(), &*rendered.inputs), (1, &["".to_owned()][..]), "{path:?}");
     }
     assert!(try_render_at("../etc", RenderKind::Plain, &Files::new(&[("a.yaml", DEPLOYMENT)])).is_err());
-}
-
-/// A stand-in for kustomize: a script, found as the program is found. It does not build anything, it shows what it got.
-fn kustomize(script: &str) -> (tempfile::TempDir, Renderers) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("kustomize");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let renderers = Renderers::find(Some(folder.path().as_os_str()));
-    (folder, renderers)
-}
-
-const KUSTOMIZATION: &[(&str, &str)] = &[
-    ("apps/shop/kustomization.yaml", "resources: [../base, deployment.yaml]"),
-    ("apps/shop/deployment.yaml", DEPLOYMENT),
-    ("apps/base/kustomization.yaml", "resources: [service.yaml]"),
-    ("apps/base/service.yaml", SERVICE),
-    ("apps/cart/kustomization.yaml", ""),
-];
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
-}
-
-#[test]
-fn a_kustomization_is_built_by_its_program() {
-    let script =
-        "[ \"$1\" = build ] && [ -z \"$CARGO_MANIFEST_DIR$XDG_RUNTIME_DIR\" ] && [ ! -e \"$2/../cart\" ] || exit 9
-        echo \"# Warning: 'bases' is deprecated in $2\" >&2
-        cat \"$2/../base/service.yaml\"; echo ---; cat \"$2/deployment.yaml\"";
-    let (_folder, renderers) = kustomize(script);
-    for kind in [RenderKind::Auto, RenderKind::Kustomize] {
-        let rendered = try_render_with(&renderers, "apps/shop", kind, &Files::new(KUSTOMIZATION)).unwrap();
-        assert_eq!(names(&rendered), ["/Service/other/shop", "apps/Deployment/prod/shop"]);
-        assert_eq!(rendered.notes, ["Warning: 'bases' is deprecated in apps/shop"]);
-        assert_eq!(rendered.inputs, ["apps/base", "apps/shop"]);
-        assert_eq!(&*rendered.manifests[1].origin, "kustomization of apps/shop, document 2");
-        assert_eq!(rendered.manifests[1].object["metadata"]["labels"], json!({"quarterdeck.dev/application": "shop"}));
-    }
-    let plain = try_render_with(&renderers, "apps/shop", RenderKind::Plain, &Files::new(KUSTOMIZATION)).unwrap();
-    assert_eq!(names(&plain), ["apps/Deployment/prod/shop"]);
-}
-
-#[test]
-fn what_kustomize_says_no_to_is_told_in_its_words() {
-    let (_folder, renderers) = kustomize("echo \"Error: no matches in $2/deployment.yaml\" >&2; exit 1");
-    let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
-    assert_eq!(
-        chain(&error),
-        "cannot render the kustomization of apps/shop: kustomize build failed: exit status: 1: Error: no matches in apps/shop/deployment.yaml"
-    );
-    let error = try_render_at("apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
-    assert_eq!(
-        chain(&error),
-        "cannot render the kustomization of apps/shop: neither kustomize nor kubectl is on the PATH; install one of them"
-    );
-    let (_folder, renderers) = kustomize("echo '# nothing'");
-    let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
-    assert!(matches!(error, RenderError::Empty { .. }), "{error}");
-}
-
-#[test]
-fn no_file_is_written_out_of_the_scratch_folder() {
-    let (_folder, renderers) = kustomize("exit 9");
-    for path in ["apps/shop/../../../out", "apps/shop//x", "apps/shop/./x"] {
-        let tree = Files::new(&[("apps/shop/kustomization.yaml", ""), (path, "")]);
-        let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap_err();
-        assert_eq!(
-            chain(&error),
-            format!("cannot render the kustomization of apps/shop: {path:?} cannot be the path of a file")
-        );
-    }
 }
 
 proptest! {

@@ -1,7 +1,6 @@
 //! Which tags mean what: the patterns of an application, and what they make of the name of a tag. Pure.
 
-use gix::bstr::BStr;
-use gix::glob::wildmatch;
+use gix_glob::wildmatch;
 use quarterdeck_shared::application::FirstSight;
 
 use super::TriggerKind;
@@ -82,7 +81,7 @@ impl TagGlob {
     }
 
     fn matches(&self, tag: &str) -> bool {
-        gix::glob::wildmatch(BStr::new(&self.0), BStr::new(tag), wildmatch::Mode::empty())
+        gix_glob::wildmatch(self.0.as_str().into(), tag.into(), wildmatch::Mode::empty())
     }
 
     /// What stands before the first wildcard.

@@ -199,7 +199,7 @@ fn encode_string_data(object: &mut Map<String, Value>) -> Result<(), String> {
 }
 
 /// The items of a list: `List`, or `ConfigMapList` as `kubectl get` writes it.
-pub(crate) fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>> {
+pub fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<Vec<Value>> {
     if !kind.ends_with("List") {
         return None;
     }
@@ -211,7 +211,7 @@ pub(crate) fn list_items(object: &mut Map<String, Value>, kind: &str) -> Option<
 }
 
 /// An item of a `ConfigMapList` may leave out what the list says already.
-pub(crate) fn inherit(mut item: Value, api_version: &str, list_kind: &str) -> Value {
+pub fn inherit(mut item: Value, api_version: &str, list_kind: &str) -> Value {
     let kind = list_kind.strip_suffix("List").unwrap_or_default();
     if let (Some(object), false) = (item.as_object_mut(), kind.is_empty()) {
         object.entry("apiVersion").or_insert_with(|| api_version.into());

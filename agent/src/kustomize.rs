@@ -1,23 +1,24 @@
-//! Renders a kustomization by the program made for it: `kustomize build`, else `kubectl kustomize`.
+//! Builds kustomizations by the program made for it: `kustomize build`, else `kubectl kustomize`.
 //!
-//! The files that it needs (see [`super::kustomization`]) are written to a folder of their own that only we can read,
-//! and gone afterwards. The program gets no shell, no network (proxies that lead nowhere, git without protocols) and
-//! none of our environment but `PATH`.
+//! The files that it needs are written to a folder of their own that only we can read, and gone afterwards. The program
+//! gets no shell, no network (proxies that lead nowhere, git without protocols) and none of our environment but `PATH`.
 
+pub mod program;
+pub mod renderers;
+
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::render::kustomization::{Needs, needs};
-use crate::render::object::{self, Found};
-use crate::render::program::{self, Limits};
-use crate::render::renderers::Program;
-use crate::render::{RenderError, Request};
-use crate::yaml;
+use quarterdeck_core::render::kustomize::{Built, Kustomize};
+use quarterdeck_core::render::tree::{Tree, TreeEntry, TreeFailure};
+use quarterdeck_core::yaml;
 
-pub use crate::render::kustomization::KustomizationError;
-pub use crate::render::program::ProgramError;
+use self::program::{Limits, ProgramError};
+use self::renderers::{Program, Renderers};
 
 /// A render takes under a second; a large repository on a slow machine some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX };
@@ -29,12 +30,18 @@ const INPUT_BYTES_MAX: usize = 128 << 20;
 const WARNINGS_MAX: usize = 10;
 const WARNING_CHARS_MAX: usize = 300;
 
-/// Why there is no output of kustomize.
+/// Builds with what was found on this machine.
+pub struct ByProgram<'a> {
+    /// The programs to build with.
+    pub renderers: &'a Renderers,
+    /// A folder of ours for files that a program needs. What a build leaves there when the agent is killed in the
+    /// middle of it is the caller's to clear.
+    pub scratch: &'a Path,
+}
+
+/// Why nothing was built.
 #[derive(Debug, thiserror::Error)]
-pub enum KustomizeError {
-    /// It was not asked.
-    #[error(transparent)]
-    Kustomization(#[from] KustomizationError),
+pub enum BuildError {
     /// Nobody is there to ask.
     #[error("neither kustomize nor kubectl is on the PATH; install one of them")]
     NoProgram,
@@ -52,7 +59,7 @@ pub enum KustomizeError {
         /// The file.
         path: String,
         /// Why not.
-        source: super::tree::TreeFailure,
+        source: TreeFailure,
     },
     /// Its files are too much.
     #[error("its files have more than {INPUT_BYTES_MAX} bytes; begin at a smaller folder")]
@@ -65,49 +72,32 @@ pub enum KustomizeError {
         /// How.
         source: ProgramError,
     },
-    /// What it wrote is no YAML.
-    #[error("its output is not understood")]
-    Output(#[source] yaml::YamlError),
 }
 
-/// What came of a kustomization.
-pub(super) struct Kustomized {
-    pub(super) found: Vec<Found>,
-    pub(super) notes: Vec<String>,
-    pub(super) inputs: Vec<String>,
-}
-
-/// Renders the kustomization of a folder.
-pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, RenderError> {
-    let wrong = |source| RenderError::Kustomize { path: folder.to_owned(), source };
-    let needs = needs(request.tree, folder).map_err(|error| wrong(error.into()))?;
-    let program = request.renderers.kustomize().ok_or_else(|| wrong(KustomizeError::NoProgram))?;
-    let (output, mut notes) = build(request, folder, program, &needs).map_err(wrong)?;
-    notes.extend(needs.notes);
-    let mut found = Vec::new();
-    for document in yaml::parse(&output).map_err(|error| wrong(KustomizeError::Output(error)))? {
-        object::find(document.value, &format!("kustomization of {folder}, document {}", document.number), &mut found)?;
+impl Kustomize for ByProgram<'_> {
+    fn build(
+        &self,
+        tree: &dyn Tree,
+        folder: &str,
+        files: &BTreeMap<String, TreeEntry>,
+    ) -> Result<Built, Box<dyn Error + Send + Sync>> {
+        let program = self.renderers.kustomize().ok_or(BuildError::NoProgram)?;
+        Ok(build(self.scratch, program, tree, folder, files)?)
     }
-    if found.is_empty() {
-        return Err(RenderError::Empty {
-            path: folder.to_owned(),
-            why: "its kustomization makes no object".to_owned(),
-        });
-    }
-    Ok(Kustomized { found, notes, inputs: needs.inputs.into_iter().collect() })
 }
 
 fn build(
-    request: &Request<'_>,
-    folder: &str,
+    scratch: &Path,
     program: &Program,
-    needs: &Needs,
-) -> Result<(Vec<u8>, Vec<String>), KustomizeError> {
-    let scratch = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(request.scratch);
-    let scratch = scratch.map_err(|source| KustomizeError::Write { path: request.scratch.to_owned(), source })?;
+    tree: &dyn Tree,
+    folder: &str,
+    files: &BTreeMap<String, TreeEntry>,
+) -> Result<Built, BuildError> {
+    let own = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(scratch);
+    let scratch = own.map_err(|source| BuildError::Write { path: scratch.to_owned(), source })?;
     // The program names its files by their real path; it is taken out of its messages again.
     let root = scratch.path().canonicalize().unwrap_or_else(|_| scratch.path().to_owned());
-    write(request, needs, &root)?;
+    write(tree, files, &root)?;
     let mut command = Command::new(&program.path);
     command.args(program.kustomize_arguments()).arg(root.join(folder)).current_dir(&root).env_clear();
     command
@@ -122,7 +112,7 @@ fn build(
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
-    let output = program::run(&mut command, LIMITS).map_err(|source| KustomizeError::Program {
+    let output = program::run(&mut command, LIMITS).map_err(|source| BuildError::Program {
         program: program.words(),
         source: match source {
             ProgramError::Failed { status, stderr } => {
@@ -137,19 +127,18 @@ fn build(
     let warnings = shorten(&output.stderr, &root);
     let warnings = warnings.lines().map(|line| line.trim_start_matches(['#', ' '])).filter(|line| !line.is_empty());
     let notes = warnings.take(WARNINGS_MAX).map(|line| line.chars().take(WARNING_CHARS_MAX).collect()).collect();
-    Ok((output.stdout, notes))
+    Ok(Built { output: output.stdout, notes })
 }
 
-fn write(request: &Request<'_>, needs: &Needs, root: &Path) -> Result<(), KustomizeError> {
+fn write(tree: &dyn Tree, files: &BTreeMap<String, TreeEntry>, root: &Path) -> Result<(), BuildError> {
     let mut bytes_left = INPUT_BYTES_MAX;
-    for (path, entry) in &needs.files {
-        let content =
-            request.tree.blob(&entry.id).map_err(|source| KustomizeError::Read { path: path.clone(), source })?;
-        bytes_left = bytes_left.checked_sub(content.len()).ok_or(KustomizeError::TooLarge)?;
+    for (path, entry) in files {
+        let content = tree.blob(&entry.id).map_err(|source| BuildError::Read { path: path.clone(), source })?;
+        bytes_left = bytes_left.checked_sub(content.len()).ok_or(BuildError::TooLarge)?;
         let target = root.join(path);
         let made = target.parent().map_or(Ok(()), std::fs::create_dir_all);
         made.and_then(|()| std::fs::write(&target, content))
-            .map_err(|source| KustomizeError::Write { path: path.into(), source })?;
+            .map_err(|source| BuildError::Write { path: path.into(), source })?;
     }
     Ok(())
 }
@@ -159,3 +148,6 @@ fn shorten(text: &str, root: &Path) -> String {
     let root = root.to_string_lossy();
     text.replace(&format!("{root}/"), "").replace(&*root, ".").trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

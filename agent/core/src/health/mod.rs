@@ -32,7 +32,7 @@ mod volume;
 
 mod custom;
 
-pub(crate) use self::job::ended;
+pub use self::job::ended;
 
 use quarterdeck_shared::status::Health;
 use serde_json::Value;

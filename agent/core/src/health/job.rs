@@ -9,7 +9,7 @@ use crate::sync::plan::Ended;
 
 /// How a Job ended that needs no other in its place once it is gone. One that failed is such only where its time to live
 /// takes it away: who deletes a failed Job wants it tried again.
-pub(crate) fn ended(object: &Value) -> Option<Ended> {
+pub fn ended(object: &Value) -> Option<Ended> {
     if object["kind"] != "Job" || !object["apiVersion"].as_str().is_some_and(|api| api.starts_with("batch/")) {
         return None;
     }

@@ -1,0 +1,39 @@
+//! What decides. Everything here is a function of what it is given: no runtime, no socket, no disk, no program, no clock.
+//! Whoever does what is decided here is the agent; time, ids and what was seen are handed in.
+//!
+//! # The house
+//! ```text
+//! tags ─ trigger ─► runs owed ─ queue ─► which is next ─ run ─► how one ends and is taken up again
+//! an artifact ─ promote ─► edits of manifests, one commit
+//! the files of a commit ─ render ─► manifests ─ sync (order, ignore, drift, plan) ─► what a sync does
+//! a live object ─ health ─► how it is
+//! ```
+//! - [`git`], [`image_ref`], [`yaml`]: the words of git, names of images, and YAML that keeps its places.
+//! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
+//! - [`render`], [`sync`]: a commit becomes manifests, manifests and what is live become a plan.
+//! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
+//! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown.
+//! - [`failpoint`]: where the agent may die, for the tests that let it.
+//!
+//! The two exceptions from "a function of what it is given" are the secrets that the process holds and the watcher of the
+//! failpoints: one of each, for whoever writes a log line or takes a step anywhere.
+
+pub mod git;
+pub mod image_ref;
+pub mod yaml;
+
+pub mod dockerignore;
+pub mod promote;
+pub mod queue;
+pub mod run;
+pub mod trigger;
+
+pub mod render;
+pub mod sync;
+
+pub mod health;
+
+pub mod output;
+pub mod secrets;
+
+pub mod failpoint;
