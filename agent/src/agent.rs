@@ -78,8 +78,8 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         clusters: Clusters::default(),
         applications: RwLock::default(),
         reload: Arc::default(),
-        builds: Arc::new(Semaphore::new(config.agent.builds_at_once)),
-        syncs: Arc::new(Semaphore::new(config.agent.syncs_at_once)),
+        builds: Arc::new(Semaphore::new(config.agent.max_concurrent_builds)),
+        syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
         log,
         started,
@@ -184,8 +184,9 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
         ("socket", before.socket != after.socket || before.socket_group != after.socket_group),
         ("log_format", before.log_format != after.log_format),
         (
-            "builds_at_once or syncs_at_once",
-            before.builds_at_once != after.builds_at_once || before.syncs_at_once != after.syncs_at_once,
+            "max_concurrent_builds or max_concurrent_syncs",
+            before.max_concurrent_builds != after.max_concurrent_builds
+                || before.max_concurrent_syncs != after.max_concurrent_syncs,
         ),
     ];
     fixed
@@ -213,7 +214,7 @@ fn status(context: &Context, config: &Config, error: Option<String>) -> AgentSta
         configuration_error: error,
         // The journal knows.
         history_error: None,
-        notice: config.agent.notice.clone(),
+        banner: config.agent.banner.clone(),
     }
 }
 

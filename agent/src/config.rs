@@ -54,19 +54,19 @@ pub struct AgentConfig {
     /// The group that may connect; only the agent's user where absent.
     pub socket_group: Option<String>,
     /// A line that every console shows: which environment this is.
-    pub notice: Option<String>,
+    pub banner: Option<String>,
     /// `text` or `json`.
     pub log_format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,quarterdeck_agent::source=debug`.
     pub log_level: String,
     /// Builds that run at once; the others wait in order.
-    pub builds_at_once: usize,
+    pub max_concurrent_builds: usize,
     /// Syncs that run at once.
-    pub syncs_at_once: usize,
+    pub max_concurrent_syncs: usize,
     /// A build that says nothing for this long is ended.
-    pub build_silence: Interval,
+    pub build_idle_timeout: Interval,
     /// A stage of a run that meets an outage (engine, registry or forge away) tries again for this long before it fails.
-    pub patience: Interval,
+    pub retry_timeout: Interval,
 }
 
 impl Default for AgentConfig {
@@ -76,13 +76,13 @@ impl Default for AgentConfig {
             data_dir: None,
             socket: None,
             socket_group: None,
-            notice: None,
+            banner: None,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
-            builds_at_once: 2,
-            syncs_at_once: 8,
-            build_silence: Interval(Duration::from_secs(7_200)),
-            patience: Interval(Duration::from_secs(1_800)),
+            max_concurrent_builds: 2,
+            max_concurrent_syncs: 8,
+            build_idle_timeout: Interval(Duration::from_secs(7_200)),
+            retry_timeout: Interval(Duration::from_secs(1_800)),
         }
     }
 }

@@ -97,7 +97,7 @@ pub struct Application {
     /// What the configuration says.
     pub spec: ApplicationSpec,
     /// Its code repository.
-    pub source: Option<Arc<Repository>>,
+    pub code: Option<Arc<Repository>>,
     /// Where its manifests are and where they go.
     pub deploy: Option<Deploy>,
     /// Pokes the worker that syncs.
@@ -158,7 +158,7 @@ impl Application {
     /// An application whose workers are about to begin.
     pub fn new(
         spec: ApplicationSpec,
-        source: Option<Arc<Repository>>,
+        code: Option<Arc<Repository>>,
         deploy: Option<Deploy>,
         intent: Option<Intent>,
         end: &CancellationToken,
@@ -166,7 +166,7 @@ impl Application {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         Self {
             spec,
-            source,
+            code,
             deploy,
             sync: Poke::default(),
             delivery: Poke::default(),
@@ -187,15 +187,15 @@ impl Application {
             _ => false,
         };
         let way = |application: &Self| {
-            let ApplicationSpec { name, source, build, deploy, promote, .. } = &application.spec;
+            let ApplicationSpec { name, code, build, deploy, promote, .. } = &application.spec;
             let to = deploy
                 .as_ref()
                 .map(|deploy| (deploy.repository.clone(), deploy.branch.clone(), deploy.path.clone(), deploy.render));
-            (name.clone(), source.clone(), build.clone(), promote.clone(), to)
+            (name.clone(), code.clone(), build.clone(), promote.clone(), to)
         };
         let deploys = |application: &'_ Self| application.deploy.as_ref().map(|deploy| deploy.repository.clone());
         way(self) == way(before)
-            && same(self.source.as_ref(), before.source.as_ref())
+            && same(self.code.as_ref(), before.code.as_ref())
             && same(deploys(self).as_ref(), deploys(before).as_ref())
     }
 
@@ -270,7 +270,7 @@ impl Application {
 
     /// Its repositories are asked now, and both workers look again.
     pub fn refresh(&self) {
-        let repositories = self.source.iter().chain(self.deploy.iter().map(|deploy| &deploy.repository));
+        let repositories = self.code.iter().chain(self.deploy.iter().map(|deploy| &deploy.repository));
         repositories.for_each(|repository| repository.wake());
         self.wake();
         self.wake_delivery();

@@ -163,15 +163,15 @@ async fn steps(
     application: &Arc<Application>,
     course: &mut Course<'_>,
 ) -> Result<String, DeliverError> {
-    let patience = context.config().agent.patience.0;
-    let checkout = course.stage(StageKind::Checkout, patience, stages::Checkout { application }).await?;
-    let built = course.stage(StageKind::Build, patience, stages::Build { context, application, checkout }).await?;
+    let timeout = context.config().agent.retry_timeout.0;
+    let checkout = course.stage(StageKind::Checkout, timeout, stages::Checkout { application }).await?;
+    let built = course.stage(StageKind::Build, timeout, stages::Build { context, application, checkout }).await?;
     if course.run.goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }
-    let pushed = course.stage(StageKind::Push, patience, stages::Push { context, application, built }).await?;
+    let pushed = course.stage(StageKind::Push, timeout, stages::Push { context, application, built }).await?;
     let promote = promotion::Promote { context, application, pushed: pushed.clone() };
-    let promoted = course.stage(StageKind::Promote, patience, promote).await?;
+    let promoted = course.stage(StageKind::Promote, timeout, promote).await?;
     let by_person = course.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };
     Ok(format!("pushed {}{promoted}{late}", pushed.tagged()))

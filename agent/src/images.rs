@@ -46,7 +46,7 @@ impl Images {
             BuilderKind::Buildkit => BuilderChoice::Buildkit,
             BuilderKind::Classic => BuilderChoice::Classic,
         };
-        let limits = Limits { build_silent: config.agent.build_silence.0, ..Limits::default() };
+        let limits = Limits { build_silent: config.agent.build_idle_timeout.0, ..Limits::default() };
         let engine = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process())
             .with_limits(limits);
         let insecure =

@@ -159,7 +159,7 @@ mod tests {
             )
         };
         let build = |image: &str| {
-            format!("[application.source]\nrepository = \"/srv/a.git\"\n[application.build]\nimage = \"{image}\"\n")
+            format!("[application.code]\nrepository = \"/srv/a.git\"\n[application.build]\nimage = \"{image}\"\n")
         };
         let other = |image: &str| format!("[[application]]\nname = \"b\"\n{}", build(image));
         for (config, whom) in [

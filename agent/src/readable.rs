@@ -43,7 +43,7 @@ pub async fn tell(context: Arc<Context>, application: Arc<Application>) {
 /// The repository of the manifests first: what it says is what is deployed. One that is both is told as that.
 fn of(application: &Application) -> Vec<(String, Arc<Repository>)> {
     let manifests = application.deploy.as_ref().map(|deploy| deploy.repository.clone());
-    let code = application.source.clone().filter(|code| !manifests.iter().any(|other| Arc::ptr_eq(other, code)));
+    let code = application.code.clone().filter(|code| !manifests.iter().any(|other| Arc::ptr_eq(other, code)));
     let manifests = manifests.map(|repository| (format!("repository {}", repository.address()), repository));
     let code = code.map(|repository| (format!("code repository {}", repository.address()), repository));
     manifests.into_iter().chain(code).collect()

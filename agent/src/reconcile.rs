@@ -382,7 +382,7 @@ fn options(application: &Application, destination: &Destination, intent: Option<
         namespace: destination.namespace.clone(),
         create_namespace: destination.create_namespace,
         prune: application.spec.sync.prune || request.is_some_and(|request| request.prune),
-        force: request.is_some_and(|request| request.force),
+        full: request.is_some_and(|request| request.full),
         partial: request.is_some_and(|request| !request.only.is_empty()),
         prune_anyway: request.map(|request| request.prune_anyway.clone()).unwrap_or_default(),
         ..Options::default()

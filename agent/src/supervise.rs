@@ -142,7 +142,7 @@ fn equip(
     let base = context.config_path.parent().unwrap_or(&context.config_path);
     let repository =
         |address: &str| context.repositories.get(address, config, base, &context.data_dir, &context.journal);
-    let source = spec.source.as_ref().map(|source| repository(&source.repository)).transpose()?;
+    let code = spec.code.as_ref().map(|code| repository(&code.repository)).transpose()?;
     let assess = |cluster, stop| assess::assess(context.clone(), cluster, stop);
     let deploy = match &spec.deploy {
         Some(deploy) => Some(Deploy {
@@ -151,7 +151,7 @@ fn equip(
         }),
         None => None,
     };
-    Ok(Application::new(spec.clone(), source, deploy, intent, &context.stop))
+    Ok(Application::new(spec.clone(), code, deploy, intent, &context.stop))
 }
 
 /// Begins the workers of an application; the one that delivers may go on from before.
@@ -162,12 +162,12 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, delivers: bool, 
         .unwrap_or_else(PoisonError::into_inner)
         .insert(application.spec.name.clone(), application.clone());
     tasks.spawn(readable::tell(context.clone(), application.clone()));
-    if let Some(source) = application.source.as_ref().filter(|_| delivers) {
+    if let Some(code) = application.code.as_ref().filter(|_| delivers) {
         tasks.spawn(work(
             application.delivery.clone(),
             application.delivering.clone(),
             application.turns.delivery.clone(),
-            source.refs(),
+            code.refs(),
             deliver::Delivery::new(context, &application),
         ));
     }
@@ -209,7 +209,7 @@ fn used(context: &Context) -> Vec<Arc<crate::poll::Repository>> {
     let applications = context.applications.read().unwrap_or_else(PoisonError::into_inner);
     let of = |application: &Arc<Application>| {
         let deploy = application.deploy.as_ref().map(|deploy| deploy.repository.clone());
-        application.source.iter().cloned().chain(deploy).collect::<Vec<_>>()
+        application.code.iter().cloned().chain(deploy).collect::<Vec<_>>()
     };
     applications.values().flat_map(of).collect()
 }
@@ -223,7 +223,7 @@ pub fn names(config: &Config) -> BTreeSet<ApplicationName> {
 fn summary(spec: &ApplicationSpec, config: &Config) -> SpecSummary {
     let redact = |address: &String| crate::source::url::redact(address);
     SpecSummary {
-        source: spec.source.as_ref().map(|source| redact(&source.repository)),
+        code: spec.code.as_ref().map(|code| redact(&code.repository)),
         image: spec.build.as_ref().map(|build| build.image.clone()),
         repository: spec.deploy.as_ref().map(|deploy| redact(&deploy.repository)),
         path: spec.deploy.as_ref().map(|deploy| deploy.path.clone()).unwrap_or_default(),

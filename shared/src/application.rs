@@ -58,7 +58,7 @@ impl fmt::Display for ApplicationName {
     }
 }
 
-/// All that a person says about one application. An application has a source and a build, or a deployment, or both.
+/// All that a person says about one application. An application has code and a build, or a deployment, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApplicationSpec {
@@ -66,8 +66,8 @@ pub struct ApplicationSpec {
     pub name: ApplicationName,
     /// Where its code is; absent for an application that is only deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Source>,
-    /// How its image is built; needs a source.
+    pub code: Option<Code>,
+    /// How its image is built; needs code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildSpec>,
     /// Where its manifests are and where they go; absent for an image that is only built.
@@ -87,7 +87,7 @@ pub struct ApplicationSpec {
 /// Where the code of an application is, and which tags mean what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct Code {
     /// Path, `file://`, `ssh://`, `user@host:path` or `http(s)://`.
     pub repository: String,
     /// Globs of the tags that build the image of their commit.
@@ -98,7 +98,7 @@ pub struct Source {
     pub push_tags: Vec<String>,
     /// What to do with the tags that are there when the repository is first seen.
     #[serde(default)]
-    pub first_sight: FirstSight,
+    pub existing_tags: ExistingTags,
 }
 
 fn default_build_tags() -> Vec<String> {
@@ -112,7 +112,7 @@ fn default_push_tags() -> Vec<String> {
 /// Which of the tags that are already there are triggers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FirstSight {
+pub enum ExistingTags {
     /// The newest of each kind.
     #[default]
     Latest,
@@ -175,7 +175,7 @@ pub enum BuildArg {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
-    /// Like [`Source::repository`].
+    /// Like [`Code::repository`].
     pub repository: String,
     /// The branch that is deployed; the remote's default branch where neither branch nor tag is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -110,23 +110,44 @@ impl Plan {
         self.changes.iter().any(|c| matches!(c.action, Action::Create | Action::Configure | Action::Prune))
     }
 
-    /// `2 configure, 1 create, 1 prune, 9 unchanged`; only what is there.
+    /// `1 to create, 2 to configure, 1 to prune, 9 unchanged`; only what there is.
     pub fn summary(&self) -> String {
-        summarise(self.changes.iter().map(|change| change.action))
+        planned(self.changes.iter().map(|change| change.action))
     }
 }
 
-/// Counts actions into words: `2 configure, 1 create`; "nothing" for none.
-pub fn summarise(actions: impl Iterator<Item = Action> + Clone) -> String {
+/// What is going to be done: `1 to create, 2 to configure, 9 unchanged`; "nothing to do" for no objects at all.
+pub fn planned(actions: impl Iterator<Item = Action> + Clone) -> String {
+    count(actions, "nothing to do", |action| match action {
+        Action::Create => "to create",
+        Action::Configure => "to configure",
+        Action::Prune => "to prune",
+        Action::Skip => "to skip",
+        Action::Unchanged => "unchanged",
+    })
+}
+
+/// What was done: `1 created, 2 configured, 9 unchanged`; "nothing done" for no objects at all.
+pub fn done(actions: impl Iterator<Item = Action> + Clone) -> String {
+    count(actions, "nothing done", |action| match action {
+        Action::Create => "created",
+        Action::Configure => "configured",
+        Action::Prune => "pruned",
+        Action::Skip => "skipped",
+        Action::Unchanged => "unchanged",
+    })
+}
+
+fn count(actions: impl Iterator<Item = Action> + Clone, none: &str, label: impl Fn(Action) -> &'static str) -> String {
     let order = [Action::Create, Action::Configure, Action::Prune, Action::Skip, Action::Unchanged];
     let parts: Vec<String> = order
         .into_iter()
         .filter_map(|action| match actions.clone().filter(|a| *a == action).count() {
             0 => None,
-            n => Some(format!("{n} {action}")),
+            n => Some(format!("{n} {}", label(action))),
         })
         .collect();
-    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { none.to_owned() } else { parts.join(", ") }
 }
 
 #[cfg(test)]
@@ -136,7 +157,17 @@ mod tests {
     #[test]
     fn a_summary_counts_what_is_there() {
         use Action::*;
-        assert_eq!(summarise([].into_iter()), "nothing");
-        assert_eq!(summarise([Create, Unchanged, Create, Prune].into_iter()), "2 create, 1 prune, 1 unchanged");
+        let actions = [Create, Unchanged, Create, Prune, Configure, Skip];
+        for (actions, to_do, was_done) in [
+            (&[][..], "nothing to do", "nothing done"),
+            (
+                &actions,
+                "2 to create, 1 to configure, 1 to prune, 1 to skip, 1 unchanged",
+                "2 created, 1 configured, 1 pruned, 1 skipped, 1 unchanged",
+            ),
+        ] {
+            assert_eq!(planned(actions.iter().copied()), to_do);
+            assert_eq!(done(actions.iter().copied()), was_done);
+        }
     }
 }

@@ -106,7 +106,7 @@ pub struct SyncRecord {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
-    /// `2 configure, 9 unchanged`, or why it failed in the server's words.
+    /// `2 configured, 9 unchanged`, or why it failed in the server's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// The images that the manifests name.

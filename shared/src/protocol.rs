@@ -161,7 +161,7 @@ pub struct SyncRequest {
     /// Prune what left git also where the policy does not.
     pub prune: bool,
     /// Compare every object with the cluster also where nothing is known to have changed.
-    pub force: bool,
+    pub full: bool,
     /// Only these objects; all where empty. A sync of some prunes nothing, and leaves the revision of the application as it was.
     pub only: Vec<ResourceRef>,
     /// What left git and is deleted although something lives in it, or another application may want it.

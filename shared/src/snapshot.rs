@@ -103,5 +103,5 @@ pub struct AgentStatus {
     pub history_error: Option<String>,
     /// A line for everyone who looks, from the configuration: which environment this is, what is a stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
+    pub banner: Option<String>,
 }

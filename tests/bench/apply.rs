@@ -88,7 +88,7 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
             .quoted("Flux 1.9.6", 7_000.0)
             .goal(Goal::AtMost(20.0)),
         count("requests of it", 1).quoted("Flux 1.9.6", 2_009.0).goal(Goal::AtMost(0.0)),
-        ms("all compared by qd sync --force", times(|life| life.forced))
+        ms("all compared by qd sync --full", times(|life| life.forced))
             .beside("1,000 bare dry runs", dry)
             .goal(Goal::Times(1.5)),
         count("requests of it", 2),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::measure::since;
 
-/// Requests in flight: the agent's default, `requests_at_once`.
+/// Requests in flight: the agent's default, `max_concurrent_requests`.
 const AT_ONCE: usize = 16;
 
 /// A client of the world's cluster that has no bound of its own.

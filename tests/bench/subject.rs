@@ -123,7 +123,7 @@ impl Subject {
 
     /// Asks for a sync that compares every object with the cluster, and waits for its record. Milliseconds.
     pub(crate) async fn force(&self, name: &str) -> anyhow::Result<f64> {
-        let request = quarterdeck_shared::protocol::SyncRequest { force: true, ..Default::default() };
+        let request = quarterdeck_shared::protocol::SyncRequest { full: true, ..Default::default() };
         let mut follow = self.follow().await?;
         let began = Instant::now();
         let path = route::application(&name.parse()?, "sync");

@@ -66,9 +66,9 @@ impl World {
     }
 
     /// The part of a configuration that is the same in every world: polls fast, and knows this engine, registry, cluster.
-    pub fn config_head(&self, notice: &str) -> String {
+    pub fn config_head(&self, banner: &str) -> String {
         format!(
-            "[agent]\npoll_interval = \"500ms\"\ndata_dir = \"{data}\"\nsocket = \"{socket}\"\nnotice = \"{notice}\"\npatience = \"60s\"\n\n\
+            "[agent]\npoll_interval = \"500ms\"\ndata_dir = \"{data}\"\nsocket = \"{socket}\"\nbanner = \"{banner}\"\nretry_timeout = \"60s\"\n\n\
              [engine]\naddress = \"{engine}\"\n\n\
              [[registry]]\nhost = \"{registry}\"\nusername = \"{user}\"\npassword_file = \"registry-password\"\n\n\
              [[cluster]]\nname = \"demo\"\nkubeconfig = \"kubeconfig\"\ncontext = \"standin\"\n",
@@ -83,7 +83,7 @@ impl World {
     /// An application with code in `ops/NAME` and manifests in `apps/NAME` of `ops/deploy`.
     pub fn application(&self, name: &str, more: &str) -> String {
         format!(
-            "\n[[application]]\nname = \"{name}\"\n[application.source]\nrepository = \"{source}\"\n[application.build]\nimage = \"{image}\"\n\
+            "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{source}\"\n[application.build]\nimage = \"{image}\"\n\
              [application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n{more}",
             source = self.forge.path(&format!("ops/{name}")).display(),
             image = self.image(&format!("ops/{name}")),

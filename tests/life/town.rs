@@ -118,8 +118,7 @@ impl Town {
         let mut text = format!("\n[[application]]\nname = \"{name}\"\n");
         if app == App::Shop {
             let (from, image) = (self.world.forge.http("ops/shop"), self.world.image("ops/shop"));
-            text +=
-                &format!("[application.source]\nrepository = \"{from}\"\n[application.build]\nimage = \"{image}\"\n");
+            text += &format!("[application.code]\nrepository = \"{from}\"\n[application.build]\nimage = \"{image}\"\n");
         }
         let deploy = self.world.forge.http("ops/deploy");
         text += &format!(

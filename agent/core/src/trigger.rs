@@ -16,7 +16,7 @@ mod version;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::FirstSight;
+use quarterdeck_shared::application::ExistingTags;
 use quarterdeck_shared::revision::CommitId;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,7 @@ pub fn owed(
     }
     decision.owed.sort_by_cached_key(|owed| order(time_of(&owed.tag), owed.kind, &owed.tag));
     match seen {
-        None => decision.owed = first_sight(rules.first_sight, decision.owed),
+        None => decision.owed = existing_tags(rules.existing_tags, decision.owed),
         Some(seen) => {
             let is_gone = |name: &&String| !now.tags.contains_key(*name);
             let gone = seen.there.keys().filter(is_gone).count();
@@ -140,11 +140,11 @@ fn is_loss(gone: usize, of: usize, has_branches: bool) -> bool {
 }
 
 /// What of the tags that were there before us is owed; `all` is sorted by time.
-fn first_sight(choice: FirstSight, all: Vec<Owed>) -> Vec<Owed> {
+fn existing_tags(choice: ExistingTags, all: Vec<Owed>) -> Vec<Owed> {
     match choice {
-        FirstSight::All => all,
-        FirstSight::None => Vec::new(),
-        FirstSight::Latest => {
+        ExistingTags::All => all,
+        ExistingTags::None => Vec::new(),
+        ExistingTags::Latest => {
             let newest = |kind| all.iter().rposition(|owed| owed.kind == kind);
             let kept = [newest(TriggerKind::Build), newest(TriggerKind::Push)];
             all.into_iter().enumerate().filter(|(at, _)| kept.contains(&Some(*at))).map(|(_, owed)| owed).collect()

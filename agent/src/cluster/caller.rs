@@ -48,7 +48,7 @@ impl Caller {
             connection: Arc::new(Connection::new(config.clone())),
             link,
             suspecting: Arc::default(),
-            places: Arc::new(Semaphore::new(config.requests_at_once.max(1))),
+            places: Arc::new(Semaphore::new(config.max_concurrent_requests.max(1))),
             timeout: Duration::from_secs(config.timeout_seconds.max(1)),
         }
     }

@@ -25,14 +25,14 @@ pub struct ClusterConfig {
     pub context: Option<String>,
     /// Requests in flight at once, watches aside. At 16 an API server on two cores does as many a second as it ever
     /// does (1,000 applies: 2.9 s on 1 connection, 1.7 s on 4, 1.3 s on 8, 1.2 s on 32).
-    #[serde(default = "default_requests_at_once")]
-    pub requests_at_once: usize,
+    #[serde(default = "default_max_concurrent_requests")]
+    pub max_concurrent_requests: usize,
     /// A request that is not answered after this many seconds has failed. A webhook may take 30 of them.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u64,
 }
 
-fn default_requests_at_once() -> usize {
+fn default_max_concurrent_requests() -> usize {
     16
 }
 
@@ -48,7 +48,7 @@ impl ClusterConfig {
             name: name.unwrap_or(CURRENT_CONTEXT).to_owned(),
             kubeconfig: None,
             context: None,
-            requests_at_once: default_requests_at_once(),
+            max_concurrent_requests: default_max_concurrent_requests(),
             timeout_seconds: default_timeout_seconds(),
         }
     }

@@ -95,7 +95,7 @@ pub struct Options {
     /// Delete what left git.
     pub prune: bool,
     /// Compare every object, whatever is remembered.
-    pub force: bool,
+    pub full: bool,
     /// `desired` holds only some objects of the application: touch nothing else.
     pub partial: bool,
     /// What left git and is deleted whatever is in it: a person named it.

@@ -64,7 +64,7 @@ impl Observer<'_> {
 
     async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
         let resource = &manifest.resource;
-        let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.force);
+        let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.full);
         let live = self.live.digest(resource);
         // A Job that ended and is gone is done; who names it wants it once more.
         let done = known.filter(|known| known.ended.is_some() && !self.options.partial).map(|known| known.live);

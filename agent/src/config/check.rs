@@ -56,11 +56,11 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
             "a poll interval below 100ms only hammers the remote: write 30s, or wake the agent with `qd refresh`",
         );
     }
-    if config.agent.builds_at_once == 0 {
-        say("builds_at_once", "0 builds at once would never build: write 1 or more");
+    if config.agent.max_concurrent_builds == 0 {
+        say("max_concurrent_builds", "0 builds at once would never build: write 1 or more");
     }
-    if config.agent.syncs_at_once == 0 {
-        say("syncs_at_once", "0 syncs at once would never sync: write 1 or more");
+    if config.agent.max_concurrent_syncs == 0 {
+        say("max_concurrent_syncs", "0 syncs at once would never sync: write 1 or more");
     }
     if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::EnvFilter>() {
         say("log_level", &format!("no log level ({error}): write error, warn, info, debug or trace"));
@@ -116,34 +116,34 @@ fn check_application(
     base: &Path,
     say: &mut impl FnMut(&[&'static str], String),
 ) {
-    let ApplicationSpec { name, source, build, deploy, sync: _, promote, protected: _ } = application;
-    if source.is_none() && deploy.is_none() {
+    let ApplicationSpec { name, code, build, deploy, sync: _, promote, protected: _ } = application;
+    if code.is_none() && deploy.is_none() {
         say(
             &["name"],
             format!(
-                "application {name} has nothing to do: give it [application.source] with [application.build], or [application.deploy]"
+                "application {name} has nothing to do: give it [application.code] with [application.build], or [application.deploy]"
             ),
         );
     }
-    if build.is_some() && source.is_none() {
+    if build.is_some() && code.is_none() {
         say(
             &["build"],
-            format!("application {name} has a build and no code: add [application.source] with repository = \"…\""),
+            format!("application {name} has a build and no code: add [application.code] with repository = \"…\""),
         );
     }
-    if source.is_some() && build.is_none() {
+    if code.is_some() && build.is_none() {
         say(
-            &["source"],
+            &["code"],
             format!("application {name} has code and no build: add [application.build] with image = \"registry/name\""),
         );
     }
-    if let Some(source) = source {
-        for (option, globs) in [("build_tags", &source.build_tags), ("push_tags", &source.push_tags)] {
-            if let Err(error) = TagRules::new(globs, &[], source.first_sight) {
-                say(&["source", option], error.to_string());
+    if let Some(code) = code {
+        for (option, globs) in [("build_tags", &code.build_tags), ("push_tags", &code.push_tags)] {
+            if let Err(error) = TagRules::new(globs, &[], code.existing_tags) {
+                say(&["code", option], error.to_string());
             }
         }
-        check_address(&source.repository, base, &["source", "repository"], say);
+        check_address(&code.repository, base, &["code", "repository"], say);
     }
     if let Some(build) = build {
         if let Err(error) = TagTemplate::parse(&build.tag) {

@@ -44,10 +44,10 @@ mod tests {
 
     #[test]
     fn an_option_is_found_by_its_place() {
-        let text = "[agent]\nnotice = \"a\"\n\n[[application]]\nname = \"shop\"\n\n[[application]]\nname = \"cart\"\n[application.build]\nimage = \"x\"\n";
+        let text = "[agent]\nbanner = \"a\"\n\n[[application]]\nname = \"shop\"\n\n[[application]]\nname = \"cart\"\n[application.build]\nimage = \"x\"\n";
         use Step::{Index, Key};
         for (place, expected) in [
-            (vec![Key("agent"), Key("notice")], (2, 10)),
+            (vec![Key("agent"), Key("banner")], (2, 10)),
             (vec![Key("application"), Index(1), Key("name")], (8, 8)),
             (vec![Key("application"), Index(1), Key("build"), Key("image")], (10, 9)),
             (vec![Key("application"), Index(0), Key("nothing")], (4, 1)),

@@ -30,27 +30,27 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         data_dir,
         socket,
         socket_group,
-        notice,
+        banner,
         log_format,
         log_level,
-        builds_at_once,
-        syncs_at_once,
-        build_silence,
-        patience,
+        max_concurrent_builds,
+        max_concurrent_syncs,
+        build_idle_timeout,
+        retry_timeout,
     } = config.agent;
-    assert!(data_dir.is_some() && socket.is_some() && socket_group.is_some() && notice.is_some());
+    assert!(data_dir.is_some() && socket.is_some() && socket_group.is_some() && banner.is_some());
     let shown = AgentConfig {
         data_dir: None,
         socket: None,
         socket_group: None,
-        notice: None,
+        banner: None,
         poll_interval,
         log_format,
         log_level,
-        builds_at_once,
-        syncs_at_once,
-        build_silence,
-        patience,
+        max_concurrent_builds,
+        max_concurrent_syncs,
+        build_idle_timeout,
+        retry_timeout,
     };
     assert_eq!(shown, AgentConfig::default());
     assert_eq!(EngineConfig { address: None, ..config.engine }, EngineConfig::default());
@@ -59,13 +59,13 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     assert_eq!(application.sync, Default::default());
     assert_eq!(application.promote, Default::default());
     let bare: ApplicationSpec = toml::from_str(
-        "name = 'shop'\nsource = { repository = 'a' }\nbuild = { image = 'b' }\ndeploy = { repository = 'c', namespace = 'd' }",
+        "name = 'shop'\ncode = { repository = 'a' }\nbuild = { image = 'b' }\ndeploy = { repository = 'c', namespace = 'd' }",
     )
     .unwrap();
-    let (shown, default) = (application.source.as_ref().unwrap(), bare.source.as_ref().unwrap());
+    let (shown, default) = (application.code.as_ref().unwrap(), bare.code.as_ref().unwrap());
     assert_eq!(
-        (&shown.build_tags, &shown.push_tags, shown.first_sight),
-        (&default.build_tags, &default.push_tags, default.first_sight)
+        (&shown.build_tags, &shown.push_tags, shown.existing_tags),
+        (&default.build_tags, &default.push_tags, default.existing_tags)
     );
     let (shown, default) = (application.build.as_ref().unwrap(), bare.build.as_ref().unwrap());
     assert_eq!((&shown.context, &shown.dockerfile, &shown.tag), (&default.context, &default.dockerfile, &default.tag));
@@ -81,7 +81,7 @@ fn every_option_stands_in_the_example() {
         let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
         assert_example_has(&error);
     }
-    for part in ["source", "build", "deploy", "sync", "promote"] {
+    for part in ["code", "build", "deploy", "sync", "promote"] {
         let text = format!("[[application]]\nname = 'a'\n[application.{part}]\nwrong = 1\n");
         assert_example_has(&toml::from_str::<Config>(&text).unwrap_err().to_string());
     }
@@ -114,17 +114,17 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
-        ("[agent]\nbuilds_at_once = 0\n".to_owned(), 2, "write 1 or more"),
+        ("[agent]\nmax_concurrent_builds = 0\n".to_owned(), 2, "write 1 or more"),
         ("[agent\n".to_owned(), 1, ""),
         ("[[application]]\nname = 'Shop'\n".to_owned(), 2, "cannot name an application"),
         ("[[application]]\nname = 'shop'\n".to_owned(), 2, "nothing to do"),
         (format!("{application}\n{application}"), 8, "twice"),
         (format!("{application}branch = 'main'\ntag = 'v1'\n"), 7, "leave out one"),
         (format!("{application}path = '../other'\n"), 6, "inside the repository"),
-        (format!("{application}[application.build]\nimage = 'r/a'\n"), 6, "add [application.source]"),
+        (format!("{application}[application.build]\nimage = 'r/a'\n"), 6, "add [application.code]"),
         (
             format!(
-                "{application}[application.source]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"
+                "{application}[application.code]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"
             ),
             7,
             "ftp",

@@ -18,9 +18,9 @@ pub async fn ask(
     cause: Cause,
 ) -> Result<RunStatus, DeliverError> {
     let name = &application.spec.name;
-    let Some(repository) = &application.source else {
+    let Some(repository) = &application.code else {
         return Err(DeliverError::NoSuch(format!(
-            "application {name} is only deployed: it has no [application.source] to build from"
+            "application {name} is only deployed: it has no [application.code] to build from"
         )));
     };
     let refs = repository.refs().borrow().clone();

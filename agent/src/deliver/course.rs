@@ -91,12 +91,12 @@ impl<'n> Course<'n> {
         Ok(course)
     }
 
-    /// Does one stage: tells its beginning and its end, and tries again for as long as `patience` where something is
+    /// Does one stage: tells its beginning and its end, and tries again for as long as `timeout` where something is
     /// merely away. Whatever it comes to is in the history when this returns.
     pub(super) async fn stage<T, S: Step<T>>(
         &mut self,
         kind: StageKind,
-        patience: Duration,
+        timeout: Duration,
         mut step: S,
     ) -> Result<T, DeliverError> {
         self.change(kind, |stage| {
@@ -114,7 +114,7 @@ impl<'n> Course<'n> {
                 attempt = step.attempt(self) => attempt,
             };
             match attempt {
-                Err(error) if error.is_outage() && begun.elapsed() < patience => {
+                Err(error) if error.is_outage() && begun.elapsed() < timeout => {
                     // First what happens next: a row of the console ends before long words do.
                     let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
                     tracing::warn!(run = %self.run.id, stage = %kind, "{text}");
@@ -127,7 +127,7 @@ impl<'n> Course<'n> {
                     wait = (wait * 2).min(TRY_MAX);
                 }
                 Err(error) if error.is_outage() => {
-                    break Err(DeliverError::GaveUp { patience, source: Box::new(error) });
+                    break Err(DeliverError::GaveUp { timeout, source: Box::new(error) });
                 }
                 other => break other,
             }

@@ -76,10 +76,10 @@ pub enum DeliverError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// What was away stayed away.
-    #[error("given up after {}", humantime::format_duration(*.patience))]
+    #[error("given up after {}", humantime::format_duration(*.timeout))]
     GaveUp {
         /// For how long a stage is tried.
-        patience: Duration,
+        timeout: Duration,
         /// What it met the last time.
         source: Box<DeliverError>,
     },

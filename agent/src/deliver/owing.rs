@@ -41,7 +41,7 @@ pub(super) struct Owing {
 impl Owing {
     /// Queues what is owed.
     pub(super) async fn queue(&mut self, context: &Context, application: &Application) -> Result<(), DeliverError> {
-        let (Some(source), Some(repository)) = (&application.spec.source, &application.source) else { return Ok(()) };
+        let (Some(code), Some(repository)) = (&application.spec.code, &application.code) else { return Ok(()) };
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
         let is_thought_of = |before: &Arc<RefSnapshot>| {
             before.tags == refs.tags && before.branches.is_empty() == refs.branches.is_empty()
@@ -54,7 +54,7 @@ impl Owing {
         let of = name.clone();
         let seen =
             context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
-        let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
+        let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
         let seen = seen.map(|seen| seen.tags);
         let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len());
         let asked = refs.clone();

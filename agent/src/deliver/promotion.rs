@@ -175,10 +175,10 @@ impl Promote<'_> {
 
     /// The push tags that are newer than this one, with their commits.
     async fn newer(&self, than: &str) -> Result<BTreeMap<String, CommitId>, DeliverError> {
-        let (Some(source), Some(repository)) = (&self.application.spec.source, &self.application.source) else {
+        let (Some(code), Some(repository)) = (&self.application.spec.code, &self.application.code) else {
             return Ok(BTreeMap::new());
         };
-        let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
+        let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(BTreeMap::new()) };
         let than = than.to_owned();
         let newer = repository.work(move |mirror| Ok(newer(mirror, &rules, &refs, &than))).await;

@@ -57,7 +57,7 @@ impl Step<CommitInfo> for Checkout<'_> {
 
 fn repository(application: &Application) -> Result<&Arc<Repository>, DeliverError> {
     application
-        .source
+        .code
         .as_ref()
         .ok_or_else(|| DeliverError::NoSuch("the application has no code repository any more".to_owned()))
 }
@@ -129,10 +129,10 @@ impl Step<Artifact> for Build<'_> {
 impl Build<'_> {
     /// The tag of the image. Where another trigger tag gives the same one for another commit, the commit tells them apart.
     fn image_tag(&self, reference: &str, spec: &BuildSpec) -> Result<String, DeliverError> {
-        let Some(source) = &self.application.spec.source else {
+        let Some(code) = &self.application.spec.code else {
             return Err(DeliverError::NoSuch("the application has no code any more".to_owned()));
         };
-        let rules = TagRules::new(&source.build_tags, &source.push_tags, source.first_sight)?;
+        let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
         let template = TagTemplate::parse(&spec.tag)?;
         let refs = repository(self.application)?.refs().borrow().clone();
         let now = refs.map(|refs| refs.tags.clone()).unwrap_or_default();

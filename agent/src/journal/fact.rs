@@ -89,9 +89,9 @@ impl Intent {
     #[must_use]
     pub fn with(mut self, owed: Option<&Self>) -> Self {
         let Some(owed) = owed else { return self };
-        let SyncRequest { prune, force, only, prune_anyway } = &owed.request;
+        let SyncRequest { prune, full, only, prune_anyway } = &owed.request;
         self.request.prune |= prune;
-        self.request.force |= force;
+        self.request.full |= full;
         if self.request.only.is_empty() || only.is_empty() {
             self.request.only.clear();
         } else {
@@ -183,10 +183,10 @@ mod tests {
     #[test]
     fn what_was_asked_for_before_is_not_lost() {
         let resource = |name: &str| ResourceRef::new("", "ConfigMap", Some("prod"), name);
-        let intent = |prune: bool, force: bool, only: &[&str]| Intent {
+        let intent = |prune: bool, full: bool, only: &[&str]| Intent {
             request: SyncRequest {
                 prune,
-                force,
+                full,
                 only: only.iter().map(|name| resource(name)).collect(),
                 ..Default::default()
             },

@@ -42,7 +42,7 @@ fn an_agent() -> Object {
         configuration: "config.toml".into(),
         configuration_error: None,
         history_error: None,
-        notice: None,
+        banner: None,
     })
 }
 

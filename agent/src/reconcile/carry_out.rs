@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use quarterdeck_shared::change::{Action, summarise};
+use quarterdeck_shared::change::{self, Action};
 use quarterdeck_shared::event::{Cause, Event, Part, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
@@ -122,7 +122,7 @@ impl Sync<'_> {
         let journal = &self.context.journal;
         let part = self.part(held);
         let mut sync = self.begun(cause, part.clone());
-        sync.message = summarise(self.planned.changes.iter().map(|change| change.action));
+        sync.message = change::planned(self.planned.changes.iter().map(|change| change.action));
         let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
         journal.record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event)]).await?;
 
@@ -189,7 +189,7 @@ impl Sync<'_> {
 
     /// What was done, in a line; or which objects failed after it.
     fn outcome(&self, executed: &Executed, part: Option<&Part>) -> Result<String, ReconcileError> {
-        let did = summarise(executed.changes.iter().map(|change| change.action));
+        let did = change::done(executed.changes.iter().map(|change| change.action));
         let Some(first) = executed.failed.first() else {
             let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
             let of = part.filter(|_| self.intent.is_some()).map(|part| part.applied(self.revision) + ": ");

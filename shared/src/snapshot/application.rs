@@ -117,7 +117,7 @@ pub struct LastAction {
 pub struct SpecSummary {
     /// The code repository, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub code: Option<String>,
     /// The image, without a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

@@ -32,7 +32,7 @@ fn is_in_text(problem: &Problem, text: &str) {
 }
 
 fn is_sound(config: &Config) {
-    assert!(config.agent.poll_interval.0.as_millis() >= 100 && config.agent.builds_at_once > 0);
+    assert!(config.agent.poll_interval.0.as_millis() >= 100 && config.agent.max_concurrent_builds > 0);
     let names: BTreeSet<_> = config.application.iter().map(|application| &application.name).collect();
     assert_eq!(names.len(), config.application.len());
     for application in &config.application {

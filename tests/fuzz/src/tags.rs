@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use quarterdeck_agent::source::{RefSnapshot, TagRef};
 use quarterdeck_core::image_ref::check_tag;
 use quarterdeck_core::trigger::{Owed, TagRules, TagTemplate, TriggerKind, image_tag, owed};
-use quarterdeck_shared::application::FirstSight;
+use quarterdeck_shared::application::ExistingTags;
 use quarterdeck_shared::revision::CommitId;
 
 /// Each pair of tags is compared: beyond these a run is slow and shows nothing new.
@@ -34,7 +34,8 @@ pub fn check(data: &[u8]) {
         }
     }
     let rules = |choice| TagRules::new(&build, &push, choice);
-    let (Ok(none), Ok(latest), Ok(all)) = (rules(FirstSight::None), rules(FirstSight::Latest), rules(FirstSight::All))
+    let (Ok(none), Ok(latest), Ok(all)) =
+        (rules(ExistingTags::None), rules(ExistingTags::Latest), rules(ExistingTags::All))
     else {
         return;
     };

@@ -65,14 +65,14 @@ impl Town {
     pub fn config(&self) -> String {
         let at = |name: &str| self.parts.get(name);
         format!(
-            "[agent]\npoll_interval = \"1s\"\ndata_dir = \"{data}\"\nsocket = \"{socket}\"\npatience = \"60s\"\n\
-             notice = \"forge, engine, registry and cluster are real\"\n\n\
+            "[agent]\npoll_interval = \"1s\"\ndata_dir = \"{data}\"\nsocket = \"{socket}\"\nretry_timeout = \"60s\"\n\
+             banner = \"forge, engine, registry and cluster are real\"\n\n\
              [engine]\naddress = \"{engine}\"\n\n\
              [[registry]]\nhost = \"{registry}\"\nusername = \"{user}\"\npassword_file = \"forge-token\"\n\n\
              [[repository]]\nurl = \"{http}\"\nusername = \"{user}\"\ntoken_file = \"forge-token\"\n\n\
              [[repository]]\nurl = \"{ssh}\"\nssh_key = \"{key}\"\nknown_hosts = \"{hosts}\"\n\n\
              [[cluster]]\nname = \"world\"\nkubeconfig = \"{kubeconfig}\"\ncontext = \"{context}\"\n\n\
-             [[application]]\nname = \"shop\"\n[application.source]\nrepository = \"{code}\"\n[application.build]\nimage = \"{image}\"\n\
+             [[application]]\nname = \"shop\"\n[application.code]\nrepository = \"{code}\"\n[application.build]\nimage = \"{image}\"\n\
              [application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"shop\"\ncluster = \"world\"\nnamespace = \"{namespace}\"\n\
              create_namespace = true\n",
             data = self.agent.path("data").display(),

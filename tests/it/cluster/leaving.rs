@@ -285,7 +285,7 @@ async fn a_namespace_that_is_to_be_made_is_made_again() {
     scene.api.delete("namespaces", "", "fresh").unwrap();
     scene.api.wait_for("its end", |api| api.get("namespaces", "", "fresh").is_none().then_some(())).await;
     // Told by the watches before: what is known to be as it was is not asked for.
-    scene.options.force = true;
+    scene.options.full = true;
     let executed = scene.sync(yaml).await.unwrap();
     assert_eq!(lines(&executed.changes), ["+ ConfigMap/a"]);
     assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop").is_some());

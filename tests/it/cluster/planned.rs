@@ -27,7 +27,7 @@ async fn from_empty_to_applied_and_then_nothing_is_asked() {
     scene.synced().await;
     scene.api.wait_for("two pods run", |api| (api.pods("prod").len() == 2).then_some(())).await;
     for forced in [false, true] {
-        scene.options.force = forced;
+        scene.options.full = forced;
         scene.api.reset_counts();
         let executed = scene.sync(SHOP).await.unwrap();
         assert_eq!(lines(&executed.changes), [""; 0]);
@@ -67,7 +67,7 @@ async fn a_thousand_objects_cost_what_changed() {
     assert!(counts.writes() == 1 && counts.all() <= 6, "{counts:?}");
 
     scene.api.reset_counts();
-    scene.options.force = true;
+    scene.options.full = true;
     scene.sync(&after).await.unwrap();
     let counts = scene.api.counts();
     assert!(counts.all() <= 1_500 && counts.writes() == 0, "{counts:?}");
@@ -235,7 +235,7 @@ async fn replicas_that_the_manifest_does_not_name_belong_to_others() {
     let yaml = SHOP.replace("  replicas: 2\n", "");
     scene.sync(&yaml).await.unwrap();
     scene.api.edit("deployments.apps", "prod", "shop", "autoscaler", |o| o["spec"]["replicas"] = json!(5)).unwrap();
-    scene.options.force = true;
+    scene.options.full = true;
     let executed = scene.sync(&yaml).await.unwrap();
     assert_eq!(lines(&executed.changes), [""; 0]);
     assert_eq!(scene.live("deployments.apps", "shop").unwrap()["spec"]["replicas"], 5);
@@ -265,7 +265,7 @@ async fn a_field_that_an_object_leaves_to_others_has_gits_value_once() {
 
     scene.api.edit("deployments.apps", "prod", "shop", "autoscaler", |o| o["spec"]["replicas"] = json!(5)).unwrap();
     for forced in [false, true] {
-        scene.options.force = forced;
+        scene.options.full = forced;
         let executed = scene.sync(&yielding.replace("shop:1", "shop:2")).await.unwrap();
         assert_eq!((lines(&executed.changes), says(&scene)), (vec![], is(5, "2")), "forced: {forced}");
     }

@@ -128,7 +128,7 @@ async fn a_forbidden_request_says_which_and_a_busy_server_is_asked_again() {
     scene.sync(secret).await.unwrap();
 
     scene.api.fault(Fault::status(429).on("patch", "secrets"));
-    scene.options.force = true;
+    scene.options.full = true;
     let ClusterError::Api(problem) = scene.sync(secret).await.unwrap_err() else { panic!("no refusal") };
     assert_eq!(problem.class, Class::TooMany, "{problem}");
 }
@@ -139,7 +139,7 @@ async fn a_conflict_is_tried_again_and_an_endless_one_is_told() {
     let mut scene = Scene::new().await;
     scene.api.fault(Fault::status(409).on("patch", "services").times(2));
     scene.sync(SHOP).await.unwrap();
-    scene.options.force = true;
+    scene.options.full = true;
     scene.api.fault(Fault::status(409).on("patch", "services"));
     let refused = scene.sync(SHOP).await.unwrap_err();
     assert!(refused.to_string().contains("Service/shop"), "{refused}");
@@ -152,7 +152,7 @@ async fn a_cluster_that_is_away_or_slow_is_told_as_such() {
     let mut scene = Scene::new().await;
     scene.sync(SHOP).await.unwrap();
     scene.api.away().await;
-    scene.options.force = true;
+    scene.options.full = true;
     let away = scene.sync(SHOP).await.unwrap_err();
     assert!(away.is_transient(), "{away}");
     assert!(away.to_string().contains("refused"), "{away}");

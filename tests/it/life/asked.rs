@@ -41,7 +41,7 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
 
     let sync = answered(&world, "sync", named("one")).await;
     let at = &second[..7];
-    assert_eq!(sync.message, format!("1 of 3 objects of main@{at} applied: 1 configure, 0 unchanged"));
+    assert_eq!(sync.message, format!("1 of 3 objects of main@{at} applied: 1 configured, 0 unchanged"));
     let part = sync.part.expect("it says that it is a part");
     assert_eq!((part.named[0].name.as_str(), part.count, part.of), ("one", 1, 3));
     let words = format!("1 of 3 objects of main@{at} applied, and automatic sync is off");

@@ -94,7 +94,7 @@ async fn a_file_that_cannot_be_read_leaves_the_old_one_running() {
     let cut = (good.len() / 2..).find(|at| good[*at..].starts_with(b"= \"")).unwrap() + 2;
     let spoil: [(&str, &dyn Fn()); 4] = [
         ("config.toml:", &|| std::fs::write(&path, &good[..=cut]).unwrap()),
-        ("UTF-8", &|| std::fs::write(&path, b"[agent]\nnotice = \"\xff\"\n").unwrap()),
+        ("UTF-8", &|| std::fs::write(&path, b"[agent]\nbanner = \"\xff\"\n").unwrap()),
         ("No such file", &|| std::fs::remove_file(&path).unwrap()),
         ("Is a directory", &|| std::fs::create_dir(&path).unwrap()),
     ];

@@ -355,7 +355,7 @@ fn unnumbered(words: &str) -> String {
 /// Until the patience of the configuration is at its end.
 #[tokio::test]
 async fn a_registry_that_stays_in_trouble_fails_the_run() {
-    let world = running(|_, text| text.replace("patience = \"60s\"", "patience = \"1s\"")).await;
+    let world = running(|_, text| text.replace("retry_timeout = \"60s\"", "retry_timeout = \"1s\"")).await;
     let (before, old) = (kept(&world), deploy(&world).rev("main"));
     world.registry.fail(Step::UploadPatch, RegistryFault::Status(500), u32::MAX);
     let tag = release(&world, "1.5.0", None);

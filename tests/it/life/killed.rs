@@ -53,8 +53,8 @@ async fn reloaded_in_the_middle_of_a_build() {
     begun(&mut world, StageKind::Build).await;
     world.engine.set_step_delay(Duration::ZERO);
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
-    let other = "[application.source]\nbuild_tags = [\"build-*\"]\n";
-    world.configure(&text.replace("[application.source]\n", other)).unwrap();
+    let other = "[application.code]\nbuild_tags = [\"build-*\"]\n";
+    world.configure(&text.replace("[application.code]\n", other)).unwrap();
     world.reload_agent();
     done_by_the_next(&world).await;
 }

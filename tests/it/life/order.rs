@@ -157,8 +157,8 @@ async fn a_push_that_began_is_recorded_whoever_reloads() {
     let tag = release(&world, "1.0");
     gate.met().await;
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
-    let other = "[application.source]\nbuild_tags = [\"build-*\"]\n";
-    reloaded(&world, &text.replace("[application.source]\n", other)).await;
+    let other = "[application.code]\nbuild_tags = [\"build-*\"]\n";
+    reloaded(&world, &text.replace("[application.code]\n", other)).await;
     gate.open();
     let run = succeeded(&world, &tag).await;
     assert_eq!(all(&world).await.len(), 1);

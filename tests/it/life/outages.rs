@@ -159,7 +159,7 @@ async fn the_engine_and_the_registry_are_missed_before_a_tag_needs_them() {
     assert!(back.0.since > engine.since && back.1.since > registry.since, "since when: {back:?}");
     // Who has no more to build there is asked no more.
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
-    let (before, rest) = text.split_once("[application.source]").unwrap();
+    let (before, rest) = text.split_once("[application.code]").unwrap();
     let deploy = &rest[rest.find("[application.deploy]").unwrap()..];
     world.configure(&format!("{before}{deploy}")).unwrap();
     world.reload_agent();

@@ -105,8 +105,13 @@ async fn look(town: &Town, seen: &Seen, size: (u16, u16)) -> anyhow::Result<()> 
     let timeline = ["commit", "build", "push", "promote", "sync", "rollout", "suspended", "degraded", digest];
     see(&console, "", "the timeline", &timeline).await?;
     see(&console, "Gkk", "the pod that crashes", &[crashing, "CrashLoopBackOff", "exit 3", "drawer"]).await?;
-    see(&console, "d", "the diff", &["ConfigMap/shop", "-   greeting: hello", "+   greeting: welcome", "1 configure"])
-        .await?;
+    see(
+        &console,
+        "d",
+        "the diff",
+        &["ConfigMap/shop", "-   greeting: hello", "+   greeting: welcome", "1 to configure"],
+    )
+    .await?;
     let history = ["✖ Failed", "Service/shop (shop/service.yaml", "✔ Succeeded", &seen.promoted, "1.4.0"];
     see(&console, "\x1bh", "the history", &history).await?;
     see(&console, "\x1bm", "the manifests", &["apiVersion", "kind"]).await?;
@@ -150,7 +155,7 @@ async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
     console.type_keys("\x1b")?;
     console.wait("the end of the palette", |screen| !screen.contents().contains(": refr")).await?;
 
-    let plan = ["Sync shop to main@", &seen.wants, "1 configure", "~ ConfigMap/shop", "hello → welcome", "y sync"];
+    let plan = ["Sync shop to main@", &seen.wants, "1 to configure", "~ ConfigMap/shop", "hello → welcome", "y sync"];
     see(&console, "S", "the plan of a sync", &plan).await?;
     see(&console, "y", "why nothing is done", &["application shop is suspended"]).await?;
     // So that a commit waits for a person and for nobody else.
@@ -172,7 +177,7 @@ async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
     // Above the first version are what was just synced, and what was refused.
     see(&console, "h", "the history", &["✔ Succeeded", &seen.wants, "✖ Failed", &seen.promoted]).await?;
     let of_sync = format!("Roll shop back to main@{}", seen.promoted);
-    let plan = [&*of_sync, "1 configure", "~ ConfigMap/shop", "welcome → hello", "y roll back"];
+    let plan = [&*of_sync, "1 to configure", "~ ConfigMap/shop", "welcome → hello", "y roll back"];
     see(&console, "jjR", "the plan of a rollback", &plan).await?;
     see(&console, "y", "the question for a reason", &["Hold shop at main@", &seen.promoted, "why?"]).await?;
     console.type_keys("the greeting was wrong\r")?;

@@ -43,7 +43,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     let state = context.client.state().await?;
     let for_people = matches!(args.output, None | Some(ListFormat::Wide));
     if for_people {
-        notices(&state, context)?;
+        banners(&state, context)?;
     }
     match &args.application {
         Some(name) => {
@@ -76,10 +76,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 }
 
 /// What everyone who looks should know first.
-fn notices(state: &State, context: &mut Context) -> io::Result<()> {
+fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     let Some(agent) = objects::agent(state) else { return Ok(()) };
-    if let Some(notice) = &agent.notice {
-        context.output.note(&format!("note: {notice}"))?;
+    if let Some(banner) = &agent.banner {
+        context.output.note(&format!("note: {banner}"))?;
     }
     if let Some(error) = &agent.configuration_error {
         let kept = "the configuration before it stays in force";
@@ -106,7 +106,7 @@ fn unreachable(state: &State, of: Option<&SpecSummary>, context: &mut Context) -
                 lines.push(format!("warning: {} {name} unreachable for {}: {why}", to.word(), age(*since, now)));
             }
             Object::Repository(RepositoryStatus { address, polled, error: Some(error), .. })
-                if of.is_none_or(|spec| is_of(&spec.repository, address) || is_of(&spec.source, address)) =>
+                if of.is_none_or(|spec| is_of(&spec.repository, address) || is_of(&spec.code, address)) =>
             {
                 let since = polled.map_or("never read".to_owned(), |at| format!("last read {}", ago(at, now)));
                 lines.push(format!("warning: repository {address} cannot be read, {since}: {error}"));
@@ -280,7 +280,7 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     for (at, image) in application.images.iter().enumerate() {
         fact(if at == 0 { "Images" } else { "" }, Tone::Plain, image.clone());
     }
-    fact("Code", Tone::Plain, spec.source.clone().unwrap_or_default());
+    fact("Code", Tone::Plain, spec.code.clone().unwrap_or_default());
     let path = Some(&*spec.path).filter(|path| !path.is_empty()).map(|path| format!(", {path}")).unwrap_or_default();
     fact("Manifests", Tone::Plain, spec.repository.as_ref().map(|r| format!("{r}{path}")).unwrap_or_default());
     let place = [spec.cluster.as_deref(), spec.namespace.as_deref()];

@@ -29,7 +29,7 @@ pub struct Args {
 
     /// Compare every object with the cluster also where nothing is known to have changed.
     #[arg(long)]
-    pub force: bool,
+    pub full: bool,
 
     /// Only this object: KIND/NAME, or GROUP/KIND/NAMESPACE/NAME where that is not enough. May be given again.
     #[arg(long, value_name = "OBJECT")]
@@ -41,7 +41,7 @@ pub struct Args {
     pub prune_anyway: Vec<ObjectName>,
 
     /// Say what it would do, and do nothing.
-    #[arg(long, conflicts_with_all = ["prune", "force", "only", "prune_anyway", "wait"])]
+    #[arg(long, conflicts_with_all = ["prune", "full", "only", "prune_anyway", "wait"])]
     pub dry_run: bool,
 
     /// Wait until the sync has ended and the application is healthy at its revision.
@@ -64,7 +64,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         return plan(&answer, args.output, context);
     }
     let (only, prune_anyway) = resolve(args, context).await?;
-    let request = SyncRequest { prune: args.prune, force: args.force, only, prune_anyway };
+    let request = SyncRequest { prune: args.prune, full: args.full, only, prune_anyway };
     let accepted: Accepted = context.client.post(&route::application(&args.application, "sync"), &request).await?;
     if args.wait {
         wait_healthy(&args.application, &accepted, args.timeout, args.output, context).await

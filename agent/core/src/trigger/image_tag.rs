@@ -154,14 +154,14 @@ mod tests {
     use std::collections::HashMap;
 
     use proptest::prelude::*;
-    use quarterdeck_shared::application::FirstSight;
+    use quarterdeck_shared::application::ExistingTags;
 
     use super::super::TriggerKind;
     use super::*;
 
     fn rules() -> TagRules {
         let texts = |texts: [&str; 3]| texts.map(str::to_owned);
-        TagRules::new(&texts(["build", "build-*", "build/*"]), &texts(["push", "push-*", "push/*"]), FirstSight::None)
+        TagRules::new(&texts(["build", "build-*", "build/*"]), &texts(["push", "push-*", "push/*"]), ExistingTags::None)
             .unwrap()
     }
 

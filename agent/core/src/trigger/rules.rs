@@ -1,7 +1,7 @@
 //! Which tags mean what: the patterns of an application, and what they make of the name of a tag. Pure.
 
 use gix_glob::wildmatch;
-use quarterdeck_shared::application::FirstSight;
+use quarterdeck_shared::application::ExistingTags;
 
 use super::TriggerKind;
 
@@ -11,7 +11,7 @@ pub struct TagRules {
     build: Vec<TagGlob>,
     push: Vec<TagGlob>,
     /// What the tags that are already there mean when a repository is first seen.
-    pub(super) first_sight: FirstSight,
+    pub(super) existing_tags: ExistingTags,
 }
 
 /// A pattern for tags: `*` is any text, slashes too; `?` one character; `[a-z]` one of these.
@@ -40,9 +40,9 @@ const STARS_MAX: usize = 4;
 
 impl TagRules {
     /// Reads the patterns of an application.
-    pub fn new(build: &[String], push: &[String], first_sight: FirstSight) -> Result<Self, GlobError> {
+    pub fn new(build: &[String], push: &[String], existing_tags: ExistingTags) -> Result<Self, GlobError> {
         let globs = |texts: &[String]| texts.iter().map(|text| TagGlob::parse(text)).collect::<Result<Vec<_>, _>>();
-        Ok(Self { build: globs(build)?, push: globs(push)?, first_sight })
+        Ok(Self { build: globs(build)?, push: globs(push)?, existing_tags })
     }
 
     /// What a tag asks for. A tag that matches both lists is a push, which builds where that is needed.

@@ -9,9 +9,9 @@ fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn rules(first_sight: FirstSight) -> TagRules {
+fn rules(existing_tags: ExistingTags) -> TagRules {
     let (build, push) = (["build", "build-*", "build/*"], ["push", "push-*", "push/*"]);
-    TagRules::new(&texts(&build), &texts(&push), first_sight).unwrap()
+    TagRules::new(&texts(&build), &texts(&push), existing_tags).unwrap()
 }
 
 /// A tag object and its commit, made of one digit each.
@@ -42,7 +42,7 @@ fn names(decision: &Decision) -> Vec<&str> {
 
 #[test]
 fn tags_are_told_apart_by_their_patterns() {
-    let rules = rules(FirstSight::Latest);
+    let rules = rules(ExistingTags::Latest);
     for (tag, kind, suffix) in [
         ("build", Some(TriggerKind::Build), None),
         ("build-1.4.0", Some(TriggerKind::Build), Some("1.4.0")),
@@ -58,7 +58,7 @@ fn tags_are_told_apart_by_their_patterns() {
     ] {
         assert_eq!((rules.kind_of(tag), rules.suffix(tag)), (kind, suffix), "{tag}");
     }
-    let both = TagRules::new(&texts(&["v*"]), &texts(&["v[0-9].?"]), FirstSight::None).unwrap();
+    let both = TagRules::new(&texts(&["v*"]), &texts(&["v[0-9].?"]), ExistingTags::None).unwrap();
     assert_eq!((both.kind_of("v1.2"), both.suffix("v1.2")), (Some(TriggerKind::Push), Some("1.2")));
     assert_eq!((both.kind_of("vx"), both.suffix("vx")), (Some(TriggerKind::Build), Some("x")));
 }
@@ -66,12 +66,12 @@ fn tags_are_told_apart_by_their_patterns() {
 #[test]
 fn patterns_that_cannot_work_are_refused() {
     for text in ["", " ", "refs/tags/build-*", "build-[0-9", "*a*b*c*d*e"] {
-        assert!(TagRules::new(&texts(&[text]), &[], FirstSight::None).is_err(), "{text:?}");
+        assert!(TagRules::new(&texts(&[text]), &[], ExistingTags::None).is_err(), "{text:?}");
     }
 }
 
 #[test]
-fn first_sight_takes_the_newest_of_each_kind() {
+fn existing_tags_takes_the_newest_of_each_kind() {
     let now = tags(&[
         ("build-1", tag('a', '1')),
         ("build-10", tag('b', '2')),
@@ -81,9 +81,9 @@ fn first_sight_takes_the_newest_of_each_kind() {
         ("v1", tag('f', '6')),
     ]);
     for (choice, owes) in [
-        (FirstSight::Latest, vec!["push-3", "build-10"]),
-        (FirstSight::None, vec![]),
-        (FirstSight::All, vec!["build-1", "push-2", "push-3", "build-9", "build-10"]),
+        (ExistingTags::Latest, vec!["push-3", "build-10"]),
+        (ExistingTags::None, vec![]),
+        (ExistingTags::All, vec!["build-1", "push-2", "push-3", "build-9", "build-10"]),
     ] {
         let decision = owed(&rules(choice), &now, None, time);
         assert_eq!(names(&decision), owes, "{choice:?}");
@@ -95,7 +95,7 @@ fn first_sight_takes_the_newest_of_each_kind() {
 
 #[test]
 fn new_moved_and_rewritten_tags_are_owed_and_deleted_ones_are_not() {
-    let rules = rules(FirstSight::Latest);
+    let rules = rules(ExistingTags::Latest);
     let before = tags(&[("build-1", tag('a', '1')), ("build-2", tag('b', '2')), ("push-1", tag('c', '1'))]);
     let seen = owed(&rules, &before, None, time).seen;
     let now = tags(&[
@@ -124,7 +124,7 @@ fn told(rules: &TagRules, listings: &[RefSnapshot]) -> Vec<Vec<String>> {
 
 #[test]
 fn a_tag_that_was_deleted_by_itself_is_asked_for_again_and_what_was_lost_is_not() {
-    let rules = rules(FirstSight::None);
+    let rules = rules(ExistingTags::None);
     let (one, two, three) = (("push-1", tag('a', '1')), ("push-2", tag('b', '2')), ("build-3", tag('c', '3')));
     let all = tags(&[one.clone(), two.clone(), three.clone()]);
     let emptied = RefSnapshot::default();
@@ -155,24 +155,24 @@ fn a_tag_that_was_deleted_by_itself_is_asked_for_again_and_what_was_lost_is_not(
 fn tags_of_one_second_are_done_as_people_count() {
     let numbers = ["push-10", "push-2", "build-11", "push-1.10", "push-1.9", "push-2-rc1"];
     let listing: Vec<_> = numbers.iter().map(|name| (*name, tag('a', '1'))).collect();
-    let decision = owed(&rules(FirstSight::All), &tags(&listing), None, |_| Timestamp::from_second(0).ok());
+    let decision = owed(&rules(ExistingTags::All), &tags(&listing), None, |_| Timestamp::from_second(0).ok());
     assert_eq!(names(&decision), ["build-11", "push-1.9", "push-1.10", "push-2-rc1", "push-2", "push-10"]);
-    let latest = owed(&rules(FirstSight::Latest), &tags(&listing), None, |_| Timestamp::from_second(0).ok());
+    let latest = owed(&rules(ExistingTags::Latest), &tags(&listing), None, |_| Timestamp::from_second(0).ok());
     assert_eq!(names(&latest), ["build-11", "push-10"]);
 }
 
 #[test]
 fn a_new_pattern_does_not_wake_old_tags() {
     let now = tags(&[("v1", tag('a', '1')), ("build-1", tag('b', '2'))]);
-    let seen = owed(&rules(FirstSight::Latest), &now, None, time).seen;
-    let wider = TagRules::new(&texts(&["v*"]), &[], FirstSight::All).unwrap();
+    let seen = owed(&rules(ExistingTags::Latest), &now, None, time).seen;
+    let wider = TagRules::new(&texts(&["v*"]), &[], ExistingTags::All).unwrap();
     assert_eq!(names(&owed(&wider, &now, Some(&seen), time)), [""; 0]);
 }
 
 #[test]
 fn a_tag_without_a_commit_is_told() {
     let now = tags(&[("build-1", TagRef { commit: None, ..tag('a', '1') })]);
-    let decision = owed(&rules(FirstSight::All), &now, None, time);
+    let decision = owed(&rules(ExistingTags::All), &now, None, time);
     assert_eq!((names(&decision).len(), decision.without_commit), (0, texts(&["build-1"])));
 }
 
@@ -194,7 +194,7 @@ proptest! {
     fn what_was_seen_is_owed_once(
         before in listing(),
         now in listing(),
-        choice in prop_oneof![Just(FirstSight::Latest), Just(FirstSight::None), Just(FirstSight::All)],
+        choice in prop_oneof![Just(ExistingTags::Latest), Just(ExistingTags::None), Just(ExistingTags::All)],
     ) {
         let rules = rules(choice);
         let first = owed(&rules, &before, None, time);
@@ -217,7 +217,7 @@ proptest! {
         all in listing(),
         order in proptest::collection::vec(any::<u32>(), 10),
     ) {
-        let rules = rules(FirstSight::Latest);
+        let rules = rules(ExistingTags::Latest);
         let seen = SeenTags::default();
         let at_once = owed(&rules, &all, Some(&seen), time);
         let mut names: Vec<&String> = all.tags.keys().collect();

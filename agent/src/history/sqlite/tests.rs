@@ -19,20 +19,20 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let mut connection = open(&path).unwrap();
-    let intent = |force| Intent {
-        request: SyncRequest { force, ..SyncRequest::default() },
+    let intent = |full| Intent {
+        request: SyncRequest { full, ..SyncRequest::default() },
         cause: Cause::Agent,
         at: Timestamp::UNIX_EPOCH,
     };
     let names: Vec<ApplicationName> = ["cart", "shop", "till"].map(|name| name.parse().unwrap()).into();
     let transaction = connection.transaction().unwrap();
-    for (name, force) in names.iter().zip([true, false, true]) {
-        Writer(&transaction).intent(name, &intent(force)).unwrap();
+    for (name, full) in names.iter().zip([true, false, true]) {
+        Writer(&transaction).intent(name, &intent(full)).unwrap();
     }
     Writer(&transaction).intent_done(&names[2], &intent(true)).unwrap();
     transaction.commit().unwrap();
     let owed = Reader::open(&path).unwrap().intents().unwrap();
-    let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.as_str(), intent.request.force)).collect();
+    let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.as_str(), intent.request.full)).collect();
     assert_eq!(owed, [("cart", true), ("shop", false)]);
 }
 

@@ -162,7 +162,7 @@ async fn a_quota_refuses_before_anything_is_done_or_ends_the_sync_where_it_is_fu
         ensure!(app.sync == SyncStatus::OutOfSync && is_at(&app, &roomy), "it is told as {app:?}");
         let partly = |sync: SyncRecord| Some(sync.message).filter(|message| message.contains("done before it"));
         let said = syncs(town).await?.into_iter().find_map(partly);
-        ensure!(said.as_ref().is_some_and(|said| said.contains("1 create")), "the sync said {said:?}");
+        ensure!(said.as_ref().is_some_and(|said| said.contains("1 created")), "the sync said {said:?}");
         ensure!(field(town, "deployment/shop", ".spec.minReadySeconds")?.is_empty(), "a later stage was begun");
 
         // More room and what needs it are two commits: all of a commit is checked against the cluster as it is.

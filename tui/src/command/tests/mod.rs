@@ -251,7 +251,7 @@ async fn acts() {
         &agent,
         &[
             "sync shop",
-            "sync shop --prune --force -o json",
+            "sync shop --prune --full -o json",
             "sync shop --only deployment/shop --only /ConfigMap/prod/flags",
             "sync shop --only Job/nosuch",
             "sync shop --only Service/twin",

@@ -86,15 +86,15 @@ fn agent(changed: Value) -> Value {
 }
 
 fn state() -> Value {
-    let notice = json!({
-        "notice": "a playground: the cluster is a stand-in",
+    let banner = json!({
+        "banner": "a playground: the cluster is a stand-in",
         "configuration_error": "line 7: unknown field `nmae`, did you mean `name`?",
         "history_error": "cannot write the history, so nothing was changed: the disk is full; free some disk",
     });
     state_of(
         7,
         &[
-            agent(notice),
+            agent(banner),
             shop(),
             cart(),
             search(),
@@ -169,7 +169,7 @@ pub(super) fn application(name: &str, changed: Value) -> Value {
         "images": [format!("registry.example/ops/{name}:3.0.2")], "suspended": false, "message": "",
         "since": "2026-11-21T12:00:00Z", "target": MAIN, "drifted": 0, "resources": 12,
         "spec": {
-            "source": format!("ssh://git@forge/ops/{name}.git"), "image": format!("registry.example/ops/{name}"),
+            "code": format!("ssh://git@forge/ops/{name}.git"), "image": format!("registry.example/ops/{name}"),
             "repository": "ssh://git@forge/ops/deploy.git", "path": format!("apps/{name}"),
             "cluster": "prod", "namespace": name, "automatic": true, "prune": true, "self_heal": true,
         },
@@ -224,7 +224,7 @@ pub(super) fn sync(id: u64, revision: &str) -> Value {
     json!({
         "id": id, "application": "shop", "revision": revision, "cause": {"by": "commit", "revision": revision},
         "phase": "Succeeded", "started": "2026-11-23T12:04:42Z", "finished": "2026-11-23T12:04:44.500Z",
-        "message": "2 configure, 9 unchanged", "images": [IMAGE],
+        "message": "2 configured, 9 unchanged", "images": [IMAGE],
     })
 }
 

@@ -154,7 +154,7 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
         page.fact("policy", &policy.join(", "), Tone::Plain);
     }
     page.fact("protected", if spec.protected { "asks for the approver's role" } else { "" }, Tone::Plain);
-    page.fact("source", spec.source.as_deref().unwrap_or_default(), Tone::Plain);
+    page.fact("source", spec.code.as_deref().unwrap_or_default(), Tone::Plain);
     let deploy = spec.repository.as_deref().map(|repository| format!("{repository} {}", spec.path));
     page.fact("manifests", deploy.as_deref().unwrap_or_default().trim(), Tone::Plain);
 }

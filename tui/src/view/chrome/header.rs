@@ -63,8 +63,8 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         notices.push((format!(" ✖ {first}{more} not watched "), bad));
     }
-    if let Some(notice) = model.fleet.agent().and_then(|agent| agent.notice.as_ref()) {
-        notices.push((format!(" {notice} "), quiet));
+    if let Some(banner) = model.fleet.agent().and_then(|agent| agent.banner.as_ref()) {
+        notices.push((format!(" {banner} "), quiet));
     }
     let mut x = area.x + 1;
     for (text, style) in &notices {

@@ -15,7 +15,7 @@ use crate::view::widgets::frame;
 pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: Rect) -> Option<Position> {
     let source = |name: &ApplicationName| {
         let spec = model.fleet.application(name).map(|application| &application.spec);
-        spec.and_then(|spec| spec.source.clone()).unwrap_or_else(|| "its code repository".to_owned())
+        spec.and_then(|spec| spec.code.clone()).unwrap_or_else(|| "its code repository".to_owned())
     };
     let (title, help) = match &prompt.about {
         About::Suspend(name) => (format!("Suspend {name}: why?"), "Syncing stops until it is resumed.".to_owned()),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use quarterdeck_shared::application::FirstSight;
+use quarterdeck_shared::application::ExistingTags;
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
@@ -112,7 +112,7 @@ impl World {
     }
 
     fn poll(&mut self, refs: &RefSnapshot) {
-        let rules = TagRules::new(&[], &["push-*".to_owned()], FirstSight::Latest).unwrap();
+        let rules = TagRules::new(&[], &["push-*".to_owned()], ExistingTags::Latest).unwrap();
         let decision = owed(&rules, refs, self.history.seen.as_ref(), |tag| self.time(tag));
         if !decision.owed.is_empty() {
             // The first numbers of a life go on after those that the deploy branch knows.
