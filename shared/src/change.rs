@@ -97,6 +97,74 @@ pub struct Plan {
     pub revision: Revision,
     /// Every object, in the order in which it is applied; prunes last.
     pub changes: Vec<Change>,
+    /// What is done about those that differ, step by step: a step is done side by side, and waited for, before the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<PlanStep>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// What is done with the objects.
+    pub action: StepAction,
+    /// The objects.
+    pub resources: Vec<ResourceRef>,
+    /// What is waited for before the next step begins.
+    pub wait: Wait,
+    /// How long at most, in seconds; zero where nothing is waited for.
+    pub timeout_seconds: u64,
+}
+
+/// What a step does with its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepAction {
+    /// They are written as git has them.
+    Apply,
+    /// They are deleted.
+    Delete,
+}
+
+/// What is waited for before the next step begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Nothing.
+    #[default]
+    None,
+    /// The API server serves what the definitions among them define.
+    Established,
+    /// Each of them is Healthy or Suspended.
+    Healthy,
+    /// Each Job and Pod among them ran to its end, and succeeded.
+    Completed,
+    /// Each of them is gone.
+    Gone,
+}
+
+impl fmt::Display for PlanStep {
+    /// `apply Namespace shop, CustomResourceDefinition boats.example; wait until established, 30 s at most`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 3; // as many as fit a line of 80 columns; the lines of the plan name all of them
+        let action = match self.action {
+            StepAction::Apply => "apply",
+            StepAction::Delete => "delete",
+        };
+        let named = self.resources.iter().take(NAMED).map(ResourceRef::short).collect::<Vec<_>>().join(", ");
+        write!(f, "{action} {named}")?;
+        match self.resources.len().saturating_sub(NAMED) {
+            0 => {}
+            more => write!(f, " and {more} more")?,
+        }
+        let until = match self.wait {
+            Wait::None => return Ok(()),
+            Wait::Established => "established",
+            Wait::Healthy => "healthy",
+            Wait::Completed => "completed",
+            Wait::Gone => "gone",
+        };
+        write!(f, "; wait until {until}, {} s at most", self.timeout_seconds)
+    }
 }
 
 impl Plan {

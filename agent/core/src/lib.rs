@@ -5,12 +5,12 @@
 //! ```text
 //! tags ─ trigger ─► runs owed ─ queue ─► which is next ─ run ─► how one ends and is taken up again
 //! an artifact ─ promote ─► edits of manifests, one commit
-//! the files of a commit ─ render ─► manifests ─ sync (order, ignore, drift, plan) ─► what a sync does
+//! the files of a commit ─ render ─► manifests ─ sync (order, ignore, drift, plan) ─► what differs ─ steps ─► what a sync does
 //! a live object ─ health ─► how it is
 //! ```
 //! - [`git`], [`image_ref`], [`yaml`]: the words of git, names of images, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
-//! - [`render`], [`sync`]: a commit becomes manifests, manifests and what is live become a plan.
+//! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown.
 //! - [`failpoint`]: where the agent may die, for the tests that let it.
@@ -29,6 +29,7 @@ pub mod run;
 pub mod trigger;
 
 pub mod render;
+pub mod steps;
 pub mod sync;
 
 pub mod health;

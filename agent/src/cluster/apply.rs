@@ -1,24 +1,19 @@
-//! Executes a plan, and decides nothing: what is written, in which order and what is deleted stands in it.
-//!
-//! ```text
-//! inventory (old and new) -> kinds and namespaces -> (dry run of what needed these) -> all else -> prunes -> inventory
-//! ```
-//!
-//! A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said.
+//! Executes a plan: walks its [`steps`](quarterdeck_core::steps) and decides nothing, since what is written, in which order,
+//! what is waited for and what is deleted is in them.
 //!
 //! Everything was dry-run before the first write, except what needs a kind or a namespace that this very plan brings:
 //! that is dry-run when these are there, and before the first write of the rest. So a refusal leaves nothing half done,
-//! or at most new kinds and namespaces without content. What is in one stage is written side by side, stages one after
-//! another. The first failure ends it after its stage, and nothing is pruned then. Who stops it stops it before the next
-//! object: what is in the air is let come down, so that what was done is known.
+//! or at most new kinds and namespaces without content. The first failure ends the walk after its step, and nothing is
+//! pruned then. A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said. Who
+//! stops it stops it before the next object: what is in the air is let come down, so that what was done is known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::change::Change;
+use quarterdeck_shared::change::{Action, Change, PlanStep, Wait};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -27,12 +22,10 @@ use crate::cluster::kube::Mode;
 use crate::cluster::observe::{Observer, at_once, refusal};
 use crate::cluster::problem::{ApiProblem, Class};
 use crate::cluster::{ClusterError, Options};
+use quarterdeck_core::steps::{self, Reached, Step, Write};
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::plan::{self, Later, Memory, Refusal, Remembered, Stranger, Undone};
-use quarterdeck_core::sync::{order, owned};
-
-/// A CRD is established within a second, and served a moment after.
-const KIND_TIMEOUT: Duration = Duration::from_secs(30);
+use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Stranger, Undone};
 
 /// A plan that is ready to be executed.
 #[derive(Debug, Clone)]
@@ -58,17 +51,20 @@ pub struct PlannedSync {
     pub(super) after: Inventory,
 }
 
-/// An object to write.
-#[derive(Debug, Clone)]
-pub(super) struct Write {
-    pub(super) manifest: Manifest,
-    pub(super) later: Later,
-}
-
 impl PlannedSync {
     /// Whether it writes and deletes nothing. That the inventory forgets what is gone is no sync.
     pub fn is_nothing(&self) -> bool {
         self.writes.is_empty() && self.prunes.is_empty()
+    }
+
+    /// What its execution does, in order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace)
+    }
+
+    /// The same for people; nothing where it is refused.
+    pub fn shown_steps(&self) -> Vec<PlanStep> {
+        if self.refusals.is_empty() { steps::shown(&self.steps()) } else { Vec::new() }
     }
 
     /// Whether it depends on what the other applications of this agent want: something is deleted, or is refused since one
@@ -124,55 +120,49 @@ pub(super) struct Executor<'a> {
 }
 
 impl Executor<'_> {
+    /// Walks the steps of a plan.
     pub(super) async fn execute(&self, plan: PlannedSync) -> Result<Executed, ClusterError> {
         if !plan.refusals.is_empty() {
             return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
         }
-        let (memory, undone) = (plan.settled.clone(), plan.undone.clone());
-        let mut executed = Executed { memory, undone, stopped: (self.stop)(), ..Executed::default() };
-        if executed.stopped {
-            executed.after = plan.before.clone();
-            return Ok(executed);
+        let mut walk = Walk::begin(&plan, (self.stop)());
+        if walk.executed.stopped {
+            walk.executed.after = plan.before.clone();
+            return Ok(walk.executed);
         }
-        let done = Done {
-            count: AtomicUsize::new(0),
-            total: plan.writes.len() + plan.prunes.len(),
-            lines: plan.changes.iter().map(|change| (&change.resource, change)).collect(),
-        };
-        let (first, rest): (Vec<Write>, Vec<Write>) =
-            plan.writes.iter().cloned().partition(|w| brings(&w.manifest.resource));
+        walk.executed.after = plan.during.clone();
+        for step in plan.steps() {
+            if matches!(step, Step::Delete { .. } | Step::Conclude) && !walk.ends && !walk.executed.is_over() {
+                walk.executed.stopped = (self.stop)();
+                walk.ends = !walk.executed.stopped;
+            }
+            if !walk.goes_on(&step) {
+                continue;
+            }
+            match step {
+                Step::Announce { namespace_follows } => self.announce(&mut walk, namespace_follows).await?,
+                Step::CreateNamespace if walk.announced => {}
+                Step::CreateNamespace => self.observer.objects.make_namespace(&plan.options.namespace).await?,
+                Step::Apply { writes, wait, timeout } => self.apply(writes, wait, timeout, &mut walk).await,
+                Step::DryRun { manifests, timeout } => self.dry_run(&manifests, timeout, &mut walk).await?,
+                Step::Delete { deletions, holders, timeout } => {
+                    self.delete_all(&deletions, &holders, timeout, &mut walk).await;
+                }
+                Step::Conclude => self.conclude(&mut walk).await?,
+            }
+        }
+        Ok(walk.executed)
+    }
 
-        let mut inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
-        if inventory_waits && plan.options.create_namespace {
-            self.observer.objects.make_namespace(&plan.options.namespace).await?;
+    async fn announce(&self, walk: &mut Walk<'_>, namespace_follows: bool) -> Result<(), ApiProblem> {
+        let plan = walk.plan;
+        walk.announced = walk.announced || self.write_inventory(plan, &plan.during).await?;
+        if walk.announced || namespace_follows {
+            return Ok(());
         }
-        self.write_all(first, &mut executed, &done).await;
-        if !executed.is_over() {
-            if inventory_waits {
-                inventory_waits = !self.write_inventory(&plan, &plan.during).await?;
-            }
-            if inventory_waits {
-                let doing = format!("write the inventory of {}", plan.application);
-                let message = format!("namespace {} is not there", plan.options.namespace);
-                return Err(ApiProblem::new(Class::NamespaceMissing, doing, message).into());
-            }
-            let rest = self.settle(&plan, rest, &mut executed).await?;
-            if !executed.is_over() {
-                self.write_all(rest, &mut executed, &done).await;
-            }
-        }
-        if !executed.is_over() {
-            executed.stopped = (self.stop)();
-        }
-        if !executed.is_over() {
-            let after = self.prune(&plan, &mut executed, &done).await;
-            self.write_inventory(&plan, &after).await?;
-            executed.after = after;
-            self.release(&plan).await?;
-        } else {
-            executed.after = plan.during.clone();
-        }
-        Ok(executed)
+        let doing = format!("write the inventory of {}", plan.application);
+        let message = format!("namespace {} is not there", plan.options.namespace);
+        Err(ApiProblem::new(Class::NamespaceMissing, doing, message))
     }
 
     /// False where its namespace is not there yet.
@@ -185,22 +175,14 @@ impl Executor<'_> {
         }
     }
 
-    /// Dry-runs what could not be before; gives back all that is to be written, in its order.
-    async fn settle(
-        &self,
-        plan: &PlannedSync,
-        rest: Vec<Write>,
-        executed: &mut Executed,
-    ) -> Result<Vec<Write>, ApiProblem> {
-        let later: Vec<Manifest> = rest.iter().filter(|w| w.later == Later::Yes).map(|w| w.manifest.clone()).collect();
-        if later.is_empty() {
-            return Ok(rest);
-        }
-        self.wait_for_kinds(&later).await?;
-        let observed = self.observer.desired(&later, &Memory::new()).await?;
+    /// Dry-runs what could not be before: refusals end the walk, and what is as it should be is not written.
+    async fn dry_run(&self, later: &[Manifest], timeout: Duration, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
+        self.wait_for_kinds(later, timeout).await?;
+        let observed = self.observer.desired(later, &Memory::new()).await?;
+        let plan = walk.plan;
         let decided = plan::plan(&plan::Inputs {
             application: &plan.application,
-            desired: &later,
+            desired: later,
             observed: &observed,
             inventory: &plan.during,
             left: &[],
@@ -208,22 +190,18 @@ impl Executor<'_> {
             strangers: &plan.strangers,
             partial: true,
         });
-        executed.failed.extend(decided.refusals);
-        let mut known: Vec<bool> = vec![true; later.len()];
+        walk.executed.failed.extend(decided.refusals);
         for (place, live) in decided.settled {
-            known[place] = false;
-            let manifest = &later[place];
-            executed
-                .memory
-                .push((manifest.resource.clone(), Remembered { manifest: manifest.digest, live, ended: None }));
+            let Manifest { resource, digest, .. } = &later[place];
+            walk.settled.insert(resource.clone());
+            walk.executed.memory.push((resource.clone(), Remembered { manifest: *digest, live, ended: None }));
         }
-        let mut known = known.into_iter();
-        Ok(rest.into_iter().filter(|w| w.later == Later::No || known.next().unwrap_or(true)).collect())
+        Ok(())
     }
 
     /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago.
-    async fn wait_for_kinds(&self, objects: &[Manifest]) -> Result<(), ApiProblem> {
-        let deadline = Instant::now() + KIND_TIMEOUT;
+    async fn wait_for_kinds(&self, objects: &[Manifest], timeout: Duration) -> Result<(), ApiProblem> {
+        let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_millis(50);
         loop {
             let kinds = self.observer.objects.kinds().await?;
@@ -233,8 +211,7 @@ impl Executor<'_> {
             let Some(unknown) = unknown else { return Ok(()) };
             if Instant::now() + pause >= deadline {
                 let doing = format!("wait for the kind of {}", unknown.resource.short());
-                let message =
-                    format!("the cluster does not serve it {} s after its definition", KIND_TIMEOUT.as_secs());
+                let message = format!("the cluster does not serve it {} s after its definition", timeout.as_secs());
                 return Err(ApiProblem::new(Class::KindMissing, doing, message));
             }
             tokio::time::sleep(pause).await;
@@ -243,82 +220,138 @@ impl Executor<'_> {
         }
     }
 
-    /// Writes stage by stage, until one fails.
-    async fn write_all(&self, writes: Vec<Write>, executed: &mut Executed, done: &Done<'_>) {
-        for group in writes.chunk_by(|a, b| same_stage(&a.manifest.resource, &b.manifest.resource)) {
-            let write = |write: &Write| {
-                let manifest = write.manifest.clone();
-                async move {
-                    if (self.stop)() {
-                        return (manifest, None);
-                    }
-                    let result = self.write(&manifest).await;
-                    self.tell(done, &manifest.resource);
-                    (manifest, Some(result))
+    /// Writes side by side, and waits for each. Who stops it stops it before the next object.
+    async fn apply(&self, writes: Vec<Write>, wait: Wait, timeout: Duration, walk: &mut Walk<'_>) {
+        let done = &walk.done;
+        let write = |write: Write| {
+            async move {
+                let manifest = write.manifest;
+                if (self.stop)() {
+                    return (manifest, None);
                 }
-                .boxed()
-            };
-            let results = at_once(group.iter().map(write)).await;
-            for (manifest, result) in results {
-                match result {
-                    None => executed.stopped = true,
-                    Some(Ok(live)) => {
-                        self.observer.live.wrote(&live);
-                        let live = owned::digest(&live);
-                        executed.changes.extend(done.line(&manifest.resource));
-                        let remembered = Remembered { manifest: manifest.digest, live, ended: None };
-                        executed.memory.push((manifest.resource, remembered));
-                    }
-                    Some(Err(problem)) => executed.failed.push(refusal(&manifest, &problem)),
-                }
+                let result = self.write(&manifest, wait, timeout).await;
+                self.tell(done, &manifest.resource);
+                (manifest, Some(result))
             }
-            if executed.is_over() {
-                return;
+            .boxed()
+        };
+        let writes = writes.into_iter().filter(|write| !walk.settled.contains(&write.manifest.resource));
+        let results = at_once(writes.map(write)).await;
+        for (manifest, result) in results {
+            match result {
+                None => walk.executed.stopped = true,
+                Some(Ok(live)) => {
+                    self.observer.live.wrote(&live);
+                    let live = owned::digest(&live);
+                    walk.executed.changes.extend(walk.done.line(&manifest.resource));
+                    let remembered = Remembered { manifest: manifest.digest, live, ended: None };
+                    walk.executed.memory.push((manifest.resource, remembered));
+                }
+                Some(Err(problem)) => walk.executed.failed.push(refusal(&manifest, &problem)),
             }
         }
     }
 
-    async fn write(&self, manifest: &Manifest) -> Result<Value, ApiProblem> {
+    async fn write(&self, manifest: &Manifest, wait: Wait, timeout: Duration) -> Result<Value, ApiProblem> {
         let objects = self.observer.objects;
-        let live = objects.apply(manifest, Mode::Write).await?;
-        if !is_definition(&manifest.resource) {
-            return Ok(live);
+        let written = objects.apply(manifest, Mode::Write).await?;
+        let live = self.wait_for(manifest, written, wait, timeout).await;
+        if is_definition(&manifest.resource) {
+            // Versions and scope may be others than before, whatever became of it.
+            objects.kinds_changed();
         }
-        let live = self.established(manifest, live).await;
-        // Versions and scope may be others than before, whatever became of it.
-        objects.kinds_changed();
         live
     }
 
-    /// Waits until a CRD is established. One whose names are not accepted never is.
-    async fn established(&self, manifest: &Manifest, mut live: Value) -> Result<Value, ApiProblem> {
-        let doing = format!("establish {}", manifest.resource.short());
-        let deadline = Instant::now() + KIND_TIMEOUT;
+    /// Waits until a written object is as its step waits for it; the object as it is then.
+    async fn wait_for(
+        &self,
+        manifest: &Manifest,
+        mut live: Value,
+        wait: Wait,
+        timeout: Duration,
+    ) -> Result<Value, ApiProblem> {
+        let until = |what: &str| format!("wait until {} is {what}", manifest.resource.short());
+        let doing = || match wait {
+            Wait::Established => format!("establish {}", manifest.resource.short()),
+            Wait::Healthy => until("healthy"),
+            Wait::Completed => until("completed"),
+            Wait::None | Wait::Gone => until("written"),
+        };
+        let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_millis(25);
         loop {
-            let conditions = || live["status"]["conditions"].as_array().into_iter().flatten();
-            let is = |kind: &str, status: &str| conditions().find(|c| c["type"] == kind && c["status"] == status);
-            if is("Established", "True").is_some() {
-                return Ok(live);
-            }
-            if let Some(refused) = is("NamesAccepted", "False") {
-                let message = refused["message"].as_str().unwrap_or("its names are not accepted");
-                return Err(ApiProblem::new(Class::Invalid, doing, message));
-            }
+            let waits = match steps::reached(wait, &live) {
+                Reached::Yes => return Ok(live),
+                Reached::Never(why) => return Err(ApiProblem::new(Class::Invalid, doing(), why)),
+                Reached::NotYet(how) => how,
+            };
             if Instant::now() + pause >= deadline {
-                let message = format!("it is not established after {} s", KIND_TIMEOUT.as_secs());
-                return Err(ApiProblem::new(Class::Timeout, doing, message));
+                let message = format!("after {} s: {waits}", timeout.as_secs());
+                return Err(ApiProblem::new(Class::Timeout, doing(), message));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
             let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
-            live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, &*doing, "somebody deleted it meanwhile"))?;
+            live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "somebody deleted it meanwhile"))?;
         }
+    }
+
+    /// The inventory names what is left; what was taken over from applications that nobody operates any more leaves theirs.
+    async fn conclude(&self, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
+        let plan = walk.plan;
+        walk.executed.changes.extend(plan.changes.iter().filter(|change| change.action == Action::Skip).cloned());
+        self.write_inventory(plan, &walk.after).await?;
+        walk.executed.after = walk.after.clone();
+        for (owner, adopted) in &plan.adopted {
+            for namespace in namespaces(&plan.options.namespace, adopted.iter()) {
+                self.inventories.release(self.observer.objects, owner, namespace, adopted).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn tell(&self, done: &Done<'_>, last: &ResourceRef) {
         let count = done.count.fetch_add(1, Ordering::Relaxed) + 1;
         (self.progress)(Progress { done: count, total: done.total, last });
+    }
+}
+
+/// How far the walk through a plan is.
+pub(super) struct Walk<'a> {
+    pub(super) plan: &'a PlannedSync,
+    pub(super) done: Done<'a>,
+    pub(super) executed: Executed,
+    /// What the inventory names in the end: what the plan says, and what was deleted and is not gone.
+    pub(super) after: Inventory,
+    /// The inventory names old and new.
+    announced: bool,
+    /// What a dry run on the way found as it should be.
+    settled: HashSet<ResourceRef>,
+    /// Deleting has begun: it is brought to its end, and kept, whatever fails of it.
+    ends: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn begin(plan: &'a PlannedSync, stopped: bool) -> Self {
+        let (memory, undone) = (plan.settled.clone(), plan.undone.clone());
+        Self {
+            plan,
+            done: Done {
+                count: AtomicUsize::new(0),
+                total: plan.size(),
+                lines: plan.changes.iter().map(|change| (&change.resource, change)).collect(),
+            },
+            executed: Executed { memory, undone, stopped, ..Executed::default() },
+            after: plan.after.clone(),
+            announced: false,
+            settled: HashSet::new(),
+            ends: false,
+        }
+    }
+
+    fn goes_on(&self, step: &Step) -> bool {
+        !self.executed.is_over() || (self.ends && matches!(step, Step::Delete { .. } | Step::Conclude))
     }
 }
 
@@ -335,10 +368,6 @@ impl Done<'_> {
     }
 }
 
-pub(super) fn same_stage(a: &ResourceRef, b: &ResourceRef) -> bool {
-    order::stage(&a.group, &a.kind) == order::stage(&b.group, &b.kind)
-}
-
 /// Where the inventory of who owned these may be: in the namespace of who takes them over, or beside them.
 pub(super) fn namespaces<'a>(
     own: &'a str,
@@ -349,9 +378,4 @@ pub(super) fn namespaces<'a>(
 
 fn is_definition(resource: &ResourceRef) -> bool {
     resource.group == "apiextensions.k8s.io" && resource.kind == "CustomResourceDefinition"
-}
-
-/// Whether others need it before they can even be dry-run.
-pub(super) fn brings(resource: &ResourceRef) -> bool {
-    order::must_be_ready(&resource.group, &resource.kind)
 }

@@ -16,7 +16,7 @@ impl PlannedSync {
     }
 
     /// How many objects it would write or delete.
-    pub fn steps(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.writes.len() + self.prunes.len()
     }
 
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::Options;
-    use crate::cluster::apply::Write;
+    use quarterdeck_core::steps::Write;
     use quarterdeck_core::sync::manifest::ContentDigest;
     use quarterdeck_core::sync::plan::{Later, Undone};
 

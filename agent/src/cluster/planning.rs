@@ -7,10 +7,11 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
-use crate::cluster::apply::{Write, namespaces};
+use crate::cluster::apply::namespaces;
 use crate::cluster::inventory::Held;
 use crate::cluster::problem::ApiProblem;
 use crate::cluster::{Cluster, ClusterError, Inner, Options, PlannedSync, survey};
+use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};

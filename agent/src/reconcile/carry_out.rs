@@ -139,7 +139,7 @@ impl Sync<'_> {
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
         let stop = || stop::asked(self.context, self.application, self.status);
-        let (total, is_stopped) = (self.planned.steps(), || stop().is_some());
+        let (total, is_stopped) = (self.planned.size(), || stop().is_some());
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
         let result = match self.deploy.cluster.execute_until(self.planned.clone(), &tell, &is_stopped).await {

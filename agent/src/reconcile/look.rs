@@ -128,7 +128,11 @@ pub async fn diff(
         tracing::debug!(application = %name, %refusal, "the diff was refused");
         return Err(of(deploy, crate::cluster::ClusterError::Refused { application: name.clone(), refusals }));
     }
-    Ok(DiffAnswer { application: name.clone(), plan: Plan { revision, changes: planned.changes }, objects })
+    Ok(DiffAnswer {
+        application: name.clone(),
+        plan: Plan { revision, steps: planned.shown_steps(), changes: planned.changes },
+        objects,
+    })
 }
 
 /// The manifests of a revision as YAML, secrets masked.

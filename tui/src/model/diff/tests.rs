@@ -15,7 +15,11 @@ fn answer(live: Option<&str>, desired: Option<&str>) -> DiffDocument {
     };
     document(DiffAnswer {
         application: "shop".parse().expect("a name"),
-        plan: Plan { revision: quarterdeck_shared::revision::Revision::new("main", sha), changes: Vec::new() },
+        plan: Plan {
+            revision: quarterdeck_shared::revision::Revision::new("main", sha),
+            changes: Vec::new(),
+            steps: Vec::new(),
+        },
         objects: vec![object],
     })
 }

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::sync::manifest::ContentDigest;
+
+fn resource(text: &str) -> ResourceRef {
+    let parts: Vec<&str> = text.split('/').collect();
+    ResourceRef::new(parts[0], parts[1], Some(parts[2]).filter(|namespace| !namespace.is_empty()), parts[3])
+}
+
+fn write(text: &str, later: Later) -> Write {
+    let object = json!({"name": text});
+    let digest = ContentDigest::of(&object);
+    let (resource, version) = (resource(text), "v1".to_owned());
+    Write { manifest: Manifest { resource, version, object: Arc::new(object), origin: "test".into(), digest }, later }
+}
+
+fn deletion(text: &str) -> Deletion {
+    (InventoryItem { resource: resource(text), version: "v1".to_owned() }, "uid".to_owned())
+}
+
+/// The steps, a line each.
+fn lines(steps: &[Step]) -> Vec<String> {
+    let names = |resources: &mut dyn Iterator<Item = &ResourceRef>| {
+        resources.map(ResourceRef::short).collect::<Vec<_>>().join(" ")
+    };
+    let line = |step: &Step| match step {
+        Step::Announce { namespace_follows: true } => "announce, if the namespace exists".to_owned(),
+        Step::Announce { namespace_follows: false } => "announce".to_owned(),
+        Step::CreateNamespace => "namespace".to_owned(),
+        Step::Apply { writes, wait, timeout } => {
+            let names = names(&mut writes.iter().map(|write| &write.manifest.resource));
+            format!("apply {names}: {wait:?} {} s", timeout.as_secs())
+        }
+        Step::DryRun { manifests, timeout } => {
+            let names = names(&mut manifests.iter().map(|manifest| &manifest.resource));
+            format!("dry run {names}: {} s", timeout.as_secs())
+        }
+        Step::Delete { deletions, holders, timeout } => {
+            let names = names(&mut deletions.iter().map(|(item, _)| &item.resource));
+            format!("delete {names}, {} of them holders: {} s", holders.len(), timeout.as_secs())
+        }
+        Step::Conclude => "conclude".to_owned(),
+    };
+    steps.iter().map(line).collect()
+}
+
+#[test]
+fn what_others_need_comes_first_and_deletions_go_the_other_way_round() {
+    let writes = [
+        write("/Namespace//shop", Later::No),
+        write("apiextensions.k8s.io/CustomResourceDefinition//boats.sea.example", Later::No),
+        write("storage.k8s.io/StorageClass//fast", Later::No),
+        write("/ConfigMap/shop/flags", Later::Yes),
+        write("/Secret/shop/key", Later::No),
+        write("sea.example/Boat/shop/skiff", Later::Yes),
+    ];
+    let deletions =
+        [deletion("apps/Deployment/shop/old"), deletion("/ConfigMap/shop/old"), deletion("/Namespace//old")];
+    assert_eq!(
+        lines(&by_kind(&writes, &deletions, true)),
+        [
+            "announce, if the namespace exists",
+            "namespace",
+            "apply Namespace/shop CustomResourceDefinition/boats.sea.example: Established 30 s",
+            "announce",
+            "dry run ConfigMap/flags Boat/skiff: 30 s",
+            "apply StorageClass/fast: None 0 s",
+            "apply ConfigMap/flags Secret/key: None 0 s",
+            "apply Boat/skiff: None 0 s",
+            "delete Deployment/old, 0 of them holders: 3 s",
+            "delete ConfigMap/old, 0 of them holders: 3 s",
+            "delete Namespace/old, 1 of them holders: 3 s",
+            "conclude",
+        ]
+    );
+    assert_eq!(lines(&by_kind(&[], &[], false)), ["announce, if the namespace exists", "announce", "conclude"]);
+}
+
+#[test]
+fn people_see_the_steps_that_change_something() {
+    let writes = [
+        write("/Namespace//shop", Later::No),
+        write("/ConfigMap/shop/a", Later::No),
+        write("/ConfigMap/shop/b", Later::No),
+        write("/ConfigMap/shop/c", Later::No),
+        write("/ConfigMap/shop/d", Later::No),
+    ];
+    let steps = shown(&by_kind(&writes, &[deletion("/ConfigMap/shop/old")], true));
+    assert_eq!(
+        steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "apply Namespace/shop; wait until established, 30 s at most",
+            "apply ConfigMap/a, ConfigMap/b, ConfigMap/c and 1 more",
+            "delete ConfigMap/old; wait until gone, 3 s at most",
+        ]
+    );
+}
+
+#[test]
+fn what_is_waited_for_comes_or_never_does() {
+    let crd = |conditions: serde_json::Value| json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "status": {"conditions": conditions}});
+    let job = |conditions: serde_json::Value| json!({"apiVersion": "batch/v1", "kind": "Job", "status": {"conditions": conditions}});
+    let pod = |phase: &str| json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": phase}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let is = |kind: &str, status: &str| json!({"type": kind, "status": status, "message": "the names are taken"});
+    for (wait, live, expected) in [
+        (Wait::None, pod("Pending"), "yes"),
+        (Wait::Established, map.clone(), "yes"),
+        (Wait::Established, crd(json!([])), "not yet"),
+        (Wait::Established, crd(json!([is("Established", "True")])), "yes"),
+        (Wait::Established, crd(json!([is("NamesAccepted", "False")])), "never"),
+        (Wait::Healthy, map.clone(), "yes"),
+        (Wait::Healthy, job(json!([])), "not yet"),
+        (Wait::Healthy, job(json!([is("Complete", "True")])), "yes"),
+        (Wait::Completed, map, "yes"),
+        (Wait::Completed, job(json!([])), "not yet"),
+        (Wait::Completed, job(json!([is("Complete", "True")])), "yes"),
+        (Wait::Completed, job(json!([is("Failed", "True")])), "never"),
+        (Wait::Completed, pod("Running"), "not yet"),
+        (Wait::Completed, pod("Succeeded"), "yes"),
+        (Wait::Completed, pod("Failed"), "never"),
+    ] {
+        let found = match reached(wait, &live) {
+            Reached::Yes => "yes",
+            Reached::NotYet(_) => "not yet",
+            Reached::Never(_) => "never",
+        };
+        assert_eq!(found, expected, "{wait:?} {live}");
+    }
+}
+
+proptest! {
+    /// Each object is written or deleted once, whatever the plan, and nothing is written after the first deletion.
+    #[test]
+    fn every_object_has_one_step(picked in prop::collection::vec((0usize..6, any::<bool>()), 0..12)) {
+        const KINDS: [&str; 6] = ["/Namespace/", "apiextensions.k8s.io/CustomResourceDefinition/", "/Secret/p", "apps/Deployment/p", "batch/Job/p", "sea.example/Boat/p"];
+        let name = |(i, (kind, _)): (usize, &(usize, bool))| format!("{}/n{i}", KINDS[*kind]);
+        let mut writes: Vec<Write> = picked.iter().enumerate().filter(|(_, (_, writes))| *writes)
+            .map(|one| write(&name(one), if one.0 % 2 == 0 { Later::No } else { Later::Yes })).collect();
+        writes.sort_by(|a, b| order::compare(&a.manifest.resource, &b.manifest.resource));
+        let mut deletions: Vec<Deletion> = picked.iter().enumerate().filter(|(_, (_, writes))| !*writes).map(|one| deletion(&name(one))).collect();
+        deletions.sort_by(|a, b| order::compare(&b.0.resource, &a.0.resource));
+
+        let steps = by_kind(&writes, &deletions, false);
+        let mut written = Vec::new();
+        let mut deleted = Vec::new();
+        for step in &steps {
+            match step {
+                Step::Apply { writes, .. } => {
+                    prop_assert!(deleted.is_empty() && !writes.is_empty());
+                    written.extend(writes.clone());
+                }
+                Step::Delete { deletions, .. } => deleted.extend(deletions.clone()),
+                _ => {}
+            }
+        }
+        written.sort_by(|a, b| order::compare(&a.manifest.resource, &b.manifest.resource));
+        prop_assert_eq!(written, writes);
+        prop_assert_eq!(deleted, deletions);
+        prop_assert_eq!(steps.last(), Some(&Step::Conclude));
+    }
+}
