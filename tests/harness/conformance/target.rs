@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::objects::DEFINITIONS;
 
 /// How long what takes its time is waited for: a definition to be served, a namespace to go.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Between two looks at what takes its time.
 pub(super) const LOOK: Duration = Duration::from_millis(25);
