@@ -20,4 +20,6 @@ pub mod registry;
 
 pub mod cluster;
 
+pub mod conformance;
+
 pub mod real;

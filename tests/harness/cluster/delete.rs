@@ -25,8 +25,9 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Reads a `DeleteOptions` body and the query beside it.
+    /// Reads a `DeleteOptions` body; without one, the query.
     pub fn read(body: &Value, query: &dyn Fn(&str) -> String) -> Terms {
+        let query = |name: &str| if body.is_null() { query(name) } else { String::new() };
         let or_query = |name: &str| match text(body, &format!("/{name}")) {
             "" => query(name),
             given => given.to_owned(),
@@ -81,14 +82,13 @@ pub fn delete(state: &mut State, kind: &Kind, key: &Key, terms: &Terms, now: &st
     let warning = spares.then_some(
         "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
     );
-    if terms.dry_run {
-        return Ok(Deleted { body: done(kind, &live), warning });
-    }
     let marked = marked(kind, &live, terms, now);
     let body = if write::released(kind, &marked) {
-        state.remove(key);
+        if !terms.dry_run {
+            state.remove(key);
+        }
         done(kind, &live)
-    } else if marked == *live {
+    } else if terms.dry_run || marked == *live {
         marked
     } else {
         (*state.put(key, marked)).clone()
@@ -130,7 +130,7 @@ fn marked(kind: &Kind, live: &Arc<Value>, terms: &Terms, now: &str) -> Value {
         if kind.is("Namespace") {
             marked["status"]["phase"] = json!("Terminating");
         }
-    } else if grace == 0 {
+    } else if grace == 0 && !kind.is("Namespace") {
         metadata["deletionGracePeriodSeconds"] = json!(0);
     }
     marked

@@ -160,6 +160,9 @@ impl Failure {
     pub fn invalid_as(group: &str, kind: &str, name: &str, problems: &[Problem]) -> Failure {
         let sentences: Vec<String> =
             problems.iter().map(|problem| format!("{}: {}", problem.field, problem.text)).collect();
+        // Each sentence once; the causes are all of them.
+        let mut said = std::collections::BTreeSet::new();
+        let sentences: Vec<String> = sentences.into_iter().filter(|one| said.insert(one.clone())).collect();
         let all = match sentences.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),

@@ -23,7 +23,8 @@
 //! EndpointSlices, PersistentVolumes and schedules of CronJobs are not made; custom resources are not checked by
 //! patterns, bounds and CEL. State lives in memory and ends with it.
 //!
-//! How it decides is held against a real API server by hand; where the two differ, the stand-in is mended.
+//! How it decides is held by a table that a real API server is asked as well (`conformance`); what it does not do stands
+//! there too, row by row, as far as one request can show it. Where the two differ, the stand-in is mended.
 
 pub mod kinds;
 

@@ -57,6 +57,8 @@ impl View {
             View::Whole => (kind.api_version(), format!("{}List", kind.kind)),
             View::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList".to_owned()),
         };
+        // Metadata of nothing is null.
+        let items = if self == View::Metadata && items.is_empty() { Value::Null } else { items.into() };
         json!({"kind": name, "apiVersion": api_version, "metadata": metadata, "items": items})
     }
 }

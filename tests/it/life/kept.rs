@@ -52,12 +52,12 @@ async fn a_folder_that_cannot_be_written_is_told() {
 struct Frozen(PathBuf);
 
 impl Frozen {
-    /// Nothing where this user, or the file system, cannot do so.
-    fn new(folder: &Path) -> Option<Self> {
+    fn new(folder: &Path) -> Self {
         let frozen = Self(folder.to_owned());
-        let is_frozen = chattr("+i", folder);
+        assert!(chattr("+i", folder), "this user, or the file system of {}, knows no `chattr +i`", folder.display());
         let memory = folder.join("history.db-shm");
-        (is_frozen && (!memory.exists() || chattr("-i", &memory))).then_some(frozen)
+        assert!(!memory.exists() || chattr("-i", &memory), "{} stays frozen", memory.display());
+        frozen
     }
 }
 
@@ -75,13 +75,11 @@ fn chattr(change: &str, path: &Path) -> bool {
 /// A disk that fails is mounted read-only under a running agent: it says so to all who look, changes nothing that it could
 /// not note, and goes on when the disk is back. Only root can make it so, where the file system knows the attribute.
 #[tokio::test]
+#[ignore = "wants `chattr +i`: root, on ext4 or its like; told by tests/real/run"]
 async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
     let mut world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
     let before = deploy(&world).rev("main");
-    let Some(frozen) = Frozen::new(&world.path("data")) else {
-        eprintln!("not shown: no `chattr +i` for this user in {}", world.path("data").display());
-        return;
-    };
+    let frozen = Frozen::new(&world.path("data"));
     let edit = |object: &mut serde_json::Value| object["data"]["value"] = json!("edited");
     world.cluster.edit("configmaps", "shop", "a", "somebody", edit).unwrap();
     let told = |state: &State| agent(state)?.history_error.clone();
@@ -115,7 +113,7 @@ async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
     world.wait("the error to be gone", |state| agent(state)?.history_error.is_none().then_some(())).await.unwrap();
 
     world.stop_agent().unwrap();
-    let frozen = Frozen::new(&world.path("data")).unwrap();
+    let frozen = Frozen::new(&world.path("data"));
     let data = world.path("data").display().to_string();
     refused(
         &mut world,

@@ -2,6 +2,7 @@
 //!
 //! A story that only uses the world shares it; one that stops a part of it has the world to itself meanwhile.
 
+mod conformance;
 mod engines;
 mod git;
 mod job;
@@ -52,6 +53,13 @@ async fn story_of<S: AsyncFnOnce(&mut Town) -> anyhow::Result<()>>(
     let _shared = WORLD.read().await;
     let telling = Telling::of::<S>();
     telling.ends(in_town(&Parts::running()?, program, story).await)
+}
+
+/// Tells a story that has no town: it makes its own in the cluster, and clears it away.
+async fn story_of_parts<S: AsyncFnOnce(&Parts) -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
+    let _shared = WORLD.read().await;
+    let telling = Telling::of::<S>();
+    telling.ends(story(&Parts::running()?).await)
 }
 
 /// How long a story takes, from when the world is free for it: a line of the file that `QD_STORIES` names.

@@ -185,11 +185,14 @@ async fn resource(shared: &Arc<Shared>, target: Target, ask: &Ask) -> Result<Res
         ("get", "scale") if about.kind.scale => reads::scale(shared, &about),
         ("create", "") if about.target.name.is_empty() => changes::create(shared, &about, ask),
         ("update" | "patch", "scale") if about.kind.scale => changes::scale(shared, &about, ask),
-        ("update" | "patch", "") => changes::change(shared, &about, ask, verb),
+        ("update" | "patch", "") if !about.target.name.is_empty() => changes::change(shared, &about, ask, verb),
         ("update" | "patch", "status") if about.kind.status => changes::change(shared, &about, ask, verb),
         ("delete", "") => changes::delete(shared, &about, ask),
         ("deletecollection", "") => changes::delete_all(shared, &about, ask),
-        (_, "" | "status" | "log" | "scale") => Err(Failure::not_allowed()),
+        (_, "") => Err(Failure::not_allowed()),
+        (_, "status") if about.kind.status => Err(Failure::not_allowed()),
+        (_, "scale") if about.kind.scale => Err(Failure::not_allowed()),
+        (_, "log") if about.kind.is("Pod") => Err(Failure::not_allowed()),
         _ => Err(Failure::no_such_path()),
     }
 }

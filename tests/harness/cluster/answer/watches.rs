@@ -59,7 +59,10 @@ pub(super) fn watch(shared: &Arc<Shared>, about: &About, ask: &Ask) -> Result<Re
     let from = ask.query.get("resourceVersion");
     let from: u64 = match from {
         "" => 0,
-        text => text.parse().map_err(|_| Failure::bad_request(format!("invalid resource version {text:?}")))?,
+        text => text.parse().map_err(|_| {
+            let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+            Failure::internal(format!("resourceVersion: Invalid value: {text:?}: {why}"))
+        })?,
     };
     let cut = shared.cut.subscribe();
     let world = shared.world();

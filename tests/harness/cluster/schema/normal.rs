@@ -57,7 +57,11 @@ fn visit(value: &mut Value, shape: &Shape, owner: &str, path: &mut String, findi
                     if item.is_null() {
                         *item = zero(of);
                     }
-                    descend(path, key, |path| visit(item, of, owner, path, findings));
+                    match **of {
+                        // Go tells of the map, and not of the key.
+                        Shape::Scalar(_) => visit(item, of, owner, path, findings),
+                        _ => descend(path, key, |path| visit(item, of, owner, path, findings)),
+                    }
                 }
             }
             other => mistyped(other, "map[string]string", (owner, path), findings),

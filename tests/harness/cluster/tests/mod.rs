@@ -7,7 +7,6 @@ mod applies;
 mod lives;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -20,10 +19,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config, Discovery};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
 use super::faults::Fault;
-use super::store::Key;
-use super::write::{self, Part, Patch as WritePatch, Write};
 use super::{Cluster, store};
 
 async fn client(cluster: &Cluster) -> Client {
@@ -54,17 +50,6 @@ fn web(image: &str, replicas: i64) -> Value {
 
 fn agent() -> PatchParams {
     PatchParams::apply("quarterdeck").force().validation_strict()
-}
-
-/// Applies an object as this manager, past HTTP.
-fn agent_write(cluster: &Cluster, manager: &str, force: bool, object: Value) -> Result<Arc<Value>, Failure> {
-    cluster.shared.with(|world| {
-        let kind = world.state.kind_named(store::text(&object, "/apiVersion"), store::text(&object, "/kind"));
-        let kind = kind.expect("a served kind");
-        let key = Key::of(&kind.qualified(), &object);
-        let write = Write { force, ..Write::internal(kind, key, Part::Main, manager, "2026-01-02T03:04:05Z") };
-        write::patch(&mut world.state, &write, WritePatch::Apply(object)).map(|written| written.object)
-    })
 }
 
 fn available(cluster: &Cluster, name: &str, replicas: i64, image: &str) -> Option<()> {

@@ -24,6 +24,12 @@ pub(super) fn apply(state: &mut State, write: &Write, applied: Value) -> Result<
     let live = state.get(&write.key).cloned();
     if live.is_none() {
         commit::namespace_ready(state, &write.kind, &write.key)?;
+        let uid = text(&applied, "/metadata/uid");
+        if !uid.is_empty() {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(&write.kind, &write.key.name, &why));
+        }
     }
     let (manager, ignored, empty) = (write.by(true), write.ignored(), write.empty());
     let shape = &write.kind.shape;

@@ -95,8 +95,13 @@ pub(super) fn name_and_place(state: &mut State, write: &mut Write, body: &mut Va
 
 pub(super) fn matches_url(write: &Write, body: &Value) -> Result<(), Failure> {
     let (name, namespace) = (text(body, "/metadata/name"), text(body, "/metadata/namespace"));
-    if !name.is_empty() && name != write.key.name {
-        let wanted = &write.key.name;
+    let wanted = &write.key.name;
+    if name.is_empty() {
+        return Err(Failure::bad_request(format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if name != wanted {
         return Err(Failure::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({wanted})"
         )));

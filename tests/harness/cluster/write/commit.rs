@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Part, Write, Written};
 use crate::cluster::assign;
-use crate::cluster::failure::Failure;
+use crate::cluster::failure::{Failure, Problem};
 use crate::cluster::fields::managed::{Managed, same_but_for_time};
 use crate::cluster::fields::walk::same;
 use crate::cluster::kinds::Kind;
@@ -111,11 +111,8 @@ pub(super) fn update(
 ) -> Result<Written, Failure> {
     let Write { kind, key, .. } = write;
     let (uid, revision) = (text(&object, "/metadata/uid"), text(&object, "/metadata/resourceVersion"));
-    let (live_uid, live_revision) = (text(live, "/metadata/uid"), text(live, "/metadata/resourceVersion"));
-    if !uid.is_empty() && uid != live_uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}");
-        return Err(Failure::conflict(kind, &key.name, &why));
-    }
+    let live_revision = text(live, "/metadata/resourceVersion");
+    let other = (!uid.is_empty() && uid != text(live, "/metadata/uid")).then(|| json!(uid));
     if !revision.is_empty() && revision != live_revision {
         return Err(Failure::modified(kind, &key.name));
     }
@@ -127,17 +124,15 @@ pub(super) fn update(
         }
     }
     if write.part == Part::Status {
-        let (status, annotations) = (object["status"].take(), object["metadata"]["annotations"].take());
-        object = (**live).clone();
-        if !status.is_null() {
-            object["status"] = status;
-        }
-        if kind.is("Deployment") && !annotations.is_null() {
-            object["metadata"]["annotations"] = annotations;
-        }
+        object = by_status(kind, live, object);
     }
     assign::on_update(state, kind, &mut object, live);
-    let problems = validate::problems(kind, &object, Some(live));
+    let mut problems = validate::problems(kind, &object, Some(live));
+    if let Some(uid) = other {
+        // Of all objects, and once more of each kind.
+        let problem = Problem::invalid("metadata.uid", &uid, "field is immutable");
+        problems.splice(0..0, [problem.clone(), problem]);
+    }
     if !problems.is_empty() {
         return Err(Failure::invalid(kind, &key.name, &problems));
     }
@@ -159,6 +154,34 @@ pub(super) fn update(
     let object = state.put(key, object);
     let object = if released(kind, &object) { state.remove(key).unwrap_or(object) } else { object };
     Ok(Written { object, created: false, warnings })
+}
+
+/// What is written by the way of the status: the status, and metadata.
+pub(super) fn seen(live: &Value, mut object: Value) -> Value {
+    let mut whole = live.clone();
+    let status = object["status"].take();
+    whole["metadata"] = object["metadata"].take();
+    if let Some(map) = whole.as_object_mut() {
+        map.remove("status");
+        if !status.is_null() {
+            map.insert("status".to_owned(), status);
+        }
+    }
+    whole
+}
+
+/// What an object becomes by that way: of its metadata a kind may let nothing through, or no labels.
+fn by_status(kind: &Kind, live: &Value, object: Value) -> Value {
+    let mut whole = seen(live, object);
+    if kind.custom {
+        whole["metadata"] = live["metadata"].clone();
+    } else if kind.is("Deployment") {
+        match live["metadata"].get("labels") {
+            Some(labels) => whole["metadata"]["labels"] = labels.clone(),
+            None => break_off(&mut whole, "labels"),
+        }
+    }
+    whole
 }
 
 /// What a client cannot change.

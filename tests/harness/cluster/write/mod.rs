@@ -127,7 +127,7 @@ impl Write {
             Part::Main | Part::Scale => Vec::new(),
             // The status of a Deployment brings the annotation of its revision along, as on a real server.
             Part::Status if self.kind.is("Deployment") => vec![fields(&["spec"]), fields(&["metadata", "labels"])],
-            Part::Status => vec![fields(&["spec"]), fields(&["metadata"])],
+            Part::Status => vec![fields(&["spec"])],
         }
     }
 
@@ -175,6 +175,17 @@ pub fn replace(state: &mut State, write: &Write, mut body: Value) -> Result<Writ
         return create(state, &mut write.clone(), body);
     }
     let live = live(state, write)?;
+    let (uid, live_uid) = (text(&body, "/metadata/uid"), text(&live, "/metadata/uid"));
+    if !uid.is_empty() && uid != live_uid {
+        let Kind { group, plural, custom, .. } = &*write.kind;
+        let place = if *custom { format!("{group}/{plural}") } else { plural.clone() };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}",
+            write.key.namespace, write.key.name
+        );
+        return Err(Failure::conflict(&write.kind, &write.key.name, &why));
+    }
     let managed = commit::managed_before(&live, &body, write.part);
     let findings = normal::normalise(&mut body, &write.kind.shape);
     let warnings = judge(&write.kind, write.strictness, findings)?;
@@ -275,14 +286,8 @@ fn update(
     (managed, warnings): (Managed, Vec<String>),
 ) -> Result<Written, Failure> {
     if write.part == Part::Status {
-        let mut whole = (**live).clone();
-        whole["status"] = object["status"].take();
-        if write.kind.is("Deployment") {
-            whole["metadata"]["annotations"] = object["metadata"]["annotations"].take();
-        }
-        whole["metadata"]["resourceVersion"] = object["metadata"]["resourceVersion"].take();
-        normal::normalise(&mut whole, &write.kind.shape);
-        object = whole;
+        object = commit::seen(live, object);
+        normal::normalise(&mut object, &write.kind.shape);
     }
     complete(&write.kind, &mut object)?;
     let mut base = (**live).clone();
