@@ -2,6 +2,7 @@
 //! dependency without a use and no file that nobody compiles. `DESIGN` says why; the compiler keeps the rest.
 
 mod files;
+mod guide;
 mod readme;
 mod rooms;
 

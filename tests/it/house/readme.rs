@@ -7,12 +7,13 @@ use super::files::sources;
 use super::house;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("", "tests/it"),
     ("", "tests/life"),
     ("", "tests/harness"),
     ("real", "tests/real/stories"),
     ("agent", "agent/src"),
+    ("core", "agent/core/src"),
     ("console", "tui/src"),
 ];
 
