@@ -22,6 +22,7 @@ pub mod tree;
 pub mod fetched;
 pub mod timeline;
 
+pub mod act;
 pub mod overlay;
 pub mod toast;
 

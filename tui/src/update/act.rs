@@ -1,14 +1,16 @@
 //! Commands to the agent: what is asked before they are sent. What changes a cluster shows its plan first.
 
 use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::{DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
 use quarterdeck_shared::snapshot::Object;
 use tui_input::Input;
 
-use crate::effect::{Ask, Effect, Send, Ticket};
+use crate::effect::{Ask, Asker, Effect, Ticket};
 use crate::keymap::Command;
 use crate::model::Model;
+use crate::model::act::Act;
 use crate::model::fetched::Fetched;
-use crate::model::overlay::{About, Action, Confirm, Overlay, Prompt};
+use crate::model::overlay::{Aim, Confirm, Overlay, Prompt};
 use crate::model::screen::Place;
 use crate::model::toast::Said;
 use crate::update::{answer, link, open};
@@ -23,10 +25,10 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         return model.toast(Said::Note, "no application is selected here");
     };
     match command {
-        Command::Sync => confirm_plan(model, Action::Sync(name.clone()), Ask::Diff(name, None), effects),
+        Command::Sync => confirm_plan(model, Act::Sync(name.clone(), SyncRequest::default()), name, None, effects),
         Command::Rollback => rollback(model, name, effects),
-        Command::Build => prompt(model, About::Build(name)),
-        Command::Push => prompt(model, About::Push(name)),
+        Command::Build => prompt(model, Act::Build(name, DeliverRequest::default()), None),
+        Command::Push => prompt(model, Act::Push(name, DeliverRequest::default()), None),
         Command::Suspend => suspend(model, name),
         Command::Unpin => unpin(model, name),
         _ => {}
@@ -34,28 +36,27 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
 }
 
 /// Sends a command. Its answer is told wherever the reader is by then.
-pub(super) fn send(model: &mut Model, send: Send, effects: &mut Vec<Effect>) {
-    let ticket = Ticket { screen: 0, number: model.number() };
-    effects.push(Effect::Send(ticket, send));
+pub(super) fn send(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
+    let ticket = Ticket { asker: Asker::Person, number: model.number() };
+    effects.push(Effect::Send(ticket, act));
 }
 
 /// Asks for a yes, and shows what would be done.
-fn confirm_plan(model: &mut Model, action: Action, ask: Ask, effects: &mut Vec<Effect>) {
+fn confirm_plan(model: &mut Model, act: Act, of: ApplicationName, aim: Option<Aim>, effects: &mut Vec<Effect>) {
     let number = model.number();
-    let plan = Some(Fetched::asked(number));
-    model.overlay = Some(Overlay::Confirm(Confirm { action, number, plan, top: 0 }));
-    effects.push(Effect::Ask(Ticket { screen: 0, number }, ask));
+    let ask = Ask::Diff(of, aim.as_ref().map(|aim| aim.commit.clone()));
+    effects.push(Effect::Ask(Ticket::of_question(number), ask));
+    model.overlay = Some(Overlay::Confirm(Confirm { act, aim, plan: Some(Fetched::asked(number)), top: 0 }));
 }
 
 /// Asks for a yes.
-fn confirm(model: &mut Model, action: Action) {
-    let number = model.number();
-    model.overlay = Some(Overlay::Confirm(Confirm { action, number, plan: None, top: 0 }));
+fn confirm(model: &mut Model, act: Act) {
+    model.overlay = Some(Overlay::Confirm(Confirm { act, aim: None, plan: None, top: 0 }));
 }
 
 /// Asks for words.
-pub(super) fn prompt(model: &mut Model, about: About) {
-    model.overlay = Some(Overlay::Prompt(Prompt { about, input: Input::default() }));
+pub(super) fn prompt(model: &mut Model, act: Act, aim: Option<Aim>) {
+    model.overlay = Some(Overlay::Prompt(Prompt { act, aim, input: Input::default() }));
 }
 
 fn rollback(model: &mut Model, of: ApplicationName, effects: &mut Vec<Effect>) {
@@ -66,22 +67,22 @@ fn rollback(model: &mut Model, of: ApplicationName, effects: &mut Vec<Effect>) {
     let Some(sync) = screen.records.current() else {
         return model.toast(Said::Note, "no sync is selected");
     };
-    let commit = sync.revision.commit.to_string();
     let words = format!("{} of sync {}", sync.revision.short(), sync.id);
-    let action = Action::Rollback { of: of.clone(), to: sync.id.to_string(), commit: commit.clone(), words };
-    confirm_plan(model, action, Ask::Diff(of, Some(commit)), effects);
+    let aim = Aim { commit: sync.revision.commit.to_string(), words };
+    let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
+    confirm_plan(model, Act::Rollback(of.clone(), request), of, Some(aim), effects);
 }
 
 fn suspend(model: &mut Model, name: ApplicationName) {
     match model.fleet.application(&name) {
-        Some(application) if application.suspended => confirm(model, Action::Resume(name)),
-        _ => prompt(model, About::Suspend(name)),
+        Some(application) if application.suspended => confirm(model, Act::Resume(name)),
+        _ => prompt(model, Act::Suspend(name, SuspendRequest::default()), None),
     }
 }
 
 fn unpin(model: &mut Model, name: ApplicationName) {
     match model.fleet.application(&name) {
-        Some(application) if application.pin.is_some() => confirm(model, Action::Unpin(name)),
+        Some(application) if application.pin.is_some() => confirm(model, Act::Unpin(name)),
         _ => model.toast(Said::Note, format!("{name} is not pinned: it follows git")),
     }
 }
@@ -90,7 +91,7 @@ fn cancel(model: &mut Model) {
     match open::selected_object(model) {
         Some(Object::Run(run)) if !run.phase.is_final() => {
             let id = run.id;
-            confirm(model, Action::Cancel(id));
+            confirm(model, Act::Cancel(id));
         }
         Some(Object::Run(run)) => {
             let said = format!("run {} has ended", run.id);
@@ -110,7 +111,7 @@ fn refresh(model: &mut Model, effects: &mut Vec<Effect>) {
         Place::Diff(_) | Place::Text(_) | Place::Events(_) | Place::History(_) => answer::ask_again(model, effects),
         Place::Logs(_) => link::reopen(model, effects),
         Place::Table(_) | Place::Application(_) => match open::subject(model) {
-            Some(name) => send(model, Send::Refresh(name), effects),
+            Some(name) => send(model, Act::Refresh(name), effects),
             None => model.toast(Said::Note, "this list is live: it needs no refresh"),
         },
         Place::ConsoleLog => {}

@@ -2,11 +2,11 @@
 
 use quarterdeck_shared::event::EventRecord;
 
-use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, Ticket};
+use crate::effect::{Answer, Ask, Asker, EVENTS_ASKED, Effect, Ticket};
 use crate::model::Model;
 use crate::model::geometry;
 use crate::model::link::Problem;
-use crate::model::overlay::Overlay;
+use crate::model::overlay::{Confirm, Overlay};
 use crate::model::records::Records;
 use crate::model::screen::Place;
 use crate::model::toast::Said;
@@ -14,11 +14,13 @@ use crate::update::open;
 
 /// Takes an answer. One that nobody waits for any more is dropped.
 pub(super) fn take(model: &mut Model, ticket: Ticket, answer: Result<Answer, Problem>, effects: &mut Vec<Effect>) {
-    if ticket.screen == 0 {
-        return told(model, ticket, answer);
-    }
+    let id = match ticket.asker {
+        Asker::Screen(id) => id,
+        Asker::Question => return plan(model, ticket.number, answer),
+        Asker::Person => return told(model, answer),
+    };
     let (now, size) = (model.now, model.size);
-    let Some(screen) = model.screens.iter_mut().find(|screen| screen.id == ticket.screen) else { return };
+    let Some(screen) = model.screens.iter_mut().find(|screen| screen.id == id) else { return };
     let taken = match (&mut screen.place, answer) {
         (Place::Diff(screen), answer) => {
             let taken = screen.document.take(ticket.number, answer.map(diff).and_then(expected), now);
@@ -40,7 +42,7 @@ pub(super) fn take(model: &mut Model, ticket: Ticket, answer: Result<Answer, Pro
         }
         (Place::Table(_) | Place::Application(_) | Place::Logs(_) | Place::ConsoleLog, _) => false,
     };
-    let is_seen = model.screen().id == ticket.screen;
+    let is_seen = model.screen().id == id;
     if taken && is_seen && fetched_again(model) {
         ask_again(model, effects);
     }
@@ -86,22 +88,20 @@ fn merge(mut before: Vec<EventRecord>, new: Vec<EventRecord>) -> Vec<EventRecord
     before
 }
 
-/// The answer to a command, or the plan that a question waits for.
-fn told(model: &mut Model, ticket: Ticket, answer: Result<Answer, Problem>) {
+/// The plan that a question waits for; of one that was answered or taken back meanwhile, nobody waits for it.
+fn plan(model: &mut Model, number: u64, answer: Result<Answer, Problem>) {
     let now = model.now;
-    if let Some(Overlay::Confirm(confirm)) = &mut model.overlay
-        && confirm.number == ticket.number
-        && let Some(plan) = &mut confirm.plan
-    {
-        plan.take(ticket.number, answer.map(diff).and_then(expected), now);
-        return;
+    if let Some(Overlay::Confirm(Confirm { plan: Some(plan), .. })) = &mut model.overlay {
+        plan.take(number, answer.map(diff).and_then(expected), now);
     }
+}
+
+/// The answer to a command.
+fn told(model: &mut Model, answer: Result<Answer, Problem>) {
     match answer {
         Ok(Answer::Accepted(accepted)) => model.toast(Said::Done, accepted.message),
-        // A plan whose question was answered or taken back meanwhile.
         Ok(_) => {}
-        Err(problem) if ticket.number != 0 => model.toast_problem(problem),
-        Err(_) => {}
+        Err(problem) => model.toast_problem(problem),
     }
 }
 
@@ -140,7 +140,7 @@ fn ask(model: &mut Model, effects: &mut Vec<Effect>, soon: bool) {
     }
     *pending = Some(number);
     *again = false;
-    let ticket = Ticket { screen: screen.id, number };
+    let ticket = Ticket::of(screen.id, number);
     effects.push(if soon { Effect::AskSoon(ticket, ask) } else { Effect::Ask(ticket, ask) });
 }
 

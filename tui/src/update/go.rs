@@ -31,7 +31,7 @@ pub(super) fn push(model: &mut Model, place: Place, effects: &mut Vec<Effect>) -
 /// Puts a screen on top that asks for what it shows.
 pub(super) fn push_asking(model: &mut Model, number: u64, ask: Ask, place: Place, effects: &mut Vec<Effect>) {
     let screen = push(model, place, effects);
-    effects.push(Effect::Ask(Ticket { screen, number }, ask));
+    effects.push(Effect::Ask(Ticket::of(screen, number), ask));
 }
 
 /// Puts a log on top.
@@ -39,7 +39,7 @@ pub(super) fn push_log(model: &mut Model, source: Source, effects: &mut Vec<Effe
     let number = model.number();
     let log = LogScreen::new(source.clone(), number);
     let screen = push(model, Place::Logs(Box::new(log)), effects);
-    effects.push(Effect::Follow(Ticket { screen, number }, source, Resume::Fresh));
+    effects.push(Effect::Follow(Ticket::of(screen, number), source, Resume::Fresh));
 }
 
 /// Puts the screen of an application on top.
@@ -130,5 +130,5 @@ fn leave(screen: &Screen, effects: &mut Vec<Effect>) {
         Place::Text(screen) => screen.document.pending,
         Place::Table(_) | Place::Application(_) | Place::ConsoleLog => None,
     };
-    effects.extend(number.map(|number| Effect::Drop(Ticket { screen: screen.id, number })));
+    effects.extend(number.map(|number| Effect::Drop(Ticket::of(screen.id, number))));
 }

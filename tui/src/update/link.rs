@@ -51,7 +51,7 @@ fn alive(model: &mut Model, effects: &mut Vec<Effect>) {
         {
             *numbers += 1;
             let resume = log.reopen(*numbers);
-            effects.push(Effect::Follow(Ticket { screen: screen.id, number: log.number }, log.source.clone(), resume));
+            effects.push(Effect::Follow(Ticket::of(screen.id, log.number), log.source.clone(), resume));
         }
     }
     if has_problem(&model.screen().place) {
@@ -147,7 +147,7 @@ pub(super) fn reopen(model: &mut Model, effects: &mut Vec<Effect>) {
     let number = model.number();
     let screen = model.screen_mut();
     let Place::Logs(log) = &mut screen.place else { return };
-    effects.push(Effect::Drop(Ticket { screen: screen.id, number: log.number }));
+    effects.push(Effect::Drop(Ticket::of(screen.id, log.number)));
     let resume = log.reopen(number);
-    effects.push(Effect::Follow(Ticket { screen: screen.id, number }, log.source.clone(), resume));
+    effects.push(Effect::Follow(Ticket::of(screen.id, number), log.source.clone(), resume));
 }

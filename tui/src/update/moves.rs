@@ -117,7 +117,7 @@ fn older_events(model: &mut Model, screen_id: u64, effects: &mut Vec<Effect>) {
         records.all.pending = Some(number);
         records.asking_older = Some(number);
         let ask = Ask::Events(screen.of.clone(), Some(oldest));
-        effects.push(Effect::Ask(Ticket { screen: screen_id, number }, ask));
+        effects.push(Effect::Ask(Ticket::of(screen_id, number), ask));
     }
 }
 

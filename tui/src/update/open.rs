@@ -9,6 +9,7 @@ use crate::effect::{Ask, Effect};
 use crate::keymap::Command;
 use crate::model::Model;
 use crate::model::diff::DiffScreen;
+use crate::model::fetched::Fetched;
 use crate::model::log::Source;
 use crate::model::records::Records;
 use crate::model::screen::{EventsScreen, HistoryScreen, Place};
@@ -129,7 +130,8 @@ pub(super) fn history(model: &mut Model, of: ApplicationName, effects: &mut Vec<
 pub(super) fn diff(model: &mut Model, of: ApplicationName, revision: Option<String>, effects: &mut Vec<Effect>) {
     let number = model.number();
     let ask = Ask::Diff(of.clone(), revision.clone());
-    let place = Place::Diff(Box::new(DiffScreen::asked(of, revision, number)));
+    let screen = DiffScreen { document: Fetched::asked(number), ..DiffScreen::new(of, revision) };
+    let place = Place::Diff(Box::new(screen));
     go::push_asking(model, number, ask, place, effects);
 }
 

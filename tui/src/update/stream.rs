@@ -2,7 +2,7 @@
 
 use quarterdeck_shared::protocol::LogRecord;
 
-use crate::effect::Ticket;
+use crate::effect::{Asker, Ticket};
 use crate::model::Model;
 use crate::model::link::Problem;
 use crate::model::log::ring::LineKind;
@@ -33,7 +33,7 @@ pub(super) fn ended(model: &mut Model, ticket: Ticket, problem: Option<Problem>)
 
 fn log_of(model: &mut Model, ticket: Ticket) -> Option<&mut LogScreen> {
     let screens = model.screens.iter_mut().chain(model.shelf.values_mut());
-    screens.filter(|screen| screen.id == ticket.screen).find_map(|screen| match &mut screen.place {
+    screens.filter(|screen| ticket.asker == Asker::Screen(screen.id)).find_map(|screen| match &mut screen.place {
         Place::Logs(log) if log.number == ticket.number => Some(&mut **log),
         _ => None,
     })

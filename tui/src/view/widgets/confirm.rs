@@ -1,14 +1,15 @@
 //! A question that needs a yes: what would be done first, then the keys. No is the default.
 
-use quarterdeck_shared::change::{Action as Does, Change};
+use quarterdeck_shared::change::{Action, Change};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::meaning::{Tone, of_action};
 use crate::model::Model;
+use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
-use crate::model::overlay::{Action, Confirm};
+use crate::model::overlay::Confirm;
 use crate::text;
 use crate::view::painter::Painter;
 use crate::view::widgets::frame;
@@ -38,12 +39,13 @@ fn title(confirm: &Confirm) -> String {
         let document = plan.as_ref().and_then(|plan| plan.value.as_ref());
         document.map(|document| format!(" to {}", document.plan.revision.short())).unwrap_or_default()
     };
-    match &confirm.action {
-        Action::Sync(name) => format!("Sync {name}{}?", to(&confirm.plan)),
-        Action::Rollback { of, words, .. } => format!("Roll {of} back to {words}?"),
-        Action::Resume(name) => format!("Resume {name}?"),
-        Action::Unpin(name) => format!("Unpin {name}?"),
-        Action::Cancel(run) => format!("Cancel run {run}?"),
+    match &confirm.act {
+        Act::Sync(name, _) => format!("Sync {name}{}?", to(&confirm.plan)),
+        Act::Rollback(name, _) => format!("Roll {name} back to {}?", confirm.aim.as_ref().map_or("", |aim| &aim.words)),
+        Act::Resume(name) => format!("Resume {name}?"),
+        Act::Unpin(name) => format!("Unpin {name}?"),
+        Act::Cancel(run) => format!("Cancel run {run}?"),
+        act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.words()),
     }
 }
 
@@ -57,7 +59,7 @@ fn plan_lines(painter: &Painter, plan: &Fetched<DiffDocument>, columns: u16) -> 
             if !plan.differs() {
                 lines.push(vec![("Nothing would change.".to_owned(), tone(Tone::Quiet))]);
             }
-            lines.extend(plan.changes.iter().filter(|c| c.action != Does::Unchanged).map(|c| change(painter, c)));
+            lines.extend(plan.changes.iter().filter(|c| c.action != Action::Unchanged).map(|c| change(painter, c)));
             lines
         }
         (None, Some(problem)) => {
@@ -93,8 +95,8 @@ fn change(painter: &Painter, change: &Change) -> Line {
 
 /// What a question without a plan is about.
 fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
-    let sentence = match &confirm.action {
-        Action::Resume(name) => {
+    let sentence = match &confirm.act {
+        Act::Resume(name) => {
             let application = model.fleet.application(name);
             let hold = application.and_then(|application| application.suspension.as_ref());
             let by =
@@ -102,17 +104,17 @@ fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> V
             let state = application.map_or("unknown", |application| application.sync.word());
             format!("{by}It is {state}; what differs from git may be synced at once.")
         }
-        Action::Unpin(name) => {
+        Act::Unpin(name) => {
             let pin = model.fleet.application(name).and_then(|application| application.pin.as_ref());
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }
-        Action::Cancel(run) => {
+        Act::Cancel(run) => {
             let run = model.fleet.run(*run);
             let of = run.map(|run| format!("{} of {} for {}. ", run.goal.word(), run.application, run.reference));
             format!("{}What it built so far is kept; a new tag or b starts again.", of.unwrap_or_default())
         }
-        Action::Sync(_) | Action::Rollback { .. } => String::new(),
+        _ => String::new(),
     };
     let style = painter.theme.tone(Tone::Plain);
     text::broken(&sentence, columns.saturating_sub(4)).into_iter().map(|line| vec![(line, style)]).collect()
@@ -120,12 +122,13 @@ fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> V
 
 fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {
     let (accent, quiet) = (painter.theme.accent(), painter.theme.tone(Tone::Quiet));
-    let word = match &confirm.action {
-        Action::Sync(_) => " sync   ",
-        Action::Rollback { .. } => " roll back   ",
-        Action::Resume(_) => " resume   ",
-        Action::Unpin(_) => " unpin   ",
-        Action::Cancel(_) => " cancel it   ",
+    let word = match &confirm.act {
+        Act::Sync(..) => " sync   ",
+        Act::Rollback(..) => " roll back   ",
+        Act::Resume(_) => " resume   ",
+        Act::Unpin(_) => " unpin   ",
+        Act::Cancel(_) => " cancel it   ",
+        Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_) => " yes   ",
     };
     let mut texts = vec![("y", accent), (word, quiet)];
     if confirm.plan.is_some() {

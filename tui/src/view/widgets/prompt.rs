@@ -5,7 +5,8 @@ use ratatui::layout::{Position, Rect};
 
 use crate::meaning::Tone;
 use crate::model::Model;
-use crate::model::overlay::{About, Prompt};
+use crate::model::act::Act;
+use crate::model::overlay::Prompt;
 use crate::text;
 use crate::view::chrome;
 use crate::view::painter::Painter;
@@ -17,14 +18,18 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
         let spec = model.fleet.application(name).map(|application| &application.spec);
         spec.and_then(|spec| spec.source.clone()).unwrap_or_else(|| "its code repository".to_owned())
     };
-    let (title, help) = match &prompt.about {
-        About::Suspend(name) => (format!("Suspend {name}: why?"), "Syncing stops until it is resumed.".to_owned()),
-        About::Build(name) => (format!("Build {name}: which tag, branch or commit?"), of_default(&source(name))),
-        About::Push(name) => {
+    let aim = prompt.aim.as_ref().map_or("", |aim| &aim.words);
+    let (title, help) = match &prompt.act {
+        Act::Suspend(name, _) => (format!("Suspend {name}: why?"), "Syncing stops until it is resumed.".to_owned()),
+        Act::Build(name, _) => (format!("Build {name}: which tag, branch or commit?"), of_default(&source(name))),
+        Act::Push(name, _) => {
             (format!("Build and push {name}: which tag, branch or commit?"), of_default(&source(name)))
         }
-        About::Rollback { of, words, .. } => {
-            (format!("Hold {of} at {words}: why?"), "It stays there until it is unpinned.".to_owned())
+        Act::Rollback(name, _) => {
+            (format!("Hold {name} at {aim}: why?"), "It stays there until it is unpinned.".to_owned())
+        }
+        act @ (Act::Sync(..) | Act::Unpin(_) | Act::Resume(_) | Act::Refresh(_) | Act::Cancel(_)) => {
+            (format!("{}?", act.words()), String::new())
         }
     };
     let quiet = painter.theme.tone(Tone::Quiet);
