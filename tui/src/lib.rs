@@ -29,7 +29,10 @@ pub mod effect;
 pub mod keymap;
 pub mod message;
 pub mod model;
+pub mod screen;
 pub mod update;
+
+pub mod paint;
 pub mod view;
 
 pub mod own_log;
@@ -46,6 +49,7 @@ pub mod route;
 
 pub mod output;
 
+pub mod column;
 pub mod meaning;
 pub mod text;
 pub mod unseen;

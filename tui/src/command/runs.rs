@@ -6,11 +6,9 @@
 //! `started`, `finished`, `message`, `artifact`, `promoted`. `show` gives one. `log` gives a record a line, see
 //! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
 
-use std::borrow::Cow;
 use std::io;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
@@ -22,7 +20,8 @@ use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
-use crate::text::{age, span};
+use crate::screen::runs::columns;
+use crate::text::span;
 
 /// The runs of one application, or of all.
 #[derive(Debug, clap::Args)]
@@ -120,90 +119,12 @@ async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> 
     match args.output {
         Some(ListFormat::Json) => context.output.json(&runs)?,
         Some(ListFormat::Name) => runs.iter().try_for_each(|run| context.output.line(format!("run/{}", run.id)))?,
-        Some(ListFormat::Wide) => context.output.table(&wide(runs.iter(), now))?,
         None if runs.is_empty() => {
             context.output.note("No runs yet: a tag such as build-1.0 or push-1.0 makes one.")?
         }
-        None => context.output.table(&table(runs.iter(), now))?,
+        format => context.output.table(&Table::of(&columns(), ListFormat::form(format), &runs, now))?,
     }
     Ok(Exit::Done)
-}
-
-/// A table of runs.
-pub(super) fn table<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        Column::numbers("RUN"),
-        Column::words("APPLICATION"),
-        Column::words("GOAL"),
-        Column::words("PHASE"),
-        Column::names("REFERENCE"),
-        Column::words("COMMIT"),
-        Column::words("QUEUED"),
-        Column::words("TOOK"),
-        Column::prose("MESSAGE"),
-    ]);
-    for run in runs {
-        table.row(vec![
-            Cell::strong(run.id),
-            (&run.application).into(),
-            run.goal.word().into(),
-            Cell::of(of_phase(run.phase), run.phase.word()),
-            (&run.reference).into(),
-            run.commit.short().into(),
-            Cell::quiet(age(run.queued, now)),
-            Cell::quiet(span(run.started, run.finished, now)),
-            Cell::from(&*message(run)),
-        ]);
-    }
-    table
-}
-
-/// The same with why, what came out, and the stages.
-fn wide<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        Column::numbers("RUN"),
-        Column::words("APPLICATION"),
-        Column::words("GOAL"),
-        Column::words("PHASE"),
-        Column::names("REFERENCE"),
-        Column::words("COMMIT"),
-        Column::names("CAUSE"),
-        Column::words("QUEUED"),
-        Column::words("TOOK"),
-        Column::words("STAGES"),
-        Column::names("IMAGE"),
-        Column::prose("MESSAGE"),
-    ]);
-    for run in runs {
-        let stages = run.stages.iter().map(|stage| format!("{}:{}", stage.kind, stage.phase));
-        table.row(vec![
-            Cell::strong(run.id),
-            (&run.application).into(),
-            run.goal.word().into(),
-            Cell::of(of_phase(run.phase), run.phase.word()),
-            (&run.reference).into(),
-            run.commit.short().into(),
-            run.cause.words().into(),
-            Cell::quiet(age(run.queued, now)),
-            Cell::quiet(span(run.started, run.finished, now)),
-            stages.collect::<Vec<_>>().join(",").into(),
-            run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default().into(),
-            Cell::from(&*message(run)),
-        ]);
-    }
-    table
-}
-
-/// What came out; else what the running stage does; else what was delivered.
-fn message(run: &RunStatus) -> Cow<'_, str> {
-    let running = || run.stages.iter().find(|stage| !stage.phase.is_final() && stage.started.is_some());
-    match run.line() {
-        line if line.is_empty() => {
-            let stage = running().map(|stage| &*stage.message).filter(|message| !message.is_empty());
-            Cow::Borrowed(stage.unwrap_or(&run.subject))
-        }
-        line => line,
-    }
 }
 
 /// All about one run.

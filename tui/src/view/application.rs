@@ -12,10 +12,10 @@ use crate::meaning::{OLD, Tone, of_health, of_sync};
 use crate::model::screen::ApplicationScreen;
 use crate::model::tree::TreeRow;
 use crate::model::{Model, geometry, timeline};
+use crate::paint::list::{self, Rows};
+use crate::paint::painter::Painter;
+use crate::paint::{empty, mark, timeline as steps};
 use crate::text;
-use crate::view::painter::Painter;
-use crate::view::widgets::columns::{self, Rows};
-use crate::view::widgets::{empty, mark, timeline as steps};
 
 /// Draws the screen.
 pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScreen) {
@@ -42,7 +42,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, screen: &ApplicationScr
 
 fn tree(painter: &mut Painter, model: &Model, screen: &ApplicationScreen, area: Rect) {
     let rows = screen.tree.rows();
-    columns::rows(
+    list::rows(
         painter,
         area,
         Rows { top: screen.tree.top, cursor: screen.tree.cursor, count: rows.len() },

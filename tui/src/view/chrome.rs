@@ -14,8 +14,9 @@ use crate::model::geometry::Regions;
 use crate::model::overlay::{Find, Overlay};
 use crate::model::screen::Place;
 use crate::model::toast::Said;
+use crate::paint::input;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
 
 /// Draws header, rules and footer.
 pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
@@ -74,25 +75,7 @@ pub(super) fn find(painter: &mut Painter, model: &Model, find: &Find, area: Rect
     let rest = Rect { x: area.x + taken, width: area.width - taken, ..area };
     let taken = painter.text(rest, "/", painter.theme.accent());
     let rest = Rect { x: rest.x + taken, width: rest.width - taken, ..rest };
-    input(painter, &find.input, rest)
-}
-
-/// Draws a line of input, scrolled so that its cursor is seen; where that is comes back.
-pub(super) fn input(painter: &mut Painter, input: &tui_input::Input, area: Rect) -> Option<Position> {
-    if area.is_empty() {
-        return None;
-    }
-    let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(1)));
-    let mut columns = 0;
-    let hidden = |c: &char| {
-        let is_hidden = columns < scroll;
-        columns += text::columns(c.encode_utf8(&mut [0; 4]));
-        is_hidden
-    };
-    let shown: String = input.value().chars().skip_while(hidden).collect();
-    painter.text(area, &shown, Style::new());
-    let cursor = u16::try_from(input.visual_cursor().saturating_sub(scroll)).unwrap_or(u16::MAX);
-    Some(Position { x: (area.x + cursor.min(area.width - 1)), y: area.y })
+    input::draw(painter, &find.input, rest)
 }
 
 fn tone(said: Said) -> Tone {

@@ -7,7 +7,7 @@ use tui_logger::{TuiLoggerLevelOutput, TuiLoggerWidget};
 
 use crate::meaning::Tone;
 use crate::own_log;
-use crate::view::painter::Painter;
+use crate::paint::painter::Painter;
 
 /// Draws the newest lines, or those that were scrolled to.
 pub(super) fn draw(painter: &mut Painter, area: Rect) {

@@ -6,9 +6,9 @@ use ratatui::style::Style;
 use crate::meaning::{Tone, of_action};
 use crate::model::diff::{DiffDocument, DiffRow, DiffScreen, ObjectLines, SideLine};
 use crate::model::geometry::SIDES_COLUMNS;
+use crate::paint::empty;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
-use crate::view::widgets::empty;
 
 /// Draws the rows that are seen.
 pub(super) fn draw(painter: &mut Painter, screen: &DiffScreen, area: Rect) {

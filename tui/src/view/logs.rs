@@ -9,9 +9,9 @@ use crate::model::Model;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Room, Shown, TIME_COLUMNS};
 use crate::model::log::{LogScreen, Source, Stream};
-use crate::view::painter::Painter;
+use crate::paint::empty;
+use crate::paint::painter::Painter;
 use crate::view::text::highlighted;
-use crate::view::widgets::empty;
 
 /// Draws the lines that are seen.
 pub(super) fn draw(painter: &mut Painter, model: &Model, log: &LogScreen, area: Rect) {

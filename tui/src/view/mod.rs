@@ -4,12 +4,8 @@
 //! writes cells. Only rows that are seen are built. What shows an age says until when the picture stays true, so that
 //! the console sleeps until then.
 
-pub mod painter;
-pub mod theme;
-
-mod ascii;
 mod chrome;
-mod widgets;
+mod overlay;
 
 mod application;
 mod applications;
@@ -31,7 +27,8 @@ use crate::model::link::LinkState;
 use crate::model::screen::Place;
 use crate::model::table::Listing;
 use crate::model::{Model, overlay::Overlay};
-use crate::view::painter::Painter;
+use crate::paint::empty;
+use crate::paint::painter::Painter;
 
 /// Draws the model. What comes back is the moment at which the picture would be another by time alone; never, where
 /// nothing on it ages.
@@ -49,15 +46,15 @@ pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
     chrome::draw(&mut painter, model, &regions);
     let cursor = match &model.overlay {
         Some(Overlay::Help { top }) => {
-            widgets::help::draw(&mut painter, model.kind(), *top, regions.body);
+            overlay::help::draw(&mut painter, model.kind(), *top, regions.body);
             None
         }
-        Some(Overlay::Palette(palette)) => widgets::palette::draw(&mut painter, palette, area),
+        Some(Overlay::Palette(palette)) => overlay::palette::draw(&mut painter, palette, area),
         Some(Overlay::Confirm(confirm)) => {
-            widgets::confirm::draw(&mut painter, model, confirm, regions.body);
+            overlay::confirm::draw(&mut painter, model, confirm, regions.body);
             None
         }
-        Some(Overlay::Prompt(prompt)) => widgets::prompt::draw(&mut painter, model, prompt, regions.body),
+        Some(Overlay::Prompt(prompt)) => overlay::prompt::draw(&mut painter, model, prompt, regions.body),
         Some(Overlay::Find(find)) => chrome::find(&mut painter, model, find, regions.footer),
         None => None,
     };
@@ -72,13 +69,13 @@ pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
 fn body(painter: &mut Painter, model: &Model, regions: &Regions) {
     let area = regions.body;
     if let LinkState::Incompatible { problem } = &model.link.state {
-        return widgets::empty::problem(painter, area, problem);
+        return empty::problem(painter, area, problem);
     }
     if !model.link.loaded {
         return match &model.link.state {
-            LinkState::Connecting => widgets::empty::draw(painter, area, "Asking the agent …", &[]),
+            LinkState::Connecting => empty::draw(painter, area, "Asking the agent …", &[]),
             LinkState::Incompatible { problem } | LinkState::Lost { problem, .. } => {
-                widgets::empty::problem(painter, area, problem);
+                empty::problem(painter, area, problem);
             }
             LinkState::Live => {}
         };

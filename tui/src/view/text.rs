@@ -7,9 +7,9 @@ use ratatui::style::Style;
 
 use crate::meaning::Tone;
 use crate::model::text::{Subject, TextScreen};
+use crate::paint::empty;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
-use crate::view::widgets::empty;
 
 /// Draws the lines that are seen.
 pub(super) fn draw(painter: &mut Painter, screen: &TextScreen, area: Rect) {

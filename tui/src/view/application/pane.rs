@@ -9,9 +9,9 @@ use crate::meaning::{Tone, of_health, of_phase, of_sync};
 use crate::model::Model;
 use crate::model::fleet::Slot;
 use crate::model::timeline::{self, State, short_digest};
+use crate::paint::painter::Painter;
 use crate::text;
 use crate::unseen;
-use crate::view::painter::Painter;
 
 /// Writes lines downwards until there is no room.
 struct Page<'p, 'b> {

@@ -14,8 +14,8 @@ use crate::model::link::LinkState;
 use crate::model::log::Source;
 use crate::model::screen::Place;
 use crate::model::table::{Listing, Table};
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
 
 type Texts = Vec<(String, Style)>;
 

@@ -9,7 +9,7 @@ use crate::model::log::{LogScreen, Source, Stream};
 use crate::model::records::{Record, Records};
 use crate::model::screen::Place;
 use crate::model::table::{Order, Table};
-use crate::view::painter::Painter;
+use crate::paint::painter::Painter;
 
 /// Draws it: what is special on the left, where one is on the right.
 pub(super) fn draw(painter: &mut Painter, model: &Model, area: Rect) {

@@ -10,9 +10,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::look::Look;
+use crate::paint::ascii;
+use crate::paint::theme::Theme;
 use crate::text;
-use crate::view::ascii;
-use crate::view::theme::Theme;
 
 /// Draws into a buffer.
 #[derive(Debug)]

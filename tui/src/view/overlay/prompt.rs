@@ -7,10 +7,10 @@ use crate::meaning::Tone;
 use crate::model::Model;
 use crate::model::act::Act;
 use crate::model::overlay::Prompt;
+use crate::paint::input;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::chrome;
-use crate::view::painter::Painter;
-use crate::view::widgets::frame;
+use crate::view::overlay::frame;
 
 /// Draws it; where the cursor is comes back.
 pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: Rect) -> Option<Position> {
@@ -42,7 +42,7 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
     }
     let taken = painter.text(line(lines), "› ", painter.theme.accent());
     let rest = Rect { x: inside.x + taken, width: inside.width.saturating_sub(taken), ..line(lines) };
-    let cursor = chrome::input(painter, &prompt.input, rest);
+    let cursor = input::draw(painter, &prompt.input, rest);
     let accent = painter.theme.accent();
     painter.texts(line(lines + 2), [("enter", accent), (" do it   ", quiet), ("esc", accent), (" leave it", quiet)]);
     cursor

@@ -10,9 +10,9 @@ use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::Confirm;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
-use crate::view::widgets::frame;
+use crate::view::overlay::frame;
 
 type Line = Vec<(String, Style)>;
 

@@ -5,8 +5,8 @@ use ratatui::style::Style;
 
 use crate::meaning::Tone;
 use crate::model::timeline::{State, Step};
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
 
 /// The step after which nothing comes.
 const LAST: &str = "rollout";

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::keymap::{self, Kind};
 use crate::meaning::Tone;
-use crate::view::painter::Painter;
+use crate::paint::painter::Painter;
 
 /// Columns of the keys.
 const KEYS: u16 = 18;

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use crate::meaning::Tone;
 use crate::model::fetched::Fetched;
 use crate::model::link::Problem;
+use crate::paint::painter::Painter;
 use crate::text;
-use crate::view::painter::Painter;
 
 /// Draws a sentence, and what to do below it.
 pub(crate) fn draw(painter: &mut Painter, area: Rect, sentence: &str, hints: &[&str]) {

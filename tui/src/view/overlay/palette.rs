@@ -5,8 +5,8 @@ use ratatui::style::Style;
 
 use crate::meaning::Tone;
 use crate::model::overlay::{PALETTE_LINES, Palette};
-use crate::view::chrome;
-use crate::view::painter::Painter;
+use crate::paint::input;
+use crate::paint::painter::Painter;
 
 /// Columns of the names.
 const NAMES: u16 = 26;
@@ -39,5 +39,5 @@ pub(crate) fn draw(painter: &mut Painter, palette: &Palette, area: Rect) -> Opti
     let line = Rect { y: sheet.bottom() - 1, height: 1, ..sheet };
     let taken = painter.texts(line, [(" : ", accent)]);
     let rest = Rect { x: line.x + taken, width: line.width - taken, ..line };
-    chrome::input(painter, &palette.input, rest)
+    input::draw(painter, &palette.input, rest)
 }
