@@ -35,7 +35,7 @@ pub(crate) fn problem(painter: &mut Painter, area: Rect, problem: &Problem) {
 
 /// Draws why there is nothing of what was asked for yet; false where there is something.
 pub(crate) fn waiting<T>(painter: &mut Painter, area: Rect, fetched: &Fetched<T>, asking: &str) -> bool {
-    match (&fetched.value, &fetched.problem) {
+    match (&fetched.value, &fetched.wait.problem) {
         (Some(_), _) => false,
         (None, Some(reason)) => {
             problem(painter, area, reason);

@@ -18,7 +18,7 @@ const NAMED: u16 = 40;
 
 /// A row as it is drawn.
 #[derive(Debug)]
-pub(crate) struct Line<R> {
+pub struct Line<R> {
     /// What the columns show parts of.
     pub row: R,
     /// What is said below it.

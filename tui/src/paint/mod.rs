@@ -8,7 +8,8 @@ pub mod theme;
 mod ascii;
 
 pub(crate) mod empty;
+pub(crate) mod found;
 pub(crate) mod input;
-pub(crate) mod list;
+pub mod list;
 pub(crate) mod mark;
 pub(crate) mod timeline;

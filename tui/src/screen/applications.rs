@@ -3,13 +3,108 @@
 use std::cell::Cell as Slot;
 
 use jiff::Timestamp;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::{ApplicationStatus, Object};
 use quarterdeck_shared::status::Phase;
+use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
+use crate::keymap::Command::Open;
+use crate::keymap::table::*;
+use crate::keymap::{Binding, Root};
 use crate::meaning::{SUSPENDED, Tone, of_health, of_phase, of_sync};
+use crate::model::World;
+use crate::model::table::{self, Lists};
+use crate::paint::list::Line;
+use crate::screen::Texts;
+use crate::screen::application::Application;
+use crate::screen::list::List;
+use crate::screen::turn::Turn;
 use crate::text::{self, ago};
 use crate::unseen;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[
+    hint("enter", Open, "open", "open what is selected"),
+    DIFF,
+    SYNC,
+    ROLLBACK,
+    BUILD,
+    PUSH,
+    LOGS,
+    EVENTS,
+    HISTORY,
+    MANIFESTS,
+    PODS,
+    RUNS,
+    SUSPEND,
+    UNPIN,
+    FILTER,
+    SORT,
+];
+
+/// The list of applications.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Applications;
+
+impl Lists for Applications {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Application(_))
+    }
+}
+
+impl List for Applications {
+    type Row<'a> = Row<'a>;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::Applications;
+    const HAS_ORDERS: bool = true;
+
+    fn columns<'a>() -> Vec<Column<Row<'a>>> {
+        columns()
+    }
+
+    fn line<'a>(&self, world: &'a World, object: &'a Object, row: table::Row) -> Option<Line<Row<'a>>> {
+        let Object::Application(application) = object else { return None };
+        let row = Row { application, now: world.now, says_below: row.lines > 1 };
+        Some(Line { row, below: explained(&row).toned(tone(application)), is_old: world.fleet.is_old(object) })
+    }
+
+    fn title(&self) -> String {
+        "Quarterdeck".to_owned()
+    }
+
+    /// With the machine of the agent, where there is room.
+    fn crumbs(&self, world: &World) -> Option<Texts> {
+        let agent = world.fleet.agent().filter(|_| world.size.0 >= 100);
+        let host = agent.map(|agent| format!("  {}", agent.host)).unwrap_or_default();
+        Some(vec![(self.title(), Tone::Strong), (host, Tone::Quiet)])
+    }
+
+    fn nothing(&self, world: &World) -> (String, Vec<&'static str>) {
+        let configuration = world.fleet.agent().map_or("the agent's configuration", |agent| &agent.configuration);
+        let sentence = format!("No applications yet. Add one to {configuration}, or try: cargo demo");
+        (sentence, vec!["The agent reads its configuration again on SIGHUP."])
+    }
+
+    fn nothing_holds(filter: &str) -> String {
+        format!("No application holds {filter:?}.")
+    }
+
+    fn open(&self, object: &Object, turn: &mut Turn<'_>) {
+        if let Object::Application(application) = object {
+            turn.open(Application::new(application.name.clone()));
+        }
+    }
+}
+
+/// Of one that is well, what is said below it is something to look at.
+fn tone(application: &ApplicationStatus) -> Tone {
+    match of_health(application.health).tone {
+        Tone::Good => Tone::Warning,
+        _ if unseen::told(application).is_some() => Tone::Warning,
+        tone => tone,
+    }
+}
 
 /// An application in a list.
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,99 @@
 //! Pods, a row each, with the columns that people know from `kubectl get pods` and k9s.
 
 use jiff::Timestamp;
-use quarterdeck_shared::snapshot::{PodStatus, Unseen};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{Object, PodStatus, Unseen};
+use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind};
+use crate::keymap::Command::{self, Open};
+use crate::keymap::table::*;
+use crate::keymap::{Binding, Root};
 use crate::meaning::{OLD, Tone, of_health};
+use crate::model::World;
+use crate::model::table::{self, Lists};
+use crate::paint::list::Line;
+use crate::screen::about;
+use crate::screen::list::List;
+use crate::screen::turn::Turn;
 use crate::text::ago;
 use crate::unseen;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[
+    hint("enter", Open, "log", "log of the selected pod"),
+    DIFF,
+    SYNC,
+    ROLLBACK,
+    LOGS,
+    EVENTS,
+    HISTORY,
+    YAML,
+    MANIFESTS,
+    RUNS,
+    SUSPEND,
+    UNPIN,
+    FILTER,
+    SORT,
+];
+
+/// The list of pods, of one application or of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Pods {
+    /// Of which application.
+    pub of: Option<ApplicationName>,
+}
+
+impl Lists for Pods {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Pod(pod) if self.of.as_ref().is_none_or(|name| *name == pod.application))
+    }
+}
+
+impl List for Pods {
+    type Row<'a> = Row<'a>;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::Pods;
+    const HAS_ORDERS: bool = true;
+
+    fn columns<'a>() -> Vec<Column<Row<'a>>> {
+        columns()
+    }
+
+    fn line<'a>(&self, world: &'a World, object: &'a Object, _row: table::Row) -> Option<Line<Row<'a>>> {
+        let Object::Pod(pod) = object else { return None };
+        let is_old = world.fleet.is_old(object);
+        let below = Cell::text(&pod.message).toned(of_health(pod.health).tone);
+        Some(Line { row: Row { pod, is_old, over: None, now: world.now }, below, is_old })
+    }
+
+    fn of(&self) -> Option<&ApplicationName> {
+        self.of.as_ref()
+    }
+
+    fn title(&self) -> String {
+        "pods".to_owned()
+    }
+
+    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
+        let sentence = match &self.of {
+            Some(name) => format!("{name} has no pods."),
+            None => "No pods yet. Pods of the objects that are synced appear here.".to_owned(),
+        };
+        (sentence, Vec::new())
+    }
+
+    fn nothing_holds(filter: &str) -> String {
+        format!("No pod holds {filter:?}.")
+    }
+
+    fn open(&self, object: &Object, turn: &mut Turn<'_>) {
+        if let Object::Pod(pod) = object {
+            turn.opened.extend(about::place(Command::Logs, pod.application.clone(), Some(object)));
+        }
+    }
+}
 
 /// A pod in a list.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,119 @@
 //! Pipelines: runs, newest first, each with its stages as they go.
 
-use quarterdeck_shared::snapshot::RunStatus;
-use quarterdeck_shared::status::{Phase, Stage};
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{Object, RunStatus};
+use quarterdeck_shared::status::{Health, Phase, Stage};
+use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
+use crate::keymap::Command::{self, Cancel, Open};
+use crate::keymap::table::*;
+use crate::keymap::{Binding, Root};
 use crate::meaning::{Meaning, of_phase};
+use crate::model::World;
+use crate::model::act::Act;
+use crate::model::log::{LogScreen, Source};
+use crate::model::table::{self, Lists};
 use crate::model::timeline::stage_seconds;
+use crate::paint::list::Line;
+use crate::screen::list::List;
+use crate::screen::turn::Turn;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[
+    hint("enter", Open, "output", "output of the selected run"),
+    DIFF,
+    SYNC,
+    ROLLBACK,
+    BUILD,
+    PUSH,
+    LOGS,
+    hint("x", Cancel, "cancel", "stop the selected run; asks"),
+    EVENTS,
+    HISTORY,
+    PODS,
+    SUSPEND,
+    UNPIN,
+    FILTER,
+];
+
+/// The list of runs, of one application or of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Runs {
+    /// Of which application.
+    pub of: Option<ApplicationName>,
+}
+
+impl Lists for Runs {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Run(run) if self.of.as_ref().is_none_or(|name| *name == run.application))
+    }
+}
+
+impl List for Runs {
+    type Row<'a> = &'a RunStatus;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::Pipelines;
+    const HAS_ORDERS: bool = false;
+
+    fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
+        columns()
+    }
+
+    fn line<'a>(&self, _world: &'a World, object: &'a Object, _row: table::Row) -> Option<Line<&'a RunStatus>> {
+        let Object::Run(run) = object else { return None };
+        Some(Line { row: &**run, below: Cell::text(&run.message).toned(of_phase(run.phase).tone), is_old: false })
+    }
+
+    fn of(&self) -> Option<&ApplicationName> {
+        self.of.as_ref()
+    }
+
+    fn title(&self) -> String {
+        "pipelines".to_owned()
+    }
+
+    fn word(health: Health) -> &'static str {
+        match health {
+            Health::Missing => "queued",
+            Health::Progressing => "running",
+            Health::Healthy => "done",
+            Health::Suspended => "cancelled",
+            Health::Degraded => "failed",
+            Health::Unknown => "unknown",
+        }
+    }
+
+    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
+        let sentence = match &self.of {
+            Some(name) => format!("{name} was not built yet."),
+            None => "Nothing was built yet.".to_owned(),
+        };
+        let tag = "A tag does it: git tag build-1.0.0 && git push --tags";
+        (sentence, vec![tag, "b builds by hand, p pushes as well."])
+    }
+
+    fn nothing_holds(filter: &str) -> String {
+        format!("No run holds {filter:?}.")
+    }
+
+    fn open(&self, object: &Object, turn: &mut Turn<'_>) {
+        if let Object::Run(run) = object {
+            turn.open(LogScreen::new(Source::Run { of: run.application.clone(), run: run.id }));
+        }
+    }
+
+    fn press(&self, command: Command, object: Option<&Object>, turn: &mut Turn<'_>) -> bool {
+        match (command, object) {
+            (Cancel, Some(Object::Run(run))) if !run.phase.is_final() => turn.confirm(Act::Cancel(run.id)),
+            (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id)),
+            (Cancel, _) => turn.say("no run is selected"),
+            _ => return false,
+        }
+        true
+    }
+}
 
 /// The columns of runs.
 pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {

@@ -1,11 +1,87 @@
 //! The agent, and what it talks to: clusters, engines, registries, repositories.
 
-use quarterdeck_shared::snapshot::{ConnectionStatus, RepositoryStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, Object, RepositoryStatus};
 use quarterdeck_shared::status::Health;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind};
-use crate::meaning::of_health;
+use crate::keymap::table::FILTER;
+use crate::keymap::{Binding, Root};
+use crate::meaning::{Tone, of_health};
+use crate::model::World;
+use crate::model::table::{self, Lists};
+use crate::paint::list::Line;
+use crate::paint::painter::Painter;
+use crate::screen::list::List;
 use crate::text;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[FILTER];
+
+/// The list of what the agent talks to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct System;
+
+impl Lists for System {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Connection(_) | Object::Repository(_))
+    }
+}
+
+impl List for System {
+    type Row<'a> = Row<'a>;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::System;
+    const HAS_ORDERS: bool = false;
+
+    fn columns<'a>() -> Vec<Column<Row<'a>>> {
+        columns()
+    }
+
+    fn line<'a>(&self, _world: &'a World, object: &'a Object, row: table::Row) -> Option<Line<Row<'a>>> {
+        let row = match object {
+            Object::Connection(one) => Row::Connection(one, row.health),
+            Object::Repository(one) => Row::Repository(one, row.health),
+            _ => return None,
+        };
+        Some(Line { below: Cell::text(row.error()).toned(Tone::Bad), row, is_old: false })
+    }
+
+    fn title(&self) -> String {
+        "system".to_owned()
+    }
+
+    fn word(health: Health) -> &'static str {
+        match health {
+            Health::Healthy => "reachable",
+            Health::Progressing => "not polled yet",
+            Health::Degraded => "away",
+            Health::Suspended => "suspended",
+            Health::Missing => "missing",
+            Health::Unknown => "unknown",
+        }
+    }
+
+    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
+        ("The agent talks to nothing yet.".to_owned(), Vec::new())
+    }
+
+    fn nothing_holds(filter: &str) -> String {
+        format!("No connection and no repository holds {filter:?}.")
+    }
+
+    /// The agent itself, where there is room.
+    fn below(&self, painter: &mut Painter, world: &World, area: Rect, used: u16) {
+        if let Some(status) = world.fleet.agent()
+            && used.saturating_add(3) <= area.height
+        {
+            agent(painter, status, Rect { y: area.y + used + 1, height: 2, ..area });
+        }
+    }
+}
 
 /// What the agent talks to, in a list.
 #[derive(Debug, Clone, Copy)]
@@ -83,4 +159,13 @@ fn is(row: &Row) -> Cell {
         }
     })
     .quiet()
+}
+
+fn agent(painter: &mut Painter, agent: &AgentStatus, area: Rect) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let age = painter.age(agent.started);
+    let first = format!("agent {} on {}, process {}, running for {age}", agent.version, agent.host, agent.pid);
+    let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(2), height: 1, ..area };
+    painter.text(inside, &first, Style::new());
+    painter.text(Rect { y: inside.y + 1, ..inside }, &format!("configuration {}", agent.configuration), quiet);
 }

@@ -1,14 +1,13 @@
 //! Questions: those that need a yes, and those that need words.
 
+use crate::console::Model;
 use crate::effect::{Effect, Ticket};
 use crate::keymap::{Code, Key};
-use crate::model::Model;
 use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, DiffScreen};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::Overlay;
-use crate::model::screen::Place;
-use crate::update::{act, go, keys, open};
+use crate::update::{go, keys};
 
 /// Lines that one key press scrolls a plan.
 const PLAN_PAGE: usize = 8;
@@ -31,27 +30,22 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 fn agreed(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = model.overlay.take() else { return };
     forget(confirm.plan.as_ref(), effects);
-    match confirm.act {
-        act @ Act::Rollback(..) => act::prompt(model, act, confirm.aim),
-        act => act::send(model, act, effects),
-    }
+    go::turn(model, effects, |_, turn| match confirm.act {
+        act @ Act::Rollback(..) => turn.prompt(act, confirm.aim),
+        act => turn.send(act),
+    });
 }
 
 /// Shows the plan as a diff of its own screen, in place of the question.
 fn whole_diff(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = model.overlay.take() else { return };
     let (Act::Sync(of, _) | Act::Rollback(of, _)) = confirm.act else { return };
-    let revision = confirm.aim.map(|aim| aim.commit);
+    let mut screen = DiffScreen::new(of, confirm.aim.map(|aim| aim.commit));
     match confirm.plan {
-        Some(plan) if plan.value.is_some() => {
-            let screen = DiffScreen { document: plan, ..DiffScreen::new(of, revision) };
-            go::push(model, Place::Diff(Box::new(screen)), effects);
-        }
-        plan => {
-            forget(plan.as_ref(), effects);
-            open::diff(model, of, revision, effects);
-        }
+        Some(plan) if plan.value.is_some() => screen.document = plan,
+        plan => forget(plan.as_ref(), effects),
     }
+    go::push(model, screen.into(), effects);
 }
 
 fn close(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -62,7 +56,7 @@ fn close(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Ends the request for a plan that nobody waits for any more.
 fn forget(plan: Option<&Fetched<DiffDocument>>, effects: &mut Vec<Effect>) {
-    let pending = plan.and_then(|plan| plan.pending);
+    let pending = plan.and_then(|plan| plan.wait.pending);
     effects.extend(pending.map(|number| Effect::Drop(Ticket::of_question(number))));
 }
 
@@ -74,7 +68,7 @@ pub(super) fn press_prompt(model: &mut Model, key: Key, effects: &mut Vec<Effect
         Code::Enter => {
             let act = prompt.act.clone().with_words(prompt.input.value().trim());
             model.overlay = None;
-            act::send(model, act, effects);
+            go::turn(model, effects, |_, turn| turn.send(act));
         }
         _ => drop(keys::edit(&mut prompt.input, key)),
     }

@@ -5,7 +5,6 @@ use quarterdeck_shared::snapshot::RunId;
 
 use super::*;
 use crate::effect::{Answer, Ask};
-use crate::keymap::Kind;
 use crate::model::act::Act;
 use crate::model::diff;
 use crate::model::link::Problem;
@@ -53,7 +52,7 @@ fn the_plan_of_a_question_becomes_a_screen() {
     let asked = tickets(&press(&mut model, "S"))[0];
     plan(&mut model, asked);
     assert!(press(&mut model, "d").is_empty(), "it is there already");
-    assert_eq!(model.kind(), Kind::Diff);
+    assert_eq!(model.place().name(), "Diff");
     press(&mut model, "esc");
     let asked = press(&mut model, "S d");
     assert!(matches!(&asked[1..], [Effect::Drop(_), Effect::Ask(_, Ask::Diff(_, None))]), "{asked:?}");
@@ -64,7 +63,7 @@ fn a_rollback_is_chosen_confirmed_and_explained() {
     let mut model = console();
     choose(&mut model, "shop");
     let asked = tickets(&press(&mut model, "R"))[0];
-    assert_eq!(model.kind(), Kind::History, "first one chooses to what");
+    assert_eq!(model.place().name(), "History", "first one chooses to what");
     update(&mut model, Message::Answered(asked, Ok(Answer::History(fixture::syncs()))));
     let asked = press(&mut model, "j j R");
     let commit = fixture::commit('3').to_string();
@@ -143,5 +142,5 @@ fn answers_are_told_with_what_to_do() {
     assert_eq!(model.toasts.len(), 1, "what is well is told shorter");
     press(&mut model, "esc");
     assert!(model.toasts.is_empty());
-    assert_eq!(model.kind(), Kind::Applications);
+    assert_eq!(model.place().name(), "Applications");
 }

@@ -4,8 +4,8 @@ use quarterdeck_shared::change::{Action, Change};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::console::Model;
 use crate::meaning::{Tone, of_action};
-use crate::model::Model;
 use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
@@ -52,7 +52,7 @@ fn title(confirm: &Confirm) -> String {
 /// The counts, then a line for each object that would change, with its first field that differs.
 fn plan_lines(painter: &Painter, plan: &Fetched<DiffDocument>, columns: u16) -> Vec<Line> {
     let tone = |tone| painter.theme.tone(tone);
-    match (&plan.value, &plan.problem) {
+    match (&plan.value, &plan.wait.problem) {
         (Some(document), _) => {
             let plan = &document.plan;
             let mut lines = vec![vec![(plan.summary(), Style::new())]];
@@ -97,7 +97,7 @@ fn change(painter: &Painter, change: &Change) -> Line {
 fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
     let sentence = match &confirm.act {
         Act::Resume(name) => {
-            let application = model.fleet.application(name);
+            let application = model.world.fleet.application(name);
             let hold = application.and_then(|application| application.suspension.as_ref());
             let by =
                 hold.map(|hold| format!("Suspended by {}: {}. ", hold.cause.words(), hold.reason)).unwrap_or_default();
@@ -105,12 +105,12 @@ fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> V
             format!("{by}It is {state}; what differs from git may be synced at once.")
         }
         Act::Unpin(name) => {
-            let pin = model.fleet.application(name).and_then(|application| application.pin.as_ref());
+            let pin = model.world.fleet.application(name).and_then(|application| application.pin.as_ref());
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }
         Act::Cancel(run) => {
-            let run = model.fleet.run(*run);
+            let run = model.world.fleet.run(*run);
             let of = run.map(|run| format!("{} of {} for {}. ", run.goal.word(), run.application, run.reference));
             format!("{}What it built so far is kept; a new tag or b starts again.", of.unwrap_or_default())
         }

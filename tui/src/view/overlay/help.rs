@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::keymap::{self, Kind};
+use crate::keymap::{Binding, EVERYWHERE};
 use crate::meaning::Tone;
 use crate::paint::painter::Painter;
 
@@ -10,14 +10,16 @@ use crate::paint::painter::Painter;
 const KEYS: u16 = 18;
 
 /// Draws the table over the screen.
-pub(crate) fn draw(painter: &mut Painter, kind: Kind, top: usize, area: Rect) {
+pub(crate) fn draw(painter: &mut Painter, here: &'static [Binding], top: usize, area: Rect) {
     painter.clear(area);
-    let (here, everywhere): (Vec<_>, Vec<_>) = keymap::bindings(kind).partition(|binding| !binding.on.is_empty());
-    let sections = [("On this screen", here), ("Everywhere", everywhere)];
+    let sections = [("On this screen", here), ("Everywhere", EVERYWHERE)];
     let (key, quiet, strong) =
         (painter.theme.accent(), painter.theme.tone(Tone::Plain), painter.theme.tone(Tone::Strong));
     let mut lines = Vec::new();
     for (title, bindings) in sections {
+        if bindings.is_empty() {
+            continue;
+        }
         if !lines.is_empty() {
             lines.push((String::new(), "", strong));
         }

@@ -3,8 +3,8 @@
 use quarterdeck_shared::application::ApplicationName;
 use ratatui::layout::{Position, Rect};
 
+use crate::console::Model;
 use crate::meaning::Tone;
-use crate::model::Model;
 use crate::model::act::Act;
 use crate::model::overlay::Prompt;
 use crate::paint::input;
@@ -15,7 +15,7 @@ use crate::view::overlay::frame;
 /// Draws it; where the cursor is comes back.
 pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: Rect) -> Option<Position> {
     let source = |name: &ApplicationName| {
-        let spec = model.fleet.application(name).map(|application| &application.spec);
+        let spec = model.world.fleet.application(name).map(|application| &application.spec);
         spec.and_then(|spec| spec.source.clone()).unwrap_or_else(|| "its code repository".to_owned())
     };
     let aim = prompt.aim.as_ref().map_or("", |aim| &aim.words);

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::meaning::{Tone, of_health, of_phase, of_sync};
-use crate::model::Model;
+use crate::model::World;
 use crate::model::fleet::Slot;
 use crate::model::timeline::{self, State, short_digest};
 use crate::paint::painter::Painter;
@@ -58,13 +58,13 @@ impl Page<'_, '_> {
 /// Draws what is known of an object; of the application where there is none.
 pub(super) fn draw(
     painter: &mut Painter,
-    model: &Model,
+    world: &World,
     application: &ApplicationStatus,
     slot: Option<Slot>,
     area: Rect,
 ) {
     let mut page = Page { painter, left: area };
-    match slot.and_then(|slot| model.fleet.object(slot)) {
+    match slot.and_then(|slot| world.fleet.object(slot)) {
         Some(Object::Pod(one)) => {
             pod(&mut page, one);
             last_seen(&mut page, unseen::over_pod(application, one));
@@ -73,7 +73,7 @@ pub(super) fn draw(
             resource(&mut page, one);
             last_seen(&mut page, unseen::over_resource(application, &one.resource));
         }
-        _ => conditions(&mut page, model, application),
+        _ => conditions(&mut page, world, application),
     }
 }
 
@@ -86,7 +86,7 @@ fn last_seen(page: &mut Page, over: Option<&Unseen>) {
     }
 }
 
-fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
+fn conditions(page: &mut Page, world: &World, application: &ApplicationStatus) {
     let told = unseen::told(application);
     if !application.message.is_empty() {
         // Of one that is well, it is something to look at.
@@ -104,8 +104,8 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
         page.fact("", &unseen::was(application).unwrap_or_default(), Tone::Quiet);
     }
     // What stopped the newest delivery, where the line below the steps had no room for it.
-    let (state, caption) = timeline::caption(&model.fleet, application);
-    let cut = state == State::Failed && text::columns(&caption) + 4 > usize::from(model.size.0);
+    let (state, caption) = timeline::caption(&world.fleet, application);
+    let cut = state == State::Failed && text::columns(&caption) + 4 > usize::from(world.size.0);
     if cut {
         page.say(&caption, Tone::Bad);
         page.blank();
@@ -134,7 +134,7 @@ fn conditions(page: &mut Page, model: &Model, application: &ApplicationStatus) {
         // Told at the top where it is why the application is as it is.
         page.fact("", if sync.message == application.message { "" } else { &sync.message }, Tone::Plain);
     }
-    if let Some(run) = model.fleet.newest_run(&application.name) {
+    if let Some(run) = world.fleet.newest_run(&application.name) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
         let words = format!("{} {} {}, {ago}, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
