@@ -24,6 +24,8 @@ pub mod completions;
 pub mod doctor;
 pub mod version;
 
+pub mod arguments;
+
 mod objects;
 mod wait;
 
@@ -39,7 +41,6 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
-use crate::column::Form;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::runtime::ConsoleError;
@@ -93,13 +94,6 @@ pub enum ListFormat {
     Wide,
     /// `kind/name`, a line each.
     Name,
-}
-
-impl ListFormat {
-    /// The form of the table that is asked for.
-    fn form(format: Option<Self>) -> Form {
-        if format == Some(Self::Wide) { Form::Wide } else { Form::Table }
-    }
 }
 
 /// Why a command could not do what it was asked.

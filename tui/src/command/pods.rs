@@ -5,11 +5,11 @@
 //! `created`.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{Key, Object, PodStatus};
 
 use crate::column::Form;
+use crate::command::arguments::{InListForm, OfAny};
 use crate::command::{CommandError, Context, ListFormat, objects};
 use crate::exit::Exit;
 use crate::output::table::Table;
@@ -19,28 +19,30 @@ use crate::unseen;
 /// The pods of one application, or of all.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application; all where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// Which application, or all.
+    #[command(flatten)]
+    pub of: OfAny,
 
-    /// Another form than a table.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<ListFormat>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InListForm,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    if let Some(name) = &args.application {
+    if let Some(name) = &args.of.application {
         objects::application(&state, name)?;
     }
-    let pods: Vec<_> = objects::pods(&state, args.application.as_ref()).collect();
+    let pods: Vec<_> = objects::pods(&state, args.of.application.as_ref()).collect();
     let now = (context.clock)();
-    match args.output {
+    match args.form.output {
         Some(ListFormat::Json) => context.output.json(&pods)?,
         Some(ListFormat::Name) => pods.iter().try_for_each(|pod| context.output.line(format!("pod/{}", pod.name)))?,
         _ if pods.is_empty() => context.output.note("No pods.")?,
-        format => context.output.table(&table(pods.into_iter(), &state, ListFormat::form(format), now))?,
+        None | Some(ListFormat::Wide) => {
+            context.output.table(&table(pods.into_iter(), &state, args.form.table(), now))?
+        }
     }
     Ok(Exit::Done)
 }

@@ -9,10 +9,10 @@
 use std::io;
 
 use clap::Subcommand;
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 
+use crate::command::arguments::{InForm, InListForm, OfAny};
 use crate::command::logs::{self, Prefix};
 use crate::command::{CommandError, Context, Format, ListFormat, act};
 use crate::exit::Exit;
@@ -31,52 +31,64 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<RunCommand>,
 
-    /// The application; all where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// Which application, or all.
+    #[command(flatten)]
+    pub of: OfAny,
 
     /// How many, from the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = limit)]
     pub limit: usize,
 
-    /// Another form than a table.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<ListFormat>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InListForm,
 }
 
 /// What to do with one run.
 #[derive(Debug, Subcommand)]
 pub enum RunCommand {
     /// All about one run.
-    Show {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Another form than the one for people.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Show(OneArgs),
     /// What a run wrote.
-    Log {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Go on with what it writes until it ends.
-        #[arg(short, long)]
-        follow: bool,
-        /// Another form than the one for people: a record of JSON a line.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Log(LogArgs),
     /// Stop a run.
-    Cancel {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Another form than the one for people.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Cancel(OneArgs),
+}
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// Its number.
+    #[arg(value_name = "RUN", value_parser = run_id)]
+    pub id: RunId,
+}
+
+/// One run.
+#[derive(Debug, clap::Args)]
+pub struct OneArgs {
+    /// Which.
+    #[command(flatten)]
+    pub run: One,
+
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
+}
+
+/// The log of a run.
+#[derive(Debug, clap::Args)]
+pub struct LogArgs {
+    /// Which.
+    #[command(flatten)]
+    pub run: One,
+
+    /// Go on with what it writes until it ends.
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// Another form than the one for people: a record of JSON a line.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
 }
 
 /// A run's number as people type it: `17`, `#17`, `run/17`.
@@ -96,33 +108,33 @@ pub(super) fn limit(text: &str) -> Result<usize, String> {
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     match &args.command {
         None => list(args, context).await,
-        Some(RunCommand::Show { id, output }) => {
-            let run: RunStatus = context.client.get(&route::run(*id)).await?;
-            context.answer(*output, &run, page)?;
+        Some(RunCommand::Show(args)) => {
+            let run: RunStatus = context.client.get(&route::run(args.run.id)).await?;
+            context.answer(args.form.output, &run, page)?;
             Ok(Exit::Done)
         }
-        Some(RunCommand::Log { id, follow, output }) => {
-            let records = context.client.stream(&route::run_log(*id, *follow), None).await?;
-            logs::write(records, Prefix::Source, false, *output, context).await
+        Some(RunCommand::Log(args)) => {
+            let records = context.client.stream(&route::run_log(args.run.id, args.follow), None).await?;
+            logs::write(records, Prefix::Source, false, args.output, context).await
         }
-        Some(RunCommand::Cancel { id, output }) => {
-            let accepted: Accepted = context.client.poke(&route::run_cancel(*id)).await?;
-            act::told(&accepted, *output, context)
+        Some(RunCommand::Cancel(args)) => {
+            let accepted: Accepted = context.client.poke(&route::run_cancel(args.run.id)).await?;
+            act::told(&accepted, args.form.output, context)
         }
     }
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::runs(args.application.as_ref(), args.limit);
+    let path = route::runs(args.of.application.as_ref(), args.limit);
     let runs: Vec<RunStatus> = context.client.get(&path).await?;
     let now = (context.clock)();
-    match args.output {
+    match args.form.output {
         Some(ListFormat::Json) => context.output.json(&runs)?,
         Some(ListFormat::Name) => runs.iter().try_for_each(|run| context.output.line(format!("run/{}", run.id)))?,
         None if runs.is_empty() => {
             context.output.note("No runs yet: a tag such as build-1.0 or push-1.0 makes one.")?
         }
-        format => context.output.table(&Table::of(&columns(), ListFormat::form(format), &runs, now))?,
+        None | Some(ListFormat::Wide) => context.output.table(&Table::of(&columns(), args.form.table(), &runs, now))?,
     }
     Ok(Exit::Done)
 }

@@ -11,13 +11,13 @@
 use std::io;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
     ApplicationStatus, ConnectionKind, ConnectionStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
 };
 
 use crate::column::Form;
+use crate::command::arguments::{InListForm, OfAny};
 use crate::command::{CommandError, Context, ListFormat, objects, pods};
 use crate::exit::Exit;
 use crate::meaning::{self, Tone};
@@ -31,26 +31,26 @@ use crate::unseen;
 /// How applications are: one, or all.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// The application; all where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// Which application, or all.
+    #[command(flatten)]
+    pub of: OfAny,
 
-    /// Another form than a table.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<ListFormat>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InListForm,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    let for_people = matches!(args.output, None | Some(ListFormat::Wide));
+    let for_people = matches!(args.form.output, None | Some(ListFormat::Wide));
     if for_people {
         notices(&state, context)?;
     }
-    match &args.application {
+    match &args.of.application {
         Some(name) => {
             let application = objects::application(&state, name)?;
-            match args.output {
+            match args.form.output {
                 Some(ListFormat::Json) => context.output.json(application)?,
                 Some(ListFormat::Wide) => context.output.table(&table([application], Form::Wide, context))?,
                 Some(ListFormat::Name) => context.output.line(format!("application/{name}"))?,
@@ -59,18 +59,18 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         }
         None => {
             let all: Vec<_> = objects::applications(&state).collect();
-            match args.output {
+            match args.form.output {
                 Some(ListFormat::Json) => context.output.json(&all)?,
                 Some(ListFormat::Name) => {
                     all.iter().try_for_each(|a| context.output.line(format!("application/{}", a.name)))?;
                 }
                 None if all.is_empty() => context.output.note(&nothing_yet(&state))?,
-                format => context.output.table(&table(all, ListFormat::form(format), context))?,
+                None | Some(ListFormat::Wide) => context.output.table(&table(all, args.form.table(), context))?,
             }
         }
     }
     if for_people {
-        let spec = args.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
+        let spec = args.of.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
         unreachable(&state, spec.map(|application| &application.spec), context)?;
     }
     Ok(Exit::Done)
