@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::keymap::{self, Key};
+use crate::keymap::{self, Command, Key};
 
 #[test]
 fn every_key_can_be_pressed_and_means_one_thing() {
