@@ -115,7 +115,7 @@ impl Place {
 }
 
 /// Every key of the console, with the screen on which it is in force; everywhere where none.
-pub fn bindings() -> impl Iterator<Item = (Option<&'static str>, &'static Binding)> {
+pub fn bindings() -> impl Iterator<Item = (Option<&'static str>, &'static Binding)> + Clone {
     let here = KEYS.iter().flat_map(|(screen, keys)| keys.iter().map(move |binding| (Some(*screen), binding)));
     here.chain(EVERYWHERE.iter().map(|binding| (None, binding)))
 }
