@@ -24,13 +24,13 @@
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
 //!   nothing from outside that could drive a terminal.
 //!
-//! [`column`], [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what a column
-//! is called and shows, what tone and sign a word has, how long ago a moment was, what cannot be seen, and what an event is
-//! in a sentence.
+//! [`mod@column`], [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what a
+//! column is called and shows, what tone and sign a word has, how long ago a moment was, what cannot be seen, and what an
+//! event is in a sentence.
 //!
 //! Invariants: only [`output`] and [`terminal`] write; only [`client`] opens a socket; no command decides what the agent
-//! could decide; the parts of the model know neither a screen nor what draws it; only [`screen::Place`] tells one screen from
-//! another.
+//! could decide; the parts of the model know neither a screen nor what draws it; only [`screen::Place`] tells one screen
+//! from another.
 
 pub mod effect;
 pub mod keymap;

@@ -80,14 +80,14 @@ impl List for Applications {
         Some(vec![(self.title(), Tone::Strong), (host, Tone::Quiet)])
     }
 
-    fn nothing(&self, world: &World) -> (String, Vec<&'static str>) {
+    fn nothing(&self, world: &World) -> Option<(String, Vec<&'static str>)> {
         let configuration = world.fleet.agent().map_or("the agent's configuration", |agent| &agent.configuration);
         let sentence = format!("No applications yet. Add one to {configuration}, or try: cargo demo");
-        (sentence, vec!["The agent reads its configuration again on SIGHUP."])
+        Some((sentence, vec!["The agent reads its configuration again on SIGHUP."]))
     }
 
-    fn nothing_holds(filter: &str) -> String {
-        format!("No application holds {filter:?}.")
+    fn nothing_holds(filter: &str) -> Option<String> {
+        Some(format!("No application holds {filter:?}."))
     }
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {

@@ -63,10 +63,14 @@ pub trait List: Lists {
     }
 
     /// What is said where there is no row: a sentence, and what to do.
-    fn nothing(&self, world: &World) -> (String, Vec<&'static str>);
+    fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
+        None
+    }
 
     /// What is said where no row holds the words of the filter.
-    fn nothing_holds(filter: &str) -> String;
+    fn nothing_holds(_filter: &str) -> Option<String> {
+        None
+    }
 
     /// Opens the selected object.
     fn open(&self, _object: &Object, _turn: &mut Turn<'_>) {}
@@ -168,11 +172,11 @@ impl<L: List> Screen for Table<L> {
 
     fn draw(&self, painter: &mut Painter, world: &World, area: Rect) {
         let rows = self.rows();
-        if rows.is_empty() {
-            let (sentence, hints) = match &*self.filter {
-                "" => self.of.nothing(world),
-                filter => (L::nothing_holds(filter), vec!["esc clears the filter."]),
-            };
+        let nothing = match &*self.filter {
+            "" => self.of.nothing(world),
+            filter => L::nothing_holds(filter).map(|sentence| (sentence, vec!["esc clears the filter."])),
+        };
+        if let (true, Some((sentence, hints))) = (rows.is_empty(), nothing) {
             return empty::draw(painter, area, &sentence, &hints);
         }
         let seen = Rows { top: self.top, cursor: self.cursor, count: rows.len() };

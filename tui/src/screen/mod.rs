@@ -9,6 +9,9 @@
 //! A screen is a type with [`Screen`], and a line in the list of [`place`], which alone tells one screen from another. Lists
 //! of the agent's objects are a [`list::List`], which is less: what is listed, and how a row is shown.
 //!
+//! To add one: write its file, name it here and in that list. A top view has also a digit, in [`crate::keymap`], and its
+//! beginning below the list.
+//!
 //! Drawing is beside the rest, for whoever changes a screen changes both. It is kept apart by what it is given: it has the
 //! screen and the world to look at, and a [`Painter`] to draw with; nothing else here knows a painter.
 

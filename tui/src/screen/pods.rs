@@ -64,7 +64,8 @@ impl List for Pods {
     fn line<'a>(&self, world: &'a World, object: &'a Object, _row: table::Row) -> Option<Line<Row<'a>>> {
         let Object::Pod(pod) = object else { return None };
         let is_old = world.fleet.is_old(object);
-        let below = Cell::text(&pod.message).toned(of_health(pod.health).tone);
+        let tone = if is_old { Tone::Quiet } else { of_health(pod.health).tone };
+        let below = Cell::text(&pod.message).toned(tone);
         Some(Line { row: Row { pod, is_old, over: None, now: world.now }, below, is_old })
     }
 
@@ -76,16 +77,16 @@ impl List for Pods {
         "pods".to_owned()
     }
 
-    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
+    fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
         let sentence = match &self.of {
             Some(name) => format!("{name} has no pods."),
             None => "No pods yet. Pods of the objects that are synced appear here.".to_owned(),
         };
-        (sentence, Vec::new())
+        Some((sentence, Vec::new()))
     }
 
-    fn nothing_holds(filter: &str) -> String {
-        format!("No pod holds {filter:?}.")
+    fn nothing_holds(filter: &str) -> Option<String> {
+        Some(format!("No pod holds {filter:?}."))
     }
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {

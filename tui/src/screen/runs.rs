@@ -85,17 +85,17 @@ impl List for Runs {
         }
     }
 
-    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
+    fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
         let sentence = match &self.of {
             Some(name) => format!("{name} was not built yet."),
             None => "Nothing was built yet.".to_owned(),
         };
         let tag = "A tag does it: git tag build-1.0.0 && git push --tags";
-        (sentence, vec![tag, "b builds by hand, p pushes as well."])
+        Some((sentence, vec![tag, "b builds by hand, p pushes as well."]))
     }
 
-    fn nothing_holds(filter: &str) -> String {
-        format!("No run holds {filter:?}.")
+    fn nothing_holds(filter: &str) -> Option<String> {
+        Some(format!("No run holds {filter:?}."))
     }
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {

@@ -65,14 +65,6 @@ impl List for System {
         }
     }
 
-    fn nothing(&self, _world: &World) -> (String, Vec<&'static str>) {
-        ("The agent talks to nothing yet.".to_owned(), Vec::new())
-    }
-
-    fn nothing_holds(filter: &str) -> String {
-        format!("No connection and no repository holds {filter:?}.")
-    }
-
     /// The agent itself, where there is room.
     fn below(&self, painter: &mut Painter, world: &World, area: Rect, used: u16) {
         if let Some(status) = world.fleet.agent()
