@@ -59,9 +59,9 @@ pub enum Command {
     /// Make the cluster as git says, now.
     Sync(sync::Args),
     /// Build the image of a commit.
-    Build(build::BuildArgs),
+    Build(build::Args),
     /// Push the image of a commit, building it where it is not there.
-    Push(build::PushArgs),
+    Push(build::Args),
     /// The runs that built and pushed, their logs, and how to stop one.
     Runs(runs::Args),
     /// The syncs of an application.
@@ -69,13 +69,13 @@ pub enum Command {
     /// Hold an application at an earlier revision.
     Rollback(rollback::Args),
     /// Let an application follow git again.
-    Unpin(act::UnpinArgs),
+    Unpin(act::Args),
     /// Stop syncing an application.
     Suspend(act::SuspendArgs),
     /// Go on syncing an application.
-    Resume(act::ResumeArgs),
+    Resume(act::Args),
     /// Look now whether git has something new.
-    Refresh(act::RefreshArgs),
+    Refresh(act::Args),
     /// The pods of applications.
     Pods(pods::Args),
     /// What the pods of an application write.

@@ -2,24 +2,46 @@
 
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
-use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
+use quarterdeck_shared::protocol::Accepted;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
 
+use crate::model::act::Act;
 use crate::model::diff::DiffDocument;
-use crate::model::log::Resume;
-use crate::model::log::Source;
+use crate::model::log::{Resume, Source};
 use crate::model::text::TextDocument;
 
-/// Names a request or a stream: for which screen, and which of the requests of that screen. An answer whose ticket is
-/// not the one that is waited for is late, and is dropped.
+/// Names a request or a stream: for whom, and which of theirs. An answer whose ticket is not the one that is waited for is
+/// late, and is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket {
-    /// The screen; zero for a command, whose answer is told wherever the reader is.
-    pub screen: u64,
+    /// Who waits for it.
+    pub asker: Asker,
     /// A number that nothing else has.
     pub number: u64,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Asker {
+    /// The screen of this number.
+    Screen(u64),
+    /// The question over the screen, for its plan.
+    Question,
+    /// The person who gave a command: its answer is told wherever they are by then.
+    Person,
+}
+
+impl Ticket {
+    /// A ticket of a screen.
+    pub fn of(screen: u64, number: u64) -> Self {
+        Self { asker: Asker::Screen(screen), number }
+    }
+
+    /// A ticket of the question.
+    pub fn of_question(number: u64) -> Self {
+        Self { asker: Asker::Question, number }
+    }
 }
 
 /// Something for the runtime to do.
@@ -30,7 +52,7 @@ pub enum Effect {
     /// Ask the agent after a moment, in which more of what makes the answer old may happen.
     AskSoon(Ticket, Ask),
     /// Send a command; the answer comes as a message.
-    Send(Ticket, Send),
+    Send(Ticket, Act),
     /// Follow a log; its lines come as messages.
     Follow(Ticket, Source, Resume),
     /// End a request or stream whose answer nobody waits for any more.
@@ -81,46 +103,6 @@ pub enum Answer {
     Events(Vec<EventRecord>),
     /// To a command.
     Accepted(Accepted),
-}
-
-/// Commands to the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Send {
-    /// Make the cluster equal to git.
-    Sync(ApplicationName, SyncRequest),
-    /// Build an image.
-    Build(ApplicationName, DeliverRequest),
-    /// Push an image.
-    Push(ApplicationName, DeliverRequest),
-    /// Hold at an earlier revision.
-    Rollback(ApplicationName, RollbackRequest),
-    /// Follow git again.
-    Unpin(ApplicationName),
-    /// Stop syncing.
-    Suspend(ApplicationName, SuspendRequest),
-    /// Go on syncing.
-    Resume(ApplicationName),
-    /// Poll its repositories now.
-    Refresh(ApplicationName),
-    /// Stop a run.
-    Cancel(RunId),
-}
-
-impl Send {
-    /// What is asked for, for the message that tells of its failure: `sync of shop`.
-    pub fn words(&self) -> String {
-        match self {
-            Self::Sync(name, _) => format!("sync of {name}"),
-            Self::Build(name, _) => format!("build of {name}"),
-            Self::Push(name, _) => format!("push of {name}"),
-            Self::Rollback(name, _) => format!("rollback of {name}"),
-            Self::Unpin(name) => format!("unpin of {name}"),
-            Self::Suspend(name, _) => format!("suspend of {name}"),
-            Self::Resume(name) => format!("resume of {name}"),
-            Self::Refresh(name) => format!("refresh of {name}"),
-            Self::Cancel(run) => format!("cancel of run {run}"),
-        }
-    }
 }
 
 /// Moves within the console's own log.

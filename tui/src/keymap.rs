@@ -1,4 +1,5 @@
-//! Keys become commands in one table. Help, the hint line and the palette are printed from it, so that they cannot lie.
+//! Keys become commands in tables: one of each screen, in its file, and one of what means the same everywhere. Help, the
+//! hint line and the palette are printed from them, so that they cannot lie.
 //!
 //! A bare key never destroys anything: what changes a cluster asks first, and its dialog's default is No. `ctrl-d` and
 //! `ctrl-u` scroll, as people from vim, less and tmux expect.
@@ -9,7 +10,7 @@ pub mod table;
 use serde::{Deserialize, Serialize};
 
 pub use self::key::{Code, Key};
-pub use self::table::BINDINGS;
+pub use self::table::EVERYWHERE;
 
 /// All that a person can ask of the console by a key or from the palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -147,42 +148,13 @@ impl Root {
     }
 }
 
-/// What kind of screen a key was pressed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    /// The list of applications.
-    Applications,
-    /// One application.
-    Application,
-    /// Runs.
-    Runs,
-    /// Pods.
-    Pods,
-    /// Agent, repositories and connections.
-    System,
-    /// Events.
-    Events,
-    /// Syncs of one application.
-    History,
-    /// A log: pods, a run, the agent.
-    Logs,
-    /// A diff.
-    Diff,
-    /// YAML.
-    Text,
-    /// The console's own log.
-    ConsoleLog,
-}
-
-/// One line of the key table.
+/// A key, and what it asks for.
 #[derive(Debug)]
 pub struct Binding {
     /// The keys, separated by blanks, as [`Key`] reads them. The first is the one that is shown.
     pub keys: &'static str,
     /// What they ask for.
     pub command: Command,
-    /// On which screens; everywhere where empty.
-    pub on: &'static [Kind],
     /// One or two words, for the hint line and the palette.
     pub word: &'static str,
     /// A sentence, for help.
@@ -192,92 +164,15 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Whether it is in force on such a screen.
-    pub fn is_on(&self, kind: Kind) -> bool {
-        self.on.is_empty() || self.on.contains(&kind)
-    }
-
     /// The key that is shown.
     pub fn shown(&self) -> &'static str {
         self.keys.split(' ').next().unwrap_or_default()
     }
 }
 
-/// What a key asks for on a screen.
-pub fn command(kind: Kind, key: Key) -> Option<Command> {
+/// What a key asks for on a screen with these keys of its own.
+pub fn command(here: &[Binding], key: Key) -> Option<Command> {
     let pressed = key.to_string();
-    BINDINGS.iter().find(|b| b.is_on(kind) && b.keys.split(' ').any(|name| name == pressed)).map(|b| b.command)
-}
-
-/// The bindings in force on a screen, each command once.
-pub fn bindings(kind: Kind) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |b| b.is_on(kind))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KINDS: [Kind; 11] = [
-        Kind::Applications,
-        Kind::Application,
-        Kind::Runs,
-        Kind::Pods,
-        Kind::System,
-        Kind::Events,
-        Kind::History,
-        Kind::Logs,
-        Kind::Diff,
-        Kind::Text,
-        Kind::ConsoleLog,
-    ];
-
-    #[test]
-    fn every_key_of_the_table_can_be_pressed_and_means_one_thing() {
-        for kind in KINDS {
-            let mut seen = std::collections::BTreeMap::new();
-            for binding in bindings(kind) {
-                for name in binding.keys.split(' ') {
-                    let key: Key = name.parse().unwrap_or_else(|_| panic!("{name:?} is no key"));
-                    assert_eq!(key.to_string(), name);
-                    let other = seen.insert(name, binding.command);
-                    assert_eq!(other, None, "{name} on {kind:?} is bound twice");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_keys_of_the_main_commands() {
-        for (key, kind, command) in [
-            ("S", Kind::Applications, Command::Sync),
-            ("d", Kind::Application, Command::Diff),
-            ("b", Kind::Applications, Command::Build),
-            ("p", Kind::Applications, Command::Push),
-            ("R", Kind::History, Command::Rollback),
-            ("z", Kind::Application, Command::Suspend),
-            ("r", Kind::Pods, Command::Refresh),
-            ("l", Kind::Pods, Command::Logs),
-            ("e", Kind::Application, Command::Events),
-            ("e", Kind::Logs, Command::NextError),
-            ("y", Kind::Application, Command::Yaml),
-            ("h", Kind::Applications, Command::History),
-            ("x", Kind::Runs, Command::Cancel),
-            ("ctrl-d", Kind::Logs, Command::HalfDown),
-            ("3", Kind::Diff, Command::Go(Root::Pods)),
-            ("ctrl-c", Kind::Text, Command::Quit),
-        ] {
-            let pressed = key.parse().expect("a key of the table");
-            assert_eq!(super::command(kind, pressed), Some(command), "{key} on {kind:?}");
-        }
-    }
-
-    #[test]
-    fn the_help_fits_a_terminal_of_80_columns() {
-        // Beside the keys; see the widget.
-        const ROOM: usize = 80 - 20;
-        for binding in BINDINGS {
-            assert!(crate::text::columns(binding.help) <= ROOM, "{:?}", binding.help);
-        }
-    }
+    let mut all = here.iter().chain(EVERYWHERE);
+    all.find(|binding| binding.keys.split(' ').any(|name| name == pressed)).map(|binding| binding.command)
 }

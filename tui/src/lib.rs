@@ -8,29 +8,41 @@
 //!
 //! keys, changes, answers --Message--> update(&mut Model) --Effect--> runtime --client--> agent's socket
 //!                                          |
-//!                                          +--> view(&Model) --terminal--> the screen
+//!                                          |--Turn--> the screen that is seen
+//!                                          |                  |
+//!                                          +--> view(&Model) -+--Painter--> terminal
 //! ```
 //!
 //! Places to begin:
-//! - [`keymap::BINDINGS`] lists every key of the console; [`update::update`] is what they and all else do to the
-//!   [`model::Model`], without I/O and without a clock; [`view::view`] draws it; [`runtime::console`] is the loop around.
+//! - [`screen`] has a file for each screen: its keys, what it does with them and with an answer, its rows and columns, its
+//!   drawing. A screen is that file and a line in the list there.
+//! - [`update::update`] is what keys and all else do to the [`console::Model`], without I/O and without a clock;
+//!   [`view::view`] draws it; [`runtime::console`] is the loop around.
+//! - [`keymap::EVERYWHERE`] lists the keys that mean the same on every screen, [`screen::bindings`] all of them.
 //! - [`cli::Command`] lists the subcommands, [`exit::Exit`] what their exit codes mean; [`command`] holds one a file.
 //! - [`client::Client`] is the only way to the agent: one connection a request, each with a deadline and a size.
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
 //!   nothing from outside that could drive a terminal.
 //!
-//! [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what tone and sign a word
-//! has, how long ago a moment was, what cannot be seen, and what an event is in a sentence.
+//! [`mod@column`], [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what a
+//! column is called and shows, what tone and sign a word has, how long ago a moment was, what cannot be seen, and what an
+//! event is in a sentence.
 //!
 //! Invariants: only [`output`] and [`terminal`] write; only [`client`] opens a socket; no command decides what the agent
-//! could decide; the model never imports the view.
+//! could decide; the parts of the model know neither a screen nor what draws it; only [`screen::Place`] tells one screen
+//! from another.
 
 pub mod effect;
 pub mod keymap;
 pub mod message;
 pub mod model;
+
+pub mod console;
+pub mod screen;
 pub mod update;
 pub mod view;
+
+pub mod paint;
 
 pub mod own_log;
 pub mod runtime;
@@ -46,6 +58,7 @@ pub mod route;
 
 pub mod output;
 
+pub mod column;
 pub mod meaning;
 pub mod text;
 pub mod unseen;

@@ -17,9 +17,9 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use crate::client::Client;
+use crate::console::Model;
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::model::Model;
 use crate::model::look::Look;
 use crate::model::toast::Said;
 use crate::own_log;
@@ -82,7 +82,7 @@ pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), Cons
     let mut model = Model::new(Timestamp::now(), screen.size(), look);
     // The first picture comes before anything is asked of anybody, the system's folder of time zones included.
     screen.draw(|frame| view(&model, frame))?;
-    model.zone = TimeZone::system();
+    model.world.zone = TimeZone::system();
     let (sender, messages) = mpsc::channel(MESSAGES_WAITING);
     let tasks = Tasks::start(workers, client, sender);
     let mut console = Console { screen, model, tasks, messages, inputs: input::listen(), pace: Pace::default() };
@@ -172,7 +172,7 @@ impl Console {
         let began = Instant::now();
         let (until, bytes) = self.screen.draw(|frame| view(&self.model, frame))?;
         // By the time that was drawn: the clock may be set back in between.
-        let left = until.map(|until| until.duration_since(self.model.now));
+        let left = until.map(|until| until.duration_since(self.model.world.now));
         let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
         self.pace.drawn(began, bytes, left);
         Ok(())

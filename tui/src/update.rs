@@ -13,31 +13,28 @@ mod confirm;
 mod go;
 mod keys;
 mod link;
-mod moves;
-mod open;
 mod palette;
 mod search;
-mod settle;
 mod stream;
 
+use crate::console::Model;
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::model::Model;
-use crate::model::toast::Said;
+use crate::model::toast::{self, Said};
 
 /// Takes a message into the model; what is to be done comes back.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let mut effects = Vec::new();
     match message {
         Message::Time(now) => {
-            model.now = now;
-            model.expire_toasts();
+            model.world.now = now;
+            toast::expire(&mut model.toasts, now);
         }
         Message::Key(key) => keys::press(model, key, &mut effects),
         Message::Paste(text) => keys::paste(model, &text),
         Message::Resize(columns, rows) => {
-            model.size = (columns, rows);
-            settle::rebuild(model);
+            model.world.size = (columns, rows);
+            go::rebuild(model);
         }
         Message::Link(message) => link::hear(model, message, &mut effects),
         Message::Waiting(text) => model.toast(Said::Note, text),

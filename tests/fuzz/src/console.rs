@@ -6,14 +6,15 @@
 use jiff::Timestamp;
 use quarterdeck_shared::protocol::{Accepted, LogRecord, ManifestsAnswer, Role, State, WatchRecord};
 use quarterdeck_shared::snapshot::Object;
+use quarterdeck_tui::console::Model;
+use quarterdeck_tui::console::sound::assert_sound;
 use quarterdeck_tui::effect::{Answer, Ask, Effect, Ticket};
-use quarterdeck_tui::keymap::{BINDINGS, Code, Key};
+use quarterdeck_tui::keymap::{Code, Key};
 use quarterdeck_tui::message::{LinkMessage, Message};
 use quarterdeck_tui::model::link::Problem;
 use quarterdeck_tui::model::look::Look;
-use quarterdeck_tui::model::screen::Place;
-use quarterdeck_tui::model::sound::assert_sound;
-use quarterdeck_tui::model::{Model, diff, text};
+use quarterdeck_tui::model::{diff, text};
+use quarterdeck_tui::screen::{self, Place};
 use quarterdeck_tui::text::is_control;
 use quarterdeck_tui::update::update;
 use quarterdeck_tui::view::view;
@@ -117,7 +118,7 @@ impl Console {
     fn happen(&mut self, step: u8, bytes: &mut Bytes<'_>) {
         match step % 32 {
             0..=11 => {
-                let mut keys = BINDINGS.iter().flat_map(|binding| binding.keys.split(' '));
+                let mut keys = screen::bindings().flat_map(|(_, binding)| binding.keys.split(' '));
                 let count = keys.clone().count();
                 let key = keys.nth(usize::from(bytes.byte()) % count).expect("within the table").to_owned();
                 self.press(&key);
@@ -184,20 +185,20 @@ impl Console {
 
     /// The model can be written down, and what is read shows the same once its rows are built, as a resize does.
     fn comes_back(mut self) {
-        let (columns, rows) = self.model.size;
+        let (columns, rows) = self.model.world.size;
         let written = serde_json::to_string(&self.model).expect("a model can be written");
         let mut read: Model = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{error} in {written}"));
         update(&mut self.model, Message::Resize(columns, rows));
         update(&mut read, Message::Resize(columns, rows));
         // The console's own log is beside the model.
-        if !matches!(self.model.screen().place, Place::ConsoleLog) {
+        if !matches!(self.model.place(), Place::ConsoleLog(_)) {
             assert_eq!(picture(&read), picture(&self.model));
         }
     }
 }
 
 fn picture(model: &Model) -> Buffer {
-    let (columns, rows) = model.size;
+    let (columns, rows) = model.world.size;
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("memory does not fail");
     terminal.draw(|frame| _ = view(model, frame)).expect("memory does not fail");
     terminal.backend().buffer().clone()

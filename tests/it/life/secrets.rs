@@ -413,7 +413,7 @@ async fn console(world: &World) -> String {
         ("2", ["push-1.4.0", "build-1.5.0"]),
         ("/push\r", ["push-1.4.0"; 2]),
         ("\r", ["no such token"; 2]),
-        ("4", ["WHAT", "AGE"]),
+        ("4", ["EVENT", "AGE"]),
         ("5", ["reachable"; 2]),
         ("6", ["TRACE"; 2]),
     ] {

@@ -3,38 +3,24 @@
 //! JSON: [`Accepted`]: `message`, `run`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`), `reason`, and `object`,
 //! the run as it was then.
 
-use std::time::Duration;
-
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest};
 
+use crate::command::arguments::{InForm, Of, Waiting};
 use crate::command::wait::{self, Goal};
-use crate::command::{CommandError, Context, Format, act};
+use crate::command::{CommandError, Context, act};
 use crate::exit::Exit;
 use crate::route;
 
-/// Build the image of a commit.
+/// What to build or push.
 #[derive(Debug, clap::Args)]
-pub struct BuildArgs {
-    /// What to build.
+#[command(
+    mut_arg("wait", |wait| wait.help("Wait until the run has ended")),
+    mut_arg("timeout", |timeout| timeout.default_value("30m"))
+)]
+pub struct Args {
+    /// Which application.
     #[command(flatten)]
-    pub deliver: DeliverArgs,
-}
-
-/// Push the image of a commit, building it where it is not there.
-#[derive(Debug, clap::Args)]
-pub struct PushArgs {
-    /// What to push.
-    #[command(flatten)]
-    pub deliver: DeliverArgs,
-}
-
-/// What to deliver.
-#[derive(Debug, clap::Args)]
-pub struct DeliverArgs {
-    /// The application.
-    #[arg(value_name = "APP")]
-    pub application: ApplicationName,
+    pub of: Of,
 
     /// A tag, branch or commit of the code repository; its default branch where absent.
     #[arg(value_name = "REF")]
@@ -44,35 +30,31 @@ pub struct DeliverArgs {
     #[arg(long)]
     pub rebuild: bool,
 
-    /// Wait until the run has ended.
-    #[arg(short, long)]
-    pub wait: bool,
+    /// Whether to wait for the end, and how long.
+    #[command(flatten)]
+    pub waiting: Waiting,
 
-    /// How long to wait.
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = humantime::parse_duration, requires = "wait")]
-    pub timeout: Duration,
-
-    /// Another form than the one for people.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<Format>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
 }
 
 /// `qd build`.
-pub async fn run_build(args: &BuildArgs, context: &mut Context) -> Result<Exit, CommandError> {
-    deliver(&args.deliver, "build", context).await
+pub async fn run_build(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    deliver(args, "build", context).await
 }
 
 /// `qd push`.
-pub async fn run_push(args: &PushArgs, context: &mut Context) -> Result<Exit, CommandError> {
-    deliver(&args.deliver, "push", context).await
+pub async fn run_push(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    deliver(args, "push", context).await
 }
 
-async fn deliver(args: &DeliverArgs, what: &str, context: &mut Context) -> Result<Exit, CommandError> {
+async fn deliver(args: &Args, what: &str, context: &mut Context) -> Result<Exit, CommandError> {
     let request = DeliverRequest { reference: args.reference.clone(), rebuild: args.rebuild };
-    let accepted: Accepted = context.client.post(&route::application(&args.application, what), &request).await?;
-    match accepted.run.filter(|_| args.wait) {
-        Some(run) => wait::tell(&Goal::Run(run), &accepted, args.timeout, args.output, context).await,
+    let accepted: Accepted = context.client.post(&route::application(&args.of.application, what), &request).await?;
+    match accepted.run.filter(|_| args.waiting.wait) {
+        Some(run) => wait::tell(&Goal::Run(run), &accepted, args.waiting.timeout, args.form.output, context).await,
         // Without a run there was nothing to do, and nothing to wait for.
-        None => act::told(&accepted, args.output, context),
+        None => act::told(&accepted, args.form.output, context),
     }
 }

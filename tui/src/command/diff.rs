@@ -10,14 +10,14 @@
 use std::io;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::change::{Action, Change, FieldChange, Plan};
 use quarterdeck_shared::protocol::{DiffAnswer, ObjectDiff};
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::command::{CommandError, Context, Format};
+use crate::command::arguments::{At, InForm, Of};
+use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::meaning::{Tone, of_action};
 use crate::output::Line;
@@ -26,24 +26,24 @@ use crate::route;
 /// What a sync would change in the cluster.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application.
-    #[arg(value_name = "APP")]
-    pub application: ApplicationName,
+    /// Which application.
+    #[command(flatten)]
+    pub of: Of,
 
-    /// A commit, branch or tag of the deploy repository, instead of what git says now.
-    #[arg(long, value_name = "REF")]
-    pub revision: Option<String>,
+    /// At which revision.
+    #[command(flatten)]
+    pub at: At,
 
-    /// Another form than the one for people.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<Format>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::diff(&args.application, args.revision.as_deref());
+    let path = route::diff(&args.of.application, args.at.revision.as_deref());
     let answer: DiffAnswer = context.client.get(&path).await?;
-    context.answer(args.output, &answer, people)?;
+    context.answer(args.form.output, &answer, people)?;
     Ok(if answer.plan.differs() { Exit::Failed } else { Exit::Done })
 }
 

@@ -7,7 +7,8 @@ use std::io;
 
 use quarterdeck_shared::protocol::{Check, CheckResult, VersionAnswer};
 
-use crate::command::{CommandError, Context, Format};
+use crate::command::arguments::InForm;
+use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::meaning::{Tone, of_check};
 use crate::output::Line;
@@ -17,9 +18,9 @@ use crate::text::{age, columns};
 /// Check git, engine, registries, clusters and renderers, and say what to do.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Another form than the one for people.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<Format>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
 }
 
 /// Runs it.
@@ -27,7 +28,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     let version: VersionAnswer = context.client.get(route::VERSION).await?;
     let mut checks = vec![agent(&version, context)];
     checks.extend(context.client.get::<Vec<Check>>(route::DOCTOR).await?);
-    context.answer(args.output, &checks, people)?;
+    context.answer(args.form.output, &checks, people)?;
     let bad = checks.iter().any(|check| check.result == CheckResult::Bad);
     Ok(if bad { Exit::Failed } else { Exit::Done })
 }

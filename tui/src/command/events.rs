@@ -15,12 +15,14 @@ use quarterdeck_shared::protocol::ROWS_MAX;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
+use crate::column::Form;
 use crate::command::runs::limit;
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
-use crate::output::table::{Cell, Column, Table};
+use crate::output::table::Table;
+use crate::screen::events::{Row, columns};
 use crate::{route, words};
 
 /// What happened to one application, or to everything.
@@ -59,30 +61,12 @@ async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> 
         Some(Format::Json) => context.output.json(&events)?,
         None if events.is_empty() => context.output.note("No events yet.")?,
         None => {
-            let table = table(&events, context);
+            let rows = events.iter().map(|record| Row { record, time: context.local(record.at) });
+            let table = Table::of(&columns(), Form::Table, rows, (context.clock)());
             context.output.table(&table)?;
         }
     }
     Ok(Exit::Done)
-}
-
-fn table(events: &[EventRecord], context: &Context) -> Table {
-    let mut table = Table::new(&[
-        Column::words("TIME"),
-        Column::words("APPLICATION"),
-        Column::names("CAUSE"),
-        Column::prose("EVENT"),
-    ]);
-    for record in events {
-        let told = words::told(&record.event);
-        table.row(vec![
-            Cell::quiet(context.local(record.at)),
-            record.application.as_ref().map(ToString::to_string).unwrap_or_default().into(),
-            record.cause.words().into(),
-            Cell::toned(told.tone, told.line()),
-        ]);
-    }
-    table
 }
 
 async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {

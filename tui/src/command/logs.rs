@@ -8,10 +8,10 @@
 use std::io;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::LogRecord;
 
 use crate::client::records::Records;
+use crate::command::arguments::Of;
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::meaning::Tone;
@@ -21,9 +21,9 @@ use crate::route::{self, PodLog};
 /// What the pods of an application write.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application.
-    #[arg(value_name = "APP")]
-    pub application: ApplicationName,
+    /// Which application.
+    #[command(flatten)]
+    pub of: Of,
 
     /// One of its pods; all, each line with its pod and container, where absent.
     #[arg(value_name = "POD")]
@@ -74,7 +74,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         previous: args.previous,
     };
     // A quiet pod may be silent for days, so there is no deadline between lines.
-    let records = context.client.stream(&route::pod_log(&args.application, &log), None).await?;
+    let records = context.client.stream(&route::pod_log(&args.of.application, &log), None).await?;
     let prefix = if args.pod.is_none() || args.prefix { Prefix::Source } else { Prefix::None };
     write(records, prefix, args.timestamps, args.output, context).await
 }

@@ -2,9 +2,9 @@
 //!
 //! JSON: [`ManifestsAnswer`]: `revision`, `yaml`.
 
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::ManifestsAnswer;
 
+use crate::command::arguments::{At, Of};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::route;
@@ -12,13 +12,13 @@ use crate::route;
 /// The manifests of an application as they are rendered.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application.
-    #[arg(value_name = "APP")]
-    pub application: ApplicationName,
+    /// Which application.
+    #[command(flatten)]
+    pub of: Of,
 
-    /// A commit, branch or tag of the deploy repository, instead of what git says now.
-    #[arg(long, value_name = "REF")]
-    pub revision: Option<String>,
+    /// At which revision.
+    #[command(flatten)]
+    pub at: At,
 
     /// Another form than YAML.
     #[arg(short, long, value_name = "FORM")]
@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::manifests(&args.application, args.revision.as_deref());
+    let path = route::manifests(&args.of.application, args.at.revision.as_deref());
     let answer: ManifestsAnswer = context.client.get(&path).await?;
     context.answer(args.output, &answer, |context, answer| {
         answer.yaml.lines().try_for_each(|line| context.output.line(line))

@@ -24,6 +24,8 @@ pub mod completions;
 pub mod doctor;
 pub mod version;
 
+pub mod arguments;
+
 mod objects;
 mod wait;
 

@@ -6,15 +6,13 @@
 //! `started`, `finished`, `message`, `artifact`, `promoted`. `show` gives one. `log` gives a record a line, see
 //! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
 
-use std::borrow::Cow;
 use std::io;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 
+use crate::command::arguments::{InForm, InListForm, OfAny};
 use crate::command::logs::{self, Prefix};
 use crate::command::{CommandError, Context, Format, ListFormat, act};
 use crate::exit::Exit;
@@ -22,7 +20,8 @@ use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
-use crate::text::{age, span};
+use crate::screen::runs::columns;
+use crate::text::span;
 
 /// The runs of one application, or of all.
 #[derive(Debug, clap::Args)]
@@ -32,52 +31,64 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<RunCommand>,
 
-    /// The application; all where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// Which application, or all.
+    #[command(flatten)]
+    pub of: OfAny,
 
     /// How many, from the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = limit)]
     pub limit: usize,
 
-    /// Another form than a table.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<ListFormat>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InListForm,
 }
 
 /// What to do with one run.
 #[derive(Debug, Subcommand)]
 pub enum RunCommand {
     /// All about one run.
-    Show {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Another form than the one for people.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Show(OneArgs),
     /// What a run wrote.
-    Log {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Go on with what it writes until it ends.
-        #[arg(short, long)]
-        follow: bool,
-        /// Another form than the one for people: a record of JSON a line.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Log(LogArgs),
     /// Stop a run.
-    Cancel {
-        /// Its number.
-        #[arg(value_name = "RUN", value_parser = run_id)]
-        id: RunId,
-        /// Another form than the one for people.
-        #[arg(short, long, value_name = "FORM")]
-        output: Option<Format>,
-    },
+    Cancel(OneArgs),
+}
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// Its number.
+    #[arg(value_name = "RUN", value_parser = run_id)]
+    pub id: RunId,
+}
+
+/// One run.
+#[derive(Debug, clap::Args)]
+pub struct OneArgs {
+    /// Which.
+    #[command(flatten)]
+    pub run: One,
+
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
+}
+
+/// The log of a run.
+#[derive(Debug, clap::Args)]
+pub struct LogArgs {
+    /// Which.
+    #[command(flatten)]
+    pub run: One,
+
+    /// Go on with what it writes until it ends.
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// Another form than the one for people: a record of JSON a line.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
 }
 
 /// A run's number as people type it: `17`, `#17`, `run/17`.
@@ -97,113 +108,35 @@ pub(super) fn limit(text: &str) -> Result<usize, String> {
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     match &args.command {
         None => list(args, context).await,
-        Some(RunCommand::Show { id, output }) => {
-            let run: RunStatus = context.client.get(&route::run(*id)).await?;
-            context.answer(*output, &run, page)?;
+        Some(RunCommand::Show(args)) => {
+            let run: RunStatus = context.client.get(&route::run(args.run.id)).await?;
+            context.answer(args.form.output, &run, page)?;
             Ok(Exit::Done)
         }
-        Some(RunCommand::Log { id, follow, output }) => {
-            let records = context.client.stream(&route::run_log(*id, *follow), None).await?;
-            logs::write(records, Prefix::Source, false, *output, context).await
+        Some(RunCommand::Log(args)) => {
+            let records = context.client.stream(&route::run_log(args.run.id, args.follow), None).await?;
+            logs::write(records, Prefix::Source, false, args.output, context).await
         }
-        Some(RunCommand::Cancel { id, output }) => {
-            let accepted: Accepted = context.client.poke(&route::run_cancel(*id)).await?;
-            act::told(&accepted, *output, context)
+        Some(RunCommand::Cancel(args)) => {
+            let accepted: Accepted = context.client.poke(&route::run_cancel(args.run.id)).await?;
+            act::told(&accepted, args.form.output, context)
         }
     }
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::runs(args.application.as_ref(), args.limit);
+    let path = route::runs(args.of.application.as_ref(), args.limit);
     let runs: Vec<RunStatus> = context.client.get(&path).await?;
     let now = (context.clock)();
-    match args.output {
+    match args.form.output {
         Some(ListFormat::Json) => context.output.json(&runs)?,
         Some(ListFormat::Name) => runs.iter().try_for_each(|run| context.output.line(format!("run/{}", run.id)))?,
-        Some(ListFormat::Wide) => context.output.table(&wide(runs.iter(), now))?,
         None if runs.is_empty() => {
             context.output.note("No runs yet: a tag such as build-1.0 or push-1.0 makes one.")?
         }
-        None => context.output.table(&table(runs.iter(), now))?,
+        None | Some(ListFormat::Wide) => context.output.table(&Table::of(&columns(), args.form.table(), &runs, now))?,
     }
     Ok(Exit::Done)
-}
-
-/// A table of runs.
-pub(super) fn table<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        Column::numbers("RUN"),
-        Column::words("APPLICATION"),
-        Column::words("GOAL"),
-        Column::words("PHASE"),
-        Column::names("REFERENCE"),
-        Column::words("COMMIT"),
-        Column::words("QUEUED"),
-        Column::words("TOOK"),
-        Column::prose("MESSAGE"),
-    ]);
-    for run in runs {
-        table.row(vec![
-            Cell::strong(run.id),
-            (&run.application).into(),
-            run.goal.word().into(),
-            Cell::of(of_phase(run.phase), run.phase.word()),
-            (&run.reference).into(),
-            run.commit.short().into(),
-            Cell::quiet(age(run.queued, now)),
-            Cell::quiet(span(run.started, run.finished, now)),
-            Cell::from(&*message(run)),
-        ]);
-    }
-    table
-}
-
-/// The same with why, what came out, and the stages.
-fn wide<'a>(runs: impl Iterator<Item = &'a RunStatus>, now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        Column::numbers("RUN"),
-        Column::words("APPLICATION"),
-        Column::words("GOAL"),
-        Column::words("PHASE"),
-        Column::names("REFERENCE"),
-        Column::words("COMMIT"),
-        Column::names("CAUSE"),
-        Column::words("QUEUED"),
-        Column::words("TOOK"),
-        Column::words("STAGES"),
-        Column::names("IMAGE"),
-        Column::prose("MESSAGE"),
-    ]);
-    for run in runs {
-        let stages = run.stages.iter().map(|stage| format!("{}:{}", stage.kind, stage.phase));
-        table.row(vec![
-            Cell::strong(run.id),
-            (&run.application).into(),
-            run.goal.word().into(),
-            Cell::of(of_phase(run.phase), run.phase.word()),
-            (&run.reference).into(),
-            run.commit.short().into(),
-            run.cause.words().into(),
-            Cell::quiet(age(run.queued, now)),
-            Cell::quiet(span(run.started, run.finished, now)),
-            stages.collect::<Vec<_>>().join(",").into(),
-            run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default().into(),
-            Cell::from(&*message(run)),
-        ]);
-    }
-    table
-}
-
-/// What came out; else what the running stage does; else what was delivered.
-fn message(run: &RunStatus) -> Cow<'_, str> {
-    let running = || run.stages.iter().find(|stage| !stage.phase.is_final() && stage.started.is_some());
-    match run.line() {
-        line if line.is_empty() => {
-            let stage = running().map(|stage| &*stage.message).filter(|message| !message.is_empty());
-            Cow::Borrowed(stage.unwrap_or(&run.subject))
-        }
-        line => line,
-    }
 }
 
 /// All about one run.

@@ -8,68 +8,69 @@
 //! cannot be seen, `unseen` (`of`: `cluster`, `watch` or `repository`; `what`, `reason`, `last_seen`), and where that makes
 //! `sync` or `health` Unknown, `last_known` (`sync`, `health`).
 
-use std::borrow::Cow;
 use std::io;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
     ApplicationStatus, ConnectionKind, ConnectionStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
 };
 
-use crate::command::{CommandError, Context, ListFormat, objects, pods, runs};
+use crate::column::Form;
+use crate::command::arguments::{InListForm, OfAny};
+use crate::command::{CommandError, Context, ListFormat, objects, pods};
 use crate::exit::Exit;
 use crate::meaning::{self, Tone};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
-use crate::text::{age, ago, image_version};
+use crate::screen::applications::{Row, columns};
+use crate::screen::runs;
+use crate::text::{age, ago};
 use crate::unseen;
 
 /// How applications are: one, or all.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// The application; all where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// Which application, or all.
+    #[command(flatten)]
+    pub of: OfAny,
 
-    /// Another form than a table.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<ListFormat>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InListForm,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    let for_people = matches!(args.output, None | Some(ListFormat::Wide));
+    let for_people = matches!(args.form.output, None | Some(ListFormat::Wide));
     if for_people {
         banners(&state, context)?;
     }
-    match &args.application {
+    match &args.of.application {
         Some(name) => {
             let application = objects::application(&state, name)?;
-            match args.output {
+            match args.form.output {
                 Some(ListFormat::Json) => context.output.json(application)?,
-                Some(ListFormat::Wide) => context.output.table(&wide([application].into_iter(), context))?,
+                Some(ListFormat::Wide) => context.output.table(&table([application], Form::Wide, context))?,
                 Some(ListFormat::Name) => context.output.line(format!("application/{name}"))?,
                 None => page(application, &state, context)?,
             }
         }
         None => {
             let all: Vec<_> = objects::applications(&state).collect();
-            match args.output {
+            match args.form.output {
                 Some(ListFormat::Json) => context.output.json(&all)?,
-                Some(ListFormat::Wide) => context.output.table(&wide(all.into_iter(), context))?,
                 Some(ListFormat::Name) => {
                     all.iter().try_for_each(|a| context.output.line(format!("application/{}", a.name)))?;
                 }
                 None if all.is_empty() => context.output.note(&nothing_yet(&state))?,
-                None => context.output.table(&narrow(all.into_iter(), context))?,
+                None | Some(ListFormat::Wide) => context.output.table(&table(all, args.form.table(), context))?,
             }
         }
     }
     if for_people {
-        let spec = args.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
+        let spec = args.of.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
         unreachable(&state, spec.map(|application| &application.spec), context)?;
     }
     Ok(Exit::Done)
@@ -122,92 +123,10 @@ fn nothing_yet(state: &State) -> String {
     format!("No applications yet. Add one to {place}, or see how it works: cargo demo")
 }
 
-fn narrow<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context) -> Table {
-    let mut table = Table::new(&[
-        Column::words("APPLICATION"),
-        Column::words("SYNC"),
-        Column::words("HEALTH"),
-        Column::names("REVISION"),
-        Column::names("IMAGE"),
-        Column::words("SINCE"),
-        Column::prose("MESSAGE"),
-    ]);
+fn table<'a>(all: impl IntoIterator<Item = &'a ApplicationStatus>, form: Form, context: &Context) -> Table {
     let now = (context.clock)();
-    for application in all {
-        let sync = match application.suspended {
-            true => Cell::of(meaning::SUSPENDED, "Suspended"),
-            false => Cell::of(meaning::of_sync(application.sync), application.sync.word()),
-        };
-        table.row(vec![
-            Cell::strong(&application.name),
-            sync,
-            Cell::of(meaning::of_health(application.health), application.health.word()),
-            application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
-            image(application).into(),
-            Cell::quiet(age(application.since, now)),
-            message(application, now).into(),
-        ]);
-    }
-    table
-}
-
-fn wide<'a>(all: impl Iterator<Item = &'a ApplicationStatus>, context: &Context) -> Table {
-    let mut table = Table::new(&[
-        Column::words("APPLICATION"),
-        Column::words("SYNC"),
-        Column::words("HEALTH"),
-        Column::words("SUSPENDED"),
-        Column::names("REVISION"),
-        Column::names("TARGET"),
-        Column::words("SINCE"),
-        Column::words("LAST"),
-        Column::words("CLUSTER"),
-        Column::words("NAMESPACE"),
-        Column::names("IMAGES"),
-        Column::prose("MESSAGE"),
-    ]);
-    let now = (context.clock)();
-    for application in all {
-        let (spec, last) = (&application.spec, application.last.as_ref());
-        table.row(vec![
-            Cell::strong(&application.name),
-            Cell::of(meaning::of_sync(application.sync), application.sync.word()),
-            Cell::of(meaning::of_health(application.health), application.health.word()),
-            if application.suspended { "yes" } else { "no" }.into(),
-            application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
-            application.target.as_ref().map(|revision| revision.short()).unwrap_or_default().into(),
-            Cell::quiet(age(application.since, now)),
-            last.map(|last| Cell::of(meaning::of_phase(last.phase), &last.what)).unwrap_or_default(),
-            spec.cluster.as_deref().unwrap_or_default().into(),
-            spec.namespace.as_deref().unwrap_or_default().into(),
-            application.images.join(",").into(),
-            message(application, now).into(),
-        ]);
-    }
-    table
-}
-
-/// The version of its own image, and how many others its manifests name: `1.4.0 +2`.
-fn image(application: &ApplicationStatus) -> String {
-    let own = application.spec.image.as_deref();
-    let is_own = |image: &&String| own.is_some_and(|own| image.strip_prefix(own).is_some_and(|r| !r.starts_with('/')));
-    let Some(image) = application.images.iter().find(is_own).or(application.images.first()) else {
-        return String::new();
-    };
-    match application.images.len() {
-        1 => image_version(image),
-        n => format!("{} +{}", image_version(image), n - 1),
-    }
-}
-
-/// Why it is as it is, else what is being done to it, else why it is held.
-fn message(application: &ApplicationStatus, now: Timestamp) -> Cow<'_, str> {
-    let held = || application.suspension.as_ref().or(application.pin.as_ref().map(|pin| &pin.hold));
-    match (&*application.message, &application.activity) {
-        ("", Some(activity)) => activity.as_str().into(),
-        ("", None) => held().map_or("", |hold| &hold.reason).into(),
-        _ => unseen::message(application, |at| ago(at, now)),
-    }
+    let rows = all.into_iter().map(|application| Row { application, now, says_below: false });
+    Table::of(&columns(), form, rows, now)
 }
 
 /// All about one application.
@@ -221,7 +140,7 @@ fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -
         context.output.line("")?;
         context.output.table(&resource_table(&resources, application, now))?;
     }
-    let pods = pods::table(objects::pods(state, Some(&application.name)), state, now, false);
+    let pods = pods::table(objects::pods(state, Some(&application.name)), state, Form::Table, now);
     if !pods.is_empty() {
         context.output.line("")?;
         context.output.table(&pods)?;
@@ -229,7 +148,7 @@ fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -
     let runs = objects::runs(state, &application.name);
     if !runs.is_empty() {
         context.output.line("")?;
-        context.output.table(&runs::table(runs.into_iter().take(5), now))?;
+        context.output.table(&Table::of(&runs::columns(), Form::Table, runs.into_iter().take(5), now))?;
     }
     Ok(())
 }

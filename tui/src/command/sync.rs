@@ -11,6 +11,7 @@ use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
 use quarterdeck_shared::resource::ResourceRef;
 
+use crate::command::arguments::{InForm, Of, Waiting};
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, Format, act, diff};
 use crate::exit::Exit;
@@ -19,9 +20,9 @@ use crate::route;
 /// Make the cluster as git says, now.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application.
-    #[arg(value_name = "APP")]
-    pub application: ApplicationName,
+    /// Which application.
+    #[command(flatten)]
+    pub of: Of,
 
     /// Delete what left git also where the application's policy does not.
     #[arg(long)]
@@ -44,32 +45,28 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["prune", "full", "only", "prune_anyway", "wait"])]
     pub dry_run: bool,
 
-    /// Wait until the sync has ended and the application is healthy at its revision.
-    #[arg(short, long)]
-    pub wait: bool,
+    /// Whether to wait for the end, and how long.
+    #[command(flatten)]
+    pub waiting: Waiting,
 
-    /// How long to wait.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration, requires = "wait")]
-    pub timeout: Duration,
-
-    /// Another form than the one for people.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<Format>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     if args.dry_run {
-        let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
-        return plan(&answer, args.output, context);
+        let answer: DiffAnswer = context.client.get(&route::diff(&args.of.application, None)).await?;
+        return plan(&answer, args.form.output, context);
     }
     let (only, prune_anyway) = resolve(args, context).await?;
     let request = SyncRequest { prune: args.prune, full: args.full, only, prune_anyway };
-    let accepted: Accepted = context.client.post(&route::application(&args.application, "sync"), &request).await?;
-    if args.wait {
-        wait_healthy(&args.application, &accepted, args.timeout, args.output, context).await
+    let accepted: Accepted = context.client.post(&route::application(&args.of.application, "sync"), &request).await?;
+    if args.waiting.wait {
+        wait_healthy(&args.of.application, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
-        act::told(&accepted, args.output, context)
+        act::told(&accepted, args.form.output, context)
     }
 }
 
@@ -150,7 +147,7 @@ async fn resolve(args: &Args, context: &Context) -> Result<(Vec<ResourceRef>, Ve
     if args.only.is_empty() && args.prune_anyway.is_empty() {
         return Ok(Default::default());
     }
-    let answer: DiffAnswer = context.client.get(&route::diff(&args.application, None)).await?;
+    let answer: DiffAnswer = context.client.get(&route::diff(&args.of.application, None)).await?;
     let found = |names: &[ObjectName]| names.iter().map(|name| find(name, &answer)).collect::<Result<Vec<_>, _>>();
     Ok((found(&args.only)?, found(&args.prune_anyway)?))
 }

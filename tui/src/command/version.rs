@@ -6,16 +6,17 @@
 use quarterdeck_shared::protocol::{VersionAnswer, WIRE_VERSION};
 use serde::Serialize;
 
-use crate::command::{CommandError, Context, Format};
+use crate::command::arguments::InForm;
+use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::route;
 
 /// The versions of this program and of the agent.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Another form than the one for people.
-    #[arg(short, long, value_name = "FORM")]
-    pub output: Option<Format>,
+    /// In which form to answer.
+    #[command(flatten)]
+    pub form: InForm,
 }
 
 #[derive(Serialize)]
@@ -32,7 +33,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         Err(error) => (None, Some(error)),
     };
     let versions = Versions { qd: env!("CARGO_PKG_VERSION"), wire: WIRE_VERSION, agent };
-    context.answer(args.output, &versions, |context, versions| {
+    context.answer(args.form.output, &versions, |context, versions| {
         context.output.line(format!("qd        {} (wire {})", versions.qd, versions.wire))?;
         versions.agent.iter().try_for_each(|agent| {
             context.output.line(format!("qd-agent  {} (wire {}, process {})", agent.agent, agent.wire, agent.pid))

@@ -163,12 +163,12 @@ pub struct DiffScreen {
 }
 
 impl DiffScreen {
-    /// A diff that was asked for by this request.
-    pub fn asked(of: ApplicationName, revision: Option<String>, number: u64) -> Self {
+    /// A diff that nobody asked for yet.
+    pub fn new(of: ApplicationName, revision: Option<String>) -> Self {
         Self {
             of,
             revision,
-            document: Fetched::asked(number),
+            document: Fetched::default(),
             whole: false,
             sides: true,
             top: 0,

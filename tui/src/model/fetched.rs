@@ -12,37 +12,55 @@ pub struct Fetched<T> {
     pub value: Option<T>,
     /// When it came.
     pub at: Option<Timestamp>,
+    /// How it is waited for.
+    pub wait: Wait,
+}
+
+/// How something that is fetched is waited for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Wait {
     /// Why the last attempt failed.
     pub problem: Option<Problem>,
     /// The request that is under way. An answer to any other is late and is dropped.
     pub pending: Option<u64>,
-    /// Whether what was asked about changed while the request was under way: then it is asked once more.
-    pub again: bool,
+    /// Whether it is to be asked for: it never was, or what was asked about changed while the request was under way.
+    pub wanted: bool,
 }
 
 impl<T> Default for Fetched<T> {
     fn default() -> Self {
-        Self { value: None, at: None, problem: None, pending: None, again: false }
+        Self { value: None, at: None, wait: Wait { problem: None, pending: None, wanted: true } }
     }
 }
 
 impl<T> Fetched<T> {
     /// One that was asked for by this request.
     pub fn asked(number: u64) -> Self {
-        Self { pending: Some(number), ..Self::default() }
+        Self { value: None, at: None, wait: Wait { problem: None, pending: Some(number), wanted: false } }
     }
 
     /// Takes the answer to a request; false where it is not the one that is waited for.
     pub fn take(&mut self, number: u64, answer: Result<T, Problem>, now: Timestamp) -> bool {
-        if self.pending != Some(number) {
+        if self.wait.pending != Some(number) {
             return false;
         }
-        self.pending = None;
+        self.wait.pending = None;
         match answer {
-            Ok(value) => (self.value, self.at, self.problem) = (Some(value), Some(now), None),
-            Err(problem) => self.problem = Some(problem),
+            Ok(value) => (self.value, self.at, self.wait.problem) = (Some(value), Some(now), None),
+            Err(problem) => self.wait.problem = Some(problem),
         }
         true
+    }
+}
+
+impl Wait {
+    /// Whether a request may go out under this number: one at a time; what is asked for meanwhile is asked once more.
+    pub fn ask(&mut self, number: u64) -> bool {
+        self.wanted = self.pending.is_some();
+        if !self.wanted {
+            self.pending = Some(number);
+        }
+        !self.wanted
     }
 }
 
@@ -58,8 +76,8 @@ mod tests {
         assert!(fetched.take(2, Ok("new"), Timestamp::UNIX_EPOCH));
         assert_eq!(fetched.value, Some("new"));
         assert!(!fetched.take(2, Ok("twice"), Timestamp::UNIX_EPOCH));
-        fetched.pending = Some(3);
+        fetched.wait.pending = Some(3);
         assert!(fetched.take(3, Err(Problem::default()), Timestamp::UNIX_EPOCH));
-        assert_eq!((fetched.value, fetched.problem.is_some()), (Some("new"), true), "the last value stays");
+        assert_eq!((fetched.value, fetched.wait.problem.is_some()), (Some("new"), true), "the last value stays");
     }
 }

@@ -106,7 +106,7 @@ pub struct Lane {
 pub struct LogScreen {
     /// Where it comes from.
     pub source: Source,
-    /// The stream that fills it.
+    /// The stream that fills it, by its number; zero before the first.
     pub number: u64,
     /// How that stream is.
     pub stream: Stream,
@@ -132,13 +132,13 @@ pub struct LogScreen {
 }
 
 impl LogScreen {
-    /// A log that was asked for under this number.
-    pub fn new(source: Source, number: u64) -> Self {
+    /// A log that nobody asked for yet.
+    pub fn new(source: Source) -> Self {
         Self {
             times: !matches!(source, Source::Run { .. }),
             wrap: false,
             source,
-            number,
+            number: 0,
             stream: Stream::Opening,
             ring: Ring::default(),
             lanes: Vec::new(),
@@ -196,7 +196,8 @@ impl LogScreen {
             lane.floor = lane.last;
         }
         match self.source {
-            Source::Run { .. } => Resume::After(self.received),
+            Source::Run { .. } if self.received > 0 => Resume::After(self.received),
+            Source::Run { .. } => Resume::Fresh,
             Source::Pods { .. } | Source::Agent => match self.lanes.iter().filter_map(|lane| lane.last).max() {
                 Some(last) => Resume::Since(last),
                 None => Resume::Fresh,

@@ -1,7 +1,7 @@
-//! Where the reader is, beside the snapshot of what is so. All of it can be written as JSON and read again, so that a
-//! bug on somebody's screen can be replayed.
+//! What the model of the console is made of: the world as the agent tells it, and the parts of which screens are made
+//! (tables, trees, logs, documents), with where the reader is in them. The whole is [`crate::console::Model`].
 //!
-//! Invariants: the model never imports the view; nothing in it knows a clock (the time is a field that messages set);
+//! Invariants: the model never imports what draws it; nothing in it knows a clock (the time is a field that messages set);
 //! a selection is kept by the identity of what is selected, never by its place on the screen.
 
 pub mod fleet;
@@ -14,7 +14,6 @@ pub mod viewport;
 pub mod diff;
 pub mod log;
 pub mod records;
-pub mod screen;
 pub mod table;
 pub mod text;
 pub mod tree;
@@ -22,10 +21,9 @@ pub mod tree;
 pub mod fetched;
 pub mod timeline;
 
+pub mod act;
 pub mod overlay;
 pub mod toast;
-
-pub mod sound;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -35,17 +33,13 @@ use jiff::tz::TimeZone;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::keymap::Kind;
 use crate::model::fleet::Fleet;
 use crate::model::link::Link;
 use crate::model::look::Look;
-use crate::model::overlay::Overlay;
-use crate::model::screen::{Screen, Shelf};
-use crate::model::toast::Toast;
 
-/// All that the console knows.
+/// What is so, and on what it is shown. Screens look at it, and never change it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Model {
+pub struct World {
     /// The time, as the last message told it.
     pub now: Timestamp,
     /// Columns and rows of the terminal.
@@ -61,59 +55,12 @@ pub struct Model {
     pub role: Option<Role>,
     /// The agent's objects.
     pub fleet: Fleet,
-    /// The screens, one over the other; never empty.
-    pub screens: Vec<Screen>,
-    /// Top views that were left, as they were.
-    pub shelf: Shelf,
-    /// What lies over the screen.
-    pub overlay: Option<Overlay>,
-    /// What is told for a few seconds.
-    pub toasts: Vec<Toast>,
-    /// The last number given to a screen or a request. Each is used once.
-    pub numbers: u64,
 }
 
-impl Model {
-    /// A console that has just begun: no agent, the list of applications, nothing in it.
+impl World {
+    /// Before anything is known of the agent.
     pub fn new(now: Timestamp, size: (u16, u16), look: Look) -> Self {
-        let mut model = Self {
-            now,
-            size,
-            look,
-            zone: utc(),
-            link: Link::new(now),
-            role: None,
-            fleet: Fleet::default(),
-            screens: Vec::new(),
-            shelf: Shelf::default(),
-            overlay: None,
-            toasts: Vec::new(),
-            numbers: 0,
-        };
-        let first = model.number();
-        model.screens.push(Screen::applications(first));
-        model
-    }
-
-    /// A number that nothing else has.
-    pub fn number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
-    }
-
-    /// The screen that is seen.
-    pub fn screen(&self) -> &Screen {
-        self.screens.last().expect("there is always a screen: back never leaves the last one")
-    }
-
-    /// The screen that is seen.
-    pub fn screen_mut(&mut self) -> &mut Screen {
-        self.screens.last_mut().expect("there is always a screen: back never leaves the last one")
-    }
-
-    /// What kind of screen is seen.
-    pub fn kind(&self) -> Kind {
-        self.screen().place.kind()
+        Self { now, size, look, zone: utc(), link: Link::new(now), role: None, fleet: Fleet::default() }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What lies over a screen: a question, the palette, the keys, a search that is being typed.
 
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
 use tui_input::Input;
 
 use crate::keymap::Command;
+use crate::model::act::Act;
 use crate::model::diff::DiffDocument;
 use crate::model::fetched::Fetched;
 
@@ -36,70 +36,37 @@ pub struct Find {
     pub before: String,
 }
 
-/// A question that needs words.
+/// A question that needs words: why, or what is to be built.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Prompt {
-    /// What for.
-    pub about: About,
+    /// What is sent with the words.
+    pub act: Act,
+    /// To which revision, of a rollback.
+    pub aim: Option<Aim>,
     /// What is typed.
     pub input: Input,
-}
-
-/// What a question with words is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum About {
-    /// Why syncing is to stop.
-    Suspend(ApplicationName),
-    /// What is to be built.
-    Build(ApplicationName),
-    /// What is to be pushed.
-    Push(ApplicationName),
-    /// Why an application is to be held at an earlier revision.
-    Rollback {
-        /// Which application.
-        of: ApplicationName,
-        /// The sync's number or the commit.
-        to: String,
-        /// The revision in words.
-        words: String,
-    },
 }
 
 /// A question that needs a yes. No is the default, and every other key is No as well.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Confirm {
-    /// What for.
-    pub action: Action,
-    /// The number under which its plan was asked for.
-    pub number: u64,
+    /// What a yes does; a rollback asks for a reason first.
+    pub act: Act,
+    /// To which revision, of a rollback.
+    pub aim: Option<Aim>,
     /// What would be done, for what changes a cluster.
     pub plan: Option<Fetched<DiffDocument>>,
     /// The first line of the plan that is seen.
     pub top: usize,
 }
 
-/// What is asked for.
+/// The revision that is gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
-    /// Make the cluster equal to git.
-    Sync(ApplicationName),
-    /// Hold at an earlier revision.
-    Rollback {
-        /// Which application.
-        of: ApplicationName,
-        /// The sync's number.
-        to: String,
-        /// The commit it was of.
-        commit: String,
-        /// The revision in words.
-        words: String,
-    },
-    /// Go on syncing.
-    Resume(ApplicationName),
-    /// Follow git again.
-    Unpin(ApplicationName),
-    /// Stop a run.
-    Cancel(RunId),
+pub struct Aim {
+    /// Its commit.
+    pub commit: String,
+    /// The same in words: `main@1f3c2a9 of sync 41`.
+    pub words: String,
 }
 
 /// Lines of the palette's list, where the terminal has them.

@@ -80,11 +80,17 @@ pub struct Records<T> {
     rows: Vec<usize>,
 }
 
+impl<T: Record> Default for Records<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Record> Records<T> {
-    /// A list that was asked for by this request.
-    pub fn asked(number: u64) -> Self {
+    /// A list that nobody asked for yet.
+    pub fn new() -> Self {
         Self {
-            all: Fetched::asked(number),
+            all: Fetched::default(),
             older: true,
             asking_older: None,
             filter: String::new(),
@@ -149,5 +155,9 @@ impl<T: Record> Records<T> {
     pub fn page(&mut self, by: isize, size: (u16, u16)) {
         self.top = self.top.saturating_add_signed(by);
         self.select(self.cursor.saturating_add_signed(by), size);
+    }
+    /// Panics where the cursor is not on a row.
+    pub fn assert_sound(&self) {
+        assert!(self.cursor < self.rows.len().max(1) && self.top <= self.cursor);
     }
 }

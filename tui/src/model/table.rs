@@ -6,12 +6,10 @@
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 use serde::{Deserialize, Serialize};
 
-use crate::keymap::Kind;
 use crate::model::fleet::{Fleet, Slot};
 use crate::model::{geometry, viewport};
 use crate::unseen;
@@ -20,47 +18,10 @@ mod filter;
 
 pub use self::filter::{Term, contains, holds, terms};
 
-/// Which objects a table lists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Listing {
-    /// Applications.
-    Applications,
-    /// Pods, of one application or of all.
-    Pods(Option<ApplicationName>),
-    /// Runs, of one application or of all.
-    Runs(Option<ApplicationName>),
-    /// Connections and repositories.
-    System,
-}
-
-impl Listing {
-    /// The kind of screen it makes.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Applications => Kind::Applications,
-            Self::Pods(_) => Kind::Pods,
-            Self::Runs(_) => Kind::Runs,
-            Self::System => Kind::System,
-        }
-    }
-
-    /// The application that it is of.
-    pub fn application(&self) -> Option<&ApplicationName> {
-        match self {
-            Self::Pods(name) | Self::Runs(name) => name.as_ref(),
-            Self::Applications | Self::System => None,
-        }
-    }
-
-    fn holds(&self, object: &Object) -> bool {
-        match (self, object) {
-            (Self::Applications, Object::Application(_)) => true,
-            (Self::Pods(of), Object::Pod(pod)) => of.as_ref().is_none_or(|name| *name == pod.application),
-            (Self::Runs(of), Object::Run(run)) => of.as_ref().is_none_or(|name| *name == run.application),
-            (Self::System, Object::Connection(_) | Object::Repository(_)) => true,
-            _ => false,
-        }
-    }
+/// What a table lists.
+pub trait Lists {
+    /// Whether an object is one of its rows.
+    fn lists(&self, object: &Object) -> bool;
 }
 
 /// The order of the rows.
@@ -107,9 +68,9 @@ pub struct Row {
 
 /// A table and where the reader is in it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Table {
+pub struct Table<L> {
     /// Which objects.
-    pub listing: Listing,
+    pub of: L,
     /// In which order.
     pub order: Order,
     /// The words that rows must hold.
@@ -128,11 +89,11 @@ pub struct Table {
     columns: u16,
 }
 
-impl Table {
+impl<L: Lists> Table<L> {
     /// A table with nothing in it yet.
-    pub fn new(listing: Listing) -> Self {
+    pub fn new(of: L) -> Self {
         Self {
-            listing,
+            of,
             order: Order::Name,
             filter: String::new(),
             selected: None,
@@ -157,7 +118,7 @@ impl Table {
     pub fn rebuild(&mut self, fleet: &Fleet, columns: u16) {
         self.columns = columns;
         let terms = terms(&self.filter);
-        let rows = fleet.slots().filter(|(_, object)| self.listing.holds(object) && filter::holds(object, &terms));
+        let rows = fleet.slots().filter(|(_, object)| self.of.lists(object) && filter::holds(object, &terms));
         self.rows = rows.map(|(slot, object)| row(slot, object, columns)).collect();
         self.rows.sort_unstable_by(|a, b| compare(fleet, self.order, a.slot, b.slot));
     }
@@ -165,7 +126,7 @@ impl Table {
     /// Puts one object, which changed, came or went, into its place.
     pub fn changed(&mut self, fleet: &Fleet, slot: Slot) {
         let was = self.rows.iter().position(|row| row.slot == slot);
-        let object = fleet.object(slot).filter(|object| self.listing.holds(object));
+        let object = fleet.object(slot).filter(|object| self.of.lists(object));
         let new = object
             .filter(|object| filter::holds(object, &terms(&self.filter)))
             .map(|object| row(slot, object, self.columns));

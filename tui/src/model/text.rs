@@ -1,12 +1,10 @@
 //! A text on screen: an object as YAML, or what git says, rendered.
 
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::ManifestsAnswer;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use serde::{Deserialize, Serialize};
 
-use crate::model::fetched::Fetched;
 use crate::text;
 
 /// Lines that are kept. Manifests of 10 MB are some 300,000 lines; nobody scrolls through more.
@@ -39,46 +37,4 @@ pub fn document(answer: ManifestsAnswer) -> TextDocument {
         lines.push(format!("# … and {left_out} lines more").into());
     }
     TextDocument { lines, revision: answer.revision }
-}
-
-/// A text on screen.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct TextScreen {
-    /// Of which application.
-    pub of: ApplicationName,
-    /// What.
-    pub subject: Subject,
-    /// The text.
-    pub document: Fetched<TextDocument>,
-    /// Whether long lines are broken.
-    pub wrap: bool,
-    /// The first line that is seen.
-    pub top: usize,
-    /// Columns that are scrolled out to the left.
-    pub left: u16,
-    /// What is searched.
-    pub search: String,
-    /// The line of the match where the reader is.
-    pub found: Option<usize>,
-}
-
-impl TextScreen {
-    /// A text that was asked for by this request.
-    pub fn asked(of: ApplicationName, subject: Subject, number: u64) -> Self {
-        Self {
-            of,
-            subject,
-            document: Fetched::asked(number),
-            wrap: false,
-            top: 0,
-            left: 0,
-            search: String::new(),
-            found: None,
-        }
-    }
-
-    /// Its lines.
-    pub fn lines(&self) -> &[Box<str>] {
-        self.document.value.as_ref().map(|document| &*document.lines).unwrap_or_default()
-    }
 }

@@ -5,9 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Model;
-use crate::model::link::Problem;
-
 /// How a toast is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
@@ -39,30 +36,19 @@ const SHOWN: Duration = Duration::from_secs(4);
 /// An error is read twice, and its hint too.
 const SHOWN_BAD: Duration = Duration::from_secs(12);
 
-impl Model {
-    /// Tells something for a few seconds.
-    pub fn toast(&mut self, said: Said, text: impl Into<String>) {
-        self.push_toast(said, text.into(), Vec::new());
-    }
+/// Tells something for a few seconds.
+pub fn tell(toasts: &mut Vec<Toast>, now: Timestamp, said: Said, text: String, hints: Vec<String>) {
+    let shown = if said == Said::Problem { SHOWN_BAD } else { SHOWN };
+    let until = now.saturating_add(shown).unwrap_or(Timestamp::MAX);
+    toasts.retain(|toast| toast.text != text);
+    toasts.push(Toast { said, text, hints, until });
+    let surplus = toasts.len().saturating_sub(TOASTS_MAX);
+    toasts.drain(..surplus);
+}
 
-    /// Tells what went wrong, and what to do.
-    pub fn toast_problem(&mut self, problem: Problem) {
-        self.push_toast(Said::Problem, problem.message, problem.hints);
-    }
-
-    fn push_toast(&mut self, said: Said, text: String, hints: Vec<String>) {
-        let shown = if said == Said::Problem { SHOWN_BAD } else { SHOWN };
-        let until = self.now.saturating_add(shown).unwrap_or(Timestamp::MAX);
-        self.toasts.retain(|toast| toast.text != text);
-        self.toasts.push(Toast { said, text, hints, until });
-        let surplus = self.toasts.len().saturating_sub(TOASTS_MAX);
-        self.toasts.drain(..surplus);
-    }
-
-    /// Takes away what has been shown long enough. What would be shown longer than anything is, is of before the clock was
-    /// set back.
-    pub fn expire_toasts(&mut self) {
-        let last = self.now.saturating_add(SHOWN_BAD).unwrap_or(Timestamp::MAX);
-        self.toasts.retain(|toast| toast.until > self.now && toast.until <= last);
-    }
+/// Takes away what has been shown long enough. What would be shown longer than anything is, is of before the clock was set
+/// back.
+pub fn expire(toasts: &mut Vec<Toast>, now: Timestamp) {
+    let last = now.saturating_add(SHOWN_BAD).unwrap_or(Timestamp::MAX);
+    toasts.retain(|toast| toast.until > now && toast.until <= last);
 }

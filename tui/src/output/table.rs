@@ -1,8 +1,11 @@
 //! Tables: columns as wide as what they hold, cut where the terminal is narrower. Pure.
 
+use jiff::Timestamp;
+
+use crate::column::{self, Form, Kind, Shown};
 use crate::meaning::{Meaning, OLD, Tone};
 use crate::output::Line;
-use crate::text::{clean, columns, cut, shorten};
+use crate::text::{age, clean, columns, cut, shorten, span};
 
 /// Two spaces part columns: one is easily lost inside a name.
 const GAP: usize = 2;
@@ -37,6 +40,16 @@ enum Fit {
 }
 
 impl Column {
+    /// A column of a list.
+    fn of<R>(column: &column::Column<R>) -> Self {
+        match column.kind {
+            Kind::Words | Kind::Times => Self::words(column.title),
+            Kind::Names => Self::names(column.title),
+            Kind::Numbers => Self::numbers(column.title),
+            Kind::Prose => Self::prose(column.title),
+        }
+    }
+
     /// A column of words.
     pub const fn words(title: &'static str) -> Self {
         Self { title, right: false, fit: Fit::Whole }
@@ -68,6 +81,22 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// A cell of a list: ages as they are now, signs before their words.
+    fn in_list(cell: column::Cell, names_row: bool, now: Timestamp) -> Self {
+        let toned = |text| Self { text, tone: cell.tone, sign: None };
+        match cell.shown {
+            Shown::Text(text) if names_row => Self::strong(text),
+            Shown::Text(text) => toned(text),
+            Shown::Mark(meaning, word) | Shown::Ended(word, meaning) => Self::of(meaning, &word),
+            Shown::Marks { long, .. } => {
+                let words = long.iter().map(|(meaning, word)| format!("{} {word}", meaning.sign));
+                toned(words.collect::<Vec<_>>().join(" "))
+            }
+            Shown::Age(at) => Self::quiet(age(at, now)),
+            Shown::Took(started, finished) => Self::quiet(span(started, finished, now)),
+        }
+    }
+
     /// A word with its meaning.
     pub fn of(meaning: Meaning, word: &str) -> Self {
         Self { text: word.to_owned(), tone: meaning.tone, sign: Some(meaning.sign) }
@@ -120,6 +149,16 @@ impl Table {
     /// A table without rows.
     pub fn new(columns: &[Column]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// The rows of a list, in a form of the command line.
+    pub fn of<R>(columns: &[column::Column<R>], form: Form, rows: impl IntoIterator<Item = R>, now: Timestamp) -> Self {
+        let shown: Vec<_> = columns.iter().filter(|column| column.forms.contains(&form)).collect();
+        let mut table = Self { columns: shown.iter().map(|column| Column::of(column)).collect(), rows: Vec::new() };
+        for row in rows {
+            table.row(shown.iter().map(|column| Cell::in_list((column.cell)(&row), column.names_row, now)).collect());
+        }
+        table
     }
 
     /// Adds a row; it has a cell for each column.

@@ -15,8 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
-use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, SYNCS_ASKED, Send, Ticket};
+use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, SYNCS_ASKED, Ticket};
 use crate::message::Message;
+use crate::model::act::Act;
 use crate::model::link::Problem;
 use crate::model::log::{Resume, Source};
 use crate::model::{diff, text};
@@ -45,7 +46,7 @@ impl Workers {
     }
 
     /// Runs a task on it, until the handle is dropped.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + std::marker::Send + 'static) -> AbortOnDropHandle<()> {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
         let runtime = self.0.as_ref().expect("the workers are there until they are dropped");
         AbortOnDropHandle::new(runtime.spawn(task))
     }
@@ -53,7 +54,7 @@ impl Workers {
 
 impl Workers {
     /// Runs a task on it for as long as the console lives.
-    pub(super) fn spawn_detached(&self, task: impl Future<Output = ()> + std::marker::Send + 'static) {
+    pub(super) fn spawn_detached(&self, task: impl Future<Output = ()> + Send + 'static) {
         // Detached: the handle's drop would end it.
         self.spawn(task).detach();
     }
@@ -123,11 +124,7 @@ impl Tasks {
         }
     }
 
-    fn answer(
-        &mut self,
-        ticket: Ticket,
-        answer: impl Future<Output = Result<Answer, Problem>> + std::marker::Send + 'static,
-    ) {
+    fn answer(&mut self, ticket: Ticket, answer: impl Future<Output = Result<Answer, Problem>> + Send + 'static) {
         let messages = self.messages.clone();
         self.spawn(ticket, async move {
             let answer = answer.await;
@@ -138,7 +135,7 @@ impl Tasks {
         });
     }
 
-    fn spawn(&mut self, ticket: Ticket, task: impl Future<Output = ()> + std::marker::Send + 'static) {
+    fn spawn(&mut self, ticket: Ticket, task: impl Future<Output = ()> + Send + 'static) {
         self.running.insert(ticket, self.workers.spawn(task));
     }
 }
@@ -166,25 +163,23 @@ async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
 }
 
 /// Does what takes long beside the loop.
-async fn beside<T: std::marker::Send + 'static>(
-    work: impl FnOnce() -> T + std::marker::Send + 'static,
-) -> Result<T, Problem> {
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Problem { message: format!("the answer could not be made ready: {error}"), hints: Vec::new() })
 }
 
-async fn send(client: &Client, what: Send) -> Result<Answer, Problem> {
+async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
     let words = what.words();
     let accepted: Result<Accepted, ClientError> = match what {
-        Send::Sync(name, body) => post(client, &route::application(&name, "sync"), &body).await,
-        Send::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
-        Send::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
-        Send::Rollback(name, body) => post(client, &route::application(&name, "rollback"), &body).await,
-        Send::Suspend(name, body) => post(client, &route::application(&name, "suspend"), &body).await,
-        Send::Unpin(name) => client.poke(&route::application(&name, "unpin")).await,
-        Send::Resume(name) => client.poke(&route::application(&name, "resume")).await,
-        Send::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
-        Send::Cancel(run) => client.poke(&route::run_cancel(run)).await,
+        Act::Sync(name, body) => post(client, &route::application(&name, "sync"), &body).await,
+        Act::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
+        Act::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
+        Act::Rollback(name, body) => post(client, &route::application(&name, "rollback"), &body).await,
+        Act::Suspend(name, body) => post(client, &route::application(&name, "suspend"), &body).await,
+        Act::Unpin(name) => client.poke(&route::application(&name, "unpin")).await,
+        Act::Resume(name) => client.poke(&route::application(&name, "resume")).await,
+        Act::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
+        Act::Cancel(run) => client.poke(&route::run_cancel(run)).await,
     };
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
-use crate::effect::{Answer, Ask, Send, Ticket};
+use crate::effect::{Answer, Ask, Asker, Ticket};
 use crate::message::LinkMessage;
+use crate::model::act::Act;
 use crate::model::fixture;
 use crate::model::log::{Resume, Source};
 use crate::standin::{Reply, StandIn};
@@ -129,7 +130,7 @@ async fn done(agent: StandIn, effect: Effect) -> Vec<Message> {
     }
 }
 
-const TICKET: Ticket = Ticket { screen: 4, number: 9 };
+const TICKET: Ticket = Ticket { asker: Asker::Screen(4), number: 9 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn answers_come_ready_for_drawing() {
@@ -151,7 +152,7 @@ async fn a_refusal_is_told_with_its_hint() {
         }
         _ => Reply::Never,
     });
-    let messages = done(agent, Effect::Send(TICKET, Send::Resume(fixture::name("shop")))).await;
+    let messages = done(agent, Effect::Send(TICKET, Act::Resume(fixture::name("shop")))).await;
     let [Message::Answered(TICKET, Err(problem))] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(problem.message, "resume of shop: resume asks for the approver's role");
     assert_eq!(problem.hints, ["ask carol"]);

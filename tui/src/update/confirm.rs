@@ -1,14 +1,13 @@
 //! Questions: those that need a yes, and those that need words.
 
-use quarterdeck_shared::protocol::{DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-
-use crate::effect::{Effect, Send, Ticket};
+use crate::console::Model;
+use crate::effect::{Effect, Ticket};
 use crate::keymap::{Code, Key};
-use crate::model::Model;
-use crate::model::diff::DiffScreen;
-use crate::model::overlay::{About, Action, Overlay};
-use crate::model::screen::Place;
-use crate::update::{act, go, keys};
+use crate::model::act::Act;
+use crate::model::diff::{DiffDocument, DiffScreen};
+use crate::model::fetched::Fetched;
+use crate::model::overlay::Overlay;
+use crate::update::{go, keys};
 
 /// Lines that one key press scrolls a plan.
 const PLAN_PAGE: usize = 8;
@@ -30,47 +29,35 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 
 fn agreed(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = model.overlay.take() else { return };
-    if let Some(number) = confirm.plan.and_then(|plan| plan.pending) {
-        effects.push(Effect::Drop(Ticket { screen: 0, number }));
-    }
-    match confirm.action {
-        Action::Sync(name) => act::send(model, Send::Sync(name, SyncRequest::default()), effects),
-        Action::Rollback { of, to, words, .. } => act::prompt(model, About::Rollback { of, to, words }),
-        Action::Resume(name) => act::send(model, Send::Resume(name), effects),
-        Action::Unpin(name) => act::send(model, Send::Unpin(name), effects),
-        Action::Cancel(run) => act::send(model, Send::Cancel(run), effects),
-    }
+    forget(confirm.plan.as_ref(), effects);
+    go::turn(model, effects, |_, turn| match confirm.act {
+        act @ Act::Rollback(..) => turn.prompt(act, confirm.aim),
+        act => turn.send(act),
+    });
 }
 
 /// Shows the plan as a diff of its own screen, in place of the question.
 fn whole_diff(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = model.overlay.take() else { return };
-    let (of, revision) = match &confirm.action {
-        Action::Sync(name) => (name.clone(), None),
-        Action::Rollback { of, commit, .. } => (of.clone(), Some(commit.clone())),
-        Action::Resume(_) | Action::Unpin(_) | Action::Cancel(_) => return,
-    };
+    let (Act::Sync(of, _) | Act::Rollback(of, _)) = confirm.act else { return };
+    let mut screen = DiffScreen::new(of, confirm.aim.map(|aim| aim.commit));
     match confirm.plan {
-        Some(plan) if plan.value.is_some() => {
-            let mut screen = DiffScreen::asked(of, revision, 0);
-            screen.document = plan;
-            go::push(model, Place::Diff(Box::new(screen)), effects);
-        }
-        plan => {
-            if let Some(number) = plan.and_then(|plan| plan.pending) {
-                effects.push(Effect::Drop(Ticket { screen: 0, number }));
-            }
-            super::open::diff(model, of, revision, effects);
-        }
+        Some(plan) if plan.value.is_some() => screen.document = plan,
+        plan => forget(plan.as_ref(), effects),
     }
+    go::push(model, screen.into(), effects);
 }
 
 fn close(model: &mut Model, effects: &mut Vec<Effect>) {
-    if let Some(Overlay::Confirm(confirm)) = model.overlay.take()
-        && let Some(number) = confirm.plan.and_then(|plan| plan.pending)
-    {
-        effects.push(Effect::Drop(Ticket { screen: 0, number }));
+    if let Some(Overlay::Confirm(confirm)) = model.overlay.take() {
+        forget(confirm.plan.as_ref(), effects);
     }
+}
+
+/// Ends the request for a plan that nobody waits for any more.
+fn forget(plan: Option<&Fetched<DiffDocument>>, effects: &mut Vec<Effect>) {
+    let pending = plan.and_then(|plan| plan.wait.pending);
+    effects.extend(pending.map(|number| Effect::Drop(Ticket::of_question(number))));
 }
 
 /// A key while words are asked for.
@@ -79,18 +66,9 @@ pub(super) fn press_prompt(model: &mut Model, key: Key, effects: &mut Vec<Effect
     match key.code {
         Code::Esc => model.overlay = None,
         Code::Enter => {
-            let words = prompt.input.value().trim().to_owned();
-            let about = prompt.about.clone();
+            let act = prompt.act.clone().with_words(prompt.input.value().trim());
             model.overlay = None;
-            let reference = (!words.is_empty()).then(|| words.clone());
-            let deliver = DeliverRequest { reference, rebuild: false };
-            let request = match about {
-                About::Suspend(name) => Send::Suspend(name, SuspendRequest { reason: words }),
-                About::Build(name) => Send::Build(name, deliver),
-                About::Push(name) => Send::Push(name, deliver),
-                About::Rollback { of, to, .. } => Send::Rollback(of, RollbackRequest { to: Some(to), reason: words }),
-            };
-            act::send(model, request, effects);
+            go::turn(model, effects, |_, turn| turn.send(act));
         }
         _ => drop(keys::edit(&mut prompt.input, key)),
     }

@@ -2,11 +2,11 @@
 
 use tui_input::{Input, InputRequest};
 
+use crate::console::Model;
 use crate::effect::Effect;
-use crate::keymap::{self, Code, Command, Key};
-use crate::model::Model;
+use crate::keymap::{self, Code, Command, EVERYWHERE, Key};
 use crate::model::overlay::Overlay;
-use crate::update::{act, confirm, go, moves, open, palette, search};
+use crate::update::{act, confirm, go, palette, search};
 
 /// Bytes that one paste gives to an input: a name or a reason, not a file.
 const PASTE_BYTES_MAX: usize = 1_024;
@@ -28,7 +28,7 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Overlay::Palette(_)) => palette::press(model, key, effects),
         Some(Overlay::Help { .. }) => help(model, key, effects),
         None => {
-            if let Some(command) = keymap::command(model.kind(), key) {
+            if let Some(command) = keymap::command(model.place().keys(), key) {
                 run(model, command, effects);
             }
         }
@@ -37,24 +37,16 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 
 /// Does what a key or an entry of the palette asks for.
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
-    use Command::*;
     match command {
-        Up | Down | HalfUp | HalfDown | PageUp | PageDown | Top | Bottom | Left | Right | Fold => {
-            moves::run(model, command, effects);
-        }
-        Open => open::selected(model, effects),
-        Back => go::back(model, effects),
-        Go(root) => go::root(model, root, effects),
-        Diff | Logs | Events | Yaml | Manifests | History | Pods | Runs => open::about(model, command, effects),
-        Sync | Build | Push | Rollback | Unpin | Suspend | Refresh | Cancel => act::run(model, command, effects),
-        Filter => search::begin(model),
-        Next | Previous | NextError => search::jump(model, command),
-        Sort | Wrap | Times | PreviousContainer | Context | Sides => moves::switch(model, command, effects),
-        Palette => palette::begin(model),
-        Help => model.overlay = Some(Overlay::Help { top: 0 }),
-        Repaint => effects.push(Effect::Repaint),
-        Stop => effects.push(Effect::Stop),
-        Quit => effects.push(Effect::Quit),
+        Command::Back => go::back(model, effects),
+        Command::Go(root) => go::root(model, root, effects),
+        Command::Filter => search::begin(model),
+        Command::Palette => palette::begin(model),
+        Command::Help => model.overlay = Some(Overlay::Help { top: 0 }),
+        Command::Repaint => effects.push(Effect::Repaint),
+        Command::Stop => effects.push(Effect::Stop),
+        Command::Quit => effects.push(Effect::Quit),
+        command => act::run(model, command, effects),
     }
 }
 
@@ -81,9 +73,10 @@ pub(super) fn paste(model: &mut Model, text: &str) {
 }
 
 fn help(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
+    let bindings = model.place().keys().len() + EVERYWHERE.len();
     let Some(Overlay::Help { top }) = &mut model.overlay else { return };
-    let page = usize::from(model.size.1 / 2).max(1);
-    let moved = match keymap::command(keymap::Kind::Text, key) {
+    let page = usize::from(model.world.size.1 / 2).max(1);
+    let moved = match keymap::command(&[], key) {
         Some(Command::Up) => top.saturating_sub(1),
         Some(Command::Down) => *top + 1,
         Some(Command::HalfUp | Command::PageUp) => top.saturating_sub(page),
@@ -93,7 +86,7 @@ fn help(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         _ => return model.overlay = None,
     };
     // The view shows fewer where fewer are below; this only keeps the way back short.
-    *top = moved.min(keymap::BINDINGS.len());
+    *top = moved.min(bindings);
 }
 
 /// Edits a line of input as readline does; false where the key is none of editing.

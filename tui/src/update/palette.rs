@@ -5,11 +5,12 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use quarterdeck_shared::application::ApplicationName;
 use tui_input::Input;
 
+use crate::console::Model;
 use crate::effect::Effect;
-use crate::keymap::{self, Binding, Code, Command, Key};
-use crate::model::Model;
+use crate::keymap::{Binding, Code, Command, EVERYWHERE, Key};
 use crate::model::overlay::{Entry, Overlay, PALETTE_LINES, Palette, Target};
 use crate::model::viewport;
+use crate::screen::application::{self, Application};
 use crate::update::{go, keys};
 
 /// Entries that are shown at most: who looks further types another letter.
@@ -59,9 +60,9 @@ fn choose(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(entry) = palette.entries.into_iter().nth(palette.cursor) else { return };
     match entry.target {
         Target::Command(command) => keys::run(model, command, effects),
-        Target::Open(name) => go::push_application(model, name, effects),
+        Target::Open(name) => go::push(model, Application::new(name).into(), effects),
         Target::Of(command, name) => {
-            go::push_application(model, name, effects);
+            go::push(model, Application::new(name).into(), effects);
             keys::run(model, command, effects);
         }
     }
@@ -72,18 +73,18 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     if let Some((word, rest)) = typed.trim_start().split_once(' ')
         && let Some(binding) = of_application().find(|binding| binding.word == word)
     {
-        let all = model.fleet.names().map(|name| of(binding, name)).collect();
+        let all = model.world.fleet.names().map(|name| of(binding, name)).collect();
         return best(all, rest);
     }
-    let kind = model.kind();
-    let mut all: Vec<Entry> = keymap::bindings(kind).filter(|b| is_offered(b.command)).map(command).collect();
-    all.extend(model.fleet.names().map(|name| application(model, name)));
+    let bindings = model.place().keys().iter().chain(EVERYWHERE);
+    let mut all: Vec<Entry> = bindings.filter(|b| is_offered(b.command)).map(command).collect();
+    all.extend(model.world.fleet.names().map(|name| named(model, name)));
     best(all, typed)
 }
 
 /// Commands that can be given for an application by its name.
 fn of_application() -> impl Iterator<Item = &'static Binding> {
-    keymap::bindings(keymap::Kind::Application).filter(|binding| {
+    application::KEYS.iter().chain(EVERYWHERE).filter(|binding| {
         use Command::*;
         matches!(
             binding.command,
@@ -113,8 +114,8 @@ fn command(binding: &Binding) -> Entry {
     }
 }
 
-fn application(model: &Model, name: &ApplicationName) -> Entry {
-    let help = model.fleet.application(name).map(|a| format!("{}, {}", a.sync, a.health)).unwrap_or_default();
+fn named(model: &Model, name: &ApplicationName) -> Entry {
+    let help = model.world.fleet.application(name).map(|a| format!("{}, {}", a.sync, a.health)).unwrap_or_default();
     Entry { name: name.to_string(), help, key: String::new(), target: Target::Open(name.clone()) }
 }
 
@@ -155,7 +156,7 @@ fn best(all: Vec<Entry>, typed: &str) -> Vec<Entry> {
 mod tests {
     use super::*;
 
-    fn named(names: &[&str]) -> Vec<Entry> {
+    fn all(names: &[&str]) -> Vec<Entry> {
         let entry = |name: &&str| Entry {
             name: (*name).to_owned(),
             help: String::new(),
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_few_letters_find_the_nearest_name() {
         let names = |typed| {
-            best(named(&["sync", "suspend", "system", "shop", "shop-admin"]), typed)
+            best(all(&["sync", "suspend", "system", "shop", "shop-admin"]), typed)
                 .into_iter()
                 .map(|e| e.name)
                 .collect::<Vec<_>>()

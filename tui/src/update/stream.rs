@@ -2,12 +2,11 @@
 
 use quarterdeck_shared::protocol::LogRecord;
 
-use crate::effect::Ticket;
-use crate::model::Model;
+use crate::console::Model;
+use crate::effect::{Asker, Ticket};
 use crate::model::link::Problem;
 use crate::model::log::ring::LineKind;
 use crate::model::log::{LogScreen, Stream};
-use crate::model::screen::Place;
 
 /// Takes lines. Those of a stream that was left or opened anew are dropped.
 pub(super) fn lines(model: &mut Model, ticket: Ticket, records: Vec<LogRecord>) {
@@ -32,9 +31,7 @@ pub(super) fn ended(model: &mut Model, ticket: Ticket, problem: Option<Problem>)
 }
 
 fn log_of(model: &mut Model, ticket: Ticket) -> Option<&mut LogScreen> {
-    let screens = model.screens.iter_mut().chain(model.shelf.values_mut());
-    screens.filter(|screen| screen.id == ticket.screen).find_map(|screen| match &mut screen.place {
-        Place::Logs(log) if log.number == ticket.number => Some(&mut **log),
-        _ => None,
-    })
+    let mut screens = model.screens.iter_mut().chain(model.shelf.values_mut());
+    let screen = screens.find(|screen| ticket.asker == Asker::Screen(screen.id))?;
+    screen.place.log().filter(|log| log.number == ticket.number)
 }

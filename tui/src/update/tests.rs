@@ -7,11 +7,12 @@ mod walks;
 
 use quarterdeck_shared::protocol::Role;
 
+use crate::console::Model;
 use crate::effect::{Effect, Ticket};
 use crate::keymap::{Code, Key};
 use crate::message::{LinkMessage, Message};
+use crate::model::fixture;
 use crate::model::look::Look;
-use crate::model::{Model, fixture};
 use crate::update::update;
 
 /// A console with the fixture's world on it.
@@ -44,7 +45,7 @@ fn choose(model: &mut Model, name: &str) {
     press(model, "/");
     type_in(model, name);
     press(model, "enter esc");
-    assert_eq!(crate::update::open::subject(model), Some(fixture::name(name)));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name(name)));
 }
 
 /// The tickets of what was asked for.

@@ -7,15 +7,16 @@ mod status;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use crate::keymap::{self, Binding, Command};
+use crate::console::Model;
+use crate::keymap::{Binding, Command, EVERYWHERE};
 use crate::meaning::Tone;
-use crate::model::Model;
 use crate::model::geometry::Regions;
-use crate::model::overlay::{Find, Overlay};
-use crate::model::screen::Place;
+use crate::model::overlay::{self, Overlay};
 use crate::model::toast::Said;
+use crate::paint::input;
+use crate::paint::painter::Painter;
+use crate::screen::Find;
 use crate::text;
-use crate::view::painter::Painter;
 
 /// Draws header, rules and footer.
 pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
@@ -23,7 +24,7 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
     painter.rule(regions.upper_rule);
     header::notices(painter, model, regions.upper_rule);
     painter.rule(regions.lower_rule);
-    if model.link.loaded {
+    if model.world.link.loaded {
         status::draw(painter, model, regions.lower_rule);
     }
     if !matches!(model.overlay, Some(Overlay::Find(_))) {
@@ -34,15 +35,16 @@ pub(super) fn draw(painter: &mut Painter, model: &Model, regions: &Regions) {
 /// Keys of the screen, as many as there is room for; the way to all of them is always there. What lies over the screen
 /// has its keys with it.
 fn hints(painter: &mut Painter, model: &Model, area: Rect) {
-    let hint = |command: Command| keymap::bindings(model.kind()).find(|binding| binding.command == command);
-    let (first, last): (Vec<_>, Vec<_>) = match (&model.overlay, model.link.loaded) {
+    let bindings = || model.place().keys().iter().chain(EVERYWHERE);
+    let hint = |command: Command| bindings().find(|binding| binding.command == command);
+    let (first, last): (Vec<_>, Vec<_>) = match (&model.overlay, model.world.link.loaded) {
         (Some(Overlay::Help { .. }), _) => (vec![hint(Command::Down), hint(Command::Up)], vec![hint(Command::Back)]),
         (Some(_), _) => (Vec::new(), Vec::new()),
         (None, false) => (vec![hint(Command::Refresh)], vec![hint(Command::Help), hint(Command::Quit)]),
         (None, true) => {
-            let is_filtered = model.screen().place.find().is_some_and(|find| !find.is_empty());
+            let is_filtered = !model.place().find().map_or("", Find::words).is_empty();
             let leads_back = model.screens.len() > 1 || is_filtered;
-            let all = keymap::bindings(model.kind()).filter(|b| b.hint && (b.command != Command::Back || leads_back));
+            let all = bindings().filter(|b| b.hint && (b.command != Command::Back || leads_back));
             let is_last = |binding: &&Binding| matches!(binding.command, Command::Help | Command::Back | Command::Quit);
             let (last, first): (Vec<_>, Vec<_>) = all.partition(is_last);
             (first.into_iter().map(Some).collect(), last.into_iter().map(Some).collect())
@@ -65,34 +67,16 @@ fn hints(painter: &mut Painter, model: &Model, area: Rect) {
 }
 
 /// Draws the filter or search that is typed; where its cursor is comes back.
-pub(super) fn find(painter: &mut Painter, model: &Model, find: &Find, area: Rect) -> Option<Position> {
-    let what = match model.screen().place {
-        Place::Logs(_) | Place::Diff(_) | Place::Text(_) => " search ",
-        _ => " filter ",
+pub(super) fn find(painter: &mut Painter, model: &Model, find: &overlay::Find, area: Rect) -> Option<Position> {
+    let what = match model.place().find() {
+        Some(Find::Search(_)) => " search ",
+        Some(Find::Filter(_)) | None => " filter ",
     };
     let taken = painter.text(area, what, painter.theme.tone(Tone::Quiet));
     let rest = Rect { x: area.x + taken, width: area.width - taken, ..area };
     let taken = painter.text(rest, "/", painter.theme.accent());
     let rest = Rect { x: rest.x + taken, width: rest.width - taken, ..rest };
-    input(painter, &find.input, rest)
-}
-
-/// Draws a line of input, scrolled so that its cursor is seen; where that is comes back.
-pub(super) fn input(painter: &mut Painter, input: &tui_input::Input, area: Rect) -> Option<Position> {
-    if area.is_empty() {
-        return None;
-    }
-    let scroll = input.visual_scroll(usize::from(area.width.saturating_sub(1)));
-    let mut columns = 0;
-    let hidden = |c: &char| {
-        let is_hidden = columns < scroll;
-        columns += text::columns(c.encode_utf8(&mut [0; 4]));
-        is_hidden
-    };
-    let shown: String = input.value().chars().skip_while(hidden).collect();
-    painter.text(area, &shown, Style::new());
-    let cursor = u16::try_from(input.visual_cursor().saturating_sub(scroll)).unwrap_or(u16::MAX);
-    Some(Position { x: (area.x + cursor.min(area.width - 1)), y: area.y })
+    input::draw(painter, &find.input, rest)
 }
 
 fn tone(said: Said) -> Tone {

@@ -1,63 +1,47 @@
 //! Drawing the model. Pure: what is drawn follows from the model alone, and nothing is remembered.
 //!
-//! Every text goes through the [`painter::Painter`], which makes it harmless and fits it into its place; nothing else
+//! Every text goes through the [`Painter`], which makes it harmless and fits it into its place; nothing else
 //! writes cells. Only rows that are seen are built. What shows an age says until when the picture stays true, so that
 //! the console sleeps until then.
 
-pub mod painter;
-pub mod theme;
-
-mod ascii;
 mod chrome;
-mod widgets;
-
-mod application;
-mod applications;
-mod console_log;
-mod diff;
-mod events;
-mod history;
-mod logs;
-mod pods;
-mod runs;
-mod system;
-mod text;
+mod overlay;
 
 use jiff::Timestamp;
 use ratatui::Frame;
 
+use crate::console::Model;
 use crate::model::geometry::{self, Regions};
 use crate::model::link::LinkState;
-use crate::model::screen::Place;
-use crate::model::table::Listing;
-use crate::model::{Model, overlay::Overlay};
-use crate::view::painter::Painter;
+use crate::model::overlay::Overlay;
+use crate::paint::empty;
+use crate::paint::painter::Painter;
 
 /// Draws the model. What comes back is the moment at which the picture would be another by time alone; never, where
 /// nothing on it ages.
 pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
     let area = frame.area();
-    let mut painter = Painter::new(frame.buffer_mut(), model.look, model.now);
+    let mut painter = Painter::new(frame.buffer_mut(), model.world.look, model.world.now);
     if area.is_empty() {
         return None;
     }
     let regions = geometry::regions((area.width, area.height));
     body(&mut painter, model, &regions);
-    if !model.link.is_live() && model.link.loaded {
+    if !model.world.link.is_live() && model.world.link.loaded {
         painter.restyle(regions.body, painter.theme.stale());
     }
     chrome::draw(&mut painter, model, &regions);
     let cursor = match &model.overlay {
         Some(Overlay::Help { top }) => {
-            widgets::help::draw(&mut painter, model.kind(), *top, regions.body);
+            overlay::help::draw(&mut painter, model.place().keys(), *top, regions.body);
             None
         }
-        Some(Overlay::Palette(palette)) => widgets::palette::draw(&mut painter, palette, area),
+        Some(Overlay::Palette(palette)) => overlay::palette::draw(&mut painter, palette, area),
         Some(Overlay::Confirm(confirm)) => {
-            widgets::confirm::draw(&mut painter, model, confirm, regions.body);
+            overlay::confirm::draw(&mut painter, model, confirm, regions.body);
             None
         }
-        Some(Overlay::Prompt(prompt)) => widgets::prompt::draw(&mut painter, model, prompt, regions.body),
+        Some(Overlay::Prompt(prompt)) => overlay::prompt::draw(&mut painter, model, prompt, regions.body),
         Some(Overlay::Find(find)) => chrome::find(&mut painter, model, find, regions.footer),
         None => None,
     };
@@ -71,33 +55,19 @@ pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
 
 fn body(painter: &mut Painter, model: &Model, regions: &Regions) {
     let area = regions.body;
-    if let LinkState::Incompatible { problem } = &model.link.state {
-        return widgets::empty::problem(painter, area, problem);
+    if let LinkState::Incompatible { problem } = &model.world.link.state {
+        return empty::problem(painter, area, problem);
     }
-    if !model.link.loaded {
-        return match &model.link.state {
-            LinkState::Connecting => widgets::empty::draw(painter, area, "Asking the agent …", &[]),
+    if !model.world.link.loaded {
+        return match &model.world.link.state {
+            LinkState::Connecting => empty::draw(painter, area, "Asking the agent …", &[]),
             LinkState::Incompatible { problem } | LinkState::Lost { problem, .. } => {
-                widgets::empty::problem(painter, area, problem);
+                empty::problem(painter, area, problem);
             }
             LinkState::Live => {}
         };
     }
-    match &model.screen().place {
-        Place::Table(table) => match &table.listing {
-            Listing::Applications => applications::draw(painter, model, table, area),
-            Listing::Pods(of) => pods::draw(painter, model, table, of.as_ref(), area),
-            Listing::Runs(of) => runs::draw(painter, model, table, of.as_ref(), area),
-            Listing::System => system::draw(painter, model, table, area),
-        },
-        Place::Application(screen) => application::draw(painter, model, screen),
-        Place::Events(screen) => events::draw(painter, screen, area),
-        Place::History(screen) => history::draw(painter, model, screen, area),
-        Place::Logs(log) => logs::draw(painter, model, log, area),
-        Place::Diff(screen) => diff::draw(painter, screen, area),
-        Place::Text(screen) => text::draw(painter, screen, area),
-        Place::ConsoleLog => console_log::draw(painter, area),
-    }
+    model.place().draw(painter, &model.world, area);
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
+use crate::console::Model;
 use crate::effect::{Answer, Effect, Ticket};
 use crate::keymap::Key;
 use crate::message::{LinkMessage, Message};
 use crate::model::look::Look;
-use crate::model::{Model, diff, fixture, text};
+use crate::model::{diff, fixture, text};
 use crate::update::update;
 use crate::view::view;
 
@@ -83,7 +84,7 @@ fn type_in(model: &mut Model, text: &str) {
 
 /// The screen in cells.
 fn cells(model: &Model) -> Buffer {
-    let backend = TestBackend::new(model.size.0, model.size.1);
+    let backend = TestBackend::new(model.world.size.0, model.world.size.1);
     let mut terminal = Terminal::new(backend).expect("memory does not fail");
     terminal.draw(|frame| _ = view(model, frame)).expect("memory does not fail");
     terminal.backend().buffer().clone()

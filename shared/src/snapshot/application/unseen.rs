@@ -72,7 +72,7 @@ impl ApplicationStatus {
         let (cluster, watch) = (lacks(Cover::Cluster), lacks(Cover::Watch));
         shown.sync = if cluster.is_some() { SyncStatus::Unknown } else { known.sync };
         shown.health = if cluster.or(watch).is_some() { Health::Unknown } else { known.health };
-        if (shown.sync, shown.health) != (known.sync, known.health) {
+        if shown.known() != known {
             shown.last_known = Some(known);
         }
         // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict.

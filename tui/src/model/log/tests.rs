@@ -13,7 +13,7 @@ fn line(at: i64, from: &str, text: &str) -> LogRecord {
 
 fn pods() -> LogScreen {
     let of = "shop".parse().expect("shop is a name");
-    LogScreen::new(Source::Pods { of, pod: None, previous: false }, 1)
+    LogScreen::new(Source::Pods { of, pod: None, previous: false })
 }
 
 fn numbered(count: u64) -> LogScreen {

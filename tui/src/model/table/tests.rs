@@ -7,20 +7,30 @@ use crate::model::fixture;
 
 const LINES: u16 = 5;
 
-fn put(fleet: &mut Fleet, table: &mut Table, application: ApplicationStatus) {
+/// Applications, and whatever else comes.
+#[derive(Debug)]
+struct All;
+
+impl Lists for All {
+    fn lists(&self, _: &Object) -> bool {
+        true
+    }
+}
+
+fn put(fleet: &mut Fleet, table: &mut Table<All>, application: ApplicationStatus) {
     let object = Object::Application(Box::new(application));
     let slot = fleet.put(object.key(), object);
     table.changed(fleet, slot);
     table.settle(fleet, LINES);
 }
 
-fn del(fleet: &mut Fleet, table: &mut Table, name: &str) {
+fn del(fleet: &mut Fleet, table: &mut Table<All>, name: &str) {
     let slot = fleet.del(&fixture::key(name)).expect("it was there");
     table.changed(fleet, slot);
     table.settle(fleet, LINES);
 }
 
-fn names(fleet: &Fleet, table: &Table) -> Vec<String> {
+fn names(fleet: &Fleet, table: &Table<All>) -> Vec<String> {
     let name = |row: &Row| match fleet.object(row.slot) {
         Some(Object::Application(application)) => application.name.to_string(),
         other => panic!("a table of applications holds {other:?}"),
@@ -28,12 +38,12 @@ fn names(fleet: &Fleet, table: &Table) -> Vec<String> {
     table.rows().iter().map(name).collect()
 }
 
-fn selected(table: &Table) -> &str {
+fn selected(table: &Table<All>) -> &str {
     table.selected.as_ref().map(|key| key.0.trim_start_matches("application/")).unwrap_or_default()
 }
 
-fn world(names: &str) -> (Fleet, Table) {
-    let (mut fleet, mut table) = (Fleet::default(), Table::new(Listing::Applications));
+fn world(names: &str) -> (Fleet, Table<All>) {
+    let (mut fleet, mut table) = (Fleet::default(), Table::new(All));
     for name in names.split(' ') {
         put(&mut fleet, &mut table, fixture::application(name, Health::Healthy));
     }

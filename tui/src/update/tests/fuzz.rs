@@ -9,11 +9,11 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::console::sound::assert_sound;
 use crate::effect::{Answer, Ask};
-use crate::keymap::BINDINGS;
 use crate::model::link::Problem;
-use crate::model::sound::assert_sound;
 use crate::model::{diff, text};
+use crate::screen::bindings;
 use crate::view::view;
 
 /// Something that happens, as it can be thrown at random.
@@ -82,7 +82,7 @@ impl World {
     fn message(&mut self, throw: Throw) -> Option<Message> {
         Some(match throw {
             Throw::Bound(n) => {
-                let keys: Vec<&str> = BINDINGS.iter().flat_map(|binding| binding.keys.split(' ')).collect();
+                let keys: Vec<&str> = bindings().flat_map(|(_, binding)| binding.keys.split(' ')).collect();
                 // Quitting ends the game, and says nothing.
                 let key = keys[n % keys.len()];
                 Message::Key(key.parse().expect("the keys of the table are keys"))
@@ -154,7 +154,7 @@ fn answer(ask: Option<Ask>) -> Answer {
 
 /// Draws, and sees that no control character is in any cell.
 fn draw(model: &Model) {
-    let (columns, rows) = model.size;
+    let (columns, rows) = model.world.size;
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("memory does not fail");
     terminal.draw(|frame| _ = view(model, frame)).expect("memory does not fail");
     let cells = &terminal.backend().buffer().content;

@@ -8,8 +8,8 @@ use super::*;
 use crate::effect::{Answer, Ask};
 use crate::model::link::{LinkState, Problem};
 use crate::model::log::{Resume, Stream};
-use crate::model::screen::Place;
 use crate::model::toast::Said;
+use crate::screen::Place;
 
 fn put(revision: u64, object: Object) -> WatchRecord {
     WatchRecord::Put { revision, key: object.key(), object: Box::new(object) }
@@ -23,13 +23,13 @@ fn lost() -> LinkMessage {
 fn the_last_state_stays_while_the_agent_is_away() {
     let mut model = console();
     tell(&mut model, lost());
-    assert!(matches!(model.link.state, LinkState::Lost { attempts: 1, .. }));
-    assert_eq!(model.fleet.names().count(), fixture::applications().len());
+    assert!(matches!(model.world.link.state, LinkState::Lost { attempts: 1, .. }));
+    assert_eq!(model.world.fleet.names().count(), fixture::applications().len());
     assert_eq!(press(&mut model, "r"), [Effect::Reconnect], "who does not want to wait need not");
     update(&mut model, Message::Time(fixture::ago_s(-60)));
     tell(&mut model, LinkMessage::Records(Vec::new()));
-    assert!(model.link.is_live());
-    assert_eq!(model.link.heard, fixture::ago_s(-60));
+    assert!(model.world.link.is_live());
+    assert_eq!(model.world.link.heard, fixture::ago_s(-60));
 }
 
 #[test]
@@ -39,13 +39,13 @@ fn changes_go_where_they_belong_and_the_selection_stays() {
     let degraded = Object::Application(Box::new(fixture::application("aardvark", Health::Degraded)));
     let key = degraded.key();
     tell(&mut model, LinkMessage::Records(vec![put(2, degraded), WatchRecord::Bookmark { revision: 2 }]));
-    assert_eq!(super::super::open::subject(&model), Some(fixture::name("ledger")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger")));
     press(&mut model, "g");
-    assert_eq!(super::super::open::subject(&model), Some(fixture::name("a-very-long-application-name-that-goes-on")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("a-very-long-application-name-that-goes-on")));
     press(&mut model, "j");
-    assert_eq!(super::super::open::subject(&model), Some(fixture::name("aardvark")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("aardvark")));
     tell(&mut model, LinkMessage::Records(vec![WatchRecord::Del { revision: 3, key }]));
-    assert_eq!(super::super::open::subject(&model), Some(fixture::name("billing")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("billing")));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn many_changes_at_once_are_sorted_as_one_by_one() {
     tell(&mut at_once, LinkMessage::Records(records().collect()));
     records().for_each(|record| drop(tell(&mut one_by_one, LinkMessage::Records(vec![record]))));
     let names = |model: &Model| match &model.screen().place {
-        Place::Table(table) => table.rows().iter().filter_map(|row| model.fleet.key(row.slot)).cloned().collect(),
+        Place::Pods(table) => table.rows().iter().filter_map(|row| model.world.fleet.key(row.slot)).cloned().collect(),
         _ => Vec::new(),
     };
     assert_eq!(names(&at_once).len(), 2_000);
@@ -102,10 +102,11 @@ fn what_was_fetched_is_fetched_again_when_it_is_old() {
     let ticket = tickets(&press(&mut model, "h"))[0];
     update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
     let mut shop = fixture::application("shop", Health::Healthy);
+    shop.last_sync = fixture::syncs().into_iter().next();
     let same = put(2, Object::Application(Box::new(shop.clone())));
     assert!(tell(&mut model, LinkMessage::Records(vec![same])).is_empty(), "its newest sync is known");
     if let Some(sync) = &mut shop.last_sync {
-        sync.id = 45;
+        sync.message = "2 configure, 8 unchanged".to_owned();
     }
     let newer = put(3, Object::Application(Box::new(shop)));
     let effects = tell(&mut model, LinkMessage::Records(vec![newer.clone()]));

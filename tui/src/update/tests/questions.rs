@@ -4,14 +4,14 @@ use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, Su
 use quarterdeck_shared::snapshot::RunId;
 
 use super::*;
-use crate::effect::{Answer, Ask, Send};
-use crate::keymap::Kind;
+use crate::effect::{Answer, Ask};
+use crate::model::act::Act;
 use crate::model::diff;
 use crate::model::link::Problem;
 use crate::model::overlay::Overlay;
 use crate::model::toast::Said;
 
-fn sent(effects: &[Effect]) -> Vec<Send> {
+fn sent(effects: &[Effect]) -> Vec<Act> {
     let send = |effect: &Effect| if let Effect::Send(_, send) = effect { Some(send.clone()) } else { None };
     effects.iter().filter_map(send).collect()
 }
@@ -30,7 +30,7 @@ fn a_sync_shows_its_plan_and_waits_for_a_yes() {
     plan(&mut model, tickets(&asked)[0]);
     let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question is open") };
     assert!(confirm.plan.as_ref().is_some_and(|plan| plan.value.is_some()));
-    assert_eq!(sent(&press(&mut model, "y")), [Send::Sync(fixture::name("shop"), SyncRequest::default())]);
+    assert_eq!(sent(&press(&mut model, "y")), [Act::Sync(fixture::name("shop"), SyncRequest::default())]);
     assert!(model.overlay.is_none());
 }
 
@@ -52,7 +52,7 @@ fn the_plan_of_a_question_becomes_a_screen() {
     let asked = tickets(&press(&mut model, "S"))[0];
     plan(&mut model, asked);
     assert!(press(&mut model, "d").is_empty(), "it is there already");
-    assert_eq!(model.kind(), Kind::Diff);
+    assert_eq!(model.place().name(), "Diff");
     press(&mut model, "esc");
     let asked = press(&mut model, "S d");
     assert!(matches!(&asked[1..], [Effect::Drop(_), Effect::Ask(_, Ask::Diff(_, None))]), "{asked:?}");
@@ -63,7 +63,7 @@ fn a_rollback_is_chosen_confirmed_and_explained() {
     let mut model = console();
     choose(&mut model, "shop");
     let asked = tickets(&press(&mut model, "R"))[0];
-    assert_eq!(model.kind(), Kind::History, "first one chooses to what");
+    assert_eq!(model.place().name(), "History", "first one chooses to what");
     update(&mut model, Message::Answered(asked, Ok(Answer::History(fixture::syncs()))));
     let asked = press(&mut model, "j j R");
     let commit = fixture::commit('3').to_string();
@@ -72,7 +72,7 @@ fn a_rollback_is_chosen_confirmed_and_explained() {
     assert!(sent(&press(&mut model, "y")).is_empty(), "a reason is asked for first");
     type_in(&mut model, "1.4 loses orders");
     let request = RollbackRequest { to: Some("41".to_owned()), reason: "1.4 loses orders".to_owned() };
-    assert_eq!(sent(&press(&mut model, "enter")), [Send::Rollback(fixture::name("shop"), request)]);
+    assert_eq!(sent(&press(&mut model, "enter")), [Act::Rollback(fixture::name("shop"), request)]);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn commands_with_words() {
     let deliver = |reference: Option<&str>| DeliverRequest { reference: reference.map(str::to_owned), rebuild: false };
     let shop = || fixture::name("shop");
     for (key, words, send) in [
-        ("b", "build-1.4.0", Send::Build(shop(), deliver(Some("build-1.4.0")))),
-        ("b", "", Send::Build(shop(), deliver(None))),
-        ("p", " main ", Send::Push(shop(), deliver(Some("main")))),
-        ("z", "a fire", Send::Suspend(shop(), SuspendRequest { reason: "a fire".to_owned() })),
+        ("b", "build-1.4.0", Act::Build(shop(), deliver(Some("build-1.4.0")))),
+        ("b", "", Act::Build(shop(), deliver(None))),
+        ("p", " main ", Act::Push(shop(), deliver(Some("main")))),
+        ("z", "a fire", Act::Suspend(shop(), SuspendRequest { reason: "a fire".to_owned() })),
     ] {
         let mut model = console();
         choose(&mut model, "shop");
@@ -98,7 +98,7 @@ fn commands_with_words() {
 
 #[test]
 fn what_is_held_is_let_go_after_a_yes() {
-    for (key, send) in [("z", Send::Resume(fixture::name("billing"))), ("u", Send::Unpin(fixture::name("billing")))] {
+    for (key, send) in [("z", Act::Resume(fixture::name("billing"))), ("u", Act::Unpin(fixture::name("billing")))] {
         let mut model = console();
         choose(&mut model, "billing");
         assert!(press(&mut model, key).is_empty());
@@ -115,7 +115,7 @@ fn what_is_held_is_let_go_after_a_yes() {
 fn a_run_that_goes_is_cancelled_and_one_that_ended_is_not() {
     let mut model = console();
     press(&mut model, "2 j");
-    assert_eq!(sent(&press(&mut model, "x y")), [Send::Cancel(RunId(57))]);
+    assert_eq!(sent(&press(&mut model, "x y")), [Act::Cancel(RunId(57))]);
     assert!(sent(&press(&mut model, "j x y")).is_empty());
     assert_eq!(model.toasts.len(), 1);
 }
@@ -142,5 +142,5 @@ fn answers_are_told_with_what_to_do() {
     assert_eq!(model.toasts.len(), 1, "what is well is told shorter");
     press(&mut model, "esc");
     assert!(model.toasts.is_empty());
-    assert_eq!(model.kind(), Kind::Applications);
+    assert_eq!(model.place().name(), "Applications");
 }

@@ -2,35 +2,35 @@
 
 use super::*;
 use crate::effect::{Answer, Ask};
-use crate::keymap::{Kind, Root};
+use crate::keymap::Root;
 use crate::model::log::scroll::Position;
 use crate::model::log::{Resume, Source};
-use crate::model::screen::Place;
+use crate::screen::Place;
 
 /// The kinds of the screens, from the lowest to the one that is seen.
-fn kinds(model: &Model) -> Vec<Kind> {
-    model.screens.iter().map(|screen| screen.place.kind()).collect()
+fn kinds(model: &Model) -> Vec<&str> {
+    model.screens.iter().map(|screen| screen.place.name()).collect()
 }
 
 #[test]
 fn keys_lead_to_screens_and_back() {
     let mut model = console();
     for (keys, there) in [
-        ("enter", vec![Kind::Applications, Kind::Application]),
-        ("l", vec![Kind::Applications, Kind::Application, Kind::Logs]),
-        ("esc d", vec![Kind::Applications, Kind::Application, Kind::Diff]),
-        ("h", vec![Kind::Applications, Kind::Application, Kind::Diff, Kind::History]),
-        ("esc esc esc esc esc", vec![Kind::Applications]),
-        ("2", vec![Kind::Runs]),
-        ("enter", vec![Kind::Runs, Kind::Logs]),
-        ("3", vec![Kind::Pods]),
-        ("y", vec![Kind::Pods, Kind::Text]),
-        ("4", vec![Kind::Events]),
-        ("5", vec![Kind::System]),
-        ("6", vec![Kind::Logs]),
-        ("7", vec![Kind::ConsoleLog]),
-        ("1 o", vec![Kind::Applications, Kind::Pods]),
-        ("1 t", vec![Kind::Applications, Kind::Runs]),
+        ("enter", vec!["Applications", "Application"]),
+        ("l", vec!["Applications", "Application", "Logs"]),
+        ("esc d", vec!["Applications", "Application", "Diff"]),
+        ("h", vec!["Applications", "Application", "Diff", "History"]),
+        ("esc esc esc esc esc", vec!["Applications"]),
+        ("2", vec!["Runs"]),
+        ("enter", vec!["Runs", "Logs"]),
+        ("3", vec!["Pods"]),
+        ("y", vec!["Pods", "Text"]),
+        ("4", vec!["Events"]),
+        ("5", vec!["System"]),
+        ("6", vec!["Logs"]),
+        ("7", vec!["ConsoleLog"]),
+        ("1 o", vec!["Applications", "Pods"]),
+        ("1 t", vec!["Applications", "Runs"]),
     ] {
         press(&mut model, keys);
         assert_eq!(kinds(&model), there, "{keys}");
@@ -42,8 +42,8 @@ fn a_top_view_is_as_it_was_left() {
     let mut model = console();
     choose(&mut model, "ledger");
     press(&mut model, "enter 3 1");
-    assert_eq!(kinds(&model), [Kind::Applications]);
-    assert_eq!(crate::update::open::subject(&model), Some(fixture::name("ledger")));
+    assert_eq!(kinds(&model), ["Applications"]);
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger")));
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn what_is_left_is_ended_and_what_is_late_is_dropped() {
     let left = press(&mut model, "esc");
     assert_eq!(left, [Effect::Drop(opened[0])]);
     update(&mut model, Message::Lines(opened[0], fixture::lines()));
-    assert_eq!(kinds(&model), [Kind::Applications]);
+    assert_eq!(kinds(&model), ["Applications"]);
 
     let first = tickets(&press(&mut model, "h"))[0];
     assert!(press(&mut model, "r").is_empty(), "one request at a time");
@@ -63,14 +63,14 @@ fn what_is_left_is_ended_and_what_is_late_is_dropped() {
     update(&mut model, Message::Answered(first, Ok(Answer::History(Vec::new()))));
     let Place::History(screen) = &model.screen().place else { panic!("the history is seen") };
     assert_eq!(screen.records.len(), fixture::syncs().len(), "an old answer changes nothing");
-    assert_eq!(screen.records.all.pending, Some(second.number));
+    assert_eq!(screen.records.all.wait.pending, Some(second.number));
 }
 
 #[test]
 fn a_filter_applies_while_it_is_typed_and_goes_with_escape() {
     let mut model = console();
     let rows = |model: &Model| match &model.screen().place {
-        Place::Table(table) => table.rows().len(),
+        Place::Applications(table) => table.rows().len(),
         _ => 0,
     };
     let all = rows(&model);
@@ -126,11 +126,11 @@ fn the_palette_goes_and_does() {
     press(&mut model, ":");
     type_in(&mut model, "ledg");
     press(&mut model, "enter");
-    assert_eq!(kinds(&model), [Kind::Applications, Kind::Application]);
+    assert_eq!(kinds(&model), ["Applications", "Application"]);
     press(&mut model, ":");
     type_in(&mut model, "pipel");
     press(&mut model, "enter");
-    assert_eq!(kinds(&model), [Kind::Runs]);
+    assert_eq!(kinds(&model), ["Runs"]);
     press(&mut model, ":");
     type_in(&mut model, "diff mail");
     let effects = press(&mut model, "enter");
@@ -141,7 +141,7 @@ fn the_palette_goes_and_does() {
 fn every_top_view_has_its_digit() {
     for (digit, root) in (1..).zip(Root::ALL) {
         let key = digit.to_string().parse().expect("a digit is a key");
-        assert_eq!(crate::keymap::command(Kind::Applications, key), Some(crate::keymap::Command::Go(root)));
+        assert_eq!(crate::keymap::command(&[], key), Some(crate::keymap::Command::Go(root)));
     }
 }
 

@@ -1,0 +1,75 @@
+//! Arguments that several commands have, each with its words once.
+
+use std::time::Duration;
+
+use quarterdeck_shared::application::ApplicationName;
+
+use crate::column;
+use crate::command::{Format, ListFormat};
+
+/// Which application.
+#[derive(Debug, clap::Args)]
+pub struct Of {
+    /// The application.
+    #[arg(value_name = "APP")]
+    pub application: ApplicationName,
+}
+
+/// Which application, or all.
+#[derive(Debug, Default, clap::Args)]
+pub struct OfAny {
+    /// The application; all where absent.
+    #[arg(value_name = "APP")]
+    pub application: Option<ApplicationName>,
+}
+
+/// At which revision.
+#[derive(Debug, clap::Args)]
+pub struct At {
+    /// A commit, branch or tag of the deploy repository, instead of what git says now.
+    #[arg(long, value_name = "REF")]
+    pub revision: Option<String>,
+}
+
+/// Why.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Why, for those who wonder later.
+    #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// Whether to wait for the end, and how long.
+#[derive(Debug, clap::Args)]
+pub struct Waiting {
+    /// Wait until the sync has ended and the application is healthy at its revision.
+    #[arg(short, long)]
+    pub wait: bool,
+
+    /// How long to wait.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration, requires = "wait")]
+    pub timeout: Duration,
+}
+
+/// In which form to answer.
+#[derive(Debug, clap::Args)]
+pub struct InForm {
+    /// Another form than the one for people.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+/// In which form to answer with a list.
+#[derive(Debug, Default, clap::Args)]
+pub struct InListForm {
+    /// Another form than a table.
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<ListFormat>,
+}
+
+impl InListForm {
+    /// The form of the table, where it is one.
+    pub fn table(&self) -> column::Form {
+        if self.output == Some(ListFormat::Wide) { column::Form::Wide } else { column::Form::Table }
+    }
+}

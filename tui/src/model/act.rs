@@ -1,0 +1,60 @@
+//! What a person can ask the agent to do: what a question asks about, what is sent when it is answered, and what its
+//! failure is told of. One wish from the key to the wire.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::protocol::{DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
+use quarterdeck_shared::snapshot::RunId;
+use serde::{Deserialize, Serialize};
+
+/// A command to the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// Make the cluster equal to git.
+    Sync(ApplicationName, SyncRequest),
+    /// Build an image.
+    Build(ApplicationName, DeliverRequest),
+    /// Push an image.
+    Push(ApplicationName, DeliverRequest),
+    /// Hold at an earlier revision.
+    Rollback(ApplicationName, RollbackRequest),
+    /// Follow git again.
+    Unpin(ApplicationName),
+    /// Stop syncing.
+    Suspend(ApplicationName, SuspendRequest),
+    /// Go on syncing.
+    Resume(ApplicationName),
+    /// Poll its repositories now.
+    Refresh(ApplicationName),
+    /// Stop a run.
+    Cancel(RunId),
+}
+
+impl Act {
+    /// What is asked for, for the message that tells of its failure: `sync of shop`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Sync(name, _) => format!("sync of {name}"),
+            Self::Build(name, _) => format!("build of {name}"),
+            Self::Push(name, _) => format!("push of {name}"),
+            Self::Rollback(name, _) => format!("rollback of {name}"),
+            Self::Unpin(name) => format!("unpin of {name}"),
+            Self::Suspend(name, _) => format!("suspend of {name}"),
+            Self::Resume(name) => format!("resume of {name}"),
+            Self::Refresh(name) => format!("refresh of {name}"),
+            Self::Cancel(run) => format!("cancel of run {run}"),
+        }
+    }
+
+    /// The same with the words that were typed for it: what is to be built, or why it is done.
+    pub fn with_words(mut self, words: &str) -> Self {
+        match &mut self {
+            Self::Build(_, request) | Self::Push(_, request) => {
+                request.reference = (!words.is_empty()).then(|| words.to_owned());
+            }
+            Self::Rollback(_, request) => request.reason = words.to_owned(),
+            Self::Suspend(_, request) => request.reason = words.to_owned(),
+            Self::Sync(..) | Self::Unpin(_) | Self::Resume(_) | Self::Refresh(_) | Self::Cancel(_) => {}
+        }
+        self
+    }
+}

@@ -1,0 +1,205 @@
+//! The syncs of an application, newest first: what to go back to.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::protocol::RollbackRequest;
+use quarterdeck_shared::snapshot::Object;
+use ratatui::layout::Rect;
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Cell, Column, Kind};
+use crate::effect::{Answer, Ask};
+use crate::keymap::Binding;
+use crate::keymap::Command::{self, Manifests, Open, Rollback};
+use crate::keymap::table::*;
+use crate::meaning::of_phase;
+use crate::model::World;
+use crate::model::act::Act;
+use crate::model::diff::DiffScreen;
+use crate::model::fetched::Wait;
+use crate::model::geometry;
+use crate::model::link::Problem;
+use crate::model::overlay::Aim;
+use crate::model::records::{Record as _, Records};
+use crate::model::text::Subject;
+use crate::paint::empty;
+use crate::paint::list::{self, Line, Rows};
+use crate::paint::painter::Painter;
+use crate::screen::moves::{along, movement};
+use crate::screen::status::{Status, of_records};
+use crate::screen::text::Text;
+use crate::screen::turn::Turn;
+use crate::screen::{Find, Screen, expected};
+use crate::text;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[
+    hint("enter", Open, "diff", "what differs from the selected sync's revision"),
+    DIFF,
+    SYNC,
+    hint("R", Rollback, "rollback", "hold at the selected revision; shows the plan and asks"),
+    EVENTS,
+    MANIFESTS,
+    PODS,
+    RUNS,
+    SUSPEND,
+    UNPIN,
+    FILTER,
+];
+
+/// The syncs of an application.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct History {
+    /// Whose.
+    pub of: ApplicationName,
+    /// The syncs, newest first.
+    pub records: Records<SyncRecord>,
+}
+
+impl History {
+    /// Syncs that nobody asked for yet.
+    pub fn new(of: ApplicationName) -> Self {
+        Self { of, records: Records::new() }
+    }
+
+    /// Holds at the revision of the selected sync, after a yes.
+    fn rollback(&self, turn: &mut Turn<'_>) {
+        let Some(sync) = self.records.current() else { return turn.say("no sync is selected") };
+        let words = format!("{} of sync {}", sync.revision.short(), sync.id);
+        let aim = Aim { commit: sync.revision.commit.to_string(), words };
+        let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
+        turn.confirm_plan(Act::Rollback(self.of.clone(), request), self.of.clone(), Some(aim));
+    }
+}
+
+impl Screen for History {
+    fn keys(&self) -> &'static [Binding] {
+        KEYS
+    }
+
+    fn of(&self) -> Option<&ApplicationName> {
+        Some(&self.of)
+    }
+
+    fn title(&self, _world: &World) -> String {
+        "history".to_owned()
+    }
+
+    fn status(&self, _world: &World) -> Status {
+        of_records(&self.records)
+    }
+
+    fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
+        if let Some(to) = movement(command, geometry::table_lines(turn.world.size)) {
+            along(&mut self.records, to, turn.world.size);
+            return true;
+        }
+        let commit = self.records.current().map(|sync| sync.revision.commit.to_string());
+        match (command, commit) {
+            (Open, Some(commit)) => turn.open(DiffScreen::new(self.of.clone(), Some(commit))),
+            (Open, None) => {}
+            (Manifests, commit) => turn.open(Text::new(self.of.clone(), Subject::Manifests(commit))),
+            (Rollback, _) => self.rollback(turn),
+            _ => return false,
+        }
+        true
+    }
+
+    fn rebuild(&mut self, world: &World) {
+        self.records.rebuild(world.size);
+    }
+
+    fn find(&self) -> Option<Find<'_>> {
+        Some(Find::Filter(&self.records.filter))
+    }
+
+    fn set_find(&mut self, words: &str, world: &World) {
+        words.clone_into(&mut self.records.filter);
+        self.rebuild(world);
+    }
+
+    fn ask(&self) -> Option<Ask> {
+        Some(Ask::History(self.of.clone()))
+    }
+
+    fn wait(&mut self) -> Option<&mut Wait> {
+        Some(&mut self.records.all.wait)
+    }
+
+    /// The newest sync that was fetched is another one than the application tells of, or has moved on since.
+    fn is_old_by(&self, object: &Object) -> bool {
+        let Object::Application(application) = object else { return false };
+        let newest = self.records.all.value.as_ref().and_then(|all| all.first());
+        // As the snapshot has it: its changes are fetched on demand.
+        let newest = newest.map(|sync| SyncRecord { changes: Vec::new(), ..sync.clone() });
+        application.name == self.of && application.last_sync != newest
+    }
+
+    fn answer(&mut self, number: u64, answer: Result<Answer, Problem>, world: &World) -> bool {
+        let history = |answer| if let Answer::History(records) = answer { Some(records) } else { None };
+        let taken = self.records.all.take(number, answer.map(history).and_then(expected), world.now);
+        self.records.rebuild(world.size);
+        taken
+    }
+
+    fn draw(&self, painter: &mut Painter, world: &World, area: Rect) {
+        let records = &self.records;
+        if empty::waiting(painter, area, &records.all, "Asking for the syncs …") {
+            return;
+        }
+        if records.is_empty() {
+            let sentence = match records.filter.as_str() {
+                "" => format!("{} was not synced yet. S does it.", self.of),
+                filter => format!("No sync holds {filter:?}."),
+            };
+            return empty::draw(painter, area, &sentence, &[]);
+        }
+        let built = world.fleet.application(&self.of).and_then(|application| application.spec.image.as_deref());
+        let seen = Rows { top: records.top, cursor: records.cursor, count: records.len() };
+        let lines = |place| records.lines(place, area.width);
+        list::draw(painter, (&columns(), false), area, seen, lines, |place| {
+            let sync = records.row(place)?;
+            let below = Cell::text(sync.below()).toned(of_phase(sync.phase).tone);
+            Some(Line { row: Row { sync, built }, below, is_old: false })
+        });
+    }
+
+    fn assert_sound(&self, _world: &World) {
+        self.records.assert_sound();
+    }
+}
+
+/// A sync in a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The sync.
+    pub sync: &'a SyncRecord,
+    /// The name of the image that is built for its application.
+    pub built: Option<&'a str>,
+}
+
+/// The columns of syncs.
+pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    vec![
+        Column::number("SYNC", 4, |row: &Row| Cell::text(row.sync.id).quiet()).naming(),
+        Column::new("REVISION", Kind::Names, (13, 26), |row: &Row| Cell::text(row.sync.revision.short()))
+            .naming()
+            .from(34),
+        Column::words("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
+        Column::new("IMAGE", Kind::Names, (7, 16), |row: &Row| {
+            let own = text::own_image(&row.sync.images, row.built);
+            Cell::text(own.map(text::image_version).unwrap_or_default())
+        })
+        .on_screen(60),
+        Column::new("CAUSE", Kind::Names, (18, 30), |row: &Row| Cell::text(row.sync.cause.words())).from(80),
+        Column::time("AGE", 4, |row: &Row| Cell::age(Some(row.sync.started))).from(40),
+        Column::time("TOOK", 6, |row: &Row| Cell::took(Some(row.sync.started), row.sync.finished).quiet()).from(70),
+        Column::listed("IMAGES", Kind::Names, |row: &Row| Cell::text(row.sync.images.join(","))).wide(),
+        Column::new("MESSAGE", Kind::Prose, (20, 90), |row: &Row| {
+            let is_below = !row.sync.below().is_empty();
+            if is_below { Cell::nothing() } else { Cell::text(&row.sync.message).quiet() }
+        })
+        .on_screen(110),
+        Column::listed("MESSAGE", Kind::Prose, |row: &Row| Cell::text(&row.sync.message)),
+    ]
+}

@@ -1,0 +1,217 @@
+//! The screens, one a file: its keys, what it does with them and with an answer, its rows and columns, its drawing.
+//!
+//! ```text
+//! update --Turn--> Screen::press --> the screen itself, effects, questions, screens to open
+//! view --Painter--> Screen::draw
+//! command --> columns of its list
+//! ```
+//!
+//! A screen is a type with [`Screen`], and a line in the list of [`place`], which alone tells one screen from another. Lists
+//! of the agent's objects are a [`list::List`], which is less: what is listed, and how a row is shown.
+//!
+//! To add one: write its file, name it here and in that list. A top view has also a digit, in [`crate::keymap`], and its
+//! beginning below the list.
+//!
+//! Drawing is beside the rest, for whoever changes a screen changes both. It is kept apart by what it is given: it has the
+//! screen and the world to look at, and a [`Painter`] to draw with; nothing else here knows a painter.
+
+pub mod applications;
+
+pub mod application;
+pub mod history;
+pub mod pods;
+pub mod runs;
+
+pub mod diff;
+pub mod logs;
+pub mod text;
+
+pub mod console_log;
+pub mod events;
+pub mod system;
+
+pub mod about;
+pub mod list;
+pub mod place;
+pub mod status;
+pub mod turn;
+
+mod moves;
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::Object;
+use ratatui::layout::Rect;
+
+use crate::effect::{Answer, Ask};
+use crate::keymap::{Binding, Command, Root};
+use crate::meaning::{Meaning, SUSPENDED, Tone, of_health, of_sync};
+use crate::model::World;
+use crate::model::fetched::Wait;
+use crate::model::fleet::Slot;
+use crate::model::link::Problem;
+use crate::model::log::LogScreen;
+use crate::paint::painter::Painter;
+use crate::screen::status::Status;
+use crate::screen::turn::Turn;
+
+pub use self::place::{Opened, Place, Shelf, bindings};
+
+/// Texts one after the other, each in its tone.
+pub type Texts = Vec<(String, Tone)>;
+
+/// The words by which rows are chosen, or lines found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Find<'a> {
+    /// Only rows that hold them are shown.
+    Filter(&'a str),
+    /// One goes from match to match.
+    Search(&'a str),
+}
+
+impl<'a> Find<'a> {
+    /// The words.
+    pub fn words(self) -> &'a str {
+        let (Self::Filter(words) | Self::Search(words)) = self;
+        words
+    }
+}
+
+/// What every screen is.
+pub trait Screen {
+    /// Its keys, beside those that mean the same everywhere.
+    fn keys(&self) -> &'static [Binding];
+
+    /// The top view that it is, where it is one.
+    fn root(&self) -> Option<Root> {
+        None
+    }
+
+    /// The application that the whole screen is about.
+    fn of(&self) -> Option<&ApplicationName> {
+        None
+    }
+
+    /// What it is called.
+    fn title(&self, world: &World) -> String;
+
+    /// Where one is, for the first line.
+    fn crumbs(&self, world: &World) -> Texts {
+        crumbs(self.of(), self.title(world))
+    }
+
+    /// How what it shows stands, for the first line: in words, or in signs where there is no room for words.
+    fn state(&self, world: &World, short: bool) -> Texts {
+        state_of(self.of(), world, short)
+    }
+
+    /// What it says in the line above the keys.
+    fn status(&self, _world: &World) -> Status {
+        Status::default()
+    }
+
+    /// The object under the cursor.
+    fn selected<'w>(&self, _world: &'w World) -> Option<&'w Object> {
+        None
+    }
+
+    /// The application that is selected or shown.
+    fn subject(&self, world: &World) -> Option<ApplicationName> {
+        let selected = match self.selected(world) {
+            Some(Object::Application(application)) => Some(&application.name),
+            Some(Object::Pod(pod)) => Some(&pod.application),
+            Some(Object::Run(run)) => Some(&run.application),
+            _ => None,
+        };
+        selected.or(self.of()).cloned()
+    }
+
+    /// Does what a key asks for; false where it means nothing of its own here.
+    fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool;
+
+    /// Derives all that it shows anew: it came on top, the terminal was resized, the state was loaded.
+    fn rebuild(&mut self, _world: &World) {}
+
+    /// The words of its filter or search, where it has one.
+    fn find(&self) -> Option<Find<'_>> {
+        None
+    }
+
+    /// Filters or searches by other words.
+    fn set_find(&mut self, _words: &str, _world: &World) {}
+
+    /// Whether it draws an object, which is about to change, come or go.
+    fn draws(&self, _object: &Object) -> bool {
+        false
+    }
+
+    /// An object changed, came or went, and others of the same batch may follow.
+    fn changed(&mut self, _slot: Slot, _world: &World) {}
+
+    /// A batch of changes, of which it draws some, is over; where there were many, none was told by itself.
+    fn settle(&mut self, world: &World, _many: bool) {
+        self.rebuild(world);
+    }
+
+    /// What it fetches.
+    fn ask(&self) -> Option<Ask> {
+        None
+    }
+
+    /// How that is waited for.
+    fn wait(&mut self) -> Option<&mut Wait> {
+        None
+    }
+
+    /// Whether what it fetched may be old now that an object is so.
+    fn is_old_by(&self, _object: &Object) -> bool {
+        false
+    }
+
+    /// Takes an answer; false where it is not the one that is waited for.
+    fn answer(&mut self, _number: u64, _answer: Result<Answer, Problem>, _world: &World) -> bool {
+        false
+    }
+
+    /// The log that it follows.
+    fn log(&mut self) -> Option<&mut LogScreen> {
+        None
+    }
+
+    /// Draws it.
+    fn draw(&self, painter: &mut Painter, world: &World, area: Rect);
+
+    /// Panics where a cursor is not on a row, or what is selected is not what lies under it.
+    fn assert_sound(&self, _world: &World) {}
+}
+
+/// `shop › history`.
+fn crumbs(of: Option<&ApplicationName>, title: String) -> Texts {
+    match of {
+        Some(name) if title.is_empty() => vec![(name.to_string(), Tone::Strong)],
+        Some(name) => vec![(name.to_string(), Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
+        None => vec![(title, Tone::Strong)],
+    }
+}
+
+/// How an application stands: `✔ Synced  ● Healthy`.
+fn state_of(of: Option<&ApplicationName>, world: &World, short: bool) -> Texts {
+    let Some(application) = of.and_then(|name| world.fleet.application(name)) else { return Texts::new() };
+    let sync = match application.suspended {
+        true => (SUSPENDED, "Suspended"),
+        false => (of_sync(application.sync), application.sync.word()),
+    };
+    let health = (of_health(application.health), application.health.word());
+    let word = |(meaning, word): (Meaning, &str)| {
+        let word = if short { meaning.sign.to_string() } else { format!("{} {word}", meaning.sign) };
+        (format!("{word}  "), meaning.tone)
+    };
+    vec![word(sync), word(health)]
+}
+
+/// An answer of another kind than was asked for is the runtime's mistake; the reader is told rather than left waiting.
+pub fn expected<T>(answer: Option<T>) -> Result<T, Problem> {
+    answer.ok_or_else(|| Problem {
+        message: "the console got an answer to another question".to_owned(),
+        hints: vec!["this is a bug of the console; r asks again".to_owned()],
+    })
+}

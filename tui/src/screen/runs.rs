@@ -1,0 +1,180 @@
+//! Pipelines: runs, newest first, each with its stages as they go.
+
+use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::snapshot::{Object, RunStatus};
+use quarterdeck_shared::status::{Health, Phase, Stage};
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Cell, Column, Kind, Shown};
+use crate::keymap::Command::{self, Cancel, Open};
+use crate::keymap::table::*;
+use crate::keymap::{Binding, Root};
+use crate::meaning::{Meaning, of_phase};
+use crate::model::World;
+use crate::model::act::Act;
+use crate::model::log::{LogScreen, Source};
+use crate::model::table::{self, Lists};
+use crate::model::timeline::stage_seconds;
+use crate::paint::list::Line;
+use crate::screen::list::List;
+use crate::screen::turn::Turn;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[
+    hint("enter", Open, "output", "output of the selected run"),
+    DIFF,
+    SYNC,
+    ROLLBACK,
+    BUILD,
+    PUSH,
+    LOGS,
+    hint("x", Cancel, "cancel", "stop the selected run; asks"),
+    EVENTS,
+    HISTORY,
+    PODS,
+    SUSPEND,
+    UNPIN,
+    FILTER,
+];
+
+/// The list of runs, of one application or of all.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Runs {
+    /// Of which application.
+    pub of: Option<ApplicationName>,
+}
+
+impl Lists for Runs {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Run(run) if self.of.as_ref().is_none_or(|name| *name == run.application))
+    }
+}
+
+impl List for Runs {
+    type Row<'a> = &'a RunStatus;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::Pipelines;
+    const HAS_ORDERS: bool = false;
+
+    fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
+        columns()
+    }
+
+    fn line<'a>(&self, _world: &'a World, object: &'a Object, _row: table::Row) -> Option<Line<&'a RunStatus>> {
+        let Object::Run(run) = object else { return None };
+        Some(Line { row: &**run, below: Cell::text(&run.message).toned(of_phase(run.phase).tone), is_old: false })
+    }
+
+    fn of(&self) -> Option<&ApplicationName> {
+        self.of.as_ref()
+    }
+
+    fn title(&self) -> String {
+        "pipelines".to_owned()
+    }
+
+    fn word(health: Health) -> &'static str {
+        match health {
+            Health::Missing => "queued",
+            Health::Progressing => "running",
+            Health::Healthy => "done",
+            Health::Suspended => "cancelled",
+            Health::Degraded => "failed",
+            Health::Unknown => "unknown",
+        }
+    }
+
+    fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
+        let sentence = match &self.of {
+            Some(name) => format!("{name} was not built yet."),
+            None => "Nothing was built yet.".to_owned(),
+        };
+        let tag = "A tag does it: git tag build-1.0.0 && git push --tags";
+        Some((sentence, vec![tag, "b builds by hand, p pushes as well."]))
+    }
+
+    fn nothing_holds(filter: &str) -> Option<String> {
+        Some(format!("No run holds {filter:?}."))
+    }
+
+    fn open(&self, object: &Object, turn: &mut Turn<'_>) {
+        if let Object::Run(run) = object {
+            turn.open(LogScreen::new(Source::Run { of: run.application.clone(), run: run.id }));
+        }
+    }
+
+    fn press(&self, command: Command, object: Option<&Object>, turn: &mut Turn<'_>) -> bool {
+        match (command, object) {
+            (Cancel, Some(Object::Run(run))) if !run.phase.is_final() => turn.confirm(Act::Cancel(run.id)),
+            (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id)),
+            (Cancel, _) => turn.say("no run is selected"),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The columns of runs.
+pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
+    vec![
+        Column::number("RUN", 4, |run: &&RunStatus| Cell::text(run.id).quiet()).naming(),
+        Column::new("APPLICATION", Kind::Words, (11, 26), |run: &&RunStatus| Cell::text(&run.application))
+            .naming()
+            .from(20)
+            .of_all(),
+        Column::listed("GOAL", Kind::Words, |run: &&RunStatus| Cell::text(run.goal.word())),
+        Column::words("PHASE", 13, |run: &&RunStatus| Cell::mark(of_phase(run.phase), run.phase.word())).from(48),
+        Column::new("REFERENCE", Kind::Names, (12, 26), |run: &&RunStatus| Cell::text(&run.reference)).from(34),
+        Column::words("COMMIT", 7, |run: &&RunStatus| Cell::text(run.commit.short()).quiet()).from(110),
+        Column::listed("CAUSE", Kind::Names, |run: &&RunStatus| Cell::text(run.cause.words())).wide(),
+        Column::new("STAGES", Kind::Words, (22, 62), stages).on_screen(75),
+        Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
+        Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),
+        Column::listed("STAGES", Kind::Words, |run: &&RunStatus| {
+            let stages = run.stages.iter().map(|stage| format!("{}:{}", stage.kind, stage.phase));
+            Cell::text(stages.collect::<Vec<_>>().join(","))
+        })
+        .wide(),
+        Column::listed("IMAGE", Kind::Names, |run: &&RunStatus| {
+            Cell::text(run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default())
+        })
+        .wide(),
+        Column::new("SUBJECT", Kind::Prose, (20, 80), |run: &&RunStatus| Cell::text(&run.subject).quiet())
+            .on_screen(140),
+        Column::listed("MESSAGE", Kind::Prose, message),
+    ]
+}
+
+/// `✔ 2s ✔ 31s ◐ push 43% ·`: a sign a stage; the one that runs, or ended it, by name. Names of all, where there is room.
+/// For one that waits: behind which run.
+fn stages(run: &&RunStatus) -> Cell {
+    if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
+        return Cell::text(format!("behind run {before}")).quiet();
+    }
+    let marks = |named| run.stages.iter().map(|stage| mark(stage, named)).collect();
+    Cell { shown: Shown::Marks { short: marks(false), long: marks(true) }, ..Cell::nothing() }
+}
+
+fn mark(stage: &Stage, named: bool) -> (Meaning, String) {
+    let speaks = named || !matches!(stage.phase, Phase::Queued | Phase::Succeeded | Phase::Skipped);
+    let name = if speaks { stage.kind.word() } else { "" };
+    let more = match (stage.phase, stage.percent) {
+        (Phase::Running, Some(percent)) => format!("{percent}%"),
+        (Phase::Succeeded, _) if named => stage_seconds(stage).map(|s| format!("{s}s")).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let words = [name, &more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    (of_phase(stage.phase), words)
+}
+
+/// What came out; else what the running stage does; else what was delivered.
+fn message(run: &&RunStatus) -> Cell {
+    let running = || run.stages.iter().find(|stage| !stage.phase.is_final() && stage.started.is_some());
+    let line = run.line();
+    if !line.is_empty() {
+        return Cell::text(line);
+    }
+    let stage = running().map(|stage| &*stage.message).filter(|message| !message.is_empty());
+    Cell::text(stage.unwrap_or(&run.subject))
+}

@@ -1,0 +1,163 @@
+//! The agent, and what it talks to: clusters, engines, registries, repositories.
+
+use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, Object, RepositoryStatus};
+use quarterdeck_shared::status::Health;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Cell, Column, Kind};
+use crate::keymap::table::FILTER;
+use crate::keymap::{Binding, Root};
+use crate::meaning::{Tone, of_health};
+use crate::model::World;
+use crate::model::table::{self, Lists};
+use crate::paint::list::Line;
+use crate::paint::painter::Painter;
+use crate::screen::list::List;
+use crate::text;
+
+/// Its keys.
+pub const KEYS: &[Binding] = &[FILTER];
+
+/// The list of what the agent talks to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct System;
+
+impl Lists for System {
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Connection(_) | Object::Repository(_))
+    }
+}
+
+impl List for System {
+    type Row<'a> = Row<'a>;
+
+    const KEYS: &'static [Binding] = KEYS;
+    const ROOT: Root = Root::System;
+    const HAS_ORDERS: bool = false;
+
+    fn columns<'a>() -> Vec<Column<Row<'a>>> {
+        columns()
+    }
+
+    fn line<'a>(&self, _world: &'a World, object: &'a Object, row: table::Row) -> Option<Line<Row<'a>>> {
+        let row = match object {
+            Object::Connection(one) => Row::Connection(one, row.health),
+            Object::Repository(one) => Row::Repository(one, row.health),
+            _ => return None,
+        };
+        Some(Line { below: Cell::text(row.error()).toned(Tone::Bad), row, is_old: false })
+    }
+
+    fn title(&self) -> String {
+        "system".to_owned()
+    }
+
+    fn word(health: Health) -> &'static str {
+        match health {
+            Health::Healthy => "reachable",
+            Health::Progressing => "not polled yet",
+            Health::Degraded => "away",
+            Health::Suspended => "suspended",
+            Health::Missing => "missing",
+            Health::Unknown => "unknown",
+        }
+    }
+
+    /// The agent itself, where there is room.
+    fn below(&self, painter: &mut Painter, world: &World, area: Rect, used: u16) {
+        if let Some(status) = world.fleet.agent()
+            && used.saturating_add(3) <= area.height
+        {
+            agent(painter, status, Rect { y: area.y + used + 1, height: 2, ..area });
+        }
+    }
+}
+
+/// What the agent talks to, in a list.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a> {
+    /// A cluster, an engine or a registry.
+    Connection(&'a ConnectionStatus, Health),
+    /// A repository.
+    Repository(&'a RepositoryStatus, Health),
+}
+
+/// The columns of what the agent talks to.
+pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    vec![
+        Column::words("WHAT", 10, what),
+        Column::new("NAME", Kind::Names, (28, 60), name).naming(),
+        Column::words("STATE", 12, state).from(44),
+        Column::time("SINCE", 5, since).from(60),
+        Column::new("IS", Kind::Prose, (19, 60), is).from(66),
+    ]
+}
+
+impl Row<'_> {
+    /// What went wrong.
+    pub fn error(&self) -> &str {
+        let (Row::Connection(ConnectionStatus { error, .. }, _) | Row::Repository(RepositoryStatus { error, .. }, _)) =
+            self;
+        error.as_deref().unwrap_or_default()
+    }
+}
+
+fn what(row: &Row) -> Cell {
+    Cell::text(match row {
+        Row::Connection(one, _) => one.to.word(),
+        Row::Repository(..) => "repository",
+    })
+    .quiet()
+}
+
+fn name(row: &Row) -> Cell {
+    Cell::text(match row {
+        Row::Connection(one, _) => &one.name,
+        Row::Repository(one, _) => &one.address,
+    })
+}
+
+fn state(row: &Row) -> Cell {
+    match row {
+        Row::Connection(one, health) => {
+            Cell::mark(of_health(*health), if one.reachable { "reachable" } else { "away" })
+        }
+        Row::Repository(one, health) => {
+            let word = match (&one.error, one.polled) {
+                (Some(_), _) => format!("failed {}×", one.failures),
+                (None, None) => "not polled".to_owned(),
+                (None, Some(_)) => "polled".to_owned(),
+            };
+            Cell::mark(of_health(*health), word)
+        }
+    }
+}
+
+fn since(row: &Row) -> Cell {
+    match row {
+        Row::Connection(one, _) => Cell::age(Some(one.since)),
+        Row::Repository(one, _) => Cell::age(one.polled),
+    }
+}
+
+fn is(row: &Row) -> Cell {
+    Cell::text(match row {
+        Row::Connection(one, _) => one.version.clone(),
+        Row::Repository(one, _) => {
+            let branches = text::counted(one.branches.into(), "branch", "branches");
+            format!("{branches}, {}", text::counted(one.tags.into(), "tag", "tags"))
+        }
+    })
+    .quiet()
+}
+
+fn agent(painter: &mut Painter, agent: &AgentStatus, area: Rect) {
+    let quiet = painter.theme.tone(Tone::Quiet);
+    let age = painter.age(agent.started);
+    let first = format!("agent {} on {}, process {}, running for {age}", agent.version, agent.host, agent.pid);
+    let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(2), height: 1, ..area };
+    painter.text(inside, &first, Style::new());
+    painter.text(Rect { y: inside.y + 1, ..inside }, &format!("configuration {}", agent.configuration), quiet);
+}
