@@ -178,6 +178,16 @@ impl Plan {
         self.changes.iter().any(|c| matches!(c.action, Action::Create | Action::Configure | Action::Prune))
     }
 
+    /// `1. apply ConfigMap/flags`, a line a step; none where all is one step that waits for nothing, since the lines of the plan
+    /// say it all then.
+    pub fn step_lines(&self) -> Vec<String> {
+        match self.steps.as_slice() {
+            [] => Vec::new(),
+            [one] if one.wait == Wait::None => Vec::new(),
+            steps => steps.iter().enumerate().map(|(place, step)| format!("{}. {step}", place + 1)).collect(),
+        }
+    }
+
     /// `1 to create, 2 to configure, 1 to prune, 9 unchanged`; only what there is.
     pub fn summary(&self) -> String {
         planned(self.changes.iter().map(|change| change.action))

@@ -57,7 +57,8 @@ fn people(context: &mut Context, answer: &DiffAnswer) -> io::Result<()> {
         let reason = change.reason.as_deref().unwrap_or("left alone");
         context.output.note(&format!("skipped {}: {reason}", change.resource.short()))?;
     }
-    context.output.note(&format!("{} to {}: {}", answer.application, plan.revision.short(), plan.summary()))
+    context.output.note(&format!("{} to {}: {}", answer.application, plan.revision.short(), plan.summary()))?;
+    plan.step_lines().iter().try_for_each(|line| context.output.note(line))
 }
 
 fn writes(action: Action) -> bool {

@@ -91,7 +91,8 @@ fn plan(answer: &DiffAnswer, format: Option<Format>, context: &mut Context) -> R
     let application = &answer.application;
     context.answer(format, &answer.plan, |context, plan: &Plan| {
         context.output.line(format!("{application} to {}: {}", plan.revision.short(), plan.summary()))?;
-        diff::plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))
+        diff::plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))?;
+        plan.step_lines().into_iter().try_for_each(|line| context.output.line(line))
     })?;
     Ok(Exit::Done)
 }

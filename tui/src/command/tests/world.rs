@@ -320,8 +320,11 @@ fn events() -> Vec<Value> {
 }
 
 fn change(action: &str, group: &str, kind: &str, name: &str, more: Value) -> Value {
-    let resource = json!({"group": group, "kind": kind, "namespace": "prod", "name": name});
-    with(json!({"resource": resource, "action": action}), more)
+    with(json!({"resource": named(group, kind, name), "action": action}), more)
+}
+
+fn named(group: &str, kind: &str, name: &str) -> Value {
+    json!({"group": group, "kind": kind, "namespace": "prod", "name": name})
 }
 
 fn diff() -> Value {
@@ -341,6 +344,11 @@ fn diff() -> Value {
             change("unchanged", "serving.example", "Service", "twin", json!({})),
             change("skip", "batch", "Job", "once", json!({"reason": "pruning is off"})),
             change("prune", "batch", "Job", "migrate-41", json!({"reason": "no longer in git"})),
+        ], "steps": [
+            {"action": "apply", "resources": [named("", "ConfigMap", "flags"), named("", "Secret", "login")],
+             "wait": "none", "timeout_seconds": 0},
+            {"action": "apply", "resources": [named("apps", "Deployment", "shop")], "wait": "none", "timeout_seconds": 0},
+            {"action": "delete", "resources": [named("batch", "Job", "migrate-41")], "wait": "gone", "timeout_seconds": 3},
         ]},
         "objects": [
             change("create", "", "ConfigMap", "flags", sides(None, Some("kind: ConfigMap\ndata:\n  a: b\n"))),

@@ -60,6 +60,7 @@ fn plan_lines(painter: &Painter, plan: &Fetched<DiffDocument>, columns: u16) -> 
                 lines.push(vec![("Nothing would change.".to_owned(), tone(Tone::Quiet))]);
             }
             lines.extend(plan.changes.iter().filter(|c| c.action != Action::Unchanged).map(|c| change(painter, c)));
+            lines.extend(plan.step_lines().into_iter().map(|line| vec![(line, tone(Tone::Quiet))]));
             lines
         }
         (None, Some(problem)) => {
