@@ -7,6 +7,7 @@ use quarterdeck_shared::application::ApplicationName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use tracing::Instrument as _;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::config::Config;
 use crate::identity::Identity;
@@ -105,7 +106,7 @@ impl Clusters {
                     let _ = before.await;
                 }
                 assessment.await;
-            });
+            }.instrument(tracing::error_span!("cluster", cluster = %wanted.name)));
             Present { config: wanted, cluster, stop, assessed }
         });
         known.cluster.clone()

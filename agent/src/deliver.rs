@@ -28,6 +28,7 @@ pub use self::ask::ask;
 use self::course::Course;
 pub use self::error::DeliverError;
 use self::owing::Owing;
+use tracing::Instrument as _;
 use crate::context::{Application, Context};
 use crate::journal::fact::Fact;
 use crate::worker::{Next, Story};
@@ -53,7 +54,7 @@ impl Delivery {
         let name = &self.application.spec.name;
         let queued = Box::pin(self.owing.queue(&self.context, &self.application)).await;
         queued
-            .inspect_err(|error| tracing::warn!(application = %name, error = %chain(error), "cannot look at the tags"))
+            .inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the tags"))
             .is_ok()
     }
 }
@@ -86,7 +87,7 @@ impl Story for Delivery {
             Ok(()) => Next::Now,
             Err(_) if application.delivering.is_cancelled() => Next::Idle,
             Err(error) => {
-                tracing::error!(application = %application.spec.name, error = %chain(&error), "cannot keep what became of a run");
+                tracing::error!(error = %chain(&error), "cannot keep what became of a run");
                 Next::Retry
             }
         }
@@ -113,7 +114,8 @@ async fn deliver(
     let cancel = application.delivering.child_token();
     application.running(Some((run.id, cancel.clone())));
     let mut course = Course::begin(&context.journal, run, cancel, news).await?;
-    let result = steps(context, application, &mut course).await;
+    let span = tracing::error_span!("run", run = %course.run.id);
+    let result = steps(context, application, &mut course).instrument(span).await;
     application.running(None);
     match result {
         // Where the agent ends the run stays as it is, and is taken up at the next start.

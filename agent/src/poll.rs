@@ -16,6 +16,7 @@ use quarterdeck_shared::snapshot::{Object, RepositoryStatus};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use tracing::Instrument as _;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
@@ -96,8 +97,8 @@ impl Repository {
         &self,
         work: impl FnOnce(&Mirror) -> Result<T, GitError> + Send + 'static,
     ) -> Result<T, GitError> {
-        let mirror = self.mirror();
-        match tokio::task::spawn_blocking(move || work(&mirror)).await {
+        let (mirror, span) = (self.mirror(), tracing::Span::current());
+        match tokio::task::spawn_blocking(move || span.in_scope(|| work(&mirror))).await {
             Ok(result) => result,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
@@ -162,7 +163,8 @@ impl Repositories {
             stop: CancellationToken::new(),
         });
         by_key.insert(key, repository.clone());
-        tokio::spawn(poll(repository.clone(), journal.clone()));
+        let span = tracing::error_span!("repository", repository = repository.address());
+        tokio::spawn(poll(repository.clone(), journal.clone()).instrument(span));
         Ok(repository)
     }
 

@@ -159,7 +159,7 @@ async fn reconcile(
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
         if rewritten {
-            tracing::warn!(application = %name, revision = %revision.short(), "its history was rewritten; git is followed");
+            tracing::warn!(revision = %revision.short(), "its history was rewritten; git is followed");
         }
         noted.push(Patch::Target { revision: revision.clone(), rewritten });
     }
@@ -293,7 +293,7 @@ async fn render(
     revision: &Revision,
 ) -> Result<Rendered, ReconcileError> {
     let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
-    tracing::debug!(application = %application.spec.name, revision = %revision.short(), "rendering");
+    tracing::debug!(revision = %revision.short(), "rendering");
     tree::render(context, application, deploy, destination, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })

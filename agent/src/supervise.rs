@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use tracing::Instrument as _;
 use crate::config::Config;
 use crate::context::{Application, Context, Deploy};
 use crate::history::Intent;
@@ -161,24 +162,27 @@ fn begin(context: &Arc<Context>, application: Arc<Application>, delivers: bool, 
         .write()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(application.spec.name.clone(), application.clone());
-    tasks.spawn(readable::tell(context.clone(), application.clone()));
+    let span = || tracing::error_span!("application", application = %application.spec.name);
+    tasks.spawn(readable::tell(context.clone(), application.clone()).instrument(span()));
     if let Some(code) = application.code.as_ref().filter(|_| delivers) {
-        tasks.spawn(work(
+        let delivery = work(
             application.delivery.clone(),
             application.delivering.clone(),
             application.turns.delivery.clone(),
             code.refs(),
             deliver::Delivery::new(context, &application),
-        ));
+        );
+        tasks.spawn(delivery.instrument(span()));
     }
     if let Some(deploy) = &application.deploy {
-        tasks.spawn(work(
+        let reconciliation = work(
             application.sync.clone(),
             application.stop.clone(),
             application.turns.sync.clone(),
             deploy.repository.refs(),
             reconcile::Reconciliation::new(context, &application),
-        ));
+        );
+        tasks.spawn(reconciliation.instrument(span()));
     }
 }
 

@@ -97,6 +97,11 @@ enum InHand {
 }
 
 impl Connection {
+    /// The name of the cluster.
+    pub(super) fn cluster(&self) -> &str {
+        &self.config.name
+    }
+
     pub(super) fn new(config: ClusterConfig) -> Self {
         Self {
             config,

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use tracing::Instrument as _;
 use crate::cluster::identity::{Identity, Look, SET_BACK, Ways};
 use crate::cluster::interest::{self, WatchKey};
 use crate::cluster::inventory::Inventories;
@@ -64,7 +65,11 @@ impl Watches {
     /// Applications live in other places than before: starts what is missing and ends what nobody needs.
     pub(super) fn moved(&self) {
         self.keepers.get_or_init(|| {
-            let spawned = [tokio::spawn(keep(self.shared.clone())), tokio::spawn(look_at_files(self.shared.clone()))];
+            let span = || tracing::error_span!("cluster", cluster = self.shared.objects.caller.connection().cluster());
+            let spawned = [
+                tokio::spawn(keep(self.shared.clone()).instrument(span())),
+                tokio::spawn(look_at_files(self.shared.clone()).instrument(span())),
+            ];
             spawned.map(AbortOnDropHandle::new)
         });
         self.shared.moved.notify_one();
@@ -166,7 +171,9 @@ async fn keep(shared: Arc<Shared>) {
             running.entry(key).or_insert_with_key(|key| {
                 shared.live.begins(key);
                 let (shared, key) = (shared.clone(), key.clone());
-                AbortOnDropHandle::new(tokio::spawn(async move { stream::follow(&shared, &key).await }))
+                // Of the keeper's span: of the cluster, and of no application.
+                let follow = async move { stream::follow(&shared, &key).await };
+                AbortOnDropHandle::new(tokio::spawn(follow.in_current_span()))
             });
         }
         // At a start applications come by the hundred, each in a place of its own: at most a tenth of the time goes into looking

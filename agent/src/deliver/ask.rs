@@ -7,7 +7,8 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use super::DeliverError;
 use super::run::queued;
 use crate::context::{Application, Context};
-use crate::source::{CommitId, GitError, GitErrorKind, Target};
+use crate::source::git::Named;
+use crate::source::{GitErrorKind, Target};
 
 /// A run that a person asks for.
 pub async fn ask(
@@ -25,42 +26,31 @@ pub async fn ask(
     };
     let refs = repository.refs().borrow().clone();
     let reference = request.reference.clone();
-    let no_such = || {
-        DeliverError::NoSuch(format!(
-            "the code repository of {name} has no tag, branch or commit {}",
-            request.reference.as_deref().unwrap_or("HEAD")
-        ))
-    };
-    let (reference, commit) = repository
+    let asked = reference.clone().unwrap_or_else(|| "HEAD".to_owned());
+    let found = repository
         .work(move |mirror| {
-            let default = refs.as_ref().and_then(|refs| refs.default_branch.clone());
             let Some(text) = reference else {
-                return Ok((
-                    default.clone().unwrap_or_else(|| "HEAD".to_owned()),
-                    mirror.resolve(&Target::Default, default.as_deref())?,
-                ));
+                let default = refs.as_ref().and_then(|refs| refs.default_branch.clone());
+                let commit = mirror.resolve(&Target::Default, default.as_deref())?;
+                return Ok((default.unwrap_or_else(|| "HEAD".to_owned()), Named::Reference(commit)));
             };
-            let commit = match (
-                refs.as_ref().map(|refs| (refs.tags.get(&text), refs.branches.get(&text))),
-                text.parse::<CommitId>(),
-            ) {
-                (Some((Some(tag), _)), _) if tag.commit.is_some() => {
-                    mirror.resolve(&Target::Tag(text.clone()), None)?
-                }
-                (Some((_, Some(_))), _) => mirror.resolve(&Target::Branch(text.clone()), None)?,
-                (_, Ok(commit)) => mirror.resolve(&Target::Commit(commit), None)?,
-                (_, Err(_)) => return Err(GitError::NotFound { url: mirror.remote().url.to_string(), what: text }),
-            };
-            Ok((text, commit))
+            let named = mirror.named(refs.as_ref(), &text)?;
+            Ok((text, named))
         })
-        .await
-        .map_err(|error| {
-            if error.kind() == GitErrorKind::NotFound {
-                no_such()
-            } else {
-                DeliverError::Git { doing: "find what to build", source: error }
-            }
-        })?;
+        .await;
+    let no_such =
+        || DeliverError::NoSuch(format!("the code repository of {name} has no tag, branch or commit {asked}"));
+    let (reference, commit) = match found {
+        Ok((reference, Named::Reference(commit) | Named::Commit(commit))) => (reference, commit),
+        Ok((_, Named::Missing)) => return Err(no_such()),
+        Ok((text, Named::Ambiguous)) => {
+            return Err(DeliverError::NoSuch(format!(
+                "{text} is ambiguous: several commits begin so; use more digits"
+            )));
+        }
+        Err(error) if error.kind() == GitErrorKind::NotFound => return Err(no_such()),
+        Err(source) => return Err(DeliverError::Git { doing: "find what to build", source }),
+    };
     let mut run = queued(context, application, goal, reference, commit, cause, jiff::Timestamp::now());
     run.rebuild = request.rebuild;
     Ok(run)

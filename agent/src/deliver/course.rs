@@ -117,7 +117,7 @@ impl<'n> Course<'n> {
                 Err(error) if error.is_outage() && begun.elapsed() < timeout => {
                     // First what happens next: a row of the console ends before long words do.
                     let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
-                    tracing::warn!(run = %self.run.id, stage = %kind, "{text}");
+                    tracing::warn!(stage = %kind, "{text}");
                     self.say(kind, &text);
                     self.progress(kind, None, Some(&text));
                     self.tell();

@@ -66,7 +66,7 @@ impl Owing {
             .await;
         let decision = decision.map_err(|source| DeliverError::Git { doing: "look at the tags", source })?;
         for tag in &decision.without_commit {
-            tracing::warn!(application = %name, tag, "the tag points at no commit and triggers nothing");
+            tracing::warn!(tag, "the tag points at no commit and triggers nothing");
         }
         if !decision.owed.is_empty() {
             self.number(context, application).await;
@@ -74,7 +74,7 @@ impl Owing {
         let mut facts = Batch::new();
         if decision.lost > 0 {
             let (repository, lost, of) = (repository.address().to_owned(), decision.lost as u64, of_seen as u64);
-            tracing::warn!(application = %name, lost, of, "tags vanished; those that come back unchanged are not run again");
+            tracing::warn!(lost, of, "tags vanished; those that come back unchanged are not run again");
             facts.push(Fact::happened(name, &Cause::Agent, Event::TagsLost { repository, lost, of }));
         }
         let mut runs = context.journal.snapshot().runs(name);
@@ -123,7 +123,7 @@ impl Owing {
             }
             // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
             Err(error) => {
-                tracing::debug!(application = %application.spec.name, %error, "cannot read the deploy branch")
+                tracing::debug!(%error, "cannot read the deploy branch")
             }
         }
     }

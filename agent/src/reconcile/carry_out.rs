@@ -17,6 +17,7 @@ use super::decide::Held;
 use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
+use tracing::Instrument as _;
 use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
 use crate::history::Intent;
@@ -142,7 +143,9 @@ impl Sync<'_> {
         let (total, is_stopped) = (self.planned.size(), || stop().is_some());
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
-        let result = match self.deploy.cluster.execute_until(self.planned.clone(), &tell, &is_stopped).await {
+        let execution = self.deploy.cluster.execute_until(self.planned.clone(), &tell, &is_stopped);
+        let span = tracing::error_span!("sync", sync = sync.id, revision = %self.revision.short());
+        let result = match execution.instrument(span).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.
                 let _ = tokio::time::timeout(ASSESSED_WITHIN, self.deploy.cluster.changes_read()).await;

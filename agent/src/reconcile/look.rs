@@ -11,11 +11,9 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 
 use super::{ReconcileError, of, options, render, resolve};
 use crate::context::{Application, Context, Deploy};
+use crate::source::git::Named;
 use crate::source::{CommitId, Target};
 use quarterdeck_core::sync::mask;
-
-/// Commits that are looked through for one that begins as a person typed.
-const COMMITS: usize = 1_000;
 
 /// What an application follows: its pin, its tag, its branch.
 pub(super) fn target(destination: &Destination, status: &ApplicationStatus) -> Target {
@@ -61,38 +59,26 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(deploy, destination, status).await };
-    let refs = deploy.repository.refs().borrow().clone();
-    let is_branch = refs.as_ref().is_some_and(|refs| refs.branches.contains_key(text));
-    let is_tag = refs.as_ref().is_some_and(|refs| refs.tags.contains_key(text));
-    if is_branch || is_tag {
-        let target = if is_branch { Target::Branch(text.to_owned()) } else { Target::Tag(text.to_owned()) };
-        let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, None)).await;
-        let commit = commit.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })?;
-        return Ok(Revision::new(text, commit));
+    match named(deploy, text).await? {
+        (commit, true) => Ok(Revision::new(text, commit)),
+        (commit, false) => Ok(Revision::new(Revision::PIN, commit)),
     }
-    let commit = commit_that_begins(deploy, destination, text).await?;
-    Ok(Revision::new(Revision::PIN, commit))
 }
 
-/// The commit of the deploy branch that begins with these digits.
-pub(super) async fn commit_that_begins(
-    deploy: &Deploy,
-    destination: &Destination,
-    text: &str,
-) -> Result<CommitId, ReconcileError> {
-    let no_such = || ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}"));
-    let digits = text.to_ascii_lowercase();
-    if digits.len() < 7 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(no_such());
+/// The commit of the deploy repository that a person names, and whether it is by a tag or branch.
+pub(super) async fn named(deploy: &Deploy, text: &str) -> Result<(CommitId, bool), ReconcileError> {
+    let (refs, asked) = (deploy.repository.refs().borrow().clone(), text.to_owned());
+    let named = deploy.repository.work(move |mirror| mirror.named(refs.as_ref(), &asked)).await;
+    match named.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })? {
+        Named::Reference(commit) => Ok((commit, true)),
+        Named::Commit(commit) => Ok((commit, false)),
+        Named::Missing => {
+            Err(ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")))
+        }
+        Named::Ambiguous => {
+            Err(ReconcileError::NoSuch(format!("{text} is ambiguous: several commits begin so; use more digits")))
+        }
     }
-    if let Ok(whole) = digits.parse::<CommitId>() {
-        let target = Target::Commit(whole.clone());
-        return deploy.repository.work(move |mirror| mirror.resolve(&target, None)).await.map_err(|_| no_such());
-    }
-    let head = head(deploy, destination).await?;
-    let log = deploy.repository.work(move |mirror| mirror.log(&head, COMMITS, None)).await;
-    let log = log.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })?;
-    log.into_iter().map(|info| info.id).find(|id| id.as_str().starts_with(&digits)).ok_or_else(no_such)
 }
 
 async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, ReconcileError> {

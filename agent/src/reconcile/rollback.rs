@@ -10,7 +10,7 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
-use super::look::{commit_that_begins, parts};
+use super::look::{self, parts};
 use crate::context::{Application, Context};
 use crate::source::CommitId;
 
@@ -39,7 +39,7 @@ pub async fn target(
         }
         Some(text) => match named(context, application, &releases, text).await? {
             Some(commit) => commit,
-            None => commit_that_begins(deploy, destination, text).await?,
+            None => look::named(deploy, text).await?.0,
         },
     };
     Ok(Revision::new(Revision::PIN, commit))

@@ -57,7 +57,7 @@ pub(super) async fn tell_failure(context: &Context, application: &Application, e
     let status = context.journal.snapshot().application(name);
     let known = status.as_ref().is_some_and(|status| status.message == message);
     if !known {
-        tracing::warn!(application = %name, error = %message, "not synced");
+        tracing::warn!(error = %message, "not synced");
     }
     let sync = match error {
         // What a person named is not there: that says nothing of the rest.
@@ -95,7 +95,7 @@ pub(super) async fn tell_failure(context: &Context, application: &Application, e
     }
     // Where not even this can be kept the log says it, and the pass is tried again.
     if let Err(error) = context.journal.record(facts).await {
-        tracing::error!(application = %name, error = %chain(&error), "cannot keep why the application is not synced");
+        tracing::error!(error = %chain(&error), "cannot keep why the application is not synced");
     }
     application.intent_done(intent.as_ref());
 }
@@ -107,7 +107,7 @@ pub(super) async fn tell_other_agent(
     other: Option<OtherAgent>,
 ) -> Result<(), NotKept> {
     let Some(OtherAgent { host, last, taken_over }) = other else { return Ok(()) };
-    tracing::warn!(application = %name, host, taken_over, "another agent operates this application");
+    tracing::warn!(host, taken_over, "another agent operates this application");
     let event = Event::OperatedElsewhere { host, last, taken_over };
     context.journal.record(vec![Fact::happened(name, &Cause::Agent, event)]).await
 }

@@ -73,7 +73,9 @@ pub(super) async fn render(
     let (mirror, commit, name, destination) =
         (deploy.repository.mirror(), commit.clone(), application.spec.name.clone(), destination.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
+    let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
+        let _span = span.enter();
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         render::render(&render::Request {
             tree: &CommitTree { mirror: &mirror, commit: &commit },

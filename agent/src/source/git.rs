@@ -25,6 +25,7 @@ mod history;
 mod link;
 mod list;
 mod maintain;
+mod named;
 mod tree;
 
 mod commit;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+pub use self::named::Named;
 pub use self::ssh::hang_up;
 
 use self::link::Link;

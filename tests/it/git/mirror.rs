@@ -1,10 +1,44 @@
 //! What the mirror sees, and what seeing costs.
 
 use harness::git::{Counted, Repo};
-use quarterdeck_agent::source::git::Mirror;
+use quarterdeck_agent::source::git::{Mirror, Named};
 use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target};
 
 use super::{Way, World, ann, edit, id, on};
+
+/// What `qd diff`, `qd build`, `qd push` and `qd rollback` take: one rule for all of them.
+#[tokio::test]
+async fn a_person_names_a_tag_a_branch_or_a_commit_by_its_first_digits() {
+    let world = World::new().await;
+    let shop = world.forge.repo("ops/shop");
+    let first = shop.commit("main", &[("a", "1\n")], "first");
+    let second = shop.commit("main", &[("a", "2\n")], "second");
+    let blob = shop.git(&["rev-parse", "main:a"]);
+    shop.tag("v1", &first);
+    shop.tag("main", &first);
+    shop.branch("feature", &second);
+    let mirror = world.mirror(Way::Path);
+    let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+    let listed = refs.clone();
+    on(&mirror, move |mirror| mirror.fetch(&listed)).await.unwrap();
+    for (text, expected) in [
+        ("v1", Named::Reference(id(&first))),
+        ("feature", Named::Reference(id(&second))),
+        ("main", Named::Reference(id(&first))), // a tag comes before a branch, as for git
+        (&first, Named::Commit(id(&first))),
+        (&second[..7], Named::Commit(id(&second))),
+        (&second[..12].to_uppercase(), Named::Commit(id(&second))),
+        (&second[..6], Named::Missing),
+        (&blob[..10], Named::Missing),
+        ("0000000", Named::Missing),
+        ("v2", Named::Missing),
+        ("", Named::Missing),
+    ] {
+        let (asked, refs) = (text.to_owned(), refs.clone());
+        let found = on(&mirror, move |mirror| mirror.named(Some(&refs), &asked)).await.unwrap();
+        assert_eq!(found, expected, "{text}");
+    }
+}
 
 #[tokio::test]
 async fn every_way_in_tells_the_same_story() {

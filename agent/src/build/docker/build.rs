@@ -149,14 +149,18 @@ impl Upload {
         let (pieces, body) = mpsc::channel(PIECES_WAITING_MAX);
         let (sent, error) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
         let reader = request.context.clone();
-        let planned = tokio::task::spawn_blocking(move || Context::plan(&*reader, &request.dockerfile)).await;
+        let span = tracing::Span::current();
+        let plan = move || span.in_scope(|| Context::plan(&*reader, &request.dockerfile));
+        let planned = tokio::task::spawn_blocking(plan).await;
         let context = planned.expect("planning a context does not panic")?;
         for warning in &context.warnings {
             tell(&sink, Progress::Line(format!("warning: {warning}"))).await;
         }
         let reader = request.context;
         let (counter, slot) = (sent.clone(), error.clone());
+        let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
+            let _span = span.enter();
             let out = Pieces { pieces: pieces.clone(), buffer: BytesMut::new(), sent: counter };
             let warn = |warning| drop(sink.blocking_send(Progress::Line(format!("warning: {warning}"))));
             if let Err(error) = context.write(&*reader, request.modified, out, warn) {
