@@ -1,6 +1,7 @@
 //! A town: one agent, all that it talks to, and what is wrong at the moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use harness::cluster::Pace;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::acts;
 use crate::ledger::Ledger;
-use crate::reader;
+use crate::reader::{self, Wanted};
 use crate::things::{App, Thing, definition, deployment};
 
 /// Everything of one life.
@@ -31,6 +32,8 @@ pub(crate) struct Town {
     pub(crate) configured: Configured,
     /// A backup of etcd.
     pub(crate) backup: Option<Snapshot>,
+    /// What commits of the manifests want: each is read once, for a rest looks twenty times a second.
+    wanted: Mutex<BTreeMap<String, Arc<Wanted>>>,
 }
 
 /// What is wrong at the moment, as far as it has to be undone.
@@ -87,6 +90,7 @@ impl Town {
             accidents: Accidents::default(),
             configured: Configured::default(),
             backup: None,
+            wanted: Mutex::default(),
         };
         for app in App::ALL {
             town.ledger.suspended.insert(app, false);
@@ -152,6 +156,13 @@ impl Town {
     /// Whether the manifests have this file.
     pub(crate) fn has_file(&self, path: &str) -> bool {
         self.has_deploy() && !self.deploy.git(&["ls-tree", "main", "--", path]).is_empty()
+    }
+
+    /// What a commit of the manifests wants.
+    pub(crate) fn wanted(&self, commit: &str) -> Arc<Wanted> {
+        let mut known = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || Arc::new(reader::wanted(&self.deploy, commit));
+        known.entry(commit.to_owned()).or_insert_with(read).clone()
     }
 
     /// The application that has an object in git.

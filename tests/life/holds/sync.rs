@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Finding, Seen};
-use crate::reader::{goes, is_so, label, of_kind, wanted};
+use crate::reader::{goes, is_so, label, of_kind};
 use crate::things::{App, Place, Thing};
 use crate::town::Town;
 
@@ -116,7 +116,7 @@ fn unasked(seen: &Seen, town: &Town, found: &mut Vec<Finding>) {
     for thing in Thing::ALL.into_iter().filter(|thing| thing.home() == App::Tea) {
         let place = thing.place();
         let meant: Vec<Option<Value>> =
-            asked(thing).map(|(commit, _)| wanted(&town.deploy, commit).get(&App::Tea)?.get(&place).cloned()).collect();
+            asked(thing).map(|(commit, _)| town.wanted(commit).get(&App::Tea)?.get(&place).cloned()).collect();
         let fine = match seen.live.get(&place) {
             Some(live) if live["data"]["value"] == "edited" => true,
             Some(live) => meant.iter().flatten().any(|manifest| is_so(manifest, live)),
