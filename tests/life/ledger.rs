@@ -41,8 +41,12 @@ pub(crate) struct Ledger {
     pub(crate) again: BTreeSet<usize>,
     /// How many push tags there were when a person took the newest promotion back.
     pub(crate) reverted: usize,
-    /// Tags older than what the agent was told to begin with after it lost its data: it may leave them.
+    /// Tags that were there when the agent looked for the first time after it lost its data: it may leave them.
     pub(crate) before_loss: usize,
+    /// It lost its data, and nobody knows yet that it has looked.
+    pub(crate) lost: bool,
+    /// So it was when the copy of its data was made.
+    pub(crate) copied_lost: bool,
     /// An object moved between applications.
     pub(crate) moved: bool,
     /// Commits of the manifests that somebody asked to be synced where nothing is automatic, and what of them.
@@ -101,6 +105,7 @@ impl Ledger {
         self.touched.clear();
         self.touched_all = false;
         self.asking = None;
+        self.lost = false;
         self.rested_tags = self.tags.len();
     }
 
@@ -113,6 +118,11 @@ impl Ledger {
     /// The number of the next tag.
     pub(crate) fn next_tag(&mut self) -> usize {
         self.last_tag += 1;
+        self.last_tag
+    }
+
+    /// That of the newest.
+    pub(crate) fn newest(&self) -> usize {
         self.last_tag
     }
 
@@ -141,15 +151,23 @@ impl Ledger {
 
     /// What the agent kept is that of an earlier day. What people said since is not in it.
     pub(crate) fn restored_data(&mut self) {
-        // Who was pinned may go back to what git says.
-        self.touched_all |= self.pinned.values().any(Option::is_some);
-        App::ALL.iter().for_each(|app| self.forget_intents(*app));
-        self.runs.clear();
+        if self.copied_lost {
+            return self.lost_data();
+        }
+        self.other_data();
     }
 
     /// The agent lost all it kept.
     pub(crate) fn lost_data(&mut self) {
-        self.restored_data();
-        self.before_loss = self.tags.len();
+        self.other_data();
+        self.lost = true;
+        self.before_loss = self.last_tag;
+    }
+
+    fn other_data(&mut self) {
+        // Who was pinned may go back to what git says.
+        self.touched_all |= self.pinned.values().any(Option::is_some);
+        App::ALL.iter().for_each(|app| self.forget_intents(*app));
+        self.runs.clear();
     }
 }

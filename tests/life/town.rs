@@ -257,5 +257,5 @@ impl Town {
 
 /// How long whoever waits for a state waits until it looks again.
 pub(crate) async fn pause() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
 }

@@ -49,12 +49,12 @@ impl Person {
         }
     }
 
-    pub(super) fn perform(self, town: &mut Town) -> anyhow::Result<()> {
+    pub(super) async fn perform(self, town: &mut Town) -> anyhow::Result<()> {
         match self {
-            Person::TagPush => return town.tag(1, true, false),
-            Person::TagBuild => return town.tag(1, false, false),
-            Person::TagsAtOnce(count) => return town.tag(count, true, false),
-            Person::TagsTied(count) => return town.tag(count, true, true),
+            Person::TagPush => return town.tag(1, true, false).await,
+            Person::TagBuild => return town.tag(1, false, false).await,
+            Person::TagsAtOnce(count) => return town.tag(count, true, false).await,
+            Person::TagsTied(count) => return town.tag(count, true, true).await,
             _ if !town.has_deploy() => return Ok(()),
             _ => {}
         }
@@ -98,10 +98,11 @@ pub(crate) fn bad(app: App) -> String {
 
 impl Town {
     /// Commits code and tags, oldest first. Those that are tied have one second for all.
-    fn tag(&mut self, count: u8, push: bool, tied: bool) -> anyhow::Result<()> {
+    async fn tag(&mut self, count: u8, push: bool, tied: bool) -> anyhow::Result<()> {
         if !self.has_code() {
             return Ok(());
         }
+        self.ledger.lost &= !self.has_looked().await;
         let second = self.code.git(&["log", "-1", "--format=%ct", "main"]).parse::<i64>()? + 10;
         let mut made = Vec::new();
         for _ in 0..count {
@@ -114,6 +115,9 @@ impl Town {
             };
             made.push(self.ledger.tagged(number, push, commit));
         }
+        if self.ledger.lost {
+            self.ledger.before_loss = self.ledger.newest();
+        }
         // As a forge shows the tags of one push: one after another, in the order of their names.
         let mut shown: Vec<(String, String)> = made.into_iter().map(|tag| (tag.name(), tag.commit)).collect();
         shown.sort();
@@ -122,6 +126,14 @@ impl Town {
             self.ledger.excuse_new_tags();
         }
         Ok(())
+    }
+
+    /// Whether the agent is known to have looked at the code.
+    async fn has_looked(&self) -> bool {
+        let Some(state) = self.state().await else { return false };
+        let address = self.world.forge.http("ops/shop");
+        let mut code = crate::reader::of_kind(&state, "Repository").filter(|one| one["address"] == *address);
+        code.any(|one| !one["polled"].is_null() && one["error"].is_null())
     }
 
     /// A commit of code at this second.
