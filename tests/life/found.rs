@@ -90,6 +90,17 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
             vec![d(Files::RemoveSocket), Rest, d(Files::RemoveSocketFolder), Rest],
         ),
         ("mirrors are cut short", vec![d(Files::CutPacks), p(Person::Commit(Thing::Chart, 4)), Rest]),
+        (
+            "an application is held back, and its inventory is lost before the agent dies",
+            vec![
+                o(Operator::Suspend(App::Shop)),
+                p(Person::Commit(Thing::Greeting, 3)),
+                c(Cluster::DeleteInventory(App::Shop)),
+                Breathe,
+                a(Agent::Kill),
+                Rest,
+            ],
+        ),
         ("mirrors are removed", vec![d(Files::RemoveMirrors), p(Person::Commit(Thing::Chart, 5)), Rest]),
     ]
 }

@@ -205,12 +205,18 @@ impl Cluster {
         self.0.objects.kinds().await
     }
 
-    /// What the application applied here and may prune.
+    /// What the application applied here and may prune; where that was lost, made anew from what is remembered of it.
     ///
     /// # Errors
     /// Where it cannot be read; it is never taken for empty.
-    pub async fn inventory(&self, application: &ApplicationName, namespace: &str) -> Result<Inventory, ApiProblem> {
-        Ok(self.0.inventories.read(&self.0.objects, application, namespace).await?.inventory)
+    pub async fn inventory(
+        &self,
+        application: &ApplicationName,
+        namespace: &str,
+        memory: &Memory,
+    ) -> Result<Inventory, ApiProblem> {
+        let held = self.0.inventories.read(&self.0.objects, application, namespace).await?;
+        Ok(self.remade(application, namespace, held, !memory.is_empty(), memory).await?.inventory)
     }
 
     /// Another agent that was noticed as the operator of an application, once.
