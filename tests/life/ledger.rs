@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::git::Repo;
-
 use crate::things::{App, Place, Thing};
 
 /// A tag that somebody pushed.
@@ -39,7 +37,7 @@ pub(crate) struct Ledger {
     pub(crate) excused: BTreeSet<String>,
     /// Tags that a person asked for again: they may be promoted again.
     pub(crate) again: BTreeSet<usize>,
-    /// How many push tags there were when a person took the newest promotion back.
+    /// The newest push tag when a person took the newest promotion back.
     pub(crate) reverted: usize,
     /// Tags that were there when the agent looked for the first time after it lost its data: it may leave them.
     pub(crate) before_loss: usize,
@@ -49,6 +47,13 @@ pub(crate) struct Ledger {
     pub(crate) copied_lost: bool,
     /// An object moved between applications.
     pub(crate) moved: bool,
+    /// Those that did since the last rest.
+    moves: BTreeSet<Place>,
+    /// Since then something was committed that is no YAML: nobody knows what is wanted there, and only what holds data waits
+    /// until that is known.
+    slipped: bool,
+    /// Since then an application was taken out of the configuration: what moves to it is wanted by nobody.
+    removed: bool,
     /// Commits of the manifests that somebody asked to be synced where nothing is automatic, and what of them.
     pub(crate) asked: Vec<(String, Option<Thing>)>,
     /// Something was asked for since the last rest, so that every newer commit may be what is synced.
@@ -67,14 +72,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Notes that somebody asked for the manifests of now.
-    pub(crate) fn asked_now(&mut self, deploy: &Repo, app: App, only: Option<Thing>) {
-        if app.is_automatic() {
-            return;
-        }
-        self.asking = Some(only);
-        if deploy.path().exists() {
-            self.asked.push((deploy.rev("main"), only));
+    /// Notes that somebody asked for one of these commits of the manifests.
+    pub(crate) fn asked_for(&mut self, app: App, offered: Vec<String>, only: Option<Thing>) {
+        if !app.is_automatic() {
+            self.asking = Some(only);
+            self.asked.extend(offered.into_iter().map(|commit| (commit, only)));
         }
     }
 
@@ -97,13 +99,33 @@ impl Ledger {
 
     /// Whether an object may be another than at the last rest.
     pub(crate) fn was_touched(&self, place: &Place) -> bool {
-        self.touched_all || self.touched.contains(place)
+        let lost_on_the_way = self.removed || (self.slipped && place.resource == "configmaps");
+        self.touched_all || self.touched.contains(place) || (lost_on_the_way && self.moves.contains(place))
+    }
+
+    /// Notes that an object moves between applications.
+    pub(crate) fn moves(&mut self, thing: Thing) {
+        self.moved = true;
+        self.moves.insert(thing.place());
+    }
+
+    /// Notes that an application cannot be rendered.
+    pub(crate) fn slipped(&mut self) {
+        self.slipped = true;
+    }
+
+    /// Notes that an application is not in the configuration.
+    pub(crate) fn removed(&mut self, app: App) {
+        self.removed = true;
+        self.forget_intents(app);
     }
 
     /// Begins another day.
     pub(crate) fn rested(&mut self) {
         self.touched.clear();
         self.touched_all = false;
+        self.moves.clear();
+        (self.slipped, self.removed) = (false, false);
         self.asking = None;
         self.lost = false;
         self.rested_tags = self.tags.len();
@@ -136,11 +158,6 @@ impl Ledger {
     /// The newest tag that pushes.
     pub(crate) fn newest_push(&self) -> Option<&Tag> {
         self.tags.iter().rev().find(|tag| tag.push)
-    }
-
-    /// How many push.
-    pub(crate) fn pushes(&self) -> usize {
-        self.tags.iter().filter(|tag| tag.push).count()
     }
 
     /// Nobody knows what an application was told.

@@ -12,6 +12,7 @@ use harness::world::World;
 use serde_json::Value;
 
 use crate::acts;
+use crate::holds;
 use crate::ledger::Ledger;
 use crate::reader::{self, Wanted};
 use crate::things::{App, Thing, definition, deployment};
@@ -202,6 +203,20 @@ impl Town {
         }
         let socket = self.world.socket();
         tokio::time::timeout(ANSWER, reader::request(&socket, method, path, body)).await.ok()?.ok()
+    }
+
+    /// The manifests that somebody may get who asks for them now: what the agent saw of them last, what there is, and all
+    /// between.
+    pub(crate) async fn offered(&self, app: App) -> Vec<String> {
+        let state = self.state().await.unwrap_or_default();
+        let row = &state["objects"][format!("application/{}", app.name())];
+        let mut all = Vec::from_iter(holds::commit_of(&row["target"]));
+        if self.has_deploy() {
+            let newer = all.first().map(|seen| self.deploy.git(&["rev-list", &format!("{seen}..main")]));
+            all.extend(newer.iter().flat_map(|newer| newer.lines()).map(str::to_owned));
+            all.push(self.deploy.rev("main"));
+        }
+        all
     }
 
     /// Waits until each repository was polled once more, or that does not come within two seconds, for there may be a reason.

@@ -77,10 +77,11 @@ impl Person {
                 let Some(from) = town.owner(thing) else { return Ok(()) };
                 let to = if from == App::Sea { App::Pier } else { App::Sea };
                 let text = town.deploy.file("main", &thing.file(from));
-                town.ledger.moved = true;
+                town.ledger.moves(thing);
                 town.commit(&format!("{thing:?} moves"), |c| c.remove(thing.file(from)).write(thing.file(to), text));
             }
             Person::Break(app) => {
+                town.ledger.slipped();
                 town.commit("a slip", |c| c.write(bad(app), "kind: {{{ no yaml\n"));
             }
             Person::Repair(app) if town.has_file(&bad(app)) => town.commit("the slip is out", |c| c.remove(bad(app))),
@@ -156,7 +157,7 @@ impl Town {
         }
         let before = self.deploy.file(&format!("{newest}^"), SHOP);
         if before != self.deploy.file("main", SHOP) {
-            self.ledger.reverted = self.ledger.pushes();
+            self.ledger.reverted = self.ledger.newest_push().map_or(0, |tag| tag.number);
             self.commit("Revert the newest version", |c| c.write(SHOP, before));
         }
     }
