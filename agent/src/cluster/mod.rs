@@ -339,6 +339,11 @@ impl Cluster {
         }
     }
 
+    /// It could not be asked what to watch for the application: what is claimed of it stands on nothing until it can.
+    pub fn not_watched(&self, application: &ApplicationName, problem: &ApiProblem) {
+        self.0.live.not_begun(application, &problem.message);
+    }
+
     /// Ends that: the application is no concern any more.
     pub fn forget(&self, application: &ApplicationName) {
         self.0.live.forget(application);
