@@ -260,12 +260,12 @@ async fn what_a_lost_inventory_named_is_watched_before_it_is_written_anew() {
         let mut scene = Scene::new().await;
         scene.sync(SHOP).await.unwrap();
         scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+        scene.cluster = connect(&scene.api, &scene.folder);
         if history_too {
             scene.memory.clear();
-            scene.cluster = connect(&scene.api, &scene.folder);
             scene.plan(SHOP).await.unwrap();
         } else {
-            scene.restart().await;
+            scene.cluster.inventory(&shop(), "prod", &scene.memory).await.unwrap();
         }
         let pod = |change: &ClusterChange| matches!(change, ClusterChange::PodChanged(_)).then_some(());
         scene.wait_for("a pod", pod).await;
