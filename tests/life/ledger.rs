@@ -37,6 +37,9 @@ pub(crate) struct Ledger {
     pub(crate) excused: BTreeSet<String>,
     /// Tags that a person asked for again: they may be promoted again.
     pub(crate) again: BTreeSet<usize>,
+    /// Tags that vanished before the agent is known to have seen them: when they return they are as new as if a person had
+    /// pushed them then, whatever was promoted meanwhile.
+    pub(crate) late: BTreeSet<usize>,
     /// The newest push tag when a person took the newest promotion back.
     pub(crate) reverted: usize,
     /// Tags that were there when the agent looked for the first time after it lost its data: it may leave them.
@@ -135,6 +138,11 @@ impl Ledger {
     pub(crate) fn excuse_new_tags(&mut self) {
         let new = self.tags[self.rested_tags..].iter().map(Tag::name);
         self.excused.extend(new);
+    }
+
+    /// Notes that all tags vanish.
+    pub(crate) fn tags_vanish(&mut self) {
+        self.late.extend(self.tags[self.rested_tags..].iter().map(|tag| tag.number));
     }
 
     /// The number of the next tag.

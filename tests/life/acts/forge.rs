@@ -64,6 +64,7 @@ impl Forge {
             }
             Forge::Heal => town.forge_heals(),
             Forge::TagsVanish if town.has_code() => {
+                town.ledger.tags_vanish();
                 for tag in town.code.git(&["for-each-ref", "--format=%(refname:short)", "refs/tags"]).lines() {
                     town.code.delete_tag(tag);
                 }

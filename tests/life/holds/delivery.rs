@@ -30,7 +30,7 @@ pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
     }
     let promoted: Vec<usize> =
         seen.subjects.iter().filter_map(|subject| subject.strip_prefix("shop: ")?.parse().ok()).collect();
-    found.extend(disorder(&promoted, &town.ledger.again));
+    found.extend(disorder(&promoted, &(&town.ledger.again | &town.ledger.late)));
     production(town, &mut found);
     found
 }
@@ -60,7 +60,7 @@ fn production(town: &Town, found: &mut Vec<Finding>) {
     let image = manifest["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     let number: usize = name.rsplit(':').next().and_then(|tag| tag.parse().ok()).unwrap_or(0);
-    if number < wanted {
+    if number < wanted && !town.ledger.late.contains(&number) {
         found
             .push(Finding::new("production", format!("the newest version is {wanted}, and production is at {number}")));
     }
