@@ -7,10 +7,10 @@ use quarterdeck_shared::application::ApplicationName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use tracing::Instrument as _;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::config::Config;
 use crate::identity::Identity;
+use tracing::Instrument as _;
 
 /// Clusters by the name that applications use.
 #[derive(Default)]
@@ -100,13 +100,16 @@ impl Clusters {
             let stop = stop.child_token();
             let before = ending.remove(&wanted.name);
             let assessment = assess(cluster.clone(), stop.clone());
-            let assessed = tokio::spawn(async move {
-                if let Some(before) = before {
-                    // It ends by itself, or did so badly: there is nothing more to wait for.
-                    let _ = before.await;
+            let assessed = tokio::spawn(
+                async move {
+                    if let Some(before) = before {
+                        // It ends by itself, or did so badly: there is nothing more to wait for.
+                        let _ = before.await;
+                    }
+                    assessment.await;
                 }
-                assessment.await;
-            }.instrument(tracing::error_span!("cluster", cluster = %wanted.name)));
+                .instrument(tracing::error_span!("cluster", cluster = %wanted.name)),
+            );
             Present { config: wanted, cluster, stop, assessed }
         });
         known.cluster.clone()

@@ -28,13 +28,13 @@ pub use self::ask::ask;
 use self::course::Course;
 pub use self::error::DeliverError;
 use self::owing::Owing;
-use tracing::Instrument as _;
 use crate::context::{Application, Context};
 use crate::journal::fact::Fact;
 use crate::worker::{Next, Story};
 use quarterdeck_core::queue;
 use quarterdeck_core::run::{again, ended, interrupted};
 use quarterdeck_shared::error::chain;
+use tracing::Instrument as _;
 
 /// The delivery of one application.
 pub struct Delivery {
@@ -51,11 +51,8 @@ impl Delivery {
 
     /// Queues what the tags ask for; false where that has to be tried again.
     async fn queue_what_is_owed(&mut self) -> bool {
-        let name = &self.application.spec.name;
         let queued = Box::pin(self.owing.queue(&self.context, &self.application)).await;
-        queued
-            .inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the tags"))
-            .is_ok()
+        queued.inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the tags")).is_ok()
     }
 }
 

@@ -16,7 +16,6 @@ use quarterdeck_shared::snapshot::{Object, RepositoryStatus};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use tracing::Instrument as _;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
@@ -25,6 +24,7 @@ use crate::source::url::{RepositoryUrl, UrlError};
 use crate::source::{GitError, GitErrorKind, RefSnapshot, Remote};
 use crate::worker::jitter;
 use quarterdeck_shared::error::chain;
+use tracing::Instrument as _;
 
 /// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);

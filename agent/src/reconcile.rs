@@ -357,8 +357,11 @@ async fn begin(
     let name = &application.spec.name;
     let asked = name.clone();
     state.memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let inventory =
-        deploy.cluster.inventory(name, &destination.namespace).await.map_err(|problem| of(deploy, problem.into()))?;
+    let inventory = deploy.cluster.inventory(name, &destination.namespace, &state.memory).await;
+    let inventory = inventory.map_err(|problem| {
+        deploy.cluster.not_watched(name, &problem);
+        of(deploy, problem.into())
+    })?;
     deploy.cluster.watch(name, &inventory, &state.memory);
     state.watched = true;
     if inventory.items.is_empty() {

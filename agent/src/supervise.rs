@@ -12,7 +12,6 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use tracing::Instrument as _;
 use crate::config::Config;
 use crate::context::{Application, Context, Deploy};
 use crate::history::Intent;
@@ -23,6 +22,7 @@ use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
 use crate::{assess, deliver, readable, reconcile};
 use quarterdeck_shared::error::chain;
+use tracing::Instrument as _;
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {

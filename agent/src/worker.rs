@@ -65,7 +65,8 @@ pub async fn drive(poke: &Poke, stop: &CancellationToken, mut story: impl Story)
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = poke.poked() => {}
+            // What did not run out makes the next one no longer: pokes may come by the dozen while something is away.
+            () = poke.poked() => failures = failures.saturating_sub(1),
             () = sleep(wait) => {}
         }
     }
@@ -101,6 +102,27 @@ mod tests {
             let wait = retry_after(failures).as_secs_f64();
             assert!((around * 0.89..=around * 1.11).contains(&wait), "{failures}: {wait}");
         }
+    }
+
+    #[tokio::test]
+    async fn passes_that_were_poked_make_no_wait_longer() {
+        struct Fails<'a>(&'a Poke, &'a CancellationToken, Vec<std::time::Instant>);
+        impl Story for &mut Fails<'_> {
+            async fn pass(&mut self) -> Next {
+                self.2.push(std::time::Instant::now());
+                match self.2.len() {
+                    1..=10 => self.0.poke(),
+                    11 => {}
+                    _ => self.1.cancel(),
+                }
+                Next::Retry
+            }
+        }
+        let (poke, stop) = (Poke::default(), CancellationToken::new());
+        let mut story = Fails(&poke, &stop, Vec::new());
+        drive(&poke, &stop, &mut story).await;
+        let waited = story.2[11].duration_since(story.2[10]);
+        assert!(waited < RETRY_FIRST * 2, "{waited:?}");
     }
 
     #[tokio::test]

@@ -55,9 +55,10 @@ impl Agent {
         self.environment.push((variable, place));
     }
 
-    /// Writes the configuration.
+    /// Writes the configuration, at once as an editor does: an agent that reads it meanwhile reads the one or the other.
     pub fn configure(&self, text: &str) -> anyhow::Result<()> {
-        Ok(std::fs::write(self.path("config.toml"), text)?)
+        std::fs::write(self.path("config.toml.new"), text)?;
+        Ok(std::fs::rename(self.path("config.toml.new"), self.path("config.toml"))?)
     }
 
     /// The command line of the agent.

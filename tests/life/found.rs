@@ -38,6 +38,20 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
             vec![c(Cluster::ForbidWatch), Look, c(Cluster::Delete(Thing::Pot)), c(Cluster::Allow), Rest],
         ),
         ("the cluster is away", vec![c(Cluster::Away), Look, c(Cluster::Back), Rest]),
+        (
+            "the cluster goes, or answers nobody, while the agent starts",
+            vec![
+                a(Agent::Restart),
+                c(Cluster::Away),
+                Look,
+                c(Cluster::Back),
+                Rest,
+                c(Cluster::Forbid),
+                a(Agent::Restart),
+                Look,
+                Rest,
+            ],
+        ),
         ("the forge is away", vec![f(Forge::Away), Look, f(Forge::Back), Rest]),
         (
             "the inventory is lost, and an object leaves git while the agent is down",
@@ -76,6 +90,10 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
             "the agent is killed while tags wait",
             vec![p(Person::TagsAtOnce(6)), Breathe, a(Agent::KillTwice), p(Person::TagPush), a(Agent::Restart), Rest],
         ),
+        (
+            "an application leaves the configuration while its tags wait, and comes back",
+            vec![p(Person::TagsAtOnce(6)), Breathe, o(Operator::Remove(App::Shop)), Breathe, Rest],
+        ),
         ("tags of one second", vec![p(Person::TagsAtOnce(8)), p(Person::TagsTied(6)), Rest]),
         (
             "the tags vanish and return",
@@ -90,6 +108,17 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
             vec![d(Files::RemoveSocket), Rest, d(Files::RemoveSocketFolder), Rest],
         ),
         ("mirrors are cut short", vec![d(Files::CutPacks), p(Person::Commit(Thing::Chart, 4)), Rest]),
+        (
+            "an application is held back, and its inventory is lost before the agent dies",
+            vec![
+                o(Operator::Suspend(App::Shop)),
+                p(Person::Commit(Thing::Greeting, 3)),
+                c(Cluster::DeleteInventory(App::Shop)),
+                Breathe,
+                a(Agent::Kill),
+                Rest,
+            ],
+        ),
         ("mirrors are removed", vec![d(Files::RemoveMirrors), p(Person::Commit(Thing::Chart, 5)), Rest]),
     ]
 }

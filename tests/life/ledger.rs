@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::git::Repo;
-
 use crate::things::{App, Place, Thing};
 
 /// A tag that somebody pushed.
@@ -39,12 +37,26 @@ pub(crate) struct Ledger {
     pub(crate) excused: BTreeSet<String>,
     /// Tags that a person asked for again: they may be promoted again.
     pub(crate) again: BTreeSet<usize>,
-    /// How many push tags there were when a person took the newest promotion back.
+    /// Tags that vanished before the agent is known to have seen them: when they return they are as new as if a person had
+    /// pushed them then, whatever was promoted meanwhile.
+    pub(crate) late: BTreeSet<usize>,
+    /// The newest push tag when a person took the newest promotion back.
     pub(crate) reverted: usize,
-    /// Tags older than what the agent was told to begin with after it lost its data: it may leave them.
+    /// Tags that were there when the agent looked for the first time after it lost its data: it may leave them.
     pub(crate) before_loss: usize,
+    /// It lost its data, and nobody knows yet that it has looked.
+    pub(crate) lost: bool,
+    /// So it was when the copy of its data was made.
+    pub(crate) copied_lost: bool,
     /// An object moved between applications.
     pub(crate) moved: bool,
+    /// Those that did since the last rest.
+    moves: BTreeSet<Place>,
+    /// Since then something was committed that is no YAML: nobody knows what is wanted there, and only what holds data waits
+    /// until that is known.
+    slipped: bool,
+    /// Since then an application was taken out of the configuration: what moves to it is wanted by nobody.
+    removed: bool,
     /// Commits of the manifests that somebody asked to be synced where nothing is automatic, and what of them.
     pub(crate) asked: Vec<(String, Option<Thing>)>,
     /// Something was asked for since the last rest, so that every newer commit may be what is synced.
@@ -63,14 +75,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Notes that somebody asked for the manifests of now.
-    pub(crate) fn asked_now(&mut self, deploy: &Repo, app: App, only: Option<Thing>) {
-        if app.is_automatic() {
-            return;
-        }
-        self.asking = Some(only);
-        if deploy.path().exists() {
-            self.asked.push((deploy.rev("main"), only));
+    /// Notes that somebody asked for one of these commits of the manifests.
+    pub(crate) fn asked_for(&mut self, app: App, offered: Vec<String>, only: Option<Thing>) {
+        if !app.is_automatic() {
+            self.asking = Some(only);
+            self.asked.extend(offered.into_iter().map(|commit| (commit, only)));
         }
     }
 
@@ -93,14 +102,35 @@ impl Ledger {
 
     /// Whether an object may be another than at the last rest.
     pub(crate) fn was_touched(&self, place: &Place) -> bool {
-        self.touched_all || self.touched.contains(place)
+        let lost_on_the_way = self.removed || (self.slipped && place.resource == "configmaps");
+        self.touched_all || self.touched.contains(place) || (lost_on_the_way && self.moves.contains(place))
+    }
+
+    /// Notes that an object moves between applications.
+    pub(crate) fn moves(&mut self, thing: Thing) {
+        self.moved = true;
+        self.moves.insert(thing.place());
+    }
+
+    /// Notes that an application cannot be rendered.
+    pub(crate) fn slipped(&mut self) {
+        self.slipped = true;
+    }
+
+    /// Notes that an application is not in the configuration.
+    pub(crate) fn removed(&mut self, app: App) {
+        self.removed = true;
+        self.forget_intents(app);
     }
 
     /// Begins another day.
     pub(crate) fn rested(&mut self) {
         self.touched.clear();
         self.touched_all = false;
+        self.moves.clear();
+        (self.slipped, self.removed) = (false, false);
         self.asking = None;
+        self.lost = false;
         self.rested_tags = self.tags.len();
     }
 
@@ -110,9 +140,19 @@ impl Ledger {
         self.excused.extend(new);
     }
 
+    /// Notes that all tags vanish.
+    pub(crate) fn tags_vanish(&mut self) {
+        self.late.extend(self.tags[self.rested_tags..].iter().map(|tag| tag.number));
+    }
+
     /// The number of the next tag.
     pub(crate) fn next_tag(&mut self) -> usize {
         self.last_tag += 1;
+        self.last_tag
+    }
+
+    /// That of the newest.
+    pub(crate) fn newest(&self) -> usize {
         self.last_tag
     }
 
@@ -128,11 +168,6 @@ impl Ledger {
         self.tags.iter().rev().find(|tag| tag.push)
     }
 
-    /// How many push.
-    pub(crate) fn pushes(&self) -> usize {
-        self.tags.iter().filter(|tag| tag.push).count()
-    }
-
     /// Nobody knows what an application was told.
     pub(crate) fn forget_intents(&mut self, app: App) {
         self.suspended.remove(&app);
@@ -141,15 +176,23 @@ impl Ledger {
 
     /// What the agent kept is that of an earlier day. What people said since is not in it.
     pub(crate) fn restored_data(&mut self) {
-        // Who was pinned may go back to what git says.
-        self.touched_all |= self.pinned.values().any(Option::is_some);
-        App::ALL.iter().for_each(|app| self.forget_intents(*app));
-        self.runs.clear();
+        if self.copied_lost {
+            return self.lost_data();
+        }
+        self.other_data();
     }
 
     /// The agent lost all it kept.
     pub(crate) fn lost_data(&mut self) {
-        self.restored_data();
-        self.before_loss = self.tags.len();
+        self.other_data();
+        self.lost = true;
+        self.before_loss = self.last_tag;
+    }
+
+    fn other_data(&mut self) {
+        // Who was pinned may go back to what git says.
+        self.touched_all |= self.pinned.values().any(Option::is_some);
+        App::ALL.iter().for_each(|app| self.forget_intents(*app));
+        self.runs.clear();
     }
 }

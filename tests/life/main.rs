@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-/// Lives of the hermetic tier: a minute on two cores. Each takes half a minute there, most of it waiting.
+/// Lives of the hermetic tier: half a minute on two cores, most of it waiting.
 const SEEDS: Range<u64> = 0..4;
 
 /// Lives at once: they wait for other processes most of the time.

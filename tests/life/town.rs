@@ -1,6 +1,7 @@
 //! A town: one agent, all that it talks to, and what is wrong at the moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use harness::cluster::Pace;
@@ -11,8 +12,9 @@ use harness::world::World;
 use serde_json::Value;
 
 use crate::acts;
+use crate::holds;
 use crate::ledger::Ledger;
-use crate::reader;
+use crate::reader::{self, Wanted};
 use crate::things::{App, Thing, definition, deployment};
 
 /// Everything of one life.
@@ -31,6 +33,8 @@ pub(crate) struct Town {
     pub(crate) configured: Configured,
     /// A backup of etcd.
     pub(crate) backup: Option<Snapshot>,
+    /// What commits of the manifests want: each is read once, for a rest looks twenty times a second.
+    wanted: Mutex<BTreeMap<String, Arc<Wanted>>>,
 }
 
 /// What is wrong at the moment, as far as it has to be undone.
@@ -87,6 +91,7 @@ impl Town {
             accidents: Accidents::default(),
             configured: Configured::default(),
             backup: None,
+            wanted: Mutex::default(),
         };
         for app in App::ALL {
             town.ledger.suspended.insert(app, false);
@@ -153,6 +158,13 @@ impl Town {
         self.has_deploy() && !self.deploy.git(&["ls-tree", "main", "--", path]).is_empty()
     }
 
+    /// What a commit of the manifests wants.
+    pub(crate) fn wanted(&self, commit: &str) -> Arc<Wanted> {
+        let mut known = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || Arc::new(reader::wanted(&self.deploy, commit));
+        known.entry(commit.to_owned()).or_insert_with(read).clone()
+    }
+
     /// The application that has an object in git.
     pub(crate) fn owner(&self, thing: Thing) -> Option<App> {
         App::ALL.into_iter().find(|app| self.has_file(&thing.file(*app)))
@@ -190,6 +202,20 @@ impl Town {
         }
         let socket = self.world.socket();
         tokio::time::timeout(ANSWER, reader::request(&socket, method, path, body)).await.ok()?.ok()
+    }
+
+    /// The manifests that somebody may get who asks for them now: what the agent saw of them last, what there is, and all
+    /// between.
+    pub(crate) async fn offered(&self, app: App) -> Vec<String> {
+        let state = self.state().await.unwrap_or_default();
+        let row = &state["objects"][format!("application/{}", app.name())];
+        let mut all = Vec::from_iter(holds::commit_of(&row["target"]));
+        if self.has_deploy() {
+            let newer = all.first().map(|seen| self.deploy.git(&["rev-list", &format!("{seen}..main")]));
+            all.extend(newer.iter().flat_map(|newer| newer.lines()).map(str::to_owned));
+            all.push(self.deploy.rev("main"));
+        }
+        all
     }
 
     /// Waits until each repository was polled once more, or that does not come within two seconds, for there may be a reason.
@@ -245,5 +271,5 @@ impl Town {
 
 /// How long whoever waits for a state waits until it looks again.
 pub(crate) async fn pause() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
 }

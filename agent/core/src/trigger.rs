@@ -73,6 +73,10 @@ pub struct SeenTags {
     /// Those that a listing lost, until they come back: a restore brings them at the same objects, and nothing is new.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: Objects,
+    /// Those that went in the listings up to the last one, in each of them some: the beginning of a loss, where the rest
+    /// follows. A forge that is busy deletes a hundred tags in a minute, and is polled meanwhile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub going: Objects,
 }
 
 /// Lost tags that are remembered: as many as a listing may hold by default.
@@ -116,20 +120,30 @@ pub fn owed(
         None => decision.owed = existing_tags(rules.existing_tags, decision.owed),
         Some(seen) => {
             let is_gone = |name: &&String| !now.tags.contains_key(*name);
-            let gone = seen.there.keys().filter(is_gone).count();
+            let newly: Objects = seen.there.iter().filter(|(name, _)| is_gone(name)).map(copied).collect();
             let still_lost = seen.lost.iter().filter(|(name, _)| is_gone(name));
-            decision.seen.lost = still_lost.map(|(name, object)| (name.clone(), object.clone())).collect();
-            if is_loss(gone, seen.there.len(), !now.branches.is_empty()) {
-                decision.lost = gone;
-                let newly = seen.there.iter().filter(|(name, _)| is_gone(name));
-                decision.seen.lost.extend(newly.map(|(name, object)| (name.clone(), object.clone())));
+            decision.seen.lost = still_lost.map(copied).collect();
+            let gone = newly.len();
+            let mut going = newly;
+            if gone > 0 {
+                going.extend(seen.going.iter().filter(|(name, _)| is_gone(name)).map(copied));
+            }
+            let all_went = now.tags.is_empty() && going.len() > 1;
+            if all_went || is_loss(gone, seen.there.len(), !now.branches.is_empty()) {
+                decision.lost = going.len();
+                decision.seen.lost.append(&mut going);
                 while decision.seen.lost.len() > LOST_MAX {
                     decision.seen.lost.pop_first();
                 }
             }
+            decision.seen.going = going;
         }
     }
     decision
+}
+
+fn copied((name, object): (&String, &ObjectId)) -> (String, ObjectId) {
+    (name.clone(), object.clone())
 }
 
 /// Whether a listing in which `gone` of `of` tags are missing lost them: the repository was emptied, made anew, or is

@@ -54,8 +54,22 @@ impl Caller {
     }
 
     /// Does something with the client; once more where the credential of that one is not taken any more, since it may
-    /// have been renewed. For what has its own deadlines: watches, logs, discovery.
+    /// have been renewed. For what has its own deadlines: watches, logs, discovery. Who gets no answer learns whether the
+    /// cluster is there, and so do all: where nothing is watched yet nobody else would.
     pub(super) async fn with<T, F>(&self, act: impl Fn(Client) -> F) -> Result<T, ApiProblem>
+    where
+        F: Future<Output = Result<T, ApiProblem>>,
+    {
+        let done = self.once_or_twice(act).await;
+        if let Err(problem) = &done
+            && problem.class.is_way_in()
+        {
+            self.suspect(problem).await;
+        }
+        done
+    }
+
+    async fn once_or_twice<T, F>(&self, act: impl Fn(Client) -> F) -> Result<T, ApiProblem>
     where
         F: Future<Output = Result<T, ApiProblem>>,
     {
@@ -85,13 +99,18 @@ impl Caller {
 
     /// `v1.35.4`: what nobody is refused, so who gets no answer to it learns that the cluster is not there.
     pub(super) async fn version(&self) -> Result<String, ApiProblem> {
-        let answer = self.json("ask for the version", get("/version")).await;
+        let answer = self.ask_version().await;
         if let Err(problem) = &answer
             && problem.class.is_way_in()
         {
             self.link.lost(problem);
         }
-        Ok(answer?["gitVersion"].as_str().unwrap_or("of unknown version").to_owned())
+        Ok(parsed("ask for the version", &answer?)?["gitVersion"].as_str().unwrap_or("of unknown version").to_owned())
+    }
+
+    async fn ask_version(&self) -> Result<Bytes, ApiProblem> {
+        let request = get("/version");
+        self.once_or_twice(|client| self.attempts(client, "ask for the version", &request)).await
     }
 
     /// A request failed in a way that may mean that the cluster is not there. One watch may be silent, and one aggregated
@@ -102,7 +121,7 @@ impl Caller {
         if self.link.is_lost() {
             return;
         }
-        let asked = tokio::time::timeout(SUSPECT_TIMEOUT, self.json("ask for the version", get("/version"))).await;
+        let asked = tokio::time::timeout(SUSPECT_TIMEOUT, self.ask_version()).await;
         match asked {
             Ok(Ok(_)) => {}
             Ok(Err(answer)) if !answer.class.is_way_in() => {}
@@ -112,9 +131,7 @@ impl Caller {
 
     /// One request; its answer as JSON.
     pub(super) async fn json(&self, doing: &str, request: Request<Bytes>) -> Result<Value, ApiProblem> {
-        let bytes = self.bytes(doing, request).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is no JSON: {error}")))
+        parsed(doing, &self.bytes(doing, request).await?)
     }
 
     pub(super) async fn bytes(&self, doing: &str, request: Request<Bytes>) -> Result<Bytes, ApiProblem> {
@@ -146,6 +163,11 @@ impl Caller {
             retry += 1;
         }
     }
+}
+
+fn parsed(doing: &str, bytes: &[u8]) -> Result<Value, ApiProblem> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is no JSON: {error}")))
 }
 
 /// Sends the request once. A failure comes with a pause where it is worth sending it again: what the server asks for, or

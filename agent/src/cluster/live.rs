@@ -162,9 +162,19 @@ impl Live {
     /// other watches are needed now.
     pub(super) fn interest(&self, application: &ApplicationName, inventory: &Inventory, memory: &Memory) -> bool {
         let mut changes = Vec::new();
-        let moved = self.state().applied.interest(application, inventory, memory, &mut changes);
+        let mut state = self.state();
+        let moved = state.applied.interest(application, inventory, memory, &mut changes);
+        state.covers.begun(application);
+        drop(state);
+        changes.push(ClusterChange::Cover);
         self.tell(changes);
         moved
+    }
+
+    /// It cannot be asked what the application has here.
+    pub(super) fn not_begun(&self, application: &ApplicationName, why: &str) {
+        self.state().covers.not_begun(application, why, Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
     }
 
     /// The application is no concern any more.
@@ -173,6 +183,7 @@ impl Live {
         let mut state = self.state();
         state.applied.forget(application, &mut changes);
         state.family.forget(application, &mut changes);
+        state.covers.begun(application);
         drop(state);
         self.tell(changes);
     }
@@ -327,7 +338,7 @@ impl Live {
     /// What cannot be seen of an application now, where this was told last.
     pub(super) fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
         let state = self.state();
-        state.covers.unseen(state.applied.places_of(application), before, Instant::now())
+        state.covers.unseen(application, state.applied.places_of(application), before, Instant::now())
     }
 
     /// The watches that are not connected although the cluster answers.

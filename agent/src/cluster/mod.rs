@@ -205,12 +205,18 @@ impl Cluster {
         self.0.objects.kinds().await
     }
 
-    /// What the application applied here and may prune.
+    /// What the application applied here and may prune; where that was lost, made anew from what is remembered of it.
     ///
     /// # Errors
     /// Where it cannot be read; it is never taken for empty.
-    pub async fn inventory(&self, application: &ApplicationName, namespace: &str) -> Result<Inventory, ApiProblem> {
-        Ok(self.0.inventories.read(&self.0.objects, application, namespace).await?.inventory)
+    pub async fn inventory(
+        &self,
+        application: &ApplicationName,
+        namespace: &str,
+        memory: &Memory,
+    ) -> Result<Inventory, ApiProblem> {
+        let held = self.0.inventories.read(&self.0.objects, application, namespace).await?;
+        Ok(self.remade(application, namespace, held, !memory.is_empty(), memory).await?.inventory)
     }
 
     /// Another agent that was noticed as the operator of an application, once.
@@ -331,6 +337,11 @@ impl Cluster {
         if self.0.live.interest(application, inventory, memory) {
             self.0.watches.moved();
         }
+    }
+
+    /// It could not be asked what to watch for the application: what is claimed of it stands on nothing until it can.
+    pub fn not_watched(&self, application: &ApplicationName, problem: &ApiProblem) {
+        self.0.live.not_begun(application, &problem.message);
     }
 
     /// Ends that: the application is no concern any more.

@@ -87,30 +87,46 @@ impl Cluster {
             held = inventories.fresh(objects, application, &options.namespace).await?;
         }
         let label = |live: &Arc<Value>| owned::application_of(live) == Some(application.as_str());
-        let was_here = || !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
-        if held.recorded || !held.inventory.items.is_empty() || !was_here() {
+        let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
+        self.remade(application, &options.namespace, held, was_here, memory).await
+    }
+
+    /// The inventory, made anew from what else is known where it was lost. What is in it is watched from then on: it may be
+    /// long until somebody lets a sync write it.
+    pub(super) async fn remade(
+        &self,
+        application: &ApplicationName,
+        namespace: &str,
+        held: Held,
+        was_here: bool,
+        memory: &Memory,
+    ) -> Result<Held, ApiProblem> {
+        if held.recorded || !held.inventory.items.is_empty() || !was_here {
             return Ok(held);
         }
-        let items = self.lost(application, memory, options).await?;
-        if !items.is_empty() {
-            tracing::warn!(%application, objects = items.len(), "the inventory was lost; it is made anew");
+        let items = self.lost(application, namespace, memory).await?;
+        if items.is_empty() {
+            return Ok(held);
         }
-        Ok(inventories.believe(application, &options.namespace, items))
+        tracing::warn!(%application, objects = items.len(), "the inventory was lost; it is made anew");
+        let held = self.0.inventories.believe(application, namespace, items);
+        self.watch(application, &held.inventory, memory);
+        Ok(held)
     }
 
     /// What the application applied, where its inventory was lost: what the history remembers, and what carries its label.
     async fn lost(
         &self,
         application: &ApplicationName,
+        namespace: &str,
         memory: &Memory,
-        options: &Options,
     ) -> Result<Vec<InventoryItem>, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
         // What is in another namespace is where the application was before, and stays there.
-        let within = match inventories.is_elsewhere(objects, application, &options.namespace).await? {
+        let within = match inventories.is_elsewhere(objects, application, namespace).await? {
             Some(true) => return Ok(Vec::new()),
             Some(false) => None,
-            None => Some(options.namespace.as_str()),
+            None => Some(namespace),
         };
         let kinds = objects.kinds().await?;
         let version = |of: &ResourceRef| Some(kinds.get(&of.group, &of.kind)?.versions.first()?.version.clone());
@@ -161,6 +177,6 @@ impl Cluster {
         namespace: &str,
         desired: &[Manifest],
     ) -> Result<bool, ApiProblem> {
-        Ok(!plan::candidates(desired, &self.inventory(application, namespace).await?).is_empty())
+        Ok(!plan::candidates(desired, &self.inventory(application, namespace, &Memory::new()).await?).is_empty())
     }
 }

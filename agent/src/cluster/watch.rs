@@ -16,7 +16,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use tracing::Instrument as _;
 use crate::cluster::identity::{Identity, Look, SET_BACK, Ways};
 use crate::cluster::interest::{self, WatchKey};
 use crate::cluster::inventory::Inventories;
@@ -26,6 +25,7 @@ use crate::cluster::narrow::Narrowed;
 use crate::cluster::problem::ApiProblem;
 use crate::cluster::stream;
 use crate::cluster::words::Words;
+use tracing::Instrument as _;
 
 /// Files of the way in are looked at this often. A few `stat` calls, for a person who lets a kubeconfig point elsewhere
 /// and waits for it to count.

@@ -34,7 +34,7 @@ pub async fn ask(
                 let commit = mirror.resolve(&Target::Default, default.as_deref())?;
                 return Ok((default.unwrap_or_else(|| "HEAD".to_owned()), Named::Reference(commit)));
             };
-            let named = mirror.named(refs.as_ref(), &text)?;
+            let named = mirror.named(refs.as_deref(), &text)?;
             Ok((text, named))
         })
         .await;

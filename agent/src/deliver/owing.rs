@@ -56,7 +56,7 @@ impl Owing {
             context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
         let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
         let seen = seen.map(|seen| seen.tags);
-        let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len());
+        let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len() + seen.going.len());
         let asked = refs.clone();
         let decision = repository
             .work(move |mirror| {

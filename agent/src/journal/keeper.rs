@@ -14,6 +14,7 @@ use super::fold;
 use crate::history::ApplicationRow;
 use crate::history::sqlite::{HistoryError, Writer};
 use quarterdeck_core::queue;
+use quarterdeck_core::run::ended;
 
 /// Keys that change, with what lies under them then.
 pub(super) type Changes = Vec<(Key, Option<Object>)>;
@@ -111,7 +112,10 @@ impl Keeper {
                 writer.event(now, application.as_ref(), cause, event)?;
             }
             Fact::Application { name, patch } => self.patch(name, patch, writer, now, changes)?,
-            Fact::ApplicationRemoved(name) => self.remove(name, changes),
+            Fact::ApplicationRemoved(name) => self.remove(name, writer, now, changes)?,
+            Fact::Run(run) if run.phase == Phase::Queued && self.removed.contains(&run.application) => {
+                writer.run(&nobodys(run, now))?;
+            }
             Fact::Run(run) => {
                 writer.run(run)?;
                 self.show((**run).clone(), changes);
@@ -184,14 +188,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was.
-    fn remove(&mut self, name: &ApplicationName, changes: &mut Changes) {
+    /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was. What was queued ends:
+    /// nobody would take it up before the next start. What runs is ended by its worker.
+    fn remove(
+        &mut self,
+        name: &ApplicationName,
+        writer: &Writer<'_>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), HistoryError> {
         self.configured.remove(name);
         self.removed.insert(name.clone());
         changes.push((Key::application(name), None));
         for run in self.runs.remove(name).unwrap_or_default() {
             changes.push((Key::run(run.id), None));
+            if let Some(open) = run.open.filter(|open| open.phase == Phase::Queued) {
+                writer.run(&nobodys(&open, now))?;
+            }
         }
+        Ok(())
     }
 
     /// The runs of an application that wait behind others than before. Here, since a run that is queued belongs to nobody
@@ -226,6 +241,12 @@ impl Keeper {
             }
         }
     }
+}
+
+/// The end of a run that is queued for an application which left the configuration.
+fn nobodys(run: &RunStatus, now: Timestamp) -> RunStatus {
+    let why = "the application left the configuration; ask for it anew where it is back".to_owned();
+    ended(run.clone(), Phase::Interrupted, why, now)
 }
 
 fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {

@@ -17,7 +17,6 @@ use super::decide::Held;
 use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
-use tracing::Instrument as _;
 use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Application, Context, Deploy, Drift};
 use crate::history::Intent;
@@ -25,6 +24,7 @@ use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::{Memory, Remembered as Applied, Undone};
 use quarterdeck_shared::error::chain;
+use tracing::Instrument as _;
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);

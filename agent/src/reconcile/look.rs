@@ -68,7 +68,7 @@ async fn revision(
 /// The commit of the deploy repository that a person names, and whether it is by a tag or branch.
 pub(super) async fn named(deploy: &Deploy, text: &str) -> Result<(CommitId, bool), ReconcileError> {
     let (refs, asked) = (deploy.repository.refs().borrow().clone(), text.to_owned());
-    let named = deploy.repository.work(move |mirror| mirror.named(refs.as_ref(), &asked)).await;
+    let named = deploy.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
     match named.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })? {
         Named::Reference(commit) => Ok((commit, true)),
         Named::Commit(commit) => Ok((commit, false)),

@@ -23,7 +23,7 @@ pub async fn target(
     application: &Application,
     to: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let (deploy, destination, status) = parts(context, application)?;
+    let (deploy, _, status) = parts(context, application)?;
     let name = application.spec.name.clone();
     let (releases, newest) = context
         .journal

@@ -96,7 +96,8 @@ impl Mirror {
         let (repository, doubt) = (RwLock::new(repository), Arc::default());
         let mirror = Self { dir, remote, repository, link, writing, seen, interrupt, doubt };
         damage.into_iter().for_each(|damage| mirror.made_anew(damage));
-        if is_new {
+        // Also where an earlier life ended between the making and the first fetch.
+        if is_new || mirror.own_refs(&mirror.repository())?.is_empty() {
             mirror.begins_empty();
         }
         Ok(mirror)

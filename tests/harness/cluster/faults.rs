@@ -178,9 +178,13 @@ impl Faults {
         self.0.iter().any(|fault| fault.hits(hit) && matches!(fault.harm, Harm::Status(403, _) | Harm::Forbid))
     }
 
-    /// What happens to this request; uses up one of a fault's times.
+    /// What happens to this request; uses up one of a fault's times. A server that is slow for all does what it does to some
+    /// all the same.
     pub fn strike(&mut self, hit: &Hit) -> Option<Harm> {
-        let fault = self.0.iter_mut().find(|fault| fault.hits(hit))?;
+        let is_slow = |fault: &Fault| matches!(fault.harm, Harm::Slow(_));
+        let worse = self.0.iter().position(|fault| fault.hits(hit) && !is_slow(fault));
+        let at = worse.or_else(|| self.0.iter().position(|fault| fault.hits(hit)))?;
+        let fault = &mut self.0[at];
         fault.left = fault.left.map(|left| left - 1);
         let harm = fault.harm.clone();
         self.0.retain(|fault| fault.left != Some(0));

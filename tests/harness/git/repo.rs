@@ -127,6 +127,12 @@ impl Repo {
 
     /// Runs git here with `input` and gives what it printed.
     pub fn git_raw(&self, arguments: &[&str], input: &[u8]) -> String {
+        self.try_git(arguments, input)
+            .unwrap_or_else(|said| panic!("git {arguments:?} in {}: {said}", self.path.display()))
+    }
+
+    /// The same, for what may be refused: what git said is the error then.
+    pub fn try_git(&self, arguments: &[&str], input: &[u8]) -> Result<String, String> {
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -143,9 +149,8 @@ impl Repo {
             child.wait_with_output()
         });
         let output = output.expect("git runs to its end");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?} in {}: {said}", self.path.display());
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
     }
 
     /// The next made-up second.

@@ -129,6 +129,16 @@ async fn what_was_narrowed_to_namespaces_is_widened_again() {
     scene.sees_all().await;
 }
 
+/// As after a start: the cluster goes before the first watch was begun.
+#[tokio::test]
+async fn where_nothing_is_watched_any_request_says_that_a_cluster_is_away() {
+    let scene = Scene::new().await;
+    scene.cluster.version().await.unwrap();
+    scene.api.away().await;
+    scene.cluster.inventory(&shop(), "prod", &Memory::new()).await.unwrap_err();
+    scene.sees("that the cluster is away", |unseen| unseen.iter().any(|one| one.of == Cover::Cluster)).await;
+}
+
 #[tokio::test]
 async fn any_answer_says_that_a_cluster_is_back() {
     let mut scene = Scene::new().await;

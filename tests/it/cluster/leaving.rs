@@ -253,6 +253,26 @@ async fn a_lost_inventory_and_a_lost_history_leave_the_label() {
     assert!(scene.live("configmaps", "c1").is_none() && scene.live("configmaps", "c0").is_some());
 }
 
+/// A person may hold the application back: then nothing writes the inventory for long.
+#[tokio::test]
+async fn what_a_lost_inventory_named_is_watched_before_it_is_written_anew() {
+    for history_too in [false, true] {
+        let mut scene = Scene::new().await;
+        scene.sync(SHOP).await.unwrap();
+        scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+        scene.cluster = connect(&scene.api, &scene.folder);
+        if history_too {
+            scene.memory.clear();
+            scene.plan(SHOP).await.unwrap();
+        } else {
+            scene.cluster.inventory(&shop(), "prod", &scene.memory).await.unwrap();
+        }
+        let pod = |change: &ClusterChange| matches!(change, ClusterChange::PodChanged(_)).then_some(());
+        scene.wait_for("a pod", pod).await;
+        assert!(scene.live("configmaps", "quarterdeck-shop").is_none(), "nobody wrote it");
+    }
+}
+
 #[tokio::test]
 async fn an_inventory_in_another_namespace_was_not_lost() {
     let mut scene = Scene::new().await;

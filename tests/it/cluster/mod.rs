@@ -81,7 +81,7 @@ impl Scene {
     /// Another life of the agent: it knows what the history kept, and nothing else.
     async fn restart(&mut self) {
         self.cluster = connect(&self.api, &self.folder);
-        let inventory = self.cluster.inventory(&shop(), "prod").await.unwrap();
+        let inventory = self.cluster.inventory(&shop(), "prod", &self.memory).await.unwrap();
         self.cluster.watch(&shop(), &inventory, &self.memory);
         self.synced().await;
     }

@@ -38,7 +38,7 @@ async fn is_set_back(forbidden: Option<Fault>) {
     assert_eq!(scene.cluster.epoch(), 1);
 
     // Whoever sees the epoch asks for the inventory, and has what it names watched.
-    let inventory = scene.cluster.inventory(&shop(), "prod").await.unwrap();
+    let inventory = scene.cluster.inventory(&shop(), "prod", &Memory::new()).await.unwrap();
     assert_eq!(inventory.items.len(), 4, "as it was then");
     scene.memory.clear();
     scene.cluster.watch(&shop(), &inventory, &scene.memory);
@@ -96,7 +96,7 @@ async fn another_cluster_behind_the_same_address_is_noticed() {
     };
     assert_eq!(scene.wait_for("the pods of the old one are gone", both).await, "is another cluster now");
 
-    let inventory = scene.cluster.inventory(&shop(), "prod").await.unwrap();
+    let inventory = scene.cluster.inventory(&shop(), "prod", &Memory::new()).await.unwrap();
     assert!(inventory.items.is_empty(), "nothing of it is here");
     scene.memory.clear();
     scene.cluster.watch(&shop(), &inventory, &scene.memory);
@@ -114,7 +114,7 @@ async fn a_kubeconfig_that_begins_to_point_elsewhere_is_followed_there() {
     other.namespace("prod").unwrap();
     other.kubeconfig(&scene.folder.path().join("kubeconfig")).unwrap();
     assert_eq!(scene.is_replaced().await, "is another cluster now");
-    assert!(scene.cluster.inventory(&shop(), "prod").await.unwrap().items.is_empty());
+    assert!(scene.cluster.inventory(&shop(), "prod", &Memory::new()).await.unwrap().items.is_empty());
 }
 
 /// An ordinary end of every watch is no reason to look at anything anew.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use quarterdeck_agent::source::git::Mirror;
 use quarterdeck_agent::source::{GitError, GitErrorKind, RefSnapshot};
@@ -10,7 +11,7 @@ use quarterdeck_agent::source::{GitError, GitErrorKind, RefSnapshot};
 use super::{Way, World, id, on};
 
 /// What the agent does at each poll.
-async fn poll(mirror: &std::sync::Arc<Mirror>) -> Result<RefSnapshot, GitError> {
+async fn poll(mirror: &Arc<Mirror>) -> Result<RefSnapshot, GitError> {
     on(mirror, |mirror| {
         mirror.heal()?;
         let refs = mirror.list_refs()?;
@@ -146,20 +147,39 @@ async fn what_cannot_be_read_is_fetched_anew_and_nothing_is_missed_meanwhile() {
     let loose = mirror.dir().join("objects").join(&tree[..2]);
     unpack(mirror.dir());
     exchange(&loose.join(&tree[2..]), "");
-    let mirror = world.open(mirror.remote().clone());
-    let read = async || {
+    let mut mirror = world.open(mirror.remote().clone());
+    let read = async |mirror: &Arc<Mirror>| {
         let commit = commit.clone();
-        on(&mirror, move |mirror| mirror.entries(&id(&commit), "apps/shop")).await
+        on(mirror, move |mirror| mirror.entries(&id(&commit), "apps/shop")).await
     };
     for _ in 0..2 {
-        let error = read().await.unwrap_err();
+        let error = read(&mirror).await.unwrap_err();
         assert!(matches!(error, GitError::Mirror { .. }), "{error}");
         on(&mirror, Mirror::heal).await.unwrap();
     }
-    let error = read().await.unwrap_err();
-    assert!(matches!(error, GitError::Mirror { doing: "being fetched anew", .. }), "{error}");
+    // Also where the agent ends before all is fetched.
+    for restarts in [false, true] {
+        if restarts {
+            mirror = world.open(mirror.remote().clone());
+        }
+        let error = read(&mirror).await.unwrap_err();
+        assert!(matches!(error, GitError::Mirror { doing: "being fetched anew", .. }), "{restarts}: {error}");
+    }
     poll(&mirror).await.unwrap();
-    assert_eq!(read().await.unwrap().entries.len(), 1);
+    assert_eq!(read(&mirror).await.unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mirror_is_made_anew_however_often_somebody_removes_it() {
+    let world = World::new().await;
+    world.forge.repo("ops/shop").commit("main", &[("a", "1")], "first");
+    let mirror = world.mirror(Way::Http);
+    poll(&mirror).await.unwrap();
+    for _ in 0..3 {
+        std::fs::remove_dir_all(mirror.dir()).unwrap();
+        poll(&mirror).await.unwrap();
+        assert!(mirror.dir().join("HEAD").exists());
+    }
 }
 
 /// As after a folder that was removed while no agent ran: a run that is resumed before the first poll waits for it.

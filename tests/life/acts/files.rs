@@ -64,6 +64,7 @@ impl Files {
                 town.kill();
                 let _ = std::fs::remove_dir_all(&kept);
                 copy(&data, &kept)?;
+                town.ledger.copied_lost = town.ledger.lost;
                 town.start().await?;
             }
             Files::RestoreData if kept.exists() => {

@@ -64,6 +64,7 @@ impl Forge {
             }
             Forge::Heal => town.forge_heals(),
             Forge::TagsVanish if town.has_code() => {
+                town.ledger.tags_vanish();
                 for tag in town.code.git(&["for-each-ref", "--format=%(refname:short)", "refs/tags"]).lines() {
                     town.code.delete_tag(tag);
                 }
@@ -81,10 +82,16 @@ impl Forge {
             }
             Forge::Restore => town.restore_repositories()?,
             Forge::Rewrite if town.has_deploy() => {
-                let message = town.deploy.git(&["log", "-1", "--format=%B", "main"]) + "\nReviewed-by: Ann\n";
-                let [tree, parent] = ["main^{tree}", "main^"].map(|what| town.deploy.rev(what));
-                let commit = town.deploy.git(&["commit-tree", &tree, "-p", &parent, "-m", &message]);
-                town.deploy.branch("main", &commit);
+                // What is promoted at the same moment stays: then it is that which is rewritten.
+                loop {
+                    let was = town.deploy.rev("main");
+                    let message = town.deploy.git(&["log", "-1", "--format=%B", &was]) + "\nReviewed-by: Ann\n";
+                    let [tree, parent] = ["^{tree}", "^"].map(|what| town.deploy.rev(&format!("{was}{what}")));
+                    let commit = town.deploy.git(&["commit-tree", &tree, "-p", &parent, "-m", &message]);
+                    if town.deploy.try_git(&["update-ref", "refs/heads/main", &commit, &was], b"").is_ok() {
+                        break;
+                    }
+                }
                 town.committed();
             }
             Forge::Race if town.has_deploy() => town.deploy.hook("update", RACE),

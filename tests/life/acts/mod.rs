@@ -69,7 +69,7 @@ impl Step {
         town.ledger.acts += 1;
         match self {
             Step::Operator(act) => act.perform(town).await,
-            Step::Person(act) => act.perform(town),
+            Step::Person(act) => act.perform(town).await,
             Step::Cluster(act) => act.perform(town).await,
             Step::Forge(act) => act.perform(town).await,
             Step::Stores(act) => act.perform(town).await,

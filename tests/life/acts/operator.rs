@@ -81,18 +81,20 @@ impl Operator {
                 }
             }
             Operator::Rollback(app) => {
+                let offered = town.offered(app).await;
                 if let Some(answer) = town.told(app, "rollback", &json!({"reason": "it was better"})).await {
                     let to = answer["revision"].as_str().and_then(|text| text.rsplit(':').next()).map(str::to_owned);
                     town.ledger.pinned.insert(app, to);
                     town.ledger.touch_all();
-                    town.ledger.asked_now(&town.deploy, app, None);
+                    town.ledger.asked_for(app, offered, None);
                 }
             }
             Operator::Unpin(app) => {
+                let offered = town.offered(app).await;
                 if town.told(app, "unpin", &json!({})).await.is_some() {
                     town.ledger.pinned.insert(app, None);
                     town.ledger.touch_all();
-                    town.ledger.asked_now(&town.deploy, app, None);
+                    town.ledger.asked_for(app, offered, None);
                 }
             }
             Operator::Cancel => town.cancel().await,
@@ -109,7 +111,7 @@ impl Operator {
             }
             Operator::Remove(app) => {
                 town.configured.without.insert(app);
-                town.ledger.forget_intents(app);
+                town.ledger.removed(app);
                 if app == App::Shop {
                     town.ledger.excuse_new_tags();
                 }
@@ -131,8 +133,9 @@ impl Town {
     }
 
     async fn sync(&mut self, app: App, body: &Value, only: Option<Thing>) {
+        let offered = self.offered(app).await;
         if self.told(app, "sync", body).await.is_some() {
-            self.ledger.asked_now(&self.deploy, app, only);
+            self.ledger.asked_for(app, offered, only);
         }
     }
 

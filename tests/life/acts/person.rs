@@ -49,12 +49,12 @@ impl Person {
         }
     }
 
-    pub(super) fn perform(self, town: &mut Town) -> anyhow::Result<()> {
+    pub(super) async fn perform(self, town: &mut Town) -> anyhow::Result<()> {
         match self {
-            Person::TagPush => return town.tag(1, true, false),
-            Person::TagBuild => return town.tag(1, false, false),
-            Person::TagsAtOnce(count) => return town.tag(count, true, false),
-            Person::TagsTied(count) => return town.tag(count, true, true),
+            Person::TagPush => return town.tag(1, true, false).await,
+            Person::TagBuild => return town.tag(1, false, false).await,
+            Person::TagsAtOnce(count) => return town.tag(count, true, false).await,
+            Person::TagsTied(count) => return town.tag(count, true, true).await,
             _ if !town.has_deploy() => return Ok(()),
             _ => {}
         }
@@ -77,10 +77,11 @@ impl Person {
                 let Some(from) = town.owner(thing) else { return Ok(()) };
                 let to = if from == App::Sea { App::Pier } else { App::Sea };
                 let text = town.deploy.file("main", &thing.file(from));
-                town.ledger.moved = true;
+                town.ledger.moves(thing);
                 town.commit(&format!("{thing:?} moves"), |c| c.remove(thing.file(from)).write(thing.file(to), text));
             }
             Person::Break(app) => {
+                town.ledger.slipped();
                 town.commit("a slip", |c| c.write(bad(app), "kind: {{{ no yaml\n"));
             }
             Person::Repair(app) if town.has_file(&bad(app)) => town.commit("the slip is out", |c| c.remove(bad(app))),
@@ -98,10 +99,11 @@ pub(crate) fn bad(app: App) -> String {
 
 impl Town {
     /// Commits code and tags, oldest first. Those that are tied have one second for all.
-    fn tag(&mut self, count: u8, push: bool, tied: bool) -> anyhow::Result<()> {
+    async fn tag(&mut self, count: u8, push: bool, tied: bool) -> anyhow::Result<()> {
         if !self.has_code() {
             return Ok(());
         }
+        self.ledger.lost &= !self.has_looked().await;
         let second = self.code.git(&["log", "-1", "--format=%ct", "main"]).parse::<i64>()? + 10;
         let mut made = Vec::new();
         for _ in 0..count {
@@ -114,6 +116,9 @@ impl Town {
             };
             made.push(self.ledger.tagged(number, push, commit));
         }
+        if self.ledger.lost {
+            self.ledger.before_loss = self.ledger.newest();
+        }
         // As a forge shows the tags of one push: one after another, in the order of their names.
         let mut shown: Vec<(String, String)> = made.into_iter().map(|tag| (tag.name(), tag.commit)).collect();
         shown.sort();
@@ -122,6 +127,14 @@ impl Town {
             self.ledger.excuse_new_tags();
         }
         Ok(())
+    }
+
+    /// Whether the agent is known to have looked at the code.
+    async fn has_looked(&self) -> bool {
+        let Some(state) = self.state().await else { return false };
+        let address = self.world.forge.http("ops/shop");
+        let mut code = crate::reader::of_kind(&state, "Repository").filter(|one| one["address"] == *address);
+        code.any(|one| !one["polled"].is_null() && one["error"].is_null())
     }
 
     /// A commit of code at this second.
@@ -144,7 +157,7 @@ impl Town {
         }
         let before = self.deploy.file(&format!("{newest}^"), SHOP);
         if before != self.deploy.file("main", SHOP) {
-            self.ledger.reverted = self.ledger.pushes();
+            self.ledger.reverted = self.ledger.newest_push().map_or(0, |tag| tag.number);
             self.commit("Revert the newest version", |c| c.write(SHOP, before));
         }
     }

@@ -3,12 +3,15 @@
 use serde_json::Value;
 
 use super::Finding;
-use crate::reader::of_kind;
+use crate::reader::{self, of_kind};
 use crate::town::Town;
 
 /// What is claimed, and stands on nothing.
 pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
     let mut found = Vec::new();
+    let live = reader::live(town);
+    // What has nothing in the cluster has nothing to be watched.
+    let is_there = |row: &Value| live.values().any(|object| reader::label(object) == row["name"].as_str());
     let forbidden = |verb: &str| town.accidents.forbidden.iter().any(|(one, _)| one == verb || one == "*");
     for row in of_kind(state, "Application") {
         let mut say = |words: &str| {
@@ -18,7 +21,7 @@ pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
         let unseen = |of: &str| row["unseen"].as_array().into_iter().flatten().any(|unseen| unseen["of"] == of);
         if town.accidents.cluster_away && (row["sync"] != "Unknown" || row["health"] != "Unknown") {
             say("the cluster is away");
-        } else if forbidden("watch") && row["health"] != "Unknown" {
+        } else if forbidden("watch") && row["health"] != "Unknown" && is_there(row) {
             // Where only listing is forbidden, a watch goes on from where it was.
             say("nothing may be watched");
         }

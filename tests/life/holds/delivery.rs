@@ -30,7 +30,7 @@ pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
     }
     let promoted: Vec<usize> =
         seen.subjects.iter().filter_map(|subject| subject.strip_prefix("shop: ")?.parse().ok()).collect();
-    found.extend(disorder(&promoted, &town.ledger.again));
+    found.extend(disorder(&promoted, &(&town.ledger.again | &town.ledger.late)));
     production(town, &mut found);
     found
 }
@@ -51,17 +51,16 @@ fn disorder(promoted: &[usize], again: &BTreeSet<usize>) -> Vec<Finding> {
 }
 
 fn production(town: &Town, found: &mut Vec<Finding>) {
-    if town.ledger.reverted == town.ledger.pushes() {
+    let pushes = town.ledger.tags.iter().filter(|tag| tag.push && !town.ledger.excused.contains(&tag.name()));
+    let wanted = pushes.map(|tag| tag.number).max().unwrap_or(0);
+    if wanted <= town.ledger.reverted {
         return;
     }
     let manifest: Value = serde_json::from_str(&town.deploy.file("main", SHOP)).unwrap_or_default();
     let image = manifest["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     let number: usize = name.rsplit(':').next().and_then(|tag| tag.parse().ok()).unwrap_or(0);
-    let pushes = || town.ledger.tags.iter().filter(|tag| tag.push);
-    let wanted =
-        pushes().filter(|tag| !town.ledger.excused.contains(&tag.name())).map(|tag| tag.number).max().unwrap_or(0);
-    if number < wanted {
+    if number < wanted && !town.ledger.late.contains(&number) {
         found
             .push(Finding::new("production", format!("the newest version is {wanted}, and production is at {number}")));
     }

@@ -9,6 +9,7 @@ pub(crate) use self::cover::unsaid;
 pub(crate) use self::sync::uids;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ pub(crate) struct Seen {
     /// Where the deploy branch is.
     pub(crate) head: String,
     /// What commits of it want: that one, and those that are pinned to.
-    pub(crate) wanted: BTreeMap<String, Wanted>,
+    pub(crate) wanted: BTreeMap<String, Arc<Wanted>>,
     /// The subjects of the deploy branch, oldest first.
     pub(crate) subjects: Vec<String>,
 }
@@ -62,7 +63,7 @@ impl Seen {
         let head = town.deploy.rev("main");
         let pinned = App::ALL.into_iter().filter_map(|app| pin(row(&state, app)?));
         let commits = pinned.chain([head.clone()]);
-        let wanted = commits.map(|commit| (commit.clone(), reader::wanted(&town.deploy, &commit))).collect();
+        let wanted = commits.map(|commit| (commit.clone(), town.wanted(&commit))).collect();
         let mut subjects = town.deploy.subjects("main");
         subjects.reverse();
         let mut pods: BTreeMap<String, Vec<String>> = BTreeMap::new();

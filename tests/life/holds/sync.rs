@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Finding, Seen};
-use crate::reader::{goes, is_so, label, of_kind, wanted};
-use crate::things::{App, Place, Thing};
+use crate::reader::{goes, is_so, label, of_kind};
+use crate::things::{App, BOATS, CRDS, Place, Thing};
 use crate::town::Town;
 
 pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
@@ -31,7 +31,9 @@ fn application(seen: &Seen, town: &Town, app: App, found: &mut Vec<Finding>) {
     if town.ledger.pinned.get(&app).is_some_and(|meant| *meant != pin) {
         say("intent", format!("a person pinned it to {:?}, and it is at {pin:?}", town.ledger.pinned[&app]));
     }
-    if row["unseen"].as_array().is_some_and(|unseen| !unseen.is_empty()) {
+    // What is not defined cannot be watched: whoever is held does not put the definition back.
+    let may_be = |unseen: &Value| unseen["what"] == "Boats" && !is_defined(seen);
+    if row["unseen"].as_array().is_some_and(|all| !all.iter().all(may_be)) {
         say("unseen", format!("all can be seen, and it says {}", row["unseen"]));
     }
     // Who is held may still want what moved to its neighbour, and a person has to say whose it is.
@@ -70,6 +72,12 @@ fn application(seen: &Seen, town: &Town, app: App, found: &mut Vec<Finding>) {
             say("health", format!("it says {told}"));
         }
     }
+}
+
+/// Whether the cluster serves what `sea` defines.
+fn is_defined(seen: &Seen) -> bool {
+    let definition = Place { resource: CRDS, namespace: String::new(), name: BOATS.to_owned() };
+    seen.live.get(&definition).is_some_and(|live| live["spec"]["versions"][0]["served"] == true)
 }
 
 /// How the cluster differs from what is wanted: what is missing, other, or too much.
@@ -116,7 +124,7 @@ fn unasked(seen: &Seen, town: &Town, found: &mut Vec<Finding>) {
     for thing in Thing::ALL.into_iter().filter(|thing| thing.home() == App::Tea) {
         let place = thing.place();
         let meant: Vec<Option<Value>> =
-            asked(thing).map(|(commit, _)| wanted(&town.deploy, commit).get(&App::Tea)?.get(&place).cloned()).collect();
+            asked(thing).map(|(commit, _)| town.wanted(commit).get(&App::Tea)?.get(&place).cloned()).collect();
         let fine = match seen.live.get(&place) {
             Some(live) if live["data"]["value"] == "edited" => true,
             Some(live) => meant.iter().flatten().any(|manifest| is_so(manifest, live)),

@@ -139,6 +139,33 @@ fn a_tag_that_was_deleted_by_itself_is_asked_for_again_and_what_was_lost_is_not(
         ("all of them and the branches", vec![all.clone(), emptied.clone(), all.clone()], vec![]),
         ("the only one and the branches", vec![alone.clone(), emptied.clone(), alone.clone()], vec![]),
         ("lost, and back one by one", vec![all.clone(), emptied.clone(), alone.clone(), all.clone()], vec![]),
+        (
+            "some, and then the rest",
+            vec![all.clone(), tags(&[two.clone(), three.clone()]), tags(&[]), all.clone()],
+            vec![],
+        ),
+        (
+            "one after another",
+            vec![
+                all.clone(),
+                tags(&[two.clone(), three.clone()]),
+                tags(std::slice::from_ref(&three)),
+                tags(&[]),
+                all.clone(),
+            ],
+            vec![],
+        ),
+        (
+            "deleted by a person, long before the rest is lost",
+            vec![
+                all.clone(),
+                tags(&[two.clone(), three.clone()]),
+                tags(&[two.clone(), three.clone(), ("push-9", tag('9', '9'))]),
+                tags(&[]),
+                all.clone(),
+            ],
+            vec!["push-9", "push-1"],
+        ),
         ("lost twice", vec![all.clone(), emptied.clone(), alone, emptied.clone(), all.clone()], vec![]),
         ("lost, and back elsewhere", vec![all.clone(), emptied.clone(), moved], vec!["push-1"]),
         ("lost, and back with a new one", vec![all.clone(), emptied, newer], vec!["push-9"]),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
@@ -25,6 +26,9 @@ pub(super) struct Covers {
     answers: Answers,
     /// Watches that are not connected. Of the others nothing need be known.
     missing: BTreeMap<WatchKey, Missing>,
+    /// Applications of which it could not be asked yet what they have here, so that nothing is watched for them. What is
+    /// claimed of them is of an earlier life of the agent.
+    unbegun: BTreeMap<ApplicationName, Missing>,
     /// When a watch of a kind was last connected: one that takes the place of another goes on where that ended.
     seen: BTreeMap<(What, String, String), Timestamp>,
 }
@@ -51,6 +55,7 @@ impl Covers {
             cluster: cluster.to_owned(),
             answers: Answers::Yes { since: now },
             missing: BTreeMap::new(),
+            unbegun: BTreeMap::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -84,6 +89,18 @@ impl Covers {
         reason.clone_into(&mut missing.reason);
     }
 
+    /// It cannot be asked what the application has here, for this reason.
+    pub(super) fn not_begun(&mut self, application: &ApplicationName, reason: &str, now: Instant) {
+        let unbegun = self.unbegun.entry(application.clone());
+        let missing = unbegun.or_insert(Missing { since: now, last_seen: None, reason: String::new() });
+        reason.clone_into(&mut missing.reason);
+    }
+
+    /// It is known, or no concern any more.
+    pub(super) fn begun(&mut self, application: &ApplicationName) {
+        self.unbegun.remove(application);
+    }
+
     /// The cluster does not answer, for this reason. It was seen until now if it ever was.
     pub(super) fn unreachable(&mut self, reason: &str, now: Instant, last_seen: Option<Timestamp>) {
         match &mut self.answers {
@@ -100,7 +117,13 @@ impl Covers {
     }
 
     /// What cannot be seen of an application in these places, where this could not be seen when it was last told.
-    pub(super) fn unseen(&self, places: &Places, before: &[Unseen], now: Instant) -> Vec<Unseen> {
+    pub(super) fn unseen(
+        &self,
+        application: &ApplicationName,
+        places: &Places,
+        before: &[Unseen],
+        now: Instant,
+    ) -> Vec<Unseen> {
         let since = match &self.answers {
             Answers::No(missing) if is_late(missing.since, now) => {
                 let what = format!("cluster {}", self.cluster);
@@ -109,9 +132,12 @@ impl Covers {
             Answers::No(_) => return before.to_vec(),
             Answers::Yes { since } => *since,
         };
-        let missing: Vec<_> = self.missing.iter().filter(|(key, _)| interest::stands_on(places, key)).collect();
+        let watches = self.missing.iter().filter(|(key, _)| interest::stands_on(places, key));
+        let watches = watches.map(|(key, missing)| (key.words(), missing));
+        let unbegun = self.unbegun.get(application).map(|missing| ("objects".to_owned(), missing));
+        let missing: Vec<_> = watches.chain(unbegun).collect();
         let late = missing.iter().filter(|(_, missing)| is_late(missing.since.max(since), now));
-        let late: Vec<Unseen> = late.map(|(key, missing)| missing.unseen(Cover::Watch, key.words())).collect();
+        let late: Vec<Unseen> = late.map(|(what, missing)| missing.unseen(Cover::Watch, what.clone())).collect();
         // What is about to be connected is not seen yet.
         if late.is_empty() && !missing.is_empty() { before.to_vec() } else { late }
     }
@@ -136,7 +162,7 @@ impl Covers {
             Answers::No(missing) => return Some(missing.since + GRACE).filter(|at| *at > now),
             Answers::Yes { since } => *since,
         };
-        let ends = self.missing.values().map(|missing| missing.since.max(since) + GRACE);
+        let ends = self.missing.values().chain(self.unbegun.values()).map(|missing| missing.since.max(since) + GRACE);
         ends.filter(|at| *at > now).min()
     }
 }
@@ -180,6 +206,10 @@ mod tests {
         interest::places(&items)
     }
 
+    fn name() -> ApplicationName {
+        "shop".parse().unwrap()
+    }
+
     fn words(unseen: &[Unseen]) -> Vec<String> {
         unseen.iter().map(Unseen::describe).collect()
     }
@@ -194,7 +224,7 @@ mod tests {
         let mut covers = Covers::new("prod", start);
         let mut told = Vec::new();
         let mut look = |covers: &Covers, seconds: u64| {
-            told = covers.unseen(&shop, &told, at(seconds));
+            told = covers.unseen(&name(), &shop, &told, at(seconds));
             words(&told)
         };
         covers.begins(&deployments, start);
@@ -227,7 +257,22 @@ mod tests {
         let all = key(What::Pods, "Pod", None);
         covers.ends(&pods, Timestamp::UNIX_EPOCH);
         covers.begins(&all, at(40));
-        assert_eq!(covers.unseen(&shop, &[], at(45))[0].last_seen, Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(covers.unseen(&name(), &shop, &[], at(45))[0].last_seen, Some(Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn what_an_application_has_is_not_seen_before_it_could_be_asked_for() {
+        let start = Instant::now();
+        let mut covers = Covers::new("prod", start);
+        let look = |covers: &Covers| words(&covers.unseen(&name(), &Places::new(), &[], start + GRACE));
+        covers.not_begun(&name(), "refused", start);
+        covers.not_begun(&name(), "forbidden", start + GRACE);
+        assert_eq!(
+            (look(&covers), covers.next(start)),
+            (vec!["objects not watched: forbidden".to_owned()], Some(start + GRACE))
+        );
+        covers.begun(&name());
+        assert_eq!((look(&covers), covers.next(start)), (vec![], None));
     }
 
     #[test]
@@ -247,7 +292,7 @@ mod tests {
         ] {
             let mut covers = Covers::new("prod", start);
             covers.begins(&missing, start);
-            let unseen = covers.unseen(&places(&[objects]), &[], late);
+            let unseen = covers.unseen(&name(), &places(&[objects]), &[], late);
             assert_eq!(!unseen.is_empty(), concerned, "{missing:?} {objects:?}");
             assert_eq!(covers.unwatched(late).len(), 1);
         }

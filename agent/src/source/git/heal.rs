@@ -74,8 +74,10 @@ impl Mirror {
         }
         let mut doubt = self.doubt();
         let ago = |then: Option<Instant>| then.map(|then| then.elapsed());
+        // What somebody removed says nothing of its disk.
+        let renewed = ago(doubt.renewed).filter(|_| self.dir.exists());
         let why = damage.clone().unwrap_or_else(|| "what it holds cannot be read".to_owned());
-        match care(damage.is_some(), ago(doubt.cleared), ago(doubt.renewed)) {
+        match care(damage.is_some(), ago(doubt.cleared), renewed) {
             Care::Clear => {
                 self.reopen()?;
                 doubt.cleared = Some(Instant::now());
@@ -111,7 +113,7 @@ impl Mirror {
         (doubt.renewed, doubt.anew) = (Some(Instant::now()), Some(why));
     }
 
-    /// Notes that nothing was fetched into it yet: the first time, or since its folder was removed while no agent ran.
+    /// Notes that nothing was fetched into it yet: the first time, or since it was removed or made anew in an earlier life.
     pub(super) fn begins_empty(&self) {
         self.doubt().anew.get_or_insert_with(|| "nothing was fetched into it yet".to_owned());
     }

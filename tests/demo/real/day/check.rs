@@ -76,7 +76,8 @@ async fn ended(town: &Town, pushed: &[Pushed]) -> anyhow::Result<Vec<RunStatus>>
 /// The one run of a tag that was not cut off.
 fn the_run<'a>(runs: &'a [RunStatus], tag: &Pushed) -> anyhow::Result<&'a RunStatus> {
     let of: Vec<_> = runs.iter().filter(|run| run.reference == tag.tag && run.phase != Phase::Interrupted).collect();
-    ensure!(of.len() == 1, "{} has {} runs: {of:?}", tag.tag, of.len());
+    let told = || of.iter().map(|run| format!("{} {}: {}", run.id, run.phase, run.message)).collect::<Vec<_>>();
+    ensure!(of.len() == 1, "{} has {} runs: {}", tag.tag, of.len(), told().join("; "));
     ensure!(tag.good || of[0].phase == Phase::Failed, "{} {}: {}", tag.tag, of[0].phase, of[0].message);
     Ok(of[0])
 }
