@@ -36,6 +36,12 @@ use quarterdeck_core::run::{again, ended, interrupted};
 use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
+/// Why a run ended: its application left the configuration.
+const LEFT: &str = "the application left the configuration in the middle; ask for it anew where it is back";
+
+/// Why a run ended: its application was configured without code.
+pub const NO_CODE: &str = "the application has no [application.code] any more; ask for it anew where it has again";
+
 /// The delivery of one application.
 pub struct Delivery {
     context: Arc<Context>,
@@ -129,10 +135,11 @@ async fn deliver(
 /// The configuration made the application another in the middle of a run: its next worker takes the run up.
 async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverError> {
     let (name, now) = (&run.application, Timestamp::now());
-    if !context.config().application.iter().any(|spec| spec.name == *name) {
+    let spec = context.config().application.iter().find(|spec| spec.name == *name).cloned();
+    if spec.as_ref().is_none_or(|spec| spec.code.is_none()) {
         // Nobody's work any more: it ends here, and is not taken up where the application comes back one day.
-        let why = "the application left the configuration in the middle; ask for it anew where it is back".to_owned();
-        let over = ended(run.clone(), Phase::Interrupted, why, now);
+        let why = if spec.is_some() { NO_CODE } else { LEFT };
+        let over = ended(run.clone(), Phase::Interrupted, why.to_owned(), now);
         return Ok(context.journal.record(vec![Fact::Run(Box::new(over))]).await?);
     }
     let successor = again(run, context.journal.next_run(), now);

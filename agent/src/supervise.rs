@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
+use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Key, SpecSummary};
-use quarterdeck_shared::status::SyncStatus;
+use quarterdeck_shared::status::{Phase, SyncStatus};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use crate::journal::fact::{Fact, Patch};
 use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
 use crate::{assess, deliver, readable, reconcile};
+use quarterdeck_core::run;
 use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
@@ -88,6 +90,9 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
                     }
                 }
                 begin(context, Arc::new(application), delivers, tasks);
+                if spec.code.is_none() {
+                    end_what_is_queued(context, &name).await?;
+                }
             }
             Err(error) => {
                 if let Some(known) = known {
@@ -107,6 +112,18 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
         .tell(gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into()))).collect())
         .await;
     Ok(changes)
+}
+
+/// An application without code builds nothing: what was queued for it while it had some would wait for ever.
+async fn end_what_is_queued(context: &Context, name: &ApplicationName) -> Result<(), NotKept> {
+    let now = Timestamp::now();
+    let queued = context.journal.snapshot().runs(name).into_iter().filter(|run| run.phase == Phase::Queued);
+    let over = queued.map(|run| {
+        let why = deliver::NO_CODE.to_owned();
+        Fact::Run(Box::new(run::ended(run.clone(), Phase::Interrupted, why, now)))
+    });
+    let facts: Vec<Fact> = over.collect();
+    if facts.is_empty() { Ok(()) } else { context.journal.record(facts).await }
 }
 
 fn remove(context: &Context, name: &ApplicationName) {

@@ -55,7 +55,7 @@ async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
         let mut last = None;
         let is_it = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });
         while !events(&world).await.iter().any(is_it) {
-            let asked: Accepted = ask(&world, "sync", serde_json::json!({ "force": true })).await;
+            let asked: Accepted = ask(&world, "sync", serde_json::json!({ "full": true })).await;
             last = asked.after_sync.max(last);
             let _: Vec<SyncRecord> = world.client().get("/v1/applications/shop/history").await.unwrap();
         }

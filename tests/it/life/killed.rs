@@ -83,6 +83,28 @@ async fn removed_in_the_middle_of_a_build() {
     assert_eq!(runs(&world.state().await.unwrap()).count(), 0);
 }
 
+/// Told in the middle that the application has no code any more: what runs ends, and so does what is queued.
+#[tokio::test]
+async fn without_code_in_the_middle_of_a_build() {
+    let mut world = shop().await;
+    world.engine.set_step_delay(WINDOW);
+    begun(&mut world, StageKind::Build).await;
+    code(&world).tag("push-1.5.0", "main");
+    world.wait("a run behind it", |state| (runs(state).count() == 2).then_some(())).await.unwrap();
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let (head, sections) = text.split_once("[application.").unwrap();
+    let kept = sections.split("[application.").filter(|one| !one.starts_with("code]") && !one.starts_with("build]"));
+    let text = kept.fold(head.to_owned(), |text, section| text + "[application." + section);
+    world.configure(&text).unwrap();
+    world.reload_agent();
+    let over = |state: &State| runs(state).all(|run| run.phase.is_final()).then_some(());
+    world.wait("all runs to end", over).await.unwrap();
+    let all: Vec<quarterdeck_shared::snapshot::RunStatus> = world.client().get("/v1/runs").await.unwrap();
+    let told: Vec<_> =
+        all.iter().map(|run| (run.phase, run.message.contains("has no [application.code] any more"))).collect();
+    assert_eq!(told, [(Phase::Interrupted, true), (Phase::Interrupted, true)]);
+}
+
 #[tokio::test]
 async fn in_the_middle_of_a_sync() {
     let mut world = shop().await;

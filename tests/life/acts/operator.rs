@@ -14,7 +14,7 @@ pub(crate) enum Operator {
     /// `qd sync --only`
     SyncOnly(Thing),
     /// `qd sync --force`
-    Force(App),
+    Full(App),
     /// `qd suspend`
     Suspend(App),
     /// `qd resume`
@@ -46,7 +46,7 @@ impl Operator {
             0 | 1 => Operator::Sync(App::Tea),
             2 => Operator::Sync(app),
             3 | 4 => Operator::SyncOnly(Thing::draw(dice)),
-            5 => Operator::Force(app),
+            5 => Operator::Full(app),
             6 => Operator::Suspend(app),
             7 | 8 => Operator::Resume(app),
             9 => Operator::Rollback(app),
@@ -62,7 +62,7 @@ impl Operator {
     pub(super) async fn perform(self, town: &mut Town) -> anyhow::Result<()> {
         match self {
             Operator::Sync(app) => town.sync(app, &json!({}), None).await,
-            Operator::Force(app) => town.sync(app, &json!({"force": true}), None).await,
+            Operator::Full(app) => town.sync(app, &json!({"full": true}), None).await,
             Operator::SyncOnly(thing) => {
                 let Some(app) = town.owner(thing) else { return Ok(()) };
                 let group = if thing == Thing::Skiff { "sea.example" } else { "" };
