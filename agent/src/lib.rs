@@ -2,20 +2,36 @@
 //! Kubernetes clusters equal to what git says.
 //!
 //! # Where to begin
-//! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, [`queue`] says which
-//!   run is next, `stages::Build` is where a run becomes a build.
-//! - **A manifest becomes a patch**: [`reconcile`] reads straight down; `cluster::kube` is where the patch is sent.
+//! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, `queue` of the core says
+//!   which run is next, `stages::Build` is where a run becomes a build.
+//! - **A manifest becomes a patch**: [`reconcile`] reads straight down; the core's `steps` say what is done in which order,
+//!   `cluster::apply` walks them, `cluster::kube` is where the patch is sent.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
 //! # The house
 //! ```text
-//! poll ─ refs ─► worker ─► deliver:   trigger (pure) ─► checkout ─► build ─► push ─► promote (pure) ─► a commit in git
-//!             └► worker ─► reconcile: render (pure) ─► cluster: observe ─► sync::plan (pure) ─► apply ─► prune
-//!                          cluster: watch ─► assess ─► health; drift pokes the worker
+//! poll ─ refs ─► worker ─► deliver:   trigger* ─► checkout ─► build ─► push ─► promote* ─► a commit in git
+//!             └► worker ─► reconcile: render* ─► cluster: observe ─► plan* ─► steps* ─► walk them: apply, wait, delete
+//!                          cluster: watch ─► assess ─► health*; drift pokes the worker
 //! each step ─ Facts ─► journal ─► history (SQLite) ─► snapshot ─► api ══ Unix socket ══► consoles
 //! api ─ intent as a fact, then a poke ─► worker
 //! ```
-//! A file named after a technology does I/O (`git`, `docker`, `kube`, `sqlite`, `oci`, `kustomize`); its neighbours do not.
+//! What has a star decides, and is [`quarterdeck_core`]; this crate does what was decided.
+//! A file named after a technology does I/O (`git`, `docker`, `kube`, `sqlite`, `oci`, `kustomize`).
+//!
+//! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
+//! - [`source`]: git, through gix and the git program. [`poll`] asks each repository once for everybody.
+//! - [`build`], [`registry`], [`images`]: engines, registries, and the two with their logins together.
+//! - [`cluster`], [`clusters`]: one cluster (requests, plan, walk, watches, logs), and all of them. [`assess`]: what the
+//!   watches say becomes what consoles see. [`wanted`]: what each application wants, for its neighbours.
+//! - [`kustomize`]: the program that builds kustomizations.
+//! - [`journal`], [`history`]: the one writer, and what it keeps.
+//! - [`api`], [`access`]: the socket, and who may do what. [`doctor`], [`reach`], [`readable`]: what can be reached.
+//! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`identity`], [`upkeep`]: the process.
+//! - [`certificate`], [`flood`], [`open_files`]: why a certificate is rejected, words that come too often, the limit of files.
+//!
+//! Cross-cutting: secrets are `quarterdeck_core::secrets`; bounds stand beside what they bound; cancellation is a token of the
+//! application, the run or the agent; each task is a span with its application, run, sync, repository or cluster.
 //!
 //! # What holds everywhere
 //! - Level-triggered: a story compares what is asked with what is so; whatever wakes it takes no other path, so that
