@@ -71,7 +71,7 @@ impl Target {
         }
         let response = self.client.send(request.body(ask.body.clone().into_bytes().into())?).await?;
         let warnings = response.headers().get_all("warning").iter().filter_map(|value| value.to_str().ok());
-        let warnings = warnings.map(|text| unquoted(text));
+        let warnings = warnings.map(unquoted);
         let (code, warnings) = (response.status().as_u16(), warnings.collect());
         let body = response.into_body().collect().await?.to_bytes();
         let body = if ask.path.contains("watch=true") && code == 200 {
