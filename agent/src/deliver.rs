@@ -135,10 +135,13 @@ async fn deliver(
 /// The configuration made the application another in the middle of a run: its next worker takes the run up.
 async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverError> {
     let (name, now) = (&run.application, Timestamp::now());
-    let spec = context.config().application.iter().find(|spec| spec.name == *name).cloned();
-    if spec.as_ref().is_none_or(|spec| spec.code.is_none()) {
+    let over = match context.config().application.iter().find(|spec| spec.name == *name) {
+        None => Some(LEFT),
+        Some(spec) if spec.code.is_none() => Some(NO_CODE),
+        Some(_) => None,
+    };
+    if let Some(why) = over {
         // Nobody's work any more: it ends here, and is not taken up where the application comes back one day.
-        let why = if spec.is_some() { NO_CODE } else { LEFT };
         let over = ended(run.clone(), Phase::Interrupted, why.to_owned(), now);
         return Ok(context.journal.record(vec![Fact::Run(Box::new(over))]).await?);
     }

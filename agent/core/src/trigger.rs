@@ -6,7 +6,7 @@
 //! ```text
 //! tags of the remote ─┐
 //! tags seen before ───┼─► owed ─► runs, in order (build: make the image; push: push the image of that very commit)
-//! globs, first sight ─┘       └─► tags seen now
+//! globs, existing tags┘       └─► tags seen now
 //! ```
 
 mod image_tag;

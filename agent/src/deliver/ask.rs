@@ -44,9 +44,7 @@ pub async fn ask(
         Ok((reference, Named::Reference(commit) | Named::Commit(commit))) => (reference, commit),
         Ok((_, Named::Missing)) => return Err(no_such()),
         Ok((text, Named::Ambiguous)) => {
-            return Err(DeliverError::NoSuch(format!(
-                "{text} is ambiguous: several commits begin so; use more digits"
-            )));
+            return Err(DeliverError::NoSuch(Named::ambiguous(&text)));
         }
         Err(error) if error.kind() == GitErrorKind::NotFound => return Err(no_such()),
         Err(source) => return Err(DeliverError::Git { doing: "find what to build", source }),

@@ -75,9 +75,7 @@ pub(super) async fn named(deploy: &Deploy, text: &str) -> Result<(CommitId, bool
         Named::Missing => {
             Err(ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")))
         }
-        Named::Ambiguous => {
-            Err(ReconcileError::NoSuch(format!("{text} is ambiguous: several commits begin so; use more digits")))
-        }
+        Named::Ambiguous => Err(ReconcileError::NoSuch(Named::ambiguous(text))),
     }
 }
 

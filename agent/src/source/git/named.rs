@@ -22,6 +22,13 @@ pub enum Named {
     Missing,
 }
 
+impl Named {
+    /// What a person reads where a text is [`Named::Ambiguous`].
+    pub fn ambiguous(text: &str) -> String {
+        format!("{text} is ambiguous: several commits begin so; use more digits")
+    }
+}
+
 impl Mirror {
     /// The commit that a text names, in the order of gitrevisions(7): a tag, a branch, a commit.
     ///
