@@ -6,82 +6,210 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of an application: a DNS label (RFC 1123), since it becomes a label value and part of object names.
+/// Text that names a thing of ours: a DNS label (RFC 1123), since it becomes a label value and part of object names.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        #[doc = concat!("A text that cannot name an ", $what, ".")]
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        #[error(
+            "{0:?} cannot name an {what}: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit",
+            what = $what
+        )]
+        pub struct $error(String);
+
+        impl FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                if is_label(text) { Ok(Self(text.into())) } else { Err($error(text.to_owned())) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $error;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+/// 53, not 63: so that what is made of it stays a label.
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let outer = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
+    let bytes = text.as_bytes();
+    bytes.len() <= 53 && bytes.iter().all(|b| inner(*b)) && outer(bytes.first()) && outer(bytes.last())
+}
+
+name!(
+    /// The name of an application.
+    ApplicationName,
+    ApplicationNameError,
+    "application"
+);
+
+name!(
+    /// The name of an environment among those of its application.
+    EnvironmentName,
+    EnvironmentNameError,
+    "environment"
+);
+
+/// An environment of an application, as people address it: `shop/prod`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ApplicationName(Box<str>);
+pub struct EnvironmentId {
+    /// Whose.
+    pub application: ApplicationName,
+    /// Which of it.
+    pub environment: EnvironmentName,
+}
 
-impl ApplicationName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl EnvironmentId {
+    /// An environment of an application.
+    pub fn new(application: &ApplicationName, environment: &EnvironmentName) -> Self {
+        Self { application: application.clone(), environment: environment.clone() }
     }
 }
 
-/// A text that cannot name an application.
+impl fmt::Display for EnvironmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.application, self.environment))
+    }
+}
+
+/// A text that addresses no environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} cannot name an application: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit"
-)]
-pub struct ApplicationNameError(String);
+pub enum EnvironmentIdError {
+    /// There is no environment in it.
+    #[error("{0:?} names no environment: write APPLICATION/ENVIRONMENT")]
+    NoEnvironment(String),
+    /// What is before the slash.
+    #[error(transparent)]
+    Application(#[from] ApplicationNameError),
+    /// What is behind it.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentNameError),
+}
 
-impl FromStr for ApplicationName {
-    type Err = ApplicationNameError;
+impl FromStr for EnvironmentId {
+    type Err = EnvironmentIdError;
 
-    /// 53, not 63: the name of the inventory object is ours plus a prefix of ten.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let outer = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
-        let bytes = text.as_bytes();
-        let good = bytes.len() <= 53 && bytes.iter().all(|b| inner(*b)) && outer(bytes.first()) && outer(bytes.last());
-        if good { Ok(Self(text.into())) } else { Err(ApplicationNameError(text.to_owned())) }
+        let (application, environment) =
+            text.split_once('/').ok_or_else(|| EnvironmentIdError::NoEnvironment(text.to_owned()))?;
+        Ok(Self { application: application.parse()?, environment: environment.parse()? })
     }
 }
 
-impl TryFrom<String> for ApplicationName {
-    type Error = ApplicationNameError;
+impl TryFrom<String> for EnvironmentId {
+    type Error = EnvironmentIdError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
     }
 }
 
-impl From<ApplicationName> for String {
-    fn from(name: ApplicationName) -> Self {
-        name.0.into()
+impl From<EnvironmentId> for String {
+    fn from(id: EnvironmentId) -> Self {
+        id.to_string()
     }
 }
 
-impl fmt::Display for ApplicationName {
+/// What a person types to mean an environment: `shop/prod`, or `shop` where the application has but one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The application.
+    pub application: ApplicationName,
+    /// The environment; the only one where absent.
+    pub environment: Option<EnvironmentName>,
+}
+
+impl FromStr for Address {
+    type Err = EnvironmentIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once('/') {
+            None => Self { application: text.parse()?, environment: None },
+            Some((application, environment)) => {
+                Self { application: application.parse()?, environment: Some(environment.parse()?) }
+            }
+        })
+    }
+}
+
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        match &self.environment {
+            None => self.application.fmt(f),
+            Some(environment) => f.pad(&format!("{}/{environment}", self.application)),
+        }
     }
 }
 
-/// All that a person says about one application. An application has code and a build, or a deployment, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+impl From<EnvironmentId> for Address {
+    fn from(EnvironmentId { application, environment }: EnvironmentId) -> Self {
+        Self { application, environment: Some(environment) }
+    }
+}
+
+impl From<ApplicationName> for Address {
+    fn from(application: ApplicationName) -> Self {
+        Self { application, environment: None }
+    }
+}
+
+/// All that a person says about one application. It has code and images, or environments, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationSpec {
     /// What people and events call it.
     pub name: ApplicationName,
-    /// Where its code is; absent for an application that is only deployed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
-    /// How its image is built; needs code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<BuildSpec>,
-    /// Where its manifests are and where they go; absent for an image that is only built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deploy: Option<Destination>,
-    /// How the cluster is kept equal to git.
-    #[serde(default)]
-    pub sync: SyncPolicy,
-    /// How a pushed image gets into the manifests.
-    #[serde(default)]
-    pub promote: PromotePolicy,
-    /// Whether what changes its cluster by hand (sync, rollback, resume) asks for the approver's role.
-    #[serde(default)]
-    pub protected: bool,
+    /// What is built; absent for an application that is only deployed.
+    pub delivery: Option<DeliverySpec>,
+    /// Where it runs, in the order in which they were written; none for images that are only built.
+    pub environments: Vec<EnvironmentSpec>,
+}
+
+impl ApplicationSpec {
+    /// One of its environments.
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&EnvironmentSpec> {
+        self.environments.iter().find(|environment| environment.name == *name)
+    }
+}
+
+/// Code, and the images that are built of its commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySpec {
+    /// Where the code is.
+    pub code: Code,
+    /// What is built of one commit; at least one.
+    pub images: Vec<ImageSpec>,
 }
 
 /// Where the code of an application is, and which tags mean what.
@@ -99,6 +227,13 @@ pub struct Code {
     /// What to do with the tags that are there when the repository is first seen.
     #[serde(default)]
     pub existing_tags: ExistingTags,
+    /// The tag of the images, from `{suffix}` (of the git tag, else the short commit), `{tag}`, `{commit}`, `{short_commit}`.
+    #[serde(default = "default_image_tag")]
+    pub image_tag: String,
+}
+
+fn default_image_tag() -> String {
+    "{suffix}".to_owned()
 }
 
 fn default_build_tags() -> Vec<String> {
@@ -122,12 +257,12 @@ pub enum ExistingTags {
     All,
 }
 
-/// How the image of an application is built.
+/// An image of an application, and how it is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BuildSpec {
+pub struct ImageSpec {
     /// Registry and repository without a tag: `registry.example/ops/shop`.
-    pub image: String,
+    pub name: String,
     /// The folder of the repository that is sent to the engine; the whole repository by default.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub context: String,
@@ -140,17 +275,10 @@ pub struct BuildSpec {
     /// Build arguments; secret ones name the environment variable or file that holds them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, BuildArg>,
-    /// The image tag, from `{suffix}` (of the git tag, else the short commit), `{tag}`, `{commit}`, `{short_commit}`.
-    #[serde(default = "default_tag_template")]
-    pub tag: String,
 }
 
 fn default_dockerfile() -> String {
     "Dockerfile".to_owned()
-}
-
-fn default_tag_template() -> String {
-    "{suffix}".to_owned()
 }
 
 /// The value of a build argument.
@@ -171,32 +299,53 @@ pub enum BuildArg {
     },
 }
 
-/// Where the manifests of an application are, and where they go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {
-    /// Like [`Code::repository`].
+/// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentSpec {
+    /// What people and events call it, behind the name of the application.
+    pub name: EnvironmentName,
+    /// Where the manifests are; like [`Code::repository`].
     pub repository: String,
-    /// The branch that is deployed; the remote's default branch where neither branch nor tag is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// A tag that is deployed instead of a branch; promotion needs a branch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// The folder of the manifests; the whole repository by default.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// What is deployed of it.
+    pub follow: Follow,
+    /// The folder of the manifests; the whole repository where empty.
     pub path: String,
-    /// A context of the kubeconfig, or `in-cluster`; the kubeconfig's current context by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How manifests become objects.
+    pub render: RenderKind,
+    /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
     pub cluster: Option<String>,
     /// The namespace of objects that name none.
     pub namespace: String,
     /// Makes the namespace where it is not there. Off by default: who may deploy need not be allowed to make namespaces.
-    #[serde(default)]
     pub create_namespace: bool,
-    /// How manifests become objects.
-    #[serde(default)]
-    pub render: RenderKind,
+    /// How the cluster is kept equal to git.
+    pub sync: SyncPolicy,
+    /// How pushed images get into the manifests.
+    pub promote: PromotePolicy,
+    /// Whether what changes its cluster by hand (sync, rollback, resume) asks for the approver's role.
+    pub protected: bool,
+}
+
+/// What is deployed of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// The remote's default branch.
+    #[default]
+    Default,
+    /// A branch.
+    Branch(String),
+    /// A tag. Nothing is promoted to it: a promotion is a commit on a branch.
+    Tag(String),
+}
+
+impl Follow {
+    /// The branch that promotions go to, where one is named.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Branch(branch) => Some(branch),
+            Self::Default | Self::Tag(_) => None,
+        }
+    }
 }
 
 /// How a folder of manifests becomes objects.
@@ -230,7 +379,7 @@ impl Default for SyncPolicy {
     }
 }
 
-/// How a pushed image gets into the manifests.
+/// How pushed images get into the manifests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PromotePolicy {
@@ -238,8 +387,8 @@ pub struct PromotePolicy {
     pub by: PromoteBy,
     /// The author of the commit: `Name <mail>`.
     pub author: String,
-    /// The message; `{application}`, `{image}`, `{tag}`, `{digest}`, `{commit}` are filled in. Trailers follow it, by which
-    /// the branch says what was promoted.
+    /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
+    /// Trailers follow it, by which the branch says what was promoted.
     pub message: String,
 }
 
@@ -248,7 +397,7 @@ impl Default for PromotePolicy {
         Self {
             by: PromoteBy::TagAndDigest,
             author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
-            message: "{application}: {tag}\n\nImage {image}:{tag}\nDigest {digest}\nSource {commit}\n".to_owned(),
+            message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
         }
     }
 }
@@ -271,6 +420,20 @@ pub enum PromoteBy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_environment_is_addressed_with_its_application() {
+        for (text, good) in [("shop/prod", true), ("shop", false), ("shop/", false), ("/prod", false), ("a/b/c", false)]
+        {
+            let id = text.parse::<EnvironmentId>();
+            assert_eq!(id.is_ok(), good, "{text:?}");
+            assert!(id.is_err() || id.unwrap().to_string() == text);
+        }
+        for text in ["shop", "shop/prod"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        assert!("shop/".parse::<Address>().is_err());
+    }
 
     #[test]
     fn names_are_dns_labels() {

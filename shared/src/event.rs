@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use crate::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use crate::artifact::Artifact;
 use crate::change::Change;
 use crate::resource::ResourceRef;
@@ -24,6 +24,9 @@ pub struct EventRecord {
     /// Whom it concerns; absent for the agent, a repository, a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<ApplicationName>,
+    /// Which environment of it; absent where it is about its delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
     /// Who or what caused it.
     pub cause: Cause,
     /// What happened.
@@ -85,13 +88,13 @@ impl Cause {
 /// What a sync was, from its request to its end. Kept in the history; the newest rides in the snapshot without changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncRecord {
-    /// Counts up over all applications.
+    /// Counts up over all environments.
     pub id: u64,
     /// Whose.
-    pub application: ApplicationName,
+    pub environment: EnvironmentId,
     /// To what.
     pub revision: Revision,
-    /// The part of the application that it was about; absent where it was about all of it.
+    /// The part of the environment that it was about; absent where it was about all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
     /// A digest of all manifests of the revision: two revisions with the same one are the same to the cluster.
@@ -242,6 +245,9 @@ pub enum Event {
         run: RunId,
         /// Which stage.
         stage: StageKind,
+        /// To which environment, of a promotion.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<EnvironmentName>,
         /// Where it stands now.
         phase: Phase,
         /// One line.
@@ -256,20 +262,20 @@ pub enum Event {
         /// One line.
         message: String,
     },
-    /// An image was built.
+    /// The images of a commit were built.
     ImageBuilt {
         /// Which.
         artifact: Artifact,
     },
-    /// An image was pushed.
+    /// The images of a commit were pushed.
     ImagePushed {
-        /// Which, with its digest.
+        /// Which, with their digests.
         artifact: Artifact,
     },
     /// An artifact was written into the manifests.
     ImagePromoted {
         /// What the manifests say now.
-        image: String,
+        images: Vec<String>,
         /// The commit in the deploy repository.
         commit: CommitId,
     },
@@ -313,7 +319,7 @@ pub enum Event {
         /// Why.
         message: String,
     },
-    /// The health of an application is another than before.
+    /// The health of an environment is another than before.
     HealthChanged {
         /// Before.
         from: Health,
@@ -322,7 +328,7 @@ pub enum Event {
         /// Why.
         message: String,
     },
-    /// Another agent operates the application too, or did until this one took over.
+    /// Another agent operates the environment too, or did until this one took over.
     OperatedElsewhere {
         /// The name of its host.
         host: String,
@@ -339,13 +345,13 @@ pub enum Event {
     },
     /// Syncing goes on.
     Resumed,
-    /// The application is held at a revision.
+    /// The environment is held at a revision.
     Pinned {
         /// Which.
         revision: Revision,
         /// In the person's words.
         reason: String,
     },
-    /// The application follows git again.
+    /// The environment follows git again.
     Unpinned,
 }

@@ -5,11 +5,13 @@
 //!
 //! | word | meaning | here |
 //! | --- | --- | --- |
-//! | Application | the unit a person operates: code, image, manifests, destination, policies | [`application`] |
+//! | Application | what a team runs: its code, its images, its environments | [`application`] |
+//! | Code, Image | the repository whose commits are built; one built image of it | [`application::DeliverySpec`] |
+//! | Environment | one place where it runs: its manifests, cluster, namespace, policies; addressed `APP/ENV` | [`application::EnvironmentId`] |
 //! | Revision | a commit that a branch, tag or pin resolved to: `main@sha1:1f3c…` | [`revision`] |
-//! | Artifact | a built image, by image id and, once pushed, by registry digest | [`artifact`] |
+//! | Artifact | all images of one commit, each by image id and, once pushed, by registry digest | [`artifact`] |
 //! | Run, Stage | the delivery of one application for one trigger; one step of it | [`snapshot::RunStatus`], [`status::Stage`] |
-//! | Promote | write the pushed artifact into the manifests in git, as a commit | [`application::PromotePolicy`] |
+//! | Promote | write the pushed artifact into the manifests of an environment in git, as a commit | [`application::PromotePolicy`] |
 //! | Plan, Change, Action | what a sync will do; one line of it; create, configure, unchanged, prune, skip | [`change`] |
 //! | Sync, Prune, Suspend, Pin | apply a plan; delete what left git; stop syncing on purpose; hold at a revision | [`event`] |
 //! | Inventory | the objects that we applied and therefore may prune; kept in the cluster | [`resource`] |

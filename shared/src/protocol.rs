@@ -8,27 +8,30 @@
 //! | GET `/version` | | [`VersionAnswer`] | viewer |
 //! | GET `/state` | | [`State`] | viewer |
 //! | GET `/watch` | `since`, `epoch` | NDJSON [`WatchRecord`]; 410: list again | viewer |
-//! | GET `/applications/NAME/diff` | `revision` (a commit, branch or tag) | [`DiffAnswer`] | viewer |
-//! | GET `/applications/NAME/manifests` | `revision` | [`ManifestsAnswer`] | viewer |
-//! | GET `/applications/NAME/object` | `group`, `kind`, `namespace`, `name` | [`ManifestsAnswer`] of the live object | viewer |
-//! | GET `/applications/NAME/history` | `limit` | `[`[`SyncRecord`](crate::event::SyncRecord)`]`, newest first | viewer |
-//! | GET `/applications/NAME/commits` | `limit` | `[`[`CommitAnswer`]`]` of the deploy branch below its path, newest first | viewer |
-//! | GET `/applications/NAME/logs` | `pod`, `container`, `follow`, `tail`, `since_seconds`, `previous` | NDJSON [`LogRecord`], all pods where none is named | viewer |
+//! | GET `/environments/ADDRESS/diff` | `revision` (a commit, branch or tag) | [`DiffAnswer`] | viewer |
+//! | GET `/environments/ADDRESS/manifests` | `revision` | [`ManifestsAnswer`] | viewer |
+//! | GET `/environments/ADDRESS/object` | `group`, `kind`, `namespace`, `name` | [`ManifestsAnswer`] of the live object | viewer |
+//! | GET `/environments/ADDRESS/history` | `limit` | `[`[`SyncRecord`](crate::event::SyncRecord)`]`, newest first | viewer |
+//! | GET `/environments/ADDRESS/commits` | `limit` | `[`[`CommitAnswer`]`]` of the deploy branch below its path, newest first | viewer |
+//! | GET `/environments/ADDRESS/logs` | `pod`, `container`, `follow`, `tail`, `since_seconds`, `previous` | NDJSON [`LogRecord`], all pods where none is named | viewer |
 //! | GET `/runs` | `application`, `limit` | `[`[`RunStatus`](crate::snapshot::RunStatus)`]`, newest first | viewer |
 //! | GET `/runs/ID` | | [`RunStatus`](crate::snapshot::RunStatus) | viewer |
 //! | GET `/runs/ID/log` | `follow` | NDJSON [`LogRecord`] | viewer |
-//! | GET `/events` | `application`, `limit`, `before` (an id) | `[`[`EventRecord`](crate::event::EventRecord)`]`, newest first | viewer |
+//! | GET `/events` | `application`, `environment`, `limit`, `before` (an id) | `[`[`EventRecord`](crate::event::EventRecord)`]`, newest first | viewer |
 //! | GET `/log` | `follow`, `tail` | NDJSON [`LogRecord`] of the agent itself | viewer |
 //! | GET `/doctor` | | `[`[`Check`]`]` | viewer |
-//! | POST `/applications/NAME/sync` | [`SyncRequest`] | [`Accepted`] | operator |
+//! | POST `/environments/ADDRESS/sync` | [`SyncRequest`] | [`Accepted`] | operator |
 //! | POST `/applications/NAME/refresh` | | [`Accepted`]: poll its repositories now | operator |
 //! | POST `/applications/NAME/build`, `…/push` | [`DeliverRequest`] | [`Accepted`] with the run | operator |
-//! | POST `/applications/NAME/rollback` | [`RollbackRequest`] | [`Accepted`] with the revision | operator |
-//! | POST `/applications/NAME/unpin`, `…/resume` | | [`Accepted`] | operator |
-//! | POST `/applications/NAME/suspend` | [`SuspendRequest`] | [`Accepted`] | operator |
+//! | POST `/environments/ADDRESS/rollback` | [`RollbackRequest`] | [`Accepted`] with the revision | operator |
+//! | POST `/environments/ADDRESS/unpin`, `…/resume` | | [`Accepted`] | operator |
+//! | POST `/environments/ADDRESS/suspend` | [`SuspendRequest`] | [`Accepted`] | operator |
 //! | POST `/runs/ID/cancel` | | [`Accepted`] | operator |
 //!
-//! A `POST` without a body is one with the defaults. Where the application is `protected`, sync, rollback, unpin and
+//! ADDRESS is `APPLICATION/ENVIRONMENT`, or `APPLICATION` where it has one environment; with several the answer is 409 and
+//! lists them.
+//!
+//! A `POST` without a body is one with the defaults. Where the environment is `protected`, sync, rollback, unpin and
 //! resume ask for the approver's role. Every answer that is not 2xx is an [`ErrorAnswer`].
 
 use std::collections::BTreeMap;
@@ -37,7 +40,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use crate::application::EnvironmentId;
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
@@ -85,7 +88,7 @@ pub enum Role {
     Viewer,
     /// Build, push, sync, roll back, suspend and resume.
     Operator,
-    /// The same for applications that are `protected`.
+    /// The same for environments that are `protected`.
     Approver,
 }
 
@@ -154,7 +157,7 @@ pub struct ErrorAnswer {
     pub hint: String,
 }
 
-/// `POST /v1/applications/NAME/sync`.
+/// `POST /v1/environments/ADDRESS/sync`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncRequest {
@@ -162,9 +165,9 @@ pub struct SyncRequest {
     pub prune: bool,
     /// Compare every object with the cluster also where nothing is known to have changed.
     pub full: bool,
-    /// Only these objects; all where empty. A sync of some prunes nothing, and leaves the revision of the application as it was.
+    /// Only these objects; all where empty. A sync of some prunes nothing, and leaves the revision of the environment as it was.
     pub only: Vec<ResourceRef>,
-    /// What left git and is deleted although something lives in it, or another application may want it.
+    /// What left git and is deleted although something lives in it, or another environment may want it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prune_anyway: Vec<ResourceRef>,
 }
@@ -175,11 +178,11 @@ pub struct SyncRequest {
 pub struct DeliverRequest {
     /// A tag, branch or commit of the code repository; its default branch where absent.
     pub reference: Option<String>,
-    /// Build again although the image of that commit is there.
+    /// Build again although the images of that commit are there.
     pub rebuild: bool,
 }
 
-/// `POST /v1/applications/NAME/rollback`: pins to an earlier revision. `…/unpin` takes the pin away.
+/// `POST /v1/environments/ADDRESS/rollback`: pins to an earlier revision. `…/unpin` takes the pin away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollbackRequest {
@@ -189,7 +192,7 @@ pub struct RollbackRequest {
     pub reason: String,
 }
 
-/// `POST /v1/applications/NAME/suspend`.
+/// `POST /v1/environments/ADDRESS/suspend`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SuspendRequest {
@@ -213,11 +216,11 @@ pub struct Accepted {
     pub after_sync: Option<u64>,
 }
 
-/// `GET /v1/applications/NAME/diff[?revision=…]`: the plan, and both sides of what differs as YAML, secrets masked.
+/// `GET /v1/environments/ADDRESS/diff[?revision=…]`: the plan, and both sides of what differs as YAML, secrets masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiffAnswer {
     /// Whose.
-    pub application: ApplicationName,
+    pub environment: EnvironmentId,
     /// What a sync would do.
     pub plan: Plan,
     /// What differs, in the order of the plan.
@@ -239,7 +242,7 @@ pub struct ObjectDiff {
     pub desired: Option<String>,
 }
 
-/// `GET /v1/applications/NAME/manifests[?revision=…]` and `…/object?…`: YAML with secrets masked.
+/// `GET /v1/environments/ADDRESS/manifests[?revision=…]` and `…/object?…`: YAML with secrets masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestsAnswer {
     /// What was rendered; absent for a live object.

@@ -2,6 +2,7 @@
 
 mod application;
 mod connection;
+mod environment;
 mod live;
 mod read;
 mod run;
@@ -11,11 +12,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::application::{ApplicationStatus, Cover, Hold, Known, LastAction, Pin, SpecSummary, Unseen};
+pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
+pub use self::environment::{Cover, EnvironmentStatus, Hold, Known, LastAction, Pin, SpecSummary, Unseen};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunStatus};
-use crate::application::ApplicationName;
+use crate::application::{ApplicationName, EnvironmentId};
 pub use crate::run::RunId;
 
 /// Where an object of the snapshot is: `application/shop`, `pod/prod/shop/shop-7b46-x9k`.
@@ -27,6 +29,11 @@ impl Key {
     /// Where an application is.
     pub fn application(name: &ApplicationName) -> Self {
         Self(format!("application/{name}").into())
+    }
+
+    /// Where an environment is.
+    pub fn environment(id: &EnvironmentId) -> Self {
+        Self(format!("environment/{id}").into())
     }
 
     /// Of the agent itself.
@@ -54,6 +61,8 @@ pub enum Object {
     Agent(AgentStatus),
     /// An application of the configuration.
     Application(Box<ApplicationStatus>),
+    /// An environment of an application.
+    Environment(Box<EnvironmentStatus>),
     /// A repository that is polled.
     Repository(RepositoryStatus),
     /// A cluster, an engine or a registry that the agent talks to.
@@ -72,10 +81,11 @@ impl Object {
         let text = match self {
             Self::Agent(_) => "agent".to_owned(),
             Self::Application(a) => return Key::application(&a.name),
+            Self::Environment(e) => return Key::environment(&e.environment),
             Self::Repository(r) => format!("repository/{}", r.address),
             Self::Connection(c) => format!("connection/{}/{}", c.to.word(), c.name),
             Self::Run(r) => return Key::run(r.id),
-            Self::Resource(r) => format!("resource/{}/{}", r.application, r.resource),
+            Self::Resource(r) => format!("resource/{}/{}", r.environment, r.resource),
             Self::Pod(p) => format!("pod/{}/{}/{}", p.cluster, p.namespace, p.name),
         };
         Key(text.into())
@@ -101,7 +111,7 @@ pub struct AgentStatus {
     /// Why the history cannot be written, which stops the work; absent where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_error: Option<String>,
-    /// A line for everyone who looks, from the configuration: which environment this is, what is a stand-in.
+    /// A line for everyone who looks, from the configuration: where this is, what is a stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banner: Option<String>,
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::application::EnvironmentName;
+
 /// Whether the cluster is as git says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SyncStatus {
@@ -77,9 +79,9 @@ pub enum StageKind {
     Checkout,
     /// The image is built.
     Build,
-    /// The image is in the registry.
+    /// The images are in the registry.
     Push,
-    /// The artifact is written into the manifests in git.
+    /// The artifact is written into the manifests of an environment in git.
     Promote,
 }
 
@@ -88,6 +90,9 @@ pub enum StageKind {
 pub struct Stage {
     /// Which.
     pub kind: StageKind,
+    /// To which environment, of a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
     /// Where it stands.
     pub phase: Phase,
     /// When it began.
@@ -107,7 +112,20 @@ pub struct Stage {
 impl Stage {
     /// A stage that waits for its turn.
     pub fn queued(kind: StageKind) -> Self {
-        Self { kind, phase: Phase::Queued, started: None, finished: None, percent: None, message: String::new() }
+        Self {
+            kind,
+            environment: None,
+            phase: Phase::Queued,
+            started: None,
+            finished: None,
+            percent: None,
+            message: String::new(),
+        }
+    }
+
+    /// A promotion to one environment that waits for its turn.
+    pub fn promotion(environment: &EnvironmentName) -> Self {
+        Self { environment: Some(environment.clone()), ..Self::queued(StageKind::Promote) }
     }
 }
 

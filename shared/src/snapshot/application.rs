@@ -1,145 +1,43 @@
-//! An application: how it is, what is done to it, and where it comes from and goes to.
+//! An application: what it builds, and which environments it runs in. How these are is theirs, see
+//! [`EnvironmentStatus`](super::EnvironmentStatus).
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use super::LastAction;
+use crate::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use crate::artifact::Artifact;
-use crate::event::{Cause, SyncRecord};
-use crate::revision::Revision;
-use crate::status::{Health, Phase, SyncStatus};
-
-mod unseen;
-
-pub use self::unseen::{Cover, Known, Unseen};
 
 /// An application as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApplicationStatus {
     /// Its name.
     pub name: ApplicationName,
-    /// Whether the cluster is as git says.
-    pub sync: SyncStatus,
-    /// As healthy as its worst object.
-    pub health: Health,
-    /// What the cluster runs: the revision of the last sync that was applied.
+    /// Its environments, in the order of the configuration; none where its images are only built.
     #[serde(default)]
-    pub revision: Option<Revision>,
-    /// The images that its manifests name.
-    #[serde(default)]
-    pub images: Vec<String>,
-    /// Whether syncing is stopped on purpose.
-    pub suspended: bool,
-    /// One line that says why it is as it is; empty where all is well.
-    #[serde(default)]
-    pub message: String,
-    /// Since when sync and health are as they are.
-    pub since: Timestamp,
-    /// What of it cannot be seen at the moment; empty where everything that it stands on is seen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unseen: Vec<Unseen>,
-    /// Sync and health as they were last known, where [`ApplicationStatus::unseen`] makes one of them Unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_known: Option<Known>,
-    /// What git says now: the commit that the deploy branch or tag, or the pin, resolves to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<Revision>,
-    /// Why and by whom it is suspended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspension: Option<Hold>,
-    /// Why and by whom it is pinned, and to what.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<Pin>,
-    /// What is being done to its cluster right now: "planning", "applying 3 of 12".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub activity: Option<String>,
-    /// The last thing that happened to it, in a word or two: "sync ✔" is drawn from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<LastAction>,
-    /// The newest sync; its changes are fetched on demand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_sync: Option<SyncRecord>,
-    /// The newest image of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<Artifact>,
-    /// Objects that differ from their manifests.
-    #[serde(default)]
-    pub drifted: u32,
-    /// Objects that its manifests name.
-    #[serde(default)]
-    pub resources: u32,
-    /// Where it comes from and goes to, for people.
-    pub spec: SpecSummary,
-}
-
-/// A hold: why and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// In the person's words; may be empty.
-    pub reason: String,
-    /// Who.
-    pub cause: Cause,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl Hold {
-    /// `suspended by alice: maintenance`, of what the hold does.
-    pub fn describe(&self, done: &str) -> String {
-        let by = format!("{done} by {}", self.cause.words());
-        if self.reason.is_empty() { by } else { format!("{by}: {}", self.reason) }
-    }
-}
-
-/// A pin: held at a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin {
-    /// Which.
-    pub revision: Revision,
-    /// Why and by whom.
-    #[serde(flatten)]
-    pub hold: Hold,
-}
-
-/// The last thing that happened to an application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastAction {
-    /// `build`, `push`, `promote`, `sync`, `rollback`, `drift`, `suspend`, `resume`.
-    pub what: String,
-    /// How it went.
-    pub phase: Phase,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Where an application comes from and goes to, without what could be a secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpecSummary {
-    /// The code repository, redacted.
+    pub environments: Vec<EnvironmentName>,
+    /// The code repository, redacted; absent where it is only deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The image, without a tag.
+    /// The images that are built of its code, without a tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// The last thing that its delivery did: `build`, `push`, `promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The deploy repository, redacted.
+    pub last: Option<LastAction>,
+    /// What was built last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// The folder of the manifests.
+    pub artifact: Option<Artifact>,
+    /// Why it is not operated as it is configured; empty where it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub path: String,
-    /// The cluster by its name in the agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    /// The namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Automatic, prune, self-heal.
-    pub automatic: bool,
-    /// What left git is deleted.
-    pub prune: bool,
-    /// Drift is reverted.
-    pub self_heal: bool,
-    /// Changing it by hand asks for the approver's role.
-    #[serde(default)]
-    pub protected: bool,
+    pub message: String,
+    /// What of its code repository cannot be seen at the moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<super::Unseen>,
+}
+
+impl ApplicationStatus {
+    /// Its environments, as they are addressed.
+    pub fn ids(&self) -> impl Iterator<Item = EnvironmentId> + '_ {
+        self.environments.iter().map(|environment| EnvironmentId::new(&self.name, environment))
+    }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use crate::application::EnvironmentId;
 use crate::resource::ResourceRef;
 use crate::status::{Health, SyncStatus};
 
@@ -11,7 +11,7 @@ use crate::status::{Health, SyncStatus};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResourceStatus {
     /// Whose.
-    pub application: ApplicationName,
+    pub environment: EnvironmentId,
     /// Which.
     pub resource: ResourceRef,
     /// Whether it is as its manifest; Synced for what has no manifest of its own (a ReplicaSet).
@@ -36,7 +36,7 @@ pub struct ResourceStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PodStatus {
     /// Whose.
-    pub application: ApplicationName,
+    pub environment: EnvironmentId,
     /// The cluster by its name in the agent.
     pub cluster: Box<str>,
     /// Its namespace.

@@ -19,6 +19,7 @@ const KIND: &str = "kind";
 enum Kind {
     Agent,
     Application,
+    Environment,
     Repository,
     Connection,
     Run,
@@ -31,6 +32,7 @@ impl Kind {
         match self {
             Self::Agent => Deserialize::deserialize(fields).map(Object::Agent),
             Self::Application => Deserialize::deserialize(fields).map(Object::Application),
+            Self::Environment => Deserialize::deserialize(fields).map(Object::Environment),
             Self::Repository => Deserialize::deserialize(fields).map(Object::Repository),
             Self::Connection => Deserialize::deserialize(fields).map(Object::Connection),
             Self::Run => Deserialize::deserialize(fields).map(Object::Run),
@@ -98,8 +100,8 @@ mod tests {
         for (text, told) in [
             (r#"{"name":"docker"}"#, "missing field `kind`"),
             (r#"{"kind":"Ship"}"#, "unknown variant `Ship`"),
-            (r#"{"kind":"Pod","name":"shop"}"#, "missing field `application`"),
-            (r#"{"name":"shop","kind":"Pod"}"#, "missing field `application`"),
+            (r#"{"kind":"Pod","name":"shop"}"#, "missing field `environment`"),
+            (r#"{"name":"shop","kind":"Pod"}"#, "missing field `environment`"),
             ("[]", "an object with its kind"),
         ] {
             let error = serde_json::from_str::<Object>(text).expect_err(text).to_string();

@@ -1,9 +1,11 @@
 //! A run: what it is to reach, and how far it is.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use crate::application::{ApplicationName, EnvironmentName};
 use crate::artifact::Artifact;
 use crate::event::Cause;
 use crate::revision::CommitId;
@@ -25,7 +27,7 @@ pub struct RunStatus {
     pub application: ApplicationName,
     /// What it is to reach.
     pub goal: RunGoal,
-    /// Whether the image is built anew, whatever exists already.
+    /// Whether the images are built anew, whatever exists already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rebuild: bool,
     /// Why it exists.
@@ -52,12 +54,12 @@ pub struct RunStatus {
     /// One line: what came out, or why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// The image, once built.
+    /// What was built, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
-    /// The commit that wrote it into the manifests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promoted: Option<CommitId>,
+    /// By environment, the commit that wrote it into the manifests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub promoted: BTreeMap<EnvironmentName, CommitId>,
 }
 
 impl RunStatus {
@@ -80,9 +82,9 @@ impl RunStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunGoal {
-    /// The image is built.
+    /// The images are built.
     Build,
-    /// The image is in the registry, and in the manifests where promotion is on.
+    /// The images are in the registry, and in the manifests of each environment where promotion is on.
     Push,
 }
 

@@ -1,4 +1,4 @@
-//! What a claim about an application stands on, and what becomes of the claim when that cannot be seen any more.
+//! What a claim about an environment stands on, and what becomes of the claim when that cannot be seen any more.
 //!
 //! Sync stands on the poll of the repository and on a comparison with the cluster; health stands on the watches. The
 //! agent keeps what it last knew; what is shown of it is decided here, in one place.
@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ApplicationStatus;
+use super::EnvironmentStatus;
 use crate::status::{Health, SyncStatus};
 
 /// What a claim stands on.
@@ -56,7 +56,7 @@ pub struct Known {
     pub health: Health,
 }
 
-impl ApplicationStatus {
+impl EnvironmentStatus {
     /// Sync and health as they are, or as they were last known where something cannot be seen.
     pub fn known(&self) -> Known {
         self.last_known.unwrap_or(Known { sync: self.sync, health: self.health })
@@ -89,15 +89,15 @@ mod tests {
     use super::*;
     use crate::snapshot::SpecSummary;
 
-    fn status(sync: SyncStatus, health: Health, message: &str, unseen: &[Cover]) -> ApplicationStatus {
+    fn status(sync: SyncStatus, health: Health, message: &str, unseen: &[Cover]) -> EnvironmentStatus {
         let unseen = unseen.iter().map(|of| Unseen {
             of: *of,
             what: format!("{of:?}").to_lowercase(),
             reason: "forbidden".to_owned(),
             last_seen: None,
         });
-        ApplicationStatus {
-            name: "shop".parse().expect("a name"),
+        EnvironmentStatus {
+            environment: "shop/prod".parse().expect("an address"),
             sync,
             health,
             revision: None,
@@ -113,7 +113,6 @@ mod tests {
             activity: None,
             last: None,
             last_sync: None,
-            artifact: None,
             drifted: 0,
             resources: 0,
             spec: SpecSummary::default(),

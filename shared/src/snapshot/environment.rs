@@ -1,0 +1,132 @@
+//! An environment of an application: how it is, what is done to it, and where it comes from and goes to.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::application::EnvironmentId;
+use crate::event::{Cause, SyncRecord};
+use crate::revision::Revision;
+use crate::status::{Health, Phase, SyncStatus};
+
+mod unseen;
+
+pub use self::unseen::{Cover, Known, Unseen};
+
+/// An environment as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentStatus {
+    /// Which.
+    pub environment: EnvironmentId,
+    /// Whether the cluster is as git says.
+    pub sync: SyncStatus,
+    /// As healthy as its worst object.
+    pub health: Health,
+    /// What the cluster runs: the revision of the last sync that was applied.
+    #[serde(default)]
+    pub revision: Option<Revision>,
+    /// The images that its manifests name.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// Whether syncing is stopped on purpose.
+    pub suspended: bool,
+    /// One line that says why it is as it is; empty where all is well.
+    #[serde(default)]
+    pub message: String,
+    /// Since when sync and health are as they are.
+    pub since: Timestamp,
+    /// What of it cannot be seen at the moment; empty where everything that it stands on is seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+    /// Sync and health as they were last known, where [`EnvironmentStatus::unseen`] makes one of them Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<Known>,
+    /// What git says now: the commit that the deploy branch or tag, or the pin, resolves to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Revision>,
+    /// Why and by whom it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Hold>,
+    /// Why and by whom it is pinned, and to what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// What is being done to its cluster right now: "planning", "applying 3 of 12".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// The last thing that happened to it, in a word or two: "sync ✔" is drawn from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastAction>,
+    /// The newest sync; its changes are fetched on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sync: Option<SyncRecord>,
+    /// Objects that differ from their manifests.
+    #[serde(default)]
+    pub drifted: u32,
+    /// Objects that its manifests name.
+    #[serde(default)]
+    pub resources: u32,
+    /// Where it comes from and goes to, for people.
+    pub spec: SpecSummary,
+}
+
+/// A hold: why and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// In the person's words; may be empty.
+    pub reason: String,
+    /// Who.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Hold {
+    /// `suspended by alice: maintenance`, of what the hold does.
+    pub fn describe(&self, done: &str) -> String {
+        let by = format!("{done} by {}", self.cause.words());
+        if self.reason.is_empty() { by } else { format!("{by}: {}", self.reason) }
+    }
+}
+
+/// A pin: held at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Which.
+    pub revision: Revision,
+    /// Why and by whom.
+    #[serde(flatten)]
+    pub hold: Hold,
+}
+
+/// The last thing that happened to an application or an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAction {
+    /// `build`, `push`, `promote` of an application; `sync`, `rollback`, `drift`, `suspend`, `resume` of an environment.
+    pub what: String,
+    /// How it went.
+    pub phase: Phase,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where an environment comes from and goes to, without what could be a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecSummary {
+    /// The deploy repository, redacted.
+    pub repository: String,
+    /// The folder of the manifests.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The cluster by its name in the agent.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Automatic, prune, self-heal.
+    pub automatic: bool,
+    /// What left git is deleted.
+    pub prune: bool,
+    /// Drift is reverted.
+    pub self_heal: bool,
+    /// Changing it by hand asks for the approver's role.
+    #[serde(default)]
+    pub protected: bool,
+}
