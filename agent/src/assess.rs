@@ -1,7 +1,7 @@
-//! What the watches of a cluster say becomes what consoles see: objects and pods, the health of each application, and
+//! What the watches of a cluster say becomes what consoles see: objects and pods, the health of each environment, and
 //! drift as a poke for its worker.
 //!
-//! One task a cluster. An application is as healthy as its worst object; a pod that fails makes it Degraded although its
+//! One task a cluster. An environment is as healthy as its worst object; a pod that fails makes it Degraded although its
 //! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person. What
 //! cannot be seen is told as that: see [`covers`].
 
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
 use quarterdeck_shared::status::Health;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assess::covers::Covers;
 use crate::cluster::{Cluster, ClusterChange};
-use crate::context::{Application, Context, Drift};
+use crate::context::{Environment, Context, Drift};
 use crate::journal::fact::{Batch, Fact, Patch};
 use crate::reach;
 
@@ -46,12 +46,12 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                 ClusterChange::Cover => cover = true,
                 ClusterChange::Replaced { how } => {
                     let event = Event::ClusterReplaced { cluster: cluster.name().to_owned(), message: how };
-                    facts.push(Fact::Happened { application: None, cause: Cause::Agent, event });
-                    applications(&context, &cluster).iter().for_each(|application| application.wake());
+                    facts.push(Fact::Happened { environment: None, cause: Cause::Agent, event });
+                    environments(&context, &cluster).iter().for_each(|environment| environment.wake());
                 }
-                ClusterChange::ContentChanged { application, resource, manager } => {
-                    if let Some(application) = context.application(&application) {
-                        application.drifted(Drift { resource, manager });
+                ClusterChange::ContentChanged { environment, resource, manager } => {
+                    if let Some(environment) = context.environment(&environment) {
+                        environment.drifted(Drift { resource, manager });
                     }
                 }
                 other => {
@@ -77,18 +77,18 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
     }
     if !context.stop.is_cancelled() {
         let mut facts = covers.taken_back();
-        facts.extend(fleet.applications.into_values().flat_map(|known| known.keys).map(Fact::Gone));
+        facts.extend(fleet.environments.into_values().flat_map(|known| known.keys).map(Fact::Gone));
         // Not kept on a full disk: what is seen goes from the screens all the same.
         let _ = context.journal.record(facts).await;
     }
 }
 
-/// The applications that this cluster is deployed to for.
-fn applications(context: &Context, cluster: &Cluster) -> Vec<Arc<Application>> {
-    let applications = context.applications.read().unwrap_or_else(PoisonError::into_inner);
+/// The environments that this cluster is deployed to for.
+fn environments(context: &Context, cluster: &Cluster) -> Vec<Arc<Environment>> {
+    let environments = context.environments.read().unwrap_or_else(PoisonError::into_inner);
     let is_here =
-        |application: &&Arc<Application>| application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster));
-    applications.values().filter(is_here).cloned().collect()
+        |environment: &&Arc<Environment>| environment.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster));
+    environments.values().filter(is_here).cloned().collect()
 }
 
 /// A Job that ended is remembered as such before it goes: its end is looked at by the worker that remembers.
@@ -97,16 +97,16 @@ fn wake_at_an_end(context: &Context, change: &ClusterChange) {
     let is_job = status.resource.kind == "Job" && status.resource.group == "batch";
     if is_job
         && matches!(status.health, Health::Healthy | Health::Degraded)
-        && let Some(application) = context.application(&status.application)
+        && let Some(environment) = context.environment(&status.environment)
     {
-        application.wake();
+        environment.wake();
     }
 }
 
-/// What is known of the objects of each application in one cluster: a word each.
+/// What is known of the objects of each environment in one cluster: a word each.
 #[derive(Default)]
 struct Fleet {
-    applications: BTreeMap<ApplicationName, Known>,
+    environments: BTreeMap<EnvironmentId, Known>,
     reachable: Option<bool>,
 }
 
@@ -129,28 +129,28 @@ struct Unwell {
 }
 
 impl Fleet {
-    fn take(&mut self, change: ClusterChange, cluster: &str, touched: &mut BTreeSet<ApplicationName>) -> Option<Fact> {
-        let (application, key, state) = match change {
+    fn take(&mut self, change: ClusterChange, cluster: &str, touched: &mut BTreeSet<EnvironmentId>) -> Option<Fact> {
+        let (environment, key, state) = match change {
             ClusterChange::ResourceChanged(status) => {
                 let why = why(&status.resource.short(), &status.message);
                 let unwell = Unwell { health: status.health, created: status.created, why };
-                (status.application.clone(), None, Some((unwell, Object::Resource(status))))
+                (status.environment.clone(), None, Some((unwell, Object::Resource(status))))
             }
             ClusterChange::PodChanged(pod) => {
                 let why = why(&pod.name, &pod.message);
                 let unwell = Unwell { health: pod.health, created: pod.created, why };
-                (pod.application.clone(), None, Some((unwell, Object::Pod(pod))))
+                (pod.environment.clone(), None, Some((unwell, Object::Pod(pod))))
             }
-            ClusterChange::ResourceGone { application, resource } => {
-                let key = Key(format!("resource/{application}/{resource}").into());
-                (application, Some(key), None)
+            ClusterChange::ResourceGone { environment, resource } => {
+                let key = Key(format!("resource/{environment}/{resource}").into());
+                (environment, Some(key), None)
             }
-            ClusterChange::PodGone { application, namespace, name } => {
-                (application, Some(Key(format!("pod/{cluster}/{namespace}/{name}").into())), None)
+            ClusterChange::PodGone { environment, namespace, name } => {
+                (environment, Some(Key(format!("pod/{cluster}/{namespace}/{name}").into())), None)
             }
-            ClusterChange::Synced { application } => {
-                self.applications.entry(application.clone()).or_default().complete = true;
-                touched.insert(application);
+            ClusterChange::Synced { environment } => {
+                self.environments.entry(environment.clone()).or_default().complete = true;
+                touched.insert(environment);
                 return None;
             }
             ClusterChange::Away { .. }
@@ -159,8 +159,8 @@ impl Fleet {
             | ClusterChange::Cover
             | ClusterChange::ContentChanged { .. } => return None,
         };
-        let known = self.applications.entry(application.clone()).or_default();
-        touched.insert(application);
+        let known = self.environments.entry(environment.clone()).or_default();
+        touched.insert(environment);
         match (state, key) {
             (Some((unwell, object)), _) => {
                 let key = object.key();
@@ -180,9 +180,9 @@ impl Fleet {
         }
     }
 
-    /// The health of an application, where it is another than was told.
-    fn verdict(&mut self, name: &ApplicationName) -> Option<Fact> {
-        let known = self.applications.get_mut(name)?;
+    /// The health of an environment, where it is another than was told.
+    fn verdict(&mut self, name: &EnvironmentId) -> Option<Fact> {
+        let known = self.environments.get_mut(name)?;
         if !known.complete {
             return None;
         }
@@ -194,8 +194,8 @@ impl Fleet {
         Some(Fact::patch(name, Patch::Assessed { health: verdict.0, message: verdict.1 }))
     }
 
-    fn forget_verdict(&mut self, name: &ApplicationName) {
-        if let Some(known) = self.applications.get_mut(name) {
+    fn forget_verdict(&mut self, name: &EnvironmentId) {
+        if let Some(known) = self.environments.get_mut(name) {
             known.told = None;
         }
     }
@@ -252,7 +252,7 @@ mod tests {
 
     fn deployment(health: Health, message: &str) -> ClusterChange {
         ClusterChange::ResourceChanged(Box::new(ResourceStatus {
-            application: "shop".parse().unwrap(),
+            environment: "shop".parse().unwrap(),
             resource: ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
             sync: SyncStatus::Synced,
             health,
@@ -269,7 +269,7 @@ mod tests {
 
     fn pod_of(name: &str, created: Option<Timestamp>, health: Health, message: &str) -> ClusterChange {
         ClusterChange::PodChanged(Box::new(PodStatus {
-            application: "shop".parse().unwrap(),
+            environment: "shop".parse().unwrap(),
             cluster: "test".into(),
             namespace: "prod".into(),
             name: name.into(),
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn an_application_is_as_its_worst_and_says_why_once() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop".parse().unwrap();
         let mut fleet = Fleet::default();
         let told = |fleet: &mut Fleet, changes: Vec<ClusterChange>| {
             for change in changes {
@@ -297,7 +297,7 @@ mod tests {
         let assessed =
             |health, message: &str| Some(Fact::patch(&name, Patch::Assessed { health, message: message.to_owned() }));
         assert_eq!(told(&mut fleet, vec![deployment(Health::Progressing, "0 of 1")]), None, "not all was seen");
-        let synced = ClusterChange::Synced { application: name.clone() };
+        let synced = ClusterChange::Synced { environment: name.clone() };
         assert_eq!(told(&mut fleet, vec![synced]), assessed(Health::Progressing, "Deployment/shop: 0 of 1"));
         assert_eq!(
             told(&mut fleet, vec![pod(Health::Degraded, "exit 1")]),
@@ -305,13 +305,13 @@ mod tests {
         );
         assert_eq!(told(&mut fleet, vec![deployment(Health::Degraded, "late")]), None, "the pod knows the reason");
         let gone =
-            ClusterChange::PodGone { application: name.clone(), namespace: "prod".into(), name: "shop-1".into() };
+            ClusterChange::PodGone { environment: name.clone(), namespace: "prod".into(), name: "shop-1".into() };
         assert_eq!(told(&mut fleet, vec![gone, deployment(Health::Healthy, "")]), assessed(Health::Healthy, ""));
     }
 
     #[test]
     fn an_application_that_is_nowhere_is_missing_and_the_youngest_pod_knows_why() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop".parse().unwrap();
         let mut fleet = Fleet::default();
         let mut told = |changes: Vec<ClusterChange>| {
             for change in changes {
@@ -321,7 +321,7 @@ mod tests {
         };
         let assessed =
             |health, message: &str| Some(Fact::patch(&name, Patch::Assessed { health, message: message.to_owned() }));
-        let synced = ClusterChange::Synced { application: name.clone() };
+        let synced = ClusterChange::Synced { environment: name.clone() };
         assert_eq!(told(vec![synced]), assessed(Health::Missing, "nothing of it is in the cluster"));
         let at = |second| Timestamp::from_second(second).ok();
         let old = pod_of("shop-a", at(1), Health::Degraded, "no such image");

@@ -9,7 +9,7 @@
 //! are not rendered, objects that are as at the last sync are not asked for.
 //!
 //! Invariant: a render that failed or is empty, a plan that was refused, a cluster that is away change nothing in the
-//! cluster: the last good state keeps running, and the application says why.
+//! cluster: the last good state keeps running, and the environment says why.
 
 pub mod look;
 pub mod rollback;
@@ -32,7 +32,7 @@ use quarterdeck_shared::application::Destination;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::SyncStatus;
 use tokio::time::Instant;
 
@@ -41,7 +41,7 @@ use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
 use self::fights::Fights;
 use crate::cluster::{ClusterError, Options};
-use crate::context::{Application, Context, Deploy};
+use crate::context::{Environment, Context, Deploy};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::wanted::Inputs;
@@ -49,7 +49,7 @@ use crate::worker::{Next, Story};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
 
-/// What the worker of an application remembers between passes. All of it can be had anew: from history, git, cluster.
+/// What the worker of an environment remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]
 struct Remembered {
     /// What was applied, by object; read from the history when it is first watched.
@@ -78,47 +78,47 @@ struct Settled {
 /// Without a watch nothing tells of a change: the objects are compared this often. Each costs one dry run then.
 const COMPARE_EVERY: Duration = Duration::from_secs(120);
 
-/// The reconciliation of one application.
+/// The reconciliation of one environment.
 pub struct Reconciliation {
     context: Arc<Context>,
-    application: Arc<Application>,
+    environment: Arc<Environment>,
     state: Remembered,
 }
 
 impl Reconciliation {
     /// Nothing is remembered yet.
-    pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
-        let epoch = application.deploy.as_ref().map_or(0, |deploy| deploy.cluster.epoch());
+    pub fn new(context: &Arc<Context>, environment: &Arc<Environment>) -> Self {
+        let epoch = environment.deploy.as_ref().map_or(0, |deploy| deploy.cluster.epoch());
         let state = Remembered { epoch, ..Remembered::default() };
-        Self { context: context.clone(), application: application.clone(), state }
+        Self { context: context.clone(), environment: environment.clone(), state }
     }
 
     /// When to look again where nothing is to be done.
     fn rest(&self) -> Next {
-        let name = &self.application.spec.name;
-        let is_blind = self.application.deploy.as_ref().is_some_and(|deploy| deploy.cluster.unwatched(name));
+        let name = &self.environment.spec.name;
+        let is_blind = self.environment.deploy.as_ref().is_some_and(|deploy| deploy.cluster.unwatched(name));
         if is_blind { Next::After(COMPARE_EVERY) } else { Next::Idle }
     }
 }
 
 impl Story for Reconciliation {
     async fn pass(&mut self) -> Next {
-        if self.application.intent().is_none()
-            && let Some(wait) = self.state.fights.settles(self.application.drifted_at(), Instant::now())
+        if self.environment.intent().is_none()
+            && let Some(wait) = self.state.fights.settles(self.environment.drifted_at(), Instant::now())
         {
             return Next::After(wait);
         }
         let Ok(_place) = self.context.syncs.clone().acquire_owned().await else { return Next::Idle };
-        // On the heap while it runs, for it is some 10 KB: a thousand applications that rest, or wait for a place, keep none.
-        match Box::pin(reconcile(&self.context, &self.application, &mut self.state)).await {
-            _ if self.application.stop.is_cancelled() => Next::Idle,
+        // On the heap while it runs, for it is some 10 KB: a thousand environments that rest, or wait for a place, keep none.
+        match Box::pin(reconcile(&self.context, &self.environment, &mut self.state)).await {
+            _ if self.environment.stop.is_cancelled() => Next::Idle,
             Ok(Next::Idle) => self.rest(),
             Ok(next) => next,
-            // What is missing is told where it is missed; what was known of the application stays.
+            // What is missing is told where it is missed; what was known of the environment stays.
             Err(error) if self.state.looks_around && error.is_outage() => Next::After(COMPARE_EVERY),
             Err(error) => {
                 self.state.settled = None;
-                tell::tell_failure(&self.context, &self.application, &error).await;
+                tell::tell_failure(&self.context, &self.environment, &error).await;
                 if error.may_pass() { Next::Retry } else { Next::Idle }
             }
         }
@@ -128,24 +128,24 @@ impl Story for Reconciliation {
 /// The story, straight down.
 async fn reconcile(
     context: &Arc<Context>,
-    application: &Arc<Application>,
+    environment: &Arc<Environment>,
     state: &mut Remembered,
 ) -> Result<Next, ReconcileError> {
-    let (Some(deploy), Some(destination)) = (&application.deploy, &application.spec.deploy) else {
+    let (Some(deploy), Some(destination)) = (&environment.deploy, &environment.spec.deploy) else {
         return Ok(Next::Idle);
     };
-    let name = &application.spec.name;
-    let Some(status) = context.journal.snapshot().application(name) else { return Ok(Next::Idle) };
-    let intent = application.intent();
-    let drift = application.drift();
+    let name = &environment.spec.name;
+    let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Next::Idle) };
+    let intent = environment.intent();
+    let drift = environment.drift();
     state.looks_around = false;
 
     if state.epoch != deploy.cluster.epoch() {
-        forget(context, application, deploy, state).await?;
+        forget(context, environment, deploy, state).await?;
     }
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
-    let watched = begin(context, application, deploy, destination, state).await;
-    note_ended(context, application, deploy, &mut state.memory).await?;
+    let watched = begin(context, environment, deploy, destination, state).await;
+    note_ended(context, environment, deploy, &mut state.memory).await?;
     let revision = match resolve(deploy, destination, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
         Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
@@ -164,7 +164,7 @@ async fn reconcile(
         noted.push(Patch::Target { revision: revision.clone(), rewritten });
     }
     // A commit that changed nothing here: the cluster runs it already. Told in one, for so it is of all but one of a thousand
-    // applications of a repository.
+    // environments of a repository.
     if rests && status.revision.as_ref() != Some(&revision) {
         noted.push(Patch::Deployed { revision: revision.clone(), images: status.images.clone() });
     }
@@ -176,15 +176,15 @@ async fn reconcile(
         state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
         return Ok(Next::Idle);
     }
-    let rendered = Arc::new(render(context, application, deploy, destination, &revision).await?);
+    let rendered = Arc::new(render(context, environment, deploy, destination, &revision).await?);
     let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
     let inputs = neighbours::publish(context, name, destination, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
-    let options = Options { fresh: is_new && !settled, ..options(application, destination, intent.as_ref()) };
+    let options = Options { fresh: is_new && !settled, ..options(environment, destination, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
-    let planned = neighbours::plan(context, application, deploy, &wanted, memory, options).await;
+    let planned = neighbours::plan(context, environment, deploy, &wanted, memory, options).await;
     let planned = planned.map_err(|source| of(deploy, source))?;
     state.compared = Some(Instant::now());
     tell::tell_other_agent(context, name, deploy.cluster.other_agent(name, &destination.namespace)).await?;
@@ -193,7 +193,7 @@ async fn reconcile(
     let differing = selected::differing(&planned, &again);
     let standing = Standing {
         status: &status,
-        policy: &application.spec.sync,
+        policy: &environment.spec.sync,
         intent: intent.as_ref(),
         drift: drift.as_ref(),
         revision: &revision,
@@ -201,28 +201,28 @@ async fn reconcile(
         fights: &state.fights,
     };
     // Nothing has to be done now; what is left to be deleted later is a person's to decide where nothing is automatic.
-    let may_wait = !is_new || application.spec.sync.automatic || intent.is_some();
+    let may_wait = !is_new || environment.spec.sync.automatic || intent.is_some();
     let nothing = planned.is_nothing() && (may_wait || !planned.undone.may_delete_later());
     let decision = decide::decide(&standing, nothing, !planned.refusals.is_empty(), Instant::now());
     let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
     let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
-    let sync = Sync { context, application, deploy, status, revision, rendered, intent, planned };
+    let sync = Sync { context, environment, deploy, status, revision, rendered, intent, planned };
     let ((outcome, undone), look_again) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, look_again } => {
             // Once, and not with each edit of who goes on editing.
             let news = drift.filter(|_| status.known().sync != SyncStatus::OutOfSync);
             sync.hold(message, news, memory).await?;
-            application.drift_done();
+            environment.drift_done();
             state.settled = None;
             return Ok(look_again.map_or(Next::Idle, Next::After));
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
         Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {
-            let (application, refusals) = (name.clone(), sync.planned.refusals);
-            // Where an application has what is wanted here, its letting go of it is worth a look, whatever the next try is due.
+            let (environment, refusals) = (name.clone(), sync.planned.refusals);
+            // Where an environment has what is wanted here, its letting go of it is worth a look, whatever the next try is due.
             context.wanted.awaits(name, refusals.iter().map(|refusal| refusal.resource.clone()).collect());
-            return Err(of(deploy, ClusterError::Refused { application, refusals }));
+            return Err(of(deploy, ClusterError::Refused { environment, refusals }));
         }
         Decision::Sync { cause, held } => {
             let is_revert = matches!(cause, Cause::Drift { .. } | Cause::Agent);
@@ -244,8 +244,8 @@ async fn reconcile(
     }
     context.wanted.awaits(name, undone.handed.iter().chain(&undone.held).cloned().collect());
     neighbours::brought(context, name);
-    application.intent_done(intent);
-    application.drift_done();
+    environment.intent_done(intent);
+    environment.drift_done();
     match look_again {
         Some(wait) => Ok(Next::After(wait)),
         None if outcome == Outcome::Part && intent.is_some() => Ok(Next::Now),
@@ -259,7 +259,7 @@ async fn reconcile(
 async fn resolve(
     deploy: &Deploy,
     destination: &Destination,
-    status: &ApplicationStatus,
+    status: &EnvironmentStatus,
 ) -> Result<Revision, ReconcileError> {
     let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let target = look::target(destination, status);
@@ -287,14 +287,14 @@ async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) ->
 
 async fn render(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     destination: &Destination,
     revision: &Revision,
 ) -> Result<Rendered, ReconcileError> {
     let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
     tracing::debug!(revision = %revision.short(), "rendering");
-    tree::render(context, application, deploy, destination, &revision.commit, kinds)
+    tree::render(context, environment, deploy, destination, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }
@@ -302,20 +302,20 @@ async fn render(
 /// The cluster is another, or was set back: what was done to the one before is not remembered of this one.
 async fn forget(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     state: &mut Remembered,
 ) -> Result<(), ReconcileError> {
     let epoch = deploy.cluster.epoch();
-    let (name, asked) = (application.spec.name.clone(), application.spec.name.clone());
+    let (name, asked) = (environment.spec.name.clone(), environment.spec.name.clone());
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let gone = memory.into_keys().collect();
-    context.journal.record(vec![Fact::Applied { application: name, applied: Vec::new(), gone }]).await?;
+    context.journal.record(vec![Fact::Applied { environment: name, applied: Vec::new(), gone }]).await?;
     *state = Remembered { epoch, fights: std::mem::take(&mut state.fights), ..Remembered::default() };
     Ok(())
 }
 
-/// Whether the objects of an application that no watch covers are to be compared again.
+/// Whether the objects of an environment that no watch covers are to be compared again.
 fn is_due(compared: Option<Instant>, now: Instant) -> bool {
     compared.is_none_or(|compared| now.duration_since(compared) >= COMPARE_EVERY)
 }
@@ -323,11 +323,11 @@ fn is_due(compared: Option<Instant>, now: Instant) -> bool {
 /// Remembers which Jobs ended, also over a restart: such a one is done when it is gone.
 async fn note_ended(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     memory: &mut Memory,
 ) -> Result<(), ReconcileError> {
-    let name = &application.spec.name;
+    let name = &environment.spec.name;
     let mut applied = Vec::new();
     for (resource, ended) in deploy.cluster.ended(name) {
         if let Some(known) = memory.get_mut(&resource).filter(|known| known.ended != Some(ended)) {
@@ -336,7 +336,7 @@ async fn note_ended(
         }
     }
     if !applied.is_empty() {
-        let fact = Fact::Applied { application: name.clone(), applied, gone: Vec::new() };
+        let fact = Fact::Applied { environment: name.clone(), applied, gone: Vec::new() };
         context.journal.record(vec![fact]).await?;
     }
     Ok(())
@@ -346,7 +346,7 @@ async fn note_ended(
 /// was costs no request.
 async fn begin(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     destination: &Destination,
     state: &mut Remembered,
@@ -354,7 +354,7 @@ async fn begin(
     if state.watched {
         return Ok(());
     }
-    let name = &application.spec.name;
+    let name = &environment.spec.name;
     let asked = name.clone();
     state.memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let inventory = deploy.cluster.inventory(name, &destination.namespace, &state.memory).await;
@@ -379,12 +379,12 @@ fn of(deploy: &Deploy, source: ClusterError) -> ReconcileError {
     ReconcileError::Cluster { cluster: deploy.cluster.name().to_owned(), source }
 }
 
-fn options(application: &Application, destination: &Destination, intent: Option<&Intent>) -> Options {
+fn options(environment: &Environment, destination: &Destination, intent: Option<&Intent>) -> Options {
     let request = intent.map(|intent| &intent.request);
     Options {
         namespace: destination.namespace.clone(),
         create_namespace: destination.create_namespace,
-        prune: application.spec.sync.prune || request.is_some_and(|request| request.prune),
+        prune: environment.spec.sync.prune || request.is_some_and(|request| request.prune),
         full: request.is_some_and(|request| request.full),
         partial: request.is_some_and(|request| !request.only.is_empty()),
         prune_anyway: request.map(|request| request.prune_anyway.clone()).unwrap_or_default(),

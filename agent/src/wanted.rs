@@ -1,9 +1,9 @@
-//! What each application of this agent wants in its cluster, as it was last rendered: looked at before anything is pruned.
+//! What each environment of this agent wants in its cluster, as it was last rendered: looked at before anything is pruned.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quarterdeck_shared::application::{ApplicationName, Destination};
+use quarterdeck_shared::application::{EnvironmentId, Destination};
 use quarterdeck_shared::resource::ResourceRef;
 
 use crate::source::CommitId;
@@ -12,20 +12,20 @@ use crate::source::CommitId;
 #[derive(Debug, Default)]
 pub(crate) struct Inputs(pub(crate) Vec<(String, Option<String>)>);
 
-/// All of them. A name an application and a reference an object, so it is bounded by what git names.
+/// All of them. A name an environment and a reference an object, so it is bounded by what git names.
 #[derive(Default)]
-pub struct Wanted(Mutex<BTreeMap<ApplicationName, Entry>>);
+pub struct Wanted(Mutex<BTreeMap<EnvironmentId, Entry>>);
 
 #[derive(Default)]
 struct Entry {
     rendered: Option<Rendered>,
     /// Why it could not be rendered at a later commit.
     unrendered: Option<String>,
-    /// What left it and waits for another application to take it over.
+    /// What left it and waits for another environment to take it over.
     awaits: Vec<ResourceRef>,
 }
 
-/// What an application wants, and what that was rendered from.
+/// What an environment wants, and what that was rendered from.
 #[derive(Clone)]
 pub(crate) struct Rendered {
     /// How it was configured then.
@@ -39,9 +39,9 @@ pub(crate) struct Rendered {
 }
 
 impl Wanted {
-    /// An application was rendered. Returns which applications have to look again: they held something for it that it does
+    /// An environment was rendered. Returns which environments have to look again: they held something for it that it does
     /// not want.
-    pub(crate) fn rendered(&self, name: &ApplicationName, rendered: Rendered) -> Vec<ApplicationName> {
+    pub(crate) fn rendered(&self, name: &EnvironmentId, rendered: Rendered) -> Vec<EnvironmentId> {
         let mut all = self.lock();
         let entry = all.entry(name.clone()).or_default();
         let before = entry.rendered.replace(rendered).map(|before| before.objects).unwrap_or_default();
@@ -51,15 +51,15 @@ impl Wanted {
         waiting(&all, name, lets_go)
     }
 
-    /// A later commit changed nothing of what an application is rendered from.
-    pub(crate) fn unchanged(&self, name: &ApplicationName, commit: CommitId) {
+    /// A later commit changed nothing of what an environment is rendered from.
+    pub(crate) fn unchanged(&self, name: &EnvironmentId, commit: CommitId) {
         if let Some(rendered) = self.lock().get_mut(name).and_then(|entry| entry.rendered.as_mut()) {
             rendered.commit = commit;
         }
     }
 
-    /// An application could not be rendered; what it wanted before is kept, if it is still configured like that.
-    pub(crate) fn failed(&self, name: &ApplicationName, destination: &Destination, why: String) {
+    /// An environment could not be rendered; what it wanted before is kept, if it is still configured like that.
+    pub(crate) fn failed(&self, name: &EnvironmentId, destination: &Destination, why: String) {
         let mut all = self.lock();
         let entry = all.entry(name.clone()).or_default();
         entry.rendered = entry.rendered.take().filter(|rendered| rendered.destination == *destination);
@@ -67,45 +67,45 @@ impl Wanted {
     }
 
     /// What was last rendered, and why not since.
-    pub(crate) fn of(&self, name: &ApplicationName) -> (Option<Rendered>, Option<String>) {
+    pub(crate) fn of(&self, name: &EnvironmentId) -> (Option<Rendered>, Option<String>) {
         let all = self.lock();
         let entry = all.get(name);
         (entry.and_then(|entry| entry.rendered.clone()), entry.and_then(|entry| entry.unrendered.clone()))
     }
 
-    /// What left an application and waits for others to take it over.
-    pub(crate) fn awaits(&self, name: &ApplicationName, resources: Vec<ResourceRef>) {
+    /// What left an environment and waits for others to take it over.
+    pub(crate) fn awaits(&self, name: &EnvironmentId, resources: Vec<ResourceRef>) {
         self.lock().entry(name.clone()).or_default().awaits = resources;
     }
 
-    /// An application brought its objects into the cluster. Returns which applications waited for one of them.
-    pub(crate) fn brought(&self, name: &ApplicationName) -> Vec<ApplicationName> {
+    /// An environment brought its objects into the cluster. Returns which environments waited for one of them.
+    pub(crate) fn brought(&self, name: &EnvironmentId) -> Vec<EnvironmentId> {
         let all = self.lock();
         let objects = all.get(name).and_then(|entry| entry.rendered.as_ref()).map(|rendered| rendered.objects.clone());
         let objects = objects.unwrap_or_default();
         waiting(&all, name, |resource| objects.contains(resource))
     }
 
-    /// An application is not operated any more. Returns which applications waited for it.
-    pub fn forget(&self, name: &ApplicationName) -> Vec<ApplicationName> {
+    /// An environment is not operated any more. Returns which environments waited for it.
+    pub fn forget(&self, name: &EnvironmentId) -> Vec<EnvironmentId> {
         let mut all = self.lock();
         let gone = all.remove(name).and_then(|entry| entry.rendered).map(|rendered| rendered.objects);
         let gone = gone.unwrap_or_default();
         waiting(&all, name, |resource| gone.contains(resource))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApplicationName, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<EnvironmentId, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The other applications that wait for an object like this.
+/// The other environments that wait for an object like this.
 fn waiting(
-    all: &BTreeMap<ApplicationName, Entry>,
-    but: &ApplicationName,
+    all: &BTreeMap<EnvironmentId, Entry>,
+    but: &EnvironmentId,
     wanted: impl Fn(&ResourceRef) -> bool,
-) -> Vec<ApplicationName> {
-    let waits = |(name, entry): &(&ApplicationName, &Entry)| *name != but && entry.awaits.iter().any(&wanted);
+) -> Vec<EnvironmentId> {
+    let waits = |(name, entry): &(&EnvironmentId, &Entry)| *name != but && entry.awaits.iter().any(&wanted);
     all.iter().filter(waits).map(|(name, _)| name.clone()).collect()
 }
 
@@ -113,7 +113,7 @@ fn waiting(
 mod tests {
     use super::*;
 
-    fn name(name: &str) -> ApplicationName {
+    fn name(name: &str) -> EnvironmentId {
         name.parse().unwrap()
     }
 

@@ -19,6 +19,8 @@ mod manifests;
 mod splice;
 mod tree;
 
+use std::collections::BTreeMap;
+
 use quarterdeck_shared::application::PromoteBy;
 
 use crate::git::FileEdit;
@@ -129,6 +131,38 @@ pub fn promote(path: &str, files: &[(String, Vec<u8>)], to: &Promoted) -> Result
             Ok(changed.into_iter().map(|content| FileEdit { path: path.clone(), content }).collect())
         }
         None => promote_manifests(path, files, to),
+    }
+}
+
+/// The edits that make the manifests name all images of an artifact, and the images that they do not name at all.
+///
+/// # Errors
+/// As [`promote`]; that an image is nowhere is one only where it is so of all of them: an environment need not run each.
+pub fn promote_all(
+    path: &str,
+    files: &[(String, Vec<u8>)],
+    images: &[Promoted],
+) -> Result<(Vec<FileEdit>, Vec<String>), PromoteError> {
+    let mut files = files.to_vec();
+    let (mut edited, mut absent, mut nowhere) = (BTreeMap::new(), Vec::new(), None);
+    for image in images {
+        match promote(path, &files, image) {
+            Ok(edits) => {
+                for FileEdit { path, content } in edits {
+                    files.iter_mut().filter(|(of, _)| *of == path).for_each(|(_, now)| now.clone_from(&content));
+                    edited.insert(path, content);
+                }
+            }
+            Err(error @ PromoteError::Nowhere { .. }) => {
+                absent.push(image.image.clone());
+                nowhere = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match nowhere.filter(|_| absent.len() == images.len()) {
+        Some(error) => Err(error),
+        None => Ok((edited.into_iter().map(|(path, content)| FileEdit { path, content }).collect(), absent)),
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Step {
         /// Whether the plan goes on without it where the inventory's namespace does not exist yet: a later step brings it.
         namespace_follows: bool,
     },
-    /// The namespace of the application is created where it does not exist.
+    /// The namespace of the environment is created where it does not exist.
     CreateNamespace,
     /// These are written side by side; then each is waited for.
     Apply {

@@ -1,35 +1,35 @@
-//! What cannot be seen of the applications of a cluster, as consoles are told of it: once when it is so, and once when it
+//! What cannot be seen of the environments of a cluster, as consoles are told of it: once when it is so, and once when it
 //! is otherwise.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
-use super::applications;
+use super::environments;
 use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::journal::fact::{Batch, Fact, Patch};
 
-/// While something cannot be seen it is looked this often who is concerned: applications come and go with the
+/// While something cannot be seen it is looked this often who is concerned: environments come and go with the
 /// configuration, and get other objects. Costs no request.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-/// What was told of each application; of those of which all is seen nothing is kept.
+/// What was told of each environment; of those of which all is seen nothing is kept.
 #[derive(Clone, Default)]
-pub(super) struct Covers(BTreeMap<ApplicationName, Vec<Unseen>>);
+pub(super) struct Covers(BTreeMap<EnvironmentId, Vec<Unseen>>);
 
 impl Covers {
-    /// What is news. The worker of each application that it concerns is woken: without a watch objects have to be
+    /// What is news. The worker of each environment that it concerns is woken: without a watch objects have to be
     /// compared, and with it what came meanwhile is looked at.
     pub(super) fn news(&mut self, context: &Context, cluster: &Cluster) -> Batch {
-        let here = applications(context, cluster);
-        self.0.retain(|name, _| here.iter().any(|application| application.spec.name == *name));
+        let here = environments(context, cluster);
+        self.0.retain(|name, _| here.iter().any(|environment| environment.spec.name == *name));
         let mut facts = Batch::new();
-        for application in here {
-            let name = &application.spec.name;
+        for environment in here {
+            let name = &environment.spec.name;
             let before = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
             let now = cluster.unseen(name, before);
             if before == now {
@@ -38,7 +38,7 @@ impl Covers {
             facts.extend(patches(name, before, &now));
             // A cluster that does not answer cannot be compared with.
             if now.iter().all(|unseen| unseen.of != Cover::Cluster) {
-                application.wake();
+                environment.wake();
             }
             self.0.insert(name.clone(), now);
         }
@@ -59,7 +59,7 @@ impl Covers {
 }
 
 /// A patch for each kind of cover that is otherwise now.
-fn patches(name: &ApplicationName, before: &[Unseen], now: &[Unseen]) -> Batch {
+fn patches(name: &EnvironmentId, before: &[Unseen], now: &[Unseen]) -> Batch {
     let of = |all: &[Unseen], kind: Cover| all.iter().filter(|unseen| unseen.of == kind).cloned().collect::<Vec<_>>();
     let kinds = [Cover::Cluster, Cover::Watch].into_iter();
     let changed = kinds.map(|kind| (kind, of(before, kind), of(now, kind))).filter(|(_, before, now)| before != now);
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_cover_is_told_of_when_it_is_another() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop".parse().unwrap();
         let unseen = |of: Cover, what: &str| Unseen {
             of,
             what: what.to_owned(),

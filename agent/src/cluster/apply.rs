@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Change, PlanStep, Wait};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
@@ -31,7 +31,7 @@ use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Stranger, 
 #[derive(Debug, Clone)]
 pub struct PlannedSync {
     /// Whose.
-    pub application: ApplicationName,
+    pub environment: EnvironmentId,
     /// What it does, one line an object, in its order; prunes last.
     pub changes: Vec<Change>,
     /// What the cluster refuses. Not empty: the plan is not executed.
@@ -67,7 +67,7 @@ impl PlannedSync {
         if self.refusals.is_empty() { steps::shown(&self.steps()) } else { Vec::new() }
     }
 
-    /// Whether it depends on what the other applications of this agent want: something is deleted, or is refused since one
+    /// Whether it depends on what the other environments of this agent want: something is deleted, or is refused since one
     /// of them has it.
     pub fn needs_neighbours(&self) -> bool {
         self.contested || !self.prunes.is_empty()
@@ -123,7 +123,7 @@ impl Executor<'_> {
     /// Walks the steps of a plan.
     pub(super) async fn execute(&self, plan: PlannedSync) -> Result<Executed, ClusterError> {
         if !plan.refusals.is_empty() {
-            return Err(ClusterError::Refused { application: plan.application, refusals: plan.refusals });
+            return Err(ClusterError::Refused { environment: plan.environment, refusals: plan.refusals });
         }
         let mut walk = Walk::begin(&plan, (self.stop)());
         if walk.executed.stopped {
@@ -160,7 +160,7 @@ impl Executor<'_> {
         if walk.announced || namespace_follows {
             return Ok(());
         }
-        let doing = format!("write the inventory of {}", plan.application);
+        let doing = format!("write the inventory of {}", plan.environment);
         let message = format!("namespace {} is not there", plan.options.namespace);
         Err(ApiProblem::new(Class::NamespaceMissing, doing, message))
     }
@@ -168,7 +168,7 @@ impl Executor<'_> {
     /// False where its namespace is not there yet.
     async fn write_inventory(&self, plan: &PlannedSync, inventory: &Inventory) -> Result<bool, ApiProblem> {
         let objects = self.observer.objects;
-        match self.inventories.write(objects, &plan.application, &plan.options.namespace, inventory).await {
+        match self.inventories.write(objects, &plan.environment, &plan.options.namespace, inventory).await {
             Ok(_) => Ok(true),
             Err(problem) if problem.class == Class::NamespaceMissing => Ok(false),
             Err(problem) => Err(problem),
@@ -181,7 +181,7 @@ impl Executor<'_> {
         let observed = self.observer.desired(later, &Memory::new()).await?;
         let plan = walk.plan;
         let decided = plan::plan(&plan::Inputs {
-            application: &plan.application,
+            environment: &plan.environment,
             desired: later,
             observed: &observed,
             inventory: &plan.during,
@@ -297,7 +297,7 @@ impl Executor<'_> {
         }
     }
 
-    /// The inventory names what is left; what was taken over from applications that nobody operates any more leaves theirs.
+    /// The inventory names what is left; what was taken over from environments that nobody operates any more leaves theirs.
     async fn conclude(&self, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
         let plan = walk.plan;
         walk.executed.changes.extend(plan.changes.iter().filter(|change| change.action == Action::Skip).cloned());

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
 use tokio::sync::{Notify, watch};
@@ -28,12 +28,12 @@ pub enum ClusterChange {
     },
     /// What can be seen of it, or by which watches, is another: see [`unseen`](super::Cluster::unseen).
     Cover,
-    /// An object of an application, or one that such an object owns, is now so.
+    /// An object of an environment, or one that such an object owns, is now so.
     ResourceChanged(Box<ResourceStatus>),
     /// It is gone and nobody wants it.
     ResourceGone {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// Which.
         resource: ResourceRef,
     },
@@ -42,7 +42,7 @@ pub enum ClusterChange {
     /// It is gone.
     PodGone {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// Its namespace.
         namespace: Box<str>,
         /// Its name.
@@ -51,16 +51,16 @@ pub enum ClusterChange {
     /// What is ours in an object is not as the last sync left it: drift, until a plan says otherwise.
     ContentChanged {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// Which.
         resource: ResourceRef,
         /// Who wrote to it last other than us, where the server tells; none where it is gone.
         manager: Option<String>,
     },
-    /// All objects of the application have been seen once.
+    /// All objects of the environment have been seen once.
     Synced {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
     },
 }
 
@@ -70,10 +70,10 @@ enum Subject {
     Connection,
     Identity,
     Cover,
-    Resource(ApplicationName, ResourceRef),
+    Resource(EnvironmentId, ResourceRef),
     Pod(Box<str>, Box<str>),
-    Content(ApplicationName, ResourceRef),
-    Synced(ApplicationName),
+    Content(EnvironmentId, ResourceRef),
+    Synced(EnvironmentId),
 }
 
 impl ClusterChange {
@@ -82,14 +82,14 @@ impl ClusterChange {
             Self::Away { .. } | Self::Back => Subject::Connection,
             Self::Replaced { .. } => Subject::Identity,
             Self::Cover => Subject::Cover,
-            Self::ResourceChanged(status) => Subject::Resource(status.application.clone(), status.resource.clone()),
-            Self::ResourceGone { application, resource } => Subject::Resource(application.clone(), resource.clone()),
+            Self::ResourceChanged(status) => Subject::Resource(status.environment.clone(), status.resource.clone()),
+            Self::ResourceGone { environment, resource } => Subject::Resource(environment.clone(), resource.clone()),
             Self::PodChanged(pod) => Subject::Pod(pod.namespace.clone(), pod.name.clone()),
             Self::PodGone { namespace, name, .. } => Subject::Pod(namespace.clone(), name.clone()),
-            Self::ContentChanged { application, resource, .. } => {
-                Subject::Content(application.clone(), resource.clone())
+            Self::ContentChanged { environment, resource, .. } => {
+                Subject::Content(environment.clone(), resource.clone())
             }
-            Self::Synced { application } => Subject::Synced(application.clone()),
+            Self::Synced { environment } => Subject::Synced(environment.clone()),
         }
     }
 }
@@ -157,9 +157,9 @@ mod tests {
     #[tokio::test]
     async fn the_newest_change_of_each_object_is_read_once() {
         let outbox = Outbox::default();
-        let application: ApplicationName = "shop".parse().unwrap();
+        let environment: EnvironmentId = "shop".parse().unwrap();
         let gone = |name: &str| ClusterChange::PodGone {
-            application: application.clone(),
+            environment: environment.clone(),
             namespace: "prod".into(),
             name: name.into(),
         };

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 /// The name that stands for the service account of the pod that the agent runs in.
 pub const IN_CLUSTER: &str = "in-cluster";
 
-/// The name of the kubeconfig's current context, where an application names no cluster.
+/// The name of the kubeconfig's current context, where an environment names no cluster.
 pub const CURRENT_CONTEXT: &str = "current-context";
 
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterConfig {
-    /// As applications name it. `in-cluster` is the service account of the agent's own pod.
+    /// As environments name it. `in-cluster` is the service account of the agent's own pod.
     pub name: String,
     /// The kubeconfig; `$KUBECONFIG` (a list), else `~/.kube/config`, where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ fn default_timeout_seconds() -> u64 {
 }
 
 impl ClusterConfig {
-    /// A cluster that is called like a context of the default kubeconfig, as applications may name one without any
+    /// A cluster that is called like a context of the default kubeconfig, as environments may name one without any
     /// `[[cluster]]` entry; the current context where they name none.
     pub fn named(name: Option<&str>) -> Self {
         Self {

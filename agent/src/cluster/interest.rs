@@ -1,4 +1,4 @@
-//! Which watches the applications need: decided from what they have in the cluster, and nothing more is watched.
+//! Which watches the environments need: decided from what they have in the cluster, and nothing more is watched.
 //!
 //! - For each kind (and version) of applied objects: one watch over all namespaces of what carries our label, or one a
 //!   namespace where RBAC forbids that.
@@ -78,7 +78,7 @@ fn plural(kind: &str) -> String {
     }
 }
 
-/// Places: two applications with the same need the same watches.
+/// Places: two environments with the same need the same watches.
 pub(super) type Places = BTreeSet<Place>;
 
 /// The places of these objects.
@@ -108,12 +108,12 @@ pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
     })
 }
 
-/// Where applications live, and how many do: a fleet in one namespace needs the same watches as its first.
+/// Where environments live, and how many do: a fleet in one namespace needs the same watches as its first.
 #[derive(Debug, Default)]
 pub(super) struct Inhabited(BTreeMap<Place, usize>);
 
 impl Inhabited {
-    /// An application lives in other places than before. True where one of them was empty, or one is empty now.
+    /// An environment lives in other places than before. True where one of them was empty, or one is empty now.
     pub(super) fn moves(&mut self, before: &Places, now: &Places) -> bool {
         let mut moved = false;
         for place in now.difference(before) {

@@ -1,9 +1,9 @@
-//! The inventory of an application, kept in the cluster beside its objects: the ConfigMap `quarterdeck-NAME` in the
-//! application's namespace. It says what we applied and may therefore prune, to us and to whoever comes after us.
+//! The inventory of an environment, kept in the cluster beside its objects: the ConfigMap `quarterdeck-NAME` in the
+//! environment's namespace. It says what we applied and may therefore prune, to us and to whoever comes after us.
 //!
 //! It is written before anything is applied, with old and new objects in it, and made smaller only after the prunes: an
 //! agent that dies in between leaves nothing behind that nobody knows. It is not written where it says so already.
-//! It carries no application label, so it is no object of the application and is never pruned.
+//! It carries no environment label, so it is no object of the environment and is never pruned.
 //!
 //! It is read again before each sync that writes anything. What it was when this run of the agent last wrote it is
 //! remembered beside what it is: an inventory that was deleted or changed by others loses no object by that, and is
@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
 
@@ -32,10 +32,10 @@ use quarterdeck_core::sync::plan::Stranger;
 
 pub use self::mark::OtherAgent;
 
-/// On every inventory; its value is the application's name.
+/// On every inventory; its value is the environment's name.
 pub const INVENTORY_LABEL: &str = "quarterdeck.dev/inventory";
 
-/// All inventories of a cluster are read at once when the agent begins (one request for all applications). That list is
+/// All inventories of a cluster are read at once when the agent begins (one request for all environments). That list is
 /// good for as long as a begin takes.
 const LIST_COUNTS_FOR: Duration = Duration::from_secs(30);
 
@@ -62,7 +62,7 @@ struct Known {
     operator: Operator,
 }
 
-/// The inventory of an application.
+/// The inventory of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Held {
     /// All that we applied.
@@ -77,7 +77,7 @@ impl Inventories {
         Self { me, ..Self::default() }
     }
 
-    /// The inventory of an application, read where it is not known; empty where there is none.
+    /// The inventory of an environment, read where it is not known; empty where there is none.
     ///
     /// # Errors
     /// Where it cannot be read. One that is there and makes no sense is an error too: taking it for empty would orphan
@@ -85,16 +85,16 @@ impl Inventories {
     pub(super) async fn read(
         &self,
         objects: &Objects,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
     ) -> Result<Held, ApiProblem> {
-        let place = place_of(application.as_str(), namespace);
+        let place = place_of(environment.as_str(), namespace);
         if !self.known().contains_key(&place) && self.list(objects).await? {
             self.known().entry(place.clone()).or_default();
         }
         match self.held(&place) {
             Some(held) => Ok(held),
-            None => self.fresh(objects, application, namespace).await,
+            None => self.fresh(objects, environment, namespace).await,
         }
     }
 
@@ -111,10 +111,10 @@ impl Inventories {
     pub(super) async fn fresh(
         &self,
         objects: &Objects,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
     ) -> Result<Held, ApiProblem> {
-        let place = place_of(application.as_str(), namespace);
+        let place = place_of(environment.as_str(), namespace);
         let object = objects.get(&place, Some("v1")).await?;
         let read = object.as_ref().map(decode).transpose();
         let mut all = self.known();
@@ -124,7 +124,7 @@ impl Inventories {
             Err(problem) if known.unreadable => return Err(problem),
             // It made sense when we wrote it: it is written anew.
             Err(problem) => {
-                tracing::warn!(%application, error = %problem, "the inventory was changed by others");
+                tracing::warn!(%environment, error = %problem, "the inventory was changed by others");
                 None
             }
         };
@@ -136,9 +136,9 @@ impl Inventories {
     }
 
     /// What was applied besides, as is known from elsewhere.
-    pub(super) fn believe(&self, application: &ApplicationName, namespace: &str, items: Vec<InventoryItem>) -> Held {
+    pub(super) fn believe(&self, environment: &EnvironmentId, namespace: &str, items: Vec<InventoryItem>) -> Held {
         let mut all = self.known();
-        let known = all.entry(place_of(application.as_str(), namespace)).or_default();
+        let known = all.entry(place_of(environment.as_str(), namespace)).or_default();
         known.believed.items.extend(items);
         known.held()
     }
@@ -147,16 +147,16 @@ impl Inventories {
     pub(super) async fn write(
         &self,
         objects: &Objects,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
         inventory: &Inventory,
     ) -> Result<bool, ApiProblem> {
-        let place = place_of(application.as_str(), namespace);
+        let place = place_of(environment.as_str(), namespace);
         let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
         if self.known().get(&place).is_some_and(is_so) {
             return Ok(false);
         }
-        self.put(objects, application.as_str(), &place, inventory).await?;
+        self.put(objects, environment.as_str(), &place, inventory).await?;
         let mut all = self.known();
         let known = all.entry(place).or_default();
         (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
@@ -168,27 +168,27 @@ impl Inventories {
     async fn put(
         &self,
         objects: &Objects,
-        application: &str,
+        environment: &str,
         place: &ResourceRef,
         inventory: &Inventory,
     ) -> Result<Value, ApiProblem> {
-        let mut object = encode(application, place, inventory)?;
+        let mut object = encode(environment, place, inventory)?;
         Mark::put(&mut object, &self.me, Timestamp::now());
         objects.apply_own(place, &object).await
     }
 
-    /// Whether there is an inventory of this application in another namespace: it goes elsewhere now, and what is there
+    /// Whether there is an inventory of this environment in another namespace: it goes elsewhere now, and what is there
     /// stays there. None where that may not be looked for.
     pub(super) async fn is_elsewhere(
         &self,
         objects: &Objects,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
     ) -> Result<Option<bool>, ApiProblem> {
-        let doing = format!("look for other inventories of {application}");
+        let doing = format!("look for other inventories of {environment}");
         let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
         let path = collection_path(&route.resource, None);
-        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(application.as_str()));
+        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(environment.as_str()));
         match objects.caller.json(&doing, get(&path)).await {
             Ok(page) => {
                 let mut found = page["items"].as_array().into_iter().flatten();
@@ -199,7 +199,7 @@ impl Inventories {
         }
     }
 
-    /// What an application is whose label is on objects that are wanted here, by the inventories in these namespaces.
+    /// What an environment is whose label is on objects that are wanted here, by the inventories in these namespaces.
     pub(super) async fn stranger(
         &self,
         objects: &Objects,
@@ -216,7 +216,7 @@ impl Inventories {
         Ok(Stranger::Unknown)
     }
 
-    /// Takes objects out of the inventory of an application that is not operated any more; it goes with the last of them.
+    /// Takes objects out of the inventory of an environment that is not operated any more; it goes with the last of them.
     pub(super) async fn release(
         &self,
         objects: &Objects,
@@ -240,14 +240,14 @@ impl Inventories {
     }
 
     /// Another agent that was noticed, once.
-    pub(super) fn news(&self, application: &ApplicationName, namespace: &str) -> Option<OtherAgent> {
-        self.known().get_mut(&place_of(application.as_str(), namespace))?.operator.news()
+    pub(super) fn news(&self, environment: &EnvironmentId, namespace: &str) -> Option<OtherAgent> {
+        self.known().get_mut(&place_of(environment.as_str(), namespace))?.operator.news()
     }
 
-    /// The host of another agent that operates the application, too.
-    pub(super) fn other_agent(&self, application: &ApplicationName, namespace: &str) -> Option<String> {
+    /// The host of another agent that operates the environment, too.
+    pub(super) fn other_agent(&self, environment: &EnvironmentId, namespace: &str) -> Option<String> {
         let all = self.known();
-        let known = all.get(&place_of(application.as_str(), namespace))?;
+        let known = all.get(&place_of(environment.as_str(), namespace))?;
         known.operator.other(Instant::now()).map(str::to_owned)
     }
 
@@ -289,7 +289,7 @@ impl Inventories {
         Ok(true)
     }
 
-    /// Takes in one of a list. One that makes no sense is told to its own application when that asks for it.
+    /// Takes in one of a list. One that makes no sense is told to its own environment when that asks for it.
     fn found(&self, object: &Value) {
         let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
         let place = ResourceRef::new("", "ConfigMap", Some(text("namespace")), text("name"));
@@ -317,7 +317,7 @@ impl Known {
     }
 }
 
-/// `quarterdeck-shop` in the application's namespace.
-fn place_of(application: &str, namespace: &str) -> ResourceRef {
-    ResourceRef::new("", "ConfigMap", Some(namespace), &format!("quarterdeck-{application}"))
+/// `quarterdeck-shop` in the environment's namespace.
+fn place_of(environment: &str, namespace: &str) -> ResourceRef {
+    ResourceRef::new("", "ConfigMap", Some(namespace), &format!("quarterdeck-{environment}"))
 }

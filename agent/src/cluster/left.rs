@@ -81,7 +81,7 @@ impl Observer<'_> {
     async fn judge(&self, desired: &[Manifest], resource: &ResourceRef, live: &Value) -> Result<Left, ApiProblem> {
         let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
         match owned::application_of(live) {
-            Some(owner) if owner == self.application.as_str() => {}
+            Some(owner) if owner == self.environment.as_str() => {}
             other => return Ok(Left::NotOurs(other.map(str::to_owned))),
         }
         if let Some(twin) = self.twin(desired, resource, uid).await? {
@@ -151,7 +151,7 @@ impl Observer<'_> {
             **contents = if wanted.is_inhabited() {
                 wanted
             } else {
-                survey::contents(self.objects, self.application, &container, &live, &goes).await?
+                survey::contents(self.objects, self.environment, &container, &live, &goes).await?
             };
         }
         Ok(())

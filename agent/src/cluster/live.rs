@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
@@ -80,8 +80,8 @@ fn stands(told: Told, known_since: Instant, is_older: bool) -> bool {
 /// What is taken from an object as it comes by, before anything is locked.
 pub(super) struct Seen {
     pub(super) resource: ResourceRef,
-    /// The application that its label names.
-    pub(super) application: Option<ApplicationName>,
+    /// The environment that its label names.
+    pub(super) environment: Option<EnvironmentId>,
     /// The API version that it was seen in.
     pub(super) api: Box<str>,
     /// Its resource version.
@@ -105,7 +105,7 @@ impl Seen {
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
         Self {
             resource: ResourceRef::new(group, &text(&object["kind"]), Some(&namespace), &name),
-            application: metadata["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok()),
+            environment: metadata["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok()),
             api: api.into(),
             version: text(&metadata["resourceVersion"]).into(),
             uid: Uid::of(&text(&metadata["uid"])),
@@ -124,7 +124,7 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Counts up when a pod came, changed or went.
     pods: watch::Sender<u64>,
-    /// Counts up when an application is wholly known.
+    /// Counts up when an environment is wholly known.
     synced: watch::Sender<u64>,
 }
 
@@ -151,39 +151,39 @@ impl Live {
         self.state().applied.present(resource).map(|present| present.digest)
     }
 
-    /// The same, if the object is at this resource version and carries this application's label.
-    pub(super) fn at(&self, resource: &ResourceRef, version: &str, whose: &ApplicationName) -> Option<ContentDigest> {
+    /// The same, if the object is at this resource version and carries this environment's label.
+    pub(super) fn at(&self, resource: &ResourceRef, version: &str, whose: &EnvironmentId) -> Option<ContentDigest> {
         let state = self.state();
         let present = state.applied.present(resource)?;
-        (&*present.version == version && present.application == *whose).then_some(present.digest)
+        (&*present.version == version && present.environment == *whose).then_some(present.digest)
     }
 
-    /// What an application has in the cluster, and how it was when it was last seen to be as its manifests. True where
+    /// What an environment has in the cluster, and how it was when it was last seen to be as its manifests. True where
     /// other watches are needed now.
-    pub(super) fn interest(&self, application: &ApplicationName, inventory: &Inventory, memory: &Memory) -> bool {
+    pub(super) fn interest(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) -> bool {
         let mut changes = Vec::new();
         let mut state = self.state();
-        let moved = state.applied.interest(application, inventory, memory, &mut changes);
-        state.covers.begun(application);
+        let moved = state.applied.interest(environment, inventory, memory, &mut changes);
+        state.covers.begun(environment);
         drop(state);
         changes.push(ClusterChange::Cover);
         self.tell(changes);
         moved
     }
 
-    /// It cannot be asked what the application has here.
-    pub(super) fn not_begun(&self, application: &ApplicationName, why: &str) {
-        self.state().covers.not_begun(application, why, Instant::now());
+    /// It cannot be asked what the environment has here.
+    pub(super) fn not_begun(&self, environment: &EnvironmentId, why: &str) {
+        self.state().covers.not_begun(environment, why, Instant::now());
         self.tell(vec![ClusterChange::Cover]);
     }
 
-    /// The application is no concern any more.
-    pub(super) fn forget(&self, application: &ApplicationName) {
+    /// The environment is no concern any more.
+    pub(super) fn forget(&self, environment: &EnvironmentId) {
         let mut changes = Vec::new();
         let mut state = self.state();
-        state.applied.forget(application, &mut changes);
-        state.family.forget(application, &mut changes);
-        state.covers.begun(application);
+        state.applied.forget(environment, &mut changes);
+        state.family.forget(environment, &mut changes);
+        state.covers.begun(environment);
         drop(state);
         self.tell(changes);
     }
@@ -191,24 +191,24 @@ impl Live {
     /// How objects should be, by what a plan or an apply just found.
     pub(super) fn expect(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         expected: impl IntoIterator<Item = (ResourceRef, Expect)>,
     ) {
         let mut changes = Vec::new();
         let mut state = self.state();
         for (resource, expect) in expected {
-            state.applied.expect(application, &resource, expect, &mut changes);
+            state.applied.expect(environment, &resource, expect, &mut changes);
         }
         drop(state);
         self.tell(changes);
     }
 
-    /// The Jobs of an application that ended, be they there or gone.
-    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
-        self.state().applied.ended(application)
+    /// The Jobs of an environment that ended, be they there or gone.
+    pub(super) fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
+        self.state().applied.ended(environment)
     }
 
-    /// The places of all applications, from which the watches follow.
+    /// The places of all environments, from which the watches follow.
     pub(super) fn places(&self) -> Places {
         self.state().applied.places()
     }
@@ -218,8 +218,8 @@ impl Live {
         let seen = Seen::of(object);
         let mut changes = Vec::new();
         let mut state = self.state();
-        if let Some(application) = seen.application.clone() {
-            state.applied.expect(&application, &seen.resource, Expect::Digest(seen.digest), &mut changes);
+        if let Some(environment) = seen.environment.clone() {
+            state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), &mut changes);
         }
         state.put_applied(seen, Told::Followed, &mut changes);
         drop(state);
@@ -335,10 +335,10 @@ impl Live {
         self.tell(vec![ClusterChange::Cover]);
     }
 
-    /// What cannot be seen of an application now, where this was told last.
-    pub(super) fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
+    /// What cannot be seen of an environment now, where this was told last.
+    pub(super) fn unseen(&self, environment: &EnvironmentId, before: &[Unseen]) -> Vec<Unseen> {
         let state = self.state();
-        state.covers.unseen(application, state.applied.places_of(application), before, Instant::now())
+        state.covers.unseen(environment, state.applied.places_of(environment), before, Instant::now())
     }
 
     /// The watches that are not connected although the cluster answers.
@@ -346,10 +346,10 @@ impl Live {
         self.state().covers.unwatched(Instant::now())
     }
 
-    /// Whether a claim about the application stands on one of these.
-    pub(super) fn is_unwatched(&self, application: &ApplicationName) -> bool {
+    /// Whether a claim about the environment stands on one of these.
+    pub(super) fn is_unwatched(&self, environment: &EnvironmentId) -> bool {
         let state = self.state();
-        state.covers.is_unwatched(state.applied.places_of(application), Instant::now())
+        state.covers.is_unwatched(state.applied.places_of(environment), Instant::now())
     }
 
     /// When [`Self::unseen`] may be another without anything happening.
@@ -357,7 +357,7 @@ impl Live {
         self.state().covers.next(Instant::now())
     }
 
-    /// The cluster is another or an older one: what was seen of it is not so. What applications want there stays.
+    /// The cluster is another or an older one: what was seen of it is not so. What environments want there stays.
     pub(super) fn replaced(&self, how: &str) {
         let mut changes = vec![ClusterChange::Replaced { how: how.to_owned() }];
         let mut state = self.state();
@@ -367,15 +367,15 @@ impl Live {
         self.tell(changes);
     }
 
-    /// Waits until every object of the application is known.
-    pub(super) async fn synced(&self, application: &ApplicationName) {
+    /// Waits until every object of the environment is known.
+    pub(super) async fn synced(&self, environment: &EnvironmentId) {
         let mut told = self.synced.subscribe();
-        while !self.state().applied.is_synced(application) && told.changed().await.is_ok() {}
+        while !self.state().applied.is_synced(environment) && told.changed().await.is_ok() {}
     }
 
-    /// The pods of an application as they are now.
-    pub(super) fn pods_of(&self, application: &ApplicationName) -> Vec<PodLogs> {
-        self.state().family.pods_of(application)
+    /// The pods of an environment as they are now.
+    pub(super) fn pods_of(&self, environment: &EnvironmentId) -> Vec<PodLogs> {
+        self.state().family.pods_of(environment)
     }
 
     /// Wakes whenever a pod came, changed or went.
@@ -383,7 +383,7 @@ impl Live {
         self.pods.subscribe()
     }
 
-    /// Whether the pod is known to be an application's.
+    /// Whether the pod is known to be an environment's.
     pub(super) fn has_pod(&self, pod: &Value) -> bool {
         let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &pod["metadata"];
@@ -410,8 +410,8 @@ impl Live {
 impl State {
     fn put_applied(&mut self, seen: Seen, told: Told, changes: &mut Vec<ClusterChange>) {
         let uid = seen.uid;
-        if let Some(application) = &seen.application {
-            self.family.root(uid, application, &seen.resource, changes);
+        if let Some(environment) = &seen.environment {
+            self.family.root(uid, environment, &seen.resource, changes);
         }
         // One of the same name was deleted without a word, and what it owned goes after it.
         if let Some((resource, before)) = self.applied.put(seen, told, changes).filter(|(_, before)| *before != uid) {

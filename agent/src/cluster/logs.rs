@@ -1,7 +1,7 @@
-//! The logs of an application's pods: several containers in the order of time, pods that join, streams that break.
+//! The logs of an environment's pods: several containers in the order of time, pods that join, streams that break.
 //!
 //! ```text
-//! pods of the application -> one source a container (log_source) -> by time (log_merge) -> Queue -> reader
+//! pods of the environment -> one source a container (log_source) -> by time (log_merge) -> Queue -> reader
 //! ```
 //!
 //! A source that ends while its container runs is taken up again where it ended, and no line comes twice. A reader that
@@ -12,7 +12,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::protocol::LogRecord;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
@@ -62,21 +62,21 @@ impl Logs {
         self.queue.take().await
     }
 
-    pub(super) fn read(objects: Objects, live: Arc<Live>, application: ApplicationName, query: LogQuery) -> Self {
+    pub(super) fn read(objects: Objects, live: Arc<Live>, environment: EnvironmentId, query: LogQuery) -> Self {
         let queue = Arc::new(Queue::default());
-        let pump = tokio::spawn(pump(objects, live, application, query, queue.clone()));
+        let pump = tokio::spawn(pump(objects, live, environment, query, queue.clone()));
         Self { queue, _pump: AbortOnDropHandle::new(pump) }
     }
 }
 
-async fn pump(objects: Objects, live: Arc<Live>, application: ApplicationName, query: LogQuery, queue: Arc<Queue>) {
+async fn pump(objects: Objects, live: Arc<Live>, environment: EnvironmentId, query: LogQuery, queue: Arc<Queue>) {
     let mut pods = live.pods();
     let mut merge = Merge::new(query.follow);
     let mut known = HashSet::new();
     let mut begin = Begin::Asked { tail: query.tail, since_seconds: query.since_seconds };
     loop {
         pods.mark_unchanged();
-        for target in targets(&live.pods_of(&application), &query) {
+        for target in targets(&live.pods_of(&environment), &query) {
             if known.contains(&target.id) {
                 continue;
             }

@@ -55,7 +55,7 @@ mod proxy;
 
 use std::sync::Arc;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
@@ -88,7 +88,7 @@ pub use crate::cluster::problem::{ApiProblem, Class};
 /// How a sync is to be planned and executed.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The application's namespace: where its inventory is.
+    /// The environment's namespace: where its inventory is.
     pub namespace: String,
     /// Make that namespace where it is not there.
     pub create_namespace: bool,
@@ -96,11 +96,11 @@ pub struct Options {
     pub prune: bool,
     /// Compare every object, whatever is remembered.
     pub full: bool,
-    /// `desired` holds only some objects of the application: touch nothing else.
+    /// `desired` holds only some objects of the environment: touch nothing else.
     pub partial: bool,
     /// What left git and is deleted whatever is in it: a person named it.
     pub prune_anyway: Vec<ResourceRef>,
-    /// What the other applications of this agent want in the cluster; none where that was not looked at: nothing is taken
+    /// What the other environments of this agent want in the cluster; none where that was not looked at: nothing is taken
     /// over from one of them then.
     pub neighbours: Option<Arc<Neighbours>>,
     /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
@@ -120,10 +120,10 @@ pub enum ClusterError {
     #[error(transparent)]
     Api(#[from] ApiProblem),
     /// It refuses objects of the plan; nothing was applied.
-    #[error("{application} is not applied: {}", list(.refusals))]
+    #[error("{environment} is not applied: {}", list(.refusals))]
     Refused {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// Each object that is refused, and why.
         refusals: Vec<Refusal>,
     },
@@ -205,23 +205,23 @@ impl Cluster {
         self.0.objects.kinds().await
     }
 
-    /// What the application applied here and may prune; where that was lost, made anew from what is remembered of it.
+    /// What the environment applied here and may prune; where that was lost, made anew from what is remembered of it.
     ///
     /// # Errors
     /// Where it cannot be read; it is never taken for empty.
     pub async fn inventory(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
         memory: &Memory,
     ) -> Result<Inventory, ApiProblem> {
-        let held = self.0.inventories.read(&self.0.objects, application, namespace).await?;
-        Ok(self.remade(application, namespace, held, !memory.is_empty(), memory).await?.inventory)
+        let held = self.0.inventories.read(&self.0.objects, environment, namespace).await?;
+        Ok(self.remade(environment, namespace, held, !memory.is_empty(), memory).await?.inventory)
     }
 
-    /// Another agent that was noticed as the operator of an application, once.
-    pub fn other_agent(&self, application: &ApplicationName, namespace: &str) -> Option<OtherAgent> {
-        self.0.inventories.news(application, namespace)
+    /// Another agent that was noticed as the operator of an environment, once.
+    pub fn other_agent(&self, environment: &EnvironmentId, namespace: &str) -> Option<OtherAgent> {
+        self.0.inventories.news(environment, namespace)
     }
 
     /// Plans a sync to these objects, which are in the order in which they are applied. Writes nothing.
@@ -230,13 +230,13 @@ impl Cluster {
     /// Where the cluster could not be asked. What it refuses is in [`PlannedSync::refusals`].
     pub async fn plan(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         desired: &[Manifest],
         memory: &Memory,
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
-        let planned = self.look(application, desired, memory, options).await?.0;
-        self.0.live.expect(application, expectations(&planned));
+        let planned = self.look(environment, desired, memory, options).await?.0;
+        self.0.live.expect(environment, expectations(&planned));
         Ok(planned)
     }
 
@@ -247,12 +247,12 @@ impl Cluster {
     /// As [`Cluster::plan`].
     pub async fn diff(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         desired: &[Manifest],
         memory: &Memory,
         options: &Options,
     ) -> Result<(PlannedSync, Vec<ObjectDiff>), ClusterError> {
-        let (planned, observed) = self.look(application, desired, memory, options).await?;
+        let (planned, observed) = self.look(environment, desired, memory, options).await?;
         let mut sides = Vec::new();
         for change in &planned.changes {
             let seen = || desired.iter().zip(&observed).find(|(manifest, _)| manifest.resource == change.resource);
@@ -276,8 +276,8 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be written.
     pub async fn keep(&self, plan: &PlannedSync) -> Result<(), ClusterError> {
-        let (application, namespace) = (&plan.application, &plan.options.namespace);
-        let write = || self.0.inventories.write(&self.0.objects, application, namespace, &plan.after);
+        let (environment, namespace) = (&plan.environment, &plan.options.namespace);
+        let write = || self.0.inventories.write(&self.0.objects, environment, namespace, &plan.after);
         let written = match write().await {
             Err(problem) if problem.class == Class::NamespaceMissing && plan.options.create_namespace => {
                 self.0.objects.make_namespace(namespace).await?;
@@ -287,7 +287,7 @@ impl Cluster {
         };
         if written {
             let memory = plan.settled.iter().cloned().collect();
-            self.watch(application, &watched(&plan.after, &plan.undone), &memory);
+            self.watch(environment, &watched(&plan.after, &plan.undone), &memory);
         }
         Ok(())
     }
@@ -315,50 +315,50 @@ impl Cluster {
         progress: &(dyn Fn(Progress<'_>) + Send + Sync),
         stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Executed, ClusterError> {
-        let (application, options) = (plan.application.clone(), plan.options.clone());
-        let observer = self.observer(&application, &options);
+        let (environment, options) = (plan.environment.clone(), plan.options.clone());
+        let observer = self.observer(&environment, &options);
         let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
-        self.watch(&application, &watched(&executed.after, &executed.undone), &memory);
-        self.0.live.expect(&application, going(&executed.undone));
+        self.watch(&environment, &watched(&executed.after, &executed.undone), &memory);
+        self.0.live.expect(&environment, going(&executed.undone));
         Ok(executed)
     }
 
-    /// The Jobs of the application that ended as they were applied, also those that are gone by now.
-    pub fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
-        self.0.live.ended(application)
+    /// The Jobs of the environment that ended as they were applied, also those that are gone by now.
+    pub fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
+        self.0.live.ended(environment)
     }
 
-    /// Watches what an application has here: its inventory, and how its objects were when they were last seen to be as
+    /// Watches what an environment has here: its inventory, and how its objects were when they were last seen to be as
     /// their manifests. To be told at the begin; executing a plan tells it again by itself.
     ///
     /// Must be called within a tokio runtime: the watches are tasks of their own.
-    pub fn watch(&self, application: &ApplicationName, inventory: &Inventory, memory: &Memory) {
-        if self.0.live.interest(application, inventory, memory) {
+    pub fn watch(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) {
+        if self.0.live.interest(environment, inventory, memory) {
             self.0.watches.moved();
         }
     }
 
-    /// It could not be asked what to watch for the application: what is claimed of it stands on nothing until it can.
-    pub fn not_watched(&self, application: &ApplicationName, problem: &ApiProblem) {
-        self.0.live.not_begun(application, &problem.message);
+    /// It could not be asked what to watch for the environment: what is claimed of it stands on nothing until it can.
+    pub fn not_watched(&self, environment: &EnvironmentId, problem: &ApiProblem) {
+        self.0.live.not_begun(environment, &problem.message);
     }
 
-    /// Ends that: the application is no concern any more.
-    pub fn forget(&self, application: &ApplicationName) {
-        self.0.live.forget(application);
+    /// Ends that: the environment is no concern any more.
+    pub fn forget(&self, environment: &EnvironmentId) {
+        self.0.live.forget(environment);
         self.0.watches.moved();
     }
 
-    /// Waits until every object of the application is known by its watches: then an unchanged one costs no request.
-    pub async fn synced(&self, application: &ApplicationName) {
-        self.0.live.synced(application).await;
+    /// Waits until every object of the environment is known by its watches: then an unchanged one costs no request.
+    pub async fn synced(&self, environment: &EnvironmentId) {
+        self.0.live.synced(environment).await;
     }
 
-    /// What cannot be seen of the application: the cluster, or watches that a claim about it stands on. `before` is what
-    /// this answered last; it stays until all that the application stands on is back.
-    pub fn unseen(&self, application: &ApplicationName, before: &[Unseen]) -> Vec<Unseen> {
-        self.0.live.unseen(application, before)
+    /// What cannot be seen of the environment: the cluster, or watches that a claim about it stands on. `before` is what
+    /// this answered last; it stays until all that the environment stands on is back.
+    pub fn unseen(&self, environment: &EnvironmentId, before: &[Unseen]) -> Vec<Unseen> {
+        self.0.live.unseen(environment, before)
     }
 
     /// When [`Self::unseen`] may be another without anything happening, if it may.
@@ -366,11 +366,11 @@ impl Cluster {
         self.0.live.look_again()
     }
 
-    /// Whether the cluster answers and yet a watch of the application is not connected, beyond an ordinary reconnect: then
+    /// Whether the cluster answers and yet a watch of the environment is not connected, beyond an ordinary reconnect: then
     /// nothing tells of what happens to its objects, and they have to be compared. Not so while the cluster does not
     /// answer: its watches go on from where they were, and miss nothing.
-    pub fn unwatched(&self, application: &ApplicationName) -> bool {
-        self.0.live.is_unwatched(application)
+    pub fn unwatched(&self, environment: &EnvironmentId) -> bool {
+        self.0.live.is_unwatched(environment)
     }
 
     /// All watches that are not connected although the cluster answers.
@@ -399,9 +399,9 @@ impl Cluster {
         self.0.live.outbox.read().await;
     }
 
-    /// The logs of an application's pods.
-    pub fn logs(&self, application: &ApplicationName, query: LogQuery) -> Logs {
-        Logs::read(self.0.objects.clone(), self.0.live.clone(), application.clone(), query)
+    /// The logs of an environment's pods.
+    pub fn logs(&self, environment: &EnvironmentId, query: LogQuery) -> Logs {
+        Logs::read(self.0.objects.clone(), self.0.live.clone(), environment.clone(), query)
     }
 
     /// A live object as YAML, with the values of Secrets masked and without managed fields; none where it is not there.
@@ -417,8 +417,8 @@ impl Cluster {
         Ok(Some(yaml::write(&object)))
     }
 
-    fn observer<'a>(&'a self, application: &'a ApplicationName, options: &'a Options) -> Observer<'a> {
-        Observer { objects: &self.0.objects, live: &self.0.live, application, options }
+    fn observer<'a>(&'a self, environment: &'a EnvironmentId, options: &'a Options) -> Observer<'a> {
+        Observer { objects: &self.0.objects, live: &self.0.live, environment, options }
     }
 }
 
@@ -436,7 +436,7 @@ fn going(undone: &Undone) -> impl Iterator<Item = (ResourceRef, Expect)> {
     undone.going.iter().map(|resource| (resource.clone(), Expect::Going))
 }
 
-/// What is watched for an application: its inventory, without what another application takes over. That it gets the other's
+/// What is watched for an environment: its inventory, without what another environment takes over. That it gets the other's
 /// label is no drift, and it is not missing then.
 fn watched(inventory: &Inventory, undone: &Undone) -> Inventory {
     let mut watched = inventory.clone();

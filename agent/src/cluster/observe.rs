@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ const LIST_FROM: usize = 8;
 pub(super) struct Observer<'a> {
     pub(super) objects: &'a Objects,
     pub(super) live: &'a Live,
-    pub(super) application: &'a ApplicationName,
+    pub(super) environment: &'a EnvironmentId,
     pub(super) options: &'a Options,
 }
 
@@ -101,7 +101,7 @@ impl Observer<'_> {
             return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None });
         };
         let digest = owned::digest(&predicted);
-        let is_same = self.live.at(resource, version, self.application) == Some(digest);
+        let is_same = self.live.at(resource, version, self.environment) == Some(digest);
         if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
     }
 
@@ -138,10 +138,10 @@ impl Observer<'_> {
     }
 
     async fn list(&self, like: &Manifest, found: &mut HashMap<ResourceRef, Value>) -> Result<(), ApiProblem> {
-        let doing = format!("list the {} objects of {}", like.resource.kind, self.application);
+        let doing = format!("list the {} objects of {}", like.resource.kind, self.environment);
         let route = self.objects.resource(&like.resource, Some(&like.version)).await?;
         let collection = collection_path(&route.resource, like.resource.namespace.as_deref());
-        let path = format!("{collection}?limit=250&labelSelector={}%3D{}", APPLICATION_LABEL, self.application);
+        let path = format!("{collection}?limit=250&labelSelector={}%3D{}", APPLICATION_LABEL, self.environment);
         let mut next = String::new();
         loop {
             let mut page = match self.objects.caller.json(&doing, get(&format!("{path}{next}"))).await {

@@ -17,7 +17,7 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// where nothing tells us: two minutes cost an API server some 30 requests a watch in an hour.
 const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(120);
 
-/// Whoever is woken tries again no sooner than this after the last try: an application of a thousand objects may wake
+/// Whoever is woken tries again no sooner than this after the last try: an environment of a thousand objects may wake
 /// the watch of their kind with each.
 pub(super) const WOKEN_PAUSE: Duration = Duration::from_secs(5);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
@@ -19,19 +19,19 @@ use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger}
 impl Cluster {
     pub(super) async fn look(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         desired: &[Manifest],
         memory: &Memory,
         options: &Options,
     ) -> Result<(PlannedSync, Vec<Observed>), ClusterError> {
-        let observer = self.observer(application, options);
+        let observer = self.observer(environment, options);
         let observed = observer.desired(desired, memory).await?;
         let strangers = self.strangers(desired, &observed, options).await?;
-        let held = self.held(application, desired, &observed, memory, options).await?;
+        let held = self.held(environment, desired, &observed, memory, options).await?;
         let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &held.inventory) };
         let left = observer.left(desired, candidates).await?;
         let decided = plan::plan(&plan::Inputs {
-            application,
+            environment,
             desired,
             observed: &observed,
             inventory: &held.inventory,
@@ -47,12 +47,12 @@ impl Cluster {
         };
         let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
         let mut undone = decided.undone;
-        let other = self.0.inventories.other_agent(application, &options.namespace);
+        let other = self.0.inventories.other_agent(environment, &options.namespace);
         undone.kept.extend(
-            other.map(|host| format!("application {application} is also operated by the agent on host {host}")),
+            other.map(|host| format!("environment {environment} is also operated by the agent on host {host}")),
         );
         let planned = PlannedSync {
-            application: application.clone(),
+            environment: environment.clone(),
             settled: decided.settled.iter().map(remembered).collect(),
             writes: decided.writes.iter().map(write).collect(),
             changes: decided.changes,
@@ -74,28 +74,28 @@ impl Cluster {
     /// anew from what else is known where it was lost.
     async fn held(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         desired: &[Manifest],
         observed: &[Observed],
         memory: &Memory,
         options: &Options,
     ) -> Result<Held, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
-        let mut held = inventories.read(objects, application, &options.namespace).await?;
+        let mut held = inventories.read(objects, environment, &options.namespace).await?;
         let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
         if options.fresh || leaves || observed.iter().any(Observed::wants_a_write) {
-            held = inventories.fresh(objects, application, &options.namespace).await?;
+            held = inventories.fresh(objects, environment, &options.namespace).await?;
         }
-        let label = |live: &Arc<Value>| owned::application_of(live) == Some(application.as_str());
+        let label = |live: &Arc<Value>| owned::application_of(live) == Some(environment.as_str());
         let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
-        self.remade(application, &options.namespace, held, was_here, memory).await
+        self.remade(environment, &options.namespace, held, was_here, memory).await
     }
 
     /// The inventory, made anew from what else is known where it was lost. What is in it is watched from then on: it may be
     /// long until somebody lets a sync write it.
     pub(super) async fn remade(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
         held: Held,
         was_here: bool,
@@ -104,26 +104,26 @@ impl Cluster {
         if held.recorded || !held.inventory.items.is_empty() || !was_here {
             return Ok(held);
         }
-        let items = self.lost(application, namespace, memory).await?;
+        let items = self.lost(environment, namespace, memory).await?;
         if items.is_empty() {
             return Ok(held);
         }
-        tracing::warn!(%application, objects = items.len(), "the inventory was lost; it is made anew");
-        let held = self.0.inventories.believe(application, namespace, items);
-        self.watch(application, &held.inventory, memory);
+        tracing::warn!(%environment, objects = items.len(), "the inventory was lost; it is made anew");
+        let held = self.0.inventories.believe(environment, namespace, items);
+        self.watch(environment, &held.inventory, memory);
         Ok(held)
     }
 
-    /// What the application applied, where its inventory was lost: what the history remembers, and what carries its label.
+    /// What the environment applied, where its inventory was lost: what the history remembers, and what carries its label.
     async fn lost(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
         memory: &Memory,
     ) -> Result<Vec<InventoryItem>, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
-        // What is in another namespace is where the application was before, and stays there.
-        let within = match inventories.is_elsewhere(objects, application, namespace).await? {
+        // What is in another namespace is where the environment was before, and stays there.
+        let within = match inventories.is_elsewhere(objects, environment, namespace).await? {
             Some(true) => return Ok(Vec::new()),
             Some(false) => None,
             None => Some(namespace),
@@ -136,13 +136,13 @@ impl Cluster {
         };
         let is_within = |resource: &&ResourceRef| within.is_none() || resource.namespace.as_deref() == within;
         let mut items: Vec<InventoryItem> = memory.keys().filter(is_within).map(item).collect();
-        items.extend(survey::labelled(objects, application, within).await?);
+        items.extend(survey::labelled(objects, environment, within).await?);
         items.sort();
         items.dedup_by(|a, b| a.resource == b.resource);
         Ok(items)
     }
 
-    /// Who the owners of wanted objects are that are no application of this agent here.
+    /// Who the owners of wanted objects are that are no environment of this agent here.
     async fn strangers(
         &self,
         desired: &[Manifest],
@@ -167,16 +167,16 @@ impl Cluster {
         Ok(strangers)
     }
 
-    /// Whether something of the application left git, as far as is known without a request.
+    /// Whether something of the environment left git, as far as is known without a request.
     ///
     /// # Errors
     /// As [`Cluster::inventory`].
     pub async fn is_left_behind(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         namespace: &str,
         desired: &[Manifest],
     ) -> Result<bool, ApiProblem> {
-        Ok(!plan::candidates(desired, &self.inventory(application, namespace, &Memory::new()).await?).is_empty())
+        Ok(!plan::candidates(desired, &self.inventory(environment, namespace, &Memory::new()).await?).is_empty())
     }
 }

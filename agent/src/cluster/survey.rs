@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use http::header::ACCEPT;
 use http::{HeaderValue, Request};
 use kube::discovery::ApiResource;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ struct Listed {
 /// Where the cluster could not be asked.
 pub(super) async fn contents(
     objects: &Objects,
-    application: &ApplicationName,
+    environment: &EnvironmentId,
     container: &Container,
     live: &Value,
     goes: &HashSet<ResourceRef>,
@@ -105,7 +105,7 @@ pub(super) async fn contents(
                     }
                     let labels = &metadata["labels"];
                     let owner = labels[APPLICATION_LABEL].as_str().or_else(|| labels[INVENTORY_LABEL].as_str());
-                    contents.count(application, owner, resource.short());
+                    contents.count(environment, owner, resource.short());
                 }
             }
             // A kind that is not served at this moment may have objects all the same.
@@ -118,11 +118,11 @@ pub(super) async fn contents(
     Ok(contents)
 }
 
-/// Every object that carries the label of an application, for an inventory that was lost. Kinds that may not be listed are
+/// Every object that carries the label of an environment, for an inventory that was lost. Kinds that may not be listed are
 /// left out: what is of them is as lost as before.
 pub(super) async fn labelled(
     objects: &Objects,
-    application: &ApplicationName,
+    environment: &EnvironmentId,
     within: Option<&str>,
 ) -> Result<Vec<InventoryItem>, ApiProblem> {
     let kinds = objects.kinds().await?;
@@ -130,7 +130,7 @@ pub(super) async fn labelled(
     let list = |resource: &ApiResource| Listed {
         resource: resource.clone(),
         namespace: within.map(str::to_owned),
-        selector: format!("&labelSelector={APPLICATION_LABEL}%3D{}", segment(application.as_str())),
+        selector: format!("&labelSelector={APPLICATION_LABEL}%3D{}", segment(environment.as_str())),
     };
     let resources = kinds.filter_map(|kind| kind.versions.first()).filter(|resource| !is_fleeting(resource));
     let lists: Vec<Listed> = resources.map(list).collect();

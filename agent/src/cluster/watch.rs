@@ -1,4 +1,4 @@
-//! The watches on a cluster: which run follows from what applications have there, and each runs for ever.
+//! The watches on a cluster: which run follows from what environments have there, and each runs for ever.
 //!
 //! ```text
 //! interest -> places -> wanted watches -> one task each (stream) -> Live -> Outbox -> whoever asks for changes
@@ -171,12 +171,12 @@ async fn keep(shared: Arc<Shared>) {
             running.entry(key).or_insert_with_key(|key| {
                 shared.live.begins(key);
                 let (shared, key) = (shared.clone(), key.clone());
-                // Of the keeper's span: of the cluster, and of no application.
+                // Of the keeper's span: of the cluster, and of no environment.
                 let follow = async move { stream::follow(&shared, &key).await };
                 AbortOnDropHandle::new(tokio::spawn(follow.in_current_span()))
             });
         }
-        // At a start applications come by the hundred, each in a place of its own: at most a tenth of the time goes into looking
+        // At a start environments come by the hundred, each in a place of its own: at most a tenth of the time goes into looking
         // where they all live, whatever their number.
         tokio::time::sleep(began.elapsed() * 9).await;
     }

@@ -9,7 +9,7 @@ use quarterdeck_shared::change::{self, Action};
 use quarterdeck_shared::event::{Cause, Event, Part, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +18,7 @@ use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
 use crate::cluster::{Executed, PlannedSync};
-use crate::context::{Application, Context, Deploy, Drift};
+use crate::context::{Environment, Context, Deploy, Drift};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
@@ -35,10 +35,10 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// A plan about to become so, or not.
 pub(super) struct Sync<'a> {
     pub(super) context: &'a Arc<Context>,
-    pub(super) application: &'a Arc<Application>,
+    pub(super) environment: &'a Arc<Environment>,
     pub(super) deploy: &'a Deploy,
-    /// How the application was when the pass began.
-    pub(super) status: &'a ApplicationStatus,
+    /// How the environment was when the pass began.
+    pub(super) status: &'a EnvironmentStatus,
     pub(super) revision: &'a Revision,
     pub(super) rendered: &'a Rendered,
     pub(super) intent: Option<&'a Intent>,
@@ -48,7 +48,7 @@ pub(super) struct Sync<'a> {
 /// How a plan that became so ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// All of the application is as git says.
+    /// All of the environment is as git says.
     Whole,
     /// What was to be done was done, and more is left.
     Part,
@@ -77,7 +77,7 @@ impl Sync<'_> {
                 (None, left) => left,
             };
             facts.extend(ended(sync, Phase::Succeeded, format!("nothing to do: {message}")));
-            facts.push(Fact::IntentDone { application: self.application.spec.name.clone(), intent: intent.clone() });
+            facts.push(Fact::IntentDone { environment: self.environment.spec.name.clone(), intent: intent.clone() });
         }
         if part.is_none() {
             let (revision, known) = (self.status.revision.as_ref(), self.status.known());
@@ -104,7 +104,7 @@ impl Sync<'_> {
             vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
         facts.extend(drift.map(|Drift { resource, manager }| {
             let event = Event::DriftFound { resources: vec![resource.clone()] };
-            Fact::happened(&self.application.spec.name, &Cause::Drift { resource, manager }, event)
+            Fact::happened(&self.environment.spec.name, &Cause::Drift { resource, manager }, event)
         }));
         Ok(self.context.journal.record(facts).await?)
     }
@@ -119,7 +119,7 @@ impl Sync<'_> {
         if !held.objects.is_empty() {
             self.planned = self.planned.without(&held.objects);
         }
-        let name = self.application.spec.name.clone();
+        let name = self.environment.spec.name.clone();
         let journal = &self.context.journal;
         let part = self.part(held);
         let mut sync = self.begun(cause, part.clone());
@@ -139,7 +139,7 @@ impl Sync<'_> {
             let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
             journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
         };
-        let stop = || stop::asked(self.context, self.application, self.status);
+        let stop = || stop::asked(self.context, self.environment, self.status);
         let (total, is_stopped) = (self.planned.size(), || stop().is_some());
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
@@ -183,8 +183,8 @@ impl Sync<'_> {
         // A person's request is done also where it failed: the person is told. Only what a crash or the end of the agent cut
         // off is owed.
         if let Some(intent) = self.intent.filter(|_| stopped.as_ref().is_none_or(Stop::is_final)) {
-            facts.push(Fact::IntentDone { application: name.clone(), intent: intent.clone() });
-            self.application.intent_done(Some(intent));
+            facts.push(Fact::IntentDone { environment: name.clone(), intent: intent.clone() });
+            self.environment.intent_done(Some(intent));
         }
         journal.record(facts).await?;
         result.map(|_| (outcome, undone))
@@ -207,7 +207,7 @@ impl Sync<'_> {
         Err(ReconcileError::Partly(format!("{first}{more}; done before it: {did}")))
     }
 
-    /// The part of the application that the sync is about, where it is not all of it.
+    /// The part of the environment that the sync is about, where it is not all of it.
     fn part(&self, held: &Held) -> Option<Part> {
         let all = self.rendered.manifests.len();
         let named: HashSet<&ResourceRef> = self.named().iter().collect();
@@ -221,7 +221,7 @@ impl Sync<'_> {
     }
 
     fn begun(&self, cause: Cause, part: Option<Part>) -> SyncRecord {
-        let sync = begun(self.context, self.application, self.revision.clone(), cause);
+        let sync = begun(self.context, self.environment, self.revision.clone(), cause);
         SyncRecord { images: self.images(), content: content(self.rendered), part, ..sync }
     }
 
@@ -238,10 +238,10 @@ impl Sync<'_> {
 
     fn deployed(&self) -> Fact {
         let patch = Patch::Deployed { revision: self.revision.clone(), images: self.images() };
-        Fact::patch(&self.application.spec.name, patch)
+        Fact::patch(&self.environment.spec.name, patch)
     }
 
-    /// Everything was done that can be: the application is as git says, but for what left git and is not gone.
+    /// Everything was done that can be: the environment is as git says, but for what left git and is not gone.
     fn finished(&self, undone: &Undone) -> Fact {
         let sync = if undone.open.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
         self.compared(sync, undone.message(), undone.open.len() as u32)
@@ -249,11 +249,11 @@ impl Sync<'_> {
 
     fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
         let resources = Some(self.rendered.manifests.len() as u32);
-        Fact::patch(&self.application.spec.name, Patch::Compared { sync, message, drifted, resources })
+        Fact::patch(&self.environment.spec.name, Patch::Compared { sync, message, drifted, resources })
     }
 
     fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
-        Fact::Applied { application: self.application.spec.name.clone(), applied, gone }
+        Fact::Applied { environment: self.environment.spec.name.clone(), applied, gone }
     }
 }
 

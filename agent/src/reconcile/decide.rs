@@ -1,7 +1,7 @@
 //! Whether a plan may become so: pure.
 //!
-//! - What a person asked for is done, unless the application is suspended.
-//! - What git says anew is applied where that is automatic, and else waits for a person. Of an application that is not
+//! - What a person asked for is done, unless the environment is suspended.
+//! - What git says anew is applied where that is automatic, and else waits for a person. Of an environment that is not
 //!   automatic only what was applied before, with the very manifest that it still has, is applied again; nothing of it is
 //!   pruned without a person.
 //! - What somebody changed is reverted where that is wanted, object by object; one that is fought over is held for a while.
@@ -14,7 +14,7 @@ use quarterdeck_shared::change::Change;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::Phase;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::history::Intent;
 
 /// How things stand before a plan.
 pub(super) struct Standing<'a> {
-    pub(super) status: &'a ApplicationStatus,
+    pub(super) status: &'a EnvironmentStatus,
     pub(super) policy: &'a SyncPolicy,
     pub(super) intent: Option<&'a Intent>,
     pub(super) drift: Option<&'a Drift>,
@@ -110,7 +110,7 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
 }
 
 /// Why something that git says waits.
-fn waiting(status: &ApplicationStatus, revision: &Revision) -> String {
+fn waiting(status: &EnvironmentStatus, revision: &Revision) -> String {
     let last = status.last_sync.as_ref().filter(|sync| {
         sync.phase == Phase::Succeeded
             && sync.revision.commit == revision.commit
@@ -126,7 +126,7 @@ fn waiting(status: &ApplicationStatus, revision: &Revision) -> String {
 fn reverting(drift: Option<&Drift>, reverts: &[&Differing<'_>]) -> Cause {
     let is_reverted = |drift: &&Drift| reverts.iter().any(|one| one.change.resource == drift.resource);
     match (drift, reverts.first()) {
-        // The options of the application changed, or the last life of the agent ended in the middle.
+        // The options of the environment changed, or the last life of the agent ended in the middle.
         (None, _) => Cause::Agent,
         (Some(seen), Some(first)) if !is_reverted(&seen) => Cause::Drift {
             resource: first.change.resource.clone(),

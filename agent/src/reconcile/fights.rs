@@ -42,7 +42,7 @@ const BURST_MAX: Duration = Duration::from_secs(5);
 /// Fields named in one message.
 const FIELDS: usize = 3;
 
-/// What was reverted lately, by object: bounded by the objects of the application, for [`OVER_AFTER`].
+/// What was reverted lately, by object: bounded by the objects of the environment, for [`OVER_AFTER`].
 #[derive(Debug, Default)]
 pub(super) struct Fights {
     objects: HashMap<ResourceRef, Fight>,

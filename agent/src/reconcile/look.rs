@@ -7,16 +7,16 @@ use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::{ReconcileError, of, options, render, resolve};
-use crate::context::{Application, Context, Deploy};
+use crate::context::{Environment, Context, Deploy};
 use crate::source::git::Named;
 use crate::source::{CommitId, Target};
 use quarterdeck_core::sync::mask;
 
-/// What an application follows: its pin, its tag, its branch.
-pub(super) fn target(destination: &Destination, status: &ApplicationStatus) -> Target {
+/// What an environment follows: its pin, its tag, its branch.
+pub(super) fn target(destination: &Destination, status: &EnvironmentStatus) -> Target {
     match (&status.pin, &destination.tag, &destination.branch) {
         (Some(pin), _, _) => Target::Commit(pin.revision.commit.clone()),
         (None, Some(tag), _) => Target::Tag(tag.clone()),
@@ -36,18 +36,18 @@ pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
 
 pub(super) fn parts<'a>(
     context: &Context,
-    application: &'a Application,
-) -> Result<(&'a Deploy, &'a Destination, ApplicationStatus), ReconcileError> {
-    let name = &application.spec.name;
+    environment: &'a Environment,
+) -> Result<(&'a Deploy, &'a Destination, EnvironmentStatus), ReconcileError> {
+    let name = &environment.spec.name;
     let only_built =
-        || ReconcileError::NoSuch(format!("application {name} is only built: it has no [application.deploy]"));
-    let deploy = application.deploy.as_ref().ok_or_else(only_built)?;
-    let destination = application.spec.deploy.as_ref().ok_or_else(only_built)?;
+        || ReconcileError::NoSuch(format!("environment {name} is only built: it has no [environment.deploy]"));
+    let deploy = environment.deploy.as_ref().ok_or_else(only_built)?;
+    let destination = environment.spec.deploy.as_ref().ok_or_else(only_built)?;
     let status = context
         .journal
         .snapshot()
-        .application(name)
-        .ok_or_else(|| ReconcileError::NoSuch(format!("application {name} left the configuration")))?;
+        .environment(name)
+        .ok_or_else(|| ReconcileError::NoSuch(format!("environment {name} left the configuration")))?;
     Ok((deploy, destination, status))
 }
 
@@ -55,7 +55,7 @@ pub(super) fn parts<'a>(
 async fn revision(
     deploy: &Deploy,
     destination: &Destination,
-    status: &ApplicationStatus,
+    status: &EnvironmentStatus,
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(deploy, destination, status).await };
@@ -94,26 +94,26 @@ async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, Re
 /// What a sync to a revision would do, with both sides of what differs.
 pub async fn diff(
     context: &Arc<Context>,
-    application: &Application,
+    environment: &Environment,
     at: Option<&str>,
 ) -> Result<DiffAnswer, ReconcileError> {
-    let (deploy, destination, status) = parts(context, application)?;
+    let (deploy, destination, status) = parts(context, environment)?;
     let revision = revision(deploy, destination, &status, at).await?;
-    let rendered = render(context, application, deploy, destination, &revision).await?;
-    let name = &application.spec.name;
+    let rendered = render(context, environment, deploy, destination, &revision).await?;
+    let name = &environment.spec.name;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let mut options = options(application, destination, None);
-    options.neighbours = Some(Arc::new(super::neighbours::all(context, application).await));
+    let mut options = options(environment, destination, None);
+    options.neighbours = Some(Arc::new(super::neighbours::all(context, environment).await));
     let (planned, objects) =
         deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
     if let Some(refusal) = planned.refusals.first() {
         let refusals = planned.refusals.clone();
-        tracing::debug!(application = %name, %refusal, "the diff was refused");
-        return Err(of(deploy, crate::cluster::ClusterError::Refused { application: name.clone(), refusals }));
+        tracing::debug!(environment = %name, %refusal, "the diff was refused");
+        return Err(of(deploy, crate::cluster::ClusterError::Refused { environment: name.clone(), refusals }));
     }
     Ok(DiffAnswer {
-        application: name.clone(),
+        environment: name.clone(),
         plan: Plan { revision, steps: planned.shown_steps(), changes: planned.changes },
         objects,
     })
@@ -122,12 +122,12 @@ pub async fn diff(
 /// The manifests of a revision as YAML, secrets masked.
 pub async fn manifests(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     at: Option<&str>,
 ) -> Result<ManifestsAnswer, ReconcileError> {
-    let (deploy, destination, status) = parts(context, application)?;
+    let (deploy, destination, status) = parts(context, environment)?;
     let revision = revision(deploy, destination, &status, at).await?;
-    let rendered = render(context, application, deploy, destination, &revision).await?;
+    let rendered = render(context, environment, deploy, destination, &revision).await?;
     let documents: Vec<String> = rendered
         .manifests
         .iter()
@@ -143,21 +143,21 @@ pub async fn manifests(
 /// A live object as YAML, secrets masked.
 pub async fn object(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     resource: &ResourceRef,
 ) -> Result<String, ReconcileError> {
-    let (deploy, _, _) = parts(context, application)?;
+    let (deploy, _, _) = parts(context, environment)?;
     let yaml = deploy.cluster.live_yaml(resource).await.map_err(|problem| of(deploy, problem.into()))?;
     yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
 }
 
-/// Commits of the deploy branch that touched the application's folder, newest first.
+/// Commits of the deploy branch that touched the environment's folder, newest first.
 pub async fn commits(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     limit: usize,
 ) -> Result<Vec<CommitAnswer>, ReconcileError> {
-    let (deploy, destination, _) = parts(context, application)?;
+    let (deploy, destination, _) = parts(context, environment)?;
     let head = head(deploy, destination).await?;
     let path = destination.path.clone();
     let log = deploy

@@ -1,18 +1,18 @@
-//! Plans with an eye on the other applications of the cluster: what left this one may have come to another.
+//! Plans with an eye on the other environments of the cluster: what left this one may have come to another.
 //!
 //! Before anything is pruned or taken over, each of them is known as git has it now: those that have not been rendered at
 //! the refs in force are rendered here, for the answer alone. So nobody waits for anybody's pass, and no order of passes
-//! matters. A commit that changed nothing of an application costs a look at the ids of its files.
+//! matters. A commit that changed nothing of an environment costs a look at the ids of its files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{ApplicationName, Destination};
+use quarterdeck_shared::application::{EnvironmentId, Destination};
 use quarterdeck_shared::revision::Revision;
 
 use super::{look, render, resolve, tree};
 use crate::cluster::{ClusterError, Options, PlannedSync};
-use crate::context::{Application, Context, Deploy};
+use crate::context::{Environment, Context, Deploy};
 use crate::source::CommitId;
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -21,32 +21,32 @@ use quarterdeck_core::sync::neighbours::{Neighbours, Wants};
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_shared::error::chain;
 
-/// Plans a sync of one application among the others. They are looked at where something left it, or where it wants what
+/// Plans a sync of one environment among the others. They are looked at where something left it, or where it wants what
 /// carries another's label; the pass of a fleet in which nothing moved asks for none of this.
 pub(super) async fn plan(
     context: &Arc<Context>,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     desired: &[Manifest],
     memory: &Memory,
     mut options: Options,
 ) -> Result<PlannedSync, ClusterError> {
-    let name = &application.spec.name;
+    let name = &environment.spec.name;
     if !options.partial && deploy.cluster.is_left_behind(name, &options.namespace, desired).await? {
-        options.neighbours = Some(Arc::new(all(context, application).await));
+        options.neighbours = Some(Arc::new(all(context, environment).await));
     }
     let planned = deploy.cluster.plan(name, desired, memory, &options).await?;
     if options.neighbours.is_some() || !planned.needs_neighbours() {
         return Ok(planned);
     }
-    options.neighbours = Some(Arc::new(all(context, application).await));
+    options.neighbours = Some(Arc::new(all(context, environment).await));
     deploy.cluster.plan(name, desired, memory, &options).await
 }
 
-/// An application was rendered by its own pass; who held something for it looks again.
+/// An environment was rendered by its own pass; who held something for it looks again.
 pub(super) fn publish(
     context: &Context,
-    name: &ApplicationName,
+    name: &EnvironmentId,
     destination: &Destination,
     commit: &CommitId,
     inputs: Inputs,
@@ -63,26 +63,26 @@ pub(super) fn publish(
     inputs
 }
 
-/// An application brought its objects into the cluster; who waited to hand one of them over looks again.
-pub(super) fn brought(context: &Context, name: &ApplicationName) {
+/// An environment brought its objects into the cluster; who waited to hand one of them over looks again.
+pub(super) fn brought(context: &Context, name: &EnvironmentId) {
     wake(context, context.wanted.brought(name));
 }
 
 /// Another pass for each of these.
-pub fn wake(context: &Context, names: Vec<ApplicationName>) {
-    names.iter().filter_map(|name| context.application(name)).for_each(|application| application.wake());
+pub fn wake(context: &Context, names: Vec<EnvironmentId>) {
+    names.iter().filter_map(|name| context.environment(name)).for_each(|environment| environment.wake());
 }
 
 /// What the others want, as git has it now.
-pub(super) async fn all(context: &Arc<Context>, application: &Application) -> Neighbours {
-    let Some(here) = &application.spec.deploy else { return Neighbours::default() };
+pub(super) async fn all(context: &Arc<Context>, environment: &Environment) -> Neighbours {
+    let Some(here) = &environment.spec.deploy else { return Neighbours::default() };
     let config = context.config();
     let is_same = crate::clusters::same_as(here.cluster.as_deref(), &config);
     let mut resolved = HashMap::new();
     let mut all = BTreeMap::new();
-    for spec in config.application.iter().filter(|spec| spec.name != application.spec.name) {
+    for spec in config.environment.iter().filter(|spec| spec.name != environment.spec.name) {
         let Some(there) = spec.deploy.as_ref().filter(|there| is_same(there.cluster.as_deref())) else { continue };
-        if let Some(other) = context.application(&spec.name) {
+        if let Some(other) = context.environment(&spec.name) {
             refresh(context, &other, &mut resolved).await;
         }
         let (rendered, unrendered) = context.wanted.of(&spec.name);
@@ -95,14 +95,14 @@ pub(super) async fn all(context: &Arc<Context>, application: &Application) -> Ne
     Neighbours(all)
 }
 
-/// What targets resolve to, by repository: most applications of a fleet follow one branch of one repository.
+/// What targets resolve to, by repository: most environments of a fleet follow one branch of one repository.
 type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 
-/// Renders an application at what git says now, unless that was done or changed nothing of it.
-async fn refresh(context: &Arc<Context>, other: &Application, resolved: &mut Resolved) {
+/// Renders an environment at what git says now, unless that was done or changed nothing of it.
+async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
     let (Some(deploy), Some(destination)) = (&other.deploy, &other.spec.deploy) else { return };
     let name = &other.spec.name;
-    let Some(status) = context.journal.snapshot().application(name) else { return };
+    let Some(status) = context.journal.snapshot().environment(name) else { return };
     let target = (destination.repository.clone(), look::target(destination, &status).to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),

@@ -1,6 +1,6 @@
 //! What a person rolls back to: the revision before the present one, a sync's, or a commit.
 //!
-//! The present one is not what the branch is at: a commit that changed nothing of this application is in force without a
+//! The present one is not what the branch is at: a commit that changed nothing of this environment is in force without a
 //! sync, and the content that runs is that of an earlier one. So releases are told apart by what their manifests say.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
 use super::look::{self, parts};
-use crate::context::{Application, Context};
+use crate::context::{Environment, Context};
 use crate::source::CommitId;
 
 /// Releases that are looked through: as many as history keeps by default, and their repeats.
@@ -20,11 +20,11 @@ const RELEASES: usize = 200;
 /// The revision that a person wants to go back to.
 pub async fn target(
     context: &Arc<Context>,
-    application: &Application,
+    environment: &Environment,
     to: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let (deploy, _, status) = parts(context, application)?;
-    let name = application.spec.name.clone();
+    let (deploy, _, status) = parts(context, environment)?;
+    let name = environment.spec.name.clone();
     let (releases, newest) = context
         .journal
         .ask(move |history| Ok((history.releases(&name, RELEASES)?, history.syncs(&name, 1)?.pop())))
@@ -34,10 +34,10 @@ pub async fn target(
             let now = status.revision.as_ref().map(|revision| &revision.commit);
             let before = before(&releases, newest.as_ref(), now);
             before.cloned().ok_or_else(|| {
-                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", application.spec.name))
+                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", environment.spec.name))
             })?
         }
-        Some(text) => match named(context, application, &releases, text).await? {
+        Some(text) => match named(context, environment, &releases, text).await? {
             Some(commit) => commit,
             None => look::named(deploy, text).await?.0,
         },
@@ -73,12 +73,12 @@ fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Opti
 /// The commit of a sync by its number, or of a release that begins with these digits.
 async fn named(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     releases: &[SyncRecord],
     text: &str,
 ) -> Result<Option<CommitId>, ReconcileError> {
     if let Ok(id) = text.parse::<u64>() {
-        let name = application.spec.name.clone();
+        let name = environment.spec.name.clone();
         let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
         let sync = sync.filter(|sync| sync.phase == Phase::Succeeded);
         if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
@@ -112,7 +112,7 @@ mod tests {
         let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "a");
         SyncRecord {
             id,
-            application: "shop".parse().unwrap(),
+            environment: "shop".parse().unwrap(),
             revision: Revision::new("main", commit(digit)),
             part: None,
             content: content.to_owned(),

@@ -1,10 +1,10 @@
-//! What stops a sync that runs: a person who suspends the application, pins it elsewhere or takes the pin away, and the end
-//! of the application in this form. It is looked at before each object that is written or deleted.
+//! What stops a sync that runs: a person who suspends the environment, pins it elsewhere or takes the pin away, and the end
+//! of the environment in this form. It is looked at before each object that is written or deleted.
 
-use quarterdeck_shared::snapshot::{ApplicationStatus, Hold};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold};
 use quarterdeck_shared::status::Phase;
 
-use crate::context::{Application, Context};
+use crate::context::{Environment, Context};
 
 /// Why a sync stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +41,15 @@ impl Stop {
     }
 }
 
-/// What stops a sync that began when the application was so.
-pub(super) fn asked(context: &Context, application: &Application, began: &ApplicationStatus) -> Option<Stop> {
+/// What stops a sync that began when the environment was so.
+pub(super) fn asked(context: &Context, environment: &Environment, began: &EnvironmentStatus) -> Option<Stop> {
     if context.stop.is_cancelled() {
         return Some(Stop::Agent);
     }
-    if application.stop.is_cancelled() {
+    if environment.stop.is_cancelled() {
         return Some(Stop::Configuration);
     }
-    let now = context.journal.snapshot().application(&application.spec.name)?;
+    let now = context.journal.snapshot().environment(&environment.spec.name)?;
     let who = |hold: &Hold| hold.cause.words();
     if now.suspended {
         return Some(Stop::Person(now.suspension.as_ref().map(who)));

@@ -1,23 +1,23 @@
-//! The records of syncs, and why an application is not as git says.
+//! The records of syncs, and why an environment is not as git says.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::ReconcileError;
 use crate::cluster::{ClusterError, OtherAgent};
-use crate::context::{Application, Context};
+use crate::context::{Environment, Context};
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_shared::error::chain;
 
 /// A sync that begins now.
-pub(super) fn begun(context: &Context, application: &Application, revision: Revision, cause: Cause) -> SyncRecord {
+pub(super) fn begun(context: &Context, environment: &Environment, revision: Revision, cause: Cause) -> SyncRecord {
     SyncRecord {
         id: context.journal.next_sync(),
-        application: application.spec.name.clone(),
+        environment: environment.spec.name.clone(),
         revision,
         part: None,
         content: String::new(),
@@ -31,7 +31,7 @@ pub(super) fn begun(context: &Context, application: &Application, revision: Revi
     }
 }
 
-/// The end of a sync, for the history and for the application's line.
+/// The end of a sync, for the history and for the environment's line.
 pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
     let now = Timestamp::now();
     let what = match sync.cause {
@@ -41,20 +41,20 @@ pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3
     };
     let event = Event::SyncFinished { sync: sync.id, phase, message: message.clone() };
     [
-        Fact::happened(&sync.application, &sync.cause, event),
-        Fact::last(&sync.application, what, phase, now),
+        Fact::happened(&sync.environment, &sync.cause, event),
+        Fact::last(&sync.environment, what, phase, now),
         Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, ..sync })),
     ]
 }
 
-/// Says why an application is not as git says. The sync that failed is in the history once, not once a try.
-pub(super) async fn tell_failure(context: &Context, application: &Application, error: &ReconcileError) {
-    let name = &application.spec.name;
+/// Says why an environment is not as git says. The sync that failed is in the history once, not once a try.
+pub(super) async fn tell_failure(context: &Context, environment: &Environment, error: &ReconcileError) {
+    let name = &environment.spec.name;
     let message = match error.hint() {
         "" => chain(error),
         hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),
     };
-    let status = context.journal.snapshot().application(name);
+    let status = context.journal.snapshot().environment(name);
     let known = status.as_ref().is_some_and(|status| status.message == message);
     if !known {
         tracing::warn!(error = %message, "not synced");
@@ -81,33 +81,33 @@ pub(super) async fn tell_failure(context: &Context, application: &Application, e
     ];
     // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
     // revision that cannot be brought.
-    let intent = application.intent();
+    let intent = environment.intent();
     let target = status.and_then(|status| status.target);
     if let Some(revision) =
         target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
     {
         let cause =
             intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
-        facts.extend(ended(begun(context, application, revision, cause), Phase::Failed, message));
+        facts.extend(ended(begun(context, environment, revision, cause), Phase::Failed, message));
     }
     if let Some(intent) = intent.clone() {
-        facts.push(Fact::IntentDone { application: name.clone(), intent });
+        facts.push(Fact::IntentDone { environment: name.clone(), intent });
     }
     // Where not even this can be kept the log says it, and the pass is tried again.
     if let Err(error) = context.journal.record(facts).await {
-        tracing::error!(error = %chain(&error), "cannot keep why the application is not synced");
+        tracing::error!(error = %chain(&error), "cannot keep why the environment is not synced");
     }
-    application.intent_done(intent.as_ref());
+    environment.intent_done(intent.as_ref());
 }
 
-/// Says that another agent operates the application, or did until now.
+/// Says that another agent operates the environment, or did until now.
 pub(super) async fn tell_other_agent(
     context: &Context,
-    name: &ApplicationName,
+    name: &EnvironmentId,
     other: Option<OtherAgent>,
 ) -> Result<(), NotKept> {
     let Some(OtherAgent { host, last, taken_over }) = other else { return Ok(()) };
-    tracing::warn!(host, taken_over, "another agent operates this application");
+    tracing::warn!(host, taken_over, "another agent operates this environment");
     let event = Event::OperatedElsewhere { host, last, taken_over };
     context.journal.record(vec![Fact::happened(name, &Cause::Agent, event)]).await
 }

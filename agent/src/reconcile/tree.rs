@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quarterdeck_shared::application::Destination;
 
 use crate::cluster::Kinds;
-use crate::context::{Application, Context, Deploy};
+use crate::context::{Environment, Context, Deploy};
 use crate::kustomize::ByProgram;
 use crate::poll::Repository;
 use crate::source::git::Mirror;
@@ -61,17 +61,17 @@ fn shown(folder: &str, entry: source::TreeEntry) -> TreeEntry {
     }
 }
 
-/// Renders an application's manifests of one commit.
+/// Renders an environment's manifests of one commit.
 pub(super) async fn render(
     context: &Context,
-    application: &Application,
+    environment: &Environment,
     deploy: &Deploy,
     destination: &Destination,
     commit: &CommitId,
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, RenderError> {
     let (mirror, commit, name, destination) =
-        (deploy.repository.mirror(), commit.clone(), application.spec.name.clone(), destination.clone());
+        (deploy.repository.mirror(), commit.clone(), environment.spec.name.clone(), destination.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
@@ -81,7 +81,7 @@ pub(super) async fn render(
             tree: &CommitTree { mirror: &mirror, commit: &commit },
             path: &destination.path,
             kind: destination.render,
-            application: &name,
+            environment: &name,
             namespace: &destination.namespace,
             scope: &scope,
             kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },

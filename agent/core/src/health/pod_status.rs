@@ -1,7 +1,7 @@
 //! A pod as a row: its status in the word that `kubectl get pods` prints, and its containers.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{ContainerStatus, PodStatus};
 use quarterdeck_shared::status::Health;
@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::health::field::{condition_that_is, count, is_true, list, text};
 use crate::health::pod::{containers, end};
 
-/// The row of a pod that belongs to an application.
-pub fn pod_status(object: &Value, application: &ApplicationName, cluster: &str) -> PodStatus {
+/// The row of a pod that belongs to an environment.
+pub fn pod_status(object: &Value, environment: &EnvironmentId, cluster: &str) -> PodStatus {
     let verdict = crate::health::assess(object);
     PodStatus {
-        application: application.clone(),
+        environment: environment.clone(),
         cluster: cluster.into(),
         namespace: text(object, "/metadata/namespace").into(),
         name: text(object, "/metadata/name").into(),
@@ -300,7 +300,7 @@ mod tests {
              {name: proxy, ready: true, started: true, state: {running: {}}}], \
              containerStatuses: [{name: shop, restartCount: 4, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]",
         );
-        let row = pod_status(&object, &"shop".parse().unwrap(), "test");
+        let row = pod_status(&object, &"shop/prod".parse().unwrap(), "test");
         assert_eq!(row.owner, Some(ResourceRef::new("apps", "ReplicaSet", Some("prod"), "shop-7b46")));
         assert_eq!(
             (&*row.status, row.health, row.ready(), row.restarts()),
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_pod_without_anything_is_a_row_too() {
-        let row = pod_status(&json!({"apiVersion": "v1", "kind": "Pod"}), &"shop".parse().unwrap(), "test");
+        let row = pod_status(&json!({"apiVersion": "v1", "kind": "Pod"}), &"shop/prod".parse().unwrap(), "test");
         assert_eq!((&*row.status, row.containers.len(), row.owner), ("", 0, None));
     }
 }

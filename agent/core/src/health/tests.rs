@@ -152,6 +152,6 @@ proptest! {
         let verdict = assess(&object);
         prop_assert_eq!(&verdict, &assess(&object));
         prop_assert!(!verdict.reason.contains('\n'));
-        let _ = pod_status::pod_status(&object, &"shop".parse().unwrap(), "prod");
+        let _ = pod_status::pod_status(&object, &"shop/prod".parse().unwrap(), "prod");
     }
 }

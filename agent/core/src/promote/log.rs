@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! Quarterdeck-Application: shop
-//! Quarterdeck-Image: registry.example/ops/shop:1.4.0@sha256:…
+//! Quarterdeck-Environment: prod
+//! Quarterdeck-Image: registry.example/ops/shop:1.4.0@sha256:…        (a line an image)
 //! Quarterdeck-Path: apps/shop
 //! Quarterdeck-Tag: push-1.4.0
 //! Quarterdeck-Source: 1f3c…
@@ -17,7 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::RunId;
 
@@ -39,10 +40,10 @@ pub struct Promotion {
 pub struct Trailers {
     /// Whose.
     pub application: ApplicationName,
-    /// Registry and repository without a tag.
-    pub image: String,
-    /// The tag and the digest of the image: `1.4.0@sha256:…`.
-    pub version: String,
+    /// Which environment of it.
+    pub environment: EnvironmentName,
+    /// By image (registry and repository without a tag) its tag and digest: `1.4.0@sha256:…`. At least one.
+    pub images: BTreeMap<String, String>,
     /// The folder whose manifests name it; `.` for the whole repository.
     pub path: String,
     /// The git tag that named the run, or what a person asked for.
@@ -54,10 +55,12 @@ pub struct Trailers {
 impl Trailers {
     /// The message of the commit: the user's words, and below them what is read again one day.
     pub fn below(&self, message: &str, run: RunId) -> String {
-        let Self { application, image, version, path, reference, source } = self;
+        let Self { application, environment, images, path, reference, source } = self;
+        let images: String =
+            images.iter().map(|(image, version)| format!("Quarterdeck-Image: {image}:{version}\n")).collect();
         format!(
-            "{}\n\nQuarterdeck-Application: {application}\nQuarterdeck-Image: {image}:{version}\nQuarterdeck-Path: {path}\n\
-             Quarterdeck-Tag: {reference}\nQuarterdeck-Source: {source}\nQuarterdeck-Run: {run}\n",
+            "{}\n\nQuarterdeck-Application: {application}\nQuarterdeck-Environment: {environment}\n{images}\
+             Quarterdeck-Path: {path}\nQuarterdeck-Tag: {reference}\nQuarterdeck-Source: {source}\nQuarterdeck-Run: {run}\n",
             message.trim_end()
         )
     }
@@ -68,19 +71,28 @@ impl Promotion {
     /// words come first.
     pub fn read(commit: &CommitInfo) -> Option<Self> {
         let mut fields = BTreeMap::new();
+        let mut images = Vec::new();
         for line in commit.message.lines() {
-            if let Some((name, value)) = line.strip_prefix("Quarterdeck-").and_then(|line| line.split_once(": ")) {
-                fields.insert(name, value.trim());
+            match line.strip_prefix("Quarterdeck-").and_then(|line| line.split_once(": ")) {
+                Some(("Image", named)) => images.extend([version(named.trim())]),
+                Some((name, value)) => {
+                    // Ours begin here.
+                    if name == "Application" {
+                        images.clear();
+                    }
+                    fields.insert(name, value.trim());
+                }
+                None => {}
             }
         }
-        // A registry's port has a colon too: the version begins behind the last `/`.
-        let named = *fields.get("Image")?;
-        let (name, digest) = named.split_once('@')?;
-        let (image, tag) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+        let images: BTreeMap<_, _> = images.into_iter().collect::<Option<_>>()?;
+        if images.is_empty() {
+            return None;
+        }
         let what = Trailers {
             application: fields.get("Application")?.parse().ok()?,
-            image: image.to_owned(),
-            version: format!("{tag}@{digest}"),
+            environment: fields.get("Environment")?.parse().ok()?,
+            images,
             path: (*fields.get("Path")?).to_owned(),
             reference: (*fields.get("Tag")?).to_owned(),
             source: fields.get("Source")?.parse().ok()?,
@@ -88,15 +100,22 @@ impl Promotion {
         Some(Self { commit: commit.id.clone(), what, run: RunId(fields.get("Run")?.parse().ok()?) })
     }
 
-    /// Whether it is of the same image in the same folder, whatever the application is called by now.
+    /// Whether it is of one of the same images in the same folder, whatever the application is called by now.
     fn is_beside(&self, wanted: &Trailers) -> bool {
-        (&self.what.image, &self.what.path) == (&wanted.image, &wanted.path)
+        self.what.path == wanted.path && self.what.images.keys().any(|image| wanted.images.contains_key(image))
     }
 
     /// Whether it is of the same tag at the same commit.
     fn is_of(&self, wanted: &Trailers) -> bool {
         (&self.what.reference, &self.what.source) == (&wanted.reference, &wanted.source)
     }
+}
+
+/// The image of a trailer, and its version. A registry's port has a colon too: the tag is behind the last `/`.
+fn version(named: &str) -> Option<(String, String)> {
+    let (name, digest) = named.split_once('@')?;
+    let (image, tag) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+    Some((image.to_owned(), format!("{tag}@{digest}")))
 }
 
 /// A promotion that is to be made, and what is known besides.
@@ -158,7 +177,7 @@ pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
 
 /// The commit by which the manifests came to name an image, and whether it is one of this very run.
 pub fn written_by(asked: &Asked, log: &[Promotion]) -> Option<(CommitId, bool)> {
-    let is_it = |made: &&Promotion| made.is_beside(&asked.what) && made.what.version == asked.what.version;
+    let is_it = |made: &&Promotion| made.is_beside(&asked.what) && made.what.images == asked.what.images;
     let made = log.iter().find(is_it)?;
     Some((made.commit.clone(), made.is_of(&asked.what) && asked.runs.contains(&made.run)))
 }

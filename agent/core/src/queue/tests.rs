@@ -2,6 +2,8 @@
 
 mod accidents;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::run::{again, ended};
 use jiff::Timestamp;
@@ -28,7 +30,7 @@ pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
         finished: None,
         message: String::new(),
         artifact: None,
-        promoted: None,
+        promoted: BTreeMap::new(),
     }
 }
 

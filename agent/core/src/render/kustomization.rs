@@ -1,7 +1,7 @@
 //! Which files of a repository a kustomization needs, and what it asks for that we do not give it.
 //!
 //! A folder with a kustomization is taken whole, and every folder or file that it names elsewhere in the repository with
-//! it, and what these name. So a render costs what the application refers to, not what the repository holds. Every text
+//! it, and what these name. So a render costs what the environment refers to, not what the repository holds. Every text
 //! in a kustomization that happens to be a path of the repository counts as naming it: a file too many is harmless, and
 //! no list of kustomize's fields has to be kept.
 
@@ -13,7 +13,7 @@ use crate::render::KUSTOMIZATIONS;
 use crate::render::tree::{EntryMode, Followed, Node, Tree, TreeEntry, TreeFailure, file_name, follow, join};
 use crate::yaml::{self, YamlError};
 
-/// Files that a kustomization may need: a repository of some hundred applications, all with bases, has fewer.
+/// Files that a kustomization may need: a repository of some hundred environments, all with bases, has fewer.
 const FILES_MAX: usize = 20_000;
 
 /// Fields of a kustomization whose texts are files or folders to read. What is named here has to be in the repository.

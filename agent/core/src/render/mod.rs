@@ -28,7 +28,7 @@ pub mod scope;
 use std::fmt;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{ApplicationName, RenderKind};
+use quarterdeck_shared::application::{EnvironmentId, RenderKind};
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
@@ -48,7 +48,7 @@ pub struct Request<'a> {
     /// How.
     pub kind: RenderKind,
     /// Whose objects these are: each is labelled with it.
-    pub application: &'a ApplicationName,
+    pub environment: &'a EnvironmentId,
     /// The namespace of objects that name none.
     pub namespace: &'a str,
     /// The scope of a kind, by group and kind, as the cluster knows it; nothing for a kind that it does not serve.
@@ -91,13 +91,13 @@ pub enum RenderError {
         source: TreeFailure,
     },
     /// The configured folder is not in the commit.
-    #[error("{} is not in this commit; `path` of the application has to name the folder of its manifests", Folder(.path))]
+    #[error("{} is not in this commit; `path` of the environment has to name the folder of its manifests", Folder(.path))]
     NoFolder {
         /// The path.
         path: String,
     },
     /// There is not one object. Nothing is pruned for it.
-    #[error("{} holds no manifests: {why}. Nothing is pruned for this; remove the application to remove its objects", Folder(.path))]
+    #[error("{} holds no manifests: {why}. Nothing is pruned for this; remove the environment to remove its objects", Folder(.path))]
     Empty {
         /// The folder.
         path: String,

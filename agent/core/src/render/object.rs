@@ -2,20 +2,20 @@
 //! into, whichever renderer it comes from.
 //!
 //! Here an object gets its namespace and the label that says whose it is, and loses what is the server's to write. Pod
-//! templates are not touched: a label there would restart every pod of an application that is taken over.
+//! templates are not touched: a label there would restart every pod of an environment that is taken over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Map, Value};
 
 use crate::render::scope::Scope;
 use crate::render::{RenderError, Request};
 use crate::sync::manifest::{ContentDigest, Manifest};
-use crate::sync::{APPLICATION_LABEL, order};
+use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
 
 /// An object as a renderer found it: lists are taken apart, and it has an API version, a kind and a name.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ fn manifest(found: Found, scope: Scope, request: &Request<'_>) -> Result<Manifes
     for words in ["labels", "annotations"] {
         only_text(metadata, words).map_err(wrong)?;
     }
-    label(metadata, request.application);
+    label(metadata, request.environment);
     if group == "rbac.authorization.k8s.io" && kind == "ClusterRole" {
         drop_aggregated_rules(&mut object);
     }
@@ -152,13 +152,14 @@ fn namespace(metadata: &Map<String, Value>, default: &str) -> Result<String, Str
     }
 }
 
-fn label(metadata: &mut Map<String, Value>, application: &ApplicationName) {
+fn label(metadata: &mut Map<String, Value>, environment: &EnvironmentId) {
     let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
     if labels.is_null() {
         *labels = Value::Object(Map::new());
     }
     if let Some(labels) = labels.as_object_mut() {
-        labels.insert(APPLICATION_LABEL.to_owned(), application.as_str().into());
+        labels.insert(APPLICATION_LABEL.to_owned(), environment.application.as_str().into());
+        labels.insert(ENVIRONMENT_LABEL.to_owned(), environment.environment.as_str().into());
     }
 }
 

@@ -23,9 +23,9 @@ impl kustomize::Kustomize for Nobody {
 }
 
 fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
-    let application = "shop".parse().unwrap();
+    let environment = "shop/prod".parse().unwrap();
     let (scope, kustomize) = (&scope::builtin, &Nobody);
-    render(&Request { tree, path, kind, application: &application, namespace: "prod", scope, kustomize })
+    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, kustomize })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -72,7 +72,7 @@ fn a_folder_is_rendered_in_the_order_of_its_apply() {
 
 #[test]
 fn an_object_is_put_into_one_form() {
-    let label = json!({"quarterdeck.dev/application": "shop"});
+    let label = json!({"quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"});
     for (content, expected) in [
         (
             DEPLOYMENT,
@@ -101,7 +101,7 @@ fn pod_templates_are_not_touched() {
     let object = object(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: a}}\nspec: {template: {metadata: {labels: {app: a}}}}\n",
     );
-    assert_eq!(object["metadata"]["labels"], json!({"app": "a", "quarterdeck.dev/application": "shop"}));
+    assert_eq!(object["metadata"]["labels"], json!({"app": "a", "quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"}));
     assert_eq!(object["spec"]["template"]["metadata"]["labels"], json!({"app": "a"}));
 }
 
@@ -251,7 +251,7 @@ fn what_cannot_be_read_is_refused() {
         ),
         (
             vec![("apps/other/a.yaml", DEPLOYMENT)],
-            "apps/shop is not in this commit; `path` of the application has to name the folder of its manifests",
+            "apps/shop is not in this commit; `path` of the environment has to name the folder of its manifests",
         ),
     ] {
         assert_eq!(refusal(&files), message);

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use crate::sync::path::{Step, parse, readable};
-use crate::sync::{APPLICATION_LABEL, owned};
+use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, owned};
 
 /// On an object: which of its fields are nobody's business but theirs who change them.
 pub const IGNORE_ANNOTATION: &str = "quarterdeck.dev/ignore";
@@ -37,7 +37,7 @@ fn field(written: &str) -> Result<Vec<Step>, String> {
 }
 
 /// What tells which object it is, and whose.
-fn kept() -> [Vec<Step>; 6] {
+fn kept() -> [Vec<Step>; 7] {
     let path = |names: &[&str]| names.iter().map(|name| Step::Field((*name).to_owned())).collect();
     [
         path(&["apiVersion"]),
@@ -45,6 +45,7 @@ fn kept() -> [Vec<Step>; 6] {
         path(&["metadata", "name"]),
         path(&["metadata", "namespace"]),
         path(&["metadata", "labels", APPLICATION_LABEL]),
+        path(&["metadata", "labels", ENVIRONMENT_LABEL]),
         path(&["metadata", "annotations", IGNORE_ANNOTATION]),
     ]
 }

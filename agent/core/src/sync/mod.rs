@@ -15,6 +15,8 @@ pub mod path;
 pub mod content;
 pub mod mask;
 
-/// The label that every object of an application carries, with the application's name as its value: who looks at the
-/// object sees whose it is, and it is pruned only while it says so.
+/// The labels that every object of an environment carries, with the names of application and environment as their
+/// values: who looks at the object sees whose it is, and it is pruned only while it says so.
 pub const APPLICATION_LABEL: &str = "quarterdeck.dev/application";
+/// As above.
+pub const ENVIRONMENT_LABEL: &str = "quarterdeck.dev/environment";

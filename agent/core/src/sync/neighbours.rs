@@ -1,16 +1,16 @@
-//! What the other applications of this agent want in the same cluster: an object that left one application and came to
+//! What the other environments of this agent want in the same cluster: an object that left one environment and came to
 //! another is handed over and never deleted.
 //!
-//! It is a picture of one moment, taken for one plan. Who takes it sees to it that each application was rendered at what
+//! It is a picture of one moment, taken for one plan. Who takes it sees to it that each environment was rendered at what
 //! git says now, see `reconcile::neighbours`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 
-/// What one application wants.
+/// What one environment wants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wants {
     /// Its objects, as they were last rendered.
@@ -21,23 +21,23 @@ pub struct Wants {
     pub beside: bool,
 }
 
-/// The other applications of the cluster.
+/// The other environments of the cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Neighbours(pub BTreeMap<ApplicationName, Wants>);
+pub struct Neighbours(pub BTreeMap<EnvironmentId, Wants>);
 
 impl Neighbours {
-    /// The application that wants this object.
-    pub fn wanting(&self, resource: &ResourceRef) -> Option<&ApplicationName> {
+    /// The environment that wants this object.
+    pub fn wanting(&self, resource: &ResourceRef) -> Option<&EnvironmentId> {
         self.0.iter().find(|(_, wants)| wants.objects.contains(resource)).map(|(name, _)| name)
     }
 
-    /// What the application of this name wants; none where this agent operates none of that name here.
+    /// What the environment of this name wants; none where this agent operates none of that name here.
     pub fn of(&self, name: &str) -> Option<&Wants> {
-        self.0.iter().find(|(other, _)| other.as_str() == name).map(|(_, wants)| wants)
+        self.0.get(&name.parse().ok()?)
     }
 
-    /// An application that one commit could have moved an object to, and whose wants are not known; with why.
-    pub fn unrendered(&self) -> Option<(&ApplicationName, &str)> {
+    /// An environment that one commit could have moved an object to, and whose wants are not known; with why.
+    pub fn unrendered(&self) -> Option<(&EnvironmentId, &str)> {
         let unknown = |wants: &Wants| wants.unrendered.clone().filter(|_| wants.beside).is_some();
         let (name, wants) = self.0.iter().find(|(_, wants)| unknown(wants))?;
         Some((name, wants.unrendered.as_deref().unwrap_or_default()))
@@ -83,7 +83,7 @@ mod tests {
             beside,
             ..Wants::default()
         };
-        let name = |name: &str| name.parse::<ApplicationName>().unwrap();
+        let name = |name: &str| format!("{name}/prod").parse::<EnvironmentId>().unwrap();
         let mut all = Neighbours([(name("a"), wants(None, true)), (name("b"), wants(Some("bad"), false))].into());
         assert_eq!(all.unrendered(), None);
         all.0.insert(name("c"), wants(Some("worse"), true));

@@ -6,19 +6,58 @@
 //! changes when somebody changes, takes over or removes a field of ours. So an object whose manifest and whose digest
 //! are as at the last sync needs no dry run: applying it again would change nothing.
 
+use std::fmt;
+
+use quarterdeck_shared::application::EnvironmentId;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::sync::manifest::ContentDigest;
 use crate::sync::path::Step;
-use crate::sync::{APPLICATION_LABEL, content, ignore};
+use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, content, ignore};
 
 /// The field manager that all we write is written as.
 pub const MANAGER: &str = "quarterdeck";
 
-/// The application that the object says it belongs to.
-pub fn application_of(object: &Value) -> Option<&str> {
-    object["metadata"]["labels"][APPLICATION_LABEL].as_str()
+/// Whose an object says that it is, by its labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner<'a> {
+    /// The application.
+    pub application: &'a str,
+    /// The environment; absent where somebody labelled it with the application alone.
+    pub environment: Option<&'a str>,
+}
+
+impl Owner<'_> {
+    /// Whether it is this environment.
+    pub fn is(&self, id: &EnvironmentId) -> bool {
+        self.application == id.application.as_str() && self.environment == Some(id.environment.as_str())
+    }
+
+    /// The environment, where it can be one.
+    pub fn id(&self) -> Option<EnvironmentId> {
+        Some(EnvironmentId { application: self.application.parse().ok()?, environment: self.environment?.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.environment {
+            Some(environment) => write!(f, "{}/{environment}", self.application),
+            None => f.write_str(self.application),
+        }
+    }
+}
+
+/// Whose the object says that it is.
+pub fn owner_of(object: &Value) -> Option<Owner<'_>> {
+    owner_by(&object["metadata"]["labels"])
+}
+
+/// Whose the object with these labels is.
+pub fn owner_by(labels: &Value) -> Option<Owner<'_>> {
+    let application = labels[APPLICATION_LABEL].as_str()?;
+    Some(Owner { application, environment: labels[ENVIRONMENT_LABEL].as_str() })
 }
 
 /// The digest of what we own in a live object, but for what it leaves to others. Of an object in which we own nothing it is

@@ -6,7 +6,7 @@
 //! - The dry run would change what is ours in it: configure. What others own never counts, see [`owned`].
 //! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled`,
 //!   it is no longer ours, or something else wants it or lives in it: see [`leaving`]. Nothing rendered prunes nothing, ever.
-//! - An object of another application is taken over where that application does not want it any more; else it is refused,
+//! - An object of another environment is taken over where that environment does not want it any more; else it is refused,
 //!   and both are named.
 //!
 //! A plan with a refusal is not executed at all: the last good state keeps running.
@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
@@ -72,7 +72,7 @@ impl Observed {
     }
 }
 
-/// What an application's last sync left behind, object by object: what makes a sync of an unchanged application free.
+/// What an environment's last sync left behind, object by object: what makes a sync of an unchanged environment free.
 pub type Memory = HashMap<ResourceRef, Remembered>;
 
 /// How an object was when it was last seen to be as its manifest.
@@ -110,7 +110,7 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// Of an application that this agent does not operate, whose objects are wanted here.
+/// Of an environment that this agent does not operate, whose objects are wanted here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stranger {
     /// Its inventory is here, and no other agent writes it: it was renamed or taken out of the configuration.
@@ -125,7 +125,7 @@ pub enum Stranger {
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// Whose plan.
-    pub application: &'a ApplicationName,
+    pub environment: &'a EnvironmentId,
     /// What git wants, in the order in which it is applied.
     pub desired: &'a [Manifest],
     /// What was seen, one for each of these.
@@ -136,7 +136,7 @@ pub struct Inputs<'a> {
     pub left: &'a [(InventoryItem, Left)],
     /// What decides over what left git.
     pub leaving: Leaving<'a>,
-    /// The owners of wanted objects that are no application of this agent here.
+    /// The owners of wanted objects that are no environment of this agent here.
     pub strangers: &'a BTreeMap<String, Stranger>,
     /// Only some objects are looked at: nothing else is touched, and nothing pruned.
     pub partial: bool,
@@ -157,9 +157,9 @@ pub struct Decided {
     pub prunes: Vec<(InventoryItem, String)>,
     /// What is left undone of what left git.
     pub undone: Undone,
-    /// What is taken over, by the application that it belonged to and that this agent does not operate.
+    /// What is taken over, by the environment that it belonged to and that this agent does not operate.
     pub adopted: BTreeMap<String, Vec<ResourceRef>>,
-    /// Whether an object is refused since another application of this agent wants it, too.
+    /// Whether an object is refused since another environment of this agent wants it, too.
     pub contested: bool,
     /// What is in the inventory while the plan is executed: old and new, so that a crash loses nothing.
     pub during: Inventory,
@@ -211,8 +211,8 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             decided.writes.push((place, Later::Yes));
         }
         Observed::Predicted { live: Some(live), predicted } => {
-            let other = owned::application_of(live).filter(|other| *other != inputs.application.as_str());
-            let taken = match other.map(|other| take_over(decided, inputs, manifest, other)) {
+            let other = owned::owner_of(live).filter(|other| !other.is(inputs.environment)).map(|other| other.to_string());
+            let taken = match other.map(|other| take_over(decided, inputs, manifest, &other)) {
                 None => None,
                 Some(Ok(reason)) => Some(reason),
                 Some(Err(refusal)) => return decided.refusals.push(*refusal),
@@ -246,15 +246,15 @@ fn refusal(manifest: &Manifest, message: String, hint: &str) -> Refusal {
     Refusal { resource, origin, message, hint: hint.to_owned() }
 }
 
-/// Why the object of another application is taken over, or why not.
+/// Why the object of another environment is taken over, or why not.
 fn take_over(
     decided: &mut Decided,
     inputs: &Inputs<'_>,
     manifest: &Manifest,
     other: &str,
 ) -> Result<String, Box<Refusal>> {
-    let application = inputs.application;
-    let both = format!("it belongs to application {other}, and {application} wants it too");
+    let environment = inputs.environment;
+    let both = format!("it belongs to environment {other}, and {environment} wants it too");
     let Some(neighbours) = inputs.leaving.neighbours else {
         decided.contested = true;
         return Err(Box::new(refusal(manifest, both, "Take it out of one of them.")));
@@ -263,18 +263,18 @@ fn take_over(
         return match inputs.strangers.get(other) {
             Some(Stranger::Left) => {
                 decided.adopted.entry(other.to_owned()).or_default().push(manifest.resource.clone());
-                Ok(format!("taken over from application {other}, which is not configured any more"))
+                Ok(format!("taken over from environment {other}, which is not configured any more"))
             }
             Some(Stranger::Operated(host)) => {
                 let message = format!("{both}; the agent on {host} operates {other}");
                 Err(Box::new(refusal(
                     manifest,
                     message,
-                    &format!("Take it out of {other} there, or out of {application} here."),
+                    &format!("Take it out of {other} there, or out of {environment} here."),
                 )))
             }
             Some(Stranger::Unknown) | None => {
-                let message = format!("it belongs to application {other}, which is not configured here");
+                let message = format!("it belongs to environment {other}, which is not configured here");
                 let hint = format!(
                     "If no other agent operates {other}, remove the label {APPLICATION_LABEL} from the live object; the \
                      next sync takes it over."
@@ -290,10 +290,10 @@ fn take_over(
         }
         Some(why) => {
             decided.contested = true;
-            let message = format!("it belongs to application {other}, which cannot be rendered: {why}");
+            let message = format!("it belongs to environment {other}, which cannot be rendered: {why}");
             Err(Box::new(refusal(manifest, message, &format!("Correct {other} first: it may still want it."))))
         }
-        None => Ok(format!("taken over from application {other}, which does not want it any more")),
+        None => Ok(format!("taken over from environment {other}, which does not want it any more")),
     }
 }
 

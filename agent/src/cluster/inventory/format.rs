@@ -28,8 +28,8 @@ const BYTES_MAX: usize = 1_000_000;
 /// Unpacked, twenty times what a ConfigMap holds; what is larger was not written by us.
 const UNPACKED_BYTES_MAX: u64 = 20 << 20;
 
-pub(super) fn encode(application: &str, place: &ResourceRef, inventory: &Inventory) -> Result<Value, ApiProblem> {
-    let doing = format!("write the inventory of {application}");
+pub(super) fn encode(environment: &str, place: &ResourceRef, inventory: &Inventory) -> Result<Value, ApiProblem> {
+    let doing = format!("write the inventory of {environment}");
     let bad = |error: &dyn std::error::Error| ApiProblem::new(Class::Other, doing.clone(), error.to_string());
     let plain = serde_json::to_vec(inventory).map_err(|error| bad(&error))?;
     let mut object = json!({
@@ -38,7 +38,7 @@ pub(super) fn encode(application: &str, place: &ResourceRef, inventory: &Invento
         "metadata": {
             "name": place.name,
             "namespace": place.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "quarterdeck", INVENTORY_LABEL: application},
+            "labels": {"app.kubernetes.io/managed-by": "quarterdeck", INVENTORY_LABEL: environment},
             "annotations": {"quarterdeck.dev/description": "What Quarterdeck applied and may prune. Do not edit."},
         },
     });
@@ -50,7 +50,7 @@ pub(super) fn encode(application: &str, place: &ResourceRef, inventory: &Invento
     let packed = encoder.write_all(&plain).and_then(|()| encoder.finish()).map_err(|error| bad(&error))?;
     if packed.len() > BYTES_MAX {
         let message =
-            format!("{} objects are more than an inventory holds; split the application", inventory.items.len());
+            format!("{} objects are more than an inventory holds; split the environment", inventory.items.len());
         return Err(ApiProblem::new(Class::Invalid, doing, message));
     }
     object["binaryData"] = json!({COMPRESSED: BASE64.encode(packed)});

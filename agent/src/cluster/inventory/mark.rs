@@ -3,7 +3,7 @@
 //! - The first time that a run of this agent sees an inventory with the id of another agent it takes over: the mark is
 //!   written anew, and both agents' persons read so. A data directory that came with its id to another host is the same
 //!   agent, and takes over without a word.
-//! - Once the mark was ours in this run, another one means that two agents operate the application now.
+//! - Once the mark was ours in this run, another one means that two agents operate the environment now.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ pub struct OtherAgent {
     pub taken_over: bool,
 }
 
-/// What is known of who operates an application.
+/// What is known of who operates an environment.
 #[derive(Debug, Default)]
 pub(super) struct Operator {
     /// The mark was ours in this run.

@@ -1,10 +1,10 @@
-//! The objects that applications applied: what is there, what should be, and what is to be told of the difference.
+//! The objects that environments applied: what is there, what should be, and what is to be told of the difference.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
@@ -34,7 +34,7 @@ pub(in crate::cluster) enum Expect {
 /// All of them.
 #[derive(Default)]
 pub(super) struct Applied {
-    applications: HashMap<ApplicationName, Application>,
+    environments: HashMap<EnvironmentId, Application>,
     /// Of who has none.
     nowhere: Places,
     inhabited: Inhabited,
@@ -63,7 +63,7 @@ struct Want {
 
 /// What is kept of a live object.
 pub(super) struct Present {
-    pub(super) application: ApplicationName,
+    pub(super) environment: EnvironmentId,
     pub(super) version: Box<str>,
     pub(super) digest: ContentDigest,
     api: Box<str>,
@@ -89,12 +89,12 @@ impl Applied {
         keys.is_some_and(|keys| keys.iter().any(|key| key.covers(resource.namespace.as_deref())))
     }
 
-    pub(super) fn is_synced(&self, application: &ApplicationName) -> bool {
-        self.applications.get(application).is_some_and(|application| application.synced)
+    pub(super) fn is_synced(&self, environment: &EnvironmentId) -> bool {
+        self.environments.get(environment).is_some_and(|environment| environment.synced)
     }
 
-    pub(super) fn ended(&self, application: &ApplicationName) -> Vec<(ResourceRef, Ended)> {
-        let wants = self.applications.get(application).into_iter().flat_map(|application| &application.wants);
+    pub(super) fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
+        let wants = self.environments.get(environment).into_iter().flat_map(|environment| &environment.wants);
         wants.filter_map(|(resource, want)| Some((resource.clone(), want.ended?))).collect()
     }
 
@@ -102,19 +102,19 @@ impl Applied {
         self.inhabited.places()
     }
 
-    pub(super) fn places_of(&self, application: &ApplicationName) -> &Places {
-        self.applications.get(application).map_or(&self.nowhere, |application| &application.places)
+    pub(super) fn places_of(&self, environment: &EnvironmentId) -> &Places {
+        self.environments.get(environment).map_or(&self.nowhere, |environment| &environment.places)
     }
 
     /// True where other watches are needed now.
     pub(super) fn interest(
         &mut self,
-        name: &ApplicationName,
+        name: &EnvironmentId,
         inventory: &Inventory,
         memory: &Memory,
         changes: &mut Vec<ClusterChange>,
     ) -> bool {
-        let mut before = self.applications.remove(name).unwrap_or_default();
+        let mut before = self.environments.remove(name).unwrap_or_default();
         let places = interest::places(&inventory.items);
         let moved = self.inhabited.moves(&before.places, &places);
         let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
@@ -136,10 +136,10 @@ impl Applied {
             now.wants.insert(item.resource.clone(), want);
         }
         for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
-            changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
+            changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource });
         }
         now.synced &= now.wants.keys().all(|resource| self.is_covered(resource));
-        self.applications.insert(name.clone(), now);
+        self.environments.insert(name.clone(), now);
         for item in &inventory.items {
             self.compare(name, &item.resource, changes);
             self.tell(name, &item.resource, changes);
@@ -148,22 +148,22 @@ impl Applied {
         moved
     }
 
-    pub(super) fn forget(&mut self, name: &ApplicationName, changes: &mut Vec<ClusterChange>) {
-        let Application { places, wants, .. } = self.applications.remove(name).unwrap_or_default();
+    pub(super) fn forget(&mut self, name: &EnvironmentId, changes: &mut Vec<ClusterChange>) {
+        let Application { places, wants, .. } = self.environments.remove(name).unwrap_or_default();
         self.inhabited.moves(&places, &Places::new());
         for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
-            changes.push(ClusterChange::ResourceGone { application: name.clone(), resource });
+            changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource });
         }
     }
 
     pub(super) fn expect(
         &mut self,
-        name: &ApplicationName,
+        name: &EnvironmentId,
         resource: &ResourceRef,
         expect: Expect,
         changes: &mut Vec<ClusterChange>,
     ) {
-        let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
+        let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
         let Some(want) = want.filter(|want| want.expect != expect) else { return };
         want.expect = expect;
         want.differing = None;
@@ -186,13 +186,13 @@ impl Applied {
         told: Told,
         changes: &mut Vec<ClusterChange>,
     ) -> Option<(ResourceRef, Uid)> {
-        let Seen { resource, application: Some(name), api, version, uid, digest, verdict, created, manager, ended } =
+        let Seen { resource, environment: Some(name), api, version, uid, digest, verdict, created, manager, ended } =
             seen
         else {
             return None;
         };
-        // Two applications may use one kind in two versions; each object counts in the version that its own uses.
-        let want = self.applications.get(&name).and_then(|application| application.wants.get(&resource));
+        // Two environments may use one kind in two versions; each object counts in the version that its own uses.
+        let want = self.environments.get(&name).and_then(|environment| environment.wants.get(&resource));
         if want.is_some_and(|want| want.api != api) {
             return None;
         }
@@ -201,7 +201,7 @@ impl Applied {
             return None;
         }
         let present = Present {
-            application: name.clone(),
+            environment: name.clone(),
             version,
             digest,
             api,
@@ -214,14 +214,14 @@ impl Applied {
             seen: Instant::now(),
         };
         let before = self.present.insert(resource.clone(), present);
-        if let Some(want) = self.applications.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
+        if let Some(want) = self.environments.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
             want.ended = ended;
         }
         self.compare(&name, &resource, changes);
         self.tell(&name, &resource, changes);
         let before = before?;
-        if before.application != name {
-            self.tell(&before.application, &resource, changes);
+        if before.environment != name {
+            self.tell(&before.environment, &resource, changes);
         }
         Some((resource, before.uid))
     }
@@ -271,8 +271,8 @@ impl Applied {
         keys.push(key.clone());
         // What came while nothing was known for sure, and what is not there, is told of now.
         let mut wanted = Vec::new();
-        for (name, application) in &self.applications {
-            let here = application.wants.keys().filter(|resource| {
+        for (name, environment) in &self.environments {
+            let here = environment.wants.keys().filter(|resource| {
                 resource.group == key.group && resource.kind == key.kind && key.covers(resource.namespace.as_deref())
             });
             wanted.extend(here.map(|resource| (name.clone(), resource.clone())));
@@ -281,7 +281,7 @@ impl Applied {
             self.compare(name, resource, changes);
             self.tell(name, resource, changes);
         }
-        let names: BTreeSet<ApplicationName> = wanted.into_iter().map(|(name, _)| name).collect();
+        let names: BTreeSet<EnvironmentId> = wanted.into_iter().map(|(name, _)| name).collect();
         self.settle(names, changes);
     }
 
@@ -289,25 +289,25 @@ impl Applied {
     pub(super) fn replaced(&mut self) {
         self.present.clear();
         self.covered.clear();
-        for application in self.applications.values_mut() {
-            application.synced = false;
-            application.wants.values_mut().for_each(|want| want.differing = None);
+        for environment in self.environments.values_mut() {
+            environment.synced = false;
+            environment.wants.values_mut().for_each(|want| want.differing = None);
         }
     }
 
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let Some(gone) = self.present.remove(resource) else { return };
-        self.compare(&gone.application, resource, changes);
-        self.tell(&gone.application, resource, changes);
+        self.compare(&gone.environment, resource, changes);
+        self.tell(&gone.environment, resource, changes);
     }
 
     /// Says so, once, where the content of an object is not what it should be.
-    fn compare(&mut self, name: &ApplicationName, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+    fn compare(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         if !self.is_covered(resource) {
             return;
         }
-        let there = self.present.get(resource).filter(|present| present.application == *name);
-        let want = self.applications.get_mut(name).and_then(|application| application.wants.get_mut(resource));
+        let there = self.present.get(resource).filter(|present| present.environment == *name);
+        let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
         let Some(want) = want else { return };
         let now = there.map(|present| present.digest);
         let is_expected = match want.expect {
@@ -320,23 +320,23 @@ impl Applied {
         } else if want.differing != Some(now) {
             want.differing = Some(now);
             let manager = there.and_then(|present| present.manager.as_deref()).map(str::to_owned);
-            let (application, resource) = (name.clone(), resource.clone());
-            changes.push(ClusterChange::ContentChanged { application, resource, manager });
+            let (environment, resource) = (name.clone(), resource.clone());
+            changes.push(ClusterChange::ContentChanged { environment, resource, manager });
         }
     }
 
     /// Tells how an object is, unless that was told already.
-    fn tell(&mut self, name: &ApplicationName, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+    fn tell(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let is_known = self.is_covered(resource);
-        let there = self.present.get(resource).filter(|present| present.application == *name);
-        let Some(want) = self.applications.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
+        let there = self.present.get(resource).filter(|present| present.environment == *name);
+        let Some(want) = self.environments.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
         if there.is_none() && !is_known {
             return;
         }
         if there.is_none() && matches!(want.expect, Expect::Gone | Expect::Going) {
             // What is to go and is gone is no loss.
             if want.told.take().is_some() {
-                changes.push(ClusterChange::ResourceGone { application: name.clone(), resource: resource.clone() });
+                changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource: resource.clone() });
             }
             return;
         }
@@ -351,21 +351,21 @@ impl Applied {
     }
 
     /// Says so, once, of each of these that is wholly known now.
-    fn settle(&mut self, names: impl IntoIterator<Item = ApplicationName>, changes: &mut Vec<ClusterChange>) {
+    fn settle(&mut self, names: impl IntoIterator<Item = EnvironmentId>, changes: &mut Vec<ClusterChange>) {
         for name in names {
-            let Some(application) = self.applications.get(&name) else { continue };
-            if application.synced || !application.wants.keys().all(|resource| self.is_covered(resource)) {
+            let Some(environment) = self.environments.get(&name) else { continue };
+            if environment.synced || !environment.wants.keys().all(|resource| self.is_covered(resource)) {
                 continue;
             }
-            if let Some(application) = self.applications.get_mut(&name) {
-                application.synced = true;
+            if let Some(environment) = self.environments.get_mut(&name) {
+                environment.synced = true;
             }
-            changes.push(ClusterChange::Synced { application: name });
+            changes.push(ClusterChange::Synced { environment: name });
         }
     }
 }
 
-fn status(name: &ApplicationName, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
+fn status(name: &EnvironmentId, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
     let sync = match (want.expect, there) {
         (Expect::Digest(_), None) if want.ended.is_some() => SyncStatus::Synced,
         (Expect::Unknown, Some(_)) => SyncStatus::Unknown,
@@ -373,7 +373,7 @@ fn status(name: &ApplicationName, resource: &ResourceRef, want: &Want, there: Op
         _ => SyncStatus::OutOfSync,
     };
     let blank = ResourceStatus {
-        application: name.clone(),
+        environment: name.clone(),
         resource: resource.clone(),
         sync,
         health: Health::Missing,
@@ -427,7 +427,7 @@ mod tests {
             Inventory { items: kinds.iter().map(item).collect() }
         };
         let mut moves = |name: &str, kinds: &[&str]| {
-            let name: ApplicationName = name.parse().unwrap();
+            let name: EnvironmentId = name.parse().unwrap();
             applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
         };
         for (what, name, kinds, moved) in [

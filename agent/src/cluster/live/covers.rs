@@ -1,4 +1,4 @@
-//! What claims about applications stand on: whether the cluster answers, and which watches are connected. Pure: the
+//! What claims about environments stand on: whether the cluster answers, and which watches are connected. Pure: the
 //! time is passed in.
 //!
 //! A claim whose cover is gone is withdrawn after a grace, and made again when everything that it stands on is back:
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ pub(super) struct Covers {
     missing: BTreeMap<WatchKey, Missing>,
     /// Applications of which it could not be asked yet what they have here, so that nothing is watched for them. What is
     /// claimed of them is of an earlier life of the agent.
-    unbegun: BTreeMap<ApplicationName, Missing>,
+    unbegun: BTreeMap<EnvironmentId, Missing>,
     /// When a watch of a kind was last connected: one that takes the place of another goes on where that ended.
     seen: BTreeMap<(What, String, String), Timestamp>,
 }
@@ -89,16 +89,16 @@ impl Covers {
         reason.clone_into(&mut missing.reason);
     }
 
-    /// It cannot be asked what the application has here, for this reason.
-    pub(super) fn not_begun(&mut self, application: &ApplicationName, reason: &str, now: Instant) {
-        let unbegun = self.unbegun.entry(application.clone());
+    /// It cannot be asked what the environment has here, for this reason.
+    pub(super) fn not_begun(&mut self, environment: &EnvironmentId, reason: &str, now: Instant) {
+        let unbegun = self.unbegun.entry(environment.clone());
         let missing = unbegun.or_insert(Missing { since: now, last_seen: None, reason: String::new() });
         reason.clone_into(&mut missing.reason);
     }
 
     /// It is known, or no concern any more.
-    pub(super) fn begun(&mut self, application: &ApplicationName) {
-        self.unbegun.remove(application);
+    pub(super) fn begun(&mut self, environment: &EnvironmentId) {
+        self.unbegun.remove(environment);
     }
 
     /// The cluster does not answer, for this reason. It was seen until now if it ever was.
@@ -116,10 +116,10 @@ impl Covers {
         self.answers = Answers::Yes { since: now };
     }
 
-    /// What cannot be seen of an application in these places, where this could not be seen when it was last told.
+    /// What cannot be seen of an environment in these places, where this could not be seen when it was last told.
     pub(super) fn unseen(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         places: &Places,
         before: &[Unseen],
         now: Instant,
@@ -134,7 +134,7 @@ impl Covers {
         };
         let watches = self.missing.iter().filter(|(key, _)| interest::stands_on(places, key));
         let watches = watches.map(|(key, missing)| (key.words(), missing));
-        let unbegun = self.unbegun.get(application).map(|missing| ("objects".to_owned(), missing));
+        let unbegun = self.unbegun.get(environment).map(|missing| ("objects".to_owned(), missing));
         let missing: Vec<_> = watches.chain(unbegun).collect();
         let late = missing.iter().filter(|(_, missing)| is_late(missing.since.max(since), now));
         let late: Vec<Unseen> = late.map(|(what, missing)| missing.unseen(Cover::Watch, what.clone())).collect();
@@ -206,7 +206,7 @@ mod tests {
         interest::places(&items)
     }
 
-    fn name() -> ApplicationName {
+    fn name() -> EnvironmentId {
         "shop".parse().unwrap()
     }
 
@@ -214,7 +214,7 @@ mod tests {
         unseen.iter().map(Unseen::describe).collect()
     }
 
-    /// What happens, and what is told of an application that has a Deployment in `shop` so many seconds after it.
+    /// What happens, and what is told of an environment that has a Deployment in `shop` so many seconds after it.
     #[test]
     fn a_claim_is_withdrawn_after_the_grace_and_made_again_when_all_is_back() {
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Whose a pod is: pods, ReplicaSets and Jobs are found by their owners, up to an object that an application applied.
+//! Whose a pod is: pods, ReplicaSets and Jobs are found by their owners, up to an object that an environment applied.
 //!
 //! Watches of different kinds run beside one another, so a pod may be told of before its ReplicaSet. Who has an owner
 //! that is not known waits for it. In a namespace that is shared with others, the pods of others wait for ever: they
@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
@@ -33,9 +33,9 @@ pub(super) struct Family {
 }
 
 struct Node {
-    application: ApplicationName,
+    environment: EnvironmentId,
     resource: ResourceRef,
-    /// Whether an application applied it: then its own watch tells of it.
+    /// Whether an environment applied it: then its own watch tells of it.
     root: bool,
     told: Option<u64>,
 }
@@ -43,7 +43,7 @@ struct Node {
 struct Pod {
     uid: Uid,
     version: u64,
-    application: ApplicationName,
+    environment: EnvironmentId,
     containers: Box<[Started]>,
     told: u64,
     seen: Instant,
@@ -77,7 +77,7 @@ pub(super) struct Relative {
     pub(super) uid: Uid,
     version: u64,
     parent: Option<Uid>,
-    labelled: Option<ApplicationName>,
+    labelled: Option<EnvironmentId>,
     is: Is,
 }
 
@@ -101,7 +101,7 @@ impl Relative {
         let parent = controllers.next().and_then(|owner| owner["uid"].as_str()).map(Uid::of);
         let labelled = object["metadata"]["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok());
         // Whose it is is filled in when its owner is known.
-        let nobody = || -> ApplicationName { "nobody".parse().expect("'nobody' is a DNS label") };
+        let nobody = || -> EnvironmentId { "nobody".parse().expect("'nobody' is a DNS label") };
         let is = if resource.kind == "Pod" {
             Is::Pod(Box::new(pod_status(object, &nobody(), "")))
         } else {
@@ -109,7 +109,7 @@ impl Relative {
             let replicas = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
             Is::Between {
                 status: Box::new(ResourceStatus {
-                    application: nobody(),
+                    environment: nobody(),
                     resource: resource.clone(),
                     sync: SyncStatus::Synced,
                     health: verdict.health,
@@ -136,27 +136,27 @@ impl Family {
         Self { cluster: cluster.into(), nodes: HashMap::new(), pods: HashMap::new(), waiting: HashMap::new() }
     }
 
-    /// An object that an application applied.
+    /// An object that an environment applied.
     pub(super) fn root(
         &mut self,
         uid: Uid,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         resource: &ResourceRef,
         changes: &mut Vec<ClusterChange>,
     ) {
-        let known = self.nodes.get(&uid).is_some_and(|node| node.root && node.application == *application);
+        let known = self.nodes.get(&uid).is_some_and(|node| node.root && node.environment == *environment);
         if !known {
-            let (application, resource) = (application.clone(), resource.clone());
-            self.nodes.insert(uid, Node { application, resource, root: true, told: None });
+            let (environment, resource) = (environment.clone(), resource.clone());
+            self.nodes.insert(uid, Node { environment, resource, root: true, told: None });
             self.adopt(uid, changes);
         }
     }
 
     pub(super) fn put(&mut self, relative: Relative, told: Told, changes: &mut Vec<ClusterChange>) {
         let parent = relative.parent.and_then(|parent| self.nodes.get(&parent));
-        let application = match (&relative.labelled, parent) {
-            (Some(application), _) => application.clone(),
-            (None, Some(parent)) => parent.application.clone(),
+        let environment = match (&relative.labelled, parent) {
+            (Some(environment), _) => environment.clone(),
+            (None, Some(parent)) => parent.environment.clone(),
             (None, None) => {
                 if let Some(parent) = relative.parent {
                     let waiting = self.waiting.entry(parent).or_default();
@@ -169,13 +169,13 @@ impl Family {
         let Relative { resource, uid, version, is, .. } = relative;
         match is {
             Is::Pod(mut pod) => {
-                pod.application = application;
+                pod.environment = environment;
                 pod.cluster = self.cluster.clone();
                 self.put_pod(uid, version, pod, told, changes);
             }
             Is::Between { mut status, shown } => {
-                status.application = application.clone();
-                self.put_between(uid, application, resource, (status, shown), changes);
+                status.environment = environment.clone();
+                self.put_between(uid, environment, resource, (status, shown), changes);
             }
         }
     }
@@ -195,8 +195,8 @@ impl Family {
         let told = hasher.finish();
         let started = pod.containers.iter().filter(|container| container.restarts > 0 || !is_waiting(&container.state));
         let started = started.map(|container| Started { name: container.name.clone(), restarts: container.restarts });
-        let application = pod.application.clone();
-        let now = Pod { uid, version, application, containers: started.collect(), told, seen: Instant::now() };
+        let environment = pod.environment.clone();
+        let now = Pod { uid, version, environment, containers: started.collect(), told, seen: Instant::now() };
         let before = self.pods.insert(place, now);
         if before.is_none_or(|before| before.uid != uid || before.told != told) {
             changes.push(ClusterChange::PodChanged(pod));
@@ -211,8 +211,8 @@ impl Family {
         known.is_some_and(|pod| is_set_back(told, pod.seen, relative.version < pod.version))
     }
 
-    /// The pods of an application, by namespace and name.
-    pub(super) fn pods_of(&self, application: &ApplicationName) -> Vec<PodLogs> {
+    /// The pods of an environment, by namespace and name.
+    pub(super) fn pods_of(&self, environment: &EnvironmentId) -> Vec<PodLogs> {
         let of = |((namespace, name), pod): (&(Box<str>, Box<str>), &Pod)| PodLogs {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -220,7 +220,7 @@ impl Family {
             containers: pod.containers.clone(),
         };
         let mut pods: Vec<PodLogs> =
-            self.pods.iter().filter(|(_, pod)| pod.application == *application).map(of).collect();
+            self.pods.iter().filter(|(_, pod)| pod.environment == *environment).map(of).collect();
         pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
         pods
     }
@@ -233,7 +233,7 @@ impl Family {
     fn put_between(
         &mut self,
         uid: Uid,
-        application: ApplicationName,
+        environment: EnvironmentId,
         resource: ResourceRef,
         (status, shown): (Box<ResourceStatus>, bool),
         changes: &mut Vec<ClusterChange>,
@@ -242,13 +242,13 @@ impl Family {
         (status.health, &status.message, &status.summary).hash(&mut hasher);
         let told = shown.then(|| hasher.finish());
         let is_new = !self.nodes.contains_key(&uid);
-        let node = self.nodes.entry(uid).or_insert_with(|| Node { application, resource, root: false, told: None });
+        let node = self.nodes.entry(uid).or_insert_with(|| Node { environment, resource, root: false, told: None });
         if !node.root && node.told != told {
             node.told = told;
             changes.push(match shown {
                 true => ClusterChange::ResourceChanged(status),
                 false => ClusterChange::ResourceGone {
-                    application: node.application.clone(),
+                    environment: node.environment.clone(),
                     resource: node.resource.clone(),
                 },
             });
@@ -272,14 +272,14 @@ impl Family {
                 && let Some(pod) = self.pods.remove(&place)
             {
                 let (namespace, name) = place;
-                changes.push(ClusterChange::PodGone { application: pod.application, namespace, name });
+                changes.push(ClusterChange::PodGone { environment: pod.environment, namespace, name });
             }
         }
         if let Some(node) = self.nodes.remove(&uid)
             && node.told.is_some()
         {
-            let Node { application, resource, .. } = node;
-            changes.push(ClusterChange::ResourceGone { application, resource });
+            let Node { environment, resource, .. } = node;
+            changes.push(ClusterChange::ResourceGone { environment, resource });
         }
         for waiting in self.waiting.values_mut() {
             waiting.retain(|relative| relative.uid != uid);
@@ -322,19 +322,19 @@ impl Family {
     pub(super) fn replaced(&mut self, changes: &mut Vec<ClusterChange>) {
         self.waiting.clear();
         for ((namespace, name), pod) in self.pods.drain() {
-            changes.push(ClusterChange::PodGone { application: pod.application, namespace, name });
+            changes.push(ClusterChange::PodGone { environment: pod.environment, namespace, name });
         }
-        for Node { application, resource, told, .. } in self.nodes.drain().map(|(_, node)| node) {
+        for Node { environment, resource, told, .. } in self.nodes.drain().map(|(_, node)| node) {
             if told.is_some() {
-                changes.push(ClusterChange::ResourceGone { application, resource });
+                changes.push(ClusterChange::ResourceGone { environment, resource });
             }
         }
     }
 
-    pub(super) fn forget(&mut self, application: &ApplicationName, changes: &mut Vec<ClusterChange>) {
-        let nodes = self.nodes.iter().filter(|(_, node)| node.application == *application);
+    pub(super) fn forget(&mut self, environment: &EnvironmentId, changes: &mut Vec<ClusterChange>) {
+        let nodes = self.nodes.iter().filter(|(_, node)| node.environment == *environment);
         let nodes: Vec<(ResourceRef, Uid)> = nodes.map(|(uid, node)| (node.resource.clone(), *uid)).collect();
-        let pods = self.pods.iter().filter(|(_, pod)| pod.application == *application);
+        let pods = self.pods.iter().filter(|(_, pod)| pod.environment == *environment);
         let pods: Vec<(ResourceRef, Uid)> = pods
             .map(|((namespace, name), pod)| (ResourceRef::new("", "Pod", Some(namespace), name), pod.uid))
             .collect();

@@ -25,7 +25,7 @@ fn person() -> Cause {
     Cause::Person { uid: 7, name: "alice".to_owned() }
 }
 
-fn status(deployed: Option<&str>) -> ApplicationStatus {
+fn status(deployed: Option<&str>) -> EnvironmentStatus {
     let mut status = new_row(&"shop".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH).status;
     status.revision = deployed.map(revision);
     status
@@ -96,7 +96,7 @@ fn policies_and_persons_decide() {
     }
 }
 
-/// A manual application; a person applied one object of a commit that changes another and removes a third.
+/// A manual environment; a person applied one object of a commit that changes another and removes a third.
 #[test]
 fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
     let manual = SyncPolicy { automatic: false, ..SyncPolicy::default() };
@@ -104,7 +104,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
     let part = Part::new([resource("one")].iter(), 3);
     status.last_sync = Some(SyncRecord {
         id: 1,
-        application: "shop".parse().unwrap(),
+        environment: "shop".parse().unwrap(),
         revision: revision("b"),
         part: Some(part),
         content: String::new(),

@@ -8,10 +8,13 @@ fn id(digit: char) -> CommitId {
 }
 
 fn trailers(reference: &str, source: char) -> Trailers {
+    let tag = reference.trim_start_matches("push-");
     Trailers {
         application: "shop".parse().unwrap(),
-        image: "registry.example:5000/ops/shop".to_owned(),
-        version: format!("{}@sha256:{}", reference.trim_start_matches("push-"), source.to_string().repeat(64)),
+        environment: "prod".parse().unwrap(),
+        images: ["registry.example:5000/ops/shop", "registry.example:5000/ops/worker"]
+            .map(|image| (image.to_owned(), format!("{tag}@sha256:{}", source.to_string().repeat(64))))
+            .into(),
         path: "apps/shop".to_owned(),
         reference: reference.to_owned(),
         source: id(source),

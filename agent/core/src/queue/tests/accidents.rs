@@ -14,6 +14,8 @@ use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use crate::git::{RefSnapshot, TagRef};
+use quarterdeck_shared::application::EnvironmentName;
+
 use crate::promote::log::{Asked, Promotion, Trailers, Verdict, judge, written_by};
 use crate::queue;
 use crate::run::{again, ended, interrupted};
@@ -71,11 +73,19 @@ fn digits(number: usize) -> String {
     format!("{number:040x}")
 }
 
+fn version(what: &Trailers) -> &String {
+    what.images.values().next().unwrap()
+}
+
+fn prod() -> EnvironmentName {
+    "prod".parse().unwrap()
+}
+
 fn what(run: &RunStatus) -> Trailers {
     Trailers {
         application: run.application.clone(),
-        image: "registry.example/ops/shop".to_owned(),
-        version: format!("{}@sha256:{}", run.reference, run.commit),
+        environment: prod(),
+        images: [("registry.example/ops/shop".to_owned(), format!("{}@sha256:{}", run.reference, run.commit))].into(),
         path: "apps/shop".to_owned(),
         reference: run.reference.clone(),
         source: run.commit.clone(),
@@ -142,6 +152,7 @@ impl World {
     }
 
     fn end(&mut self, run: &RunStatus, phase: Phase, promoted: Option<CommitId>) {
+        let promoted = promoted.map(|commit| (prod(), commit)).into_iter().collect();
         let over = ended(RunStatus { promoted, ..run.clone() }, phase, String::new(), Timestamp::UNIX_EPOCH);
         *self.history.runs.iter_mut().find(|one| one.id == run.id).unwrap() = over;
     }
@@ -156,9 +167,9 @@ impl World {
             runs: run.place()..=run.id,
             by_person: false,
             newer: newer.iter().map(|tag| (tag.clone(), self.tags[tag].0.commit.clone().unwrap())).collect(),
-            known: self.history.runs.iter().filter_map(|run| run.promoted.clone()).collect::<BTreeSet<_>>(),
+            known: self.history.runs.iter().flat_map(|run| run.promoted.values().cloned()).collect::<BTreeSet<_>>(),
         };
-        if self.production.as_ref() == Some(&asked.what.version) {
+        if self.production.as_ref() == Some(version(&asked.what)) {
             return written_by(&asked, &self.log).map(|(commit, _)| commit);
         }
         match judge(&asked, &self.log) {
@@ -167,7 +178,7 @@ impl World {
             Verdict::Before(_) | Verdict::Overtaken { .. } => return None,
         }
         let commit: CommitId = digits(1_000_000 + self.log.len()).parse().unwrap();
-        self.production = Some(asked.what.version.clone());
+        self.production = Some(version(&asked.what).clone());
         self.reverted = false;
         self.log.insert(0, Promotion { commit: commit.clone(), what: asked.what, run: run.id });
         Some(commit)
@@ -221,7 +232,7 @@ impl World {
                 self.poll(&self.refs());
             }
             Act::Revert => {
-                let before = self.log.get(1).map(|promotion| promotion.what.version.clone());
+                let before = self.log.get(1).map(|promotion| version(&promotion.what).clone());
                 self.reverted = !self.log.is_empty();
                 self.production = before;
             }
@@ -283,7 +294,7 @@ proptest! {
         // Each run that says what it promoted names a commit of its tag.
         for run in &world.history.runs {
             let made = |commit: &CommitId| world.log.iter().find(|made| made.commit == *commit).map(|made| &made.what);
-            prop_assert!(run.promoted.as_ref().is_none_or(|commit| made(commit) == Some(&what(run))), "{:?}", run);
+            prop_assert!(run.promoted.values().all(|commit| made(commit) == Some(&what(run))), "{:?}", run);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
@@ -53,11 +53,11 @@ impl Container {
 /// What is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Objects of the application that is planned, but for those that go with the plan.
+    /// Objects of the environment that is planned, but for those that go with the plan.
     pub ours: usize,
-    /// Objects of other applications, by their names.
+    /// Objects of other environments, by their names.
     pub others: BTreeMap<String, usize>,
-    /// Objects that are of no application.
+    /// Objects that are of no environment.
     pub strangers: usize,
     /// The first of these: `Secret/key`.
     pub named: Vec<String>,
@@ -92,10 +92,10 @@ impl Contents {
         Self { ours, others, ..Self::default() }
     }
 
-    /// Counts an object that was found in it, by the application that its label names.
-    pub fn count(&mut self, application: &ApplicationName, label: Option<&str>, short: String) {
+    /// Counts an object that was found in it, by the environment that its label names.
+    pub fn count(&mut self, environment: &EnvironmentId, label: Option<&str>, short: String) {
         match label {
-            Some(name) if name == application.as_str() => self.ours += 1,
+            Some(name) if name == environment.to_string() => self.ours += 1,
             Some(name) => *self.others.entry(name.to_owned()).or_default() += 1,
             None => {
                 self.strangers += 1;
@@ -116,13 +116,13 @@ impl Contents {
         self.ours + self.strangers > 0 || !self.others.is_empty()
     }
 
-    /// `2 objects of this application, 1 of neigh and 3 others (Secret/key, …) are in it`.
+    /// `2 objects of this environment, 1 of neigh and 3 others (Secret/key, …) are in it`.
     pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         let objects = |count: usize| if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
         let first = |parts: &Vec<String>, count| if parts.is_empty() { objects(count) } else { count.to_string() };
         if self.ours > 0 {
-            parts.push(format!("{} of this application", objects(self.ours)));
+            parts.push(format!("{} of this environment", objects(self.ours)));
         }
         for (name, count) in &self.others {
             parts.push(format!("{} of {name}", first(&parts, *count)));
@@ -131,7 +131,7 @@ impl Contents {
             let more = if self.strangers > self.named.len() { ", …" } else { "" };
             let names = format!(" ({}{more})", self.named.join(", "));
             let other = match (parts.is_empty(), self.strangers) {
-                (true, count) => format!("{} of no application", objects(count)),
+                (true, count) => format!("{} of no environment", objects(count)),
                 (false, 1) => "1 other".to_owned(),
                 (false, count) => format!("{count} others"),
             };
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn contents_are_counted_and_named() {
-        let shop: ApplicationName = "shop".parse().unwrap();
+        let shop: EnvironmentId = "shop/prod".parse().unwrap();
         let of = |found: &[(Option<&str>, &str)]| {
             let mut contents = Contents::default();
             for (label, name) in found {
@@ -166,12 +166,12 @@ mod tests {
             }
             contents.describe()
         };
-        let (ours, neigh) = ((Some("shop"), ""), (Some("neigh"), ""));
+        let (ours, neigh) = ((Some("shop/prod"), ""), (Some("neigh"), ""));
         for (found, words) in [
-            (&[ours, ours, neigh][..], "2 objects of this application and 1 of neigh are in it"),
-            (&[ours], "1 object of this application is in it"),
+            (&[ours, ours, neigh][..], "2 objects of this environment and 1 of neigh are in it"),
+            (&[ours], "1 object of this environment is in it"),
             (&[neigh, (Some("pay"), "")], "1 object of neigh and 1 of pay are in it"),
-            (&[(None, "Secret/key")], "1 object of no application (Secret/key) is in it"),
+            (&[(None, "Secret/key")], "1 object of no environment (Secret/key) is in it"),
             (
                 &[neigh, (None, "A/1"), (None, "A/2"), (None, "A/3"), (None, "A/4")],
                 "1 object of neigh and 4 others (A/1, A/2, A/3, …) are in it",

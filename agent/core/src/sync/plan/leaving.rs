@@ -1,9 +1,9 @@
 //! What becomes of an object that is in the inventory and not in git any more: pruned, handed over, held, waited for or
 //! forgotten.
 //!
-//! - Forgotten only when it is gone, or is somebody else's. What cannot be seen stays in the inventory, and the application
+//! - Forgotten only when it is gone, or is somebody else's. What cannot be seen stays in the inventory, and the environment
 //!   is not as git says until it is seen.
-//! - Pruned only when nobody wants it: not what another application of this agent wants, and not what something else
+//! - Pruned only when nobody wants it: not what another environment of this agent wants, and not what something else
 //!   lives in. A person may have the latter pruned by naming it.
 
 use std::collections::{BTreeSet, HashSet};
@@ -33,7 +33,7 @@ pub enum Left {
     Going(String),
     /// It is the object that git wants under this other name: two API groups may share one storage.
     Renamed(ResourceRef),
-    /// It is there, and another application or nobody claims it.
+    /// It is there, and another environment or nobody claims it.
     NotOurs(Option<String>),
     /// A served API says that it is not there, or its kind was removed.
     Gone,
@@ -44,17 +44,17 @@ pub enum Left {
 /// What a plan leaves undone, to be said and perhaps looked at again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// What left git and is neither gone nor let be: until it is gone the application is not as git says.
+    /// What left git and is neither gone nor let be: until it is gone the environment is not as git says.
     pub open: Vec<String>,
     /// What is left on purpose, and has to be said.
     pub kept: Vec<String>,
-    /// What another application wants now; its sync brings these over.
+    /// What another environment wants now; its sync brings these over.
     pub handed: Vec<ResourceRef>,
     /// What is being deleted and is not gone.
     pub going: Vec<ResourceRef>,
     /// How many of all these are there, or may be.
     pub left: usize,
-    /// What is held until another application can be rendered, which may want it.
+    /// What is held until another environment can be rendered, which may want it.
     pub held: Vec<ResourceRef>,
 }
 
@@ -137,7 +137,7 @@ pub struct Leaving<'a> {
     pub prune: bool,
     /// What a person named to be deleted whatever is in it.
     pub anyway: &'a [ResourceRef],
-    /// What the other applications want; none where that was not looked at.
+    /// What the other environments want; none where that was not looked at.
     pub neighbours: Option<&'a Neighbours>,
 }
 
@@ -163,7 +163,7 @@ fn fate(inputs: &Inputs<'_>, resource: &ResourceRef, left: &Left) -> Fate {
     match left {
         Left::Gone => skip("no longer in git, and gone already".to_owned(), true, Say::Nothing),
         Left::NotOurs(owner) => {
-            let whose = owner.as_ref().map_or("nobody's".to_owned(), |name| format!("application {name}'s"));
+            let whose = owner.as_ref().map_or("nobody's".to_owned(), |name| format!("environment {name}'s"));
             skip(format!("no longer in git, and {whose} now"), true, Say::Nothing)
         }
         Left::Renamed(to) => {
@@ -203,7 +203,7 @@ fn why_kept(inputs: &Leaving<'_>, resource: &ResourceRef, keep: bool) -> Option<
     let Leaving { prune, anyway, neighbours } = inputs;
     let named = anyway.contains(resource);
     if let Some(other) = neighbours.and_then(|neighbours| neighbours.wanting(resource)) {
-        return Some((format!("application {other} wants it now: handed over"), Say::Handed));
+        return Some((format!("environment {other} wants it now: handed over"), Say::Handed));
     }
     if keep {
         return Some((format!("{PRUNE_ANNOTATION}: disabled"), Say::Nothing));
@@ -212,6 +212,6 @@ fn why_kept(inputs: &Leaving<'_>, resource: &ResourceRef, keep: bool) -> Option<
         return Some(("pruning is off".to_owned(), Say::Nothing));
     }
     let (other, why) = neighbours.as_ref()?.unrendered().filter(|_| !named && holds_data(resource))?;
-    let reason = format!("not deleted: application {other} may want it now, and cannot be rendered: {why}");
+    let reason = format!("not deleted: environment {other} may want it now, and cannot be rendered: {why}");
     Some((reason.clone(), Say::Held(format!("{} is {reason}", resource.short()))))
 }

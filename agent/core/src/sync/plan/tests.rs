@@ -3,9 +3,10 @@ use serde_json::json;
 
 use super::contents::{Blind, Contents};
 use super::*;
+use crate::sync::ENVIRONMENT_LABEL;
 use crate::sync::neighbours::{Neighbours, Wants};
 
-/// Application `shop`; git wants `a` and `b`, and `old` is in the inventory.
+/// Environment `shop/prod`; git wants `a` and `b`, and `old` is in the inventory.
 struct Scene {
     desired: Vec<Manifest>,
     observed: Vec<Observed>,
@@ -36,7 +37,7 @@ fn item(name: &str) -> InventoryItem {
 }
 
 fn live(owner: Option<&str>, value: &str) -> Arc<Value> {
-    let labels = owner.map_or(json!({}), |owner| json!({APPLICATION_LABEL: owner}));
+    let labels = owner.map_or(json!({}), |owner| json!({APPLICATION_LABEL: owner, ENVIRONMENT_LABEL: "prod"}));
     Arc::new(json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {
@@ -75,7 +76,7 @@ impl Scene {
 
     fn decide(&self) -> Decided {
         plan(&Inputs {
-            application: &"shop".parse().unwrap(),
+            environment: &"shop/prod".parse().unwrap(),
             desired: &self.desired,
             observed: &self.observed,
             inventory: &self.inventory,
@@ -110,14 +111,14 @@ impl Scene {
 }
 
 fn inhabited() -> Left {
-    let contents = Contents { ours: 2, others: [("neigh".to_owned(), 1)].into(), ..Contents::default() };
+    let contents = Contents { ours: 2, others: [("neigh/prod".to_owned(), 1)].into(), ..Contents::default() };
     Left::Ours { uid: "u".to_owned(), keep: false, contents: Box::new(contents) }
 }
 
 /// Application `other` beside, which wants these.
 fn neighbour(objects: impl Iterator<Item = ResourceRef>, unrendered: Option<&str>) -> Neighbours {
     let (objects, unrendered) = (Arc::new(objects.collect()), unrendered.map(str::to_owned));
-    Neighbours([("other".parse().unwrap(), Wants { objects, unrendered, beside: true })].into())
+    Neighbours([("other/prod".parse().unwrap(), Wants { objects, unrendered, beside: true })].into())
 }
 
 fn known() -> Observed {
@@ -167,7 +168,7 @@ fn an_object_of_another_application_is_refused_and_both_are_named() {
     scene.neighbours = neighbour(std::iter::once(manifest("a").resource), None);
     scene.check(
         "= b, - old (no longer in git) | during a b old | after a b \
-         | ConfigMap/a (a.yaml): it belongs to application other, and shop wants it too",
+         | ConfigMap/a (a.yaml): it belongs to environment other/prod, and shop/prod wants it too",
     );
 }
 
@@ -176,13 +177,13 @@ fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
     let scene = |owner: &str| Scene::new([predicted(Some(live(Some(owner), "1")), "1"), known()]).left(Left::Gone);
     let rest = "· old (no longer in git, and gone already) | during a b | after a b";
     let refused = |why: &str| format!("= b, {rest} | ConfigMap/a (a.yaml): {why}");
-    let both = "it belongs to application other, and shop wants it too";
+    let both = "it belongs to environment other/prod, and shop/prod wants it too";
     let a = || std::iter::once(manifest("a").resource);
     for (wants, unrendered, expected) in [
-        (false, None, format!("~ a (taken over from application other, which does not want it any more), = b, {rest}")),
+        (false, None, format!("~ a (taken over from environment other/prod, which does not want it any more), = b, {rest}")),
         (true, None, refused(both)),
         (true, Some("bad"), refused(both)),
-        (false, Some("bad"), refused("it belongs to application other, which cannot be rendered: bad")),
+        (false, Some("bad"), refused("it belongs to environment other/prod, which cannot be rendered: bad")),
     ] {
         let mut scene = scene("other");
         scene.neighbours = neighbour(a().filter(|_| wants), unrendered);
@@ -192,20 +193,20 @@ fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
     for (stranger, expected) in [
         (
             Some(Stranger::Left),
-            format!("~ a (taken over from application gone, which is not configured any more), = b, {rest}"),
+            format!("~ a (taken over from environment gone/prod, which is not configured any more), = b, {rest}"),
         ),
         (
             Some(Stranger::Operated("anna".to_owned())),
-            refused("it belongs to application gone, and shop wants it too; the agent on anna operates gone"),
+            refused("it belongs to environment gone/prod, and shop/prod wants it too; the agent on anna operates gone/prod"),
         ),
-        (Some(Stranger::Unknown), refused("it belongs to application gone, which is not configured here")),
-        (None, refused("it belongs to application gone, which is not configured here")),
+        (Some(Stranger::Unknown), refused("it belongs to environment gone/prod, which is not configured here")),
+        (None, refused("it belongs to environment gone/prod, which is not configured here")),
     ] {
         let mut scene = scene("gone");
         let adopts = stranger == Some(Stranger::Left);
-        scene.strangers = stranger.into_iter().map(|stranger| ("gone".to_owned(), stranger)).collect();
+        scene.strangers = stranger.into_iter().map(|stranger| ("gone/prod".to_owned(), stranger)).collect();
         let decided = scene.check(&expected);
-        assert_eq!(decided.adopted.contains_key("gone"), adopts);
+        assert_eq!(decided.adopted.contains_key("gone/prod"), adopts);
     }
 }
 
@@ -214,14 +215,14 @@ fn what_another_application_wants_is_handed_over_and_stays_known_until_it_has_it
     let mut scene = Scene::new([known(), known()]);
     scene.neighbours = neighbour(std::iter::once(item("old").resource), None);
     let decided =
-        scene.check("= a, = b, · old (application other wants it now: handed over) | during a b old | after a b old");
+        scene.check("= a, = b, · old (environment other/prod wants it now: handed over) | during a b old | after a b old");
     assert_eq!(decided.undone.handed, [item("old").resource]);
     assert!(!decided.undone.is_settled());
     // Also where a person names it, and where pruning is off.
     (scene.anyway, scene.prune) = (vec![item("old").resource], false);
     assert_eq!(scene.decide().prunes, []);
-    scene.left = vec![(item("old"), Left::NotOurs(Some("other".to_owned())))];
-    scene.check("= a, = b, · old (no longer in git, and application other's now) | during a b | after a b");
+    scene.left = vec![(item("old"), Left::NotOurs(Some("other/prod".to_owned())))];
+    scene.check("= a, = b, · old (no longer in git, and environment other/prod's now) | during a b | after a b");
 }
 
 #[test]
@@ -235,12 +236,12 @@ fn what_holds_data_waits_until_every_application_beside_is_rendered() {
     scene.inventory.items.insert(claim.clone());
     scene.neighbours = neighbour(std::iter::empty(), Some("bad manifest"));
     let decided = scene.check(
-        "= a, = b, - old (no longer in git), · data (not deleted: application other may want it now, and cannot be \
+        "= a, = b, - old (no longer in git), · data (not deleted: environment other/prod may want it now, and cannot be \
          rendered: bad manifest) | during a b old data | after a b data",
     );
     assert_eq!(
         decided.undone.message(),
-        "PersistentVolumeClaim/data is not deleted: application other may want it now, and cannot be rendered: bad manifest"
+        "PersistentVolumeClaim/data is not deleted: environment other/prod may want it now, and cannot be rendered: bad manifest"
     );
     assert!(decided.undone.open.is_empty() && !decided.undone.is_settled());
     scene.anyway = vec![claim.resource];
@@ -250,7 +251,7 @@ fn what_holds_data_waits_until_every_application_beside_is_rendered() {
 #[test]
 fn what_others_live_in_is_deleted_only_by_its_name() {
     let mut scene = Scene::new([known(), known()]).left(inhabited());
-    let contents = "2 objects of this application and 1 of neigh are in it";
+    let contents = "2 objects of this environment and 1 of neigh/prod are in it";
     let decided = scene.check(&format!("= a, = b, · old (not deleted: {contents}) | during a b old | after a b old"));
     assert_eq!(decided.undone.message(), format!("ConfigMap/old is not deleted: {contents}"));
     assert!(decided.undone.is_settled(), "nothing of it is open");
@@ -312,8 +313,8 @@ fn pruning_is_held_back_where_it_should_be() {
             "= a, = b, · old (no longer in git, and cannot be read: no) | during a b old | after a b old",
         ),
         (
-            Left::NotOurs(Some("other".to_owned())),
-            "= a, = b, · old (no longer in git, and application other's now) | during a b | after a b",
+            Left::NotOurs(Some("other/prod".to_owned())),
+            "= a, = b, · old (no longer in git, and environment other/prod's now) | during a b | after a b",
         ),
         (Left::NotOurs(None), "= a, = b, · old (no longer in git, and nobody's now) | during a b | after a b"),
     ] {
@@ -427,7 +428,7 @@ proptest! {
         let wanted: BTreeSet<&ResourceRef> = scene.desired.iter().map(|manifest| &manifest.resource).collect();
         for (pruned, _) in &decided.prunes {
             prop_assert!(scene.inventory.items.contains(pruned) && !wanted.contains(&pruned.resource), "{pruned:?}");
-            prop_assert!(scene.neighbours.wanting(&pruned.resource).is_none(), "another application wants {pruned:?}");
+            prop_assert!(scene.neighbours.wanting(&pruned.resource).is_none(), "another environment wants {pruned:?}");
             prop_assert!(of(pruned).left == ours(), "{pruned:?}");
         }
         if !prune || partial || scene.desired.is_empty() {
