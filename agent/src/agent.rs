@@ -77,6 +77,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         repositories: Repositories::default(),
         clusters: Clusters::default(),
         applications: RwLock::default(),
+        environments: RwLock::default(),
         reload: Arc::default(),
         builds: Arc::new(Semaphore::new(config.agent.max_concurrent_builds)),
         syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
@@ -93,7 +94,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
     let look = Arc::new(Notify::new());
     tasks.spawn(upkeep::keep(context.clone(), socket, look.clone()));
-    tracing::info!(socket = %socket_path.display(), applications = context.config().application.len(), "ready");
+    tracing::info!(socket = %socket_path.display(), applications = context.config().applications.len(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
     serve_signals(&context, &tasks, &look).await?;
 
@@ -110,7 +111,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         tracing::warn!("some work did not end in time; it is taken up at the next start");
     }
     crate::source::git::hang_up(&context.data_dir.join("mirrors"));
-    let event = Fact::Happened { application: None, cause: Cause::Agent, event: Event::AgentStopped };
+    let event = Fact::at_large(Cause::Agent, Event::AgentStopped);
     let _ = tokio::time::timeout(Duration::from_secs(1), journal.record(vec![event])).await;
     Ok(())
 }

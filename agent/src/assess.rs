@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assess::covers::Covers;
 use crate::cluster::{Cluster, ClusterChange};
-use crate::context::{Environment, Context, Drift};
+use crate::context::{Context, Drift, Environment};
 use crate::journal::fact::{Batch, Fact, Patch};
 use crate::reach;
 
@@ -46,7 +46,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                 ClusterChange::Cover => cover = true,
                 ClusterChange::Replaced { how } => {
                     let event = Event::ClusterReplaced { cluster: cluster.name().to_owned(), message: how };
-                    facts.push(Fact::Happened { environment: None, cause: Cause::Agent, event });
+                    facts.push(Fact::at_large(Cause::Agent, event));
                     environments(&context, &cluster).iter().for_each(|environment| environment.wake());
                 }
                 ClusterChange::ContentChanged { environment, resource, manager } => {
@@ -86,8 +86,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
 /// The environments that this cluster is deployed to for.
 fn environments(context: &Context, cluster: &Cluster) -> Vec<Arc<Environment>> {
     let environments = context.environments.read().unwrap_or_else(PoisonError::into_inner);
-    let is_here =
-        |environment: &&Arc<Environment>| environment.deploy.as_ref().is_some_and(|deploy| deploy.cluster.is(cluster));
+    let is_here = |environment: &&Arc<Environment>| environment.cluster.is(cluster);
     environments.values().filter(is_here).cloned().collect()
 }
 
@@ -252,7 +251,7 @@ mod tests {
 
     fn deployment(health: Health, message: &str) -> ClusterChange {
         ClusterChange::ResourceChanged(Box::new(ResourceStatus {
-            environment: "shop".parse().unwrap(),
+            environment: "shop/prod".parse().unwrap(),
             resource: ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
             sync: SyncStatus::Synced,
             health,
@@ -269,7 +268,7 @@ mod tests {
 
     fn pod_of(name: &str, created: Option<Timestamp>, health: Health, message: &str) -> ClusterChange {
         ClusterChange::PodChanged(Box::new(PodStatus {
-            environment: "shop".parse().unwrap(),
+            environment: "shop/prod".parse().unwrap(),
             cluster: "test".into(),
             namespace: "prod".into(),
             name: name.into(),
@@ -286,7 +285,7 @@ mod tests {
 
     #[test]
     fn an_application_is_as_its_worst_and_says_why_once() {
-        let name: EnvironmentId = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut fleet = Fleet::default();
         let told = |fleet: &mut Fleet, changes: Vec<ClusterChange>| {
             for change in changes {
@@ -311,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_application_that_is_nowhere_is_missing_and_the_youngest_pod_knows_why() {
-        let name: EnvironmentId = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut fleet = Fleet::default();
         let mut told = |changes: Vec<ClusterChange>| {
             for change in changes {

@@ -139,7 +139,7 @@ fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let count = config.application.len();
+    let count = config.applications.len();
     writeln!(std::io::stdout(), "{}: good, {count} application{}", path.display(), if count == 1 { "" } else { "s" })?;
     Ok(())
 }

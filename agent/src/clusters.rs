@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use tracing::Instrument as _;
 
-/// Clusters by the name that applications use.
+/// Clusters by the name that environments use.
 #[derive(Default)]
 pub struct Clusters(Mutex<Known>);
 
@@ -59,7 +59,7 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
     named.cloned().unwrap_or_else(|| ClusterConfig::named(of))
 }
 
-/// Whether an application that names this cluster goes where it went before.
+/// Whether an environment that names this cluster goes where it went before.
 pub fn is_same(of: Option<&str>, before: &Config, now: &Config) -> bool {
     find(of, before) == find(of, now)
 }
@@ -83,7 +83,7 @@ impl Clusters {
         present.values().for_each(|present| present.cluster.try_again());
     }
 
-    /// The cluster that an application names. The first who asks begins it: what it is given as `assess` runs until the
+    /// The cluster that an environment names. The first who asks begins it: what it is given as `assess` runs until the
     /// cluster is let go or `stop` says so.
     pub fn get<A: Future<Output = ()> + Send + 'static>(
         &self,
@@ -120,9 +120,9 @@ impl Clusters {
         self.lock().present.values().map(|present| present.cluster.clone()).collect()
     }
 
-    /// An application is no longer operated: its objects are no longer watched.
-    pub fn forget(&self, application: &ApplicationName) {
-        self.all().iter().for_each(|cluster| cluster.forget(application));
+    /// An environment is no longer operated: its objects are no longer watched.
+    pub fn forget(&self, environment: &EnvironmentId) {
+        self.all().iter().for_each(|cluster| cluster.forget(environment));
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

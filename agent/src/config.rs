@@ -4,6 +4,7 @@
 //! default and its reason, stands in `config.example.toml`; a test holds that file against these types.
 //! Secrets are never written here: an option names the environment variable or the file that holds one.
 
+mod application;
 pub mod check;
 pub mod locate;
 pub mod places;
@@ -11,7 +12,7 @@ pub mod places;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quarterdeck_shared::application::{ApplicationSpec, BuildArg};
+use quarterdeck_shared::application::ApplicationSpec;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,10 @@ pub struct Config {
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
     /// What is operated.
-    pub application: Vec<ApplicationSpec>,
+    #[serde(skip)]
+    pub applications: Vec<ApplicationSpec>,
+    /// The same as it is written; empty once it was read.
+    application: Vec<application::Written>,
 }
 
 /// Options of the agent itself.
@@ -244,7 +248,9 @@ impl Config {
         };
         let problems = check::check(&config, path.parent().unwrap_or(path));
         if problems.is_empty() {
-            config.anchor(path.parent().unwrap_or(path));
+            let base = path.parent().unwrap_or(path);
+            config.anchor(base);
+            config.applications = application::read(std::mem::take(&mut config.application), base);
             return Ok(config);
         }
         wrong(
@@ -276,13 +282,6 @@ impl Config {
             anchor(&mut repository.known_hosts);
             anchor(&mut repository.token_file);
             anchor(&mut repository.ca_file);
-        }
-        for build in self.application.iter_mut().filter_map(|application| application.build.as_mut()) {
-            for arg in build.args.values_mut() {
-                if let BuildArg::File { file } = arg {
-                    *file = base.join(&*file).display().to_string();
-                }
-            }
         }
     }
 }

@@ -12,6 +12,8 @@
 mod ask;
 mod course;
 mod error;
+mod image_build;
+mod image_push;
 mod owing;
 mod promotion;
 mod run;
@@ -20,6 +22,7 @@ mod stages;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::sync::Notify;
@@ -135,9 +138,9 @@ async fn deliver(
 /// The configuration made the application another in the middle of a run: its next worker takes the run up.
 async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverError> {
     let (name, now) = (&run.application, Timestamp::now());
-    let over = match context.config().application.iter().find(|spec| spec.name == *name) {
+    let over = match context.config().applications.iter().find(|spec| spec.name == *name) {
         None => Some(LEFT),
-        Some(spec) if spec.code.is_none() => Some(NO_CODE),
+        Some(spec) if spec.delivery.is_none() => Some(NO_CODE),
         Some(_) => None,
     };
     if let Some(why) = over {
@@ -173,15 +176,39 @@ async fn steps(
     course: &mut Course<'_>,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
-    let checkout = course.stage(StageKind::Checkout, timeout, stages::Checkout { application }).await?;
-    let built = course.stage(StageKind::Build, timeout, stages::Build { context, application, checkout }).await?;
+    let checkout = course.stage(StageKind::Checkout, None, timeout, stages::Checkout { application }).await?;
+    let build = image_build::Build { context, application, checkout };
+    let built = course.stage(StageKind::Build, None, timeout, build).await?;
     if course.run.goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }
-    let pushed = course.stage(StageKind::Push, timeout, stages::Push { context, application, built }).await?;
-    let promote = promotion::Promote { context, application, pushed: pushed.clone() };
-    let promoted = course.stage(StageKind::Promote, timeout, promote).await?;
+    let push = image_push::Push { context, built };
+    let pushed = course.stage(StageKind::Push, None, timeout, push).await?;
+    let promoted = promote(context, application, course, &pushed).await?;
     let by_person = course.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };
     Ok(format!("pushed {}{promoted}{late}", pushed.tagged()))
+}
+
+/// Every environment follows: what one refuses does not keep the artifact from the others.
+async fn promote(
+    context: &Arc<Context>,
+    application: &Arc<Application>,
+    course: &mut Course<'_>,
+    pushed: &Artifact,
+) -> Result<String, DeliverError> {
+    let timeout = context.config().agent.retry_timeout.0;
+    let (mut told, mut refused) = (String::new(), None);
+    for to in &application.destinations {
+        let promote = promotion::Promote { context, application, to, pushed };
+        match course.stage(StageKind::Promote, Some(&to.spec.name), timeout, promote).await {
+            Ok(promoted) if application.destinations.len() == 1 => told = promoted.to_string(),
+            Ok(promoted) => told.push_str(&format!("; {}{promoted}", to.spec.name)),
+            Err(error) if error.is_of_promotion() => {
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    refused.map_or(Ok(told), Err)
 }

@@ -42,9 +42,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     let mut checks = join_all(checks).await;
-    let applications = context.journal.snapshot().below("application/");
-    checks.extend(sight::checks(applications.iter().filter_map(|object| match &**object {
-        Object::Application(application) => Some(&**application),
+    let environments = context.journal.snapshot().below("environment/");
+    checks.extend(sight::checks(environments.iter().filter_map(|object| match &**object {
+        Object::Environment(environment) => Some(&**environment),
         _ => None,
     })));
     checks
@@ -101,7 +101,7 @@ async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
 }
 
 async fn engine(context: Arc<Context>) -> Found {
-    let builds = context.config().application.iter().any(|application| application.build.is_some());
+    let builds = context.config().applications.iter().any(|application| application.delivery.is_some());
     match context.images().engine.info().await {
         Ok(info) => Found::good(format!(
             "{} {}, API {}, {}, {} at {}",

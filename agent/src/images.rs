@@ -88,8 +88,9 @@ impl Images {
 /// One image of each registry that something is pushed to.
 pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
     let mut images: Vec<ImageRef> = Vec::new();
-    for application in &config.application {
-        if let Some(image) = application.build.as_ref().and_then(|build| ImageRef::parse(&build.image).ok())
+    let deliveries = config.applications.iter().filter_map(|application| application.delivery.as_ref());
+    for image in deliveries.flat_map(|delivery| &delivery.images) {
+        if let Ok(image) = ImageRef::parse(&image.name)
             && !images.iter().any(|other| other.registry() == image.registry())
         {
             images.push(image);

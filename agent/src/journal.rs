@@ -127,7 +127,7 @@ impl Journal {
             Self { sender, published: published_too, numbers, path: path.clone().into(), place, logs: logs_too };
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
-        let keeper = Keeper::new(remembered.applications);
+        let keeper = Keeper::new(remembered.environments, remembered.applications);
         let mut writer =
             Writing::new(connection, keeper, published, path, Beside { logs, numbers: kept, clock }, bounds.clone());
         writer.begin(first)?;
@@ -165,7 +165,7 @@ impl Journal {
         cut_off.queued.sort_by_key(RunStatus::place);
         let event =
             Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
-        batch.push(Fact::Happened { application: None, cause: Cause::Agent, event });
+        batch.push(Fact::at_large(Cause::Agent, event));
         (batch, cut_off)
     }
 

@@ -358,7 +358,7 @@ async fn tell_connection(journal: &Journal, repository: &Repository, lost: Optio
         None => Event::ConnectionRestored { to },
     };
     // Not kept on a full disk: the repository's status says the same.
-    let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
+    let _ = journal.record(vec![Fact::at_large(Cause::Agent, event)]).await;
 }
 
 /// Tells which tags are new, moved or gone, from the second poll on; those that only passed by are new and gone.
@@ -374,7 +374,7 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
     let deleted = gone as u64;
     if !changed.is_empty() || deleted > 0 {
         let event = Event::TagsChanged { repository: repository.address.clone(), changed, moved, deleted };
-        let _ = journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
+        let _ = journal.record(vec![Fact::at_large(Cause::Agent, event)]).await;
     }
 }
 

@@ -61,7 +61,7 @@ pub async fn watch(context: Arc<Context>) {
 /// The engine, and each registry that an image goes to, once.
 fn asked(config: &Config, images: &Arc<Images>) -> Vec<Asked> {
     let mut asked: Vec<Asked> = Vec::new();
-    if config.application.iter().any(|application| application.build.is_some()) {
+    if config.applications.iter().any(|application| application.delivery.is_some()) {
         let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
         let images = images.clone();
         let info = async move {
@@ -108,7 +108,7 @@ pub fn news(before: Option<bool>, now: ConnectionStatus) -> Batch {
         (Some(false), None) => Some(Event::ConnectionRestored { to }),
         _ => None,
     };
-    let happened = event.map(|event| Fact::Happened { application: None, cause: Cause::Agent, event });
+    let happened = event.map(|event| Fact::at_large(Cause::Agent, event));
     happened.into_iter().chain([Fact::Seen(Object::Connection(now))]).collect()
 }
 

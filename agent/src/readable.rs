@@ -1,50 +1,60 @@
-//! Whether the repositories of an application can be read, told at the application: what is deployed keeps running while
-//! a forge is unreachable, and whoever looks must see that nothing newer is known.
+//! Whether repositories can be read, told at the applications and environments that use them: what is deployed keeps
+//! running while a forge is unreachable, and whoever looks must see that nothing newer is known.
 
 use std::sync::Arc;
 
 use quarterdeck_shared::snapshot::{Cover, Unseen};
+use tokio_util::sync::CancellationToken;
 
-use crate::context::{Application, Context};
-use crate::journal::fact::{Fact, Patch};
+use crate::context::{Application, Context, Environment};
+use crate::journal::fact::{ApplicationPatch, Fact, Patch};
 use crate::poll::Repository;
 
-/// Tells it until the application ends. At the begin too: an earlier configuration may have left another answer.
-pub async fn tell(context: Arc<Context>, application: Arc<Application>) {
+/// Tells it of the code repository until the application ends. At the begin too: an earlier configuration may have left
+/// another answer.
+pub async fn of_code(context: Arc<Context>, application: Arc<Application>) {
+    let Some(code) = &application.code else { return };
     let name = &application.spec.name;
-    let repositories = of(&application);
-    if repositories.is_empty() {
-        return;
-    }
-    let mut troubles: Vec<_> = repositories.iter().map(|(_, repository)| repository.trouble()).collect();
-    loop {
-        let unseen: Vec<Unseen> = repositories
-            .iter()
-            .zip(&mut troubles)
-            .filter_map(|((what, _), trouble)| {
-                let trouble = trouble.borrow_and_update().clone()?;
-                let (reason, last_seen) = (trouble.reason, trouble.last_seen);
-                Some(Unseen { of: Cover::Repository, what: what.clone(), reason, last_seen })
-            })
-            .collect();
-        let known = context.journal.snapshot().application(name).map(|status| status.unseen).unwrap_or_default();
-        if !known.iter().filter(|known| known.of == Cover::Repository).eq(&unseen) {
-            context.journal.tell(vec![Fact::patch(name, Patch::Unseen { of: Cover::Repository, unseen })]).await;
-        }
-        let changed = troubles.iter_mut().map(|trouble| Box::pin(trouble.changed()));
-        tokio::select! {
-            // The sender of a repository lives as long as we hold the repository.
-            _ = futures::future::select_all(changed) => {}
-            () = application.stop.cancelled() => return,
-        }
-    }
+    let what = format!("code repository {}", code.address());
+    let known = || context.journal.snapshot().application(name).map(|status| status.unseen).unwrap_or_default();
+    let fact = |unseen| Fact::Application { name: name.clone(), patch: ApplicationPatch::Unseen(unseen) };
+    tell(&context, code, &what, known, fact, &application.stop).await;
 }
 
-/// The repository of the manifests first: what it says is what is deployed. One that is both is told as that.
-fn of(application: &Application) -> Vec<(String, Arc<Repository>)> {
-    let manifests = application.deploy.as_ref().map(|deploy| deploy.repository.clone());
-    let code = application.code.clone().filter(|code| !manifests.iter().any(|other| Arc::ptr_eq(other, code)));
-    let manifests = manifests.map(|repository| (format!("repository {}", repository.address()), repository));
-    let code = code.map(|repository| (format!("code repository {}", repository.address()), repository));
-    manifests.into_iter().chain(code).collect()
+/// Tells it of the repository of the manifests until the environment ends.
+pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) {
+    let (id, repository) = (&environment.id, &environment.repository);
+    let what = format!("repository {}", repository.address());
+    let known = || {
+        let unseen = context.journal.snapshot().environment(id).map(|status| status.unseen).unwrap_or_default();
+        unseen.into_iter().filter(|unseen| unseen.of == Cover::Repository).collect()
+    };
+    let fact = |unseen| Fact::patch(id, Patch::Unseen { of: Cover::Repository, unseen });
+    tell(&context, repository, &what, known, fact, &environment.stop).await;
+}
+
+async fn tell(
+    context: &Context,
+    repository: &Repository,
+    what: &str,
+    known: impl Fn() -> Vec<Unseen>,
+    fact: impl Fn(Vec<Unseen>) -> Fact,
+    stop: &CancellationToken,
+) {
+    let mut trouble = repository.trouble();
+    loop {
+        let unseen = trouble.borrow_and_update().clone().map(|trouble| {
+            let (reason, last_seen) = (trouble.reason, trouble.last_seen);
+            Unseen { of: Cover::Repository, what: what.to_owned(), reason, last_seen }
+        });
+        let unseen: Vec<Unseen> = unseen.into_iter().collect();
+        if known() != unseen {
+            context.journal.tell(vec![fact(unseen)]).await;
+        }
+        tokio::select! {
+            // The sender of a repository lives as long as we hold the repository.
+            _ = trouble.changed() => {}
+            () = stop.cancelled() => return,
+        }
+    }
 }

@@ -28,7 +28,6 @@ mod tree;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quarterdeck_shared::application::Destination;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
@@ -41,7 +40,7 @@ use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
 use self::fights::Fights;
 use crate::cluster::{ClusterError, Options};
-use crate::context::{Environment, Context, Deploy};
+use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::wanted::Inputs;
@@ -88,15 +87,15 @@ pub struct Reconciliation {
 impl Reconciliation {
     /// Nothing is remembered yet.
     pub fn new(context: &Arc<Context>, environment: &Arc<Environment>) -> Self {
-        let epoch = environment.deploy.as_ref().map_or(0, |deploy| deploy.cluster.epoch());
+        let epoch = environment.cluster.epoch();
         let state = Remembered { epoch, ..Remembered::default() };
         Self { context: context.clone(), environment: environment.clone(), state }
     }
 
     /// When to look again where nothing is to be done.
     fn rest(&self) -> Next {
-        let name = &self.environment.spec.name;
-        let is_blind = self.environment.deploy.as_ref().is_some_and(|deploy| deploy.cluster.unwatched(name));
+        let name = &self.environment.id;
+        let is_blind = self.environment.cluster.unwatched(name);
         if is_blind { Next::After(COMPARE_EVERY) } else { Next::Idle }
     }
 }
@@ -131,33 +130,30 @@ async fn reconcile(
     environment: &Arc<Environment>,
     state: &mut Remembered,
 ) -> Result<Next, ReconcileError> {
-    let (Some(deploy), Some(destination)) = (&environment.deploy, &environment.spec.deploy) else {
-        return Ok(Next::Idle);
-    };
-    let name = &environment.spec.name;
+    let name = &environment.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Next::Idle) };
     let intent = environment.intent();
     let drift = environment.drift();
     state.looks_around = false;
 
-    if state.epoch != deploy.cluster.epoch() {
-        forget(context, environment, deploy, state).await?;
+    if state.epoch != environment.cluster.epoch() {
+        forget(context, environment, state).await?;
     }
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
-    let watched = begin(context, environment, deploy, destination, state).await;
-    note_ended(context, environment, deploy, &mut state.memory).await?;
-    let revision = match resolve(deploy, destination, &status).await {
+    let watched = begin(context, environment, state).await;
+    note_ended(context, environment, &mut state.memory).await?;
+    let revision = match resolve(environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
-        Err(_) if deploy.repository.refs().borrow().is_none() => return Ok(Next::Idle),
+        Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
-    let settled = is_settled(state, deploy, &revision).await;
+    let settled = is_settled(state, environment, &revision).await;
     let is_known = settled && watched.is_ok() && intent.is_none() && drift.is_none();
-    state.looks_around = is_known && is_due(state.compared, Instant::now()) && deploy.cluster.unwatched(name);
+    state.looks_around = is_known && is_due(state.compared, Instant::now()) && environment.cluster.unwatched(name);
     let rests = is_known && !state.looks_around;
     let mut noted = Vec::new();
     if status.target.as_ref() != Some(&revision) {
-        let rewritten = is_rewritten(deploy, status.target.as_ref(), &revision).await;
+        let rewritten = is_rewritten(environment, status.target.as_ref(), &revision).await;
         if rewritten {
             tracing::warn!(revision = %revision.short(), "its history was rewritten; git is followed");
         }
@@ -176,18 +172,18 @@ async fn reconcile(
         state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
         return Ok(Next::Idle);
     }
-    let rendered = Arc::new(render(context, environment, deploy, destination, &revision).await?);
-    let inputs = tree::inputs(&deploy.repository, &revision.commit, &rendered.inputs).await;
-    let inputs = neighbours::publish(context, name, destination, &revision.commit, inputs, &rendered.manifests);
+    let rendered = Arc::new(render(context, environment, &revision).await?);
+    let inputs = tree::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
+    let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
-    let options = Options { fresh: is_new && !settled, ..options(environment, destination, intent.as_ref()) };
+    let options = Options { fresh: is_new && !settled, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
-    let planned = neighbours::plan(context, environment, deploy, &wanted, memory, options).await;
-    let planned = planned.map_err(|source| of(deploy, source))?;
+    let planned = neighbours::plan(context, environment, &wanted, memory, options).await;
+    let planned = planned.map_err(|source| of(environment, source))?;
     state.compared = Some(Instant::now());
-    tell::tell_other_agent(context, name, deploy.cluster.other_agent(name, &destination.namespace)).await?;
+    tell::tell_other_agent(context, name, environment.cluster.other_agent(name, &environment.spec.namespace)).await?;
 
     let again = selected::applied_before(&planned, memory);
     let differing = selected::differing(&planned, &again);
@@ -206,7 +202,7 @@ async fn reconcile(
     let decision = decide::decide(&standing, nothing, !planned.refusals.is_empty(), Instant::now());
     let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
     let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
-    let sync = Sync { context, environment, deploy, status, revision, rendered, intent, planned };
+    let sync = Sync { context, environment, status, revision, rendered, intent, planned };
     let ((outcome, undone), look_again) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, look_again } => {
@@ -219,10 +215,10 @@ async fn reconcile(
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
         Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {
-            let (environment, refusals) = (name.clone(), sync.planned.refusals);
+            let refusals = sync.planned.refusals;
             // Where an environment has what is wanted here, its letting go of it is worth a look, whatever the next try is due.
             context.wanted.awaits(name, refusals.iter().map(|refusal| refusal.resource.clone()).collect());
-            return Err(of(deploy, ClusterError::Refused { environment, refusals }));
+            return Err(of(environment, ClusterError::Refused { environment: name.clone(), refusals }));
         }
         Decision::Sync { cause, held } => {
             let is_revert = matches!(cause, Cause::Drift { .. } | Cause::Agent);
@@ -256,58 +252,43 @@ async fn reconcile(
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
-async fn resolve(
-    deploy: &Deploy,
-    destination: &Destination,
-    status: &EnvironmentStatus,
-) -> Result<Revision, ReconcileError> {
-    let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = look::target(destination, status);
+async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
+    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let target = look::target(environment, status);
     let named = look::reference(&target, default.as_deref());
     let what = target.to_string();
-    let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
+    let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))
 }
 
 /// Whether a branch or tag left the history that it was at. Where that cannot be said nothing is told.
-async fn is_rewritten(deploy: &Deploy, before: Option<&Revision>, now: &Revision) -> bool {
+async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now: &Revision) -> bool {
     let Some(before) = before.filter(|before| before.reference == now.reference && now.reference != Revision::PIN)
     else {
         return false;
     };
     let (before, now) = (before.commit.clone(), now.commit.clone());
-    matches!(deploy.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
+    matches!(environment.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
 }
 
-async fn is_settled(state: &Remembered, deploy: &Deploy, revision: &Revision) -> bool {
+async fn is_settled(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
     let Some(settled) = &state.settled else { return false };
     settled.revision.commit == revision.commit
-        || tree::are_same_in(&settled.inputs, &deploy.repository, &revision.commit).await
+        || tree::are_same_in(&settled.inputs, &environment.repository, &revision.commit).await
 }
 
-async fn render(
-    context: &Context,
-    environment: &Environment,
-    deploy: &Deploy,
-    destination: &Destination,
-    revision: &Revision,
-) -> Result<Rendered, ReconcileError> {
-    let kinds = deploy.cluster.kinds().await.map_err(|problem| of(deploy, problem.into()))?;
+async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
+    let kinds = environment.cluster.kinds().await.map_err(|problem| of(environment, problem.into()))?;
     tracing::debug!(revision = %revision.short(), "rendering");
-    tree::render(context, environment, deploy, destination, &revision.commit, kinds)
+    tree::render(context, environment, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }
 
 /// The cluster is another, or was set back: what was done to the one before is not remembered of this one.
-async fn forget(
-    context: &Context,
-    environment: &Environment,
-    deploy: &Deploy,
-    state: &mut Remembered,
-) -> Result<(), ReconcileError> {
-    let epoch = deploy.cluster.epoch();
-    let (name, asked) = (environment.spec.name.clone(), environment.spec.name.clone());
+async fn forget(context: &Context, environment: &Environment, state: &mut Remembered) -> Result<(), ReconcileError> {
+    let epoch = environment.cluster.epoch();
+    let (name, asked) = (environment.id.clone(), environment.id.clone());
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let gone = memory.into_keys().collect();
     context.journal.record(vec![Fact::Applied { environment: name, applied: Vec::new(), gone }]).await?;
@@ -321,15 +302,10 @@ fn is_due(compared: Option<Instant>, now: Instant) -> bool {
 }
 
 /// Remembers which Jobs ended, also over a restart: such a one is done when it is gone.
-async fn note_ended(
-    context: &Context,
-    environment: &Environment,
-    deploy: &Deploy,
-    memory: &mut Memory,
-) -> Result<(), ReconcileError> {
-    let name = &environment.spec.name;
+async fn note_ended(context: &Context, environment: &Environment, memory: &mut Memory) -> Result<(), ReconcileError> {
+    let name = &environment.id;
     let mut applied = Vec::new();
-    for (resource, ended) in deploy.cluster.ended(name) {
+    for (resource, ended) in environment.cluster.ended(name) {
         if let Some(known) = memory.get_mut(&resource).filter(|known| known.ended != Some(ended)) {
             known.ended = Some(ended);
             applied.push((resource, *known));
@@ -344,46 +320,40 @@ async fn note_ended(
 
 /// Begins to watch what was applied by an earlier life, once, and waits a moment for its state: what is known to be as it
 /// was costs no request.
-async fn begin(
-    context: &Context,
-    environment: &Environment,
-    deploy: &Deploy,
-    destination: &Destination,
-    state: &mut Remembered,
-) -> Result<(), ReconcileError> {
+async fn begin(context: &Context, environment: &Environment, state: &mut Remembered) -> Result<(), ReconcileError> {
     if state.watched {
         return Ok(());
     }
-    let name = &environment.spec.name;
+    let name = &environment.id;
     let asked = name.clone();
     state.memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let inventory = deploy.cluster.inventory(name, &destination.namespace, &state.memory).await;
+    let inventory = environment.cluster.inventory(name, &environment.spec.namespace, &state.memory).await;
     let inventory = inventory.map_err(|problem| {
-        deploy.cluster.not_watched(name, &problem);
-        of(deploy, problem.into())
+        environment.cluster.not_watched(name, &problem);
+        of(environment, problem.into())
     })?;
-    deploy.cluster.watch(name, &inventory, &state.memory);
+    environment.cluster.watch(name, &inventory, &state.memory);
     state.watched = true;
     if inventory.items.is_empty() {
         return Ok(());
     }
     // A watch that is slow to come costs a dry run an object, no more.
-    let _ = tokio::time::timeout(WATCH_WITHIN, deploy.cluster.synced(name)).await;
+    let _ = tokio::time::timeout(WATCH_WITHIN, environment.cluster.synced(name)).await;
     Ok(())
 }
 
 /// The first lists of a cluster that is well take well under a second.
 const WATCH_WITHIN: Duration = Duration::from_secs(3);
 
-fn of(deploy: &Deploy, source: ClusterError) -> ReconcileError {
-    ReconcileError::Cluster { cluster: deploy.cluster.name().to_owned(), source }
+fn of(environment: &Environment, source: ClusterError) -> ReconcileError {
+    ReconcileError::Cluster { cluster: environment.cluster.name().to_owned(), source }
 }
 
-fn options(environment: &Environment, destination: &Destination, intent: Option<&Intent>) -> Options {
+fn options(environment: &Environment, intent: Option<&Intent>) -> Options {
     let request = intent.map(|intent| &intent.request);
     Options {
-        namespace: destination.namespace.clone(),
-        create_namespace: destination.create_namespace,
+        namespace: environment.spec.namespace.clone(),
+        create_namespace: environment.spec.create_namespace,
         prune: environment.spec.sync.prune || request.is_some_and(|request| request.prune),
         full: request.is_some_and(|request| request.full),
         partial: request.is_some_and(|request| !request.only.is_empty()),

@@ -51,6 +51,6 @@ pub async fn keep(context: Arc<Context>, mut socket: Socket, asked: Arc<Notify>)
             }
         };
         // Not kept on a full disk: the log says the same.
-        let _ = context.journal.record(vec![Fact::Happened { application: None, cause: Cause::Agent, event }]).await;
+        let _ = context.journal.record(vec![Fact::at_large(Cause::Agent, event)]).await;
     }
 }

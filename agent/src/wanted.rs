@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quarterdeck_shared::application::{EnvironmentId, Destination};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
 
 use crate::source::CommitId;
@@ -29,7 +29,7 @@ struct Entry {
 #[derive(Clone)]
 pub(crate) struct Rendered {
     /// How it was configured then.
-    pub(crate) destination: Destination,
+    pub(crate) spec: EnvironmentSpec,
     /// The commit.
     pub(crate) commit: CommitId,
     /// The files and folders of it.
@@ -59,10 +59,10 @@ impl Wanted {
     }
 
     /// An environment could not be rendered; what it wanted before is kept, if it is still configured like that.
-    pub(crate) fn failed(&self, name: &EnvironmentId, destination: &Destination, why: String) {
+    pub(crate) fn failed(&self, name: &EnvironmentId, spec: &EnvironmentSpec, why: String) {
         let mut all = self.lock();
         let entry = all.entry(name.clone()).or_default();
-        entry.rendered = entry.rendered.take().filter(|rendered| rendered.destination == *destination);
+        entry.rendered = entry.rendered.take().filter(|rendered| rendered.spec == *spec);
         entry.unrendered = Some(why);
     }
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn name(name: &str) -> EnvironmentId {
-        name.parse().unwrap()
+        format!("{name}/prod").parse().unwrap()
     }
 
     fn claim(name: &str) -> ResourceRef {
@@ -122,9 +122,8 @@ mod tests {
     }
 
     fn rendered(objects: &[&str]) -> Rendered {
-        let destination = serde_json::json!({"repository": "/r", "namespace": "prod"});
         Rendered {
-            destination: serde_json::from_value(destination).unwrap(),
+            spec: EnvironmentSpec::new("prod".parse().unwrap(), "/r".to_owned(), "prod".to_owned()),
             commit: "a".repeat(40).parse().unwrap(),
             inputs: Arc::default(),
             objects: Arc::new(objects.iter().map(|name| claim(name)).collect()),
@@ -151,10 +150,10 @@ mod tests {
         let (wanted, shop) = (Wanted::default(), name("shop"));
         let before = rendered(&["a"]);
         wanted.rendered(&shop, before.clone());
-        wanted.failed(&shop, &before.destination, "bad".to_owned());
+        wanted.failed(&shop, &before.spec, "bad".to_owned());
         let (last, why) = wanted.of(&shop);
         assert_eq!((last.is_some(), why.as_deref()), (true, Some("bad")));
-        wanted.failed(&shop, &Destination { namespace: "test".to_owned(), ..before.destination }, "bad".to_owned());
+        wanted.failed(&shop, &EnvironmentSpec { namespace: "test".to_owned(), ..before.spec }, "bad".to_owned());
         assert!(wanted.of(&shop).0.is_none(), "it was configured differently then");
     }
 }

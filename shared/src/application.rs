@@ -326,6 +326,25 @@ pub struct EnvironmentSpec {
     pub protected: bool,
 }
 
+impl EnvironmentSpec {
+    /// An environment with the defaults for all that need not be said.
+    pub fn new(name: EnvironmentName, repository: String, namespace: String) -> Self {
+        Self {
+            name,
+            repository,
+            follow: Follow::default(),
+            path: String::new(),
+            render: RenderKind::default(),
+            cluster: None,
+            namespace,
+            create_namespace: false,
+            sync: SyncPolicy::default(),
+            promote: PromotePolicy::default(),
+            protected: false,
+        }
+    }
+}
+
 /// What is deployed of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Follow {

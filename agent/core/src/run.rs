@@ -11,7 +11,11 @@ pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
         resumes: Some(run.place()),
         behind: None,
         phase: Phase::Queued,
-        stages: run.stages.iter().map(|stage| Stage { environment: stage.environment.clone(), ..Stage::queued(stage.kind) }).collect(),
+        stages: run
+            .stages
+            .iter()
+            .map(|stage| Stage { environment: stage.environment.clone(), ..Stage::queued(stage.kind) })
+            .collect(),
         queued: now,
         started: None,
         finished: None,

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId, EnvironmentIdError};
 use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX};
 use serde::de::DeserializeOwned;
 
-use crate::context::Application;
+use crate::context::{Application, Context, Environment};
 use crate::history::sqlite::HistoryError;
 use crate::journal::NotKept;
 use quarterdeck_shared::error::chain;
@@ -95,7 +97,7 @@ impl From<HistoryError> for Failure {
 }
 
 /// The application that a path names.
-pub(super) struct Named(pub(super) std::sync::Arc<Application>);
+pub(super) struct Named(pub(super) Arc<Application>);
 
 impl FromRequestParts<super::Shared> for Named {
     type Rejection = Failure;
@@ -111,6 +113,58 @@ impl FromRequestParts<super::Shared> for Named {
             )
         })
     }
+}
+
+/// The environment that a path names.
+pub(super) struct In(pub(super) Arc<Environment>);
+
+impl FromRequestParts<super::Shared> for In {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
+        find(context, &address(parts.uri.path())?).map(Self)
+    }
+}
+
+/// What a path below `/v1/environments/` addresses.
+pub(super) fn address(path: &str) -> Answer<Address> {
+    let path = path.strip_prefix("/v1/environments/").unwrap_or_default();
+    // The last part is what is asked of it.
+    let (address, _) = path.rsplit_once('/').unwrap_or_default();
+    address.parse().map_err(|error: EnvironmentIdError| Failure::bad_request(error.to_string(), ""))
+}
+
+/// The environment at an address: by the application alone where that has one.
+pub(super) fn find(context: &Context, address: &Address) -> Answer<Arc<Environment>> {
+    const LISTED: &str = "`qd status` lists them; add one in the configuration";
+    let name = &address.application;
+    let config = context.config();
+    let Some(spec) = config.applications.iter().find(|spec| spec.name == *name) else {
+        return Err(Failure::not_found(format!("there is no application {name}"), LISTED));
+    };
+    let id = match (&address.environment, &*spec.environments) {
+        (Some(environment), _) => EnvironmentId::new(name, environment),
+        (None, [only]) => EnvironmentId::new(name, &only.name),
+        (None, []) => {
+            return Err(Failure::bad_request(
+                format!("application {name} is only built: it has no [[application.environment]]"),
+                "add where its manifests are and where they go",
+            ));
+        }
+        (None, several) => {
+            let all = several.iter().map(|one| format!("{name}/{}", one.name)).collect::<Vec<_>>().join(", ");
+            let message = format!("{name} has {} environments: {all}", several.len());
+            return Err(Failure::conflict(message, "name one of them, or all with --all"));
+        }
+    };
+    if spec.environment(&id.environment).is_none() {
+        return Err(Failure::not_found(format!("there is no environment {id}"), LISTED));
+    }
+    let refused = || {
+        let why = context.journal.snapshot().environment(&id).map(|status| status.message).unwrap_or_default();
+        Failure::unavailable(format!("environment {id} cannot be operated: {why}"), "correct the configuration first")
+    };
+    context.environment(&id).ok_or_else(refused)
 }
 
 /// A body that may be left out: the defaults then.

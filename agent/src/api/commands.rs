@@ -5,15 +5,16 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{ApplicationStatus, Hold, Pin, RunGoal, RunId};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, RunGoal, RunId};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
-use super::answer::{Answer, Failure, Named, body};
+use super::answer::{Answer, Failure, In, Named, body};
 use crate::access::Peer;
-use crate::context::Application;
+use crate::context::Environment;
 use crate::deliver;
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -27,41 +28,40 @@ fn taken(message: String) -> Taken {
     (StatusCode::ACCEPTED, Json(Accepted { message, run: None, revision: None, after_sync: None }))
 }
 
-fn needs_deploy(application: &Application) -> Answer<()> {
-    match application.deploy {
-        Some(_) => Ok(()),
-        None => Err(Failure::bad_request(
-            format!("application {} is only built: it has no [application.deploy]", application.spec.name),
-            "add where its manifests are and where they go",
-        )),
-    }
-}
-
 pub(super) async fn sync(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Named(application): Named,
+    In(environment): In,
     bytes: Bytes,
 ) -> Answer<Taken> {
     let request: SyncRequest = body(&bytes)?;
-    needs_deploy(&application)?;
-    let name = &application.spec.name;
-    let status = context.journal.snapshot().application(name);
+    let name = &environment.id;
+    let status = context.journal.snapshot().environment(name);
     if status.is_some_and(|status| status.suspended) {
-        return Err(Failure::conflict(format!("application {name} is suspended"), "resume it first: qd resume NAME"));
+        return Err(Failure::conflict(
+            format!("environment {name} is suspended"),
+            &format!("resume it first: qd resume {name}"),
+        ));
     }
     let after_sync = context.journal.newest_sync();
-    let owed = application.intent();
+    let owed = environment.intent();
     let intent = Intent { request, cause: peer.cause(), at: Timestamp::now() }.with(owed.as_ref());
-    context.journal.record(vec![Fact::Intent { application: name.clone(), intent: intent.clone() }]).await?;
-    application.ask(intent);
+    context.journal.record(vec![Fact::Intent { environment: name.clone(), intent: intent.clone() }]).await?;
+    environment.ask(intent);
     let mut answer = taken(format!("{name} will be synced"));
     answer.1.after_sync = Some(after_sync);
     Ok(answer)
 }
 
-pub(super) async fn refresh(Named(application): Named) -> Answer<Taken> {
-    application.refresh();
+/// The repositories of an application and its environments are asked now, and their workers look again.
+pub(super) async fn refresh(State(context): State<Shared>, Named(application): Named) -> Answer<Taken> {
+    application.code.iter().for_each(|repository| repository.wake());
+    application.wake_delivery();
+    let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
+    for environment in ids.filter_map(|id| context.environment(&id)) {
+        environment.repository.wake();
+        environment.wake();
+    }
     Ok(taken(format!("the repositories of {} are asked now", application.spec.name)))
 }
 
@@ -132,13 +132,12 @@ pub(super) async fn cancel(
 pub(super) async fn rollback(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Named(application): Named,
+    In(environment): In,
     bytes: Bytes,
 ) -> Answer<Taken> {
     let request: RollbackRequest = body(&bytes)?;
-    needs_deploy(&application)?;
-    let name = &application.spec.name;
-    let revision = rollback::target(&context, &application, request.to.as_deref())
+    let name = &environment.id;
+    let revision = rollback::target(&context, &environment, request.to.as_deref())
         .await
         .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
     let cause = peer.cause();
@@ -150,10 +149,10 @@ pub(super) async fn rollback(
         .record(vec![
             Fact::patch(name, Patch::Pin(Some(Pin { revision: revision.clone(), hold }))),
             Fact::happened(name, &cause, Event::Pinned { revision: revision.clone(), reason: request.reason }),
-            Fact::Intent { application: name.clone(), intent: intent.clone() },
+            Fact::Intent { environment: name.clone(), intent: intent.clone() },
         ])
         .await?;
-    application.ask(intent);
+    environment.ask(intent);
     let mut answer = taken(format!(
         "{name} is pinned to {} and will be synced to it; `qd unpin {name}` follows git again",
         revision.short()
@@ -166,31 +165,31 @@ pub(super) async fn rollback(
 pub(super) async fn unpin(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Named(application): Named,
+    In(environment): In,
 ) -> Answer<Taken> {
-    let name = &application.spec.name;
-    change(&context, &application, peer.cause(), Patch::Pin(None), Event::Unpinned).await?;
+    let name = &environment.id;
+    change(&context, &environment, peer.cause(), Patch::Pin(None), Event::Unpinned).await?;
     Ok(taken(format!("{name} follows git again")))
 }
 
 pub(super) async fn suspend(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Named(application): Named,
+    In(environment): In,
     bytes: Bytes,
 ) -> Answer<Taken> {
     let request: SuspendRequest = body(&bytes)?;
-    let name = &application.spec.name;
+    let name = &environment.id;
     let hold = Hold { reason: request.reason.clone(), cause: peer.cause(), at: Timestamp::now() };
     change(
         &context,
-        &application,
+        &environment,
         peer.cause(),
         Patch::Suspension(Some(hold)),
         Event::Suspended { reason: request.reason },
     )
     .await?;
-    let under_way = context.journal.snapshot().application(name).and_then(|status| under_way(&status));
+    let under_way = context.journal.snapshot().environment(name).and_then(|status| under_way(&status));
     Ok(taken(match under_way {
         Some(sync) => {
             format!(
@@ -204,15 +203,15 @@ pub(super) async fn suspend(
 pub(super) async fn resume(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Named(application): Named,
+    In(environment): In,
 ) -> Answer<Taken> {
-    let name = &application.spec.name;
-    change(&context, &application, peer.cause(), Patch::Suspension(None), Event::Resumed).await?;
+    let name = &environment.id;
+    change(&context, &environment, peer.cause(), Patch::Suspension(None), Event::Resumed).await?;
     Ok(taken(format!("{name} is resumed")))
 }
 
 /// `sync 134 (applied 41 of 10000)`, where one runs.
-fn under_way(status: &ApplicationStatus) -> Option<String> {
+fn under_way(status: &EnvironmentStatus) -> Option<String> {
     let sync = status.last_sync.as_ref().filter(|sync| !sync.phase.is_final())?;
     let far = status.activity.as_deref().and_then(|activity| activity.split(':').next());
     Some(match far {
@@ -221,8 +220,8 @@ fn under_way(status: &ApplicationStatus) -> Option<String> {
     })
 }
 
-async fn change(context: &Shared, application: &Application, cause: Cause, patch: Patch, event: Event) -> Answer<()> {
-    let name = &application.spec.name;
+async fn change(context: &Shared, environment: &Environment, cause: Cause, patch: Patch, event: Event) -> Answer<()> {
+    let name = &environment.id;
     let what = match &event {
         Event::Suspended { .. } => "suspend",
         Event::Resumed => "resume",
@@ -237,6 +236,6 @@ async fn change(context: &Shared, application: &Application, cause: Cause, patch
             Fact::last(name, what, Phase::Succeeded, now),
         ])
         .await?;
-    application.wake();
+    environment.wake();
     Ok(())
 }

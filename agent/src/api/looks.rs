@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::protocol::{
     self, Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS_MAX, VersionAnswer, WIRE_VERSION,
@@ -12,7 +12,7 @@ use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use serde::Deserialize;
 
 use super::Shared;
-use super::answer::{Answer, Failure, Named};
+use super::answer::{Answer, Failure, In};
 use crate::access::Peer;
 use crate::reconcile;
 
@@ -40,18 +40,18 @@ pub(super) struct AtRevision {
 
 pub(super) async fn diff(
     State(context): State<Shared>,
-    Named(application): Named,
+    In(environment): In,
     Query(at): Query<AtRevision>,
 ) -> Answer<Json<DiffAnswer>> {
-    Ok(Json(reconcile::look::diff(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
+    Ok(Json(reconcile::look::diff(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
 pub(super) async fn manifests(
     State(context): State<Shared>,
-    Named(application): Named,
+    In(environment): In,
     Query(at): Query<AtRevision>,
 ) -> Answer<Json<ManifestsAnswer>> {
-    Ok(Json(reconcile::look::manifests(&context, &application, at.revision.as_deref()).await.map_err(not_compared)?))
+    Ok(Json(reconcile::look::manifests(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
 #[derive(Deserialize)]
@@ -63,13 +63,9 @@ pub(super) struct ObjectQuery {
     name: String,
 }
 
-pub(super) async fn object(
-    State(context): State<Shared>,
-    Named(application): Named,
-    Query(query): Query<ObjectQuery>,
-) -> Answer<Json<ManifestsAnswer>> {
+pub(super) async fn object(In(environment): In, Query(query): Query<ObjectQuery>) -> Answer<Json<ManifestsAnswer>> {
     let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
-    let yaml = reconcile::look::object(&context, &application, &resource).await.map_err(not_compared)?;
+    let yaml = reconcile::look::object(&environment, &resource).await.map_err(not_compared)?;
     Ok(Json(ManifestsAnswer { revision: None, yaml }))
 }
 
@@ -90,19 +86,15 @@ impl Limit {
 
 pub(super) async fn history(
     State(context): State<Shared>,
-    Named(application): Named,
+    In(environment): In,
     Query(limit): Query<Limit>,
 ) -> Answer<Json<Vec<SyncRecord>>> {
-    let name = application.spec.name.clone();
+    let name = environment.id.clone();
     Ok(Json(context.journal.ask(move |history| history.syncs(&name, limit.rows())).await?))
 }
 
-pub(super) async fn commits(
-    State(context): State<Shared>,
-    Named(application): Named,
-    Query(limit): Query<Limit>,
-) -> Answer<Json<Vec<CommitAnswer>>> {
-    Ok(Json(reconcile::look::commits(&context, &application, limit.rows()).await.map_err(not_compared)?))
+pub(super) async fn commits(In(environment): In, Query(limit): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {
+    Ok(Json(reconcile::look::commits(&environment, limit.rows()).await.map_err(not_compared)?))
 }
 
 #[derive(Deserialize)]
@@ -134,6 +126,7 @@ pub(super) fn no_run(id: u64) -> Failure {
 #[derive(Deserialize)]
 pub(super) struct EventsQuery {
     application: Option<ApplicationName>,
+    environment: Option<EnvironmentName>,
     before: Option<u64>,
     limit: Option<usize>,
 }
@@ -143,7 +136,10 @@ pub(super) async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Answer<Json<Vec<EventRecord>>> {
     let rows = query.limit.unwrap_or(ROWS).min(protocol::ROWS_MAX);
-    Ok(Json(context.journal.ask(move |history| history.events(query.application.as_ref(), query.before, rows)).await?))
+    let EventsQuery { application, environment, before, .. } = query;
+    let events =
+        context.journal.ask(move |history| history.events(application.as_ref(), environment.as_ref(), before, rows));
+    Ok(Json(events.await?))
 }
 
 pub(super) async fn doctor(State(context): State<Shared>) -> Json<Vec<Check>> {

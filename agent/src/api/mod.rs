@@ -21,7 +21,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
-use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::{Role, WIRE_HEADER, WIRE_VERSION};
 
@@ -40,9 +39,23 @@ pub struct Route {
     pub path: &'static str,
     /// The role that it asks for.
     pub role: Role,
-    /// Whether it changes a cluster by hand: where the application is protected, it asks for the approver's role.
+    /// Whether it changes a cluster by hand: where the environment is protected, it asks for the approver's role.
     pub guarded: bool,
     handler: fn() -> MethodRouter<Shared>,
+}
+
+/// The path of something about an environment, by the application that has no other.
+macro_rules! only {
+    ($what:literal) => {
+        concat!("/v1/environments/{application}/", $what)
+    };
+}
+
+/// The same by its full address.
+macro_rules! full {
+    ($what:literal) => {
+        concat!("/v1/environments/{application}/{environment}/", $what)
+    };
 }
 
 /// Every route.
@@ -50,26 +63,37 @@ pub const ROUTES: &[Route] = &[
     look("/v1/version", || get(looks::version)),
     look("/v1/state", || get(state::state)),
     look("/v1/watch", || get(streams::watch)),
-    look("/v1/applications/{name}/diff", || get(looks::diff)),
-    look("/v1/applications/{name}/manifests", || get(looks::manifests)),
-    look("/v1/applications/{name}/object", || get(looks::object)),
-    look("/v1/applications/{name}/history", || get(looks::history)),
-    look("/v1/applications/{name}/commits", || get(looks::commits)),
-    look("/v1/applications/{name}/logs", || get(streams::pod_logs)),
+    look(only!("diff"), || get(looks::diff)),
+    look(full!("diff"), || get(looks::diff)),
+    look(only!("manifests"), || get(looks::manifests)),
+    look(full!("manifests"), || get(looks::manifests)),
+    look(only!("object"), || get(looks::object)),
+    look(full!("object"), || get(looks::object)),
+    look(only!("history"), || get(looks::history)),
+    look(full!("history"), || get(looks::history)),
+    look(only!("commits"), || get(looks::commits)),
+    look(full!("commits"), || get(looks::commits)),
+    look(only!("logs"), || get(streams::pod_logs)),
+    look(full!("logs"), || get(streams::pod_logs)),
     look("/v1/runs", || get(looks::runs)),
     look("/v1/runs/{id}", || get(looks::run)),
     look("/v1/runs/{id}/log", || get(streams::run_log)),
     look("/v1/events", || get(looks::events)),
     look("/v1/log", || get(streams::agent_log)),
     look("/v1/doctor", || get(looks::doctor)),
-    act("/v1/applications/{name}/sync", true, || post(commands::sync)),
+    act(only!("sync"), true, || post(commands::sync)),
+    act(full!("sync"), true, || post(commands::sync)),
     act("/v1/applications/{name}/refresh", false, || post(commands::refresh)),
     act("/v1/applications/{name}/build", false, || post(commands::build)),
     act("/v1/applications/{name}/push", false, || post(commands::push)),
-    act("/v1/applications/{name}/rollback", true, || post(commands::rollback)),
-    act("/v1/applications/{name}/unpin", true, || post(commands::unpin)),
-    act("/v1/applications/{name}/suspend", false, || post(commands::suspend)),
-    act("/v1/applications/{name}/resume", true, || post(commands::resume)),
+    act(only!("rollback"), true, || post(commands::rollback)),
+    act(full!("rollback"), true, || post(commands::rollback)),
+    act(only!("unpin"), true, || post(commands::unpin)),
+    act(full!("unpin"), true, || post(commands::unpin)),
+    act(only!("suspend"), false, || post(commands::suspend)),
+    act(full!("suspend"), false, || post(commands::suspend)),
+    act(only!("resume"), true, || post(commands::resume)),
+    act(full!("resume"), true, || post(commands::resume)),
     act("/v1/runs/{id}/cancel", false, || post(commands::cancel)),
 ];
 
@@ -125,7 +149,7 @@ async fn permit(
     let what = format!("{} {}", request.method(), request.uri().path());
     let event = Event::RequestDenied { request: what.clone() };
     // Not kept on a full disk: the answer is the same.
-    let _ = context.journal.record(vec![Fact::Happened { application: None, cause: peer.cause(), event }]).await;
+    let _ = context.journal.record(vec![Fact::at_large(peer.cause(), event)]).await;
     Failure::forbidden(
         format!(
             "{what} asks for the role {needed:?}, and {} has {}",
@@ -137,7 +161,7 @@ async fn permit(
     .into_response()
 }
 
-/// A command is carried out by the applications of one configuration. It records and wakes, and takes no time.
+/// A command is carried out by the workers of one configuration. It records and wakes, and takes no time.
 async fn between_reloads(
     State(context): State<Shared>,
     line: Option<Extension<connection::Line>>,
@@ -156,11 +180,8 @@ async fn between_reloads(
 }
 
 fn is_protected(context: &Context, path: &str) -> bool {
-    let name = path
-        .strip_prefix("/v1/applications/")
-        .and_then(|rest| rest.split('/').next())
-        .and_then(|name| name.parse::<ApplicationName>().ok());
-    name.and_then(|name| context.application(&name)).is_some_and(|application| application.spec.protected)
+    let environment = answer::address(path).ok().and_then(|address| answer::find(context, &address).ok());
+    environment.is_some_and(|environment| environment.spec.protected)
 }
 
 async fn name_the_wire(mut response: Response) -> Response {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
-use super::answer::{Answer, Failure, Named};
+use super::answer::{Answer, Failure, In};
 use crate::cluster::LogQuery;
 use crate::journal::published::Published;
 
@@ -127,18 +127,12 @@ pub(super) struct PodLogQuery {
 
 pub(super) async fn pod_logs(
     State(context): State<Shared>,
-    Named(application): Named,
+    In(environment): In,
     Query(query): Query<PodLogQuery>,
 ) -> Answer<Response> {
-    let Some(deploy) = &application.deploy else {
-        return Err(Failure::bad_request(
-            format!("application {} is only built: it has no pods", application.spec.name),
-            "",
-        ));
-    };
     let PodLogQuery { pod, container, follow, tail, since_seconds, previous } = query;
     let logs =
-        deploy.cluster.logs(&application.spec.name, LogQuery { pod, container, follow, tail, since_seconds, previous });
+        environment.cluster.logs(&environment.id, LogQuery { pod, container, follow, tail, since_seconds, previous });
     let records = stream::unfold(logs, async |mut logs| logs.next().await.map(|record| (record, logs)));
     Ok(log_lines(records.take_until(context.stop.clone().cancelled_owned())))
 }

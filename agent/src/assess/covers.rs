@@ -26,10 +26,10 @@ impl Covers {
     /// compared, and with it what came meanwhile is looked at.
     pub(super) fn news(&mut self, context: &Context, cluster: &Cluster) -> Batch {
         let here = environments(context, cluster);
-        self.0.retain(|name, _| here.iter().any(|environment| environment.spec.name == *name));
+        self.0.retain(|name, _| here.iter().any(|environment| environment.id == *name));
         let mut facts = Batch::new();
         for environment in here {
-            let name = &environment.spec.name;
+            let name = &environment.id;
             let before = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
             let now = cluster.unseen(name, before);
             if before == now {

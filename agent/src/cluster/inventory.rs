@@ -1,4 +1,4 @@
-//! The inventory of an environment, kept in the cluster beside its objects: the ConfigMap `quarterdeck-NAME` in the
+//! The inventory of an environment, kept in the cluster beside its objects: the ConfigMap `quarterdeck-APP.ENV` in the
 //! environment's namespace. It says what we applied and may therefore prune, to us and to whoever comes after us.
 //!
 //! It is written before anything is applied, with old and new objects in it, and made smaller only after the prunes: an
@@ -13,6 +13,7 @@ mod format;
 mod mark;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ use quarterdeck_core::sync::plan::Stranger;
 
 pub use self::mark::OtherAgent;
 
-/// On every inventory; its value is the environment's name.
+/// On every inventory; its value is the environment's address, as `shop.prod`.
 pub const INVENTORY_LABEL: &str = "quarterdeck.dev/inventory";
 
 /// All inventories of a cluster are read at once when the agent begins (one request for all environments). That list is
@@ -88,7 +89,7 @@ impl Inventories {
         environment: &EnvironmentId,
         namespace: &str,
     ) -> Result<Held, ApiProblem> {
-        let place = place_of(environment.as_str(), namespace);
+        let place = place_of(environment, namespace);
         if !self.known().contains_key(&place) && self.list(objects).await? {
             self.known().entry(place.clone()).or_default();
         }
@@ -114,7 +115,7 @@ impl Inventories {
         environment: &EnvironmentId,
         namespace: &str,
     ) -> Result<Held, ApiProblem> {
-        let place = place_of(environment.as_str(), namespace);
+        let place = place_of(environment, namespace);
         let object = objects.get(&place, Some("v1")).await?;
         let read = object.as_ref().map(decode).transpose();
         let mut all = self.known();
@@ -138,7 +139,7 @@ impl Inventories {
     /// What was applied besides, as is known from elsewhere.
     pub(super) fn believe(&self, environment: &EnvironmentId, namespace: &str, items: Vec<InventoryItem>) -> Held {
         let mut all = self.known();
-        let known = all.entry(place_of(environment.as_str(), namespace)).or_default();
+        let known = all.entry(place_of(environment, namespace)).or_default();
         known.believed.items.extend(items);
         known.held()
     }
@@ -151,12 +152,12 @@ impl Inventories {
         namespace: &str,
         inventory: &Inventory,
     ) -> Result<bool, ApiProblem> {
-        let place = place_of(environment.as_str(), namespace);
+        let place = place_of(environment, namespace);
         let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
         if self.known().get(&place).is_some_and(is_so) {
             return Ok(false);
         }
-        self.put(objects, environment.as_str(), &place, inventory).await?;
+        self.put(objects, &environment.to_string(), &place, inventory).await?;
         let mut all = self.known();
         let known = all.entry(place).or_default();
         (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
@@ -188,7 +189,7 @@ impl Inventories {
         let doing = format!("look for other inventories of {environment}");
         let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
         let path = collection_path(&route.resource, None);
-        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(environment.as_str()));
+        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(&label_of(environment)));
         match objects.caller.json(&doing, get(&path)).await {
             Ok(page) => {
                 let mut found = page["items"].as_array().into_iter().flatten();
@@ -241,13 +242,13 @@ impl Inventories {
 
     /// Another agent that was noticed, once.
     pub(super) fn news(&self, environment: &EnvironmentId, namespace: &str) -> Option<OtherAgent> {
-        self.known().get_mut(&place_of(environment.as_str(), namespace))?.operator.news()
+        self.known().get_mut(&place_of(environment, namespace))?.operator.news()
     }
 
     /// The host of another agent that operates the environment, too.
     pub(super) fn other_agent(&self, environment: &EnvironmentId, namespace: &str) -> Option<String> {
         let all = self.known();
-        let known = all.get(&place_of(environment.as_str(), namespace))?;
+        let known = all.get(&place_of(environment, namespace))?;
         known.operator.other(Instant::now()).map(str::to_owned)
     }
 
@@ -317,7 +318,17 @@ impl Known {
     }
 }
 
-/// `quarterdeck-shop` in the environment's namespace.
-fn place_of(environment: &str, namespace: &str) -> ResourceRef {
-    ResourceRef::new("", "ConfigMap", Some(namespace), &format!("quarterdeck-{environment}"))
+/// `quarterdeck-shop.prod`: the inventory of an environment, whose address has a slash where names of objects have a dot.
+pub fn inventory_name(environment: impl fmt::Display) -> String {
+    format!("quarterdeck-{}", label_of(environment))
+}
+
+/// `shop.prod`.
+fn label_of(environment: impl fmt::Display) -> String {
+    environment.to_string().replace('/', ".")
+}
+
+/// Where it is.
+fn place_of(environment: impl fmt::Display, namespace: &str) -> ResourceRef {
+    ResourceRef::new("", "ConfigMap", Some(namespace), &inventory_name(environment))
 }

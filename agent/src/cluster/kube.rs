@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Method;
 use kube::discovery::ApiResource;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ use crate::cluster::waiting::Waiting;
 use quarterdeck_core::failpoint;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::{ignore, mask, owned};
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, mask, owned};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -48,6 +49,11 @@ pub(super) fn collection_path(resource: &ApiResource, namespace: Option<&str>) -
 /// `/apis/apps/v1/namespaces/shop/deployments/shop`.
 pub(super) fn object_path(resource: &ApiResource, namespace: Option<&str>, name: &str) -> String {
     format!("{}/{}", collection_path(resource, namespace), segment(name))
+}
+
+/// A label selector for the objects of an environment, as part of a query.
+pub(super) fn of_environment(EnvironmentId { application, environment }: &EnvironmentId) -> String {
+    format!("{APPLICATION_LABEL}%3D{application},{ENVIRONMENT_LABEL}%3D{environment}")
 }
 
 /// A name as part of a path. Names of RBAC objects hold colons, and a hostile manifest may hold anything.

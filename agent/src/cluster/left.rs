@@ -80,9 +80,9 @@ impl Observer<'_> {
 
     async fn judge(&self, desired: &[Manifest], resource: &ResourceRef, live: &Value) -> Result<Left, ApiProblem> {
         let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
-        match owned::application_of(live) {
-            Some(owner) if owner == self.environment.as_str() => {}
-            other => return Ok(Left::NotOurs(other.map(str::to_owned))),
+        match owned::owner_of(live) {
+            Some(owner) if owner.is(self.environment) => {}
+            other => return Ok(Left::NotOurs(other.map(|owner| owner.to_string()))),
         }
         if let Some(twin) = self.twin(desired, resource, uid).await? {
             return Ok(Left::Renamed(twin));

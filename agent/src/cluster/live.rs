@@ -27,8 +27,8 @@ use crate::cluster::live::covers::Covers;
 use crate::cluster::live::family::Family;
 use quarterdeck_core::health::{self, Verdict};
 use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{Ended, Memory};
-use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 
 pub(super) use crate::cluster::live::applied::Expect;
 pub(super) use crate::cluster::live::family::{PodLogs, Started};
@@ -105,7 +105,7 @@ impl Seen {
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
         Self {
             resource: ResourceRef::new(group, &text(&object["kind"]), Some(&namespace), &name),
-            environment: metadata["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok()),
+            environment: owned::owner_of(object).and_then(|owner| owner.id()),
             api: api.into(),
             version: text(&metadata["resourceVersion"]).into(),
             uid: Uid::of(&text(&metadata["uid"])),

@@ -81,7 +81,7 @@ pub use crate::cluster::apply::{Executed, PlannedSync, Progress};
 pub use crate::cluster::changes::ClusterChange;
 pub use crate::cluster::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::cluster::discovery::{Kind, Kinds};
-pub use crate::cluster::inventory::{INVENTORY_LABEL, OtherAgent};
+pub use crate::cluster::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
 pub use crate::cluster::logs::{LogQuery, Logs};
 pub use crate::cluster::problem::{ApiProblem, Class};
 

@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use crate::cluster::Options;
 use crate::cluster::caller::get;
-use crate::cluster::kube::{Mode, Objects, collection_path, segment};
+use crate::cluster::kube::{Mode, Objects, collection_path, of_environment, segment};
 use crate::cluster::live::Live;
 use crate::cluster::problem::{ApiProblem, Class};
 use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{Memory, Observed, Refusal};
-use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
 const AT_ONCE: usize = 64;
@@ -141,7 +141,7 @@ impl Observer<'_> {
         let doing = format!("list the {} objects of {}", like.resource.kind, self.environment);
         let route = self.objects.resource(&like.resource, Some(&like.version)).await?;
         let collection = collection_path(&route.resource, like.resource.namespace.as_deref());
-        let path = format!("{collection}?limit=250&labelSelector={}%3D{}", APPLICATION_LABEL, self.environment);
+        let path = format!("{collection}?limit=250&labelSelector={}", of_environment(self.environment));
         let mut next = String::new();
         loop {
             let mut page = match self.objects.caller.json(&doing, get(&format!("{path}{next}"))).await {

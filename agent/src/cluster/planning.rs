@@ -86,7 +86,7 @@ impl Cluster {
         if options.fresh || leaves || observed.iter().any(Observed::wants_a_write) {
             held = inventories.fresh(objects, environment, &options.namespace).await?;
         }
-        let label = |live: &Arc<Value>| owned::application_of(live) == Some(environment.as_str());
+        let label = |live: &Arc<Value>| owned::owner_of(live).is_some_and(|owner| owner.is(environment));
         let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
         self.remade(environment, &options.namespace, held, was_here, memory).await
     }
@@ -150,19 +150,19 @@ impl Cluster {
         options: &Options,
     ) -> Result<BTreeMap<String, Stranger>, ApiProblem> {
         let Some(neighbours) = &options.neighbours else { return Ok(BTreeMap::new()) };
-        let mut wanted: BTreeMap<&str, Vec<&ResourceRef>> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, Vec<&ResourceRef>> = BTreeMap::new();
         for (manifest, live) in desired.iter().zip(observed.iter().map(Observed::live)) {
-            let ours = owned::application_of(&manifest.object);
-            let owner = live.and_then(|live| owned::application_of(live)).filter(|owner| Some(*owner) != ours);
-            if let Some(owner) = owner.filter(|owner| neighbours.of(owner).is_none()) {
+            let ours = owned::owner_of(&manifest.object);
+            let owner = live.and_then(|live| owned::owner_of(live)).filter(|owner| Some(*owner) != ours);
+            if let Some(owner) = owner.map(|owner| owner.to_string()).filter(|owner| neighbours.of(owner).is_none()) {
                 wanted.entry(owner).or_default().push(&manifest.resource);
             }
         }
         let mut strangers = BTreeMap::new();
         for (owner, resources) in wanted {
             let namespaces = namespaces(&options.namespace, resources.into_iter());
-            let stranger = self.0.inventories.stranger(&self.0.objects, owner, &namespaces).await?;
-            strangers.insert(owner.to_owned(), stranger);
+            let stranger = self.0.inventories.stranger(&self.0.objects, &owner, &namespaces).await?;
+            strangers.insert(owner, stranger);
         }
         Ok(strangers)
     }

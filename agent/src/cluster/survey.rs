@@ -16,11 +16,11 @@ use serde_json::Value;
 
 use crate::cluster::caller::get;
 use crate::cluster::inventory::INVENTORY_LABEL;
-use crate::cluster::kube::{Objects, collection_path, segment};
+use crate::cluster::kube::{Objects, collection_path, of_environment, segment};
 use crate::cluster::observe::at_once;
 use crate::cluster::problem::{ApiProblem, Class};
 use quarterdeck_core::render::scope::Scope;
-use quarterdeck_core::sync::APPLICATION_LABEL;
+use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
@@ -104,8 +104,9 @@ pub(super) async fn contents(
                         continue;
                     }
                     let labels = &metadata["labels"];
-                    let owner = labels[APPLICATION_LABEL].as_str().or_else(|| labels[INVENTORY_LABEL].as_str());
-                    contents.count(environment, owner, resource.short());
+                    let inventory = || Some(labels[INVENTORY_LABEL].as_str()?.replacen('.', "/", 1));
+                    let owner = owned::owner_by(labels).map(|owner| owner.to_string()).or_else(inventory);
+                    contents.count(environment, owner.as_deref(), resource.short());
                 }
             }
             // A kind that is not served at this moment may have objects all the same.
@@ -130,7 +131,7 @@ pub(super) async fn labelled(
     let list = |resource: &ApiResource| Listed {
         resource: resource.clone(),
         namespace: within.map(str::to_owned),
-        selector: format!("&labelSelector={APPLICATION_LABEL}%3D{}", segment(environment.as_str())),
+        selector: format!("&labelSelector={}", of_environment(environment)),
     };
     let resources = kinds.filter_map(|kind| kind.versions.first()).filter(|resource| !is_fleeting(resource));
     let lists: Vec<Listed> = resources.map(list).collect();

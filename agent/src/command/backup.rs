@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::event::Event;
 
 use crate::access::Peer;
+use crate::history::About;
 use crate::history::sqlite::copy::{Contents, contents, copy, exchange};
 use crate::history::sqlite::{self, Writer};
 
@@ -107,7 +108,7 @@ fn mark(copy: &Path, from: &Path, found: &Contents, now: Timestamp) -> anyhow::R
     let event = Event::HistoryRestored { from: from.display().to_string(), state_of: found.newest };
     let mut connection = sqlite::open(copy)?;
     let transaction = connection.transaction()?;
-    Writer(&transaction).event(now, None, &who.cause(), &event)?;
+    Writer(&transaction).event(now, &About::Agent, &who.cause(), &event)?;
     transaction.commit()?;
     sqlite::checkpoint(&connection)?;
     Ok(())
@@ -123,12 +124,12 @@ fn asked(input: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<bool> {
 
 /// What a history holds, in a line.
 fn line(contents: &Contents) -> String {
-    let Contents { applications, runs, syncs, events, newest, .. } = contents;
+    let Contents { environments, runs, syncs, events, newest, .. } = contents;
     let newest = newest.map_or("none".to_owned(), |newest| format!("{newest:.0}"));
     let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let (applications, runs) = (count(*applications as u64, "application"), count(*runs, "run"));
+    let (environments, runs) = (count(*environments as u64, "environment"), count(*runs, "run"));
     let (syncs, events) = (count(*syncs, "sync"), count(*events, "event"));
-    format!("{applications}, {runs}, {syncs}, {events}; the newest event is of {newest}")
+    format!("{environments}, {runs}, {syncs}, {events}; the newest event is of {newest}")
 }
 
 /// What the agent will take up.

@@ -56,21 +56,23 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     assert_eq!(EngineConfig { address: None, ..config.engine }, EngineConfig::default());
     assert_eq!(config.history, HistoryConfig::default());
     let [application] = &config.application[..] else { panic!("one application") };
-    assert_eq!(application.sync, Default::default());
-    assert_eq!(application.promote, Default::default());
-    let bare: ApplicationSpec = toml::from_str(
-        "name = 'shop'\ncode = { repository = 'a' }\nbuild = { image = 'b' }\ndeploy = { repository = 'c', namespace = 'd' }",
+    let bare: application::Written = toml::from_str(
+        "name = 'shop'\ncode = { repository = 'a' }\nimage = [{ name = 'b' }]\n\
+         environment = [{ name = 'prod', repository = 'c', namespace = 'd' }]",
     )
     .unwrap();
     let (shown, default) = (application.code.as_ref().unwrap(), bare.code.as_ref().unwrap());
     assert_eq!(
-        (&shown.build_tags, &shown.push_tags, shown.existing_tags),
-        (&default.build_tags, &default.push_tags, default.existing_tags)
+        (&shown.build_tags, &shown.push_tags, shown.existing_tags, &shown.image_tag),
+        (&default.build_tags, &default.push_tags, default.existing_tags, &default.image_tag)
     );
-    let (shown, default) = (application.build.as_ref().unwrap(), bare.build.as_ref().unwrap());
-    assert_eq!((&shown.context, &shown.dockerfile, &shown.tag), (&default.context, &default.dockerfile, &default.tag));
-    let (shown, default) = (application.deploy.as_ref().unwrap(), bare.deploy.as_ref().unwrap());
-    assert_eq!((shown.create_namespace, shown.render), (default.create_namespace, default.render));
+    let (shown, default) = (&application.image[0], &bare.image[0]);
+    assert_eq!((&shown.context, &shown.dockerfile), (&default.context, &default.dockerfile));
+    let (shown, default) = (&application.environment[0], &bare.environment[0]);
+    assert_eq!(
+        (shown.create_namespace, shown.render, shown.protected, &shown.sync, &shown.promote),
+        (default.create_namespace, default.render, default.protected, &default.sync, &default.promote)
+    );
 }
 
 /// Every option that the types know stands in the example: serde tells the names when it meets a wrong one.
@@ -81,8 +83,14 @@ fn every_option_stands_in_the_example() {
         let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
         assert_example_has(&error);
     }
-    for part in ["code", "build", "deploy", "sync", "promote"] {
-        let text = format!("[[application]]\nname = 'a'\n[application.{part}]\nwrong = 1\n");
+    for part in [
+        "[application.code]",
+        "[[application.image]]",
+        "[[application.environment]]",
+        "[[application.environment]]\n[application.environment.sync]",
+        "[[application.environment]]\n[application.environment.promote]",
+    ] {
+        let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");
         assert_example_has(&toml::from_str::<Config>(&text).unwrap_err().to_string());
     }
 }
@@ -109,8 +117,7 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
-    let application =
-        "[[application]]\nname = 'shop'\n[application.deploy]\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
+    let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
@@ -118,18 +125,31 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ("[agent\n".to_owned(), 1, ""),
         ("[[application]]\nname = 'Shop'\n".to_owned(), 2, "cannot name an application"),
         ("[[application]]\nname = 'shop'\n".to_owned(), 2, "nothing to do"),
-        (format!("{application}\n{application}"), 8, "twice"),
-        (format!("{application}branch = 'main'\ntag = 'v1'\n"), 7, "leave out one"),
-        (format!("{application}path = '../other'\n"), 6, "inside the repository"),
-        (format!("{application}[application.build]\nimage = 'r/a'\n"), 6, "add [application.code]"),
+        (format!("{application}\n{application}"), 9, "twice"),
+        (format!("{application}branch = 'main'\ntag = 'v1'\n"), 8, "leave out one"),
+        (format!("{application}path = '../other'\n"), 7, "inside the repository"),
+        (format!("{application}[[application.image]]\nname = 'r/a'\n"), 7, "add [application.code]"),
         (
             format!(
-                "{application}[application.code]\nrepository = 'ftp://x/y'\n[application.build]\nimage = 'r/a:1'\n"
+                "{application}[application.code]\nrepository = 'ftp://x/y'\n[[application.image]]\nname = 'r/a:1'\n"
             ),
-            7,
+            8,
             "ftp",
         ),
-        (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 6, "there are: qa"),
+        (
+            format!("{application}[[application.environment]]\nname = 'prod'\nrepository = '/x'\nnamespace = 'y'\n"),
+            8,
+            "environment shop/prod is there twice",
+        ),
+        (
+            format!(
+                "{application}[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
+                 [[application.image]]\nname = 'r/a:1'\n"
+            ),
+            11,
+            "write it without",
+        ),
+        (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 7, "there are: qa"),
         (
             "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_env = 'A'\npassword_file = 'b'\n".to_owned(),
             5,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::EnvironmentName;
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::LogRecord;
@@ -38,6 +39,8 @@ pub(super) struct Course<'n> {
     pub(super) cancel: CancellationToken,
     journal: Journal,
     log: Option<RunLog>,
+    /// The stage that it is in.
+    now: usize,
     told: Instant,
     /// Notified when the queue may have changed.
     news: &'n Notify,
@@ -86,7 +89,7 @@ impl<'n> Course<'n> {
             .writer(run.id, goes_on)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
-        let course = Self { run, cancel, journal: journal.clone(), log, told: Instant::now(), news };
+        let course = Self { run, cancel, journal: journal.clone(), log, now: 0, told: Instant::now(), news };
         course.record(Vec::new()).await?;
         Ok(course)
     }
@@ -96,14 +99,21 @@ impl<'n> Course<'n> {
     pub(super) async fn stage<T, S: Step<T>>(
         &mut self,
         kind: StageKind,
+        environment: Option<&EnvironmentName>,
         timeout: Duration,
         mut step: S,
     ) -> Result<T, DeliverError> {
-        self.change(kind, |stage| {
+        let is_it = |stage: &Stage| stage.kind == kind && stage.environment.as_ref() == environment;
+        self.now = self.run.stages.iter().position(is_it).unwrap_or_else(|| {
+            // A run that was queued before the environment came.
+            self.run.stages.push(Stage { environment: environment.cloned(), ..Stage::queued(kind) });
+            self.run.stages.len() - 1
+        });
+        self.change(|stage| {
             stage.phase = Phase::Running;
             stage.started = Some(Timestamp::now());
         });
-        self.record(self.event(kind, Phase::Running, String::new())).await?;
+        self.record(self.event(Phase::Running, String::new())).await?;
         let begun = Instant::now();
         let mut wait = TRY_FIRST;
         let result = loop {
@@ -118,8 +128,8 @@ impl<'n> Course<'n> {
                     // First what happens next: a row of the console ends before long words do.
                     let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
                     tracing::warn!(stage = %kind, "{text}");
-                    self.say(kind, &text);
-                    self.progress(kind, None, Some(&text));
+                    self.say(&text);
+                    self.progress(None, Some(&text));
                     self.tell();
                     if let Err(error) = self.wait(wait, begun, &error).await {
                         break Err(error);
@@ -138,14 +148,14 @@ impl<'n> Course<'n> {
             Err(error) => (phase_of(error), chain(error)),
         };
         // With the word that programs use, so that who reads the log finds it.
-        self.say(kind, &if phase == Phase::Failed { format!("error: {message}") } else { message.clone() });
-        self.change(kind, |stage| {
+        self.say(&if phase == Phase::Failed { format!("error: {message}") } else { message.clone() });
+        self.change(|stage| {
             stage.phase = phase;
             stage.finished = Some(Timestamp::now());
             stage.percent = None;
             stage.message = message.clone();
         });
-        self.record(self.event(kind, phase, message)).await?;
+        self.record(self.event(phase, message)).await?;
         match result? {
             Outcome::Done(value, _) | Outcome::Skipped(value, _) => Ok(value),
         }
@@ -175,7 +185,7 @@ impl<'n> Course<'n> {
         };
         let facts = vec![
             Fact::happened(name, &self.run.cause, Event::RunFinished { run: self.run.id, phase, message }),
-            Fact::last(name, what, phase, now),
+            Fact::delivered(name, what, phase, now),
         ];
         self.record(facts).await
     }
@@ -200,11 +210,10 @@ impl<'n> Course<'n> {
     }
 
     /// Keeps an artifact and what happened to it, with the run.
-    pub(super) async fn keep(&mut self, artifact: &Artifact, event: Event) -> Result<(), DeliverError> {
+    pub(super) async fn keep(&mut self, artifact: &Artifact, event: Option<Event>) -> Result<(), DeliverError> {
         self.run.artifact = Some(artifact.clone());
-        let facts =
-            vec![Fact::Artifact(artifact.clone()), Fact::happened(&self.run.application, &self.run.cause, event)];
-        self.record(facts).await
+        let happened = event.map(|event| Fact::happened(&self.run.application, &self.run.cause, event));
+        self.record(std::iter::once(Fact::Artifact(artifact.clone())).chain(happened).collect()).await
     }
 
     /// Keeps facts together with the run as it is now.
@@ -214,9 +223,10 @@ impl<'n> Course<'n> {
     }
 
     /// A line of output.
-    pub(super) fn say(&mut self, kind: StageKind, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         if !text.is_empty() {
-            self.write(LogRecord::Line { at: Some(Timestamp::now()), from: kind.word().into(), text: text.into() });
+            let from = self.run.stages.get(self.now).map_or("", |stage| stage.kind.word());
+            self.write(LogRecord::Line { at: Some(Timestamp::now()), from: from.into(), text: text.into() });
         }
     }
 
@@ -227,8 +237,8 @@ impl<'n> Course<'n> {
     }
 
     /// Where a stage stands, for those who look.
-    pub(super) fn progress(&mut self, kind: StageKind, percent: Option<u8>, message: Option<&str>) {
-        self.change(kind, |stage| {
+    pub(super) fn progress(&mut self, percent: Option<u8>, message: Option<&str>) {
+        self.change(|stage| {
             stage.percent = percent.or(stage.percent);
             if let Some(message) = message {
                 stage.message = message.chars().take(200).collect();
@@ -244,14 +254,16 @@ impl<'n> Course<'n> {
         self.journal.mention(Fact::RunProgress(Box::new(self.run.clone())));
     }
 
-    fn change(&mut self, kind: StageKind, change: impl FnOnce(&mut Stage)) {
-        if let Some(stage) = self.run.stages.iter_mut().find(|stage| stage.kind == kind) {
+    fn change(&mut self, change: impl FnOnce(&mut Stage)) {
+        if let Some(stage) = self.run.stages.get_mut(self.now) {
             change(stage);
         }
     }
 
-    fn event(&self, stage: StageKind, phase: Phase, message: String) -> Batch {
-        let event = Event::StageChanged { run: self.run.id, stage, phase, message };
+    fn event(&self, phase: Phase, message: String) -> Batch {
+        let Some(Stage { kind, environment, .. }) = self.run.stages.get(self.now) else { return Batch::new() };
+        let (run, stage, environment) = (self.run.id, *kind, environment.clone());
+        let event = Event::StageChanged { run, stage, environment, phase, message };
         vec![Fact::happened(&self.run.application, &self.run.cause, event)]
     }
 }

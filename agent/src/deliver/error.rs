@@ -126,11 +126,16 @@ impl DeliverError {
         }
     }
 
+    /// Whether it is about one environment and its manifests, and says nothing of the others.
+    pub(super) fn is_of_promotion(&self) -> bool {
+        matches!(self, Self::Promote(_) | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. })
+    }
+
     /// What a person could do; empty where the words say it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Promote(_) => {
-                "check application.deploy.path, or set promote.by = \"none\" where the manifests are somebody else's"
+                "check the path of the environment, or set promote.by = \"none\" where the manifests are somebody else's"
             }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same",

@@ -11,11 +11,13 @@ use quarterdeck_shared::snapshot::RunId;
 use super::DeliverError;
 use super::queue;
 use super::run::new_run;
-use crate::context::{Application, Context};
+use super::stages;
+use crate::context::{Application, Context, Destination};
 use crate::journal::fact::{Batch, Fact};
 use crate::source::{GitError, RefSnapshot, Target};
 use quarterdeck_core::promote::log::Promotion;
-use quarterdeck_core::trigger::{self, TagRules};
+use quarterdeck_core::trigger;
+use tokio::time::Instant;
 
 /// How long the first numbers of a life wait for the deploy repository, whose log says which were given before. One that
 /// does not answer within this time is away, and holds no build back.
@@ -41,7 +43,7 @@ pub(super) struct Owing {
 impl Owing {
     /// Queues what is owed.
     pub(super) async fn queue(&mut self, context: &Context, application: &Application) -> Result<(), DeliverError> {
-        let (Some(code), Some(repository)) = (&application.spec.code, &application.code) else { return Ok(()) };
+        let (Some(delivery), Some(repository)) = (&application.spec.delivery, &application.code) else { return Ok(()) };
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
         let is_thought_of = |before: &Arc<RefSnapshot>| {
             before.tags == refs.tags && before.branches.is_empty() == refs.branches.is_empty()
@@ -54,7 +56,7 @@ impl Owing {
         let of = name.clone();
         let seen =
             context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
-        let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
+        let rules = stages::rules(&delivery.code)?;
         let seen = seen.map(|seen| seen.tags);
         let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len() + seen.going.len());
         let asked = refs.clone();
@@ -99,32 +101,39 @@ impl Owing {
     /// which run wrote them, so numbers go on after the highest of them. What cannot be known are runs since the last
     /// promotion, and those of applications that promote nowhere.
     async fn number(&mut self, context: &Context, application: &Application) {
-        let Some(deploy) = application.deploy.as_ref().filter(|_| !self.numbered) else { return };
-        let mut refs = deploy.repository.refs();
+        if self.numbered {
+            return;
+        }
         let within = if std::mem::replace(&mut self.waited, true) { Duration::ZERO } else { NUMBERS_WITHIN };
-        tokio::select! {
-            _ = refs.wait_for(|refs| refs.is_some()) => {}
-            () = tokio::time::sleep(within) => return,
-            () = application.delivering.cancelled() => return,
-        }
-        let default = refs.borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-        let branch = application.spec.deploy.as_ref().and_then(|deploy| deploy.branch.clone());
-        let target = branch.map_or(Target::Default, Target::Branch);
-        let found = deploy.repository.work(move |mirror| {
-            let tip = mirror.resolve(&target, default.as_deref())?;
-            let read = |commit: &crate::source::CommitInfo| Promotion::read(commit);
-            let promotions = mirror.search(&tip, COMMITS_LOOKED_AT, NUMBERS_LOOKED_AT, read)?;
-            Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run).max())
-        });
-        match found.await {
-            Ok(highest) => {
-                self.numbered = true;
-                context.journal.numbers_are_given_up_to(highest.unwrap_or(RunId(0)));
-            }
-            // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
-            Err(error) => {
-                tracing::debug!(%error, "cannot read the deploy branch")
+        let until = Instant::now() + within;
+        let mut all = true;
+        for to in &application.destinations {
+            match numbers(to, application, until).await {
+                Some(highest) => context.journal.numbers_are_given_up_to(highest),
+                None => all = false,
             }
         }
+        self.numbered = all;
     }
+}
+
+/// The highest number of a run that the branch of an environment tells of; none where that cannot be said now.
+async fn numbers(to: &Destination, application: &Application, until: Instant) -> Option<RunId> {
+    let mut refs = to.repository.refs();
+    tokio::select! {
+        _ = refs.wait_for(|refs| refs.is_some()) => {}
+        () = tokio::time::sleep_until(until) => return None,
+        () = application.delivering.cancelled() => return None,
+    }
+    let default = refs.borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let target = to.spec.follow.branch().map_or(Target::Default, |branch| Target::Branch(branch.to_owned()));
+    let found = to.repository.work(move |mirror| {
+        let tip = mirror.resolve(&target, default.as_deref())?;
+        let read = |commit: &crate::source::CommitInfo| Promotion::read(commit);
+        let promotions = mirror.search(&tip, COMMITS_LOOKED_AT, NUMBERS_LOOKED_AT, read)?;
+        Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run).max())
+    });
+    // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
+    let found = found.await.inspect_err(|error| tracing::debug!(%error, "cannot read the deploy branch")).ok()?;
+    Some(found.unwrap_or(RunId(0)))
 }

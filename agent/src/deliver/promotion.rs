@@ -1,4 +1,4 @@
-//! The last stage of a run: the manifests in git name the image, as one commit on the deploy branch.
+//! The last stages of a run: the manifests of each environment in git name the images, as one commit on its branch.
 //!
 //! Decided on the branch as it is now and pushed only if it still is there; where somebody was faster, decided anew. The
 //! branch's own log says what was promoted before ([`log`]), so that neither a lost nor an older history rolls
@@ -11,16 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{Destination, PromoteBy, RenderKind};
-use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, PromoteBy, RenderKind};
+use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::RunStatus;
-use quarterdeck_shared::status::StageKind;
 
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
-use super::stages::git;
-use crate::context::{Application, Context, Deploy};
+use super::stages::{self, git};
+use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
 use crate::source::git::Mirror;
 use crate::source::{Author, CommitId, EntryMode, PushOutcome, RefSnapshot, Target, TreeEntry};
@@ -68,30 +67,28 @@ impl fmt::Display for Promotes {
     }
 }
 
-/// The manifests in git name the image.
+/// The manifests of an environment name the images.
 pub(super) struct Promote<'a> {
     pub(super) context: &'a Context,
     pub(super) application: &'a Application,
-    pub(super) pushed: Artifact,
+    pub(super) to: &'a Destination,
+    pub(super) pushed: &'a Artifact,
 }
 
 impl Step<Promotes> for Promote<'_> {
     const MINDS_CANCEL: bool = true;
 
     async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Promotes>, DeliverError> {
-        let nothing = |why: &str| Ok(Outcome::Skipped(Promotes::Nothing, why.to_owned()));
-        let (Some(destination), Some(deploy)) = (&self.application.spec.deploy, &self.application.deploy) else {
-            return nothing("nothing is deployed: there is no [application.deploy]");
-        };
-        if self.application.spec.promote.by == PromoteBy::None {
-            return nothing("promotion is off: promote.by is none");
+        let Destination { spec, repository } = self.to;
+        if spec.promote.by == PromoteBy::None {
+            return Ok(Outcome::Skipped(Promotes::Nothing, "promotion is off: promote.by is none".to_owned()));
         }
         let cancel = course.cancel.clone();
         for _ in 0..RACES {
             let decided = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(DeliverError::Cancelled),
-                decided = self.decide(destination, deploy, &course.run) => decided?,
+                decided = self.decide(&course.run) => decided?,
             };
             let ready = match decided {
                 Decided::Push(ready) => ready,
@@ -105,65 +102,66 @@ impl Step<Promotes> for Promote<'_> {
                 }
                 Decided::Skip(promotes) => return Ok(self.skipped(promotes, &course.run.reference)),
             };
-            let Ready { branch, base, commit } = ready.clone();
-            let pushed = deploy.repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
+            let Ready { branch, base, commit, absent } = ready.clone();
+            let pushed = repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
             match pushed.map_err(git("push the commit"))? {
                 PushOutcome::Pushed => {
-                    deploy.repository.wake();
+                    repository.wake();
                     self.record(course, &ready.commit).await?;
-                    let message = format!("{} names {}", ready.commit.short(), self.written());
+                    let not_there = if absent.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; the manifests do not name {}", absent.join(", "))
+                    };
+                    let message = format!("{} names {}{not_there}", ready.commit.short(), self.written());
                     return Ok(Outcome::Done(Promotes::By(ready.commit), message));
                 }
                 PushOutcome::Raced { .. } => {
-                    course.say(StageKind::Promote, "somebody else pushed to the deploy branch meanwhile; deciding anew")
+                    course.say("somebody else pushed to the deploy branch meanwhile; deciding anew")
                 }
             }
         }
-        Err(DeliverError::Raced {
-            branch: destination.branch.clone().unwrap_or_else(|| "(default)".to_owned()),
-            tries: RACES,
-        })
+        Err(DeliverError::Raced { branch: spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })
     }
 }
 
 impl Promote<'_> {
     /// What to do on the branch as it is now; the commit is made already where one is needed.
-    async fn decide(
-        &self,
-        destination: &Destination,
-        deploy: &Deploy,
-        run: &RunStatus,
-    ) -> Result<Decided, DeliverError> {
-        let asked = self.asked(destination, run).await?;
-        let policy = &self.application.spec.promote;
+    async fn decide(&self, run: &RunStatus) -> Result<Decided, DeliverError> {
+        let EnvironmentSpec { path, follow, render, promote, .. } = &self.to.spec;
+        let asked = self.asked(run).await?;
+        let promoted = |image: &Image| Promoted {
+            image: image.name.clone(),
+            tag: self.pushed.tag.clone(),
+            digest: image.digest.clone().unwrap_or_default(),
+            by: promote.by,
+        };
         let wanted = Wanted {
-            path: destination.path.clone(),
-            branch: destination.branch.clone(),
-            plain: destination.render == RenderKind::Plain,
-            image: Promoted {
-                image: self.pushed.image.clone(),
-                tag: self.pushed.tag.clone(),
-                digest: self.pushed.digest.clone().unwrap_or_default(),
-                by: policy.by,
-            },
-            author: author(&policy.author),
-            message: asked.what.below(&self.message(&policy.message), run.id),
+            path: path.clone(),
+            branch: follow.branch().map(str::to_owned),
+            plain: *render == RenderKind::Plain,
+            images: self.pushed.images.iter().map(promoted).collect(),
+            author: author(&promote.author),
+            message: asked.what.below(&self.message(&promote.message), run.id),
             asked,
         };
-        deploy.repository.work(move |mirror| Ok(decide_once(mirror, &wanted))).await.map_err(git("promote"))?
+        let decided = self.to.repository.work(move |mirror| Ok(decide_once(mirror, &wanted)));
+        decided.await.map_err(git("promote"))?
     }
 
     /// What is to be promoted, and what is known of other promotions.
-    async fn asked(&self, destination: &Destination, run: &RunStatus) -> Result<Asked, DeliverError> {
-        let name = self.application.spec.name.clone();
+    async fn asked(&self, run: &RunStatus) -> Result<Asked, DeliverError> {
+        let (name, environment) = (self.application.spec.name.clone(), &self.to.spec.name);
         let runs = self.context.journal.ask(move |history| history.runs(Some(&name), RUNS_ASKED)).await?;
-        let known: BTreeSet<CommitId> = runs.into_iter().filter_map(|run| run.promoted).collect();
-        let Artifact { application, image, tag, digest, .. } = &self.pushed;
-        let path = destination.path.trim_matches('/');
+        let known: BTreeSet<CommitId> =
+            runs.into_iter().filter_map(|run| run.promoted.get(environment).cloned()).collect();
+        let Artifact { application, images, tag, .. } = self.pushed;
+        let version = |image: &Image| format!("{tag}@{}", image.digest.as_deref().unwrap_or_default());
+        let path = self.to.spec.path.trim_matches('/');
         let what = Trailers {
             application: application.clone(),
-            image: image.clone(),
-            version: format!("{tag}@{}", digest.as_deref().unwrap_or_default()),
+            environment: environment.clone(),
+            images: images.iter().map(|image| (image.name.clone(), version(image))).collect(),
             path: if path.is_empty() { ".".to_owned() } else { path.to_owned() },
             reference: run.reference.clone(),
             source: run.commit.clone(),
@@ -175,10 +173,10 @@ impl Promote<'_> {
 
     /// The push tags that are newer than this one, with their commits.
     async fn newer(&self, than: &str) -> Result<BTreeMap<String, CommitId>, DeliverError> {
-        let (Some(code), Some(repository)) = (&self.application.spec.code, &self.application.code) else {
+        let (Some(delivery), Some(repository)) = (&self.application.spec.delivery, &self.application.code) else {
             return Ok(BTreeMap::new());
         };
-        let rules = TagRules::new(&code.build_tags, &code.push_tags, code.existing_tags)?;
+        let rules = stages::rules(&delivery.code)?;
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(BTreeMap::new()) };
         let than = than.to_owned();
         let newer = repository.work(move |mirror| Ok(newer(mirror, &rules, &refs, &than))).await;
@@ -195,10 +193,10 @@ impl Promote<'_> {
     ) -> Result<Outcome<Promotes>, DeliverError> {
         let Some(commit) = commit else { return Ok(Outcome::Skipped(Promotes::Nothing, message)) };
         let message = format!("{message}, by {}", commit.short());
-        if is_own && course.run.promoted.is_none() {
+        if is_own && !course.run.promoted.contains_key(&self.to.spec.name) {
             self.record(course, &commit).await?;
         } else {
-            course.run.promoted = Some(commit.clone());
+            course.run.promoted.insert(self.to.spec.name.clone(), commit.clone());
         }
         Ok(Outcome::Skipped(Promotes::By(commit), message))
     }
@@ -214,31 +212,36 @@ impl Promote<'_> {
         Outcome::Skipped(promotes, message)
     }
 
-    /// Keeps that the image was promoted, with the run.
+    /// Keeps that the images were promoted, with the run.
     async fn record(&self, course: &mut Course<'_>, commit: &CommitId) -> Result<(), DeliverError> {
-        course.run.promoted = Some(commit.clone());
-        let event = Event::ImagePromoted { image: self.written(), commit: commit.clone() };
-        course.record(vec![Fact::happened(&self.application.spec.name, &course.run.cause, event)]).await
+        let id = EnvironmentId::new(&self.application.spec.name, &self.to.spec.name);
+        course.run.promoted.insert(id.environment.clone(), commit.clone());
+        let event = Event::ImagePromoted { images: self.images(), commit: commit.clone() };
+        course.record(vec![Fact::happened(&id, &course.run.cause, event)]).await
     }
 
     /// What the manifests name.
+    fn images(&self) -> Vec<String> {
+        let Artifact { images, tag, .. } = self.pushed;
+        let name = |image: &Image| match self.to.spec.promote.by {
+            PromoteBy::Tag => image.tagged(tag),
+            PromoteBy::Digest => format!("{}@{}", image.name, image.digest.as_deref().unwrap_or_default()),
+            PromoteBy::TagAndDigest | PromoteBy::None => image.pinned(tag),
+        };
+        images.iter().map(name).collect()
+    }
+
     fn written(&self) -> String {
-        match self.application.spec.promote.by {
-            PromoteBy::Tag => self.pushed.tagged(),
-            PromoteBy::Digest => {
-                format!("{}@{}", self.pushed.image, self.pushed.digest.as_deref().unwrap_or_default())
-            }
-            PromoteBy::TagAndDigest | PromoteBy::None => self.pushed.pinned(),
-        }
+        self.images().join(", ")
     }
 
     fn message(&self, template: &str) -> String {
-        let Artifact { application, commit, image, tag, digest, .. } = &self.pushed;
+        let Artifact { application, commit, tag, .. } = self.pushed;
         let fill = [
             ("{application}", application.to_string()),
-            ("{image}", image.clone()),
+            ("{environment}", self.to.spec.name.to_string()),
+            ("{images}", self.pushed.pinned().join("\n")),
             ("{tag}", tag.clone()),
-            ("{digest}", digest.clone().unwrap_or_default()),
             ("{commit}", commit.to_string()),
         ];
         fill.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value))
@@ -268,7 +271,7 @@ fn author(text: &str) -> Author {
 
 /// What one look at the branch came to.
 enum Decided {
-    /// The manifests name the image already; by which commit, and whether that is one of this run.
+    /// The manifests name the images already; by which commit, and whether that is one of this run.
     Already(Option<CommitId>, bool),
     /// This run promoted it before it was cut off, and the manifests name another image since.
     Found(CommitId),
@@ -284,6 +287,8 @@ struct Ready {
     branch: String,
     base: CommitId,
     commit: CommitId,
+    /// Images that the manifests do not name.
+    absent: Vec<String>,
 }
 
 /// What a commit is made of.
@@ -291,7 +296,7 @@ struct Wanted {
     path: String,
     branch: Option<String>,
     plain: bool,
-    image: Promoted,
+    images: Vec<Promoted>,
     author: Author,
     message: String,
     asked: Asked,
@@ -306,7 +311,7 @@ fn is_manifest(path: &str, plain: bool) -> bool {
 
 /// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
 fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError> {
-    let Wanted { path, branch, plain, image, author, message, asked } = wanted;
+    let Wanted { path, branch, plain, images, author, message, asked } = wanted;
     let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
     mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
     let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
@@ -317,7 +322,7 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
     for entry in listing.entries.iter().filter(is_file).filter(|entry| is_manifest(&entry.path, *plain)) {
         files.push((entry.path.clone(), mirror.blob(&entry.id, MANIFEST_MAX).map_err(git("read a manifest"))?));
     }
-    let mut edits = promote::promote(path, &files, image)?;
+    let (mut edits, absent) = promote::promote_all(path, &files, images)?;
     if !path.is_empty() {
         edits.iter_mut().for_each(|edit| edit.path = format!("{}/{}", path.trim_end_matches('/'), edit.path));
     }
@@ -336,5 +341,5 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
     }
     let commit =
         mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
-    Ok(Decided::Push(Ready { branch, base, commit }))
+    Ok(Decided::Push(Ready { branch, base, commit, absent }))
 }

@@ -1,5 +1,7 @@
 //! Runs as they are queued: pure but for their numbers.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
@@ -29,8 +31,10 @@ pub(super) fn queued(
 ) -> RunStatus {
     let mut kinds = vec![StageKind::Checkout, StageKind::Build];
     if goal == RunGoal::Push {
-        kinds.extend([StageKind::Push, StageKind::Promote]);
+        kinds.push(StageKind::Push);
     }
+    let environments = application.spec.environments.iter().filter(|_| goal == RunGoal::Push);
+    let promotions = environments.map(|environment| Stage::promotion(&environment.name));
     RunStatus {
         id: context.journal.next_run(),
         resumes: None,
@@ -43,12 +47,12 @@ pub(super) fn queued(
         commit,
         subject: String::new(),
         phase: Phase::Queued,
-        stages: kinds.into_iter().map(Stage::queued).collect(),
+        stages: kinds.into_iter().map(Stage::queued).chain(promotions).collect(),
         queued: now,
         started: None,
         finished: None,
         message: String::new(),
         artifact: None,
-        promoted: None,
+        promoted: BTreeMap::new(),
     }
 }

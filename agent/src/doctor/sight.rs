@@ -1,46 +1,45 @@
 //! What the doctor says of what cannot be seen: a cluster can answer and still not be watched, and then what is shown of
-//! its applications stands on nothing. Pure.
+//! its environments stands on nothing. Pure.
 
 use std::collections::BTreeMap;
 
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::snapshot::{ApplicationStatus, Cover, Unseen};
+use quarterdeck_shared::snapshot::{Cover, EnvironmentStatus, Unseen};
 
 /// Lines at most: what is wrong with many is wrong in one place, and the rest shows when that is put right.
 const LINES_MAX: usize = 20;
 
-/// Applications that a line names; the others are counted.
+/// Environments that a line names; the others are counted.
 const NAMED_MAX: usize = 3;
 
 /// What lines are made by: the cluster, what cannot be seen in it, and why.
-type Place<'a> = (Option<&'a str>, &'a str, &'a str);
+type Place<'a> = (&'a str, &'a str, &'a str);
 
 /// A line for each thing that cannot be seen, with whom it concerns and what to do.
-pub(super) fn checks<'a>(applications: impl Iterator<Item = &'a ApplicationStatus>) -> Vec<Check> {
-    // By place and words: one watch that is missing to ten applications is one thing to put right.
-    let mut found: BTreeMap<Place<'_>, (&Unseen, Vec<&str>)> = BTreeMap::new();
-    for application in applications {
-        for unseen in &application.unseen {
-            let place = (application.spec.cluster.as_deref(), &*unseen.what, &*unseen.reason);
-            found.entry(place).or_insert((unseen, Vec::new())).1.push(application.name.as_str());
+pub(super) fn checks<'a>(environments: impl Iterator<Item = &'a EnvironmentStatus>) -> Vec<Check> {
+    // By place and words: one watch that is missing to ten environments is one thing to put right.
+    let mut found: BTreeMap<Place<'_>, (&Unseen, Vec<String>)> = BTreeMap::new();
+    for environment in environments {
+        for unseen in &environment.unseen {
+            let place = (&*environment.spec.cluster, &*unseen.what, &*unseen.reason);
+            found.entry(place).or_insert((unseen, Vec::new())).1.push(environment.environment.to_string());
         }
     }
     let more = found.len().saturating_sub(LINES_MAX);
     let lines = found.into_iter().take(LINES_MAX);
-    let mut checks: Vec<Check> =
-        lines.map(|((cluster, ..), (unseen, of))| check(unseen, cluster.unwrap_or_default(), &of)).collect();
+    let mut checks: Vec<Check> = lines.map(|((cluster, ..), (unseen, of))| check(unseen, cluster, &of)).collect();
     if more > 0 {
         let message = format!("{more} more cannot be seen");
-        checks.push(bad("applications".to_owned(), message, "qd status names each".to_owned()));
+        checks.push(bad("environments".to_owned(), message, "qd status names each".to_owned()));
     }
     checks
 }
 
-fn check(unseen: &Unseen, cluster: &str, of: &[&str]) -> Check {
+fn check(unseen: &Unseen, cluster: &str, of: &[String]) -> Check {
     let name = match of {
-        [one] => format!("application {one}"),
-        many if many.len() <= NAMED_MAX => format!("applications {}", many.join(", ")),
-        many => format!("applications {} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
+        [one] => format!("environment {one}"),
+        many if many.len() <= NAMED_MAX => format!("environments {}", many.join(", ")),
+        many => format!("environments {} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
     };
     let place = if unseen.of == Cover::Watch { format!("in cluster {cluster}, ") } else { String::new() };
     let last_seen = unseen.last_seen.map_or("never seen".to_owned(), |at| format!("last seen {at}"));

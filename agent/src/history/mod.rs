@@ -16,30 +16,66 @@ pub mod place;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::event::{Cause, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
-use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, RunStatus};
 use serde::{Deserialize, Serialize};
 
 use quarterdeck_core::trigger::SeenTags;
 
-/// An application as it is kept: its status, and the two halves of its message.
+/// An environment as it is kept: its status, and the two halves of its message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ApplicationRow {
+pub struct EnvironmentRow {
     /// As consoles see it.
-    pub status: ApplicationStatus,
+    pub status: EnvironmentStatus,
     /// Why it is not Synced.
     pub sync_message: String,
     /// Why it is not Healthy.
     pub health_message: String,
 }
 
+/// Whom an event concerns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum About {
+    /// The agent, a repository, a cluster.
+    Agent,
+    /// The delivery of an application.
+    Application(ApplicationName),
+    /// An environment.
+    Environment(EnvironmentId),
+}
+
+impl About {
+    /// The application, and the environment of it.
+    pub fn parts(&self) -> (Option<&ApplicationName>, Option<&EnvironmentName>) {
+        match self {
+            Self::Agent => (None, None),
+            Self::Application(name) => (Some(name), None),
+            Self::Environment(id) => (Some(&id.application), Some(&id.environment)),
+        }
+    }
+}
+
+impl From<&ApplicationName> for About {
+    fn from(name: &ApplicationName) -> Self {
+        Self::Application(name.clone())
+    }
+}
+
+impl From<&EnvironmentId> for About {
+    fn from(id: &EnvironmentId) -> Self {
+        Self::Environment(id.clone())
+    }
+}
+
 /// What the last life of the agent left.
 #[derive(Debug, Default)]
 pub struct Left {
     /// Every application that ever was.
-    pub applications: BTreeMap<ApplicationName, ApplicationRow>,
+    pub applications: BTreeMap<ApplicationName, ApplicationStatus>,
+    /// Every environment that ever was.
+    pub environments: BTreeMap<EnvironmentId, EnvironmentRow>,
     /// Runs that are not ended, and the newest of each application.
     pub runs: Vec<RunStatus>,
     /// Syncs that are not ended.

@@ -11,13 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::snapshot::ApplicationStatus;
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
 pub use self::error::HistoryError;
 pub use self::read::Reader;
 pub use self::write::Writer;
-use super::{ApplicationRow, Left};
+use super::{EnvironmentRow, Left};
 use quarterdeck_core::failpoint;
 
 #[cfg(test)]
@@ -26,24 +27,23 @@ mod tests;
 /// What a migration does, in order; the file's `user_version` counts those that were done. Never edit one that was
 /// released: add another.
 const MIGRATIONS: &[&str] = &["
-    CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, application TEXT, cause TEXT NOT NULL, event TEXT NOT NULL) STRICT;
+    CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, application TEXT, environment TEXT, cause TEXT NOT NULL, event TEXT NOT NULL) STRICT;
     CREATE INDEX event_application ON event (application, id);
-    CREATE TABLE run (id INTEGER PRIMARY KEY, application TEXT NOT NULL, open INTEGER NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+    CREATE TABLE run (id INTEGER PRIMARY KEY, application TEXT NOT NULL, open INTEGER NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
+        cut_off INTEGER NOT NULL DEFAULT 0) STRICT;
     CREATE INDEX run_application ON run (application, id);
     CREATE INDEX run_open ON run (open) WHERE open;
-    CREATE TABLE sync (id INTEGER PRIMARY KEY, application TEXT NOT NULL, open INTEGER NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL) STRICT;
-    CREATE INDEX sync_application ON sync (application, id);
+    CREATE TABLE sync (id INTEGER PRIMARY KEY, environment TEXT NOT NULL, open INTEGER NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+    CREATE INDEX sync_environment ON sync (environment, id);
     CREATE INDEX sync_open ON sync (open) WHERE open;
-    CREATE TABLE artifact (application TEXT NOT NULL, commit_id TEXT NOT NULL, image TEXT NOT NULL, tag TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
-        PRIMARY KEY (application, commit_id, image, tag)) STRICT;
+    CREATE TABLE artifact (application TEXT NOT NULL, commit_id TEXT NOT NULL, tag TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (application, commit_id, tag)) STRICT;
     CREATE TABLE application (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE environment (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
     CREATE TABLE tags_seen (application TEXT PRIMARY KEY, repository TEXT NOT NULL, tags TEXT NOT NULL) STRICT;
-    CREATE TABLE applied (application TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
-        PRIMARY KEY (application, resource)) STRICT, WITHOUT ROWID;
-    CREATE TABLE intent (application TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
-", "
-    ALTER TABLE applied ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE run ADD COLUMN cut_off INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE applied (environment TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (environment, resource)) STRICT, WITHOUT ROWID;
+    CREATE TABLE intent (environment TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;
@@ -101,11 +101,17 @@ pub fn checkpoint(connection: &Connection) -> Result<()> {
 /// What the last life left: `kept_runs` newest runs of each application, and all that is open.
 pub fn remember(connection: &Connection, kept_runs: usize) -> Result<Left> {
     let mut remembered = Left::default();
+    // A row of an older agent that no longer reads is forgotten: what it was about is looked at anew.
+    let mut rows = connection.prepare("SELECT body FROM environment")?;
+    for body in rows.query_map([], |row| row.get::<_, String>(0))? {
+        if let Ok(row) = serde_json::from_str::<EnvironmentRow>(&body?) {
+            remembered.environments.insert(row.status.environment.clone(), row);
+        }
+    }
     let mut rows = connection.prepare("SELECT body FROM application")?;
     for body in rows.query_map([], |row| row.get::<_, String>(0))? {
-        // A row of an older agent that no longer reads is forgotten: the application is assessed anew.
-        if let Ok(row) = serde_json::from_str::<ApplicationRow>(&body?) {
-            remembered.applications.insert(row.status.name.clone(), row);
+        if let Ok(status) = serde_json::from_str::<ApplicationStatus>(&body?) {
+            remembered.applications.insert(status.name.clone(), status);
         }
     }
     remembered.runs = bodies(

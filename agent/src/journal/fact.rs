@@ -1,7 +1,7 @@
 //! Facts: what the stories tell the journal. The journal alone turns them into history and snapshot.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
@@ -10,7 +10,7 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{Cover, Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary, Unseen};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::history::Intent;
+use crate::history::{About, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenTags;
 
@@ -23,7 +23,7 @@ pub enum Fact {
     /// Something happened: kept as an event.
     Happened {
         /// Whom it concerns.
-        application: Option<ApplicationName>,
+        about: About,
         /// Who or what caused it.
         cause: Cause,
         /// What.
@@ -31,20 +31,29 @@ pub enum Fact {
     },
     /// Something about an application is now otherwise.
     Application {
-        /// Whose.
+        /// Which.
         name: ApplicationName,
         /// What.
-        patch: Patch,
+        patch: ApplicationPatch,
     },
     /// The configuration does not name it any more: it leaves the snapshot, its history stays.
     ApplicationRemoved(ApplicationName),
+    /// Something about an environment is now otherwise.
+    Environment {
+        /// Which.
+        id: EnvironmentId,
+        /// What.
+        patch: Patch,
+    },
+    /// As of an application.
+    EnvironmentRemoved(EnvironmentId),
     /// A run is now so: kept.
     Run(Box<RunStatus>),
     /// A run is now so, for those who look: a percent, a line. Not kept.
     RunProgress(Box<RunStatus>),
-    /// A sync is now so: kept, and the application's newest.
+    /// A sync is now so: kept, and the environment's newest.
     Sync(Box<SyncRecord>),
-    /// An image was built or pushed: kept, and the application's newest.
+    /// Images were built or pushed: kept, and the application's newest.
     Artifact(Artifact),
     /// The tags of an application's code repository that need no thought any more, with the objects they point at.
     TagsSeen {
@@ -58,7 +67,7 @@ pub enum Fact {
     /// What was applied, so that what did not change since costs no request.
     Applied {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// New or changed.
         applied: Vec<(ResourceRef, Remembered)>,
         /// No longer ours.
@@ -67,14 +76,14 @@ pub enum Fact {
     /// What a person asked for and is still owed.
     Intent {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// What.
         intent: Intent,
     },
     /// It is not owed any more, be it done or not. What was asked for meanwhile still is.
     IntentDone {
         /// Whose.
-        application: ApplicationName,
+        environment: EnvironmentId,
         /// What exactly.
         intent: Intent,
     },
@@ -106,6 +115,26 @@ impl Intent {
 }
 
 /// Something about an application that is now otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApplicationPatch {
+    /// It is in the configuration, so.
+    Configured {
+        /// Its environments, in order.
+        environments: Vec<EnvironmentName>,
+        /// The code repository, redacted.
+        code: Option<String>,
+        /// What is built, without a tag.
+        images: Vec<String>,
+    },
+    /// The last thing that its delivery did.
+    Last(LastAction),
+    /// Why it is not operated as it is configured; empty where it is.
+    Refused(String),
+    /// Its code repository cannot be read; nothing where it can.
+    Unseen(Vec<Unseen>),
+}
+
+/// Something about an environment that is now otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Patch {
     /// It is in the configuration, so.
@@ -160,19 +189,30 @@ pub enum Patch {
 }
 
 impl Fact {
-    /// An event of an application.
-    pub fn happened(application: &ApplicationName, cause: &Cause, event: Event) -> Self {
-        Self::Happened { application: Some(application.clone()), cause: cause.clone(), event }
+    /// An event of an application or an environment.
+    pub fn happened(about: impl Into<About>, cause: &Cause, event: Event) -> Self {
+        Self::Happened { about: about.into(), cause: cause.clone(), event }
     }
 
-    /// A patch of an application.
-    pub fn patch(application: &ApplicationName, patch: Patch) -> Self {
-        Self::Application { name: application.clone(), patch }
+    /// An event of the agent, a repository, a cluster.
+    pub fn at_large(cause: Cause, event: Event) -> Self {
+        Self::Happened { about: About::Agent, cause, event }
     }
 
-    /// The last thing that happened to an application.
-    pub fn last(application: &ApplicationName, what: &str, phase: Phase, at: Timestamp) -> Self {
-        Self::patch(application, Patch::Last(LastAction { what: what.to_owned(), phase, at }))
+    /// A patch of an environment.
+    pub fn patch(id: &EnvironmentId, patch: Patch) -> Self {
+        Self::Environment { id: id.clone(), patch }
+    }
+
+    /// The last thing that happened to an environment.
+    pub fn last(id: &EnvironmentId, what: &str, phase: Phase, at: Timestamp) -> Self {
+        Self::patch(id, Patch::Last(LastAction { what: what.to_owned(), phase, at }))
+    }
+
+    /// The last thing that the delivery of an application did.
+    pub fn delivered(name: &ApplicationName, what: &str, phase: Phase, at: Timestamp) -> Self {
+        let patch = ApplicationPatch::Last(LastAction { what: what.to_owned(), phase, at });
+        Self::Application { name: name.clone(), patch }
     }
 }
 

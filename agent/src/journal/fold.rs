@@ -1,13 +1,13 @@
-//! How facts change an application: pure. What follows from a change (health became another) is told as an event.
+//! How facts change an environment or an application: pure. What follows from a change (health became another) is told as an event.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{ApplicationStatus, SpecSummary};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, SpecSummary};
 use quarterdeck_shared::status::{Health, SyncStatus};
 
-use super::fact::Patch;
-use crate::history::ApplicationRow;
+use super::fact::{ApplicationPatch, Patch};
+use crate::history::EnvironmentRow;
 
 /// What a patch led to.
 #[derive(Debug, Default, PartialEq)]
@@ -19,10 +19,47 @@ pub struct Folded {
 }
 
 /// An application that nothing is known of yet.
-pub fn new_row(name: &ApplicationName, spec: SpecSummary, now: Timestamp) -> ApplicationRow {
-    ApplicationRow {
-        status: ApplicationStatus {
-            name: name.clone(),
+pub fn new_application(name: &ApplicationName) -> ApplicationStatus {
+    ApplicationStatus {
+        name: name.clone(),
+        environments: Vec::new(),
+        code: None,
+        images: Vec::new(),
+        last: None,
+        artifact: None,
+        message: String::new(),
+        unseen: Vec::new(),
+    }
+}
+
+/// Applies a patch of an application; whether it has to be kept over a restart.
+pub fn fold_application(status: &mut ApplicationStatus, patch: ApplicationPatch) -> bool {
+    match patch {
+        ApplicationPatch::Configured { environments, code, images } => {
+            (status.environments, status.code, status.images) = (environments, code, images);
+            status.message.clear();
+            false
+        }
+        ApplicationPatch::Last(last) => {
+            status.last = Some(last);
+            true
+        }
+        ApplicationPatch::Refused(message) => {
+            status.message = message;
+            false
+        }
+        ApplicationPatch::Unseen(unseen) => {
+            status.unseen = unseen;
+            false
+        }
+    }
+}
+
+/// An environment that nothing is known of yet.
+pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> EnvironmentRow {
+    EnvironmentRow {
+        status: EnvironmentStatus {
+            environment: id.clone(),
             sync: SyncStatus::Unknown,
             health: Health::Unknown,
             revision: None,
@@ -38,7 +75,6 @@ pub fn new_row(name: &ApplicationName, spec: SpecSummary, now: Timestamp) -> App
             activity: None,
             last: None,
             last_sync: None,
-            artifact: None,
             drifted: 0,
             resources: 0,
             spec,
@@ -49,7 +85,7 @@ pub fn new_row(name: &ApplicationName, spec: SpecSummary, now: Timestamp) -> App
 }
 
 /// Applies a patch.
-pub fn fold(row: &mut ApplicationRow, patch: Patch, now: Timestamp) -> Folded {
+pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
     let status = &mut row.status;
     let mut folded = Folded { keep: true, ..Folded::default() };
     match patch {
@@ -121,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_change_of_health_is_an_event_and_a_change_of_words_is_none() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let start = Timestamp::UNIX_EPOCH;
         let later = start + jiff::SignedDuration::from_secs(5);
         let mut row = new_row(&name, SpecSummary::default(), start);
@@ -139,7 +175,7 @@ mod tests {
 
     #[test]
     fn why_it_is_not_synced_outranks_why_it_is_not_healthy() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut row = new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
         fold(
             &mut row,

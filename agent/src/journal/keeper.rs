@@ -1,17 +1,17 @@
-//! What the journal keeps in its hands: the applications, and which runs are shown. Turns facts into rows and changes.
+//! What the journal keeps in its hands: the applications and environments, and which runs are shown. Turns facts into rows and changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::event::SyncRecord;
-use quarterdeck_shared::snapshot::{Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use super::RUNS_SHOWN;
-use super::fact::{Fact, Patch};
+use super::fact::{ApplicationPatch, Fact, Patch};
 use super::fold;
-use crate::history::ApplicationRow;
+use crate::history::EnvironmentRow;
 use crate::history::sqlite::{HistoryError, Writer};
 use quarterdeck_core::queue;
 use quarterdeck_core::run::ended;
@@ -21,10 +21,14 @@ pub(super) type Changes = Vec<(Key, Option<Object>)>;
 
 /// The journal's working state.
 pub(super) struct Keeper {
-    /// Every application that ever was.
-    rows: BTreeMap<ApplicationName, ApplicationRow>,
+    /// Every environment that ever was.
+    rows: BTreeMap<EnvironmentId, EnvironmentRow>,
     /// Those that the configuration names.
-    configured: BTreeSet<ApplicationName>,
+    configured: BTreeSet<EnvironmentId>,
+    /// Every application that ever was.
+    applications: BTreeMap<ApplicationName, ApplicationStatus>,
+    /// Those that the configuration names.
+    operated: BTreeSet<ApplicationName>,
     /// Those that it named earlier in this life.
     removed: BTreeSet<ApplicationName>,
     /// The runs of each in the snapshot, oldest first.
@@ -42,7 +46,8 @@ struct Shown {
 
 /// What a transaction may change, as it was before.
 pub(super) struct Saved {
-    rows: Vec<(ApplicationName, Option<ApplicationRow>, bool)>,
+    rows: Vec<(EnvironmentId, Option<EnvironmentRow>, bool)>,
+    applications: Vec<(ApplicationName, Option<ApplicationStatus>, bool)>,
     runs: Vec<(ApplicationName, VecDeque<Shown>)>,
 }
 
@@ -56,44 +61,67 @@ pub(super) fn seen(fact: &Fact) -> Option<(Key, Option<Object>)> {
 }
 
 impl Keeper {
-    pub(super) fn new(mut rows: BTreeMap<ApplicationName, ApplicationRow>) -> Self {
+    pub(super) fn new(
+        mut rows: BTreeMap<EnvironmentId, EnvironmentRow>,
+        applications: BTreeMap<ApplicationName, ApplicationStatus>,
+    ) -> Self {
         // What the last life was doing when it died nobody does any more.
         rows.values_mut().for_each(|row| {
             row.status.activity = None;
             row.status.unseen.clear();
         });
-        Self { rows, configured: BTreeSet::new(), removed: BTreeSet::new(), runs: BTreeMap::new() }
+        let (configured, operated, removed) = Default::default();
+        Self { rows, configured, applications, operated, removed, runs: BTreeMap::new() }
     }
 
     /// Copies what these facts may change.
     pub(super) fn save<'a>(&self, facts: impl Iterator<Item = &'a Fact>) -> Saved {
-        let names: BTreeSet<&ApplicationName> = facts
-            .filter_map(|fact| match fact {
-                Fact::Application { name, .. } | Fact::ApplicationRemoved(name) => Some(name),
-                Fact::Sync(sync) => Some(&sync.application),
-                Fact::Artifact(artifact) => Some(&artifact.application),
-                Fact::Run(run) | Fact::RunProgress(run) => Some(&run.application),
-                _ => None,
-            })
-            .collect();
-        let row =
-            |name: &&ApplicationName| ((*name).clone(), self.rows.get(*name).cloned(), self.configured.contains(*name));
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for fact in facts {
+            match fact {
+                Fact::Environment { id, .. } | Fact::EnvironmentRemoved(id) => ids.extend([id]),
+                Fact::Sync(sync) => ids.extend([&sync.environment]),
+                Fact::Application { name, .. } | Fact::ApplicationRemoved(name) => names.extend([name]),
+                Fact::Artifact(artifact) => names.extend([&artifact.application]),
+                Fact::Run(run) | Fact::RunProgress(run) => names.extend([&run.application]),
+                _ => {}
+            }
+        }
+        let row = |id: &&EnvironmentId| ((*id).clone(), self.rows.get(*id).cloned(), self.configured.contains(*id));
+        let application = |name: &&ApplicationName| {
+            ((*name).clone(), self.applications.get(*name).cloned(), self.operated.contains(*name))
+        };
         let runs = |name: &&ApplicationName| ((*name).clone(), self.runs.get(*name).cloned().unwrap_or_default());
-        Saved { rows: names.iter().map(row).collect(), runs: names.iter().map(runs).collect() }
+        Saved {
+            rows: ids.iter().map(row).collect(),
+            applications: names.iter().map(application).collect(),
+            runs: names.iter().map(runs).collect(),
+        }
     }
 
     /// Puts back what was saved.
     pub(super) fn restore(&mut self, saved: Saved) {
-        for (name, row, configured) in saved.rows {
+        for (id, row, configured) in saved.rows {
             if configured {
-                self.removed.remove(&name);
-                self.configured.insert(name.clone());
+                self.configured.insert(id.clone());
             } else {
-                self.configured.remove(&name);
+                self.configured.remove(&id);
             }
             match row {
-                Some(row) => self.rows.insert(name, row),
-                None => self.rows.remove(&name),
+                Some(row) => self.rows.insert(id, row),
+                None => self.rows.remove(&id),
+            };
+        }
+        for (name, status, operated) in saved.applications {
+            if operated {
+                self.removed.remove(&name);
+                self.operated.insert(name.clone());
+            } else {
+                self.operated.remove(&name);
+            }
+            match status {
+                Some(status) => self.applications.insert(name, status),
+                None => self.applications.remove(&name),
             };
         }
         self.runs.extend(saved.runs);
@@ -108,11 +136,17 @@ impl Keeper {
         changes: &mut Changes,
     ) -> Result<(), HistoryError> {
         match fact {
-            Fact::Happened { application, cause, event } => {
-                writer.event(now, application.as_ref(), cause, event)?;
+            Fact::Happened { about, cause, event } => {
+                writer.event(now, about, cause, event)?;
             }
-            Fact::Application { name, patch } => self.patch(name, patch, writer, now, changes)?,
+            Fact::Application { name, patch } => self.patch_application(name, patch, writer, changes)?,
             Fact::ApplicationRemoved(name) => self.remove(name, writer, now, changes)?,
+            Fact::Environment { id, patch } => self.patch(id, patch, writer, now, changes)?,
+            Fact::EnvironmentRemoved(id) => {
+                // Its row stays: it may come back, suspended as it was.
+                self.configured.remove(id);
+                changes.push((Key::environment(id), None));
+            }
             Fact::Run(run) if run.phase == Phase::Queued && self.removed.contains(&run.application) => {
                 writer.run(&nobodys(run, now))?;
             }
@@ -129,18 +163,27 @@ impl Keeper {
                 writer.sync(sync)?;
                 // The changes of a sync are fetched on demand: the snapshot holds what every console shows.
                 let summary = SyncRecord { changes: Vec::new(), ..(**sync).clone() };
-                self.update(&sync.application, writer, changes, |row| row.status.last_sync = Some(summary))?;
+                let Some(row) = self.rows.get_mut(&sync.environment) else { return Ok(()) };
+                row.status.last_sync = Some(summary);
+                writer.environment(row)?;
+                if self.configured.contains(&sync.environment) {
+                    changes.push(shown(row));
+                }
             }
             Fact::Artifact(artifact) => {
                 writer.artifact(artifact)?;
-                self.update(&artifact.application, writer, changes, |row| {
-                    row.status.artifact = Some(artifact.clone())
-                })?;
+                let name = &artifact.application;
+                let Some(status) = self.applications.get_mut(name) else { return Ok(()) };
+                status.artifact = Some(artifact.clone());
+                writer.application(status)?;
+                if self.operated.contains(name) {
+                    changes.push(shown_application(status));
+                }
             }
             Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
-            Fact::Applied { application, applied, gone } => writer.applied(application, applied, gone)?,
-            Fact::Intent { application, intent } => writer.intent(application, intent)?,
-            Fact::IntentDone { application, intent } => writer.intent_done(application, intent)?,
+            Fact::Applied { environment, applied, gone } => writer.applied(environment, applied, gone)?,
+            Fact::Intent { environment, intent } => writer.intent(environment, intent)?,
+            Fact::IntentDone { environment, intent } => writer.intent_done(environment, intent)?,
             Fact::Seen(_) | Fact::Gone(_) => changes.extend(seen(fact)),
         }
         Ok(())
@@ -148,48 +191,52 @@ impl Keeper {
 
     fn patch(
         &mut self,
-        name: &ApplicationName,
+        id: &EnvironmentId,
         patch: &Patch,
         writer: &Writer<'_>,
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<(), HistoryError> {
         if let Patch::Configured(spec) = patch {
-            self.removed.remove(name);
-            self.configured.insert(name.clone());
-            self.rows.entry(name.clone()).or_insert_with(|| fold::new_row(name, spec.clone(), now));
+            self.configured.insert(id.clone());
+            self.rows.entry(id.clone()).or_insert_with(|| fold::new_row(id, spec.clone(), now));
         }
         // It left the configuration while something was still on its way: nobody asks any more.
-        let Some(row) = self.rows.get_mut(name).filter(|_| self.configured.contains(name)) else { return Ok(()) };
+        let Some(row) = self.rows.get_mut(id).filter(|_| self.configured.contains(id)) else { return Ok(()) };
         let folded = fold::fold(row, patch.clone(), now);
         for (cause, event) in &folded.events {
-            writer.event(now, Some(name), cause, event)?;
+            writer.event(now, &id.into(), cause, event)?;
         }
         if folded.keep {
-            writer.application(row)?;
+            writer.environment(row)?;
         }
         changes.push(shown(row));
         Ok(())
     }
 
-    fn update(
+    fn patch_application(
         &mut self,
         name: &ApplicationName,
+        patch: &ApplicationPatch,
         writer: &Writer<'_>,
         changes: &mut Changes,
-        change: impl FnOnce(&mut ApplicationRow),
     ) -> Result<(), HistoryError> {
-        let Some(row) = self.rows.get_mut(name) else { return Ok(()) };
-        change(row);
-        writer.application(row)?;
-        if self.configured.contains(name) {
-            changes.push(shown(row));
+        if let ApplicationPatch::Configured { .. } = patch {
+            self.removed.remove(name);
+            self.operated.insert(name.clone());
+            self.applications.entry(name.clone()).or_insert_with(|| fold::new_application(name));
         }
+        let Some(status) = self.applications.get_mut(name).filter(|_| self.operated.contains(name)) else {
+            return Ok(());
+        };
+        if fold::fold_application(status, patch.clone()) {
+            writer.application(status)?;
+        }
+        changes.push(shown_application(status));
         Ok(())
     }
 
-    /// Takes an application out of the snapshot. Its row stays: it may come back, suspended as it was. What was queued ends:
-    /// nobody would take it up before the next start. What runs is ended by its worker.
+    /// Takes an application out of the snapshot. Its row stays: it may come back. What was queued ends: nobody would take it up before the next start. What runs is ended by its worker.
     fn remove(
         &mut self,
         name: &ApplicationName,
@@ -197,7 +244,7 @@ impl Keeper {
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<(), HistoryError> {
-        self.configured.remove(name);
+        self.operated.remove(name);
         self.removed.insert(name.clone());
         changes.push((Key::application(name), None));
         for run in self.runs.remove(name).unwrap_or_default() {
@@ -249,9 +296,13 @@ fn nobodys(run: &RunStatus, now: Timestamp) -> RunStatus {
     ended(run.clone(), Phase::Interrupted, why, now)
 }
 
-fn shown(row: &ApplicationRow) -> (Key, Option<Object>) {
+fn shown_application(status: &ApplicationStatus) -> (Key, Option<Object>) {
+    (Key::application(&status.name), Some(Object::Application(Box::new(status.clone()))))
+}
+
+fn shown(row: &EnvironmentRow) -> (Key, Option<Object>) {
     // The row keeps what was last known; what is shown claims no more than can be seen.
-    let object = Object::Application(Box::new(row.status.shown()));
+    let object = Object::Environment(Box::new(row.status.shown()));
     (object.key(), Some(object))
 }
 
@@ -263,10 +314,10 @@ mod tests {
 
     #[test]
     fn what_an_earlier_life_was_doing_is_done_no_more() {
-        let name: ApplicationName = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut row = fold::new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
         row.status.activity = Some("applied 1 of 2: Service shop".to_owned());
-        let keeper = Keeper::new(BTreeMap::from([(name.clone(), row)]));
+        let keeper = Keeper::new(BTreeMap::from([(name.clone(), row)]), BTreeMap::new());
         assert_eq!(keeper.rows[&name].status.activity, None);
     }
 }

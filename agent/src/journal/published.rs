@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::WATCH_CHANGES_KEPT;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Key, Object, RunId, RunStatus};
 use tokio::sync::watch;
 
 /// The snapshot, shared. Cheap to clone.
@@ -89,6 +89,14 @@ impl Published {
     pub fn application(&self, name: &ApplicationName) -> Option<ApplicationStatus> {
         match &*self.get(&Key::application(name))? {
             Object::Application(status) => Some((**status).clone()),
+            _ => None,
+        }
+    }
+
+    /// An environment as it is now.
+    pub fn environment(&self, id: &EnvironmentId) -> Option<EnvironmentStatus> {
+        match &*self.get(&Key::environment(id))? {
+            Object::Environment(status) => Some((**status).clone()),
             _ => None,
         }
     }

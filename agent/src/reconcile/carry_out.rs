@@ -18,7 +18,7 @@ use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
 use crate::cluster::{Executed, PlannedSync};
-use crate::context::{Environment, Context, Deploy, Drift};
+use crate::context::{Context, Drift, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
@@ -36,7 +36,6 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Sync<'a> {
     pub(super) context: &'a Arc<Context>,
     pub(super) environment: &'a Arc<Environment>,
-    pub(super) deploy: &'a Deploy,
     /// How the environment was when the pass began.
     pub(super) status: &'a EnvironmentStatus,
     pub(super) revision: &'a Revision,
@@ -64,7 +63,7 @@ impl Sync<'_> {
 
     /// What is planned is as git says: that is remembered, and a person who asked is answered by a sync without changes.
     pub(super) async fn nothing_to_do(self, memory: &mut Memory) -> Result<(Outcome, Undone), ReconcileError> {
-        self.deploy.cluster.keep(&self.planned).await.map_err(|source| of(self.deploy, source))?;
+        self.environment.cluster.keep(&self.planned).await.map_err(|source| of(self.environment, source))?;
         let undone = self.planned.undone.clone();
         let mut facts = vec![self.found_settled(memory)];
         let part = self.part(&Held::default());
@@ -77,7 +76,7 @@ impl Sync<'_> {
                 (None, left) => left,
             };
             facts.extend(ended(sync, Phase::Succeeded, format!("nothing to do: {message}")));
-            facts.push(Fact::IntentDone { environment: self.environment.spec.name.clone(), intent: intent.clone() });
+            facts.push(Fact::IntentDone { environment: self.environment.id.clone(), intent: intent.clone() });
         }
         if part.is_none() {
             let (revision, known) = (self.status.revision.as_ref(), self.status.known());
@@ -104,7 +103,7 @@ impl Sync<'_> {
             vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
         facts.extend(drift.map(|Drift { resource, manager }| {
             let event = Event::DriftFound { resources: vec![resource.clone()] };
-            Fact::happened(&self.environment.spec.name, &Cause::Drift { resource, manager }, event)
+            Fact::happened(&self.environment.id, &Cause::Drift { resource, manager }, event)
         }));
         Ok(self.context.journal.record(facts).await?)
     }
@@ -119,7 +118,7 @@ impl Sync<'_> {
         if !held.objects.is_empty() {
             self.planned = self.planned.without(&held.objects);
         }
-        let name = self.environment.spec.name.clone();
+        let name = self.environment.id.clone();
         let journal = &self.context.journal;
         let part = self.part(held);
         let mut sync = self.begun(cause, part.clone());
@@ -143,12 +142,12 @@ impl Sync<'_> {
         let (total, is_stopped) = (self.planned.size(), || stop().is_some());
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
-        let execution = self.deploy.cluster.execute_until(self.planned.clone(), &tell, &is_stopped);
+        let execution = self.environment.cluster.execute_until(self.planned.clone(), &tell, &is_stopped);
         let span = tracing::error_span!("sync", sync = sync.id, revision = %self.revision.short());
         let result = match execution.instrument(span).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.
-                let _ = tokio::time::timeout(ASSESSED_WITHIN, self.deploy.cluster.changes_read()).await;
+                let _ = tokio::time::timeout(ASSESSED_WITHIN, self.environment.cluster.changes_read()).await;
                 facts.push(self.applied(new_against(&executed.memory, memory), executed.forgotten.clone()));
                 let result = self.outcome(&executed, part.as_ref());
                 stopped = executed.stopped.then(|| stop().unwrap_or(Stop::Agent));
@@ -160,7 +159,7 @@ impl Sync<'_> {
                 undone = executed.undone;
                 result
             }
-            Err(source) => Err(of(self.deploy, source)),
+            Err(source) => Err(of(self.environment, source)),
         };
         facts.extend(match (&result, &stopped) {
             (Err(error), _) => ended(sync, Phase::Failed, chain(error)),
@@ -238,7 +237,7 @@ impl Sync<'_> {
 
     fn deployed(&self) -> Fact {
         let patch = Patch::Deployed { revision: self.revision.clone(), images: self.images() };
-        Fact::patch(&self.environment.spec.name, patch)
+        Fact::patch(&self.environment.id, patch)
     }
 
     /// Everything was done that can be: the environment is as git says, but for what left git and is not gone.
@@ -249,11 +248,11 @@ impl Sync<'_> {
 
     fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
         let resources = Some(self.rendered.manifests.len() as u32);
-        Fact::patch(&self.environment.spec.name, Patch::Compared { sync, message, drifted, resources })
+        Fact::patch(&self.environment.id, Patch::Compared { sync, message, drifted, resources })
     }
 
     fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
-        Fact::Applied { environment: self.environment.spec.name.clone(), applied, gone }
+        Fact::Applied { environment: self.environment.id.clone(), applied, gone }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quarterdeck_shared::application::Destination;
+use quarterdeck_shared::application::Follow;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
@@ -10,18 +10,24 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::{ReconcileError, of, options, render, resolve};
-use crate::context::{Environment, Context, Deploy};
+use crate::context::{Context, Environment};
 use crate::source::git::Named;
 use crate::source::{CommitId, Target};
 use quarterdeck_core::sync::mask;
 
-/// What an environment follows: its pin, its tag, its branch.
-pub(super) fn target(destination: &Destination, status: &EnvironmentStatus) -> Target {
-    match (&status.pin, &destination.tag, &destination.branch) {
-        (Some(pin), _, _) => Target::Commit(pin.revision.commit.clone()),
-        (None, Some(tag), _) => Target::Tag(tag.clone()),
-        (None, None, Some(branch)) => Target::Branch(branch.clone()),
-        (None, None, None) => Target::Default,
+/// What an environment follows: its pin, else what it is configured to.
+pub(super) fn target(environment: &Environment, status: &EnvironmentStatus) -> Target {
+    match &status.pin {
+        Some(pin) => Target::Commit(pin.revision.commit.clone()),
+        None => followed(environment),
+    }
+}
+
+fn followed(environment: &Environment) -> Target {
+    match &environment.spec.follow {
+        Follow::Default => Target::Default,
+        Follow::Branch(branch) => Target::Branch(branch.clone()),
+        Follow::Tag(tag) => Target::Tag(tag.clone()),
     }
 }
 
@@ -34,41 +40,29 @@ pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
     }
 }
 
-pub(super) fn parts<'a>(
-    context: &Context,
-    environment: &'a Environment,
-) -> Result<(&'a Deploy, &'a Destination, EnvironmentStatus), ReconcileError> {
-    let name = &environment.spec.name;
-    let only_built =
-        || ReconcileError::NoSuch(format!("environment {name} is only built: it has no [environment.deploy]"));
-    let deploy = environment.deploy.as_ref().ok_or_else(only_built)?;
-    let destination = environment.spec.deploy.as_ref().ok_or_else(only_built)?;
-    let status = context
-        .journal
-        .snapshot()
-        .environment(name)
-        .ok_or_else(|| ReconcileError::NoSuch(format!("environment {name} left the configuration")))?;
-    Ok((deploy, destination, status))
+pub(super) fn status(context: &Context, environment: &Environment) -> Result<EnvironmentStatus, ReconcileError> {
+    let id = &environment.id;
+    let status = context.journal.snapshot().environment(id);
+    status.ok_or_else(|| ReconcileError::NoSuch(format!("environment {id} left the configuration")))
 }
 
 /// The revision that a person names, or the one that is followed.
 async fn revision(
-    deploy: &Deploy,
-    destination: &Destination,
+    environment: &Environment,
     status: &EnvironmentStatus,
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let Some(text) = at else { return resolve(deploy, destination, status).await };
-    match named(deploy, text).await? {
+    let Some(text) = at else { return resolve(environment, status).await };
+    match named(environment, text).await? {
         (commit, true) => Ok(Revision::new(text, commit)),
         (commit, false) => Ok(Revision::new(Revision::PIN, commit)),
     }
 }
 
 /// The commit of the deploy repository that a person names, and whether it is by a tag or branch.
-pub(super) async fn named(deploy: &Deploy, text: &str) -> Result<(CommitId, bool), ReconcileError> {
-    let (refs, asked) = (deploy.repository.refs().borrow().clone(), text.to_owned());
-    let named = deploy.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
+pub(super) async fn named(environment: &Environment, text: &str) -> Result<(CommitId, bool), ReconcileError> {
+    let (refs, asked) = (environment.repository.refs().borrow().clone(), text.to_owned());
+    let named = environment.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
     match named.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })? {
         Named::Reference(commit) => Ok((commit, true)),
         Named::Commit(commit) => Ok((commit, false)),
@@ -79,15 +73,11 @@ pub(super) async fn named(deploy: &Deploy, text: &str) -> Result<(CommitId, bool
     }
 }
 
-async fn head(deploy: &Deploy, destination: &Destination) -> Result<CommitId, ReconcileError> {
-    let default = deploy.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = match (&destination.tag, &destination.branch) {
-        (Some(tag), _) => Target::Tag(tag.clone()),
-        (None, Some(branch)) => Target::Branch(branch.clone()),
-        (None, None) => Target::Default,
-    };
+async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
+    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let target = followed(environment);
     let what = target.to_string();
-    let commit = deploy.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
+    let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     commit.map_err(|source| ReconcileError::Resolve { what, source })
 }
 
@@ -97,20 +87,23 @@ pub async fn diff(
     environment: &Environment,
     at: Option<&str>,
 ) -> Result<DiffAnswer, ReconcileError> {
-    let (deploy, destination, status) = parts(context, environment)?;
-    let revision = revision(deploy, destination, &status, at).await?;
-    let rendered = render(context, environment, deploy, destination, &revision).await?;
-    let name = &environment.spec.name;
+    let status = status(context, environment)?;
+    let revision = revision(environment, &status, at).await?;
+    let rendered = render(context, environment, &revision).await?;
+    let name = &environment.id;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
-    let mut options = options(environment, destination, None);
+    let mut options = options(environment, None);
     options.neighbours = Some(Arc::new(super::neighbours::all(context, environment).await));
-    let (planned, objects) =
-        deploy.cluster.diff(name, &rendered.manifests, &memory, &options).await.map_err(|source| of(deploy, source))?;
+    let (planned, objects) = environment
+        .cluster
+        .diff(name, &rendered.manifests, &memory, &options)
+        .await
+        .map_err(|source| of(environment, source))?;
     if let Some(refusal) = planned.refusals.first() {
         let refusals = planned.refusals.clone();
         tracing::debug!(environment = %name, %refusal, "the diff was refused");
-        return Err(of(deploy, crate::cluster::ClusterError::Refused { environment: name.clone(), refusals }));
+        return Err(of(environment, crate::cluster::ClusterError::Refused { environment: name.clone(), refusals }));
     }
     Ok(DiffAnswer {
         environment: name.clone(),
@@ -125,9 +118,9 @@ pub async fn manifests(
     environment: &Environment,
     at: Option<&str>,
 ) -> Result<ManifestsAnswer, ReconcileError> {
-    let (deploy, destination, status) = parts(context, environment)?;
-    let revision = revision(deploy, destination, &status, at).await?;
-    let rendered = render(context, environment, deploy, destination, &revision).await?;
+    let status = status(context, environment)?;
+    let revision = revision(environment, &status, at).await?;
+    let rendered = render(context, environment, &revision).await?;
     let documents: Vec<String> = rendered
         .manifests
         .iter()
@@ -141,26 +134,16 @@ pub async fn manifests(
 }
 
 /// A live object as YAML, secrets masked.
-pub async fn object(
-    context: &Context,
-    environment: &Environment,
-    resource: &ResourceRef,
-) -> Result<String, ReconcileError> {
-    let (deploy, _, _) = parts(context, environment)?;
-    let yaml = deploy.cluster.live_yaml(resource).await.map_err(|problem| of(deploy, problem.into()))?;
+pub async fn object(environment: &Environment, resource: &ResourceRef) -> Result<String, ReconcileError> {
+    let yaml = environment.cluster.live_yaml(resource).await.map_err(|problem| of(environment, problem.into()))?;
     yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
 }
 
 /// Commits of the deploy branch that touched the environment's folder, newest first.
-pub async fn commits(
-    context: &Context,
-    environment: &Environment,
-    limit: usize,
-) -> Result<Vec<CommitAnswer>, ReconcileError> {
-    let (deploy, destination, _) = parts(context, environment)?;
-    let head = head(deploy, destination).await?;
-    let path = destination.path.clone();
-    let log = deploy
+pub async fn commits(environment: &Environment, limit: usize) -> Result<Vec<CommitAnswer>, ReconcileError> {
+    let head = head(environment).await?;
+    let path = environment.spec.path.clone();
+    let log = environment
         .repository
         .work(move |mirror| mirror.log(&head, limit, Some(path.as_str()).filter(|path| !path.is_empty())))
         .await;

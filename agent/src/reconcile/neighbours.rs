@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{EnvironmentId, Destination};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
 use super::{look, render, resolve, tree};
 use crate::cluster::{ClusterError, Options, PlannedSync};
-use crate::context::{Environment, Context, Deploy};
+use crate::context::{Context, Environment};
 use crate::source::CommitId;
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -26,40 +26,38 @@ use quarterdeck_shared::error::chain;
 pub(super) async fn plan(
     context: &Arc<Context>,
     environment: &Environment,
-    deploy: &Deploy,
     desired: &[Manifest],
     memory: &Memory,
     mut options: Options,
 ) -> Result<PlannedSync, ClusterError> {
-    let name = &environment.spec.name;
-    if !options.partial && deploy.cluster.is_left_behind(name, &options.namespace, desired).await? {
+    let name = &environment.id;
+    if !options.partial && environment.cluster.is_left_behind(name, &options.namespace, desired).await? {
         options.neighbours = Some(Arc::new(all(context, environment).await));
     }
-    let planned = deploy.cluster.plan(name, desired, memory, &options).await?;
+    let planned = environment.cluster.plan(name, desired, memory, &options).await?;
     if options.neighbours.is_some() || !planned.needs_neighbours() {
         return Ok(planned);
     }
     options.neighbours = Some(Arc::new(all(context, environment).await));
-    deploy.cluster.plan(name, desired, memory, &options).await
+    environment.cluster.plan(name, desired, memory, &options).await
 }
 
 /// An environment was rendered by its own pass; who held something for it looks again.
 pub(super) fn publish(
     context: &Context,
-    name: &EnvironmentId,
-    destination: &Destination,
+    environment: &Environment,
     commit: &CommitId,
     inputs: Inputs,
     manifests: &[Manifest],
 ) -> Arc<Inputs> {
     let inputs = Arc::new(inputs);
     let rendered = Rendered {
-        destination: destination.clone(),
+        spec: environment.spec.clone(),
         commit: commit.clone(),
         inputs: inputs.clone(),
         objects: Arc::new(manifests.iter().map(|manifest| manifest.resource.clone()).collect()),
     };
-    wake(context, context.wanted.rendered(name, rendered));
+    wake(context, context.wanted.rendered(&environment.id, rendered));
     inputs
 }
 
@@ -75,22 +73,27 @@ pub fn wake(context: &Context, names: Vec<EnvironmentId>) {
 
 /// What the others want, as git has it now.
 pub(super) async fn all(context: &Arc<Context>, environment: &Environment) -> Neighbours {
-    let Some(here) = &environment.spec.deploy else { return Neighbours::default() };
+    let here = &environment.spec;
     let config = context.config();
     let is_same = crate::clusters::same_as(here.cluster.as_deref(), &config);
     let mut resolved = HashMap::new();
     let mut all = BTreeMap::new();
-    for spec in config.environment.iter().filter(|spec| spec.name != environment.spec.name) {
-        let Some(there) = spec.deploy.as_ref().filter(|there| is_same(there.cluster.as_deref())) else { continue };
-        if let Some(other) = context.environment(&spec.name) {
-            refresh(context, &other, &mut resolved).await;
+    for application in &config.applications {
+        for there in application.environments.iter().filter(|there| is_same(there.cluster.as_deref())) {
+            let id = EnvironmentId::new(&application.name, &there.name);
+            if id == environment.id {
+                continue;
+            }
+            if let Some(other) = context.environment(&id) {
+                refresh(context, &other, &mut resolved).await;
+            }
+            let (rendered, unrendered) = context.wanted.of(&id);
+            // One that cannot be operated at all may want anything.
+            let is_known = rendered.is_some() || unrendered.is_some();
+            let unrendered = if is_known { unrendered } else { Some("it was not rendered yet".to_owned()) };
+            let objects = rendered.map(|rendered| rendered.objects).unwrap_or_default();
+            all.insert(id, Wants { objects, unrendered, beside: there.repository == here.repository });
         }
-        let (rendered, unrendered) = context.wanted.of(&spec.name);
-        // One that cannot be operated at all may want anything.
-        let is_known = rendered.is_some() || unrendered.is_some();
-        let unrendered = if is_known { unrendered } else { Some("it was not rendered yet".to_owned()) };
-        let objects = rendered.map(|rendered| rendered.objects).unwrap_or_default();
-        all.insert(spec.name.clone(), Wants { objects, unrendered, beside: there.repository == here.repository });
     }
     Neighbours(all)
 }
@@ -100,14 +103,13 @@ type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 
 /// Renders an environment at what git says now, unless that was done or changed nothing of it.
 async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
-    let (Some(deploy), Some(destination)) = (&other.deploy, &other.spec.deploy) else { return };
-    let name = &other.spec.name;
+    let name = &other.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return };
-    let target = (destination.repository.clone(), look::target(destination, &status).to_string());
+    let target = (other.spec.repository.clone(), look::target(other, &status).to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),
         None => {
-            let now = resolve(deploy, destination, &status).await;
+            let now = resolve(other, &status).await;
             let now = now.map(|revision| revision.commit).map_err(|error| chain(&error));
             resolved.insert(target, now.clone());
             now
@@ -115,25 +117,25 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
     };
     let commit = match commit {
         Ok(commit) => commit,
-        Err(why) => return context.wanted.failed(name, destination, why),
+        Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
     if let (Some(before), None) = context.wanted.of(name)
-        && before.destination == *destination
+        && before.spec == other.spec
     {
         if before.commit == commit {
             return;
         }
-        if tree::are_same_in(&before.inputs, &deploy.repository, &commit).await {
+        if tree::are_same_in(&before.inputs, &other.repository, &commit).await {
             return context.wanted.unchanged(name, commit);
         }
     }
-    let revision = Revision::new(look::reference(&look::target(destination, &status), None), commit);
-    match render(context, other, deploy, destination, &revision).await {
+    let revision = Revision::new(look::reference(&look::target(other, &status), None), commit);
+    match render(context, other, &revision).await {
         Ok(rendered) => {
             let Manifests { manifests, inputs, .. } = rendered;
-            let inputs = tree::inputs(&deploy.repository, &revision.commit, &inputs).await;
-            publish(context, name, destination, &revision.commit, inputs, &manifests);
+            let inputs = tree::inputs(&other.repository, &revision.commit, &inputs).await;
+            publish(context, other, &revision.commit, inputs, &manifests);
         }
-        Err(error) => context.wanted.failed(name, destination, chain(&error)),
+        Err(error) => context.wanted.failed(name, &other.spec, chain(&error)),
     }
 }

@@ -10,8 +10,8 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
-use super::look::{self, parts};
-use crate::context::{Environment, Context};
+use super::look;
+use crate::context::{Context, Environment};
 use crate::source::CommitId;
 
 /// Releases that are looked through: as many as history keeps by default, and their repeats.
@@ -23,8 +23,8 @@ pub async fn target(
     environment: &Environment,
     to: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let (deploy, _, status) = parts(context, environment)?;
-    let name = environment.spec.name.clone();
+    let status = look::status(context, environment)?;
+    let name = environment.id.clone();
     let (releases, newest) = context
         .journal
         .ask(move |history| Ok((history.releases(&name, RELEASES)?, history.syncs(&name, 1)?.pop())))
@@ -34,12 +34,12 @@ pub async fn target(
             let now = status.revision.as_ref().map(|revision| &revision.commit);
             let before = before(&releases, newest.as_ref(), now);
             before.cloned().ok_or_else(|| {
-                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", environment.spec.name))
+                ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", environment.id))
             })?
         }
         Some(text) => match named(context, environment, &releases, text).await? {
             Some(commit) => commit,
-            None => look::named(deploy, text).await?.0,
+            None => look::named(environment, text).await?.0,
         },
     };
     Ok(Revision::new(Revision::PIN, commit))
@@ -78,7 +78,7 @@ async fn named(
     text: &str,
 ) -> Result<Option<CommitId>, ReconcileError> {
     if let Ok(id) = text.parse::<u64>() {
-        let name = environment.spec.name.clone();
+        let name = environment.id.clone();
         let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
         let sync = sync.filter(|sync| sync.phase == Phase::Succeeded);
         if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
@@ -112,7 +112,7 @@ mod tests {
         let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "a");
         SyncRecord {
             id,
-            environment: "shop".parse().unwrap(),
+            environment: "shop/prod".parse().unwrap(),
             revision: Revision::new("main", commit(digit)),
             part: None,
             content: content.to_owned(),

@@ -4,7 +4,7 @@
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold};
 use quarterdeck_shared::status::Phase;
 
-use crate::context::{Environment, Context};
+use crate::context::{Context, Environment};
 
 /// Why a sync stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) fn asked(context: &Context, environment: &Environment, began: &Enviro
     if environment.stop.is_cancelled() {
         return Some(Stop::Configuration);
     }
-    let now = context.journal.snapshot().environment(&environment.spec.name)?;
+    let now = context.journal.snapshot().environment(&environment.id)?;
     let who = |hold: &Hold| hold.cause.words();
     if now.suspended {
         return Some(Stop::Person(now.suspension.as_ref().map(who)));

@@ -8,7 +8,7 @@ use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::ReconcileError;
 use crate::cluster::{ClusterError, OtherAgent};
-use crate::context::{Environment, Context};
+use crate::context::{Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_shared::error::chain;
@@ -17,7 +17,7 @@ use quarterdeck_shared::error::chain;
 pub(super) fn begun(context: &Context, environment: &Environment, revision: Revision, cause: Cause) -> SyncRecord {
     SyncRecord {
         id: context.journal.next_sync(),
-        environment: environment.spec.name.clone(),
+        environment: environment.id.clone(),
         revision,
         part: None,
         content: String::new(),
@@ -49,7 +49,7 @@ pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3
 
 /// Says why an environment is not as git says. The sync that failed is in the history once, not once a try.
 pub(super) async fn tell_failure(context: &Context, environment: &Environment, error: &ReconcileError) {
-    let name = &environment.spec.name;
+    let name = &environment.id;
     let message = match error.hint() {
         "" => chain(error),
         hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),

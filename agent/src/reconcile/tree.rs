@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use quarterdeck_shared::application::Destination;
-
 use crate::cluster::Kinds;
-use crate::context::{Environment, Context, Deploy};
+use crate::context::{Context, Environment};
 use crate::kustomize::ByProgram;
 use crate::poll::Repository;
 use crate::source::git::Mirror;
@@ -65,13 +63,11 @@ fn shown(folder: &str, entry: source::TreeEntry) -> TreeEntry {
 pub(super) async fn render(
     context: &Context,
     environment: &Environment,
-    deploy: &Deploy,
-    destination: &Destination,
     commit: &CommitId,
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, RenderError> {
-    let (mirror, commit, name, destination) =
-        (deploy.repository.mirror(), commit.clone(), environment.spec.name.clone(), destination.clone());
+    let (mirror, commit, id, spec) =
+        (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
@@ -79,10 +75,10 @@ pub(super) async fn render(
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         render::render(&render::Request {
             tree: &CommitTree { mirror: &mirror, commit: &commit },
-            path: &destination.path,
-            kind: destination.render,
-            environment: &name,
-            namespace: &destination.namespace,
+            path: &spec.path,
+            kind: spec.render,
+            environment: &id,
+            namespace: &spec.namespace,
             scope: &scope,
             kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },
         })

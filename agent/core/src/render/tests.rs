@@ -101,7 +101,10 @@ fn pod_templates_are_not_touched() {
     let object = object(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: a}}\nspec: {template: {metadata: {labels: {app: a}}}}\n",
     );
-    assert_eq!(object["metadata"]["labels"], json!({"app": "a", "quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"}));
+    assert_eq!(
+        object["metadata"]["labels"],
+        json!({"app": "a", "quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"})
+    );
     assert_eq!(object["spec"]["template"]["metadata"]["labels"], json!({"app": "a"}));
 }
 

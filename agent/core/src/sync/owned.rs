@@ -36,7 +36,10 @@ impl Owner<'_> {
 
     /// The environment, where it can be one.
     pub fn id(&self) -> Option<EnvironmentId> {
-        Some(EnvironmentId { application: self.application.parse().ok()?, environment: self.environment?.parse().ok()? })
+        Some(EnvironmentId {
+            application: self.application.parse().ok()?,
+            environment: self.environment?.parse().ok()?,
+        })
     }
 }
 

@@ -211,7 +211,8 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             decided.writes.push((place, Later::Yes));
         }
         Observed::Predicted { live: Some(live), predicted } => {
-            let other = owned::owner_of(live).filter(|other| !other.is(inputs.environment)).map(|other| other.to_string());
+            let other =
+                owned::owner_of(live).filter(|other| !other.is(inputs.environment)).map(|other| other.to_string());
             let taken = match other.map(|other| take_over(decided, inputs, manifest, &other)) {
                 None => None,
                 Some(Ok(reason)) => Some(reason),

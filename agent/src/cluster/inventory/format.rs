@@ -38,7 +38,7 @@ pub(super) fn encode(environment: &str, place: &ResourceRef, inventory: &Invento
         "metadata": {
             "name": place.name,
             "namespace": place.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "quarterdeck", INVENTORY_LABEL: environment},
+            "labels": {"app.kubernetes.io/managed-by": "quarterdeck", INVENTORY_LABEL: super::label_of(environment)},
             "annotations": {"quarterdeck.dev/description": "What Quarterdeck applied and may prune. Do not edit."},
         },
     });

@@ -19,7 +19,7 @@ use crate::cluster::interest::WatchKey;
 use crate::cluster::live::{Told, Uid, is_set_back};
 use quarterdeck_core::health::pod_status::{owner, pod_status};
 use quarterdeck_core::health::{self};
-use quarterdeck_core::sync::APPLICATION_LABEL;
+use quarterdeck_core::sync::owned;
 
 /// What is known of who owns what.
 pub(super) struct Family {
@@ -99,9 +99,9 @@ impl Relative {
         let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
         let mut controllers = owners.filter(|owner| owner["controller"] == true);
         let parent = controllers.next().and_then(|owner| owner["uid"].as_str()).map(Uid::of);
-        let labelled = object["metadata"]["labels"][APPLICATION_LABEL].as_str().and_then(|name| name.parse().ok());
+        let labelled = owned::owner_of(object).and_then(|owner| owner.id());
         // Whose it is is filled in when its owner is known.
-        let nobody = || -> EnvironmentId { "nobody".parse().expect("'nobody' is a DNS label") };
+        let nobody = || -> EnvironmentId { "no/body".parse().expect("both are DNS labels") };
         let is = if resource.kind == "Pod" {
             Is::Pod(Box::new(pod_status(object, &nobody(), "")))
         } else {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags};
 
@@ -59,14 +59,14 @@ pub enum CopyError {
 /// What a history holds.
 #[derive(Debug, Default, PartialEq)]
 pub struct Contents {
-    /// Every application that ever was.
-    pub applications: usize,
+    /// Every environment that ever was.
+    pub environments: usize,
     /// Those that are suspended.
-    pub suspended: Vec<ApplicationName>,
+    pub suspended: Vec<EnvironmentId>,
     /// Those that are held at a revision, and at which.
-    pub pinned: Vec<(ApplicationName, String)>,
+    pub pinned: Vec<(EnvironmentId, String)>,
     /// Those whose sync a person asked for.
-    pub asked: Vec<ApplicationName>,
+    pub asked: Vec<EnvironmentId>,
     /// How many runs are kept.
     pub runs: u64,
     /// Those that are not ended: queued, or under way at that moment.
@@ -123,9 +123,9 @@ pub fn contents(path: &Path) -> Result<Contents, HistoryError> {
     let left = remember(&connection, 1)?;
     let count =
         |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
-    let statuses = || left.applications.iter().map(|(name, row)| (name, &row.status));
+    let statuses = || left.environments.iter().map(|(name, row)| (name, &row.status));
     Ok(Contents {
-        applications: left.applications.len(),
+        environments: left.environments.len(),
         suspended: statuses().filter(|(_, status)| status.suspended).map(|(name, _)| name.clone()).collect(),
         pinned: statuses()
             .filter_map(|(name, status)| Some((name.clone(), status.pin.as_ref()?.revision.short())))
@@ -135,7 +135,7 @@ pub fn contents(path: &Path) -> Result<Contents, HistoryError> {
         unfinished: left.runs.iter().filter(|run| !run.phase.is_final()).cloned().collect(),
         syncs: count("sync")? as u64,
         events: count("event")? as u64,
-        newest: reader.events(None, None, 1)?.first().map(|event| event.at),
+        newest: reader.events(None, None, None, 1)?.first().map(|event| event.at),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::revision::CommitId;
@@ -41,34 +41,43 @@ impl Reader {
         Ok(Self(connection))
     }
 
-    /// Events, newest first, below an id.
+    /// Events, newest first, below an id: of all, of an application, or of one of its environments.
     pub fn events(
         &self,
         application: Option<&ApplicationName>,
+        environment: Option<&EnvironmentName>,
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT id, at, application, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3",
+            "SELECT id, at, application, environment, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) \
+             AND (?2 IS NULL OR environment = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
         )?;
         let rows = statement.query_map(
-            params![application.map(ApplicationName::as_str), before.map(|id| id as i64), limit as i64],
+            params![
+                application.map(ApplicationName::as_str),
+                environment.map(EnvironmentName::as_str),
+                before.map(|id| id as i64),
+                limit as i64
+            ],
             |row| {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, String>(1)?,
                     row.get::<_, Option<String>>(2)?,
-                    row.get::<_, String>(3)?,
+                    row.get::<_, Option<String>>(3)?,
                     row.get::<_, String>(4)?,
+                    row.get::<_, String>(5)?,
                 ))
             },
         )?;
         rows.map(|row| {
-            let (id, at, application, cause, event) = row?;
+            let (id, at, application, environment, cause, event) = row?;
             Ok(EventRecord {
                 id: id as u64,
                 at: at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
                 application: application.and_then(|name| name.parse().ok()),
+                environment: environment.and_then(|name| name.parse().ok()),
                 cause: serde_json::from_str(&cause)?,
                 event: serde_json::from_str(&event)?,
             })
@@ -88,27 +97,27 @@ impl Reader {
     }
 
     /// Syncs, newest first.
-    pub fn syncs(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
+    pub fn syncs(&self, environment: &EnvironmentId, limit: usize) -> Result<Vec<SyncRecord>> {
         bodies(
             &self.0,
-            "SELECT body FROM sync WHERE application = ?1 ORDER BY id DESC LIMIT ?2",
-            params![application.as_str(), limit as i64],
+            "SELECT body FROM sync WHERE environment = ?1 ORDER BY id DESC LIMIT ?2",
+            params![environment.to_string(), limit as i64],
         )
     }
 
     /// One sync of an application.
-    pub fn sync(&self, application: &ApplicationName, id: u64) -> Result<Option<SyncRecord>> {
-        let sql = "SELECT body FROM sync WHERE application = ?1 AND id = ?2";
-        Ok(bodies(&self.0, sql, params![application.as_str(), id as i64])?.pop())
+    pub fn sync(&self, environment: &EnvironmentId, id: u64) -> Result<Option<SyncRecord>> {
+        let sql = "SELECT body FROM sync WHERE environment = ?1 AND id = ?2";
+        Ok(bodies(&self.0, sql, params![environment.to_string(), id as i64])?.pop())
     }
 
     /// Syncs that brought a revision as a whole, newest first.
-    pub fn releases(&self, application: &ApplicationName, limit: usize) -> Result<Vec<SyncRecord>> {
-        let sql = format!("SELECT body FROM sync WHERE application = ?1 AND {IS_RELEASE} ORDER BY id DESC LIMIT ?2");
-        bodies(&self.0, &sql, params![application.as_str(), limit as i64])
+    pub fn releases(&self, environment: &EnvironmentId, limit: usize) -> Result<Vec<SyncRecord>> {
+        let sql = format!("SELECT body FROM sync WHERE environment = ?1 AND {IS_RELEASE} ORDER BY id DESC LIMIT ?2");
+        bodies(&self.0, &sql, params![environment.to_string(), limit as i64])
     }
 
-    /// The image of a commit, the newest where several tags name it.
+    /// The images of a commit, the newest where several tags name it.
     pub fn artifact(&self, application: &ApplicationName, commit: &CommitId) -> Result<Option<Artifact>> {
         let sql = "SELECT body FROM artifact WHERE application = ?1 AND commit_id = ?2 ORDER BY rowid DESC LIMIT 1";
         Ok(bodies(&self.0, sql, params![application.as_str(), commit.as_str()])?.pop())
@@ -126,10 +135,10 @@ impl Reader {
     }
 
     /// What was applied at the last sync.
-    pub fn memory(&self, application: &ApplicationName) -> Result<Memory> {
+    pub fn memory(&self, environment: &EnvironmentId) -> Result<Memory> {
         let mut statement =
-            self.0.prepare_cached("SELECT resource, manifest, live, ended FROM applied WHERE application = ?1")?;
-        let rows = statement.query_map([application.as_str()], |row| {
+            self.0.prepare_cached("SELECT resource, manifest, live, ended FROM applied WHERE environment = ?1")?;
+        let rows = statement.query_map([environment.to_string()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, [u8; 32]>(2)?, row.get::<_, u8>(3)?))
         })?;
         rows.map(|row| {
@@ -143,9 +152,9 @@ impl Reader {
         .collect()
     }
 
-    /// What persons asked for and is still owed, of all applications.
-    pub fn intents(&self) -> Result<BTreeMap<ApplicationName, Intent>> {
-        let mut statement = self.0.prepare_cached("SELECT application, body FROM intent")?;
+    /// What persons asked for and is still owed, of all environments.
+    pub fn intents(&self) -> Result<BTreeMap<EnvironmentId, Intent>> {
+        let mut statement = self.0.prepare_cached("SELECT environment, body FROM intent")?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let mut intents = BTreeMap::new();
         for row in rows {

@@ -1,11 +1,11 @@
 //! What is written into the history, and what it lets go.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 use rusqlite::{Transaction, params};
 use serde::Serialize;
@@ -13,8 +13,7 @@ use serde::Serialize;
 use super::Result;
 use super::read::{IS_RELEASE, number_of};
 use crate::config::HistoryConfig;
-use crate::history::ApplicationRow;
-use crate::history::Intent;
+use crate::history::{About, EnvironmentRow, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenTags;
 
@@ -26,16 +25,19 @@ pub struct Writer<'a>(pub &'a Transaction<'a>);
 
 impl Writer<'_> {
     /// Keeps an event and returns its id.
-    pub fn event(
-        &self,
-        at: Timestamp,
-        application: Option<&ApplicationName>,
-        cause: &Cause,
-        event: &Event,
-    ) -> Result<u64> {
+    pub fn event(&self, at: Timestamp, about: &About, cause: &Cause, event: &Event) -> Result<u64> {
+        let (application, environment) = about.parts();
         self.0
-            .prepare_cached("INSERT INTO event (at, application, cause, event) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![at.to_string(), application.map(ApplicationName::as_str), json(cause)?, json(event)?])?;
+            .prepare_cached(
+                "INSERT INTO event (at, application, environment, cause, event) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                at.to_string(),
+                application.map(ApplicationName::as_str),
+                environment.map(EnvironmentName::as_str),
+                json(cause)?,
+                json(event)?
+            ])?;
         Ok(self.0.last_insert_rowid() as u64)
     }
 
@@ -50,29 +52,41 @@ impl Writer<'_> {
 
     /// Keeps a sync as it is now.
     pub fn sync(&self, sync: &SyncRecord) -> Result<()> {
-        let SyncRecord { id, application, phase, started, .. } = sync;
+        let SyncRecord { id, environment, phase, started, .. } = sync;
         self.0
-            .prepare_cached("INSERT INTO sync (id, application, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
-            .execute(params![*id as i64, application.as_str(), !phase.is_final(), started.to_string(), json(sync)?])?;
+            .prepare_cached("INSERT INTO sync (id, environment, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
+            .execute(params![*id as i64, environment.to_string(), !phase.is_final(), started.to_string(), json(sync)?])?;
         Ok(())
     }
 
     /// Keeps an artifact as it is now, under a new number: what was last worked with is the newest, whatever the clock says.
     pub fn artifact(&self, artifact: &Artifact) -> Result<()> {
-        let Artifact { application, commit, image, tag, built, .. } = artifact;
+        let Artifact { application, commit, tag, built, .. } = artifact;
         self.0
-            .prepare_cached("INSERT OR REPLACE INTO artifact (application, commit_id, image, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![application.as_str(), commit.as_str(), image, tag, built.to_string(), json(artifact)?])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO artifact (application, commit_id, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![application.as_str(), commit.as_str(), tag, built.to_string(), json(artifact)?])?;
+        Ok(())
+    }
+
+    /// Keeps an environment as it is now.
+    pub fn environment(&self, row: &EnvironmentRow) -> Result<()> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO environment (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2",
+            )?
+            .execute(params![row.status.environment.to_string(), json(row)?])?;
         Ok(())
     }
 
     /// Keeps an application as it is now.
-    pub fn application(&self, row: &ApplicationRow) -> Result<()> {
+    pub fn application(&self, status: &ApplicationStatus) -> Result<()> {
         self.0
             .prepare_cached(
                 "INSERT INTO application (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2",
             )?
-            .execute(params![row.status.name.as_str(), json(row)?])?;
+            .execute(params![status.name.as_str(), json(status)?])?;
         Ok(())
     }
 
@@ -87,35 +101,36 @@ impl Writer<'_> {
     /// Keeps what was applied.
     pub fn applied(
         &self,
-        application: &ApplicationName,
+        environment: &EnvironmentId,
         applied: &[(ResourceRef, Remembered)],
         gone: &[ResourceRef],
     ) -> Result<()> {
-        let mut insert = self.0.prepare_cached("INSERT INTO applied (application, resource, manifest, live, ended) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4, ended = ?5")?;
+        let environment = environment.to_string();
+        let mut insert = self.0.prepare_cached("INSERT INTO applied (environment, resource, manifest, live, ended) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4, ended = ?5")?;
         for (resource, Remembered { manifest, live, ended }) in applied {
             let ended = number_of(*ended);
-            insert.execute(params![application.as_str(), json(resource)?, manifest.0, live.0, ended])?;
+            insert.execute(params![environment, json(resource)?, manifest.0, live.0, ended])?;
         }
-        let mut delete = self.0.prepare_cached("DELETE FROM applied WHERE application = ?1 AND resource = ?2")?;
+        let mut delete = self.0.prepare_cached("DELETE FROM applied WHERE environment = ?1 AND resource = ?2")?;
         for resource in gone {
-            delete.execute(params![application.as_str(), json(resource)?])?;
+            delete.execute(params![environment, json(resource)?])?;
         }
         Ok(())
     }
 
     /// Keeps what a person asked for.
-    pub fn intent(&self, application: &ApplicationName, intent: &Intent) -> Result<()> {
+    pub fn intent(&self, environment: &EnvironmentId, intent: &Intent) -> Result<()> {
         self.0
-            .prepare_cached("INSERT INTO intent (application, body) VALUES (?1, ?2) ON CONFLICT (application) DO UPDATE SET body = ?2")?
-            .execute(params![application.as_str(), json(intent)?])?;
+            .prepare_cached("INSERT INTO intent (environment, body) VALUES (?1, ?2) ON CONFLICT (environment) DO UPDATE SET body = ?2")?
+            .execute(params![environment.to_string(), json(intent)?])?;
         Ok(())
     }
 
     /// Keeps that it is owed no more. Another one stays.
-    pub fn intent_done(&self, application: &ApplicationName, intent: &Intent) -> Result<()> {
+    pub fn intent_done(&self, environment: &EnvironmentId, intent: &Intent) -> Result<()> {
         self.0
-            .prepare_cached("DELETE FROM intent WHERE application = ?1 AND body = ?2")?
-            .execute(params![application.as_str(), json(intent)?])?;
+            .prepare_cached("DELETE FROM intent WHERE environment = ?1 AND body = ?2")?
+            .execute(params![environment.to_string(), json(intent)?])?;
         Ok(())
     }
 
@@ -135,7 +150,7 @@ impl Writer<'_> {
         }
         self.0.execute(&syncs_to_let_go(), params![bounds.syncs, oldest])?;
         self.0.execute(
-            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application)",
+            "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application, environment)",
             params![bounds.events, oldest],
         )?;
         self.0.execute(
@@ -146,7 +161,7 @@ impl Writer<'_> {
     }
 }
 
-/// Syncs that are over the bounds. Of each application are kept:
+/// Syncs that are over the bounds. Of each environment are kept:
 /// - its newest of all;
 /// - releases: as many contents as syncs are to be kept, each with its newest sync; the last two whatever their age, so that
 ///   there is always one to roll back to;
@@ -156,13 +171,13 @@ fn syncs_to_let_go() -> String {
     format!(
         "DELETE FROM sync WHERE id IN (
             WITH turned AS (
-                SELECT id, application, open, at, body ->> '$.cause.by' = 'drift' AS heal, {IS_RELEASE} AS release,
-                    row_number() OVER (PARTITION BY application, {IS_RELEASE}, coalesce(body ->> '$.content', body ->> '$.revision.commit') ORDER BY id DESC) AS turn,
-                    row_number() OVER (PARTITION BY application ORDER BY id DESC) AS newest
+                SELECT id, environment, open, at, body ->> '$.cause.by' = 'drift' AS heal, {IS_RELEASE} AS release,
+                    row_number() OVER (PARTITION BY environment, {IS_RELEASE}, coalesce(body ->> '$.content', body ->> '$.revision.commit') ORDER BY id DESC) AS turn,
+                    row_number() OVER (PARTITION BY environment ORDER BY id DESC) AS newest
                 FROM sync
             ), ranked AS (
                 SELECT id, open, at, newest, release AND turn = 1 AS first,
-                    row_number() OVER (PARTITION BY application, heal, release AND turn = 1 ORDER BY id DESC) AS place
+                    row_number() OVER (PARTITION BY environment, heal, release AND turn = 1 ORDER BY id DESC) AS place
                 FROM turned
             )
             SELECT id FROM ranked WHERE NOT open AND newest > 1 AND NOT (first AND place <= 2) AND (place > ?1 OR at < ?2)

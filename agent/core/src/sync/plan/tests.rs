@@ -180,7 +180,11 @@ fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
     let both = "it belongs to environment other/prod, and shop/prod wants it too";
     let a = || std::iter::once(manifest("a").resource);
     for (wants, unrendered, expected) in [
-        (false, None, format!("~ a (taken over from environment other/prod, which does not want it any more), = b, {rest}")),
+        (
+            false,
+            None,
+            format!("~ a (taken over from environment other/prod, which does not want it any more), = b, {rest}"),
+        ),
         (true, None, refused(both)),
         (true, Some("bad"), refused(both)),
         (false, Some("bad"), refused("it belongs to environment other/prod, which cannot be rendered: bad")),
@@ -197,7 +201,9 @@ fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
         ),
         (
             Some(Stranger::Operated("anna".to_owned())),
-            refused("it belongs to environment gone/prod, and shop/prod wants it too; the agent on anna operates gone/prod"),
+            refused(
+                "it belongs to environment gone/prod, and shop/prod wants it too; the agent on anna operates gone/prod",
+            ),
         ),
         (Some(Stranger::Unknown), refused("it belongs to environment gone/prod, which is not configured here")),
         (None, refused("it belongs to environment gone/prod, which is not configured here")),
@@ -214,8 +220,8 @@ fn an_object_that_its_application_does_not_want_any_more_is_taken_over() {
 fn what_another_application_wants_is_handed_over_and_stays_known_until_it_has_it() {
     let mut scene = Scene::new([known(), known()]);
     scene.neighbours = neighbour(std::iter::once(item("old").resource), None);
-    let decided =
-        scene.check("= a, = b, · old (environment other/prod wants it now: handed over) | during a b old | after a b old");
+    let decided = scene
+        .check("= a, = b, · old (environment other/prod wants it now: handed over) | during a b old | after a b old");
     assert_eq!(decided.undone.handed, [item("old").resource]);
     assert!(!decided.undone.is_settled());
     // Also where a person names it, and where pruning is off.

@@ -1,0 +1,230 @@
+//! `[[application]]`: what a person writes, what it has to keep to, and what it means. What is written may lack things or
+//! contradict itself; an [`ApplicationSpec`] cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use quarterdeck_shared::application::{
+    ApplicationName, ApplicationSpec, BuildArg, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow,
+    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
+};
+use serde::Deserialize;
+
+use super::Config;
+use super::check::Finding;
+use super::locate::Step;
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::trigger::{TagRules, TagTemplate};
+
+/// An application as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) name: ApplicationName,
+    pub(super) code: Option<Code>,
+    #[serde(default)]
+    pub(super) image: Vec<ImageSpec>,
+    #[serde(default)]
+    pub(super) environment: Vec<WrittenEnvironment>,
+}
+
+/// An environment as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenEnvironment {
+    pub(super) name: EnvironmentName,
+    pub(super) repository: String,
+    pub(super) branch: Option<String>,
+    pub(super) tag: Option<String>,
+    #[serde(default)]
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) render: RenderKind,
+    pub(super) cluster: Option<String>,
+    pub(super) namespace: String,
+    #[serde(default)]
+    pub(super) create_namespace: bool,
+    #[serde(default)]
+    pub(super) protected: bool,
+    #[serde(default)]
+    pub(super) sync: SyncPolicy,
+    #[serde(default)]
+    pub(super) promote: PromotePolicy,
+}
+
+/// What applications mean that were found right; relative paths in them begin at `base`.
+pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
+    let anchored = |mut image: ImageSpec| {
+        for arg in image.args.values_mut() {
+            if let BuildArg::File { file } = arg {
+                *file = base.join(&*file).display().to_string();
+            }
+        }
+        image
+    };
+    let application = |Written { name, code, image, environment }| ApplicationSpec {
+        name,
+        delivery: code.map(|code| DeliverySpec { code, images: image.into_iter().map(anchored).collect() }),
+        environments: environment.into_iter().map(meaning).collect(),
+    };
+    written.into_iter().map(application).collect()
+}
+
+fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
+    let WrittenEnvironment { name, repository, branch, tag, path, render, cluster, namespace, .. } = written;
+    EnvironmentSpec {
+        name,
+        repository,
+        follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
+        path,
+        render,
+        cluster,
+        namespace,
+        create_namespace: written.create_namespace,
+        protected: written.protected,
+        sync: written.sync,
+        promote: written.promote,
+    }
+}
+
+/// Everything that is wrong with the applications.
+pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
+    let clusters: BTreeSet<&str> = config.cluster.iter().map(|c| c.name.as_str()).collect();
+    let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, written) in config.application.iter().enumerate() {
+        let place = [Step::Key("application"), Step::Index(index)];
+        let mut say = |keys: &[Step], message: String| {
+            findings.push(Finding { place: place.iter().chain(keys).cloned().collect(), message });
+        };
+        let name = &written.name;
+        if let Some(other) = first_with.insert(name.as_str(), index) {
+            let other = other + 1;
+            say(
+                &[Step::Key("name")],
+                format!("application {name} is there twice, also as number {other}: choose another name"),
+            );
+        }
+        check_parts(written, &mut say);
+        check_delivery(written, base, &mut say);
+        check_environments(written, &clusters, base, &mut say);
+    }
+}
+
+fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
+    let Written { name, code, image, environment } = written;
+    match (code, image.is_empty()) {
+        (None, true) if environment.is_empty() => say(
+            &[Step::Key("name")],
+            format!(
+                "application {name} has nothing to do: give it [application.code] with [[application.image]], or \
+                 [[application.environment]]"
+            ),
+        ),
+        (None, false) => say(
+            &[Step::Key("image")],
+            format!("application {name} has images and no code: add [application.code] with repository = \"…\""),
+        ),
+        (Some(_), true) => say(
+            &[Step::Key("code")],
+            format!(
+                "application {name} has code and no image: add [[application.image]] with name = \"registry/name\""
+            ),
+        ),
+        _ => {}
+    }
+}
+
+fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], String)) {
+    if let Some(code) = &written.code {
+        let option = |name: &'static str| [Step::Key("code"), Step::Key(name)];
+        for (name, globs) in [("build_tags", &code.build_tags), ("push_tags", &code.push_tags)] {
+            if let Err(error) = TagRules::new(globs, &[], code.existing_tags) {
+                say(&option(name), error.to_string());
+            }
+        }
+        if let Err(error) = TagTemplate::parse(&code.image_tag) {
+            say(&option("image_tag"), error.to_string());
+        }
+        check_address(&code.repository, base, &option("repository"), say);
+    }
+    let mut names = BTreeSet::new();
+    for (index, image) in written.image.iter().enumerate() {
+        let mut say = |name: &'static str, message: String| {
+            say(&[Step::Key("image"), Step::Index(index), Step::Key(name)], message);
+        };
+        let ImageSpec { name, context, dockerfile, target: _, args: _ } = image;
+        if !names.insert(name) {
+            say("name", format!("the image {name} is there twice: each is built once"));
+        }
+        match ImageRef::parse(name) {
+            Ok(image) if image.tag().is_some() || image.digest().is_some() => {
+                say("name", format!("{name:?} names a tag or digest; the tag comes from the git tag: write it without"))
+            }
+            Ok(_) => {}
+            Err(error) => say("name", format!("{error}: write registry.example/team/name")),
+        }
+        if escapes(context) {
+            say("context", format!("the context {context:?} must be a folder inside the repository"));
+        }
+        if escapes(dockerfile) {
+            say("dockerfile", format!("the Dockerfile {dockerfile:?} must be inside the context"));
+        }
+    }
+}
+
+fn check_environments(
+    written: &Written,
+    clusters: &BTreeSet<&str>,
+    base: &Path,
+    say: &mut impl FnMut(&[Step], String),
+) {
+    let mut names = BTreeSet::new();
+    for (index, environment) in written.environment.iter().enumerate() {
+        let mut say = |keys: &[&'static str], message: String| {
+            let below = [Step::Key("environment"), Step::Index(index)];
+            let place: Vec<Step> = below.into_iter().chain(keys.iter().map(|key| Step::Key(key))).collect();
+            say(&place, message);
+        };
+        let WrittenEnvironment { name, repository, branch, tag, path, cluster, namespace, promote, .. } = environment;
+        if !names.insert(name) {
+            say(&["name"], format!("environment {}/{name} is there twice: choose another name", written.name));
+        }
+        if let Err(error) = crate::source::url::RepositoryUrl::parse(repository, base) {
+            say(&["repository"], error.to_string());
+        }
+        if branch.is_some() && tag.is_some() {
+            say(&["tag"], "either a branch or a tag is deployed: leave out one".to_owned());
+        }
+        if tag.is_some() && !written.image.is_empty() && promote.by != PromoteBy::None {
+            say(
+                &["tag"],
+                "a promotion is a commit on a branch, and a tag is deployed here: name a branch, or set promote.by = \"none\""
+                    .to_owned(),
+            );
+        }
+        if escapes(path) {
+            say(&["path"], format!("the path {path:?} must be a folder inside the repository"));
+        }
+        if namespace.is_empty() {
+            say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
+        }
+        let is_known = |name: &str| clusters.is_empty() || name == "in-cluster" || clusters.contains(name);
+        if let Some(cluster) = cluster.as_deref().filter(|name| !is_known(name)) {
+            let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");
+            say(&["cluster"], format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"));
+        }
+        if promote.by != PromoteBy::None && !promote.author.contains('<') {
+            say(&["promote", "author"], format!("{:?} is no author: write \"Name <mail@example>\"", promote.author));
+        }
+    }
+}
+
+fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
+    if let Err(error) = crate::source::url::RepositoryUrl::parse(address, base) {
+        say(place, error.to_string());
+    }
+}
+
+fn escapes(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}

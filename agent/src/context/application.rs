@@ -1,0 +1,113 @@
+//! An application in force: what the configuration says, and the way to the worker that delivers it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quarterdeck_shared::application::{ApplicationSpec, EnvironmentName, EnvironmentSpec};
+use quarterdeck_shared::snapshot::RunId;
+use tokio_util::sync::CancellationToken;
+
+use crate::poll::Repository;
+use crate::worker::Poke;
+
+/// An application in force.
+pub struct Application {
+    /// What the configuration says.
+    pub spec: ApplicationSpec,
+    /// Its code repository.
+    pub code: Option<Arc<Repository>>,
+    /// Where what it builds is promoted to, in the order of its environments.
+    pub destinations: Vec<Destination>,
+    /// Pokes the worker that delivers.
+    pub delivery: Poke,
+    /// Ends what tells about it; the worker that delivers has its own end.
+    pub stop: CancellationToken,
+    /// Ends the worker that delivers. It outlives a reload that leaves the code, the images and the deploy branches as they
+    /// are: see [`Application::inherit_delivery`].
+    pub delivering: CancellationToken,
+    /// Held by the worker that delivers for as long as it works; handed on to the application that a reload makes of this
+    /// one, so that the last pass of the old worker and the first of the new never overlap.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
+    running: Arc<Mutex<Option<(RunId, CancellationToken)>>>,
+}
+
+/// An environment that artifacts are promoted to.
+pub struct Destination {
+    /// What the configuration says of it.
+    pub spec: EnvironmentSpec,
+    /// The repository of its manifests.
+    pub repository: Arc<Repository>,
+}
+
+impl Application {
+    /// An application whose worker is about to begin.
+    pub fn new(
+        spec: ApplicationSpec,
+        code: Option<Arc<Repository>>,
+        destinations: Vec<Destination>,
+        end: &CancellationToken,
+    ) -> Self {
+        Self {
+            spec,
+            code,
+            destinations,
+            delivery: Poke::default(),
+            stop: end.child_token(),
+            delivering: end.child_token(),
+            turn: Arc::default(),
+            running: Arc::default(),
+        }
+    }
+
+    /// Whether what delivers `before` may go on for this one: a run that is under way would do the same from its
+    /// beginning.
+    pub fn delivers_as(&self, before: &Self) -> bool {
+        let same_code = match (&self.code, &before.code) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let same = |(one, other): (&Destination, &Destination)| {
+            let way = |to: &Destination| {
+                let EnvironmentSpec { name, repository, follow, path, render, promote, .. } = &to.spec;
+                (name.clone(), repository.clone(), follow.clone(), path.clone(), *render, promote.clone())
+            };
+            way(one) == way(other) && Arc::ptr_eq(&one.repository, &other.repository)
+        };
+        (&self.spec.name, &self.spec.delivery) == (&before.spec.name, &before.spec.delivery)
+            && same_code
+            && self.destinations.len() == before.destinations.len()
+            && self.destinations.iter().zip(&before.destinations).all(same)
+    }
+
+    /// Takes over the worker that delivers `before`, with the run that it does.
+    pub fn inherit_delivery(&mut self, before: &Self) {
+        self.delivery = before.delivery.clone();
+        self.delivering = before.delivering.clone();
+        self.running = before.running.clone();
+    }
+
+    /// One of the places that it is promoted to.
+    pub fn destination(&self, name: &EnvironmentName) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.spec.name == *name)
+    }
+
+    /// One more pass of the worker that delivers.
+    pub fn wake_delivery(&self) {
+        self.delivery.poke();
+    }
+
+    /// Says which run is being done; the token ends it.
+    pub fn running(&self, run: Option<(RunId, CancellationToken)>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    }
+
+    /// Ends a run that is being done; false where it is another or none.
+    pub fn cancel(&self, run: RunId) -> bool {
+        match &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((id, token)) if *id == run => {
+                token.cancel();
+                true
+            }
+            _ => false,
+        }
+    }
+}

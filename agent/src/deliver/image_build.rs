@@ -1,0 +1,279 @@
+//! The second stage of a run: every image of the commit is on the engine, or already in the registry.
+//!
+//! The run has one place among the builds. Its images are built one after the other in that place, and beside each other
+//! as far as more places are free: a run that waited for a second place while it holds the first could wait for ever.
+
+mod request;
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use futures::stream;
+use jiff::Timestamp;
+use quarterdeck_shared::application::ImageSpec;
+use quarterdeck_shared::artifact::{Artifact, Image};
+use quarterdeck_shared::event::Event;
+use tokio::sync::mpsc;
+
+use self::request::{labels, request};
+use super::DeliverError;
+use super::course::{Course, Outcome, Step};
+use super::stages::{PROGRESS_QUEUE, delivery, repository, rules, tell_while};
+use crate::build::docker::DockerEngine;
+use crate::build::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
+use crate::context::{Application, Context};
+use crate::source::CommitInfo;
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::trigger::{self, TagTemplate};
+use tokio_util::sync::CancellationToken;
+
+/// The images of the commit are on the engine, or already in the registry.
+pub(super) struct Build<'a> {
+    pub(super) context: &'a Context,
+    pub(super) application: &'a Application,
+    pub(super) checkout: CommitInfo,
+}
+
+/// An image of the commit on the engine.
+struct Made {
+    id: String,
+    /// Bytes, where it was built now.
+    size: Option<u64>,
+}
+
+impl Step<Artifact> for Build<'_> {
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+        let specs = &delivery(self.application)?.images;
+        let tag = self.image_tag(&course.run.reference)?;
+        let names: Vec<ImageRef> =
+            specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
+        if !course.run.rebuild
+            && let Some(pushed) = self.already_pushed(&names).await?
+        {
+            let message = format!("{} of this commit is in the registry already", pushed.tagged());
+            course.run.artifact = Some(pushed.clone());
+            return Ok(Outcome::Skipped(pushed, message));
+        }
+        let mut made: BTreeMap<usize, Made> = BTreeMap::new();
+        let mut requests = Vec::new();
+        for (place, (spec, name)) in specs.iter().zip(&names).enumerate() {
+            match self.found(course, spec, name).await? {
+                Some(id) => drop(made.insert(place, Made { id, size: None })),
+                None => requests.push((place, self.ready(course, spec, name, &tag).await?)),
+            }
+        }
+        let is_new = !requests.is_empty();
+        for (place, built) in self.build(course, requests).await? {
+            made.insert(place, Made { id: built.id, size: Some(built.size_bytes) });
+        }
+        let images = specs.iter().zip(made.values());
+        let images = images.map(|(spec, made)| Image { name: spec.name.clone(), id: made.id.clone(), digest: None });
+        let artifact = Artifact {
+            application: self.application.spec.name.clone(),
+            commit: self.checkout.id.clone(),
+            tag,
+            images: images.collect(),
+            built: Timestamp::now(),
+            pushed: None,
+        };
+        course.keep(&artifact, Some(Event::ImageBuilt { artifact: artifact.clone() })).await?;
+        let message = told(&artifact, &made);
+        Ok(if is_new { Outcome::Done(artifact, message) } else { Outcome::Skipped(artifact, message) })
+    }
+}
+
+impl Build<'_> {
+    /// The tag of the images. Where another trigger tag gives the same one for another commit, the commit tells them apart.
+    fn image_tag(&self, reference: &str) -> Result<String, DeliverError> {
+        let code = &delivery(self.application)?.code;
+        let template = TagTemplate::parse(&code.image_tag)?;
+        let refs = repository(self.application)?.refs().borrow().clone();
+        let now = refs.map(|refs| refs.tags.clone()).unwrap_or_default();
+        Ok(trigger::image_tag(&rules(code)?, &template, reference, &self.checkout.id, &now))
+    }
+
+    /// An artifact of this commit under these names that the registries still have, whole.
+    async fn already_pushed(&self, names: &[ImageRef]) -> Result<Option<Artifact>, DeliverError> {
+        let (application, commit) = (self.application.spec.name.clone(), self.checkout.id.clone());
+        let known = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await?;
+        let specs = &delivery(self.application)?.images;
+        let is_these = |artifact: &Artifact| {
+            artifact.pushed.is_some()
+                && artifact.images.iter().map(|image| &image.name).eq(specs.iter().map(|spec| &spec.name))
+                && names.iter().all(|name| name.tag() == Some(artifact.tag.as_str()))
+        };
+        let Some(artifact) = known.filter(is_these) else { return Ok(None) };
+        let images = self.context.images();
+        for (name, image) in names.iter().zip(&artifact.images) {
+            if images.registries.digest(name, images.login(name).await?.as_ref()).await? != image.digest {
+                return Ok(None);
+            }
+        }
+        Ok(Some(artifact))
+    }
+
+    /// The image of the commit, where it was built before.
+    async fn found(
+        &self,
+        course: &Course<'_>,
+        spec: &ImageSpec,
+        name: &ImageRef,
+    ) -> Result<Option<String>, DeliverError> {
+        if course.run.rebuild {
+            return Ok(None);
+        }
+        let images = self.context.images();
+        let Some(found) = images.engine.find(&labels(self.application, &self.checkout.id, spec)).await? else {
+            return Ok(None);
+        };
+        images.engine.tag(&found.id, name).await?;
+        Ok(Some(found.id))
+    }
+
+    /// What the engine is asked for, with the logins for what the image is built on.
+    async fn ready(
+        &self,
+        course: &mut Course<'_>,
+        spec: &ImageSpec,
+        name: &ImageRef,
+        tag: &str,
+    ) -> Result<BuildRequest, DeliverError> {
+        let mut request = request(self.application, &self.checkout, spec, name, tag)?;
+        request.no_cache = course.run.rebuild;
+        let bases = request::bases(self.application, &self.checkout.id, spec, &request).await?;
+        let (logins, problems) = self.context.images().logins(&bases).await;
+        problems.iter().for_each(|problem| course.say(problem));
+        request.logins = logins;
+        Ok(request)
+    }
+
+    /// Builds what has to be built, by its place among the images.
+    async fn build(
+        &self,
+        course: &mut Course<'_>,
+        requests: Vec<(usize, BuildRequest)>,
+    ) -> Result<Vec<(usize, BuiltImage)>, DeliverError> {
+        let (images, cancel) = (self.context.images(), course.cancel.child_token());
+        let more = u32::try_from(requests.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let free = (1..=more).rev().find_map(|places| self.context.builds.try_acquire_many(places).ok());
+        let at_once = 1 + free.as_ref().map_or(0, |places| places.num_permits());
+        let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
+        let names = requests.len() > 1;
+        let engine = &images.engine;
+        let builds = requests.into_iter().map(|(place, request)| {
+            let (sink, cancel) = (sink.clone(), cancel.clone());
+            async move { (place, one(engine, request, names, sink, &cancel).await) }
+        });
+        // Made before it is waited for: what is not begun when one fails is never begun.
+        let builds: Vec<_> = builds.collect();
+        drop(sink);
+        tell_while(course, progress, all(builds, at_once, &cancel)).await
+    }
+}
+
+/// Waits for all of them; the first that fails stops the others.
+async fn all(
+    builds: Vec<impl Future<Output = (usize, Result<BuiltImage, BuildError>)>>,
+    at_once: usize,
+    cancel: &CancellationToken,
+) -> Result<Vec<(usize, BuiltImage)>, BuildError> {
+    let (mut done, mut failed) = (Vec::new(), None);
+    let mut builds = stream::iter(builds).buffer_unordered(at_once);
+    while let Some((place, result)) = builds.next().await {
+        match result {
+            Ok(built) => done.push((place, built)),
+            Err(error) => {
+                cancel.cancel();
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    failed.map_or(Ok(done), Err)
+}
+
+/// Builds one image; where there are several, each line of output begins with its name.
+async fn one(
+    engine: &DockerEngine,
+    request: BuildRequest,
+    names: bool,
+    told: mpsc::Sender<Progress>,
+    cancel: &CancellationToken,
+) -> Result<BuiltImage, BuildError> {
+    if !names {
+        return engine.build(request, told, cancel).await;
+    }
+    let name = request.tags.first().map(|name| short_name(name.repository()).to_owned()).unwrap_or_default();
+    let (sink, mut progress) = mpsc::channel(PROGRESS_QUEUE);
+    let forward = async {
+        while let Some(step) = progress.recv().await {
+            // The share of one says nothing of all.
+            if let Progress::Line(line) = step
+                && told.send(Progress::Line(format!("{name}: {line}"))).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    futures::join!(engine.build(request, sink, cancel), forward).0
+}
+
+/// `shop` of `registry.example/ops/shop`.
+fn short_name(repository: &str) -> &str {
+    repository.rsplit('/').next().unwrap_or(repository)
+}
+
+/// What came out, in a line.
+fn told(artifact: &Artifact, made: &BTreeMap<usize, Made>) -> String {
+    let one = |(image, made): (&Image, &Made)| {
+        let id = made.id.get(..19).unwrap_or(&made.id);
+        let size = made.size.map_or(", built before".to_owned(), |size| format!(", {:.1} MB", size as f64 / 1e6));
+        format!("{} {id}{size}", image.tagged(&artifact.tag))
+    };
+    artifact.images.iter().zip(made.values()).map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(name: &str) -> BuiltImage {
+        BuiltImage { id: name.to_owned(), size_bytes: 1, names: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn the_first_that_fails_stops_the_others_and_is_the_one_that_is_told() {
+        let cancel = CancellationToken::new();
+        let build = |place: usize| {
+            let cancel = cancel.clone();
+            async move {
+                if place == 1 {
+                    return (place, Err(BuildError::NoEngine { tried: vec!["here".to_owned()] }));
+                }
+                cancel.cancelled().await;
+                (place, Err(BuildError::Cancelled { doing: "building".to_owned() }))
+            }
+        };
+        let result = all((0..3).map(build).collect(), 3, &cancel).await;
+        assert!(matches!(result, Err(BuildError::NoEngine { .. })), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_built_keeps_its_place_in_any_order() {
+        let build = |place: usize| async move {
+            for _ in 0..3 - place {
+                tokio::task::yield_now().await;
+            }
+            (place, Ok(image(&place.to_string())))
+        };
+        for at_once in 1..=3 {
+            let mut done = all((0..3).map(build).collect(), at_once, &CancellationToken::new()).await.unwrap();
+            done.sort_by_key(|(place, _)| *place);
+            assert_eq!(done, (0..3).map(|place| (place, image(&place.to_string()))).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn images_are_named_short() {
+        assert_eq!(["registry.example/ops/shop", "shop"].map(short_name), ["shop", "shop"]);
+    }
+}

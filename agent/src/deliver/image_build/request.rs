@@ -1,0 +1,132 @@
+//! What the engine is asked for: the files of the commit, the arguments, and the labels that the image is found by again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quarterdeck_shared::application::{BuildArg, ImageSpec};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use crate::build::base::base_images;
+use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
+use crate::build::{ArgValue, BuildRequest};
+use crate::context::Application;
+use crate::deliver::DeliverError;
+use crate::deliver::stages::repository;
+use crate::source::git::Mirror;
+use crate::source::{CommitId, CommitInfo, EntryMode, ObjectId};
+use quarterdeck_core::image_ref::ImageRef;
+
+/// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
+const DOCKERFILE_MAX: u64 = 1 << 20;
+
+/// The largest file that a build context may hold; larger ones belong into a registry or a volume.
+const BLOB_MAX: u64 = 512 << 20;
+
+/// What the engine is asked for, but for logins.
+pub(super) fn request(
+    application: &Application,
+    checkout: &CommitInfo,
+    spec: &ImageSpec,
+    name: &ImageRef,
+    tag: &str,
+) -> Result<BuildRequest, DeliverError> {
+    let repository = repository(application)?;
+    let mut labels = labels(application, &checkout.id, spec);
+    labels.insert("org.opencontainers.image.source".to_owned(), repository.address().to_owned());
+    labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
+    // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
+    labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
+    let args = spec.args.iter().map(|(name, arg)| Ok((name.clone(), argument(name, arg)?)));
+    Ok(BuildRequest {
+        context: Arc::new(CommitTree {
+            mirror: repository.mirror(),
+            commit: checkout.id.clone(),
+            folder: spec.context.clone(),
+        }),
+        modified: u64::try_from(checkout.time.as_second()).unwrap_or_default(),
+        dockerfile: spec.dockerfile.clone(),
+        target: spec.target.clone(),
+        args: args.collect::<Result<_, DeliverError>>()?,
+        labels,
+        tags: vec![name.clone()],
+        no_cache: false,
+        logins: BTreeMap::new(),
+    })
+}
+
+/// The images that the Dockerfile builds on. One that is missing or too long is told by the build itself.
+pub(super) async fn bases(
+    application: &Application,
+    commit: &CommitId,
+    spec: &ImageSpec,
+    request: &BuildRequest,
+) -> Result<Vec<ImageRef>, DeliverError> {
+    let (commit, path) = (commit.clone(), format!("{}/{}", spec.context, spec.dockerfile));
+    let read = repository(application)?.work(move |mirror| mirror.file(&commit, &path, DOCKERFILE_MAX)).await;
+    let text = read.ok().flatten().unwrap_or_default();
+    Ok(base_images(&String::from_utf8_lossy(&text), &request.args))
+}
+
+/// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
+pub(super) fn labels(application: &Application, commit: &CommitId, spec: &ImageSpec) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("dev.quarterdeck.application".to_owned(), application.spec.name.to_string()),
+        ("dev.quarterdeck.build".to_owned(), digest_of(spec)),
+        ("org.opencontainers.image.revision".to_owned(), commit.to_string()),
+    ])
+}
+
+/// Of everything that makes the image another one, apart from the commit.
+fn digest_of(spec: &ImageSpec) -> String {
+    let ImageSpec { name: _, context, dockerfile, target, args } = spec;
+    let text = serde_json::json!([context, dockerfile, target, args]).to_string();
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
+    let cannot = |place: String, why: String| DeliverError::Argument { name: name.to_owned(), place, why };
+    match arg {
+        BuildArg::Plain(value) => Ok(ArgValue::Plain(value.clone())),
+        BuildArg::Environment { env } => {
+            let value = std::env::var(env)
+                .map_err(|error| cannot(format!("the environment variable {env}"), error.to_string()))?;
+            Ok(ArgValue::Secret(SecretString::from(value)))
+        }
+        BuildArg::File { file } => {
+            let value =
+                std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {file}"), error.to_string()))?;
+            Ok(ArgValue::Secret(SecretString::from(value.trim_end_matches('\n').to_owned())))
+        }
+    }
+}
+
+/// A folder of a commit as a build context.
+struct CommitTree {
+    mirror: Arc<Mirror>,
+    commit: CommitId,
+    folder: String,
+}
+
+impl TreeReader for CommitTree {
+    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
+        let listing = self.mirror.entries(&self.commit, &self.folder)?;
+        let entry = |entry: crate::source::TreeEntry| ContextEntry {
+            path: entry.path,
+            kind: match entry.mode {
+                EntryMode::File => EntryKind::File,
+                EntryMode::Executable => EntryKind::Executable,
+                EntryMode::Symlink => EntryKind::Symlink,
+                EntryMode::Submodule => EntryKind::Submodule,
+            },
+            id: entry.id.to_string(),
+        };
+        let unnameable = |path| ContextEntry { path, kind: EntryKind::Unnameable, id: String::new() };
+        Ok(listing.entries.into_iter().map(entry).chain(listing.unnameable.into_iter().map(unnameable)).collect())
+    }
+
+    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
+        let id: ObjectId = id.parse()?;
+        Ok(self.mirror.blob(&id, BLOB_MAX)?)
+    }
+}

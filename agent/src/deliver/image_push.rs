@@ -1,0 +1,68 @@
+//! The third stage of a run: every image is in its registry, and that said under which digest.
+
+use jiff::Timestamp;
+use quarterdeck_shared::artifact::{Artifact, Image};
+use quarterdeck_shared::event::Event;
+use tokio::sync::mpsc;
+
+use super::DeliverError;
+use super::course::{Course, Outcome, Step};
+use super::stages::{PROGRESS_QUEUE, tell_while};
+use crate::build::{Builder as _, Sink};
+use crate::context::Context;
+use quarterdeck_core::image_ref::ImageRef;
+
+/// The images are in the registry.
+pub(super) struct Push<'a> {
+    pub(super) context: &'a Context,
+    pub(super) built: Artifact,
+}
+
+impl Step<Artifact> for Push<'_> {
+    /// One image after the other, each kept as soon as it is there: what a later one fails for is not pushed again.
+    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+        if self.built.pushed.is_some() {
+            // The build stage asked the registry just now.
+            let message = format!("{} is in the registry already", self.built.pinned().join(", "));
+            return Ok(Outcome::Skipped(self.built.clone(), message));
+        }
+        let mut replaced = Vec::new();
+        for place in 0..self.built.images.len() {
+            let image = &self.built.images[place];
+            if image.digest.is_some() {
+                continue;
+            }
+            let (digest, before) = self.push(course, image).await?;
+            if let Some(before) = before.filter(|before| *before != digest) {
+                replaced.push(before);
+            }
+            self.built.images[place].digest = Some(digest);
+            if place + 1 < self.built.images.len() {
+                course.keep(&self.built, None).await?;
+            }
+        }
+        self.built.pushed = Some(Timestamp::now());
+        course.keep(&self.built, Some(Event::ImagePushed { artifact: self.built.clone() })).await?;
+        let mut message = self.built.pinned().join(", ");
+        if !replaced.is_empty() {
+            message.push_str(&format!("; until now {} was {}", self.built.tag, replaced.join(", ")));
+        }
+        Ok(Outcome::Done(self.built.clone(), message))
+    }
+}
+
+impl Push<'_> {
+    /// Pushes one image; its digest, and what had its name before.
+    async fn push(&self, course: &mut Course<'_>, image: &Image) -> Result<(String, Option<String>), DeliverError> {
+        let name = ImageRef::parse(&image.name)?.with_tag(&self.built.tag)?;
+        let images = self.context.images();
+        images.engine.tag(&image.id, &name).await?;
+        let login = images.login(&name).await?;
+        // Who may push but not look is not told what went; the push is none the worse.
+        let before = images.registries.digest(&name, login.as_ref()).await.ok().flatten();
+        let cancel = course.cancel.clone();
+        let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
+        let pushed = tell_while(course, progress, images.engine.push(&name, login.as_ref(), sink, &cancel)).await?;
+        Ok((images.registries.confirm(&name, &pushed.0, login.as_ref()).await?, before))
+    }
+}
