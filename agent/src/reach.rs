@@ -154,12 +154,12 @@ mod tests {
     fn who_builds_nothing_asks_nobody_and_each_registry_is_asked_once() {
         let text = |builds: &str| {
             format!(
-                "[[application]]\nname = \"a\"\n{builds}\n[application.deploy]\nrepository = \"/srv/deploy.git\"\n\
+                "[[application]]\nname = \"a\"\n{builds}\n[[application.environment]]\nname = \"prod\"\nrepository = \"/srv/deploy.git\"\n\
                  namespace = \"a\"\n"
             )
         };
         let build = |image: &str| {
-            format!("[application.code]\nrepository = \"/srv/a.git\"\n[application.build]\nimage = \"{image}\"\n")
+            format!("[application.code]\nrepository = \"/srv/a.git\"\n[[application.image]]\nname = \"{image}\"\n")
         };
         let other = |image: &str| format!("[[application]]\nname = \"b\"\n{}", build(image));
         for (config, whom) in [
@@ -174,7 +174,7 @@ mod tests {
                 vec!["engine default", "registry registry.example", "registry docker.io"],
             ),
         ] {
-            let config: Config = toml::from_str(&config).expect("a good configuration");
+            let config = Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
             let images = Arc::new(Images::new(&config));
             let found: Vec<String> =
                 asked(&config, &images).iter().map(|(to, name, _)| format!("{} {name}", to.word())).collect();

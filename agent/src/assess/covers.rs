@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_cover_is_told_of_when_it_is_another() {
-        let name: EnvironmentId = "shop".parse().unwrap();
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
         let unseen = |of: Cover, what: &str| Unseen {
             of,
             what: what.to_owned(),
@@ -100,7 +100,7 @@ mod tests {
         ] {
             let facts = patches(&name, &before, &now);
             let patches = facts.iter().filter_map(|fact| match fact {
-                Fact::Application { patch: Patch::Unseen { of, unseen }, .. } => Some((*of, unseen.len())),
+                Fact::Environment { patch: Patch::Unseen { of, unseen }, .. } => Some((*of, unseen.len())),
                 _ => None,
             });
             assert_eq!(patches.collect::<Vec<_>>(), told, "{before:?} {now:?}");

@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn the_newest_change_of_each_object_is_read_once() {
         let outbox = Outbox::default();
-        let environment: EnvironmentId = "shop".parse().unwrap();
+        let environment: EnvironmentId = "shop/prod".parse().unwrap();
         let gone = |name: &str| ClusterChange::PodGone {
             environment: environment.clone(),
             namespace: "prod".into(),

@@ -82,7 +82,7 @@ mod tests {
         let inventory = |names: &[&str]| Inventory { items: names.iter().map(|name| item(name)).collect() };
         let change = |name: &str, action| Change { resource: resource(name), action, fields: Vec::new(), reason: None };
         let planned = PlannedSync {
-            environment: "shop".parse().unwrap(),
+            environment: "shop/prod".parse().unwrap(),
             changes: vec![
                 change("drifted", Action::Configure),
                 change("new", Action::Create),

@@ -146,7 +146,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
                 "{application}[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
                  [[application.image]]\nname = 'r/a:1'\n"
             ),
-            11,
+            12,
             "write it without",
         ),
         (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 7, "there are: qa"),

@@ -73,13 +73,13 @@ mod tests {
 
     use super::*;
 
-    fn application(name: &str, cluster: &str, unseen: Value) -> ApplicationStatus {
-        let spec = json!({"cluster": cluster, "automatic": true, "prune": true, "self_heal": true});
+    fn environment(name: &str, cluster: &str, unseen: Value) -> EnvironmentStatus {
+        let spec = json!({"repository": "/x", "namespace": "shop", "cluster": cluster, "automatic": true, "prune": true, "self_heal": true});
         serde_json::from_value(json!({
-            "name": name, "sync": "Synced", "health": "Unknown", "suspended": false, "spec": spec, "unseen": unseen,
+            "environment": format!("{name}/prod"), "sync": "Synced", "health": "Unknown", "suspended": false, "spec": spec, "unseen": unseen,
             "since": "2026-11-23T12:00:00Z",
         }))
-        .expect("an application")
+        .expect("an environment")
     }
 
     #[test]
@@ -92,10 +92,10 @@ mod tests {
         let cluster = json!({"of": "cluster", "what": "cluster w1", "reason": "connection refused"});
         let repository = json!({"of": "repository", "what": "repository /x", "reason": "gone", "last_seen": seen});
         let all = [
-            application("shop", "prod", json!([pods, shops])),
-            application("cart", "w1", json!([cluster])),
-            application("search", "w1", json!([cluster, repository])),
-            application("well", "prod", json!([])),
+            environment("shop", "prod", json!([pods, shops])),
+            environment("cart", "w1", json!([cluster])),
+            environment("search", "w1", json!([cluster, repository])),
+            environment("well", "prod", json!([])),
         ];
         let told: Vec<String> = checks(all.iter())
             .into_iter()
@@ -107,29 +107,29 @@ mod tests {
         assert_eq!(
             told,
             [
-                "application shop: in cluster prod, Shops not watched: the cluster does not serve Shop, last seen \
+                "environment shop/prod: in cluster prod, Shops not watched: the cluster does not serve Shop, last seen \
                  2026-11-23T12:04:20Z → install its CustomResourceDefinition, or take these objects out of the manifests",
-                "application shop: in cluster prod, pods in namespace shop not watched: pods is forbidden: User \"qd\" cannot \
+                "environment shop/prod: in cluster prod, pods in namespace shop not watched: pods is forbidden: User \"qd\" cannot \
                  watch resource \"pods\", last seen 2026-11-23T12:04:20Z → give the agent's user list and watch on these; \
                  agent/rbac.yaml is the role that it needs",
-                "applications cart, search: cluster w1 cannot be observed: connection refused, never seen → see the cluster's \
+                "environments cart/prod, search/prod: cluster w1 cannot be observed: connection refused, never seen → see the cluster's \
                  own line; until it is back, sync and health of these are not known",
-                "application search: repository /x cannot be read: gone, last seen 2026-11-23T12:04:20Z → see the repository's \
+                "environment search/prod: repository /x cannot be read: gone, last seen 2026-11-23T12:04:20Z → see the repository's \
                  own line; what is deployed keeps running, and nothing new comes",
             ]
         );
     }
 
     #[test]
-    fn a_thousand_blind_applications_are_a_page() {
+    fn a_thousand_blind_environments_are_a_page() {
         let name = |n: usize| format!("app-{n:04}");
         let one = json!([{"of": "cluster", "what": "cluster w1", "reason": "refused"}]);
-        let alike: Vec<_> = (0..1000).map(|n| application(&name(n), "w1", one.clone())).collect();
+        let alike: Vec<_> = (0..1000).map(|n| environment(&name(n), "w1", one.clone())).collect();
         let told = checks(alike.iter());
         assert_eq!(told.len(), 1);
-        assert_eq!(told[0].name, "applications app-0000, app-0001, app-0002 and 997 more");
+        assert_eq!(told[0].name, "environments app-0000/prod, app-0001/prod, app-0002/prod and 997 more");
         let each = |n: usize| json!([{"of": "watch", "what": format!("pods in namespace {n}"), "reason": "forbidden"}]);
-        let all: Vec<_> = (0..1000).map(|n| application(&name(n), "w1", each(n))).collect();
+        let all: Vec<_> = (0..1000).map(|n| environment(&name(n), "w1", each(n))).collect();
         let told = checks(all.iter());
         assert_eq!((told.len(), &*told[LINES_MAX].message), (LINES_MAX + 1, "980 more cannot be seen"));
     }

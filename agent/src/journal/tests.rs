@@ -1,5 +1,6 @@
 //! A disk that fills up, and a history that cannot be used.
 
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
 
 use super::fact::Patch;
@@ -10,7 +11,7 @@ use super::*;
 fn thread(dir: &Path) -> Writing {
     Writing::new(
         sqlite::open(&dir.join("history.db")).unwrap(),
-        Keeper::new(std::collections::BTreeMap::new()),
+        Keeper::new(Default::default(), Default::default()),
         Published::new("a test".to_owned()),
         dir.join("history.db"),
         Beside {
@@ -52,20 +53,20 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     let mut thread = thread(dir.path());
     // As many pages as there are: SQLite then answers as it does on a full disk.
     pages(&thread, "1");
-    let name: ApplicationName = "shop".parse().unwrap();
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
     let event = Event::ConfigurationRefused { message: "x".repeat(100_000) };
     let agent = an_agent();
     let batch = || {
         vec![
             Fact::patch(&name, Patch::Configured(SpecSummary::default())),
-            Fact::Happened { application: None, cause: Cause::Agent, event: event.clone() },
+            Fact::at_large(Cause::Agent, event.clone()),
             Fact::Seen(agent.clone()),
         ]
     };
     let error = write(&mut thread, batch()).unwrap_err().to_string();
     assert!(error.starts_with("cannot write the history, so nothing was changed: "), "{error}");
     assert!(error.contains("full") && error.contains("free some disk or mend"), "{error}");
-    assert!(thread.published.application(&name).is_none(), "what is not in the history is not shown");
+    assert!(thread.published.environment(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
     let told = |thread: &Writing| match thread.published.get(&Key::agent()).as_deref() {
@@ -79,8 +80,8 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     pages(&thread, "100000");
     write(&mut thread, batch()).unwrap();
     assert_eq!(told(&thread), None);
-    assert!(thread.published.application(&name).is_some());
-    let kept = Reader::open(&dir.path().join("history.db")).unwrap().events(None, None, 10).unwrap();
+    assert!(thread.published.environment(&name).is_some());
+    let kept = Reader::open(&dir.path().join("history.db")).unwrap().events(None, None, None, 10).unwrap();
     assert_eq!(kept.len(), 1, "and once");
 }
 
@@ -105,12 +106,12 @@ fn a_damaged_and_a_newer_history_are_told_and_not_touched() {
 fn history(dir: &Path) -> Vec<u8> {
     let mut thread = thread(dir);
     for number in 0..40 {
-        let name: ApplicationName = format!("shop-{number}").parse().unwrap();
+        let name: EnvironmentId = format!("shop-{number}/prod").parse().unwrap();
         let words = format!("{number} ").repeat(400);
         let event = Event::ConfigurationRefused { message: words.clone() };
         let batch = vec![
             Fact::patch(&name, Patch::Configured(SpecSummary { path: words, ..SpecSummary::default() })),
-            Fact::Happened { application: Some(name), cause: Cause::Agent, event },
+            Fact::happened(&name, &Cause::Agent, event),
         ];
         write(&mut thread, batch).unwrap();
     }
@@ -154,13 +155,13 @@ fn a_torn_page_is_told_and_nothing_is_overwritten() {
 
 fn told(number: usize) -> Batch {
     let event = Event::ConfigurationRefused { message: number.to_string() };
-    vec![Fact::Happened { application: None, cause: Cause::Agent, event }]
+    vec![Fact::at_large(Cause::Agent, event)]
 }
 
 /// What another connection reads, newest first.
 fn kept(dir: &Path) -> Vec<u64> {
     let reader = Reader::open(&dir.join("history.db")).unwrap();
-    reader.events(None, None, 10).unwrap().iter().map(|event| event.id).collect()
+    reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id).collect()
 }
 
 fn error_shown(thread: &Writing) -> Option<String> {

@@ -16,12 +16,12 @@ fn try_render_with(
     kind: RenderKind,
     tree: &dyn Tree,
 ) -> Result<Rendered, RenderError> {
-    let application = "shop".parse().unwrap();
+    let application = "shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let kustomize = &ByProgram { renderers, scratch: scratch.path() };
     let scope = &scope::builtin;
     let rendered =
-        render(&Request { tree, path, kind, application: &application, namespace: "prod", scope, kustomize });
+        render(&Request { tree, path, kind, environment: &application, namespace: "prod", scope, kustomize });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }
@@ -61,7 +61,7 @@ fn a_kustomization_is_built_by_its_program() {
         assert_eq!(rendered.notes, ["Warning: 'bases' is deprecated in apps/shop"]);
         assert_eq!(rendered.inputs, ["apps/base", "apps/shop"]);
         assert_eq!(&*rendered.manifests[1].origin, "kustomization of apps/shop, document 2");
-        assert_eq!(rendered.manifests[1].object["metadata"]["labels"], json!({"quarterdeck.dev/application": "shop"}));
+        assert_eq!(rendered.manifests[1].object["metadata"]["labels"], json!({"quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"}));
     }
     let plain = try_render_with(&renderers, "apps/shop", RenderKind::Plain, &Files::new(KUSTOMIZATION)).unwrap();
     assert_eq!(names(&plain), ["apps/Deployment/prod/shop"]);

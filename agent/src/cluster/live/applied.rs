@@ -427,7 +427,7 @@ mod tests {
             Inventory { items: kinds.iter().map(item).collect() }
         };
         let mut moves = |name: &str, kinds: &[&str]| {
-            let name: EnvironmentId = name.parse().unwrap();
+            let name: EnvironmentId = format!("{name}/prod").parse().unwrap();
             applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
         };
         for (what, name, kinds, moved) in [
@@ -442,7 +442,7 @@ mod tests {
         }
         let places: Vec<String> = applied.places().into_iter().map(|(_, kind, _, _)| kind).collect();
         assert_eq!(places, ["ConfigMap"]);
-        applied.forget(&"b".parse().unwrap(), &mut Vec::new());
+        applied.forget(&"b/prod".parse().unwrap(), &mut Vec::new());
         assert!(applied.places().is_empty());
     }
 }

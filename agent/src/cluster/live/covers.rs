@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn name() -> EnvironmentId {
-        "shop".parse().unwrap()
+        "shop/prod".parse().unwrap()
     }
 
     fn words(unseen: &[Unseen]) -> Vec<String> {

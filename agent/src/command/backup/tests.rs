@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, SyncRecord};
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{Hold, Pin, SpecSummary};
@@ -28,7 +28,7 @@ fn revision() -> Revision {
 fn sync(id: u64) -> Fact {
     Fact::Sync(Box::new(SyncRecord {
         id,
-        application: "shop".parse().unwrap(),
+        environment: "shop/prod".parse().unwrap(),
         revision: revision(),
         part: None,
         content: String::new(),
@@ -45,7 +45,7 @@ fn sync(id: u64) -> Fact {
 /// An agent's history with a shop that is suspended and pinned, and its first sync; the journal still runs.
 async fn suspended(data_dir: &Path) -> Journal {
     let journal = open(data_dir);
-    let shop: ApplicationName = "shop".parse().unwrap();
+    let shop: EnvironmentId = "shop/prod".parse().unwrap();
     let hold = Hold { reason: "a fire".to_owned(), cause: Cause::Agent, at: Timestamp::UNIX_EPOCH };
     let patches = [
         Patch::Configured(SpecSummary::default()),
@@ -90,7 +90,7 @@ async fn a_running_history_is_copied_whole_and_no_file_is_overwritten_unasked() 
     assert_eq!(take(data.path(), &file, false), format!("no history at {}", data.path().join("history.db").display()));
     let journal = suspended(data.path()).await;
     let told = take(data.path(), &file, false);
-    assert!(told.contains("1 application, 0 runs, 1 sync, ") && told.contains("; the newest event is of 20"), "{told}");
+    assert!(told.contains("1 environment, 0 runs, 1 sync, ") && told.contains("; the newest event is of 20"), "{told}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(names(folder.path()), ["backup"], "one file, and nothing beside it");
     let held = contents(&file).unwrap();
@@ -119,7 +119,7 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
     take(data.path(), &file, false);
     let later = [journal.next_sync(), journal.next_sync()];
     journal.record(later.map(sync).into()).await.unwrap();
-    let shop: ApplicationName = "shop".parse().unwrap();
+    let shop: EnvironmentId = "shop/prod".parse().unwrap();
     journal.record(vec![Fact::patch(&shop, Patch::Suspension(None))]).await.unwrap();
     drop(journal);
 
@@ -134,9 +134,9 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
 
     let told = put_back(data.path(), &file, Some("y\n"));
     for words in [
-        "backup: 1 application, 0 runs, 1 sync, ",
-        "\nsuspended: shop\npinned: shop to main@aaaaaaa\nrequested syncs: none\nunfinished runs, resumed at the next start: none\n",
-        "\nin place of: 1 application, 0 runs, 3 syncs, ",
+        "backup: 1 environment, 0 runs, 1 sync, ",
+        "\nsuspended: shop/prod\npinned: shop/prod to main@aaaaaaa\nrequested syncs: none\nunfinished runs, resumed at the next start: none\n",
+        "\nin place of: 1 environment, 0 runs, 3 syncs, ",
         " are not in the backup; git, registry and clusters stay as they are\n",
         "history.db: start the agent\n",
     ] {
@@ -146,7 +146,7 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
     assert_eq!(contents(&data.path().join(aside)).unwrap().syncs, 3, "the one before is whole");
 
     let journal = open(data.path());
-    let events = journal.ask(|reader: &Reader| reader.events(None, None, 10)).await.unwrap();
+    let events = journal.ask(|reader: &Reader| reader.events(None, None, None, 10)).await.unwrap();
     let restored = events.iter().find(|event| matches!(event.event, Event::HistoryRestored { .. })).unwrap();
     assert!(
         matches!(&restored.event, Event::HistoryRestored { from, state_of: Some(_) } if *from == file.display().to_string())

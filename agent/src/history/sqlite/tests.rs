@@ -1,8 +1,8 @@
 //! What the history tells of what it was told.
 
 use jiff::{SignedDuration, Timestamp};
-use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
+use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::revision::{CommitId, Revision};
@@ -12,7 +12,17 @@ use quarterdeck_shared::status::Phase;
 use super::write::ARTIFACTS_KEPT;
 use super::*;
 use crate::config::HistoryConfig;
-use crate::history::Intent;
+use crate::history::{About, Intent};
+
+/// Of the application shop.
+fn shop() -> ApplicationName {
+    "shop".parse().unwrap()
+}
+
+/// Its environment.
+fn prod() -> EnvironmentId {
+    "shop/prod".parse().unwrap()
+}
 
 #[test]
 fn what_is_owed_is_told_of_all_applications_at_once() {
@@ -24,7 +34,7 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
         cause: Cause::Agent,
         at: Timestamp::UNIX_EPOCH,
     };
-    let names: Vec<ApplicationName> = ["cart", "shop", "till"].map(|name| name.parse().unwrap()).into();
+    let names: Vec<EnvironmentId> = ["cart/qa", "shop/qa", "till/qa"].map(|name| name.parse().unwrap()).into();
     let transaction = connection.transaction().unwrap();
     for (name, full) in names.iter().zip([true, false, true]) {
         Writer(&transaction).intent(name, &intent(full)).unwrap();
@@ -32,8 +42,8 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
     Writer(&transaction).intent_done(&names[2], &intent(true)).unwrap();
     transaction.commit().unwrap();
     let owed = Reader::open(&path).unwrap().intents().unwrap();
-    let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.as_str(), intent.request.full)).collect();
-    assert_eq!(owed, [("cart", true), ("shop", false)]);
+    let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.to_string(), intent.request.full)).collect();
+    assert_eq!(owed, [("cart/qa".to_owned(), true), ("shop/qa".to_owned(), false)]);
 }
 
 /// Noon, by a clock that is right.
@@ -77,14 +87,14 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
         finished: Some(queued - hours(1)),
         message: String::new(),
         artifact: None,
-        promoted: None,
+        promoted: Default::default(),
     }
 }
 
 fn sync(id: u64, started: Timestamp) -> SyncRecord {
     SyncRecord {
         id,
-        application: "shop".parse().unwrap(),
+        environment: prod(),
         revision: Revision::new("main", commit("a")),
         part: None,
         content: String::new(),
@@ -102,10 +112,8 @@ fn artifact(digit: &str, tag: &str, built: Timestamp) -> Artifact {
     Artifact {
         application: "shop".parse().unwrap(),
         commit: commit(digit),
-        image: "registry.example/ops/shop".to_owned(),
         tag: tag.to_owned(),
-        image_id: "sha256:1".to_owned(),
-        digest: None,
+        images: vec![Image { name: "registry.example/ops/shop".to_owned(), id: "sha256:1".to_owned(), digest: None }],
         built,
         pushed: None,
     }
@@ -125,24 +133,24 @@ fn write(connection: &mut Connection, now: Timestamp, bounds: &HistoryConfig, fa
 fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
-    let (shop, bounds) = ("shop".parse().unwrap(), HistoryConfig::default());
+    let bounds = HistoryConfig::default();
     for (number, at) in jumps().into_iter().enumerate() {
         // Each in a life of its own.
         write(&mut open(&path).unwrap(), at, &bounds, |writer| {
             let id = number as u64 + 1;
-            writer.event(at, Some(&shop), &Cause::Agent, &event(number)).unwrap();
+            writer.event(at, &About::from(&prod()), &Cause::Agent, &event(number)).unwrap();
             writer.run(&run(id, at)).unwrap();
             writer.sync(&sync(id, at)).unwrap();
             writer.artifact(&artifact("a", &format!("1.{number}"), at)).unwrap();
         });
         let reader = Reader::open(&path).unwrap();
         let newest_first: Vec<u64> = (1..=number as u64 + 1).rev().collect();
-        let events = reader.events(Some(&shop), None, 10).unwrap();
+        let events = reader.events(Some(&shop()), None, None, 10).unwrap();
         assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), newest_first);
         let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.0).collect::<Vec<_>>();
-        assert_eq!(ids(reader.runs(Some(&shop), 10).unwrap()), newest_first);
-        assert_eq!(reader.syncs(&shop, 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), newest_first);
-        let newest = reader.artifact(&shop, &commit("a")).unwrap().unwrap();
+        assert_eq!(ids(reader.runs(Some(&shop()), 10).unwrap()), newest_first);
+        assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), newest_first);
+        let newest = reader.artifact(&shop(), &commit("a")).unwrap().unwrap();
         assert_eq!(newest.tag, format!("1.{number}"), "the image that was made last");
         let left = remember(&open(&path).unwrap(), 2).unwrap();
         assert_eq!((left.last_run, left.last_sync), (number as u64 + 1, number as u64 + 1));
@@ -155,7 +163,7 @@ fn an_image_that_was_made_while_the_clock_was_behind_is_kept_before_older_ones()
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let mut connection = open(&path).unwrap();
-    let (shop, bounds) = ("shop".parse().unwrap(), HistoryConfig::default());
+    let bounds = HistoryConfig::default();
     write(&mut connection, noon(), &bounds, |writer| {
         for number in 0..ARTIFACTS_KEPT {
             writer.artifact(&artifact("a", &format!("1.{number}"), noon())).unwrap();
@@ -167,7 +175,7 @@ fn an_image_that_was_made_while_the_clock_was_behind_is_kept_before_older_ones()
         writer.artifact(&artifact("b", "2.0", noon() - hours(1))).unwrap();
     });
     let reader = Reader::open(&path).unwrap();
-    assert_eq!(reader.artifact(&shop, &commit("b")).unwrap().unwrap().tag, "2.0");
+    assert_eq!(reader.artifact(&shop(), &commit("b")).unwrap().unwrap().tag, "2.0");
     let kept: Vec<String> = bodies::<Artifact>(&connection, "SELECT body FROM artifact ORDER BY rowid DESC", [])
         .unwrap()
         .into_iter()
@@ -184,30 +192,30 @@ fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let mut connection = open(&path).unwrap();
-    let (shop, till): (ApplicationName, ApplicationName) = ("shop".parse().unwrap(), "till".parse().unwrap());
+    let till: ApplicationName = "till".parse().unwrap();
     let bounds = HistoryConfig::default();
     write(&mut connection, noon(), &bounds, |writer| {
         for id in 1..=3 {
             writer.run(&run(id, noon())).unwrap();
             writer.sync(&sync(id, noon())).unwrap();
-            writer.event(noon(), Some(&shop), &Cause::Agent, &event(id as usize)).unwrap();
+            writer.event(noon(), &About::from(&prod()), &Cause::Agent, &event(id as usize)).unwrap();
         }
-        writer.event(noon(), Some(&till), &Cause::Agent, &event(4)).unwrap();
+        writer.event(noon(), &About::from(&till), &Cause::Agent, &event(4)).unwrap();
     });
     let ahead = noon() + hours(24 * 3_650);
     write(&mut connection, ahead, &bounds, |writer| {
-        writer.event(ahead, None, &Cause::Agent, &event(5)).unwrap();
+        writer.event(ahead, &About::Agent, &Cause::Agent, &event(5)).unwrap();
     });
     let reader = Reader::open(&path).unwrap();
-    let ids: Vec<u64> = reader.events(None, None, 10).unwrap().iter().map(|event| event.id).collect();
+    let ids: Vec<u64> = reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id).collect();
     assert_eq!(ids, [5, 4, 3]);
     assert_eq!(reader.runs(None, 10).unwrap().iter().map(|run| run.id.0).collect::<Vec<_>>(), [3]);
-    assert_eq!(reader.syncs(&shop, 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), [3]);
+    assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), [3]);
 
     // Who wants to keep for ever writes a big number.
     let for_ever = HistoryConfig { days: u32::MAX, ..bounds };
     write(&mut connection, ahead, &for_ever, |_| {});
-    assert_eq!(Reader::open(&path).unwrap().events(None, None, 10).unwrap().len(), 3);
+    assert_eq!(Reader::open(&path).unwrap().events(None, None, None, 10).unwrap().len(), 3);
 }
 
 /// Hundreds of reverts and of failures, releases a year old: there is always something to roll back to.
@@ -245,7 +253,7 @@ fn reverts_and_failures_push_no_release_out() {
         }
     });
     let reader = Reader::open(&path).unwrap();
-    let shop = "shop".parse().unwrap();
+    let shop = prod();
     let digits = |syncs: Vec<SyncRecord>| -> String {
         syncs.iter().map(|sync| sync.revision.commit.as_str()[..1].to_owned()).collect()
     };
@@ -274,7 +282,7 @@ fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let mut connection = open(&path).unwrap();
-    let (shop, bounds): (ApplicationName, _) = ("shop".parse().unwrap(), HistoryConfig::default());
+    let (shop, bounds) = (prod(), HistoryConfig::default());
     let resource = |name: &str| quarterdeck_shared::resource::ResourceRef::new("batch", "Job", Some("prod"), name);
     let digest = ContentDigest([7; 32]);
     let all = [(None, "a"), (Some(Ended::Completed), "b"), (Some(Ended::Failed), "c")];

@@ -26,7 +26,7 @@ fn person() -> Cause {
 }
 
 fn status(deployed: Option<&str>) -> EnvironmentStatus {
-    let mut status = new_row(&"shop".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH).status;
+    let mut status = new_row(&"shop/prod".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH).status;
     status.revision = deployed.map(revision);
     status
 }
@@ -104,7 +104,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
     let part = Part::new([resource("one")].iter(), 3);
     status.last_sync = Some(SyncRecord {
         id: 1,
-        environment: "shop".parse().unwrap(),
+        environment: "shop/prod".parse().unwrap(),
         revision: revision("b"),
         part: Some(part),
         content: String::new(),
