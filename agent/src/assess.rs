@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
-use quarterdeck_shared::status::Health;
+use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,15 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                 ClusterChange::ContentChanged { environment, resource, manager } => {
                     if let Some(environment) = context.environment(&environment) {
                         environment.drifted(Drift { resource, manager });
+                    }
+                }
+                ClusterChange::Otherwise { environment } => {
+                    // Whose own sync made it so knows.
+                    let status = context.journal.snapshot().environment(&environment);
+                    if status.is_some_and(|status| status.known().sync == SyncStatus::OutOfSync)
+                        && let Some(environment) = context.environment(&environment)
+                    {
+                        environment.wake();
                     }
                 }
                 other => {
@@ -156,6 +165,7 @@ impl Fleet {
             | ClusterChange::Back
             | ClusterChange::Replaced { .. }
             | ClusterChange::Cover
+            | ClusterChange::Otherwise { .. }
             | ClusterChange::ContentChanged { .. } => return None,
         };
         let known = self.environments.entry(environment.clone()).or_default();

@@ -65,7 +65,7 @@ impl Yard {
         let (small, large) = (forge.repo("ops/small"), forge.repo("ops/large"));
         let application = |name: &str| {
             format!(
-                "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{}\"\n[application.build]\nimage = \"{image}/{name}\"\n",
+                "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{}\"\n[[application.image]]\nname = \"{image}/{name}\"\n",
                 forge.path(&format!("ops/{name}")).display(),
             )
         };

@@ -123,7 +123,7 @@ pub(crate) async fn heal(subject: &Subject, space: &Namespace, name: &str) -> an
     space.merge(&path, &serde_json::json!({"data": {"key": "by hand"}})).await?;
     let healed = follow
         .until("the drift to be healed", |object| {
-            let status = application(object).filter(|status| status.name.as_str() == name);
+            let status = environment(object).filter(|status| status.environment.application.as_str() == name);
             let sync = status.and_then(|status| status.last_sync.as_ref());
             sync.is_some_and(|sync| matches!(sync.cause, Cause::Drift { .. }) && sync.finished.is_some())
         })

@@ -114,7 +114,7 @@ async fn live(options: &Options, space: &Namespace, size: usize, foreign: usize)
     let mut seen = std::collections::BTreeSet::new();
     follow
         .until("the state after a restart", |object| {
-            if let Some(status) = application(object)
+            if let Some(status) = environment(object)
                 && status.sync == SyncStatus::Synced
                 && seen.insert(status.name.clone())
             {

@@ -101,7 +101,7 @@ fn configure(agent: &Agent, forge: &Forge) -> anyhow::Result<()> {
         // Writing into a string cannot fail.
         let _ = write!(
             text,
-            "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{}\"\nbranch = \"main\"\npath = \"apps/{name}\"\n\
+            "\n[[application]]\nname = \"{name}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{}\"\nbranch = \"main\"\npath = \"apps/{name}\"\n\
              cluster = \"away\"\nnamespace = \"{name}\"\n",
             forge.path("ops/deploy").display(),
         );

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use harness::agent::Agent;
 use harness::git::{Forge, Repo};
 use quarterdeck_shared::protocol::{Accepted, VersionAnswer};
-use quarterdeck_shared::snapshot::{ApplicationStatus, Object};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object};
 use quarterdeck_shared::status::SyncStatus;
 use quarterdeck_tui::route;
 
@@ -75,7 +75,7 @@ impl Subject {
             // Writing into a string cannot fail.
             let _ = write!(
                 text,
-                "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{}\"\nbranch = \"main\"\n\
+                "\n[[application]]\nname = \"{name}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{}\"\nbranch = \"main\"\n\
                  path = \"apps/{name}\"\ncluster = \"world\"\nnamespace = \"{namespace}\"\n",
                 forge.path("ops/deploy").display(),
             );
@@ -131,7 +131,7 @@ impl Subject {
         let asked = accepted.after_sync.unwrap_or_default();
         follow
             .until("the sync that was asked for", |object| {
-                let last = application(object).filter(|status| status.name.as_str() == name);
+                let last = environment(object).filter(|status| status.environment.application.as_str() == name);
                 last.and_then(|status| status.last_sync.as_ref())
                     .is_some_and(|sync| sync.id > asked && sync.finished.is_some())
             })
@@ -160,16 +160,16 @@ impl Subject {
     }
 }
 
-/// The application that an object of the state is.
-pub(crate) fn application(object: &Object) -> Option<&ApplicationStatus> {
-    if let Object::Application(status) = object { Some(status) } else { None }
+/// The environment that an object of the state is.
+pub(crate) fn environment(object: &Object) -> Option<&EnvironmentStatus> {
+    if let Object::Environment(status) = object { Some(status) } else { None }
 }
 
 /// Becomes true when each of these applications was seen synced to a commit.
 fn all_at(names: &[String], commit: &str) -> impl FnMut(&Object) -> bool {
     let mut left: std::collections::BTreeSet<String> = names.iter().cloned().collect();
     move |object| {
-        if let Some(status) = application(object)
+        if let Some(status) = environment(object)
             && status.sync == SyncStatus::Synced
             && harness::agent::is_at(status, commit)
         {

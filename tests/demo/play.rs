@@ -30,7 +30,7 @@ pub(crate) async fn play(options: &DemoOptions) -> anyhow::Result<()> {
     }
     config += &world.application("shop", "");
     config += &world.application("cart", "");
-    config += &world.application("search", "[application.sync]\nautomatic = false\n");
+    config += &world.application("search", "[application.environment.sync]\nautomatic = false\n");
     world.configure(&config)?;
     for name in ["shop", "cart", "search"] {
         world::clone(&world.forge.path(&format!("ops/{name}")), &world.path(name))?;

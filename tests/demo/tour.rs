@@ -116,8 +116,8 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
     tour.done("manifest mended", "synced again")?;
 
     let request = RollbackRequest { to: Some(promoted.clone()), reason: "the tour goes back".to_owned() };
-    let taken: Accepted = world.client().post("/v1/applications/shop/rollback", &request).await?;
-    let back = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+    let taken: Accepted = world.client().post("/v1/environments/shop/rollback", &request).await?;
+    let back = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| {
         app.health == Health::Healthy && app.sync == SyncStatus::Synced && app.pin.is_some() && is_at(app, &promoted)
     };
     let status = world

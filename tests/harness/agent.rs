@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunStatus};
 use quarterdeck_tui::client::Client;
 
 /// The environment variable that says at which step the tests' agent dies: the step's number, or its name.
@@ -225,9 +225,9 @@ impl Agent {
         &self,
         what: &str,
         name: &str,
-        wanted: impl Fn(&ApplicationStatus) -> bool,
-    ) -> anyhow::Result<ApplicationStatus> {
-        self.wait(what, |state| application(state, name).filter(|status| wanted(status)).cloned()).await
+        wanted: impl Fn(&EnvironmentStatus) -> bool,
+    ) -> anyhow::Result<EnvironmentStatus> {
+        self.wait(what, |state| environment(state, name).filter(|status| wanted(status)).cloned()).await
     }
 
     /// Waits until a run is as wanted.
@@ -252,16 +252,17 @@ pub fn memory_kib(pid: u32, line: &str) -> anyhow::Result<u64> {
     Ok(value.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// An application of a state.
-pub fn application<'a>(state: &'a State, name: &str) -> Option<&'a ApplicationStatus> {
-    match state.objects.get(&Key(format!("application/{name}").into()))? {
-        Object::Application(status) => Some(status),
+/// An environment of a state: `shop/qa`, or `shop` for its `prod`, which is what the tests call the only one.
+pub fn environment<'a>(state: &'a State, name: &str) -> Option<&'a EnvironmentStatus> {
+    let id = if name.contains('/') { name.to_owned() } else { format!("{name}/prod") };
+    match state.objects.get(&Key(format!("environment/{id}").into()))? {
+        Object::Environment(status) => Some(status),
         _ => None,
     }
 }
 
 /// Whether an application is at a commit.
-pub fn is_at(status: &ApplicationStatus, commit: &str) -> bool {
+pub fn is_at(status: &EnvironmentStatus, commit: &str) -> bool {
     status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
 }
 
@@ -272,9 +273,9 @@ pub fn runs(state: &State) -> impl Iterator<Item = &RunStatus> {
 
 fn brief(object: &Object) -> Option<String> {
     match object {
-        Object::Application(a) => Some(format!(
+        Object::Environment(a) => Some(format!(
             "  {}: {} {} {} {:?} {}",
-            a.name,
+            a.environment,
             a.sync,
             a.health,
             a.revision.as_ref().map_or("-".to_owned(), |r| r.short()),
@@ -287,6 +288,6 @@ fn brief(object: &Object) -> Option<String> {
         Object::Pod(pod) => Some(format!("  pod {}: {} {}", pod.name, pod.status, pod.message)),
         Object::Connection(c) => Some(format!("  {} {}: {:?}", c.to.word(), c.name, c.error)),
         Object::Repository(r) => r.error.as_ref().map(|error| format!("  repository {}: {error}", r.address)),
-        Object::Agent(_) | Object::Resource(_) => None,
+        Object::Agent(_) | Object::Application(_) | Object::Resource(_) => None,
     }
 }

@@ -83,8 +83,8 @@ impl World {
     /// An application with code in `ops/NAME` and manifests in `apps/NAME` of `ops/deploy`.
     pub fn application(&self, name: &str, more: &str) -> String {
         format!(
-            "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{source}\"\n[application.build]\nimage = \"{image}\"\n\
-             [application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n{more}",
+            "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{source}\"\n[[application.image]]\nname = \"{image}\"\n\
+             [[application.environment]]\nname = \"prod\"\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n{more}",
             source = self.forge.path(&format!("ops/{name}")).display(),
             image = self.image(&format!("ops/{name}")),
             deploy = self.forge.path("ops/deploy").display(),

@@ -6,7 +6,7 @@ use harness::cluster::Pace;
 use harness::git::Repo;
 use harness::world::{self, World, borrowed};
 use quarterdeck_shared::protocol::{Accepted, State};
-use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, ConnectionKind, Object, RepositoryStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, EnvironmentStatus, ConnectionKind, Object, RepositoryStatus};
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
@@ -71,7 +71,7 @@ async fn deployed(files: &[(&str, &str)], more: &str) -> World {
 /// An application that is only deployed.
 fn application(name: &str, repository: &str, more: &str) -> String {
     format!(
-        "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{repository}\"\nbranch = \"main\"\n\
+        "\n[[application]]\nname = \"{name}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{repository}\"\nbranch = \"main\"\n\
          path = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n{more}"
     )
 }
@@ -99,7 +99,7 @@ fn value(world: &World, name: &str) -> Option<String> {
     Some(world.cluster.get("configmaps", "shop", name)?["data"]["value"].as_str()?.to_owned())
 }
 
-async fn synced_to(world: &World, commit: &str) -> ApplicationStatus {
+async fn synced_to(world: &World, commit: &str) -> EnvironmentStatus {
     let what = format!("the shop to be synced to {commit}");
     world.wait_for(&what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await.unwrap()
 }
@@ -118,7 +118,7 @@ fn is_told_and_left_alone(address: &str, error: &str, next: jiff::Timestamp, ask
 }
 
 async fn ask(world: &World, what: &str, body: serde_json::Value) -> Accepted {
-    world.client().post(&format!("/v1/applications/shop/{what}"), &body).await.unwrap()
+    world.client().post(&format!("/v1/environments/shop/{what}"), &body).await.unwrap()
 }
 
 fn agent(state: &State) -> Option<&AgentStatus> {

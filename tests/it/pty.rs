@@ -107,7 +107,7 @@ async fn a_cursor_that_moves_writes_little() {
     let repository = world.forge.path("ops/deploy").display().to_string();
     let applications = names.map(|name| {
         format!(
-            "\n[[application]]\nname = \"{name}\"\n[application.deploy]\nrepository = \"{repository}\"\nbranch = \"main\"\n\
+            "\n[[application]]\nname = \"{name}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{repository}\"\nbranch = \"main\"\n\
              path = \"apps/{name}\"\ncluster = \"demo\"\nnamespace = \"{name}\"\ncreate_namespace = true\n"
         )
     });

@@ -123,15 +123,15 @@ impl Town {
         let mut text = format!("\n[[application]]\nname = \"{name}\"\n");
         if app == App::Shop {
             let (from, image) = (self.world.forge.http("ops/shop"), self.world.image("ops/shop"));
-            text += &format!("[application.code]\nrepository = \"{from}\"\n[application.build]\nimage = \"{image}\"\n");
+            text += &format!("[application.code]\nrepository = \"{from}\"\n[[application.image]]\nname = \"{image}\"\n");
         }
         let deploy = self.world.forge.http("ops/deploy");
         text += &format!(
-            "[application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\n\
+            "[[application.environment]]\nname = \"prod\"\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"apps/{name}\"\ncluster = \"demo\"\n\
              namespace = \"{namespace}\"\ncreate_namespace = true\n"
         );
         if !app.is_automatic() {
-            text += "[application.sync]\nautomatic = false\n";
+            text += "[application.environment.sync]\nautomatic = false\n";
         }
         text
     }
@@ -208,7 +208,7 @@ impl Town {
     /// between.
     pub(crate) async fn offered(&self, app: App) -> Vec<String> {
         let state = self.state().await.unwrap_or_default();
-        let row = &state["objects"][format!("application/{}", app.name())];
+        let row = &state["objects"][format!("environment/{}/prod", app.name())];
         let mut all = Vec::from_iter(holds::commit_of(&row["target"]));
         if self.has_deploy() {
             let newer = all.first().map(|seen| self.deploy.git(&["rev-list", &format!("{seen}..main")]));

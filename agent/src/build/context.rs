@@ -82,7 +82,7 @@ pub enum ContextError {
         source: ReadError,
     },
     /// The Dockerfile is not in the commit.
-    #[error("the commit has no {dockerfile} in the build context{}; set `dockerfile` or `context` in [application.build]", hint(.like))]
+    #[error("the commit has no {dockerfile} in the build context{}; set `dockerfile` or `context` in [[application.image]]", hint(.like))]
     NoDockerfile {
         /// Its path as configured.
         dockerfile: String,

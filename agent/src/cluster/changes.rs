@@ -57,6 +57,11 @@ pub enum ClusterChange {
         /// Who wrote to it last other than us, where the server tells; none where it is gone.
         manager: Option<String>,
     },
+    /// What differed in an environment is otherwise now: it may be as git says, by whoever's hand.
+    Otherwise {
+        /// Which.
+        environment: EnvironmentId,
+    },
     /// All objects of the environment have been seen once.
     Synced {
         /// Whose.
@@ -73,6 +78,7 @@ enum Subject {
     Resource(EnvironmentId, ResourceRef),
     Pod(Box<str>, Box<str>),
     Content(EnvironmentId, ResourceRef),
+    Otherwise(EnvironmentId),
     Synced(EnvironmentId),
 }
 
@@ -89,6 +95,7 @@ impl ClusterChange {
             Self::ContentChanged { environment, resource, .. } => {
                 Subject::Content(environment.clone(), resource.clone())
             }
+            Self::Otherwise { environment } => Subject::Otherwise(environment.clone()),
             Self::Synced { environment } => Subject::Synced(environment.clone()),
         }
     }

@@ -24,6 +24,7 @@ mod prune;
 mod survey;
 
 mod inventory;
+mod strays;
 
 mod changes;
 mod identity;
@@ -69,6 +70,7 @@ use crate::cluster::kube::Objects;
 use crate::cluster::link::Link;
 use crate::cluster::live::{Expect, Live};
 use crate::cluster::observe::Observer;
+use crate::cluster::strays::Strays;
 use crate::cluster::watch::Watches;
 use crate::identity::Identity;
 use quarterdeck_core::sync::manifest::Manifest;
@@ -160,6 +162,7 @@ struct Inner {
     config: ClusterConfig,
     objects: Objects,
     inventories: Arc<Inventories>,
+    strays: Strays,
     live: Arc<Live>,
     watches: Watches,
 }
@@ -176,7 +179,7 @@ impl Cluster {
         let objects = Objects::new(&config, Arc::new(Link::new(live.clone())));
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
-        Self(Arc::new(Inner { config, objects, inventories, live, watches }))
+        Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), live, watches }))
     }
 
     /// Its name in the agent.

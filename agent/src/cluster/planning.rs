@@ -86,6 +86,12 @@ impl Cluster {
         if options.fresh || leaves || observed.iter().any(Observed::wants_a_write) {
             held = inventories.fresh(objects, environment, &options.namespace).await?;
         }
+        let strays = self.0.strays.take(objects, self.epoch(), environment, &options.namespace, &held).await?;
+        if !strays.is_empty() {
+            tracing::warn!(%environment, objects = strays.len(), "the cluster was set back: what no inventory names is taken in");
+            held = inventories.believe(environment, &options.namespace, strays);
+            self.watch(environment, &held.inventory, memory);
+        }
         let label = |live: &Arc<Value>| owned::owner_of(live).is_some_and(|owner| owner.is(environment));
         let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
         self.remade(environment, &options.namespace, held, was_here, memory).await

@@ -3,7 +3,7 @@
 //!
 //! Metadata only, page by page, and each bounded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -20,7 +20,7 @@ use crate::cluster::kube::{Objects, collection_path, of_environment, segment};
 use crate::cluster::observe::at_once;
 use crate::cluster::problem::{ApiProblem, Class};
 use quarterdeck_core::render::scope::Scope;
-use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
@@ -146,6 +146,31 @@ pub(super) async fn labelled(
         }));
     }
     Ok(items)
+}
+
+/// Every object in a namespace that says whose it is and that we applied, by whose. A copy that somebody made of one was
+/// not applied by us. Of each kind at most 5,000 are looked at, and kinds that may not be listed are left out.
+pub(super) async fn applied(objects: &Objects) -> Result<BTreeMap<EnvironmentId, Vec<InventoryItem>>, ApiProblem> {
+    let kinds = objects.kinds().await?;
+    let kinds = kinds.listed().filter(|kind| kind.scope == Scope::Namespaced);
+    let resources = kinds.filter_map(|kind| kind.versions.first()).filter(|resource| !is_fleeting(resource));
+    let list = |resource: &ApiResource| Listed {
+        resource: resource.clone(),
+        namespace: None,
+        selector: format!("&labelSelector={APPLICATION_LABEL}"),
+    };
+    let lists: Vec<Listed> = resources.map(list).collect();
+    let answers = at_once(lists.iter().map(|list| self::list(objects, list).boxed())).await;
+    let mut all: BTreeMap<EnvironmentId, Vec<InventoryItem>> = BTreeMap::new();
+    for (list, answer) in lists.iter().zip(answers) {
+        let ours = answer.unwrap_or_default().into_iter();
+        for object in ours.filter(|object| owned::is_applied(object) && !is_owned(&object["metadata"])) {
+            let Some(environment) = owned::owner_of(&object).and_then(|owner| owner.id()) else { continue };
+            let (resource, version) = (reference(&list.resource, &object), list.resource.version.clone());
+            all.entry(environment).or_default().push(InventoryItem { resource, version });
+        }
+    }
+    Ok(all)
 }
 
 async fn list(objects: &Objects, list: &Listed) -> Result<Vec<Value>, ApiProblem> {

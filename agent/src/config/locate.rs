@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn an_option_is_found_by_its_place() {
-        let text = "[agent]\nbanner = \"a\"\n\n[[application]]\nname = \"shop\"\n\n[[application]]\nname = \"cart\"\n[application.build]\nimage = \"x\"\n";
+        let text = "[agent]\nbanner = \"a\"\n\n[[application]]\nname = \"shop\"\n\n[[application]]\nname = \"cart\"\n[[application.image]]\nname = \"x\"\n";
         use Step::{Index, Key};
         for (place, expected) in [
             (vec![Key("agent"), Key("banner")], (2, 10)),

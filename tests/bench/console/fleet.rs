@@ -59,7 +59,7 @@ impl Fleet {
         );
         for number in 0..shape.applications {
             text.push_str(&format!(
-                "\n[[application]]\nname = \"{}\"\n[application.deploy]\nrepository = \"{}\"\nbranch = \"main\"\npath = \"apps/{}\"\n\
+                "\n[[application]]\nname = \"{}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{}\"\nbranch = \"main\"\npath = \"apps/{}\"\n\
                  cluster = \"demo\"\nnamespace = \"team-{:02}\"\ncreate_namespace = true\n",
                 name(number),
                 repository.display(),
@@ -90,7 +90,7 @@ impl Fleet {
             let mut well = BTreeMap::new();
             for object in state.objects.values() {
                 let kind = match object {
-                    Object::Application(a) if a.sync == SyncStatus::Synced && a.health == Health::Healthy => {
+                    Object::Environment(a) if a.sync == SyncStatus::Synced && a.health == Health::Healthy => {
                         "applications"
                     }
                     Object::Pod(pod) if pod.health == Health::Healthy => "pods",

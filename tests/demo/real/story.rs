@@ -9,7 +9,7 @@ use harness::agent::is_at;
 use harness::real::{Polled, Town, Version, code, poll};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
-use quarterdeck_shared::snapshot::{ApplicationStatus, Object, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, StageKind, SyncStatus};
 
 use crate::step::Tour;
@@ -97,14 +97,14 @@ async fn drift(town: &Town, tour: &mut Tour) -> anyhow::Result<()> {
 async fn bad_manifest(town: &Town, tour: &mut Tour, good: &Version) -> anyhow::Result<()> {
     let whole = town.deploy.git(&["show", "HEAD:shop/service.yaml"])? + "\n";
     town.deploy.commit(&[("shop/service.yaml", "apiVersion: v1\nkind: Service\nmetadata: { name: shop\n")], "Oops")?;
-    let unread = |app: &ApplicationStatus| app.message.contains("service.yaml");
+    let unread = |app: &EnvironmentStatus| app.message.contains("service.yaml");
     let status = town.agent.wait_for("the bad manifest to be refused", "shop", unread).await?;
     ensure!(is_at(&status, &good.commit), "the last good state was left");
     town.answers("1.5.0").await?;
     tour.done("bad manifest refused", status.message.lines().next().unwrap_or_default())?;
     town.deploy
         .commit(&[("shop/service.yaml", &whole.replace("targetPort: 8080", "targetPort: 88080"))], "Oops again")?;
-    let refused = |app: &ApplicationStatus| app.message.contains("88080");
+    let refused = |app: &EnvironmentStatus| app.message.contains("88080");
     let status = town.agent.wait_for("the server's refusal", "shop", refused).await?;
     town.answers("1.5.0").await?;
     tour.done("refused by the server", status.message.lines().next().unwrap_or_default())?;
@@ -136,7 +136,7 @@ async fn crash_and_rollback(town: &Town, tour: &mut Tour, first: &Version) -> an
     tour.done("crash is Degraded", &told)?;
 
     let request = RollbackRequest { to: Some(first.commit.clone()), reason: "the tour goes back".to_owned() };
-    let _: Accepted = town.agent.client().post("/v1/applications/shop/rollback", &request).await?;
+    let _: Accepted = town.agent.client().post("/v1/environments/shop/rollback", &request).await?;
     let status = town.healthy("the rollback", &first.commit).await?;
     ensure!(status.pin.is_some(), "a rollback pins");
     town.runs_digest(first)?;
@@ -144,7 +144,7 @@ async fn crash_and_rollback(town: &Town, tour: &mut Tour, first: &Version) -> an
     tour.done("rollback", "the first version's pods run, and the Service answers with it")?;
 
     let commit = town.deploy.commit(&[("shop/deployment.yaml", &whole)], "No till is needed")?;
-    let _: Accepted = town.agent.client().poke("/v1/applications/shop/unpin").await?;
+    let _: Accepted = town.agent.client().poke("/v1/environments/shop/unpin").await?;
     town.healthy("the way back", &commit).await?;
     town.answers("1.5.0").await?;
     tour.done("unpinned", "git is followed again: shop 1.5.0")

@@ -1,12 +1,12 @@
 //! The configuration: any text is taken or refused with places that are in the text; what is taken keeps to its own
-//! rules, is written and read back as the same, and no address ever shows what stands before its `@`.
+//! rules, and no address ever shows what stands before its `@`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use quarterdeck_agent::config::{Config, ConfigError, Problem};
 use quarterdeck_agent::source::url::RepositoryUrl;
-use quarterdeck_shared::application::ApplicationSpec;
+use quarterdeck_shared::application::{ApplicationSpec, EnvironmentSpec, Follow, PromoteBy};
 
 const FOLDER: &str = "/etc/qd";
 
@@ -33,12 +33,17 @@ fn is_in_text(problem: &Problem, text: &str) {
 
 fn is_sound(config: &Config) {
     assert!(config.agent.poll_interval.0.as_millis() >= 100 && config.agent.max_concurrent_builds > 0);
-    let names: BTreeSet<_> = config.application.iter().map(|application| &application.name).collect();
-    assert_eq!(names.len(), config.application.len());
-    for application in &config.application {
-        let written = toml::to_string(application).expect("what was read can be written");
-        let read: ApplicationSpec = toml::from_str(&written).unwrap_or_else(|error| panic!("{error}\n{written}"));
-        assert_eq!(&read, application, "{written}");
+    let names: BTreeSet<_> = config.applications.iter().map(|application| &application.name).collect();
+    assert_eq!(names.len(), config.applications.len());
+    for application in &config.applications {
+        let ApplicationSpec { name, delivery, environments } = application;
+        assert!(delivery.is_some() || !environments.is_empty(), "{name} has nothing to do");
+        assert!(delivery.as_ref().is_none_or(|delivery| !delivery.images.is_empty()), "{name} builds nothing");
+        let names: BTreeSet<_> = environments.iter().map(|environment| &environment.name).collect();
+        assert_eq!(names.len(), environments.len(), "{name}");
+        let promotes = |one: &&EnvironmentSpec| delivery.is_some() && one.promote.by != PromoteBy::None;
+        let on_a_tag = environments.iter().filter(promotes).find(|one| matches!(one.follow, Follow::Tag(_)));
+        assert!(on_a_tag.is_none(), "{name} promotes to a tag");
     }
 }
 

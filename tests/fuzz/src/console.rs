@@ -228,17 +228,18 @@ fn object(n: u8, text: &str) -> Object {
     let started = at(NOON - i64::from(n) * 37);
     let cause = json!({"by": "person", "uid": 1000, "name": text});
     let revision = format!("main@sha1:{COMMIT}");
-    let object = match n % 8 {
+    let environment = format!("{application}/{}", ["prod", "qa"][usize::from(n / 3 % 2)]);
+    let object = match n % 9 {
         0 => json!({"kind": "Agent", "version": "0.1.0", "host": text, "pid": 7, "started": started,
             "configuration": "/etc/qd/config.toml", "configuration_error": (n > 128).then_some(text), "banner": text}),
-        1 => json!({"kind": "Application", "name": format!("app-{}", n % 16), "sync": sync, "health": health,
+        1 => json!({"kind": "Environment", "environment": format!("app-{}/prod", n % 16), "sync": sync, "health": health,
             "revision": revision, "images": [format!("registry.example/ops/{text}:1.4.0")], "suspended": n > 128,
             "message": text, "since": started, "activity": text, "last": {"what": text, "phase": phase, "at": started},
             "suspension": {"reason": text, "cause": cause, "at": started},
             "pin": (n > 200).then(|| json!({"revision": revision, "reason": text, "cause": cause, "at": started})),
-            "spec": {"repository": text, "automatic": true, "prune": true, "self_heal": true}}),
-        2 => json!({"kind": "Application", "name": application, "sync": sync, "health": health, "suspended": false,
-            "message": text, "since": started, "spec": {"code": text, "image": text, "path": text, "cluster": "prod",
+            "spec": {"repository": text, "cluster": text, "namespace": text, "automatic": true, "prune": true, "self_heal": true}}),
+        2 => json!({"kind": "Environment", "environment": environment, "sync": sync, "health": health, "suspended": false,
+            "message": text, "since": started, "spec": {"repository": text, "path": text, "cluster": "prod",
             "namespace": text, "automatic": false, "prune": true, "self_heal": false, "protected": n > 128}}),
         3 => json!({"kind": "Repository", "address": format!("ssh://git@forge/ops/{}{text}", n / 8), "branches": 1,
             "tags": n, "polled": started, "error": (n > 128).then_some(text), "failures": n / 64}),
@@ -250,11 +251,13 @@ fn object(n: u8, text: &str) -> Object {
             "cause": cause, "reference": text, "commit": COMMIT, "subject": text, "phase": phase, "queued": started,
             "stages": [{"kind": "checkout", "phase": "Succeeded", "started": started, "finished": started},
                 {"kind": "build", "phase": phase, "started": started, "percent": n, "message": text}], "message": text}),
-        6 => json!({"kind": "Resource", "application": application, "sync": sync, "health": health,
+        6 => json!({"kind": "Resource", "environment": environment, "sync": sync, "health": health,
             "resource": {"group": "apps", "kind": "Deployment", "namespace": "prod", "name": format!("d-{}{text}", n / 16)},
             "owner": (n > 96).then(|| json!({"group": "apps", "kind": "Deployment", "namespace": "prod",
                 "name": format!("d-{}{text}", n / 32)})), "message": text, "summary": text, "created": started}),
-        _ => json!({"kind": "Pod", "application": application, "cluster": "prod", "namespace": "prod",
+        7 => json!({"kind": "Application", "name": application, "environments": ["prod", "qa"][usize::from(n / 128)..],
+            "code": text, "images": [text], "message": text}),
+        _ => json!({"kind": "Pod", "environment": environment, "cluster": "prod", "namespace": "prod",
             "name": format!("{application}-{n}"), "status": text, "health": health, "message": text, "node": text,
             "owner": {"group": "apps", "kind": "Deployment", "namespace": "prod", "name": format!("d-{}", n / 16)},
             "containers": [{"name": text, "image": text, "state": text, "ready": n < 128, "restarts": n}]}),
@@ -269,7 +272,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
     let deployment = json!({"group": "apps", "kind": "Deployment", "namespace": "prod", "name": "shop"});
     match ask {
         Some(Ask::Diff(..)) => Answer::Diff(Box::new(diff::document(from(json!({
-            "application": "shop",
+            "environment": "shop/prod",
             "plan": {"revision": revision, "changes": [{"resource": deployment, "action": "configure", "reason": text,
                 "fields": [{"path": text, "live": text, "desired": 2, "manager": text}]}]},
             "objects": [{"resource": deployment, "action": "configure", "live": format!("a: 1\nb: {text}\nc: 3\n"),
@@ -283,7 +286,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
             (1..30u8)
                 .rev()
                 .map(|id| {
-                    json!({"id": id, "application": "shop", "revision": revision, "cause": {"by": "agent"},
+                    json!({"id": id, "environment": "shop/prod", "revision": revision, "cause": {"by": "agent"},
                         "phase": "Succeeded", "started": at(NOON), "message": text, "images": [text]})
                 })
                 .collect(),

@@ -61,7 +61,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         tree: files,
         path: "apps/shop",
         kind,
-        application: &"shop".parse().expect("a name"),
+        environment: &"shop/prod".parse().expect("an address"),
         namespace: "prod",
         scope: &scope::builtin,
         // Without a program kustomize is not asked: what it would need is found, and that is all.

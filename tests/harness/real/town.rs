@@ -72,8 +72,8 @@ impl Town {
              [[repository]]\nurl = \"{http}\"\nusername = \"{user}\"\ntoken_file = \"forge-token\"\n\n\
              [[repository]]\nurl = \"{ssh}\"\nssh_key = \"{key}\"\nknown_hosts = \"{hosts}\"\n\n\
              [[cluster]]\nname = \"world\"\nkubeconfig = \"{kubeconfig}\"\ncontext = \"{context}\"\n\n\
-             [[application]]\nname = \"shop\"\n[application.code]\nrepository = \"{code}\"\n[application.build]\nimage = \"{image}\"\n\
-             [application.deploy]\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"shop\"\ncluster = \"world\"\nnamespace = \"{namespace}\"\n\
+             [[application]]\nname = \"shop\"\n[application.code]\nrepository = \"{code}\"\n[[application.image]]\nname = \"{image}\"\n\
+             [[application.environment]]\nname = \"prod\"\nrepository = \"{deploy}\"\nbranch = \"main\"\npath = \"shop\"\ncluster = \"world\"\nnamespace = \"{namespace}\"\n\
              create_namespace = true\n",
             data = self.agent.path("data").display(),
             socket = self.agent.socket().display(),
@@ -96,7 +96,7 @@ impl Town {
     /// Starts the agent; its first sync makes the namespace, and the pull secret is put there by hand, as operators do.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         self.agent.start_agent().await?;
-        let synced = |app: &quarterdeck_shared::snapshot::ApplicationStatus| app.sync == SyncStatus::Synced;
+        let synced = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| app.sync == SyncStatus::Synced;
         self.agent.wait_for("the first sync", "shop", synced).await?;
         self.pull_secret()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use quarterdeck_shared::protocol::LogRecord;
-use quarterdeck_shared::snapshot::{ApplicationStatus, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, RunId, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
 use super::town::PATIENCE;
@@ -55,13 +55,13 @@ impl Town {
     }
 
     /// Waits until the shop is synced to a commit.
-    pub async fn synced(&self, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
+    pub async fn synced(&self, what: &str, commit: &str) -> anyhow::Result<EnvironmentStatus> {
         self.agent.wait_for(what, "shop", |app| app.sync == SyncStatus::Synced && is_at(app, commit)).await
     }
 
     /// Waits until the shop is synced to a commit, and healthy.
-    pub async fn healthy(&self, what: &str, commit: &str) -> anyhow::Result<ApplicationStatus> {
-        let well = |app: &ApplicationStatus| {
+    pub async fn healthy(&self, what: &str, commit: &str) -> anyhow::Result<EnvironmentStatus> {
+        let well = |app: &EnvironmentStatus| {
             app.health == Health::Healthy && app.sync == SyncStatus::Synced && is_at(app, commit)
         };
         self.agent.wait_for(what, "shop", well).await

@@ -39,7 +39,7 @@ async fn every_route_asks_every_role() {
         .map(|(uid, role)| format!("[[access]]\nrole = {role}\nusers = [\"{uid}\"]\n"))
         .collect();
     let vault =
-        application("vault", &address, "").replacen("name = \"vault\"\n", "name = \"vault\"\nprotected = true\n", 1);
+        application("vault", &address, "").replacen("name = \"prod\"\n", "name = \"prod\"\nprotected = true\n", 1);
     let head = world.config_head("a test").replace("[agent]\n", &format!("[agent]\nsocket_group = \"{GROUP}\"\n"));
     world.configure(&(head + &rules + &application("shop", &address, "") + &vault)).unwrap();
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o711)).unwrap();
@@ -48,8 +48,9 @@ async fn every_route_asks_every_role() {
 
     let mut requests: Vec<(&Route, bool, &Method, String)> = Vec::new();
     for route in ROUTES {
-        for name in ["shop", "vault"].iter().take(if route.path.contains("{name}") { 2 } else { 1 }) {
-            let path = route.path.replace("{name}", name).replace("{id}", "1");
+        for name in ["shop", "vault"].iter().take(if is_of_one(route) { 2 } else { 1 }) {
+            let path = route.path.replace("{name}", name).replace("{application}", name);
+            let path = path.replace("{environment}", "prod").replace("{id}", "1");
             let query = if path.ends_with("/object") { "?kind=ConfigMap&name=a&namespace=shop" } else { "" };
             for method in METHODS {
                 requests.push((route, *name == "vault", method, format!("{method} {path}{query}")));
@@ -98,6 +99,11 @@ fn what_changes_something_is_a_post_and_asks_for_more_than_looking() {
     for route in ROUTES {
         assert_eq!(route.method == Method::POST, route.role > Role::Viewer, "{}", route.path);
     }
+}
+
+/// Whether a route is about one application or environment.
+fn is_of_one(route: &Route) -> bool {
+    route.path.contains("{name}") || route.path.contains("{application}")
 }
 
 /// Answers to requests that another user makes.

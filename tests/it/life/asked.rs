@@ -16,7 +16,7 @@ fn named(name: &str) -> Value {
 /// Asks for something and waits for the end of the sync that answers it.
 async fn answered(world: &World, what: &str, body: Value) -> SyncRecord {
     let taken = ask(world, what, body).await;
-    let ended = |app: &ApplicationStatus| {
+    let ended = |app: &EnvironmentStatus| {
         app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync && sync.phase.is_final())
     };
     world.wait_for("the end of the sync that was asked for", "shop", ended).await.unwrap().last_sync.unwrap()
@@ -25,7 +25,7 @@ async fn answered(world: &World, what: &str, body: Value) -> SyncRecord {
 #[tokio::test]
 async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it() {
     let files = ["beside", "one", "two", "precious"].map(|name| (format!("{name}.yaml"), config_map(name, "1")));
-    let world = deployed(&borrowed(&files), "[application.sync]\nautomatic = false\n").await;
+    let world = deployed(&borrowed(&files), "[application.environment.sync]\nautomatic = false\n").await;
     ask(&world, "sync", json!({})).await;
     let first = deploy(&world).rev("main");
     synced_to(&world, &first).await;
@@ -45,7 +45,7 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
     let part = sync.part.expect("it says that it is a part");
     assert_eq!((part.named[0].name.as_str(), part.count, part.of), ("one", 1, 3));
     let words = format!("1 of 3 objects of main@{at} applied, and automatic sync is off");
-    let told = |app: &ApplicationStatus| app.message == words;
+    let told = |app: &EnvironmentStatus| app.message == words;
     let status = world.wait_for("the rest to be told", "shop", told).await.unwrap();
     assert_eq!((status.sync, is_at(&status, &first), status.drifted), (SyncStatus::OutOfSync, true, 2));
     // The same again finds nothing to do, and says so of that object alone.
@@ -60,12 +60,12 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
         world.cluster.edit("configmaps", "shop", name, "kubectl-edit", by_hand).unwrap();
     }
     // What was applied with the manifest that it has is applied again, and nothing else is.
-    let reverted = |_: &ApplicationStatus| {
+    let reverted = |_: &EnvironmentStatus| {
         value(&world, "beside").as_deref() == Some("1") && value(&world, "one").as_deref() == Some("2")
     };
     world.wait_for("the drift to be reverted", "shop", reverted).await.unwrap();
     let done =
-        |app: &ApplicationStatus| app.activity.is_none() && app.drifted == 2 && app.sync == SyncStatus::OutOfSync;
+        |app: &EnvironmentStatus| app.activity.is_none() && app.drifted == 2 && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("the rest to wait", "shop", done).await.unwrap();
     assert!(is_at(&status, &first), "{status:?}");
     let value = |name| value(&world, name);
@@ -117,15 +117,15 @@ async fn a_suspension_stops_a_sync_before_its_next_step_and_before_it_prunes() {
     let repository = deploy(&world);
     let change = files.iter().fold(repository.change("main"), |change, (path, text)| change.write(path, text));
     let second = change.remove("apps/shop/old.yaml").commit("All of them, and one goes");
-    let runs = |app: &ApplicationStatus| app.activity.as_deref().is_some_and(|text| text.starts_with("applied"));
+    let runs = |app: &EnvironmentStatus| app.activity.as_deref().is_some_and(|text| text.starts_with("applied"));
     world.wait_for("the sync to be on its way", "shop", runs).await.unwrap();
     let taken = ask(&world, "suspend", json!({ "reason": "a test" })).await;
     assert!(taken.message.contains(") stops before its next step, nothing else is synced"), "{}", taken.message);
-    let ended = |app: &ApplicationStatus| app.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Cancelled);
+    let ended = |app: &EnvironmentStatus| app.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Cancelled);
     let status = world.wait_for("the sync to be stopped", "shop", ended).await.unwrap();
     let message = status.last_sync.unwrap().message;
     assert!(message.starts_with("stopped by ") && message.ends_with(&format!(" of {}", MANY + 1)), "{message}");
-    let left = |app: &ApplicationStatus| app.message.starts_with("suspended by ") && app.sync == SyncStatus::OutOfSync;
+    let left = |app: &EnvironmentStatus| app.message.starts_with("suspended by ") && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("what is left to be told", "shop", left).await.unwrap();
     assert!(status.message.ends_with(": a test; differs from git"), "{}", status.message);
     assert!(is_at(&status, &first), "{status:?}");

@@ -50,16 +50,16 @@ async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
     let good = std::fs::read_to_string(world.path("config.toml")).unwrap();
     for round in 0..10 {
         let before = events(&world).await.iter().map(|event| event.id).max();
-        world.configure(&(good.clone() + &format!("[application.sync]\nprune = {}\n", round % 2 == 0))).unwrap();
+        world.configure(&(good.clone() + &format!("[application.environment.sync]\nprune = {}\n", round % 2 == 0))).unwrap();
         world.reload_agent();
         let mut last = None;
         let is_it = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });
         while !events(&world).await.iter().any(is_it) {
             let asked: Accepted = ask(&world, "sync", serde_json::json!({ "full": true })).await;
             last = asked.after_sync.max(last);
-            let _: Vec<SyncRecord> = world.client().get("/v1/applications/shop/history").await.unwrap();
+            let _: Vec<SyncRecord> = world.client().get("/v1/environments/shop/history").await.unwrap();
         }
-        let done = |app: &ApplicationStatus| {
+        let done = |app: &EnvironmentStatus| {
             last.is_none() || app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && Some(sync.id) > last)
         };
         world.wait_for("the sync that was asked for last", "shop", done).await.unwrap();

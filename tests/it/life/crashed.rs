@@ -187,7 +187,7 @@ async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what
         succeeded == 1 && phases.iter().all(|phase| ["Succeeded", "Interrupted"].contains(phase)) && of_tag.len() <= 3,
         "{what}: {of_tag:#?}"
     );
-    let syncs: Vec<SyncRecord> = client.get("/v1/applications/shop/history?limit=500").await.unwrap();
+    let syncs: Vec<SyncRecord> = client.get("/v1/environments/shop/history?limit=500").await.unwrap();
     let open: Vec<_> = syncs.iter().filter(|sync| !sync.phase.is_final()).collect();
     assert!(open.is_empty(), "{what}: {open:#?}");
     let events: Vec<EventRecord> = client.get("/v1/events?limit=1000").await.unwrap();

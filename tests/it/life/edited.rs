@@ -49,7 +49,7 @@ fn get(world: &World, (resource, pointer, _): &Edit) -> Option<Value> {
 }
 
 async fn syncs(world: &World) -> Vec<SyncRecord> {
-    world.client().get("/v1/applications/shop/history").await.unwrap()
+    world.client().get("/v1/environments/shop/history").await.unwrap()
 }
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn an_edit_of_what_git_says_is_undone_and_any_other_is_left() {
     for (index, edit) in managed().iter().enumerate() {
         let before = get(&world, edit);
         set(&world, edit);
-        let undone = |_: &ApplicationStatus| get(&world, edit) == before;
+        let undone = |_: &EnvironmentStatus| get(&world, edit) == before;
         world.wait_for(edit.1, "shop", undone).await.unwrap();
-        let told = |app: &ApplicationStatus| {
+        let told = |app: &EnvironmentStatus| {
             app.sync == SyncStatus::Synced
                 && app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && sync.id > index as u64 + 1)
         };
@@ -338,7 +338,7 @@ async fn each_field_that_a_manifest_says_comes_back_and_what_is_beside_it_stays(
         objects.iter().filter(|object| !is_so(object)).map(names).collect::<Vec<_>>()
     };
     let back =
-        |app: &ApplicationStatus| app.sync == SyncStatus::Synced && app.activity.is_none() && missing().is_empty();
+        |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.activity.is_none() && missing().is_empty();
     if let Err(error) = world.wait_for("every edit to be undone", "shop", back).await {
         panic!("seed {seed}: {error:#}\nnot undone: {:#?}\nof {told:#?}", missing());
     }

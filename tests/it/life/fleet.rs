@@ -32,7 +32,7 @@ async fn fleet(world: &mut World, interval: &str) {
 
 async fn all_at(world: &World, commit: &str) {
     for number in 0..FLEET {
-        let at = |app: &ApplicationStatus| app.sync == SyncStatus::Synced && is_at(app, commit);
+        let at = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, commit);
         world.wait_for("an application of the fleet to be at the commit", &name(number), at).await.unwrap();
     }
 }
@@ -84,10 +84,10 @@ async fn a_watch_tells_the_one_of_twenty_that_changed() {
         let mut stream = tokio::net::UnixStream::connect(world.socket()).await.unwrap();
         let request = format!("GET /v1/watch?since={} HTTP/1.1\r\nhost: agent\r\n\r\n", state.revision);
         stream.write_all(request.as_bytes()).await.unwrap();
-        let path = format!("/v1/applications/{}/suspend", name(number));
+        let path = format!("/v1/environments/{}/suspend", name(number));
         let _: Accepted = world.client().post(&path, &reason).await.unwrap();
         let (mut seen, mut buffer) = (String::new(), vec![0; 64 << 10]);
-        let suspended = format!("\"application/{}\"", name(number));
+        let suspended = format!("\"environment/{}/prod\"", name(number));
         while !(seen.contains(&suspended) && seen.contains("\"suspended\":true") && seen.contains("bookmark")) {
             let length = stream.read(&mut buffer).await.unwrap();
             assert_ne!(length, 0, "the watch ended: {seen}");
@@ -97,7 +97,7 @@ async fn a_watch_tells_the_one_of_twenty_that_changed() {
     }
     let least = told.iter().min_by_key(|seen| seen.len()).unwrap();
     assert!(least.len() <= WATCH_BYTES_MAX, "{} bytes for one application: {least}", least.len());
-    assert_eq!(least.matches("\"application/").count(), 1, "{least}");
+    assert_eq!(least.matches("\"environment/").count(), 1, "{least}");
 }
 
 /// What an http poll of a repository that did not change may send and get: the request names what it wants to see, and the
@@ -130,7 +130,7 @@ async fn a_poll_that_finds_nothing_new_is_one_small_request_and_no_program() {
         + &application("shop", &http, "");
     world.configure(&(world.config_head("a test") + &text)).unwrap();
     world.start_agent_with(&[("PATH", search)]).await.unwrap();
-    let at = |app: &ApplicationStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);
+    let at = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);
     world.wait_for("the file's", "app-00", at).await.unwrap();
     world.wait_for("the forge's", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
     polled_twice(&world).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-fn targets(status: &ApplicationStatus, commit: &str) -> bool {
+fn targets(status: &EnvironmentStatus, commit: &str) -> bool {
     status.target.as_ref().is_some_and(|target| target.commit.as_str() == commit)
 }
 
@@ -26,7 +26,7 @@ async fn a_suspended_application_is_left_as_it_is_until_it_is_resumed() {
 
 #[tokio::test]
 async fn one_that_is_not_automatic_waits_to_be_asked() {
-    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.sync]\nautomatic = false\n").await;
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.environment.sync]\nautomatic = false\n").await;
     world.wait_for("the difference", "shop", |app| app.sync == SyncStatus::OutOfSync).await.unwrap();
     assert_eq!(value(&world, "a"), None);
     ask(&world, "sync", json!({})).await;
@@ -37,13 +37,13 @@ async fn one_that_is_not_automatic_waits_to_be_asked() {
 #[tokio::test]
 async fn drift_that_is_left_is_an_event_that_names_who_did_it() {
     let files = [("a.yaml", &*config_map("a", "one")), ("b.yaml", &*config_map("b", "one"))];
-    let world = deployed(&files, "[application.sync]\nself_heal = false\n").await;
+    let world = deployed(&files, "[application.environment.sync]\nself_heal = false\n").await;
     let edit = |name: &str| {
         let by_hand = |object: &mut serde_json::Value| object["data"]["value"] = json!("by hand");
         world.cluster.edit("configmaps", "shop", name, "kubectl-edit", by_hand).unwrap();
     };
     edit("a");
-    let left = |app: &ApplicationStatus| app.message == "the cluster was changed, and self-heal is off";
+    let left = |app: &EnvironmentStatus| app.message == "the cluster was changed, and self-heal is off";
     world.wait_for("the drift to be told", "shop", left).await.unwrap();
     // Who goes on editing is told of once.
     edit("b");

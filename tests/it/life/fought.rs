@@ -15,7 +15,7 @@ async fn an_object_that_is_fought_over_is_left_alone_and_the_message_says_what_t
     let world = deployed(&[("a.yaml", &config_map("a", "one")), ("b.yaml", &config_map("b", "one"))], "").await;
     let reverted = |name: &'static str| {
         let world = &world;
-        move |app: &ApplicationStatus| value(world, name).as_deref() == Some("one") && app.activity.is_none()
+        move |app: &EnvironmentStatus| value(world, name).as_deref() == Some("one") && app.activity.is_none()
     };
     for round in 0..5 {
         steal(&world, "a", round);
@@ -24,7 +24,7 @@ async fn an_object_that_is_fought_over_is_left_alone_and_the_message_says_what_t
     steal(&world, "a", 5);
     let words = "thief keeps changing data.value of ConfigMap/a: reverted 5 times in 10 min, next try in 1m; to leave it: \
                  quarterdeck.dev/ignore: data.value";
-    let held = |app: &ApplicationStatus| app.message == words && app.sync == SyncStatus::OutOfSync;
+    let held = |app: &EnvironmentStatus| app.message == words && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("the fight to be told", "shop", held).await.unwrap();
     assert_eq!(status.drifted, 1);
     // It takes no other object with it.
@@ -52,13 +52,13 @@ async fn many_objects_that_go_at_once_are_made_again_and_nobody_is_blamed() {
         world.cluster.delete("configmaps", "shop", &format!("c{number}")).unwrap();
         tokio::task::yield_now().await;
     }
-    let back = |app: &ApplicationStatus| {
+    let back = |app: &EnvironmentStatus| {
         let is_there = |n: usize| value(&world, &format!("c{n}")).is_some();
         app.sync == SyncStatus::Synced && app.activity.is_none() && (0..MANY).all(is_there)
     };
     let status = world.wait_for("all of them to be back", "shop", back).await.unwrap();
     assert_eq!(status.message, "");
     let syncs: Vec<quarterdeck_shared::event::SyncRecord> =
-        world.client().get("/v1/applications/shop/history").await.unwrap();
+        world.client().get("/v1/environments/shop/history").await.unwrap();
     assert!(syncs.len() <= 4, "{} syncs", syncs.len());
 }

@@ -39,7 +39,7 @@ async fn gone(world: &World, message: &str) -> ResourceStatus {
 async fn looked_at(world: &World) {
     let by_hand = |object: &mut Value| object["data"]["value"] = json!("by hand");
     world.cluster.edit("configmaps", "shop", "a", "kubectl-edit", by_hand).unwrap();
-    let reverted = |app: &ApplicationStatus| {
+    let reverted = |app: &EnvironmentStatus| {
         value(world, "a").as_deref() == Some("one") && app.sync == SyncStatus::Synced && app.activity.is_none()
     };
     world.wait_for("a drift beside it to be reverted", "shop", reverted).await.unwrap();
@@ -62,14 +62,14 @@ async fn a_job_that_completed_and_went_is_not_run_again_until_its_manifest_chang
     world.kill_agent();
     world.start_agent().await.unwrap();
     let taken = ask(&world, "sync", json!({})).await;
-    let newer = |app: &ApplicationStatus| app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync);
+    let newer = |app: &EnvironmentStatus| app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync);
     world.wait_for("a sync of the next run", "shop", newer).await.unwrap();
     gone(&world, COMPLETED).await;
     assert_eq!(written(&world), 1, "over a restart, and by a sync of the whole");
 
     let only = json!({ "only": [{ "group": "batch", "kind": "Job", "namespace": "shop", "name": "migrate" }] });
     let taken = ask(&world, "sync", only).await;
-    let ended = |app: &ApplicationStatus| {
+    let ended = |app: &EnvironmentStatus| {
         app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync && sync.phase.is_final())
     };
     world.wait_for("it to run for who names it", "shop", ended).await.unwrap();

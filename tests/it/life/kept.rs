@@ -98,12 +98,12 @@ async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
     assert!(error.contains("Operation not permitted (os error 1)"), "{error}");
     let denied = world
         .client()
-        .post::<Accepted>("/v1/applications/shop/suspend", &json!({ "reason": "a test" }))
+        .post::<Accepted>("/v1/environments/shop/suspend", &json!({ "reason": "a test" }))
         .await
         .unwrap_err();
     assert_eq!(denied.to_string(), words);
     assert_eq!(value(&world, "a").as_deref(), Some("edited"), "what could not be noted was not done");
-    let status = harness::world::application(&world.state().await.unwrap(), "shop").cloned().unwrap();
+    let status = harness::world::environment(&world.state().await.unwrap(), "shop").cloned().unwrap();
     assert!(is_at(&status, &before) && !status.suspended, "{status:?}");
 
     drop(frozen);

@@ -61,7 +61,7 @@ async fn is_well(world: &World, commit: &str) {
 
 /// The same, and this is told of it.
 async fn is_well_but(world: &World, commit: &str, message: &str) {
-    let well = |app: &ApplicationStatus| {
+    let well = |app: &EnvironmentStatus| {
         app.sync == SyncStatus::Synced && is_at(app, commit) && app.health == Health::Healthy && app.message == message
     };
     world.wait_for("the shop to be well", "shop", well).await.unwrap();
@@ -156,7 +156,7 @@ async fn while_a_cluster_refuses_or_fails() {
             None => world.cluster.away().await,
         }
         let commit = greet(&world, &format!("hello{number}"));
-        let refused = |app: &ApplicationStatus| {
+        let refused = |app: &EnvironmentStatus| {
             app.sync != SyncStatus::Synced && app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit)
         };
         let status = world.wait_for(row, "shop", refused).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_cluster_that_is_slow_is_waited_for() {
     let commit = greet(&world, "slowly");
     is_well(&world, &commit).await;
     assert_eq!(kept(&world).greeting, "slowly");
-    let all: Vec<SyncRecord> = world.client().get("/v1/applications/shop/history?limit=50").await.unwrap();
+    let all: Vec<SyncRecord> = world.client().get("/v1/environments/shop/history?limit=50").await.unwrap();
     let of_it = all.iter().filter(|sync| sync.revision.commit.as_str() == commit);
     assert_eq!(of_it.map(|sync| sync.phase).collect::<Vec<_>>(), [Phase::Succeeded], "{all:#?}");
 }
@@ -376,7 +376,7 @@ async fn while_a_build_fails() {
     let mut wrong = Wrong::default();
     for (number, (row, dockerfile, should)) in [
         ("a command that fails", "FROM busybox:1\nRUN false\n", "building {image} failed: The command '/bin/sh -c false' returned a non-zero code: 1"),
-        ("no Dockerfile", "", "the commit has no Dockerfile in the build context; set `dockerfile` or `context` in [application.build]"),
+        ("no Dockerfile", "", "the commit has no Dockerfile in the build context; set `dockerfile` or `context` in [[application.image]]"),
         ("out of the context", "FROM busybox:1\nCOPY ../secret /\n", "building {image} failed: COPY failed: forbidden path outside the build context: ../secret ()"),
         ("nothing there", "FROM busybox:1\nCOPY nope /\n", "building {image} failed: COPY failed: file not found in build context or excluded by .dockerignore: stat nope: file does not exist"),
     ]

@@ -148,7 +148,7 @@ async fn as_wanted(world: &World) {
     let run = world.wait_run("the run to succeed", |run| run.phase == Phase::Succeeded).await.unwrap();
     let digest = run.artifact.and_then(|artifact| artifact.digest).unwrap();
     let promoted = deploy(world).rev("main");
-    let well = |app: &ApplicationStatus| {
+    let well = |app: &EnvironmentStatus| {
         app.sync == SyncStatus::Synced && app.health == Health::Healthy && is_at(app, &promoted)
     };
     world.wait_for("the new version", "shop", well).await.unwrap();

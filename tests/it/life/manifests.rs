@@ -89,7 +89,7 @@ async fn what_is_wrong_is_told_and_the_last_good_state_keeps_running() {
             change = change.symlink(format!("apps/shop/{name}"), target);
         }
         let commit = change.commit("Bad");
-        let seen = |app: &ApplicationStatus| {
+        let seen = |app: &EnvironmentStatus| {
             let at = app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
             at && app.sync != SyncStatus::Synced && app.message.contains(words[0])
         };

@@ -20,7 +20,7 @@ async fn two(files: &[(&str, &str)], second: &str) -> World {
     world.start_agent().await.unwrap();
     for name in ["shop", "other"] {
         let is_manual = name == "other" && second.contains("automatic = false");
-        let done = |app: &ApplicationStatus| if is_manual { app.target.is_some() } else { app.revision.is_some() };
+        let done = |app: &EnvironmentStatus| if is_manual { app.target.is_some() } else { app.revision.is_some() };
         world.wait_for("the first sync", name, done).await.unwrap();
     }
     world
@@ -43,13 +43,13 @@ fn uid(world: &World, resource: &str, namespace: &str, name: &str) -> Option<Str
 
 /// Whether the inventory of an application names an object.
 fn is_recorded(world: &World, application: &str, name: &str) -> bool {
-    let inventory = world.cluster.get("configmaps", "shop", &format!("quarterdeck-{application}"));
+    let inventory = world.cluster.get("configmaps", "shop", &format!("quarterdeck-{application}.prod"));
     inventory.is_some_and(|object| object["data"]["inventory.json"].as_str().unwrap().contains(&format!("\"{name}\"")))
 }
 
 async fn both_at(world: &World, commit: &str) {
     for name in ["shop", "other"] {
-        let synced = |app: &ApplicationStatus| app.sync == SyncStatus::Synced && is_at(app, commit);
+        let synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, commit);
         world.wait_for("the move to be synced", name, synced).await.unwrap();
     }
 }
@@ -115,7 +115,7 @@ async fn what_holds_data_waits_for_an_application_that_cannot_be_rendered() {
         .remove("apps/shop/claim.yaml")
         .write("apps/other/claim.yaml", CLAIM.replace("kind: Pers", "kind: [Pers"))
         .commit("Moved, with a slip");
-    let held = |app: &ApplicationStatus| is_at(app, &commit) && app.message.contains("is not deleted");
+    let held = |app: &EnvironmentStatus| is_at(app, &commit) && app.message.contains("is not deleted");
     let status = world.wait_for("the claim to be held", "shop", held).await.unwrap();
     let words =
         "PersistentVolumeClaim/data is not deleted: application other may want it now, and cannot be rendered: ";
@@ -135,7 +135,7 @@ async fn what_a_manual_application_wants_is_held_until_it_is_synced() {
         ("apps/shop/claim.yaml", CLAIM),
         ("apps/other/beside.yaml", beside.as_str()),
     ];
-    let world = two(&files, "[application.sync]\nautomatic = false\n").await;
+    let world = two(&files, "[application.environment.sync]\nautomatic = false\n").await;
     let before = uid(&world, "persistentvolumeclaims", "shop", "data");
     let commit = deploy(&world)
         .change("main")
@@ -145,7 +145,7 @@ async fn what_a_manual_application_wants_is_held_until_it_is_synced() {
     synced_to(&world, &commit).await;
     assert!(is_recorded(&world, "shop", "data"), "nobody else has it yet");
     let request = serde_json::json!({});
-    let _: Accepted = world.client().post("/v1/applications/other/sync", &request).await.unwrap();
+    let _: Accepted = world.client().post("/v1/environments/other/sync", &request).await.unwrap();
     both_at(&world, &commit).await;
     world
         .cluster
@@ -222,7 +222,7 @@ async fn what_left_git_and_is_not_gone_keeps_the_application_out_of_sync() {
     hold(&["example.com/hold"]);
     let commit = deploy(&world).change("main").remove("apps/shop/gone.yaml").commit("Deleted");
     let words = "ConfigMap/gone left git and is being deleted: waiting for finalizer example.com/hold";
-    let waits = |app: &ApplicationStatus| is_at(app, &commit) && app.message == words;
+    let waits = |app: &EnvironmentStatus| is_at(app, &commit) && app.message == words;
     let status = world.wait_for("the finalizer to be told", "shop", waits).await.unwrap();
     assert_eq!(status.sync, SyncStatus::OutOfSync);
     let record = status.last_sync.unwrap();
@@ -238,7 +238,7 @@ async fn what_left_git_and_cannot_be_read_is_pruned_when_it_can() {
     let world = deployed(&[("keep.yaml", &keep), ("gone.yaml", &gone)], "").await;
     world.cluster.fault(Fault::forbidden().on("get", "configmaps").named("gone"));
     let commit = deploy(&world).change("main").remove("apps/shop/gone.yaml").commit("Deleted");
-    let told = |app: &ApplicationStatus| is_at(app, &commit) && app.message.contains("cannot be read");
+    let told = |app: &EnvironmentStatus| is_at(app, &commit) && app.message.contains("cannot be read");
     let status = world.wait_for("what is not seen", "shop", told).await.unwrap();
     assert!(status.message.starts_with("ConfigMap/gone left git and cannot be read: "), "{}", status.message);
     assert_eq!(status.sync, SyncStatus::OutOfSync);
@@ -250,14 +250,14 @@ async fn what_left_git_and_cannot_be_read_is_pruned_when_it_can() {
 #[tokio::test]
 async fn what_left_git_unseen_is_not_pruned_later_without_a_person_where_nothing_is_automatic() {
     let (keep, gone) = (config_map("keep", "one"), config_map("gone", "one"));
-    let manual = "[application.sync]\nautomatic = false\n";
+    let manual = "[application.environment.sync]\nautomatic = false\n";
     let world = deployed(&[("keep.yaml", &keep), ("gone.yaml", &gone)], manual).await;
     ask(&world, "sync", serde_json::json!({})).await;
     let first = deploy(&world).rev("main");
     synced_to(&world, &first).await;
     world.cluster.fault(Fault::forbidden().on("get", "configmaps").named("gone"));
     deploy(&world).change("main").remove("apps/shop/gone.yaml").commit("Deleted");
-    let held = |app: &ApplicationStatus| app.message == "differs from git, and automatic sync is off";
+    let held = |app: &EnvironmentStatus| app.message == "differs from git, and automatic sync is off";
     world.wait_for("the commit to be held", "shop", held).await.unwrap();
     world.cluster.mend();
     ask(&world, "refresh", serde_json::json!({})).await;

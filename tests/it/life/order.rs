@@ -129,7 +129,7 @@ async fn a_reload_of_other_options_lets_a_run_go_on() {
     gate.met().await;
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
     let limits = format!(
-        "[application.sync]\nprune = false\n[[repository]]\nurl = \"{}\"\n[repository.limits]\nrefs = 1000\n",
+        "[application.environment.sync]\nprune = false\n[[repository]]\nurl = \"{}\"\n[repository.limits]\nrefs = 1000\n",
         world.forge.path("ops/shop").parent().unwrap().display()
     );
     reloaded(&world, &(text.replace("500ms", "400ms") + &limits)).await;

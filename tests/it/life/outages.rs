@@ -68,7 +68,7 @@ async fn the_cluster_is_away() {
     code(&world).tag("push-1.4.0", "main");
     world.start_agent().await.unwrap();
     let told = |state: &State| {
-        let app = harness::world::application(state, "shop").filter(|app| !app.message.is_empty())?;
+        let app = harness::world::environment(state, "shop").filter(|app| !app.message.is_empty())?;
         Some((app.message.clone(), connection(state, ConnectionKind::Cluster)?.error?))
     };
     let (message, error) = world.wait("the cluster to be missed", told).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_deploy_repository_that_cannot_be_read_is_told_at_its_applications() {
     let again = world.wait_for("the outage to be told still", "shop", |app| app.message == words).await.unwrap();
     assert_eq!(again.unseen, status.unseen);
     world.forge.http_back().await.unwrap();
-    let well = |app: &ApplicationStatus| app.message.is_empty() && app.unseen.is_empty();
+    let well = |app: &EnvironmentStatus| app.message.is_empty() && app.unseen.is_empty();
     world.wait_for("its end to be told", "shop", well).await.unwrap();
 }
 
@@ -160,7 +160,7 @@ async fn the_engine_and_the_registry_are_missed_before_a_tag_needs_them() {
     // Who has no more to build there is asked no more.
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
     let (before, rest) = text.split_once("[application.code]").unwrap();
-    let deploy = &rest[rest.find("[application.deploy]").unwrap()..];
+    let deploy = &rest[rest.find("[[application.environment]]").unwrap()..];
     world.configure(&format!("{before}{deploy}")).unwrap();
     world.reload_agent();
     let gone = |state: &State| both.iter().all(|to| connection(state, *to).is_none()).then_some(());

@@ -14,7 +14,7 @@ use super::*;
 use crate::git::healed::cut_packs;
 
 async fn is_suspended(world: &World) -> bool {
-    harness::world::application(&world.state().await.unwrap(), "shop").unwrap().suspended
+    harness::world::environment(&world.state().await.unwrap(), "shop").unwrap().suspended
 }
 
 async fn events(world: &World) -> Vec<EventRecord> {
@@ -52,7 +52,7 @@ async fn a_history_that_is_removed_takes_no_command_until_it_is_back() {
     let (history, aside) = (world.path("data/history.db"), world.path("aside"));
     std::fs::rename(&history, &aside).unwrap();
     let suspend = json!({ "reason": "a test" });
-    let refused = world.client().post::<Accepted>("/v1/applications/shop/suspend", &suspend).await.unwrap_err();
+    let refused = world.client().post::<Accepted>("/v1/environments/shop/suspend", &suspend).await.unwrap_err();
     let words = "cannot write the history, so nothing was changed: history.db was removed while the agent runs; put ";
     assert!(refused.to_string().starts_with(words), "{refused}");
     let error = world.wait("the history to be missed", history_error).await.unwrap();

@@ -39,9 +39,9 @@ async fn an_empty_folder_prunes_nothing_and_says_so() {
 #[tokio::test]
 async fn where_prune_is_off_it_stays_until_a_sync_asks_for_it() {
     let (a, b) = (config_map("a", "one"), config_map("b", "one"));
-    let world = deployed(&[("a.yaml", &a), ("b.yaml", &b)], "[application.sync]\nprune = false\n").await;
+    let world = deployed(&[("a.yaml", &a), ("b.yaml", &b)], "[application.environment.sync]\nprune = false\n").await;
     let commit = deploy(&world).change("main").remove("apps/shop/b.yaml").commit("Deleted");
-    let seen = |app: &ApplicationStatus| app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
+    let seen = |app: &EnvironmentStatus| app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
     world.wait_for("the commit to be seen", "shop", seen).await.unwrap();
     polled_twice(&world).await;
     assert_eq!(value(&world, "b").as_deref(), Some("one"));

@@ -26,7 +26,7 @@ async fn a_restart_without_news_writes_nothing_and_tries_nothing() {
     world.start_agent().await.unwrap();
     // A sync that was asked for comes after the first pass, and goes the same way.
     let taken = ask(&world, "sync", json!({})).await;
-    let newer = |app: &ApplicationStatus| app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync);
+    let newer = |app: &EnvironmentStatus| app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync);
     let status = world.wait_for("the sync that was asked for", "shop", newer).await.unwrap();
     assert_eq!(status.sync, SyncStatus::Synced);
     let counts = world.cluster.counts();
@@ -66,10 +66,10 @@ async fn a_held_plan_is_tried_once() {
     }
     let commit = manifests(&world, &[("c7.yaml", &config_map("c7", "two"))], "One is another");
     let address = world.forge.path("ops/deploy").display().to_string();
-    let more = "[application.sync]\nautomatic = false\n";
+    let more = "[application.environment.sync]\nautomatic = false\n";
     world.configure(&(world.config_head("a test") + &application("shop", &address, more))).unwrap();
     let held = async |world: &World, commit: &str, drifted: u32| {
-        let wanted = |app: &ApplicationStatus| {
+        let wanted = |app: &EnvironmentStatus| {
             let target = app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
             app.sync == SyncStatus::OutOfSync && target && app.drifted == drifted
         };

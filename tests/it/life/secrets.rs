@@ -105,7 +105,7 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
     let address = world.forge.http("ops/shop").replace("http://", &format!("http://robot:{encoded}@"));
     let path = |name: &str| format!("\"{}\"", world.forge.path(name).display());
     let built =
-        "[application.build]\nargs = { TOKEN = { file = \"argument\" }, OTHER = { env = \"QD_TEST_BUILD_TOKEN\" } }\n";
+        "\nargs = { TOKEN = { file = \"argument\" }, OTHER = { env = \"QD_TEST_BUILD_TOKEN\" } }\n";
     let more = format!(
         "[[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_file = \"forge-token\"\n\
          [[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_env = \"QD_TEST_FORGE_TOKEN\"\n\
@@ -118,10 +118,10 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
     let text = world.config_head("a test").replace("[agent]\n", "[agent]\nlog_level = \"trace\"\n")
         + &more
         + &world
-            .application("shop", "[application.sync]\nself_heal = false\n")
+            .application("shop", "[application.environment.sync]\nself_heal = false\n")
             .replace(&path("ops/shop"), &format!("\"{address}\""))
             .replace(&path("ops/deploy"), &format!("\"{}\"", world.forge.http("ops/deploy")))
-            .replace("[application.build]\n", built)
+            .replace("\n[[application.environment]]", &format!("{built}[[application.environment]]"))
         + &application("vault", &world.forge.http("ops/vault"), "")
         + &application("helped", &world.forge.http("ops/helped"), "")
         + &application("keyed", &world.forge.ssh("ops/keyed"), "");
@@ -179,7 +179,7 @@ async fn a_planted_secret_is_seen_nowhere() {
     let run = world.wait_run("the push", |run| run.phase.is_final()).await.unwrap();
     assert_eq!(run.phase, Phase::Succeeded, "{}", run.message);
     synced_to(&world, &deploy(&world).rev("main")).await;
-    let refused = |app: &ApplicationStatus| app.message.contains("is invalid");
+    let refused = |app: &EnvironmentStatus| app.message.contains("is invalid");
     let refused = world.wait_for("the Secret to be refused", "vault", refused).await.unwrap();
     assert!(refused.message.contains("(hidden)") && refused.message.contains("***"), "{}", refused.message);
 
@@ -205,7 +205,7 @@ async fn a_planted_secret_is_seen_nowhere() {
     looked_at(&world, run.id, &mut seen).await;
 
     let whole = |path: &str| seen.iter().rfind(|(at, _)| at == path).map(|(_, text)| text.clone()).unwrap();
-    assert!(whole("/v1/applications/shop/diff").contains("Secret"), "{}", whole("/v1/applications/shop/diff"));
+    assert!(whole("/v1/environments/shop/diff").contains("Secret"), "{}", whole("/v1/environments/shop/diff"));
     let pushes = whole(&format!("/v1/runs/{}/log", run.id));
     assert!(pushes.contains("no such token: ***"), "what the registry said is told without the secret: {pushes}");
     assert!(whole("the console").contains("no such token: ***"), "the console shows the run's log");
@@ -242,7 +242,7 @@ async fn a_planted_secret_is_seen_nowhere() {
 
 /// Every way to look.
 async fn looked_at(world: &World, run: RunId, seen: &mut Vec<(String, String)>) {
-    let object = "/v1/applications/shop/object?version=v1&kind=Secret&namespace=shop&name=shop";
+    let object = "/v1/environments/shop/object?version=v1&kind=Secret&namespace=shop&name=shop";
     let run_log = format!("/v1/runs/{run}/log");
     let mut paths = vec![object.to_owned(), format!("/v1/runs/{run}"), run_log];
     for path in ["state", "events", "runs", "doctor", "version"] {
@@ -250,10 +250,10 @@ async fn looked_at(world: &World, run: RunId, seen: &mut Vec<(String, String)>) 
     }
     for application in ["shop", "vault"] {
         for path in ["diff", "manifests", "history", "commits"] {
-            paths.push(format!("/v1/applications/{application}/{path}"));
+            paths.push(format!("/v1/environments/{application}/{path}"));
         }
     }
-    paths.push("/v1/applications/shop/logs".to_owned());
+    paths.push("/v1/environments/shop/logs".to_owned());
     for path in &paths {
         seen.push((path.clone(), raw(world, path).await));
     }
@@ -262,7 +262,7 @@ async fn looked_at(world: &World, run: RunId, seen: &mut Vec<(String, String)>) 
     let run = run.to_string();
     for words in [
         vec!["api", "GET", "/v1/state"],
-        vec!["api", "GET", "/v1/applications/shop/diff"],
+        vec!["api", "GET", "/v1/environments/shop/diff"],
         vec!["api", "GET", object],
         vec!["status"],
         vec!["status", "-o", "json"],
@@ -343,7 +343,7 @@ impl Watch {
     fn seen(self) -> String {
         self.reader.abort();
         let seen = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
-        assert!(seen.starts_with("HTTP/1.1 200") && seen.contains("application/shop"), "{seen}");
+        assert!(seen.starts_with("HTTP/1.1 200") && seen.contains("environment/shop"), "{seen}");
         seen
     }
 }

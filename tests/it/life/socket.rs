@@ -20,14 +20,14 @@ fn looking_asks_for_a_viewer_and_doing_for_an_operator() {
         let is_guarded = route.method == Method::POST && guarded.contains(&last);
         assert_eq!(route.guarded, is_guarded, "what changes a protected cluster asks for more: {}", route.path);
     }
-    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::POST).count(), 9);
+    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::POST).count(), 14);
 }
 
 #[tokio::test]
 async fn a_wrong_path_is_answered_in_the_words_of_the_wire() {
     let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
     for (request, status) in
-        [("GET /v1/nothing", 404), ("GET /v1/applications/none/diff", 404), ("POST /v1/applications/none/sync", 404)]
+        [("GET /v1/nothing", 404), ("GET /v1/environments/none/diff", 404), ("POST /v1/environments/none/sync", 404)]
     {
         let mut stream = UnixStream::connect(world.socket()).await.unwrap();
         let head = format!("{request} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -46,7 +46,7 @@ async fn a_wrong_path_is_answered_in_the_words_of_the_wire() {
 async fn a_body_that_is_too_long_is_refused_before_it_comes() {
     let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
     let mut stream = UnixStream::connect(world.socket()).await.unwrap();
-    let head = "POST /v1/applications/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\n";
+    let head = "POST /v1/environments/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
@@ -73,7 +73,7 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
     // Half a head and half a body, a byte at a time.
     let mut halves = Vec::new();
     for half in
-        ["GET /v1/sta", "POST /v1/applications/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"]
+        ["GET /v1/sta", "POST /v1/environments/shop/suspend HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"]
     {
         let mut stream = UnixStream::connect(world.socket()).await.unwrap();
         for byte in half.as_bytes() {
@@ -134,7 +134,7 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
         assert!(answer.starts_with(words) && answer.is_empty() == words.is_empty(), "{answer}");
     }
     let suspended = world.state().await.unwrap();
-    assert!(!harness::world::application(&suspended, "shop").unwrap().suspended);
+    assert!(!harness::world::environment(&suspended, "shop").unwrap().suspended);
 }
 
 async fn answers(world: &World) {

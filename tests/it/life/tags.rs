@@ -76,7 +76,7 @@ async fn an_image_that_went_with_its_moved_tag_is_missed_by_who_still_names_it()
     let mut world = shop().await;
     world.registry.let_go_untagged();
     // Nothing is synced by itself: no node has the image already.
-    let by_hand = world.application("shop", "[application.sync]\nautomatic = false\n");
+    let by_hand = world.application("shop", "[application.environment.sync]\nautomatic = false\n");
     world.configure(&(world.config_head("a test") + &by_hand)).unwrap();
     let repository = code(&world);
     repository.tag("push-1.4.0", "main");
@@ -94,13 +94,13 @@ async fn an_image_that_went_with_its_moved_tag_is_missed_by_who_still_names_it()
 
     ask(&world, "rollback", json!({ "to": before, "reason": "a test" })).await;
     let missed = format!("ImagePullBackOff in container shop: {}: not found", image.pinned());
-    let told = |app: &ApplicationStatus| app.health == Health::Degraded && app.message.ends_with(&missed);
+    let told = |app: &EnvironmentStatus| app.health == Health::Degraded && app.message.ends_with(&missed);
     let app = world.wait_for(&missed, "shop", told).await.unwrap();
     assert!(is_at(&app, before.as_str()), "the sync itself is done: {app:?}");
 
     let now = second.promoted.unwrap().to_string();
     ask(&world, "unpin", json!({})).await;
     ask(&world, "sync", json!({})).await;
-    let runs_well = |app: &ApplicationStatus| app.health == Health::Healthy && is_at(app, &now);
+    let runs_well = |app: &EnvironmentStatus| app.health == Health::Healthy && is_at(app, &now);
     world.wait_for("the image that is there", "shop", runs_well).await.unwrap();
 }

@@ -14,8 +14,8 @@ async fn settled() -> World {
     world
 }
 
-async fn well(world: &World, what: &str) -> ApplicationStatus {
-    let well = |app: &ApplicationStatus| {
+async fn well(world: &World, what: &str) -> EnvironmentStatus {
+    let well = |app: &EnvironmentStatus| {
         (app.sync, app.health) == (SyncStatus::Synced, Health::Healthy) && app.unseen.is_empty()
     };
     world.wait_for(what, "shop", well).await.unwrap()
@@ -32,7 +32,7 @@ async fn what_may_not_be_watched_is_not_claimed_to_be_well() {
     let forbidden = Fault::forbidden().on("watch", "configmaps");
     world.cluster.fault(forbidden.clone());
     world.cluster.cut_watches();
-    let unwatched = |app: &ApplicationStatus| app.health == Health::Unknown;
+    let unwatched = |app: &EnvironmentStatus| app.health == Health::Unknown;
     let status = world.wait_for("it to be unknown", "shop", unwatched).await.unwrap();
     assert_eq!(status.sync, SyncStatus::Synced, "as of the last comparison");
     assert_eq!(status.message, "ConfigMaps in namespace shop not watched: forbidden to watch");
@@ -56,7 +56,7 @@ async fn what_may_not_be_watched_is_not_claimed_to_be_well() {
 async fn nothing_is_claimed_of_a_cluster_that_is_away() {
     let world = settled().await;
     world.cluster.away().await;
-    let unseen = |app: &ApplicationStatus| app.unseen.iter().any(|unseen| unseen.of == Cover::Cluster);
+    let unseen = |app: &EnvironmentStatus| app.unseen.iter().any(|unseen| unseen.of == Cover::Cluster);
     let status = world.wait_for("the cluster to be missed", "shop", unseen).await.unwrap();
     assert_eq!((status.sync, status.health), (SyncStatus::Unknown, Health::Unknown));
     assert!(status.message.starts_with("cluster demo cannot be observed: "), "{}", status.message);
@@ -72,7 +72,7 @@ async fn nothing_is_claimed_of_a_cluster_that_is_away() {
     world.cluster.back().await;
     let status = well(&world, "the cluster to be back").await;
     assert!(lost.last_seen.is_some() && status.last_known.is_none(), "{lost:?} {status:?}");
-    let seen = |app: &ApplicationStatus| app.unseen.is_empty();
+    let seen = |app: &EnvironmentStatus| app.unseen.is_empty();
     world.wait_for("the other to see it again", "late", seen).await.unwrap();
 }
 

@@ -150,7 +150,7 @@ impl Cluster {
                 }
             }),
             Cluster::DeleteInventory(app) => {
-                let name = format!("quarterdeck-{}", app.name());
+                let name = format!("quarterdeck-{}.prod", app.name());
                 let _ = town.world.cluster.delete("configmaps", app.namespace(), &name);
             }
             Cluster::Hold(thing) => town.edit(thing, |one| one["metadata"]["finalizers"] = json!(["example.com/hold"])),

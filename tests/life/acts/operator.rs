@@ -129,7 +129,8 @@ impl Operator {
 impl Town {
     /// Asks the agent for something of an application. Nothing where it does not take it.
     async fn told(&self, app: App, what: &str, body: &Value) -> Option<Value> {
-        self.post(&format!("/v1/applications/{}/{what}", app.name()), body).await
+        let of = if matches!(what, "build" | "push" | "refresh") { "applications" } else { "environments" };
+        self.post(&format!("/v1/{of}/{}/{what}", app.name()), body).await
     }
 
     async fn sync(&mut self, app: App, body: &Value, only: Option<Thing>) {

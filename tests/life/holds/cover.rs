@@ -11,12 +11,12 @@ pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
     let mut found = Vec::new();
     let live = reader::live(town);
     // What has nothing in the cluster has nothing to be watched.
-    let is_there = |row: &Value| live.values().any(|object| reader::label(object) == row["name"].as_str());
+    let is_there = |row: &Value| live.values().any(|object| reader::label(object).is_some_and(|name| row["environment"] == format!("{name}/prod")));
     let forbidden = |verb: &str| town.accidents.forbidden.iter().any(|(one, _)| one == verb || one == "*");
-    for row in of_kind(state, "Application") {
+    for row in of_kind(state, "Environment") {
         let mut say = |words: &str| {
             let told = format!("{} {} {}, {}", row["sync"], row["health"], row["message"], row["unseen"]);
-            found.push(Finding::new("claimed", format!("{}: {words}; it says {told}", row["name"])));
+            found.push(Finding::new("claimed", format!("{}: {words}; it says {told}", row["environment"])));
         };
         let unseen = |of: &str| row["unseen"].as_array().into_iter().flatten().any(|unseen| unseen["of"] == of);
         if town.accidents.cluster_away && (row["sync"] != "Unknown" || row["health"] != "Unknown") {

@@ -89,7 +89,7 @@ impl Seen {
 }
 
 fn row(state: &Value, app: App) -> Option<&Value> {
-    state["objects"].get(format!("application/{}", app.name()))
+    state["objects"].get(format!("environment/{}/prod", app.name()))
 }
 
 /// The commit that a row is pinned to.

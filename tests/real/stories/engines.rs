@@ -75,7 +75,7 @@ fn manifest(town: &Town, run: &RunStatus) -> anyhow::Result<String> {
 /// The town's configuration for building only, into the registry at `host`: other lines for the engine, and those of a login.
 fn config(town: &Town, engine: &str, login: &str) -> String {
     let text = town.config();
-    let text = text.split_once("[application.deploy]").map_or(&*text, |(before, _)| before);
+    let text = text.split_once("[[application.environment]]").map_or(&*text, |(before, _)| before);
     let (before, rest) = text.split_once("[engine]\n").unwrap_or((text, ""));
     let rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
     format!("{before}[engine]\n{engine}\n{rest}\n{login}")

@@ -66,10 +66,10 @@ spec:
     let runs = town.deploy.commit(&[("shop/service.yaml", &service)], "The port again")?;
     town.synced("the port again", &runs).await?;
     let reason = serde_json::json!({ "reason": "the till is looked at" });
-    let _: Accepted = town.agent.client().post("/v1/applications/shop/suspend", &reason).await?;
+    let _: Accepted = town.agent.client().post("/v1/environments/shop/suspend", &reason).await?;
     let config = manifests("")[2].1.replace("hello", "welcome");
     let wants = town.deploy.commit(&[("shop/config.yaml", &config)], "Another greeting")?;
-    let crashes = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+    let crashes = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| {
         app.health == Health::Degraded && app.sync == SyncStatus::OutOfSync && app.suspended && app.drifted == 1
     };
     town.agent.wait_for("a crash and a commit that waits", "shop", crashes).await?;
@@ -159,7 +159,7 @@ async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
     see(&console, "S", "the plan of a sync", &plan).await?;
     see(&console, "y", "why nothing is done", &["application shop is suspended"]).await?;
     // So that a commit waits for a person and for nobody else.
-    town.agent.configure(&(town.config() + "[application.sync]\nautomatic = false\n"))?;
+    town.agent.configure(&(town.config() + "[application.environment.sync]\nautomatic = false\n"))?;
     town.agent.reload_agent();
     town.agent.wait_for("the new configuration", "shop", |app| !app.spec.automatic).await?;
     see(&console, "z", "what is resumed", &["Resume shop?", "the till is looked at", "y resume"]).await?;
@@ -181,7 +181,7 @@ async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
     see(&console, "jjR", "the plan of a rollback", &plan).await?;
     see(&console, "y", "the question for a reason", &["Hold shop at main@", &seen.promoted, "why?"]).await?;
     console.type_keys("the greeting was wrong\r")?;
-    let back = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+    let back = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| {
         let why = app.pin.as_ref().map(|pin| &*pin.hold.reason);
         why == Some("the greeting was wrong")
             && app.revision.as_ref().is_some_and(|at| at.commit.as_str().starts_with(&seen.promoted))

@@ -72,7 +72,7 @@ pub(crate) fn field(town: &Town, object: &str, path: &str) -> anyhow::Result<Str
 
 /// The syncs of the shop, newest first.
 async fn syncs(town: &Town) -> anyhow::Result<Vec<SyncRecord>> {
-    town.agent.client().get("/v1/applications/shop/history?limit=50").await.context("cannot ask for the history")
+    town.agent.client().get("/v1/environments/shop/history?limit=50").await.context("cannot ask for the history")
 }
 
 /// An object of a state, by kind and name.

@@ -89,6 +89,11 @@ fn ours(live: &Value) -> Option<&Value> {
     entries(live).find(|entry| is_our_apply(entry)).map(|entry| &entry["fieldsV1"])
 }
 
+/// Whether we applied the object.
+pub fn is_applied(live: &Value) -> bool {
+    ours(live).is_some()
+}
+
 fn is_our_apply(entry: &Value) -> bool {
     entry["manager"] == MANAGER && entry["operation"] == "Apply" && entry["subresource"].is_null()
 }

@@ -130,7 +130,7 @@ fn what_is_wrong_is_named() {
     assert_eq!(
         missing,
         "the commit has no Dockerfile in the build context (there is docker/Dockerfile); set `dockerfile` or `context` in \
-         [application.build]"
+         [[application.image]]"
     );
     for outside in ["../Dockerfile", "/Dockerfile", "a/../../Dockerfile", ""] {
         assert!(plan(&files, outside).contains("leaves the build context"), "{outside}");

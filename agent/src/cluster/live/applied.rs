@@ -167,7 +167,7 @@ impl Applied {
         let Some(want) = want.filter(|want| want.expect != expect) else { return };
         want.expect = expect;
         want.differing = None;
-        if expect == Expect::Going {
+        if matches!(expect, Expect::Going | Expect::Otherwise) {
             self.compare(name, resource, changes);
         }
         self.tell(name, resource, changes);
@@ -313,10 +313,21 @@ impl Applied {
         let is_expected = match want.expect {
             Expect::Digest(expected) => now == Some(expected) || (now.is_none() && want.ended.is_some()),
             Expect::Going => now.is_some(),
-            Expect::Unknown | Expect::Otherwise | Expect::Gone => return,
+            Expect::Otherwise => {
+                // It is not as git says, and is left so: where it changes it may have become so.
+                let before = want.differing.replace(now);
+                if before.is_some_and(|before| before != now) {
+                    changes.push(ClusterChange::Otherwise { environment: name.clone() });
+                }
+                return;
+            }
+            Expect::Unknown | Expect::Gone => return,
         };
         if is_expected {
-            want.differing = None;
+            // Somebody undid what was left to differ.
+            if want.differing.take().is_some() {
+                changes.push(ClusterChange::Otherwise { environment: name.clone() });
+            }
         } else if want.differing != Some(now) {
             want.differing = Some(now);
             let manager = there.and_then(|present| present.manager.as_deref()).map(str::to_owned);

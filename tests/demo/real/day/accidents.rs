@@ -10,7 +10,7 @@ use harness::agent::is_at;
 use harness::real::{code, said, world};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::Accepted;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::check::Pushed;
 use super::{Day, Kind};
@@ -46,7 +46,7 @@ impl Day<'_> {
         let (live, copy) = (Path::new(&state).join("etcd"), Path::new(&state).join("etcd.copy"));
         self.without_etcd(|| replace(&live, &copy)).await?;
         let commit = self.commit_greeting("changed")?;
-        let deployed = |app: &ApplicationStatus| is_at(app, &commit);
+        let deployed = |app: &EnvironmentStatus| is_at(app, &commit);
         let deployed = self.town.agent.wait_for("a commit before etcd is set back", "shop", deployed).await;
         self.without_etcd(|| replace(&copy, &live)).await?;
         for part in LOOK_ANEW {
@@ -166,18 +166,18 @@ impl Day<'_> {
     pub(super) async fn suspended(&mut self) -> anyhow::Result<()> {
         self.say("suspended over a commit and a kill")?;
         let suspend = quarterdeck_shared::protocol::SuspendRequest { reason: "the dice".to_owned() };
-        let _: Accepted = self.town.agent.client().post("/v1/applications/shop/suspend", &suspend).await?;
+        let _: Accepted = self.town.agent.client().post("/v1/environments/shop/suspend", &suspend).await?;
         self.commit_greeting("suspended")?;
         self.town.agent.kill_agent();
         self.town.agent.start_agent().await?;
-        let held = |app: &ApplicationStatus| app.suspended && app.target != app.revision;
+        let held = |app: &EnvironmentStatus| app.suspended && app.target != app.revision;
         let held = self.town.agent.wait_for("the commit to be held back", "shop", held).await;
         let greeting = self.town.kubectl(&["get", "configmap", "shop", "-o", "jsonpath={.data.greeting}"])?;
         if greeting == "suspended" {
             self.find(&anyhow::anyhow!("a suspended application was synced"))?;
         }
         self.commit_greeting("hello")?;
-        let _: Accepted = self.town.agent.client().poke("/v1/applications/shop/resume").await?;
+        let _: Accepted = self.town.agent.client().poke("/v1/environments/shop/resume").await?;
         held.map_or_else(|error| self.find(&error), |_| Ok(()))
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn everything(town: &Town, pushed: &[Pushed]) -> anyhow::Result
     let events = events(town).await?;
     let numbers: Vec<u64> = runs.iter().map(|run| run.id.0).collect();
     gapless("run", &numbers)?;
-    let syncs: Vec<SyncRecord> = town.agent.client().get("/v1/applications/shop/history?limit=1000").await?;
+    let syncs: Vec<SyncRecord> = town.agent.client().get("/v1/environments/shop/history?limit=1000").await?;
     for sync in &syncs {
         ensure!(sync.phase.is_final() && sync.finished.is_some(), "sync {} never ended", sync.id);
     }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use harness::agent::is_at;
 use harness::real::{said, world};
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::Day;
 
@@ -73,7 +73,7 @@ impl Day<'_> {
             whole.replace("targetPort: 8080", "targetPort: 88080")
         };
         self.commit(&bad, "Oops")?;
-        let told = |app: &ApplicationStatus| app.message.contains("service.yaml") || app.message.contains("88080");
+        let told = |app: &EnvironmentStatus| app.message.contains("service.yaml") || app.message.contains("88080");
         let told = self.town.agent.wait_for("the bad manifest to be told", "shop", told).await;
         self.commit(&whole, "A good manifest again")?;
         told.map_or_else(|error| self.find(&error), |_| Ok(()))
@@ -100,13 +100,13 @@ impl Day<'_> {
         self.say(&format!("a rollback to {}, and back", &to[..7]))?;
         let request = RollbackRequest { to: Some(to.clone()), reason: "the dice".to_owned() };
         let asked: Result<Accepted, _> =
-            self.town.agent.client().post("/v1/applications/shop/rollback", &request).await;
+            self.town.agent.client().post("/v1/environments/shop/rollback", &request).await;
         if let Err(error) = asked {
             return self.find(&error.into());
         }
-        let there = |app: &ApplicationStatus| is_at(app, &to) && app.pin.is_some();
+        let there = |app: &EnvironmentStatus| is_at(app, &to) && app.pin.is_some();
         let there = self.town.agent.wait_for("the rollback", "shop", there).await;
-        let _: Accepted = self.town.agent.client().poke("/v1/applications/shop/unpin").await?;
+        let _: Accepted = self.town.agent.client().poke("/v1/environments/shop/unpin").await?;
         there.map_or_else(|error| self.find(&error), |_| Ok(()))
     }
 }

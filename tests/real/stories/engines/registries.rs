@@ -3,7 +3,7 @@
 
 use harness::agent::runs;
 use harness::real::Forward;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::{Health, Stage, StageKind};
 use tokio::sync::RwLock;
 
@@ -125,7 +125,7 @@ async fn a_node_without_the_pull_secret_is_told_by_its_pods() -> anyhow::Result<
         town.shop.tag("push-1.4.0")?;
         let run = town.run("push-1.4.0").await?;
         let version = town.promoted(&run)?;
-        let refused = |app: &ApplicationStatus| {
+        let refused = |app: &EnvironmentStatus| {
             let says = |words: &str| app.message.to_lowercase().contains(words);
             app.health == Health::Degraded && says("pull") && says(&version.digest) && says("auth")
         };

@@ -24,7 +24,7 @@ async fn a_long_history_costs_its_listing_and_no_run_a_tag() -> anyhow::Result<(
         let user = town.parts.get("FORGE_USER");
         let address = format!("http://127.0.0.1:{}/{user}/{}.git", door.port(), town.name);
         let config = town.config().replace(&town.shop.url, &address);
-        let (head, _) = config.split_once("[application.deploy]").context("the configuration deploys")?;
+        let (head, _) = config.split_once("[[application.environment]]").context("the configuration deploys")?;
         let base = format!("url = \"{}\"", town.parts.get("FORGE_URL"));
         town.agent.configure(&head.replace(&base, &format!("url = \"http://127.0.0.1:{}\"", door.port())))?;
         town.agent.start_agent().await?;

@@ -2,7 +2,7 @@
 
 use harness::real::code;
 use harness::world::borrowed;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::*;
 
@@ -35,7 +35,7 @@ async fn what_is_not_in_git_itself_is_told() -> anyhow::Result<()> {
 
         let good = town.deploy.git(&["rev-parse", "HEAD"])?;
         let refused = async |words: &str| {
-            let told = |app: &ApplicationStatus| app.message.contains(words);
+            let told = |app: &EnvironmentStatus| app.message.contains(words);
             let status = town.agent.wait_for(words, "shop", told).await?;
             ensure!(harness::agent::is_at(&status, &good), "the last good state was left");
             anyhow::Ok(())

@@ -120,7 +120,7 @@ fn configure(town: &Town, rows: &[Row]) -> anyhow::Result<()> {
         let hosts = if *ssh { format!("known_hosts = \"hosts-{name}\"\n") } else { String::new() };
         text.push_str(&format!(
             "[[repository]]\nurl = \"{base}\"\n{options}{hosts}\n[[application]]\nname = \"{name}\"\n\
-             [application.code]\nrepository = \"{base}/{user}/{}.git\"\n[application.build]\nimage = \"{}\"\n\n",
+             [application.code]\nrepository = \"{base}/{user}/{}.git\"\n[[application.image]]\nname = \"{}\"\n\n",
             town.name, town.image
         ));
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use harness::real::{Forward, Version, code};
 use harness::world::borrowed;
-use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, StageKind};
 
 use super::*;
@@ -98,7 +98,7 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
             })
             .collect();
         let commit = town.deploy.commit(&[("shop/many.yaml", &many)], "Many")?;
-        let busy = |app: &ApplicationStatus| app.activity.as_ref().is_some_and(|words| words.starts_with("applied"));
+        let busy = |app: &EnvironmentStatus| app.activity.as_ref().is_some_and(|words| words.starts_with("applied"));
         town.agent.wait_for("a sync under way", "shop", busy).await?;
         town.agent.kill_agent();
         let there = town.kubectl(&["get", "configmaps", "-o", "name"])?.matches("many-").count();
@@ -116,7 +116,7 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
         ensure!(slow != whole, "the manifest has no place for a delay");
         let commit = town.deploy.commit(&[("shop/deployment.yaml", &slow)], "Slow to be ready")?;
         let rolling =
-            |app: &ApplicationStatus| harness::agent::is_at(app, &commit) && app.health == Health::Progressing;
+            |app: &EnvironmentStatus| harness::agent::is_at(app, &commit) && app.health == Health::Progressing;
         town.agent.wait_for("the rollout", "shop", rolling).await?;
         town.agent.kill_agent();
         town.agent.start_agent().await?;
@@ -167,7 +167,7 @@ async fn at_each_step_of_one_version() -> anyhow::Result<()> {
 
         // Up to the build by number: where nothing is deployed there is one thing at a time to be killed in.
         let whole = town.config();
-        let building = whole.split_once("[application.deploy]").map_or(&*whole, |(before, _)| before);
+        let building = whole.split_once("[[application.environment]]").map_or(&*whole, |(before, _)| before);
         town.agent.configure(building)?;
         town.shop.commit(&borrowed(&code("3.0.0", 0)), "A shop for each step")?;
         town.shop.tag("push-3.0.0")?;

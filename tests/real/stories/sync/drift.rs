@@ -104,7 +104,7 @@ async fn healed(town: &Town, object: &str, path: &str, wanted: &str) -> anyhow::
 
 /// Waits until the newest sync says by whom it was caused; the events say it too.
 async fn told(town: &Town, cause: &str) -> anyhow::Result<()> {
-    let healed = |app: &quarterdeck_shared::snapshot::ApplicationStatus| {
+    let healed = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| {
         app.last_sync.as_ref().is_some_and(|sync| sync.cause.words() == cause && sync.finished.is_some())
     };
     town.agent.wait_for(&format!("{cause:?} to be told"), "shop", healed).await?;

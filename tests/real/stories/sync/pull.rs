@@ -1,7 +1,7 @@
 //! An image that cannot be had, a pod that may not be made: Degraded, in the words of who could not do it.
 
 use anyhow::ensure;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::Health;
 
 use super::*;
@@ -30,7 +30,7 @@ async fn an_image_that_cannot_be_pulled_is_degraded_with_the_pull_error() -> any
         ensure!(message.contains("not found"), "the pod is {status}: {message}");
         let name = app.message.clone();
         let of_app =
-            |app: &ApplicationStatus| app.message.contains("no-such-image") && app.message.contains("not found");
+            |app: &EnvironmentStatus| app.message.contains("no-such-image") && app.message.contains("not found");
         let app = town.agent.wait_for("the application to say why", "shop", of_app).await;
         ensure!(app.is_ok(), "the application said {name:?}: {:?}", app.err());
         ensure!(pod_names(town)?.contains(&first[0]), "the old pod was ended");

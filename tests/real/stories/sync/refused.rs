@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use harness::agent::is_at;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::*;
@@ -157,7 +157,7 @@ async fn a_quota_refuses_before_anything_is_done_or_ends_the_sync_where_it_is_fu
         town.healthy("room for one", &roomy).await?;
         counts(town, "hard", full + 1).await?;
         commit(town, &[slower.clone(), value("good"), more.clone(), most.clone(), quota(full + 1)], "Two more")?;
-        let is_full = |app: &ApplicationStatus| app.message.contains("exceeded quota: few");
+        let is_full = |app: &EnvironmentStatus| app.message.contains("exceeded quota: few");
         let app = town.agent.wait_for("the full quota", "shop", is_full).await?;
         ensure!(app.sync == SyncStatus::OutOfSync && is_at(&app, &roomy), "it is told as {app:?}");
         let partly = |sync: SyncRecord| Some(sync.message).filter(|message| message.contains("done before it"));
@@ -179,7 +179,7 @@ async fn a_quota_refuses_before_anything_is_done_or_ends_the_sync_where_it_is_fu
 async fn refused(town: &Town, bad: &[(String, String)], words: &[&str], good: &str) -> anyhow::Result<()> {
     let generation = field(town, "deployment/shop", ".metadata.generation")?;
     let bad = commit(town, bad, "What is refused")?;
-    let told = |app: &ApplicationStatus| {
+    let told = |app: &EnvironmentStatus| {
         let at_it = app.target.as_ref().is_some_and(|target| target.commit.as_str() == bad);
         at_it && words.iter().all(|word| app.message.contains(*word))
     };

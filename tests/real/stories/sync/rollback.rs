@@ -23,7 +23,7 @@ async fn a_rollback_works_while_the_forge_is_away() -> anyhow::Result<()> {
         let error = town.agent.wait("the forge to be missed", missed).await?;
         ensure!(error.contains("refused"), "the forge's absence is told as {error:?}");
         let request = RollbackRequest { to: Some(first.clone()), reason: "two was bad".to_owned() };
-        let taken: Accepted = town.agent.client().post("/v1/applications/shop/rollback", &request).await?;
+        let taken: Accepted = town.agent.client().post("/v1/environments/shop/rollback", &request).await?;
         ensure!(taken.revision.is_some_and(|revision| revision.commit.as_str() == first), "it goes elsewhere");
         let app = town.healthy("the rollback", &first).await?;
         ensure!(app.pin.is_some(), "a rollback pins");
@@ -37,7 +37,7 @@ async fn a_rollback_works_while_the_forge_is_away() -> anyhow::Result<()> {
         let pushed = jiff::Timestamp::now();
         town.agent.wait("a poll after it", |state| polled(state).filter(|at| *at > pushed)).await?;
         ensure!(field(town, "configmap/shop", ".data.value")? == "one", "the pin does not hold");
-        let _: Accepted = town.agent.client().poke("/v1/applications/shop/unpin").await?;
+        let _: Accepted = town.agent.client().poke("/v1/environments/shop/unpin").await?;
         town.healthy("the newest state", &third).await?;
         ensure!(field(town, "configmap/shop", ".data.value")? == "three", "the third state is not there");
         Ok(())

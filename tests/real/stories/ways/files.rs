@@ -92,7 +92,7 @@ async fn the_names_that_tools_write_are_found_in_a_list_of_files() -> anyhow::Re
                 .replace("current-context: guest", &format!("current-context: {context}"));
             list.push(guest.write(&format!("tools/{number}"), &text)?);
             applications += &format!(
-                "[[application]]\nname = \"shop-{number}\"\n[application.deploy]\nrepository = \"nothing\"\ncluster = \"{context}\"\nnamespace = \"{}\"\n",
+                "[[application]]\nname = \"shop-{number}\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"nothing\"\ncluster = \"{context}\"\nnamespace = \"{}\"\n",
                 guest.namespace
             );
         }

@@ -150,6 +150,6 @@ async fn comes_back_with_a_new_token(town: &Town, account: &Path) -> anyhow::Res
     town.agent.wait_for("the refusal", "shop", |app| told(&app.message)).await?;
     token(town, account, "login-2")?;
     let back =
-        |app: &quarterdeck_shared::snapshot::ApplicationStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);
+        |app: &quarterdeck_shared::snapshot::EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);
     town.agent.wait_for("the way back", "shop", back).await.map(drop)
 }

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 use harness::agent::is_at;
 use harness::real::{Town, http};
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 
 use super::*;
@@ -101,7 +101,7 @@ fn run(town: &Town, image: &str) -> anyhow::Result<()> {
     let text = format!(
         "[agent]\npoll_interval = \"1s\"\ndata_dir = \"/var/lib/quarterdeck\"\nsocket = \"/run/quarterdeck/agent.sock\"\n\n\
          [[repository]]\nurl = \"{forge}\"\nusername = \"{user}\"\ntoken_file = \"/etc/quarterdeck/login/forge-token\"\ninsecure = true\n\n\
-         [[application]]\nname = \"shop\"\n[application.deploy]\nrepository = \"{forge}/{user}/{}.git\"\nbranch = \"main\"\npath = \"shop\"\n\
+         [[application]]\nname = \"shop\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{forge}/{user}/{}.git\"\nbranch = \"main\"\npath = \"shop\"\n\
          cluster = \"in-cluster\"\nnamespace = \"{}\"\n",
         town.deploy_name(),
         town.namespace,
@@ -163,7 +163,7 @@ async fn synced(town: &Town, what: &str, commit: &str) -> anyhow::Result<()> {
         let told = qd(town, &["status", "shop", "-o", "json"]);
         let seen = match &told {
             Ok(json) => {
-                let app: ApplicationStatus = serde_json::from_str(json)?;
+                let app: EnvironmentStatus = serde_json::from_str(json)?;
                 if app.sync == SyncStatus::Synced && app.health == Health::Healthy && is_at(&app, commit) {
                     return Ok(());
                 }

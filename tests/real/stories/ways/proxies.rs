@@ -88,7 +88,7 @@ async fn seen(guest: &Guest, kubeconfig: &str, variables: &[String]) -> anyhow::
     std::fs::write(agent.path("kubeconfig"), kubeconfig)?;
     agent.configure(&format!(
         "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n[[cluster]]\nname = \"far\"\nkubeconfig = \"kubeconfig\"\n\
-         [[application]]\nname = \"shop\"\n[application.deploy]\nrepository = \"{}\"\nnamespace = \"{}\"\n",
+         [[application]]\nname = \"shop\"\n[[application.environment]]\nname = \"prod\"\nrepository = \"{}\"\nnamespace = \"{}\"\n",
         agent.path("data").display(),
         agent.socket().display(),
         agent.path("nothing").display(),
