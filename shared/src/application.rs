@@ -143,7 +143,8 @@ impl From<EnvironmentId> for String {
 }
 
 /// What a person types to mean an environment: `shop/prod`, or `shop` where the application has but one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address {
     /// The application.
     pub application: ApplicationName,
@@ -170,6 +171,32 @@ impl fmt::Display for Address {
             None => self.application.fmt(f),
             Some(environment) => f.pad(&format!("{}/{environment}", self.application)),
         }
+    }
+}
+
+impl Address {
+    /// The environment, where one is named.
+    pub fn id(&self) -> Option<EnvironmentId> {
+        Some(EnvironmentId::new(&self.application, self.environment.as_ref()?))
+    }
+
+    /// Whether it means this environment: by its name, or as one of its application.
+    pub fn means(&self, id: &EnvironmentId) -> bool {
+        self.application == id.application && self.environment.as_ref().is_none_or(|one| *one == id.environment)
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = EnvironmentIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
     }
 }
 

@@ -73,9 +73,9 @@ pub enum Command {
     /// Stop syncing an application.
     Suspend(act::SuspendArgs),
     /// Go on syncing an application.
-    Resume(act::Args),
+    Resume(act::ResumeArgs),
     /// Look now whether git has something new.
-    Refresh(act::Args),
+    Refresh(act::RefreshArgs),
     /// The pods of applications.
     Pods(pods::Args),
     /// What the pods of an application write.

@@ -1,6 +1,6 @@
 //! What an update asks the world to do. An update itself does nothing: it returns these, and the runtime does them.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::protocol::Accepted;
 use quarterdeck_shared::resource::ResourceRef;
@@ -72,22 +72,22 @@ pub enum Effect {
 /// Events that are asked for at once: several screens of them.
 pub const EVENTS_ASKED: usize = 200;
 
-/// Syncs that are asked for: months of most applications.
+/// Syncs that are asked for: months of most environments.
 pub const SYNCS_ASKED: usize = 200;
 
 /// What can be asked of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// What a sync would change, to the present revision or to another.
-    Diff(ApplicationName, Option<String>),
+    Diff(EnvironmentId, Option<String>),
     /// What is rendered.
-    Manifests(ApplicationName, Option<String>),
+    Manifests(EnvironmentId, Option<String>),
     /// A live object.
-    Object(ApplicationName, ResourceRef),
+    Object(EnvironmentId, ResourceRef),
     /// The newest syncs.
-    History(ApplicationName),
+    History(EnvironmentId),
     /// Events before an id, or the newest.
-    Events(Option<ApplicationName>, Option<u64>),
+    Events(Option<Address>, Option<u64>),
 }
 
 /// What the agent answered.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::RunId;
 
@@ -19,24 +19,29 @@ pub fn watch(epoch: &str, since: u64) -> String {
     Path::new("/v1/watch").query("epoch", Some(epoch)).query("since", Some(since)).done()
 }
 
-/// Something of an application, or something to do with it: `sync`, `build`, `suspend`.
+/// Something to do with an application: `build`, `push`, `refresh`.
 pub fn application(name: &ApplicationName, what: &str) -> String {
     format!("/v1/applications/{name}/{what}")
 }
 
+/// Something of an environment, or something to do with it: `diff`, `sync`, `suspend`.
+pub fn environment(of: &Address, what: &str) -> String {
+    format!("/v1/environments/{of}/{what}")
+}
+
 /// What a sync would do.
-pub fn diff(name: &ApplicationName, revision: Option<&str>) -> String {
-    Path::new(&application(name, "diff")).query("revision", revision).done()
+pub fn diff(of: &Address, revision: Option<&str>) -> String {
+    Path::new(&environment(of, "diff")).query("revision", revision).done()
 }
 
-/// What is rendered for an application.
-pub fn manifests(name: &ApplicationName, revision: Option<&str>) -> String {
-    Path::new(&application(name, "manifests")).query("revision", revision).done()
+/// What is rendered for an environment.
+pub fn manifests(of: &Address, revision: Option<&str>) -> String {
+    Path::new(&environment(of, "manifests")).query("revision", revision).done()
 }
 
-/// A live object of an application.
-pub fn object(name: &ApplicationName, resource: &ResourceRef) -> String {
-    Path::new(&application(name, "object"))
+/// A live object of an environment.
+pub fn object(of: &Address, resource: &ResourceRef) -> String {
+    Path::new(&environment(of, "object"))
         .query("group", Some(&resource.group).filter(|group| !group.is_empty()))
         .query("kind", Some(&resource.kind))
         .query("namespace", resource.namespace.as_ref())
@@ -44,17 +49,17 @@ pub fn object(name: &ApplicationName, resource: &ResourceRef) -> String {
         .done()
 }
 
-/// The syncs of an application, newest first.
-pub fn history(name: &ApplicationName, limit: usize) -> String {
-    Path::new(&application(name, "history")).query("limit", Some(limit)).done()
+/// The syncs of an environment, newest first.
+pub fn history(of: &Address, limit: usize) -> String {
+    Path::new(&environment(of, "history")).query("limit", Some(limit)).done()
 }
 
-/// The commits that an application could be rolled back to, newest first.
-pub fn commits(name: &ApplicationName, limit: usize) -> String {
-    Path::new(&application(name, "commits")).query("limit", Some(limit)).done()
+/// The commits that an environment could be rolled back to, newest first.
+pub fn commits(of: &Address, limit: usize) -> String {
+    Path::new(&environment(of, "commits")).query("limit", Some(limit)).done()
 }
 
-/// Which lines of an application's pods.
+/// Which lines of an environment's pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodLog {
     /// All pods where none is named.
@@ -71,10 +76,10 @@ pub struct PodLog {
     pub previous: bool,
 }
 
-/// The log of an application's pods.
-pub fn pod_log(name: &ApplicationName, log: &PodLog) -> String {
+/// The log of an environment's pods.
+pub fn pod_log(of: &Address, log: &PodLog) -> String {
     let PodLog { pod, container, follow, tail, since_seconds, previous } = log;
-    Path::new(&application(name, "logs"))
+    Path::new(&environment(of, "logs"))
         .query("pod", pod.as_ref())
         .query("container", container.as_ref())
         .query("follow", follow.then_some(true))
@@ -105,8 +110,13 @@ pub fn run_log(id: RunId, follow: bool) -> String {
 }
 
 /// Events, newest first; those before an id where one is given.
-pub fn events(application: Option<&ApplicationName>, limit: usize, before: Option<u64>) -> String {
-    Path::new("/v1/events").query("application", application).query("limit", Some(limit)).query("before", before).done()
+pub fn events(of: Option<&Address>, limit: usize, before: Option<u64>) -> String {
+    Path::new("/v1/events")
+        .query("application", of.map(|of| &of.application))
+        .query("environment", of.and_then(|of| of.environment.as_ref()))
+        .query("limit", Some(limit))
+        .query("before", before)
+        .done()
 }
 
 /// The agent's own log.
@@ -154,24 +164,24 @@ mod tests {
 
     #[test]
     fn what_people_name_is_escaped() {
-        let shop: ApplicationName = "shop".parse().unwrap();
-        assert_eq!(diff(&shop, None), "/v1/applications/shop/diff");
-        assert_eq!(diff(&shop, Some("release/1.x")), "/v1/applications/shop/diff?revision=release%2F1.x");
-        assert_eq!(diff(&shop, Some("a?b&c=d e+é")), "/v1/applications/shop/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9");
+        let shop: Address = "shop/prod".parse().unwrap();
+        assert_eq!(diff(&shop, None), "/v1/environments/shop/prod/diff");
+        assert_eq!(diff(&shop, Some("release/1.x")), "/v1/environments/shop/prod/diff?revision=release%2F1.x");
+        assert_eq!(diff(&shop, Some("a?b&c=d e+é")), "/v1/environments/shop/prod/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9");
         let resource = ResourceRef::new("apps", "Deployment", Some("prod"), "shop");
         assert_eq!(
             object(&shop, &resource),
-            "/v1/applications/shop/object?group=apps&kind=Deployment&namespace=prod&name=shop"
+            "/v1/environments/shop/prod/object?group=apps&kind=Deployment&namespace=prod&name=shop"
         );
         let secret = ResourceRef::new("", "Namespace", None, "shop");
-        assert_eq!(object(&shop, &secret), "/v1/applications/shop/object?kind=Namespace&name=shop");
+        assert_eq!(object(&shop, &secret), "/v1/environments/shop/prod/object?kind=Namespace&name=shop");
     }
 
     #[test]
     fn a_query_holds_what_was_asked_and_no_more() {
-        let shop: ApplicationName = "shop".parse().unwrap();
+        let shop: Address = "shop/prod".parse().unwrap();
         assert_eq!(watch("e-1", 7), "/v1/watch?epoch=e-1&since=7");
-        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/applications/shop/logs");
+        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/environments/shop/prod/logs");
         let log = PodLog {
             pod: Some("shop-7b46-x9k".to_owned()),
             container: Some("app".to_owned()),
@@ -182,10 +192,10 @@ mod tests {
         };
         assert_eq!(
             pod_log(&shop, &log),
-            "/v1/applications/shop/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
+            "/v1/environments/shop/prod/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
         );
         assert_eq!(events(None, 20, Some(7)), "/v1/events?limit=20&before=7");
-        assert_eq!(runs(Some(&shop), 20), "/v1/runs?application=shop&limit=20");
+        assert_eq!(runs(Some(&shop.application), 20), "/v1/runs?application=shop&limit=20");
         assert_eq!(run_log(RunId(17), false), "/v1/runs/17/log");
         assert_eq!(agent_log(true, Some(200)), "/v1/log?follow=true&tail=200");
     }

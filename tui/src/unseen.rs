@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Cover, PodStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Cover, PodStatus, Unseen};
 
 /// The first of these under which objects of a kind in a namespace stand.
 pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Option<&'a Unseen> {
@@ -19,13 +19,13 @@ pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Op
 }
 
 /// What a pod stands under of what its application cannot see.
-pub fn over_pod<'a>(application: &'a ApplicationStatus, pod: &PodStatus) -> Option<&'a Unseen> {
-    over(&application.unseen, "Pod", Some(&pod.namespace))
+pub fn over_pod<'a>(environment: &'a EnvironmentStatus, pod: &PodStatus) -> Option<&'a Unseen> {
+    over(&environment.unseen, "Pod", Some(&pod.namespace))
 }
 
 /// What an object stands under of what its application cannot see.
-pub fn over_resource<'a>(application: &'a ApplicationStatus, resource: &ResourceRef) -> Option<&'a Unseen> {
-    over(&application.unseen, &resource.kind, resource.namespace.as_deref())
+pub fn over_resource<'a>(environment: &'a EnvironmentStatus, resource: &ResourceRef) -> Option<&'a Unseen> {
+    over(&environment.unseen, &resource.kind, resource.namespace.as_deref())
 }
 
 /// Whether `ConfigMaps in namespace shop`, or `pods` in all namespaces, names the watch of such objects.
@@ -53,20 +53,20 @@ pub fn last_seen(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> Stri
 }
 
 /// Why an application is as it is; where that is what cannot be seen, also since when, and what it was then.
-pub fn message(application: &ApplicationStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
-    let Some(unseen) = told(application) else { return Cow::Borrowed(&application.message) };
-    let was = was(application).map(|was| format!("; {was}")).unwrap_or_default();
+pub fn message(environment: &EnvironmentStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
+    let Some(unseen) = told(environment) else { return Cow::Borrowed(&environment.message) };
+    let was = was(environment).map(|was| format!("; {was}")).unwrap_or_default();
     Cow::Owned(format!("{}{was}", line(unseen, ago)))
 }
 
 /// What of this cannot be seen is why it is as it is.
-pub fn told(application: &ApplicationStatus) -> Option<&Unseen> {
-    application.unseen.iter().find(|unseen| unseen.describe() == application.message)
+pub fn told(environment: &EnvironmentStatus) -> Option<&Unseen> {
+    environment.unseen.iter().find(|unseen| unseen.describe() == environment.message)
 }
 
 /// `was Synced, Healthy`: as it was last known, where something of it is Unknown by what cannot be seen.
-pub fn was(application: &ApplicationStatus) -> Option<String> {
-    application.last_known.map(|known| format!("was {}, {}", known.sync, known.health))
+pub fn was(environment: &EnvironmentStatus) -> Option<String> {
+    environment.last_known.map(|known| format!("was {}, {}", known.sync, known.health))
 }
 
 #[cfg(test)]
@@ -101,12 +101,12 @@ mod tests {
     #[test]
     fn a_message_says_since_when_and_what_was_known_then() {
         let unseen = fixture::unseen(Cover::Watch, "pods in namespace shop", "forbidden", 40);
-        let status = ApplicationStatus { unseen: vec![unseen], ..fixture::application("shop", Health::Healthy) };
+        let status = EnvironmentStatus { unseen: vec![unseen], ..fixture::environment("shop", Health::Healthy) };
         let ago = |at| crate::text::ago(at, fixture::now());
         let told = "pods in namespace shop not watched: forbidden, last seen 40s ago; was Synced, Healthy";
         assert_eq!(message(&status.shown(), ago), told);
-        let status = ApplicationStatus { message: "1 object differs".to_owned(), ..status };
-        let status = ApplicationStatus { sync: quarterdeck_shared::status::SyncStatus::OutOfSync, ..status };
+        let status = EnvironmentStatus { message: "1 object differs".to_owned(), ..status };
+        let status = EnvironmentStatus { sync: quarterdeck_shared::status::SyncStatus::OutOfSync, ..status };
         assert_eq!(message(&status.shown(), ago), "1 object differs");
     }
 }

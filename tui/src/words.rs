@@ -64,15 +64,18 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::ClusterReplaced { cluster, message } => (Tone::Warning, format!("cluster {cluster} {message}"), ""),
 
         Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
-        Event::StageChanged { run, stage, phase, message } => {
-            (of_phase(*phase).tone, format!("run {run}: {stage} {}", lower(phase.word())), message)
+        Event::StageChanged { run, stage, environment, phase, message } => {
+            let to = environment.as_ref().map(|environment| format!(" to {environment}")).unwrap_or_default();
+            (of_phase(*phase).tone, format!("run {run}: {stage}{to} {}", lower(phase.word())), message)
         }
         Event::RunFinished { run, phase, message } => {
             (of_phase(*phase).tone, format!("run {run} {}", lower(phase.word())), message)
         }
         Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged()), ""),
-        Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned()), ""),
-        Event::ImagePromoted { image, commit } => (Tone::Good, format!("promoted {image} in {}", commit.short()), ""),
+        Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned().join(", ")), ""),
+        Event::ImagePromoted { images, commit } => {
+            (Tone::Good, format!("promoted {} in {}", images.join(", "), commit.short()), "")
+        }
 
         Event::RevisionChanged { revision, rewritten: false } => {
             (Tone::Plain, format!("git says {}", revision.short()), "")

@@ -2,14 +2,42 @@
 
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName};
 
 use crate::column;
 use crate::command::{Format, ListFormat};
 
-/// Which application.
+/// Which environment.
 #[derive(Debug, clap::Args)]
 pub struct Of {
+    /// The environment: APP/ENV, or APP where the application has one.
+    #[arg(value_name = "APP[/ENV]")]
+    pub environment: Address,
+}
+
+/// Which environment, or all of an application.
+#[derive(Debug, clap::Args)]
+pub struct OfAll {
+    /// Which.
+    #[command(flatten)]
+    pub of: Of,
+
+    /// Every environment of the application, one after the other.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Which environments, or all there are.
+#[derive(Debug, Default, clap::Args)]
+pub struct OfAny {
+    /// The environment, or every one of an application; all where absent.
+    #[arg(value_name = "APP[/ENV]")]
+    pub environment: Option<Address>,
+}
+
+/// Which application.
+#[derive(Debug, clap::Args)]
+pub struct OfApplication {
     /// The application.
     #[arg(value_name = "APP")]
     pub application: ApplicationName,
@@ -17,7 +45,7 @@ pub struct Of {
 
 /// Which application, or all.
 #[derive(Debug, Default, clap::Args)]
-pub struct OfAny {
+pub struct OfAnyApplication {
     /// The application; all where absent.
     #[arg(value_name = "APP")]
     pub application: Option<ApplicationName>,
@@ -42,7 +70,7 @@ pub struct Why {
 /// Whether to wait for the end, and how long.
 #[derive(Debug, clap::Args)]
 pub struct Waiting {
-    /// Wait until the sync has ended and the application is healthy at its revision.
+    /// Wait until the sync has ended and the environment is healthy at its revision.
     #[arg(short, long)]
     pub wait: bool,
 

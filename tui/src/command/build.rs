@@ -5,7 +5,7 @@
 
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest};
 
-use crate::command::arguments::{InForm, Of, Waiting};
+use crate::command::arguments::{InForm, OfApplication, Waiting};
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, act};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ use crate::route;
 pub struct Args {
     /// Which application.
     #[command(flatten)]
-    pub of: Of,
+    pub of: OfApplication,
 
     /// A tag, branch or commit of the code repository; its default branch where absent.
     #[arg(value_name = "REF")]

@@ -41,7 +41,7 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::diff(&args.of.application, args.at.revision.as_deref());
+    let path = route::diff(&args.of.environment, args.at.revision.as_deref());
     let answer: DiffAnswer = context.client.get(&path).await?;
     context.answer(args.form.output, &answer, people)?;
     Ok(if answer.plan.differs() { Exit::Failed } else { Exit::Done })
@@ -57,7 +57,7 @@ fn people(context: &mut Context, answer: &DiffAnswer) -> io::Result<()> {
         let reason = change.reason.as_deref().unwrap_or("left alone");
         context.output.note(&format!("skipped {}: {reason}", change.resource.short()))?;
     }
-    context.output.note(&format!("{} to {}: {}", answer.application, plan.revision.short(), plan.summary()))?;
+    context.output.note(&format!("{} to {}: {}", answer.environment, plan.revision.short(), plan.summary()))?;
     plan.step_lines().iter().try_for_each(|line| context.output.note(line))
 }
 

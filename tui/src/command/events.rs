@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::event::EventRecord;
 use quarterdeck_shared::protocol::ROWS_MAX;
 
@@ -22,15 +22,15 @@ use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
 use crate::output::table::Table;
-use crate::screen::events::{Row, columns};
+use crate::screen::events::{Row, address, columns};
 use crate::{route, words};
 
-/// What happened to one application, or to everything.
+/// What happened to one application or environment, or to everything.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application; everything where absent.
-    #[arg(value_name = "APP")]
-    pub application: Option<ApplicationName>,
+    /// The application with all of its environments, or one of these; everything where absent.
+    #[arg(value_name = "APP[/ENV]")]
+    pub of: Option<Address>,
 
     /// Go on with what happens next.
     #[arg(short, long)]
@@ -54,7 +54,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::events(args.application.as_ref(), args.limit, None);
+    let path = route::events(args.of.as_ref(), args.limit, None);
     let mut events: Vec<EventRecord> = context.client.get(&path).await?;
     events.reverse();
     match args.output {
@@ -108,10 +108,10 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
 /// A line of a stream: columns of a fixed width, since nobody knows what comes.
 fn line(record: &EventRecord, context: &Context) -> Line {
     let told = words::told(&record.event);
-    let application = record.application.as_ref().map_or("-", ApplicationName::as_str);
+    let of = address(record).map_or("-".to_owned(), |of| of.to_string());
     Line::new()
         .with(Tone::Quiet, format!("{}  ", context.local(record.at)))
-        .with(Tone::Plain, format!("{application:<16}  {:<20}  ", record.cause.words()))
+        .with(Tone::Plain, format!("{of:<16}  {:<20}  ", record.cause.words()))
         .with(told.tone, told.line())
 }
 
@@ -129,7 +129,7 @@ async fn after(client: &Client, args: &Args, last: Option<u64>) -> Result<News, 
     let mut before = None;
     loop {
         let page = if last.is_none() { args.limit } else { 100 };
-        let path = route::events(args.application.as_ref(), page, before);
+        let path = route::events(args.of.as_ref(), page, before);
         let events: Vec<EventRecord> = client.get(&path).await?;
         let full = events.len() == page;
         for record in events {

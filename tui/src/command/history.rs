@@ -31,11 +31,11 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let syncs: Vec<SyncRecord> = context.client.get(&route::history(&args.of.application, args.limit)).await?;
+    let syncs: Vec<SyncRecord> = context.client.get(&route::history(&args.of.environment, args.limit)).await?;
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&syncs)?,
         Some(ListFormat::Name) => syncs.iter().try_for_each(|sync| context.output.line(format!("sync/{}", sync.id)))?,
-        _ if syncs.is_empty() => context.output.note(&format!("{} was never synced.", args.of.application))?,
+        _ if syncs.is_empty() => context.output.note(&format!("{} was never synced.", args.of.environment))?,
         None | Some(ListFormat::Wide) => {
             let rows = syncs.iter().map(|sync| Row { sync, built: None });
             let table = Table::of(&columns(), args.form.table(), rows, (context.clock)());

@@ -74,7 +74,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         previous: args.previous,
     };
     // A quiet pod may be silent for days, so there is no deadline between lines.
-    let records = context.client.stream(&route::pod_log(&args.of.application, &log), None).await?;
+    let records = context.client.stream(&route::pod_log(&args.of.environment, &log), None).await?;
     let prefix = if args.pod.is_none() || args.prefix { Prefix::Source } else { Prefix::None };
     write(records, prefix, args.timestamps, args.output, context).await
 }

@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::manifests(&args.of.application, args.at.revision.as_deref());
+    let path = route::manifests(&args.of.environment, args.at.revision.as_deref());
     let answer: ManifestsAnswer = context.client.get(&path).await?;
     context.answer(args.output, &answer, |context, answer| {
         answer.yaml.lines().try_for_each(|line| context.output.line(line))

@@ -1,8 +1,8 @@
 //! Reading the state: what is in it of which kind. Pure.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, Object, PodStatus, ResourceStatus, RunStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, EnvironmentStatus, Object, PodStatus, ResourceStatus, RunStatus};
 
 use crate::command::CommandError;
 
@@ -22,26 +22,64 @@ pub(super) fn applications(state: &State) -> impl Iterator<Item = &ApplicationSt
     })
 }
 
-/// The application of that name; the error names those that there are.
-pub(super) fn application<'a>(state: &'a State, name: &ApplicationName) -> Result<&'a ApplicationStatus, CommandError> {
-    applications(state).find(|application| application.name == *name).ok_or_else(|| CommandError::NotFound {
-        what: format!("application {:?}", name.as_str()),
-        hint: there_are(&applications(state).map(|a| a.name.as_str()).collect::<Vec<_>>()),
-    })
-}
-
-/// The objects that were applied for an application, and those that they own.
-pub(super) fn resources<'a>(state: &'a State, name: &ApplicationName) -> impl Iterator<Item = &'a ResourceStatus> {
-    state.objects.values().filter_map(move |object| match object {
-        Object::Resource(resource) if resource.application == *name => Some(&**resource),
+/// All environments, by address.
+pub(super) fn environments(state: &State) -> impl Iterator<Item = &EnvironmentStatus> {
+    state.objects.values().filter_map(|object| match object {
+        Object::Environment(environment) => Some(&**environment),
         _ => None,
     })
 }
 
-/// The pods of an application, or of all, by cluster, namespace and name.
-pub(super) fn pods<'a>(state: &'a State, of: Option<&ApplicationName>) -> impl Iterator<Item = &'a PodStatus> {
+/// The environments that an address means, in the order of the configuration; the error names what there is.
+pub(super) fn meant<'a>(state: &'a State, of: &Address) -> Result<Vec<&'a EnvironmentStatus>, CommandError> {
+    let Some(application) = applications(state).find(|one| one.name == of.application) else {
+        return Err(CommandError::NotFound {
+            what: format!("application {:?}", of.application.as_str()),
+            hint: there_are(&applications(state).map(|one| one.name.to_string()).collect::<Vec<_>>()),
+        });
+    };
+    let ids = application.ids().filter(|id| of.means(id));
+    let found: Vec<_> = ids.filter_map(|id| environments(state).find(|one| one.environment == id)).collect();
+    if found.is_empty() && of.environment.is_some() {
+        return Err(CommandError::NotFound {
+            what: format!("environment {of}"),
+            hint: there_are(&application.ids().map(|id| id.to_string()).collect::<Vec<_>>()),
+        });
+    }
+    Ok(found)
+}
+
+/// The one environment that an address means; the error says which of several to name.
+pub(super) fn one<'a>(state: &'a State, of: &Address) -> Result<&'a EnvironmentStatus, CommandError> {
+    match *meant(state, of)? {
+        [one] => Ok(one),
+        [] => Err(CommandError::Usage {
+            message: format!("{of} has no environment: its images are only built"),
+            hint: "qd runs shows what was built".to_owned(),
+        }),
+        ref several => Err(CommandError::Usage {
+            message: format!("{of} has {} environments: {}", several.len(), addresses(several)),
+            hint: "name one of them, or all with --all where the command has it".to_owned(),
+        }),
+    }
+}
+
+fn addresses(environments: &[&EnvironmentStatus]) -> String {
+    environments.iter().map(|one| one.environment.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The objects that were applied for an environment, and those that they own.
+pub(super) fn resources<'a>(state: &'a State, id: &EnvironmentId) -> impl Iterator<Item = &'a ResourceStatus> {
     state.objects.values().filter_map(move |object| match object {
-        Object::Pod(pod) if of.is_none_or(|name| pod.application == *name) => Some(&**pod),
+        Object::Resource(resource) if resource.environment == *id => Some(&**resource),
+        _ => None,
+    })
+}
+
+/// The pods of an environment, of all of an application, or of all, by cluster, namespace and name.
+pub(super) fn pods<'a>(state: &'a State, of: Option<&Address>) -> impl Iterator<Item = &'a PodStatus> {
+    state.objects.values().filter_map(move |object| match object {
+        Object::Pod(pod) if of.is_none_or(|of| of.means(&pod.environment)) => Some(&**pod),
         _ => None,
     })
 }
@@ -58,7 +96,7 @@ pub(super) fn runs<'a>(state: &'a State, name: &ApplicationName) -> Vec<&'a RunS
 }
 
 /// `there are cart, shop`, cut after ten.
-fn there_are(names: &[&str]) -> String {
+fn there_are(names: &[String]) -> String {
     match names {
         [] => "there are none yet; the agent's configuration names them".to_owned(),
         [name] => format!("there is {name}"),

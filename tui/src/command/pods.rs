@@ -19,7 +19,7 @@ use crate::unseen;
 /// The pods of one application, or of all.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application, or all.
+    /// Which environments, or all.
     #[command(flatten)]
     pub of: OfAny,
 
@@ -31,10 +31,10 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    if let Some(name) = &args.of.application {
-        objects::application(&state, name)?;
+    if let Some(of) = &args.of.environment {
+        objects::meant(&state, of)?;
     }
-    let pods: Vec<_> = objects::pods(&state, args.of.application.as_ref()).collect();
+    let pods: Vec<_> = objects::pods(&state, args.of.environment.as_ref()).collect();
     let now = (context.clock)();
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&pods)?,
@@ -55,8 +55,8 @@ pub(super) fn table<'a>(
     now: Timestamp,
 ) -> Table {
     let rows = pods.map(|pod| {
-        let over = match state.objects.get(&Key::application(&pod.application)) {
-            Some(Object::Application(application)) => unseen::over_pod(application, pod),
+        let over = match state.objects.get(&Key::environment(&pod.environment)) {
+            Some(Object::Environment(environment)) => unseen::over_pod(environment, pod),
             _ => None,
         };
         Row { pod, is_old: over.is_some(), over, now }

@@ -40,9 +40,9 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     let to = args.to.as_ref().map(|to| to.trim_start_matches('#').to_owned());
     let request = RollbackRequest { to, reason: args.why.reason.clone() };
     let accepted: Accepted =
-        context.client.post(&route::application(&args.of.application, "rollback"), &request).await?;
+        context.client.post(&route::environment(&args.of.environment, "rollback"), &request).await?;
     if args.waiting.wait {
-        sync::wait_healthy(&args.of.application, &accepted, args.waiting.timeout, args.form.output, context).await
+        sync::wait_healthy(&args.of.environment, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
         act::told(&accepted, args.form.output, context)
     }

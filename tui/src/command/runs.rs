@@ -12,7 +12,7 @@ use clap::Subcommand;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 
-use crate::command::arguments::{InForm, InListForm, OfAny};
+use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
 use crate::command::logs::{self, Prefix};
 use crate::command::{CommandError, Context, Format, ListFormat, act};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
-use crate::screen::runs::columns;
+use crate::screen::runs::{columns, stage_name};
 use crate::text::span;
 
 /// The runs of one application, or of all.
@@ -33,7 +33,7 @@ pub struct Args {
 
     /// Which application, or all.
     #[command(flatten)]
-    pub of: OfAny,
+    pub of: OfAnyApplication,
 
     /// How many, from the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = limit)]
@@ -155,10 +155,11 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ("Commit", Tone::Plain, run.commit.to_string()),
         ("Subject", Tone::Plain, run.subject.clone()),
         ("Queued", Tone::Plain, context.local(run.queued)),
-        ("Image", Tone::Plain, run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default()),
-        ("Promoted", Tone::Plain, run.promoted.as_ref().map(ToString::to_string).unwrap_or_default()),
     ];
-    for (name, tone, text) in facts.into_iter().filter(|(_, _, text)| !text.is_empty()) {
+    let images = run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default();
+    let images = images.into_iter().map(|image| ("Image", Tone::Plain, image));
+    let promoted = run.promoted.iter().map(|(to, commit)| ("Promoted", Tone::Plain, format!("{to} by {commit}")));
+    for (name, tone, text) in facts.into_iter().chain(images).chain(promoted).filter(|(_, _, text)| !text.is_empty()) {
         context.output.line(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text))?;
     }
     let mut stages = Table::new(&[
@@ -170,7 +171,7 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
     ]);
     for stage in &run.stages {
         stages.row(vec![
-            stage.kind.into(),
+            stage_name(run, stage).into(),
             Cell::of(of_phase(stage.phase), stage.phase.word()),
             Cell::quiet(span(stage.started, stage.finished, now)),
             stage.percent.map(|percent| percent.to_string()).unwrap_or_default().into(),

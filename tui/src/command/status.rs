@@ -1,19 +1,20 @@
-//! `qd status [APP]`: how applications are.
+//! `qd status [APP[/ENV]]`: how environments are.
 //!
-//! JSON: an array of applications; with APP, that one object. An application is
-//! [`ApplicationStatus`](quarterdeck_shared::snapshot::ApplicationStatus): `name`, `sync` (`Synced`, `OutOfSync`,
+//! JSON: an array of environments; with an address that means one, that one object. An environment is
+//! [`EnvironmentStatus`]: `environment` (its address), `sync` (`Synced`, `OutOfSync`,
 //! `Unknown`), `health` (`Healthy`, `Suspended`, `Progressing`, `Missing`, `Degraded`, `Unknown`), `revision`
 //! (`main@sha1:…`, null before the first sync), `images`, `suspended`, `message`, `since`, `spec`, and where they apply
-//! `target`, `pin`, `suspension`, `activity`, `last`, `last_sync`, `artifact`, `drifted`, `resources`; where something of it
+//! `target`, `pin`, `suspension`, `activity`, `last`, `last_sync`, `drifted`, `resources`; where something of it
 //! cannot be seen, `unseen` (`of`: `cluster`, `watch` or `repository`; `what`, `reason`, `last_seen`), and where that makes
-//! `sync` or `health` Unknown, `last_known` (`sync`, `health`).
+//! `sync` or `health` Unknown, `last_known` (`sync`, `health`). Applications that are only built have a row, and no object.
 
 use std::io;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationStatus, ConnectionKind, ConnectionStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
+    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
 };
 
 use crate::column::Form;
@@ -28,10 +29,10 @@ use crate::screen::runs;
 use crate::text::{age, ago};
 use crate::unseen;
 
-/// How applications are: one, or all.
+/// How environments are: one, those of an application, or all.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// Which application, or all.
+    /// Which environments, or all.
     #[command(flatten)]
     pub of: OfAny,
 
@@ -47,33 +48,63 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     if for_people {
         banners(&state, context)?;
     }
-    match &args.of.application {
-        Some(name) => {
-            let application = objects::application(&state, name)?;
-            match args.form.output {
-                Some(ListFormat::Json) => context.output.json(application)?,
-                Some(ListFormat::Wide) => context.output.table(&table([application], Form::Wide, context))?,
-                Some(ListFormat::Name) => context.output.line(format!("application/{name}"))?,
-                None => page(application, &state, context)?,
-            }
+    let found = match &args.of.environment {
+        Some(of) => objects::meant(&state, of)?,
+        None => objects::environments(&state).collect(),
+    };
+    match (&*found, args.form.output) {
+        ([one], Some(ListFormat::Json)) if args.of.environment.is_some() => context.output.json(one)?,
+        (all, Some(ListFormat::Json)) => context.output.json(&all)?,
+        (_, Some(ListFormat::Name)) => {
+            rows(&state, args, context).iter().try_for_each(|row| context.output.line(path(row)))?;
         }
-        None => {
-            let all: Vec<_> = objects::applications(&state).collect();
-            match args.form.output {
-                Some(ListFormat::Json) => context.output.json(&all)?,
-                Some(ListFormat::Name) => {
-                    all.iter().try_for_each(|a| context.output.line(format!("application/{}", a.name)))?;
-                }
-                None if all.is_empty() => context.output.note(&nothing_yet(&state))?,
-                None | Some(ListFormat::Wide) => context.output.table(&table(all, args.form.table(), context))?,
+        ([one], None) if args.of.environment.is_some() => page(one, &state, context)?,
+        _ => {
+            let rows = rows(&state, args, context);
+            if rows.is_empty() {
+                context.output.note(&nothing_yet(&state))?;
+            } else {
+                let now = (context.clock)();
+                context.output.table(&Table::of(&columns(), args.form.table(), rows, now))?;
             }
         }
     }
     if for_people {
-        let spec = args.of.application.as_ref().map(|name| objects::application(&state, name)).transpose()?;
-        unreachable(&state, spec.map(|application| &application.spec), context)?;
+        let of = args.of.environment.as_ref().map(|of| &of.application);
+        unreachable(&state, of, &found, context)?;
     }
     Ok(Exit::Done)
+}
+
+/// The environments that are asked for, each with its application, and applications that have none.
+fn rows<'a>(state: &'a State, args: &Args, context: &Context) -> Vec<Row<'a>> {
+    let now = (context.clock)();
+    let of = args.of.environment.as_ref();
+    let is_asked = |application: &&ApplicationStatus| of.is_none_or(|of| of.application == application.name);
+    let row = |application: &'a ApplicationStatus, environment: Option<&'a EnvironmentStatus>| Row {
+        application: Some(application),
+        environment,
+        worst: None,
+        folded: None,
+        now,
+        says_below: false,
+    };
+    let mut rows = Vec::new();
+    for application in objects::applications(state).filter(is_asked) {
+        let ids = application.ids().filter(|id| of.is_none_or(|of| of.means(id)));
+        let environments = ids.filter_map(|id| objects::environments(state).find(|one| one.environment == id));
+        let own: Vec<_> = environments.map(|environment| row(application, Some(environment))).collect();
+        rows.extend(if own.is_empty() { vec![row(application, None)] } else { own });
+    }
+    rows
+}
+
+/// `environment/shop/prod`, or `application/tools` where it has none.
+fn path(row: &Row) -> String {
+    match (row.environment, row.application) {
+        (Some(environment), _) => format!("environment/{}", environment.environment),
+        (None, application) => format!("application/{}", application.map_or("", |one| one.name.as_str())),
+    }
 }
 
 /// What everyone who looks should know first.
@@ -92,22 +123,28 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     Ok(())
 }
 
-/// What the agent cannot reach: all of it, or what one application comes from and goes to. What is shown above stands on
+/// What the agent cannot reach: all of it, or what an application comes from and goes to. What is shown above stands on
 /// it; beside the answer, since scripts read its rows.
-fn unreachable(state: &State, of: Option<&SpecSummary>, context: &mut Context) -> io::Result<()> {
+fn unreachable(
+    state: &State,
+    of: Option<&ApplicationName>,
+    shown: &[&EnvironmentStatus],
+    context: &mut Context,
+) -> io::Result<()> {
     let now = (context.clock)();
-    let is_of = |one: &Option<String>, name: &str| one.as_deref() == Some(name);
+    let code = of.and_then(|name| objects::applications(state).find(|one| one.name == *name)?.code.as_ref());
+    let is_of = |part: fn(&SpecSummary) -> &String, name: &str| shown.iter().any(|one| part(&one.spec) == name);
     let mut lines = Vec::new();
     for object in state.objects.values() {
         match object {
             Object::Connection(ConnectionStatus { to, name, reachable: false, error, since, .. })
-                if of.is_none_or(|spec| *to != ConnectionKind::Cluster || is_of(&spec.cluster, name)) =>
+                if of.is_none() || *to != ConnectionKind::Cluster || is_of(|spec| &spec.cluster, name) =>
             {
                 let why = error.as_deref().unwrap_or("no answer");
                 lines.push(format!("warning: {} {name} unreachable for {}: {why}", to.word(), age(*since, now)));
             }
             Object::Repository(RepositoryStatus { address, polled, error: Some(error), .. })
-                if of.is_none_or(|spec| is_of(&spec.repository, address) || is_of(&spec.code, address)) =>
+                if of.is_none() || is_of(|spec| &spec.repository, address) || code == Some(address) =>
             {
                 let since = polled.map_or("never read".to_owned(), |at| format!("last read {}", ago(at, now)));
                 lines.push(format!("warning: repository {address} cannot be read, {since}: {error}"));
@@ -123,29 +160,23 @@ fn nothing_yet(state: &State) -> String {
     format!("No applications yet. Add one to {place}, or see how it works: cargo demo")
 }
 
-fn table<'a>(all: impl IntoIterator<Item = &'a ApplicationStatus>, form: Form, context: &Context) -> Table {
+/// All about one environment.
+fn page(environment: &EnvironmentStatus, state: &State, context: &mut Context) -> io::Result<()> {
     let now = (context.clock)();
-    let rows = all.into_iter().map(|application| Row { application, now, says_below: false });
-    Table::of(&columns(), form, rows, now)
-}
-
-/// All about one application.
-fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -> io::Result<()> {
-    let now = (context.clock)();
-    for line in facts(application, context) {
+    for line in facts(environment, state, context) {
         context.output.line(line)?;
     }
-    let resources: Vec<_> = objects::resources(state, &application.name).filter(|r| r.owner.is_none()).collect();
+    let resources: Vec<_> = objects::resources(state, &environment.environment).filter(|r| r.owner.is_none()).collect();
     if !resources.is_empty() {
         context.output.line("")?;
-        context.output.table(&resource_table(&resources, application, now))?;
+        context.output.table(&resource_table(&resources, environment, now))?;
     }
-    let pods = pods::table(objects::pods(state, Some(&application.name)), state, Form::Table, now);
+    let pods = pods::table(objects::pods(state, Some(&environment.environment.clone().into())), state, Form::Table, now);
     if !pods.is_empty() {
         context.output.line("")?;
         context.output.table(&pods)?;
     }
-    let runs = objects::runs(state, &application.name);
+    let runs = objects::runs(state, &environment.environment.application);
     if !runs.is_empty() {
         context.output.line("")?;
         context.output.table(&Table::of(&runs::columns(), Form::Table, runs.into_iter().take(5), now))?;
@@ -153,15 +184,15 @@ fn page(application: &ApplicationStatus, state: &State, context: &mut Context) -
     Ok(())
 }
 
-/// The facts of one application, a line each, those that do not apply left out.
-fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
+/// The facts of one environment, a line each, those that do not apply left out.
+fn facts(environment: &EnvironmentStatus, state: &State, context: &Context) -> Vec<Line> {
     let now = (context.clock)();
     let ago = |at| ago(at, now);
     let hold = |hold: &Hold| {
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         format!("by {}, {}{reason}", hold.cause.words(), ago(hold.at))
     };
-    let spec = &application.spec;
+    let spec = &environment.spec;
     let mut lines = Vec::new();
     let mut fact = |name: &str, tone: Tone, text: String| {
         if !text.is_empty() {
@@ -169,41 +200,43 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
         }
     };
 
-    fact("Application", Tone::Strong, application.name.to_string());
-    let (sync, health) = (meaning::of_sync(application.sync), meaning::of_health(application.health));
-    fact("Sync", sync.tone, context.output.word(sync, application.sync.word()));
-    fact("Health", health.tone, context.output.word(health, application.health.word()));
-    fact("Since", Tone::Plain, ago(application.since));
-    let was = application.last_known.map(|known| format!("{}, {}", known.sync, known.health));
+    let id = &environment.environment;
+    fact("Application", Tone::Strong, id.application.to_string());
+    fact("Environment", Tone::Strong, id.environment.to_string());
+    let (sync, health) = (meaning::of_sync(environment.sync), meaning::of_health(environment.health));
+    fact("Sync", sync.tone, context.output.word(sync, environment.sync.word()));
+    fact("Health", health.tone, context.output.word(health, environment.health.word()));
+    fact("Since", Tone::Plain, ago(environment.since));
+    let was = environment.last_known.map(|known| format!("{}, {}", known.sync, known.health));
     fact("Last known", Tone::Quiet, was.unwrap_or_default());
-    let told = unseen::told(application).is_some();
-    fact("Message", Tone::Plain, if told { String::new() } else { application.message.clone() });
-    for (at, unseen) in application.unseen.iter().enumerate() {
+    let told = unseen::told(environment).is_some();
+    fact("Message", Tone::Plain, if told { String::new() } else { environment.message.clone() });
+    for (at, unseen) in environment.unseen.iter().enumerate() {
         fact(if at == 0 { "Unseen" } else { "" }, Tone::Warning, unseen::line(unseen, ago));
     }
-    fact("Activity", Tone::Busy, application.activity.clone().unwrap_or_default());
+    fact("Activity", Tone::Busy, environment.activity.clone().unwrap_or_default());
     fact(
         "Suspended",
         Tone::Warning,
-        match (&application.suspension, application.suspended) {
+        match (&environment.suspension, environment.suspended) {
             (Some(suspension), true) => hold(suspension),
             (None, true) => "yes".to_owned(),
             (_, false) => String::new(),
         },
     );
-    let pinned = application.pin.as_ref().map(|pin| format!("to {} {}", pin.revision.short(), hold(&pin.hold)));
+    let pinned = environment.pin.as_ref().map(|pin| format!("to {} {}", pin.revision.short(), hold(&pin.hold)));
     fact("Pinned", Tone::Warning, pinned.unwrap_or_default());
-    fact("Revision", Tone::Plain, application.revision.as_ref().map(ToString::to_string).unwrap_or_default());
-    let ahead = application.target.as_ref().filter(|target| Some(*target) != application.revision.as_ref());
+    fact("Revision", Tone::Plain, environment.revision.as_ref().map(ToString::to_string).unwrap_or_default());
+    let ahead = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
     fact("Git says", Tone::Warning, ahead.map(ToString::to_string).unwrap_or_default());
-    for (at, image) in application.images.iter().enumerate() {
+    for (at, image) in environment.images.iter().enumerate() {
         fact(if at == 0 { "Images" } else { "" }, Tone::Plain, image.clone());
     }
-    fact("Code", Tone::Plain, spec.code.clone().unwrap_or_default());
+    let code = objects::applications(state).find(|one| one.name == id.application).and_then(|one| one.code.clone());
+    fact("Code", Tone::Plain, code.unwrap_or_default());
     let path = Some(&*spec.path).filter(|path| !path.is_empty()).map(|path| format!(", {path}")).unwrap_or_default();
-    fact("Manifests", Tone::Plain, spec.repository.as_ref().map(|r| format!("{r}{path}")).unwrap_or_default());
-    let place = [spec.cluster.as_deref(), spec.namespace.as_deref()];
-    fact("Destination", Tone::Plain, place.into_iter().flatten().collect::<Vec<_>>().join("/"));
+    fact("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
+    fact("Destination", Tone::Plain, format!("{}/{}", spec.cluster, spec.namespace));
     let switches = [
         (spec.automatic, "automatic"),
         (!spec.automatic, "manual"),
@@ -213,7 +246,7 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     ];
     let policy: Vec<_> = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
     fact("Policy", Tone::Plain, policy.join(", "));
-    let sync = application.last_sync.as_ref().map(|sync| {
+    let sync = environment.last_sync.as_ref().map(|sync| {
         let what = if sync.message.is_empty() { String::new() } else { format!(": {}", sync.message) };
         format!("#{} {} {} ({}){what}", sync.id, sync.phase, ago(sync.started), sync.cause.words())
     });
@@ -221,7 +254,7 @@ fn facts(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
     lines
 }
 
-fn resource_table(resources: &[&ResourceStatus], application: &ApplicationStatus, now: Timestamp) -> Table {
+fn resource_table(resources: &[&ResourceStatus], environment: &EnvironmentStatus, now: Timestamp) -> Table {
     let mut table = Table::new(&[
         Column::words("OBJECT"),
         Column::words("SYNC"),
@@ -229,7 +262,7 @@ fn resource_table(resources: &[&ResourceStatus], application: &ApplicationStatus
         Column::prose("SUMMARY"),
     ]);
     for resource in resources {
-        let over = unseen::over_resource(application, &resource.resource);
+        let over = unseen::over_resource(environment, &resource.resource);
         let seen = over.map(|over| unseen::last_seen(over, |at| ago(at, now))).unwrap_or_default();
         let summary = [&*seen, &*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
         table.row(vec![

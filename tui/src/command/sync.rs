@@ -1,30 +1,30 @@
-//! `qd sync APP`: make the cluster as git says, now.
+//! `qd sync APP[/ENV]`: make the cluster as git says, now.
 //!
 //! JSON: [`Accepted`]: `message`, `after_sync`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`), `reason`, and
-//! `object`, the application as it was then. With `--dry-run`, the [`Plan`]: `revision`, `changes`.
+//! `object`, the environment as it was then. With `--dry-run`, the [`Plan`]: `revision`, `changes`.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
 use quarterdeck_shared::resource::ResourceRef;
 
-use crate::command::arguments::{InForm, Of, Waiting};
+use crate::command::arguments::{InForm, OfAll, Waiting};
 use crate::command::wait::{self, Goal};
-use crate::command::{CommandError, Context, Format, act, diff};
+use crate::command::{CommandError, Context, Format, act, diff, objects};
 use crate::exit::Exit;
 use crate::route;
 
 /// Make the cluster as git says, now.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment, or all of an application.
     #[command(flatten)]
-    pub of: Of,
+    pub of: OfAll,
 
-    /// Delete what left git also where the application's policy does not.
+    /// Delete what left git also where the environment's policy does not.
     #[arg(long)]
     pub prune: bool,
 
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "OBJECT")]
     pub only: Vec<ObjectName>,
 
-    /// Delete this object, which left git, although other objects are in it or another application may want it: KIND/NAME,
+    /// Delete this object, which left git, although other objects are in it or another environment may want it: KIND/NAME,
     /// as in --only. May be given again.
     #[arg(long, value_name = "OBJECT", conflicts_with = "only")]
     pub prune_anyway: Vec<ObjectName>,
@@ -54,17 +54,33 @@ pub struct Args {
     pub form: InForm,
 }
 
-/// Runs it.
+/// Runs it: for each environment that is meant, one after the other. The first that fails is told, and the others are
+/// done all the same.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
+    let mut failed = None;
+    for of in act::targets(&args.of, context).await? {
+        match one(&of, args, context).await {
+            Ok(_) => {}
+            Err(error) if args.of.all => {
+                context.output.note(&format!("{of}: {error}"))?;
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    failed.map_or(Ok(Exit::Done), Err)
+}
+
+async fn one(of: &Address, args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     if args.dry_run {
-        let answer: DiffAnswer = context.client.get(&route::diff(&args.of.application, None)).await?;
+        let answer: DiffAnswer = context.client.get(&route::diff(of, None)).await?;
         return plan(&answer, args.form.output, context);
     }
-    let (only, prune_anyway) = resolve(args, context).await?;
+    let (only, prune_anyway) = resolve(of, args, context).await?;
     let request = SyncRequest { prune: args.prune, full: args.full, only, prune_anyway };
-    let accepted: Accepted = context.client.post(&route::application(&args.of.application, "sync"), &request).await?;
+    let accepted: Accepted = context.client.post(&route::environment(of, "sync"), &request).await?;
     if args.waiting.wait {
-        wait_healthy(&args.of.application, &accepted, args.waiting.timeout, args.form.output, context).await
+        wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
         act::told(&accepted, args.form.output, context)
     }
@@ -72,15 +88,19 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 
 /// Waits for the sync that answers a request, and for health at its revision.
 pub(super) async fn wait_healthy(
-    application: &ApplicationName,
+    of: &Address,
     accepted: &Accepted,
     patience: Duration,
     format: Option<Format>,
     context: &mut Context,
 ) -> Result<Exit, CommandError> {
-    // An agent that names no sync had none of this application before.
+    let environment = match of.id() {
+        Some(id) => id,
+        None => objects::one(&context.client.state().await?, of)?.environment.clone(),
+    };
+    // An agent that names no sync had none of this environment before.
     let goal = Goal::Healthy {
-        application: application.clone(),
+        environment,
         after_sync: accepted.after_sync.unwrap_or_default(),
         commit: accepted.revision.as_ref().map(|revision| revision.commit.clone()),
     };
@@ -88,9 +108,9 @@ pub(super) async fn wait_healthy(
 }
 
 fn plan(answer: &DiffAnswer, format: Option<Format>, context: &mut Context) -> Result<Exit, CommandError> {
-    let application = &answer.application;
+    let environment = &answer.environment;
     context.answer(format, &answer.plan, |context, plan: &Plan| {
-        context.output.line(format!("{application} to {}: {}", plan.revision.short(), plan.summary()))?;
+        context.output.line(format!("{environment} to {}: {}", plan.revision.short(), plan.summary()))?;
         diff::plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))?;
         plan.step_lines().into_iter().try_for_each(|line| context.output.line(line))
     })?;
@@ -144,11 +164,15 @@ impl ObjectName {
 }
 
 /// The objects that `--only` and `--prune-anyway` name, found in the plan: it holds also what is not in the cluster yet.
-async fn resolve(args: &Args, context: &Context) -> Result<(Vec<ResourceRef>, Vec<ResourceRef>), CommandError> {
+async fn resolve(
+    of: &Address,
+    args: &Args,
+    context: &Context,
+) -> Result<(Vec<ResourceRef>, Vec<ResourceRef>), CommandError> {
     if args.only.is_empty() && args.prune_anyway.is_empty() {
         return Ok(Default::default());
     }
-    let answer: DiffAnswer = context.client.get(&route::diff(&args.of.application, None)).await?;
+    let answer: DiffAnswer = context.client.get(&route::diff(of, None)).await?;
     let found = |names: &[ObjectName]| names.iter().map(|name| find(name, &answer)).collect::<Result<Vec<_>, _>>();
     Ok((found(&args.only)?, found(&args.prune_anyway)?))
 }
@@ -158,7 +182,7 @@ fn find(name: &ObjectName, answer: &DiffAnswer) -> Result<ResourceRef, CommandEr
     match changes().filter(|resource| name.names(resource)).collect::<Vec<_>>()[..] {
         [one] => Ok(one.clone()),
         [] => Err(CommandError::NotFound {
-            what: format!("object {} in the plan of {}", name.text(), answer.application),
+            what: format!("object {} in the plan of {}", name.text(), answer.environment),
             hint: format!("its objects: {}", some(changes())),
         }),
         ref several => Err(CommandError::Usage {

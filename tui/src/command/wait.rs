@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunId, RunStatus, Unseen};
 use quarterdeck_shared::status::{Health, Phase};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -39,8 +39,8 @@ pub(super) enum Judgement {
 pub(super) enum Goal {
     /// A sync that began after the request, and health at its revision.
     Healthy {
-        /// Of which application.
-        application: ApplicationName,
+        /// Of which environment.
+        environment: EnvironmentId,
         /// The newest sync when the request was taken.
         after_sync: u64,
         /// The commit, where the request named one.
@@ -54,7 +54,7 @@ impl Goal {
     /// Where what it is about lies in the state.
     fn key(&self) -> Key {
         match self {
-            Self::Healthy { application, .. } => Key::application(application),
+            Self::Healthy { environment, .. } => Key::environment(environment),
             Self::Run(id) => Key::run(*id),
         }
     }
@@ -62,10 +62,10 @@ impl Goal {
     /// How it stands.
     pub(super) fn judge(&self, objects: &Objects) -> Judgement {
         match (self, objects.get(&self.key())) {
-            (Self::Healthy { after_sync, commit, .. }, Some(Object::Application(application))) => {
-                with_unseen(judge_health(application, *after_sync, commit.as_ref()), application)
+            (Self::Healthy { after_sync, commit, .. }, Some(Object::Environment(environment))) => {
+                with_unseen(judge_health(environment, *after_sync, commit.as_ref()), environment)
             }
-            (Self::Healthy { application, .. }, _) => Judgement::Bad(format!("application {application} is gone")),
+            (Self::Healthy { environment, .. }, _) => Judgement::Bad(format!("environment {environment} is gone")),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
             (Self::Run(id), _) => Judgement::Waiting(format!("run {id} is not to be seen yet")),
         }
@@ -76,10 +76,10 @@ impl Goal {
 ///
 /// Degraded is no reason to give up: right after a sync the pods of the version before still fail, which is often why
 /// there was a sync. An interrupted sync is done again by the agent's next life.
-fn judge_health(application: &ApplicationStatus, after_sync: u64, commit: Option<&CommitId>) -> Judgement {
+fn judge_health(environment: &EnvironmentStatus, after_sync: u64, commit: Option<&CommitId>) -> Judgement {
     let waiting = |text: &str| Judgement::Waiting(text.to_owned());
-    let Some(sync) = application.last_sync.as_ref().filter(|sync| sync.id > after_sync) else {
-        return match (&application.activity, application.suspended) {
+    let Some(sync) = environment.last_sync.as_ref().filter(|sync| sync.id > after_sync) else {
+        return match (&environment.activity, environment.suspended) {
             (Some(activity), _) => waiting(activity),
             (None, true) => waiting("suspended, so it does not sync"),
             (None, false) => waiting("the sync has not begun"),
@@ -90,31 +90,31 @@ fn judge_health(application: &ApplicationStatus, after_sync: u64, commit: Option
     }
     match sync.phase {
         Phase::Failed | Phase::Cancelled => return Judgement::Bad(format!("sync {}: {}", sync.id, sync.message)),
-        Phase::Queued | Phase::Running => return waiting(application.activity.as_deref().unwrap_or("syncing")),
+        Phase::Queued | Phase::Running => return waiting(environment.activity.as_deref().unwrap_or("syncing")),
         Phase::Interrupted => return waiting("the sync was interrupted and is owed"),
         Phase::Succeeded | Phase::Skipped => {}
     }
-    let now = application.revision.as_ref().map(|revision| &revision.commit);
+    let now = environment.revision.as_ref().map(|revision| &revision.commit);
     // A sync of a part leaves the revision as it was.
     if sync.part.is_none() && now != Some(&sync.revision.commit) {
         return waiting("the revision of the sync is not in force yet");
     }
     let done = match &sync.part {
-        Some(part) => format!("{} and {}", part.applied(&sync.revision), application.health),
-        None => format!("{} at {}", application.health, sync.revision.short()),
+        Some(part) => format!("{} and {}", part.applied(&sync.revision), environment.health),
+        None => format!("{} at {}", environment.health, sync.revision.short()),
     };
-    match application.health {
+    match environment.health {
         Health::Healthy | Health::Suspended => Judgement::Good(done),
-        health if application.message.is_empty() => Judgement::Waiting(health.to_string()),
-        health => Judgement::Waiting(format!("{health}: {}", application.message)),
+        health if environment.message.is_empty() => Judgement::Waiting(health.to_string()),
+        health => Judgement::Waiting(format!("{health}: {}", environment.message)),
     }
 }
 
 /// What is waited for, with what of it cannot be seen: that is neither success nor failure, and whoever waits in vain is to
 /// know why.
-fn with_unseen(judgement: Judgement, application: &ApplicationStatus) -> Judgement {
+fn with_unseen(judgement: Judgement, environment: &EnvironmentStatus) -> Judgement {
     let Judgement::Waiting(mut why) = judgement else { return judgement };
-    for unseen in application.unseen.iter().map(Unseen::describe) {
+    for unseen in environment.unseen.iter().map(Unseen::describe) {
         if !why.contains(&unseen) {
             why.push_str(&format!("; {unseen}"));
         }

@@ -1,7 +1,7 @@
 //! What a person can ask the agent to do: what a question asks about, what is sent when it is answered, and what its
 //! failure is told of. One wish from the key to the wire.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::{DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
 use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
     /// Make the cluster equal to git.
-    Sync(ApplicationName, SyncRequest),
-    /// Build an image.
+    Sync(EnvironmentId, SyncRequest),
+    /// Build its images.
     Build(ApplicationName, DeliverRequest),
-    /// Push an image.
+    /// Push its images.
     Push(ApplicationName, DeliverRequest),
     /// Hold at an earlier revision.
-    Rollback(ApplicationName, RollbackRequest),
+    Rollback(EnvironmentId, RollbackRequest),
     /// Follow git again.
-    Unpin(ApplicationName),
+    Unpin(EnvironmentId),
     /// Stop syncing.
-    Suspend(ApplicationName, SuspendRequest),
+    Suspend(EnvironmentId, SuspendRequest),
     /// Go on syncing.
-    Resume(ApplicationName),
+    Resume(EnvironmentId),
     /// Poll its repositories now.
     Refresh(ApplicationName),
     /// Stop a run.

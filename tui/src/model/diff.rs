@@ -4,7 +4,7 @@
 
 mod document;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Plan};
 use serde::{Deserialize, Serialize};
 
@@ -140,7 +140,7 @@ fn push_different(rows: &mut Vec<DiffRow>, object: usize, part: &Part, sides: bo
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DiffScreen {
     /// Whose.
-    pub of: ApplicationName,
+    pub of: EnvironmentId,
     /// To which revision; to what git says now where none.
     pub revision: Option<String>,
     /// The diff.
@@ -164,7 +164,7 @@ pub struct DiffScreen {
 
 impl DiffScreen {
     /// A diff that nobody asked for yet.
-    pub fn new(of: ApplicationName, revision: Option<String>) -> Self {
+    pub fn new(of: EnvironmentId, revision: Option<String>) -> Self {
         Self {
             of,
             revision,

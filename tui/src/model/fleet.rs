@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, Key, Object, PodStatus, RepositoryStatus,
+    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, EnvironmentStatus, Key, Object, PodStatus, RepositoryStatus,
     ResourceStatus, RunId, RunStatus, Unseen,
 };
 use serde::ser::SerializeMap;
@@ -24,25 +24,38 @@ pub struct Fleet {
     slots: Vec<Option<(Key, Object)>>,
     free: Vec<Slot>,
     by_key: HashMap<Key, Slot>,
-    members: BTreeMap<ApplicationName, Members>,
+    members: BTreeMap<EnvironmentId, Members>,
+    applications: BTreeMap<ApplicationName, Delivery>,
     agent: Option<Slot>,
     /// In the order of their keys, as these and connections are shown.
     repositories: Vec<Slot>,
     connections: Vec<Slot>,
 }
 
-/// What belongs to one application. The order is of no meaning.
+/// What belongs to one environment. The order is of no meaning.
 #[derive(Debug, Default)]
 struct Members {
-    application: Option<Slot>,
+    environment: Option<Slot>,
     resources: Vec<Slot>,
     pods: Vec<Slot>,
-    runs: Vec<Slot>,
 }
 
 impl Members {
     fn is_empty(&self) -> bool {
-        self.application.is_none() && self.resources.is_empty() && self.pods.is_empty() && self.runs.is_empty()
+        self.environment.is_none() && self.resources.is_empty() && self.pods.is_empty()
+    }
+}
+
+/// An application, and its runs in an order of no meaning.
+#[derive(Debug, Default)]
+struct Delivery {
+    application: Option<Slot>,
+    runs: Vec<Slot>,
+}
+
+impl Delivery {
+    fn is_empty(&self) -> bool {
+        self.application.is_none() && self.runs.is_empty()
     }
 }
 
@@ -114,21 +127,58 @@ impl Fleet {
         self.slots.iter().zip(0..).filter_map(|(entry, slot)| Some((slot, &entry.as_ref()?.1)))
     }
 
-    /// The names of all applications, in order.
-    pub fn names(&self) -> impl Iterator<Item = &ApplicationName> {
-        self.members.iter().filter(|(_, members)| members.application.is_some()).map(|(name, _)| name)
+    /// All environments, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &EnvironmentId> {
+        self.members.iter().filter(|(_, members)| members.environment.is_some()).map(|(id, _)| id)
+    }
+
+    /// An environment.
+    pub fn environment(&self, id: &EnvironmentId) -> Option<&EnvironmentStatus> {
+        match self.object(self.members.get(id)?.environment?)? {
+            Object::Environment(environment) => Some(environment),
+            _ => None,
+        }
     }
 
     /// An application.
     pub fn application(&self, name: &ApplicationName) -> Option<&ApplicationStatus> {
-        match self.object(self.members.get(name)?.application?)? {
+        match self.object(self.applications.get(name)?.application?)? {
             Object::Application(application) => Some(application),
             _ => None,
         }
     }
 
-    /// The objects in the cluster of an application, pods excepted.
-    pub fn resources(&self, name: &ApplicationName) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
+    /// The environments of an application, in the order of the configuration.
+    pub fn environments(&self, name: &ApplicationName) -> impl Iterator<Item = &EnvironmentStatus> {
+        let application = self.application(name).into_iter();
+        application.flat_map(ApplicationStatus::ids).filter_map(|id| self.environment(&id))
+    }
+
+    /// What an environment is called: by its application alone where that has no other.
+    pub fn called(&self, id: &EnvironmentId) -> String {
+        let is_only = self.application(&id.application).is_none_or(|application| application.environments.len() < 2);
+        if is_only { id.application.to_string() } else { id.to_string() }
+    }
+
+    /// The environment that an address means; else why none or no single one is meant.
+    pub fn meant(&self, of: &Address) -> Result<EnvironmentId, String> {
+        if let Some(id) = of.id() {
+            return Ok(id);
+        }
+        let name = &of.application;
+        let ids: Vec<EnvironmentId> = self.application(name).into_iter().flat_map(ApplicationStatus::ids).collect();
+        match ids.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(format!("{name} runs nowhere: it has no environment")),
+            several => {
+                let all = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Err(format!("{name} has {} environments: select one of {all}", several.len()))
+            }
+        }
+    }
+
+    /// The objects in the cluster of an environment, pods excepted.
+    pub fn resources(&self, name: &EnvironmentId) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
         self.members.get(name).into_iter().flat_map(|members| &members.resources).filter_map(|slot| {
             match self.object(*slot)? {
                 Object::Resource(resource) => Some((*slot, &**resource)),
@@ -137,8 +187,8 @@ impl Fleet {
         })
     }
 
-    /// The pods of an application.
-    pub fn pods(&self, name: &ApplicationName) -> impl Iterator<Item = (Slot, &PodStatus)> {
+    /// The pods of an environment.
+    pub fn pods(&self, name: &EnvironmentId) -> impl Iterator<Item = (Slot, &PodStatus)> {
         self.members.get(name).into_iter().flat_map(|members| &members.pods).filter_map(|slot| {
             match self.object(*slot)? {
                 Object::Pod(pod) => Some((*slot, &**pod)),
@@ -149,7 +199,7 @@ impl Fleet {
 
     /// The newest run of an application.
     pub fn newest_run(&self, name: &ApplicationName) -> Option<&RunStatus> {
-        let runs = &self.members.get(name)?.runs;
+        let runs = &self.applications.get(name)?.runs;
         runs.iter().filter_map(|slot| self.run_in(*slot)).max_by_key(|run| run.id)
     }
 
@@ -194,11 +244,11 @@ impl Fleet {
         self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)
     }
 
-    /// The watches that are missing to any application.
+    /// The watches that are missing to any environment.
     pub fn unwatched(&self) -> impl Iterator<Item = &Unseen> {
-        let applications = self.members.values().filter_map(|members| self.object(members.application?));
-        let unseen = applications.flat_map(|object| match object {
-            Object::Application(application) => &*application.unseen,
+        let environments = self.members.values().filter_map(|members| self.object(members.environment?));
+        let unseen = environments.flat_map(|object| match object {
+            Object::Environment(environment) => &*environment.unseen,
             _ => &[],
         });
         unseen.filter(|unseen| unseen.of == Cover::Watch)
@@ -208,23 +258,27 @@ impl Fleet {
     /// kind. One rule for all that is dimmed.
     pub fn is_old(&self, object: &Object) -> bool {
         match object {
-            Object::Application(a) => {
+            Object::Environment(a) => {
                 self.lost_cluster(a).is_some() || a.unseen.iter().any(|unseen| unseen.of == Cover::Cluster)
             }
             Object::Pod(p) => {
-                let application = self.application(&p.application);
-                self.is_away(&p.cluster) || application.is_some_and(|a| unseen::over_pod(a, p).is_some())
+                let environment = self.environment(&p.environment);
+                self.is_away(&p.cluster) || environment.is_some_and(|a| unseen::over_pod(a, p).is_some())
             }
             Object::Resource(r) => self
-                .application(&r.application)
+                .environment(&r.environment)
                 .is_some_and(|a| self.lost_cluster(a).is_some() || unseen::over_resource(a, &r.resource).is_some()),
-            Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::Run(_) => false,
+            Object::Agent(_)
+            | Object::Application(_)
+            | Object::Repository(_)
+            | Object::Connection(_)
+            | Object::Run(_) => false,
         }
     }
 
-    /// The cluster of an application, where it is away.
-    pub fn lost_cluster<'a>(&self, application: &'a ApplicationStatus) -> Option<&'a str> {
-        application.spec.cluster.as_deref().filter(|cluster| self.is_away(cluster))
+    /// The cluster of an environment, where it is away.
+    pub fn lost_cluster<'a>(&self, environment: &'a EnvironmentStatus) -> Option<&'a str> {
+        Some(&*environment.spec.cluster).filter(|cluster| self.is_away(cluster))
     }
 
     fn index(&mut self, slot: Slot) {
@@ -239,10 +293,21 @@ impl Fleet {
                 let place = self.connections.partition_point(|other| self.key(*other) < self.key(slot));
                 self.connections.insert(place, slot);
             }
-            Object::Application(a) => self.members.entry(a.name.clone()).or_default().application = Some(slot),
-            Object::Run(r) => self.members.entry(r.application.clone()).or_default().runs.push(slot),
-            Object::Resource(r) => self.members.entry(r.application.clone()).or_default().resources.push(slot),
-            Object::Pod(p) => self.members.entry(p.application.clone()).or_default().pods.push(slot),
+            Object::Application(a) => self.applications.entry(a.name.clone()).or_default().application = Some(slot),
+            Object::Run(r) => self.applications.entry(r.application.clone()).or_default().runs.push(slot),
+            Object::Environment(e) => {
+                self.members.entry(e.environment.clone()).or_default().environment = Some(slot);
+            }
+            Object::Resource(r) => self.members.entry(r.environment.clone()).or_default().resources.push(slot),
+            Object::Pod(p) => self.members.entry(p.environment.clone()).or_default().pods.push(slot),
+        }
+    }
+
+    fn forget_delivery(&mut self, name: &ApplicationName, forget: impl FnOnce(&mut Delivery)) {
+        let Some(delivery) = self.applications.get_mut(name) else { return };
+        forget(delivery);
+        if delivery.is_empty() {
+            self.applications.remove(name);
         }
     }
 
@@ -253,25 +318,25 @@ impl Fleet {
             }
         };
         let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
-        let name = match object {
+        let id = match object {
             Object::Agent(_) => return self.agent = None,
             Object::Repository(_) => return self.repositories.retain(|other| *other != slot),
             Object::Connection(_) => return self.connections.retain(|other| *other != slot),
-            Object::Application(a) => &a.name,
-            Object::Run(r) => &r.application,
-            Object::Resource(r) => &r.application,
-            Object::Pod(p) => &p.application,
+            Object::Application(a) => return self.forget_delivery(&a.name.clone(), |delivery| delivery.application = None),
+            Object::Run(r) => return self.forget_delivery(&r.application.clone(), |delivery| take(&mut delivery.runs)),
+            Object::Environment(e) => &e.environment,
+            Object::Resource(r) => &r.environment,
+            Object::Pod(p) => &p.environment,
         };
-        let Some(members) = self.members.get_mut(name) else { return };
+        let Some(members) = self.members.get_mut(id) else { return };
         match object {
-            Object::Run(_) => take(&mut members.runs),
             Object::Resource(_) => take(&mut members.resources),
             Object::Pod(_) => take(&mut members.pods),
-            _ => members.application = None,
+            _ => members.environment = None,
         }
         if members.is_empty() {
-            let name = name.clone();
-            self.members.remove(&name);
+            let id = id.clone();
+            self.members.remove(&id);
         }
     }
 }

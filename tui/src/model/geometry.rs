@@ -84,7 +84,7 @@ pub struct ApplicationRegions {
 const TIMELINE_LINES: u16 = 3;
 
 /// Divides the body of the screen of one application. The pane needs 80 columns in all; the tree keeps the larger part.
-pub fn application(size: (u16, u16)) -> ApplicationRegions {
+pub fn environment(size: (u16, u16)) -> ApplicationRegions {
     let body = regions(size).body;
     let (timeline, rule) = if body.height >= 10 { (TIMELINE_LINES, 1) } else { (0, 0) };
     let below = Rect { y: body.y + timeline + rule, height: body.height - timeline - rule, ..body };
@@ -112,7 +112,7 @@ mod tests {
                 let parts = [r.header, r.upper_rule, r.body, r.lower_rule, r.footer];
                 assert_eq!(parts.iter().map(|p| p.height).sum::<u16>(), height);
                 assert!(height == 0 || r.body.height > 0);
-                let a = application((width, height));
+                let a = environment((width, height));
                 assert_eq!(a.timeline.height + a.rule.height + a.tree.height, r.body.height);
                 assert_eq!(a.tree.width + a.pane.width, width);
             }

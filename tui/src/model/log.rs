@@ -10,7 +10,7 @@ pub mod scroll;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub enum Source {
     /// Pods of an application; all, or one.
     Pods {
         /// Whose.
-        of: ApplicationName,
+        of: EnvironmentId,
         /// One of them.
         pod: Option<Box<str>>,
         /// Of the containers before their last restart.
@@ -43,10 +43,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// The application it is of.
-    pub fn application(&self) -> Option<&ApplicationName> {
+    /// Whose it is.
+    pub fn of(&self) -> Option<Address> {
         match self {
-            Self::Pods { of, .. } | Self::Run { of, .. } => Some(of),
+            Self::Pods { of, .. } => Some(of.clone().into()),
+            Self::Run { of, .. } => Some(of.clone().into()),
             Self::Agent => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What lies over a screen: a question, the palette, the keys, a search that is being typed.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use tui_input::Input;
 
@@ -104,7 +104,7 @@ pub enum Target {
     /// A command, where the reader is.
     Command(Command),
     /// Open an application.
-    Open(ApplicationName),
+    Open(EnvironmentId),
     /// A command of an application.
-    Of(Command, ApplicationName),
+    Of(Command, EnvironmentId),
 }

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object};
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 use serde::{Deserialize, Serialize};
 
@@ -206,7 +207,7 @@ const AGO_LONGEST: &str = "7199s ago";
 
 fn row(slot: Slot, object: &Object, columns: u16) -> Row {
     let (health, why): (Health, Cow<'_, str>) = match object {
-        Object::Application(a) => {
+        Object::Environment(a) => {
             let silent = a.health < Health::Missing && a.sync != SyncStatus::Unknown && !sync_failed(a);
             // What cannot be seen is told of a suspended one, too, and of one that was well.
             let told = unseen::told(a).is_some();
@@ -232,33 +233,69 @@ fn row(slot: Slot, object: &Object, columns: u16) -> Row {
             None if r.polled.is_none() => (Health::Progressing, "".into()),
             None => (Health::Healthy, "".into()),
         },
+        // Folded or not, what is below it tells of itself; what cannot be operated says so.
+        Object::Application(a) if a.message.is_empty() => (Health::Healthy, "".into()),
+        Object::Application(a) => (Health::Unknown, a.message.as_str().into()),
         Object::Agent(_) | Object::Resource(_) => (Health::Unknown, "".into()),
     };
     // Two lines where all of it stands in the pane of the application, so that many in trouble are still a list.
     let lines = match object {
-        Object::Application(_) | Object::Pod(_) => geometry::row_lines(&why, columns).min(3),
+        Object::Environment(_) | Object::Pod(_) => geometry::row_lines(&why, columns).min(3),
         _ => geometry::row_lines(&why, columns),
     };
     Row { slot, health, lines }
 }
 
 /// Whether a sync that was tried did not do what it should.
-fn sync_failed(application: &ApplicationStatus) -> bool {
-    let failed = application.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Failed);
-    failed && application.sync != SyncStatus::Synced
+fn sync_failed(environment: &EnvironmentStatus) -> bool {
+    let failed = environment.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Failed);
+    failed && environment.sync != SyncStatus::Synced
+}
+
+/// The order of applications and environments: an application stands where the first of its environments would, and they
+/// are below it.
+fn applications(fleet: &Fleet, order: Order, one: &Object, other: &Object) -> Ordering {
+    let place = |object: &Object| -> (ApplicationName, Option<EnvironmentName>) {
+        match object {
+            Object::Environment(one) => {
+                let EnvironmentId { application, environment } = one.environment.clone();
+                (application, Some(environment))
+            }
+            Object::Application(one) => (one.name.clone(), None),
+            _ => unreachable!("only these are compared here"),
+        }
+    };
+    let ((a, a_env), (b, b_env)) = (place(one), place(other));
+    let best = |name: &ApplicationName| {
+        let all = || fleet.environments(name);
+        match order {
+            Order::Name => (None, None, None),
+            Order::Trouble => {
+                let worst = all().map(|one| (one.health, one.sync)).max();
+                (Some(Reverse(worst)), None, None)
+            }
+            Order::Newest => (None, Some(Reverse(all().map(|one| one.since).max())), Some(())),
+        }
+    };
+    let within = || match (one, other, order) {
+        (Object::Environment(x), Object::Environment(y), Order::Trouble) => {
+            (Reverse(x.health), Reverse(x.sync)).cmp(&(Reverse(y.health), Reverse(y.sync)))
+        }
+        (Object::Environment(x), Object::Environment(y), Order::Newest) => y.since.cmp(&x.since),
+        _ => Ordering::Equal,
+    };
+    if a == b {
+        return a_env.is_some().cmp(&b_env.is_some()).then_with(within).then_with(|| a_env.cmp(&b_env));
+    }
+    best(&a).cmp(&best(&b)).then_with(|| a.cmp(&b))
 }
 
 /// The order of two objects of one table; never equal for two that differ.
 fn compare(fleet: &Fleet, order: Order, a: Slot, b: Slot) -> Ordering {
     let (Some(one), Some(other)) = (fleet.object(a), fleet.object(b)) else { return a.cmp(&b) };
     match (one, other) {
-        (Object::Application(x), Object::Application(y)) => {
-            let first = match order {
-                Order::Name => Ordering::Equal,
-                Order::Trouble => (Reverse(x.health), Reverse(x.sync)).cmp(&(Reverse(y.health), Reverse(y.sync))),
-                Order::Newest => y.since.cmp(&x.since),
-            };
-            first.then_with(|| x.name.cmp(&y.name))
+        (Object::Environment(_) | Object::Application(_), Object::Environment(_) | Object::Application(_)) => {
+            applications(fleet, order, one, other)
         }
         (Object::Pod(x), Object::Pod(y)) => {
             let first = match order {

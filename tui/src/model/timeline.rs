@@ -1,10 +1,11 @@
-//! From the commit to the rollout: the steps of an application's newest delivery, and where each stands.
+//! From the commit to the rollout: the steps of an environment's newest delivery, and where each stands.
 //!
 //! It joins what the wire keeps apart: the newest run (commit, build, push, promote), the newest sync, and how the
 //! application is since. Each step says what it waits for.
 
 use jiff::Timestamp;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Object, ResourceStatus, RunStatus};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentName};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, ResourceStatus, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
 
 use crate::model::fleet::Fleet;
@@ -49,29 +50,27 @@ impl Step {
     }
 }
 
-/// The steps of an application, in their order.
-pub fn steps(fleet: &Fleet, application: &ApplicationStatus) -> Vec<Step> {
-    let run = fleet.newest_run(&application.name);
+/// The steps of an environment, in their order.
+pub fn steps(fleet: &Fleet, environment: &EnvironmentStatus) -> Vec<Step> {
+    let run = fleet.newest_run(&environment.environment.application);
     let mut steps = Vec::with_capacity(6);
     match run {
         Some(run) => {
             steps.push(commit(run));
             steps.push(stage("build", run, StageKind::Build));
             steps.push(stage("push", run, StageKind::Push));
-            steps.push(promote(run));
+            steps.push(promote(run, &environment.environment.environment));
         }
         None => {
-            let target = application.target.as_ref().or(application.revision.as_ref());
+            let target = environment.target.as_ref().or(environment.revision.as_ref());
             steps.push(match target {
                 Some(revision) => Step::new("commit", State::Done, revision.commit.short()),
                 None => Step::new("commit", State::Waiting, "none seen yet"),
             });
         }
     }
-    if application.spec.repository.is_some() {
-        steps.push(sync(application));
-        steps.push(rollout(fleet, application));
-    }
+    steps.push(sync(environment));
+    steps.push(rollout(fleet, environment));
     steps
 }
 
@@ -109,9 +108,11 @@ fn commit(run: &RunStatus) -> Step {
 }
 
 fn stage(title: &'static str, run: &RunStatus, kind: StageKind) -> Step {
-    let Some(stage) = run.stages.iter().find(|stage| stage.kind == kind) else {
-        return Step::new(title, State::Absent, "");
-    };
+    step(title, run.stages.iter().find(|stage| stage.kind == kind))
+}
+
+fn step(title: &'static str, stage: Option<&Stage>) -> Step {
+    let Some(stage) = stage else { return Step::new(title, State::Absent, "") };
     let mut step = Step::new(title, state_of(stage.phase), "");
     match stage.phase {
         Phase::Running => {
@@ -128,26 +129,27 @@ fn stage(title: &'static str, run: &RunStatus, kind: StageKind) -> Step {
     step
 }
 
-fn promote(run: &RunStatus) -> Step {
-    let mut step = stage("promote", run, StageKind::Promote);
-    if let Some(commit) = &run.promoted {
+fn promote(run: &RunStatus, to: &EnvironmentName) -> Step {
+    let stage = run.stages.iter().find(|stage| stage.environment.as_ref() == Some(to));
+    let mut step = step("promote", stage);
+    if let Some(commit) = run.promoted.get(to) {
         step.text = commit.short().to_owned();
         step.seconds = None;
     }
     step
 }
 
-fn sync(application: &ApplicationStatus) -> Step {
-    if let Some(activity) = &application.activity {
+fn sync(environment: &EnvironmentStatus) -> Step {
+    if let Some(activity) = &environment.activity {
         let mut step = Step::new("sync", State::Running, activity.clone());
-        step.since = application.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
+        step.since = environment.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
         return step;
     }
-    if application.suspended {
+    if environment.suspended {
         return Step::new("sync", State::Stopped, "suspended");
     }
-    let last = application.last_sync.as_ref();
-    match (application.sync, last) {
+    let last = environment.last_sync.as_ref();
+    match (environment.sync, last) {
         (SyncStatus::Synced, Some(sync)) => {
             let mut step = Step::new("sync", State::Done, "");
             step.seconds = sync.finished.and_then(|finished| seconds(sync.started, finished));
@@ -157,7 +159,7 @@ fn sync(application: &ApplicationStatus) -> Step {
         (SyncStatus::OutOfSync, Some(sync)) if sync.phase == Phase::Failed => {
             Step::new("sync", State::Failed, "failed")
         }
-        (SyncStatus::OutOfSync, _) if !application.spec.automatic => {
+        (SyncStatus::OutOfSync, _) if !environment.spec.automatic => {
             Step::new("sync", State::Waiting, "waits for you: S")
         }
         (SyncStatus::OutOfSync, _) => Step::new("sync", State::Waiting, "out of sync"),
@@ -165,31 +167,31 @@ fn sync(application: &ApplicationStatus) -> Step {
     }
 }
 
-fn rollout(fleet: &Fleet, application: &ApplicationStatus) -> Step {
-    let mut step = match application.health {
+fn rollout(fleet: &Fleet, environment: &EnvironmentStatus) -> Step {
+    let mut step = match environment.health {
         Health::Healthy => Step::new("rollout", State::Done, "healthy"),
         Health::Suspended => Step::new("rollout", State::Stopped, "suspended"),
-        Health::Progressing => Step::new("rollout", State::Running, on_its_way(fleet, application)),
+        Health::Progressing => Step::new("rollout", State::Running, on_its_way(fleet, environment)),
         Health::Missing => Step::new("rollout", State::Waiting, "missing"),
         Health::Degraded => Step::new("rollout", State::Failed, "degraded"),
         Health::Unknown => Step::new("rollout", State::Unknown, "unknown"),
     };
-    step.since = Some(application.since);
+    step.since = Some(environment.since);
     step
 }
 
 /// What the first workload that is on its way says of itself: `2 of 3 updated`.
-fn on_its_way(fleet: &Fleet, application: &ApplicationStatus) -> String {
+fn on_its_way(fleet: &Fleet, environment: &EnvironmentStatus) -> String {
     let moving = |r: &&ResourceStatus| r.health == Health::Progressing && r.owner.is_none() && !r.summary.is_empty();
-    let first = fleet.resources(&application.name).map(|(_, resource)| resource).filter(moving);
+    let first = fleet.resources(&environment.environment).map(|(_, resource)| resource).filter(moving);
     first.min_by(|a, b| a.resource.cmp(&b.resource)).map(|r| r.summary.clone()).unwrap_or_default()
 }
 
 /// One line below the steps: what is delivered, or what stopped it.
-pub fn caption(fleet: &Fleet, application: &ApplicationStatus) -> (State, String) {
-    let Some(run) = fleet.newest_run(&application.name) else {
-        return match (&application.last_sync, application.message.is_empty()) {
-            (_, false) => (State::Absent, application.message.clone()),
+pub fn caption(fleet: &Fleet, environment: &EnvironmentStatus) -> (State, String) {
+    let Some(run) = fleet.newest_run(&environment.environment.application) else {
+        return match (&environment.last_sync, environment.message.is_empty()) {
+            (_, false) => (State::Absent, environment.message.clone()),
             (Some(sync), true) => (State::Absent, format!("sync {}: {}", sync.id, sync.message)),
             (None, true) => (State::Absent, String::new()),
         };
@@ -198,8 +200,8 @@ pub fn caption(fleet: &Fleet, application: &ApplicationStatus) -> (State, String
         return (state_of(run.phase), format!("run {}: {}", run.id, run.message));
     }
     // What is not seen is of more use than what was delivered: it may not be so any more.
-    if let Some(unseen) = application.unseen.first() {
-        let more = application.unseen.len() - 1;
+    if let Some(unseen) = environment.unseen.first() {
+        let more = environment.unseen.len() - 1;
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         return (State::Unknown, format!("{}{more}", unseen.describe()));
     }
@@ -209,7 +211,10 @@ pub fn caption(fleet: &Fleet, application: &ApplicationStatus) -> (State, String
     }
     parts.push(run.cause.words());
     if let Some(artifact) = &run.artifact {
-        parts.push(artifact.digest.as_deref().map_or_else(|| artifact.tagged(), short_digest));
+        parts.push(match artifact.images.as_slice() {
+            [image] => image.digest.as_deref().map_or_else(|| artifact.tagged(), short_digest),
+            images => format!("{} images {}", images.len(), artifact.tag),
+        });
     }
     let running = run.stages.iter().find(|stage| stage.phase == Phase::Running && !stage.message.is_empty());
     match running {
@@ -226,13 +231,14 @@ pub fn short_digest(digest: &str) -> String {
     }
 }
 
-/// Whether an object of the fleet can change what a timeline of the application shows.
-pub fn concerns(object: &Object, name: &quarterdeck_shared::application::ApplicationName) -> bool {
+/// Whether an object of the fleet can change what a timeline of the environment shows.
+pub fn concerns(object: &Object, id: &EnvironmentId) -> bool {
     match object {
-        Object::Application(a) => a.name == *name,
-        Object::Run(r) => r.application == *name,
-        Object::Resource(r) => r.application == *name,
-        Object::Pod(p) => p.application == *name,
+        Object::Application(a) => a.name == id.application,
+        Object::Environment(e) => e.environment == *id,
+        Object::Run(r) => r.application == id.application,
+        Object::Resource(r) => r.environment == *id,
+        Object::Pod(p) => p.environment == *id,
         Object::Agent(_) | Object::Repository(_) | Object::Connection(_) => false,
     }
 }

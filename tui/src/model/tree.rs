@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{Key, Object};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ impl Tree {
     }
 
     /// Reads the tree from the fleet anew and finds the selected object again.
-    pub fn rebuild(&mut self, fleet: &Fleet, name: &ApplicationName, lines: u16) {
+    pub fn rebuild(&mut self, fleet: &Fleet, name: &EnvironmentId, lines: u16) {
         let terms = table::terms(&self.filter);
         let grower = Grower { fleet, children: children(fleet, name), closed: &self.closed, terms: &terms };
         self.rows = vec![TreeRow { slot: None, depth: 0, guides: 0, last: true, open: None }];
@@ -98,7 +98,7 @@ impl Tree {
 }
 
 /// What each object owns, in the order of showing; what nobody owns is under `None`.
-fn children(fleet: &Fleet, name: &ApplicationName) -> HashMap<Option<Slot>, Vec<Slot>> {
+fn children(fleet: &Fleet, name: &EnvironmentId) -> HashMap<Option<Slot>, Vec<Slot>> {
     let by_ref: HashMap<&ResourceRef, Slot> = fleet.resources(name).map(|(slot, r)| (&r.resource, slot)).collect();
     let owner = |owner: &Option<ResourceRef>| owner.as_ref().and_then(|owner| by_ref.get(owner)).copied();
     let mut children: HashMap<Option<Slot>, Vec<Slot>> = HashMap::new();

@@ -143,20 +143,20 @@ impl Tasks {
 async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
     let answer = match what {
         Ask::Diff(name, revision) => {
-            let answer: DiffAnswer = client.get(&route::diff(&name, revision.as_deref())).await.map_err(told)?;
+            let answer: DiffAnswer = client.get(&route::diff(&name.into(), revision.as_deref())).await.map_err(told)?;
             Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
         }
         Ask::Manifests(name, revision) => {
-            let answer = client.get(&route::manifests(&name, revision.as_deref())).await.map_err(told)?;
+            let answer = client.get(&route::manifests(&name.into(), revision.as_deref())).await.map_err(told)?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
         Ask::Object(name, resource) => {
-            let answer = client.get(&route::object(&name, &resource)).await.map_err(told)?;
+            let answer = client.get(&route::object(&name.into(), &resource)).await.map_err(told)?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(name) => Answer::History(client.get(&route::history(&name, SYNCS_ASKED)).await.map_err(told)?),
-        Ask::Events(name, before) => {
-            Answer::Events(client.get(&route::events(name.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
+        Ask::History(name) => Answer::History(client.get(&route::history(&name.into(), SYNCS_ASKED)).await.map_err(told)?),
+        Ask::Events(of, before) => {
+            Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
         }
     };
     Ok(answer)
@@ -171,13 +171,13 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
     let words = what.words();
     let accepted: Result<Accepted, ClientError> = match what {
-        Act::Sync(name, body) => post(client, &route::application(&name, "sync"), &body).await,
+        Act::Sync(name, body) => post(client, &route::environment(&name.into(), "sync"), &body).await,
         Act::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
         Act::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
-        Act::Rollback(name, body) => post(client, &route::application(&name, "rollback"), &body).await,
-        Act::Suspend(name, body) => post(client, &route::application(&name, "suspend"), &body).await,
-        Act::Unpin(name) => client.poke(&route::application(&name, "unpin")).await,
-        Act::Resume(name) => client.poke(&route::application(&name, "resume")).await,
+        Act::Rollback(name, body) => post(client, &route::environment(&name.into(), "rollback"), &body).await,
+        Act::Suspend(name, body) => post(client, &route::environment(&name.into(), "suspend"), &body).await,
+        Act::Unpin(name) => client.poke(&route::environment(&name.into(), "unpin")).await,
+        Act::Resume(name) => client.poke(&route::environment(&name.into(), "resume")).await,
         Act::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
         Act::Cancel(run) => client.poke(&route::run_cancel(run)).await,
     };
@@ -251,7 +251,7 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
                 since_seconds,
                 previous: *previous,
             };
-            route::pod_log(of, &log)
+            route::pod_log(&of.clone().into(), &log)
         }
         Source::Run { run, .. } => route::run_log(*run, true),
         Source::Agent => route::agent_log(true, Some(TAIL)),

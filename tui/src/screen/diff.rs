@@ -1,6 +1,6 @@
 //! What will it do? Both sides of each object, what differs within a line marked; beside each other where there is room.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -41,8 +41,8 @@ impl Screen for DiffScreen {
         KEYS
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        Some(&self.of)
+    fn of(&self) -> Option<Address> {
+        Some(self.of.clone().into())
     }
 
     fn title(&self, _world: &World) -> String {

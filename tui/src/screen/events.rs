@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName};
 use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
@@ -23,7 +23,7 @@ use crate::model::records::{Record as _, Records};
 use crate::paint::empty;
 use crate::paint::list::{self, Line, Rows};
 use crate::paint::painter::Painter;
-use crate::screen::application::Application;
+use crate::screen::environment::Environment;
 use crate::screen::moves::{along, movement};
 use crate::screen::status::{Status, of_records};
 use crate::screen::turn::Turn;
@@ -33,19 +33,24 @@ use crate::words::{self, Told};
 /// Its keys.
 pub const KEYS: &[Binding] = &[hint("enter", Open, "open", "open what is selected"), FILTER];
 
-/// What happened, to one application or to all.
+/// What happened, to one application, to one environment, or to all.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Events {
     /// To which; to all where none.
-    pub of: Option<ApplicationName>,
+    pub of: Option<Address>,
     /// The events, newest first.
     pub records: Records<EventRecord>,
 }
 
 impl Events {
     /// Events that nobody asked for yet.
-    pub fn new(of: Option<ApplicationName>) -> Self {
+    pub fn new(of: Option<Address>) -> Self {
         Self { of, records: Records::new() }
+    }
+
+    /// Whether events of the delivery of an application are among these.
+    fn is_of(&self, name: &ApplicationName) -> bool {
+        self.of.as_ref().is_none_or(|of| of.environment.is_none() && of.application == *name)
     }
 
     /// Opens what an event is about: a run's output, else the application.
@@ -55,10 +60,13 @@ impl Events {
             Event::RunQueued { run } | Event::StageChanged { run, .. } | Event::RunFinished { run, .. } => Some(*run),
             _ => None,
         };
-        match (record.application.clone(), run) {
-            (Some(of), Some(run)) => turn.open(LogScreen::new(Source::Run { of, run })),
-            (Some(name), None) if turn.world.fleet.application(&name).is_some() => turn.open(Application::new(name)),
-            (Some(name), None) => turn.say(format!("{name} is no longer configured")),
+        match (address(record), run) {
+            (Some(of), Some(run)) => turn.open(LogScreen::new(Source::Run { of: of.application, run })),
+            (Some(of), None) => match turn.world.fleet.meant(&of) {
+                Ok(id) if turn.world.fleet.environment(&id).is_some() => turn.open(Environment::new(id)),
+                Ok(id) => turn.say(format!("{id} is no longer configured")),
+                Err(why) => turn.say(why),
+            },
             (None, _) => turn.say("this event is of the agent as a whole"),
         }
     }
@@ -87,8 +95,8 @@ impl Screen for Events {
         self.of.is_none().then_some(Root::Events)
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        self.of.as_ref()
+    fn of(&self) -> Option<Address> {
+        self.of.clone()
     }
 
     fn title(&self, _world: &World) -> String {
@@ -99,9 +107,8 @@ impl Screen for Events {
         of_records(&self.records)
     }
 
-    fn subject(&self, _world: &World) -> Option<ApplicationName> {
-        let selected = self.records.current().and_then(|record| record.application.as_ref());
-        selected.or(self.of.as_ref()).cloned()
+    fn subject(&self, _world: &World) -> Option<Address> {
+        self.records.current().and_then(address).or_else(|| self.of.clone())
     }
 
     fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
@@ -138,10 +145,10 @@ impl Screen for Events {
     }
 
     fn is_old_by(&self, object: &Object) -> bool {
-        let is_of = |name: &ApplicationName| self.of.as_ref().is_none_or(|of| of == name);
         match object {
-            Object::Application(application) => is_of(&application.name),
-            Object::Run(run) => is_of(&run.application),
+            Object::Environment(one) => self.of.as_ref().is_none_or(|of| of.means(&one.environment)),
+            Object::Application(one) => self.is_of(&one.name),
+            Object::Run(run) => self.is_of(&run.application),
             Object::Agent(_) | Object::Connection(_) => self.of.is_none(),
             Object::Repository(_) | Object::Resource(_) | Object::Pod(_) => false,
         }
@@ -210,6 +217,11 @@ fn merge(mut before: Vec<EventRecord>, new: Vec<EventRecord>) -> Vec<EventRecord
     before
 }
 
+/// Whom an event concerns.
+pub fn address(record: &EventRecord) -> Option<Address> {
+    Some(Address { application: record.application.clone()?, environment: record.environment.clone() })
+}
+
 /// An event in a list.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
@@ -225,13 +237,13 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::time("AGE", 4, |row: &Row| Cell::age(Some(row.record.at)).quiet()).on_screen(0),
         Column::listed("TIME", Kind::Words, |row: &Row| Cell::text(&row.time).quiet()),
         Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| {
-            Cell::text(row.record.application.as_ref().map_or("agent", |name| name.as_str()))
+            address(row.record).map_or(Cell::text("agent"), Cell::text)
         })
         .naming()
         .of_all()
         .on_screen(40),
         Column::listed("APPLICATION", Kind::Words, |row: &Row| {
-            Cell::text(row.record.application.as_ref().map_or("", |name| name.as_str()))
+            address(row.record).map_or(Cell::nothing(), Cell::text)
         }),
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
         Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.words()).quiet()).from(80),

@@ -1,6 +1,6 @@
-//! The syncs of an application, newest first: what to go back to.
+//! The syncs of an environment, newest first: what to go back to.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::protocol::RollbackRequest;
 use quarterdeck_shared::snapshot::Object;
@@ -47,18 +47,18 @@ pub const KEYS: &[Binding] = &[
     FILTER,
 ];
 
-/// The syncs of an application.
+/// The syncs of an environment.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct History {
     /// Whose.
-    pub of: ApplicationName,
+    pub of: EnvironmentId,
     /// The syncs, newest first.
     pub records: Records<SyncRecord>,
 }
 
 impl History {
     /// Syncs that nobody asked for yet.
-    pub fn new(of: ApplicationName) -> Self {
+    pub fn new(of: EnvironmentId) -> Self {
         Self { of, records: Records::new() }
     }
 
@@ -77,8 +77,8 @@ impl Screen for History {
         KEYS
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        Some(&self.of)
+    fn of(&self) -> Option<Address> {
+        Some(self.of.clone().into())
     }
 
     fn title(&self, _world: &World) -> String {
@@ -128,11 +128,11 @@ impl Screen for History {
 
     /// The newest sync that was fetched is another one than the application tells of, or has moved on since.
     fn is_old_by(&self, object: &Object) -> bool {
-        let Object::Application(application) = object else { return false };
+        let Object::Environment(environment) = object else { return false };
         let newest = self.records.all.value.as_ref().and_then(|all| all.first());
         // As the snapshot has it: its changes are fetched on demand.
         let newest = newest.map(|sync| SyncRecord { changes: Vec::new(), ..sync.clone() });
-        application.name == self.of && application.last_sync != newest
+        environment.environment == self.of && environment.last_sync != newest
     }
 
     fn answer(&mut self, number: u64, answer: Result<Answer, Problem>, world: &World) -> bool {
@@ -154,7 +154,7 @@ impl Screen for History {
             };
             return empty::draw(painter, area, &sentence, &[]);
         }
-        let built = world.fleet.application(&self.of).and_then(|application| application.spec.image.as_deref());
+        let built = world.fleet.application(&self.of.application).and_then(|application| application.images.first());
         let seen = Rows { top: records.top, cursor: records.cursor, count: records.len() };
         let lines = |place| records.lines(place, area.width);
         list::draw(painter, (&columns(), false), area, seen, lines, |place| {
@@ -175,7 +175,7 @@ pub struct Row<'a> {
     /// The sync.
     pub sync: &'a SyncRecord,
     /// The name of the image that is built for its application.
-    pub built: Option<&'a str>,
+    pub built: Option<&'a String>,
 }
 
 /// The columns of syncs.
@@ -187,7 +187,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
             .from(34),
         Column::words("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
         Column::new("IMAGE", Kind::Names, (7, 16), |row: &Row| {
-            let own = text::own_image(&row.sync.images, row.built);
+            let own = text::own_image(&row.sync.images, row.built.map(String::as_str));
             Cell::text(own.map(text::image_version).unwrap_or_default())
         })
         .on_screen(60),

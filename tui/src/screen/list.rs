@@ -1,6 +1,6 @@
 //! Lists of the agent's objects: what they have in common, so that one of them is what it lists and how a row is shown.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::Health;
 use ratatui::layout::Rect;
@@ -37,8 +37,8 @@ pub trait List: Lists {
     /// What is drawn of an object.
     fn line<'a>(&self, world: &'a World, object: &'a Object, row: Row) -> Option<Line<Self::Row<'a>>>;
 
-    /// The application that it is of.
-    fn of(&self) -> Option<&ApplicationName> {
+    /// The application or environment that it is of.
+    fn of(&self) -> Option<Address> {
         None
     }
 
@@ -75,6 +75,11 @@ pub trait List: Lists {
     /// Opens the selected object.
     fn open(&self, _object: &Object, _turn: &mut Turn<'_>) {}
 
+    /// What a key changes in what is listed; false where it changes nothing.
+    fn change(&mut self, _command: Command, _object: Option<&Object>) -> bool {
+        false
+    }
+
     /// What a key asks for that only this list has; false where it means nothing of its own here.
     fn press(&self, _command: Command, _object: Option<&Object>, _turn: &mut Turn<'_>) -> bool {
         false
@@ -93,7 +98,7 @@ impl<L: List> Screen for Table<L> {
         self.of.of().is_none().then_some(L::ROOT)
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
+    fn of(&self) -> Option<Address> {
         self.of.of()
     }
 
@@ -102,7 +107,7 @@ impl<L: List> Screen for Table<L> {
     }
 
     fn crumbs(&self, world: &World) -> Texts {
-        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(self.of.of(), self.of.title()))
+        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(world, self.of.of(), self.of.title()))
     }
 
     fn state(&self, _world: &World, short: bool) -> Texts {
@@ -205,6 +210,10 @@ impl<L: List> Screen for Table<L> {
 impl<L: List> Table<L> {
     fn press_other(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
         let object = self.selected(turn.world);
+        if self.of.change(command, object) {
+            Screen::rebuild(self, turn.world);
+            return true;
+        }
         match (command, object) {
             (Command::Open, Some(object)) => self.of.open(object, turn),
             (Command::Open, None) => {}

@@ -1,7 +1,7 @@
 //! What does it say? Lines as they come, a thin colour for each who writes, gaps told where they are.
 
 use jiff::tz::TimeZone;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 use ratatui::layout::Rect;
@@ -45,8 +45,8 @@ impl Screen for LogScreen {
         (self.source == Source::Agent).then_some(Root::AgentLog)
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        self.source.application()
+    fn of(&self) -> Option<Address> {
+        self.source.of()
     }
 
     fn title(&self, _world: &World) -> String {
@@ -56,7 +56,7 @@ impl Screen for LogScreen {
     fn state(&self, world: &World, short: bool) -> Texts {
         match &self.source {
             Source::Run { run, .. } => world.fleet.run(*run).map(run_state).unwrap_or_default(),
-            Source::Pods { of, .. } => super::state_of(Some(of), world, short),
+            Source::Pods { of, .. } => super::state_of(Some(of.clone().into()), world, short),
             Source::Agent => Texts::new(),
         }
     }
@@ -213,7 +213,7 @@ fn following(log: &LogScreen) -> String {
 /// The cluster of the pods, where it is away.
 fn lost_cluster<'a>(world: &'a World, log: &LogScreen) -> Option<&'a str> {
     let Source::Pods { of, .. } = &log.source else { return None };
-    world.fleet.lost_cluster(world.fleet.application(of)?)
+    world.fleet.lost_cluster(world.fleet.environment(of)?)
 }
 
 fn draw_line(

@@ -17,7 +17,7 @@
 
 pub mod applications;
 
-pub mod application;
+pub mod environment;
 pub mod history;
 pub mod pods;
 pub mod runs;
@@ -38,7 +38,7 @@ pub mod turn;
 
 mod moves;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 
@@ -86,8 +86,8 @@ pub trait Screen {
         None
     }
 
-    /// The application that the whole screen is about.
-    fn of(&self) -> Option<&ApplicationName> {
+    /// The application or environment that the whole screen is about.
+    fn of(&self) -> Option<Address> {
         None
     }
 
@@ -96,7 +96,7 @@ pub trait Screen {
 
     /// Where one is, for the first line.
     fn crumbs(&self, world: &World) -> Texts {
-        crumbs(self.of(), self.title(world))
+        crumbs(world, self.of(), self.title(world))
     }
 
     /// How what it shows stands, for the first line: in words, or in signs where there is no room for words.
@@ -114,15 +114,16 @@ pub trait Screen {
         None
     }
 
-    /// The application that is selected or shown.
-    fn subject(&self, world: &World) -> Option<ApplicationName> {
+    /// The application or environment that is selected or shown.
+    fn subject(&self, world: &World) -> Option<Address> {
         let selected = match self.selected(world) {
-            Some(Object::Application(application)) => Some(&application.name),
-            Some(Object::Pod(pod)) => Some(&pod.application),
-            Some(Object::Run(run)) => Some(&run.application),
+            Some(Object::Application(application)) => Some(application.name.clone().into()),
+            Some(Object::Environment(environment)) => Some(environment.environment.clone().into()),
+            Some(Object::Pod(pod)) => Some(pod.environment.clone().into()),
+            Some(Object::Run(run)) => Some(run.application.clone().into()),
             _ => None,
         };
-        selected.or(self.of()).cloned()
+        selected.or(self.of())
     }
 
     /// Does what a key asks for; false where it means nothing of its own here.
@@ -185,22 +186,24 @@ pub trait Screen {
 }
 
 /// `shop › history`.
-fn crumbs(of: Option<&ApplicationName>, title: String) -> Texts {
-    match of {
-        Some(name) if title.is_empty() => vec![(name.to_string(), Tone::Strong)],
-        Some(name) => vec![(name.to_string(), Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
+fn crumbs(world: &World, of: Option<Address>, title: String) -> Texts {
+    let called = |of: Address| of.id().map_or_else(|| of.to_string(), |id| world.fleet.called(&id));
+    match of.map(called) {
+        Some(name) if title.is_empty() => vec![(name, Tone::Strong)],
+        Some(name) => vec![(name, Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
         None => vec![(title, Tone::Strong)],
     }
 }
 
-/// How an application stands: `✔ Synced  ● Healthy`.
-fn state_of(of: Option<&ApplicationName>, world: &World, short: bool) -> Texts {
-    let Some(application) = of.and_then(|name| world.fleet.application(name)) else { return Texts::new() };
-    let sync = match application.suspended {
+/// How an environment stands: `✔ Synced  ● Healthy`. Of an application with one, how that stands.
+fn state_of(of: Option<Address>, world: &World, short: bool) -> Texts {
+    let id = of.and_then(|of| world.fleet.meant(&of).ok());
+    let Some(environment) = id.and_then(|id| world.fleet.environment(&id)) else { return Texts::new() };
+    let sync = match environment.suspended {
         true => (SUSPENDED, "Suspended"),
-        false => (of_sync(application.sync), application.sync.word()),
+        false => (of_sync(environment.sync), environment.sync.word()),
     };
-    let health = (of_health(application.health), application.health.word());
+    let health = (of_health(environment.health), environment.health.word());
     let word = |(meaning, word): (Meaning, &str)| {
         let word = if short { meaning.sign.to_string() } else { format!("{} {word}", meaning.sign) };
         (format!("{word}  "), meaning.tone)

@@ -9,9 +9,9 @@ use crate::keymap::{Binding, EVERYWHERE, Root};
 use crate::model::diff::DiffScreen;
 use crate::model::log::{LogScreen, Source};
 use crate::model::table::Table;
-use crate::screen::application::Application;
 use crate::screen::applications::Applications;
 use crate::screen::console_log::ConsoleLog;
+use crate::screen::environment::Environment;
 use crate::screen::events::Events;
 use crate::screen::history::History;
 use crate::screen::pods::Pods;
@@ -19,7 +19,7 @@ use crate::screen::runs::Runs;
 use crate::screen::system::System;
 use crate::screen::text::Text;
 use crate::screen::{
-    Screen, application, applications, console_log, diff, events, history, logs, pods, runs, system, text,
+    Screen, applications, console_log, environment, diff, events, history, logs, pods, runs, system, text,
 };
 
 /// Makes one enum of the screens.
@@ -73,12 +73,12 @@ screens! {
     /// Is all well?
     Applications, applications, Table<Applications>;
     /// What is happening to it?
-    Application, application, Application;
+    Environment, environment, Environment;
     /// The pods.
     Pods, pods, Table<Pods>;
     /// The runs.
     Runs, runs, Table<Runs>;
-    /// The syncs of an application.
+    /// The syncs of an environment.
     History, history, History;
     /// What does it say?
     Logs, logs, LogScreen;
@@ -103,7 +103,7 @@ impl Place {
     /// A top view, as it is before anybody was there.
     pub fn top(root: Root) -> Self {
         match root {
-            Root::Applications => Table::new(Applications).into(),
+            Root::Applications => Table::new(Applications::default()).into(),
             Root::Pipelines => Table::new(Runs { of: None }).into(),
             Root::Pods => Table::new(Pods { of: None }).into(),
             Root::Events => Events::new(None).into(),

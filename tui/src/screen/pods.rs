@@ -1,7 +1,7 @@
 //! Pods, a row each, with the columns that people know from `kubectl get pods` and k9s.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::snapshot::{Object, PodStatus, Unseen};
 use serde::{Deserialize, Serialize};
 
@@ -37,16 +37,16 @@ pub const KEYS: &[Binding] = &[
     SORT,
 ];
 
-/// The list of pods, of one application or of all.
+/// The list of pods, of one environment or of all.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Pods {
-    /// Of which application.
-    pub of: Option<ApplicationName>,
+    /// Of which environment.
+    pub of: Option<EnvironmentId>,
 }
 
 impl Lists for Pods {
     fn lists(&self, object: &Object) -> bool {
-        matches!(object, Object::Pod(pod) if self.of.as_ref().is_none_or(|name| *name == pod.application))
+        matches!(object, Object::Pod(pod) if self.of.as_ref().is_none_or(|name| *name == pod.environment))
     }
 }
 
@@ -69,8 +69,8 @@ impl List for Pods {
         Some(Line { row: Row { pod, is_old, over: None, now: world.now }, below, is_old })
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        self.of.as_ref()
+    fn of(&self) -> Option<Address> {
+        self.of.clone().map(Into::into)
     }
 
     fn title(&self) -> String {
@@ -91,7 +91,7 @@ impl List for Pods {
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {
         if let Object::Pod(pod) = object {
-            turn.opened.extend(about::place(Command::Logs, pod.application.clone(), Some(object)));
+            about::open(Command::Logs, &pod.environment.clone().into(), Some(object), turn);
         }
     }
 }
@@ -120,7 +120,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         .from(48),
         Column::number("RESTARTS", 8, restarts).from(68),
         Column::time("AGE", 5, |row: &Row| Cell::age(row.pod.created)).from(60),
-        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.pod.application))
+        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.pod.environment))
             .from(80)
             .of_all(),
         Column::new("CLUSTER", Kind::Words, (10, 20), |row: &Row| Cell::text(&row.pod.cluster).quiet())

@@ -1,6 +1,6 @@
 //! Pipelines: runs, newest first, each with its stages as they go.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, ApplicationName};
 use quarterdeck_shared::snapshot::{Object, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,8 @@ impl List for Runs {
         Some(Line { row: &**run, below: Cell::text(&run.message).toned(of_phase(run.phase).tone), is_old: false })
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        self.of.as_ref()
+    fn of(&self) -> Option<Address> {
+        self.of.clone().map(Into::into)
     }
 
     fn title(&self) -> String {
@@ -132,12 +132,12 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
         Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
         Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),
         Column::listed("STAGES", Kind::Words, |run: &&RunStatus| {
-            let stages = run.stages.iter().map(|stage| format!("{}:{}", stage.kind, stage.phase));
+            let stages = run.stages.iter().map(|stage| format!("{}:{}", stage_name(run, stage).replace(' ', "-"), stage.phase));
             Cell::text(stages.collect::<Vec<_>>().join(","))
         })
         .wide(),
         Column::listed("IMAGE", Kind::Names, |run: &&RunStatus| {
-            Cell::text(run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default())
+            Cell::text(run.artifact.as_ref().map(|artifact| artifact.pinned().join(",")).unwrap_or_default())
         })
         .wide(),
         Column::new("SUBJECT", Kind::Prose, (20, 80), |run: &&RunStatus| Cell::text(&run.subject).quiet())
@@ -152,20 +152,29 @@ fn stages(run: &&RunStatus) -> Cell {
     if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
         return Cell::text(format!("behind run {before}")).quiet();
     }
-    let marks = |named| run.stages.iter().map(|stage| mark(stage, named)).collect();
+    let marks = |named| run.stages.iter().map(|stage| mark(run, stage, named)).collect();
     Cell { shown: Shown::Marks { short: marks(false), long: marks(true) }, ..Cell::nothing() }
 }
 
-fn mark(stage: &Stage, named: bool) -> (Meaning, String) {
+fn mark(run: &RunStatus, stage: &Stage, named: bool) -> (Meaning, String) {
     let speaks = named || !matches!(stage.phase, Phase::Queued | Phase::Succeeded | Phase::Skipped);
-    let name = if speaks { stage.kind.word() } else { "" };
+    let name = if speaks { stage_name(run, stage) } else { String::new() };
     let more = match (stage.phase, stage.percent) {
         (Phase::Running, Some(percent)) => format!("{percent}%"),
         (Phase::Succeeded, _) if named => stage_seconds(stage).map(|s| format!("{s}s")).unwrap_or_default(),
         _ => String::new(),
     };
-    let words = [name, &more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let words = [&*name, &more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     (of_phase(stage.phase), words)
+}
+
+/// `push`; of a promotion, where there are several, also to which environment: `promote qa`.
+pub fn stage_name(run: &RunStatus, stage: &Stage) -> String {
+    let several = run.stages.iter().filter(|one| one.environment.is_some()).count() > 1;
+    match stage.environment.as_ref().filter(|_| several) {
+        Some(environment) => format!("{} {environment}", stage.kind),
+        None => stage.kind.to_string(),
+    }
 }
 
 /// What came out; else what the running stage does; else what was delivered.

@@ -1,6 +1,6 @@
 //! YAML on screen: keys stand out a little, what is searched stands out fully.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -33,7 +33,7 @@ pub const KEYS: &[Binding] = &[MANIFESTS, SEARCH, NEXT, PREVIOUS, WRAP];
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Text {
     /// Of which application.
-    pub of: ApplicationName,
+    pub of: EnvironmentId,
     /// What.
     pub subject: Subject,
     /// The text.
@@ -52,7 +52,7 @@ pub struct Text {
 
 impl Text {
     /// A text that nobody asked for yet.
-    pub fn new(of: ApplicationName, subject: Subject) -> Self {
+    pub fn new(of: EnvironmentId, subject: Subject) -> Self {
         let (wrap, top, left, search, found) = (false, 0, 0, String::new(), None);
         Self { of, subject, document: Fetched::default(), wrap, top, left, search, found }
     }
@@ -80,8 +80,8 @@ impl Screen for Text {
         KEYS
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        Some(&self.of)
+    fn of(&self) -> Option<Address> {
+        Some(self.of.clone().into())
     }
 
     fn title(&self, _world: &World) -> String {
@@ -138,10 +138,10 @@ impl Screen for Text {
     }
 
     fn is_old_by(&self, object: &Object) -> bool {
-        let is_it = |of: &ApplicationName, resource| *of == self.of && self.subject == Subject::Live(resource);
+        let is_it = |of: &EnvironmentId, resource| *of == self.of && self.subject == Subject::Live(resource);
         match object {
-            Object::Resource(resource) => is_it(&resource.application, resource.resource.clone()),
-            Object::Pod(pod) => is_it(&pod.application, pod_ref(&pod.namespace, &pod.name)),
+            Object::Resource(resource) => is_it(&resource.environment, resource.resource.clone()),
+            Object::Pod(pod) => is_it(&pod.environment, pod_ref(&pod.namespace, &pod.name)),
             _ => false,
         }
     }

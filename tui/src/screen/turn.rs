@@ -1,6 +1,6 @@
 //! A screen's turn: what it is given when something is asked of it, and what it can ask of the console.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use tui_input::Input;
 
 use crate::effect::{Ask, Asker, Effect, Ticket};
@@ -59,7 +59,7 @@ impl Turn<'_> {
     }
 
     /// Asks for a yes, and shows what would be done.
-    pub fn confirm_plan(&mut self, act: Act, of: ApplicationName, aim: Option<Aim>) {
+    pub fn confirm_plan(&mut self, act: Act, of: EnvironmentId, aim: Option<Aim>) {
         let number = self.number();
         let ask = Ask::Diff(of, aim.as_ref().map(|aim| aim.commit.clone()));
         self.effects.push(Effect::Ask(Ticket::of_question(number), ask));

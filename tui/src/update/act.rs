@@ -1,7 +1,7 @@
 //! Commands: to the seen screen first; what means nothing of its own there means the same as everywhere. What changes a
 //! cluster is asked before it is sent, and shows its plan.
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::protocol::{DeliverRequest, SuspendRequest, SyncRequest};
 
 use crate::console::Model;
@@ -48,29 +48,39 @@ fn everywhere(place: &Place, command: Command, turn: &mut Turn<'_>) {
         return turn.say("no application is selected here");
     };
     match command {
-        Command::Sync => turn.confirm_plan(Act::Sync(of.clone(), SyncRequest::default()), of, None),
-        Command::Build => turn.prompt(Act::Build(of, DeliverRequest::default()), None),
-        Command::Push => turn.prompt(Act::Push(of, DeliverRequest::default()), None),
-        Command::Suspend => suspend(of, turn),
-        Command::Unpin => unpin(of, turn),
-        Command::Rollback => {
-            turn.open(History::new(of));
-            turn.say("choose the sync to go back to, then R");
-        }
-        _ => turn.opened.extend(about::place(command, of, place.selected(turn.world))),
+        Command::Build => turn.prompt(Act::Build(of.application, DeliverRequest::default()), None),
+        Command::Push => turn.prompt(Act::Push(of.application, DeliverRequest::default()), None),
+        Command::Sync | Command::Suspend | Command::Unpin | Command::Rollback => match turn.world.fleet.meant(&of) {
+            Ok(id) => of_one(command, id, turn),
+            Err(why) => turn.say(why),
+        },
+        _ => about::open(command, &of, place.selected(turn.world), turn),
     }
 }
 
-fn suspend(name: ApplicationName, turn: &mut Turn<'_>) {
-    match turn.world.fleet.application(&name) {
-        Some(application) if application.suspended => turn.confirm(Act::Resume(name)),
+/// What a command means for an environment.
+fn of_one(command: Command, id: EnvironmentId, turn: &mut Turn<'_>) {
+    match command {
+        Command::Sync => turn.confirm_plan(Act::Sync(id.clone(), SyncRequest::default()), id, None),
+        Command::Suspend => suspend(id, turn),
+        Command::Unpin => unpin(id, turn),
+        _ => {
+            turn.open(History::new(id));
+            turn.say("choose the sync to go back to, then R");
+        }
+    }
+}
+
+fn suspend(name: EnvironmentId, turn: &mut Turn<'_>) {
+    match turn.world.fleet.environment(&name) {
+        Some(environment) if environment.suspended => turn.confirm(Act::Resume(name)),
         _ => turn.prompt(Act::Suspend(name, SuspendRequest::default()), None),
     }
 }
 
-fn unpin(name: ApplicationName, turn: &mut Turn<'_>) {
-    match turn.world.fleet.application(&name) {
-        Some(application) if application.pin.is_some() => turn.confirm(Act::Unpin(name)),
+fn unpin(name: EnvironmentId, turn: &mut Turn<'_>) {
+    match turn.world.fleet.environment(&name) {
+        Some(environment) if environment.pin.is_some() => turn.confirm(Act::Unpin(name)),
         _ => turn.say(format!("{name} is not pinned: it follows git")),
     }
 }
@@ -89,7 +99,7 @@ fn refresh(model: &mut Model, effects: &mut Vec<Effect>) {
             return;
         }
         match place.subject(turn.world) {
-            Some(name) => turn.send(Act::Refresh(name)),
+            Some(of) => turn.send(Act::Refresh(of.application)),
             None => turn.say("this list is live: it needs no refresh"),
         }
     });

@@ -2,7 +2,7 @@
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use tui_input::Input;
 
 use crate::console::Model;
@@ -10,7 +10,7 @@ use crate::effect::Effect;
 use crate::keymap::{Binding, Code, Command, EVERYWHERE, Key};
 use crate::model::overlay::{Entry, Overlay, PALETTE_LINES, Palette, Target};
 use crate::model::viewport;
-use crate::screen::application::{self, Application};
+use crate::screen::environment::{self, Environment};
 use crate::update::{go, keys};
 
 /// Entries that are shown at most: who looks further types another letter.
@@ -60,9 +60,9 @@ fn choose(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(entry) = palette.entries.into_iter().nth(palette.cursor) else { return };
     match entry.target {
         Target::Command(command) => keys::run(model, command, effects),
-        Target::Open(name) => go::push(model, Application::new(name).into(), effects),
+        Target::Open(name) => go::push(model, Environment::new(name).into(), effects),
         Target::Of(command, name) => {
-            go::push(model, Application::new(name).into(), effects);
+            go::push(model, Environment::new(name).into(), effects);
             keys::run(model, command, effects);
         }
     }
@@ -73,18 +73,18 @@ fn entries(model: &Model, typed: &str) -> Vec<Entry> {
     if let Some((word, rest)) = typed.trim_start().split_once(' ')
         && let Some(binding) = of_application().find(|binding| binding.word == word)
     {
-        let all = model.world.fleet.names().map(|name| of(binding, name)).collect();
+        let all = model.world.fleet.ids().map(|name| of(binding, name)).collect();
         return best(all, rest);
     }
     let bindings = model.place().keys().iter().chain(EVERYWHERE);
     let mut all: Vec<Entry> = bindings.filter(|b| is_offered(b.command)).map(command).collect();
-    all.extend(model.world.fleet.names().map(|name| named(model, name)));
+    all.extend(model.world.fleet.ids().map(|name| named(model, name)));
     best(all, typed)
 }
 
 /// Commands that can be given for an application by its name.
 fn of_application() -> impl Iterator<Item = &'static Binding> {
-    application::KEYS.iter().chain(EVERYWHERE).filter(|binding| {
+    environment::KEYS.iter().chain(EVERYWHERE).filter(|binding| {
         use Command::*;
         matches!(
             binding.command,
@@ -114,12 +114,12 @@ fn command(binding: &Binding) -> Entry {
     }
 }
 
-fn named(model: &Model, name: &ApplicationName) -> Entry {
-    let help = model.world.fleet.application(name).map(|a| format!("{}, {}", a.sync, a.health)).unwrap_or_default();
+fn named(model: &Model, name: &EnvironmentId) -> Entry {
+    let help = model.world.fleet.environment(name).map(|a| format!("{}, {}", a.sync, a.health)).unwrap_or_default();
     Entry { name: name.to_string(), help, key: String::new(), target: Target::Open(name.clone()) }
 }
 
-fn of(binding: &Binding, name: &ApplicationName) -> Entry {
+fn of(binding: &Binding, name: &EnvironmentId) -> Entry {
     Entry {
         name: format!("{} {name}", binding.word),
         help: binding.help.to_owned(),

@@ -148,7 +148,7 @@ async fn slow_work_of_an_agent_that_is_alive_is_waited_for() {
     let limits = Limits { notice: Duration::from_millis(20), ..Limits::default() };
     let client = Client::with_limits(vec![agent.socket()], limits);
     let answer: quarterdeck_shared::protocol::DiffAnswer = client.get("/v1/applications/shop/diff").await.unwrap();
-    assert_eq!(answer.application.as_str(), "shop");
+    assert_eq!(answer.environment.as_str(), "shop");
     assert!(agent.asked().contains(&"GET /v1/version".to_owned()), "{:?}", agent.asked());
 }
 

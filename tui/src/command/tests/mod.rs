@@ -145,7 +145,7 @@ async fn what_cannot_be_seen_is_told_by_every_form() {
     .await;
     let all: serde_json::Value = serde_json::from_str(&qd(&agent, "status -o json").await.out).unwrap();
     let one: serde_json::Value = serde_json::from_str(&qd(&agent, "status shop -o json").await.out).unwrap();
-    let shop = all.as_array().unwrap().iter().find(|application| application["name"] == "shop").unwrap();
+    let shop = all.as_array().unwrap().iter().find(|environment| environment["name"] == "shop").unwrap();
     assert_eq!(*shop, one);
     assert_eq!(one["unseen"][0]["of"], "watch");
     assert_eq!(one["unseen"][0]["last_seen"], "2026-11-23T12:04:20Z");

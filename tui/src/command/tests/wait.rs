@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use quarterdeck_shared::snapshot::{Object, RunId};
 use serde_json::{Value, json};
 
-use super::world::{application, state_of, sync, with};
+use super::world::{environment, state_of, sync, with};
 use super::*;
 use crate::command::wait::{Goal, Judgement, Objects};
 
@@ -20,7 +20,7 @@ fn objects(all: &[Value]) -> Objects {
 #[test]
 fn health_is_judged_at_the_revision_of_a_newer_sync() {
     let goal = |commit: Option<&str>| Goal::Healthy {
-        application: "shop".parse().unwrap(),
+        environment: "shop".parse().unwrap(),
         after_sync: 41,
         commit: commit.map(|revision| revision.parse::<quarterdeck_shared::revision::Revision>().unwrap().commit),
     };
@@ -68,9 +68,9 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
         ),
     ];
     for (changed, expected) in cases {
-        assert_eq!(goal(None).judge(&objects(&[application("shop", changed.clone())])), expected, "{changed}");
+        assert_eq!(goal(None).judge(&objects(&[environment("shop", changed.clone())])), expected, "{changed}");
     }
-    let other = objects(&[application("shop", json!({"last_sync": synced(42, NEW, "Succeeded")}))]);
+    let other = objects(&[environment("shop", json!({"last_sync": synced(42, NEW, "Succeeded")}))]);
     assert_eq!(goal(Some(OLD)).judge(&other), waiting("a sync to another revision came first"));
     assert_eq!(goal(Some(NEW)).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
     assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("application shop is gone".to_owned()));
@@ -119,15 +119,15 @@ fn agent_of(steps: &'static [fn() -> Value]) -> StandIn {
     })
 }
 
-const BEFORE: fn() -> Value = || application("shop", json!({"activity": "planning"}));
+const BEFORE: fn() -> Value = || environment("shop", json!({"activity": "planning"}));
 const SYNCED: fn() -> Value = || {
     let message = "Deployment/shop: 2 of 3 updated";
-    application("shop", json!({"last_sync": sync(42, NEW), "health": "Progressing", "message": message}))
+    environment("shop", json!({"last_sync": sync(42, NEW), "health": "Progressing", "message": message}))
 };
-const HEALTHY: fn() -> Value = || application("shop", json!({"last_sync": sync(42, NEW)}));
+const HEALTHY: fn() -> Value = || environment("shop", json!({"last_sync": sync(42, NEW)}));
 const REFUSED: fn() -> Value = || {
     let failed = json!({"phase": "Failed", "message": "admission refused it"});
-    application("shop", json!({"last_sync": with(sync(42, NEW), failed)}))
+    environment("shop", json!({"last_sync": with(sync(42, NEW), failed)}))
 };
 
 #[tokio::test]

@@ -132,7 +132,7 @@ pub(super) fn blind() -> Value {
         "sync": "Unknown", "health": "Unknown", "message": "cluster w1 cannot be observed: connection refused",
         "last_known": known, "unseen": [refused],
     });
-    let mut cart = application("cart", away);
+    let mut cart = environment("cart", away);
     cart["spec"]["cluster"] = json!("w1");
     let not_read = json!({
         "message": format!("repository {repository} cannot be read: it was not found"),
@@ -146,9 +146,9 @@ pub(super) fn blind() -> Value {
         7,
         &[
             agent(json!({})),
-            application("shop", not_watched),
+            environment("shop", not_watched),
             cart,
-            application("search", not_read),
+            environment("search", not_read),
             config,
             resource("Deployment", "Healthy", "2/2"),
             pod("shop", "shop-7b46-p2m", "Running", "Healthy", "", true),
@@ -163,8 +163,8 @@ pub(super) fn blind() -> Value {
 }
 
 /// An application; the caller says what is particular.
-pub(super) fn application(name: &str, changed: Value) -> Value {
-    let application = json!({
+pub(super) fn environment(name: &str, changed: Value) -> Value {
+    let environment = json!({
         "kind": "Application", "name": name, "sync": "Synced", "health": "Healthy", "revision": MAIN,
         "images": [format!("registry.example/ops/{name}:3.0.2")], "suspended": false, "message": "",
         "since": "2026-11-21T12:00:00Z", "target": MAIN, "drifted": 0, "resources": 12,
@@ -174,11 +174,11 @@ pub(super) fn application(name: &str, changed: Value) -> Value {
             "cluster": "prod", "namespace": name, "automatic": true, "prune": true, "self_heal": true,
         },
     });
-    with(application, changed)
+    with(environment, changed)
 }
 
 fn shop() -> Value {
-    application(
+    environment(
         "shop",
         json!({
             "health": "Progressing", "since": "2026-11-23T12:04:48Z", "images": ["docker.io/library/redis:7", IMAGE],
@@ -189,7 +189,7 @@ fn shop() -> Value {
 }
 
 fn cart() -> Value {
-    application(
+    environment(
         "cart",
         json!({
             "health": "Degraded", "since": "2026-11-23T12:01:00Z",
@@ -200,7 +200,7 @@ fn cart() -> Value {
 }
 
 fn search() -> Value {
-    application(
+    environment(
         "search",
         json!({
             "sync": "OutOfSync", "revision": null, "images": [], "activity": "planning", "drifted": 1,
@@ -210,7 +210,7 @@ fn search() -> Value {
 
 fn billing() -> Value {
     let cause = json!({"by": "person", "uid": 1000, "name": "alice"});
-    application(
+    environment(
         "billing",
         json!({
             "suspended": true, "revision": OLD.replace("main", "pin"), "since": "2026-11-17T12:00:00Z",
@@ -235,9 +235,9 @@ fn resource(kind: &str, health: &str, summary: &str) -> Value {
     })
 }
 
-fn pod(application: &str, name: &str, status: &str, health: &str, message: &str, ready: bool) -> Value {
+fn pod(environment: &str, name: &str, status: &str, health: &str, message: &str, ready: bool) -> Value {
     json!({
-        "kind": "Pod", "application": application, "cluster": "prod", "namespace": application, "name": name,
+        "kind": "Pod", "application": environment, "cluster": "prod", "namespace": environment, "name": name,
         "status": status, "health": health, "message": message, "node": "node1", "ip": "10.0.0.7",
         "created": "2026-11-23T12:04:00Z",
         "containers": [
@@ -297,7 +297,7 @@ fn pod_log() -> Vec<Value> {
 
 /// Newest first.
 fn events() -> Vec<Value> {
-    let record = |id: u64, application: Option<&str>, cause: Value, event: Value| json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "cause": cause, "event": event});
+    let record = |id: u64, environment: Option<&str>, cause: Value, event: Value| json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": environment, "cause": cause, "event": event});
     let alice = json!({"by": "person", "uid": 1000, "name": "alice"});
     vec![
         record(9, Some("billing"), alice, json!({"type": "suspended", "reason": "moving house"})),

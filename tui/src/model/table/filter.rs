@@ -39,18 +39,24 @@ pub fn holds(object: &Object, terms: &[Term]) -> bool {
 fn mentions(object: &Object, word: &str) -> bool {
     let any = |texts: &[&str]| texts.iter().any(|text| contains(text, word));
     match object {
-        Object::Application(a) => {
+        Object::Environment(a) => {
             let suspended = if a.suspended { "Suspended" } else { "" };
-            any(&[a.name.as_str(), a.sync.word(), a.health.word(), suspended])
+            any(&[&a.environment.to_string(), a.sync.word(), a.health.word(), suspended])
                 || any(&[
                     &a.message,
-                    a.spec.cluster.as_deref().unwrap_or(""),
-                    a.spec.namespace.as_deref().unwrap_or(""),
+                    &a.spec.cluster,
+                    &a.spec.namespace,
                 ])
                 || a.revision.as_ref().is_some_and(|r| any(&[&r.reference, r.commit.as_str()]))
                 || a.images.iter().any(|image| contains(image, word))
         }
-        Object::Pod(p) => any(&[&p.name, &p.namespace, p.application.as_str(), &p.status, &p.node, &p.cluster, &p.ip]),
+        // It is there for those below it: by what these are found it is.
+        Object::Application(a) => {
+            any(&[a.name.as_str(), a.code.as_deref().unwrap_or(""), &a.message])
+                || a.environments.iter().any(|one| contains(one.as_str(), word))
+                || a.images.iter().any(|image| contains(image, word))
+        }
+        Object::Pod(p) => any(&[&p.name, &p.namespace, &p.environment.to_string(), &p.status, &p.node, &p.cluster, &p.ip]),
         Object::Run(r) => {
             any(&[r.application.as_str(), &r.reference, r.commit.as_str(), &r.subject, r.phase.word(), r.goal.word()])
                 || contains(&r.cause.words(), word)

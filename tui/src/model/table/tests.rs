@@ -1,6 +1,6 @@
 //! Tables that follow a fleet in motion.
 
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::*;
 use crate::model::fixture;
@@ -17,8 +17,8 @@ impl Lists for All {
     }
 }
 
-fn put(fleet: &mut Fleet, table: &mut Table<All>, application: ApplicationStatus) {
-    let object = Object::Application(Box::new(application));
+fn put(fleet: &mut Fleet, table: &mut Table<All>, environment: EnvironmentStatus) {
+    let object = Object::Environment(Box::new(environment));
     let slot = fleet.put(object.key(), object);
     table.changed(fleet, slot);
     table.settle(fleet, LINES);
@@ -32,7 +32,7 @@ fn del(fleet: &mut Fleet, table: &mut Table<All>, name: &str) {
 
 fn names(fleet: &Fleet, table: &Table<All>) -> Vec<String> {
     let name = |row: &Row| match fleet.object(row.slot) {
-        Some(Object::Application(application)) => application.name.to_string(),
+        Some(Object::Environment(environment)) => environment.name.to_string(),
         other => panic!("a table of applications holds {other:?}"),
     };
     table.rows().iter().map(name).collect()
@@ -45,7 +45,7 @@ fn selected(table: &Table<All>) -> &str {
 fn world(names: &str) -> (Fleet, Table<All>) {
     let (mut fleet, mut table) = (Fleet::default(), Table::new(All));
     for name in names.split(' ') {
-        put(&mut fleet, &mut table, fixture::application(name, Health::Healthy));
+        put(&mut fleet, &mut table, fixture::environment(name, Health::Healthy));
     }
     (fleet, table)
 }
@@ -61,7 +61,7 @@ fn the_selection_is_the_object_and_not_its_place() {
     let (mut fleet, mut table) = world("d f h");
     table.select(&fleet, 1, LINES);
     assert_eq!(selected(&table), "f");
-    put(&mut fleet, &mut table, fixture::application("a", Health::Healthy));
+    put(&mut fleet, &mut table, fixture::environment("a", Health::Healthy));
     assert_eq!((selected(&table), table.cursor), ("f", 2));
     del(&mut fleet, &mut table, "d");
     assert_eq!((selected(&table), table.cursor), ("f", 1));
@@ -76,9 +76,9 @@ fn an_object_moves_to_where_it_belongs() {
     let (mut fleet, mut table) = world("a b c");
     table.order = Order::Trouble;
     table.rebuild(&fleet, 80);
-    put(&mut fleet, &mut table, fixture::application("b", Health::Degraded));
+    put(&mut fleet, &mut table, fixture::environment("b", Health::Degraded));
     assert_eq!(names(&fleet, &table), ["b", "a", "c"]);
-    put(&mut fleet, &mut table, fixture::application("b", Health::Healthy));
+    put(&mut fleet, &mut table, fixture::environment("b", Health::Healthy));
     assert_eq!(names(&fleet, &table), ["a", "b", "c"]);
 }
 
@@ -87,7 +87,7 @@ fn the_screen_stands_still_around_the_selection() {
     let (mut fleet, mut table) = world("b c d e f g h i j k l m");
     table.select(&fleet, 7, LINES);
     let line = table.cursor - table.top;
-    put(&mut fleet, &mut table, fixture::application("a", Health::Healthy));
+    put(&mut fleet, &mut table, fixture::environment("a", Health::Healthy));
     assert_eq!((selected(&table), table.cursor - table.top), ("i", line));
 }
 
@@ -96,13 +96,13 @@ fn a_filter_holds_for_what_comes_later() {
     let (mut fleet, mut table) = world("shop cart");
     table.filter = "sho".to_owned();
     table.rebuild(&fleet, 80);
-    put(&mut fleet, &mut table, fixture::application("shoes", Health::Healthy));
-    put(&mut fleet, &mut table, fixture::application("coat", Health::Healthy));
+    put(&mut fleet, &mut table, fixture::environment("shoes", Health::Healthy));
+    put(&mut fleet, &mut table, fixture::environment("coat", Health::Healthy));
     assert_eq!(names(&fleet, &table), ["shoes", "shop"]);
     table.filter = "!healthy".to_owned();
     table.rebuild(&fleet, 80);
     assert_eq!(names(&fleet, &table), Vec::<String>::new());
-    put(&mut fleet, &mut table, fixture::application("cart", Health::Degraded));
+    put(&mut fleet, &mut table, fixture::environment("cart", Health::Degraded));
     assert_eq!(names(&fleet, &table), ["cart"]);
 }
 

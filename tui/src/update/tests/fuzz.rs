@@ -90,8 +90,8 @@ impl World {
             Throw::Typed(c) => Message::Key(Key::plain(Code::Char(c))),
             Throw::Resize(columns, rows) => Message::Resize(columns, rows),
             Throw::Application(n, there) => {
-                let application = fixture::application(&format!("app-{}", n % 16), health(n));
-                changed(Object::Application(Box::new(application)), there)
+                let environment = fixture::environment(&format!("app-{}", n % 16), health(n));
+                changed(Object::Environment(Box::new(environment)), there)
             }
             Throw::Pod(n, there) => {
                 let of = if n % 2 == 0 { "shop" } else { "cart" };

@@ -24,7 +24,7 @@ fn the_last_state_stays_while_the_agent_is_away() {
     let mut model = console();
     tell(&mut model, lost());
     assert!(matches!(model.world.link.state, LinkState::Lost { attempts: 1, .. }));
-    assert_eq!(model.world.fleet.names().count(), fixture::applications().len());
+    assert_eq!(model.world.fleet.names().count(), fixture::environments().len());
     assert_eq!(press(&mut model, "r"), [Effect::Reconnect], "who does not want to wait need not");
     update(&mut model, Message::Time(fixture::ago_s(-60)));
     tell(&mut model, LinkMessage::Records(Vec::new()));
@@ -36,7 +36,7 @@ fn the_last_state_stays_while_the_agent_is_away() {
 fn changes_go_where_they_belong_and_the_selection_stays() {
     let mut model = console();
     choose(&mut model, "ledger");
-    let degraded = Object::Application(Box::new(fixture::application("aardvark", Health::Degraded)));
+    let degraded = Object::Environment(Box::new(fixture::environment("aardvark", Health::Degraded)));
     let key = degraded.key();
     tell(&mut model, LinkMessage::Records(vec![put(2, degraded), WatchRecord::Bookmark { revision: 2 }]));
     assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger")));
@@ -101,14 +101,14 @@ fn what_was_fetched_is_fetched_again_when_it_is_old() {
     choose(&mut model, "shop");
     let ticket = tickets(&press(&mut model, "h"))[0];
     update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
-    let mut shop = fixture::application("shop", Health::Healthy);
+    let mut shop = fixture::environment("shop", Health::Healthy);
     shop.last_sync = fixture::syncs().into_iter().next();
-    let same = put(2, Object::Application(Box::new(shop.clone())));
+    let same = put(2, Object::Environment(Box::new(shop.clone())));
     assert!(tell(&mut model, LinkMessage::Records(vec![same])).is_empty(), "its newest sync is known");
     if let Some(sync) = &mut shop.last_sync {
         sync.message = "2 configure, 8 unchanged".to_owned();
     }
-    let newer = put(3, Object::Application(Box::new(shop)));
+    let newer = put(3, Object::Environment(Box::new(shop)));
     let effects = tell(&mut model, LinkMessage::Records(vec![newer.clone()]));
     assert!(matches!(&effects[..], [Effect::AskSoon(_, Ask::History(_))]), "{effects:?}");
     assert!(tell(&mut model, LinkMessage::Records(vec![newer])).is_empty(), "it is asked for already");

@@ -98,15 +98,15 @@ fn change(painter: &Painter, change: &Change) -> Line {
 fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
     let sentence = match &confirm.act {
         Act::Resume(name) => {
-            let application = model.world.fleet.application(name);
-            let hold = application.and_then(|application| application.suspension.as_ref());
+            let environment = model.world.fleet.environment(name);
+            let hold = environment.and_then(|environment| environment.suspension.as_ref());
             let by =
                 hold.map(|hold| format!("Suspended by {}: {}. ", hold.cause.words(), hold.reason)).unwrap_or_default();
-            let state = application.map_or("unknown", |application| application.sync.word());
+            let state = environment.map_or("unknown", |environment| environment.sync.word());
             format!("{by}It is {state}; what differs from git may be synced at once.")
         }
         Act::Unpin(name) => {
-            let pin = model.world.fleet.application(name).and_then(|application| application.pin.as_ref());
+            let pin = model.world.fleet.environment(name).and_then(|environment| environment.pin.as_ref());
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }

@@ -15,8 +15,8 @@ use crate::view::overlay::frame;
 /// Draws it; where the cursor is comes back.
 pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: Rect) -> Option<Position> {
     let source = |name: &ApplicationName| {
-        let spec = model.world.fleet.application(name).map(|application| &application.spec);
-        spec.and_then(|spec| spec.code.clone()).unwrap_or_else(|| "its code repository".to_owned())
+        let code = model.world.fleet.application(name).and_then(|application| application.code.clone());
+        code.unwrap_or_else(|| "its code repository".to_owned())
     };
     let aim = prompt.aim.as_ref().map_or("", |aim| &aim.words);
     let (title, help) = match &prompt.act {

@@ -18,7 +18,7 @@ fn check(name: &str, prepare: impl Fn(&mut Model)) {
 fn what_is_shown_of_a_table_has_its_room() {
     use crate::column::{Column, Kind};
     use crate::paint::list::places;
-    use crate::screen::{applications, events, history, pods, runs, system};
+    use crate::screen::{environments, events, history, pods, runs, system};
 
     fn fits<R>(columns: &[Column<R>]) {
         for width in 40..=300 {
@@ -39,7 +39,7 @@ fn what_is_shown_of_a_table_has_its_room() {
 }
 
 #[test]
-fn applications() {
+fn environments() {
     check("applications", |_| {});
     check("applications_by_trouble", |model| press(model, "s j j"));
     check("applications_filtered", |model| {
@@ -49,7 +49,7 @@ fn applications() {
 }
 
 #[test]
-fn application() {
+fn environment() {
     check("application", |model| press(model, "/ s h o p enter enter"));
     check("application_pod", |model| press(model, "/ s h o p enter enter j j j"));
     check("application_held", |model| press(model, "j enter"));
@@ -90,12 +90,12 @@ fn what_stopped_an_application_is_told_whole() {
 
     let mut model = console((80, 24));
     let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is there twice";
-    let mut mail = fixture::applications().into_iter().find(|one| one.name.as_str() == "mail").expect("it is there");
+    let mut mail = fixture::environments().into_iter().find(|one| one.name.as_str() == "mail").expect("it is there");
     (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
     mail.last_sync = Some(fixture::sync("mail", Phase::Failed, why));
-    put(&mut model, Object::Application(Box::new(mail)));
+    put(&mut model, Object::Environment(Box::new(mail)));
     let mut run = fixture::runs().swap_remove(1);
-    run.application = fixture::name("mail");
+    run.environment = fixture::name("mail");
     run.message =
         "building registry.example/ops/mail:1.4.0 failed: The command '/bin/sh -c cargo build --release --locked' \
                    returned a non-zero code: 101"
@@ -220,7 +220,7 @@ fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
 
 /// What cannot be seen of these: a kind of objects of `shop`, the cluster of `gateway`, the repository of `ledger`.
 fn blind(model: &mut Model) {
-    use quarterdeck_shared::snapshot::{ApplicationStatus, Cover};
+    use quarterdeck_shared::snapshot::{EnvironmentStatus, Cover};
 
     let watch = |what: &str| fixture::unseen(Cover::Watch, what, "forbidden", 40);
     let refused = fixture::unseen(Cover::Cluster, "cluster prod", "connection refused", 400);
@@ -232,8 +232,8 @@ fn blind(model: &mut Model) {
         ("ledger", vec![gone]),
     ] {
         let health = quarterdeck_shared::status::Health::Healthy;
-        let status = ApplicationStatus { unseen, ..fixture::application(name, health) };
-        put(model, Object::Application(Box::new(status.shown())));
+        let status = EnvironmentStatus { unseen, ..fixture::environment(name, health) };
+        put(model, Object::Environment(Box::new(status.shown())));
     }
 }
 

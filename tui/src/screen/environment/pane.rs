@@ -1,7 +1,7 @@
 //! What is known of the selected object: of the application its conditions, of a pod its containers, of anything else
 //! why it is as it is.
 
-use quarterdeck_shared::snapshot::{ApplicationStatus, Object, PodStatus, ResourceStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, PodStatus, ResourceStatus, Unseen};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -59,7 +59,7 @@ impl Page<'_, '_> {
 pub(super) fn draw(
     painter: &mut Painter,
     world: &World,
-    application: &ApplicationStatus,
+    environment: &EnvironmentStatus,
     slot: Option<Slot>,
     area: Rect,
 ) {
@@ -67,13 +67,13 @@ pub(super) fn draw(
     match slot.and_then(|slot| world.fleet.object(slot)) {
         Some(Object::Pod(one)) => {
             pod(&mut page, one);
-            last_seen(&mut page, unseen::over_pod(application, one));
+            last_seen(&mut page, unseen::over_pod(environment, one));
         }
         Some(Object::Resource(one)) => {
             resource(&mut page, one);
-            last_seen(&mut page, unseen::over_resource(application, &one.resource));
+            last_seen(&mut page, unseen::over_resource(environment, &one.resource));
         }
-        _ => conditions(&mut page, world, application),
+        _ => conditions(&mut page, world, environment),
     }
 }
 
@@ -86,77 +86,75 @@ fn last_seen(page: &mut Page, over: Option<&Unseen>) {
     }
 }
 
-fn conditions(page: &mut Page, world: &World, application: &ApplicationStatus) {
-    let told = unseen::told(application);
-    if !application.message.is_empty() {
+fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
+    let told = unseen::told(environment);
+    if !environment.message.is_empty() {
         // Of one that is well, it is something to look at.
-        let tone = of_health(application.health).tone;
-        let message = unseen::message(application, |at| page.painter.ago(at));
+        let tone = of_health(environment.health).tone;
+        let message = unseen::message(environment, |at| page.painter.ago(at));
         page.say(&message, if tone == Tone::Good || told.is_some() { Tone::Warning } else { tone });
         page.blank();
     }
-    let others = application.unseen.iter().filter(|unseen| told.is_none_or(|told| told != *unseen));
+    let others = environment.unseen.iter().filter(|unseen| told.is_none_or(|told| told != *unseen));
     for unseen in others {
         let line = unseen::line(unseen, |at| page.painter.ago(at));
         page.fact("unseen", &line, Tone::Warning);
     }
     if told.is_none() {
-        page.fact("", &unseen::was(application).unwrap_or_default(), Tone::Quiet);
+        page.fact("", &unseen::was(environment).unwrap_or_default(), Tone::Quiet);
     }
     // What stopped the newest delivery, where the line below the steps had no room for it.
-    let (state, caption) = timeline::caption(&world.fleet, application);
+    let (state, caption) = timeline::caption(&world.fleet, environment);
     let cut = state == State::Failed && text::columns(&caption) + 4 > usize::from(world.size.0);
     if cut {
         page.say(&caption, Tone::Bad);
         page.blank();
     }
-    if let Some(hold) = &application.suspension {
+    if let Some(hold) = &environment.suspension {
         let ago = page.painter.ago(hold.at);
         page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.words(), reason(&hold.reason)), Tone::Warning);
     }
-    if let Some(pin) = &application.pin {
+    if let Some(pin) = &environment.pin {
         let (to, by) = (pin.revision.commit.short(), pin.hold.cause.words());
         page.fact("pinned", &format!("to {to} by {by}: {}", reason(&pin.hold.reason)), Tone::Warning);
     }
-    let revision = application.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
+    let revision = environment.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
     page.fact("runs", &revision, Tone::Plain);
-    let target = application.target.as_ref().filter(|target| Some(*target) != application.revision.as_ref());
+    let target = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
     page.fact("git says", &target.map(|target| target.short()).unwrap_or_default(), Tone::Warning);
-    for image in &application.images {
+    for image in &environment.images {
         let short = image.split_once('@').map(|(name, digest)| format!("{name} {}", short_digest(digest)));
         page.fact("image", short.as_deref().unwrap_or(image), Tone::Plain);
     }
-    if let Some(sync) = &application.last_sync {
+    if let Some(sync) = &environment.last_sync {
         let took = page.painter.span(Some(sync.started), sync.finished);
         let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
         let words = format!("{} {} in {took}, {ago}, by {}", sync.id, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the application is as it is.
-        page.fact("", if sync.message == application.message { "" } else { &sync.message }, Tone::Plain);
+        page.fact("", if sync.message == environment.message { "" } else { &sync.message }, Tone::Plain);
     }
-    if let Some(run) = world.fleet.newest_run(&application.name) {
+    if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
         let words = format!("{} {} {}, {ago}, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
     }
-    if application.drifted > 0 {
-        page.fact("drift", &format!("{} of {} objects", application.drifted, application.resources), Tone::Warning);
+    if environment.drifted > 0 {
+        page.fact("drift", &format!("{} of {} objects", environment.drifted, environment.resources), Tone::Warning);
     }
-    let spec = &application.spec;
+    let spec = &environment.spec;
     let on = |on: bool, word: &str, off: &str| if on { word.to_owned() } else { off.to_owned() };
     let policy = [
         on(spec.automatic, "syncs by itself", "syncs when asked"),
         on(spec.prune, "prunes", "prunes nothing"),
         on(spec.self_heal, "heals drift", "leaves drift"),
     ];
-    if spec.repository.is_some() {
-        page.fact("policy", &policy.join(", "), Tone::Plain);
-    }
+    page.fact("policy", &policy.join(", "), Tone::Plain);
     page.fact("protected", if spec.protected { "asks for the approver's role" } else { "" }, Tone::Plain);
-    page.fact("source", spec.code.as_deref().unwrap_or_default(), Tone::Plain);
-    let deploy = spec.repository.as_deref().map(|repository| format!("{repository} {}", spec.path));
-    page.fact("manifests", deploy.as_deref().unwrap_or_default().trim(), Tone::Plain);
+    let application = world.fleet.application(&environment.environment.application);
+    page.fact("code", application.and_then(|one| one.code.as_deref()).unwrap_or_default(), Tone::Plain);
+    page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
 }
 
 fn reason(reason: &str) -> &str {

@@ -11,11 +11,11 @@ use crate::model::tree::TreeRow;
 use crate::paint::list::{self, Rows};
 use crate::paint::mark;
 use crate::paint::painter::Painter;
-use crate::screen::application::Application;
+use crate::screen::environment::Environment;
 use crate::text;
 
 /// Draws the rows that are seen.
-pub(super) fn draw(painter: &mut Painter, world: &World, screen: &Application, area: Rect) {
+pub(super) fn draw(painter: &mut Painter, world: &World, screen: &Environment, area: Rect) {
     let rows = screen.tree.rows();
     list::rows(
         painter,
@@ -39,10 +39,10 @@ pub(super) fn draw(painter: &mut Painter, world: &World, screen: &Application, a
 }
 
 /// Whether what a row shows is what was so when it was last seen. The application itself is so where its cluster is.
-fn is_old(world: &World, screen: &Application, row: &TreeRow) -> bool {
+fn is_old(world: &World, screen: &Environment, row: &TreeRow) -> bool {
     let object = match row.slot {
         Some(slot) => world.fleet.object(slot),
-        None => world.fleet.slot(&Key::application(&screen.of)).and_then(|slot| world.fleet.object(slot)),
+        None => world.fleet.slot(&Key::environment(&screen.of)).and_then(|slot| world.fleet.object(slot)),
     };
     object.is_some_and(|object| world.fleet.is_old(object))
 }
@@ -50,7 +50,7 @@ fn is_old(world: &World, screen: &Application, row: &TreeRow) -> bool {
 fn row(
     painter: &mut Painter,
     world: &World,
-    screen: &Application,
+    screen: &Environment,
     (row, is_old): (&TreeRow, bool),
     area: Rect,
     selected: bool,
@@ -63,10 +63,10 @@ fn row(
     let left = Rect { width: half.saturating_sub(1), ..inside };
     let right = Rect { x: inside.x + half, width: inside.width - half, ..inside };
     let Some(object) = row.slot.and_then(|slot| world.fleet.object(slot)) else {
-        painter.texts(left, [("Application ", line), (screen.of.as_str(), name)]);
-        if let Some(application) = world.fleet.application(&screen.of) {
-            let words = if application.activity.is_some() { application.activity.as_deref() } else { None };
-            mark::draw(painter, right, of_health(application.health), words.unwrap_or(application.health.word()));
+        painter.texts(left, [("Application ", line), (&world.fleet.called(&screen.of), name)]);
+        if let Some(environment) = world.fleet.environment(&screen.of) {
+            let words = if environment.activity.is_some() { environment.activity.as_deref() } else { None };
+            mark::draw(painter, right, of_health(environment.health), words.unwrap_or(environment.health.word()));
         }
         return;
     };

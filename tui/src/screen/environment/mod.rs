@@ -1,10 +1,10 @@
-//! What is happening to it? One application: from the commit to the rollout on top, its objects as a tree, and beside
+//! What is happening to it? One environment: from the commit to the rollout on top, its objects as a tree, and beside
 //! the tree what is known of the selected one.
 
 mod pane;
 mod tree;
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 use serde::{Deserialize, Serialize};
@@ -42,18 +42,18 @@ pub const KEYS: &[Binding] = &[
     quiet("space", Fold, "fold", "open or close a branch of the tree"),
 ];
 
-/// One application.
+/// One environment.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Application {
+pub struct Environment {
     /// Which.
-    pub of: ApplicationName,
+    pub of: EnvironmentId,
     /// Its objects.
     pub tree: Tree,
 }
 
-impl Application {
-    /// The screen of an application.
-    pub fn new(of: ApplicationName) -> Self {
+impl Environment {
+    /// The screen of an environment.
+    pub fn new(of: EnvironmentId) -> Self {
         Self { of, tree: Tree::default() }
     }
 
@@ -67,7 +67,7 @@ impl Application {
             (Right | Fold, Some(false), Some(key)) => drop(tree.closed.remove(&key)),
             (Left, ..) => {
                 if let Some(owner) = tree.owner() {
-                    tree.select(&world.fleet, owner, geometry::application(world.size).tree.height);
+                    tree.select(&world.fleet, owner, geometry::environment(world.size).tree.height);
                 }
             }
             _ => {}
@@ -79,24 +79,23 @@ impl Application {
     fn open(&self, turn: &mut Turn<'_>) {
         let selected = self.selected(turn.world);
         let command = if matches!(selected, Some(Object::Pod(_)) | None) { Logs } else { Yaml };
-        turn.opened.extend(about::place(command, self.of.clone(), selected));
+        about::open(command, &self.of.clone().into(), selected, turn);
     }
 }
 
-impl Screen for Application {
+impl Screen for Environment {
     fn keys(&self) -> &'static [Binding] {
         KEYS
     }
 
-    fn of(&self) -> Option<&ApplicationName> {
-        Some(&self.of)
+    fn of(&self) -> Option<Address> {
+        Some(self.of.clone().into())
     }
 
     /// Where it runs: its name is on screen already.
     fn title(&self, world: &World) -> String {
-        let spec = world.fleet.application(&self.of).map(|application| &application.spec);
-        let place = spec.and_then(|spec| Some(format!("{}/{}", spec.cluster.as_deref()?, spec.namespace.as_deref()?)));
-        place.unwrap_or_default()
+        let spec = world.fleet.environment(&self.of).map(|environment| &environment.spec);
+        spec.map(|spec| format!("{}/{}", spec.cluster, spec.namespace)).unwrap_or_default()
     }
 
     fn status(&self, _world: &World) -> Status {
@@ -108,7 +107,7 @@ impl Screen for Application {
     }
 
     fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
-        let (fleet, lines) = (&turn.world.fleet, geometry::application(turn.world.size).tree.height);
+        let (fleet, lines) = (&turn.world.fleet, geometry::environment(turn.world.size).tree.height);
         let tree = &mut self.tree;
         match movement(command, lines) {
             Some(Move::By(by) | Move::Page(by)) => tree.select(fleet, tree.cursor.saturating_add_signed(by), lines),
@@ -122,7 +121,7 @@ impl Screen for Application {
     }
 
     fn rebuild(&mut self, world: &World) {
-        self.tree.rebuild(&world.fleet, &self.of, geometry::application(world.size).tree.height);
+        self.tree.rebuild(&world.fleet, &self.of, geometry::environment(world.size).tree.height);
     }
 
     fn find(&self) -> Option<Find<'_>> {
@@ -150,15 +149,15 @@ impl Screen for Application {
 }
 
 /// Draws the screen.
-fn draw(painter: &mut Painter, world: &World, screen: &Application) {
-    let regions = geometry::application(world.size);
-    let Some(application) = world.fleet.application(&screen.of) else {
+fn draw(painter: &mut Painter, world: &World, screen: &Environment) {
+    let regions = geometry::environment(world.size);
+    let Some(environment) = world.fleet.environment(&screen.of) else {
         let sentence = format!("{} is no longer configured.", screen.of);
         return empty::draw(painter, geometry::regions(world.size).body, &sentence, &["esc goes back."]);
     };
     if regions.timeline.height > 0 {
-        let all = timeline::steps(&world.fleet, application);
-        steps::draw(painter, &all, &timeline::caption(&world.fleet, application), regions.timeline);
+        let all = timeline::steps(&world.fleet, environment);
+        steps::draw(painter, &all, &timeline::caption(&world.fleet, environment), regions.timeline);
         painter.rule(regions.rule);
     }
     tree::draw(painter, world, screen, regions.tree);
@@ -168,6 +167,6 @@ fn draw(painter: &mut Painter, world: &World, screen: &Application) {
             painter.text(Rect { y, width: 1, height: 1, ..regions.pane }, "│", line);
         }
         let inside = Rect { x: regions.pane.x + 2, width: regions.pane.width.saturating_sub(3), ..regions.pane };
-        pane::draw(painter, world, application, screen.tree.slot(), inside);
+        pane::draw(painter, world, environment, screen.tree.slot(), inside);
     }
 }
