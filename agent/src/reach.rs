@@ -174,7 +174,8 @@ mod tests {
                 vec!["engine default", "registry registry.example", "registry docker.io"],
             ),
         ] {
-            let config = Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
+            let config =
+                Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
             let images = Arc::new(Images::new(&config));
             let found: Vec<String> =
                 asked(&config, &images).iter().map(|(to, name, _)| format!("{} {name}", to.word())).collect();

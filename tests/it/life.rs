@@ -6,7 +6,7 @@ use harness::cluster::Pace;
 use harness::git::Repo;
 use harness::world::{self, World, borrowed};
 use quarterdeck_shared::protocol::{Accepted, State};
-use quarterdeck_shared::snapshot::{AgentStatus, EnvironmentStatus, ConnectionKind, Object, RepositoryStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, ConnectionKind, EnvironmentStatus, Object, RepositoryStatus};
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;

@@ -123,7 +123,8 @@ impl Town {
         let mut text = format!("\n[[application]]\nname = \"{name}\"\n");
         if app == App::Shop {
             let (from, image) = (self.world.forge.http("ops/shop"), self.world.image("ops/shop"));
-            text += &format!("[application.code]\nrepository = \"{from}\"\n[[application.image]]\nname = \"{image}\"\n");
+            text +=
+                &format!("[application.code]\nrepository = \"{from}\"\n[[application.image]]\nname = \"{image}\"\n");
         }
         let deploy = self.world.forge.http("ops/deploy");
         text += &format!(

@@ -167,7 +167,10 @@ mod tests {
         let shop: Address = "shop/prod".parse().unwrap();
         assert_eq!(diff(&shop, None), "/v1/environments/shop/prod/diff");
         assert_eq!(diff(&shop, Some("release/1.x")), "/v1/environments/shop/prod/diff?revision=release%2F1.x");
-        assert_eq!(diff(&shop, Some("a?b&c=d e+é")), "/v1/environments/shop/prod/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9");
+        assert_eq!(
+            diff(&shop, Some("a?b&c=d e+é")),
+            "/v1/environments/shop/prod/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9"
+        );
         let resource = ResourceRef::new("apps", "Deployment", Some("prod"), "shop");
         assert_eq!(
             object(&shop, &resource),

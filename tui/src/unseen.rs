@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Cover, PodStatus, Unseen};
+use quarterdeck_shared::snapshot::{Cover, EnvironmentStatus, PodStatus, Unseen};
 
 /// The first of these under which objects of a kind in a namespace stand.
 pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Option<&'a Unseen> {

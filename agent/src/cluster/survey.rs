@@ -20,8 +20,8 @@ use crate::cluster::kube::{Objects, collection_path, of_environment, segment};
 use crate::cluster::observe::at_once;
 use crate::cluster::problem::{ApiProblem, Class};
 use quarterdeck_core::render::scope::Scope;
-use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
+use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
 const PAGES: usize = 20;

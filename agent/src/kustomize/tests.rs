@@ -61,7 +61,10 @@ fn a_kustomization_is_built_by_its_program() {
         assert_eq!(rendered.notes, ["Warning: 'bases' is deprecated in apps/shop"]);
         assert_eq!(rendered.inputs, ["apps/base", "apps/shop"]);
         assert_eq!(&*rendered.manifests[1].origin, "kustomization of apps/shop, document 2");
-        assert_eq!(rendered.manifests[1].object["metadata"]["labels"], json!({"quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"}));
+        assert_eq!(
+            rendered.manifests[1].object["metadata"]["labels"],
+            json!({"quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"})
+        );
     }
     let plain = try_render_with(&renderers, "apps/shop", RenderKind::Plain, &Files::new(KUSTOMIZATION)).unwrap();
     assert_eq!(names(&plain), ["apps/Deployment/prod/shop"]);

@@ -232,15 +232,19 @@ fn object(n: u8, text: &str) -> Object {
     let object = match n % 9 {
         0 => json!({"kind": "Agent", "version": "0.1.0", "host": text, "pid": 7, "started": started,
             "configuration": "/etc/qd/config.toml", "configuration_error": (n > 128).then_some(text), "banner": text}),
-        1 => json!({"kind": "Environment", "environment": format!("app-{}/prod", n % 16), "sync": sync, "health": health,
+        1 => {
+            json!({"kind": "Environment", "environment": format!("app-{}/prod", n % 16), "sync": sync, "health": health,
             "revision": revision, "images": [format!("registry.example/ops/{text}:1.4.0")], "suspended": n > 128,
             "message": text, "since": started, "activity": text, "last": {"what": text, "phase": phase, "at": started},
             "suspension": {"reason": text, "cause": cause, "at": started},
             "pin": (n > 200).then(|| json!({"revision": revision, "reason": text, "cause": cause, "at": started})),
-            "spec": {"repository": text, "cluster": text, "namespace": text, "automatic": true, "prune": true, "self_heal": true}}),
-        2 => json!({"kind": "Environment", "environment": environment, "sync": sync, "health": health, "suspended": false,
+            "spec": {"repository": text, "cluster": text, "namespace": text, "automatic": true, "prune": true, "self_heal": true}})
+        }
+        2 => {
+            json!({"kind": "Environment", "environment": environment, "sync": sync, "health": health, "suspended": false,
             "message": text, "since": started, "spec": {"repository": text, "path": text, "cluster": "prod",
-            "namespace": text, "automatic": false, "prune": true, "self_heal": false, "protected": n > 128}}),
+            "namespace": text, "automatic": false, "prune": true, "self_heal": false, "protected": n > 128}})
+        }
         3 => json!({"kind": "Repository", "address": format!("ssh://git@forge/ops/{}{text}", n / 8), "branches": 1,
             "tags": n, "polled": started, "error": (n > 128).then_some(text), "failures": n / 64}),
         4 => {

@@ -50,7 +50,9 @@ async fn what_is_asked_in_the_middle_of_a_reload_is_done_after_it() {
     let good = std::fs::read_to_string(world.path("config.toml")).unwrap();
     for round in 0..10 {
         let before = events(&world).await.iter().map(|event| event.id).max();
-        world.configure(&(good.clone() + &format!("[application.environment.sync]\nprune = {}\n", round % 2 == 0))).unwrap();
+        world
+            .configure(&(good.clone() + &format!("[application.environment.sync]\nprune = {}\n", round % 2 == 0)))
+            .unwrap();
         world.reload_agent();
         let mut last = None;
         let is_it = |e: &EventRecord| Some(e.id) > before && matches!(e.event, Event::ConfigurationReloaded { .. });

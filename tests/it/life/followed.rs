@@ -26,7 +26,8 @@ async fn a_suspended_application_is_left_as_it_is_until_it_is_resumed() {
 
 #[tokio::test]
 async fn one_that_is_not_automatic_waits_to_be_asked() {
-    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "[application.environment.sync]\nautomatic = false\n").await;
+    let world =
+        deployed(&[("a.yaml", &config_map("a", "one"))], "[application.environment.sync]\nautomatic = false\n").await;
     world.wait_for("the difference", "shop", |app| app.sync == SyncStatus::OutOfSync).await.unwrap();
     assert_eq!(value(&world, "a"), None);
     ask(&world, "sync", json!({})).await;

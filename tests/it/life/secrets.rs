@@ -104,8 +104,7 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
     let encoded = ADDRESS.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     let address = world.forge.http("ops/shop").replace("http://", &format!("http://robot:{encoded}@"));
     let path = |name: &str| format!("\"{}\"", world.forge.path(name).display());
-    let built =
-        "\nargs = { TOKEN = { file = \"argument\" }, OTHER = { env = \"QD_TEST_BUILD_TOKEN\" } }\n";
+    let built = "\nargs = { TOKEN = { file = \"argument\" }, OTHER = { env = \"QD_TEST_BUILD_TOKEN\" } }\n";
     let more = format!(
         "[[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_file = \"forge-token\"\n\
          [[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_env = \"QD_TEST_FORGE_TOKEN\"\n\

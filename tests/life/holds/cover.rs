@@ -11,7 +11,10 @@ pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
     let mut found = Vec::new();
     let live = reader::live(town);
     // What has nothing in the cluster has nothing to be watched.
-    let is_there = |row: &Value| live.values().any(|object| reader::label(object).is_some_and(|name| row["environment"] == format!("{name}/prod")));
+    let is_there = |row: &Value| {
+        live.values()
+            .any(|object| reader::label(object).is_some_and(|name| row["environment"] == format!("{name}/prod")))
+    };
     let forbidden = |verb: &str| town.accidents.forbidden.iter().any(|(one, _)| one == verb || one == "*");
     for row in of_kind(state, "Environment") {
         let mut say = |words: &str| {

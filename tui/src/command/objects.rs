@@ -2,7 +2,9 @@
 
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{AgentStatus, ApplicationStatus, EnvironmentStatus, Object, PodStatus, ResourceStatus, RunStatus};
+use quarterdeck_shared::snapshot::{
+    AgentStatus, ApplicationStatus, EnvironmentStatus, Object, PodStatus, ResourceStatus, RunStatus,
+};
 
 use crate::command::CommandError;
 

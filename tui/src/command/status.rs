@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Hold, Object, RepositoryStatus, ResourceStatus, SpecSummary,
+    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Hold, Object, RepositoryStatus,
+    ResourceStatus, SpecSummary,
 };
 
 use crate::column::Form;
@@ -171,7 +172,8 @@ fn page(environment: &EnvironmentStatus, state: &State, context: &mut Context) -
         context.output.line("")?;
         context.output.table(&resource_table(&resources, environment, now))?;
     }
-    let pods = pods::table(objects::pods(state, Some(&environment.environment.clone().into())), state, Form::Table, now);
+    let pods =
+        pods::table(objects::pods(state, Some(&environment.environment.clone().into())), state, Form::Table, now);
     if !pods.is_empty() {
         context.output.line("")?;
         context.output.table(&pods)?;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, EnvironmentStatus, Key, Object, PodStatus, RepositoryStatus,
-    ResourceStatus, RunId, RunStatus, Unseen,
+    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, EnvironmentStatus, Key, Object, PodStatus,
+    RepositoryStatus, ResourceStatus, RunId, RunStatus, Unseen,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -152,6 +152,15 @@ impl Fleet {
     pub fn environments(&self, name: &ApplicationName) -> impl Iterator<Item = &EnvironmentStatus> {
         let application = self.application(name).into_iter();
         application.flat_map(ApplicationStatus::ids).filter_map(|id| self.environment(&id))
+    }
+
+    /// The environments that are known of an application, by name, whether it is known itself or not.
+    pub fn known(&self, name: &ApplicationName) -> impl Iterator<Item = &EnvironmentStatus> {
+        let first = "0".parse().expect("the first name that there can be");
+        let from = EnvironmentId { application: name.clone(), environment: first };
+        let name = name.clone();
+        let own = self.members.range(from..).take_while(move |(id, _)| id.application == name);
+        own.filter_map(|(id, _)| self.environment(id))
     }
 
     /// What an environment is called: by its application alone where that has no other.
@@ -322,7 +331,9 @@ impl Fleet {
             Object::Agent(_) => return self.agent = None,
             Object::Repository(_) => return self.repositories.retain(|other| *other != slot),
             Object::Connection(_) => return self.connections.retain(|other| *other != slot),
-            Object::Application(a) => return self.forget_delivery(&a.name.clone(), |delivery| delivery.application = None),
+            Object::Application(a) => {
+                return self.forget_delivery(&a.name.clone(), |delivery| delivery.application = None);
+            }
             Object::Run(r) => return self.forget_delivery(&r.application.clone(), |delivery| take(&mut delivery.runs)),
             Object::Environment(e) => &e.environment,
             Object::Resource(r) => &r.environment,

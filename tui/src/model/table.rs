@@ -267,7 +267,7 @@ fn applications(fleet: &Fleet, order: Order, one: &Object, other: &Object) -> Or
     };
     let ((a, a_env), (b, b_env)) = (place(one), place(other));
     let best = |name: &ApplicationName| {
-        let all = || fleet.environments(name);
+        let all = || fleet.known(name);
         match order {
             Order::Name => (None, None, None),
             Order::Trouble => {

@@ -154,7 +154,9 @@ async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
             let answer = client.get(&route::object(&name.into(), &resource)).await.map_err(told)?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(name) => Answer::History(client.get(&route::history(&name.into(), SYNCS_ASKED)).await.map_err(told)?),
+        Ask::History(name) => {
+            Answer::History(client.get(&route::history(&name.into(), SYNCS_ASKED)).await.map_err(told)?)
+        }
         Ask::Events(of, before) => {
             Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
         }

@@ -135,7 +135,7 @@ const TICKET: Ticket = Ticket { asker: Asker::Screen(4), number: 9 };
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn answers_come_ready_for_drawing() {
     let agent = StandIn::start(|asked| match asked {
-        "GET /v1/applications/shop/diff?revision=1f3c2a9" => Reply::json(&fixture::diff()),
+        "GET /v1/environments/shop/prod/diff?revision=1f3c2a9" => Reply::json(&fixture::diff()),
         _ => Reply::Never,
     });
     let ask = Ask::Diff(fixture::name("shop"), Some("1f3c2a9".to_owned()));
@@ -147,14 +147,14 @@ async fn answers_come_ready_for_drawing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_refusal_is_told_with_its_hint() {
     let agent = StandIn::start(|asked| match asked {
-        "POST /v1/applications/shop/resume " | "POST /v1/applications/shop/resume" => {
+        "POST /v1/environments/shop/prod/resume " | "POST /v1/environments/shop/prod/resume" => {
             Reply::error(403, "forbidden", "resume asks for the approver's role", "ask carol")
         }
         _ => Reply::Never,
     });
     let messages = done(agent, Effect::Send(TICKET, Act::Resume(fixture::name("shop")))).await;
     let [Message::Answered(TICKET, Err(problem))] = &messages[..] else { panic!("{messages:?}") };
-    assert_eq!(problem.message, "resume of shop: resume asks for the approver's role");
+    assert_eq!(problem.message, "resume of shop/prod: resume asks for the approver's role");
     assert_eq!(problem.hints, ["ask carol"]);
 }
 
@@ -165,7 +165,7 @@ async fn a_log_that_is_sent_from_its_beginning_is_taken_up_after_what_is_known()
         "GET /v1/runs/7/log?follow=true" => Reply::records(&(0..1_500).map(line).collect::<Vec<_>>()),
         _ => Reply::Never,
     });
-    let source = Source::Run { of: fixture::name("shop"), run: RunId(7) };
+    let source = Source::Run { of: fixture::app("shop"), run: RunId(7) };
     let messages = done(agent, Effect::Follow(TICKET, source, Resume::After(1_000))).await;
     let Some(Message::Ended(TICKET, None)) = messages.last() else { panic!("{messages:?}") };
     let lines: Vec<LogRecord> = messages

@@ -247,7 +247,9 @@ fn own(row: &Row, cell: impl Fn(&EnvironmentStatus) -> Cell) -> Cell {
 /// `shop`; `▾ web` over `  qa` and `  prod`.
 fn name(row: &Row) -> Cell {
     match (row.environment, row.folded) {
-        (Some(environment), _) if row.places() > 1 => Cell::text(format!("    {}", environment.environment.environment)),
+        (Some(environment), _) if row.places() > 1 => {
+            Cell::text(format!("    {}", environment.environment.environment))
+        }
         (None, Some(folded)) => Cell::text(format!("{} {}", if folded { '▸' } else { '▾' }, row.name())),
         _ => Cell::text(row.name()),
     }

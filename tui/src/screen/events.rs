@@ -242,9 +242,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         .naming()
         .of_all()
         .on_screen(40),
-        Column::listed("APPLICATION", Kind::Words, |row: &Row| {
-            address(row.record).map_or(Cell::nothing(), Cell::text)
-        }),
+        Column::listed("APPLICATION", Kind::Words, |row: &Row| address(row.record).map_or(Cell::nothing(), Cell::text)),
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
         Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.words()).quiet()).from(80),
         Column::listed("EVENT", Kind::Prose, |row: &Row| {

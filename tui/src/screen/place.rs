@@ -19,7 +19,7 @@ use crate::screen::runs::Runs;
 use crate::screen::system::System;
 use crate::screen::text::Text;
 use crate::screen::{
-    Screen, applications, console_log, environment, diff, events, history, logs, pods, runs, system, text,
+    Screen, applications, console_log, diff, environment, events, history, logs, pods, runs, system, text,
 };
 
 /// Makes one enum of the screens.

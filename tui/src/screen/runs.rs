@@ -132,7 +132,8 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
         Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
         Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),
         Column::listed("STAGES", Kind::Words, |run: &&RunStatus| {
-            let stages = run.stages.iter().map(|stage| format!("{}:{}", stage_name(run, stage).replace(' ', "-"), stage.phase));
+            let stages =
+                run.stages.iter().map(|stage| format!("{}:{}", stage_name(run, stage).replace(' ', "-"), stage.phase));
             Cell::text(stages.collect::<Vec<_>>().join(","))
         })
         .wide(),

@@ -45,7 +45,7 @@ fn choose(model: &mut Model, name: &str) {
     press(model, "/");
     type_in(model, name);
     press(model, "enter esc");
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name(name)));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name(name).into()));
 }
 
 /// The tickets of what was asked for.

@@ -138,7 +138,7 @@ async fn slow_work_of_an_agent_that_is_alive_is_waited_for() {
     // The answer comes once the agent was asked whether it is alive.
     let asked_beside = std::sync::Arc::new(tokio::sync::Notify::new());
     let agent = StandIn::start(move |asked| match asked {
-        "GET /v1/applications/shop/diff" => Reply::After(asked_beside.clone(), Box::new(world::answer(asked))),
+        "GET /v1/environments/shop/diff" => Reply::After(asked_beside.clone(), Box::new(world::answer(asked))),
         "GET /v1/version" => {
             asked_beside.notify_one();
             world::answer(asked)
@@ -147,8 +147,8 @@ async fn slow_work_of_an_agent_that_is_alive_is_waited_for() {
     });
     let limits = Limits { notice: Duration::from_millis(20), ..Limits::default() };
     let client = Client::with_limits(vec![agent.socket()], limits);
-    let answer: quarterdeck_shared::protocol::DiffAnswer = client.get("/v1/applications/shop/diff").await.unwrap();
-    assert_eq!(answer.environment.as_str(), "shop");
+    let answer: quarterdeck_shared::protocol::DiffAnswer = client.get("/v1/environments/shop/diff").await.unwrap();
+    assert_eq!(answer.environment.to_string(), "shop/prod");
     assert!(agent.asked().contains(&"GET /v1/version".to_owned()), "{:?}", agent.asked());
 }
 
@@ -216,7 +216,7 @@ impl Write for Leaves {
 #[tokio::test]
 async fn a_reader_that_leaves_is_left_in_peace() {
     let agent = StandIn::start(|asked| match asked {
-        "GET /v1/applications/shop/logs?follow=true" => {
+        "GET /v1/environments/shop/logs?follow=true" => {
             Reply::open(&[json!({"type": "line", "from": "x/y", "text": "words"})])
         }
         asked => world::answer(asked),

@@ -145,7 +145,7 @@ async fn what_cannot_be_seen_is_told_by_every_form() {
     .await;
     let all: serde_json::Value = serde_json::from_str(&qd(&agent, "status -o json").await.out).unwrap();
     let one: serde_json::Value = serde_json::from_str(&qd(&agent, "status shop -o json").await.out).unwrap();
-    let shop = all.as_array().unwrap().iter().find(|environment| environment["name"] == "shop").unwrap();
+    let shop = all.as_array().unwrap().iter().find(|environment| environment["environment"] == "shop/prod").unwrap();
     assert_eq!(*shop, one);
     assert_eq!(one["unseen"][0]["of"], "watch");
     assert_eq!(one["unseen"][0]["last_seen"], "2026-11-23T12:04:20Z");
@@ -240,7 +240,7 @@ async fn diff() {
         ],
     )
     .await;
-    assert_eq!(agent.asked()[1], "GET /v1/applications/shop/diff?revision=release%2F1");
+    assert_eq!(agent.asked()[1], "GET /v1/environments/shop/diff?revision=release%2F1");
 }
 
 #[tokio::test]
@@ -289,7 +289,7 @@ async fn logs() {
     .await;
     assert_eq!(
         agent.asked()[4],
-        "GET /v1/applications/shop/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
+        "GET /v1/environments/shop/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
     );
 }
 
@@ -304,7 +304,7 @@ async fn events() {
 async fn manifests() {
     let agent = StandIn::start(world::answer);
     check("manifests", &agent, &["manifests shop", "manifests shop --revision v1 -o json", "manifests nosuch"]).await;
-    assert_eq!(agent.asked()[1], "GET /v1/applications/shop/manifests?revision=v1");
+    assert_eq!(agent.asked()[1], "GET /v1/environments/shop/manifests?revision=v1");
 }
 
 #[tokio::test]
@@ -324,13 +324,13 @@ async fn api() {
             "api GET /v1/version",
             "api get /v1/version -o json",
             "api GET /v1/runs/17/log",
-            "api POST /v1/applications/shop/suspend {\"reason\":\"fire\"}",
+            "api POST /v1/environments/shop/suspend {\"reason\":\"fire\"}",
             "api GET /v1/nosuch",
             "api POST /v1/x @/nosuch/file",
         ],
     )
     .await;
-    assert_eq!(agent.asked()[3], r#"POST /v1/applications/shop/suspend {"reason":"fire"}"#);
+    assert_eq!(agent.asked()[3], r#"POST /v1/environments/shop/suspend {"reason":"fire"}"#);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn objects(all: &[Value]) -> Objects {
 #[test]
 fn health_is_judged_at_the_revision_of_a_newer_sync() {
     let goal = |commit: Option<&str>| Goal::Healthy {
-        environment: "shop".parse().unwrap(),
+        environment: "shop/prod".parse().unwrap(),
         after_sync: 41,
         commit: commit.map(|revision| revision.parse::<quarterdeck_shared::revision::Revision>().unwrap().commit),
     };
@@ -73,7 +73,7 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
     let other = objects(&[environment("shop", json!({"last_sync": synced(42, NEW, "Succeeded")}))]);
     assert_eq!(goal(Some(OLD)).judge(&other), waiting("a sync to another revision came first"));
     assert_eq!(goal(Some(NEW)).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
-    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("application shop is gone".to_owned()));
+    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("environment shop/prod is gone".to_owned()));
 }
 
 fn run(phase: &str, message: &str) -> Value {

@@ -1,5 +1,7 @@
 //! The world that the transcripts are of: four applications as an operator meets them, and an agent's answers.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::standin::Reply;
@@ -27,27 +29,29 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
         "GET /v1/events" => Reply::json(&events()),
         "GET /v1/doctor" => Reply::json(&checks()),
-        "GET /v1/applications/shop/diff" => Reply::json(&diff()),
-        "GET /v1/applications/search/diff" => Reply::json(&no_diff()),
-        "GET /v1/applications/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
-        "GET /v1/applications/search/history" => Reply::json(&json!([])),
-        "GET /v1/applications/shop/logs" => Reply::records(&pod_log()),
-        "GET /v1/applications/shop/manifests" => Reply::json(&json!({
+        "GET /v1/environments/shop/diff" => Reply::json(&diff()),
+        "GET /v1/environments/search/diff" => Reply::json(&no_diff()),
+        "GET /v1/environments/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
+        "GET /v1/environments/search/history" => Reply::json(&json!([])),
+        "GET /v1/environments/shop/logs" => Reply::records(&pod_log()),
+        "GET /v1/environments/shop/manifests" => Reply::json(&json!({
             "revision": MAIN,
             "yaml": "kind: ConfigMap\ndata:\n  a: \"b\"\n---\nkind: Secret\ndata:\n  password: '***'\n",
         })),
         "POST /v1/applications/shop/build" | "POST /v1/applications/shop/push" => {
             Reply::json(&json!({"message": "run 19 of shop is queued", "run": 19}))
         }
-        "POST /v1/applications/shop/rollback" => {
+        "POST /v1/environments/shop/rollback" => {
             Reply::json(&json!({"message": "shop goes back to e4b1c77", "revision": OLD, "after_sync": 42}))
         }
-        "POST /v1/applications/locked/sync" => {
+        "POST /v1/environments/locked/sync" => {
             Reply::error(403, "forbidden", "locked is protected: syncing it asks for the approver's role", "ask ops")
         }
-        path if path.starts_with("POST /v1/applications/shop/") => Reply::json(
-            &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": 42}),
-        ),
+        path if path.starts_with("POST /v1/applications/shop/") || path.starts_with("POST /v1/environments/shop/") => {
+            Reply::json(
+                &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": 42}),
+            )
+        }
         "POST /v1/runs/18/cancel" => Reply::json(&json!({"message": "run 18 is told to stop"})),
         path => Reply::error(404, "not_found", &format!("nothing at {path}"), "qd status names what there is"),
     }
@@ -57,8 +61,22 @@ fn version() -> Value {
     json!({"wire": 1, "agent": "0.1.0", "pid": 4711, "started": "2026-11-20T12:00:00Z", "role": "operator"})
 }
 
-/// A state of these objects.
+/// A state of these objects. An environment has its application beside it.
 pub(super) fn state_of(revision: u64, objects: &[Value]) -> Value {
+    let mut environments: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for address in
+        objects.iter().filter(|one| one["kind"] == "Environment").filter_map(|one| one["environment"].as_str())
+    {
+        let (application, environment) = address.split_once('/').expect("an address");
+        environments.entry(application.to_owned()).or_default().push(environment.to_owned());
+    }
+    let applications = environments.into_iter().map(|(name, environments)| {
+        json!({
+            "kind": "Application", "name": name, "environments": environments,
+            "code": format!("ssh://git@forge/ops/{name}.git"), "images": [format!("registry.example/ops/{name}")],
+        })
+    });
+    let objects: Vec<Value> = objects.iter().cloned().chain(applications).collect();
     let key = |object: &Value| {
         let object: quarterdeck_shared::snapshot::Object = serde_json::from_value(object.clone()).unwrap();
         object.key().to_string()
@@ -139,7 +157,7 @@ pub(super) fn blind() -> Value {
         "unseen": [unseen("repository", &format!("repository {repository}"), "it was not found")],
     });
     let config = json!({
-        "kind": "Resource", "application": "shop", "sync": "Synced", "health": "Healthy",
+        "kind": "Resource", "environment": "shop/prod", "sync": "Synced", "health": "Healthy",
         "resource": {"group": "", "kind": "ConfigMap", "namespace": "shop", "name": "flags"},
     });
     state_of(
@@ -165,11 +183,10 @@ pub(super) fn blind() -> Value {
 /// An application; the caller says what is particular.
 pub(super) fn environment(name: &str, changed: Value) -> Value {
     let environment = json!({
-        "kind": "Application", "name": name, "sync": "Synced", "health": "Healthy", "revision": MAIN,
+        "kind": "Environment", "environment": format!("{name}/prod"), "sync": "Synced", "health": "Healthy", "revision": MAIN,
         "images": [format!("registry.example/ops/{name}:3.0.2")], "suspended": false, "message": "",
         "since": "2026-11-21T12:00:00Z", "target": MAIN, "drifted": 0, "resources": 12,
         "spec": {
-            "code": format!("ssh://git@forge/ops/{name}.git"), "image": format!("registry.example/ops/{name}"),
             "repository": "ssh://git@forge/ops/deploy.git", "path": format!("apps/{name}"),
             "cluster": "prod", "namespace": name, "automatic": true, "prune": true, "self_heal": true,
         },
@@ -222,7 +239,7 @@ fn billing() -> Value {
 
 pub(super) fn sync(id: u64, revision: &str) -> Value {
     json!({
-        "id": id, "application": "shop", "revision": revision, "cause": {"by": "commit", "revision": revision},
+        "id": id, "environment": "shop/prod", "revision": revision, "cause": {"by": "commit", "revision": revision},
         "phase": "Succeeded", "started": "2026-11-23T12:04:42Z", "finished": "2026-11-23T12:04:44.500Z",
         "message": "2 configured, 9 unchanged", "images": [IMAGE],
     })
@@ -230,14 +247,14 @@ pub(super) fn sync(id: u64, revision: &str) -> Value {
 
 fn resource(kind: &str, health: &str, summary: &str) -> Value {
     json!({
-        "kind": "Resource", "application": "shop", "sync": "Synced", "health": health, "summary": summary,
+        "kind": "Resource", "environment": "shop/prod", "sync": "Synced", "health": health, "summary": summary,
         "resource": {"group": "", "kind": kind, "namespace": "prod", "name": "shop"},
     })
 }
 
-fn pod(environment: &str, name: &str, status: &str, health: &str, message: &str, ready: bool) -> Value {
+fn pod(application: &str, name: &str, status: &str, health: &str, message: &str, ready: bool) -> Value {
     json!({
-        "kind": "Pod", "application": environment, "cluster": "prod", "namespace": environment, "name": name,
+        "kind": "Pod", "environment": format!("{application}/prod"), "cluster": "prod", "namespace": application, "name": name,
         "status": status, "health": health, "message": message, "node": "node1", "ip": "10.0.0.7",
         "created": "2026-11-23T12:04:00Z",
         "containers": [
@@ -260,9 +277,10 @@ fn run() -> Value {
         "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), done("promote", "1f3c2a9")],
         "queued": "2026-11-23T12:03:58Z", "started": "2026-11-23T12:04:00Z", "finished": "2026-11-23T12:05:02Z",
         "message": "pushed 1.4.0",
-        "promoted": MAIN.rsplit(':').next().unwrap(),
-        "artifact": {"application": "shop", "commit": CODE, "image": "registry.example/ops/shop", "tag": "1.4.0",
-            "image_id": "sha256:aa", "digest": IMAGE.split('@').nth(1).unwrap(), "built": "2026-11-23T12:04:31Z"},
+        "promoted": {"prod": MAIN.rsplit(':').next().unwrap()},
+        "artifact": {"application": "shop", "commit": CODE, "tag": "1.4.0", "built": "2026-11-23T12:04:31Z", "images": [
+            {"name": "registry.example/ops/shop", "id": "sha256:aa", "digest": IMAGE.split('@').nth(1).unwrap()},
+        ]},
     })
 }
 
@@ -297,7 +315,10 @@ fn pod_log() -> Vec<Value> {
 
 /// Newest first.
 fn events() -> Vec<Value> {
-    let record = |id: u64, environment: Option<&str>, cause: Value, event: Value| json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": environment, "cause": cause, "event": event});
+    let record = |id: u64, application: Option<&str>, cause: Value, event: Value| {
+        json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "environment": application.map(|_| "prod"),
+            "cause": cause, "event": event})
+    };
     let alice = json!({"by": "person", "uid": 1000, "name": "alice"});
     vec![
         record(9, Some("billing"), alice, json!({"type": "suspended", "reason": "moving house"})),
@@ -335,7 +356,7 @@ fn diff() -> Value {
     let secret = json!({"fields": [{"path": "data.password", "live": "***", "desired": "*** (another)"}]});
     let sides = |live: Option<&str>, desired: Option<&str>| json!({"live": live, "desired": desired});
     json!({
-        "application": "shop",
+        "environment": "shop/prod",
         "plan": {"revision": MAIN, "changes": [
             change("create", "", "ConfigMap", "flags", json!({})),
             change("configure", "", "Secret", "login", secret),
@@ -364,7 +385,7 @@ fn diff() -> Value {
 
 fn no_diff() -> Value {
     json!({
-        "application": "search",
+        "environment": "search/prod",
         "plan": {"revision": MAIN, "changes": [change("unchanged", "", "Service", "search", json!({}))]},
         "objects": [],
     })

@@ -42,11 +42,7 @@ fn mentions(object: &Object, word: &str) -> bool {
         Object::Environment(a) => {
             let suspended = if a.suspended { "Suspended" } else { "" };
             any(&[&a.environment.to_string(), a.sync.word(), a.health.word(), suspended])
-                || any(&[
-                    &a.message,
-                    &a.spec.cluster,
-                    &a.spec.namespace,
-                ])
+                || any(&[&a.message, &a.spec.cluster, &a.spec.namespace])
                 || a.revision.as_ref().is_some_and(|r| any(&[&r.reference, r.commit.as_str()]))
                 || a.images.iter().any(|image| contains(image, word))
         }
@@ -56,7 +52,9 @@ fn mentions(object: &Object, word: &str) -> bool {
                 || a.environments.iter().any(|one| contains(one.as_str(), word))
                 || a.images.iter().any(|image| contains(image, word))
         }
-        Object::Pod(p) => any(&[&p.name, &p.namespace, &p.environment.to_string(), &p.status, &p.node, &p.cluster, &p.ip]),
+        Object::Pod(p) => {
+            any(&[&p.name, &p.namespace, &p.environment.to_string(), &p.status, &p.node, &p.cluster, &p.ip])
+        }
         Object::Run(r) => {
             any(&[r.application.as_str(), &r.reference, r.commit.as_str(), &r.subject, r.phase.word(), r.goal.word()])
                 || contains(&r.cause.words(), word)

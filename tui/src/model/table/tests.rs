@@ -32,14 +32,18 @@ fn del(fleet: &mut Fleet, table: &mut Table<All>, name: &str) {
 
 fn names(fleet: &Fleet, table: &Table<All>) -> Vec<String> {
     let name = |row: &Row| match fleet.object(row.slot) {
-        Some(Object::Environment(environment)) => environment.name.to_string(),
+        Some(Object::Environment(environment)) => environment.environment.application.to_string(),
         other => panic!("a table of applications holds {other:?}"),
     };
     table.rows().iter().map(name).collect()
 }
 
 fn selected(table: &Table<All>) -> &str {
-    table.selected.as_ref().map(|key| key.0.trim_start_matches("application/")).unwrap_or_default()
+    table
+        .selected
+        .as_ref()
+        .map(|key| key.0.trim_start_matches("environment/").trim_end_matches("/prod"))
+        .unwrap_or_default()
 }
 
 fn world(names: &str) -> (Fleet, Table<All>) {

@@ -24,7 +24,7 @@ fn the_last_state_stays_while_the_agent_is_away() {
     let mut model = console();
     tell(&mut model, lost());
     assert!(matches!(model.world.link.state, LinkState::Lost { attempts: 1, .. }));
-    assert_eq!(model.world.fleet.names().count(), fixture::environments().len());
+    assert_eq!(model.world.fleet.ids().count(), fixture::environments().len());
     assert_eq!(press(&mut model, "r"), [Effect::Reconnect], "who does not want to wait need not");
     update(&mut model, Message::Time(fixture::ago_s(-60)));
     tell(&mut model, LinkMessage::Records(Vec::new()));
@@ -39,13 +39,16 @@ fn changes_go_where_they_belong_and_the_selection_stays() {
     let degraded = Object::Environment(Box::new(fixture::environment("aardvark", Health::Degraded)));
     let key = degraded.key();
     tell(&mut model, LinkMessage::Records(vec![put(2, degraded), WatchRecord::Bookmark { revision: 2 }]));
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger").into()));
     press(&mut model, "g");
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("a-very-long-application-name-that-goes-on")));
+    assert_eq!(
+        model.place().subject(&model.world),
+        Some(fixture::name("a-very-long-application-name-that-goes-on").into())
+    );
     press(&mut model, "j");
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("aardvark")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("aardvark").into()));
     tell(&mut model, LinkMessage::Records(vec![WatchRecord::Del { revision: 3, key }]));
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("billing")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("billing").into()));
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn a_sync_shows_its_plan_and_waits_for_a_yes() {
     let mut model = console();
     choose(&mut model, "shop");
     let asked = press(&mut model, "S");
-    assert!(matches!(&asked[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.as_str() == "shop"), "{asked:?}");
+    assert!(
+        matches!(&asked[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.to_string() == "shop/prod"),
+        "{asked:?}"
+    );
     plan(&mut model, tickets(&asked)[0]);
     let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question is open") };
     assert!(confirm.plan.as_ref().is_some_and(|plan| plan.value.is_some()));
@@ -80,9 +83,9 @@ fn commands_with_words() {
     let deliver = |reference: Option<&str>| DeliverRequest { reference: reference.map(str::to_owned), rebuild: false };
     let shop = || fixture::name("shop");
     for (key, words, send) in [
-        ("b", "build-1.4.0", Act::Build(shop(), deliver(Some("build-1.4.0")))),
-        ("b", "", Act::Build(shop(), deliver(None))),
-        ("p", " main ", Act::Push(shop(), deliver(Some("main")))),
+        ("b", "build-1.4.0", Act::Build(fixture::app("shop"), deliver(Some("build-1.4.0")))),
+        ("b", "", Act::Build(fixture::app("shop"), deliver(None))),
+        ("p", " main ", Act::Push(fixture::app("shop"), deliver(Some("main")))),
         ("z", "a fire", Act::Suspend(shop(), SuspendRequest { reason: "a fire".to_owned() })),
     ] {
         let mut model = console();

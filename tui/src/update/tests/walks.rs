@@ -16,10 +16,10 @@ fn kinds(model: &Model) -> Vec<&str> {
 fn keys_lead_to_screens_and_back() {
     let mut model = console();
     for (keys, there) in [
-        ("enter", vec!["Applications", "Application"]),
-        ("l", vec!["Applications", "Application", "Logs"]),
-        ("esc d", vec!["Applications", "Application", "Diff"]),
-        ("h", vec!["Applications", "Application", "Diff", "History"]),
+        ("enter", vec!["Applications", "Environment"]),
+        ("l", vec!["Applications", "Environment", "Logs"]),
+        ("esc d", vec!["Applications", "Environment", "Diff"]),
+        ("h", vec!["Applications", "Environment", "Diff", "History"]),
         ("esc esc esc esc esc", vec!["Applications"]),
         ("2", vec!["Runs"]),
         ("enter", vec!["Runs", "Logs"]),
@@ -43,7 +43,7 @@ fn a_top_view_is_as_it_was_left() {
     choose(&mut model, "ledger");
     press(&mut model, "enter 3 1");
     assert_eq!(kinds(&model), ["Applications"]);
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger")));
+    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger").into()));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_palette_goes_and_does() {
     press(&mut model, ":");
     type_in(&mut model, "ledg");
     press(&mut model, "enter");
-    assert_eq!(kinds(&model), ["Applications", "Application"]);
+    assert_eq!(kinds(&model), ["Applications", "Environment"]);
     press(&mut model, ":");
     type_in(&mut model, "pipel");
     press(&mut model, "enter");
@@ -134,7 +134,10 @@ fn the_palette_goes_and_does() {
     press(&mut model, ":");
     type_in(&mut model, "diff mail");
     let effects = press(&mut model, "enter");
-    assert!(matches!(&effects[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.as_str() == "mail"), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.to_string() == "mail/prod"),
+        "{effects:?}"
+    );
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn a_tree_closes_and_opens() {
     choose(&mut model, "shop");
     press(&mut model, "enter");
     let rows = |model: &Model| match &model.screen().place {
-        Place::Application(screen) => screen.tree.rows().len(),
+        Place::Environment(screen) => screen.tree.rows().len(),
         _ => 0,
     };
     assert_eq!(rows(&model), 12);
@@ -160,7 +163,7 @@ fn a_tree_closes_and_opens() {
     press(&mut model, "space j k right");
     assert_eq!(rows(&model), 12);
     press(&mut model, "j j left left");
-    let Place::Application(screen) = &model.screen().place else { panic!("the application is seen") };
+    let Place::Environment(screen) = &model.screen().place else { panic!("the application is seen") };
     assert_eq!(screen.tree.cursor, 2, "left of what owns nothing goes to its owner, which then closes");
 }
 

@@ -18,7 +18,7 @@ fn check(name: &str, prepare: impl Fn(&mut Model)) {
 fn what_is_shown_of_a_table_has_its_room() {
     use crate::column::{Column, Kind};
     use crate::paint::list::places;
-    use crate::screen::{environments, events, history, pods, runs, system};
+    use crate::screen::{applications, events, history, pods, runs, system};
 
     fn fits<R>(columns: &[Column<R>]) {
         for width in 40..=300 {
@@ -90,12 +90,15 @@ fn what_stopped_an_application_is_told_whole() {
 
     let mut model = console((80, 24));
     let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is there twice";
-    let mut mail = fixture::environments().into_iter().find(|one| one.name.as_str() == "mail").expect("it is there");
+    let mut mail = fixture::environments()
+        .into_iter()
+        .find(|one| one.environment.application.as_str() == "mail")
+        .expect("it is there");
     (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
     mail.last_sync = Some(fixture::sync("mail", Phase::Failed, why));
     put(&mut model, Object::Environment(Box::new(mail)));
     let mut run = fixture::runs().swap_remove(1);
-    run.environment = fixture::name("mail");
+    run.application = fixture::app("mail");
     run.message =
         "building registry.example/ops/mail:1.4.0 failed: The command '/bin/sh -c cargo build --release --locked' \
                    returned a non-zero code: 101"
@@ -220,7 +223,7 @@ fn what_was_seen_before_its_cluster_went_away_is_dimmed() {
 
 /// What cannot be seen of these: a kind of objects of `shop`, the cluster of `gateway`, the repository of `ledger`.
 fn blind(model: &mut Model) {
-    use quarterdeck_shared::snapshot::{EnvironmentStatus, Cover};
+    use quarterdeck_shared::snapshot::{Cover, EnvironmentStatus};
 
     let watch = |what: &str| fixture::unseen(Cover::Watch, what, "forbidden", 40);
     let refused = fixture::unseen(Cover::Cluster, "cluster prod", "connection refused", 400);
