@@ -16,7 +16,7 @@ use crate::Options;
 use crate::cluster::{Manifest, Namespace};
 use crate::figure::{Figure, Goal, Unit};
 use crate::gate::{Gate, Seen};
-use crate::subject::{Subject, application};
+use crate::subject::{Subject, environment};
 
 /// Applications.
 const FLEET: usize = 100;

@@ -17,7 +17,7 @@ use crate::cluster::Namespace;
 use crate::figure::{Figure, Goal, Unit};
 use crate::fleet;
 use crate::measure::since;
-use crate::subject::{Subject, application};
+use crate::subject::{Subject, environment};
 use crate::table::AT;
 
 /// Applications, and files of the repository that no application has.
@@ -116,7 +116,7 @@ async fn live(options: &Options, space: &Namespace, size: usize, foreign: usize)
         .until("the state after a restart", |object| {
             if let Some(status) = environment(object)
                 && status.sync == SyncStatus::Synced
-                && seen.insert(status.name.clone())
+                && seen.insert(status.environment.clone())
             {
                 left -= 1;
             }

@@ -143,7 +143,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             finished: Some(now),
             message: "pushed".to_owned(),
             artifact: None,
-            promoted: None,
+            promoted: Default::default(),
         })?;
     }
     transaction.commit()?;

@@ -126,7 +126,7 @@ impl Subject {
         let request = quarterdeck_shared::protocol::SyncRequest { full: true, ..Default::default() };
         let mut follow = self.follow().await?;
         let began = Instant::now();
-        let path = route::application(&name.parse()?, "sync");
+        let path = route::environment(&name.parse()?, "sync");
         let accepted: Accepted = self.agent.client().post(&path, &request).await?;
         let asked = accepted.after_sync.unwrap_or_default();
         follow
@@ -173,7 +173,7 @@ fn all_at(names: &[String], commit: &str) -> impl FnMut(&Object) -> bool {
             && status.sync == SyncStatus::Synced
             && harness::agent::is_at(status, commit)
         {
-            left.remove(status.name.as_str());
+            left.remove(status.environment.application.as_str());
         }
         left.is_empty()
     }

@@ -35,12 +35,12 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
     ensure!(run.phase == Phase::Succeeded, "the push {}: {}\n{}", run.phase, run.message, world.log());
     ensure!(world.engine.builds().len() == 1, "one commit was built {} times", world.engine.builds().len());
     let artifact = run.artifact.clone().context("a pushed run has an artifact")?;
-    let digest = artifact.digest.clone().context("a pushed artifact has a digest")?;
+    let digest = harness::agent::digest(&run).context("a pushed artifact has a digest")?;
     tour.done("tag push-1.4.0", &format!("{} is {}", artifact.tagged(), &digest[..19]))?;
 
     let promoted = deploy.rev("main");
     ensure!(
-        run.promoted.as_ref().map(|commit| commit.as_str()) == Some(promoted.as_str()),
+        harness::agent::promotion(&run).map(|commit| commit.as_str()) == Some(promoted.as_str()),
         "the promotion is not on main"
     );
     ensure!(
@@ -88,7 +88,7 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
     shop.tag("push-1.5.0", &second);
     let run = world.wait_run("the second push", |run| run.reference == "push-1.5.0" && run.phase.is_final()).await?;
     ensure!(run.phase == Phase::Succeeded, "the second push {}: {}", run.phase, run.message);
-    let newer = run.promoted.context("the second push was promoted")?;
+    let newer = harness::agent::promotion(&run).context("the second push was promoted")?.clone();
     world
         .wait_for("the second version", "shop", |app| {
             app.health == Health::Healthy && app.sync == SyncStatus::Synced && is_at(app, newer.as_str())

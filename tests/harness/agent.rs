@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunStatus};
 use quarterdeck_tui::client::Client;
 
@@ -264,6 +265,16 @@ pub fn environment<'a>(state: &'a State, name: &str) -> Option<&'a EnvironmentSt
 /// Whether an application is at a commit.
 pub fn is_at(status: &EnvironmentStatus, commit: &str) -> bool {
     status.revision.as_ref().is_some_and(|revision| revision.commit.as_str() == commit)
+}
+
+/// The digest of the only image that a run pushed.
+pub fn digest(run: &RunStatus) -> Option<String> {
+    run.artifact.as_ref()?.images.first()?.digest.clone()
+}
+
+/// The commit by which a run was promoted to the only environment.
+pub fn promotion(run: &RunStatus) -> Option<&CommitId> {
+    run.promoted.values().next()
 }
 
 /// The runs of a state.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-pub use crate::agent::{Agent, application, runs};
+pub use crate::agent::{Agent, environment, runs};
 use crate::cluster::kubelet::images;
 use crate::cluster::{Cluster, Options, Pace};
 use crate::engine::{Engine, EngineOptions};

@@ -118,7 +118,8 @@ fn is_told_and_left_alone(address: &str, error: &str, next: jiff::Timestamp, ask
 }
 
 async fn ask(world: &World, what: &str, body: serde_json::Value) -> Accepted {
-    world.client().post(&format!("/v1/environments/shop/{what}"), &body).await.unwrap()
+    let of = if matches!(what, "build" | "push" | "refresh") { "applications" } else { "environments" };
+    world.client().post(&format!("/v1/{of}/shop/{what}"), &body).await.unwrap()
 }
 
 fn agent(state: &State) -> Option<&AgentStatus> {

@@ -52,7 +52,7 @@ impl ReconcileError {
     pub fn hint(&self) -> &str {
         match self {
             Self::Cluster { source, .. } => source.hint(),
-            Self::Resolve { .. } => "Check environment.deploy.branch, or wait until the repository is reached.",
+            Self::Resolve { .. } => "Check the branch of the environment, or wait until the repository is reached.",
             _ => "",
         }
     }

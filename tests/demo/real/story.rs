@@ -123,7 +123,7 @@ async fn crash_and_rollback(town: &Town, tour: &mut Tour, first: &Version) -> an
     let told = town
         .agent
         .wait("the crash to be told", |state| {
-            let degraded = harness::agent::application(state, "shop").is_some_and(|app| app.health == Health::Degraded);
+            let degraded = harness::agent::environment(state, "shop").is_some_and(|app| app.health == Health::Degraded);
             let pods = state
                 .objects
                 .values()

@@ -229,6 +229,7 @@ fn object(n: u8, text: &str) -> Object {
     let cause = json!({"by": "person", "uid": 1000, "name": text});
     let revision = format!("main@sha1:{COMMIT}");
     let environment = format!("{application}/{}", ["prod", "qa"][usize::from(n / 3 % 2)]);
+    let environments = &["prod", "qa"][usize::from(n / 128)..];
     let object = match n % 9 {
         0 => json!({"kind": "Agent", "version": "0.1.0", "host": text, "pid": 7, "started": started,
             "configuration": "/etc/qd/config.toml", "configuration_error": (n > 128).then_some(text), "banner": text}),
@@ -259,7 +260,7 @@ fn object(n: u8, text: &str) -> Object {
             "resource": {"group": "apps", "kind": "Deployment", "namespace": "prod", "name": format!("d-{}{text}", n / 16)},
             "owner": (n > 96).then(|| json!({"group": "apps", "kind": "Deployment", "namespace": "prod",
                 "name": format!("d-{}{text}", n / 32)})), "message": text, "summary": text, "created": started}),
-        7 => json!({"kind": "Application", "name": application, "environments": ["prod", "qa"][usize::from(n / 128)..],
+        7 => json!({"kind": "Application", "name": application, "environments": environments,
             "code": text, "images": [text], "message": text}),
         _ => json!({"kind": "Pod", "environment": environment, "cluster": "prod", "namespace": "prod",
             "name": format!("{application}-{n}"), "status": text, "health": health, "message": text, "node": text,

@@ -12,7 +12,7 @@ use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
 use super::town::PATIENCE;
 use super::{Town, http};
-use crate::agent::is_at;
+use crate::agent::{digest, is_at, promotion};
 
 /// A version that was pushed and promoted.
 pub struct Version {
@@ -45,8 +45,8 @@ impl Town {
 
     /// What a successful push came to.
     pub fn promoted(&self, run: &RunStatus) -> anyhow::Result<Version> {
-        let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone());
-        let commit = run.promoted.as_ref().map(|commit| commit.as_str().to_owned());
+        let digest = digest(run);
+        let commit = promotion(run).map(|commit| commit.as_str().to_owned());
         Ok(Version {
             digest: digest.context("a pushed artifact has a digest")?.to_string(),
             commit: commit

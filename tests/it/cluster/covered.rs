@@ -106,7 +106,7 @@ async fn what_may_not_be_watched_is_told_and_goes_on_when_it_is_allowed() {
     assert_eq!(unseen[0].describe(), "ConfigMaps in namespace prod not watched: forbidden to watch");
     assert!(unseen.len() == 1 && unseen[0].of == Cover::Watch && unseen[0].last_seen.is_some(), "{unseen:?}");
     assert!(scene.cluster.unwatched(&shop()));
-    assert!(!scene.cluster.unwatched(&"another".parse().unwrap()), "who has no ConfigMaps misses nothing");
+    assert!(!scene.cluster.unwatched(&"another/prod".parse().unwrap()), "who has no ConfigMaps misses nothing");
 
     scene.api.lift(&forbidden);
     // An object of the kind that is written says that it may be well again.

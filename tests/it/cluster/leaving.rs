@@ -26,7 +26,7 @@ metadata: {name: one}
 impl Scene {
     /// Whether the inventory in the cluster names an object of this name.
     fn is_recorded(&self, name: &str) -> bool {
-        let object = self.live("configmaps", "quarterdeck-shop").expect("an inventory");
+        let object = self.live("configmaps", "quarterdeck-shop.prod").expect("an inventory");
         object["data"]["inventory.json"].as_str().unwrap().contains(&format!("\"{name}\""))
     }
 
@@ -174,11 +174,11 @@ async fn a_namespace_is_deleted_only_when_nothing_is_in_it() {
     let neighbour = |namespace: &str| {
         let resource = ResourceRef::new("", "ConfigMap", Some(namespace), "theirs");
         let wants = Wants { objects: Arc::new([resource].into()), ..Wants::default() };
-        Some(Arc::new(Neighbours([("neigh".parse().unwrap(), wants)].into())))
+        Some(Arc::new(Neighbours([("neigh/prod".parse().unwrap(), wants)].into())))
     };
 
     scene.options.neighbours = neighbour("extra");
-    let words = "Namespace/extra is not deleted: 1 object of this application and 1 of neigh are in it";
+    let words = "Namespace/extra is not deleted: 1 object of this environment and 1 of neigh/prod are in it";
     assert_eq!(scene.undone(&format!("{rest}{ours}")).await, words);
     scene.options.neighbours = neighbour("elsewhere");
 
@@ -187,7 +187,7 @@ async fn a_namespace_is_deleted_only_when_nothing_is_in_it() {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "extra"}});
         scene.api.put(object).unwrap();
     }
-    let words = "Namespace/extra is not deleted: 1 object of no application (ConfigMap/theirs) is in it";
+    let words = "Namespace/extra is not deleted: 1 object of no environment (ConfigMap/theirs) is in it";
     assert_eq!(scene.undone(&rest).await, words);
     assert!(is_there(&scene) && scene.api.get("configmaps", "extra", "s1").is_none());
 
@@ -210,7 +210,7 @@ async fn a_person_may_name_what_is_deleted_with_all_in_it() {
     scene.sync(&format!("{}---{GADGET}", config_maps(1, "a"))).await.unwrap();
     let foreign = json!({"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "theirs", "namespace": "default"}});
     scene.api.put(foreign).unwrap();
-    let words = "CustomResourceDefinition/gadgets.example.com is not deleted: 1 object of no application (Gadget/theirs) is in it";
+    let words = "CustomResourceDefinition/gadgets.example.com is not deleted: 1 object of no environment (Gadget/theirs) is in it";
     assert_eq!(scene.undone(&config_maps(1, "a")).await, words);
     assert!(scene.api.get("gadgets.example.com", "prod", "one").is_none(), "its own object goes");
     assert!(scene.api.get("gadgets.example.com", "default", "theirs").is_some());
@@ -226,13 +226,13 @@ async fn a_lost_inventory_loses_no_object() {
         let mut scene = Scene::new().await;
         scene.sync(&config_maps(3, "a")).await.unwrap();
         scene.synced().await;
-        scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+        scene.api.delete("configmaps", "prod", "quarterdeck-shop.prod").unwrap();
         // A sync that changes a value only: it is there again.
         let changed = config_maps(3, "a").replacen("value: a", "value: b", 1);
         scene.undone(&changed).await;
         assert!(scene.is_recorded("c2"));
 
-        scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+        scene.api.delete("configmaps", "prod", "quarterdeck-shop.prod").unwrap();
         if restarts {
             scene.restart().await;
         }
@@ -246,7 +246,7 @@ async fn a_lost_inventory_loses_no_object() {
 async fn a_lost_inventory_and_a_lost_history_leave_the_label() {
     let mut scene = Scene::new().await;
     scene.sync(&config_maps(2, "a")).await.unwrap();
-    scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+    scene.api.delete("configmaps", "prod", "quarterdeck-shop.prod").unwrap();
     scene.memory.clear();
     scene.cluster = connect(&scene.api, &scene.folder);
     scene.undone(&config_maps(1, "a")).await;
@@ -259,7 +259,7 @@ async fn what_a_lost_inventory_named_is_watched_before_it_is_written_anew() {
     for history_too in [false, true] {
         let mut scene = Scene::new().await;
         scene.sync(SHOP).await.unwrap();
-        scene.api.delete("configmaps", "prod", "quarterdeck-shop").unwrap();
+        scene.api.delete("configmaps", "prod", "quarterdeck-shop.prod").unwrap();
         scene.cluster = connect(&scene.api, &scene.folder);
         if history_too {
             scene.memory.clear();
@@ -269,7 +269,7 @@ async fn what_a_lost_inventory_named_is_watched_before_it_is_written_anew() {
         }
         let pod = |change: &ClusterChange| matches!(change, ClusterChange::PodChanged(_)).then_some(());
         scene.wait_for("a pod", pod).await;
-        assert!(scene.live("configmaps", "quarterdeck-shop").is_none(), "nobody wrote it");
+        assert!(scene.live("configmaps", "quarterdeck-shop.prod").is_none(), "nobody wrote it");
     }
 }
 
@@ -290,7 +290,7 @@ async fn an_inventory_that_others_wrote_nonsense_into_is_written_anew() {
     scene.sync(&config_maps(3, "a")).await.unwrap();
     scene.synced().await;
     let scribble = |o: &mut Value| o["data"]["inventory.json"] = json!("{");
-    scene.api.edit("configmaps", "prod", "quarterdeck-shop", "kubectl", scribble).unwrap();
+    scene.api.edit("configmaps", "prod", "quarterdeck-shop.prod", "kubectl", scribble).unwrap();
     scene.undone(&config_maps(2, "b")).await;
     assert!(scene.live("configmaps", "c2").is_none() && scene.is_recorded("c1"));
 }
@@ -308,7 +308,7 @@ async fn a_namespace_that_is_to_be_made_is_made_again() {
     scene.options.full = true;
     let executed = scene.sync(yaml).await.unwrap();
     assert_eq!(lines(&executed.changes), ["+ ConfigMap/a"]);
-    assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop").is_some());
+    assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop.prod").is_some());
 }
 
 #[tokio::test]
@@ -339,7 +339,7 @@ async fn two_agents_on_one_application_notice_one_another() {
         (Some(("host-a".to_owned(), true)), String::new()),
         "the newer one takes over"
     );
-    let words = "application shop is also operated by the agent on host host-b";
+    let words = "environment shop/prod is also operated by the agent on host host-b";
     assert_eq!(sync(&first, "2").await, (Some(("host-b".to_owned(), false)), words.to_owned()));
     assert_eq!(sync(&first, "3").await, (None, words.to_owned()), "told once, and said for a while");
     // Nothing was written since, so nobody fights over the mark: it is the second's still.

@@ -18,9 +18,9 @@ use harness::cluster::{Cluster as StandIn, Options as StandInOptions};
 use quarterdeck_agent::cluster::{Cluster, ClusterChange, ClusterConfig, ClusterError, Executed, Options, PlannedSync};
 use quarterdeck_core::sync::manifest::{ContentDigest, Manifest};
 use quarterdeck_core::sync::plan::Memory;
-use quarterdeck_core::sync::{APPLICATION_LABEL, order};
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
 use quarterdeck_core::yaml;
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
@@ -146,8 +146,8 @@ fn connect(api: &StandIn, folder: &tempfile::TempDir) -> Cluster {
     Cluster::new(config)
 }
 
-fn shop() -> ApplicationName {
-    "shop".parse().unwrap()
+fn shop() -> EnvironmentId {
+    "shop/prod".parse().unwrap()
 }
 
 /// What a render would give of it: in order, labelled, in namespace `prod` where it lives in one.
@@ -170,6 +170,7 @@ fn manifest(mut object: Value, origin: &str) -> Manifest {
         object["metadata"]["namespace"] = json!("prod");
     }
     object["metadata"]["labels"][APPLICATION_LABEL] = json!("shop");
+    object["metadata"]["labels"][ENVIRONMENT_LABEL] = json!("prod");
     let (namespace, name) = (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
     Manifest {
         resource: ResourceRef::new(group, &kind, Some(&namespace), &name),

@@ -20,7 +20,7 @@ async fn from_empty_to_applied_and_then_nothing_is_asked() {
     let counts = scene.api.counts();
     let asked = counts.all() - counts.watches();
     assert!(asked <= 10, "{asked} requests: {counts:?}");
-    let inventory = scene.live("configmaps", "quarterdeck-shop").unwrap();
+    let inventory = scene.live("configmaps", "quarterdeck-shop.prod").unwrap();
     assert_eq!(inventory["metadata"]["labels"]["app.kubernetes.io/managed-by"], "quarterdeck");
     assert!(inventory["metadata"]["labels"][APPLICATION_LABEL].is_null(), "it is no object of the application");
 
@@ -102,7 +102,7 @@ async fn what_left_git_is_pruned_unless_it_should_stay() {
     let three = config_maps(3, "a");
     scene.sync(&three).await.unwrap();
     let inventory = |scene: &Scene| {
-        let object = scene.live("configmaps", "quarterdeck-shop").unwrap();
+        let object = scene.live("configmaps", "quarterdeck-shop.prod").unwrap();
         ["c0", "c1", "c2"]
             .map(|name| object["data"]["inventory.json"].as_str().unwrap().contains(&format!("\"{name}\"")))
     };
@@ -215,7 +215,7 @@ async fn the_namespace_is_made_where_that_is_wanted() {
     let executed = scene.sync(yaml).await.unwrap();
     assert_eq!(lines(&executed.changes), ["+ ConfigMap/a"]);
     assert!(scene.api.get("configmaps", "fresh", "a").is_some());
-    assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop").is_some());
+    assert!(scene.api.get("configmaps", "fresh", "quarterdeck-shop.prod").is_some());
 }
 
 /// As the documentation of autoscalers asks: the number goes from the manifest, and the server's default comes in its place.

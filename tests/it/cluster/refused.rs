@@ -110,7 +110,7 @@ async fn an_object_of_another_application_is_left_to_it() {
     });
     scene.api.put(other).unwrap();
     let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: taken}\ndata: {a: b}\n";
-    check_refused(&mut scene, bad, &["it belongs to application other, and shop wants it too"]).await;
+    check_refused(&mut scene, bad, &["it belongs to environment other, and shop/prod wants it too"]).await;
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_rollout_is_told_until_it_is_healthy() {
         pod.clone().filter(|_| healthy)
     };
     let pod = scene.wait_for("a pod is ready and the Deployment healthy", both).await;
-    assert_eq!((pod.application.clone(), &*pod.cluster, &*pod.namespace), (shop(), "standin", "prod"));
+    assert_eq!((pod.environment.clone(), &*pod.cluster, &*pod.namespace), (shop(), "standin", "prod"));
     assert_eq!(pod.owner.as_ref().map(|owner| owner.kind.as_str()), Some("ReplicaSet"));
     assert_eq!(&*pod.containers[0].image, "registry.example/shop:1");
 

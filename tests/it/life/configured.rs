@@ -1,6 +1,6 @@
 //! A configuration that changes under a running agent.
 
-use harness::world::application as status;
+use harness::world::environment as status;
 use quarterdeck_shared::event::{Event, EventRecord, SyncRecord};
 
 use super::*;
@@ -120,7 +120,8 @@ async fn another_namespace_leaves_the_old_objects_and_says_so() {
     let there = |_: &State| world.cluster.get("configmaps", "market", "a").map(drop);
     world.wait("the object in the other namespace", there).await.unwrap();
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
-    let told = "what it applied stays in namespace shop of cluster demo, as its inventory quarterdeck-shop there says";
+    let told =
+        "what it applied stays in namespace shop of cluster demo, as its inventory quarterdeck-shop.prod there says";
     let changes = reloaded(&world).await;
     assert!(changes.contains(told), "{changes}");
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::engine::Outcome;
-use harness::world::{application as status, runs};
+use harness::world::{environment as status, runs};
 use quarterdeck_shared::event::{Event, EventRecord, SyncRecord};
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
@@ -154,7 +154,7 @@ fn is_done(state: &State, tag: &str) -> bool {
     let Some(shop) = status(state, "shop") else { return false };
     let Some(run) = runs(state).find(|run| run.reference == tag && run.phase == Phase::Succeeded) else { return false };
     let Some(image) = run.artifact.as_ref().map(|artifact| artifact.pinned()) else { return false };
-    shop.sync == SyncStatus::Synced && shop.activity.is_none() && shop.images == [image]
+    shop.sync == SyncStatus::Synced && shop.activity.is_none() && shop.images == image
 }
 
 async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what: &str) {
@@ -174,7 +174,7 @@ async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what
     let stamp = format!("stamp-{number}");
     let stamps: Vec<_> = names.iter().filter(|name| name.starts_with("stamp-")).collect();
     assert_eq!(stamps, [&stamp.as_str()], "{what}: what left git is pruned");
-    let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop").unwrap();
+    let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop.prod").unwrap();
     let inventory = inventory["data"]["inventory.json"].as_str().unwrap();
     assert_eq!(inventory.matches("stamp-").count(), 1, "{what}: {inventory}");
 
@@ -219,7 +219,7 @@ fn written_once(world: &World, number: u32, deaths: u64, what: &str) {
     for (object, count) in world.cluster.counts().written {
         let needed = match object.as_str() {
             // Asked for before its namespace is there; then with old and new in it, and after the prune without the old.
-            "configmaps shop/quarterdeck-shop" => 2 + is_first,
+            "configmaps shop/quarterdeck-shop.prod" => 2 + is_first,
             // As it was committed, and with the image that was promoted.
             "deployments.apps shop/shop" => 1 + is_first,
             "namespaces /shop" | "services shop/shop" | "configmaps shop/shop" => is_first,

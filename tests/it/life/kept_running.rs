@@ -96,7 +96,7 @@ async fn while_a_cluster_refuses_or_fails() {
     let right = "configmaps \"shop\" is forbidden: User \"qd\" cannot patch resource \"configmaps\" in API group \"\" in the namespace \"shop\"";
     let policy = "configmaps \"shop\" is forbidden: ValidatingAdmissionPolicy 'no-greetings' denied request: be brief";
     let check = "cluster demo: cannot check ConfigMap/shop in namespace shop:";
-    let refuse = "cluster demo: shop is not applied: ConfigMap/shop (apps/shop/config.yaml, document 1, line 1):";
+    let refuse = "cluster demo: shop/prod is not applied: ConfigMap/shop (apps/shop/config.yaml, document 1, line 1):";
     let see = "See that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment.";
     let rows: [(&str, Option<ClusterFault>, String); 8] = [
         ("away", None, format!("{check} Connection refused (os error 111). {see}")),

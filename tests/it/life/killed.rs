@@ -92,10 +92,9 @@ async fn without_code_in_the_middle_of_a_build() {
     code(&world).tag("push-1.5.0", "main");
     world.wait("a run behind it", |state| (runs(state).count() == 2).then_some(())).await.unwrap();
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
-    let (head, sections) = text.split_once("[application.").unwrap();
-    let kept = sections.split("[application.").filter(|one| !one.starts_with("code]") && !one.starts_with("build]"));
-    let text = kept.fold(head.to_owned(), |text, section| text + "[application." + section);
-    world.configure(&text).unwrap();
+    let (head, rest) = text.split_once("[application.code]").unwrap();
+    let (_, environments) = rest.split_once("[[application.environment]]").unwrap();
+    world.configure(&format!("{head}[[application.environment]]{environments}")).unwrap();
     world.reload_agent();
     let over = |state: &State| runs(state).all(|run| run.phase.is_final()).then_some(());
     world.wait("all runs to end", over).await.unwrap();
@@ -146,7 +145,7 @@ async fn done_by_the_next(world: &World) {
 /// The end is the same as if nothing had happened.
 async fn as_wanted(world: &World) {
     let run = world.wait_run("the run to succeed", |run| run.phase == Phase::Succeeded).await.unwrap();
-    let digest = run.artifact.and_then(|artifact| artifact.digest).unwrap();
+    let digest = harness::agent::digest(&run).unwrap();
     let promoted = deploy(world).rev("main");
     let well = |app: &EnvironmentStatus| {
         app.sync == SyncStatus::Synced && app.health == Health::Healthy && is_at(app, &promoted)

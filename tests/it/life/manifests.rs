@@ -49,7 +49,7 @@ fn all() -> Vec<Bad> {
         bad(
             &[("x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, namespace: nowhere }\n")],
             &[
-                "cluster demo: shop is not applied: ConfigMap/x (apps/shop/x.yaml, document 1, line 1): namespaces \"nowhere\" not \
+                "cluster demo: shop/prod is not applied: ConfigMap/x (apps/shop/x.yaml, document 1, line 1): namespaces \"nowhere\" not \
                  found. Add the Namespace to the manifests, or set create_namespace = true.",
             ],
         ),

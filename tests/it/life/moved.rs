@@ -118,7 +118,7 @@ async fn what_holds_data_waits_for_an_application_that_cannot_be_rendered() {
     let held = |app: &EnvironmentStatus| is_at(app, &commit) && app.message.contains("is not deleted");
     let status = world.wait_for("the claim to be held", "shop", held).await.unwrap();
     let words =
-        "PersistentVolumeClaim/data is not deleted: application other may want it now, and cannot be rendered: ";
+        "PersistentVolumeClaim/data is not deleted: environment other/prod may want it now, and cannot be rendered: ";
     assert!(status.message.starts_with(words) && status.sync == SyncStatus::Synced, "{status:?}");
     assert_eq!(value(&world, "gone"), None, "what holds no data goes");
     let commit = deploy(&world).change("main").write("apps/other/claim.yaml", CLAIM).commit("Corrected");
@@ -177,7 +177,7 @@ async fn a_renamed_application_takes_over_what_the_old_name_had() {
         world.cluster.get("configmaps", "shop", "keep").unwrap()["metadata"]["labels"]["quarterdeck.dev/application"]
             .clone();
     assert_eq!(label, "store");
-    assert!(world.cluster.get("configmaps", "shop", "quarterdeck-shop").is_none(), "the old inventory goes");
+    assert!(world.cluster.get("configmaps", "shop", "quarterdeck-shop.prod").is_none(), "the old inventory goes");
 }
 
 #[tokio::test]
@@ -187,7 +187,11 @@ async fn an_object_that_both_want_stays_where_it_is() {
     let world = two(&files, "").await;
     deploy(&world).change("main").write("apps/other/keep.yaml", config_map("keep", "two")).commit("Twice");
     let status = world.wait_for("the refusal", "other", |app| !app.message.is_empty()).await.unwrap();
-    assert!(status.message.contains("it belongs to application shop, and other wants it too"), "{}", status.message);
+    assert!(
+        status.message.contains("it belongs to environment shop/prod, and other/prod wants it too"),
+        "{}",
+        status.message
+    );
     assert_eq!(value(&world, "keep").as_deref(), Some("one"));
 }
 
@@ -205,7 +209,7 @@ async fn a_namespace_that_leaves_git_stays_while_something_is_in_it() {
     let commit =
         deploy(&world).change("main").remove("apps/shop/namespace.yaml").commit("The platform team makes it now");
     let status = synced_to(&world, &commit).await;
-    let words = "Namespace/shop is not deleted: 2 objects of this application and 1 of other are in it";
+    let words = "Namespace/shop is not deleted: 2 objects of this environment and 1 of other/prod are in it";
     assert_eq!(status.message, words);
     let live = world.cluster.get("namespaces", "", "shop").unwrap();
     assert!(live["metadata"]["deletionTimestamp"].is_null(), "{live}");

@@ -145,7 +145,7 @@ async fn a_reload_of_other_options_lets_a_run_go_on() {
 /// The commit of a run is told once, by the run that is recorded for it.
 async fn told_once(world: &World, run: &RunStatus) {
     let commit = deploy(world).rev("main");
-    assert_eq!(run.promoted.as_ref().map(|commit| commit.as_str()), Some(&*commit), "{}", run.message);
+    assert_eq!(harness::agent::promotion(&run).map(|commit| commit.as_str()), Some(&*commit), "{}", run.message);
     let told = |event: &&Event| matches!(event, Event::ImagePromoted { commit: made, .. } if made.as_str() == commit);
     assert_eq!(events(world).await.iter().filter(told).count(), 1);
 }
@@ -298,7 +298,7 @@ async fn an_older_history_does_nothing_again() {
     succeeded(&world, "push-1.1").await;
     let last = succeeded(&world, "push-1.2").await;
     assert_eq!(deploy(&world).rev("main"), production);
-    assert_eq!(last.promoted.as_ref().map(|commit| commit.as_str()), Some(&*production));
+    assert_eq!(harness::agent::promotion(&last).map(|commit| commit.as_str()), Some(&*production));
     assert_eq!(last.id, RunId(5), "no number is given twice");
 }
 

@@ -20,7 +20,7 @@ async fn a_renamed_file_keeps_its_object_and_a_deleted_one_takes_it_along() {
 }
 
 const WORDS: &str = "apps/shop holds no manifests: there is no .yaml, .yml or .json file below it. Nothing is pruned for this; \
-                     remove the application to remove its objects";
+                     remove the environment to remove its objects";
 
 #[tokio::test]
 async fn an_empty_folder_prunes_nothing_and_says_so() {

@@ -65,7 +65,7 @@ async fn a_moved_push_tag_tells_which_image_its_name_was_before() {
     repository.tag("push-1.4.0", &commit);
     let again = |run: &RunStatus| run.commit.as_str() == commit && run.phase == Phase::Succeeded;
     let second = world.wait_run("the second push", again).await.unwrap();
-    let digest = |run: RunStatus| run.artifact.and_then(|artifact| artifact.digest).unwrap();
+    let digest = |run: RunStatus| harness::agent::digest(&run).unwrap();
     let stages = second.stages.clone();
     let told = format!("{}:1.4.0@{}; until now 1.4.0 was {}", world.image("ops/shop"), digest(second), digest(first));
     assert!(stages.iter().any(|stage| stage.message == told), "{told}: {stages:#?}");
@@ -82,23 +82,23 @@ async fn an_image_that_went_with_its_moved_tag_is_missed_by_who_still_names_it()
     repository.tag("push-1.4.0", "main");
     world.start_agent().await.unwrap();
     let first = world.wait_run("the first push", |run| run.phase == Phase::Succeeded).await.unwrap();
-    let (image, before) = (first.artifact.unwrap(), first.promoted.unwrap());
+    let (image, before) = (first.artifact.clone().unwrap(), harness::agent::promotion(&first).unwrap().clone());
 
     let commit = repository.commit("main", &[("index.html", "mended")], "Mended under the same name");
     repository.tag("push-1.4.0", &commit);
     let again = |run: &RunStatus| run.commit.as_str() == commit && run.phase == Phase::Succeeded;
     let second = world.wait_run("the second push", again).await.unwrap();
-    let lost = format!("; until now 1.4.0 was {}", image.digest.clone().unwrap());
+    let lost = format!("; until now 1.4.0 was {}", image.images[0].digest.clone().unwrap());
     assert!(second.stages.iter().any(|stage| stage.message.ends_with(&lost)), "{lost}: {:#?}", second.stages);
-    assert_eq!(world.registry.manifests("ops/shop"), [second.artifact.unwrap().digest.unwrap()]);
+    assert_eq!(world.registry.manifests("ops/shop"), [harness::agent::digest(&second).unwrap()]);
 
     ask(&world, "rollback", json!({ "to": before, "reason": "a test" })).await;
-    let missed = format!("ImagePullBackOff in container shop: {}: not found", image.pinned());
+    let missed = format!("ImagePullBackOff in container shop: {}: not found", image.pinned()[0]);
     let told = |app: &EnvironmentStatus| app.health == Health::Degraded && app.message.ends_with(&missed);
     let app = world.wait_for(&missed, "shop", told).await.unwrap();
     assert!(is_at(&app, before.as_str()), "the sync itself is done: {app:?}");
 
-    let now = second.promoted.unwrap().to_string();
+    let now = harness::agent::promotion(&second).unwrap().to_string();
     ask(&world, "unpin", json!({})).await;
     ask(&world, "sync", json!({})).await;
     let runs_well = |app: &EnvironmentStatus| app.health == Health::Healthy && is_at(app, &now);

@@ -114,7 +114,7 @@ async fn a_cluster_that_was_made_anew_gets_what_git_says() {
     world.wait("it to be deployed anew", there).await.unwrap();
     well(&world, "it to be well").await;
     is_an_event(&world, "is another cluster now").await;
-    let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop");
+    let inventory = world.cluster.get("configmaps", "shop", "quarterdeck-shop.prod");
     assert!(inventory.is_some_and(|inventory| inventory["data"].to_string().contains("ConfigMap")), "and it is known");
 }
 

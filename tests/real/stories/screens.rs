@@ -157,7 +157,7 @@ async fn act(town: &Town, seen: &Seen) -> anyhow::Result<()> {
 
     let plan = ["Sync shop to main@", &seen.wants, "1 to configure", "~ ConfigMap/shop", "hello → welcome", "y sync"];
     see(&console, "S", "the plan of a sync", &plan).await?;
-    see(&console, "y", "why nothing is done", &["application shop is suspended"]).await?;
+    see(&console, "y", "why nothing is done", &["environment shop/prod is suspended"]).await?;
     // So that a commit waits for a person and for nobody else.
     town.agent.configure(&(town.config() + "[application.environment.sync]\nautomatic = false\n"))?;
     town.agent.reload_agent();

@@ -35,8 +35,8 @@ impl Day<'_> {
     }
 
     pub(super) fn inventory_deleted(&mut self) -> anyhow::Result<()> {
-        self.say("kubectl delete configmap quarterdeck-shop")?;
-        self.town.kubectl(&["delete", "configmap", "quarterdeck-shop", "--ignore-not-found"]).map(drop)
+        self.say("kubectl delete configmap quarterdeck-shop.prod")?;
+        self.town.kubectl(&["delete", "configmap", "quarterdeck-shop.prod", "--ignore-not-found"]).map(drop)
     }
 
     /// Etcd is copied, something is deployed, and the copy is put back.

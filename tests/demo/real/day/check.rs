@@ -97,8 +97,7 @@ fn commits(town: &Town, pushed: &[Pushed], runs: &[RunStatus]) -> anyhow::Result
 
 /// What kubectl sees is what git says.
 async fn cluster(town: &Town, tag: &Pushed, run: &RunStatus, commit: &str) -> anyhow::Result<()> {
-    let digest =
-        run.artifact.as_ref().and_then(|artifact| artifact.digest.clone()).context("a pushed run has a digest")?;
+    let digest = harness::agent::digest(run).context("a pushed run has a digest")?;
     let image = format!("{}:{}@{digest}", town.image, tag.version);
     let manifest = town.deploy.git(&["show", "HEAD:shop/deployment.yaml"])?;
     ensure!(manifest.contains(&image), "the manifests do not name {image}");
