@@ -119,7 +119,7 @@ pub(super) fn words(object: &Value, otherwise: &str) -> String {
     let is_bad = |c: &&Condition<'_>| match polarity(c.kind()) {
         Polarity::Bad => c.is("True"),
         Polarity::Good | Polarity::Needed => !c.is("True"),
-        _ => false,
+        _ => c.is("False") && sound::is_failure(c.reason()),
     };
     let by_condition =
         own.iter().filter(is_bad).max_by_key(|c| (sound::is_failure(c.reason()), !c.message().is_empty()));

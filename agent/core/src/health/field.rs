@@ -69,6 +69,11 @@ impl<'a> Condition<'a> {
         text(self.0, "/message")
     }
 
+    /// `Error`, `Warning` or `Info`, where a controller says how bad it is.
+    pub(super) fn severity(self) -> &'a str {
+        text(self.0, "/severity")
+    }
+
     /// `Reason: message`, or what there is of it.
     pub(super) fn words(self) -> String {
         match (self.reason(), self.message()) {

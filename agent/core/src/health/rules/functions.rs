@@ -40,12 +40,13 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// One condition, as far as a rule asks for it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Told {
     kind: String,
     status: &'static str,
     reason: String,
     message: String,
+    severity: String,
 }
 
 /// Adds the functions, with what they know of the object.
@@ -60,6 +61,7 @@ pub(super) fn add(context: &mut Context<'_, '_>, object: &Value) {
                 status: if is_stale { "Unknown" } else { condition.status() },
                 reason: condition.reason().to_owned(),
                 message: condition.message().to_owned(),
+                severity: condition.severity().to_owned(),
             }
         })
         .collect();
@@ -121,12 +123,13 @@ fn pointer(path: &str) -> String {
 }
 
 fn as_map(told: Option<Told>) -> Cel {
-    let told = told.unwrap_or(Told { kind: String::new(), status: "", reason: String::new(), message: String::new() });
+    let told = told.unwrap_or_default();
     let fields = [
         ("type", told.kind.as_str()),
         ("status", told.status),
         ("reason", told.reason.as_str()),
         ("message", told.message.as_str()),
+        ("severity", told.severity.as_str()),
     ];
     Cel::from(fields.map(|(name, text)| (name.to_owned(), Cel::from(text))).into_iter().collect::<HashMap<_, _>>())
 }

@@ -11,7 +11,7 @@ macro_rules! families {
     };
 }
 
-families!["argo"];
+families!["argo", "delivery", "security", "cloud", "cluster", "network", "data", "workloads"];
 
 /// All of them. A file that does not read is a fault of this build, which the tests find.
 pub(super) fn all() -> Vec<Rule> {
