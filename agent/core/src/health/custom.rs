@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::health::Verdict;
 use crate::health::custom::polarity::{AT_THE_END, Polarity, SUMS, polarity};
-use crate::health::field::{Condition, conditions, conditions_at, is_true, list, number, observed_is_stale, text};
+use crate::health::field::{Condition, conditions, conditions_at, is_true, number, observed_is_stale, text};
 
 /// Judges by the conventions. `has_status` says whether objects of this kind tell a status, where that is known.
 pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
@@ -33,13 +33,17 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
     if let Some(bad) = own.iter().copied().find(|c| polarity(c.kind()) == Polarity::Bad && c.is("True")) {
         return current(object, bad, Verdict::degraded(bad.words()));
     }
-    let of_parts: Vec<Condition<'_>> =
-        ["/status/parents", "/status/ancestors", "/status/listeners", "/status/controllers"]
-            .iter()
-            .flat_map(|pointer| parts(object, pointer))
-            .collect();
+    let of_parts = parts(object);
     let busy = own.iter().copied().find(|c| polarity(c.kind()) == Polarity::Busy && c.is("True"));
     let is_needed = |c: &Condition<'_>| polarity(c.kind()) == Polarity::Needed && c.is("False");
+    let is_part_missing = |c: &&Condition<'_>| {
+        matches!(polarity(c.kind()), Polarity::Needed | Polarity::Good)
+            && c.is("False")
+            && sound::is_failure(c.reason())
+    };
+    if let Some(part) = of_parts.iter().find(is_part_missing) {
+        return current(object, *part, Verdict::degraded(part.words()));
+    }
     if let Some(missing) = own.iter().chain(&of_parts).copied().find(is_needed) {
         return current(object, missing, not_good(object, missing, busy));
     }
@@ -48,12 +52,26 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
     if !is_ready && let Some(bad) = own.iter().copied().find(sounds_bad) {
         return current(object, bad, Verdict::degraded(bad.words()));
     }
+    // Only Ready is known to sum up all others: beside another sum a part that is not well counts.
+    let is_part = |c: &Condition<'_>| {
+        let ends = AT_THE_END.iter().any(|end| c.kind().eq_ignore_ascii_case(end));
+        polarity(c.kind()) == Polarity::Good && c.is("False") && !ends
+    };
+    if !is_ready
+        && good.is_some_and(|good| good.is("True"))
+        && let Some(part) = own.iter().copied().find(is_part)
+    {
+        return current(object, part, not_good(object, part, busy));
+    }
     match (good, busy) {
         (Some(good), _) if good.is("False") => current(object, good, not_good(object, good, busy)),
         // `Progressing=True` beside `Available=True` is how what is at rest says that its last roll-out went well.
         (Some(_), Some(busy)) if is_at_rest(busy) => Verdict::healthy(),
         (_, Some(busy)) => Verdict::progressing(busy.words()),
         // A phase beside conditions counts where it knows something worse.
+        (Some(good), None) if good.kind() == "Running" && good.is("True") && phase::runs_to_an_end(object) => {
+            Verdict::progressing(good.words())
+        }
         (Some(good), None) if good.is("True") => {
             let worse = phase::assess(object).filter(|verdict| verdict.health > Health::Healthy);
             current(object, good, worse.or_else(|| phase::replicas(object)).unwrap_or_else(Verdict::healthy))
@@ -74,7 +92,7 @@ fn without_a_sum(
     if let Some(not_yet) = own.iter().copied().find(|c| counts(c) && c.is("False")) {
         return current(object, not_yet, not_good(object, not_yet, None));
     }
-    if let Some(open) = own.iter().chain(of_parts).copied().find(|c| counts(c) && c.is("Unknown")) {
+    if let Some(open) = own.iter().chain(of_parts).copied().find(|c| counts(c) && !c.is("True")) {
         return Verdict::progressing(open.words());
     }
     if let Some(stale) = own.iter().chain(of_parts).find_map(|c| is_about_older(object, *c)) {
@@ -144,15 +162,17 @@ pub(super) fn words(object: &Value, otherwise: &str) -> String {
     }
 }
 
-/// The conditions of each item of a list.
-fn parts<'a>(object: &'a Value, pointer: &str) -> Vec<Condition<'a>> {
-    list(object, pointer).iter().flat_map(|part| conditions_at(part, "/conditions")).collect()
+/// The conditions of the parts that a status lists: gateways tell them of each listener, routes of each gateway.
+fn parts(object: &Value) -> Vec<Condition<'_>> {
+    let lists = object.get("status").and_then(Value::as_object).into_iter().flatten().map(|(_, value)| value);
+    let items = lists.filter_map(Value::as_array).flatten();
+    items.flat_map(|part| conditions_at(part, "/conditions")).collect()
 }
 
 /// Whether a condition that work goes on says in its reason that it has gone well.
 fn is_at_rest(condition: Condition<'_>) -> bool {
     let reason = condition.reason().to_ascii_lowercase();
-    reason.is_empty() && condition.kind() == "Progressing"
+    reason.is_empty() && condition.message().is_empty() && condition.kind() == "Progressing"
         || ["available", "asexpected", "complete", "success", "ready", "minimumreplicas"]
             .iter()
             .any(|end| reason.contains(end))

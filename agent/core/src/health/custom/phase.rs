@@ -20,7 +20,7 @@ const FIELDS: [&str; 8] = [
 ];
 
 /// What is ready, and what of it is wanted: the fields of the common shapes.
-const COUNTS: [(&str, &str, &str); 8] = [
+const COUNTS: [(&str, &str, &str); 13] = [
     ("/spec/replicas", "/status/readyReplicas", "ready"),
     ("/spec/replicas", "/status/availableReplicas", "available"),
     ("/spec/replicas", "/status/updatedReplicas", "updated"),
@@ -29,6 +29,11 @@ const COUNTS: [(&str, &str, &str); 8] = [
     ("/spec/instances", "/status/readyInstances", "ready"),
     ("/spec/size", "/status/readyReplicas", "ready"),
     ("/spec/nodeCount", "/status/readyNodes", "ready"),
+    ("/status/pods", "/status/readyPods", "ready"),
+    ("/status/desiredNumberScheduled", "/status/updatedNumberScheduled", "updated"),
+    ("/status/desiredNumberScheduled", "/status/numberAvailable", "available"),
+    ("/status/desiredHealthy", "/status/currentHealthy", "healthy"),
+    ("/status/expectedMachines", "/status/currentHealthy", "healthy"),
 ];
 
 /// What a state in one word says, in the fields that are named for it.
@@ -53,17 +58,44 @@ pub(super) fn without_conditions(object: &Value, has_status: Option<bool>) -> Op
     let fields = || status.as_object().into_iter().flatten();
     let words = |value: &Value| value.as_str().filter(|word| !word.is_empty()).map(str::to_owned);
     let own: Vec<String> = fields().filter(|(name, _)| is_phase(name)).filter_map(|(_, value)| words(value)).collect();
-    // One level deeper only where the object has no word of its own: parts have their own lives.
+    // Deeper only where the object has no word of its own: parts have their own lives.
     let deeper = || {
-        let children = fields().filter(|(name, _)| !is_other(name)).filter_map(|(_, value)| value.as_object());
-        let inner = children.flatten().filter(|(name, _)| is_phase(name));
-        inner.filter_map(|(_, value)| words(value)).collect()
+        let mut found = Vec::new();
+        fields().filter(|(name, _)| !is_other(name)).for_each(|(_, value)| words_below(value, 2, &mut found));
+        found
     };
     let all: Vec<String> = if own.is_empty() { deeper() } else { own };
     let judged = all.iter().map(|word| {
         judge(object, word).unwrap_or_else(|| Verdict::progressing(format!("{word}: a state that we do not know")))
     });
-    judged.chain(replicas(object)).max_by_key(|verdict| verdict.health)
+    let says_nothing = all.is_empty() && fields().any(|(name, value)| is_phase(name) && value.as_str() == Some(""));
+    let silent = says_nothing.then(|| Verdict::progressing("its controller has reported no state yet"));
+    judged.chain(replicas(object)).chain(flags(status)).chain(silent).max_by_key(|verdict| verdict.health)
+}
+
+/// The states of parts, a few levels down.
+fn words_below(value: &Value, levels: usize, found: &mut Vec<String>) {
+    let Some(fields) = value.as_object().filter(|_| levels > 0) else { return };
+    for (name, value) in fields {
+        match value {
+            Value::String(word) if is_phase(name) && !word.is_empty() => found.push(word.clone()),
+            Value::Object(_) if !is_other(name) => words_below(value, levels - 1, found),
+            _ => {}
+        }
+    }
+}
+
+/// `ready: false` is not yet; `valid: false` is no.
+fn flags(status: &Value) -> Option<Verdict> {
+    let is_false = |name: &&&str| status.get(**name).and_then(Value::as_bool) == Some(false);
+    let no = ["valid", "applied", "successful", "succeeded", "healthy", "pass"];
+    let not_yet = ["ready", "readyToUse", "finished", "completed", "available", "synced"];
+    let words = |name: &str| format!("{name} is false");
+    let told = |name: &&str| Verdict::degraded(words(name));
+    no.iter()
+        .find(is_false)
+        .map(told)
+        .or_else(|| not_yet.iter().find(is_false).map(|name| Verdict::progressing(words(name))))
 }
 
 fn is_empty(status: &Value) -> bool {
@@ -77,7 +109,10 @@ fn is_empty(status: &Value) -> bool {
 /// `phase`, `state`, `clusterStatus`, `jobState`; not what was before, or is wanted.
 fn is_phase(field: &str) -> bool {
     let lower = field.to_ascii_lowercase();
-    !is_other(field) && ["phase", "state", "status", "health"].iter().any(|end| lower.ends_with(end))
+    !is_other(field)
+        && ["phase", "state", "status", "health", "stage", "verdict", "compliant"]
+            .iter()
+            .any(|end| lower.ends_with(end))
 }
 
 fn is_other(field: &str) -> bool {
@@ -91,6 +126,7 @@ fn error(status: &Value) -> Option<String> {
         "/error",
         "/error/message",
         "/errorMessage",
+        "/errMsg",
         "/failureMessage",
         "/failureReason",
         "/validationError",
@@ -114,6 +150,9 @@ fn judge(object: &Value, phase: &str) -> Option<Verdict> {
     let message = fields.iter().map(|pointer| text(object, pointer)).find(|text| !text.is_empty());
     let words = message.map_or_else(|| phase.to_owned(), |message| format!("{phase}: {message}"));
     Some(match sound::state(phase)? {
+        Health::Healthy if phase.eq_ignore_ascii_case("running") && runs_to_an_end(object) => {
+            Verdict::progressing(words)
+        }
         Health::Degraded => Verdict::degraded(words),
         Health::Suspended => Verdict::suspended(words),
         Health::Progressing => Verdict::progressing(words),
@@ -122,4 +161,24 @@ fn judge(object: &Value, phase: &str) -> Option<Verdict> {
         }
         other => Verdict::new(other, words),
     })
+}
+
+/// Whether objects of the kind are done when they end, so that a running one is on its way.
+pub(super) fn runs_to_an_end(object: &Value) -> bool {
+    const ENDS: &[&str] = &[
+        "Backup",
+        "Build",
+        "Experiment",
+        "Job",
+        "Migration",
+        "Promotion",
+        "Restore",
+        "Run",
+        "Scan",
+        "Task",
+        "Test",
+        "Workflow",
+    ];
+    let kind = text(object, "/kind");
+    ENDS.iter().any(|end| kind.ends_with(end))
 }

@@ -109,14 +109,15 @@ const GOOD_ENDS: &[&str] = &[
 ];
 
 /// Beginnings that turn a good ending round: `NotReady`, `Unavailable`, `Misconfigured`.
-const TURNED: &[&str] = &["notready", "unready", "unavailable", "unhealthy", "misconfigured", "outofdate", "outofsync"];
+const TURNED: &[&str] =
+    &["partiallyready", "notready", "unready", "unavailable", "unhealthy", "misconfigured", "outofdate", "outofsync"];
 
 /// What a condition of this type means when it is True.
 pub(super) fn polarity(kind: &str) -> Polarity {
     // A type may be qualified: `ACK.Terminal`, `serving.example.com/Ready`.
     let word = kind.rsplit('/').next().unwrap_or(kind).to_ascii_lowercase();
     let is_in = |words: &[&str]| words.contains(&word.as_str());
-    if word == "ack.terminal" || word == "ack.recoverable" || word.ends_with("stalled") {
+    if word == "ack.terminal" || word == "ack.recoverable" || word == "stalled" {
         Polarity::Bad
     } else if is_in(NEUTRAL) || word.starts_with("last") {
         Polarity::Neutral
@@ -150,6 +151,7 @@ mod tests {
             ("KafkaRestProxyReady", Polarity::Good),
             ("Established", Polarity::Good),
             ("NotReady", Polarity::Bad),
+            ("Installed", Polarity::Good),
             ("Stalled", Polarity::Bad),
             ("Failed", Polarity::Bad),
             ("ReconcileError", Polarity::Bad),

@@ -13,7 +13,7 @@ pub(in crate::health) fn state(word: &str) -> Option<Health> {
         Some(Health::Degraded)
     } else if is_stop(word) || is_one_of(&["suspend", "halted", "onhold", "disabled"]) {
         Some(Health::Suspended)
-    } else if is_work(word) || is_one_of(WORK_STATES) {
+    } else if is_work(word) || is_one_of(WORK_STATES) || lower.starts_with("not") {
         Some(Health::Progressing)
     } else if GOOD_STATES.iter().any(|good| lower == *good || (good.len() > 4 && lower.ends_with(good))) {
         Some(Health::Healthy)
@@ -153,6 +153,8 @@ pub(super) fn is_failure(word: &str) -> bool {
         "misconfigured",
         "mismatch",
         "missing",
+        "nomatch",
+        "noncompliant",
         "notallowed",
         "notfound",
         "notpermitted",
@@ -246,7 +248,7 @@ mod tests {
             ("Overriding", false, true, false),
             ("InProgress", false, true, false),
             ("MigratingData", false, true, false),
-            ("NoMatchingParent", false, false, false),
+            ("NoMatchingParent", true, false, false),
             ("SchedulingComplete", false, false, false),
             ("provisioning", false, true, false),
             ("Kingdom", false, false, false),

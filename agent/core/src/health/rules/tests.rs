@@ -155,18 +155,3 @@ fn every_case_is_called_what_it_should_be() {
     }
     assert!(wrong.is_empty(), "{} of {all} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
-
-#[test]
-fn zz_generic() {
-    let (mut all, mut agree, mut out) = (0, 0, Vec::new());
-    for (family, text) in shipped::CASES {
-        for case in cases::read(text).unwrap() {
-            all += 1;
-            let verdict = custom::assess(&case.object, Some(true));
-            if verdict.health == case.expected { agree += 1; } else if verdict.health == Health::Healthy && case.expected > Health::Suspended {
-                out.push(format!("{family}:{} {} {} got {}", case.line, case.object["kind"], case.expected, serde_json::to_string(&case.object["status"]).unwrap()));
-            }
-        }
-    }
-    panic!("{agree} of {all}; wrongly healthy {}:\n{}", out.len(), out.join("\n"));
-}
