@@ -258,6 +258,7 @@ mod tests {
             health,
             message: message.to_owned(),
             summary: String::new(),
+            rule: String::new(),
             owner: None,
             created: None,
         }))

@@ -5,6 +5,7 @@
 //! Secrets are never written here: an option names the environment variable or the file that holds one.
 
 pub mod check;
+pub mod health;
 pub mod locate;
 pub mod places;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub registry: Vec<RegistryConfig>,
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
+    /// Rules that say how well objects of a kind are.
+    pub health: Vec<health::HealthRule>,
     /// What is operated.
     pub application: Vec<ApplicationSpec>,
 }

@@ -24,7 +24,7 @@ const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 /// What the pure ones may be made of.
 const PURE_PARTS: [&str; 12] = [
     "base64",
-    "cel", // an interpreter without files, sockets and clocks
+    "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories
     "granit-parser",
     "jiff",

@@ -23,6 +23,7 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_agent(config, &mut findings);
     check_lists(config, base, &mut findings);
+    super::health::check(&config.health, &mut findings);
     let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
     let clusters: BTreeSet<&str> = config.cluster.iter().map(|c| c.name.as_str()).collect();
     for (index, application) in config.application.iter().enumerate() {
