@@ -161,6 +161,8 @@ pub(super) fn is_failure(word: &str) -> bool {
         "notsupported",
         "refused",
         "reject",
+        "rollback",
+        "rolledback",
         "timedout",
         "timeout",
         "unable",

@@ -117,12 +117,9 @@ fn items(expression: &IdedExpr) -> HashSet<&str> {
     let mut names = HashSet::new();
     let mut open = vec![expression];
     while let Some(next) = open.pop() {
-        match &next.expr {
-            Expr::Comprehension(inner) => {
-                names.insert(inner.iter_var.as_str());
-                names.extend(inner.iter_var2.as_deref());
-            }
-            _ => {}
+        if let Expr::Comprehension(inner) = &next.expr {
+            names.insert(inner.iter_var.as_str());
+            names.extend(inner.iter_var2.as_deref());
         }
         open.extend(children(next));
     }
