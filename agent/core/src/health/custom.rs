@@ -135,7 +135,7 @@ pub(super) fn paused(object: &Value) -> Option<&'static str> {
 pub(super) fn words(object: &Value, otherwise: &str) -> String {
     let own: Vec<Condition<'_>> = conditions(object).filter(|condition| !condition.kind().is_empty()).collect();
     let is_bad = |c: &&Condition<'_>| match polarity(c.kind()) {
-        Polarity::Bad => c.is("True"),
+        Polarity::Bad | Polarity::Busy => c.is("True"),
         Polarity::Good | Polarity::Needed => !c.is("True"),
         _ => c.is("False") && sound::is_failure(c.reason()),
     };

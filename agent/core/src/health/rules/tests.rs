@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::health::cases;
 use crate::health::tests::{line, object};
@@ -154,4 +156,28 @@ fn every_case_is_called_what_it_should_be() {
         }
     }
     assert!(wrong.is_empty(), "{} of {all} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a person writes, it is an error or an answer.
+    #[test]
+    fn no_expression_makes_it_panic(
+        words in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec![
+                    "status", ".", "phase", "==", "'a'", "(", ")", "[", "]", "1", "-", "/", "0", "&&", "||", "!", "?", ":", "exists", ",", "x",
+                    "size", "isTrue", "in", "{", "}", "9223372036854775807", "+", "%", "*", "textAt", "1.5", "int", "string", "null", " ",
+                ]).prop_map(str::to_owned),
+                "[ -~]{1,4}",
+            ],
+            0..16,
+        ),
+    ) {
+        let text = RuleText { current: Some(words.concat()), ..shop() };
+        if let Ok(rules) = Rules::configure([text]) {
+            let _ = judge(&rules, &of_shop("phase: a, x: [1, 2]"));
+        }
+    }
 }
