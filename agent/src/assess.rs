@@ -267,6 +267,7 @@ mod tests {
             health,
             message: message.to_owned(),
             summary: String::new(),
+            rule: String::new(),
             owner: None,
             created: None,
         }))

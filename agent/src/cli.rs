@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::command::backup;
+use crate::command::health::Judge;
 use crate::config::{Config, places};
+use quarterdeck_core::health::rules::Rules;
 use quarterdeck_shared::error::chain;
 
 /// Nothing went wrong.
@@ -67,8 +69,17 @@ enum Command {
     /// Judge the health of Kubernetes objects in files, without a cluster
     Health {
         /// YAML or JSON files with live objects; `-` reads standard input
-        #[arg(short = 'f', long = "filename", required = true, num_args = 1..)]
+        #[arg(short = 'f', long = "filename", required_unless_present = "cases", num_args = 1..)]
         files: Vec<PathBuf>,
+        /// A folder of cases: YAML files whose documents begin with `# expected: Degraded`. Fails where a verdict differs
+        #[arg(long, value_name = "DIR", conflicts_with = "files")]
+        cases: Option<PathBuf>,
+        /// A configuration whose [[health]] rules apply; its other tables are not read
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+        /// Judge as of this time, e.g. 2026-01-02T03:04:05Z. Without it nothing that is normal for a moment becomes a failure
+        #[arg(long, value_name = "TIME")]
+        at: Option<jiff::Timestamp>,
         /// How to print the verdicts
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
@@ -91,10 +102,12 @@ impl ConfigPath {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(crate) enum Output {
     /// Aligned columns
     Table,
-    /// An array of kind, name, health, reason
+    /// Aligned columns, with the rule that spoke
+    Wide,
+    /// An array of kind, name, health, reason, rule
     Json,
 }
 
@@ -119,10 +132,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             anyhow::ensure!(yes || backup::can_ask(), "no terminal to confirm on: use --yes");
             backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
         }),
-        Command::Health { files, output } => {
-            crate::command::health::run(&files, output == Output::Json, &mut std::io::stdout().lock())
-                .map_err(Into::into)
-        }
+        Command::Health { files, cases, rules, at, output } => health(&files, cases, rules, at, output),
     };
     match result {
         Ok(()) => GOOD,
@@ -131,6 +141,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             FAILED
         }
     }
+}
+
+fn health(
+    files: &[PathBuf],
+    cases: Option<PathBuf>,
+    rules: Option<PathBuf>,
+    now: Option<jiff::Timestamp>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let rules = rules.map_or_else(|| Ok(Rules::default()), |path| crate::config::health::read(&path))?;
+    let out = &mut std::io::stdout().lock();
+    match cases {
+        Some(folder) => crate::command::cases::run(&folder, &rules, now, out)?,
+        None => crate::command::health::run(files, Judge { rules: &rules, now, output }, out)?,
+    }
+    Ok(())
 }
 
 fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {

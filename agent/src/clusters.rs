@@ -1,14 +1,16 @@
 //! Every cluster that is deployed to, each with one task that assesses what its watches say.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use quarterdeck_core::health::rules::Rules;
 use quarterdeck_shared::application::EnvironmentId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, ClusterConfig};
-use crate::config::Config;
+use crate::config::health::HealthRule;
+use crate::config::{self, Config};
 use crate::identity::Identity;
 use tracing::Instrument as _;
 
@@ -26,6 +28,8 @@ struct Known {
 
 struct Present {
     config: ClusterConfig,
+    /// What its objects are judged by.
+    health: Vec<HealthRule>,
     cluster: Cluster,
     /// Ends its assessment.
     stop: CancellationToken,
@@ -64,13 +68,21 @@ pub fn is_same(of: Option<&str>, before: &Config, now: &Config) -> bool {
     find(of, before) == find(of, now)
 }
 
+/// The rules of a configuration; ours alone for one that was not checked.
+fn rules(config: &Config) -> Arc<Rules> {
+    Arc::new(config::health::rules(&config.health).unwrap_or_default())
+}
+
 impl Clusters {
     /// Lets go of clusters whose configuration is another now; who asks next gets them anew. What the others refused is
     /// tried again: who reloads may have changed permissions.
     pub fn configure(&self, config: &Config) {
         let Known { present, ending } = &mut *self.lock();
         let stays = |known: &Present| {
-            find(Some(known.config.name.as_str()), config) == known.config || find(None, config) == known.config
+            // Other rules judge all objects anew.
+            known.health == config.health
+                && (find(Some(known.config.name.as_str()), config) == known.config
+                    || find(None, config) == known.config)
         };
         for (name, known) in std::mem::take(present) {
             if stays(&known) {
@@ -96,7 +108,7 @@ impl Clusters {
         let wanted = find(of, config);
         let Known { present, ending } = &mut *self.lock();
         let known = present.entry(wanted.name.clone()).or_insert_with(|| {
-            let cluster = Cluster::with_identity(wanted.clone(), identity.clone());
+            let cluster = Cluster::judging(wanted.clone(), identity.clone(), rules(config));
             let stop = stop.child_token();
             let before = ending.remove(&wanted.name);
             let assessment = assess(cluster.clone(), stop.clone());
@@ -110,7 +122,7 @@ impl Clusters {
                 }
                 .instrument(tracing::error_span!("cluster", cluster = %wanted.name)),
             );
-            Present { config: wanted, cluster, stop, assessed }
+            Present { config: wanted, health: config.health.clone(), cluster, stop, assessed }
         });
         known.cluster.clone()
     }

@@ -6,6 +6,7 @@
 
 mod application;
 pub mod check;
+pub mod health;
 pub mod locate;
 pub mod places;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub registry: Vec<RegistryConfig>,
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
+    /// Rules that say how well objects of a kind are.
+    pub health: Vec<health::HealthRule>,
     /// What is operated.
     #[serde(skip)]
     pub applications: Vec<ApplicationSpec>,

@@ -332,4 +332,7 @@ pub struct HealthLine {
     pub health: crate::status::Health,
     /// Why; empty where there is nothing to say.
     pub reason: String,
+    /// Which rule spoke: `built in: apps/Deployment`, `cert-manager.io/Certificate`, `configuration: …`, `generic`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
 }

@@ -22,8 +22,9 @@ const CRATES: [(&str, &str, &[&str]); 5] = [
 const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 
 /// What the pure ones may be made of.
-const PURE_PARTS: [&str; 11] = [
+const PURE_PARTS: [&str; 12] = [
     "base64",
+    "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories
     "granit-parser",
     "jiff",

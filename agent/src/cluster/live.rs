@@ -9,7 +9,7 @@ mod covers;
 mod family;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
@@ -25,7 +25,8 @@ use crate::cluster::interest::{Places, WatchKey, What};
 use crate::cluster::live::applied::Applied;
 use crate::cluster::live::covers::Covers;
 use crate::cluster::live::family::Family;
-use quarterdeck_core::health::{self, Verdict};
+use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::health::{self, Surroundings, Verdict};
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{Ended, Memory};
@@ -97,7 +98,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(object: &Value) -> Self {
+    pub(super) fn of(object: &Value, rules: &Rules) -> Self {
         let metadata = &object["metadata"];
         let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
         let api_version = text(&object["apiVersion"]);
@@ -110,7 +111,7 @@ impl Seen {
             version: text(&metadata["resourceVersion"]).into(),
             uid: Uid::of(&text(&metadata["uid"])),
             digest: owned::digest(object),
-            verdict: health::assess(object),
+            verdict: health::assess_in(object, Surroundings { rules, ..Surroundings::default() }),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
             manager: owned::last_other_manager(object),
             ended: health::ended(object),
@@ -126,6 +127,8 @@ pub(super) struct Live {
     pods: watch::Sender<u64>,
     /// Counts up when an environment is wholly known.
     synced: watch::Sender<u64>,
+    /// What objects are judged by.
+    rules: Arc<Rules>,
 }
 
 struct State {
@@ -135,7 +138,7 @@ struct State {
 }
 
 impl Live {
-    pub(super) fn new(cluster: &str) -> Self {
+    pub(super) fn new(cluster: &str, rules: Arc<Rules>) -> Self {
         let covers = Covers::new(cluster, Instant::now());
         let state = State { applied: Applied::default(), family: Family::new(cluster), covers };
         Self {
@@ -143,6 +146,7 @@ impl Live {
             outbox: Outbox::default(),
             pods: watch::Sender::new(0),
             synced: watch::Sender::new(0),
+            rules,
         }
     }
 
@@ -215,7 +219,7 @@ impl Live {
 
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
     pub(super) fn wrote(&self, object: &Value) {
-        let seen = Seen::of(object);
+        let seen = Seen::of(object, &self.rules);
         let mut changes = Vec::new();
         let mut state = self.state();
         if let Some(environment) = seen.environment.clone() {
@@ -231,7 +235,7 @@ impl Live {
         let mut changes = Vec::new();
         let put = match key.what {
             What::Applied => {
-                let seen = Seen::of(object);
+                let seen = Seen::of(object, &self.rules);
                 let (resource, uid) = (seen.resource.clone(), seen.uid);
                 let mut state = self.state();
                 let set_back = state.applied.is_set_back(&seen, told);
@@ -239,7 +243,7 @@ impl Live {
                 Put { resource, uid, set_back }
             }
             What::Between | What::Pods => {
-                let relative = family::Relative::of(object);
+                let relative = family::Relative::of(object, &self.rules);
                 let (resource, uid) = (relative.resource.clone(), relative.uid);
                 let mut state = self.state();
                 let set_back = state.family.is_set_back(&relative, told);
@@ -257,13 +261,13 @@ impl Live {
         let mut state = self.state();
         match key.what {
             What::Applied => {
-                let Seen { resource, uid, api, .. } = Seen::of(object);
+                let Seen { resource, uid, api, .. } = Seen::of(object, &self.rules);
                 if state.applied.remove(&resource, uid, &api, &mut changes) {
                     state.family.remove(&resource, uid, &mut changes);
                 }
             }
             What::Between | What::Pods => {
-                let family::Relative { resource, uid, .. } = family::Relative::of(object);
+                let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.rules);
                 state.family.remove(&resource, uid, &mut changes);
             }
         }

@@ -73,6 +73,7 @@ use crate::cluster::observe::Observer;
 use crate::cluster::strays::Strays;
 use crate::cluster::watch::Watches;
 use crate::identity::Identity;
+use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::neighbours::Neighbours;
 use quarterdeck_core::sync::plan::{Ended, Leaving, Memory, Observed, Refusal, Undone};
@@ -175,7 +176,12 @@ impl Cluster {
 
     /// The same, for an agent that puts its mark on the inventories.
     pub fn with_identity(config: ClusterConfig, me: Identity) -> Self {
-        let live = Arc::new(Live::new(&config.name));
+        Self::judging(config, me, Arc::default())
+    }
+
+    /// The same, for an agent that judges objects by the rules of its configuration.
+    pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
+        let live = Arc::new(Live::new(&config.name, rules));
         let objects = Objects::new(&config, Arc::new(Link::new(live.clone())));
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());

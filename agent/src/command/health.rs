@@ -1,6 +1,9 @@
 //! `qd-agent health -f FILE…`: judges objects offline by the rules of [`quarterdeck_core::health`], so that these can be tried on
 //! what `kubectl get -o yaml` shows. Manifests, lists of them, several documents, YAML or JSON; `-` is standard input.
 //!
+//! Whether a kind tells a status is read from its definition, where that is among the files; else it is taken to, so that an
+//! object without one is Progressing. Rules of a configuration can be tried as well ([`crate::config::health`]).
+//!
 //! The exit code says whether everything could be judged, not how well it is: that is in the output.
 
 use std::io::{self, Read, Write};
@@ -9,9 +12,23 @@ use std::path::{Path, PathBuf};
 use quarterdeck_shared::protocol::HealthLine;
 use serde_json::Value;
 
+use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::health::{Surroundings, assess_in};
 use quarterdeck_core::render::object::{inherit, list_items};
 use quarterdeck_core::yaml::{self, YamlError};
+
+use crate::cli::Output;
+
+/// What objects are judged by, and how the verdicts are printed.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'a> {
+    /// Ours, and those of a configuration.
+    pub(crate) rules: &'a Rules,
+    /// The time, where it counts.
+    pub(crate) now: Option<jiff::Timestamp>,
+    /// How the verdicts are printed.
+    pub(crate) output: Output,
+}
 
 /// Why not everything was judged. What could be was written.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +67,7 @@ pub enum FileError {
 ///
 /// # Errors
 /// Where a file could not be read or parsed; the objects of the others are judged and written before.
-pub fn run(files: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<(), HealthError> {
+pub(crate) fn run(files: &[PathBuf], by: Judge<'_>, out: &mut dyn Write) -> Result<(), HealthError> {
     let mut problems = Vec::new();
     let mut objects = Vec::new();
     for path in files {
@@ -59,8 +76,12 @@ pub fn run(files: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<(), Hea
             Err(problem) => problems.push(problem),
         }
     }
-    let lines = judge(&objects);
-    let written = if json { write_json(&lines, out) } else { write_table(&lines, out) };
+    let lines = judge(&objects, by.rules, by.now);
+    let written = match by.output {
+        Output::Json => write_json(&lines, out),
+        Output::Table => write_table(&lines, false, out),
+        Output::Wide => write_table(&lines, true, out),
+    };
     match written {
         // Who reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -95,7 +116,7 @@ fn flatten(mut value: Value, objects: &mut Vec<Value>) {
     }
 }
 
-fn judge(objects: &[Value]) -> Vec<HealthLine> {
+pub(super) fn judge(objects: &[Value], rules: &Rules, now: Option<jiff::Timestamp>) -> Vec<HealthLine> {
     // Storage classes among the objects tell about the claims beside them.
     let waits_for_first_consumer = |class: &str| {
         let classes =
@@ -103,7 +124,9 @@ fn judge(objects: &[Value]) -> Vec<HealthLine> {
         let class = classes.into_iter().find(|object| name(object) == class)?;
         Some(class.get("volumeBindingMode").and_then(Value::as_str) == Some("WaitForFirstConsumer"))
     };
-    let surroundings = Surroundings { waits_for_first_consumer: &waits_for_first_consumer };
+    let has_status = |group: &str, kind: &str| Some(has_status(objects, group, kind));
+    let surroundings =
+        Surroundings { waits_for_first_consumer: &waits_for_first_consumer, has_status: &has_status, rules, now };
     let line = |object: &Value| {
         let verdict = assess_in(object, surroundings);
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
@@ -112,9 +135,24 @@ fn judge(objects: &[Value]) -> Vec<HealthLine> {
             name: name(object).to_owned(),
             health: verdict.health,
             reason: verdict.reason,
+            rule: verdict.rule,
         }
     };
     objects.iter().map(line).collect()
+}
+
+/// What the definition of a kind says, where it is among the objects; else that it has one.
+fn has_status(objects: &[Value], group: &str, kind: &str) -> bool {
+    let text =
+        |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let is_it = |object: &&Value| {
+        text(object, "/kind") == "CustomResourceDefinition"
+            && text(object, "/spec/group") == group
+            && text(object, "/spec/names/kind") == kind
+    };
+    let Some(definition) = objects.iter().find(is_it) else { return true };
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    versions.into_iter().any(|version| version.pointer("/subresources/status").is_some())
 }
 
 fn name(object: &Value) -> &str {
@@ -128,16 +166,23 @@ fn write_json(lines: &[HealthLine], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn write_table(lines: &[HealthLine], out: &mut dyn Write) -> io::Result<()> {
+fn write_table(lines: &[HealthLine], wide: bool, out: &mut dyn Write) -> io::Result<()> {
     let width = |heading: &str, field: fn(&HealthLine) -> &str| {
         let longest = lines.iter().map(|line| field(line).chars().count()).max().unwrap_or(0);
         longest.max(heading.len())
     };
     let (kind, name) = (width("KIND", |line| &line.kind), width("NAME", |line| &line.name));
-    writeln!(out, "{:kind$}  {:name$}  {:11}  REASON", "KIND", "NAME", "HEALTH")?;
+    let rule = if wide { width("RULE", |line| &line.rule) } else { 0 };
+    let row = |cells: [&str; 5]| {
+        let [one, two, health, by, reason] = cells;
+        let by = if wide { format!("{by:rule$}  ") } else { String::new() };
+        let text = format!("{one:kind$}  {two:name$}  {health:11}  {by}{reason}");
+        format!("{}\n", text.trim_end())
+    };
+    out.write_all(row(["KIND", "NAME", "HEALTH", "RULE", "REASON"]).as_bytes())?;
     for line in lines {
-        let text = format!("{:kind$}  {:name$}  {:11}  {}", line.kind, line.name, line.health, line.reason);
-        writeln!(out, "{}", text.trim_end())?;
+        let health = line.health.to_string();
+        out.write_all(row([&line.kind, &line.name, &health, &line.rule, &line.reason]).as_bytes())?;
     }
     Ok(())
 }
@@ -146,7 +191,7 @@ fn write_table(lines: &[HealthLine], out: &mut dyn Write) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn run_on(files: &[(&str, &str)], json: bool) -> (String, Result<(), HealthError>) {
+    fn run_on(files: &[(&str, &str)], output: Output) -> (String, Result<(), HealthError>) {
         let folder = tempfile::tempdir().unwrap();
         let write = |(name, content): &(&str, &str)| {
             let path = folder.path().join(name);
@@ -158,7 +203,7 @@ mod tests {
             paths.push(folder.path().join("nothing.yaml"));
         }
         let mut out = Vec::new();
-        let result = run(&paths, json, &mut out);
+        let result = run(&paths, Judge { rules: Rules::built_in(), now: None, output }, &mut out);
         let result = result.map_err(|error| match error {
             HealthError::Files(problems) => HealthError::Files(problems),
             other => panic!("{other}"),
@@ -172,7 +217,7 @@ mod tests {
     #[test]
     fn lists_documents_and_json_are_judged() {
         let yaml = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n---\nkind: Odd\n---\n# nothing\n";
-        let (out, result) = run_on(&[("a.yaml", yaml), ("b.json", PODS)], true);
+        let (out, result) = run_on(&[("a.yaml", yaml), ("b.json", PODS)], Output::Json);
         assert!(result.is_ok());
         let lines: Vec<HealthLine> = serde_json::from_str(&out).unwrap();
         let lines: Vec<String> =
@@ -190,7 +235,7 @@ mod tests {
 
     #[test]
     fn people_read_columns() {
-        let (out, _) = run_on(&[("b.json", PODS)], false);
+        let (out, _) = run_on(&[("b.json", PODS)], Output::Table);
         assert_eq!(
             out,
             "KIND  NAME  HEALTH       REASON\nPod   a     Healthy      completed\nPod   b     Degraded     it has failed\n"
@@ -201,20 +246,33 @@ mod tests {
     fn a_storage_class_tells_about_the_claims_beside_it() {
         let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {storageClassName: fast}\nstatus: {phase: Pending}\n";
         let class = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nvolumeBindingMode: WaitForFirstConsumer\n";
-        let (alone, _) = run_on(&[("a.yaml", claim)], false);
+        let (alone, _) = run_on(&[("a.yaml", claim)], Output::Table);
         assert!(alone.contains("Progressing"), "{alone}");
-        let (together, _) = run_on(&[("a.yaml", &format!("{claim}{class}"))], false);
+        let (together, _) = run_on(&[("a.yaml", &format!("{claim}{class}"))], Output::Table);
         assert!(together.contains("data  Healthy      its volume is made for the first pod"), "{together}");
     }
 
     #[test]
     fn what_cannot_be_read_is_told_and_the_rest_is_judged() {
-        let (out, result) = run_on(&[("bad.yaml", "a: 1\na: 2"), ("b.json", PODS)], false);
+        let (out, result) = run_on(&[("bad.yaml", "a: 1\na: 2"), ("b.json", PODS)], Output::Table);
         assert!(out.contains("Pod   b"), "{out}");
         let message = result.unwrap_err().to_string();
         assert!(message.ends_with("bad.yaml: document 1, line 2, column 1: the key \"a\" is there twice"), "{message}");
-        let (out, result) = run_on(&[], true);
+        let (out, result) = run_on(&[], Output::Json);
         assert_eq!(out, "[]\n");
         assert!(result.unwrap_err().to_string().contains("nothing.yaml: No such file"));
+    }
+
+    #[test]
+    fn the_rule_that_spoke_is_shown_and_a_definition_says_whether_there_is_a_status() {
+        let shop = "apiVersion: example.com/v1\nkind: Shop\nmetadata: {name: a}\n";
+        let definition = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: shops.example.com}\nspec: {group: example.com, names: {kind: Shop}, versions: [{name: v1}]}\n";
+        let (alone, _) = run_on(&[("a.yaml", shop)], Output::Wide);
+        assert!(
+            alone.contains("Shop  a     Progressing  generic  its controller has reported no status yet"),
+            "{alone}"
+        );
+        let (together, _) = run_on(&[("a.yaml", &format!("{shop}{definition}"))], Output::Table);
+        assert!(together.contains("Healthy      it has no status"), "{together}");
     }
 }

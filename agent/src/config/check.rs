@@ -20,6 +20,7 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_agent(config, &mut findings);
     check_lists(config, base, &mut findings);
+    super::health::check(&config.health, &mut findings);
     super::application::check(config, base, &mut findings);
     findings
 }

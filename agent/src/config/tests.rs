@@ -78,8 +78,17 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
 /// Every option that the types know stands in the example: serde tells the names when it meets a wrong one.
 #[test]
 fn every_option_stands_in_the_example() {
-    for table in ["agent", "engine", "history", "[access]", "[repository]", "[registry]", "[cluster]", "[application]"]
-    {
+    for table in [
+        "agent",
+        "engine",
+        "history",
+        "[access]",
+        "[repository]",
+        "[registry]",
+        "[cluster]",
+        "[health]",
+        "[application]",
+    ] {
         let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
         assert_example_has(&error);
     }

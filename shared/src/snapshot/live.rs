@@ -24,6 +24,10 @@ pub struct ResourceStatus {
     /// A few words for people: `2 of 3 updated`, `:80 → 3 endpoints`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
+    /// Which health rule spoke, where it is not the agent's own for a kind of Kubernetes: `cert-manager.io/Certificate`,
+    /// `configuration: example.com/Shop`, `generic`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
     /// The object that owns it; absent for what has a manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<ResourceRef>,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::health::Verdict;
 use crate::health::field::{Condition, conditions, conditions_at, count, number, observed_is_stale, text};
+use crate::health::time::Patience;
 
 pub(super) fn assess(object: &Value) -> Verdict {
     let (min, max) = (number(object, "/spec/minReplicas").unwrap_or(1), count(object, "/spec/maxReplicas"));
@@ -37,7 +38,8 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
     match find("ScalingActive").filter(|condition| condition.is("False")) {
         // Somebody scaled its target to zero, which turns it off.
         Some(off) if off.reason() == "ScalingDisabled" => return told(off.words()),
-        Some(fails) => return Verdict::degraded(fails.words()),
+        // The pods of a new target have no metrics yet.
+        Some(fails) => return Verdict::degraded(fails.words()).for_a_while(Patience::METRICS),
         None => {}
     }
     if able.is_none() {

@@ -22,6 +22,13 @@ fn runs(object: &Value) -> Verdict {
     if active > 0 {
         return told(if active == 1 { "1 job is running".to_owned() } else { format!("{active} jobs are running") });
     }
+    if succeeded.is_none_or(|succeeded| succeeded < scheduled)
+        && let Some(changed) = changed_at(object).filter(|changed| *changed > scheduled)
+    {
+        return told(format!(
+            "the run of {scheduled} did not succeed; it was changed {changed}, and has not run since"
+        ));
+    }
     match succeeded {
         Some(succeeded) if succeeded >= scheduled => Verdict::healthy(),
         Some(succeeded) => Verdict::degraded(format!(
@@ -29,6 +36,14 @@ fn runs(object: &Value) -> Verdict {
         )),
         None => Verdict::degraded(format!("the run of {scheduled} did not succeed, and none before it")),
     }
+}
+
+/// When somebody last wrote to what it is to do: a failed run before that says nothing of the next.
+fn changed_at(object: &Value) -> Option<Timestamp> {
+    let writes = list(object, "/metadata/managedFields").iter();
+    let to_spec =
+        writes.filter(|write| write.get("subresource").is_none() && write.pointer("/fieldsV1/f:spec").is_some());
+    to_spec.filter_map(|write| text(write, "/time").parse().ok()).max()
 }
 
 fn told(reason: impl Into<String>) -> Verdict {

@@ -1,5 +1,6 @@
 //! Reading an object whose shape nobody guarantees: a field that is missing or of another type is as good as empty.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// A reason is read in one line of a list; longer ones are cut. In characters.
@@ -47,6 +48,11 @@ impl<'a> Condition<'a> {
         }
     }
 
+    /// What is written as its status: a few controllers write a state here.
+    pub(super) fn word(self) -> &'a str {
+        text(self.0, "/status")
+    }
+
     pub(super) fn is(self, status: &str) -> bool {
         self.status() == status
     }
@@ -63,6 +69,11 @@ impl<'a> Condition<'a> {
         text(self.0, "/message")
     }
 
+    /// `Error`, `Warning` or `Info`, where a controller says how bad it is.
+    pub(super) fn severity(self) -> &'a str {
+        text(self.0, "/severity")
+    }
+
     /// `Reason: message`, or what there is of it.
     pub(super) fn words(self) -> String {
         match (self.reason(), self.message()) {
@@ -71,6 +82,11 @@ impl<'a> Condition<'a> {
             (reason, "") => reason.to_owned(),
             (reason, message) => format!("{reason}: {message}"),
         }
+    }
+
+    /// When its status became what it is.
+    pub(super) fn changed_at(self) -> Option<Timestamp> {
+        text(self.0, "/lastTransitionTime").parse().ok()
     }
 
     /// The generation that it is about, where it tells.

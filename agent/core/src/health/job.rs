@@ -37,7 +37,11 @@ fn progress(object: &Value, succeeded: i64) -> Verdict {
         }
     }
     if condition_that_is(object, "Complete", "True").is_some() {
-        return Verdict::healthy();
+        return match count(object, "/status/failed") {
+            0 => Verdict::healthy(),
+            1 => Verdict { reason: "completed after 1 failed try".to_owned(), ..Verdict::healthy() },
+            tries => Verdict { reason: format!("completed after {tries} failed tries"), ..Verdict::healthy() },
+        };
     }
     let suspended = condition_that_is(object, "Suspended", "True").is_some();
     if is_true(object, "/spec/suspend") || (suspended && object.pointer("/spec/suspend").is_none()) {

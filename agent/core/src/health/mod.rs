@@ -8,7 +8,13 @@
 //! - A Job that started is not done, and a Pod that failed is not fine.
 //!
 //! The rules are those of Argo CD and of kstatus; where these differ, the file of the kind says which we take and why.
-//! Nothing here looks at a clock, so a verdict stays true until the object changes.
+//!
+//! A rule of the configuration speaks first, then the file of a kind of Kubernetes, then a rule that we ship
+//! ([`rules`]), and for all else the conventions (`custom`). The verdict says which of them spoke.
+//!
+//! Nothing here looks at a clock. Who knows the time passes it in ([`Surroundings::now`]): then what is normal for a moment
+//! is Progressing for a bounded while ([`time`]), and the verdict says when to look again. Without a time a verdict stays
+//! true until the object changes.
 
 mod field;
 
@@ -30,14 +36,20 @@ mod namespace;
 mod service;
 mod volume;
 
+pub mod cases;
 mod custom;
+pub mod rules;
+mod time;
 
 pub use self::job::ended;
 
+use jiff::Timestamp;
 use quarterdeck_shared::status::Health;
 use serde_json::Value;
 
 use crate::health::field::{condense, list, text};
+use crate::health::rules::Rules;
+use crate::health::time::Patience;
 
 /// How an object is, why, and a few words about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +60,19 @@ pub struct Verdict {
     pub reason: String,
     /// What it is about at a glance: `2/3`, `:80 → 8080`; empty where the kind has no such thing.
     pub summary: String,
+    /// Which rule spoke: `built in: apps/Deployment`, `cert-manager.io/Certificate`, `configuration: example.com/Shop`,
+    /// `generic`.
+    pub rule: String,
+    /// When the verdict may be another without a change of the object; nothing where it stays.
+    pub changes_at: Option<Timestamp>,
+    /// For how long this is normal, and what it is after that.
+    patience: Option<Patience>,
 }
 
 impl Verdict {
     fn new(health: Health, reason: impl Into<String>) -> Self {
-        Self { health, reason: reason.into(), summary: String::new() }
+        let (summary, rule) = (String::new(), String::new());
+        Self { health, reason: reason.into(), summary, rule, changes_at: None, patience: None }
     }
 
     fn healthy() -> Self {
@@ -71,6 +91,20 @@ impl Verdict {
         Self::new(Health::Degraded, reason)
     }
 
+    /// Normal for a moment; after that it is as told.
+    fn for_a_while(self, patience: Patience) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// No controller may be there to report a status, so that waiting for it ends.
+    fn waits_for_status(self) -> Self {
+        self.for_a_while(Patience::STATUS)
+    }
+
+    fn by(self, rule: impl Into<String>) -> Self {
+        Self { rule: rule.into(), ..self }
+    }
+
     fn about(self, summary: impl Into<String>) -> Self {
         Self { summary: summary.into(), ..self }
     }
@@ -81,11 +115,17 @@ impl Verdict {
 pub struct Surroundings<'a> {
     /// Whether a storage class (by name) makes volumes only for the first pod that uses them. Nothing for a class that is not known.
     pub waits_for_first_consumer: &'a dyn Fn(&str) -> Option<bool>,
+    /// Whether objects of a group and kind tell a status. Nothing where it is not known.
+    pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
+    /// The rules of the configuration, and those that we ship.
+    pub rules: &'a Rules,
+    /// The time. Without it nothing that is normal for a moment turns into a failure.
+    pub now: Option<Timestamp>,
 }
 
 impl Default for Surroundings<'_> {
     fn default() -> Self {
-        Self { waits_for_first_consumer: &|_| None }
+        Self { waits_for_first_consumer: &|_| None, has_status: &|_, _| None, rules: Rules::built_in(), now: None }
     }
 }
 
@@ -102,14 +142,46 @@ pub fn assess_in(object: &Value, surroundings: Surroundings<'_>) -> Verdict {
         return Verdict::new(Health::Unknown, "it has no apiVersion or no kind, so it is no Kubernetes object");
     }
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    let verdict = by_kind(group, kind, object, surroundings);
+    let verdict = judge(group, kind, object, surroundings);
+    let verdict = time::at(surroundings.now, object, verdict);
     let verdict =
         if text(object, "/metadata/deletionTimestamp").is_empty() { verdict } else { deleting(object, verdict) };
     Verdict { reason: condense(&verdict.reason), ..verdict }
 }
 
-fn by_kind(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'_>) -> Verdict {
-    match (group, kind) {
+/// Who knows a kind best speaks: the configuration, the file of the kind, a rule that we ship, the conventions.
+fn judge(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'_>) -> Verdict {
+    if let Some(rule) = surroundings.rules.configured(group, kind) {
+        return rule.judge(object);
+    }
+    if let Some(verdict) = by_kind(group, kind, object, surroundings) {
+        return verdict.by(format!("built in: {}", rules::name(group, kind)));
+    }
+    if let Some(rule) = surroundings.rules.shipped(group, kind) {
+        return rule.judge(object);
+    }
+    let is_own = !group.contains('.') || KUBERNETES.contains(&group);
+    let has_status = (surroundings.has_status)(group, kind).filter(|_| !is_own);
+    custom::assess(object, has_status).by("generic")
+}
+
+/// Groups of Kubernetes itself whose kinds are there or not: what of them tells a status has a file or a rule.
+const KUBERNETES: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "resource.k8s.io",
+];
+
+fn by_kind(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'_>) -> Option<Verdict> {
+    Some(match (group, kind) {
         ("apps" | "extensions", "Deployment") => deployment::assess(object),
         ("apps" | "extensions", "ReplicaSet") | ("", "ReplicationController") => replica_set::assess(object),
         ("apps", "StatefulSet") => stateful_set::assess(object),
@@ -131,8 +203,8 @@ fn by_kind(group: &str, kind: &str, object: &Value, surroundings: Surroundings<'
         ("rbac.authorization.k8s.io" | "storage.k8s.io" | "scheduling.k8s.io" | "discovery.k8s.io", _) => {
             Verdict::healthy()
         }
-        _ => custom::assess(object),
-    }
+        _ => return None,
+    })
 }
 
 /// An object that is being deleted is on its way out, however well it still looks; where its end fails, that counts.
@@ -151,7 +223,7 @@ fn deleting(object: &Value, verdict: Verdict) -> Verdict {
         [] => "it is being deleted".to_owned(),
         waits => format!("it is being deleted, and waits for {}", waits.join(", ")),
     };
-    Verdict { health: Health::Progressing, reason, summary: verdict.summary }
+    Verdict { health: Health::Progressing, reason, ..verdict }
 }
 
 #[cfg(test)]

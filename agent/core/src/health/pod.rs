@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::health::Verdict;
 use crate::health::field::{condition, condition_that_is, count, is_true, list, text};
+use crate::health::time::Patience;
 
 pub(super) fn assess(object: &Value) -> Verdict {
     let (ready, all) = ready(object);
@@ -22,7 +23,13 @@ pub(super) fn assess(object: &Value) -> Verdict {
 fn phase(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
         "Succeeded" => Verdict { reason: "completed".to_owned(), ..Verdict::healthy() },
-        "Failed" => Verdict::degraded(failure(object)),
+        "Failed" => match replaced_by(object) {
+            Some(controller) => {
+                let reason = format!("{}; its {controller} replaces it", failure(object));
+                Verdict { reason, ..Verdict::healthy() }
+            }
+            None => Verdict::degraded(failure(object)),
+        },
         "Unknown" => Verdict::new(Health::Unknown, or(status_words(object), &silence(object))),
         "" => Verdict::progressing("not seen by the scheduler yet"),
         _ => alive(object),
@@ -41,7 +48,10 @@ fn alive(object: &Value) -> Verdict {
     }
     if let Some(scheduled) = condition_that_is(object, "PodScheduled", "False") {
         return match scheduled.reason() {
-            "Unschedulable" => Verdict::degraded(format!("no node can take it: {}", scheduled.message())),
+            // A cluster that grows by itself adds a node.
+            "Unschedulable" => {
+                Verdict::degraded(format!("no node can take it: {}", scheduled.message())).for_a_while(Patience::NODE)
+            }
             _ => Verdict::progressing(scheduled.words()),
         };
     }
@@ -65,6 +75,26 @@ fn alive(object: &Value) -> Verdict {
             })
         }
     }
+}
+
+/// The controller that makes another pod in place of one that its node ended: what was evicted is past, and its successor
+/// tells how things are. A pod that failed by itself counts.
+fn replaced_by(object: &Value) -> Option<&str> {
+    const ENDED_BY_NODE: &[&str] = &[
+        "Evicted",
+        "NodeAffinity",
+        "NodeShutdown",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "Preempting",
+        "Shutdown",
+        "Terminated",
+    ];
+    let owners = list(object, "/metadata/ownerReferences").iter();
+    let controller = owners.filter(|owner| is_true(owner, "/controller")).map(|owner| text(owner, "/kind")).next()?;
+    let replaces = matches!(controller, "ReplicaSet" | "ReplicationController" | "DaemonSet");
+    (replaces && ENDED_BY_NODE.contains(&text(object, "/status/reason"))).then_some(controller)
 }
 
 /// Whether the pod's node does not report any more. Then the node controller sets Ready to False, and leaves the reason as

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::health::Verdict;
 use crate::health::field::{condition_that_is, list, text};
+use crate::health::time::Patience;
 
 pub(super) fn assess(object: &Value) -> Verdict {
     let kind = text(object, "/spec/type");
@@ -28,7 +29,8 @@ pub(super) fn assess(object: &Value) -> Verdict {
         return Verdict::degraded(error.words()).about(ports);
     }
     if balancers.is_empty() {
-        return Verdict::progressing("no load balancer has given it an address yet").about(ports);
+        let waits = Verdict::progressing("no load balancer has given it an address yet");
+        return waits.for_a_while(Patience::ADDRESS).about(ports);
     }
     let address = balancers.iter().map(address).find(|address| !address.is_empty()).unwrap_or_default();
     Verdict::healthy().about(format!("{address} {ports}").trim().to_owned())

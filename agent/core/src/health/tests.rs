@@ -37,7 +37,6 @@ fn what_has_no_state_is_healthy_when_it_is_there() {
         ("v1", "ServiceAccount"),
         ("rbac.authorization.k8s.io/v1", "ClusterRole"),
         ("storage.k8s.io/v1", "StorageClass"),
-        ("policy/v1", "PodDisruptionBudget"),
         ("networking.k8s.io/v1", "NetworkPolicy"),
     ] {
         let verdict = assess(&json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}}));

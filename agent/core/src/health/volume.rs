@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_claim_of_a_class_that_waits_for_pods_is_well_without_a_volume() {
-        let surroundings = Surroundings { waits_for_first_consumer: &|class| Some(class == "fast") };
+        let surroundings =
+            Surroundings { waits_for_first_consumer: &|class| Some(class == "fast"), ..Surroundings::default() };
         for (annotations, expected) in [
             ("", "Healthy: its volume is made for the first pod that uses it [5Gi]"),
             (

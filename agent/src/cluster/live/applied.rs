@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::{self, Inhabited, Places, WatchKey};
 use crate::cluster::live::{Seen, Told, Uid, is_set_back, stands};
+use quarterdeck_core::health::Verdict;
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
 
@@ -71,6 +72,7 @@ pub(super) struct Present {
     health: Health,
     reason: Box<str>,
     summary: Box<str>,
+    rule: Box<str>,
     created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
     manager: Option<Box<str>>,
@@ -207,6 +209,7 @@ impl Applied {
             api,
             uid,
             health: verdict.health,
+            rule: told_rule(&verdict).into(),
             reason: verdict.reason.into(),
             summary: verdict.summary.into(),
             created,
@@ -353,7 +356,7 @@ impl Applied {
         }
         let status = status(name, resource, want, there);
         let mut hasher = DefaultHasher::new();
-        (status.sync, status.health, &status.message, &status.summary, status.created).hash(&mut hasher);
+        (status.sync, status.health, &status.message, &status.summary, &status.rule, status.created).hash(&mut hasher);
         let told = Some(hasher.finish());
         if want.told != told {
             want.told = told;
@@ -376,6 +379,11 @@ impl Applied {
     }
 }
 
+/// The rule that spoke, as it is shown: people know that the agent knows the kinds of Kubernetes.
+pub(super) fn told_rule(verdict: &Verdict) -> &str {
+    if verdict.rule.starts_with("built in: ") { "" } else { &verdict.rule }
+}
+
 fn status(name: &EnvironmentId, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
     let sync = match (want.expect, there) {
         (Expect::Digest(_), None) if want.ended.is_some() => SyncStatus::Synced,
@@ -390,6 +398,7 @@ fn status(name: &EnvironmentId, resource: &ResourceRef, want: &Want, there: Opti
         health: Health::Missing,
         message: "it is not in the cluster".to_owned(),
         summary: String::new(),
+        rule: String::new(),
         owner: None,
         created: None,
     };
@@ -406,6 +415,7 @@ fn status(name: &EnvironmentId, resource: &ResourceRef, want: &Want, there: Opti
             health: present.health,
             message: present.reason.as_ref().into(),
             summary: present.summary.as_ref().into(),
+            rule: present.rule.as_ref().into(),
             created: present.created,
             ..blank
         },

@@ -16,9 +16,11 @@ use tokio::time::Instant;
 
 use crate::cluster::changes::ClusterChange;
 use crate::cluster::interest::WatchKey;
+use crate::cluster::live::applied::told_rule;
 use crate::cluster::live::{Told, Uid, is_set_back};
 use quarterdeck_core::health::pod_status::{owner, pod_status};
-use quarterdeck_core::health::{self};
+use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::health::{Surroundings, assess_in};
 use quarterdeck_core::sync::owned;
 
 /// What is known of who owns what.
@@ -91,7 +93,7 @@ enum Is {
 }
 
 impl Relative {
-    pub(super) fn of(object: &Value) -> Self {
+    pub(super) fn of(object: &Value, rules: &Rules) -> Self {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (group, _) = text("/apiVersion").split_once('/').unwrap_or_default();
         let resource =
@@ -105,7 +107,7 @@ impl Relative {
         let is = if resource.kind == "Pod" {
             Is::Pod(Box::new(pod_status(object, &nobody(), "")))
         } else {
-            let verdict = health::assess(object);
+            let verdict = assess_in(object, Surroundings { rules, ..Surroundings::default() });
             let replicas = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
             Is::Between {
                 status: Box::new(ResourceStatus {
@@ -113,6 +115,7 @@ impl Relative {
                     resource: resource.clone(),
                     sync: SyncStatus::Synced,
                     health: verdict.health,
+                    rule: told_rule(&verdict).to_owned(),
                     message: verdict.reason,
                     summary: verdict.summary,
                     owner: owner(object),

@@ -191,6 +191,7 @@ fn resource(page: &mut Page, resource: &ResourceStatus) {
     page.blank();
     page.fact("health", resource.health.word(), of_health(resource.health).tone);
     page.fact("", &resource.message, of_health(resource.health).tone);
+    page.fact("rule", &resource.rule, Tone::Quiet);
     page.fact("sync", resource.sync.word(), of_sync(resource.sync).tone);
     page.fact("state", &resource.summary, Tone::Plain);
     let age = resource.created.map(|created| page.painter.age(created)).unwrap_or_default();

@@ -103,7 +103,18 @@ fn conditions_decide() {
             "{type: Accepted, status: 'Unknown', reason: Pending, message: Waiting for controller}",
             "Progressing: Pending: Waiting for controller",
         ),
-        ("{type: SomethingElse, status: 'False'}", "Healthy"),
+        ("{type: ShopOpen, status: 'False'}", "Progressing: ShopOpen is False"),
+        ("{type: ShopOpen, status: 'True'}", "Healthy"),
+        ("{type: ready, status: 'False', reason: Pending}", "Progressing: Pending"),
+        (
+            "{type: TopicReady, status: 'True'}, {type: IndexReady, status: 'False', reason: Pending}",
+            "Progressing: Pending",
+        ),
+        ("{type: Paused, status: 'False'}, {type: Upgradeable, status: 'False'}", "Healthy"),
+        (
+            "{type: Ready, status: 'False', reason: Odd, message: waiting for shop-0}",
+            "Progressing: Odd: waiting for shop-0",
+        ),
     ] {
         check(&custom("generation: 2", "", &format!("conditions: [{conditions}]")), expected);
     }
@@ -155,19 +166,23 @@ fn phases_are_read_where_there_are_no_conditions() {
         ("phase: Unknown", "Unknown: Unknown"),
         ("health: green", "Healthy"),
         ("health: {status: Degraded}", "Degraded: Degraded"),
-        ("phase: Quux", "Healthy"),
+        ("phase: Quux", "Progressing: Quux: a state that we do not know"),
         ("conditions: [], phase: Failed", "Degraded: Failed"),
         ("conditions: [{type: Ready, status: 'True'}], phase: Failed", "Degraded: Failed"),
         ("replicas: 3", "Healthy"),
         ("clusterStatus: UpdateFailed", "Degraded: UpdateFailed"),
         ("lastState: Failed, phase: ClusterRunning", "Healthy"),
         ("state: Running, brokerState: Creating", "Progressing: Creating"),
+        ("healthStatus: unhealthy", "Degraded: unhealthy"),
+        ("sync: {status: OutOfSync}", "Degraded: OutOfSync"),
+        ("shop: {phase: Pending}", "Progressing: Pending"),
+        ("conditions: []", "Progressing: its controller has reported no condition yet"),
         ("phase: Ready, errorMessage: no such bucket", "Degraded: no such bucket"),
         ("error: {message: gone}", "Degraded: gone"),
     ] {
         check(&custom("", "", status), expected);
     }
-    check("{apiVersion: example.com/v1, kind: Shop, metadata: {name: a}, spec: {}}", "Healthy: it tells no status");
+    check("{apiVersion: example.com/v1, kind: Shop, metadata: {name: a}, spec: {}}", "Healthy: it has no status");
 }
 
 #[test]
@@ -200,6 +215,7 @@ fn replicas_are_counted_where_there_are_some() {
     check(&custom("", "replicas: 3", "readyReplicas: 2"), "Progressing: 2 of 3 ready");
     check(&custom("", "replicas: 3", "readyReplicas: 3, phase: Running"), "Healthy");
     check(&custom("", "replicas: 3", "phase: Running"), "Healthy");
+    check(&custom("", "instances: 3", "readyInstances: 1"), "Progressing: 1 of 3 ready");
 }
 
 #[test]
