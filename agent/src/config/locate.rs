@@ -49,7 +49,7 @@ mod tests {
         for (place, expected) in [
             (vec![Key("agent"), Key("banner")], (2, 10)),
             (vec![Key("application"), Index(1), Key("name")], (8, 8)),
-            (vec![Key("application"), Index(1), Key("build"), Key("image")], (10, 9)),
+            (vec![Key("application"), Index(1), Key("image"), Index(0), Key("name")], (10, 8)),
             (vec![Key("application"), Index(0), Key("nothing")], (4, 1)),
         ] {
             assert_eq!(locate(text, &place), expected, "{place:?}");
