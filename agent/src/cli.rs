@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::command::backup;
-use crate::command::health::Judge;
+use crate::command::health::{Judge, Output};
 use crate::config::{Config, places};
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_shared::error::chain;
@@ -99,16 +99,6 @@ impl ConfigPath {
         // Relative paths inside begin at its folder, so the folder must have a name.
         Ok(std::path::absolute(path)?)
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// Aligned columns
-    Table,
-    /// Aligned columns, with the rule that spoke
-    Wide,
-    /// An array of kind, name, health, reason, rule
-    Json,
 }
 
 /// Runs what the arguments ask for; the answer is the exit code: 0 good, 1 failed, 2 not understood.

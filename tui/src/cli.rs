@@ -52,37 +52,37 @@ pub struct Cli {
 /// The subcommands, in the order in which a person meets them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// How applications are: one, or all.
+    /// How applications and their environments are: one, or all.
     Status(status::Args),
     /// What a sync would change in the cluster; exits 1 where it would.
     Diff(diff::Args),
     /// Make the cluster as git says, now.
     Sync(sync::Args),
-    /// Build the image of a commit.
+    /// Build the images of a commit.
     Build(build::Args),
-    /// Push the image of a commit, building it where it is not there.
+    /// Push the images of a commit, building them where they are not there.
     Push(build::Args),
     /// The runs that built and pushed, their logs, and how to stop one.
     Runs(runs::Args),
-    /// The syncs of an application.
+    /// The syncs of an environment.
     History(history::Args),
-    /// Hold an application at an earlier revision.
+    /// Hold an environment at an earlier revision.
     Rollback(rollback::Args),
-    /// Let an application follow git again.
-    Unpin(act::Args),
-    /// Stop syncing an application.
+    /// Let an environment follow git again.
+    Unpin(act::UnpinArgs),
+    /// Stop syncing an environment.
     Suspend(act::SuspendArgs),
-    /// Go on syncing an application.
+    /// Go on syncing an environment.
     Resume(act::ResumeArgs),
     /// Look now whether git has something new.
     Refresh(act::RefreshArgs),
-    /// The pods of applications.
+    /// The pods of environments.
     Pods(pods::Args),
-    /// What the pods of an application write.
+    /// What the pods of an environment write.
     Logs(logs::Args),
     /// What happened, and who or what caused it.
     Events(events::Args),
-    /// The manifests of an application as they are rendered.
+    /// The manifests of an environment as they are rendered.
     Manifests(manifests::Args),
     /// Ask the agent anything, as it is on the wire.
     Api(api::Args),

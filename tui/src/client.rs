@@ -72,7 +72,7 @@ pub struct Limits {
     pub answer: Duration,
     /// Bytes of a whole answer. The state of 1,000 applications with 10,000 pods is some 12 MB; ten times that.
     pub answer_bytes_max: usize,
-    /// Bytes of one line of a stream. The largest is an application with its last sync, some 10 KB; a hundred times that.
+    /// Bytes of one line of a stream. The largest is an environment with its last sync, some 10 KB; a hundred times that.
     pub line_bytes_max: usize,
 }
 

@@ -49,7 +49,7 @@ pub struct Column<R> {
     pub from: u16,
     /// Whether it says what the row is called, which is where the eye is led.
     pub names_row: bool,
-    /// Whether it is left out on a screen whose rows are all of one application: its title names it already.
+    /// Whether it is left out on a screen whose rows are all of one environment: its title names it already.
     pub of_all: bool,
     /// The forms in which it is shown.
     pub forms: &'static [Form],
@@ -119,7 +119,7 @@ impl<R> Column<R> {
         Self { names_row: true, ..self }
     }
 
-    /// Left out on a screen of one application.
+    /// Left out on a screen of one environment.
     pub fn of_all(self) -> Self {
         Self { of_all: true, ..self }
     }

@@ -1,6 +1,6 @@
 //! What an update asks the world to do. An update itself does nothing: it returns these, and the runtime does them.
 
-use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::protocol::Accepted;
 use quarterdeck_shared::resource::ResourceRef;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::act::Act;
 use crate::model::diff::DiffDocument;
 use crate::model::log::{Resume, Source};
+use crate::model::subject::Subject;
 use crate::model::text::TextDocument;
 
 /// Names a request or a stream: for whom, and which of theirs. An answer whose ticket is not the one that is waited for is
@@ -86,8 +87,8 @@ pub enum Ask {
     Object(EnvironmentId, ResourceRef),
     /// The newest syncs.
     History(EnvironmentId),
-    /// Events before an id, or the newest.
-    Events(Option<Address>, Option<u64>),
+    /// Events of an application, of an environment or of all; before an id, or the newest.
+    Events(Option<Subject>, Option<u64>),
 }
 
 /// What the agent answered.

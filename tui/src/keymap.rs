@@ -31,9 +31,9 @@ pub enum Command {
     Top,
     /// The last row or line; in a log: follow again.
     Bottom,
-    /// To the left; closes a branch of the tree.
+    /// To the left; closes a branch.
     Left,
-    /// To the right; opens a branch of the tree.
+    /// To the right; opens a branch.
     Right,
     /// Open what is selected.
     Open,
@@ -46,11 +46,11 @@ pub enum Command {
     Diff,
     /// Make the cluster equal to git, after showing the plan.
     Sync,
-    /// Build the image.
+    /// Build the images.
     Build,
-    /// Push the image, building it first where it is not there.
+    /// Push the images, building them first where they are not there.
     Push,
-    /// Hold the application at an earlier revision.
+    /// Hold the environment at an earlier revision.
     Rollback,
     /// Follow git again.
     Unpin,
@@ -60,7 +60,7 @@ pub enum Command {
     Refresh,
     /// Logs of what is selected.
     Logs,
-    /// Events of the application.
+    /// What happened to it.
     Events,
     /// The live object as YAML.
     Yaml,
@@ -70,7 +70,7 @@ pub enum Command {
     History,
     /// Its pods.
     Pods,
-    /// Its runs.
+    /// Runs of its application.
     Runs,
     /// Stop a run.
     Cancel,
@@ -117,7 +117,7 @@ pub enum Root {
     Applications,
     /// Runs with their stages.
     Pipelines,
-    /// Pods of all applications.
+    /// Pods of all environments.
     Pods,
     /// What happened.
     Events,

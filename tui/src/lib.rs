@@ -125,7 +125,7 @@ fn report(error: CommandError, cli: &Cli, output: &mut Output) -> Exit {
 }
 
 /// Tells an error with all its causes and what to do.
-fn fail(error: CommandError, exit: Exit, output: &mut Output) -> Exit {
+pub(crate) fn fail(error: CommandError, exit: Exit, output: &mut Output) -> Exit {
     if error.exit() == Exit::PipeClosed {
         return Exit::PipeClosed;
     }

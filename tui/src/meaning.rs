@@ -39,7 +39,7 @@ const fn meaning(tone: Tone, sign: char) -> Meaning {
     Meaning { tone, sign }
 }
 
-/// An application whose syncing is stopped on purpose.
+/// An environment whose syncing is stopped on purpose.
 pub const SUSPENDED: Meaning = meaning(Tone::Warning, '‖');
 
 /// What was so when it was last seen: no news, good or bad.

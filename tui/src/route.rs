@@ -24,7 +24,7 @@ pub fn application(name: &ApplicationName, what: &str) -> String {
     format!("/v1/applications/{name}/{what}")
 }
 
-/// Something of an environment, or something to do with it: `diff`, `sync`, `suspend`.
+/// Something of an environment, or something to do with it: `sync`, `rollback`, `suspend`.
 pub fn environment(of: &Address, what: &str) -> String {
     format!("/v1/environments/{of}/{what}")
 }
@@ -109,7 +109,7 @@ pub fn run_log(id: RunId, follow: bool) -> String {
     Path::new(&format!("/v1/runs/{id}/log")).query("follow", follow.then_some(true)).done()
 }
 
-/// Events, newest first; those before an id where one is given.
+/// Events of an application, of an environment or of all, newest first; those before an id where one is given.
 pub fn events(of: Option<&Address>, limit: usize, before: Option<u64>) -> String {
     Path::new("/v1/events")
         .query("application", of.map(|of| &of.application))
@@ -164,27 +164,28 @@ mod tests {
 
     #[test]
     fn what_people_name_is_escaped() {
-        let shop: Address = "shop/prod".parse().unwrap();
-        assert_eq!(diff(&shop, None), "/v1/environments/shop/prod/diff");
-        assert_eq!(diff(&shop, Some("release/1.x")), "/v1/environments/shop/prod/diff?revision=release%2F1.x");
+        let shop: Address = "shop/qa".parse().unwrap();
+        assert_eq!(diff(&shop, None), "/v1/environments/shop/qa/diff");
+        assert_eq!(diff(&"shop".parse().unwrap(), None), "/v1/environments/shop/diff");
+        assert_eq!(diff(&shop, Some("release/1.x")), "/v1/environments/shop/qa/diff?revision=release%2F1.x");
         assert_eq!(
             diff(&shop, Some("a?b&c=d e+é")),
-            "/v1/environments/shop/prod/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9"
+            "/v1/environments/shop/qa/diff?revision=a%3Fb%26c%3Dd%20e%2B%C3%A9"
         );
         let resource = ResourceRef::new("apps", "Deployment", Some("prod"), "shop");
         assert_eq!(
             object(&shop, &resource),
-            "/v1/environments/shop/prod/object?group=apps&kind=Deployment&namespace=prod&name=shop"
+            "/v1/environments/shop/qa/object?group=apps&kind=Deployment&namespace=prod&name=shop"
         );
         let secret = ResourceRef::new("", "Namespace", None, "shop");
-        assert_eq!(object(&shop, &secret), "/v1/environments/shop/prod/object?kind=Namespace&name=shop");
+        assert_eq!(object(&shop, &secret), "/v1/environments/shop/qa/object?kind=Namespace&name=shop");
     }
 
     #[test]
     fn a_query_holds_what_was_asked_and_no_more() {
-        let shop: Address = "shop/prod".parse().unwrap();
+        let shop: Address = "shop/qa".parse().unwrap();
         assert_eq!(watch("e-1", 7), "/v1/watch?epoch=e-1&since=7");
-        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/environments/shop/prod/logs");
+        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/environments/shop/qa/logs");
         let log = PodLog {
             pod: Some("shop-7b46-x9k".to_owned()),
             container: Some("app".to_owned()),
@@ -195,9 +196,10 @@ mod tests {
         };
         assert_eq!(
             pod_log(&shop, &log),
-            "/v1/environments/shop/prod/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
+            "/v1/environments/shop/qa/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
         );
         assert_eq!(events(None, 20, Some(7)), "/v1/events?limit=20&before=7");
+        assert_eq!(events(Some(&shop), 20, None), "/v1/events?application=shop&environment=qa&limit=20");
         assert_eq!(runs(Some(&shop.application), 20), "/v1/runs?application=shop&limit=20");
         assert_eq!(run_log(RunId(17), false), "/v1/runs/17/log");
         assert_eq!(agent_log(true, Some(200)), "/v1/log?follow=true&tail=200");

@@ -89,10 +89,11 @@ pub fn span(started: Option<Timestamp>, finished: Option<Timestamp>, now: Timest
     took(Duration::try_from(duration).unwrap_or_default())
 }
 
-/// Of the images that manifests name, the one that is built for the application; the first where none is.
-pub fn own_image<'a>(images: &'a [String], built: Option<&str>) -> Option<&'a str> {
+/// Of the images that manifests name, the first that is built for the application; the first where none is.
+pub fn own_image<'a>(images: &'a [String], built: &[String]) -> Option<&'a str> {
     let is_built = |image: &&String| {
-        built.and_then(|name| image.strip_prefix(name)).is_some_and(|rest| rest.starts_with([':', '@']))
+        let mut rests = built.iter().filter_map(|name| image.strip_prefix(&**name));
+        rests.any(|rest| rest.starts_with([':', '@']))
     };
     images.iter().find(is_built).or(images.first()).map(String::as_str)
 }
@@ -167,13 +168,15 @@ mod tests {
         let images =
             ["a.example/busybox:1", "z.example/shop-two:7", "z.example/shop:1.4.0@sha256:00"].map(str::to_owned);
         for (built, expected) in [
-            (Some("z.example/shop"), Some("z.example/shop:1.4.0@sha256:00")),
-            (Some("z.example/other"), Some("a.example/busybox:1")),
-            (None, Some("a.example/busybox:1")),
+            (&["z.example/shop"][..], Some("z.example/shop:1.4.0@sha256:00")),
+            (&["z.example/other", "z.example/shop"], Some("z.example/shop:1.4.0@sha256:00")),
+            (&["z.example/other"], Some("a.example/busybox:1")),
+            (&[], Some("a.example/busybox:1")),
         ] {
-            assert_eq!(own_image(&images, built), expected);
+            let built: Vec<String> = built.iter().map(ToString::to_string).collect();
+            assert_eq!(own_image(&images, &built), expected);
         }
-        assert_eq!(own_image(&[], None), None);
+        assert_eq!(own_image(&[], &[]), None);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What cannot be seen, and what that makes of what is shown, for tables and screens alike. Pure.
 //!
-//! The agent says which cover of an application is gone. What stands under it is what was so when it was last seen, and is
+//! The agent says which cover of an environment is gone. What stands under it is what was so when it was last seen, and is
 //! marked as such by one rule, whether a watch is missing or the whole cluster.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::{Cover, EnvironmentStatus, PodStatus, Unseen};
+use quarterdeck_shared::snapshot::{ApplicationStatus, Cover, EnvironmentStatus, PodStatus, Unseen};
 
 /// The first of these under which objects of a kind in a namespace stand.
 pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Option<&'a Unseen> {
@@ -18,12 +18,12 @@ pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Op
     })
 }
 
-/// What a pod stands under of what its application cannot see.
+/// What a pod stands under of what its environment cannot see.
 pub fn over_pod<'a>(environment: &'a EnvironmentStatus, pod: &PodStatus) -> Option<&'a Unseen> {
     over(&environment.unseen, "Pod", Some(&pod.namespace))
 }
 
-/// What an object stands under of what its application cannot see.
+/// What an object stands under of what its environment cannot see.
 pub fn over_resource<'a>(environment: &'a EnvironmentStatus, resource: &ResourceRef) -> Option<&'a Unseen> {
     over(&environment.unseen, &resource.kind, resource.namespace.as_deref())
 }
@@ -52,11 +52,19 @@ pub fn last_seen(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> Stri
     unseen.last_seen.map_or("never seen".to_owned(), |at| format!("last seen {}", ago(at)))
 }
 
-/// Why an application is as it is; where that is what cannot be seen, also since when, and what it was then.
+/// Why an environment is as it is; where that is what cannot be seen, also since when, and what it was then.
 pub fn message(environment: &EnvironmentStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
     let Some(unseen) = told(environment) else { return Cow::Borrowed(&environment.message) };
     let was = was(environment).map(|was| format!("; {was}")).unwrap_or_default();
     Cow::Owned(format!("{}{was}", line(unseen, ago)))
+}
+
+/// What is wrong with an application itself: why it is not operated, else what of its code cannot be seen.
+pub fn of_application(application: &ApplicationStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
+    match application.unseen.first().filter(|_| application.message.is_empty()) {
+        Some(unseen) => Cow::Owned(line(unseen, ago)),
+        None => Cow::Borrowed(&application.message),
+    }
 }
 
 /// What of this cannot be seen is why it is as it is.
@@ -101,7 +109,7 @@ mod tests {
     #[test]
     fn a_message_says_since_when_and_what_was_known_then() {
         let unseen = fixture::unseen(Cover::Watch, "pods in namespace shop", "forbidden", 40);
-        let status = EnvironmentStatus { unseen: vec![unseen], ..fixture::environment("shop", Health::Healthy) };
+        let status = EnvironmentStatus { unseen: vec![unseen], ..fixture::environment("shop/prod", Health::Healthy) };
         let ago = |at| crate::text::ago(at, fixture::now());
         let told = "pods in namespace shop not watched: forbidden, last seen 40s ago; was Synced, Healthy";
         assert_eq!(message(&status.shown(), ago), told);

@@ -1,7 +1,9 @@
 //! Events as a person would tell them. Pure.
 
+use quarterdeck_shared::application::EnvironmentName;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::status::StageKind;
 
 use crate::meaning::{Tone, of_health, of_phase, of_sync};
 
@@ -21,6 +23,11 @@ impl Told<'_> {
     pub fn line(&self) -> String {
         if self.more.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.more) }
     }
+}
+
+/// `build`, or `promote qa`: a stage with the environment that it is for.
+pub fn stage_called(kind: StageKind, environment: Option<&EnvironmentName>) -> String {
+    environment.map_or_else(|| kind.to_string(), |environment| format!("{kind} {environment}"))
 }
 
 /// Tells what happened.
@@ -65,8 +72,8 @@ pub fn told(event: &Event) -> Told<'_> {
 
         Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
         Event::StageChanged { run, stage, environment, phase, message } => {
-            let to = environment.as_ref().map(|environment| format!(" to {environment}")).unwrap_or_default();
-            (of_phase(*phase).tone, format!("run {run}: {stage}{to} {}", lower(phase.word())), message)
+            let stage = stage_called(*stage, environment.as_ref());
+            (of_phase(*phase).tone, format!("run {run}: {stage} {}", lower(phase.word())), message)
         }
         Event::RunFinished { run, phase, message } => {
             (of_phase(*phase).tone, format!("run {run} {}", lower(phase.word())), message)

@@ -9,6 +9,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use quarterdeck_shared::protocol::HealthLine;
 use serde_json::Value;
 
@@ -17,7 +18,16 @@ use quarterdeck_core::health::{Surroundings, assess_in};
 use quarterdeck_core::render::object::{inherit, list_items};
 use quarterdeck_core::yaml::{self, YamlError};
 
-use crate::cli::Output;
+/// How the verdicts are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Aligned columns
+    Table,
+    /// Aligned columns, with the rule that spoke
+    Wide,
+    /// An array of kind, name, health, reason, rule
+    Json,
+}
 
 /// What objects are judged by, and how the verdicts are printed.
 #[derive(Clone, Copy)]

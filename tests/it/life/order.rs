@@ -145,7 +145,7 @@ async fn a_reload_of_other_options_lets_a_run_go_on() {
 /// The commit of a run is told once, by the run that is recorded for it.
 async fn told_once(world: &World, run: &RunStatus) {
     let commit = deploy(world).rev("main");
-    assert_eq!(harness::agent::promotion(&run).map(|commit| commit.as_str()), Some(&*commit), "{}", run.message);
+    assert_eq!(harness::agent::promotion(run).map(|commit| commit.as_str()), Some(&*commit), "{}", run.message);
     let told = |event: &&Event| matches!(event, Event::ImagePromoted { commit: made, .. } if made.as_str() == commit);
     assert_eq!(events(world).await.iter().filter(told).count(), 1);
 }

@@ -30,15 +30,15 @@ async fn it_asks_and_reads_the_answer() {
 
     assert_eq!(client.get::<Vec<Check>>("/v1/doctor").await.unwrap(), [check]);
     let reason = SuspendRequest { reason: "a fire".to_owned() };
-    client.post::<Accepted>("/v1/applications/shop/suspend", &reason).await.unwrap();
-    client.poke::<Accepted>("/v1/applications/shop/resume").await.unwrap();
+    client.post::<Accepted>("/v1/environments/shop/suspend", &reason).await.unwrap();
+    client.poke::<Accepted>("/v1/environments/shop/resume").await.unwrap();
 
     assert_eq!(
         agent.asked(),
         [
             "GET /v1/doctor",
-            r#"POST /v1/applications/shop/suspend {"reason":"a fire"}"#,
-            "POST /v1/applications/shop/resume",
+            r#"POST /v1/environments/shop/suspend {"reason":"a fire"}"#,
+            "POST /v1/environments/shop/resume",
         ]
     );
 }
@@ -91,7 +91,7 @@ async fn an_agent_of_another_wire_is_told_and_who_should_move() {
 #[tokio::test]
 async fn a_refusal_is_told_in_the_agents_words() {
     let agent = StandIn::start(|_| Reply::error(403, "forbidden", "shop is protected", "ask an approver"));
-    let error = client(&agent).poke::<Accepted>("/v1/applications/shop/sync").await.unwrap_err();
+    let error = client(&agent).poke::<Accepted>("/v1/environments/shop/sync").await.unwrap_err();
     assert_eq!(error.to_string(), "shop is protected");
     assert_eq!(error.hints(), ["ask an approver"]);
 

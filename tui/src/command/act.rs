@@ -1,21 +1,21 @@
 //! `qd suspend`, `resume`, `unpin`, `refresh`: requests that the agent takes or refuses at once.
 //!
-//! JSON: [`Accepted`]: `message`, and where they apply `run`, `revision`, `after_sync`.
+//! JSON: [`Accepted`]: `message`, and where they apply `run`, `revision`, `after_sync`; with `--all`, one after the other.
 
-use quarterdeck_shared::application::Address;
 use quarterdeck_shared::protocol::{Accepted, SuspendRequest};
 
-use crate::command::arguments::{InForm, Of, OfAll, OfApplication, Why};
-use crate::command::{CommandError, Context, Format, objects};
+use crate::command::arguments::{InForm, Of, OfApplication, OfEach, Why};
+use crate::command::several::{self, NAME_ONE, NAME_ONE_OR_ALL};
+use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::route;
 
 /// Stop syncing an environment.
 #[derive(Debug, clap::Args)]
 pub struct SuspendArgs {
-    /// Which environment, or all of an application.
+    /// Which environment, or each.
     #[command(flatten)]
-    pub of: OfAll,
+    pub of: OfEach,
 
     /// Why.
     #[command(flatten)]
@@ -26,21 +26,21 @@ pub struct SuspendArgs {
     pub form: InForm,
 }
 
-/// Go on syncing an environment.
+/// Going on with syncing.
 #[derive(Debug, clap::Args)]
 pub struct ResumeArgs {
-    /// Which environment, or all of an application.
+    /// Which environment, or each.
     #[command(flatten)]
-    pub of: OfAll,
+    pub of: OfEach,
 
     /// In which form to answer.
     #[command(flatten)]
     pub form: InForm,
 }
 
-/// Something that is asked for an environment as a whole.
+/// Following git again.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct UnpinArgs {
     /// Which environment.
     #[command(flatten)]
     pub of: Of,
@@ -50,7 +50,7 @@ pub struct Args {
     pub form: InForm,
 }
 
-/// Something that is asked for an application as a whole.
+/// Looking for something new.
 #[derive(Debug, clap::Args)]
 pub struct RefreshArgs {
     /// Which application.
@@ -62,38 +62,32 @@ pub struct RefreshArgs {
     pub form: InForm,
 }
 
-/// The environments that a command is given for: with `--all` every one of the application.
-pub(super) async fn targets(of: &OfAll, context: &Context) -> Result<Vec<Address>, CommandError> {
-    let address = of.of.environment.clone();
-    if !of.all {
-        return Ok(vec![address]);
-    }
-    let state = context.client.state().await?;
-    Ok(objects::meant(&state, &address)?.into_iter().map(|one| one.environment.clone().into()).collect())
-}
-
 /// `qd suspend`.
 pub async fn suspend(args: &SuspendArgs, context: &mut Context) -> Result<Exit, CommandError> {
     let body = SuspendRequest { reason: args.why.reason.clone() };
-    for of in targets(&args.of, context).await? {
-        let accepted = context.client.post(&route::environment(&of, "suspend"), &body).await?;
-        told(&accepted, args.form.output, context)?;
-    }
-    Ok(Exit::Done)
+    several::each(&args.of, context, async |of, context| {
+        let accepted = context.client.post(&route::environment(of, "suspend"), &body).await;
+        let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
+        told(&accepted, args.form.output, context)
+    })
+    .await
 }
 
 /// `qd resume`.
 pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, CommandError> {
-    for of in targets(&args.of, context).await? {
-        let accepted = context.client.poke(&route::environment(&of, "resume")).await?;
-        told(&accepted, args.form.output, context)?;
-    }
-    Ok(Exit::Done)
+    several::each(&args.of, context, async |of, context| {
+        let accepted = context.client.poke(&route::environment(of, "resume")).await;
+        let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
+        told(&accepted, args.form.output, context)
+    })
+    .await
 }
 
 /// `qd unpin`.
-pub async fn unpin(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let accepted = context.client.poke(&route::environment(&args.of.environment, "unpin")).await?;
+pub async fn unpin(args: &UnpinArgs, context: &mut Context) -> Result<Exit, CommandError> {
+    let of = &args.of.address;
+    let accepted = context.client.poke(&route::environment(of, "unpin")).await;
+    let accepted = several::one(accepted, of, NAME_ONE, context).await?;
     told(&accepted, args.form.output, context)
 }
 

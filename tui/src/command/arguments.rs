@@ -10,29 +10,29 @@ use crate::command::{Format, ListFormat};
 /// Which environment.
 #[derive(Debug, clap::Args)]
 pub struct Of {
-    /// The environment: APP/ENV, or APP where the application has one.
+    /// The environment: shop/prod, or shop where that is its only one.
     #[arg(value_name = "APP[/ENV]")]
-    pub environment: Address,
+    pub address: Address,
 }
 
-/// Which environment, or all of an application.
+/// Which environment, or each of an application.
 #[derive(Debug, clap::Args)]
-pub struct OfAll {
-    /// Which.
-    #[command(flatten)]
-    pub of: Of,
+pub struct OfEach {
+    /// The environment: shop/prod, or shop where that is its only one.
+    #[arg(value_name = "APP[/ENV]")]
+    pub address: Address,
 
-    /// Every environment of the application, one after the other.
+    /// All environments of the application, one after the other.
     #[arg(long)]
     pub all: bool,
 }
 
-/// Which environments, or all there are.
+/// Which application or environment, or all.
 #[derive(Debug, Default, clap::Args)]
 pub struct OfAny {
-    /// The environment, or every one of an application; all where absent.
+    /// The environment, or the application with all of its environments; all where absent.
     #[arg(value_name = "APP[/ENV]")]
-    pub environment: Option<Address>,
+    pub address: Option<Address>,
 }
 
 /// Which application.

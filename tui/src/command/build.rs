@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(value_name = "REF")]
     pub reference: Option<String>,
 
-    /// Build again although the image of that commit is there.
+    /// Build again although the images of that commit are there.
     #[arg(long)]
     pub rebuild: bool,
 

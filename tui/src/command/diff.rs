@@ -1,7 +1,7 @@
-//! `qd diff APP`: what a sync would change in the cluster. Exits 0 for nothing, 1 for something, above for errors, as
+//! `qd diff APP[/ENV]`: what a sync would change in the cluster. Exits 0 for nothing, 1 for something, above for errors, as
 //! `kubectl diff` does.
 //!
-//! JSON: [`DiffAnswer`]: `application`, `plan` (`revision`, `changes` with `resource`, `action` as `create`, `configure`,
+//! JSON: [`DiffAnswer`]: `environment`, `plan` (`revision`, `changes` with `resource`, `action` as `create`, `configure`,
 //! `unchanged`, `prune`, `skip`, `fields`, `reason`), `objects` (`resource`, `action`, `live`, `desired` as YAML).
 //!
 //! For people, a unified difference on standard output, so that it can be paged, mailed and highlighted; counts and what
@@ -17,6 +17,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use crate::command::arguments::{At, InForm, Of};
+use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::meaning::{Tone, of_action};
@@ -26,7 +27,7 @@ use crate::route;
 /// What a sync would change in the cluster.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment.
     #[command(flatten)]
     pub of: Of,
 
@@ -41,8 +42,9 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::diff(&args.of.environment, args.at.revision.as_deref());
-    let answer: DiffAnswer = context.client.get(&path).await?;
+    let of = &args.of.address;
+    let answer = context.client.get(&route::diff(of, args.at.revision.as_deref())).await;
+    let answer: DiffAnswer = several::one(answer, of, NAME_ONE, context).await?;
     context.answer(args.form.output, &answer, people)?;
     Ok(if answer.plan.differs() { Exit::Failed } else { Exit::Done })
 }

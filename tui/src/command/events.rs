@@ -1,7 +1,7 @@
-//! `qd events [APP]`: what happened, and who or what caused it.
+//! `qd events [APP[/ENV]]`: what happened, and who or what caused it.
 //!
-//! JSON: an array of [`EventRecord`], oldest first: `id`, `at`, `application`, `cause`, `event` (`type` and what belongs
-//! to it). With `--follow`, one of them a line.
+//! JSON: an array of [`EventRecord`], oldest first: `id`, `at`, `application`, `environment` (where it is about one),
+//! `cause`, `event` (`type` and what belongs to it). With `--follow`, one of them a line.
 //!
 //! Following needs no route of its own. The watch of the state wakes us, and we ask for the events after the last one we
 //! wrote; an event that changes nothing in the state (a refused request) shows with the next bookmark.
@@ -22,15 +22,15 @@ use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
 use crate::output::table::Table;
-use crate::screen::events::{Row, address, columns};
+use crate::screen::events::{Row, columns};
 use crate::{route, words};
 
 /// What happened to one application or environment, or to everything.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The application with all of its environments, or one of these; everything where absent.
+    /// The environment, or the application with all of its environments; everything where absent.
     #[arg(value_name = "APP[/ENV]")]
-    pub of: Option<Address>,
+    pub address: Option<Address>,
 
     /// Go on with what happens next.
     #[arg(short, long)]
@@ -54,14 +54,14 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::events(args.of.as_ref(), args.limit, None);
+    let path = route::events(args.address.as_ref(), args.limit, None);
     let mut events: Vec<EventRecord> = context.client.get(&path).await?;
     events.reverse();
     match args.output {
         Some(Format::Json) => context.output.json(&events)?,
         None if events.is_empty() => context.output.note("No events yet.")?,
         None => {
-            let rows = events.iter().map(|record| Row { record, time: context.local(record.at) });
+            let rows = events.iter().map(|record| Row { record, of: about(record), time: context.local(record.at) });
             let table = Table::of(&columns(), Form::Table, rows, (context.clock)());
             context.output.table(&table)?;
         }
@@ -105,13 +105,20 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
     }
 }
 
+/// `shop/prod`, or `shop` where it is about its delivery; nothing where it is about the agent.
+fn about(record: &EventRecord) -> String {
+    let application = record.application.clone();
+    let address = application.map(|application| Address { application, environment: record.environment.clone() });
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
 /// A line of a stream: columns of a fixed width, since nobody knows what comes.
 fn line(record: &EventRecord, context: &Context) -> Line {
     let told = words::told(&record.event);
-    let of = address(record).map_or("-".to_owned(), |of| of.to_string());
+    let about = Some(about(record)).filter(|about| !about.is_empty()).unwrap_or_else(|| "-".to_owned());
     Line::new()
         .with(Tone::Quiet, format!("{}  ", context.local(record.at)))
-        .with(Tone::Plain, format!("{of:<16}  {:<20}  ", record.cause.words()))
+        .with(Tone::Plain, format!("{about:<16}  {:<20}  ", record.cause.words()))
         .with(told.tone, told.line())
 }
 
@@ -129,7 +136,7 @@ async fn after(client: &Client, args: &Args, last: Option<u64>) -> Result<News, 
     let mut before = None;
     loop {
         let page = if last.is_none() { args.limit } else { 100 };
-        let path = route::events(args.of.as_ref(), page, before);
+        let path = route::events(args.address.as_ref(), page, before);
         let events: Vec<EventRecord> = client.get(&path).await?;
         let full = events.len() == page;
         for record in events {

@@ -1,22 +1,23 @@
-//! `qd history APP`: the syncs of an application, newest first.
+//! `qd history APP[/ENV]`: the syncs of an environment, newest first.
 //!
-//! JSON: an array of [`SyncRecord`]: `id`, `application`, `revision`, `cause`, `phase`, `started`, `finished`, `message`,
+//! JSON: an array of [`SyncRecord`]: `id`, `environment`, `revision`, `cause`, `phase`, `started`, `finished`, `message`,
 //! `images`, `changes`.
 
 use quarterdeck_shared::event::SyncRecord;
 
 use crate::command::arguments::{InListForm, Of};
 use crate::command::runs::limit;
+use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, ListFormat};
 use crate::exit::Exit;
 use crate::output::table::Table;
 use crate::route;
 use crate::screen::history::{Row, columns};
 
-/// The syncs of an application.
+/// The syncs of an environment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment.
     #[command(flatten)]
     pub of: Of,
 
@@ -31,13 +32,15 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let syncs: Vec<SyncRecord> = context.client.get(&route::history(&args.of.environment, args.limit)).await?;
+    let of = &args.of.address;
+    let syncs = context.client.get(&route::history(of, args.limit)).await;
+    let syncs: Vec<SyncRecord> = several::one(syncs, of, NAME_ONE, context).await?;
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&syncs)?,
         Some(ListFormat::Name) => syncs.iter().try_for_each(|sync| context.output.line(format!("sync/{}", sync.id)))?,
-        _ if syncs.is_empty() => context.output.note(&format!("{} was never synced.", args.of.environment))?,
+        _ if syncs.is_empty() => context.output.note(&format!("{of} was never synced."))?,
         None | Some(ListFormat::Wide) => {
-            let rows = syncs.iter().map(|sync| Row { sync, built: None });
+            let rows = syncs.iter().map(|sync| Row { sync, built: &[] });
             let table = Table::of(&columns(), args.form.table(), rows, (context.clock)());
             context.output.table(&table)?;
         }

@@ -1,4 +1,4 @@
-//! `qd logs APP [POD]`: what the pods of an application write.
+//! `qd logs APP[/ENV] [POD]`: what the pods of an environment write.
 //!
 //! JSON: one [`LogRecord`] a line, as the wire has it: `{"type":"line","at":…,"from":"pod/container","text":…}`,
 //! `{"type":"gap","lines":…,"reason":…}` where lines are missing, `{"type":"notice","text":…}` where a pod joined or
@@ -12,16 +12,17 @@ use quarterdeck_shared::protocol::LogRecord;
 
 use crate::client::records::Records;
 use crate::command::arguments::Of;
+use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
 use crate::route::{self, PodLog};
 
-/// What the pods of an application write.
+/// What the pods of an environment write.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment.
     #[command(flatten)]
     pub of: Of,
 
@@ -74,7 +75,9 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         previous: args.previous,
     };
     // A quiet pod may be silent for days, so there is no deadline between lines.
-    let records = context.client.stream(&route::pod_log(&args.of.environment, &log), None).await?;
+    let of = &args.of.address;
+    let records = context.client.stream(&route::pod_log(of, &log), None).await;
+    let records = several::one(records, of, NAME_ONE, context).await?;
     let prefix = if args.pod.is_none() || args.prefix { Prefix::Source } else { Prefix::None };
     write(records, prefix, args.timestamps, args.output, context).await
 }

@@ -1,18 +1,19 @@
-//! `qd manifests APP`: the manifests of an application as they are rendered, with the values of Secrets masked.
+//! `qd manifests APP[/ENV]`: the manifests of an environment as they are rendered, with the values of Secrets masked.
 //!
 //! JSON: [`ManifestsAnswer`]: `revision`, `yaml`.
 
 use quarterdeck_shared::protocol::ManifestsAnswer;
 
 use crate::command::arguments::{At, Of};
+use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::route;
 
-/// The manifests of an application as they are rendered.
+/// The manifests of an environment as they are rendered.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment.
     #[command(flatten)]
     pub of: Of,
 
@@ -27,8 +28,9 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::manifests(&args.of.environment, args.at.revision.as_deref());
-    let answer: ManifestsAnswer = context.client.get(&path).await?;
+    let of = &args.of.address;
+    let answer = context.client.get(&route::manifests(of, args.at.revision.as_deref())).await;
+    let answer: ManifestsAnswer = several::one(answer, of, NAME_ONE, context).await?;
     context.answer(args.output, &answer, |context, answer| {
         answer.yaml.lines().try_for_each(|line| context.output.line(line))
     })?;

@@ -27,6 +27,7 @@ pub mod version;
 pub mod arguments;
 
 mod objects;
+mod several;
 mod wait;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ use std::io;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use quarterdeck_shared::application::Address;
 use serde::Serialize;
 
 use crate::client::Client;
@@ -127,6 +129,14 @@ pub enum CommandError {
         /// What would be right.
         hint: String,
     },
+    /// What was done for one of several environments failed.
+    #[error("{of}")]
+    Of {
+        /// Which.
+        of: Address,
+        /// Why.
+        source: Box<CommandError>,
+    },
     /// What was waited for ended, and not well.
     #[error("{0}")]
     WaitFailed(String),
@@ -163,6 +173,7 @@ impl CommandError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Self::Output(_) => Exit::Failed,
             Self::Usage { .. } => Exit::Usage,
+            Self::Of { source, .. } => source.exit(),
             Self::WaitFailed(_) => Exit::WaitFailed,
             Self::WaitTimeout { .. } => Exit::WaitTimeout,
         }
@@ -172,6 +183,7 @@ impl CommandError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Client(error) => error.hints(),
+            Self::Of { source, .. } => source.hints(),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
             _ => Vec::new(),
         }

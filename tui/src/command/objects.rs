@@ -3,7 +3,7 @@
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, EnvironmentStatus, Object, PodStatus, ResourceStatus, RunStatus,
+    AgentStatus, ApplicationStatus, EnvironmentStatus, Key, Object, PodStatus, ResourceStatus, RunStatus,
 };
 
 use crate::command::CommandError;
@@ -24,50 +24,52 @@ pub(super) fn applications(state: &State) -> impl Iterator<Item = &ApplicationSt
     })
 }
 
-/// All environments, by address.
-pub(super) fn environments(state: &State) -> impl Iterator<Item = &EnvironmentStatus> {
-    state.objects.values().filter_map(|object| match object {
-        Object::Environment(environment) => Some(&**environment),
-        _ => None,
+/// The application of that name; the error names those that there are.
+pub(super) fn application<'a>(state: &'a State, name: &ApplicationName) -> Result<&'a ApplicationStatus, CommandError> {
+    applications(state).find(|application| application.name == *name).ok_or_else(|| CommandError::NotFound {
+        what: format!("application {:?}", name.as_str()),
+        hint: there_are(&applications(state).map(|a| a.name.as_str()).collect::<Vec<_>>()),
     })
 }
 
-/// The environments that an address means, in the order of the configuration; the error names what there is.
-pub(super) fn meant<'a>(state: &'a State, of: &Address) -> Result<Vec<&'a EnvironmentStatus>, CommandError> {
-    let Some(application) = applications(state).find(|one| one.name == of.application) else {
-        return Err(CommandError::NotFound {
-            what: format!("application {:?}", of.application.as_str()),
-            hint: there_are(&applications(state).map(|one| one.name.to_string()).collect::<Vec<_>>()),
-        });
-    };
-    let ids = application.ids().filter(|id| of.means(id));
-    let found: Vec<_> = ids.filter_map(|id| environments(state).find(|one| one.environment == id)).collect();
-    if found.is_empty() && of.environment.is_some() {
-        return Err(CommandError::NotFound {
-            what: format!("environment {of}"),
-            hint: there_are(&application.ids().map(|id| id.to_string()).collect::<Vec<_>>()),
-        });
+/// An environment.
+pub(super) fn environment<'a>(state: &'a State, id: &EnvironmentId) -> Option<&'a EnvironmentStatus> {
+    match state.objects.get(&Key::environment(id))? {
+        Object::Environment(environment) => Some(environment),
+        _ => None,
     }
-    Ok(found)
 }
 
-/// The one environment that an address means; the error says which of several to name.
-pub(super) fn one<'a>(state: &'a State, of: &Address) -> Result<&'a EnvironmentStatus, CommandError> {
-    match *meant(state, of)? {
-        [one] => Ok(one),
-        [] => Err(CommandError::Usage {
-            message: format!("{of} has no environment: its images are only built"),
-            hint: "qd runs shows what was built".to_owned(),
-        }),
-        ref several => Err(CommandError::Usage {
-            message: format!("{of} has {} environments: {}", several.len(), addresses(several)),
-            hint: "name one of them, or all with --all where the command has it".to_owned(),
+/// The environments of an application, in the order of the configuration.
+pub(super) fn environments<'a>(
+    state: &'a State,
+    application: &'a ApplicationStatus,
+) -> impl Iterator<Item = &'a EnvironmentStatus> {
+    application.ids().filter_map(|id| environment(state, &id))
+}
+
+/// An application and those of its environments that an address means; the error names those that there are.
+pub(super) fn addressed<'a>(
+    state: &'a State,
+    of: &Address,
+) -> Result<(&'a ApplicationStatus, Vec<&'a EnvironmentStatus>), CommandError> {
+    let application = application(state, &of.application)?;
+    let Some(name) = &of.environment else { return Ok((application, environments(state, application).collect())) };
+    match environment(state, &EnvironmentId::new(&application.name, name)) {
+        Some(environment) => Ok((application, vec![environment])),
+        None => Err(CommandError::NotFound {
+            what: format!("environment {:?} of {}", name.as_str(), application.name),
+            hint: there_are(&application.environments.iter().map(|name| name.as_str()).collect::<Vec<_>>()),
         }),
     }
 }
 
-fn addresses(environments: &[&EnvironmentStatus]) -> String {
-    environments.iter().map(|one| one.environment.to_string()).collect::<Vec<_>>().join(", ")
+/// What an environment is called: by its application alone, where that has but one.
+pub(super) fn label(state: &State, id: &EnvironmentId) -> String {
+    match state.objects.get(&Key::application(&id.application)) {
+        Some(Object::Application(application)) if application.environments.len() == 1 => id.application.to_string(),
+        _ => id.to_string(),
+    }
 }
 
 /// The objects that were applied for an environment, and those that they own.
@@ -78,10 +80,15 @@ pub(super) fn resources<'a>(state: &'a State, id: &EnvironmentId) -> impl Iterat
     })
 }
 
-/// The pods of an environment, of all of an application, or of all, by cluster, namespace and name.
+/// The pods of what an address means, or of all, by cluster, namespace and name.
 pub(super) fn pods<'a>(state: &'a State, of: Option<&Address>) -> impl Iterator<Item = &'a PodStatus> {
+    let is_of = move |id: &EnvironmentId| {
+        of.is_none_or(|of| {
+            of.application == id.application && of.environment.as_ref().is_none_or(|name| *name == id.environment)
+        })
+    };
     state.objects.values().filter_map(move |object| match object {
-        Object::Pod(pod) if of.is_none_or(|of| of.means(&pod.environment)) => Some(&**pod),
+        Object::Pod(pod) if is_of(&pod.environment) => Some(&**pod),
         _ => None,
     })
 }
@@ -98,7 +105,7 @@ pub(super) fn runs<'a>(state: &'a State, name: &ApplicationName) -> Vec<&'a RunS
 }
 
 /// `there are cart, shop`, cut after ten.
-fn there_are(names: &[String]) -> String {
+fn there_are(names: &[&str]) -> String {
     match names {
         [] => "there are none yet; the agent's configuration names them".to_owned(),
         [name] => format!("there is {name}"),

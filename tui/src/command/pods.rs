@@ -1,12 +1,12 @@
-//! `qd pods [APP]`: the pods of applications.
+//! `qd pods [APP[/ENV]]`: the pods of environments.
 //!
-//! JSON: an array of [`PodStatus`]: `application`, `cluster`, `namespace`, `name`, `owner`, `status` (as `kubectl get
+//! JSON: an array of [`PodStatus`]: `environment`, `cluster`, `namespace`, `name`, `owner`, `status` (as `kubectl get
 //! pods` says), `health`, `message`, `containers` (`name`, `image`, `state`, `ready`, `restarts`), `node`, `ip`,
 //! `created`.
 
 use jiff::Timestamp;
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{Key, Object, PodStatus};
+use quarterdeck_shared::snapshot::PodStatus;
 
 use crate::column::Form;
 use crate::command::arguments::{InListForm, OfAny};
@@ -16,10 +16,10 @@ use crate::output::table::Table;
 use crate::screen::pods::{Row, columns};
 use crate::unseen;
 
-/// The pods of one application, or of all.
+/// The pods of one application or environment, or of all.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which environments, or all.
+    /// Which application or environment, or all.
     #[command(flatten)]
     pub of: OfAny,
 
@@ -31,10 +31,10 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let state = context.client.state().await?;
-    if let Some(of) = &args.of.environment {
-        objects::meant(&state, of)?;
+    if let Some(of) = &args.of.address {
+        objects::addressed(&state, of)?;
     }
-    let pods: Vec<_> = objects::pods(&state, args.of.environment.as_ref()).collect();
+    let pods: Vec<_> = objects::pods(&state, args.of.address.as_ref()).collect();
     let now = (context.clock)();
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&pods)?,
@@ -55,11 +55,9 @@ pub(super) fn table<'a>(
     now: Timestamp,
 ) -> Table {
     let rows = pods.map(|pod| {
-        let over = match state.objects.get(&Key::environment(&pod.environment)) {
-            Some(Object::Environment(environment)) => unseen::over_pod(environment, pod),
-            _ => None,
-        };
-        Row { pod, is_old: over.is_some(), over, now }
+        let over = objects::environment(state, &pod.environment);
+        let over = over.and_then(|environment| unseen::over_pod(environment, pod));
+        Row { pod, of: objects::label(state, &pod.environment), is_old: over.is_some(), over, now }
     });
     Table::of(&columns(), form, rows, now)
 }

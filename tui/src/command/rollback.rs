@@ -1,19 +1,20 @@
-//! `qd rollback APP [TO]`: hold an application at an earlier revision. `qd unpin` lets it go.
+//! `qd rollback APP[/ENV] [TO]`: hold an environment at an earlier revision. `qd unpin` lets it go.
 //!
 //! JSON: [`Accepted`]: `message`, `revision`, `after_sync`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`),
-//! `reason`, and `object`, the application as it was then.
+//! `reason`, and `object`, the environment as it was then.
 
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
 
 use crate::command::arguments::{InForm, Of, Waiting, Why};
+use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, act, sync};
 use crate::exit::Exit;
 use crate::route;
 
-/// Hold an application at an earlier revision.
+/// Hold an environment at an earlier revision.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which application.
+    /// Which environment.
     #[command(flatten)]
     pub of: Of,
 
@@ -39,10 +40,11 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     // A sync is shown as `#41` elsewhere, so that is understood here.
     let to = args.to.as_ref().map(|to| to.trim_start_matches('#').to_owned());
     let request = RollbackRequest { to, reason: args.why.reason.clone() };
-    let accepted: Accepted =
-        context.client.post(&route::environment(&args.of.environment, "rollback"), &request).await?;
+    let of = &args.of.address;
+    let accepted = context.client.post(&route::environment(of, "rollback"), &request).await;
+    let accepted: Accepted = several::one(accepted, of, NAME_ONE, context).await?;
     if args.waiting.wait {
-        sync::wait_healthy(&args.of.environment, &accepted, args.waiting.timeout, args.form.output, context).await
+        sync::wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
         act::told(&accepted, args.form.output, context)
     }

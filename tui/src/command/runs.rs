@@ -2,8 +2,9 @@
 //!
 //! JSON: an array of [`RunStatus`], newest first: `id`, `resumes` (the first run of its trigger, where one was cut off),
 //! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `reference`,
-//! `commit`, `subject`, `phase`, `stages` (`kind`, `phase`, `started`, `finished`, `percent`, `message`), `queued`,
-//! `started`, `finished`, `message`, `artifact`, `promoted`. `show` gives one. `log` gives a record a line, see
+//! `commit`, `subject`, `phase`, `stages` (`kind`, `environment` of a promotion, `phase`, `started`, `finished`,
+//! `percent`, `message`), `queued`, `started`, `finished`, `message`, `artifact` (`tag`, `images`), `promoted` (a commit by
+//! environment). `show` gives one. `log` gives a record a line, see
 //! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
 
 use std::io;
@@ -20,8 +21,9 @@ use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
-use crate::screen::runs::{columns, stage_name};
+use crate::screen::runs::columns;
 use crate::text::span;
+use crate::words::stage_called;
 
 /// The runs of one application, or of all.
 #[derive(Debug, clap::Args)]
@@ -156,9 +158,11 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ("Subject", Tone::Plain, run.subject.clone()),
         ("Queued", Tone::Plain, context.local(run.queued)),
     ];
-    let images = run.artifact.as_ref().map(|artifact| artifact.pinned()).unwrap_or_default();
-    let images = images.into_iter().map(|image| ("Image", Tone::Plain, image));
-    let promoted = run.promoted.iter().map(|(to, commit)| ("Promoted", Tone::Plain, format!("{to} by {commit}")));
+    let images = run.artifact.iter().flat_map(|artifact| artifact.pinned());
+    let images = images.enumerate().map(|(at, image)| (if at == 0 { "Images" } else { "" }, Tone::Plain, image));
+    let promoted = run.promoted.iter().enumerate().map(|(at, (environment, commit))| {
+        (if at == 0 { "Promoted" } else { "" }, Tone::Plain, format!("{environment} {commit}"))
+    });
     for (name, tone, text) in facts.into_iter().chain(images).chain(promoted).filter(|(_, _, text)| !text.is_empty()) {
         context.output.line(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text))?;
     }
@@ -171,7 +175,7 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
     ]);
     for stage in &run.stages {
         stages.row(vec![
-            stage_name(run, stage).into(),
+            stage_called(stage.kind, stage.environment.as_ref()).into(),
             Cell::of(of_phase(stage.phase), stage.phase.word()),
             Cell::quiet(span(stage.started, stage.finished, now)),
             stage.percent.map(|percent| percent.to_string()).unwrap_or_default().into(),

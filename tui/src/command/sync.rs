@@ -1,7 +1,8 @@
-//! `qd sync APP[/ENV]`: make the cluster as git says, now.
+//! `qd sync APP[/ENV]`, `qd sync APP --all`: make the cluster as git says, now.
 //!
 //! JSON: [`Accepted`]: `message`, `after_sync`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`), `reason`, and
-//! `object`, the environment as it was then. With `--dry-run`, the [`Plan`]: `revision`, `changes`.
+//! `object`, the environment as it was then. With `--dry-run`, the [`Plan`]: `revision`, `changes`. With `--all`, one such value an
+//! environment, one after the other.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,18 +12,20 @@ use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
 use quarterdeck_shared::resource::ResourceRef;
 
-use crate::command::arguments::{InForm, OfAll, Waiting};
+use crate::command::arguments::{InForm, OfEach, Waiting};
+use crate::command::diff::plan_lines;
+use crate::command::several::{self, NAME_ONE_OR_ALL};
 use crate::command::wait::{self, Goal};
-use crate::command::{CommandError, Context, Format, act, diff, objects};
+use crate::command::{CommandError, Context, Format, act};
 use crate::exit::Exit;
 use crate::route;
 
 /// Make the cluster as git says, now.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which environment, or all of an application.
+    /// Which environment, or each.
     #[command(flatten)]
-    pub of: OfAll,
+    pub of: OfEach,
 
     /// Delete what left git also where the environment's policy does not.
     #[arg(long)]
@@ -54,36 +57,29 @@ pub struct Args {
     pub form: InForm,
 }
 
-/// Runs it: for each environment that is meant, one after the other. The first that fails is told, and the others are
-/// done all the same.
+/// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let mut failed = None;
-    for of in act::targets(&args.of, context).await? {
-        match one(&of, args, context).await {
-            Ok(_) => {}
-            Err(error) if args.of.all => {
-                context.output.note(&format!("{of}: {error}"))?;
-                failed.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    failed.map_or(Ok(Exit::Done), Err)
+    several::each(&args.of, context, async |of, context| one(of, args, context).await).await
 }
 
+/// One environment.
 async fn one(of: &Address, args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     if args.dry_run {
-        let answer: DiffAnswer = context.client.get(&route::diff(of, None)).await?;
-        return plan(&answer, args.form.output, context);
+        return plan(&diff(of, context).await?, args.form.output, context);
     }
     let (only, prune_anyway) = resolve(of, args, context).await?;
     let request = SyncRequest { prune: args.prune, full: args.full, only, prune_anyway };
-    let accepted: Accepted = context.client.post(&route::environment(of, "sync"), &request).await?;
+    let accepted = context.client.post(&route::environment(of, "sync"), &request).await;
+    let accepted: Accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
     if args.waiting.wait {
         wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
         act::told(&accepted, args.form.output, context)
     }
+}
+
+async fn diff(of: &Address, context: &Context) -> Result<DiffAnswer, CommandError> {
+    several::one(context.client.get(&route::diff(of, None)).await, of, NAME_ONE_OR_ALL, context).await
 }
 
 /// Waits for the sync that answers a request, and for health at its revision.
@@ -94,13 +90,9 @@ pub(super) async fn wait_healthy(
     format: Option<Format>,
     context: &mut Context,
 ) -> Result<Exit, CommandError> {
-    let environment = match of.id() {
-        Some(id) => id,
-        None => objects::one(&context.client.state().await?, of)?.environment.clone(),
-    };
     // An agent that names no sync had none of this environment before.
     let goal = Goal::Healthy {
-        environment,
+        of: of.clone(),
         after_sync: accepted.after_sync.unwrap_or_default(),
         commit: accepted.revision.as_ref().map(|revision| revision.commit.clone()),
     };
@@ -111,7 +103,7 @@ fn plan(answer: &DiffAnswer, format: Option<Format>, context: &mut Context) -> R
     let environment = &answer.environment;
     context.answer(format, &answer.plan, |context, plan: &Plan| {
         context.output.line(format!("{environment} to {}: {}", plan.revision.short(), plan.summary()))?;
-        diff::plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))?;
+        plan_lines(plan).into_iter().try_for_each(|line| context.output.line(line))?;
         plan.step_lines().into_iter().try_for_each(|line| context.output.line(line))
     })?;
     Ok(Exit::Done)
@@ -172,7 +164,7 @@ async fn resolve(
     if args.only.is_empty() && args.prune_anyway.is_empty() {
         return Ok(Default::default());
     }
-    let answer: DiffAnswer = context.client.get(&route::diff(of, None)).await?;
+    let answer = diff(of, context).await?;
     let found = |names: &[ObjectName]| names.iter().map(|name| find(name, &answer)).collect::<Result<Vec<_>, _>>();
     Ok((found(&args.only)?, found(&args.prune_anyway)?))
 }

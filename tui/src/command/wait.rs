@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunId, RunStatus, Unseen};
@@ -40,7 +40,7 @@ pub(super) enum Goal {
     /// A sync that began after the request, and health at its revision.
     Healthy {
         /// Of which environment.
-        environment: EnvironmentId,
+        of: Address,
         /// The newest sync when the request was taken.
         after_sync: u64,
         /// The commit, where the request named one.
@@ -51,21 +51,26 @@ pub(super) enum Goal {
 }
 
 impl Goal {
-    /// Where what it is about lies in the state.
-    fn key(&self) -> Key {
+    /// What it is about, in the state. An address without an environment means the only one.
+    fn object<'a>(&self, objects: &'a Objects) -> Option<&'a Object> {
         match self {
-            Self::Healthy { environment, .. } => Key::environment(environment),
-            Self::Run(id) => Key::run(*id),
+            Self::Healthy { of: Address { application, environment: Some(name) }, .. } => {
+                objects.get(&Key::environment(&EnvironmentId::new(application, name)))
+            }
+            Self::Healthy { of: Address { application, environment: None }, .. } => objects.values().find(
+                |object| matches!(object, Object::Environment(one) if one.environment.application == *application),
+            ),
+            Self::Run(id) => objects.get(&Key::run(*id)),
         }
     }
 
     /// How it stands.
     pub(super) fn judge(&self, objects: &Objects) -> Judgement {
-        match (self, objects.get(&self.key())) {
+        match (self, self.object(objects)) {
             (Self::Healthy { after_sync, commit, .. }, Some(Object::Environment(environment))) => {
                 with_unseen(judge_health(environment, *after_sync, commit.as_ref()), environment)
             }
-            (Self::Healthy { environment, .. }, _) => Judgement::Bad(format!("environment {environment} is gone")),
+            (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone")),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
             (Self::Run(id), _) => Judgement::Waiting(format!("run {id} is not to be seen yet")),
         }
@@ -143,7 +148,7 @@ fn or(message: &str, word: &str) -> String {
 }
 
 /// How the waiting ended, as JSON: [`Accepted`], and `outcome` (`good`, `bad`, `timeout`), `reason`, and `object`, the
-/// application or the run as it was then.
+/// environment or the run as it was then.
 #[derive(Debug, Serialize)]
 struct Waited<'a> {
     #[serde(flatten)]
@@ -172,7 +177,7 @@ pub(super) async fn tell(
     };
     match format {
         Some(Format::Json) => {
-            context.output.json(&Waited { accepted, outcome, reason, object: objects.get(&goal.key()) })?;
+            context.output.json(&Waited { accepted, outcome, reason, object: goal.object(&objects) })?;
         }
         None if outcome == "good" => context.output.line(&**reason)?,
         None => {}

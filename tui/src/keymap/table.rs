@@ -13,7 +13,7 @@ pub const fn quiet(keys: &'static str, command: Command, word: &'static str, hel
     Binding { keys, command, word, help, hint: false }
 }
 
-// Of a screen on which an application is selected or shown.
+// Of a screen on which an application or an environment is selected or shown.
 
 /// What a sync would change.
 pub const DIFF: Binding = hint("d", Diff, "diff", "what a sync would change");
@@ -21,14 +21,14 @@ pub const DIFF: Binding = hint("d", Diff, "diff", "what a sync would change");
 pub const SYNC: Binding = hint("S", Sync, "sync", "make the cluster equal to git; shows the plan and asks");
 /// Choose an earlier revision.
 pub const ROLLBACK: Binding = quiet("R", Rollback, "rollback", "choose an earlier revision to hold at");
-/// Build the image.
-pub const BUILD: Binding = hint("b", Build, "build", "build the image of a tag, branch or commit");
-/// Push the image.
-pub const PUSH: Binding = hint("p", Push, "push", "push that image; builds it first where it is not there");
+/// Build the images.
+pub const BUILD: Binding = hint("b", Build, "build", "build the images of a tag, branch or commit");
+/// Push the images.
+pub const PUSH: Binding = hint("p", Push, "push", "push those images; builds them first where they are missing");
 /// Logs of its pods.
 pub const LOGS: Binding = hint("l", Logs, "logs", "follow the logs of all its pods");
 /// What happened to it.
-pub const EVENTS: Binding = hint("e", Events, "events", "what happened to the application");
+pub const EVENTS: Binding = hint("e", Events, "events", "what happened to it");
 /// Its syncs.
 pub const HISTORY: Binding = hint("h", History, "history", "its syncs, newest first");
 /// The selected object.
@@ -36,9 +36,9 @@ pub const YAML: Binding = hint("y", Yaml, "yaml", "the selected object as it is 
 /// What git says.
 pub const MANIFESTS: Binding = quiet("m", Manifests, "manifests", "what git says, rendered");
 /// Its pods.
-pub const PODS: Binding = quiet("o", Pods, "pods", "pods of the application");
+pub const PODS: Binding = quiet("o", Pods, "pods", "its pods");
 /// Its runs.
-pub const RUNS: Binding = quiet("t", Runs, "runs", "runs of the application");
+pub const RUNS: Binding = quiet("t", Runs, "runs", "runs of its application");
 /// Stop syncing, or go on.
 pub const SUSPEND: Binding = quiet("z", Suspend, "suspend", "stop syncing it, with a reason; or go on with it");
 /// Follow git again.
@@ -74,12 +74,12 @@ pub const EVERYWHERE: &[Binding] = &[
     quiet("G end", Bottom, "bottom", "to the end; in a log: follow again"),
     quiet("1", Go(Root::Applications), "applications", "go to the applications"),
     quiet("2", Go(Root::Pipelines), "pipelines", "go to the runs of all applications"),
-    quiet("3", Go(Root::Pods), "pods of all", "go to the pods of all applications"),
+    quiet("3", Go(Root::Pods), "pods of all", "go to the pods of all environments"),
     quiet("4", Go(Root::Events), "events of all", "go to what happened"),
     quiet("5", Go(Root::System), "system", "go to the agent, its repositories and connections"),
     quiet("6", Go(Root::AgentLog), "agent log", "go to the agent's own log"),
     quiet("7", Go(Root::ConsoleLog), "console log", "go to this console's own log"),
-    hint(":", Palette, "go to", "commands, places and applications by name"),
+    hint(":", Palette, "go to", "commands, places and environments by name"),
     hint("?", Help, "keys", "all keys of this screen"),
     hint("esc", Back, "back", "clear the filter, else back to where you came from"),
     quiet("ctrl-l", Repaint, "repaint", "draw everything anew"),

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Act {
     /// Make the cluster equal to git.
     Sync(EnvironmentId, SyncRequest),
-    /// Build its images.
+    /// Build the images.
     Build(ApplicationName, DeliverRequest),
-    /// Push its images.
+    /// Push the images.
     Push(ApplicationName, DeliverRequest),
     /// Hold at an earlier revision.
     Rollback(EnvironmentId, RollbackRequest),
@@ -30,16 +30,16 @@ pub enum Act {
 }
 
 impl Act {
-    /// What is asked for, for the message that tells of its failure: `sync of shop`.
+    /// What is asked for, for the message that tells of its failure: `sync of shop/prod`.
     pub fn words(&self) -> String {
         match self {
-            Self::Sync(name, _) => format!("sync of {name}"),
+            Self::Sync(id, _) => format!("sync of {id}"),
             Self::Build(name, _) => format!("build of {name}"),
             Self::Push(name, _) => format!("push of {name}"),
-            Self::Rollback(name, _) => format!("rollback of {name}"),
-            Self::Unpin(name) => format!("unpin of {name}"),
-            Self::Suspend(name, _) => format!("suspend of {name}"),
-            Self::Resume(name) => format!("resume of {name}"),
+            Self::Rollback(id, _) => format!("rollback of {id}"),
+            Self::Unpin(id) => format!("unpin of {id}"),
+            Self::Suspend(id, _) => format!("suspend of {id}"),
+            Self::Resume(id) => format!("resume of {id}"),
             Self::Refresh(name) => format!("refresh of {name}"),
             Self::Cancel(run) => format!("cancel of run {run}"),
         }

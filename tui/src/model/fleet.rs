@@ -1,19 +1,23 @@
-//! The agent's objects as the console keeps them: one slot each, found by key, by kind and by application.
+//! The agent's objects as the console keeps them: one slot each, found by key, by kind, by application and by environment.
 //!
 //! The indexes follow each change for the cost of that change, since a cluster with 10,000 pods changes all day. A slot's
 //! number is a short name for "this object, as long as it lives"; what outlives an object (a selection) keeps its key.
 
+mod members;
+mod seen;
+
 use std::collections::{BTreeMap, HashMap};
 
-use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, Cover, EnvironmentStatus, Key, Object, PodStatus,
-    RepositoryStatus, ResourceStatus, RunId, RunStatus, Unseen,
+    AgentStatus, ApplicationStatus, ConnectionStatus, EnvironmentStatus, Key, Object, PodStatus, RepositoryStatus,
+    ResourceStatus, RunId, RunStatus,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::unseen;
+use self::members::Index;
+use crate::model::subject::Subject;
 
 /// The slot of an object.
 pub type Slot = u32;
@@ -24,39 +28,11 @@ pub struct Fleet {
     slots: Vec<Option<(Key, Object)>>,
     free: Vec<Slot>,
     by_key: HashMap<Key, Slot>,
-    members: BTreeMap<EnvironmentId, Members>,
-    applications: BTreeMap<ApplicationName, Delivery>,
+    members: Index,
     agent: Option<Slot>,
     /// In the order of their keys, as these and connections are shown.
     repositories: Vec<Slot>,
     connections: Vec<Slot>,
-}
-
-/// What belongs to one environment. The order is of no meaning.
-#[derive(Debug, Default)]
-struct Members {
-    environment: Option<Slot>,
-    resources: Vec<Slot>,
-    pods: Vec<Slot>,
-}
-
-impl Members {
-    fn is_empty(&self) -> bool {
-        self.environment.is_none() && self.resources.is_empty() && self.pods.is_empty()
-    }
-}
-
-/// An application, and its runs in an order of no meaning.
-#[derive(Debug, Default)]
-struct Delivery {
-    application: Option<Slot>,
-    runs: Vec<Slot>,
-}
-
-impl Delivery {
-    fn is_empty(&self) -> bool {
-        self.application.is_none() && self.runs.is_empty()
-    }
 }
 
 impl Fleet {
@@ -72,7 +48,7 @@ impl Fleet {
     /// Puts an object under its key, over what was there.
     pub fn put(&mut self, key: Key, object: Object) -> Slot {
         if let Some(&slot) = self.by_key.get(&key) {
-            // An object under one key stays of one kind and one application, but the wire could say otherwise.
+            // An object under one key stays of one kind and one environment, but the wire could say otherwise.
             self.forget(slot);
             self.slots[slot as usize] = Some((key, object));
             self.index(slot);
@@ -127,94 +103,98 @@ impl Fleet {
         self.slots.iter().zip(0..).filter_map(|(entry, slot)| Some((slot, &entry.as_ref()?.1)))
     }
 
-    /// All environments, in order.
-    pub fn ids(&self) -> impl Iterator<Item = &EnvironmentId> {
-        self.members.iter().filter(|(_, members)| members.environment.is_some()).map(|(id, _)| id)
+    /// All applications, by name.
+    pub fn applications(&self) -> impl Iterator<Item = (Slot, &ApplicationStatus)> {
+        self.members.all().filter_map(|(_, members)| {
+            let slot = members.application?;
+            Some((slot, self.application_in(slot)?))
+        })
     }
 
-    /// An environment.
-    pub fn environment(&self, id: &EnvironmentId) -> Option<&EnvironmentStatus> {
-        match self.object(self.members.get(id)?.environment?)? {
-            Object::Environment(environment) => Some(environment),
-            _ => None,
-        }
+    /// Where an application is.
+    pub fn application_slot(&self, name: &ApplicationName) -> Option<Slot> {
+        self.members.application(name)?.application
     }
 
     /// An application.
     pub fn application(&self, name: &ApplicationName) -> Option<&ApplicationStatus> {
-        match self.object(self.applications.get(name)?.application?)? {
-            Object::Application(application) => Some(application),
-            _ => None,
-        }
+        self.application_in(self.application_slot(name)?)
+    }
+
+    /// An environment.
+    pub fn environment(&self, id: &EnvironmentId) -> Option<&EnvironmentStatus> {
+        self.environment_in(self.members.environment(id)?.environment?)
     }
 
     /// The environments of an application, in the order of the configuration.
-    pub fn environments(&self, name: &ApplicationName) -> impl Iterator<Item = &EnvironmentStatus> {
-        let application = self.application(name).into_iter();
-        application.flat_map(ApplicationStatus::ids).filter_map(|id| self.environment(&id))
+    pub fn environments<'a>(
+        &'a self,
+        application: &'a ApplicationStatus,
+    ) -> impl Iterator<Item = (Slot, &'a EnvironmentStatus)> {
+        let members = self.members.application(&application.name);
+        application.environments.iter().filter_map(move |name| {
+            let slot = members?.environments.get(name)?.environment?;
+            Some((slot, self.environment_in(slot)?))
+        })
     }
 
-    /// The environments that are known of an application, by name, whether it is known itself or not.
-    pub fn known(&self, name: &ApplicationName) -> impl Iterator<Item = &EnvironmentStatus> {
-        let first = "0".parse().expect("the first name that there can be");
-        let from = EnvironmentId { application: name.clone(), environment: first };
-        let name = name.clone();
-        let own = self.members.range(from..).take_while(move |(id, _)| id.application == name);
-        own.filter_map(|(id, _)| self.environment(id))
-    }
-
-    /// What an environment is called: by its application alone where that has no other.
-    pub fn called(&self, id: &EnvironmentId) -> String {
-        let is_only = self.application(&id.application).is_none_or(|application| application.environments.len() < 2);
-        if is_only { id.application.to_string() } else { id.to_string() }
-    }
-
-    /// The environment that an address means; else why none or no single one is meant.
-    pub fn meant(&self, of: &Address) -> Result<EnvironmentId, String> {
-        if let Some(id) = of.id() {
-            return Ok(id);
+    /// What is meant by the name of an application: its environment, where it has but one.
+    pub fn subject(&self, name: &ApplicationName) -> Subject {
+        match self.application(name).map(|application| &*application.environments) {
+            Some([one]) => Subject::Environment(EnvironmentId::new(name, one)),
+            _ => Subject::Application(name.clone()),
         }
-        let name = &of.application;
-        let ids: Vec<EnvironmentId> = self.application(name).into_iter().flat_map(ApplicationStatus::ids).collect();
-        match ids.as_slice() {
-            [only] => Ok(only.clone()),
-            [] => Err(format!("{name} runs nowhere: it has no environment")),
-            several => {
-                let all = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                Err(format!("{name} has {} environments: select one of {all}", several.len()))
-            }
+    }
+
+    /// What an environment is called: by its application alone, where that has but one.
+    pub fn label(&self, id: &EnvironmentId) -> String {
+        match self.application(&id.application).map(|application| application.environments.len()) {
+            Some(1) => id.application.to_string(),
+            _ => id.to_string(),
         }
     }
 
     /// The objects in the cluster of an environment, pods excepted.
-    pub fn resources(&self, name: &EnvironmentId) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
-        self.members.get(name).into_iter().flat_map(|members| &members.resources).filter_map(|slot| {
-            match self.object(*slot)? {
-                Object::Resource(resource) => Some((*slot, &**resource)),
-                _ => None,
-            }
+    pub fn resources(&self, id: &EnvironmentId) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
+        let deployed = self.members.environment(id);
+        deployed.into_iter().flat_map(|deployed| &deployed.resources).filter_map(|slot| match self.object(*slot)? {
+            Object::Resource(resource) => Some((*slot, &**resource)),
+            _ => None,
         })
     }
 
     /// The pods of an environment.
-    pub fn pods(&self, name: &EnvironmentId) -> impl Iterator<Item = (Slot, &PodStatus)> {
-        self.members.get(name).into_iter().flat_map(|members| &members.pods).filter_map(|slot| {
-            match self.object(*slot)? {
-                Object::Pod(pod) => Some((*slot, &**pod)),
-                _ => None,
-            }
+    pub fn pods(&self, id: &EnvironmentId) -> impl Iterator<Item = (Slot, &PodStatus)> {
+        let deployed = self.members.environment(id);
+        deployed.into_iter().flat_map(|deployed| &deployed.pods).filter_map(|slot| match self.object(*slot)? {
+            Object::Pod(pod) => Some((*slot, &**pod)),
+            _ => None,
         })
     }
 
     /// The newest run of an application.
     pub fn newest_run(&self, name: &ApplicationName) -> Option<&RunStatus> {
-        let runs = &self.applications.get(name)?.runs;
+        let runs = &self.members.application(name)?.runs;
         runs.iter().filter_map(|slot| self.run_in(*slot)).max_by_key(|run| run.id)
     }
 
     /// A run by its number.
     pub fn run(&self, id: RunId) -> Option<&RunStatus> {
         self.run_in(self.slot(&Key::run(id))?)
+    }
+
+    fn application_in(&self, slot: Slot) -> Option<&ApplicationStatus> {
+        match self.object(slot)? {
+            Object::Application(application) => Some(application),
+            _ => None,
+        }
+    }
+
+    fn environment_in(&self, slot: Slot) -> Option<&EnvironmentStatus> {
+        match self.object(slot)? {
+            Object::Environment(environment) => Some(environment),
+            _ => None,
+        }
     }
 
     fn run_in(&self, slot: Slot) -> Option<&RunStatus> {
@@ -248,106 +228,30 @@ impl Fleet {
         })
     }
 
-    /// Whether what is told of this cluster is what was so before it went away.
-    pub fn is_away(&self, cluster: &str) -> bool {
-        self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)
-    }
-
-    /// The watches that are missing to any environment.
-    pub fn unwatched(&self) -> impl Iterator<Item = &Unseen> {
-        let environments = self.members.values().filter_map(|members| self.object(members.environment?));
-        let unseen = environments.flat_map(|object| match object {
-            Object::Environment(environment) => &*environment.unseen,
-            _ => &[],
-        });
-        unseen.filter(|unseen| unseen.of == Cover::Watch)
-    }
-
-    /// Whether what is told of an object is what was so when it was last seen: its cluster is away, or nothing watches its
-    /// kind. One rule for all that is dimmed.
-    pub fn is_old(&self, object: &Object) -> bool {
-        match object {
-            Object::Environment(a) => {
-                self.lost_cluster(a).is_some() || a.unseen.iter().any(|unseen| unseen.of == Cover::Cluster)
-            }
-            Object::Pod(p) => {
-                let environment = self.environment(&p.environment);
-                self.is_away(&p.cluster) || environment.is_some_and(|a| unseen::over_pod(a, p).is_some())
-            }
-            Object::Resource(r) => self
-                .environment(&r.environment)
-                .is_some_and(|a| self.lost_cluster(a).is_some() || unseen::over_resource(a, &r.resource).is_some()),
-            Object::Agent(_)
-            | Object::Application(_)
-            | Object::Repository(_)
-            | Object::Connection(_)
-            | Object::Run(_) => false,
-        }
-    }
-
-    /// The cluster of an environment, where it is away.
-    pub fn lost_cluster<'a>(&self, environment: &'a EnvironmentStatus) -> Option<&'a str> {
-        Some(&*environment.spec.cluster).filter(|cluster| self.is_away(cluster))
-    }
-
     fn index(&mut self, slot: Slot) {
-        let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
+        let Some((key, object)) = self.slots[slot as usize].as_ref() else { return };
+        let place = |slots: &[Slot]| slots.partition_point(|other| self.key(*other) < Some(key));
         match object {
             Object::Agent(_) => self.agent = Some(slot),
             Object::Repository(_) => {
-                let place = self.repositories.partition_point(|other| self.key(*other) < self.key(slot));
+                let place = place(&self.repositories);
                 self.repositories.insert(place, slot);
             }
             Object::Connection(_) => {
-                let place = self.connections.partition_point(|other| self.key(*other) < self.key(slot));
+                let place = place(&self.connections);
                 self.connections.insert(place, slot);
             }
-            Object::Application(a) => self.applications.entry(a.name.clone()).or_default().application = Some(slot),
-            Object::Run(r) => self.applications.entry(r.application.clone()).or_default().runs.push(slot),
-            Object::Environment(e) => {
-                self.members.entry(e.environment.clone()).or_default().environment = Some(slot);
-            }
-            Object::Resource(r) => self.members.entry(r.environment.clone()).or_default().resources.push(slot),
-            Object::Pod(p) => self.members.entry(p.environment.clone()).or_default().pods.push(slot),
-        }
-    }
-
-    fn forget_delivery(&mut self, name: &ApplicationName, forget: impl FnOnce(&mut Delivery)) {
-        let Some(delivery) = self.applications.get_mut(name) else { return };
-        forget(delivery);
-        if delivery.is_empty() {
-            self.applications.remove(name);
+            object => self.members.add(object, slot),
         }
     }
 
     fn forget(&mut self, slot: Slot) {
-        let take = |slots: &mut Vec<Slot>| {
-            if let Some(place) = slots.iter().position(|other| *other == slot) {
-                slots.swap_remove(place);
-            }
-        };
         let Some((_, object)) = self.slots[slot as usize].as_ref() else { return };
-        let id = match object {
-            Object::Agent(_) => return self.agent = None,
-            Object::Repository(_) => return self.repositories.retain(|other| *other != slot),
-            Object::Connection(_) => return self.connections.retain(|other| *other != slot),
-            Object::Application(a) => {
-                return self.forget_delivery(&a.name.clone(), |delivery| delivery.application = None);
-            }
-            Object::Run(r) => return self.forget_delivery(&r.application.clone(), |delivery| take(&mut delivery.runs)),
-            Object::Environment(e) => &e.environment,
-            Object::Resource(r) => &r.environment,
-            Object::Pod(p) => &p.environment,
-        };
-        let Some(members) = self.members.get_mut(id) else { return };
         match object {
-            Object::Resource(_) => take(&mut members.resources),
-            Object::Pod(_) => take(&mut members.pods),
-            _ => members.environment = None,
-        }
-        if members.is_empty() {
-            let id = id.clone();
-            self.members.remove(&id);
+            Object::Agent(_) => self.agent = None,
+            Object::Repository(_) => self.repositories.retain(|other| *other != slot),
+            Object::Connection(_) => self.connections.retain(|other| *other != slot),
+            object => self.members.remove(object, slot),
         }
     }
 }

@@ -67,9 +67,9 @@ pub fn row_lines(below: &str, columns: u16) -> u16 {
     1 + u16::try_from(lines.min(BELOW_MAX)).unwrap_or(1)
 }
 
-/// The parts of the screen of one application.
+/// The parts of the screen of one environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApplicationRegions {
+pub struct EnvironmentRegions {
     /// From the commit to the rollout.
     pub timeline: Rect,
     /// A line below it.
@@ -83,13 +83,13 @@ pub struct ApplicationRegions {
 /// Lines of the timeline: titles, marks, and what is delivered.
 const TIMELINE_LINES: u16 = 3;
 
-/// Divides the body of the screen of one application. The pane needs 80 columns in all; the tree keeps the larger part.
-pub fn environment(size: (u16, u16)) -> ApplicationRegions {
+/// Divides the body of the screen of one environment. The pane needs 80 columns in all; the tree keeps the larger part.
+pub fn environment(size: (u16, u16)) -> EnvironmentRegions {
     let body = regions(size).body;
     let (timeline, rule) = if body.height >= 10 { (TIMELINE_LINES, 1) } else { (0, 0) };
     let below = Rect { y: body.y + timeline + rule, height: body.height - timeline - rule, ..body };
     let pane = if body.width >= 72 { (body.width * 2 / 5).min(90) } else { 0 };
-    ApplicationRegions {
+    EnvironmentRegions {
         timeline: Rect { height: timeline, ..body },
         rule: Rect { y: body.y + timeline, height: rule, ..body },
         tree: Rect { width: body.width - pane, ..below },

@@ -10,7 +10,7 @@ pub mod scroll;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::link::Problem;
 use crate::model::log::ring::{Line, LineKind, Ring};
 use crate::model::log::scroll::Position;
+use crate::model::subject::Subject;
 
 /// Where a log comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
-    /// Pods of an application; all, or one.
+    /// Pods of an environment; all, or one.
     Pods {
         /// Whose.
         of: EnvironmentId,
@@ -43,11 +44,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whose it is.
-    pub fn of(&self) -> Option<Address> {
+    /// What it is of.
+    pub fn subject(&self) -> Option<Subject> {
         match self {
-            Self::Pods { of, .. } => Some(of.clone().into()),
-            Self::Run { of, .. } => Some(of.clone().into()),
+            Self::Pods { of, .. } => Some(Subject::Environment(of.clone())),
+            Self::Run { of, .. } => Some(Subject::Application(of.clone())),
             Self::Agent => None,
         }
     }

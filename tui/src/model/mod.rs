@@ -7,6 +7,7 @@
 pub mod fleet;
 pub mod link;
 pub mod look;
+pub mod subject;
 
 pub mod geometry;
 pub mod viewport;
@@ -14,6 +15,7 @@ pub mod viewport;
 pub mod diff;
 pub mod log;
 pub mod records;
+pub mod summary;
 pub mod table;
 pub mod text;
 pub mod tree;

@@ -8,6 +8,7 @@ use crate::keymap::Command;
 use crate::model::act::Act;
 use crate::model::diff::DiffDocument;
 use crate::model::fetched::Fetched;
+use crate::model::subject::Subject;
 
 /// What lies over the screen.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub enum Overlay {
     Prompt(Prompt),
     /// Something is asked that needs a yes.
     Confirm(Confirm),
-    /// Commands, places and applications by name.
+    /// Commands, places and environments by name.
     Palette(Palette),
     /// All keys of the screen.
     Help {
@@ -72,7 +73,7 @@ pub struct Aim {
 /// Lines of the palette's list, where the terminal has them.
 pub const PALETTE_LINES: u16 = 12;
 
-/// Commands, places and applications by name.
+/// Commands, places and environments by name.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Palette {
     /// What is typed.
@@ -103,8 +104,8 @@ pub struct Entry {
 pub enum Target {
     /// A command, where the reader is.
     Command(Command),
-    /// Open an application.
+    /// Open an environment.
     Open(EnvironmentId),
-    /// A command of an application.
-    Of(Command, EnvironmentId),
+    /// A command of an application or an environment.
+    Of(Command, Subject),
 }

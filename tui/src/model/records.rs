@@ -27,7 +27,8 @@ impl Record for EventRecord {
     }
 
     fn mentions(&self, word: &str) -> bool {
-        self.environment.as_ref().is_some_and(|name| contains(name.as_str(), word))
+        self.application.as_ref().is_some_and(|name| contains(name.as_str(), word))
+            || self.environment.as_ref().is_some_and(|name| contains(name.as_str(), word))
             || contains(&words::told(&self.event).line(), word)
             || contains(&self.cause.words(), word)
     }

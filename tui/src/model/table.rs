@@ -1,28 +1,43 @@
 //! A table of the agent's objects: which, in what order, which of them is selected, which are seen.
 //!
-//! The rows are slots of the fleet, kept sorted. A changed object is taken out and put in at its place, which costs a scan
+//! The rows are slots of the fleet, kept sorted; what stands below another row moves with it. A changed object is taken out and put in at its place, which costs a scan
 //! of four-byte numbers and a binary search; so a cluster in motion costs what moves, not what exists.
 
-use std::borrow::Cow;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
+use std::ops::Range;
 
-use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object};
-use quarterdeck_shared::status::{Health, Phase, SyncStatus};
+use quarterdeck_shared::snapshot::{Key, Object};
+use quarterdeck_shared::status::Health;
 use serde::{Deserialize, Serialize};
 
 use crate::model::fleet::{Fleet, Slot};
-use crate::model::{geometry, viewport};
-use crate::unseen;
+use crate::model::summary::Summary;
+use crate::model::viewport;
 
 mod filter;
+mod row;
+
+use self::row::row;
 
 pub use self::filter::{Term, contains, holds, terms};
+pub use self::row::Row;
 
 /// What a table lists.
 pub trait Lists {
     /// Whether an object is one of its rows.
     fn lists(&self, object: &Object) -> bool;
+
+    /// The row with which an object is shown: its own, or that of the one below which it stands.
+    fn head(&self, _fleet: &Fleet, slot: Slot, object: &Object) -> Option<Slot> {
+        self.lists(object).then_some(slot)
+    }
+
+    /// The rows of a listed object that hold what is wanted: itself, and what is shown below it.
+    fn rows(&self, _fleet: &Fleet, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
+        if holds(&[object], terms) {
+            rows.push(slot);
+        }
+    }
 }
 
 /// The order of the rows.
@@ -54,17 +69,6 @@ impl Order {
             Self::Newest => Self::Name,
         }
     }
-}
-
-/// A row: the slot, and what is asked of all rows when the table is drawn or scrolled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
-    /// Where the object is.
-    pub slot: Slot,
-    /// How it is.
-    pub health: Health,
-    /// Lines it takes: more than one where it says why it is not well.
-    pub lines: u16,
 }
 
 /// A table and where the reader is in it.
@@ -115,35 +119,54 @@ impl<L: Lists> Table<L> {
         self.rows.get(self.cursor).map(|row| row.slot)
     }
 
+    /// The row above that the one under the cursor stands below; itself where it stands by itself.
+    pub fn head(&self) -> Option<Slot> {
+        self.rows.get(self.cursor).map(|row| row.head)
+    }
+
     /// Reads all rows from the fleet anew: after a new state, another filter, another order, another width.
     pub fn rebuild(&mut self, fleet: &Fleet, columns: u16) {
         self.columns = columns;
         let terms = terms(&self.filter);
-        let rows = fleet.slots().filter(|(_, object)| self.of.lists(object) && filter::holds(object, &terms));
-        self.rows = rows.map(|(slot, object)| row(slot, object, columns)).collect();
-        self.rows.sort_unstable_by(|a, b| compare(fleet, self.order, a.slot, b.slot));
+        let listed = fleet.slots().filter(|(_, object)| self.of.lists(object));
+        let mut heads: Vec<Slot> = listed.map(|(slot, _)| slot).collect();
+        heads.sort_unstable_by(|a, b| compare(fleet, self.order, *a, *b));
+        let mut rows = Vec::with_capacity(heads.len());
+        heads.into_iter().for_each(|head| self.grow(fleet, head, &terms, &mut rows));
+        self.rows = rows;
     }
 
-    /// Puts one object, which changed, came or went, into its place.
+    /// Puts one object, which changed, came or went, into its place, with what stands below it.
     pub fn changed(&mut self, fleet: &Fleet, slot: Slot) {
-        let was = self.rows.iter().position(|row| row.slot == slot);
-        let object = fleet.object(slot).filter(|object| self.of.lists(object));
-        let new = object
-            .filter(|object| filter::holds(object, &terms(&self.filter)))
-            .map(|object| row(slot, object, self.columns));
-        if let (Some(place), Some(new)) = (was, new)
-            && self.stays(fleet, place)
-        {
-            self.rows[place] = new;
-            return;
+        let was = self.rows.iter().find(|row| row.slot == slot).map(|row| row.head);
+        let is = fleet.object(slot).and_then(|object| self.of.head(fleet, slot, object));
+        let others = is.filter(|_| is != was);
+        was.into_iter().chain(others).for_each(|head| self.replace(fleet, head));
+    }
+
+    /// Makes the rows of one listed object anew.
+    fn replace(&mut self, fleet: &Fleet, head: Slot) {
+        let mut new = Vec::new();
+        self.grow(fleet, head, &terms(&self.filter), &mut new);
+        let place = self.rows.iter().position(|row| row.head == head);
+        let old = place
+            .map_or(0..0, |place| place..place + self.rows[place..].iter().take_while(|row| row.head == head).count());
+        if old.len() == new.len() && self.stays(fleet, old.clone()) {
+            return self.rows[old].copy_from_slice(&new);
         }
-        if let Some(place) = was {
-            self.rows.remove(place);
-        }
-        if let Some(new) = new {
-            let place = self.rows.partition_point(|row| compare(fleet, self.order, row.slot, slot).is_lt());
-            self.rows.insert(place, new);
-        }
+        self.rows.drain(old);
+        let place = self.rows.partition_point(|row| compare(fleet, self.order, row.head, head).is_lt());
+        self.rows.splice(place..place, new);
+    }
+
+    /// The rows of one listed object.
+    fn grow(&self, fleet: &Fleet, head: Slot, terms: &[Term], rows: &mut Vec<Row>) {
+        let Some(object) = fleet.object(head).filter(|object| self.of.lists(object)) else { return };
+        let mut slots = Vec::new();
+        self.of.rows(fleet, head, object, terms, &mut slots);
+        let is_open = slots.len() > 1;
+        let objects = slots.into_iter().filter_map(|slot| Some((slot, fleet.object(slot)?)));
+        rows.extend(objects.map(|(slot, object)| row(fleet, (slot, object), head, is_open, self.columns)));
     }
 
     /// Finds the selected object again and brings it into view. The screen stays where it is around it.
@@ -174,9 +197,9 @@ impl<L: Lists> Table<L> {
         self.select(fleet, self.cursor.saturating_add_signed(by), lines);
     }
 
-    /// How many rows are in each health.
+    /// How many are in a health; what stands below another row is counted with that.
     pub fn count(&self, health: Health) -> usize {
-        self.rows.iter().filter(|row| row.health == health).count()
+        self.rows.iter().filter(|row| row.slot == row.head && row.health == Some(health)).count()
     }
 
     fn point(&mut self, fleet: &Fleet, place: usize) {
@@ -192,110 +215,30 @@ impl<L: Lists> Table<L> {
         self.top = viewport::top(self.top, self.cursor, rows.len(), lines, |row| rows[row].lines);
     }
 
-    /// Whether the row is still in order between its neighbours: most changes move nothing.
-    fn stays(&self, fleet: &Fleet, place: usize) -> bool {
-        let slot = self.rows[place].slot;
-        let before = place.checked_sub(1).and_then(|place| self.rows.get(place));
-        let after = self.rows.get(place + 1);
-        before.is_none_or(|row| compare(fleet, self.order, row.slot, slot).is_lt())
-            && after.is_none_or(|row| compare(fleet, self.order, slot, row.slot).is_lt())
+    /// Whether rows are still in order between their neighbours: most changes move nothing.
+    fn stays(&self, fleet: &Fleet, rows: Range<usize>) -> bool {
+        let Some(head) = self.rows.get(rows.start).map(|row| row.head) else { return rows.is_empty() };
+        let before = rows.start.checked_sub(1).and_then(|place| self.rows.get(place));
+        let after = self.rows.get(rows.end);
+        before.is_none_or(|row| compare(fleet, self.order, row.head, head).is_lt())
+            && after.is_none_or(|row| compare(fleet, self.order, head, row.head).is_lt())
     }
-}
-
-/// The longest that is said of how long ago something was: lines are counted for it, so that none comes while time goes.
-const AGO_LONGEST: &str = "7199s ago";
-
-fn row(slot: Slot, object: &Object, columns: u16) -> Row {
-    let (health, why): (Health, Cow<'_, str>) = match object {
-        Object::Environment(a) => {
-            let silent = a.health < Health::Missing && a.sync != SyncStatus::Unknown && !sync_failed(a);
-            // What cannot be seen is told of a suspended one, too, and of one that was well.
-            let told = unseen::told(a).is_some();
-            let why = if told || !(silent || a.suspended) {
-                unseen::message(a, |_| AGO_LONGEST.to_owned())
-            } else {
-                "".into()
-            };
-            (a.health, why)
-        }
-        Object::Pod(p) => (p.health, if p.health < Health::Missing { "".into() } else { Cow::from(&*p.message) }),
-        Object::Run(r) => match r.phase {
-            Phase::Queued => (Health::Missing, "".into()),
-            Phase::Running => (Health::Progressing, "".into()),
-            Phase::Succeeded | Phase::Skipped => (Health::Healthy, "".into()),
-            Phase::Cancelled => (Health::Suspended, "".into()),
-            Phase::Failed | Phase::Interrupted => (Health::Degraded, r.message.as_str().into()),
-        },
-        Object::Connection(c) if c.reachable => (Health::Healthy, "".into()),
-        Object::Connection(c) => (Health::Degraded, c.error.as_deref().unwrap_or_default().into()),
-        Object::Repository(r) => match &r.error {
-            Some(error) => (Health::Degraded, error.as_str().into()),
-            None if r.polled.is_none() => (Health::Progressing, "".into()),
-            None => (Health::Healthy, "".into()),
-        },
-        // Folded or not, what is below it tells of itself; what cannot be operated says so.
-        Object::Application(a) if a.message.is_empty() => (Health::Healthy, "".into()),
-        Object::Application(a) => (Health::Unknown, a.message.as_str().into()),
-        Object::Agent(_) | Object::Resource(_) => (Health::Unknown, "".into()),
-    };
-    // Two lines where all of it stands in the pane of the application, so that many in trouble are still a list.
-    let lines = match object {
-        Object::Environment(_) | Object::Pod(_) => geometry::row_lines(&why, columns).min(3),
-        _ => geometry::row_lines(&why, columns),
-    };
-    Row { slot, health, lines }
-}
-
-/// Whether a sync that was tried did not do what it should.
-fn sync_failed(environment: &EnvironmentStatus) -> bool {
-    let failed = environment.last_sync.as_ref().is_some_and(|sync| sync.phase == Phase::Failed);
-    failed && environment.sync != SyncStatus::Synced
-}
-
-/// The order of applications and environments: an application stands where the first of its environments would, and they
-/// are below it.
-fn applications(fleet: &Fleet, order: Order, one: &Object, other: &Object) -> Ordering {
-    let place = |object: &Object| -> (ApplicationName, Option<EnvironmentName>) {
-        match object {
-            Object::Environment(one) => {
-                let EnvironmentId { application, environment } = one.environment.clone();
-                (application, Some(environment))
-            }
-            Object::Application(one) => (one.name.clone(), None),
-            _ => unreachable!("only these are compared here"),
-        }
-    };
-    let ((a, a_env), (b, b_env)) = (place(one), place(other));
-    let best = |name: &ApplicationName| {
-        let all = || fleet.known(name);
-        match order {
-            Order::Name => (None, None, None),
-            Order::Trouble => {
-                let worst = all().map(|one| (one.health, one.sync)).max();
-                (Some(Reverse(worst)), None, None)
-            }
-            Order::Newest => (None, Some(Reverse(all().map(|one| one.since).max())), Some(())),
-        }
-    };
-    let within = || match (one, other, order) {
-        (Object::Environment(x), Object::Environment(y), Order::Trouble) => {
-            (Reverse(x.health), Reverse(x.sync)).cmp(&(Reverse(y.health), Reverse(y.sync)))
-        }
-        (Object::Environment(x), Object::Environment(y), Order::Newest) => y.since.cmp(&x.since),
-        _ => Ordering::Equal,
-    };
-    if a == b {
-        return a_env.is_some().cmp(&b_env.is_some()).then_with(within).then_with(|| a_env.cmp(&b_env));
-    }
-    best(&a).cmp(&best(&b)).then_with(|| a.cmp(&b))
 }
 
 /// The order of two objects of one table; never equal for two that differ.
 fn compare(fleet: &Fleet, order: Order, a: Slot, b: Slot) -> Ordering {
     let (Some(one), Some(other)) = (fleet.object(a), fleet.object(b)) else { return a.cmp(&b) };
     match (one, other) {
-        (Object::Environment(_) | Object::Application(_), Object::Environment(_) | Object::Application(_)) => {
-            applications(fleet, order, one, other)
+        (Object::Application(x), Object::Application(y)) => {
+            let summary = |application| Summary::of_application(fleet, application);
+            let trouble = |application| summary(application).map(|summary| (summary.health, summary.sync));
+            let since = |application| summary(application).map(|summary| summary.since);
+            let first = match order {
+                Order::Name => Ordering::Equal,
+                Order::Trouble => trouble(y).cmp(&trouble(x)),
+                Order::Newest => since(y).cmp(&since(x)),
+            };
+            first.then_with(|| x.name.cmp(&y.name))
         }
         (Object::Pod(x), Object::Pod(y)) => {
             let first = match order {

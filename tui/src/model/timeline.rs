@@ -1,10 +1,11 @@
-//! From the commit to the rollout: the steps of an environment's newest delivery, and where each stands.
+//! From the commit to the rollout: the steps of the newest delivery to an environment, and where each stands.
 //!
 //! It joins what the wire keeps apart: the newest run (commit, build, push, promote), the newest sync, and how the
-//! application is since. Each step says what it waits for.
+//! environment is since. Each step says what it waits for.
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentName};
+use quarterdeck_shared::artifact::Image;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, ResourceStatus, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
 
@@ -52,14 +53,15 @@ impl Step {
 
 /// The steps of an environment, in their order.
 pub fn steps(fleet: &Fleet, environment: &EnvironmentStatus) -> Vec<Step> {
-    let run = fleet.newest_run(&environment.environment.application);
+    let id = &environment.environment;
+    let run = fleet.newest_run(&id.application);
     let mut steps = Vec::with_capacity(6);
     match run {
         Some(run) => {
             steps.push(commit(run));
-            steps.push(stage("build", run, StageKind::Build));
-            steps.push(stage("push", run, StageKind::Push));
-            steps.push(promote(run, &environment.environment.environment));
+            steps.push(stage("build", find(run, StageKind::Build)));
+            steps.push(stage("push", find(run, StageKind::Push)));
+            steps.push(promote(run, &id.environment));
         }
         None => {
             let target = environment.target.as_ref().or(environment.revision.as_ref());
@@ -98,7 +100,7 @@ pub fn state_of(phase: Phase) -> State {
 }
 
 fn commit(run: &RunStatus) -> Step {
-    let checkout = run.stages.iter().find(|stage| stage.kind == StageKind::Checkout);
+    let checkout = find(run, StageKind::Checkout);
     let state = match checkout.map(|stage| stage.phase) {
         // The commit is known before anything is done with it.
         None | Some(Phase::Queued | Phase::Skipped | Phase::Succeeded) => State::Done,
@@ -107,12 +109,14 @@ fn commit(run: &RunStatus) -> Step {
     Step::new("commit", state, run.commit.short())
 }
 
-fn stage(title: &'static str, run: &RunStatus, kind: StageKind) -> Step {
-    step(title, run.stages.iter().find(|stage| stage.kind == kind))
+fn find(run: &RunStatus, kind: StageKind) -> Option<&Stage> {
+    run.stages.iter().find(|stage| stage.kind == kind)
 }
 
-fn step(title: &'static str, stage: Option<&Stage>) -> Step {
-    let Some(stage) = stage else { return Step::new(title, State::Absent, "") };
+fn stage(title: &'static str, stage: Option<&Stage>) -> Step {
+    let Some(stage) = stage else {
+        return Step::new(title, State::Absent, "");
+    };
     let mut step = Step::new(title, state_of(stage.phase), "");
     match stage.phase {
         Phase::Running => {
@@ -129,10 +133,11 @@ fn step(title: &'static str, stage: Option<&Stage>) -> Step {
     step
 }
 
-fn promote(run: &RunStatus, to: &EnvironmentName) -> Step {
-    let stage = run.stages.iter().find(|stage| stage.environment.as_ref() == Some(to));
-    let mut step = step("promote", stage);
-    if let Some(commit) = run.promoted.get(to) {
+/// The promotion to this environment among those of a run.
+fn promote(run: &RunStatus, environment: &EnvironmentName) -> Step {
+    let is_to = |stage: &&Stage| stage.kind == StageKind::Promote && stage.environment.as_ref() == Some(environment);
+    let mut step = stage("promote", run.stages.iter().find(is_to));
+    if let Some(commit) = run.promoted.get(environment) {
         step.text = commit.short().to_owned();
         step.seconds = None;
     }
@@ -211,9 +216,9 @@ pub fn caption(fleet: &Fleet, environment: &EnvironmentStatus) -> (State, String
     }
     parts.push(run.cause.words());
     if let Some(artifact) = &run.artifact {
-        parts.push(match artifact.images.as_slice() {
-            [image] => image.digest.as_deref().map_or_else(|| artifact.tagged(), short_digest),
-            images => format!("{} images {}", images.len(), artifact.tag),
+        parts.push(match &*artifact.images {
+            [Image { digest: Some(digest), .. }] => short_digest(digest),
+            _ => artifact.tagged(),
         });
     }
     let running = run.stages.iter().find(|stage| stage.phase == Phase::Running && !stage.message.is_empty());
@@ -231,12 +236,12 @@ pub fn short_digest(digest: &str) -> String {
     }
 }
 
-/// Whether an object of the fleet can change what a timeline of the environment shows.
+/// Whether an object of the fleet can change what the screen of an environment shows.
 pub fn concerns(object: &Object, id: &EnvironmentId) -> bool {
     match object {
         Object::Application(a) => a.name == id.application,
-        Object::Environment(e) => e.environment == *id,
         Object::Run(r) => r.application == id.application,
+        Object::Environment(e) => e.environment == *id,
         Object::Resource(r) => r.environment == *id,
         Object::Pod(p) => p.environment == *id,
         Object::Agent(_) | Object::Repository(_) | Object::Connection(_) => false,

@@ -1,4 +1,4 @@
-//! The objects of one application as a tree of owners: Deployment, ReplicaSet, Pod. The application itself is its root.
+//! The objects of one environment as a tree of owners: Deployment, ReplicaSet, Pod. The environment itself is its root.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +18,7 @@ const DEPTH_MAX: u8 = 16;
 /// A line of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeRow {
-    /// The object; none for the application itself.
+    /// The object; none for the environment itself.
     pub slot: Option<Slot>,
     /// How many owners it has above it.
     pub depth: u8,
@@ -33,7 +33,7 @@ pub struct TreeRow {
 /// The tree and where the reader is in it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tree {
-    /// The object under the cursor; none for the application itself.
+    /// The object under the cursor; none for the environment itself.
     pub selected: Option<Key>,
     /// The row under the cursor.
     pub cursor: usize,
@@ -53,15 +53,15 @@ impl Tree {
         &self.rows
     }
 
-    /// The slot under the cursor; none for the application itself.
+    /// The slot under the cursor; none for the environment itself.
     pub fn slot(&self) -> Option<Slot> {
         self.rows.get(self.cursor)?.slot
     }
 
     /// Reads the tree from the fleet anew and finds the selected object again.
-    pub fn rebuild(&mut self, fleet: &Fleet, name: &EnvironmentId, lines: u16) {
+    pub fn rebuild(&mut self, fleet: &Fleet, id: &EnvironmentId, lines: u16) {
         let terms = table::terms(&self.filter);
-        let grower = Grower { fleet, children: children(fleet, name), closed: &self.closed, terms: &terms };
+        let grower = Grower { fleet, children: children(fleet, id), closed: &self.closed, terms: &terms };
         self.rows = vec![TreeRow { slot: None, depth: 0, guides: 0, last: true, open: None }];
         grower.grow(None, 0, 0, &mut self.rows);
         let selected = self.selected.as_ref().and_then(|key| fleet.slot(key));
@@ -98,14 +98,14 @@ impl Tree {
 }
 
 /// What each object owns, in the order of showing; what nobody owns is under `None`.
-fn children(fleet: &Fleet, name: &EnvironmentId) -> HashMap<Option<Slot>, Vec<Slot>> {
-    let by_ref: HashMap<&ResourceRef, Slot> = fleet.resources(name).map(|(slot, r)| (&r.resource, slot)).collect();
+fn children(fleet: &Fleet, id: &EnvironmentId) -> HashMap<Option<Slot>, Vec<Slot>> {
+    let by_ref: HashMap<&ResourceRef, Slot> = fleet.resources(id).map(|(slot, r)| (&r.resource, slot)).collect();
     let owner = |owner: &Option<ResourceRef>| owner.as_ref().and_then(|owner| by_ref.get(owner)).copied();
     let mut children: HashMap<Option<Slot>, Vec<Slot>> = HashMap::new();
-    for (slot, resource) in fleet.resources(name) {
+    for (slot, resource) in fleet.resources(id) {
         children.entry(owner(&resource.owner).filter(|owner| *owner != slot)).or_default().push(slot);
     }
-    for (slot, pod) in fleet.pods(name) {
+    for (slot, pod) in fleet.pods(id) {
         children.entry(owner(&pod.owner)).or_default().push(slot);
     }
     for slots in children.values_mut() {
@@ -173,7 +173,7 @@ impl Grower<'_> {
 
     /// Whether the object, or anything it owns, holds the words of the filter.
     fn mentions(&self, slot: Slot, depth: u8) -> bool {
-        let here = self.fleet.object(slot).is_some_and(|object| table::holds(object, self.terms));
+        let here = self.fleet.object(slot).is_some_and(|object| table::holds(&[object], self.terms));
         let below =
             || self.children.get(&Some(slot)).is_some_and(|all| all.iter().any(|s| self.mentions(*s, depth + 1)));
         here || (depth < DEPTH_MAX && !self.terms.is_empty() && below())
@@ -202,7 +202,7 @@ mod tests {
         let order = |objects: Vec<&Object>| {
             let fleet = Fleet::load(objects.into_iter().map(|object| (object.key(), object.clone())));
             let mut tree = Tree::default();
-            tree.rebuild(&fleet, &fixture::name("shop"), 20);
+            tree.rebuild(&fleet, &fixture::id("shop/prod"), 20);
             let keys = tree.rows().iter().filter_map(|row| fleet.key(row.slot?).cloned());
             keys.collect::<Vec<_>>()
         };

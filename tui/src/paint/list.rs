@@ -39,7 +39,7 @@ pub(crate) struct Rows {
 }
 
 /// Draws a list: the names of its columns, where there is a line for them, and the rows that are seen, of so many lines
-/// each. Of one application, the list is without what names it in each row.
+/// each. Of one environment, the list is without what names it in each row.
 pub(crate) fn draw<R>(
     painter: &mut Painter,
     (columns, of_one): (&[Column<R>], bool),
@@ -190,7 +190,7 @@ mod tests {
         };
         assert_eq!(widths(30, false), [("A", 2, 17), ("B", 20, 5), ("D", 26, 4)]);
         assert_eq!(widths(60, false), [("A", 2, 20), ("B", 23, 5), ("C", 29, 26), ("D", 56, 4)]);
-        assert_eq!(widths(60, true), [("A", 2, 20), ("B", 23, 5), ("D", 29, 4)], "all rows are of one application");
+        assert_eq!(widths(60, true), [("A", 2, 20), ("B", 23, 5), ("D", 29, 4)], "all rows are of one environment");
         assert_eq!(widths(52, false), [("A", 2, 20), ("B", 23, 5), ("C", 29, 18), ("D", 48, 4)]);
         assert_eq!(widths(0, false), [("A", 2, 10), ("B", 13, 5), ("D", 19, 4)], "what has no room is cut off");
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::Address;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogRecord};
 use serde::Serialize;
 use tokio::runtime::{self, Runtime};
@@ -142,22 +143,21 @@ impl Tasks {
 
 async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
     let answer = match what {
-        Ask::Diff(name, revision) => {
-            let answer: DiffAnswer = client.get(&route::diff(&name.into(), revision.as_deref())).await.map_err(told)?;
+        Ask::Diff(of, revision) => {
+            let answer: DiffAnswer = client.get(&route::diff(&of.into(), revision.as_deref())).await.map_err(told)?;
             Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
         }
-        Ask::Manifests(name, revision) => {
-            let answer = client.get(&route::manifests(&name.into(), revision.as_deref())).await.map_err(told)?;
+        Ask::Manifests(of, revision) => {
+            let answer = client.get(&route::manifests(&of.into(), revision.as_deref())).await.map_err(told)?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::Object(name, resource) => {
-            let answer = client.get(&route::object(&name.into(), &resource)).await.map_err(told)?;
+        Ask::Object(of, resource) => {
+            let answer = client.get(&route::object(&of.into(), &resource)).await.map_err(told)?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(name) => {
-            Answer::History(client.get(&route::history(&name.into(), SYNCS_ASKED)).await.map_err(told)?)
-        }
+        Ask::History(of) => Answer::History(client.get(&route::history(&of.into(), SYNCS_ASKED)).await.map_err(told)?),
         Ask::Events(of, before) => {
+            let of = of.as_ref().map(Address::from);
             Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
         }
     };
@@ -173,13 +173,13 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
     let words = what.words();
     let accepted: Result<Accepted, ClientError> = match what {
-        Act::Sync(name, body) => post(client, &route::environment(&name.into(), "sync"), &body).await,
+        Act::Sync(of, body) => post(client, &route::environment(&of.into(), "sync"), &body).await,
         Act::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
         Act::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
-        Act::Rollback(name, body) => post(client, &route::environment(&name.into(), "rollback"), &body).await,
-        Act::Suspend(name, body) => post(client, &route::environment(&name.into(), "suspend"), &body).await,
-        Act::Unpin(name) => client.poke(&route::environment(&name.into(), "unpin")).await,
-        Act::Resume(name) => client.poke(&route::environment(&name.into(), "resume")).await,
+        Act::Rollback(of, body) => post(client, &route::environment(&of.into(), "rollback"), &body).await,
+        Act::Suspend(of, body) => post(client, &route::environment(&of.into(), "suspend"), &body).await,
+        Act::Unpin(of) => client.poke(&route::environment(&of.into(), "unpin")).await,
+        Act::Resume(of) => client.poke(&route::environment(&of.into(), "resume")).await,
         Act::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
         Act::Cancel(run) => client.poke(&route::run_cancel(run)).await,
     };
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_log_is_taken_up_whatever_the_clock_did() {
         let at = |seconds| Timestamp::from_second(seconds).expect("a time");
-        let source = Source::Pods { of: fixture::name("shop"), pod: None, previous: false };
+        let source = Source::Pods { of: fixture::id("shop/prod"), pod: None, previous: false };
         let asked = |resume| log_path(&source, resume, at(100_000));
         let fresh = asked(Resume::Fresh);
         assert!(fresh.contains(&format!("tail={TAIL}")) && !fresh.contains("since"), "{fresh}");

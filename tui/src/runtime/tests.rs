@@ -138,7 +138,7 @@ async fn answers_come_ready_for_drawing() {
         "GET /v1/environments/shop/prod/diff?revision=1f3c2a9" => Reply::json(&fixture::diff()),
         _ => Reply::Never,
     });
-    let ask = Ask::Diff(fixture::name("shop"), Some("1f3c2a9".to_owned()));
+    let ask = Ask::Diff(fixture::id("shop/prod"), Some("1f3c2a9".to_owned()));
     let messages = done(agent, Effect::Ask(TICKET, ask)).await;
     let [Message::Answered(TICKET, Ok(Answer::Diff(document)))] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(document.objects.len(), fixture::diff().objects.len());
@@ -152,7 +152,7 @@ async fn a_refusal_is_told_with_its_hint() {
         }
         _ => Reply::Never,
     });
-    let messages = done(agent, Effect::Send(TICKET, Act::Resume(fixture::name("shop")))).await;
+    let messages = done(agent, Effect::Send(TICKET, Act::Resume(fixture::id("shop/prod")))).await;
     let [Message::Answered(TICKET, Err(problem))] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(problem.message, "resume of shop/prod: resume asks for the approver's role");
     assert_eq!(problem.hints, ["ask carol"]);
@@ -165,7 +165,7 @@ async fn a_log_that_is_sent_from_its_beginning_is_taken_up_after_what_is_known()
         "GET /v1/runs/7/log?follow=true" => Reply::records(&(0..1_500).map(line).collect::<Vec<_>>()),
         _ => Reply::Never,
     });
-    let source = Source::Run { of: fixture::app("shop"), run: RunId(7) };
+    let source = Source::Run { of: fixture::name("shop"), run: RunId(7) };
     let messages = done(agent, Effect::Follow(TICKET, source, Resume::After(1_000))).await;
     let Some(Message::Ended(TICKET, None)) = messages.last() else { panic!("{messages:?}") };
     let lines: Vec<LogRecord> = messages

@@ -1,57 +1,50 @@
-//! Screens about one application or environment: what opens them means the same wherever it is selected.
+//! Screens about one environment, or one application: what opens them means the same wherever it is selected.
 
-use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::Object;
 
 use crate::keymap::Command;
+use crate::model::World;
 use crate::model::diff::DiffScreen;
-use crate::model::fleet::Fleet;
 use crate::model::log::{LogScreen, Source};
+use crate::model::subject::Subject;
 use crate::model::table::Table;
-use crate::model::text::Subject;
+use crate::model::text;
 use crate::screen::Place;
 use crate::screen::events::Events;
 use crate::screen::history::History;
 use crate::screen::pods::Pods;
 use crate::screen::runs::Runs;
 use crate::screen::text::Text;
-use crate::screen::turn::Turn;
 
-/// The screen that a command opens about an application or environment, or about what is selected of it; else why it
-/// opens none. Nothing where the command opens no screen.
-pub fn place(
-    command: Command,
-    of: &Address,
-    selected: Option<&Object>,
-    fleet: &Fleet,
-) -> Option<Result<Place, String>> {
-    match command {
-        Command::Events => return Some(Ok(Events::new(Some(of.clone())).into())),
-        Command::Runs => return Some(Ok(Table::new(Runs { of: Some(of.application.clone()) }).into())),
-        _ => {}
-    }
-    let screen: fn(EnvironmentId, Option<&Object>) -> Place = match command {
-        Command::Diff => |of, _| DiffScreen::new(of, None).into(),
-        Command::Logs => |of, selected| logs(of, selected).into(),
-        Command::History => |of, _| History::new(of).into(),
+/// The screen that a command opens about an environment, or about what is selected of it.
+pub fn place(command: Command, of: EnvironmentId, selected: Option<&Object>) -> Option<Place> {
+    Some(match command {
+        Command::Diff => DiffScreen::new(of, None).into(),
+        Command::Logs => logs(of, selected).into(),
+        Command::History => History::new(of).into(),
         Command::Yaml => {
-            |of, selected| Text::new(of, resource(selected).map_or(Subject::Manifests(None), Subject::Live)).into()
+            Text::new(of, resource(selected).map_or(text::Subject::Manifests(None), text::Subject::Live)).into()
         }
-        Command::Manifests => |of, _| Text::new(of, Subject::Manifests(None)).into(),
-        Command::Pods => |of, _| Table::new(Pods { of: Some(of) }).into(),
+        Command::Manifests => Text::new(of, text::Subject::Manifests(None)).into(),
         _ => return None,
-    };
-    Some(fleet.meant(of).map(|id| screen(id, selected)))
+    })
 }
 
-/// Opens it, or tells why not.
-pub fn open(command: Command, of: &Address, selected: Option<&Object>, turn: &mut Turn<'_>) {
-    match place(command, of, selected, &turn.world.fleet) {
-        Some(Ok(place)) => turn.open(place),
-        Some(Err(why)) => turn.say(why),
-        None => {}
-    }
+/// The list that a command opens about an application or an environment. Runs are of the application; what happened to the
+/// only environment of one is told with what happened to its delivery.
+pub fn list(command: Command, of: Subject, world: &World) -> Option<Place> {
+    Some(match command {
+        Command::Events => {
+            let is_only = world.fleet.subject(of.application()) == of;
+            let of = if is_only { Subject::Application(of.application().clone()) } else { of };
+            Events::new(Some(of)).into()
+        }
+        Command::Pods => Table::new(Pods { of: Some(of) }).into(),
+        Command::Runs => Table::new(Runs { of: Some(of) }).into(),
+        _ => return None,
+    })
 }
 
 /// The log of the selected pod, or of all.

@@ -1,6 +1,5 @@
 //! What will it do? Both sides of each object, what differs within a line marked; beside each other where there is room.
 
-use quarterdeck_shared::application::Address;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -14,6 +13,7 @@ use crate::model::diff::{DiffDocument, DiffRow, DiffScreen, ObjectLines, SideLin
 use crate::model::fetched::Wait;
 use crate::model::geometry::{self, SIDES_COLUMNS};
 use crate::model::link::Problem;
+use crate::model::subject::Subject;
 use crate::paint::empty;
 use crate::paint::painter::Painter;
 use crate::screen::moves::{around, movement, not_here, seen, sideways, text_top};
@@ -41,7 +41,7 @@ impl Screen for DiffScreen {
         KEYS
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         Some(self.of.clone().into())
     }
 

@@ -1,8 +1,8 @@
-//! What happened, newest first: when, to which application, by whom, and what.
+//! What happened, newest first: when, to which application or environment, by whom, and what.
 
 use std::cmp::Reverse;
 
-use quarterdeck_shared::application::{Address, ApplicationName};
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
@@ -20,11 +20,14 @@ use crate::model::geometry;
 use crate::model::link::Problem;
 use crate::model::log::{LogScreen, Source};
 use crate::model::records::{Record as _, Records};
+use crate::model::subject::Subject;
+use crate::model::table::Table;
 use crate::paint::empty;
 use crate::paint::list::{self, Line, Rows};
 use crate::paint::painter::Painter;
 use crate::screen::environment::Environment;
 use crate::screen::moves::{along, movement};
+use crate::screen::runs::Runs;
 use crate::screen::status::{Status, of_records};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
@@ -33,41 +36,40 @@ use crate::words::{self, Told};
 /// Its keys.
 pub const KEYS: &[Binding] = &[hint("enter", Open, "open", "open what is selected"), FILTER];
 
-/// What happened, to one application, to one environment, or to all.
+/// What happened, to one application or environment, or to all.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Events {
     /// To which; to all where none.
-    pub of: Option<Address>,
+    pub of: Option<Subject>,
     /// The events, newest first.
     pub records: Records<EventRecord>,
 }
 
 impl Events {
     /// Events that nobody asked for yet.
-    pub fn new(of: Option<Address>) -> Self {
+    pub fn new(of: Option<Subject>) -> Self {
         Self { of, records: Records::new() }
     }
 
-    /// Whether events of the delivery of an application are among these.
-    fn is_of(&self, name: &ApplicationName) -> bool {
-        self.of.as_ref().is_none_or(|of| of.environment.is_none() && of.application == *name)
-    }
-
-    /// Opens what an event is about: a run's output, else the application.
+    /// Opens what an event is about: a run's output, else the environment.
     fn open(&self, turn: &mut Turn<'_>) {
         let Some(record) = self.records.current() else { return };
         let run = match &record.event {
             Event::RunQueued { run } | Event::StageChanged { run, .. } | Event::RunFinished { run, .. } => Some(*run),
             _ => None,
         };
-        match (address(record), run) {
-            (Some(of), Some(run)) => turn.open(LogScreen::new(Source::Run { of: of.application, run })),
-            (Some(of), None) => match turn.world.fleet.meant(&of) {
-                Ok(id) if turn.world.fleet.environment(&id).is_some() => turn.open(Environment::new(id)),
-                Ok(id) => turn.say(format!("{id} is no longer configured")),
-                Err(why) => turn.say(why),
+        match (run, subject(record, turn.world)) {
+            (_, None) => turn.say("this event is of the agent as a whole"),
+            (Some(run), Some(of)) => turn.open(LogScreen::new(Source::Run { of: of.application().clone(), run })),
+            (None, Some(of)) => match of {
+                Subject::Environment(id) if turn.world.fleet.environment(&id).is_some() => {
+                    turn.open(Environment::new(id));
+                }
+                Subject::Application(name) if turn.world.fleet.application(&name).is_some() => {
+                    turn.open(Table::new(Runs { of: Some(Subject::Application(name)) }));
+                }
+                of => turn.say(format!("{} is no longer configured", of.label(&turn.world.fleet))),
             },
-            (None, _) => turn.say("this event is of the agent as a whole"),
         }
     }
 
@@ -95,7 +97,7 @@ impl Screen for Events {
         self.of.is_none().then_some(Root::Events)
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         self.of.clone()
     }
 
@@ -107,8 +109,9 @@ impl Screen for Events {
         of_records(&self.records)
     }
 
-    fn subject(&self, _world: &World) -> Option<Address> {
-        self.records.current().and_then(address).or_else(|| self.of.clone())
+    fn subject(&self, world: &World) -> Option<Subject> {
+        let selected = self.records.current().and_then(|record| subject(record, world));
+        selected.or_else(|| self.of.clone())
     }
 
     fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
@@ -145,10 +148,11 @@ impl Screen for Events {
     }
 
     fn is_old_by(&self, object: &Object) -> bool {
+        let is_of = |name: &ApplicationName| self.of.as_ref().is_none_or(|of| of.application() == name);
         match object {
-            Object::Environment(one) => self.of.as_ref().is_none_or(|of| of.means(&one.environment)),
-            Object::Application(one) => self.is_of(&one.name),
-            Object::Run(run) => self.is_of(&run.application),
+            Object::Application(application) => is_of(&application.name),
+            Object::Run(run) => is_of(&run.application),
+            Object::Environment(one) => self.of.as_ref().is_none_or(|of| of.covers(&one.environment)),
             Object::Agent(_) | Object::Connection(_) => self.of.is_none(),
             Object::Repository(_) | Object::Resource(_) | Object::Pod(_) => false,
         }
@@ -173,14 +177,14 @@ impl Screen for Events {
         taken
     }
 
-    fn draw(&self, painter: &mut Painter, _world: &World, area: Rect) {
+    fn draw(&self, painter: &mut Painter, world: &World, area: Rect) {
         let records = &self.records;
         if empty::waiting(painter, area, &records.all, "Asking for events …") {
             return;
         }
         if records.is_empty() {
             let sentence = match (records.filter.as_str(), &self.of) {
-                ("", Some(name)) => format!("Nothing happened to {name} yet."),
+                ("", Some(of)) => format!("Nothing happened to {} yet.", of.label(&world.fleet)),
                 ("", None) => "Nothing happened yet.".to_owned(),
                 (filter, _) => format!("No event holds {filter:?}."),
             };
@@ -188,16 +192,33 @@ impl Screen for Events {
         }
         let seen = Rows { top: records.top, cursor: records.cursor, count: records.len() };
         let lines = |place| records.lines(place, area.width);
-        list::draw(painter, (&columns(), self.of.is_some()), area, seen, lines, |place| {
-            let record = records.row(place)?;
-            let below = Cell::text(record.below()).toned(words::told(&record.event).tone);
-            Some(Line { row: Row { record, time: String::new() }, below, is_old: false })
-        });
+        list::draw(
+            painter,
+            (&columns(), self.of.as_ref().is_some_and(|of| of.is_one(&world.fleet))),
+            area,
+            seen,
+            lines,
+            |place| {
+                let record = records.row(place)?;
+                let below = Cell::text(record.below()).toned(words::told(&record.event).tone);
+                let of = subject(record, world).map_or_else(|| "agent".to_owned(), |of| of.label(&world.fleet));
+                Some(Line { row: Row { record, of, time: String::new() }, below, is_old: false })
+            },
+        );
     }
 
     fn assert_sound(&self, _world: &World) {
         self.records.assert_sound();
     }
+}
+
+/// What an event is about; of an application with one environment, that.
+fn subject(record: &EventRecord, world: &World) -> Option<Subject> {
+    let application = record.application.as_ref()?;
+    Some(match &record.environment {
+        Some(environment) => EnvironmentId::new(application, environment).into(),
+        None => world.fleet.subject(application),
+    })
 }
 
 /// Events of both lists, each once, newest first. Where so much happened that the lists may not touch, the new one
@@ -217,16 +238,13 @@ fn merge(mut before: Vec<EventRecord>, new: Vec<EventRecord>) -> Vec<EventRecord
     before
 }
 
-/// Whom an event concerns.
-pub fn address(record: &EventRecord) -> Option<Address> {
-    Some(Address { application: record.application.clone()?, environment: record.environment.clone() })
-}
-
 /// An event in a list.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
     /// The event.
     pub record: &'a EventRecord,
+    /// What it is about.
+    pub of: String,
     /// When it was, in the zone of the reader; for tables.
     pub time: String,
 }
@@ -236,13 +254,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::time("AGE", 4, |row: &Row| Cell::age(Some(row.record.at)).quiet()).on_screen(0),
         Column::listed("TIME", Kind::Words, |row: &Row| Cell::text(&row.time).quiet()),
-        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| {
-            address(row.record).map_or(Cell::text("agent"), Cell::text)
-        })
-        .naming()
-        .of_all()
-        .on_screen(40),
-        Column::listed("APPLICATION", Kind::Words, |row: &Row| address(row.record).map_or(Cell::nothing(), Cell::text)),
+        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.of)).naming().of_all().from(40),
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
         Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.words()).quiet()).from(80),
         Column::listed("EVENT", Kind::Prose, |row: &Row| {

@@ -1,6 +1,6 @@
 //! The syncs of an environment, newest first: what to go back to.
 
-use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::protocol::RollbackRequest;
 use quarterdeck_shared::snapshot::Object;
@@ -21,6 +21,7 @@ use crate::model::geometry;
 use crate::model::link::Problem;
 use crate::model::overlay::Aim;
 use crate::model::records::{Record as _, Records};
+use crate::model::subject;
 use crate::model::text::Subject;
 use crate::paint::empty;
 use crate::paint::list::{self, Line, Rows};
@@ -77,7 +78,7 @@ impl Screen for History {
         KEYS
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<subject::Subject> {
         Some(self.of.clone().into())
     }
 
@@ -126,7 +127,7 @@ impl Screen for History {
         Some(&mut self.records.all.wait)
     }
 
-    /// The newest sync that was fetched is another one than the application tells of, or has moved on since.
+    /// The newest sync that was fetched is another one than the environment tells of, or has moved on since.
     fn is_old_by(&self, object: &Object) -> bool {
         let Object::Environment(environment) = object else { return false };
         let newest = self.records.all.value.as_ref().and_then(|all| all.first());
@@ -149,12 +150,13 @@ impl Screen for History {
         }
         if records.is_empty() {
             let sentence = match records.filter.as_str() {
-                "" => format!("{} was not synced yet. S does it.", self.of),
+                "" => format!("{} was not synced yet. S does it.", world.fleet.label(&self.of)),
                 filter => format!("No sync holds {filter:?}."),
             };
             return empty::draw(painter, area, &sentence, &[]);
         }
-        let built = world.fleet.application(&self.of.application).and_then(|application| application.images.first());
+        let application = world.fleet.application(&self.of.application);
+        let built = application.map_or(&[][..], |application| &application.images);
         let seen = Rows { top: records.top, cursor: records.cursor, count: records.len() };
         let lines = |place| records.lines(place, area.width);
         list::draw(painter, (&columns(), false), area, seen, lines, |place| {
@@ -174,8 +176,8 @@ impl Screen for History {
 pub struct Row<'a> {
     /// The sync.
     pub sync: &'a SyncRecord,
-    /// The name of the image that is built for its application.
-    pub built: Option<&'a String>,
+    /// The names of the images that are built for its application.
+    pub built: &'a [String],
 }
 
 /// The columns of syncs.
@@ -187,7 +189,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
             .from(34),
         Column::words("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
         Column::new("IMAGE", Kind::Names, (7, 16), |row: &Row| {
-            let own = text::own_image(&row.sync.images, row.built.map(String::as_str));
+            let own = text::own_image(&row.sync.images, row.built);
             Cell::text(own.map(text::image_version).unwrap_or_default())
         })
         .on_screen(60),

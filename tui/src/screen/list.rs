@@ -1,6 +1,5 @@
 //! Lists of the agent's objects: what they have in common, so that one of them is what it lists and how a row is shown.
 
-use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::Health;
 use ratatui::layout::Rect;
@@ -9,6 +8,7 @@ use crate::column::Column;
 use crate::keymap::{Binding, Command, Root};
 use crate::meaning::of_health;
 use crate::model::fleet::Slot;
+use crate::model::subject::Subject;
 use crate::model::table::{Lists, Order, Row, Table};
 use crate::model::{World, geometry};
 use crate::paint::empty;
@@ -38,8 +38,13 @@ pub trait List: Lists {
     fn line<'a>(&self, world: &'a World, object: &'a Object, row: Row) -> Option<Line<Self::Row<'a>>>;
 
     /// The application or environment that it is of.
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         None
+    }
+
+    /// Whether all of its rows are of what its title names.
+    fn is_of_one(&self, _world: &World) -> bool {
+        self.of().is_some()
     }
 
     /// What it is called.
@@ -75,9 +80,9 @@ pub trait List: Lists {
     /// Opens the selected object.
     fn open(&self, _object: &Object, _turn: &mut Turn<'_>) {}
 
-    /// What a key changes in what is listed; false where it changes nothing.
-    fn change(&mut self, _command: Command, _object: Option<&Object>) -> bool {
-        false
+    /// Opens or closes what stands below the selected object.
+    fn fold(&mut self, _command: Command, _object: &Object) -> Fold {
+        Fold::None
     }
 
     /// What a key asks for that only this list has; false where it means nothing of its own here.
@@ -89,6 +94,17 @@ pub trait List: Lists {
     fn below(&self, _painter: &mut Painter, _world: &World, _area: Rect, _used: u16) {}
 }
 
+/// What became of a command to open or close what stands below a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// Nothing stands below it.
+    None,
+    /// It is open or closed now.
+    Done,
+    /// The row above it is to be selected.
+    ToHead,
+}
+
 impl<L: List> Screen for Table<L> {
     fn keys(&self) -> &'static [Binding] {
         L::KEYS
@@ -98,7 +114,7 @@ impl<L: List> Screen for Table<L> {
         self.of.of().is_none().then_some(L::ROOT)
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         self.of.of()
     }
 
@@ -107,7 +123,7 @@ impl<L: List> Screen for Table<L> {
     }
 
     fn crumbs(&self, world: &World) -> Texts {
-        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(world, self.of.of(), self.of.title()))
+        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(self.of.of(), self.of.title(), world))
     }
 
     fn state(&self, _world: &World, short: bool) -> Texts {
@@ -140,7 +156,7 @@ impl<L: List> Screen for Table<L> {
             Some(Move::Page(by)) => self.page(fleet, by, lines),
             Some(Move::First) => self.select(fleet, 0, lines),
             Some(Move::Last) => self.select(fleet, usize::MAX, lines),
-            None => return self.press_other(command, turn),
+            None => return self.fold(command, turn.world) || self.press_other(command, turn),
         }
         true
     }
@@ -188,7 +204,7 @@ impl<L: List> Screen for Table<L> {
         let columns = L::columns();
         list::draw(
             painter,
-            (&columns, self.of.of().is_some()),
+            (&columns, self.of.is_of_one(world)),
             area,
             seen,
             |place| rows[place].lines,
@@ -208,12 +224,20 @@ impl<L: List> Screen for Table<L> {
 }
 
 impl<L: List> Table<L> {
+    /// Opens or closes what stands below the selected row; of what stands below another, left goes to that.
+    fn fold(&mut self, command: Command, world: &World) -> bool {
+        let Some(object) = self.selected(world) else { return false };
+        match self.of.fold(command, object) {
+            Fold::None => return false,
+            Fold::Done => {}
+            Fold::ToHead => self.selected = self.head().and_then(|head| world.fleet.key(head)).cloned(),
+        }
+        Screen::rebuild(self, world);
+        true
+    }
+
     fn press_other(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {
         let object = self.selected(turn.world);
-        if self.of.change(command, object) {
-            Screen::rebuild(self, turn.world);
-            return true;
-        }
         match (command, object) {
             (Command::Open, Some(object)) => self.of.open(object, turn),
             (Command::Open, None) => {}

@@ -1,7 +1,6 @@
 //! What does it say? Lines as they come, a thin colour for each who writes, gaps told where they are.
 
 use jiff::tz::TimeZone;
-use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 use ratatui::layout::Rect;
@@ -16,6 +15,7 @@ use crate::model::World;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Position, Room, Shown, TIME_COLUMNS};
 use crate::model::log::{LogScreen, Source, Stream};
+use crate::model::subject::Subject;
 use crate::model::table::contains;
 use crate::paint::empty;
 use crate::paint::found::highlighted;
@@ -24,6 +24,7 @@ use crate::screen::moves::{Move, movement, not_here, sideways};
 use crate::screen::status::{Status, grouped, search};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, Texts};
+use crate::words::stage_called;
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[
@@ -45,8 +46,8 @@ impl Screen for LogScreen {
         (self.source == Source::Agent).then_some(Root::AgentLog)
     }
 
-    fn of(&self) -> Option<Address> {
-        self.source.of()
+    fn of(&self) -> Option<Subject> {
+        self.source.subject()
     }
 
     fn title(&self, _world: &World) -> String {
@@ -188,7 +189,8 @@ fn run_state(run: &RunStatus) -> Texts {
     let stage = run.stages.iter().find(|stage| matches!(stage.phase, Phase::Running | Phase::Failed));
     let meaning = of_phase(stage.map_or(run.phase, |stage| stage.phase));
     let percent = stage.and_then(|stage| stage.percent).map(|percent| format!(" {percent}%")).unwrap_or_default();
-    let word = stage.map_or(run.phase.word(), |stage| stage.kind.word());
+    let word =
+        stage.map_or_else(|| run.phase.word().to_owned(), |stage| stage_called(stage.kind, stage.environment.as_ref()));
     vec![(format!("{} {word}{percent}  ", meaning.sign), meaning.tone)]
 }
 

@@ -38,7 +38,6 @@ pub mod turn;
 
 mod moves;
 
-use quarterdeck_shared::application::Address;
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 
@@ -50,6 +49,8 @@ use crate::model::fetched::Wait;
 use crate::model::fleet::Slot;
 use crate::model::link::Problem;
 use crate::model::log::LogScreen;
+use crate::model::subject::Subject;
+use crate::model::summary::Summary;
 use crate::paint::painter::Painter;
 use crate::screen::status::Status;
 use crate::screen::turn::Turn;
@@ -87,7 +88,7 @@ pub trait Screen {
     }
 
     /// The application or environment that the whole screen is about.
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         None
     }
 
@@ -96,7 +97,7 @@ pub trait Screen {
 
     /// Where one is, for the first line.
     fn crumbs(&self, world: &World) -> Texts {
-        crumbs(world, self.of(), self.title(world))
+        crumbs(self.of(), self.title(world), world)
     }
 
     /// How what it shows stands, for the first line: in words, or in signs where there is no room for words.
@@ -114,16 +115,16 @@ pub trait Screen {
         None
     }
 
-    /// The application or environment that is selected or shown.
-    fn subject(&self, world: &World) -> Option<Address> {
+    /// The application or environment that is selected or shown; of an application with one environment, that.
+    fn subject(&self, world: &World) -> Option<Subject> {
         let selected = match self.selected(world) {
-            Some(Object::Application(application)) => Some(application.name.clone().into()),
+            Some(Object::Application(application)) => Some(world.fleet.subject(&application.name)),
             Some(Object::Environment(environment)) => Some(environment.environment.clone().into()),
             Some(Object::Pod(pod)) => Some(pod.environment.clone().into()),
-            Some(Object::Run(run)) => Some(run.application.clone().into()),
+            Some(Object::Run(run)) => Some(self.of().unwrap_or_else(|| world.fleet.subject(&run.application))),
             _ => None,
         };
-        selected.or(self.of())
+        selected.or_else(|| self.of())
     }
 
     /// Does what a key asks for; false where it means nothing of its own here.
@@ -186,24 +187,26 @@ pub trait Screen {
 }
 
 /// `shop › history`.
-fn crumbs(world: &World, of: Option<Address>, title: String) -> Texts {
-    let called = |of: Address| of.id().map_or_else(|| of.to_string(), |id| world.fleet.called(&id));
-    match of.map(called) {
-        Some(name) if title.is_empty() => vec![(name, Tone::Strong)],
-        Some(name) => vec![(name, Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
+fn crumbs(of: Option<Subject>, title: String, world: &World) -> Texts {
+    match of.map(|of| of.label(&world.fleet)) {
+        Some(label) if title.is_empty() => vec![(label, Tone::Strong)],
+        Some(label) => vec![(label, Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
         None => vec![(title, Tone::Strong)],
     }
 }
 
-/// How an environment stands: `✔ Synced  ● Healthy`. Of an application with one, how that stands.
-fn state_of(of: Option<Address>, world: &World, short: bool) -> Texts {
-    let id = of.and_then(|of| world.fleet.meant(&of).ok());
-    let Some(environment) = id.and_then(|id| world.fleet.environment(&id)) else { return Texts::new() };
-    let sync = match environment.suspended {
+/// How an environment stands, or an application as its worst: `✔ Synced  ● Healthy`.
+fn state_of(of: Option<Subject>, world: &World, short: bool) -> Texts {
+    let summary = of.and_then(|of| match of {
+        Subject::Application(name) => Summary::of_application(&world.fleet, world.fleet.application(&name)?),
+        Subject::Environment(id) => world.fleet.environment(&id).map(Summary::one),
+    });
+    let Some(summary) = summary else { return Texts::new() };
+    let sync = match summary.suspended {
         true => (SUSPENDED, "Suspended"),
-        false => (of_sync(environment.sync), environment.sync.word()),
+        false => (of_sync(summary.sync), summary.sync.word()),
     };
-    let health = (of_health(environment.health), environment.health.word());
+    let health = (of_health(summary.health), summary.health.word());
     let word = |(meaning, word): (Meaning, &str)| {
         let word = if short { meaning.sign.to_string() } else { format!("{} {word}", meaning.sign) };
         (format!("{word}  "), meaning.tone)

@@ -1,7 +1,6 @@
 //! Pods, a row each, with the columns that people know from `kubectl get pods` and k9s.
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::snapshot::{Object, PodStatus, Unseen};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +10,7 @@ use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::meaning::{OLD, Tone, of_health};
 use crate::model::World;
+use crate::model::subject::Subject;
 use crate::model::table::{self, Lists};
 use crate::paint::list::Line;
 use crate::screen::about;
@@ -37,16 +37,16 @@ pub const KEYS: &[Binding] = &[
     SORT,
 ];
 
-/// The list of pods, of one environment or of all.
+/// The list of pods, of one application or environment, or of all.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Pods {
-    /// Of which environment.
-    pub of: Option<EnvironmentId>,
+    /// Of what.
+    pub of: Option<Subject>,
 }
 
 impl Lists for Pods {
     fn lists(&self, object: &Object) -> bool {
-        matches!(object, Object::Pod(pod) if self.of.as_ref().is_none_or(|name| *name == pod.environment))
+        matches!(object, Object::Pod(pod) if self.of.as_ref().is_none_or(|of| of.covers(&pod.environment)))
     }
 }
 
@@ -66,20 +66,25 @@ impl List for Pods {
         let is_old = world.fleet.is_old(object);
         let tone = if is_old { Tone::Quiet } else { of_health(pod.health).tone };
         let below = Cell::text(&pod.message).toned(tone);
-        Some(Line { row: Row { pod, is_old, over: None, now: world.now }, below, is_old })
+        let of = world.fleet.label(&pod.environment);
+        Some(Line { row: Row { pod, of, is_old, over: None, now: world.now }, below, is_old })
     }
 
-    fn of(&self) -> Option<Address> {
-        self.of.clone().map(Into::into)
+    fn of(&self) -> Option<Subject> {
+        self.of.clone()
+    }
+
+    fn is_of_one(&self, world: &World) -> bool {
+        self.of.as_ref().is_some_and(|of| of.is_one(&world.fleet))
     }
 
     fn title(&self) -> String {
         "pods".to_owned()
     }
 
-    fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
+    fn nothing(&self, world: &World) -> Option<(String, Vec<&'static str>)> {
         let sentence = match &self.of {
-            Some(name) => format!("{name} has no pods."),
+            Some(of) => format!("{} has no pods.", of.label(&world.fleet)),
             None => "No pods yet. Pods of the objects that are synced appear here.".to_owned(),
         };
         Some((sentence, Vec::new()))
@@ -91,19 +96,21 @@ impl List for Pods {
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {
         if let Object::Pod(pod) = object {
-            about::open(Command::Logs, &pod.environment.clone().into(), Some(object), turn);
+            turn.opened.extend(about::place(Command::Logs, pod.environment.clone(), Some(object)));
         }
     }
 }
 
 /// A pod in a list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Row<'a> {
     /// The pod.
     pub pod: &'a PodStatus,
+    /// What its environment is called.
+    pub of: String,
     /// Whether this is what was so when it was last seen.
     pub is_old: bool,
-    /// Why it cannot be seen, where the application says so.
+    /// Why it cannot be seen, where its environment says so.
     pub over: Option<&'a Unseen>,
     /// The time.
     pub now: Timestamp,
@@ -120,9 +127,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         .from(48),
         Column::number("RESTARTS", 8, restarts).from(68),
         Column::time("AGE", 5, |row: &Row| Cell::age(row.pod.created)).from(60),
-        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.pod.environment))
-            .from(80)
-            .of_all(),
+        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.of)).from(80).of_all(),
         Column::new("CLUSTER", Kind::Words, (10, 20), |row: &Row| Cell::text(&row.pod.cluster).quiet())
             .from(160)
             .or_wide(),

@@ -1,6 +1,5 @@
 //! Pipelines: runs, newest first, each with its stages as they go.
 
-use quarterdeck_shared::application::{Address, ApplicationName};
 use quarterdeck_shared::snapshot::{Object, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage};
 use serde::{Deserialize, Serialize};
@@ -13,11 +12,13 @@ use crate::meaning::{Meaning, of_phase};
 use crate::model::World;
 use crate::model::act::Act;
 use crate::model::log::{LogScreen, Source};
+use crate::model::subject::Subject;
 use crate::model::table::{self, Lists};
 use crate::model::timeline::stage_seconds;
 use crate::paint::list::Line;
 use crate::screen::list::List;
 use crate::screen::turn::Turn;
+use crate::words::stage_called;
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[
@@ -37,16 +38,16 @@ pub const KEYS: &[Binding] = &[
     FILTER,
 ];
 
-/// The list of runs, of one application or of all.
+/// The list of runs, of one application or of all. Those of an environment are those of its application.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Runs {
-    /// Of which application.
-    pub of: Option<ApplicationName>,
+    /// Of what.
+    pub of: Option<Subject>,
 }
 
 impl Lists for Runs {
     fn lists(&self, object: &Object) -> bool {
-        matches!(object, Object::Run(run) if self.of.as_ref().is_none_or(|name| *name == run.application))
+        matches!(object, Object::Run(run) if self.of.as_ref().is_none_or(|of| *of.application() == run.application))
     }
 }
 
@@ -66,8 +67,8 @@ impl List for Runs {
         Some(Line { row: &**run, below: Cell::text(&run.message).toned(of_phase(run.phase).tone), is_old: false })
     }
 
-    fn of(&self) -> Option<Address> {
-        self.of.clone().map(Into::into)
+    fn of(&self) -> Option<Subject> {
+        self.of.clone()
     }
 
     fn title(&self) -> String {
@@ -87,7 +88,7 @@ impl List for Runs {
 
     fn nothing(&self, _world: &World) -> Option<(String, Vec<&'static str>)> {
         let sentence = match &self.of {
-            Some(name) => format!("{name} was not built yet."),
+            Some(of) => format!("{} was not built yet.", of.application()),
             None => "Nothing was built yet.".to_owned(),
         };
         let tag = "A tag does it: git tag build-1.0.0 && git push --tags";
@@ -132,12 +133,14 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
         Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
         Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),
         Column::listed("STAGES", Kind::Words, |run: &&RunStatus| {
-            let stages =
-                run.stages.iter().map(|stage| format!("{}:{}", stage_name(run, stage).replace(' ', "-"), stage.phase));
+            let stages = run.stages.iter().map(|stage| {
+                let environment = stage.environment.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+                format!("{}{environment}:{}", stage.kind, stage.phase)
+            });
             Cell::text(stages.collect::<Vec<_>>().join(","))
         })
         .wide(),
-        Column::listed("IMAGE", Kind::Names, |run: &&RunStatus| {
+        Column::listed("IMAGES", Kind::Names, |run: &&RunStatus| {
             Cell::text(run.artifact.as_ref().map(|artifact| artifact.pinned().join(",")).unwrap_or_default())
         })
         .wide(),
@@ -153,13 +156,17 @@ fn stages(run: &&RunStatus) -> Cell {
     if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
         return Cell::text(format!("behind run {before}")).quiet();
     }
-    let marks = |named| run.stages.iter().map(|stage| mark(run, stage, named)).collect();
+    let marks = |named| run.stages.iter().map(|stage| mark(stage, named)).collect();
     Cell { shown: Shown::Marks { short: marks(false), long: marks(true) }, ..Cell::nothing() }
 }
 
-fn mark(run: &RunStatus, stage: &Stage, named: bool) -> (Meaning, String) {
+fn called(stage: &Stage) -> String {
+    stage_called(stage.kind, stage.environment.as_ref())
+}
+
+fn mark(stage: &Stage, named: bool) -> (Meaning, String) {
     let speaks = named || !matches!(stage.phase, Phase::Queued | Phase::Succeeded | Phase::Skipped);
-    let name = if speaks { stage_name(run, stage) } else { String::new() };
+    let name = if speaks { called(stage) } else { String::new() };
     let more = match (stage.phase, stage.percent) {
         (Phase::Running, Some(percent)) => format!("{percent}%"),
         (Phase::Succeeded, _) if named => stage_seconds(stage).map(|s| format!("{s}s")).unwrap_or_default(),
@@ -167,15 +174,6 @@ fn mark(run: &RunStatus, stage: &Stage, named: bool) -> (Meaning, String) {
     };
     let words = [&*name, &more].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     (of_phase(stage.phase), words)
-}
-
-/// `push`; of a promotion, where there are several, also to which environment: `promote qa`.
-pub fn stage_name(run: &RunStatus, stage: &Stage) -> String {
-    let several = run.stages.iter().filter(|one| one.environment.is_some()).count() > 1;
-    match stage.environment.as_ref().filter(|_| several) {
-        Some(environment) => format!("{} {environment}", stage.kind),
-        None => stage.kind.to_string(),
-    }
 }
 
 /// What came out; else what the running stage does; else what was delivered.

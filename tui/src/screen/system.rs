@@ -43,8 +43,8 @@ impl List for System {
 
     fn line<'a>(&self, _world: &'a World, object: &'a Object, row: table::Row) -> Option<Line<Row<'a>>> {
         let row = match object {
-            Object::Connection(one) => Row::Connection(one, row.health),
-            Object::Repository(one) => Row::Repository(one, row.health),
+            Object::Connection(one) => Row::Connection(one, row.health.unwrap_or_default()),
+            Object::Repository(one) => Row::Repository(one, row.health.unwrap_or_default()),
             _ => return None,
         };
         Some(Line { below: Cell::text(row.error()).toned(Tone::Bad), row, is_old: false })

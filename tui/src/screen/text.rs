@@ -1,6 +1,6 @@
 //! YAML on screen: keys stand out a little, what is searched stands out fully.
 
-use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -13,6 +13,7 @@ use crate::keymap::table::{MANIFESTS, NEXT, PREVIOUS, SEARCH, WRAP};
 use crate::meaning::Tone;
 use crate::model::fetched::{Fetched, Wait};
 use crate::model::link::Problem;
+use crate::model::subject;
 use crate::model::table::contains;
 use crate::model::text::{Subject, TextDocument};
 use crate::model::{World, geometry};
@@ -32,7 +33,7 @@ pub const KEYS: &[Binding] = &[MANIFESTS, SEARCH, NEXT, PREVIOUS, WRAP];
 /// A text: an object as it is in the cluster, or what git says, rendered.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Text {
-    /// Of which application.
+    /// Of which environment.
     pub of: EnvironmentId,
     /// What.
     pub subject: Subject,
@@ -80,7 +81,7 @@ impl Screen for Text {
         KEYS
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<subject::Subject> {
         Some(self.of.clone().into())
     }
 

@@ -8,11 +8,12 @@ use crate::console::Model;
 use crate::effect::Effect;
 use crate::keymap::Command;
 use crate::model::act::Act;
+use crate::model::subject::Subject;
 use crate::model::toast::Said;
 use crate::screen::history::History;
 use crate::screen::turn::Turn;
 use crate::screen::{Place, about};
-use crate::update::{answer, go};
+use crate::update::{answer, go, palette};
 
 /// Does what a key asks for on the seen screen.
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
@@ -26,7 +27,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
     });
 }
 
-/// What a command means wherever an application is selected or shown.
+/// What a command means wherever an application or an environment is selected or shown.
 fn everywhere(place: &Place, command: Command, turn: &mut Turn<'_>) {
     let is_move = matches!(
         command,
@@ -47,41 +48,44 @@ fn everywhere(place: &Place, command: Command, turn: &mut Turn<'_>) {
     let Some(of) = place.subject(turn.world) else {
         return turn.say("no application is selected here");
     };
-    match command {
-        Command::Build => turn.prompt(Act::Build(of.application, DeliverRequest::default()), None),
-        Command::Push => turn.prompt(Act::Push(of.application, DeliverRequest::default()), None),
-        Command::Sync | Command::Suspend | Command::Unpin | Command::Rollback => match turn.world.fleet.meant(&of) {
-            Ok(id) => of_one(command, id, turn),
-            Err(why) => turn.say(why),
-        },
-        _ => about::open(command, &of, place.selected(turn.world), turn),
+    let application = of.application().clone();
+    let of = if let Subject::Application(name) = &of { turn.world.fleet.subject(name) } else { of };
+    match (command, of) {
+        (Command::Build, _) => turn.prompt(Act::Build(application, DeliverRequest::default()), None),
+        (Command::Push, _) => turn.prompt(Act::Push(application, DeliverRequest::default()), None),
+        (Command::Events | Command::Pods | Command::Runs, of) => {
+            turn.opened.extend(about::list(command, of, turn.world));
+        }
+        (command, Subject::Environment(of)) => of_environment(place, command, of, turn),
+        (command, Subject::Application(name)) => palette::ask_which(command, &name, turn),
     }
 }
 
-/// What a command means for an environment.
-fn of_one(command: Command, id: EnvironmentId, turn: &mut Turn<'_>) {
+/// What a command means of one environment.
+fn of_environment(place: &Place, command: Command, of: EnvironmentId, turn: &mut Turn<'_>) {
     match command {
-        Command::Sync => turn.confirm_plan(Act::Sync(id.clone(), SyncRequest::default()), id, None),
-        Command::Suspend => suspend(id, turn),
-        Command::Unpin => unpin(id, turn),
-        _ => {
-            turn.open(History::new(id));
+        Command::Sync => turn.confirm_plan(Act::Sync(of.clone(), SyncRequest::default()), of, None),
+        Command::Suspend => suspend(of, turn),
+        Command::Unpin => unpin(of, turn),
+        Command::Rollback => {
+            turn.open(History::new(of));
             turn.say("choose the sync to go back to, then R");
         }
+        _ => turn.opened.extend(about::place(command, of, place.selected(turn.world))),
     }
 }
 
-fn suspend(name: EnvironmentId, turn: &mut Turn<'_>) {
-    match turn.world.fleet.environment(&name) {
-        Some(environment) if environment.suspended => turn.confirm(Act::Resume(name)),
-        _ => turn.prompt(Act::Suspend(name, SuspendRequest::default()), None),
+fn suspend(of: EnvironmentId, turn: &mut Turn<'_>) {
+    match turn.world.fleet.environment(&of) {
+        Some(environment) if environment.suspended => turn.confirm(Act::Resume(of)),
+        _ => turn.prompt(Act::Suspend(of, SuspendRequest::default()), None),
     }
 }
 
-fn unpin(name: EnvironmentId, turn: &mut Turn<'_>) {
-    match turn.world.fleet.environment(&name) {
-        Some(environment) if environment.pin.is_some() => turn.confirm(Act::Unpin(name)),
-        _ => turn.say(format!("{name} is not pinned: it follows git")),
+fn unpin(of: EnvironmentId, turn: &mut Turn<'_>) {
+    match turn.world.fleet.environment(&of) {
+        Some(environment) if environment.pin.is_some() => turn.confirm(Act::Unpin(of)),
+        _ => turn.say(format!("{} is not pinned: it follows git", turn.world.fleet.label(&of))),
     }
 }
 
@@ -99,7 +103,7 @@ fn refresh(model: &mut Model, effects: &mut Vec<Effect>) {
             return;
         }
         match place.subject(turn.world) {
-            Some(of) => turn.send(Act::Refresh(of.application)),
+            Some(of) => turn.send(Act::Refresh(of.application().clone())),
             None => turn.say("this list is live: it needs no refresh"),
         }
     });

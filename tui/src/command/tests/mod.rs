@@ -145,7 +145,7 @@ async fn what_cannot_be_seen_is_told_by_every_form() {
     .await;
     let all: serde_json::Value = serde_json::from_str(&qd(&agent, "status -o json").await.out).unwrap();
     let one: serde_json::Value = serde_json::from_str(&qd(&agent, "status shop -o json").await.out).unwrap();
-    let shop = all.as_array().unwrap().iter().find(|environment| environment["environment"] == "shop/prod").unwrap();
+    let shop = all.as_array().unwrap().iter().find(|one| one["environment"] == "shop/prod").unwrap();
     assert_eq!(*shop, one);
     assert_eq!(one["unseen"][0]["of"], "watch");
     assert_eq!(one["unseen"][0]["last_seen"], "2026-11-23T12:04:20Z");
@@ -272,6 +272,60 @@ async fn acts() {
 }
 
 #[tokio::test]
+async fn several_environments() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "several",
+        &agent,
+        &[
+            "status media",
+            "100> status media",
+            "status media -o name",
+            "status media/prod",
+            "status media/stage",
+            "status tools",
+            "pods media",
+            "pods media/stage",
+            "diff media",
+            "history media",
+            "manifests media",
+            "logs media",
+            "rollback media",
+            "unpin media",
+            "sync media",
+            "sync media --only Job/x",
+            "sync media --dry-run",
+            "suspend media",
+            "resume media",
+            "sync media/qa",
+            "rollback media/prod",
+            "sync shop/qa --all",
+            "sync tools --all",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn all_environments() {
+    let agent = StandIn::start(world::answer);
+    check(
+        "all",
+        &agent,
+        &[
+            "sync media --all",
+            "sync media --all --prune -o json",
+            "suspend media --all --reason fire",
+            "resume media --all",
+            "sync shop --all",
+        ],
+    )
+    .await;
+    let posts: Vec<_> = agent.asked().into_iter().filter(|asked| asked.starts_with("POST")).collect();
+    insta::assert_snapshot!("all_asked", posts.join("\n"));
+}
+
+#[tokio::test]
 async fn logs() {
     let agent = StandIn::start(world::answer);
     check(
@@ -296,8 +350,9 @@ async fn logs() {
 #[tokio::test]
 async fn events() {
     let agent = StandIn::start(world::answer);
-    check("events", &agent, &["events", "100> events", "events shop -n 2 -o json"]).await;
+    check("events", &agent, &["events", "100> events", "events shop -n 2 -o json", "events shop/prod -n 1"]).await;
     assert_eq!(agent.asked()[2], "GET /v1/events?application=shop&limit=2");
+    assert_eq!(agent.asked()[3], "GET /v1/events?application=shop&environment=prod&limit=1");
 }
 
 #[tokio::test]

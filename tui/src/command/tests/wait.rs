@@ -19,11 +19,12 @@ fn objects(all: &[Value]) -> Objects {
 
 #[test]
 fn health_is_judged_at_the_revision_of_a_newer_sync() {
-    let goal = |commit: Option<&str>| Goal::Healthy {
-        environment: "shop/prod".parse().unwrap(),
+    let goal_of = |address: &str, commit: Option<&str>| Goal::Healthy {
+        of: address.parse().unwrap(),
         after_sync: 41,
         commit: commit.map(|revision| revision.parse::<quarterdeck_shared::revision::Revision>().unwrap().commit),
     };
+    let goal = |commit| goal_of("shop", commit);
     let synced = |id, revision, phase: &str| with(sync(id, revision), json!({"phase": phase, "message": "words"}));
     let waiting = |why: &str| Judgement::Waiting(why.to_owned());
     let unseen = json!({"of": "watch", "what": "pods in namespace shop", "reason": "forbidden"});
@@ -68,12 +69,14 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
         ),
     ];
     for (changed, expected) in cases {
-        assert_eq!(goal(None).judge(&objects(&[environment("shop", changed.clone())])), expected, "{changed}");
+        assert_eq!(goal(None).judge(&objects(&[environment("shop/prod", changed.clone())])), expected, "{changed}");
     }
-    let other = objects(&[environment("shop", json!({"last_sync": synced(42, NEW, "Succeeded")}))]);
+    let other = objects(&[environment("shop/prod", json!({"last_sync": synced(42, NEW, "Succeeded")}))]);
     assert_eq!(goal(Some(OLD)).judge(&other), waiting("a sync to another revision came first"));
     assert_eq!(goal(Some(NEW)).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
-    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("environment shop/prod is gone".to_owned()));
+    assert_eq!(goal_of("shop/prod", None).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
+    assert_eq!(goal_of("shop/qa", None).judge(&other), Judgement::Bad("shop/qa is gone".to_owned()));
+    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("shop is gone".to_owned()));
 }
 
 fn run(phase: &str, message: &str) -> Value {
@@ -119,15 +122,15 @@ fn agent_of(steps: &'static [fn() -> Value]) -> StandIn {
     })
 }
 
-const BEFORE: fn() -> Value = || environment("shop", json!({"activity": "planning"}));
+const BEFORE: fn() -> Value = || environment("shop/prod", json!({"activity": "planning"}));
 const SYNCED: fn() -> Value = || {
     let message = "Deployment/shop: 2 of 3 updated";
-    environment("shop", json!({"last_sync": sync(42, NEW), "health": "Progressing", "message": message}))
+    environment("shop/prod", json!({"last_sync": sync(42, NEW), "health": "Progressing", "message": message}))
 };
-const HEALTHY: fn() -> Value = || environment("shop", json!({"last_sync": sync(42, NEW)}));
+const HEALTHY: fn() -> Value = || environment("shop/prod", json!({"last_sync": sync(42, NEW)}));
 const REFUSED: fn() -> Value = || {
     let failed = json!({"phase": "Failed", "message": "admission refused it"});
-    environment("shop", json!({"last_sync": with(sync(42, NEW), failed)}))
+    environment("shop/prod", json!({"last_sync": with(sync(42, NEW), failed)}))
 };
 
 #[tokio::test]

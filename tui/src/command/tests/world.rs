@@ -1,6 +1,5 @@
-//! The world that the transcripts are of: four applications as an operator meets them, and an agent's answers.
-
-use std::collections::BTreeMap;
+//! The world that the transcripts are of: applications as an operator meets them, most with one environment, one with two,
+//! one with none; and an agent's answers.
 
 use serde_json::{Value, json};
 
@@ -47,7 +46,20 @@ pub(super) fn answer(asked: &str) -> Reply {
         "POST /v1/environments/locked/sync" => {
             Reply::error(403, "forbidden", "locked is protected: syncing it asks for the approver's role", "ask ops")
         }
-        path if path.starts_with("POST /v1/applications/shop/") || path.starts_with("POST /v1/environments/shop/") => {
+        "POST /v1/environments/media/qa/resume" => {
+            Reply::error(403, "forbidden", "resuming it asks for the approver's role", "ask ops")
+        }
+        path if path.starts_with("POST /v1/environments/media/") && path.matches('/').count() == 5 => {
+            let said = path.trim_start_matches("POST /v1/environments/");
+            Reply::json(&json!({"message": format!("{said} taken"), "after_sync": 42}))
+        }
+        path if path.contains("/v1/environments/media/") => Reply::error(
+            409,
+            "conflict",
+            "media has 2 environments: media/qa, media/prod",
+            "name one of them, as media/qa",
+        ),
+        path if path.starts_with("POST /v1/environments/shop/") || path == "POST /v1/applications/shop/refresh" => {
             Reply::json(
                 &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": 42}),
             )
@@ -61,22 +73,8 @@ fn version() -> Value {
     json!({"wire": 1, "agent": "0.1.0", "pid": 4711, "started": "2026-11-20T12:00:00Z", "role": "operator"})
 }
 
-/// A state of these objects. An environment has its application beside it.
+/// A state of these objects.
 pub(super) fn state_of(revision: u64, objects: &[Value]) -> Value {
-    let mut environments: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for address in
-        objects.iter().filter(|one| one["kind"] == "Environment").filter_map(|one| one["environment"].as_str())
-    {
-        let (application, environment) = address.split_once('/').expect("an address");
-        environments.entry(application.to_owned()).or_default().push(environment.to_owned());
-    }
-    let applications = environments.into_iter().map(|(name, environments)| {
-        json!({
-            "kind": "Application", "name": name, "environments": environments,
-            "code": format!("ssh://git@forge/ops/{name}.git"), "images": [format!("registry.example/ops/{name}")],
-        })
-    });
-    let objects: Vec<Value> = objects.iter().cloned().chain(applications).collect();
     let key = |object: &Value| {
         let object: quarterdeck_shared::snapshot::Object = serde_json::from_value(object.clone()).unwrap();
         object.key().to_string()
@@ -113,10 +111,27 @@ fn state() -> Value {
         7,
         &[
             agent(banner),
+            application(
+                "shop",
+                &["prod"],
+                json!({"last": {"what": "push", "phase": "Succeeded", "at": "2026-11-23T12:04:40Z"}}),
+            ),
+            application("cart", &["prod"], json!({})),
+            application("search", &["prod"], json!({})),
+            application("billing", &["prod"], json!({})),
+            application("media", &["qa", "prod"], json!({"artifact": artifact("media", &["media", "media-worker"])})),
+            application(
+                "tools",
+                &[],
+                json!({"artifact": artifact("tools", &["tools"]),
+                "last": {"what": "build", "phase": "Failed", "at": "2026-11-23T12:00:00Z"}}),
+            ),
             shop(),
             cart(),
             search(),
             billing(),
+            environment("media/qa", json!({})),
+            environment("media/prod", json!({"health": "Missing", "message": "Deployment/media: not in the cluster"})),
             resource("Deployment", "Progressing", "2 of 3 updated"),
             resource("Service", "Healthy", ":80 → 3 endpoints"),
             pod("shop", "shop-7b46-x9k", "ContainerCreating", "Progressing", "", false),
@@ -150,7 +165,7 @@ pub(super) fn blind() -> Value {
         "sync": "Unknown", "health": "Unknown", "message": "cluster w1 cannot be observed: connection refused",
         "last_known": known, "unseen": [refused],
     });
-    let mut cart = environment("cart", away);
+    let mut cart = environment("cart/prod", away);
     cart["spec"]["cluster"] = json!("w1");
     let not_read = json!({
         "message": format!("repository {repository} cannot be read: it was not found"),
@@ -164,9 +179,12 @@ pub(super) fn blind() -> Value {
         7,
         &[
             agent(json!({})),
-            environment("shop", not_watched),
+            application("shop", &["prod"], json!({})),
+            application("cart", &["prod"], json!({})),
+            application("search", &["prod"], json!({})),
+            environment("shop/prod", not_watched),
             cart,
-            environment("search", not_read),
+            environment("search/prod", not_read),
             config,
             resource("Deployment", "Healthy", "2/2"),
             pod("shop", "shop-7b46-p2m", "Running", "Healthy", "", true),
@@ -180,10 +198,20 @@ pub(super) fn blind() -> Value {
     )
 }
 
-/// An application; the caller says what is particular.
-pub(super) fn environment(name: &str, changed: Value) -> Value {
+/// An application with these environments; the caller says what is particular.
+pub(super) fn application(name: &str, environments: &[&str], changed: Value) -> Value {
+    let application = json!({
+        "kind": "Application", "name": name, "environments": environments,
+        "code": format!("ssh://git@forge/ops/{name}.git"), "images": [format!("registry.example/ops/{name}")],
+    });
+    with(application, changed)
+}
+
+/// An environment; the caller says what is particular.
+pub(super) fn environment(address: &str, changed: Value) -> Value {
+    let (name, _) = address.split_once('/').unwrap();
     let environment = json!({
-        "kind": "Environment", "environment": format!("{name}/prod"), "sync": "Synced", "health": "Healthy", "revision": MAIN,
+        "kind": "Environment", "environment": address, "sync": "Synced", "health": "Healthy", "revision": MAIN,
         "images": [format!("registry.example/ops/{name}:3.0.2")], "suspended": false, "message": "",
         "since": "2026-11-21T12:00:00Z", "target": MAIN, "drifted": 0, "resources": 12,
         "spec": {
@@ -194,20 +222,29 @@ pub(super) fn environment(name: &str, changed: Value) -> Value {
     with(environment, changed)
 }
 
+/// The images of a commit, pushed.
+fn artifact(application: &str, images: &[&str]) -> Value {
+    let image = |name: &&str| {
+        json!({"name": format!("registry.example/ops/{name}"), "id": "sha256:aa",
+            "digest": IMAGE.split('@').nth(1).unwrap()})
+    };
+    json!({"application": application, "commit": CODE, "tag": "1.4.0", "built": "2026-11-23T12:04:31Z",
+        "images": images.iter().map(image).collect::<Vec<_>>()})
+}
+
 fn shop() -> Value {
     environment(
-        "shop",
+        "shop/prod",
         json!({
             "health": "Progressing", "since": "2026-11-23T12:04:48Z", "images": ["docker.io/library/redis:7", IMAGE],
             "message": "Deployment/shop: 2 of 3 updated", "last_sync": sync(42, MAIN),
-            "last": {"what": "push", "phase": "Succeeded", "at": "2026-11-23T12:04:40Z"},
         }),
     )
 }
 
 fn cart() -> Value {
     environment(
-        "cart",
+        "cart/prod",
         json!({
             "health": "Degraded", "since": "2026-11-23T12:01:00Z",
             "message": "CrashLoopBackOff in cart-6d5f-l8w: exit 1, \"missing DATABASE_URL\"",
@@ -218,7 +255,7 @@ fn cart() -> Value {
 
 fn search() -> Value {
     environment(
-        "search",
+        "search/prod",
         json!({
             "sync": "OutOfSync", "revision": null, "images": [], "activity": "planning", "drifted": 1,
         }),
@@ -228,7 +265,7 @@ fn search() -> Value {
 fn billing() -> Value {
     let cause = json!({"by": "person", "uid": 1000, "name": "alice"});
     environment(
-        "billing",
+        "billing/prod",
         json!({
             "suspended": true, "revision": OLD.replace("main", "pin"), "since": "2026-11-17T12:00:00Z",
             "suspension": {"reason": "moving house\u{202e}", "cause": cause, "at": "2026-11-17T12:00:00Z"},
@@ -271,16 +308,15 @@ fn stage(kind: &str, phase: &str, message: &str) -> Value {
 
 fn run() -> Value {
     let done = |kind, message| with(stage(kind, "Succeeded", message), json!({"finished": "2026-11-23T12:04:31Z"}));
+    let promoted = |environment| with(done("promote", "1f3c2a9"), json!({"environment": environment}));
+    let commit = MAIN.rsplit(':').next().unwrap();
     json!({
         "id": 17, "application": "shop", "goal": "push", "reference": "push-1.4.0", "commit": CODE,
         "cause": {"by": "tag", "tag": "push-1.4.0", "commit": CODE}, "subject": "Faster search", "phase": "Succeeded",
-        "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), done("promote", "1f3c2a9")],
+        "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), promoted("qa"), promoted("prod")],
         "queued": "2026-11-23T12:03:58Z", "started": "2026-11-23T12:04:00Z", "finished": "2026-11-23T12:05:02Z",
         "message": "pushed 1.4.0",
-        "promoted": {"prod": MAIN.rsplit(':').next().unwrap()},
-        "artifact": {"application": "shop", "commit": CODE, "tag": "1.4.0", "built": "2026-11-23T12:04:31Z", "images": [
-            {"name": "registry.example/ops/shop", "id": "sha256:aa", "digest": IMAGE.split('@').nth(1).unwrap()},
-        ]},
+        "promoted": {"prod": commit, "qa": commit}, "artifact": artifact("shop", &["shop", "shop-worker"]),
     })
 }
 
@@ -315,23 +351,25 @@ fn pod_log() -> Vec<Value> {
 
 /// Newest first.
 fn events() -> Vec<Value> {
-    let record = |id: u64, application: Option<&str>, cause: Value, event: Value| {
-        json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "environment": application.map(|_| "prod"),
+    let record = |id: u64, address: Option<&str>, cause: Value, event: Value| {
+        let application = address.and_then(|address| address.split('/').next());
+        let environment = address.and_then(|address| address.split('/').nth(1));
+        json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "environment": environment,
             "cause": cause, "event": event})
     };
     let alice = json!({"by": "person", "uid": 1000, "name": "alice"});
     vec![
-        record(9, Some("billing"), alice, json!({"type": "suspended", "reason": "moving house"})),
+        record(9, Some("billing/prod"), alice, json!({"type": "suspended", "reason": "moving house"})),
         record(
             8,
-            Some("shop"),
+            Some("shop/prod"),
             json!({"by": "agent"}),
             json!({"type": "sync_finished", "sync": 42, "phase": "Failed",
             "message": "Deployment/shop: spec.replicas: Invalid value: -1"}),
         ),
         record(
             7,
-            Some("shop"),
+            Some("shop/qa"),
             json!({"by": "commit", "revision": MAIN}),
             json!({"type": "sync_started", "sync": 42,
             "revision": MAIN}),

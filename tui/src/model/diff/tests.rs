@@ -14,7 +14,7 @@ fn answer(live: Option<&str>, desired: Option<&str>) -> DiffDocument {
         desired: desired.map(str::to_owned),
     };
     document(DiffAnswer {
-        environment: "shop/prod".parse().expect("a name"),
+        environment: "shop/prod".parse().expect("an address"),
         plan: Plan {
             revision: quarterdeck_shared::revision::Revision::new("main", sha),
             changes: Vec::new(),

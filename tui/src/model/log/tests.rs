@@ -12,7 +12,7 @@ fn line(at: i64, from: &str, text: &str) -> LogRecord {
 }
 
 fn pods() -> LogScreen {
-    let of = "shop/prod".parse().expect("shop is a name");
+    let of = "shop/prod".parse().expect("shop/prod is an address");
     LogScreen::new(Source::Pods { of, pod: None, previous: false })
 }
 

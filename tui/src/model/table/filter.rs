@@ -30,27 +30,25 @@ pub fn terms(filter: &str) -> Vec<Term> {
     filter.split_whitespace().map(term).filter(|term| !term.word.is_empty()).collect()
 }
 
-/// Whether an object holds all that is wanted and nothing that is not.
-pub fn holds(object: &Object, terms: &[Term]) -> bool {
-    terms.iter().all(|term| mentions(object, &term.word) == term.wanted)
+/// Whether objects that make one row hold together all that is wanted and nothing that is not.
+pub fn holds(objects: &[&Object], terms: &[Term]) -> bool {
+    terms.iter().all(|term| objects.iter().any(|object| mentions(object, &term.word)) == term.wanted)
 }
 
 /// Whether one of the texts by which people know an object holds a word.
 fn mentions(object: &Object, word: &str) -> bool {
     let any = |texts: &[&str]| texts.iter().any(|text| contains(text, word));
     match object {
-        Object::Environment(a) => {
-            let suspended = if a.suspended { "Suspended" } else { "" };
-            any(&[&a.environment.to_string(), a.sync.word(), a.health.word(), suspended])
-                || any(&[&a.message, &a.spec.cluster, &a.spec.namespace])
-                || a.revision.as_ref().is_some_and(|r| any(&[&r.reference, r.commit.as_str()]))
-                || a.images.iter().any(|image| contains(image, word))
-        }
-        // It is there for those below it: by what these are found it is.
         Object::Application(a) => {
-            any(&[a.name.as_str(), a.code.as_deref().unwrap_or(""), &a.message])
-                || a.environments.iter().any(|one| contains(one.as_str(), word))
-                || a.images.iter().any(|image| contains(image, word))
+            let tag = a.artifact.as_ref().map_or("", |artifact| &artifact.tag);
+            any(&[a.name.as_str(), &a.message, tag]) || a.images.iter().any(|image| contains(image, word))
+        }
+        Object::Environment(e) => {
+            let suspended = if e.suspended { "Suspended" } else { "" };
+            any(&[&e.environment.to_string(), e.sync.word(), e.health.word(), suspended])
+                || any(&[&e.message, &e.spec.cluster, &e.spec.namespace])
+                || e.revision.as_ref().is_some_and(|r| any(&[&r.reference, r.commit.as_str()]))
+                || e.images.iter().any(|image| contains(image, word))
         }
         Object::Pod(p) => {
             any(&[&p.name, &p.namespace, &p.environment.to_string(), &p.status, &p.node, &p.cluster, &p.ip])

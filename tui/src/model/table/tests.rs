@@ -1,26 +1,41 @@
 //! Tables that follow a fleet in motion.
 
-use quarterdeck_shared::snapshot::EnvironmentStatus;
-
 use super::*;
 use crate::model::fixture;
 
 const LINES: u16 = 5;
 
-/// Applications, and whatever else comes.
+/// Applications, each as its environments are.
 #[derive(Debug)]
 struct All;
 
 impl Lists for All {
-    fn lists(&self, _: &Object) -> bool {
-        true
+    fn lists(&self, object: &Object) -> bool {
+        matches!(object, Object::Application(_))
+    }
+
+    fn head(&self, fleet: &Fleet, slot: Slot, object: &Object) -> Option<Slot> {
+        match object {
+            Object::Environment(environment) => fleet.application_slot(&environment.environment.application),
+            _ => Some(slot),
+        }
+    }
+
+    fn rows(&self, fleet: &Fleet, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
+        let Object::Application(application) = object else { return };
+        let environments = fleet.environments(application).filter_map(|(slot, _)| fleet.object(slot));
+        let objects: Vec<_> = std::iter::once(object).chain(environments).collect();
+        if holds(&objects, terms) {
+            rows.push(slot);
+        }
     }
 }
 
-fn put(fleet: &mut Fleet, table: &mut Table<All>, environment: EnvironmentStatus) {
-    let object = Object::Environment(Box::new(environment));
-    let slot = fleet.put(object.key(), object);
-    table.changed(fleet, slot);
+fn put(fleet: &mut Fleet, table: &mut Table<All>, name: &str, health: Health) {
+    for object in fixture::deployed(name, health) {
+        let slot = fleet.put(object.key(), object);
+        table.changed(fleet, slot);
+    }
     table.settle(fleet, LINES);
 }
 
@@ -32,24 +47,20 @@ fn del(fleet: &mut Fleet, table: &mut Table<All>, name: &str) {
 
 fn names(fleet: &Fleet, table: &Table<All>) -> Vec<String> {
     let name = |row: &Row| match fleet.object(row.slot) {
-        Some(Object::Environment(environment)) => environment.environment.application.to_string(),
+        Some(Object::Application(application)) => application.name.to_string(),
         other => panic!("a table of applications holds {other:?}"),
     };
     table.rows().iter().map(name).collect()
 }
 
 fn selected(table: &Table<All>) -> &str {
-    table
-        .selected
-        .as_ref()
-        .map(|key| key.0.trim_start_matches("environment/").trim_end_matches("/prod"))
-        .unwrap_or_default()
+    table.selected.as_ref().map(|key| key.0.trim_start_matches("application/")).unwrap_or_default()
 }
 
 fn world(names: &str) -> (Fleet, Table<All>) {
     let (mut fleet, mut table) = (Fleet::default(), Table::new(All));
     for name in names.split(' ') {
-        put(&mut fleet, &mut table, fixture::environment(name, Health::Healthy));
+        put(&mut fleet, &mut table, name, Health::Healthy);
     }
     (fleet, table)
 }
@@ -65,7 +76,7 @@ fn the_selection_is_the_object_and_not_its_place() {
     let (mut fleet, mut table) = world("d f h");
     table.select(&fleet, 1, LINES);
     assert_eq!(selected(&table), "f");
-    put(&mut fleet, &mut table, fixture::environment("a", Health::Healthy));
+    put(&mut fleet, &mut table, "a", Health::Healthy);
     assert_eq!((selected(&table), table.cursor), ("f", 2));
     del(&mut fleet, &mut table, "d");
     assert_eq!((selected(&table), table.cursor), ("f", 1));
@@ -80,9 +91,9 @@ fn an_object_moves_to_where_it_belongs() {
     let (mut fleet, mut table) = world("a b c");
     table.order = Order::Trouble;
     table.rebuild(&fleet, 80);
-    put(&mut fleet, &mut table, fixture::environment("b", Health::Degraded));
+    put(&mut fleet, &mut table, "b", Health::Degraded);
     assert_eq!(names(&fleet, &table), ["b", "a", "c"]);
-    put(&mut fleet, &mut table, fixture::environment("b", Health::Healthy));
+    put(&mut fleet, &mut table, "b", Health::Healthy);
     assert_eq!(names(&fleet, &table), ["a", "b", "c"]);
 }
 
@@ -91,7 +102,7 @@ fn the_screen_stands_still_around_the_selection() {
     let (mut fleet, mut table) = world("b c d e f g h i j k l m");
     table.select(&fleet, 7, LINES);
     let line = table.cursor - table.top;
-    put(&mut fleet, &mut table, fixture::environment("a", Health::Healthy));
+    put(&mut fleet, &mut table, "a", Health::Healthy);
     assert_eq!((selected(&table), table.cursor - table.top), ("i", line));
 }
 
@@ -100,13 +111,13 @@ fn a_filter_holds_for_what_comes_later() {
     let (mut fleet, mut table) = world("shop cart");
     table.filter = "sho".to_owned();
     table.rebuild(&fleet, 80);
-    put(&mut fleet, &mut table, fixture::environment("shoes", Health::Healthy));
-    put(&mut fleet, &mut table, fixture::environment("coat", Health::Healthy));
+    put(&mut fleet, &mut table, "shoes", Health::Healthy);
+    put(&mut fleet, &mut table, "coat", Health::Healthy);
     assert_eq!(names(&fleet, &table), ["shoes", "shop"]);
     table.filter = "!healthy".to_owned();
     table.rebuild(&fleet, 80);
     assert_eq!(names(&fleet, &table), Vec::<String>::new());
-    put(&mut fleet, &mut table, fixture::environment("cart", Health::Degraded));
+    put(&mut fleet, &mut table, "cart", Health::Degraded);
     assert_eq!(names(&fleet, &table), ["cart"]);
 }
 

@@ -4,7 +4,7 @@
 mod pane;
 mod tree;
 
-use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::keymap::Binding;
 use crate::keymap::Command::{self, Fold, Left, Logs, Open, Right, Yaml};
 use crate::keymap::table::*;
+use crate::model::subject::Subject;
 use crate::model::tree::Tree;
 use crate::model::{World, geometry, timeline};
 use crate::paint::painter::Painter;
@@ -79,7 +80,7 @@ impl Environment {
     fn open(&self, turn: &mut Turn<'_>) {
         let selected = self.selected(turn.world);
         let command = if matches!(selected, Some(Object::Pod(_)) | None) { Logs } else { Yaml };
-        about::open(command, &self.of.clone().into(), selected, turn);
+        turn.opened.extend(about::place(command, self.of.clone(), selected));
     }
 }
 
@@ -88,7 +89,7 @@ impl Screen for Environment {
         KEYS
     }
 
-    fn of(&self) -> Option<Address> {
+    fn of(&self) -> Option<Subject> {
         Some(self.of.clone().into())
     }
 

@@ -1,4 +1,4 @@
-//! What is known of the selected object: of the application its conditions, of a pod its containers, of anything else
+//! What is known of the selected object: of the environment its conditions, of a pod its containers, of anything else
 //! why it is as it is.
 
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, PodStatus, ResourceStatus, Unseen};
@@ -55,7 +55,7 @@ impl Page<'_, '_> {
     }
 }
 
-/// Draws what is known of an object; of the application where there is none.
+/// Draws what is known of an object; of the environment where there is none.
 pub(super) fn draw(
     painter: &mut Painter,
     world: &World,
@@ -95,6 +95,11 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         page.say(&message, if tone == Tone::Good || told.is_some() { Tone::Warning } else { tone });
         page.blank();
     }
+    let application = world.fleet.application(&environment.environment.application);
+    if let Some(application) = application {
+        let own = unseen::of_application(application, |at| page.painter.ago(at));
+        page.fact("delivery", &own, Tone::Warning);
+    }
     let others = environment.unseen.iter().filter(|unseen| told.is_none_or(|told| told != *unseen));
     for unseen in others {
         let line = unseen::line(unseen, |at| page.painter.ago(at));
@@ -131,7 +136,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
         let words = format!("{} {} in {took}, {ago}, by {}", sync.id, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
-        // Told at the top where it is why the application is as it is.
+        // Told at the top where it is why the environment is as it is.
         page.fact("", if sync.message == environment.message { "" } else { &sync.message }, Tone::Plain);
     }
     if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
@@ -152,8 +157,8 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     ];
     page.fact("policy", &policy.join(", "), Tone::Plain);
     page.fact("protected", if spec.protected { "asks for the approver's role" } else { "" }, Tone::Plain);
-    let application = world.fleet.application(&environment.environment.application);
-    page.fact("code", application.and_then(|one| one.code.as_deref()).unwrap_or_default(), Tone::Plain);
+    let code = application.and_then(|application| application.code.as_deref());
+    page.fact("source", code.unwrap_or_default(), Tone::Plain);
     page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
 }
 

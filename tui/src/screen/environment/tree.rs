@@ -1,4 +1,4 @@
-//! The objects of an application as a tree, each with how it stands.
+//! The objects of an environment as a tree, each with how it stands.
 
 use quarterdeck_shared::snapshot::{Key, Object, PodStatus, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
@@ -7,6 +7,7 @@ use ratatui::style::Style;
 
 use crate::meaning::{OLD, Tone, of_health, of_sync};
 use crate::model::World;
+use crate::model::subject::Subject;
 use crate::model::tree::TreeRow;
 use crate::paint::list::{self, Rows};
 use crate::paint::mark;
@@ -38,7 +39,7 @@ pub(super) fn draw(painter: &mut Painter, world: &World, screen: &Environment, a
     }
 }
 
-/// Whether what a row shows is what was so when it was last seen. The application itself is so where its cluster is.
+/// Whether what a row shows is what was so when it was last seen. The environment itself is so where its cluster is.
 fn is_old(world: &World, screen: &Environment, row: &TreeRow) -> bool {
     let object = match row.slot {
         Some(slot) => world.fleet.object(slot),
@@ -63,10 +64,12 @@ fn row(
     let left = Rect { width: half.saturating_sub(1), ..inside };
     let right = Rect { x: inside.x + half, width: inside.width - half, ..inside };
     let Some(object) = row.slot.and_then(|slot| world.fleet.object(slot)) else {
-        painter.texts(left, [("Application ", line), (&world.fleet.called(&screen.of), name)]);
+        let subject = Subject::Environment(screen.of.clone());
+        let kind = if world.fleet.subject(&screen.of.application) == subject { "Application " } else { "Environment " };
+        painter.texts(left, [(kind, line), (&*subject.label(&world.fleet), name)]);
         if let Some(environment) = world.fleet.environment(&screen.of) {
-            let words = if environment.activity.is_some() { environment.activity.as_deref() } else { None };
-            mark::draw(painter, right, of_health(environment.health), words.unwrap_or(environment.health.word()));
+            let words = environment.activity.as_deref().unwrap_or(environment.health.word());
+            mark::draw(painter, right, of_health(environment.health), words);
         }
         return;
     };

@@ -27,6 +27,8 @@ enum Throw {
     Resize(u16, u16),
     /// An application comes, changes or goes.
     Application(u8, bool),
+    /// An environment comes, changes or goes.
+    Environment(u8, bool),
     /// A pod comes, changes or goes.
     Pod(u8, bool),
     /// The agent goes.
@@ -49,6 +51,7 @@ fn throw() -> impl Strategy<Value = Throw> {
         4 => any::<char>().prop_map(Throw::Typed),
         2 => (0..230u16, 0..80u16).prop_map(|(columns, rows)| Throw::Resize(columns, rows)),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(n, there)| Throw::Application(n, there)),
+        4 => (any::<u8>(), any::<bool>()).prop_map(|(n, there)| Throw::Environment(n, there)),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(n, there)| Throw::Pod(n, there)),
         1 => Just(Throw::Lost),
         1 => Just(Throw::State),
@@ -90,7 +93,12 @@ impl World {
             Throw::Typed(c) => Message::Key(Key::plain(Code::Char(c))),
             Throw::Resize(columns, rows) => Message::Resize(columns, rows),
             Throw::Application(n, there) => {
-                let environment = fixture::environment(&format!("app-{}", n % 16), health(n));
+                let all = &["dev", "qa", "prod"][..usize::from(n / 16 % 4)];
+                changed(Object::Application(Box::new(fixture::application(&format!("app-{}", n % 16), all))), there)
+            }
+            Throw::Environment(n, there) => {
+                let name = ["dev", "qa", "prod"][usize::from(n / 16 % 3)];
+                let environment = fixture::environment(&format!("app-{}/{name}", n % 16), health(n));
                 changed(Object::Environment(Box::new(environment)), there)
             }
             Throw::Pod(n, there) => {

@@ -24,7 +24,7 @@ fn the_last_state_stays_while_the_agent_is_away() {
     let mut model = console();
     tell(&mut model, lost());
     assert!(matches!(model.world.link.state, LinkState::Lost { attempts: 1, .. }));
-    assert_eq!(model.world.fleet.ids().count(), fixture::environments().len());
+    assert_eq!(model.world.fleet.applications().count(), fixture::applications().len());
     assert_eq!(press(&mut model, "r"), [Effect::Reconnect], "who does not want to wait need not");
     update(&mut model, Message::Time(fixture::ago_s(-60)));
     tell(&mut model, LinkMessage::Records(Vec::new()));
@@ -36,19 +36,18 @@ fn the_last_state_stays_while_the_agent_is_away() {
 fn changes_go_where_they_belong_and_the_selection_stays() {
     let mut model = console();
     choose(&mut model, "ledger");
-    let degraded = Object::Environment(Box::new(fixture::environment("aardvark", Health::Degraded)));
-    let key = degraded.key();
-    tell(&mut model, LinkMessage::Records(vec![put(2, degraded), WatchRecord::Bookmark { revision: 2 }]));
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger").into()));
+    let degraded = fixture::deployed("aardvark", Health::Degraded);
+    let key = degraded[0].key();
+    let mut records: Vec<_> = degraded.into_iter().map(|object| put(2, object)).collect();
+    records.push(WatchRecord::Bookmark { revision: 2 });
+    tell(&mut model, LinkMessage::Records(records));
+    assert_eq!(subject(&model), "ledger");
     press(&mut model, "g");
-    assert_eq!(
-        model.place().subject(&model.world),
-        Some(fixture::name("a-very-long-application-name-that-goes-on").into())
-    );
+    assert_eq!(subject(&model), "a-very-long-application-name-that-goes-on");
     press(&mut model, "j");
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("aardvark").into()));
+    assert_eq!(subject(&model), "aardvark");
     tell(&mut model, LinkMessage::Records(vec![WatchRecord::Del { revision: 3, key }]));
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("billing").into()));
+    assert_eq!(subject(&model), "billing");
 }
 
 #[test]
@@ -104,7 +103,7 @@ fn what_was_fetched_is_fetched_again_when_it_is_old() {
     choose(&mut model, "shop");
     let ticket = tickets(&press(&mut model, "h"))[0];
     update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
-    let mut shop = fixture::environment("shop", Health::Healthy);
+    let mut shop = fixture::environment("shop/prod", Health::Healthy);
     shop.last_sync = fixture::syncs().into_iter().next();
     let same = put(2, Object::Environment(Box::new(shop.clone())));
     assert!(tell(&mut model, LinkMessage::Records(vec![same])).is_empty(), "its newest sync is known");

@@ -27,13 +27,13 @@ fn a_sync_shows_its_plan_and_waits_for_a_yes() {
     choose(&mut model, "shop");
     let asked = press(&mut model, "S");
     assert!(
-        matches!(&asked[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.to_string() == "shop/prod"),
+        matches!(&asked[..], [Effect::Ask(_, Ask::Diff(id, None))] if *id == fixture::id("shop/prod")),
         "{asked:?}"
     );
     plan(&mut model, tickets(&asked)[0]);
     let Some(Overlay::Confirm(confirm)) = &model.overlay else { panic!("a question is open") };
     assert!(confirm.plan.as_ref().is_some_and(|plan| plan.value.is_some()));
-    assert_eq!(sent(&press(&mut model, "y")), [Act::Sync(fixture::name("shop"), SyncRequest::default())]);
+    assert_eq!(sent(&press(&mut model, "y")), [Act::Sync(fixture::id("shop/prod"), SyncRequest::default())]);
     assert!(model.overlay.is_none());
 }
 
@@ -75,7 +75,7 @@ fn a_rollback_is_chosen_confirmed_and_explained() {
     assert!(sent(&press(&mut model, "y")).is_empty(), "a reason is asked for first");
     type_in(&mut model, "1.4 loses orders");
     let request = RollbackRequest { to: Some("41".to_owned()), reason: "1.4 loses orders".to_owned() };
-    assert_eq!(sent(&press(&mut model, "enter")), [Act::Rollback(fixture::name("shop"), request)]);
+    assert_eq!(sent(&press(&mut model, "enter")), [Act::Rollback(fixture::id("shop/prod"), request)]);
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn commands_with_words() {
     let deliver = |reference: Option<&str>| DeliverRequest { reference: reference.map(str::to_owned), rebuild: false };
     let shop = || fixture::name("shop");
     for (key, words, send) in [
-        ("b", "build-1.4.0", Act::Build(fixture::app("shop"), deliver(Some("build-1.4.0")))),
-        ("b", "", Act::Build(fixture::app("shop"), deliver(None))),
-        ("p", " main ", Act::Push(fixture::app("shop"), deliver(Some("main")))),
-        ("z", "a fire", Act::Suspend(shop(), SuspendRequest { reason: "a fire".to_owned() })),
+        ("b", "build-1.4.0", Act::Build(shop(), deliver(Some("build-1.4.0")))),
+        ("b", "", Act::Build(shop(), deliver(None))),
+        ("p", " main ", Act::Push(shop(), deliver(Some("main")))),
+        ("z", "a fire", Act::Suspend(fixture::id("shop/prod"), SuspendRequest { reason: "a fire".to_owned() })),
     ] {
         let mut model = console();
         choose(&mut model, "shop");
@@ -101,7 +101,8 @@ fn commands_with_words() {
 
 #[test]
 fn what_is_held_is_let_go_after_a_yes() {
-    for (key, send) in [("z", Act::Resume(fixture::name("billing"))), ("u", Act::Unpin(fixture::name("billing")))] {
+    for (key, send) in [("z", Act::Resume(fixture::id("billing/prod"))), ("u", Act::Unpin(fixture::id("billing/prod")))]
+    {
         let mut model = console();
         choose(&mut model, "billing");
         assert!(press(&mut model, key).is_empty());

@@ -43,7 +43,7 @@ fn a_top_view_is_as_it_was_left() {
     choose(&mut model, "ledger");
     press(&mut model, "enter 3 1");
     assert_eq!(kinds(&model), ["Applications"]);
-    assert_eq!(model.place().subject(&model.world), Some(fixture::name("ledger").into()));
+    assert_eq!(subject(&model), "ledger");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn the_palette_goes_and_does() {
     type_in(&mut model, "diff mail");
     let effects = press(&mut model, "enter");
     assert!(
-        matches!(&effects[..], [Effect::Ask(_, Ask::Diff(name, None))] if name.to_string() == "mail/prod"),
+        matches!(&effects[..], [Effect::Ask(_, Ask::Diff(id, None))] if *id == fixture::id("mail/prod")),
         "{effects:?}"
     );
 }

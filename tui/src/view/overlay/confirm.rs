@@ -25,7 +25,7 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, confirm: &Confirm, area
     // At most two thirds of the screen: what the question is about stays in sight.
     let room = (area.height * 2 / 3).max(4);
     let shown = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(room.saturating_sub(4));
-    let inside = frame::sheet(painter, area, &title(confirm), shown + 2);
+    let inside = frame::sheet(painter, area, &title(model, confirm), shown + 2);
     for (line, nth) in lines.iter().skip(confirm.top.min(lines.len().saturating_sub(usize::from(shown)))).zip(0..shown)
     {
         let row = Rect { y: inside.y + nth, height: 1, ..inside }.intersection(inside);
@@ -34,16 +34,20 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, confirm: &Confirm, area
     keys(painter, confirm, Rect { y: inside.bottom().saturating_sub(1), height: inside.height.min(1), ..inside });
 }
 
-fn title(confirm: &Confirm) -> String {
+fn title(model: &Model, confirm: &Confirm) -> String {
+    let label = |id| model.world.fleet.label(id);
     let to = |plan: &Option<Fetched<DiffDocument>>| {
         let document = plan.as_ref().and_then(|plan| plan.value.as_ref());
         document.map(|document| format!(" to {}", document.plan.revision.short())).unwrap_or_default()
     };
     match &confirm.act {
-        Act::Sync(name, _) => format!("Sync {name}{}?", to(&confirm.plan)),
-        Act::Rollback(name, _) => format!("Roll {name} back to {}?", confirm.aim.as_ref().map_or("", |aim| &aim.words)),
-        Act::Resume(name) => format!("Resume {name}?"),
-        Act::Unpin(name) => format!("Unpin {name}?"),
+        Act::Sync(id, _) => format!("Sync {}{}?", label(id), to(&confirm.plan)),
+        Act::Rollback(id, _) => {
+            let aim = confirm.aim.as_ref().map_or("", |aim| &aim.words);
+            format!("Roll {} back to {aim}?", label(id))
+        }
+        Act::Resume(id) => format!("Resume {}?", label(id)),
+        Act::Unpin(id) => format!("Unpin {}?", label(id)),
         Act::Cancel(run) => format!("Cancel run {run}?"),
         act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.words()),
     }
@@ -97,16 +101,16 @@ fn change(painter: &Painter, change: &Change) -> Line {
 /// What a question without a plan is about.
 fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
     let sentence = match &confirm.act {
-        Act::Resume(name) => {
-            let environment = model.world.fleet.environment(name);
+        Act::Resume(id) => {
+            let environment = model.world.fleet.environment(id);
             let hold = environment.and_then(|environment| environment.suspension.as_ref());
             let by =
                 hold.map(|hold| format!("Suspended by {}: {}. ", hold.cause.words(), hold.reason)).unwrap_or_default();
             let state = environment.map_or("unknown", |environment| environment.sync.word());
             format!("{by}It is {state}; what differs from git may be synced at once.")
         }
-        Act::Unpin(name) => {
-            let pin = model.world.fleet.environment(name).and_then(|environment| environment.pin.as_ref());
+        Act::Unpin(id) => {
+            let pin = model.world.fleet.environment(id).and_then(|environment| environment.pin.as_ref());
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }

@@ -20,13 +20,17 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
     };
     let aim = prompt.aim.as_ref().map_or("", |aim| &aim.words);
     let (title, help) = match &prompt.act {
-        Act::Suspend(name, _) => (format!("Suspend {name}: why?"), "Syncing stops until it is resumed.".to_owned()),
+        Act::Suspend(id, _) => {
+            let title = format!("Suspend {}: why?", model.world.fleet.label(id));
+            (title, "Syncing stops until it is resumed.".to_owned())
+        }
         Act::Build(name, _) => (format!("Build {name}: which tag, branch or commit?"), of_default(&source(name))),
         Act::Push(name, _) => {
             (format!("Build and push {name}: which tag, branch or commit?"), of_default(&source(name)))
         }
-        Act::Rollback(name, _) => {
-            (format!("Hold {name} at {aim}: why?"), "It stays there until it is unpinned.".to_owned())
+        Act::Rollback(id, _) => {
+            let title = format!("Hold {} at {aim}: why?", model.world.fleet.label(id));
+            (title, "It stays there until it is unpinned.".to_owned())
         }
         act @ (Act::Sync(..) | Act::Unpin(_) | Act::Resume(_) | Act::Refresh(_) | Act::Cancel(_)) => {
             (format!("{}?", act.words()), String::new())

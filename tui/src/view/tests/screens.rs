@@ -39,7 +39,7 @@ fn what_is_shown_of_a_table_has_its_room() {
 }
 
 #[test]
-fn environments() {
+fn applications() {
     check("applications", |_| {});
     check("applications_by_trouble", |model| press(model, "s j j"));
     check("applications_filtered", |model| {
@@ -48,11 +48,22 @@ fn environments() {
     });
 }
 
+/// An application with two environments, open and closed; the screens of one, and of both.
+#[test]
+fn environments() {
+    let media = "/ m e d i a enter esc";
+    check("environments", |model| press(model, &format!("{media} right j j")));
+    check("environments_which", |model| press(model, &format!("{media} S")));
+    check("environment_of_two", |model| press(model, &format!("{media} right j j enter")));
+    check("environments_filtered", |model| press(model, &format!("{media} right / m i s s i n g enter")));
+    check("environments_events", |model| press(model, &format!("{media} e")));
+}
+
 #[test]
 fn environment() {
-    check("application", |model| press(model, "/ s h o p enter enter"));
-    check("application_pod", |model| press(model, "/ s h o p enter enter j j j"));
-    check("application_held", |model| press(model, "j enter"));
+    check("environment", |model| press(model, "/ s h o p enter enter"));
+    check("environment_pod", |model| press(model, "/ s h o p enter enter j j j"));
+    check("environment_held", |model| press(model, "j enter"));
 }
 
 /// Names as generators make them, ages of two minutes: what tells one from the next, and the units, are seen.
@@ -78,27 +89,25 @@ fn names_and_ages_keep_what_tells_them_apart() {
         press(&mut model, "3");
         insta::assert_snapshot!(format!("long_pods_{}x{}", size.0, size.1), picture(&model));
         press(&mut model, "1 / s h o p enter enter");
-        insta::assert_snapshot!(format!("long_application_{}x{}", size.0, size.1), picture(&model));
+        insta::assert_snapshot!(format!("long_environment_{}x{}", size.0, size.1), picture(&model));
     }
 }
 
 /// A build that failed and manifests that cannot be: both are told whole at 80 columns, each once.
 #[test]
 fn what_stopped_an_application_is_told_whole() {
-    use quarterdeck_shared::snapshot::Object;
+    use quarterdeck_shared::snapshot::{EnvironmentStatus, Object};
     use quarterdeck_shared::status::{Phase, SyncStatus};
 
     let mut model = console((80, 24));
     let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is there twice";
-    let mut mail = fixture::environments()
-        .into_iter()
-        .find(|one| one.environment.application.as_str() == "mail")
-        .expect("it is there");
+    let is_mail = |one: &EnvironmentStatus| one.environment == fixture::id("mail/prod");
+    let mut mail = fixture::environments().into_iter().find(is_mail).expect("it is there");
     (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
-    mail.last_sync = Some(fixture::sync("mail", Phase::Failed, why));
+    mail.last_sync = Some(fixture::sync("mail/prod", Phase::Failed, why));
     put(&mut model, Object::Environment(Box::new(mail)));
     let mut run = fixture::runs().swap_remove(1);
-    run.application = fixture::app("mail");
+    run.application = fixture::name("mail");
     run.message =
         "building registry.example/ops/mail:1.4.0 failed: The command '/bin/sh -c cargo build --release --locked' \
                    returned a non-zero code: 101"
@@ -107,7 +116,7 @@ fn what_stopped_an_application_is_told_whole() {
     press(&mut model, "/ m a i l enter");
     insta::assert_snapshot!("stopped_applications", picture(&model));
     press(&mut model, "enter");
-    insta::assert_snapshot!("stopped_application", picture(&model));
+    insta::assert_snapshot!("stopped_environment", picture(&model));
     press(&mut model, "e");
     insta::assert_snapshot!("stopped_events", picture(&model));
     press(&mut model, "esc b");
@@ -229,13 +238,13 @@ fn blind(model: &mut Model) {
     let refused = fixture::unseen(Cover::Cluster, "cluster prod", "connection refused", 400);
     let gone =
         fixture::unseen(Cover::Repository, "repository ssh://git@forge/ops/deploy.git", "it was not found", 7_000);
-    for (name, unseen) in [
-        ("shop", vec![watch("ConfigMaps in namespace shop"), watch("pods in namespace shop")]),
-        ("gateway", vec![refused]),
-        ("ledger", vec![gone]),
+    for (address, unseen) in [
+        ("shop/prod", vec![watch("ConfigMaps in namespace shop"), watch("pods in namespace shop")]),
+        ("gateway/prod", vec![refused]),
+        ("ledger/prod", vec![gone]),
     ] {
         let health = quarterdeck_shared::status::Health::Healthy;
-        let status = EnvironmentStatus { unseen, ..fixture::environment(name, health) };
+        let status = EnvironmentStatus { unseen, ..fixture::environment(address, health) };
         put(model, Object::Environment(Box::new(status.shown())));
     }
 }
@@ -248,7 +257,7 @@ fn what_cannot_be_seen_is_told_at_any_width() {
         let name = |screen: &str| format!("unseen_{screen}_{}x{}", size.0, size.1);
         insta::assert_snapshot!(name("applications"), picture(&model));
         press(&mut model, "/ s h o p enter enter");
-        insta::assert_snapshot!(name("application"), picture(&model));
+        insta::assert_snapshot!(name("environment"), picture(&model));
         press(&mut model, "j j j");
         insta::assert_snapshot!(name("pod"), picture(&model));
     }
@@ -328,7 +337,7 @@ fn without_unicode_and_colour() {
     assert!(ascii.is_ascii(), "{ascii}");
     insta::assert_snapshot!("applications_ascii", ascii);
     press(&mut model, "/ s h o p enter enter j");
-    insta::assert_snapshot!("application_ascii", picture(&model));
+    insta::assert_snapshot!("environment_ascii", picture(&model));
 }
 
 /// The clock goes an hour back, and a day forward: ages are ages all the same.

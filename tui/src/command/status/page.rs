@@ -1,0 +1,178 @@
+//! All about one environment, or about an application with several or none: facts, objects, pods, runs.
+
+use std::io;
+
+use jiff::Timestamp;
+use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, ResourceStatus};
+
+use super::Chosen;
+use crate::column::Form;
+use crate::command::{Context, objects, pods};
+use crate::meaning::{self, Tone};
+use crate::output::Line;
+use crate::output::table::{Cell, Column, Table};
+use crate::screen::runs;
+use crate::text::ago;
+use crate::unseen;
+
+/// All about one environment; of an application with several, or none, what is common to them.
+pub(super) fn page(chosen: &Chosen, state: &State, context: &mut Context) -> io::Result<()> {
+    let now = (context.clock)();
+    let Chosen { application, environments } = chosen;
+    if let [environment] = environments[..] {
+        facts(application, environment, context).into_iter().try_for_each(|line| context.output.line(line))?;
+        objects_of(environment, state, context)?;
+    } else {
+        facts_of_application(application, context).into_iter().try_for_each(|line| context.output.line(line))?;
+        if !environments.is_empty() {
+            context.output.line("")?;
+            let table = super::table(std::slice::from_ref(chosen), Form::Table, context);
+            context.output.table(&table)?;
+        }
+    }
+    let runs = objects::runs(state, &application.name);
+    if !runs.is_empty() {
+        context.output.line("")?;
+        context.output.table(&Table::of(&runs::columns(), Form::Table, runs.into_iter().take(5), now))?;
+    }
+    Ok(())
+}
+
+/// The objects of an environment, and its pods.
+fn objects_of(environment: &EnvironmentStatus, state: &State, context: &mut Context) -> io::Result<()> {
+    let now = (context.clock)();
+    let id = &environment.environment;
+    let resources: Vec<_> = objects::resources(state, id).filter(|r| r.owner.is_none()).collect();
+    if !resources.is_empty() {
+        context.output.line("")?;
+        context.output.table(&resource_table(&resources, environment, now))?;
+    }
+    let pods = pods::table(objects::pods(state, Some(&id.clone().into())), state, Form::Table, now);
+    if !pods.is_empty() {
+        context.output.line("")?;
+        context.output.table(&pods)?;
+    }
+    Ok(())
+}
+
+/// Facts, a line each, those that do not apply left out.
+#[derive(Default)]
+struct Facts(Vec<Line>);
+
+impl Facts {
+    fn add(&mut self, name: &str, tone: Tone, text: impl Into<String>) {
+        let text = text.into();
+        if !text.is_empty() {
+            self.0.push(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text));
+        }
+    }
+
+    /// The name stands before the first alone.
+    fn all(&mut self, name: &str, tone: Tone, texts: impl IntoIterator<Item = String>) {
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        names.zip(texts).for_each(|(name, text)| self.add(name, tone, text));
+    }
+
+    /// What an application is beside its environments.
+    fn delivery(&mut self, application: &ApplicationStatus, now: Timestamp) {
+        self.add("Code", Tone::Plain, application.code.clone().unwrap_or_default());
+        let unseen = application.unseen.iter().map(|unseen| unseen::line(unseen, |at| ago(at, now)));
+        self.all("Unseen", Tone::Warning, unseen);
+    }
+}
+
+/// The facts of an application with several environments, or none.
+fn facts_of_application(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
+    let now = (context.clock)();
+    let mut facts = Facts::default();
+    facts.add("Application", Tone::Strong, application.name.to_string());
+    facts.add("Message", Tone::Plain, &*application.message);
+    facts.delivery(application, now);
+    facts.all("Builds", Tone::Plain, application.images.iter().cloned());
+    let built = application.artifact.as_ref().map(|artifact| {
+        let commit = artifact.commit.short();
+        format!("{} of {commit}, {}", artifact.tag, ago(artifact.pushed.unwrap_or(artifact.built), now))
+    });
+    facts.add("Built", Tone::Plain, built.unwrap_or_default());
+    let last = application.last.as_ref().map(|last| format!("{} {} {}", last.what, last.phase, ago(last.at, now)));
+    facts.add("Last", Tone::Plain, last.unwrap_or_default());
+    facts.0
+}
+
+/// The facts of one environment.
+fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, context: &Context) -> Vec<Line> {
+    let now = (context.clock)();
+    let ago = |at| ago(at, now);
+    let hold = |hold: &Hold| {
+        let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
+        format!("by {}, {}{reason}", hold.cause.words(), ago(hold.at))
+    };
+    let spec = &environment.spec;
+    let mut facts = Facts::default();
+    facts.add("Application", Tone::Strong, application.name.to_string());
+    facts.add("Environment", Tone::Strong, environment.environment.environment.to_string());
+    let (sync, health) = (meaning::of_sync(environment.sync), meaning::of_health(environment.health));
+    facts.add("Sync", sync.tone, context.output.word(sync, environment.sync.word()));
+    facts.add("Health", health.tone, context.output.word(health, environment.health.word()));
+    facts.add("Since", Tone::Plain, ago(environment.since));
+    let was = environment.last_known.map(|known| format!("{}, {}", known.sync, known.health));
+    facts.add("Last known", Tone::Quiet, was.unwrap_or_default());
+    let told = unseen::told(environment).is_some();
+    facts.add("Message", Tone::Plain, if told { "" } else { &*environment.message });
+    facts.add("Message", Tone::Plain, &*application.message);
+    facts.all("Unseen", Tone::Warning, environment.unseen.iter().map(|unseen| unseen::line(unseen, ago)));
+    facts.add("Activity", Tone::Busy, environment.activity.clone().unwrap_or_default());
+    let suspended = match (&environment.suspension, environment.suspended) {
+        (Some(suspension), true) => hold(suspension),
+        (None, true) => "yes".to_owned(),
+        (_, false) => String::new(),
+    };
+    facts.add("Suspended", Tone::Warning, suspended);
+    let pinned = environment.pin.as_ref().map(|pin| format!("to {} {}", pin.revision.short(), hold(&pin.hold)));
+    facts.add("Pinned", Tone::Warning, pinned.unwrap_or_default());
+    facts.add("Revision", Tone::Plain, environment.revision.as_ref().map(ToString::to_string).unwrap_or_default());
+    let ahead = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
+    facts.add("Git says", Tone::Warning, ahead.map(ToString::to_string).unwrap_or_default());
+    facts.all("Images", Tone::Plain, environment.images.iter().cloned());
+    facts.delivery(application, now);
+    let path = if spec.path.is_empty() { String::new() } else { format!(", {}", spec.path) };
+    facts.add("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
+    facts.add("Destination", Tone::Plain, format!("{}/{}", spec.cluster, spec.namespace));
+    let switches = [
+        (spec.automatic, "automatic"),
+        (!spec.automatic, "manual"),
+        (spec.prune, "prune"),
+        (spec.self_heal, "self-heal"),
+        (spec.protected, "protected"),
+    ];
+    let policy: Vec<_> = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
+    facts.add("Policy", Tone::Plain, policy.join(", "));
+    let sync = environment.last_sync.as_ref().map(|sync| {
+        let what = if sync.message.is_empty() { String::new() } else { format!(": {}", sync.message) };
+        format!("#{} {} {} ({}){what}", sync.id, sync.phase, ago(sync.started), sync.cause.words())
+    });
+    facts.add("Last sync", Tone::Plain, sync.unwrap_or_default());
+    facts.0
+}
+
+fn resource_table(resources: &[&ResourceStatus], environment: &EnvironmentStatus, now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        Column::words("OBJECT"),
+        Column::words("SYNC"),
+        Column::words("HEALTH"),
+        Column::prose("SUMMARY"),
+    ]);
+    for resource in resources {
+        let over = unseen::over_resource(environment, &resource.resource);
+        let seen = over.map(|over| unseen::last_seen(over, |at| ago(at, now))).unwrap_or_default();
+        let summary = [&*seen, &*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
+        table.row(vec![
+            resource.resource.short().into(),
+            Cell::of(meaning::of_sync(resource.sync), resource.sync.word()).old(over.is_some()),
+            Cell::of(meaning::of_health(resource.health), resource.health.word()).old(over.is_some()),
+            summary.collect::<Vec<_>>().join("; ").into(),
+        ]);
+    }
+    table
+}
