@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
-use harness::agent::runs;
+use harness::agent::{digest, runs};
 use harness::real::{Town, code, http, manifests, said, world};
 use harness::world::borrowed;
 use quarterdeck_shared::snapshot::RunStatus;
@@ -68,7 +68,7 @@ impl Place {
 
 /// Where the manifest is that a run pushed.
 fn manifest(town: &Town, run: &RunStatus) -> anyhow::Result<String> {
-    let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone()).context("it was pushed")?;
+    let digest = digest(run).context("it was pushed")?;
     Ok(format!("/v2/{}/manifests/{digest}", town.name))
 }
 
@@ -165,7 +165,7 @@ async fn podman_pushes_with_a_token() -> anyhow::Result<()> {
         for id in images.lines() {
             podman(&["rmi", "--force", id])?;
         }
-        let digest = delivered?.artifact.and_then(|artifact| artifact.digest);
+        let digest = digest(&delivered?);
         ensure!(digest.is_some() && images.lines().count() == 1, "one image, pushed: {images}");
         Ok(())
     })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use harness::agent::application;
+use harness::agent::environment;
 use harness::real::{Polled, Version, Way, code, manifests, poll};
 use harness::world::borrowed;
 use quarterdeck_shared::snapshot::Object;
@@ -228,7 +228,7 @@ async fn second_version_is_watched(town: &Town, first: &Version) -> anyhow::Resu
     let ended = console.ended().await?;
     ensure!(ended.code == 0, "the console ended with {}", ended.code);
     let status = town.agent.state().await?;
-    ensure!(application(&status, "shop").is_some_and(|app| app.health == Health::Healthy), "the shop is not well");
+    ensure!(environment(&status, "shop").is_some_and(|app| app.health == Health::Healthy), "the shop is not well");
     Ok(())
 }
 

@@ -290,7 +290,7 @@ async fn once(town: &Town, version: &str) -> anyhow::Result<()> {
 async fn runs(town: &Town, run: &RunStatus, version: &str) -> anyhow::Result<()> {
     let commit = town.deploy.git(&["rev-parse", "HEAD"])?;
     town.healthy(version, &commit).await?;
-    let digest = run.artifact.as_ref().and_then(|artifact| artifact.digest.clone()).context("a digest")?;
+    let digest = harness::agent::digest(run).context("a digest")?;
     town.runs_digest(&Version { digest, commit })?;
     town.answers(version).await
 }
