@@ -16,6 +16,7 @@ mod certificates;
 mod configured;
 mod crashed;
 mod edited;
+mod environments;
 mod fleet;
 mod followed;
 mod fought;

@@ -70,6 +70,31 @@ async fn where_no_namespace_may_be_looked_at_the_versions_tell() {
     is_set_back(Some(Fault::forbidden().on("*", "namespaces"))).await;
 }
 
+/// A sync that is under way when the cluster goes back writes the inventory of the time after.
+#[tokio::test]
+async fn what_comes_back_and_no_inventory_names_is_pruned() {
+    let mut scene = Scene::new().await;
+    scene.sync(&later()).await.unwrap();
+    scene.synced().await;
+    let backup = scene.api.snapshot();
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    assert_eq!(scene.live("configmaps", "c0"), None, "it left git");
+    let after = scene.live("configmaps", "quarterdeck-shop.prod").unwrap()["data"].clone();
+    scene.api.restore(&backup);
+    scene.api.edit("configmaps", "prod", "quarterdeck-shop.prod", "quarterdeck", |o| o["data"] = after).unwrap();
+    assert_eq!(scene.is_replaced().await, "was set back to an older state");
+    // A copy that somebody made of an object of ours is theirs.
+    let labels = scene.live("configmaps", "c0").unwrap()["metadata"]["labels"].clone();
+    let metadata = json!({ "name": "copy", "namespace": "prod", "labels": labels });
+    scene.api.put(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata })).unwrap();
+
+    scene.memory.clear();
+    scene.sync(SHOP).await.unwrap();
+    assert_eq!(scene.live("configmaps", "c0"), None, "it came back, and went again");
+    assert!(scene.live("configmaps", "copy").is_some());
+}
+
 #[tokio::test]
 async fn another_cluster_behind_the_same_address_is_noticed() {
     let mut scene = Scene::new().await;

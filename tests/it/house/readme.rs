@@ -47,7 +47,7 @@ const WHOLE: [&str; 25] = [
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.
-const PARTLY: [&str; 18] = [
+const PARTLY: [&str; 19] = [
     "build",
     "cluster::access",
     "cluster::logs",
@@ -61,6 +61,7 @@ const PARTLY: [&str; 18] = [
     "house",
     "life::access",
     "life::configured",
+    "life::environments",
     "life::followed",
     "life::pruned",
     "life::refused",
