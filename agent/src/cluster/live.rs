@@ -9,6 +9,7 @@ mod covers;
 mod family;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -89,6 +90,8 @@ pub(super) struct Seen {
     pub(super) version: Box<str>,
     pub(super) uid: Uid,
     pub(super) digest: ContentDigest,
+    /// Another number where something beside the status was written, by anybody.
+    pub(super) edition: u64,
     pub(super) verdict: Verdict,
     pub(super) created: Option<Timestamp>,
     /// Who wrote to it last, other than us.
@@ -111,12 +114,26 @@ impl Seen {
             version: text(&metadata["resourceVersion"]).into(),
             uid: Uid::of(&text(&metadata["uid"])),
             digest: owned::digest(object),
+            edition: edition(metadata),
             verdict: health::assess_in(object, Surroundings { rules, ..Surroundings::default() }),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
             manager: owned::last_other_manager(object),
             ended: health::ended(object),
         }
     }
+}
+
+/// A write to the spec counts the generation up. Kinds without one have no status that is written again and again, so that
+/// the version does for them.
+fn edition(metadata: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let counted = metadata["generation"].as_u64();
+    counted.hash(&mut hasher);
+    if counted.is_none() {
+        metadata["resourceVersion"].as_str().hash(&mut hasher);
+    }
+    (metadata["labels"].to_string(), metadata["annotations"].to_string()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What is known, and the queue in which its changes wait.

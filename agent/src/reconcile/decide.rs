@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use quarterdeck_shared::application::SyncPolicy;
-use quarterdeck_shared::change::Change;
+use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
@@ -92,7 +92,11 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
         return hold(waiting(status, revision));
     }
     if !policy.self_heal {
-        return hold("the cluster was changed, and self-heal is off".to_owned());
+        // By hand all may be as git says again, but a field stays theirs who wrote it: no value shows why this differs.
+        let only_owners = reverts.iter().all(|one| is_ownership(one.change));
+        let what =
+            if only_owners { "others own fields that git names, with git's values" } else { "the cluster was changed" };
+        return hold(format!("{what}, and self-heal is off"));
     }
     let wait = |differing: &&Differing<'_>| fights.wait(&differing.change.resource, now);
     let (fought, free): (Vec<&Differing<'_>>, Vec<_>) = reverts.iter().partition(|one| wait(one).is_some());
@@ -107,6 +111,11 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     }
     let objects = fought.iter().chain(&waits).map(|held| held.change.resource.clone()).collect();
     Decision::Sync { cause: reverting(*drift, &free), held: Held { objects, message, look_again } }
+}
+
+/// Whether nothing but who owns fields would change.
+fn is_ownership(change: &Change) -> bool {
+    change.action == Action::Configure && change.fields.is_empty()
 }
 
 /// Why something that git says waits.

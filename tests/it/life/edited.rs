@@ -84,6 +84,26 @@ async fn an_edit_of_what_git_says_is_undone_and_any_other_is_left() {
     }
 }
 
+/// The values are git's again then, and the fields are still theirs who wrote them: the message says what no diff shows.
+#[tokio::test]
+async fn what_is_left_to_differ_and_is_undone_by_hand_is_seen() {
+    let left = "[application.environment.sync]\nself_heal = false\n";
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], left).await;
+    for _ in 0..2 {
+        for (new, told) in
+            [("two", "the cluster was changed"), ("one", "others own fields that git names, with git's values")]
+        {
+            let change = |object: &mut Value| object["data"]["value"] = json!(new);
+            world.cluster.edit("configmaps", "shop", "a", "somebody", change).unwrap();
+            let told = format!("{told}, and self-heal is off");
+            world.wait_for(&told, "shop", |app| app.message == told).await.unwrap();
+        }
+    }
+    assert_eq!(syncs(&world).await.len(), 1, "by somebody's hand, and by no sync");
+    ask(&world, "sync", json!({})).await;
+    world.wait_for("that they are ours again", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_edit_of_what_git_leaves_to_others_is_no_drift() {
     let object = |greeting: &str| {

@@ -58,6 +58,8 @@ struct Want {
     told: Option<u64>,
     /// The content that was told of as not as expected: a digest, or none for an object that is gone.
     differing: Option<Option<ContentDigest>>,
+    /// The edition in which it was left otherwise than git says; none for an object that is gone.
+    left: Option<Option<u64>>,
     /// How the object ended that was last seen here, where it is a Job that did: its end needs no other.
     ended: Option<Ended>,
 }
@@ -67,6 +69,7 @@ pub(super) struct Present {
     pub(super) environment: EnvironmentId,
     pub(super) version: Box<str>,
     pub(super) digest: ContentDigest,
+    edition: u64,
     api: Box<str>,
     uid: Uid,
     health: Health,
@@ -133,8 +136,9 @@ impl Applied {
                 None => memory.get(&item.resource).and_then(|remembered| remembered.ended),
             };
             // Told once is enough, unless it was as expected or was written meanwhile.
-            let differing = old.filter(|old| old.expect == expect).and_then(|old| old.differing);
-            let want = Want { api: item.version.as_str().into(), expect, told, differing, ended };
+            let same = old.filter(|old| old.expect == expect);
+            let (differing, left) = same.map(|old| (old.differing, old.left)).unwrap_or_default();
+            let want = Want { api: item.version.as_str().into(), expect, told, differing, left, ended };
             now.wants.insert(item.resource.clone(), want);
         }
         for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
@@ -168,7 +172,7 @@ impl Applied {
         let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
         let Some(want) = want.filter(|want| want.expect != expect) else { return };
         want.expect = expect;
-        want.differing = None;
+        (want.differing, want.left) = (None, None);
         if matches!(expect, Expect::Going | Expect::Otherwise) {
             self.compare(name, resource, changes);
         }
@@ -188,8 +192,19 @@ impl Applied {
         told: Told,
         changes: &mut Vec<ClusterChange>,
     ) -> Option<(ResourceRef, Uid)> {
-        let Seen { resource, environment: Some(name), api, version, uid, digest, verdict, created, manager, ended } =
-            seen
+        let Seen {
+            resource,
+            environment: Some(name),
+            api,
+            version,
+            uid,
+            digest,
+            edition,
+            verdict,
+            created,
+            manager,
+            ended,
+        } = seen
         else {
             return None;
         };
@@ -206,6 +221,7 @@ impl Applied {
             environment: name.clone(),
             version,
             digest,
+            edition,
             api,
             uid,
             health: verdict.health,
@@ -294,7 +310,7 @@ impl Applied {
         self.covered.clear();
         for environment in self.environments.values_mut() {
             environment.synced = false;
-            environment.wants.values_mut().for_each(|want| want.differing = None);
+            environment.wants.values_mut().for_each(|want| (want.differing, want.left) = (None, None));
         }
     }
 
@@ -317,9 +333,11 @@ impl Applied {
             Expect::Digest(expected) => now == Some(expected) || (now.is_none() && want.ended.is_some()),
             Expect::Going => now.is_some(),
             Expect::Otherwise => {
-                // It is not as git says, and is left so: where it changes it may have become so.
-                let before = want.differing.replace(now);
-                if before.is_some_and(|before| before != now) {
+                // It is not as git says, and is left so: where anybody writes it, it may have become so. What is ours in it
+                // does not tell: a field that somebody took over stays theirs, whatever its value.
+                let edition = there.map(|present| present.edition);
+                let before = want.left.replace(edition);
+                if before.is_some_and(|before| before != edition) {
                     changes.push(ClusterChange::Otherwise { environment: name.clone() });
                 }
                 return;

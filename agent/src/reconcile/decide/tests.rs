@@ -1,6 +1,5 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
-use quarterdeck_shared::change::Action;
 use quarterdeck_shared::event::{Part, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::snapshot::{Hold, SpecSummary};
