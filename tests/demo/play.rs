@@ -30,7 +30,7 @@ pub(crate) async fn play(options: &DemoOptions) -> anyhow::Result<()> {
     }
     config += &world.application("shop", "");
     config += &world.application("cart", "");
-    config += &world.application("search", "[application.environment.sync]\nautomatic = false\n");
+    config += &search(&world);
     world.configure(&config)?;
     for name in ["shop", "cart", "search"] {
         world::clone(&world.forge.path(&format!("ops/{name}")), &world.path(name))?;
@@ -84,6 +84,17 @@ fn notice(options: &DemoOptions) -> String {
     format!("playground: git is real; stand-ins: {}", parts.join(", "))
 }
 
+/// An application in two environments: what reaches qa at once waits for a hand before prod.
+fn search(world: &World) -> String {
+    let qa = format!(
+        "[[application.environment]]\nname = \"qa\"\nrepository = \"{}\"\nbranch = \"main\"\npath = \"apps/search-qa\"\ncluster = \"demo\"\n\
+         namespace = \"search-qa\"\ncreate_namespace = true\n",
+        world.forge.path("ops/deploy").display()
+    );
+    let prod = world.application("search", "[application.environment.sync]\nautomatic = false\n");
+    prod.replacen("[[application.environment]]", &(qa + "[[application.environment]]"), 1)
+}
+
 /// Three applications: one that is well, one that will crash for want of a variable, one that waits for a hand.
 fn fleet(world: &World) -> anyhow::Result<()> {
     let deploy = world.forge.repo("ops/deploy");
@@ -98,6 +109,9 @@ fn fleet(world: &World) -> anyhow::Result<()> {
         code.tag("push-1.0.0", &commit);
         files.extend(world::manifests(name, &format!("{}:none", world.image(&format!("ops/{name}")))));
     }
+    let of_search = files.iter().filter_map(|(path, text)| Some((path.strip_prefix("apps/search/")?, text)));
+    let qa: Vec<_> = of_search.map(|(file, text)| (format!("apps/search-qa/{file}"), text.clone())).collect();
+    files.extend(qa);
     deploy.commit("main", &borrowed(&files), "The fleet");
     Ok(())
 }
@@ -114,7 +128,7 @@ fn cheat_sheet(world: &World, notice: &str) -> String {
          \x20 mend      cd {dir}/deploy && git revert --no-edit HEAD && git push -q\n\
          \x20 drift     kubectl --kubeconfig {dir}/kubeconfig -n shop scale deployment shop --replicas 5\n\
          \x20 ask       export QD_SOCKET={socket}; curl -s --unix-socket $QD_SOCKET http://qd/v1/state | jq '.objects | keys'\n\n\
-         cart crashes for want of DATABASE_URL: open it and see why. search waits for a hand: press S on it.\n\
+         cart crashes for want of DATABASE_URL: open it and see why. search runs in qa, and waits for a hand in prod: press → on it, and S on prod.\n\
          Keys: enter open  d diff  S sync  b build  p push  R rollback  z suspend  l logs  : go to  ? all keys  q quit\n\n",
         socket = world.socket().display(),
     )
