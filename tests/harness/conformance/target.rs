@@ -1,6 +1,7 @@
 //! Whom the table is asked of: an API server behind a kubeconfig, be it the stand-in or a real one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
@@ -54,8 +55,11 @@ impl Target {
         let kubeconfig = Kubeconfig::from_yaml(kubeconfig)?;
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.default_retry = false; // a refusal is an answer
+        // Two tables may be asked of one server by one process in the same moment.
+        static NTH: AtomicU64 = AtomicU64::new(0);
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        Ok(Self { client: Client::try_from(config)?, mark: format!("row-{since:x}") })
+        let nth = NTH.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { client: Client::try_from(config)?, mark: format!("row-{since:x}{nth:03}") })
     }
 
     /// What the names of all that is made begin with.
