@@ -23,7 +23,7 @@
 //! - [`source`]: git, through gix and the git program. [`poll`] asks each repository once for everybody.
 //! - [`build`], [`registry`], [`images`]: engines, registries, and the two with their logins together.
 //! - [`cluster`], [`clusters`]: one cluster (requests, plan, walk, watches, logs), and all of them. [`assess`]: what the
-//!   watches say becomes what consoles see. [`wanted`]: what each application wants, for its neighbours.
+//!   watches say becomes what consoles see. [`wanted`]: what each environment wants, for its neighbours.
 //! - [`kustomize`]: the program that builds kustomizations.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`doctor`], [`reach`], [`readable`]: what can be reached.
@@ -31,13 +31,14 @@
 //! - [`certificate`], [`flood`], [`open_files`]: why a certificate is rejected, words that come too often, the limit of files.
 //!
 //! Cross-cutting: secrets are `quarterdeck_core::secrets`; bounds stand beside what they bound; cancellation is a token of the
-//! application, the run or the agent; each task is a span with its application, run, sync, repository or cluster.
+//! application, the environment, the run or the agent; each task is a span with its application or environment, run, sync,
+//! repository or cluster.
 //!
 //! # What holds everywhere
 //! - Level-triggered: a story compares what is asked with what is so; whatever wakes it takes no other path, so that
 //!   nothing is lost when the agent dies between two steps, and nothing is done twice.
-//! - One writer: only the journal changes state; others read the snapshot. One owner: an application's worker runs one
-//!   pass at a time.
+//! - One writer: only the journal changes state; others read the snapshot. One owner: an application has a worker for its runs, each of its
+//!   environments one for its syncs, and a worker runs one pass at a time.
 //! - Every queue, retry, message, log and cache is bounded, beside a comment that says why so.
 //! - Secrets are named in the configuration, never written there, and never reach a log, an event or the socket.
 
