@@ -173,16 +173,20 @@ async fn at_each_step_of_one_version() -> anyhow::Result<()> {
         town.shop.tag("push-3.0.0")?;
         let mut died_at = BTreeSet::new();
         let mut number = 0;
-        while !died_at.contains("engine: before a build") {
+        let mut builds = false;
+        while !builds {
             number += 1;
             ensure!(number <= NUMBERS, "it did not come to the build: {died_at:?}");
             died_at.insert(dies(town, &number.to_string()).await?);
+            // Lives differ by a write or two, so that the number of the build may be passed by: then it died in the build.
+            let steps = std::fs::read_to_string(town.agent.path("steps"))?;
+            builds = steps.lines().any(|step| step == "engine: before a build");
         }
         for step in ["git: before a fetch", "git: after a fetch", "history: before a write", "history: after a write"] {
             ensure!(died_at.contains(step), "it did not die at {step:?}: {died_at:?}");
         }
         town.agent.configure(&whole)?;
-        for step in OF_A_RUN {
+        for step in OF_A_RUN.into_iter().filter(|step| !died_at.contains(*step)) {
             dies(town, step).await?;
         }
 
