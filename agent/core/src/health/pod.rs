@@ -77,24 +77,13 @@ fn alive(object: &Value) -> Verdict {
     }
 }
 
-/// The controller that makes another pod in place of one that its node ended: what was evicted is past, and its successor
-/// tells how things are. A pod that failed by itself counts.
+/// The controller that makes another pod in place of one that failed: its successor tells how things are. Pods of these
+/// controllers are restarted for ever and do not fail by themselves: they were evicted, their node shut down, or their
+/// kubelet ended them as what nobody knows any more.
 fn replaced_by(object: &Value) -> Option<&str> {
-    const ENDED_BY_NODE: &[&str] = &[
-        "Evicted",
-        "NodeAffinity",
-        "NodeShutdown",
-        "OutOfcpu",
-        "OutOfmemory",
-        "OutOfpods",
-        "Preempting",
-        "Shutdown",
-        "Terminated",
-    ];
     let owners = list(object, "/metadata/ownerReferences").iter();
     let controller = owners.filter(|owner| is_true(owner, "/controller")).map(|owner| text(owner, "/kind")).next()?;
-    let replaces = matches!(controller, "ReplicaSet" | "ReplicationController" | "DaemonSet");
-    (replaces && ENDED_BY_NODE.contains(&text(object, "/status/reason"))).then_some(controller)
+    matches!(controller, "ReplicaSet" | "ReplicationController" | "DaemonSet").then_some(controller)
 }
 
 /// Whether the pod's node does not report any more. Then the node controller sets Ready to False, and leaves the reason as

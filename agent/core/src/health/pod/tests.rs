@@ -129,6 +129,28 @@ fn a_failed_pod_tells_who_ended_it() {
     }
 }
 
+/// An etcd that is set back brings pods back that their kubelet has ended; they stay, and their successors run.
+#[test]
+fn a_failed_pod_that_its_controller_replaces_does_not_count() {
+    let killed =
+        "phase: Failed, containerStatuses: [{name: shop, state: {terminated: {exitCode: 137, reason: Error}}}]";
+    let evicted = "phase: Failed, reason: Evicted, message: 'The node was low on resource: memory.'";
+    for (kind, status, expected) in [
+        ("ReplicaSet", killed, "Healthy: container shop: exit 137; its ReplicaSet replaces it [0/1]"),
+        ("DaemonSet", killed, "Healthy: container shop: exit 137; its DaemonSet replaces it [0/1]"),
+        (
+            "ReplicaSet",
+            evicted,
+            "Healthy: Evicted: The node was low on resource: memory.; its ReplicaSet replaces it [0/1]",
+        ),
+        ("Job", killed, "Degraded: container shop: exit 137 [0/1]"),
+        ("StatefulSet", killed, "Degraded: container shop: exit 137 [0/1]"),
+    ] {
+        let owner = format!("metadata: {{name: a, ownerReferences: [{{kind: {kind}, name: o, controller: true}}]}}");
+        check(&pod("", status).replace("metadata: {name: a}", &owner), expected);
+    }
+}
+
 #[test]
 fn what_is_on_its_way_tells_what_it_waits_for() {
     for (text, expected) in [
