@@ -29,6 +29,8 @@ pub struct Kind {
     pub versions: Vec<ApiResource>,
     /// Whether its objects can be listed: a review or a binding is asked for and never kept.
     pub lists: bool,
+    /// Whether its objects tell a status: it is a subresource of theirs.
+    pub status: bool,
 }
 
 impl Kind {
@@ -112,6 +114,11 @@ impl Cache {
         known.stale = known.stale.max(Some(since));
     }
 
+    /// The kinds that were asked for last, if ever: nobody is asked.
+    pub(super) fn known_kinds(&self) -> Option<Arc<Kinds>> {
+        self.known().kinds.as_ref().map(|(_, kinds)| kinds.clone())
+    }
+
     /// The kinds are of another cluster.
     pub(super) fn forget(&self) {
         *self.known() = Known::default();
@@ -171,9 +178,11 @@ async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
                 KubeScope::Cluster => Scope::Cluster,
             };
             let key = (resource.group.clone(), resource.kind.clone());
-            let kind = kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new(), lists: false });
+            let kind =
+                kinds.entry(key).or_insert_with(|| Kind { scope, versions: Vec::new(), lists: false, status: false });
             kind.versions.push(resource);
             kind.lists |= capabilities.supports_operation(verbs::LIST);
+            kind.status |= capabilities.subresources.iter().any(|(below, _)| below.plural == "status");
         }
     }
     Ok(Kinds(kinds))

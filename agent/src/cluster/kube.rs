@@ -88,8 +88,8 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(config: &ClusterConfig, link: Arc<Link>) -> Self {
-        Self { caller: Caller::new(config, link), clock: Arc::default(), kinds: Arc::default() }
+    pub(super) fn new(config: &ClusterConfig, link: Arc<Link>, kinds: Arc<Cache>) -> Self {
+        Self { caller: Caller::new(config, link), clock: Arc::default(), kinds }
     }
 
     /// The kinds that the cluster knows.

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cluster::changes::{ClusterChange, Outbox};
+use crate::cluster::discovery::Cache;
 use crate::cluster::interest::{Places, WatchKey, What};
 use crate::cluster::live::applied::Applied;
 use crate::cluster::live::covers::Covers;
@@ -101,7 +102,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(object: &Value, rules: &Rules) -> Self {
+    pub(super) fn of(object: &Value, judge: &Judge) -> Self {
         let metadata = &object["metadata"];
         let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
         let api_version = text(&object["apiVersion"]);
@@ -115,7 +116,7 @@ impl Seen {
             uid: Uid::of(&text(&metadata["uid"])),
             digest: owned::digest(object),
             edition: edition(metadata),
-            verdict: health::assess_in(object, Surroundings { rules, ..Surroundings::default() }),
+            verdict: judge.verdict(object),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
             manager: owned::last_other_manager(object),
             ended: health::ended(object),
@@ -144,8 +145,24 @@ pub(super) struct Live {
     pods: watch::Sender<u64>,
     /// Counts up when an environment is wholly known.
     synced: watch::Sender<u64>,
-    /// What objects are judged by.
-    rules: Arc<Rules>,
+    judge: Judge,
+}
+
+/// What objects are judged by.
+pub(super) struct Judge {
+    pub(super) rules: Arc<Rules>,
+    /// Whether a kind tells a status.
+    pub(super) kinds: Arc<Cache>,
+}
+
+impl Judge {
+    fn verdict(&self, object: &Value) -> Verdict {
+        let kinds = self.kinds.known_kinds();
+        let has_status = |group: &str, kind: &str| Some(kinds.as_ref()?.get(group, kind)?.status);
+        let now = Some(Timestamp::now());
+        let surroundings = Surroundings { rules: &self.rules, has_status: &has_status, now, ..Surroundings::default() };
+        health::assess_in(object, surroundings)
+    }
 }
 
 struct State {
@@ -155,7 +172,7 @@ struct State {
 }
 
 impl Live {
-    pub(super) fn new(cluster: &str, rules: Arc<Rules>) -> Self {
+    pub(super) fn new(cluster: &str, judge: Judge) -> Self {
         let covers = Covers::new(cluster, Instant::now());
         let state = State { applied: Applied::default(), family: Family::new(cluster), covers };
         Self {
@@ -163,7 +180,7 @@ impl Live {
             outbox: Outbox::default(),
             pods: watch::Sender::new(0),
             synced: watch::Sender::new(0),
-            rules,
+            judge,
         }
     }
 
@@ -224,6 +241,18 @@ impl Live {
         self.tell(changes);
     }
 
+    /// When the next object is otherwise by time alone.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.state().applied.due()
+    }
+
+    /// Takes in that it is this late.
+    pub(super) fn expire(&self, now: Timestamp) {
+        let mut changes = Vec::new();
+        self.state().applied.expire(now, &mut changes);
+        self.tell(changes);
+    }
+
     /// The Jobs of an environment that ended, be they there or gone.
     pub(super) fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
         self.state().applied.ended(environment)
@@ -236,7 +265,7 @@ impl Live {
 
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
     pub(super) fn wrote(&self, object: &Value) {
-        let seen = Seen::of(object, &self.rules);
+        let seen = Seen::of(object, &self.judge);
         let mut changes = Vec::new();
         let mut state = self.state();
         if let Some(environment) = seen.environment.clone() {
@@ -252,7 +281,7 @@ impl Live {
         let mut changes = Vec::new();
         let put = match key.what {
             What::Applied => {
-                let seen = Seen::of(object, &self.rules);
+                let seen = Seen::of(object, &self.judge);
                 let (resource, uid) = (seen.resource.clone(), seen.uid);
                 let mut state = self.state();
                 let set_back = state.applied.is_set_back(&seen, told);
@@ -260,7 +289,7 @@ impl Live {
                 Put { resource, uid, set_back }
             }
             What::Between | What::Pods => {
-                let relative = family::Relative::of(object, &self.rules);
+                let relative = family::Relative::of(object, &self.judge.rules);
                 let (resource, uid) = (relative.resource.clone(), relative.uid);
                 let mut state = self.state();
                 let set_back = state.family.is_set_back(&relative, told);
@@ -278,13 +307,13 @@ impl Live {
         let mut state = self.state();
         match key.what {
             What::Applied => {
-                let Seen { resource, uid, api, .. } = Seen::of(object, &self.rules);
+                let Seen { resource, uid, api, .. } = Seen::of(object, &self.judge);
                 if state.applied.remove(&resource, uid, &api, &mut changes) {
                     state.family.remove(&resource, uid, &mut changes);
                 }
             }
             What::Between | What::Pods => {
-                let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.rules);
+                let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.judge.rules);
                 state.family.remove(&resource, uid, &mut changes);
             }
         }

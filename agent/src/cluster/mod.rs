@@ -55,7 +55,9 @@ mod kubeconfig;
 mod proxy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::ObjectDiff;
@@ -65,10 +67,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cluster::apply::Executor;
+use crate::cluster::discovery::Cache;
 use crate::cluster::inventory::Inventories;
 use crate::cluster::kube::Objects;
 use crate::cluster::link::Link;
-use crate::cluster::live::{Expect, Live};
+use crate::cluster::live::{Expect, Judge, Live};
 use crate::cluster::observe::Observer;
 use crate::cluster::strays::Strays;
 use crate::cluster::watch::Watches;
@@ -181,8 +184,9 @@ impl Cluster {
 
     /// The same, for an agent that judges objects by the rules of its configuration.
     pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
-        let live = Arc::new(Live::new(&config.name, rules));
-        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())));
+        let kinds = Arc::new(Cache::default());
+        let live = Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone() }));
+        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
         Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), live, watches }))
@@ -400,7 +404,14 @@ impl Cluster {
 
     /// What changed since it was last asked, as soon as something did; of each object only the newest. For one reader.
     pub async fn changes(&self) -> Vec<ClusterChange> {
-        self.0.live.outbox.take().await
+        loop {
+            // How an object is may change by time alone.
+            let due = until(self.0.live.due());
+            tokio::select! {
+                changes = self.0.live.outbox.take() => return changes,
+                () = due => self.0.live.expire(Timestamp::now()),
+            }
+        }
     }
 
     /// Waits until the reader of [`Self::changes`] is done with all that happened before.
@@ -428,6 +439,17 @@ impl Cluster {
 
     fn observer<'a>(&'a self, environment: &'a EnvironmentId, options: &'a Options) -> Observer<'a> {
         Observer { objects: &self.0.objects, live: &self.0.live, environment, options }
+    }
+}
+
+/// Waits until this time; for ever where there is none. A clock that is set back makes it wait again.
+async fn until(due: Option<Timestamp>) {
+    match due {
+        Some(due) => {
+            let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+            tokio::time::sleep(wait).await;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -91,6 +91,13 @@ impl Verdict {
         Self::new(Health::Degraded, reason)
     }
 
+    /// What this becomes at [`Self::changes_at`], where the object stays as it is.
+    pub fn later(&self) -> Option<Self> {
+        let patience = self.patience.filter(|_| self.changes_at.is_some())?;
+        let over = time::over(patience, self.clone());
+        Some(Self { reason: condense(&over.reason), ..over })
+    }
+
     /// Normal for a moment; after that it is as told.
     fn for_a_while(self, patience: Patience) -> Self {
         Self { patience: Some(patience), ..self }
@@ -223,7 +230,7 @@ fn deleting(object: &Value, verdict: Verdict) -> Verdict {
         [] => "it is being deleted".to_owned(),
         waits => format!("it is being deleted, and waits for {}", waits.join(", ")),
     };
-    Verdict { health: Health::Progressing, reason, ..verdict }
+    Verdict { health: Health::Progressing, reason, changes_at: None, patience: None, ..verdict }
 }
 
 #[cfg(test)]

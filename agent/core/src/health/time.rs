@@ -53,8 +53,13 @@ pub(super) fn at(now: Option<Timestamp>, object: &Value, verdict: Verdict) -> Ve
     if now < until {
         return Verdict { health: patience.before, changes_at: Some(until), ..verdict };
     }
+    over(patience, verdict)
+}
+
+/// What a verdict is when its time is over.
+pub(super) fn over(patience: Patience, verdict: Verdict) -> Verdict {
     let reason = format!("{}, for more than {} minutes", verdict.reason, patience.minutes);
-    Verdict { health: patience.after, reason, ..verdict }
+    Verdict { health: patience.after, reason, changes_at: None, patience: None, ..verdict }
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(super) struct Applied {
     nowhere: Places,
     inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
+    /// When objects are otherwise by time alone. One that changed meanwhile is passed over when its time comes.
+    due: BTreeSet<(Timestamp, ResourceRef)>,
     /// Watches that are connected, by group and kind.
     covered: HashMap<(String, String), Vec<WatchKey>>,
 }
@@ -77,10 +79,25 @@ pub(super) struct Present {
     summary: Box<str>,
     rule: Box<str>,
     created: Option<Timestamp>,
+    /// How it is after a time, if it stays as it is.
+    later: Option<Box<Later>>,
     /// Who wrote to it last, other than us.
     manager: Option<Box<str>>,
     /// When it was seen so.
     seen: Instant,
+}
+
+struct Later {
+    at: Timestamp,
+    health: Health,
+    reason: Box<str>,
+}
+
+impl Later {
+    fn of(verdict: &Verdict) -> Option<Box<Self>> {
+        let later = verdict.later()?;
+        Some(Box::new(Self { at: verdict.changes_at?, health: later.health, reason: later.reason.into() }))
+    }
 }
 
 impl Applied {
@@ -217,8 +234,11 @@ impl Applied {
         if known.is_some_and(|known| stands(told, known.seen, is_older(&version, &known.version))) {
             return None;
         }
+        let later = Later::of(&verdict);
+        self.due.extend(later.as_ref().map(|later| (later.at, resource.clone())));
         let present = Present {
             environment: name.clone(),
+            later,
             version,
             digest,
             edition,
@@ -243,6 +263,25 @@ impl Applied {
             self.tell(&before.environment, &resource, changes);
         }
         Some((resource, before.uid))
+    }
+
+    /// When the next one may be otherwise by time alone.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp, changes: &mut Vec<ClusterChange>) {
+        while let Some((at, resource)) = self.due.pop_first() {
+            if at > now {
+                self.due.insert((at, resource));
+                return;
+            }
+            let Some(present) = self.present.get_mut(&resource) else { continue };
+            let Some(later) = present.later.take_if(|later| later.at <= now) else { continue };
+            (present.health, present.reason) = (later.health, later.reason);
+            let environment = present.environment.clone();
+            self.tell(&environment, &resource, changes);
+        }
     }
 
     /// True where it was there, and this one.
@@ -307,6 +346,7 @@ impl Applied {
     /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
     pub(super) fn replaced(&mut self) {
         self.present.clear();
+        self.due.clear();
         self.covered.clear();
         for environment in self.environments.values_mut() {
             environment.synced = false;
@@ -451,6 +491,7 @@ fn is_older(version: &str, than: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use quarterdeck_core::health::{Surroundings, assess_in};
     use quarterdeck_shared::resource::InventoryItem;
 
     use super::*;
@@ -483,5 +524,55 @@ mod tests {
         assert_eq!(places, ["ConfigMap"]);
         applied.forget(&"b/prod".parse().unwrap(), &mut Vec::new());
         assert!(applied.places().is_empty());
+    }
+
+    #[test]
+    fn what_is_normal_for_a_moment_is_otherwise_when_its_time_is_over() {
+        let service = serde_json::json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": { "name": "shop", "namespace": "prod", "creationTimestamp": "2026-01-01T00:00:00Z" },
+            "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] }, "status": {},
+        });
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
+        let resource = ResourceRef::new("", "Service", Some("prod"), "shop");
+        let time = |minute: &str| -> Timestamp { format!("2026-01-01T00:{minute}:00Z").parse().unwrap() };
+        let seen = |version: &str| {
+            let surroundings = Surroundings { now: Some(time("01")), ..Surroundings::default() };
+            Seen {
+                resource: resource.clone(),
+                environment: Some(name.clone()),
+                api: "v1".into(),
+                version: version.into(),
+                uid: Uid::of("a"),
+                digest: ContentDigest([0; 32]),
+                edition: 0,
+                verdict: assess_in(&service, surroundings),
+                created: None,
+                manager: None,
+                ended: None,
+            }
+        };
+        let mut applied = Applied::default();
+        let item = InventoryItem { resource: resource.clone(), version: "v1".to_owned() };
+        applied.interest(&name, &Inventory { items: [item].into() }, &Memory::new(), &mut Vec::new());
+        let told = |changes: &[ClusterChange]| match changes {
+            [] => None,
+            [ClusterChange::ResourceChanged(status)] => Some((status.health, status.message.clone())),
+            other => panic!("{other:?}"),
+        };
+        let at = |applied: &mut Applied, time: Timestamp| {
+            let mut changes = Vec::new();
+            applied.expire(time, &mut changes);
+            told(&changes)
+        };
+        for version in ["1", "2"] {
+            applied.put(seen(version), Told::Followed, &mut Vec::new());
+            assert_eq!(applied.due(), Some(time("15")));
+            assert_eq!(at(&mut applied, time("14")), None);
+        }
+        let (health, message) = at(&mut applied, time("15")).unwrap();
+        assert_eq!(health, Health::Degraded);
+        assert!(message.ends_with("for more than 15 minutes"), "{message}");
+        assert_eq!((applied.due(), at(&mut applied, time("16"))), (None, None), "it is told once");
     }
 }
