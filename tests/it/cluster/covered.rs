@@ -244,3 +244,26 @@ async fn what_is_pruned_is_not_missed() {
     };
     assert_eq!(scene.wait_for("what became of it", told).await, "gone");
 }
+
+/// Whether a kind of nobody we know tells how it is stands in what the server says of its kinds.
+#[tokio::test]
+async fn an_object_without_a_status_is_waited_for_where_its_kind_has_one() {
+    for (tells, health, message) in [
+        (false, Health::Healthy, "it has no status"),
+        (true, Health::Progressing, "its controller has reported no status yet"),
+    ] {
+        let mut scene = Scene::new().await;
+        let mut definition = boats("Namespaced", "v1");
+        if tells {
+            definition["spec"]["versions"][0]["subresources"] = json!({ "status": {} });
+        }
+        scene.define(definition).await;
+        scene.sync(BOAT).await.unwrap();
+        let told = |change: &ClusterChange| match change {
+            ClusterChange::ResourceChanged(status) if status.resource.kind == "Boat" => Some(status.clone()),
+            _ => None,
+        };
+        let status = scene.wait_for("the boat", told).await;
+        assert_eq!((status.health, status.message.as_str()), (health, message));
+    }
+}
