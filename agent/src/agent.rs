@@ -60,7 +60,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     if cut_off.interrupted > 0 {
         tracing::info!(
             runs_and_syncs = cut_off.interrupted,
-            "the last life of the agent was cut off; what is owed is taken up"
+            "the previous run ended unexpectedly; resuming unfinished work"
         );
     }
     clear_scratch(&data_dir);
@@ -108,7 +108,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         let _ = serving.await;
     };
     if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
-        tracing::warn!("some work did not end in time; it is taken up at the next start");
+        tracing::warn!("some work did not end in time; it resumes at the next start");
     }
     crate::source::git::hang_up(&context.data_dir.join("mirrors"));
     let event = Fact::at_large(Cause::Agent, Event::AgentStopped);
@@ -149,7 +149,7 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
             }
             if before.engine != config.engine || before.registry != config.registry {
                 context.images.send_replace(Arc::new(Images::new(&config)));
-                changes.push("the engine or registries are others".to_owned());
+                changes.push("the engine or registries are changed".to_owned());
             }
             context.journal.bounds(config.history.clone()).await;
             match supervise::apply(context, config.clone(), tasks).await {
@@ -165,7 +165,7 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
         }
         Err(error) => {
             let message = chain(&error);
-            tracing::error!("the new configuration is not in force, the one before stays: {message}");
+            tracing::error!("the new configuration is not used, the previous one stays: {message}");
             let config = context.config();
             context
                 .journal
@@ -255,6 +255,6 @@ pub fn claim(data_dir: &Path) -> anyhow::Result<std::fs::File> {
 
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "cannot tell systemd");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }

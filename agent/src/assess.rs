@@ -218,7 +218,7 @@ fn why(who: &str, message: &str) -> String {
 /// ones of a rollout tell why it was begun and not why it fails.
 fn worst(known: &Known) -> (Health, String) {
     if known.keys.is_empty() {
-        return (Health::Missing, "nothing of it is in the cluster".to_owned());
+        return (Health::Missing, "no objects found in the cluster".to_owned());
     }
     let health = Health::worst(known.unwell.values().map(|unwell| unwell.health));
     let of_health = known.unwell.iter().filter(|(_, unwell)| unwell.health == health);
@@ -332,7 +332,7 @@ mod tests {
         let assessed =
             |health, message: &str| Some(Fact::patch(&name, Patch::Assessed { health, message: message.to_owned() }));
         let synced = ClusterChange::Synced { environment: name.clone() };
-        assert_eq!(told(vec![synced]), assessed(Health::Missing, "nothing of it is in the cluster"));
+        assert_eq!(told(vec![synced]), assessed(Health::Missing, "no objects found in the cluster"));
         let at = |second| Timestamp::from_second(second).ok();
         let old = pod_of("shop-a", at(1), Health::Degraded, "no such image");
         assert_eq!(told(vec![old]), assessed(Health::Degraded, "shop-a: no such image"));

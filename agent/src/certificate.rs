@@ -1,4 +1,4 @@
-//! A server's certificate that is not taken: why, and what to do, in words for the person who has to mend it.
+//! A server's certificate that was rejected: why, and what to do, in words for the person who has to mend it.
 //!
 //! rustls says it at the bottom of three libraries' errors, in words that count the seconds and so are others each time.
 //! Git remotes and registries ask here; a cluster's authority stands in its kubeconfig, of which
@@ -15,7 +15,7 @@ use rustls::pki_types::UnixTime;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// Signed by somebody unknown, or by itself.
-    #[error("it is signed by nobody who is trusted here")]
+    #[error("it is signed by an unknown authority")]
     Authority,
     /// Somebody else's.
     #[error("it is for {}, not for {host}", list(.names))]

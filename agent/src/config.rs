@@ -185,7 +185,7 @@ impl TryFrom<String> for Interval {
     fn try_from(text: String) -> Result<Self, String> {
         humantime::parse_duration(&text)
             .map(Self)
-            .map_err(|_| format!("{text:?} is no length of time: write 30s, 5m or 1h"))
+            .map_err(|_| format!("{text:?} is not a valid duration: write 30s, 5m or 1h"))
     }
 }
 

@@ -40,10 +40,10 @@ use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
 /// Why a run ended: its application left the configuration.
-const LEFT: &str = "the application left the configuration in the middle; ask for it anew where it is back";
+const LEFT: &str = "the application was removed from the configuration during the run; start it again when it is back";
 
 /// Why a run ended: its application was configured without code.
-pub const NO_CODE: &str = "the application has no [application.code] any more; ask for it anew where it has again";
+pub const NO_CODE: &str = "the application has no [application.code] any more; start it again when it has one";
 
 /// The delivery of one application.
 pub struct Delivery {

@@ -93,10 +93,9 @@ async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
         ),
         Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
         Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
-        Err(error) => Found::bad(
-            chain(&error),
-            "try the same by hand: git ls-remote ADDRESS; credentials are set in [[repository]]",
-        ),
+        Err(error) => {
+            Found::bad(chain(&error), "try it manually: git ls-remote ADDRESS; credentials are set in [[repository]]")
+        }
     }
 }
 
@@ -166,7 +165,7 @@ async fn kustomize(context: Arc<Context>) -> Found {
     let words = program.words();
     match tokio::task::spawn_blocking(move || program.version()).await {
         Ok(Ok(version)) => Found::good(format!("{words}, {version}")),
-        Ok(Err(error)) => Found::bad(chain(&error), format!("try `{words}` by hand")),
+        Ok(Err(error)) => Found::bad(chain(&error), format!("run `{words}` manually")),
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }
 }

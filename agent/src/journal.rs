@@ -50,7 +50,7 @@ const RUNS_SHOWN: usize = 5;
 
 /// A story's facts could not be kept.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot write the history, so nothing was changed: {why}; {remedy}")]
+#[error("cannot write to the history database, no changes were made: {why}; {remedy}")]
 pub struct NotKept {
     why: String,
     remedy: String,

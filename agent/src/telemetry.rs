@@ -52,7 +52,7 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level is neither a level nor a filter.
-    #[error("{text:?} is no log level: write error, warn, info, debug, trace, or a filter such as info,kube=debug")]
+    #[error("{text:?} is not a log level: write error, warn, info, debug, trace, or a filter such as info,kube=debug")]
     Level {
         /// As it was written.
         text: String,
@@ -127,7 +127,7 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     };
     let error = |source| TelemetryError::Level { text: text.to_owned(), source };
     if directives.is_empty() {
-        return Err(error("=".parse::<tracing_subscriber::filter::Directive>().expect_err("`=` is no directive")));
+        return Err(error("=".parse::<tracing_subscriber::filter::Directive>().expect_err("`=` is not a directive")));
     }
     EnvFilter::builder().parse(&directives).map_err(error)
 }

@@ -41,7 +41,7 @@ pub async fn keep(context: Arc<Context>, mut socket: Socket, asked: Arc<Notify>)
             Err(error) => {
                 let message = chain(&error);
                 if let Some(times) = flood.count(Instant::now()) {
-                    tracing::error!(times, "nobody can reach this agent: {message}");
+                    tracing::error!(times, "this agent cannot be reached: {message}");
                 }
                 if failing.as_ref() == Some(&message) {
                     continue;

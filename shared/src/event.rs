@@ -185,7 +185,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state_of: Option<Timestamp>,
     },
-    /// A request was refused for want of a role.
+    /// A request was refused: a role is required.
     RequestDenied {
         /// Method and path.
         request: String,

@@ -361,7 +361,7 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
     let denied = "denied: requested access to the resource is denied; no login was found";
     refused(Step::UploadStart, 403, denied, false).await;
     refused(Step::UploadStart, 404, "the repository or project is not there", false).await;
-    let unavailable = "received unexpected HTTP status: 503 Service Unavailable; the registry is away";
+    let unavailable = "received unexpected HTTP status: 503 Service Unavailable; the registry is unreachable";
     refused(Step::Version, 503, unavailable, true).await;
     refused(Step::UploadPatch, 500, "received unexpected HTTP status: 500", true).await;
 
@@ -469,7 +469,7 @@ async fn an_engine_that_is_away_cut_or_silent_is_told_apart() {
     let error = world.build(world.request("1", &files)).await.result.unwrap_err();
     assert!(matches!(error, BuildError::Away { .. }) && error.is_transient(), "{error}");
     assert!(
-        chain(&error).contains("engine.sock (from [engine] address) is away while connecting"),
+        chain(&error).contains("engine.sock (from [engine] address) is unreachable while connecting"),
         "{}",
         chain(&error)
     );

@@ -3,6 +3,7 @@
 
 mod files;
 mod guide;
+mod language;
 mod readme;
 mod rooms;
 

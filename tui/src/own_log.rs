@@ -28,7 +28,7 @@ pub fn begin() {
     tui_logger::set_buffer_depth(LINES_MAX);
     let collected = tracing_subscriber::registry().with(LevelFilter::INFO).with(TuiTracingSubscriberLayer).try_init();
     if collected.is_err() {
-        tracing::debug!("somebody else collects the log of this process");
+        tracing::debug!("another logger is set for this process");
     }
 }
 

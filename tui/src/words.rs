@@ -35,7 +35,7 @@ pub fn told(event: &Event) -> Told<'_> {
     let (tone, what, more): (Tone, String, &str) = match event {
         Event::AgentStarted { version, interrupted: 0 } => (Tone::Plain, format!("agent {version} started"), ""),
         Event::AgentStarted { version, interrupted } => {
-            (Tone::Warning, format!("agent {version} started; its last life left {interrupted} in the middle"), "")
+            (Tone::Warning, format!("agent {version} started; the previous run left {interrupted} unfinished"), "")
         }
         Event::AgentStopped => (Tone::Plain, "agent stopped".to_owned(), ""),
         Event::ConfigurationReloaded { changes } if changes.is_empty() => {
@@ -50,7 +50,7 @@ pub fn told(event: &Event) -> Told<'_> {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
             (Tone::Warning, format!("history restored from {from}{state}"), "")
         }
-        Event::RequestDenied { request } => (Tone::Warning, "refused for want of a role".to_owned(), request),
+        Event::RequestDenied { request } => (Tone::Warning, "refused: a role is required".to_owned(), request),
 
         Event::TagsChanged { repository, changed, moved, deleted } => {
             let named = |tag: &String| if moved.contains(tag) { format!("{tag} (moved)") } else { tag.clone() };
@@ -90,7 +90,7 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::RevisionChanged { revision, rewritten: true } => (
             Tone::Warning,
             format!(
-                "git says {}, and what it said before is no part of its history: it was rewritten",
+                "git says {}, and what it said before is not part of its history: it was rewritten",
                 revision.short()
             ),
             "",

@@ -15,7 +15,7 @@ pub struct Dockerignore {
 
 /// A line that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {pattern:?} is no pattern: {why}")]
+#[error("line {line}: {pattern:?} is not a valid pattern: {why}")]
 pub struct DockerignoreError {
     /// Counted from 1.
     pub line: usize,
@@ -174,7 +174,7 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>, &'static str> {
 
 fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Piece, &'static str> {
     const OPEN: &str = "a [ has no ]";
-    const SHAPE: &str = "what stands in [ ] is no range; write \\ before - and ]";
+    const SHAPE: &str = "invalid range in [ ]; write \\ before - and ]";
     let negated = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     loop {

@@ -18,9 +18,9 @@ pub struct ImageRef {
     digest: Option<String>,
 }
 
-/// Why a text is no image name.
+/// Why a text is not a valid image name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no image name: {why}")]
+#[error("{text:?} is not a valid image name: {why}")]
 pub struct ImageRefError {
     /// What was read.
     pub text: String,
@@ -140,7 +140,7 @@ fn is_docker_hub(registry: &str) -> bool {
 }
 
 fn check_registry(registry: &str) -> Result<(), &'static str> {
-    const WHY: &str = "the part before the first slash is no host name, as in registry.example:5000";
+    const WHY: &str = "the part before the first slash is not a host name such as registry.example:5000";
     let (host, port) = match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => match port.strip_prefix(':') {
             None if !port.is_empty() => return Err(WHY),
@@ -242,7 +242,7 @@ mod tests {
             ("registry.example/Shop", "lower case"),
             ("shop:", "a tag has"),
             ("shop:-x", "a tag has"),
-            ("shop:a/b", "no host name"),
+            ("shop:a/b", "not a host name"),
             ("shop:build+1", "a tag has"),
             ("a//b", "joined by"),
             ("-shop", "joined by"),
@@ -250,12 +250,12 @@ mod tests {
             ("a___b", "joined by"),
             ("shop@sha256:abc", "a digest is"),
             ("shop@md5:d41d8cd98f00b204e9800998ecf8427e", "a digest is"),
-            ("reg istry.example/shop", "no host name"),
-            ("host:99999/shop", "no host name"),
-            ("host:+80/shop", "no host name"),
-            ("[::1]5000/shop", "no host name"),
-            ("[::1]:/shop", "no host name"),
-            ("https://registry.example/shop", "no host name"),
+            ("reg istry.example/shop", "not a host name"),
+            ("host:99999/shop", "not a host name"),
+            ("host:+80/shop", "not a host name"),
+            ("[::1]5000/shop", "not a host name"),
+            ("[::1]:/shop", "not a host name"),
+            ("https://registry.example/shop", "not a host name"),
         ] {
             let error = ImageRef::parse(text).unwrap_err();
             assert!(error.why.contains(why), "{text}: {error}");

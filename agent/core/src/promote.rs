@@ -112,7 +112,7 @@ pub enum PromoteError {
         what: String,
     },
     /// A tag, digest or name that would not be one word of YAML.
-    #[error("`{0}` is no name, tag or digest of an image")]
+    #[error("`{0}` is not a name, tag or digest of an image")]
     NotAnImage(String),
 }
 

@@ -190,8 +190,8 @@ fn syntax(text: &str, error: &serde_saphyr::Error) -> YamlError {
 fn words(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
     match error.without_snippet() {
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is there twice"),
-        Error::NonFiniteFloat { value, .. } => format!("{value} is no number that JSON has"),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is defined twice"),
+        Error::NonFiniteFloat { value, .. } => format!("{value} is not a JSON number"),
         Error::Unexpected { expected: "string scalar", .. } | Error::NullIntoString { .. } => {
             "a key has to be text".to_owned()
         }
@@ -273,9 +273,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         if value.fract() == 0.0 && value.abs() <= EXACT {
             return Ok(Value::from(value as i64));
         }
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom(format!("{value} is no number that JSON has")))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom(format!("{value} is not a JSON number")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -310,7 +308,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         let mut all = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if all.contains_key(&key) {
-                return Err(de::Error::custom(format!("the key {key:?} is there twice")));
+                return Err(de::Error::custom(format!("the key {key:?} is defined twice")));
             }
             let value = entries.next_value_seed(NodeVisitor)?;
             all.insert(key, value);

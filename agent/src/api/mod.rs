@@ -152,7 +152,7 @@ async fn permit(
     let _ = context.journal.record(vec![Fact::at_large(peer.cause(), event)]).await;
     Failure::forbidden(
         format!(
-            "{what} asks for the role {needed:?}, and {} has {}",
+            "{what} requires the role {needed:?}, and {} has {}",
             peer.name,
             has.map_or("none".to_owned(), |role| format!("{role:?}"))
         ),

@@ -150,7 +150,7 @@ pub struct EngineInfo {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// No engine is configured, and none is where engines usually are.
-    #[error("no container engine was found (looked at {}); start Docker or Podman, or set `address` in [engine]", .tried.join(", "))]
+    #[error("no container engine was found (tried {}); start Docker or Podman, or set `address` in [engine]", .tried.join(", "))]
     NoEngine {
         /// Where it was looked for.
         tried: Vec<String>,
@@ -166,7 +166,9 @@ pub enum BuildError {
         why: String,
     },
     /// The engine does not answer, or the connection broke.
-    #[error("the container engine at {address} is away while {doing}; is it running, and may this user reach it?")]
+    #[error(
+        "the container engine at {address} is unreachable while {doing}; is it running, and may this user reach it?"
+    )]
     Away {
         /// Where it should be.
         address: String,
@@ -178,7 +180,7 @@ pub enum BuildError {
     },
     /// The engine is there and has nothing to say.
     #[error(
-        "{doing}: nothing was heard for {seconds} s, so it was given up; see the engine's log, or build by hand to see where it hangs"
+        "{doing}: no output for {seconds} s, so it was stopped; see the engine's log, or build manually to see where it hangs"
     )]
     Silent {
         /// What we were doing.

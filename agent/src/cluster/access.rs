@@ -45,7 +45,7 @@ pub(super) async fn find(config: &ClusterConfig) -> Result<Access, String> {
     let server = server.ok_or("the cluster of the kubeconfig's context has no server")?;
     let server: Uri = server.parse().map_err(|error| format!("the kubeconfig's server {server:?}: {error}"))?;
     if server.host().is_none() || server.scheme().is_none() {
-        return Err(format!("the kubeconfig's server {server} is no address; write https://host:port"));
+        return Err(format!("the kubeconfig's server {server} is not an address; write https://host:port"));
     }
     // Where nothing is encrypted the system's authorities are not asked for: there may be none.
     let plain = server.scheme_str() == Some("http");

@@ -293,7 +293,7 @@ impl Executor<'_> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
             let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
-            live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "somebody deleted it meanwhile"))?;
+            live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "it was deleted in the meantime"))?;
         }
     }
 

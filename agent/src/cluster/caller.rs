@@ -167,7 +167,7 @@ impl Caller {
 
 fn parsed(doing: &str, bytes: &[u8]) -> Result<Value, ApiProblem> {
     serde_json::from_slice(bytes)
-        .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is no JSON: {error}")))
+        .map_err(|error| ApiProblem::new(Class::Other, doing, format!("the answer is not JSON: {error}")))
 }
 
 /// Sends the request once. A failure comes with a pause where it is worth sending it again: what the server asks for, or

@@ -226,7 +226,7 @@ impl Connection {
         }
     }
 
-    /// The client in hand where another cannot be made, unless its credential has ended or is not taken: it serves for a
+    /// The client in hand where another cannot be made, unless its credential has ended or was rejected: it serves for a
     /// while more.
     fn still_good(&self) -> Option<Lent> {
         let mut state = self.state();
@@ -253,7 +253,7 @@ impl Built {
         self.looked = Instant::now();
         let changed = self.files.iter().any(Seen::has_changed);
         if changed {
-            tracing::info!(cluster = %config.name, "the way in changed: connecting anew");
+            tracing::info!(cluster = %config.name, "the connection settings changed: reconnecting");
         }
         changed
     }

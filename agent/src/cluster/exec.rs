@@ -90,7 +90,7 @@ async fn ask_within(time: Duration, exec: &ExecConfig, cluster: &Cluster) -> Res
         return Err(format!("the credential program {program} failed with {}{words}", output.status));
     }
     read(&output.stdout).map_err(|lacks| {
-        format!("the credential program {program} answered {lacks}; run it by hand as the agent's user and see")
+        format!("the credential program {program} answered {lacks}; run it manually as the agent's user")
     })
 }
 
@@ -152,7 +152,7 @@ fn read(bytes: &[u8]) -> Result<Credential, &'static str> {
         serde_json::from_value(document.value).ok()
     };
     let answer: Option<ExecCredential> = serde_json::from_slice(bytes).ok().or_else(yaml);
-    let answer = answer.ok_or("something that is no ExecCredential")?;
+    let answer = answer.ok_or("something other than an ExecCredential")?;
     let status = answer.status.ok_or("an ExecCredential without a status")?;
     let is_some = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
     match (is_some(&status.token), is_some(&status.client_certificate_data), is_some(&status.client_key_data)) {
@@ -161,7 +161,7 @@ fn read(bytes: &[u8]) -> Result<Credential, &'static str> {
         _ if !status.token.iter().all(|token| HeaderValue::from_str(token).is_ok()) => {
             Err("a token that no header can carry")
         }
-        (_, true, true) if !is_pem(&status) => Err("a certificate or a key that is no PEM"),
+        (_, true, true) if !is_pem(&status) => Err("a certificate or a key that is not PEM"),
         _ => Ok(status),
     }
 }
@@ -229,11 +229,14 @@ mod tests {
     async fn what_is_wrong_with_a_program_is_told_without_its_output_and_arguments() {
         for (script, told) in [
             ("echo secret; echo no SSO session >&2; exit 3", "failed with exit status: 3: no SSO session"),
-            ("echo secret", "answered something that is no ExecCredential; run it by hand"),
+            ("echo secret", "answered something other than an ExecCredential; run it manually"),
             ("echo '{\"secret\": 1}'", "answered an ExecCredential without a status"),
             ("echo '{\"status\": {\"token\": \"\"}}'", "answered an ExecCredential with neither token nor certificate"),
             ("echo '{\"status\": {\"clientKeyData\": \"secret\"}}'", "answered half a certificate"),
-            ("echo '{\"status\": {\"token\": \"secret\", \"expirationTimestamp\": \"x\"}}'", "no ExecCredential"),
+            (
+                "echo '{\"status\": {\"token\": \"secret\", \"expirationTimestamp\": \"x\"}}'",
+                "other than an ExecCredential",
+            ),
         ] {
             let words = asked(&program(script)).await.unwrap_err();
             assert!(words.starts_with("the credential program /bin/sh "), "{words}");

@@ -88,7 +88,7 @@ impl Cluster {
         }
         let strays = self.0.strays.take(objects, self.epoch(), environment, &options.namespace, &held).await?;
         if !strays.is_empty() {
-            tracing::warn!(%environment, objects = strays.len(), "the cluster was set back: what no inventory names is taken in");
+            tracing::warn!(%environment, objects = strays.len(), "the cluster was set back: objects that no inventory lists are added to it");
             held = inventories.believe(environment, &options.namespace, strays);
             self.watch(environment, &held.inventory, memory);
         }
@@ -114,7 +114,7 @@ impl Cluster {
         if items.is_empty() {
             return Ok(held);
         }
-        tracing::warn!(%environment, objects = items.len(), "the inventory was lost; it is made anew");
+        tracing::warn!(%environment, objects = items.len(), "the inventory was lost; it is recreated");
         let held = self.0.inventories.believe(environment, namespace, items);
         self.watch(environment, &held.inventory, memory);
         Ok(held)

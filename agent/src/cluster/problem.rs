@@ -80,7 +80,7 @@ impl Class {
             Self::Untrusted => {
                 "See that certificate-authority of this kubeconfig is the cluster's, and that its server is a name in the certificate."
             }
-            Self::Timeout => "The API server, or an admission webhook that it asks, is slow; it is tried again.",
+            Self::Timeout => "The API server, or an admission webhook that it asks, is slow; retrying.",
             Self::Unauthorized => {
                 "Renew the credentials of this context; the kubeconfig is read again when it changes."
             }
@@ -89,14 +89,14 @@ impl Class {
             Self::KindMissing => "Install its CustomResourceDefinition first, or add it to the manifests.",
             Self::Immutable => {
                 "This field cannot be changed in place. Put it back, give the object another name, or delete the live object \
-                 yourself so that the next sync makes it anew; it is never deleted for you."
+                 yourself so that the next sync creates it again; it is never deleted for you."
             }
             Self::Invalid => "Correct the manifest.",
             // What refuses it is not known; see `advice` for what is.
             Self::Refused => "Change what the message names: in the manifest, or in the cluster.",
             Self::Configuration => "Correct the kubeconfig or the [[cluster]] entry.",
-            Self::Conflict => "Another client changed or deleted it at the same moment; it is tried again.",
-            Self::TooMany => "The API server has more to do than it can; it is tried again.",
+            Self::Conflict => "Another client changed or deleted it at the same moment; retrying.",
+            Self::TooMany => "The API server is overloaded; retrying.",
             // Told by `advice`, with the name of what holds it up.
             Self::WebhookDown | Self::Terminating => "",
             Self::NotFound | Self::Gone | Self::Other => "",
@@ -158,11 +158,11 @@ impl ApiProblem {
             }
             Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
                 if let Some(why) = distrust(error) {
-                    return Self::new(Class::Untrusted, doing, format!("the server's certificate is not taken: {why}"));
+                    return Self::new(Class::Untrusted, doing, format!("the server's certificate was rejected: {why}"));
                 }
                 let words = words(error);
                 if is_about_our_certificate(&words) {
-                    let words = format!("the server does not take the client certificate, or wants one: {words}");
+                    let words = format!("the server rejects the client certificate, or requires one: {words}");
                     return Self::new(Class::Unauthorized, doing, words);
                 }
                 Self::new(Class::Away, doing, words)

@@ -48,7 +48,7 @@ pub(super) fn proxy(named: Option<&str>, server: &Uri, environment: &Environment
 }
 
 fn parse(text: &str, who: &str) -> Result<Uri, String> {
-    let bad = || format!("{who} is no address of a proxy; write http://host:port, https:// or socks5://");
+    let bad = || format!("{who} is not a proxy address; write http://host:port, https:// or socks5://");
     // Without a scheme it is http, and the two kinds of SOCKS 5 are one here: names are looked up by the proxy.
     let text =
         if text.contains("://") { text.replacen("socks5h://", "socks5://", 1) } else { format!("http://{text}") };
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(through(None, "http://10.1.1.1:80", "far:1", ""), "http://plain:1/");
         for bad in ["ftp://me:secret@far:1", "http://me:sec ret@far", "http://"] {
             let words = through(None, server, bad, "");
-            assert!(words.starts_with("HTTPS_PROXY is no address of a proxy"), "{bad}: {words}");
+            assert!(words.starts_with("HTTPS_PROXY is not a proxy address"), "{bad}: {words}");
             assert!(!words.contains("sec"), "{words}");
         }
     }

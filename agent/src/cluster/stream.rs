@@ -103,7 +103,7 @@ pub(super) async fn follow(shared: &Shared, key: &WatchKey) {
         }
         match end {
             Ok(End::Narrow) => return,
-            Ok(End::Moved) => shared.live.lost(key, "it is listed anew"),
+            Ok(End::Moved) => shared.live.lost(key, "it is listed again"),
             Ok(End::Done) => {
                 shared.live.lost(key, "the server ended the watch");
                 failures = if lasted > PAUSE_MAX { 0 } else { failures + 1 };
@@ -264,7 +264,7 @@ struct PageMetadata {
 async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &mut Position) -> Result<(), ApiProblem> {
     let doing = format!("list {}", route.resource.plural);
     let bad =
-        |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is no list: {error}"));
+        |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is not a list: {error}"));
     let told = Told::Listed(Instant::now());
     let mut seen: HashMap<_, Uid> = HashMap::new();
     let mut is_set_back = false;

@@ -128,7 +128,7 @@ impl Shared {
 
     /// Drops all that is known of the cluster. The watches see the epoch and list anew; who remembers more compares it.
     pub(super) fn replaced(&self, how: &'static str) {
-        tracing::warn!("the cluster {how}: everything is looked at anew");
+        tracing::warn!("the cluster {how}: everything is compared again");
         self.objects.forget_kinds();
         self.inventories.forget();
         self.objects.clock.begin_anew();

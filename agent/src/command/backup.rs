@@ -66,7 +66,7 @@ pub fn restore(
     describe(&file, &found, out)?;
     if history.exists() {
         writeln!(out, "{}", after(&history, &found))?;
-        writeln!(out, "the history that is there now is kept as {}", aside.display())?;
+        writeln!(out, "the current history is kept as {}", aside.display())?;
     }
     if !yes && !asked(input, out)? {
         anyhow::bail!("nothing was changed");

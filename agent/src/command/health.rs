@@ -236,7 +236,7 @@ mod tests {
             lines,
             [
                 "ConfigMap c Healthy: ",
-                "Odd  Unknown: it has no apiVersion or no kind, so it is no Kubernetes object",
+                "Odd  Unknown: it has no apiVersion or no kind, so it is not a Kubernetes object",
                 "Pod a Healthy: completed",
                 "Pod b Degraded: it has failed",
             ]
@@ -267,7 +267,10 @@ mod tests {
         let (out, result) = run_on(&[("bad.yaml", "a: 1\na: 2"), ("b.json", PODS)], Output::Table);
         assert!(out.contains("Pod   b"), "{out}");
         let message = result.unwrap_err().to_string();
-        assert!(message.ends_with("bad.yaml: document 1, line 2, column 1: the key \"a\" is there twice"), "{message}");
+        assert!(
+            message.ends_with("bad.yaml: document 1, line 2, column 1: the key \"a\" is defined twice"),
+            "{message}"
+        );
         let (out, result) = run_on(&[], Output::Json);
         assert_eq!(out, "[]\n");
         assert!(result.unwrap_err().to_string().contains("nothing.yaml: No such file"));

@@ -101,7 +101,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             let other = other + 1;
             say(
                 &[Step::Key("name")],
-                format!("application {name} is there twice, also as number {other}: choose another name"),
+                format!("application {name} is defined twice, also as number {other}: choose another name"),
             );
         }
         check_parts(written, &mut say);
@@ -154,7 +154,7 @@ fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], 
         };
         let ImageSpec { name, context, dockerfile, target: _, args: _ } = image;
         if !names.insert(name) {
-            say("name", format!("the image {name} is there twice: each is built once"));
+            say("name", format!("the image {name} is defined twice: each is built once"));
         }
         match ImageRef::parse(name) {
             Ok(image) if image.tag().is_some() || image.digest().is_some() => {
@@ -187,7 +187,7 @@ fn check_environments(
         };
         let WrittenEnvironment { name, repository, branch, tag, path, cluster, namespace, promote, .. } = environment;
         if !names.insert(name) {
-            say(&["name"], format!("environment {}/{name} is there twice: choose another name", written.name));
+            say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
         if let Err(error) = crate::source::url::RepositoryUrl::parse(repository, base) {
             say(&["repository"], error.to_string());
@@ -214,7 +214,10 @@ fn check_environments(
             say(&["cluster"], format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"));
         }
         if promote.by != PromoteBy::None && !promote.author.contains('<') {
-            say(&["promote", "author"], format!("{:?} is no author: write \"Name <mail@example>\"", promote.author));
+            say(
+                &["promote", "author"],
+                format!("{:?} is not a valid author: write \"Name <mail@example>\"", promote.author),
+            );
         }
     }
 }

@@ -36,10 +36,10 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
         );
     }
     if config.agent.max_concurrent_builds == 0 {
-        say("max_concurrent_builds", "0 builds at once would never build: write 1 or more");
+        say("max_concurrent_builds", "0 concurrent builds would never build: write 1 or more");
     }
     if config.agent.max_concurrent_syncs == 0 {
-        say("max_concurrent_syncs", "0 syncs at once would never sync: write 1 or more");
+        say("max_concurrent_syncs", "0 concurrent syncs would never sync: write 1 or more");
     }
     if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::EnvFilter>() {
         say("log_level", &format!("no log level ({error}): write error, warn, info, debug or trace"));
@@ -56,7 +56,7 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
                 "registry",
                 index,
                 "host",
-                format!("{:?} is no registry host: write registry.example or localhost:5000", registry.host),
+                format!("{:?} is not a registry host: write registry.example or localhost:5000", registry.host),
             );
         }
         if registry.password_env.is_some() && registry.password_file.is_some() {
@@ -79,12 +79,12 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
     let mut names = BTreeSet::new();
     for (index, cluster) in config.cluster.iter().enumerate() {
         if !names.insert(&cluster.name) {
-            say("cluster", index, "name", format!("cluster {:?} is there twice: choose another name", cluster.name));
+            say("cluster", index, "name", format!("cluster {:?} is defined twice: choose another name", cluster.name));
         }
     }
     for (index, rule) in config.access.iter().enumerate() {
         if rule.users.is_empty() && rule.groups.is_empty() {
-            say("access", index, "role", "this rule is for nobody: name users or groups".to_owned());
+            say("access", index, "role", "this rule applies to no one: name users or groups".to_owned());
         }
     }
 }

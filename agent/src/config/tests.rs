@@ -148,7 +148,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (
             format!("{application}[[application.environment]]\nname = 'prod'\nrepository = '/x'\nnamespace = 'y'\n"),
             8,
-            "environment shop/prod is there twice",
+            "environment shop/prod is defined twice",
         ),
         (
             format!(

@@ -76,7 +76,7 @@ pub enum DeliverError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// What was away stayed away.
-    #[error("given up after {}", humantime::format_duration(*.timeout))]
+    #[error("gave up after {}", humantime::format_duration(*.timeout))]
     GaveUp {
         /// For how long a stage is tried.
         timeout: Duration,
@@ -135,7 +135,7 @@ impl DeliverError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Promote(_) => {
-                "check the path of the environment, or set promote.by = \"none\" where the manifests are somebody else's"
+                "check the path of the environment, or set promote.by = \"none\" where others maintain the manifests"
             }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same",

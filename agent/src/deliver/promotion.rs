@@ -116,9 +116,7 @@ impl Step<Promotes> for Promote<'_> {
                     let message = format!("{} names {}{not_there}", ready.commit.short(), self.written());
                     return Ok(Outcome::Done(Promotes::By(ready.commit), message));
                 }
-                PushOutcome::Raced { .. } => {
-                    course.say("somebody else pushed to the deploy branch meanwhile; deciding anew")
-                }
+                PushOutcome::Raced { .. } => course.say("the deploy branch changed in the meantime; deciding again"),
             }
         }
         Err(DeliverError::Raced { branch: spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })

@@ -56,7 +56,7 @@ fn hint(unseen: &Unseen) -> String {
         Cover::Watch if says(&["not serve", "no kind", "could not find", "not found"]) => {
             "install its CustomResourceDefinition, or take these objects out of the manifests"
         }
-        Cover::Watch => "it is tried again; see whether the cluster's own line is good",
+        Cover::Watch => "retrying; see the line of the cluster",
         Cover::Cluster => "see the cluster's own line; until it is back, sync and health of these are not known",
         Cover::Repository => "see the repository's own line; what is deployed keeps running, and nothing new comes",
     }

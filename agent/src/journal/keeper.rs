@@ -292,7 +292,7 @@ impl Keeper {
 
 /// The end of a run that is queued for an application which left the configuration.
 fn nobodys(run: &RunStatus, now: Timestamp) -> RunStatus {
-    let why = "the application left the configuration; ask for it anew where it is back".to_owned();
+    let why = "the application was removed from the configuration; start it again when it is back".to_owned();
     ended(run.clone(), Phase::Interrupted, why, now)
 }
 

@@ -64,8 +64,8 @@ fn a_full_disk_stops_the_work_and_loses_none() {
         ]
     };
     let error = write(&mut thread, batch()).unwrap_err().to_string();
-    assert!(error.starts_with("cannot write the history, so nothing was changed: "), "{error}");
-    assert!(error.contains("full") && error.contains("free some disk or mend"), "{error}");
+    assert!(error.starts_with("cannot write to the history database, no changes were made: "), "{error}");
+    assert!(error.contains("full") && error.contains("free some disk space or fix"), "{error}");
     assert!(thread.published.environment(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
@@ -198,7 +198,7 @@ fn a_history_that_is_removed_or_exchanged_takes_nothing_until_it_is_back() {
         accident();
         thread.look();
         let words = format!(
-            "cannot write the history, so nothing was changed: history.db was {loss} while the agent runs; put "
+            "cannot write to the history database, no changes were made: history.db was {loss} while the agent runs; put "
         );
         let shown = error_shown(&thread).unwrap();
         assert!(shown.starts_with(&words) && shown.ends_with("qd-agent restore FILE"), "{shown}");

@@ -175,7 +175,7 @@ impl Writing {
         self.connection = sqlite::open(&self.path)?;
         self.place = Place::of(&self.path);
         self.place.check()?;
-        tracing::warn!("{lost}: nothing is lost, and the history was opened anew");
+        tracing::warn!("{lost}: nothing is lost, and the history was reopened");
         Ok(())
     }
 

@@ -84,7 +84,7 @@ async fn named(
         if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
             let (count, of) = (part.count, part.of);
             return Err(ReconcileError::NoSuch(format!(
-                "sync {id} applied {count} of {of} objects, which is no release"
+                "sync {id} applied {count} of {of} objects, which is not a release"
             )));
         }
         if let Some(sync) = sync {

@@ -84,7 +84,7 @@ pub enum CredentialError {
         source: std::io::Error,
     },
     /// A file is there and is no such file.
-    #[error("{origin} is not valid ({what}); `docker login` writes it anew")]
+    #[error("{origin} is not valid ({what}); `docker login` writes a valid one")]
     Malformed {
         /// The file or variable.
         origin: String,
@@ -93,7 +93,7 @@ pub enum CredentialError {
     },
     /// A helper did not answer as helpers do.
     #[error(
-        "the credential helper {program} (asked for by {origin}) failed for {registry}: {why}; try it by hand: `echo {registry} | {program} get`"
+        "the credential helper {program} (asked for by {origin}) failed for {registry}: {why}; try it manually: `echo {registry} | {program} get`"
     )]
     Helper {
         /// The program.
@@ -251,8 +251,8 @@ impl AuthEntry {
             return Ok(Some(Login::RegistryToken(token.clone())));
         }
         if let Some(auth) = &self.auth {
-            let bytes = BASE64_STANDARD.decode(auth.expose_secret().trim()).map_err(|_| "`auth` is no base64")?;
-            let text = String::from_utf8(bytes).map_err(|_| "`auth` is no text")?;
+            let bytes = BASE64_STANDARD.decode(auth.expose_secret().trim()).map_err(|_| "`auth` is not base64")?;
+            let text = String::from_utf8(bytes).map_err(|_| "`auth` is not text")?;
             let (username, password) = text.split_once(':').ok_or("`auth` has no colon")?;
             // Some programs pad the text with zero bytes.
             let password = SecretString::from(password.trim_end_matches('\0'));

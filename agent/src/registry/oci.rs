@@ -78,7 +78,7 @@ pub enum RegistryError {
         user: Option<String>,
     },
     /// It could not be reached, or broke off.
-    #[error("the registry {registry} is away: {words}")]
+    #[error("the registry {registry} is unreachable: {words}")]
     Away {
         /// The host.
         registry: String,
@@ -86,7 +86,7 @@ pub enum RegistryError {
         words: String,
     },
     /// Its certificate is not to be trusted.
-    #[error("the certificate of the registry {registry} is not taken: {why}; {}", .why.remedy(AUTHORITY))]
+    #[error("the certificate of the registry {registry} was rejected: {why}; {}", .why.remedy(AUTHORITY))]
     Certificate {
         /// The host.
         registry: String,
@@ -103,7 +103,7 @@ pub enum RegistryError {
     },
     /// The registry has something else under the tag than what was pushed.
     #[error(
-        "the engine pushed {pushed} as {image}, but the registry answers {found}: somebody else pushed that tag, or something between changes images; nothing was recorded, push again"
+        "the engine pushed {pushed} as {image}, but the registry answers {found}: another client pushed that tag, or a proxy changes images; nothing was recorded, push again"
     )]
     OtherDigest {
         /// The full name with its tag.
@@ -175,7 +175,7 @@ impl Registries {
         let digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
         match digest {
             Ok(digest) if check_digest(&digest).is_ok() => Ok(Some(digest)),
-            Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is no digest"))),
+            Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is not a digest"))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(call.error(error)),
         }

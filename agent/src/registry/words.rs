@@ -64,7 +64,7 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
         return Some("the registry speaks plain http: name it in the engine's insecure-registries");
     }
     if is_transient(&words) {
-        return Some("the registry is away or in trouble");
+        return Some("the registry is unreachable or failing");
     }
     None
 }
@@ -200,9 +200,9 @@ mod tests {
             (
                 "Patch \"http://127.0.0.1:35403/v2/ops/shop/blobs/uploads/9-401-a?state=here\": EOF",
                 true,
-                "away or in trouble",
+                "unreachable or failing",
             ),
-            ("Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF", true, "away or in trouble"),
+            ("Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF", true, "unreachable or failing"),
         ] {
             assert!(hint(words, with_login).is_some_and(|hint| hint.contains(part)), "{words}");
         }

@@ -78,7 +78,7 @@ pub enum GitError {
         detail: String,
     },
     /// The certificate of the other side is not to be trusted.
-    #[error("the certificate of {url} is not taken: {why}; {}", .why.remedy(AUTHORITY))]
+    #[error("the certificate of {url} was rejected: {why}; {}", .why.remedy(AUTHORITY))]
     Certificate {
         /// The repository.
         url: String,

@@ -87,7 +87,7 @@ impl Mirror {
                 let (doing, detail) = ("opening it", damage.clone());
                 return Err(GitError::Mirror { dir, doing, detail });
             }
-            tracing::warn!(mirror = %dir.display(), "the mirror is damaged and is fetched anew: {damage}");
+            tracing::warn!(mirror = %dir.display(), "the mirror is damaged and is fetched again: {damage}");
             empty(&dir, gix::hash::Kind::Sha1)?;
         }
         let repository = open(&dir, &remote).map_err(|detail| opening(&dir, detail))?;
@@ -187,7 +187,7 @@ fn opening(dir: &Path, detail: String) -> GitError {
 fn empty(dir: &Path, kind: gix::hash::Kind) -> Result<(), GitError> {
     match std::fs::remove_file(dir.join("HEAD")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let (doing, detail) = ("making it anew", error.to_string());
+            let (doing, detail) = ("recreating it", error.to_string());
             Err(GitError::Mirror { dir: dir.to_owned(), doing, detail })
         }
         _ => init(dir, kind),

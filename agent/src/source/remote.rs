@@ -66,7 +66,7 @@ pub enum ConfigProblem {
         url: String,
     },
     /// No duration.
-    #[error("`poll_interval = \"{value}\"` of {url} is no duration; write it as `30s` or `5m`")]
+    #[error("`poll_interval = \"{value}\"` of {url} is not a valid duration; write it as `30s` or `5m`")]
     PollInterval {
         /// The prefix.
         url: String,
@@ -174,7 +174,7 @@ pub struct RemoteLimits {
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
-        .map_err(|_| serde::de::Error::custom(format!("\"{text}\" is no duration; write it as `30s` or `5m`")))
+        .map_err(|_| serde::de::Error::custom(format!("\"{text}\" is not a valid duration; write it as `30s` or `5m`")))
 }
 
 impl Default for RemoteLimits {
@@ -220,7 +220,7 @@ mod tests {
             ("url = 'https://forge'", None),
             ("url = 'git@forge:'\npoll_interval = '5m'", None),
             ("url = 'ftp://forge'", Some("uses ftp")),
-            ("url = 'https://forge'\npoll_interval = 'soon'", Some("is no duration")),
+            ("url = 'https://forge'\npoll_interval = 'soon'", Some("is not a valid duration")),
             ("url = 'https://forge'\npoll_interval = '1ms'", Some("is under 1s")),
             ("url = 'https://forge'\ntoken_env = 'A'\ntoken_file = 'b'", Some("the token of https://forge")),
             ("url = 'https://a:b@forge'", Some("the `url` of https://***@forge has a user")),

@@ -10,11 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use gix::bstr::ByteSlice;
 use sha2::{Digest, Sha256};
 
-/// Why a text is no repository address. It never shows user names or passwords.
+/// Why a text is not a repository address. It never shows user names or passwords.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// The text does not follow git's syntax.
-    #[error("`{url}` is no repository address: {why}; write a path, file://, ssh://, user@host:path or https://")]
+    #[error("`{url}` is not a repository address: {why}; write a path, file://, ssh://, user@host:path or https://")]
     Syntax {
         /// The text without its user information.
         url: String,
@@ -167,7 +167,7 @@ fn read(url: gix::Url, base: &Path) -> Result<Location, Refusal> {
             let host = url.host().ok_or(Refusal::Syntax("it names no host"))?.to_ascii_lowercase();
             let user = url.user().filter(|user| !user.is_empty()).map(str::to_owned);
             if host.is_empty() || host.starts_with('-') || user.as_deref().is_some_and(|user| user.starts_with('-')) {
-                return Err(Refusal::Syntax("its host or user would be taken for an option of ssh"));
+                return Err(Refusal::Syntax("its host or user would be read as an option of ssh"));
             }
             Ok(Location::Ssh { user, host, port: url.port.filter(|port| *port != 22), path })
         }

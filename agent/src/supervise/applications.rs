@@ -27,7 +27,7 @@ pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
         application.stop.cancel();
         application.delivering.cancel();
         remove(context, &name);
-        lines.push(format!("application {name} is no longer operated"));
+        lines.push(format!("application {name} is removed"));
         context.journal.record(vec![Fact::ApplicationRemoved(name)]).await?;
     }
     Ok(lines)

@@ -40,7 +40,7 @@ pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
         environment.stop.cancel();
         if spec.is_none() {
             remove(context, &id);
-            lines.push(format!("environment {id} is no longer operated; what it applied stays in its cluster"));
+            lines.push(format!("environment {id} is removed; its objects are left in the cluster"));
             context.clusters.forget(&id);
             reconcile::neighbours::wake(context, context.wanted.forget(&id));
             context.journal.record(vec![Fact::EnvironmentRemoved(id)]).await?;
@@ -128,8 +128,8 @@ fn left_behind(known: &Environment, now: &EnvironmentSpec) -> Option<String> {
     let cluster = was.cluster.as_ref().map(|cluster| format!(" of cluster {cluster}")).unwrap_or_default();
     let (namespace, inventory) = (&was.namespace, crate::cluster::inventory_name(id));
     Some(format!(
-        "environment {id} goes elsewhere now; what it applied stays in namespace {namespace}{cluster}, as its inventory \
-         {inventory} there says: delete what is not wanted any more"
+        "environment {id} is moved; its objects are left in namespace {namespace}{cluster}, where the inventory \
+         {inventory} lists them: delete those that are not needed"
     ))
 }
 

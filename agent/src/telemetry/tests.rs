@@ -111,7 +111,7 @@ fn a_level_is_about_us_and_a_filter_is_taken_as_it_is() {
     }
     for text in ["", "loud=very", "info,=,"] {
         let error = filter(text).unwrap_err();
-        assert!(error.to_string().contains("is no log level: write error, warn, info"), "{error}");
+        assert!(error.to_string().contains("is not a log level: write error, warn, info"), "{error}");
     }
 }
 

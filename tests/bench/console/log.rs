@@ -2,7 +2,7 @@
 //!
 //! Each line carries its number, and when each was written is known: the stand-in writes one in each fifth of a
 //! millisecond. The status line tells how many lines the console has; as long as that and the number of the newest line
-//! stay as far from each other as they were at first, none is missing, and none is there twice.
+//! stay as far from each other as they were at first, none is missing, and none is shown twice.
 
 use std::time::{Duration, Instant};
 

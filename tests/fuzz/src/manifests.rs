@@ -74,7 +74,7 @@ fn is_sound(rendered: &Rendered) {
     let mut seen = std::collections::BTreeSet::new();
     for manifest in &rendered.manifests {
         let (object, resource) = (manifest.object.as_ref(), &manifest.resource);
-        assert!(seen.insert(resource), "{resource} is there twice");
+        assert!(seen.insert(resource), "{resource} is defined twice");
         assert_eq!(object["metadata"]["labels"][APPLICATION_LABEL], "shop", "{object}");
         assert_eq!(object["metadata"]["name"].as_str(), Some(resource.name.as_str()), "{object}");
         assert_eq!(object["metadata"]["namespace"].as_str(), resource.namespace.as_deref(), "{object}");

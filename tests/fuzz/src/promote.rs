@@ -38,7 +38,7 @@ pub fn check(data: &[u8]) {
     if !before.contains(['"', '\'', '|', '>']) {
         assert_eq!(comments(&before), comments(&after), "\n{before}\n----\n{after}");
     }
-    // What is no manifest to us (a key that is there twice) may still be promoted into.
+    // What is no manifest to us (a key that is defined twice) may still be promoted into.
     let Ok(old) = yaml::parse(content) else { return };
     let new = yaml::parse(&edit.content).unwrap_or_else(|error| panic!("{error}\n{before}\n----\n{after}"));
     let (old, new): (Vec<Value>, Vec<Value>) =

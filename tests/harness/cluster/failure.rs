@@ -52,7 +52,7 @@ impl Problem {
         Problem { field: field.into(), reason: "FieldValueNotSupported", text }
     }
 
-    /// A value that is there twice.
+    /// A value that is defined twice.
     pub fn duplicate(field: impl Into<String>, value: &Value) -> Problem {
         Problem {
             field: field.into(),

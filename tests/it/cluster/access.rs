@@ -243,9 +243,9 @@ async fn while_a_renewal_hangs_and_fails_the_last_credential_serves_until_its_en
 #[tokio::test]
 async fn what_is_wrong_with_a_credential_program_is_told_without_what_it_prints() {
     let door = Door::new().await;
-    let rubbish = "answered something that is no ExecCredential; run it by hand as the agent's user and see";
-    let token = "answered a token that no header can carry; run it by hand as the agent's user and see";
-    let certificate = "answered a certificate or a key that is no PEM; run it by hand as the agent's user and see";
+    let rubbish = "answered something other than an ExecCredential; run it manually as the agent's user";
+    let token = "answered a token that no header can carry; run it manually as the agent's user";
+    let certificate = "answered a certificate or a key that is not PEM; run it manually as the agent's user";
     for (script, told) in [
         ("echo a secret; echo no session >&2; exit 3", "failed with exit status: 3: no session"),
         ("echo a secret; kill -9 $$", "failed with signal: 9 (SIGKILL) and said nothing"),
@@ -286,7 +286,7 @@ async fn a_server_is_known_by_its_certificate() {
     let anybody = "insecure-skip-tls-verify: true".to_owned();
     for (certificate, cluster, why) in [
         (ours.sign("127.0.0.1"), &trusted, None),
-        (theirs.sign("127.0.0.1"), &trusted, Some("it is signed by nobody who is trusted here")),
+        (theirs.sign("127.0.0.1"), &trusted, Some("it is signed by an unknown authority")),
         (ours.sign("api.example"), &trusted, Some("it is for api.example, not for 127.0.0.1")),
         (ours.sign("api.example"), &renamed, None),
         (ours.sign("127.0.0.1"), &renamed, Some("it is for 127.0.0.1, not for api.example")),
@@ -296,7 +296,7 @@ async fn a_server_is_known_by_its_certificate() {
         door.api.secure(&certificate.unwrap()).await;
         let entered = enters(&door.cluster_over_tls(cluster, "    token: standin-token")).await;
         let told = entered.err().map(|problem| (problem.class, problem.message));
-        let words = why.map(|why| (Class::Untrusted, format!("the server's certificate is not taken: {why}")));
+        let words = why.map(|why| (Class::Untrusted, format!("the server's certificate was rejected: {why}")));
         assert_eq!(told, words);
     }
 }
@@ -320,7 +320,7 @@ async fn a_client_certificate_is_shown_and_a_renewed_one_counts() {
         (user(&ours.sign("somebody").unwrap()), "UnknownCA"),
     ] {
         let problem = enters(&door.cluster_over_tls(&trusting(&ours), &user)).await.unwrap_err();
-        let words = "the server does not take the client certificate, or wants one: received fatal alert: ";
+        let words = "the server rejects the client certificate, or requires one: received fatal alert: ";
         assert_eq!((problem.class, problem.message), (Class::Unauthorized, format!("{words}{alert}")));
     }
 

@@ -163,7 +163,7 @@ async fn what_cannot_be_read_is_fetched_anew_and_nothing_is_missed_meanwhile() {
             mirror = world.open(mirror.remote().clone());
         }
         let error = read(&mirror).await.unwrap_err();
-        assert!(matches!(error, GitError::Mirror { doing: "being fetched anew", .. }), "{restarts}: {error}");
+        assert!(matches!(error, GitError::Mirror { doing: "being fetched again", .. }), "{restarts}: {error}");
     }
     poll(&mirror).await.unwrap();
     assert_eq!(read(&mirror).await.unwrap().entries.len(), 1);
@@ -191,7 +191,7 @@ async fn a_mirror_that_nothing_was_fetched_into_yet_says_nothing_of_the_remote()
     let mirror = world.mirror(Way::Path);
     let read = async |commit: String| on(&mirror, move |mirror| mirror.entries(&id(&commit), "apps/shop")).await;
     let error = read(commit.clone()).await.unwrap_err();
-    assert!(matches!(error, GitError::Mirror { doing: "being fetched anew", .. }) && error.passes(), "{error}");
+    assert!(matches!(error, GitError::Mirror { doing: "being fetched again", .. }) && error.passes(), "{error}");
     poll(&mirror).await.unwrap();
     assert_eq!(read(commit).await.unwrap().entries.len(), 1);
     let error = read("1".repeat(40)).await.unwrap_err();

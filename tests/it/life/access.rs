@@ -77,7 +77,7 @@ async fn every_route_asks_every_role() {
                 denied += 1;
                 let has = role.map_or("none".to_owned(), |role| format!("{role:?}"));
                 let path = line.split('?').next().unwrap();
-                let words = format!("{path} asks for the role {needed:?}, and {uid} has {has}");
+                let words = format!("{path} requires the role {needed:?}, and {uid} has {has}");
                 let told = answer.contains(&words) && answer.contains("[[access]]");
                 assert!(told || is_head, "{answer}");
             }

@@ -27,7 +27,7 @@ async fn a_forge_with_a_bad_certificate_is_told_and_the_last_good_state_keeps_ru
     for (certificate, why, remedy) in [
         (
             theirs.sign("127.0.0.1"),
-            "it is signed by nobody who is trusted here",
+            "it is signed by an unknown authority",
             "if it is the right one, name its authority by `ca_file` under [[repository]]",
         ),
         (ours.sign("forge.example"), "it is for forge.example, not for 127.0.0.1", "have one made for 127.0.0.1"),
@@ -43,7 +43,7 @@ async fn a_forge_with_a_bad_certificate_is_told_and_the_last_good_state_keeps_ru
             repository.error.clone().filter(|error| error.contains(why))
         };
         let error = world.wait(why, told).await.unwrap();
-        assert!(error.starts_with(&format!("the certificate of {address} is not taken: ")), "{error}");
+        assert!(error.starts_with(&format!("the certificate of {address} was rejected: ")), "{error}");
         assert!(error.contains(remedy), "{error}");
         assert_eq!(value(&world, "a").as_deref(), Some("one"), "what was good last runs");
     }
@@ -85,7 +85,7 @@ async fn an_authority_that_the_environment_names_is_trusted_by_all() {
     };
     let (stage, message) = world.wait("the certificate to be told", waits).await.unwrap();
     let told =
-        format!("the certificate of the registry {elsewhere} is not taken: it is signed by nobody who is trusted here");
+        format!("the certificate of the registry {elsewhere} was rejected: it is signed by an unknown authority");
     assert!(message.starts_with("trying again in") && message.contains(&told), "{stage}: {message}");
     assert!(matches!(stage, StageKind::Build | StageKind::Push));
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();

@@ -86,8 +86,8 @@ async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
     let error = world.wait("the history to be missed", told).await.unwrap();
     let path = world.path("data/history.db").display().to_string();
     let words = format!(
-        "cannot write the history, so nothing was changed: the history does not answer: disk I/O error: Error code 778: disk I/O \
-         error; free some disk or mend {path}"
+        "cannot write to the history database, no changes were made: the history does not answer: disk I/O error: Error code 778: disk I/O \
+         error; free some disk space or fix {path}"
     );
     assert_eq!(error, words);
     let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");

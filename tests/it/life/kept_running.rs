@@ -117,15 +117,15 @@ async fn while_a_cluster_refuses_or_fails() {
             at(ClusterFault::status(409)),
             format!(
                 "{refuse} the object has been modified; please apply your changes to the latest version and try again. Another \
-                 client changed or deleted it at the same moment; it is tried again."
+                 client changed or deleted it at the same moment; retrying."
             ),
         ),
         (
             "429",
             at(ClusterFault::status(429)),
             format!(
-                "{check} the server has received too many requests and has asked us to try again later. The API server has more \
-                 to do than it can; it is tried again."
+                "{check} the server has received too many requests and has asked us to try again later. The API server is \
+                 overloaded; retrying."
             ),
         ),
         (
@@ -143,7 +143,7 @@ async fn while_a_cluster_refuses_or_fails() {
             "no answer",
             at(ClusterFault::hang()),
             format!(
-                "{check} no answer within 3 s. The API server, or an admission webhook that it asks, is slow; it is tried again."
+                "{check} no answer within 3 s. The API server, or an admission webhook that it asks, is slow; retrying."
             ),
         ),
     ];
@@ -266,7 +266,7 @@ async fn while_a_registry_refuses() {
             let pushed = world.engine.pushes().last().map(|push| push.outcome.clone());
             let Some(Outcome::Done(pushed)) = pushed else { panic!("{pushed:?}") };
             format!(
-                "the engine pushed {pushed} as {}, but the registry answers sha256:{}: somebody else pushed that tag, or something between \
+                "the engine pushed {pushed} as {}, but the registry answers sha256:{}: another client pushed that tag, or a proxy \
                  changes images; nothing was recorded, push again",
                 world.image("ops/shop") + ":" + &tag["push-".len()..],
                 "bad0".repeat(16)
@@ -301,7 +301,7 @@ async fn while_a_registry_or_an_engine_is_in_trouble() {
         }),
         ("500", StageKind::Push, &|| fail(Step::UploadPatch, RegistryFault::Status(500)), &|tag| {
             format!(
-                "pushing {} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is away or in trouble",
+                "pushing {} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is unreachable or failing",
                 image(tag)
             )
         }),
@@ -362,7 +362,7 @@ async fn a_registry_that_stays_in_trouble_fails_the_run() {
     let run = ended(&world, &tag).await;
     let image = world.image("ops/shop") + ":1.5.0";
     let should = format!(
-        "given up after 1s: pushing {image} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is away or in trouble"
+        "gave up after 1s: pushing {image} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is unreachable or failing"
     );
     assert_eq!((run.phase, run.message), (Phase::Failed, should));
     assert_eq!((kept(&world), deploy(&world).rev("main")), (before, old));

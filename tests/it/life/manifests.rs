@@ -28,7 +28,7 @@ fn all() -> Vec<Bad> {
     let in_two = config_map("b", "two");
     vec![
         bad(&[("x.yaml", "kind: [")], &["x.yaml: document 1, line"]),
-        bad(&[("x.yaml", "a: 1\na: 2\n")], &["x.yaml: document 1, line 2, column 1: the key \"a\" is there twice"]),
+        bad(&[("x.yaml", "a: 1\na: 2\n")], &["x.yaml: document 1, line 2, column 1: the key \"a\" is defined twice"]),
         bad(&[("x.yaml", &bomb)], &["alias", "x.yaml: document 1"]),
         bad(&[("x.yaml", "apiVersion: v1\nmetadata: { name: x }\n")], &["x.yaml, document 1, line 1: it has no kind"]),
         bad(
@@ -44,7 +44,7 @@ fn all() -> Vec<Bad> {
         ),
         bad(
             &[("x.yaml", &in_two), ("y.yaml", &in_two)],
-            &["ConfigMap/shop/b is there twice: in apps/shop/x.yaml, document 1, line 1, and in apps/shop/y.yaml"],
+            &["ConfigMap/shop/b is defined twice: in apps/shop/x.yaml, document 1, line 1, and in apps/shop/y.yaml"],
         ),
         bad(
             &[("x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, namespace: nowhere }\n")],
@@ -69,7 +69,7 @@ fn all() -> Vec<Bad> {
         Bad {
             files: Vec::new(),
             link: Some(("x.yaml", "../../../etc/passwd")),
-            words: vec!["x.yaml is a link to \"../../../etc/passwd\", which is no file of this repository"],
+            words: vec!["x.yaml is a link to \"../../../etc/passwd\", which is not a file of this repository"],
         },
     ]
 }

@@ -34,7 +34,7 @@ async fn the_engine_is_away() {
     let words = waits(&world, StageKind::Build).await;
     let address = world.engine.host();
     let whole = format!(
-        "the container engine at {address} (from [engine] address) is away while connecting; is it running, and may this user reach it?: Connection refused (os error 111)"
+        "the container engine at {address} (from [engine] address) is unreachable while connecting; is it running, and may this user reach it?: Connection refused (os error 111)"
     );
     assert!(whole.starts_with(&words) && words.len() > 100, "{words}");
     world.engine.back().await.unwrap();
@@ -151,7 +151,7 @@ async fn the_engine_and_the_registry_are_missed_before_a_tag_needs_them() {
     let words = engine.error.unwrap();
     assert!(words.starts_with("the container engine at ") && words.contains("Connection refused"), "{words}");
     let words = registry.error.unwrap();
-    assert!(words.starts_with(&format!("the registry {} is away: ", registry.name)), "{words}");
+    assert!(words.starts_with(&format!("the registry {} is unreachable: ", registry.name)), "{words}");
     assert!(words.contains("Connection refused"), "{words}");
     world.engine.back().await.unwrap();
     world.registry.back().await.unwrap();

@@ -53,7 +53,8 @@ async fn a_history_that_is_removed_takes_no_command_until_it_is_back() {
     std::fs::rename(&history, &aside).unwrap();
     let suspend = json!({ "reason": "a test" });
     let refused = world.client().post::<Accepted>("/v1/environments/shop/suspend", &suspend).await.unwrap_err();
-    let words = "cannot write the history, so nothing was changed: history.db was removed while the agent runs; put ";
+    let words =
+        "cannot write to the history database, no changes were made: history.db was removed while the agent runs; put ";
     assert!(refused.to_string().starts_with(words), "{refused}");
     let error = world.wait("the history to be missed", history_error).await.unwrap();
     assert_eq!(error, refused.to_string());
@@ -123,7 +124,7 @@ async fn a_broken_mirror_is_fetched_anew_and_the_forge_is_not_blamed() {
         .wait("the disk to be named", |state| failed(state).filter(|error| error.contains("check the disk")))
         .await;
     let error = error.unwrap();
-    assert!(error.starts_with("the mirror ") && error.contains(", soon after it was fetched anew; "), "{error}");
+    assert!(error.starts_with("the mirror ") && error.contains(", soon after it was fetched again; "), "{error}");
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     let check = checks.iter().find(|check| check.name.starts_with("git ")).unwrap();
     assert!(check.result == CheckResult::Bad && check.message.contains(&error), "{check:?}");

@@ -121,7 +121,7 @@ async fn every_kind_is_right(town: &Town) -> anyhow::Result<()> {
     };
     let told = town.agent.wait("every kind to be told Healthy", told).await?;
     let ingress = told.iter().find(|(kind, _)| kind == "Ingress").context("the Ingress is told")?;
-    ensure!(ingress.1 == "no controller has told an address", "the Ingress is told as {:?}", ingress.1);
+    ensure!(ingress.1 == "no controller has reported an address", "the Ingress is told as {:?}", ingress.1);
 
     let value = town.kubectl(&["get", "secret", "shop", "-o", "go-template={{.data.key | base64decode}}"])?;
     ensure!(value == KEY, "the Secret holds {value:?}");

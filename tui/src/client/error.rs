@@ -34,7 +34,7 @@ pub enum ClientError {
         theirs: String,
     },
     /// Something else than an agent answered.
-    #[error("what listens at {} is no Quarterdeck agent: its answer to {request} names no version of the wire", .socket.display())]
+    #[error("what listens at {} is not a Quarterdeck agent: its answer to {request} names no version of the wire", .socket.display())]
     NotAnAgent {
         /// What was asked.
         request: String,
@@ -175,7 +175,7 @@ impl ClientError {
             },
             Self::NotAnAgent { .. } => &["name the agent's socket with --socket or QD_SOCKET"],
             Self::Slow { pid, stopped, changes, .. } => return slow_hints(*pid, *stopped, *changes),
-            Self::Silent { .. } => &["it may be overloaded or stuck; its log tells: journalctl --user -u quarterdeck"],
+            Self::Silent { .. } => &["it may be overloaded or stuck; see its log: journalctl --user -u quarterdeck"],
             Self::Lost { .. } => &["it may have been stopped; try again"],
             Self::Garbled { .. } | Self::TooLong { .. } => {
                 &["qd and qd-agent may be of different builds; compare them with: qd version"]
@@ -197,7 +197,7 @@ fn slow_hints(pid: Option<u32>, stopped: bool, changes: bool) -> Vec<String> {
             format!("process {pid} is stopped (SIGSTOP, or a debugger); let it go on: kill -CONT {pid}")
         }
         Some(pid) => format!("process {pid} may be overloaded or stuck; look with: ps -o pid,stat,etime,args -p {pid}"),
-        None => "it may be overloaded or stuck; its log tells: journalctl --user -u quarterdeck".to_owned(),
+        None => "it may be overloaded or stuck; see its log: journalctl --user -u quarterdeck".to_owned(),
     });
     hints
 }
@@ -213,12 +213,12 @@ fn is_stopped(stat: &str) -> bool {
     matches!(state, Some('T' | 't'))
 }
 
-/// `/run/user/1000/quarterdeck/agent.sock (nothing is there), …`.
+/// `/run/user/1000/quarterdeck/agent.sock (it does not exist), …`.
 fn places(all: &[Tried]) -> String {
     let one = |tried: &Tried| {
         let why = match tried.source.kind() {
-            io::ErrorKind::NotFound => "nothing is there".to_owned(),
-            io::ErrorKind::ConnectionRefused => "nobody listens".to_owned(),
+            io::ErrorKind::NotFound => "it does not exist".to_owned(),
+            io::ErrorKind::ConnectionRefused => "nothing listens".to_owned(),
             io::ErrorKind::PermissionDenied => "you may not open it".to_owned(),
             _ => tried.source.to_string(),
         };

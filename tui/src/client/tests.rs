@@ -72,7 +72,7 @@ async fn no_agent_is_told_with_each_place_and_how_to_start_one() {
     let error = Client::new(vec![socket_in(folder.path()), dead]).state().await.unwrap_err();
 
     let text = error.to_string().replace(&folder.path().display().to_string(), "DIR");
-    assert_eq!(text, "no agent answers: DIR/agent.sock (nothing is there), DIR/dead.sock (nobody listens)");
+    assert_eq!(text, "no agent answers: DIR/agent.sock (it does not exist), DIR/dead.sock (nothing listens)");
     assert_eq!(error.hints()[0], "start one: qd-agent run");
     assert!(error.hints()[1].contains("systemctl --user start quarterdeck"));
 }

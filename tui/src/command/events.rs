@@ -81,7 +81,7 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
         loop {
             let news = after(&context.client, args, last).await?;
             if news.missed {
-                context.output.note(&format!("-- more than {ROWS_MAX} events at once: the oldest are missing here"))?;
+                context.output.note(&format!("-- more than {ROWS_MAX} new events: the oldest are not shown"))?;
             }
             for record in &news.events {
                 match args.output {

@@ -96,13 +96,13 @@ fn judge_health(environment: &EnvironmentStatus, after_sync: u64, commit: Option
     match sync.phase {
         Phase::Failed | Phase::Cancelled => return Judgement::Bad(format!("sync {}: {}", sync.id, sync.message)),
         Phase::Queued | Phase::Running => return waiting(environment.activity.as_deref().unwrap_or("syncing")),
-        Phase::Interrupted => return waiting("the sync was interrupted and is owed"),
+        Phase::Interrupted => return waiting("the sync was interrupted and will resume"),
         Phase::Succeeded | Phase::Skipped => {}
     }
     let now = environment.revision.as_ref().map(|revision| &revision.commit);
     // A sync of a part leaves the revision as it was.
     if sync.part.is_none() && now != Some(&sync.revision.commit) {
-        return waiting("the revision of the sync is not in force yet");
+        return waiting("the revision of the sync is not applied yet");
     }
     let done = match &sync.part {
         Some(part) => format!("{} and {}", part.applied(&sync.revision), environment.health),

@@ -82,7 +82,7 @@ pub const EVERYWHERE: &[Binding] = &[
     hint(":", Palette, "go to", "commands, places and environments by name"),
     hint("?", Help, "keys", "all keys of this screen"),
     hint("esc", Back, "back", "clear the filter, else back to where you came from"),
-    quiet("ctrl-l", Repaint, "repaint", "draw everything anew"),
+    quiet("ctrl-l", Repaint, "repaint", "draw everything again"),
     quiet("ctrl-z", Stop, "stop", "stop as a job of the shell; fg takes it up again"),
     hint("q ctrl-c", Quit, "quit", "end the console; the agent goes on"),
 ];

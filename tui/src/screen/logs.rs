@@ -116,7 +116,7 @@ impl Screen for LogScreen {
                 Stream::Opening => empty::draw(painter, area, "Asking for lines …", &[]),
                 Stream::Open => match lost_cluster(world, self) {
                     Some(cluster) => {
-                        let sentence = format!("Cluster {cluster} is away. Lines appear when it is back.");
+                        let sentence = format!("Cluster {cluster} is unreachable. Lines appear when it is back.");
                         empty::draw(painter, area, &sentence, &[]);
                     }
                     None => empty::draw(painter, area, "Nothing was written yet. Lines appear as they come.", &[]),
@@ -203,9 +203,9 @@ fn following(log: &LogScreen) -> String {
     let how = match &log.stream {
         Stream::Opening => "asking for lines",
         Stream::Open if log.position == Position::Follow => "following",
-        Stream::Open => "standing still, G follows:",
+        Stream::Open => "paused, G to follow:",
         Stream::Ended => "ended",
-        Stream::Broken(_) => "broken off; taken up when the agent is back",
+        Stream::Broken(_) => "interrupted; resumes when the agent is back",
     };
     let found = if log.search.is_empty() { String::new() } else { format!("   {}", search(&log.search)) };
     let lines = log.ring.end();

@@ -92,7 +92,7 @@ impl List for Runs {
             None => "Nothing was built yet.".to_owned(),
         };
         let tag = "A tag does it: git tag build-1.0.0 && git push --tags";
-        Some((sentence, vec![tag, "b builds by hand, p pushes as well."]))
+        Some((sentence, vec![tag, "b builds manually, p pushes as well."]))
     }
 
     fn nothing_holds(filter: &str) -> Option<String> {

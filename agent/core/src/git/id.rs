@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A text that is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no git object id: it takes 40 or 64 hexadecimal digits")]
+#[error("`{0}` is not a git object id: expected 40 or 64 hexadecimal digits")]
 pub struct BadId(String);
 
 macro_rules! id {
@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn a_bad_id_is_told_without_its_control_characters() {
         let error = "\x1b[31m".parse::<ObjectId>().unwrap_err();
-        assert_eq!(error.to_string(), "`\\u{1b}[31m` is no git object id: it takes 40 or 64 hexadecimal digits");
+        assert_eq!(error.to_string(), "`\\u{1b}[31m` is not a git object id: expected 40 or 64 hexadecimal digits");
     }
 }

@@ -89,7 +89,10 @@ mod tests {
                 "line 1: Fine is not a health: use Healthy, Progressing, Degraded, Suspended, Missing or Unknown",
             ),
             ("---\n# expected: Healthy\n", "line 2: no object after the comment"),
-            ("# expected: Healthy\na: 1\na: 2\n", "line 1: document 1, line 3, column 1: the key \"a\" is there twice"),
+            (
+                "# expected: Healthy\na: 1\na: 2\n",
+                "line 1: document 1, line 3, column 1: the key \"a\" is defined twice",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), expected);
         }

@@ -15,7 +15,7 @@ pub(super) fn assess(object: &Value) -> Verdict {
     let verdict = match errors.into_iter().find(|error| !error.is_empty()) {
         Some(error) => Verdict::degraded(format!("its load balancer cannot serve a port: {error}")),
         None if balancers.is_empty() => {
-            Verdict { reason: "no controller has told an address".to_owned(), ..Verdict::healthy() }
+            Verdict { reason: "no controller has reported an address".to_owned(), ..Verdict::healthy() }
         }
         None => Verdict::healthy(),
     };
@@ -30,7 +30,7 @@ mod tests {
     fn an_address_is_told_where_there_is_one() {
         for (status, expected) in [
             ("loadBalancer: {ingress: [{ip: 192.0.2.7}]}", "Healthy [shop.example.com, www.example.com]"),
-            ("loadBalancer: {}", "Healthy: no controller has told an address [shop.example.com, www.example.com]"),
+            ("loadBalancer: {}", "Healthy: no controller has reported an address [shop.example.com, www.example.com]"),
             (
                 "loadBalancer: {ingress: [{ip: 192.0.2.7, ports: [{port: 443, protocol: TCP, error: NoCertificate}]}]}",
                 "Degraded: its load balancer cannot serve a port: NoCertificate [shop.example.com, www.example.com]",
@@ -46,7 +46,7 @@ mod tests {
         }
         check(
             "{apiVersion: networking.k8s.io/v1, kind: Ingress, spec: {defaultBackend: {}}}",
-            "Healthy: no controller has told an address",
+            "Healthy: no controller has reported an address",
         );
     }
 }

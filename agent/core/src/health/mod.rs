@@ -146,7 +146,7 @@ pub fn assess_in(object: &Value, surroundings: Surroundings<'_>) -> Verdict {
     let api_version = text(object, "/apiVersion");
     let kind = text(object, "/kind");
     if api_version.is_empty() || kind.is_empty() {
-        return Verdict::new(Health::Unknown, "it has no apiVersion or no kind, so it is no Kubernetes object");
+        return Verdict::new(Health::Unknown, "it has no apiVersion or no kind, so it is not a Kubernetes object");
     }
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     let verdict = judge(group, kind, object, surroundings);

@@ -186,7 +186,7 @@ impl<'a> Container<'a> {
         }
         if is_error(waiting) {
             let message = cause(text(self.status, "/state/waiting/message"));
-            let message = or(message, "no more is told");
+            let message = or(message, "no reason reported");
             return Some(format!("{waiting} in {name}: {message}"));
         }
         if let Some(end) = self.bad_end() {

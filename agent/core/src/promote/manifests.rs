@@ -71,8 +71,7 @@ pub(super) fn finish(
         read => {
             let broken = read.and_then(Result::err);
             let (line, why) = broken.map_or((1, String::new()), |Broken { line, what }| (line, format!(" ({what})")));
-            let what =
-                format!("the image could not be written here by machine{why}; write it once by hand, as a plain word");
+            let what = format!("the image cannot be updated here{why}; set it once manually, as a plain scalar");
             Err(PromoteError::Unclear { path: path.to_owned(), line, what })
         }
     }

@@ -196,7 +196,7 @@ fn what_cannot_be_done_is_told() {
             "kustomization.yaml, line 2: the image is written in a way",
         ),
         // What is added would become a part of the key.
-        (vec![file("kustomization.yaml", b"?\n n\n: ")], "the image could not be written here by machine"),
+        (vec![file("kustomization.yaml", b"?\n n\n: ")], "the image cannot be updated here"),
         (vec![file("kustomization.yaml", b"images: [")], "kustomization.yaml cannot be read as YAML"),
     ] {
         let error = promote("apps/shop", &files, &to(PromoteBy::Tag)).unwrap_err().to_string();

@@ -146,7 +146,7 @@ fn take_file(tree: &dyn Tree, entry: TreeEntry, needs: &mut Needs) -> Result<(),
                 }
                 Followed::Folder(target) | Followed::Nowhere(target) => {
                     needs.notes.push(format!(
-                        "{path} is left out: it is a link to {target:?}, which is no file of this repository"
+                        "{path} is left out: it is a link to {target:?}, which is not a file of this repository"
                     ));
                 }
             }

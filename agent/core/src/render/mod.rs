@@ -5,7 +5,7 @@
 //!       └─ kustomization ── kustomize* (the program) ──┴─ object ── manifests in the order of their apply
 //! ```
 //!
-//! A render is all or nothing: a file that cannot be read, a document that is no object or a name that is there twice
+//! A render is all or nothing: a file that cannot be read, a document that is no object or a name that is defined twice
 //! is an error with its place, since rendering the rest would prune what could not be read. For the same reason a
 //! render without a single object is an error of its own, [`RenderError::Empty`], and never a plan that prunes all.
 //!
@@ -142,7 +142,7 @@ pub enum RenderError {
         kind: String,
     },
     /// One object is described twice.
-    #[error("{resource} is there twice: in {first}, and in {second}; remove one")]
+    #[error("{resource} is defined twice: in {first}, and in {second}; remove one")]
     Twice {
         /// Which.
         resource: Box<ResourceRef>,
@@ -158,7 +158,7 @@ pub enum RenderError {
         path: String,
     },
     /// A manifest is a link to what is no file of the repository.
-    #[error("{path} is a link to {target:?}, which is no file of this repository; put the file there instead")]
+    #[error("{path} is a link to {target:?}, which is not a file of this repository; put the file there instead")]
     Link {
         /// The link.
         path: String,

@@ -86,7 +86,7 @@ fn linked(request: &Request<'_>, link: &TreeEntry, plain: &mut Plain) -> Result<
         Followed::Nowhere(target) if named => Err(RenderError::Link { path: link.path.clone(), target }),
         Followed::Nowhere(target) => {
             plain.notes.push(format!(
-                "{} is left out: it is a link to {target:?}, which is no file of this repository",
+                "{} is left out: it is a link to {target:?}, which is not a file of this repository",
                 link.path
             ));
             Ok(None)

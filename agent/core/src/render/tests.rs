@@ -162,7 +162,7 @@ fn what_is_left_out_is_told() {
         rendered.notes,
         [
             "apps/shop/base is left out: it is a link to the folder \"apps/base\", and folders are not followed",
-            "apps/shop/docs is left out: it is a link to \"/usr/share/doc\", which is no file of this repository",
+            "apps/shop/docs is left out: it is a link to \"/usr/share/doc\", which is not a file of this repository",
             "apps/shop/sub/kustomization.yaml is left out: it is for kustomize, and this folder is rendered plain",
             "left out: 2 manifests whose names, or whose folders' names, begin with a dot",
         ]
@@ -228,7 +228,7 @@ fn what_cannot_be_read_is_refused() {
     for (files, message) in [
         (
             vec![("apps/shop/a.yaml", "a: 1\na: 2")],
-            "apps/shop/a.yaml: document 1, line 2, column 1: the key \"a\" is there twice",
+            "apps/shop/a.yaml: document 1, line 2, column 1: the key \"a\" is defined twice",
         ),
         (
             vec![("apps/shop/templates/a.yaml", "name: {{ .Values.name }}")],
@@ -241,12 +241,12 @@ fn what_cannot_be_read_is_refused() {
         ),
         (
             vec![("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/b.yaml", DEPLOYMENT)],
-            "apps/Deployment/prod/shop is there twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1; \
+            "apps/Deployment/prod/shop is defined twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1; \
              remove one",
         ),
         (
             vec![("apps/shop/a.yaml@", "../../../etc/passwd")],
-            "apps/shop/a.yaml is a link to \"../../../etc/passwd\", which is no file of this repository; put the file there instead",
+            "apps/shop/a.yaml is a link to \"../../../etc/passwd\", which is not a file of this repository; put the file there instead",
         ),
         (
             vec![("apps/shop/a.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")],

@@ -190,7 +190,7 @@ mod tests {
             ("spec.replicas metadata", "metadata: an object cannot do without its metadata.name"),
             ("kind", "an object cannot do without its kind"),
             ("metadata.labels", "metadata.labels[\"quarterdeck.dev/application\"]"),
-            ("spec.replicas, spec.paused", "spec.replicas,: \"replicas,\" is no name of a field"),
+            ("spec.replicas, spec.paused", "spec.replicas,: \"replicas,\" is not a field name"),
         ] {
             let error = fields(&json!({"metadata": {"annotations": {IGNORE_ANNOTATION: written}}})).unwrap_err();
             assert!(error.contains(told), "{written}: {error}");

@@ -72,7 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
 fn plain(text: &str) -> Result<(Step, &str), String> {
     let (name, rest) = text.split_at(text.find(['.', '[']).unwrap_or(text.len()));
     if !is_plain(name) {
-        return Err(format!("{name:?} is no name of a field; write [\"{name}\"] if it is a key of a map"));
+        return Err(format!("{name:?} is not a field name; write [\"{name}\"] if it is a key of a map"));
     }
     Ok((Step::Field(name.to_owned()), rest))
 }
@@ -134,9 +134,9 @@ mod tests {
     fn what_is_no_path_is_told() {
         for (text, told) in [
             ("", "it is empty"),
-            ("spec..replicas", "\"\" is no name of a field"),
-            (".spec", "\"\" is no name of a field"),
-            ("/spec/replicas", "\"/spec/replicas\" is no name of a field"),
+            ("spec..replicas", "\"\" is not a field name"),
+            (".spec", "\"\" is not a field name"),
+            ("/spec/replicas", "\"/spec/replicas\" is not a field name"),
             ("spec.containers[0]", "[0] names no item"),
             ("spec.containers[name=shop", "is not closed"),
             ("data[\"x]", "is not closed"),

@@ -45,9 +45,7 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// An unknown placeholder.
-    #[error(
-        "`{{{0}}}` is no placeholder of an image tag; there are {{suffix}}, {{tag}}, {{commit}} and {{short_commit}}"
-    )]
+    #[error("`{{{0}}}` is not a placeholder of an image tag; use {{suffix}}, {{tag}}, {{commit}} and {{short_commit}}")]
     Unknown(String),
     /// A brace without its partner.
     #[error("the template `{0}` has a brace without its partner")]
@@ -234,7 +232,7 @@ mod tests {
     #[test]
     fn templates_that_cannot_work_are_refused() {
         for (text, told) in [
-            ("{sufix}", "`{sufix}` is no placeholder"),
+            ("{sufix}", "`{sufix}` is not a placeholder"),
             ("{suffix", "has a brace without its partner"),
             ("suffix}", "has a brace without its partner"),
             ("latest", "gives one image tag for every git tag"),

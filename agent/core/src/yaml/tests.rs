@@ -80,15 +80,15 @@ fn json_is_read_with_tabs_and_without_separators() {
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
     for (text, message) in [
-        ("a: 1\nb: 2\na: 3\n", "document 1, line 3, column 1: the key \"a\" is there twice"),
+        ("a: 1\nb: 2\na: 3\n", "document 1, line 3, column 1: the key \"a\" is defined twice"),
         ("# one\n---\na: 1\n---\nb: [\n", "document 2, line 5, column 4: unclosed bracket '['"),
         ("a: b: c", "document 1, line 1, column 5: mapping values are not allowed in this context"),
         ("a:\n\t- b", "document 1, line 2, column 2: tabs disallowed within this context (block indentation)"),
         ("a: *nope", "document 1, line 1, column 4: alias references unknown anchor"),
-        ("a: .inf", "document 1, line 1, column 4: .inf is no number that JSON has"),
+        ("a: .inf", "document 1, line 1, column 4: .inf is not a JSON number"),
         ("~: b", "document 1, line 1, column 1: a key has to be text"),
         ("[1]: b", "document 1, line 1, column 1: a key has to be text"),
-        ("{\"a\": 1,\n\"a\": 2}", "document 1, line 2, column 3: the key \"a\" is there twice"),
+        ("{\"a\": 1,\n\"a\": 2}", "document 1, line 2, column 3: the key \"a\" is defined twice"),
         ("{\"a\": 1}\n{\"b\":\n", "document 2, line 3, column 0: EOF while parsing a value"),
     ] {
         assert_eq!(error(text), message, "{text:?}");

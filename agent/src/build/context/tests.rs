@@ -144,7 +144,7 @@ fn what_is_wrong_is_named() {
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(
         (error.to_string().as_str(), cause.as_str()),
-        (".dockerignore cannot be used", "line 2: \"[\" is no pattern: a [ has no ]")
+        (".dockerignore cannot be used", "line 2: \"[\" is not a valid pattern: a [ has no ]")
     );
 }
 

@@ -49,7 +49,7 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &["attempting to grant RBAC permissions not currently held", "attempting to grant RBAC permissions"],
-        "Give the agent's user these permissions, or the verbs bind and escalate: nobody may grant more than they have.",
+        "Give the agent's user these permissions, or the verbs bind and escalate: no user may grant more than they have.",
     ),
     (
         &["no PriorityClass with name", "error looking up service account", "was not found, provided name"],
@@ -78,9 +78,9 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &["etcdserver: ", "resource quota evaluation timed out"],
-        "The storage behind the API server is slow or changes its leader; it is tried again.",
+        "The storage behind the API server is slow or changes its leader; retrying.",
     ),
-    (&["already exists"], "Another client created it meanwhile; it is tried again."),
+    (&["already exists"], "Another client created it in the meantime; retrying."),
 ];
 
 const TOO_LARGE: &str =

@@ -204,7 +204,7 @@ const ANSWERS: &[(u16, &str, Class, &str)] = {
             WebhookDown,
             "conversion webhook of Shop (service conv in namespace hooks) runs",
         ),
-        (429, "too many requests, please try again later", TooMany, "more to do"),
+        (429, "too many requests, please try again later", TooMany, "overloaded"),
         (503, "apiserver not ready", Away, "See that the API server runs"),
         (
             504,

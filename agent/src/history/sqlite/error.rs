@@ -99,7 +99,7 @@ impl HistoryError {
                 "put {path} and the files beside it back as they were, or stop the agent and restore a backup: \
                  qd-agent restore FILE"
             ),
-            _ => format!("free some disk or mend {path}"),
+            _ => format!("free some disk space or fix {path}"),
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) async fn ask(
         return if words.contains("credentials not found") { Ok(None) } else { Err(failed(words)) };
     }
     let answer: Answer =
-        serde_json::from_str(&output).map_err(|_| failed("its answer is no JSON of a login".to_owned()))?;
+        serde_json::from_str(&output).map_err(|_| failed("its answer is not the JSON of a login".to_owned()))?;
     Ok(Some(match answer.username.as_str() {
         "<token>" => Login::IdentityToken(answer.secret),
         _ => Login::Password { username: answer.username, password: answer.secret },
@@ -91,7 +91,7 @@ async fn talk(mut child: Child, registry: &str) -> std::io::Result<(bool, String
 /// The program's place. Its name comes from a file, so it must be a name and not a path.
 fn find(program: &str, search_path: &OsStr) -> Result<PathBuf, &'static str> {
     if !program.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        return Err("its name is no program name");
+        return Err("its name is not a program name");
     }
     let candidates = std::env::split_paths(search_path).filter(|folder| folder.is_absolute());
     candidates.map(|folder| folder.join(program)).find(|path| path.is_file()).ok_or("it is not installed (not in PATH)")

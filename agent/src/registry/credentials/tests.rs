@@ -110,9 +110,9 @@ async fn helpers_are_asked_with_the_registry_on_their_input() {
     assert_eq!(who(&sources, "nobody.example/x").await, "-");
     for (host, why) in [
         ("broken.example", "password=*** is wrong"),
-        ("chatty.example", "its answer is no JSON of a login"),
+        ("chatty.example", "its answer is not the JSON of a login"),
         ("gone.example", "it is not installed (not in PATH)"),
-        ("evil.example", "its name is no program name"),
+        ("evil.example", "its name is not a program name"),
     ] {
         let error = who(&sources, &format!("{host}/x")).await;
         assert!(error.contains(why) && error.contains(&format!("echo {host} | docker-credential-")), "{error}");
@@ -125,7 +125,7 @@ async fn files_that_are_wrong_are_told_without_their_content() {
     let error = who(&world.docker("{\"auths\": {\"a.example\": \"hunter2\"}}"), "a.example/x").await;
     assert!(error.contains("config.json is not valid (line 1") && !error.contains("hunter2"), "{error}");
     let error = who(&world.docker(r#"{"auths": {"a.example": {"auth": "?"}}}"#), "a.example/x").await;
-    assert!(error.contains("the entry of a.example: `auth` is no base64"), "{error}");
+    assert!(error.contains("the entry of a.example: `auth` is not base64"), "{error}");
     assert_eq!(who(&Sources::default(), "a.example/x").await, "-");
 }
 

@@ -70,7 +70,7 @@ impl Mirror {
                 Ok(self.repository())
             }
             Some(kind) => {
-                tracing::warn!(mirror = %self.dir.display(), "the remote counts in {kind} now: all is fetched anew");
+                tracing::warn!(mirror = %self.dir.display(), "the remote counts in {kind} now: everything is fetched again");
                 self.begin_again(kind)?;
                 Ok(self.repository())
             }

@@ -83,13 +83,13 @@ impl Mirror {
                 doubt.cleared = Some(Instant::now());
             }
             Care::Renew => {
-                tracing::warn!(mirror = %self.dir.display(), "the mirror is damaged and is fetched anew: {why}");
+                tracing::warn!(mirror = %self.dir.display(), "the mirror is damaged and is fetched again: {why}");
                 let kind = self.repository().object_hash();
                 self.begin_again(kind)?;
                 (doubt.renewed, doubt.cleared, doubt.anew) = (Some(Instant::now()), None, Some(why));
             }
             Care::Leave => {
-                let detail = format!("{why}, soon after it was fetched anew; check the disk that it is on");
+                let detail = format!("{why}, soon after it was fetched again; check the disk that it is on");
                 return Err(GitError::Mirror { dir: self.dir.clone(), doing: "reading it", detail });
             }
         }
@@ -149,7 +149,7 @@ impl Mirror {
     /// What is not found in a mirror that does not hold everything yet is no news of the remote.
     pub(super) fn incomplete(&self) -> Option<GitError> {
         let detail = self.doubt().anew.clone()?;
-        Some(GitError::Mirror { dir: self.dir.clone(), doing: "being fetched anew", detail })
+        Some(GitError::Mirror { dir: self.dir.clone(), doing: "being fetched again", detail })
     }
 
     fn doubt(&self) -> MutexGuard<'_, Doubt> {

@@ -162,7 +162,7 @@ async fn who_is_not_let_in_is_told_why() -> anyhow::Result<()> {
                 server(&stranger),
                 token.clone(),
                 Class::Untrusted,
-                "it is signed by nobody who is trusted here",
+                "it is signed by an unknown authority",
             ),
             ("no authority", server("none"), token.clone(), Class::Configuration, "holds no certificate in PEM"),
             ("no token", guest.server(), "    token: secret-4711".to_owned(), Class::Unauthorized, "Unauthorized"),

@@ -156,7 +156,7 @@ async fn programs_beside_the_kubeconfig_and_certificates_do() -> anyhow::Result<
             (
                 "/bin/echo",
                 "      args: [half, a, secret]",
-                "answered something that is no ExecCredential; run it by hand",
+                "answered something other than an ExecCredential; run it manually",
             ),
         ] {
             let cluster = guest.cluster(&guest.kubeconfig(&guest.server(), &user(guest, "v1", command, more)))?;

@@ -132,8 +132,8 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
         context.output.note(&format!("note: {banner}"))?;
     }
     if let Some(error) = &agent.configuration_error {
-        let kept = "the configuration before it stays in force";
-        context.output.note(&format!("warning: {} is not in force, {kept}: {error}", agent.configuration))?;
+        let kept = "the previous configuration stays in use";
+        context.output.note(&format!("warning: {} is not used, {kept}: {error}", agent.configuration))?;
     }
     if let Some(error) = &agent.history_error {
         context.output.note(&format!("warning: the agent {error}"))?;

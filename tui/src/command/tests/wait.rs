@@ -34,11 +34,11 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
         (json!({"suspended": true}), waiting("suspended, so it does not sync")),
         (json!({"last_sync": synced(41, NEW, "Succeeded")}), waiting("the sync has not begun")),
         (json!({"last_sync": synced(42, NEW, "Running")}), waiting("syncing")),
-        (json!({"last_sync": synced(42, NEW, "Interrupted")}), waiting("the sync was interrupted and is owed")),
+        (json!({"last_sync": synced(42, NEW, "Interrupted")}), waiting("the sync was interrupted and will resume")),
         (json!({"last_sync": synced(42, NEW, "Failed")}), Judgement::Bad("sync 42: words".to_owned())),
         (
             json!({"last_sync": synced(42, NEW, "Succeeded"), "revision": OLD}),
-            waiting("the revision of the sync is not in force yet"),
+            waiting("the revision of the sync is not applied yet"),
         ),
         (
             json!({"last_sync": synced(42, NEW, "Succeeded"), "health": "Degraded", "message": "crash"}),

@@ -105,7 +105,7 @@ fn state() -> Value {
     let banner = json!({
         "banner": "a playground: the cluster is a stand-in",
         "configuration_error": "line 7: unknown field `nmae`, did you mean `name`?",
-        "history_error": "cannot write the history, so nothing was changed: the disk is full; free some disk",
+        "history_error": "cannot write to the history database, no changes were made: the disk is full; free some disk",
     });
     state_of(
         7,

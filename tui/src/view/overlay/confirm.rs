@@ -107,7 +107,7 @@ fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> V
             let by =
                 hold.map(|hold| format!("Suspended by {}: {}. ", hold.cause.words(), hold.reason)).unwrap_or_default();
             let state = environment.map_or("unknown", |environment| environment.sync.word());
-            format!("{by}It is {state}; what differs from git may be synced at once.")
+            format!("{by}It is {state}; what differs from git may be synced immediately.")
         }
         Act::Unpin(id) => {
             let pin = model.world.fleet.environment(id).and_then(|environment| environment.pin.as_ref());

@@ -48,7 +48,7 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
     let rest = Rect { x: inside.x + taken, width: inside.width.saturating_sub(taken), ..line(lines) };
     let cursor = input::draw(painter, &prompt.input, rest);
     let accent = painter.theme.accent();
-    painter.texts(line(lines + 2), [("enter", accent), (" do it   ", quiet), ("esc", accent), (" leave it", quiet)]);
+    painter.texts(line(lines + 2), [("enter", accent), (" confirm   ", quiet), ("esc", accent), (" cancel", quiet)]);
     cursor
 }
 

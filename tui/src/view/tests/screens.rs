@@ -100,7 +100,7 @@ fn what_stopped_an_application_is_told_whole() {
     use quarterdeck_shared::status::{Phase, SyncStatus};
 
     let mut model = console((80, 24));
-    let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is there twice";
+    let why = "cannot render main@1f3c2a9: apps/mail/service.yaml: document 1, line 10, column 1: the key \"kind\" is defined twice";
     let is_mail = |one: &EnvironmentStatus| one.environment == fixture::id("mail/prod");
     let mut mail = fixture::environments().into_iter().find(is_mail).expect("it is there");
     (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
@@ -191,7 +191,7 @@ fn palette_and_keys() {
 fn away() {
     use crate::model::link::Problem;
     let problem = || Problem {
-        message: "no agent answers: /run/user/1000/quarterdeck/agent.sock (nobody listens)".to_owned(),
+        message: "no agent answers: /run/user/1000/quarterdeck/agent.sock (nothing listens)".to_owned(),
         hints: vec![
             "start one: qd-agent run".to_owned(),
             "or as a service: systemctl --user start quarterdeck".to_owned(),
@@ -303,7 +303,11 @@ fn a_log_without_lines_says_that_its_cluster_is_away() {
     }
     assert!(picture(&model).contains("Nothing was written yet."), "{}", picture(&model));
     set_cluster(&mut model, false);
-    assert!(picture(&model).contains("Cluster prod is away. Lines appear when it is back."), "{}", picture(&model));
+    assert!(
+        picture(&model).contains("Cluster prod is unreachable. Lines appear when it is back."),
+        "{}",
+        picture(&model)
+    );
 }
 
 fn set_cluster(model: &mut Model, reachable: bool) {

@@ -91,7 +91,7 @@ fn what_fails_tells_which_container_and_its_end() {
             "state: {waiting: {reason: ErrImagePull, message: 'failed to pull and unpack image \"r.io/x:1\": failed to resolve reference \"r.io/x:1\": failed to authorize: 401 Unauthorized'}}".to_owned(),
             "Degraded: ErrImagePull in container shop: r.io/x:1: failed to authorize: 401 Unauthorized [0/1]",
         ),
-        ("state: {waiting: {reason: ErrImageNeverPull}}".to_owned(), "Degraded: ErrImageNeverPull in container shop: no more is told [0/1]"),
+        ("state: {waiting: {reason: ErrImageNeverPull}}".to_owned(), "Degraded: ErrImageNeverPull in container shop: no reason reported [0/1]"),
         (
             "state: {waiting: {reason: CreateContainerConfigError, message: configmap \"shop\" not found}}".to_owned(),
             "Degraded: CreateContainerConfigError in container shop: configmap \"shop\" not found [0/1]",

@@ -1,0 +1,159 @@
+//! The language of what people read: no text of the programs is worded as the table says not to. What is looked at are the
+//! string literals of more than one word in code that is no test; what is filled in (`{name}`) does not count.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::files::{is_test, sources};
+use super::house;
+
+/// What is not written, and what is instead. A `*` at the end stands for the rest of a word, and what follows `unless` may come
+/// behind.
+const INSTEAD: [(&str, &[&str], &str); 27] = [
+    ("is no", &["longer", "more"], "is not a valid …"),
+    ("are no", &["longer", "more"], "are not valid …"),
+    ("is there twice", &[], "is defined twice"),
+    ("nobody", &[], "no user, nothing, or who it is"),
+    ("somebody", &[], "another client, the field manager, or who it is"),
+    ("mend*", &[], "fix"),
+    ("last life", &[], "previous run"),
+    ("next life", &[], "next run"),
+    ("owes", &[], "pending work"),
+    ("owed", &[], "pending work"),
+    ("taken", &["over"], "accepted, rejected, resumed"),
+    ("at once", &[], "immediately, concurrently"),
+    ("anew", &[], "again, from scratch"),
+    ("by hand", &[], "manually, or the field manager"),
+    ("is away", &[], "is unreachable"),
+    ("is so", &[], "is applied, unchanged"),
+    ("becomes so", &[], "is applied"),
+    ("tells", &[], "reports, shows"),
+    ("told", &[], "reported, shown"),
+    ("for want of", &[], "requires"),
+    ("stands in", &[], "is in"),
+    ("stands at", &[], "is at"),
+    ("but for", &[], "except"),
+    ("asks for the role", &[], "requires the role"),
+    ("in force", &[], "in use, applied"),
+    ("it is tried again", &[], "retrying"),
+    ("please", &[], "nothing in its place"),
+];
+
+#[test]
+fn texts_are_in_the_language_of_the_field() {
+    let mut found = Vec::new();
+    for folder in ["shared", "agent/core", "agent", "tui"] {
+        for file in sources(&house().join(folder)).into_iter().filter(|file| !is_test(file)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            for literal in literals(code) {
+                let worded = INSTEAD.iter().filter(|(not, unless, _)| has(&literal, not, unless));
+                found
+                    .extend(worded.map(|(not, _, but)| format!("{}: {literal:?}: not `{not}`: {but}", file.display())));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Whether a text has these words, and none of the others behind them.
+fn has(text: &str, words: &str, unless: &[&str]) -> bool {
+    let mut all: Vec<String> = vec![String::new()];
+    let mut depth = 0;
+    for char in text.chars() {
+        match char {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ if depth > 0 => {}
+            char if char.is_alphanumeric() => all.last_mut().unwrap().extend(char.to_lowercase()),
+            _ if !all.last().unwrap().is_empty() => all.push(String::new()),
+            _ => {}
+        }
+    }
+    // Of a sentence with "there is no" the words are those of the field.
+    let words: Vec<&str> = words.split(' ').collect();
+    let is = |(word, is): (&&str, &String)| word.strip_suffix('*').map_or(**word == *is, |front| is.starts_with(front));
+    let begins = |at: usize| at > 0 && all[at - 1] == "there";
+    (0..all.len().saturating_sub(words.len() - 1)).any(|at| {
+        let next = all.get(at + words.len()).map(String::as_str).unwrap_or_default();
+        words.iter().zip(&all[at..]).all(is) && !unless.contains(&next) && !(words[0] == "is" && begins(at))
+    })
+}
+
+/// The string literals of a code that hold more than one word.
+fn literals(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut chars = code.chars().peekable();
+    let mut before = ' ';
+    while let Some(char) = chars.next() {
+        match char {
+            '/' if chars.peek() == Some(&'/') => _ = chars.find(|char| *char == '\n'),
+            '\'' => character(&mut chars),
+            '"' if before == 'r' || before == '#' => found.push(raw(&mut chars, before)),
+            '"' => found.push(plain(&mut chars)),
+            _ => {}
+        }
+        before = char;
+    }
+    found.retain(|text| text.contains(' '));
+    found
+}
+
+/// Passes over a character; what begins a lifetime stays.
+fn character(chars: &mut Peekable<Chars<'_>>) {
+    let mut ahead = chars.clone();
+    let first = ahead.next();
+    if first == Some('\\') || ahead.next() == Some('\'') {
+        let mut escaped = false;
+        _ = chars.find(|char| {
+            let is_end = *char == '\'' && !escaped;
+            escaped = *char == '\\' && !escaped;
+            is_end
+        });
+    }
+}
+
+fn plain(chars: &mut Peekable<Chars<'_>>) -> String {
+    let mut text = String::new();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => break,
+            '\\' => match chars.next() {
+                Some('\n') => while chars.next_if(|char| char.is_whitespace()).is_some() {},
+                Some(char) => text.extend([' ', char]),
+                None => break,
+            },
+            char => text.push(char),
+        }
+    }
+    text
+}
+
+fn raw(chars: &mut Peekable<Chars<'_>>, before: char) -> String {
+    let mut text = String::new();
+    while let Some(char) = chars.next() {
+        if char == '"' && (before == 'r' || chars.peek() == Some(&'#')) {
+            break;
+        }
+        text.push(char);
+    }
+    text
+}
+
+#[test]
+fn literals_are_found_and_read() {
+    let code = "// a \"comment b\"\nlet a = \"one {name} \\\n    two\"; let b = ('\"', \"x\", '\\''); fn f<'a>(c: &'a str) { \"three \\\"four\\\"\" } \
+                r#\"five \"six\" seven\"# r\"eight nine\"";
+    assert_eq!(literals(code), ["one {name} two", "three  \"four \"", "five \"six\" seven", "eight nine"]);
+    for (text, words, has_them) in [
+        ("{a} is no pattern", "is no", true),
+        ("it is no longer there", "is no", false),
+        ("there is no run", "is no", false),
+        ("try {by hand}", "by hand", false),
+        ("Mended it", "mend*", true),
+        ("taken over from it", "taken", false),
+    ] {
+        let unless = INSTEAD.iter().find(|(not, ..)| *not == words).unwrap().1;
+        assert_eq!(has(text, words, unless), has_them, "{text}");
+    }
+}
