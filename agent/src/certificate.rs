@@ -1,4 +1,4 @@
-//! A server's certificate that was rejected: why, and what to do, in words for the person who has to mend it.
+//! A server's certificate that was rejected: why, and what to do, in words for the person who has to fix it.
 //!
 //! rustls says it at the bottom of three libraries' errors, in words that count the seconds and so are others each time.
 //! Git remotes and registries ask here; a cluster's authority stands in its kubeconfig, of which
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-/// Why a certificate is not taken. The same words each time, so that a failure that lasts is told once.
+/// Why a certificate was rejected. The same words each time, so that a failure that lasts is told once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// Signed by somebody unknown, or by itself.

@@ -57,7 +57,7 @@ pub(super) async fn begin(change: &Change<'_>, specs: Vec<&ApplicationSpec>) -> 
     let present = present(context);
     for spec in specs {
         let (name, known) = (&spec.name, present.get(&spec.name));
-        lines.push(format!("application {name} is {}", if known.is_some() { "changed" } else { "operated" }));
+        lines.push(format!("application {name} is {}", if known.is_some() { "changed" } else { "added" }));
         if let Some(known) = known {
             known.stop.cancel();
         }

@@ -87,7 +87,7 @@ pub(super) async fn begin(
     let mut intents = context.journal.ask(Reader::intents).await.unwrap_or_default();
     for (id, spec) in beginning {
         let known = present.get(&id);
-        lines.push(format!("environment {id} is {}", if known.is_some() { "changed" } else { "operated" }));
+        lines.push(format!("environment {id} is {}", if known.is_some() { "changed" } else { "added" }));
         lines.extend(known.and_then(|known| left_behind(known, spec)));
         match equip(change, &id, spec, intents.remove(&id)) {
             Ok(mut environment) => {

@@ -30,7 +30,7 @@ async fn a_bad_manifest_is_told_with_its_place_and_nothing_is_applied() {
 async fn a_field_that_nobody_can_leave_to_others_is_told() {
     let mut scene = Scene::new().await;
     for (written, told) in [
-        ("spec..replicas", "quarterdeck.dev/ignore: spec..replicas: \"\" is no name of a field"),
+        ("spec..replicas", "quarterdeck.dev/ignore: spec..replicas: \"\" is not a field name"),
         ("metadata.labels", "quarterdeck.dev/ignore: metadata.labels: an object cannot do without its"),
     ] {
         let annotated = format!("metadata:\n  name: shop\n  annotations: {{quarterdeck.dev/ignore: {written}}}\ndata");

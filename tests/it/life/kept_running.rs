@@ -307,8 +307,8 @@ async fn while_a_registry_or_an_engine_is_in_trouble() {
         }),
         ("an upload that is cut", StageKind::Push, &|| fail(Step::UploadPatch, RegistryFault::CutAfter(1)), &|tag| {
             format!(
-                "pushing {} failed: Patch \"http://{}/v2/ops/shop/blobs/uploads/upload-N?state=here\": EOF; the registry is away or in \
-                 trouble",
+                "pushing {} failed: Patch \"http://{}/v2/ops/shop/blobs/uploads/upload-N?state=here\": EOF; the registry is unreachable \
+                 or failing",
                 image(tag),
                 world.registry.address()
             )

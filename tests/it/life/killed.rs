@@ -78,7 +78,7 @@ async fn removed_in_the_middle_of_a_build() {
     assert_eq!(ended.len(), 2);
     for run in ended {
         assert_eq!(run.phase, Phase::Interrupted);
-        assert!(run.message.contains("the application left the configuration"), "{}", run.message);
+        assert!(run.message.contains("the application was removed from the configuration"), "{}", run.message);
     }
     assert_eq!(runs(&world.state().await.unwrap()).count(), 0);
 }

@@ -51,7 +51,7 @@ async fn the_registry_is_away() {
     let (registry, image) = (world.registry.address(), world.image("ops/shop:1.4.0"));
     let whole = format!(
         "pushing {image} failed: Get \"http://{registry}/v2/\": dial tcp {registry}: connect: connection refused; the registry is \
-         away or in trouble"
+         unreachable or failing"
     );
     assert!(whole.starts_with(&words) && words.len() > 100, "{words}");
     world.registry.back().await.unwrap();
