@@ -19,7 +19,6 @@ use crate::api::connection::Patience;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
-use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
@@ -29,6 +28,7 @@ use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
 use crate::{api, reach, supervise, upkeep};
 use quarterdeck_shared::error::chain;
+use quarterdeck_system::identity::Identity;
 
 /// Everything ends within this time of SIGTERM; what does not is left, and taken up at the next start.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -110,7 +110,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
         tracing::warn!("some work did not end in time; it resumes at the next start");
     }
-    crate::source::git::hang_up(&context.data_dir.join("mirrors"));
+    quarterdeck_git::mirror::hang_up(&context.data_dir.join("mirrors"));
     let event = Fact::at_large(Cause::Agent, Event::AgentStopped);
     let _ = tokio::time::timeout(Duration::from_secs(1), journal.record(vec![event])).await;
     Ok(())

@@ -19,10 +19,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::assess::covers::Covers;
-use crate::cluster::{Cluster, ClusterChange};
 use crate::context::{Context, Drift, Environment};
 use crate::journal::fact::{Batch, Fact, Patch};
 use crate::reach;
+use quarterdeck_kubernetes::{Cluster, ClusterChange};
 
 /// Assesses one cluster until it is let go or the agent ends. What was told of a cluster that is let go is taken back.
 pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationToken) {

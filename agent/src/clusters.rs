@@ -8,10 +8,10 @@ use quarterdeck_shared::application::EnvironmentId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, ClusterConfig};
 use crate::config::health::HealthRule;
 use crate::config::{self, Config};
-use crate::identity::Identity;
+use quarterdeck_kubernetes::{Cluster, ClusterConfig};
+use quarterdeck_system::identity::Identity;
 use tracing::Instrument as _;
 
 /// Clusters by the name that environments use.

@@ -17,9 +17,9 @@ use quarterdeck_shared::application::ApplicationSpec;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::ClusterConfig;
-use crate::source::RepositoryConfig;
 use crate::telemetry::LogFormat;
+use quarterdeck_git::RepositoryConfig;
+use quarterdeck_kubernetes::ClusterConfig;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -64,7 +64,7 @@ pub struct AgentConfig {
     pub banner: Option<String>,
     /// `text` or `json`.
     pub log_format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,quarterdeck_agent::source=debug`.
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,quarterdeck_git=debug`.
     pub log_level: String,
     /// Builds that run at once; the others wait in order.
     pub max_concurrent_builds: usize,

@@ -20,13 +20,13 @@ pub use self::environment::{Drift, Environment};
 use crate::access::Access;
 use crate::clusters::Clusters;
 use crate::config::Config;
-use crate::identity::Identity;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::kustomize::renderers::Renderers;
 use crate::poll::Repositories;
 use crate::telemetry::Telemetry;
 use crate::wanted::Wanted;
+use quarterdeck_system::identity::Identity;
 
 /// What every story works with.
 pub struct Context {

@@ -10,14 +10,13 @@ use futures::future::{BoxFuture, join_all};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
-use crate::build::Builder;
-use crate::cluster;
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
-use crate::registry::oci::RegistryError;
-use crate::source::GitError;
+use quarterdeck_container::engine::Builder;
+use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_git::GitError;
 use quarterdeck_shared::error::chain;
 
 /// A check that takes longer is told as not answered: a person waits for it.
@@ -134,7 +133,7 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     }
 }
 
-async fn kubernetes(cluster: cluster::Cluster) -> Found {
+async fn kubernetes(cluster: quarterdeck_kubernetes::Cluster) -> Found {
     match cluster.version().await {
         Ok(version) => watched(version, &cluster.watches_missing()),
         Err(problem) => Found::bad(chain(&problem), problem.hint()),

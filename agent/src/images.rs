@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use crate::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use crate::config::{BuilderKind, Config, RegistryConfig};
-use crate::registry::credentials::{CredentialError, Login, Sources};
-use crate::registry::oci::Registries;
+use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_container::registry::credentials::{CredentialError, Login, Sources};
+use quarterdeck_container::registry::oci::Registries;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::error::chain;
 

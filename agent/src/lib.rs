@@ -5,7 +5,7 @@
 //! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, `queue` of the core says
 //!   which run is next, `stages::Build` is where a run becomes a build.
 //! - **A manifest becomes a patch**: [`reconcile`] reads straight down; the core's `steps` say what is done in which order,
-//!   `cluster::apply` walks them, `cluster::kube` is where the patch is sent.
+//!   `apply` of [`quarterdeck_kubernetes`] walks them, `objects` there is where the patch is sent.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
 //! # The house
@@ -16,19 +16,18 @@
 //! each step ─ Facts ─► journal ─► history (SQLite) ─► snapshot ─► api ══ Unix socket ══► consoles
 //! api ─ intent as a fact, then a poke ─► worker
 //! ```
-//! What has a star decides, and is [`quarterdeck_core`]; this crate does what was decided.
-//! A file named after a technology does I/O (`git`, `docker`, `kube`, `sqlite`, `oci`, `kustomize`).
+//! What has a star decides, and is [`quarterdeck_core`]. Three doors do what was decided, each to one kind of other program, and do
+//! not know each other: [`quarterdeck_git`], [`quarterdeck_container`], [`quarterdeck_kubernetes`]; what they ask of this machine
+//! is [`quarterdeck_system`]. This crate is the two stories, what is kept, and the process:
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
-//! - [`source`]: git, through gix and the git program. [`poll`] asks each repository once for everybody.
-//! - [`build`], [`registry`], [`images`]: engines, registries, and the two with their logins together.
-//! - [`cluster`], [`clusters`]: one cluster (requests, plan, walk, watches, logs), and all of them. [`assess`]: what the
-//!   watches say becomes what consoles see. [`wanted`]: what each environment wants, for its neighbours.
+//! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
+//! - [`clusters`]: all clusters. [`assess`]: what their watches say becomes what consoles see. [`wanted`]: what each
+//!   environment wants, for its neighbours.
 //! - [`kustomize`]: the program that builds kustomizations.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`doctor`], [`reach`], [`readable`]: what can be reached.
-//! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`identity`], [`upkeep`]: the process.
-//! - [`certificate`], [`flood`], [`open_files`]: why a certificate is rejected, words that come too often, the limit of files.
+//! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
 //!
 //! Cross-cutting: secrets are `quarterdeck_core::secrets`; bounds stand beside what they bound; cancellation is a token of the
 //! application, the environment, the run or the agent; each task is a span with its application or environment, run, sync,
@@ -51,7 +50,6 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
-pub mod identity;
 pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;
@@ -61,22 +59,15 @@ pub mod reach;
 pub mod readable;
 pub mod worker;
 
-pub mod certificate;
-pub mod source;
-
-pub mod build;
 pub mod images;
 pub mod kustomize;
-pub mod registry;
 
 pub mod wanted;
 
 pub mod assess;
-pub mod cluster;
 pub mod clusters;
 
 pub mod flood;
-pub mod open_files;
 
 pub mod history;
 pub mod journal;

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
-use crate::source::git::Mirror;
-use crate::source::url::{RepositoryUrl, UrlError};
-use crate::source::{GitError, GitErrorKind, RefSnapshot, Remote};
 use crate::worker::jitter;
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::url::{RepositoryUrl, UrlError};
+use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
 use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
@@ -218,7 +218,7 @@ fn reached(url: RepositoryUrl, config: &Config, base: &Path) -> Result<(Remote, 
 }
 
 fn bad_address(address: &str, error: &UrlError) -> GitError {
-    GitError::NotFound { url: crate::source::url::redact(address), what: error.to_string() }
+    GitError::NotFound { url: quarterdeck_git::url::redact(address), what: error.to_string() }
 }
 
 /// The loop of one repository.

@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
 
-use crate::build::Builder as _;
 use crate::config::Config;
 use crate::context::Context;
 use crate::images::{Images, one_of_each_registry};
 use crate::journal::fact::{Batch, Fact};
 use crate::worker::jitter;
+use quarterdeck_container::engine::Builder as _;
 use quarterdeck_shared::error::chain;
 
 /// Who has not answered by then is told as away; well within the time between two polls.

@@ -39,7 +39,6 @@ use self::carry_out::{Outcome, Sync};
 use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
 use self::fights::Fights;
-use crate::cluster::{ClusterError, Options};
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -47,6 +46,7 @@ use crate::wanted::Inputs;
 use crate::worker::{Next, Story};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_kubernetes::{ClusterError, Options};
 
 /// What the worker of an environment remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]

@@ -20,8 +20,8 @@ use crate::context::{Application, Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
-use crate::source::GitError;
 use crate::worker::{self, Poke, Story};
+use quarterdeck_git::GitError;
 
 /// Brings a configuration into force. Returns a line a change.
 pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTracker) -> Result<Vec<String>, NotKept> {
@@ -87,7 +87,7 @@ async fn work(poke: Poke, stop: CancellationToken, turn: Arc<Mutex<()>>, news: N
     }
 }
 
-type News = tokio::sync::watch::Receiver<Option<Arc<crate::source::RefSnapshot>>>;
+type News = tokio::sync::watch::Receiver<Option<Arc<quarterdeck_git::RefSnapshot>>>;
 
 /// Pokes whenever the refs of a repository are others.
 async fn poke_on_news(mut news: News, poke: &Poke) {

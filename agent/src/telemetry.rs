@@ -121,7 +121,7 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
         "off" => "off".to_owned(),
         "error" => "error,kube_client=off".to_owned(),
         level @ ("warn" | "info" | "debug") => {
-            format!("warn,kube_client=off,quarterdeck_agent={level},quarterdeck_shared={level}")
+            format!("warn,kube_client=off,quarterdeck={level}") // what begins with it: every crate of ours
         }
         _ => text.to_owned(),
     };

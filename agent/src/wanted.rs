@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
 
-use crate::source::CommitId;
+use quarterdeck_git::CommitId;
 
 /// The files and folders that a render depended on, with their ids in a commit.
 #[derive(Debug, Default)]

@@ -81,7 +81,7 @@ impl Namespace {
             (format!("{core}/services"), "bench"),
             (format!("{core}/serviceaccounts"), "bench"),
             (format!("{core}/configmaps"), "bench"),
-            (format!("{core}/configmaps"), quarterdeck_agent::cluster::INVENTORY_LABEL),
+            (format!("{core}/configmaps"), quarterdeck_kubernetes::INVENTORY_LABEL),
         ];
         for (collection, label) in of_label {
             let request = http::Request::delete(format!("{collection}?labelSelector={label}")).body(Vec::new())?;

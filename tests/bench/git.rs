@@ -12,9 +12,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use harness::git::Repo;
 use harness::real::{Parts, Way};
-use quarterdeck_agent::source::git::{Mirror, hang_up};
-use quarterdeck_agent::source::url::RepositoryUrl;
-use quarterdeck_agent::source::{Remote, RepositoryConfig};
+use quarterdeck_git::mirror::{Mirror, hang_up};
+use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_git::{Remote, RepositoryConfig};
 
 use crate::Options;
 use crate::figure::{Figure, Goal, Unit};

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
 use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
-use quarterdeck_agent::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
-use quarterdeck_agent::build::docker::{BuilderChoice, DockerEngine, Environment, Limits};
-use quarterdeck_agent::build::{ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest};
-use quarterdeck_agent::registry::credentials::Login;
-use quarterdeck_agent::registry::oci::{Registries, RegistryError};
+use quarterdeck_container::engine::context::{ContextEntry, EntryKind, ReadError, TreeReader};
+use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_container::engine::{
+    ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest,
+};
+use quarterdeck_container::registry::credentials::Login;
+use quarterdeck_container::registry::oci::{Registries, RegistryError};
 use quarterdeck_core::image_ref::ImageRef;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use harness::git::Forge;
-use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::url::RepositoryUrl;
-use quarterdeck_agent::source::{Author, CommitId, FileEdit, GitError, Remote, RepositoryConfig};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_git::{Author, CommitId, FileEdit, GitError, Remote, RepositoryConfig};
 
 /// A way into a forge.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,12 +11,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each crate: where it is, and which crates of the house it may know.
-const CRATES: [(&str, &str, &[&str]); 5] = [
+const CRATES: [(&str, &str, &[&str]); 9] = [
     ("quarterdeck-shared", "shared", &[]),
     ("quarterdeck-core", "agent/core", &["quarterdeck-shared"]),
-    ("quarterdeck-agent", "agent", &["quarterdeck-shared", "quarterdeck-core"]),
+    ("quarterdeck-system", "agent/system", &["quarterdeck-core"]),
+    ("quarterdeck-kubernetes", "agent/kubernetes", DOOR),
+    ("quarterdeck-git", "agent/git", DOOR),
+    ("quarterdeck-container", "agent/container", DOOR),
+    ("quarterdeck-agent", "agent", BELOW_THE_AGENT),
     ("quarterdeck-tui", "tui", &["quarterdeck-shared"]),
-    ("quarterdeck-tests", "tests", &["quarterdeck-shared", "quarterdeck-core", "quarterdeck-agent", "quarterdeck-tui"]),
+    ("quarterdeck-tests", "tests", EVERYTHING),
+];
+
+/// What a crate may know that speaks with one kind of other program. The three do not know each other.
+const DOOR: &[&str] = &["quarterdeck-shared", "quarterdeck-core", "quarterdeck-system"];
+
+const BELOW_THE_AGENT: &[&str] = &[
+    "quarterdeck-shared",
+    "quarterdeck-core",
+    "quarterdeck-system",
+    "quarterdeck-kubernetes",
+    "quarterdeck-git",
+    "quarterdeck-container",
+];
+
+const EVERYTHING: &[&str] = &[
+    "quarterdeck-shared",
+    "quarterdeck-core",
+    "quarterdeck-system",
+    "quarterdeck-kubernetes",
+    "quarterdeck-git",
+    "quarterdeck-container",
+    "quarterdeck-agent",
+    "quarterdeck-tui",
 ];
 
 /// Crates that only decide: no runtime, no socket, no disk, no process.
@@ -44,7 +71,7 @@ const WORLD: [&str; 7] = ["fs", "net::Tcp", "net::Udp", "process", "env", "threa
 /// Dependencies that are declared for what is not below the crate's folder.
 const FOR_ANOTHER: [(&str, &str); 2] = [
     ("quarterdeck-tests", "ratatui"), // what `tests/fuzz` draws on, whose corpus runs here as well
-    ("quarterdeck-agent", "k8s-openapi"), // its feature says which Kubernetes `kube` is built for
+    ("quarterdeck-kubernetes", "k8s-openapi"), // its feature says which Kubernetes `kube` is built for
 ];
 
 fn house() -> PathBuf {

@@ -24,7 +24,7 @@ use self::line::Patient;
 use super::answer::Failure;
 use crate::access::Peer;
 use crate::flood::Flood;
-use crate::open_files;
+use quarterdeck_system::open_files;
 
 /// Connections of one user at once. A console holds a handful; a hundred scripts still fit.
 const CONNECTIONS_OF_A_USER: usize = 128;

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
 use super::answer::{Answer, Failure, In};
-use crate::cluster::LogQuery;
 use crate::journal::published::Published;
+use quarterdeck_kubernetes::LogQuery;
 
 /// Records are sent in chunks of about this size: a chunk a record is six times slower to read.
 const CHUNK: usize = 32 * 1024;

@@ -9,9 +9,9 @@ use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
 use super::environments;
-use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::journal::fact::{Batch, Fact, Patch};
+use quarterdeck_kubernetes::Cluster;
 
 /// While something cannot be seen it is looked this often who is concerned: environments come and go with the
 /// configuration, and get other objects. Costs no request.

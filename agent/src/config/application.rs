@@ -189,7 +189,7 @@ fn check_environments(
         if !names.insert(name) {
             say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
-        if let Err(error) = crate::source::url::RepositoryUrl::parse(repository, base) {
+        if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(repository, base) {
             say(&["repository"], error.to_string());
         }
         if branch.is_some() && tag.is_some() {
@@ -223,7 +223,7 @@ fn check_environments(
 }
 
 fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
-    if let Err(error) = crate::source::url::RepositoryUrl::parse(address, base) {
+    if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(address, base) {
         say(place, error.to_string());
     }
 }

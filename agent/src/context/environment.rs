@@ -7,10 +7,10 @@ use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Cluster;
 use crate::history::Intent;
 use crate::poll::Repository;
 use crate::worker::Poke;
+use quarterdeck_kubernetes::Cluster;
 
 /// An environment in force.
 pub struct Environment {

@@ -7,8 +7,8 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use super::DeliverError;
 use super::run::queued;
 use crate::context::{Application, Context};
-use crate::source::git::Named;
-use crate::source::{GitErrorKind, Target};
+use quarterdeck_git::mirror::Named;
+use quarterdeck_git::{GitErrorKind, Target};
 
 /// A run that a person asks for.
 pub async fn ask(

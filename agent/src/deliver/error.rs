@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
-use crate::build::BuildError;
 use crate::history::sqlite::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
-use crate::registry::oci::RegistryError;
-use crate::source::GitError;
+use quarterdeck_container::engine::BuildError;
+use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
+use quarterdeck_git::GitError;
 
 /// A run that failed, and in which step.
 #[derive(Debug, thiserror::Error)]

@@ -19,12 +19,12 @@ use self::request::{labels, request};
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, delivery, repository, rules, tell_while};
-use crate::build::docker::DockerEngine;
-use crate::build::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
 use crate::context::{Application, Context};
-use crate::source::CommitInfo;
+use quarterdeck_container::engine::docker::DockerEngine;
+use quarterdeck_container::engine::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{self, TagTemplate};
+use quarterdeck_git::CommitInfo;
 use tokio_util::sync::CancellationToken;
 
 /// The images of the commit are on the engine, or already in the registry.

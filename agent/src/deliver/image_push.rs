@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, tell_while};
-use crate::build::{Builder as _, Sink};
 use crate::context::Context;
+use quarterdeck_container::engine::{Builder as _, Sink};
 use quarterdeck_core::image_ref::ImageRef;
 
 /// The images are in the registry.

@@ -14,9 +14,9 @@ use super::run::new_run;
 use super::stages;
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::{Batch, Fact};
-use crate::source::{GitError, RefSnapshot, Target};
 use quarterdeck_core::promote::log::Promotion;
 use quarterdeck_core::trigger;
+use quarterdeck_git::{GitError, RefSnapshot, Target};
 use tokio::time::Instant;
 
 /// How long the first numbers of a life wait for the deploy repository, whose log says which were given before. One that
@@ -129,7 +129,7 @@ async fn numbers(to: &Destination, application: &Application, until: Instant) ->
     let target = to.spec.follow.branch().map_or(Target::Default, |branch| Target::Branch(branch.to_owned()));
     let found = to.repository.work(move |mirror| {
         let tip = mirror.resolve(&target, default.as_deref())?;
-        let read = |commit: &crate::source::CommitInfo| Promotion::read(commit);
+        let read = |commit: &quarterdeck_git::CommitInfo| Promotion::read(commit);
         let promotions = mirror.search(&tip, COMMITS_LOOKED_AT, NUMBERS_LOOKED_AT, read)?;
         Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run).max())
     });

@@ -21,11 +21,11 @@ use super::course::{Course, Outcome, Step};
 use super::stages::{self, git};
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
-use crate::source::git::Mirror;
-use crate::source::{Author, CommitId, EntryMode, PushOutcome, RefSnapshot, Target, TreeEntry};
 use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
 use quarterdeck_core::promote::{self, Promoted};
 use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{Author, CommitId, EntryMode, PushOutcome, RefSnapshot, Target, TreeEntry};
 
 /// The largest manifest that a promotion looks into.
 const MANIFEST_MAX: u64 = 10 << 20;

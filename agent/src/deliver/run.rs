@@ -8,8 +8,8 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 use crate::context::{Application, Context};
-use crate::source::CommitId;
 use quarterdeck_core::trigger::{Owed, TriggerKind};
+use quarterdeck_git::CommitId;
 
 pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
     let goal = match owed.kind {

@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
-use crate::build::{BuildError, Progress};
 use crate::context::Application;
 use crate::poll::Repository;
-use crate::source::{CommitInfo, GitError};
+use quarterdeck_container::engine::{BuildError, Progress};
 use quarterdeck_core::trigger::TagRules;
+use quarterdeck_git::{CommitInfo, GitError};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
 pub(super) const PROGRESS_QUEUE: usize = 256;

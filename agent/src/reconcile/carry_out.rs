@@ -17,12 +17,12 @@ use super::decide::Held;
 use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
-use crate::cluster::{Executed, PlannedSync};
 use crate::context::{Context, Drift, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::{Memory, Remembered as Applied, Undone};
+use quarterdeck_kubernetes::{Executed, PlannedSync};
 use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
@@ -128,7 +128,7 @@ impl Sync<'_> {
 
         let told = Mutex::new(None::<Instant>);
         let done = AtomicUsize::new(0);
-        let tell = |progress: crate::cluster::Progress<'_>| {
+        let tell = |progress: quarterdeck_kubernetes::Progress<'_>| {
             done.fetch_max(progress.done, Ordering::Relaxed);
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {

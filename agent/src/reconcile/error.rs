@@ -1,10 +1,10 @@
 //! Why a pass did not bring the cluster where git is, and whether another could.
 
-use crate::cluster::ClusterError;
 use crate::history::sqlite::HistoryError;
 use crate::journal::NotKept;
-use crate::source::GitError;
 use quarterdeck_core::render::RenderError;
+use quarterdeck_git::GitError;
+use quarterdeck_kubernetes::ClusterError;
 
 /// A pass that did not bring the cluster where git is.
 #[derive(Debug, thiserror::Error)]

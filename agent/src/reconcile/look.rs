@@ -11,9 +11,9 @@ use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::{ReconcileError, of, options, render, resolve};
 use crate::context::{Context, Environment};
-use crate::source::git::Named;
-use crate::source::{CommitId, Target};
 use quarterdeck_core::sync::mask;
+use quarterdeck_git::mirror::Named;
+use quarterdeck_git::{CommitId, Target};
 
 /// What an environment follows: its pin, else what it is configured to.
 pub(super) fn target(environment: &Environment, status: &EnvironmentStatus) -> Target {
@@ -103,7 +103,10 @@ pub async fn diff(
     if let Some(refusal) = planned.refusals.first() {
         let refusals = planned.refusals.clone();
         tracing::debug!(environment = %name, %refusal, "the diff was refused");
-        return Err(of(environment, crate::cluster::ClusterError::Refused { environment: name.clone(), refusals }));
+        return Err(of(
+            environment,
+            quarterdeck_kubernetes::ClusterError::Refused { environment: name.clone(), refusals },
+        ));
     }
     Ok(DiffAnswer {
         environment: name.clone(),

@@ -11,14 +11,14 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
 use super::{look, render, resolve, tree};
-use crate::cluster::{ClusterError, Options, PlannedSync};
 use crate::context::{Context, Environment};
-use crate::source::CommitId;
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::neighbours::{Neighbours, Wants};
 use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_git::CommitId;
+use quarterdeck_kubernetes::{ClusterError, Options, PlannedSync};
 use quarterdeck_shared::error::chain;
 
 /// Plans a sync of one environment among the others. They are looked at where something left it, or where it wants what

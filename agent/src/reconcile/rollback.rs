@@ -12,7 +12,7 @@ use quarterdeck_shared::status::Phase;
 use super::ReconcileError;
 use super::look;
 use crate::context::{Context, Environment};
-use crate::source::CommitId;
+use quarterdeck_git::CommitId;
 
 /// Releases that are looked through: as many as history keeps by default, and their repeats.
 const RELEASES: usize = 200;

@@ -8,11 +8,11 @@ use quarterdeck_shared::revision::Revision;
 
 use super::ReconcileError;
 use super::decide::Differing;
-use crate::cluster::PlannedSync;
 use crate::history::Intent;
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_kubernetes::PlannedSync;
 
 /// All manifests, or those that a person named.
 pub(super) fn select(

@@ -7,10 +7,10 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use super::ReconcileError;
-use crate::cluster::{ClusterError, OtherAgent};
 use crate::context::{Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
+use quarterdeck_kubernetes::{ClusterError, OtherAgent};
 use quarterdeck_shared::error::chain;
 
 /// A sync that begins now.

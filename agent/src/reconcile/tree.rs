@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::cluster::Kinds;
 use crate::context::{Context, Environment};
 use crate::kustomize::ByProgram;
 use crate::poll::Repository;
-use crate::source::git::Mirror;
-use crate::source::{self, CommitId, ObjectId};
 use crate::wanted::Inputs;
 use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{CommitId, ObjectId};
+use quarterdeck_kubernetes::Kinds;
 
 /// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
 const FILE_MAX: u64 = 16 << 20;
@@ -47,13 +47,13 @@ impl Tree for CommitTree<'_> {
     }
 }
 
-fn shown(folder: &str, entry: source::TreeEntry) -> TreeEntry {
+fn shown(folder: &str, entry: quarterdeck_git::TreeEntry) -> TreeEntry {
     TreeEntry {
         path: if folder.is_empty() { entry.path } else { format!("{folder}/{}", entry.path) },
         mode: match entry.mode {
-            source::EntryMode::File | source::EntryMode::Executable => EntryMode::File,
-            source::EntryMode::Symlink => EntryMode::Symlink,
-            source::EntryMode::Submodule => EntryMode::Submodule,
+            quarterdeck_git::EntryMode::File | quarterdeck_git::EntryMode::Executable => EntryMode::File,
+            quarterdeck_git::EntryMode::Symlink => EntryMode::Symlink,
+            quarterdeck_git::EntryMode::Submodule => EntryMode::Submodule,
         },
         id: entry.id.to_string(),
     }

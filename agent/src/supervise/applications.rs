@@ -14,8 +14,8 @@ use super::{Change, work};
 use crate::context::{Application, Context, Destination};
 use crate::journal::NotKept;
 use crate::journal::fact::{ApplicationPatch, Fact};
-use crate::source::GitError;
 use crate::{deliver, readable};
+use quarterdeck_git::GitError;
 
 /// Ends the applications that are not named any more.
 pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
@@ -45,7 +45,7 @@ pub(super) fn configured(spec: &ApplicationSpec) -> Fact {
     let delivery = spec.delivery.as_ref();
     let patch = ApplicationPatch::Configured {
         environments: spec.environments.iter().map(|environment| environment.name.clone()).collect(),
-        code: delivery.map(|delivery| crate::source::url::redact(&delivery.code.repository)),
+        code: delivery.map(|delivery| quarterdeck_git::url::redact(&delivery.code.repository)),
         images: delivery.into_iter().flat_map(|delivery| &delivery.images).map(|image| image.name.clone()).collect(),
     };
     Fact::Application { name: spec.name.clone(), patch }

@@ -16,8 +16,8 @@ use crate::history::Intent;
 use crate::history::sqlite::Reader;
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
-use crate::source::GitError;
 use crate::{assess, clusters, readable, reconcile};
+use quarterdeck_git::GitError;
 
 /// All environments of a configuration.
 pub(super) fn all(config: &Config) -> impl Iterator<Item = (EnvironmentId, &EnvironmentSpec)> {
@@ -61,7 +61,7 @@ pub(super) fn beginning<'a>(change: &Change<'a>) -> Vec<(EnvironmentId, &'a Envi
 /// What consoles see of the configuration: nothing that could be a secret.
 pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Config) -> Fact {
     let summary = SpecSummary {
-        repository: crate::source::url::redact(&spec.repository),
+        repository: quarterdeck_git::url::redact(&spec.repository),
         path: spec.path.clone(),
         cluster: clusters::name(spec.cluster.as_deref(), config),
         namespace: spec.namespace.clone(),
@@ -126,7 +126,7 @@ fn left_behind(known: &Environment, now: &EnvironmentSpec) -> Option<String> {
         return None;
     }
     let cluster = was.cluster.as_ref().map(|cluster| format!(" of cluster {cluster}")).unwrap_or_default();
-    let (namespace, inventory) = (&was.namespace, crate::cluster::inventory_name(id));
+    let (namespace, inventory) = (&was.namespace, quarterdeck_kubernetes::inventory_name(id));
     Some(format!(
         "environment {id} is moved; its objects are left in namespace {namespace}{cluster}, where the inventory \
          {inventory} lists them: delete those that are not needed"

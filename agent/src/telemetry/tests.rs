@@ -102,8 +102,8 @@ fn no_form_of_a_line_holds_a_secret_or_a_second_line() {
 fn a_level_is_about_us_and_a_filter_is_taken_as_it_is() {
     for (text, expected) in [
         ("error", "kube_client=off,error"),
-        (" INFO ", "quarterdeck_shared=info,quarterdeck_agent=info,kube_client=off,warn"),
-        ("debug", "quarterdeck_shared=debug,quarterdeck_agent=debug,kube_client=off,warn"),
+        (" INFO ", "quarterdeck=info,kube_client=off,warn"),
+        ("debug", "quarterdeck=debug,kube_client=off,warn"),
         ("trace", "trace"),
         ("warn,kube=debug", "kube=debug,warn"),
     ] {

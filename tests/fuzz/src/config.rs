@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use quarterdeck_agent::config::{Config, ConfigError, Problem};
-use quarterdeck_agent::source::url::RepositoryUrl;
+use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::{ApplicationSpec, EnvironmentSpec, Follow, PromoteBy};
 
 const FOLDER: &str = "/etc/qd";

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use quarterdeck_agent::source::{RefSnapshot, TagRef};
 use quarterdeck_core::image_ref::check_tag;
 use quarterdeck_core::trigger::{Owed, TagRules, TagTemplate, TriggerKind, image_tag, owed};
+use quarterdeck_git::{RefSnapshot, TagRef};
 use quarterdeck_shared::application::ExistingTags;
 use quarterdeck_shared::revision::CommitId;
 

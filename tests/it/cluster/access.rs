@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use futures::future::join_all;
 use harness::tls::{Authority, Certificate};
 use jiff::{SignedDuration, Timestamp};
-use quarterdeck_agent::cluster::{ApiProblem, Class};
+use quarterdeck_kubernetes::{ApiProblem, Class};
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! What left git: seen to be gone before it is forgotten, and wanted by nobody before it is pruned.
 
 use harness::cluster::faults::Fault;
-use quarterdeck_agent::identity::Identity;
 use quarterdeck_core::sync::neighbours::{Neighbours, Wants};
+use quarterdeck_system::identity::Identity;
 
 use super::*;
 

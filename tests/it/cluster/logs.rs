@@ -1,6 +1,6 @@
 //! Logs of pods.
 
-use quarterdeck_agent::cluster::{LogQuery, Logs};
+use quarterdeck_kubernetes::{LogQuery, Logs};
 use quarterdeck_shared::protocol::LogRecord;
 
 use super::*;

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::cluster::{Cluster as StandIn, Options as StandInOptions};
-use quarterdeck_agent::cluster::{Cluster, ClusterChange, ClusterConfig, ClusterError, Executed, Options, PlannedSync};
 use quarterdeck_core::sync::manifest::{ContentDigest, Manifest};
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
 use quarterdeck_core::yaml;
+use quarterdeck_kubernetes::{Cluster, ClusterChange, ClusterConfig, ClusterError, Executed, Options, PlannedSync};
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What the cluster refuses: told in its words, and nothing half done.
 
 use harness::cluster::faults::Fault;
-use quarterdeck_agent::cluster::Class;
+use quarterdeck_kubernetes::Class;
 
 use super::*;
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use harness::git::{Counted, Fault, SshFault};
 use harness::tls::Authority;
-use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::url::RepositoryUrl;
-use quarterdeck_agent::source::{GitError, GitErrorKind, PushOutcome, Remote, RepositoryConfig};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_git::{GitError, GitErrorKind, PushOutcome, Remote, RepositoryConfig};
 
 use super::{Way, World, ann, edit, id, list_error, on};
 

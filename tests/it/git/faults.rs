@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use harness::git::{Fault, SshFault};
-use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::{GitError, GitErrorKind, Target};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{GitError, GitErrorKind, Target};
 
 use super::{Way, World, id, list_error, on};
 

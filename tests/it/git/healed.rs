@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::{GitError, GitErrorKind, RefSnapshot};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot};
 
 use super::{Way, World, id, on};
 

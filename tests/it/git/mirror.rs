@@ -1,8 +1,8 @@
 //! What the mirror sees, and what seeing costs.
 
 use harness::git::{Counted, Repo};
-use quarterdeck_agent::source::git::{Mirror, Named};
-use quarterdeck_agent::source::{EntryMode, GitError, GitErrorKind, PushOutcome, Target};
+use quarterdeck_git::mirror::{Mirror, Named};
+use quarterdeck_git::{EntryMode, GitError, GitErrorKind, PushOutcome, Target};
 
 use super::{Way, World, ann, edit, id, on};
 

@@ -1,8 +1,8 @@
 //! A promotion on its way to the branch: pushed, raced, refused.
 
 use harness::git::Fault;
-use quarterdeck_agent::source::git::Mirror;
-use quarterdeck_agent::source::{GitError, GitErrorKind, PushOutcome, Target};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{GitError, GitErrorKind, PushOutcome, Target};
 
 use super::{Way, World, ann, edit, id, on};
 

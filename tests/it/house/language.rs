@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use super::files::{is_test, sources};
-use super::house;
+use super::{CRATES, house};
 
 /// What is not written, and what is instead. A `*` at the end stands for the rest of a word, and what follows `unless` may come
 /// behind.
@@ -42,7 +42,7 @@ const INSTEAD: [(&str, &[&str], &str); 27] = [
 #[test]
 fn texts_are_in_the_language_of_the_field() {
     let mut found = Vec::new();
-    for folder in ["shared", "agent/core", "agent", "tui"] {
+    for (_, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
         for file in sources(&house().join(folder)).into_iter().filter(|file| !is_test(file)) {
             let text = std::fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();

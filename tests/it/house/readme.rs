@@ -7,13 +7,17 @@ use super::files::sources;
 use super::house;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 11] = [
     ("", "tests/it"),
     ("", "tests/life"),
     ("", "tests/harness"),
     ("real", "tests/real/stories"),
     ("agent", "agent/src"),
     ("core", "agent/core/src"),
+    ("system", "agent/system/src"),
+    ("kubernetes", "agent/kubernetes/src"),
+    ("git", "agent/git/src"),
+    ("container", "agent/container/src"),
     ("console", "tui/src"),
 ];
 

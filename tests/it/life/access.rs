@@ -161,7 +161,7 @@ async fn what_the_agent_writes_is_for_its_own_user() {
 }
 
 /// A shell would read what a repository or a configuration says as its own language. git runs the ssh command of a push
-/// through one, and for that each word is quoted (`source::git::ssh`).
+/// through one, and for that each word is quoted (`quarterdeck_git`, `mirror::ssh`).
 #[test]
 fn no_program_is_run_through_a_shell() {
     let mut found = Vec::new();

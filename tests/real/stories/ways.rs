@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use base64::Engine as _;
 use harness::real::{Parts, said};
-use quarterdeck_agent::cluster::{ApiProblem, Cluster, ClusterConfig};
+use quarterdeck_kubernetes::{ApiProblem, Cluster, ClusterConfig};
 use quarterdeck_shared::resource::ResourceRef;
 
 use crate::{Telling, WORLD};

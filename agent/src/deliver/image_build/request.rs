@@ -7,15 +7,15 @@ use quarterdeck_shared::application::{BuildArg, ImageSpec};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-use crate::build::base::base_images;
-use crate::build::context::{ContextEntry, EntryKind, ReadError, TreeReader};
-use crate::build::{ArgValue, BuildRequest};
 use crate::context::Application;
 use crate::deliver::DeliverError;
 use crate::deliver::stages::repository;
-use crate::source::git::Mirror;
-use crate::source::{CommitId, CommitInfo, EntryMode, ObjectId};
+use quarterdeck_container::engine::base::base_images;
+use quarterdeck_container::engine::context::{ContextEntry, EntryKind, ReadError, TreeReader};
+use quarterdeck_container::engine::{ArgValue, BuildRequest};
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{CommitId, CommitInfo, EntryMode, ObjectId};
 
 /// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
 const DOCKERFILE_MAX: u64 = 1 << 20;
@@ -111,7 +111,7 @@ struct CommitTree {
 impl TreeReader for CommitTree {
     fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
         let listing = self.mirror.entries(&self.commit, &self.folder)?;
-        let entry = |entry: crate::source::TreeEntry| ContextEntry {
+        let entry = |entry: quarterdeck_git::TreeEntry| ContextEntry {
             path: entry.path,
             kind: match entry.mode {
                 EntryMode::File => EntryKind::File,

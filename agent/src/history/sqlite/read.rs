@@ -15,9 +15,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::{HistoryError, Result, bodies};
 use crate::history::Intent;
 use crate::history::TagsSeen;
-use crate::open_files;
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
+use quarterdeck_system::open_files;
 
 /// Whether a row of `sync` is a release: the whole of a revision was brought, and not since somebody had changed it.
 pub(super) const IS_RELEASE: &str =

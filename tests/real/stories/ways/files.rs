@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use harness::agent::Agent;
-use quarterdeck_agent::cluster::Class;
+use quarterdeck_kubernetes::Class;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{ConnectionKind, Object};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use quarterdeck_agent::cluster::Class;
+use quarterdeck_kubernetes::Class;
 
 use super::*;
 

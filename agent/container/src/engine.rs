@@ -1,0 +1,261 @@
+//! Building and pushing images: what an engine can do for us, in words that know no engine.
+//!
+//! ```text
+//! deliver --BuildRequest--> Builder (docker/) --tar of the commit's tree (context.rs)--> engine
+//!    ^                          '--Progress (output.rs, progress.rs)--> whoever keeps the run's log
+//!    '--BuiltImage, PushedDigest
+//! ```
+//!
+//! This room decides nothing about when and what to build, makes no image tags, and remembers nothing: an image that was built
+//! before is found by its labels, so that a lost history builds nothing twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::registry::credentials::Login;
+use quarterdeck_core::image_ref::ImageRef;
+
+pub mod docker;
+
+pub mod base;
+pub mod context;
+mod progress;
+
+/// A container engine that builds and pushes.
+pub trait Builder: Send + Sync {
+    /// What answers, for people and for `doctor`.
+    fn info(&self) -> BoxFuture<'_, Result<EngineInfo, BuildError>>;
+
+    /// The newest image that has all these labels and a name.
+    fn find<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Option<BuiltImage>, BuildError>>;
+
+    /// Builds an image. Output goes to `sink` as it comes; it ends early, with [`BuildError::Cancelled`], when `cancel` says so.
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<BuiltImage, BuildError>>;
+
+    /// Gives an image another name.
+    fn tag<'a>(&'a self, image_id: &'a str, name: &'a ImageRef) -> BoxFuture<'a, Result<(), BuildError>>;
+
+    /// Pushes the image of this name, and tells the digest that the engine says it has there. What the registry itself
+    /// answers is asked through `registry::oci`; the two have to be equal.
+    fn push<'a>(
+        &'a self,
+        name: &'a ImageRef,
+        login: Option<&'a Login>,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<PushedDigest, BuildError>>;
+}
+
+/// Where progress goes. It is bounded by who makes it: an engine whose output nobody reads has to wait. When the receiver is
+/// gone the work goes on without being told.
+pub type Sink = mpsc::Sender<Progress>;
+
+/// Something to show while work is going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A clean line of output, without its line feed.
+    Line(String),
+    /// How much is done, where the engine tells it; never falls.
+    Percent(u8),
+}
+
+/// What is to be built.
+#[derive(Clone)]
+pub struct BuildRequest {
+    /// The files of the context.
+    pub context: Arc<dyn context::TreeReader>,
+    /// The time that every file gets, in seconds since the epoch: the commit's (see [`context`]).
+    pub modified: u64,
+    /// Seen from the context.
+    pub dockerfile: String,
+    /// The stage to build; the last if absent.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub args: BTreeMap<String, ArgValue>,
+    /// Labels beside those of the Dockerfile.
+    pub labels: BTreeMap<String, String>,
+    /// Names for the image; at least one, or it could not be found again.
+    pub tags: Vec<ImageRef>,
+    /// Build every step anew.
+    pub no_cache: bool,
+    /// Logins for the registries of base images, by host.
+    pub logins: BTreeMap<String, Login>,
+}
+
+/// The value of a build argument.
+#[derive(Clone)]
+pub enum ArgValue {
+    /// May be shown.
+    Plain(String),
+    /// Is masked in every line of output. The engine still keeps it in the image's history: that is how build arguments are.
+    Secret(SecretString),
+}
+
+impl fmt::Debug for ArgValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArgValue::Plain(value) => write!(f, "{value:?}"),
+            ArgValue::Secret(_) => f.write_str("***"),
+        }
+    }
+}
+
+/// An image that the engine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// `sha256:…`
+    pub id: String,
+    /// Bytes of its layers on the engine's disk.
+    pub size_bytes: u64,
+    /// Its names, as the engine tells them.
+    pub names: Vec<String>,
+}
+
+/// What the engine says it pushed: `sha256:…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedDigest(pub String);
+
+/// An engine, described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// `Docker` or `Podman`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The newest API that it speaks.
+    pub api: String,
+    /// Which builder is used: `BuildKit` or `classic`.
+    pub builder: String,
+    /// `linux/amd64`
+    pub platform: String,
+    /// Where it was found: an address, and who named it.
+    pub address: String,
+}
+
+/// Why an image was not built, named, found or pushed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No engine is configured, and none is where engines usually are.
+    #[error("no container engine was found (tried {}); start Docker or Podman, or set `address` in [engine]", .tried.join(", "))]
+    NoEngine {
+        /// Where it was looked for.
+        tried: Vec<String>,
+    },
+    /// The engine's address cannot be used.
+    #[error("the engine address {address} (from {from}) cannot be used: {why}")]
+    Address {
+        /// As it was written.
+        address: String,
+        /// Who wrote it.
+        from: String,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// The engine does not answer, or the connection broke.
+    #[error(
+        "the container engine at {address} is unreachable while {doing}; is it running, and may this user reach it?"
+    )]
+    Away {
+        /// Where it should be.
+        address: String,
+        /// What we were doing.
+        doing: String,
+        /// The connection's error.
+        #[source]
+        source: Option<Box<bollard::errors::Error>>,
+    },
+    /// The engine is there and has nothing to say.
+    #[error(
+        "{doing}: no output for {seconds} s, so it was stopped; see the engine's log, or build manually to see where it hangs"
+    )]
+    Silent {
+        /// What we were doing.
+        doing: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// The engine's answer ended before the work did.
+    #[error("{doing}: the engine's answer was cut off before the end")]
+    CutOff {
+        /// What we were doing.
+        doing: String,
+    },
+    /// There is no context to build from.
+    #[error(transparent)]
+    Context(#[from] context::ContextError),
+    /// The Dockerfile failed.
+    #[error("building {image} failed: {words}")]
+    Build {
+        /// The first name that it was to have.
+        image: String,
+        /// The engine's words.
+        words: String,
+    },
+    /// The registry, or the engine, did not take the image.
+    #[error("pushing {image} failed: {words}{}", .hint.map(|hint| format!("; {hint}")).unwrap_or_default())]
+    Push {
+        /// The full name.
+        image: String,
+        /// The engine's words.
+        words: String,
+        /// What to do, where the words are known.
+        hint: Option<&'static str>,
+    },
+    /// The engine refused a request.
+    #[error("{doing}: the engine refused ({status}): {words}")]
+    Refused {
+        /// What we were doing.
+        doing: String,
+        /// The HTTP status.
+        status: u16,
+        /// The engine's words.
+        words: String,
+    },
+    /// BuildKit is asked for in the configuration, and the engine has none.
+    #[error(
+        "the engine at {address} has no BuildKit; set `builder = \"auto\"` in [engine], or turn BuildKit on in the engine"
+    )]
+    NoBuildkit {
+        /// Where the engine is.
+        address: String,
+    },
+    /// It was asked to stop.
+    #[error("{doing} was cancelled")]
+    Cancelled {
+        /// What we were doing.
+        doing: String,
+    },
+}
+
+impl BuildError {
+    /// Whether trying the same again later can help: the engine or the registry was away, slow or busy.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            BuildError::NoEngine { .. }
+            | BuildError::Away { .. }
+            | BuildError::Silent { .. }
+            | BuildError::CutOff { .. } => true,
+            BuildError::Push { words, .. } => crate::registry::words::is_transient(words),
+            BuildError::Refused { status, .. } => *status >= 500 || *status == 429,
+            BuildError::Build { words, .. } => crate::registry::words::is_transient(words),
+            BuildError::Address { .. }
+            | BuildError::Context(_)
+            | BuildError::NoBuildkit { .. }
+            | BuildError::Cancelled { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Images: the engine that builds and pushes them, the registries that keep them, and the logins for both.
+//!
+//! - [`engine`]: what an engine can do for us, in words that know no engine; `engine::docker` speaks to Docker, Podman and BuildKit,
+//!   `engine::context` is what is sent to it, `engine::base` which images a build will ask for.
+//! - [`registry`]: what a registry is asked beside the engine, and whose logins are used.
+//!
+//! It decides nothing about when and what to build, and remembers nothing.
+
+pub mod engine;
+pub mod registry;

@@ -1,0 +1,10 @@
+//! Registries: names of images, who we are to a registry, and what it says it has.
+//!
+//! The engine pushes (see [`crate::engine`]); this room finds the credentials, asks the registry which digest a tag has, and
+//! puts a registry's refusals into words. It stores nothing and deletes nothing.
+
+pub mod credentials;
+
+pub mod oci;
+
+pub mod words;

@@ -1,0 +1,400 @@
+//! What a registry says it has, through its distribution API.
+//!
+//! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
+
+mod call;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::credentials::Login;
+use call::{Call, TIME_LIMIT, is_missing};
+use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
+use quarterdeck_core::output::Mask;
+use quarterdeck_shared::error::chain;
+use quarterdeck_system::certificate::{Distrust, distrust};
+
+/// Connecting is the part that hangs when a host is down.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
+
+/// Where Docker Hub, known as `docker.io`, has its API.
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
+/// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
+const CLIENTS_MAX: usize = 32;
+
+/// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
+const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
+                         and start the agent again";
+
+/// Speaks to registries.
+pub struct Registries {
+    /// Hosts that speak plain http and are not on loopback.
+    insecure: Vec<String>,
+    /// By registry and login, so that a changed password is a new client.
+    clients: Mutex<BTreeMap<(String, [u8; 32]), Client>>,
+    /// For what needs no login; or why no client can be made, as where the system knows no authorities.
+    bare: Result<reqwest::Client, String>,
+}
+
+/// Tags of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tags {
+    /// As the registry sorts them.
+    pub tags: Vec<String>,
+    /// The registry has more than were asked for.
+    pub more: bool,
+}
+
+/// Why a registry did not answer the question.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// 401 with a login: it is wrong, or it has ended.
+    #[error(
+        "the registry {registry} does not accept the login of {user}: {words}; check `username` and `password_env` under [[registry]], or `docker login {registry}`"
+    )]
+    WrongLogin {
+        /// The host.
+        registry: String,
+        /// The user name, or what kind of token it was.
+        user: String,
+        /// The registry's words.
+        words: String,
+    },
+    /// 401 or 403 though the login is good, or there is none.
+    #[error("{}", no_permission(.image, .user.as_deref()))]
+    NoPermission {
+        /// Registry and repository.
+        image: String,
+        /// Who asked; none without a login.
+        user: Option<String>,
+    },
+    /// It could not be reached, or broke off.
+    #[error("the registry {registry} is unreachable: {words}")]
+    Away {
+        /// The host.
+        registry: String,
+        /// What happened.
+        words: String,
+    },
+    /// Its certificate is not to be trusted.
+    #[error("the certificate of the registry {registry} was rejected: {why}; {}", .why.remedy(AUTHORITY))]
+    Certificate {
+        /// The host.
+        registry: String,
+        /// What is wrong with it.
+        why: Distrust,
+    },
+    /// 429
+    #[error("the registry {registry} limits requests ({words})")]
+    Busy {
+        /// The host.
+        registry: String,
+        /// The registry's words.
+        words: String,
+    },
+    /// The registry has something else under the tag than what was pushed.
+    #[error(
+        "the engine pushed {pushed} as {image}, but the registry answers {found}: another client pushed that tag, or a proxy changes images; nothing was recorded, push again"
+    )]
+    OtherDigest {
+        /// The full name with its tag.
+        image: String,
+        /// The engine's digest.
+        pushed: String,
+        /// What the registry says.
+        found: String,
+    },
+    /// Any other answer.
+    #[error("asking the registry about {image}: {words}")]
+    Answer {
+        /// The image.
+        image: String,
+        /// Status and the registry's words.
+        words: String,
+    },
+    /// No client could be made.
+    #[error("the registry {registry} cannot be asked: {words}; install ca-certificates")]
+    NoClient {
+        /// The host.
+        registry: String,
+        /// Why.
+        words: String,
+    },
+    /// The login is of a kind that only the engine can use.
+    #[error(
+        "the registry {registry} cannot be asked: the login is an identity token, which only the engine knows how to use"
+    )]
+    IdentityToken {
+        /// The host.
+        registry: String,
+    },
+}
+
+impl RegistryError {
+    /// Whether the same question may be answered later.
+    pub fn is_transient(&self) -> bool {
+        // A certificate is renewed, or its authority named, while the work waits.
+        matches!(self, RegistryError::Away { .. } | RegistryError::Certificate { .. } | RegistryError::Busy { .. })
+    }
+}
+
+impl Registries {
+    /// Registries on loopback are spoken to in plain http, as the engines do; so are these hosts. All others get TLS.
+    pub fn new(insecure: impl IntoIterator<Item = String>) -> Self {
+        let bare = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(TIME_LIMIT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| chain(&error));
+        Self { insecure: insecure.into_iter().collect(), clients: Mutex::default(), bare }
+    }
+
+    /// The digest of an image by its tag (or digest); none if the registry has no such image.
+    pub async fn digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
+        let is_kept = self.keeps(image.registry(), login);
+        match self.ask_digest(image, login).await {
+            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
+                self.ask_digest(image, login).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
+        let call = self.call(image, login)?.log_in().await?;
+        let digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
+        match digest {
+            Ok(digest) if check_digest(&digest).is_ok() => Ok(Some(digest)),
+            Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is not a digest"))),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(call.error(error)),
+        }
+    }
+
+    /// Up to `limit` tags of a repository; none if there is no such repository.
+    pub async fn tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
+        let is_kept = self.keeps(image.registry(), login);
+        match self.ask_tags(image, login, limit).await {
+            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
+                self.ask_tags(image, login, limit).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
+        let call = self.call(image, login)?.log_in().await?;
+        let mut tags: Vec<String> = Vec::new();
+        loop {
+            // One more than wanted tells whether there are more; a registry may give pages smaller than asked.
+            let missing = limit + 1 - tags.len();
+            let last = tags.last().cloned();
+            let page = call.client.list_tags(&call.reference, &call.auth, Some(missing), last.as_deref());
+            let page = match call.within(page).await {
+                Ok(page) => page.tags,
+                Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) => return Err(call.error(error)),
+            };
+            // A registry that ignores `last` sends the same page again.
+            let fresh: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
+            let ended = fresh.is_empty();
+            tags.extend(fresh);
+            if ended || tags.len() > limit {
+                let more = tags.len() > limit;
+                tags.truncate(limit);
+                return Ok(Tags { tags, more });
+            }
+        }
+    }
+
+    /// Makes sure of a push: the digest that the registry answers for the tag, which has to be the one that the engine pushed.
+    /// It is this one that is recorded. With an identity token only the engine can ask, and its word is taken.
+    pub async fn confirm(
+        &self,
+        image: &ImageRef,
+        pushed: &str,
+        login: Option<&Login>,
+    ) -> Result<String, RegistryError> {
+        if matches!(login, Some(Login::IdentityToken(_))) {
+            return Ok(pushed.to_owned());
+        }
+        match self.digest(image, login).await? {
+            Some(digest) if digest == pushed => Ok(digest),
+            found => Err(RegistryError::OtherDigest {
+                image: image.to_string(),
+                pushed: pushed.to_owned(),
+                found: found.unwrap_or_else(|| "no such image".to_owned()),
+            }),
+        }
+    }
+
+    /// Whether this login may pull from the image's repository: what `doctor` asks. Whether it may push is only known by pushing.
+    pub async fn check_login(&self, image: &ImageRef, login: Option<&Login>) -> Result<(), RegistryError> {
+        self.tags(image, login, 1).await.map(|_| ())
+    }
+
+    /// Whether there is a registry at all, whoever asks: any answer to `/v2/` will do, a refusal too. A server that stands
+    /// before it and says 5xx speaks of its absence.
+    pub async fn answers(&self, registry: &str) -> Result<(), RegistryError> {
+        let away = |words: String| RegistryError::Away { registry: registry.to_owned(), words };
+        let scheme = if self.is_plain(registry) { "http" } else { "https" };
+        let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
+        let asked = self.bare(registry)?.get(format!("{scheme}://{host}/v2/")).send().await;
+        match asked {
+            Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(match distrust(&error) {
+                Some(why) => RegistryError::Certificate { registry: registry.to_owned(), why },
+                None => away(chain(&error.without_url())),
+            }),
+        }
+    }
+
+    fn bare(&self, registry: &str) -> Result<&reqwest::Client, RegistryError> {
+        let told = |words: &String| RegistryError::NoClient { registry: registry.to_owned(), words: words.clone() };
+        self.bare.as_ref().map_err(told)
+    }
+
+    fn is_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.insecure.iter().any(|host| host == registry)
+    }
+
+    fn call(&self, image: &ImageRef, login: Option<&Login>) -> Result<Call, RegistryError> {
+        let registry = image.registry().to_owned();
+        // Where this one cannot be made the library's cannot either, and it panics.
+        self.bare(&registry)?;
+        let auth = match login {
+            None => RegistryAuth::Anonymous,
+            Some(Login::Password { username, password }) => {
+                RegistryAuth::Basic(username.clone(), password.expose_secret().to_owned())
+            }
+            Some(Login::RegistryToken(token)) => RegistryAuth::Bearer(token.expose_secret().to_owned()),
+            Some(Login::IdentityToken(_)) => return Err(RegistryError::IdentityToken { registry }),
+        };
+        let reference = match (image.tag(), image.digest()) {
+            (_, Some(digest)) => {
+                Reference::with_digest(registry.clone(), image.repository().to_owned(), digest.to_owned())
+            }
+            (tag, None) => {
+                let tag = tag.unwrap_or("latest").to_owned();
+                Reference::with_tag(registry.clone(), image.repository().to_owned(), tag)
+            }
+        };
+        let user = login.map(|login| match login {
+            Login::Password { username, .. } => username.clone(),
+            _ => "a token".to_owned(),
+        });
+        let mask = Mask::new(login.map(Login::secret));
+        Ok(Call {
+            client: self.client(&registry, login),
+            reference,
+            auth,
+            registry,
+            image: image.name(),
+            user,
+            mask,
+            has_token: false,
+        })
+    }
+
+    /// Whether tokens of an earlier question may be used for the next one.
+    fn keeps(&self, registry: &str, login: Option<&Login>) -> bool {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.contains_key(&client_key(registry, login))
+    }
+
+    /// Lets go of the tokens where this may be about them: a token server that was started with another key, or whose clock
+    /// was set, refuses what it gave before. True where it is worth asking once more, with a new token.
+    fn lets_go(&self, registry: &str, login: Option<&Login>, error: &RegistryError) -> bool {
+        let is_refusal = matches!(error, RegistryError::NoPermission { .. } | RegistryError::WrongLogin { .. });
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        is_refusal && clients.remove(&client_key(registry, login)).is_some()
+    }
+
+    fn client(&self, registry: &str, login: Option<&Login>) -> Client {
+        let key = client_key(registry, login);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return client.clone();
+        }
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        let protocol = if self.is_plain(registry) { ClientProtocol::Http } else { ClientProtocol::Https };
+        let client = Client::new(ClientConfig {
+            protocol,
+            connect_timeout: Some(CONNECT_LIMIT),
+            read_timeout: Some(TIME_LIMIT),
+            user_agent: USER_AGENT,
+            ..ClientConfig::default()
+        });
+        clients.insert(key, client.clone());
+        client
+    }
+}
+
+fn no_permission(image: &str, user: Option<&str>) -> String {
+    match user {
+        Some(user) => format!("{user} may not read {image}: give that login the right, or check the image's name"),
+        None => format!(
+            "{image} is not open to everybody, or not there: set `username` and `password_env` under [[registry]], or use `docker login`"
+        ),
+    }
+}
+
+/// `localhost`, `127.0.0.1:5000`, `[::1]:5000`: engines speak plain http to these without being told.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => registry.split(':').next().unwrap_or(registry),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Of which registry and login the tokens are.
+fn client_key(registry: &str, login: Option<&Login>) -> (String, [u8; 32]) {
+    (registry.to_owned(), login.map(fingerprint).unwrap_or_default())
+}
+
+/// Tells logins apart without keeping them.
+fn fingerprint(login: &Login) -> [u8; 32] {
+    use sha2::{Digest as _, Sha256};
+    let (kind, name): (&str, &str) = match login {
+        Login::Password { username, .. } => ("password", username),
+        Login::IdentityToken(_) => ("identity", ""),
+        Login::RegistryToken(_) => ("registry", ""),
+    };
+    let secret: &SecretString = login.secret();
+    Sha256::new().chain_update(format!("{kind}\0{name}\0{}", secret.expose_secret())).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_known_by_its_address() {
+        for (registry, want) in [
+            ("localhost", true),
+            ("localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("127.8.8.8", true),
+            ("[::1]:5000", true),
+            ("registry.example", false),
+            ("localhost.example:5000", false),
+            ("10.0.0.1:5000", false),
+        ] {
+            assert_eq!(is_loopback(registry), want, "{registry}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Commits, for reading: one, or the latest of a path.
+
+use gix::bstr::{BStr, ByteSlice};
+use gix::revision::walk::Sorting;
+use gix::traverse::commit::simple::CommitTimeOrder;
+
+use super::Mirror;
+use crate::error::clean;
+use crate::id::GixId;
+use crate::{CommitId, CommitInfo, GitError, ObjectId, TreeId};
+
+/// The longest message that is kept; git has no bound of its own.
+const MESSAGE_MAX: usize = 64 << 10;
+/// The longest subject: what a list line can show, twice over.
+const SUBJECT_MAX: usize = 200;
+/// How many commits a log looks at before it answers with what it found: a path that changed once, years ago, must not
+/// cost a walk over all history for each question. The Linux kernel has 80,000 commits a year.
+const WALK_MAX: usize = 50_000;
+
+impl Mirror {
+    /// A commit's author, message, time and tree.
+    pub fn commit_info(&self, commit: &CommitId) -> Result<CommitInfo, GitError> {
+        let repository = self.repository();
+        self.info(&repository, commit.to_gix())
+    }
+
+    /// When a tag was made: the time of the tag object, else that of the commit. `None` if it is not in the mirror or
+    /// says none.
+    pub fn time_of(&self, tag: &ObjectId) -> Option<jiff::Timestamp> {
+        let repository = self.repository();
+        let object = repository.try_find_object(tag.to_gix()).ok()??;
+        let time = match object.kind {
+            gix::objs::Kind::Tag => object.try_into_tag().ok()?.tagger().ok()??.time().ok()?,
+            gix::objs::Kind::Commit => object.try_into_commit().ok()?.time().ok()?,
+            gix::objs::Kind::Tree | gix::objs::Kind::Blob => return None,
+        };
+        jiff::Timestamp::from_second(time.seconds).ok()
+    }
+
+    /// Whether `earlier` is `commit` or one of its ancestors; `None` where more than [`WALK_MAX`] commits would have to be
+    /// looked at.
+    pub fn contains(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
+        let repository = self.repository();
+        for (looked_at, step) in self.walk(&repository, commit)?.enumerate() {
+            if looked_at >= WALK_MAX {
+                return Ok(None);
+            }
+            if step.map_err(|error| self.unwalkable(&error))?.id == earlier.to_gix() {
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+
+    /// Up to `count` commits from `commit` backwards, newest first; with a `path`, only those that changed it.
+    pub fn log(&self, commit: &CommitId, count: usize, path: Option<&str>) -> Result<Vec<CommitInfo>, GitError> {
+        let repository = self.repository();
+        let mut found = Vec::new();
+        for step in self.walk(&repository, commit)?.take(WALK_MAX) {
+            if found.len() >= count {
+                break;
+            }
+            let step = step.map_err(|error| self.unwalkable(&error))?;
+            let changed = match path {
+                Some(path) => self.changed(&repository, step.id, step.parent_ids.iter().copied(), path)?,
+                None => true,
+            };
+            if changed {
+                found.push(self.info(&repository, step.id)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What `read` makes of up to `find` of the `look_at` newest commits from `commit` backwards, newest first.
+    pub fn search<T>(
+        &self,
+        commit: &CommitId,
+        look_at: usize,
+        find: usize,
+        read: impl Fn(&CommitInfo) -> Option<T>,
+    ) -> Result<Vec<T>, GitError> {
+        let repository = self.repository();
+        let mut found = Vec::new();
+        for step in self.walk(&repository, commit)?.take(look_at) {
+            if found.len() >= find {
+                break;
+            }
+            let id = step.map_err(|error| self.unwalkable(&error))?.id;
+            found.extend(read(&self.info(&repository, id)?));
+        }
+        Ok(found)
+    }
+
+    /// The commits from `commit` backwards, newest first.
+    fn walk<'r>(
+        &self,
+        repository: &'r gix::Repository,
+        commit: &CommitId,
+    ) -> Result<gix::revision::Walk<'r>, GitError> {
+        let walk = repository.rev_walk([commit.to_gix()]);
+        let walk = walk.sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all();
+        walk.map_err(|error| self.unwalkable(&error))
+    }
+
+    fn unwalkable(&self, error: &gix::Error) -> GitError {
+        self.broken("walking its history", error)
+    }
+
+    /// Whether a commit differs at `path` from all its parents: a merge that only took one side did not change it.
+    fn changed(
+        &self,
+        repository: &gix::Repository,
+        commit: gix::ObjectId,
+        parents: impl Iterator<Item = gix::ObjectId>,
+        path: &str,
+    ) -> Result<bool, GitError> {
+        let own = self.id_at(repository, commit, path)?;
+        let mut is_root = true;
+        for parent in parents {
+            is_root = false;
+            if self.id_at(repository, parent, path)? == own {
+                return Ok(false);
+            }
+        }
+        Ok(!is_root || own.is_some())
+    }
+
+    fn id_at(
+        &self,
+        repository: &gix::Repository,
+        commit: gix::ObjectId,
+        path: &str,
+    ) -> Result<Option<gix::ObjectId>, GitError> {
+        let root = self.root(repository, &CommitId::from_gix(commit))?;
+        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+        if parts.peek().is_none() {
+            return Ok(Some(root.id));
+        }
+        let entry = root.lookup_entry(parts).map_err(|error| self.broken("reading a tree", &error))?;
+        Ok(entry.map(|entry| entry.object_id()))
+    }
+
+    fn info(&self, repository: &gix::Repository, id: gix::ObjectId) -> Result<CommitInfo, GitError> {
+        let failed = |error: gix::Error| self.broken("reading a commit", &error);
+        let object = repository.try_find_object(id).map_err(failed)?;
+        let object = object.ok_or_else(|| self.not_found(format!("commit {id}")))?;
+        let commit = object.try_into_commit().map_err(|error| self.broken("reading a commit", &error))?;
+        let decoded = commit.decode().map_err(failed)?;
+        let author = decoded.author().map_err(failed)?;
+        let message = shown(decoded.message, MESSAGE_MAX);
+        let subject = message.lines().take_while(|line| !line.trim().is_empty()).collect::<Vec<_>>().join(" ");
+        Ok(CommitInfo {
+            id: CommitId::from_gix(commit.id),
+            subject: subject.chars().take(SUBJECT_MAX).collect(),
+            message,
+            author: clean(&shown(author.name, SUBJECT_MAX)).replace('\n', " "),
+            author_email: clean(&shown(author.email, SUBJECT_MAX)).replace('\n', " "),
+            // A hostile commit may have any number of seconds; what jiff cannot hold is shown as the beginning of time.
+            time: commit
+                .time()
+                .ok()
+                .and_then(|time| jiff::Timestamp::from_second(time.seconds).ok())
+                .unwrap_or_default(),
+            tree: TreeId::from_gix(decoded.tree()),
+        })
+    }
+}
+
+/// Text of a commit without control characters (but line breaks and tabs), bounded.
+fn shown(text: &BStr, max: usize) -> String {
+    let text = text[..text.len().min(max)].to_str_lossy();
+    text.trim().chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}

@@ -1,0 +1,196 @@
+//! The poll: which branches and tags a remote has now.
+//!
+//! A listing costs one round: over http a POST on a warm connection, over ssh one session, for a directory of this
+//! machine a look at its files. The server filters (`ref-prefix`), so merge requests and other refs cost nothing.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use gix::bstr::{BStr, ByteSlice};
+use gix::progress::Discard;
+use gix::protocol::handshake::Ref;
+use gix::protocol::ls_refs::RefPrefixes;
+use gix::protocol::{LsRefsCommand, indicate_end_of_interaction};
+
+use super::link::{Link, served};
+use super::talk::Bounds;
+use super::{Mirror, RefSnapshot};
+use crate::error::{Escaped, chain};
+use crate::id::GixId;
+use crate::{CommitId, GitError, ObjectId, TagRef};
+use quarterdeck_system::open_files;
+
+impl Mirror {
+    /// Lists branches, tags and the default branch of the remote. It does not touch the mirror.
+    pub fn list_refs(&self) -> Result<RefSnapshot, GitError> {
+        match &self.link {
+            Link::Local(path) => self.list_local(path),
+            Link::Ssh | Link::Http(_) => self.list_remote(),
+        }
+    }
+
+    fn list_remote(&self) -> Result<RefSnapshot, GitError> {
+        let limits = &self.remote.access.limits;
+        let bounds = || Bounds {
+            doing: "the listing of refs",
+            time: limits.list_time,
+            stall: limits.stall_time,
+            bytes: limits.list_bytes,
+            bytes_option: Some("list_bytes"),
+        };
+        let refs = self.converse(bounds, |mut transport, _| {
+            let service = gix::protocol::transport::Service::UploadPack;
+            // Our transports authenticate by themselves; gix must never come to its own way, which prompts.
+            let mut shake = gix::protocol::handshake(&mut transport, service, |_| Ok(None), Vec::new(), &mut Discard)?;
+            if let Some(refs) = shake.refs.take() {
+                return Ok(refs);
+            }
+            let mut prefixes = RefPrefixes::new();
+            prefixes.extend(["HEAD", "refs/heads/", "refs/tags/"].map(Into::into));
+            let agent = ("agent", Some(gix::protocol::agent(concat!("quarterdeck-", env!("CARGO_PKG_VERSION")))));
+            let command = LsRefsCommand::new(Some(prefixes), &shake.capabilities, agent);
+            let refs = command.invoke_blocking(&mut transport, &mut Discard, false)?;
+            let _ = indicate_end_of_interaction(&mut transport, false);
+            Ok(refs)
+        })?;
+        let mut listing = Listing::new(self);
+        for found in refs {
+            listing.take(found)?;
+        }
+        Ok(listing.snapshot)
+    }
+
+    /// Reads the refs of a repository on this machine in place, without a process.
+    fn list_local(&self, path: &Path) -> Result<RefSnapshot, GitError> {
+        let failed = |error: gix::Error| match chain(&error) {
+            detail if open_files::is_reached_in(&detail) => {
+                GitError::OpenFiles { url: self.url(), limit: open_files::words() }
+            }
+            detail => GitError::NoRepository { url: self.url(), detail },
+        };
+        let options = gix::open::Options::isolated().open_path_as_is(true);
+        let repository = gix::open_opts(served(path), options).map_err(failed)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listing = Listing::new(self);
+        if let Some(name) = repository.head_name().map_err(failed)? {
+            listing.head(name.as_bstr());
+        }
+        let platform = repository.references().map_err(failed)?;
+        for prefix in ["refs/heads/", "refs/tags/"] {
+            for found in platform.prefixed(prefix).map_err(failed)? {
+                let mut found = found.map_err(failed)?;
+                let name = found.name().as_bstr().to_owned();
+                let object = match found.try_id() {
+                    Some(id) => id.detach(),
+                    // A symbolic ref; one that leads nowhere is not listed, as git does not list it.
+                    None => match found.follow_to_object() {
+                        Ok(id) => id.detach(),
+                        Err(_) => continue,
+                    },
+                };
+                let known = name.strip_prefix(b"refs/tags/").and_then(|tag| seen.tags.get(tag.to_str().ok()?));
+                match known.filter(|known| object.to_hex() == known.object.as_str()) {
+                    Some(known) => listing.tag(name.as_bstr(), known.clone())?,
+                    None => {
+                        let peeled = found.peel_to_id().map(|id| id.detach()).unwrap_or(object);
+                        listing.add(name.as_bstr(), object, peeled)?;
+                    }
+                }
+            }
+        }
+        seen.clone_from(&listing.snapshot);
+        Ok(listing.snapshot)
+    }
+}
+
+/// A snapshot in the making: every name is looked at before it is used.
+struct Listing<'a> {
+    mirror: &'a Mirror,
+    snapshot: RefSnapshot,
+    count: u64,
+}
+
+impl<'a> Listing<'a> {
+    fn new(mirror: &'a Mirror) -> Self {
+        Self { mirror, snapshot: RefSnapshot::default(), count: 0 }
+    }
+
+    fn take(&mut self, found: Ref) -> Result<(), GitError> {
+        match found {
+            Ref::Direct { full_ref_name, object } => self.add(full_ref_name.as_bstr(), object, object),
+            Ref::Peeled { full_ref_name, tag, object } => self.add(full_ref_name.as_bstr(), tag, object),
+            Ref::Symbolic { full_ref_name, target, .. } | Ref::Unborn { full_ref_name, target }
+                if full_ref_name == "HEAD" =>
+            {
+                self.head(target.as_bstr());
+                Ok(())
+            }
+            Ref::Symbolic { full_ref_name, tag, object, .. } => {
+                self.add(full_ref_name.as_bstr(), tag.unwrap_or(object), object)
+            }
+            Ref::Unborn { .. } => Ok(()),
+        }
+    }
+
+    /// The branch that HEAD names; anything else (a detached HEAD, a name that is no branch) is no default branch.
+    fn head(&mut self, target: &BStr) {
+        let branch = target.strip_prefix(b"refs/heads/").and_then(|name| name.to_str().ok());
+        let sound = gix::validate::reference::name(target).is_ok() && !target.iter().any(u8::is_ascii_control);
+        self.snapshot.default_branch = branch.filter(|_| sound).map(str::to_owned);
+    }
+
+    fn add(&mut self, full: &BStr, object: gix::ObjectId, peeled: gix::ObjectId) -> Result<(), GitError> {
+        let commit = CommitId::from_gix(peeled);
+        if let Some(branch) = full.strip_prefix(b"refs/heads/") {
+            if let Some(name) = self.name(full, branch.as_bstr())? {
+                self.snapshot.branches.insert(name, commit);
+            }
+            return Ok(());
+        }
+        self.tag(full, TagRef { object: ObjectId::from_gix(object), commit: Some(commit) })
+    }
+
+    fn tag(&mut self, full: &BStr, tag: TagRef) -> Result<(), GitError> {
+        // Servers without protocol 2 send all their refs; what is neither branch nor tag is not ours.
+        let Some(short) = full.strip_prefix(b"refs/tags/") else { return Ok(()) };
+        if let Some(name) = self.name(full, short.as_bstr())? {
+            self.snapshot.tags.insert(name, tag);
+        }
+        Ok(())
+    }
+
+    /// The name to use; `None` if it is left out; an error if no honest server sends it.
+    fn name(&mut self, full: &BStr, short: &BStr) -> Result<Option<String>, GitError> {
+        self.count += 1;
+        let limit = self.mirror.remote.access.limits.refs;
+        if self.count > limit {
+            let url = self.mirror.url();
+            return Err(GitError::TooMuch { url, limit, what: "refs", option: Some("refs") });
+        }
+        let why = if full.iter().any(u8::is_ascii_control) {
+            Some("with control characters in it")
+        } else if full.contains_str("..") {
+            Some("with `..` in it")
+        } else if gix::validate::reference::name(full).is_err() || full.len() > NAME_MAX {
+            Some("which git does not allow as a name")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Err(GitError::HostileRef { url: self.mirror.url(), name: Escaped(full).to_string(), why });
+        }
+        match short.to_str() {
+            // Control characters beyond ASCII (C1) move cursors too.
+            Ok(name) if !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
+            _ => {
+                if self.snapshot.skipped.len() < RefSnapshot::SKIPPED_MAX {
+                    self.snapshot.skipped.push(Escaped(full).to_string());
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The longest ref name that a file system stores for git, as loose ref with its lock.
+const NAME_MAX: usize = 1024;

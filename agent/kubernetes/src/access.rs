@@ -1,0 +1,146 @@
+//! How a cluster is entered: server, authority, proxy and credential, from a kubeconfig or from the agent's own pod.
+//!
+//! `kube` makes the client and is given all of this ready: its own reading of a kubeconfig judges NO_PROXY by the proxy's
+//! address instead of the server's, stumbles over a comma at its end, takes a token file with its line feed, and runs a
+//! credential program thrice.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::Uri;
+use jiff::Timestamp;
+use kube::Config;
+use kube::config::{AuthInfo, Cluster};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::{ClusterConfig, IN_CLUSTER};
+use crate::kubeconfig::{self, Seen, Way};
+use crate::{exec, proxy};
+use quarterdeck_core::secrets::SecretScrubber;
+
+/// What a client is made of.
+pub(super) struct Access {
+    pub(super) config: Config,
+    /// Files that it came from; one that changes makes another.
+    pub(super) files: Vec<Seen>,
+    /// When its credential ends.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// Finds the way into a cluster.
+///
+/// # Errors
+/// In words, without secrets.
+pub(super) async fn find(config: &ClusterConfig) -> Result<Access, String> {
+    if config.name == IN_CLUSTER && config.kubeconfig.is_none() && config.context.is_none() {
+        return own_pod();
+    }
+    let Way { cluster, mut user, files } = kubeconfig::way(config)?;
+    let until = credential(&mut user, &cluster).await?;
+    keep_secret(&user);
+    let server = cluster.server.as_deref().filter(|server| !server.is_empty());
+    let server = server.ok_or("the cluster of the kubeconfig's context has no server")?;
+    let server: Uri = server.parse().map_err(|error| format!("the kubeconfig's server {server:?}: {error}"))?;
+    if server.host().is_none() || server.scheme().is_none() {
+        return Err(format!("the kubeconfig's server {server} is not an address; write https://host:port"));
+    }
+    // Where nothing is encrypted the system's authorities are not asked for: there may be none.
+    let plain = server.scheme_str() == Some("http");
+    let mut made = Config::new(server);
+    made.root_cert = authority(&cluster)?.or(plain.then(Vec::new));
+    made.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
+    made.disable_compression = cluster.disable_compression.unwrap_or_default();
+    made.tls_server_name = cluster.tls_server_name.filter(|name| !name.is_empty());
+    made.auth_info = user;
+    made.proxy_url = proxy(cluster.proxy_url.as_deref(), &made)?;
+    Ok(Access { config: made, files, until })
+}
+
+/// The service account of the pod that the agent runs in.
+fn own_pod() -> Result<Access, String> {
+    let mut made = Config::incluster().map_err(|error| {
+        format!("{IN_CLUSTER} is the service account of the agent's own pod, and here is none: {error}")
+    })?;
+    // The kubelet renews the token, and the authority beside it; like those that a kubeconfig names they are read again
+    // when their files change.
+    let token_file = made.auth_info.token_file.as_deref().map(Path::new);
+    let files = token_file.into_iter().flat_map(|token| [Seen::now(token), Seen::now(token.with_file_name("ca.crt"))]);
+    let files = files.collect();
+    token(&mut made.auth_info)?;
+    keep_secret(&made.auth_info);
+    made.proxy_url = proxy(None, &made)?;
+    Ok(Access { config: made, files, until: None })
+}
+
+fn proxy(named: Option<&str>, config: &Config) -> Result<Option<Uri>, String> {
+    proxy::proxy(named, &config.cluster_url, &proxy::Environment::of_this_process())
+}
+
+/// Puts tokens and certificates where the client looks for them. When they end, where somebody says so.
+async fn credential(user: &mut AuthInfo, cluster: &Cluster) -> Result<Option<Timestamp>, String> {
+    if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
+        let name = &provider.name;
+        return Err(format!(
+            "the kubeconfig logs in by auth-provider {name}, which Kubernetes gave up: renew it, so that it names a credential program"
+        ));
+    }
+    token(user)?;
+    let Some(exec) = user.exec.take() else { return Ok(None) };
+    if user.token.is_some() || user.client_certificate.is_some() || user.client_certificate_data.is_some() {
+        return Ok(None);
+    }
+    let handed = exec::ask(&exec, cluster).await?;
+    user.token = handed.token.filter(|token| !token.is_empty()).map(SecretString::from);
+    user.client_certificate_data = handed.client_certificate_data.map(|pem| BASE64_STANDARD.encode(pem));
+    user.client_key_data = handed.client_key_data.map(|pem| BASE64_STANDARD.encode(pem).into());
+    Ok(handed.until)
+}
+
+/// Whoever quotes what proves who we are (a server, a proxy, a library's log) is masked from now on.
+fn keep_secret(user: &AuthInfo) {
+    for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
+        SecretScrubber::global().keep(secret.expose_secret());
+    }
+}
+
+/// The token of a file outranks one that is written down, which may be an old copy of it; people end files with a line feed.
+fn token(user: &mut AuthInfo) -> Result<(), String> {
+    user.token = user.token.take().filter(|token| !token.expose_secret().is_empty());
+    let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read the token file {path}: {error}"))?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("the token file {path} is empty"));
+    }
+    user.token = Some(text.to_owned().into());
+    Ok(())
+}
+
+/// The certificates that the server's is judged by; the system's where none are named.
+fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, String> {
+    let filled = |text: &&String| !text.is_empty();
+    let (pem, who) = match (
+        cluster.certificate_authority_data.as_ref().filter(filled),
+        cluster.certificate_authority.as_ref().filter(filled),
+    ) {
+        (Some(data), _) => {
+            let who = "certificate-authority-data of the kubeconfig".to_owned();
+            (BASE64_STANDARD.decode(data).map_err(|error| format!("{who}: {error}"))?, who)
+        }
+        (None, Some(path)) => {
+            let who = format!("the certificate authority {}", Path::new(path).display());
+            (std::fs::read(path).map_err(|error| format!("cannot read {who}: {error}"))?, who)
+        }
+        (None, None) => return Ok(None),
+    };
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(&pem).map(|one| one.map(|der| der.to_vec())).collect();
+    let certificates = certificates.map_err(|error| format!("{who}: {error}"))?;
+    if certificates.is_empty() {
+        return Err(format!("{who} holds no certificate in PEM"));
+    }
+    Ok(Some(certificates))
+}

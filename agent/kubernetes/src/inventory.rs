@@ -1,0 +1,334 @@
+//! The inventory of an environment, kept in the cluster beside its objects: the ConfigMap `quarterdeck-APP.ENV` in the
+//! environment's namespace. It says what we applied and may therefore prune, to us and to whoever comes after us.
+//!
+//! It is written before anything is applied, with old and new objects in it, and made smaller only after the prunes: an
+//! agent that dies in between leaves nothing behind that nobody knows. It is not written where it says so already.
+//! It carries no environment label, so it is no object of the environment and is never pruned.
+//!
+//! It is read again before each sync that writes anything. What it was when this run of the agent last wrote it is
+//! remembered beside what it is: an inventory that was deleted or changed by others loses no object by that, and is
+//! written anew. It carries the mark of the agent that wrote it last, see [`mark`].
+
+mod format;
+mod mark;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+use serde_json::Value;
+
+use self::format::{decode, encode};
+use self::mark::{Mark, Operator};
+use crate::caller::get;
+use crate::objects::{Objects, collection_path, segment};
+use crate::problem::{ApiProblem, Class};
+use quarterdeck_core::sync::plan::Stranger;
+use quarterdeck_system::identity::Identity;
+
+pub use self::mark::OtherAgent;
+
+/// On every inventory; its value is the environment's address, as `shop.prod`.
+pub const INVENTORY_LABEL: &str = "quarterdeck.dev/inventory";
+
+/// All inventories of a cluster are read at once when the agent begins (one request for all environments). That list is
+/// good for as long as a begin takes.
+const LIST_COUNTS_FOR: Duration = Duration::from_secs(30);
+
+/// What is known of the inventories in a cluster.
+#[derive(Default)]
+pub(super) struct Inventories {
+    me: Identity,
+    known: Mutex<HashMap<ResourceRef, Known>>,
+    /// When the list was read, and in which epoch.
+    listed: tokio::sync::Mutex<Option<(u64, Instant)>>,
+    /// Counts up when all that was known is let go.
+    epoch: AtomicU64,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Known {
+    /// As it is in the cluster; none where it is not there.
+    recorded: Option<Inventory>,
+    /// All that we applied, whatever became of the ConfigMap.
+    believed: Inventory,
+    /// It is there and makes no sense; nothing is known then.
+    unreadable: bool,
+    operator: Operator,
+}
+
+/// The inventory of an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// All that we applied.
+    pub(super) inventory: Inventory,
+    /// Whether there is one in the cluster.
+    pub(super) recorded: bool,
+}
+
+impl Inventories {
+    /// Nothing is known yet.
+    pub(super) fn new(me: Identity) -> Self {
+        Self { me, ..Self::default() }
+    }
+
+    /// The inventory of an environment, read where it is not known; empty where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read. One that is there and makes no sense is an error too: taking it for empty would orphan
+    /// what it named.
+    pub(super) async fn read(
+        &self,
+        objects: &Objects,
+        environment: &EnvironmentId,
+        namespace: &str,
+    ) -> Result<Held, ApiProblem> {
+        let place = place_of(environment, namespace);
+        if !self.known().contains_key(&place) && self.list(objects).await? {
+            self.known().entry(place.clone()).or_default();
+        }
+        match self.held(&place) {
+            Some(held) => Ok(held),
+            None => self.fresh(objects, environment, namespace).await,
+        }
+    }
+
+    /// What was read is of another cluster, or of a time that this one forgot.
+    pub(super) fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.known().clear();
+    }
+
+    /// The inventory as it is now, with all that this run of the agent knows to have been in it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) async fn fresh(
+        &self,
+        objects: &Objects,
+        environment: &EnvironmentId,
+        namespace: &str,
+    ) -> Result<Held, ApiProblem> {
+        let place = place_of(environment, namespace);
+        let object = objects.get(&place, Some("v1")).await?;
+        let read = object.as_ref().map(decode).transpose();
+        let mut all = self.known();
+        let known = all.entry(place).or_insert_with(|| Known { unreadable: true, ..Known::default() });
+        let recorded = match read {
+            Ok(recorded) => recorded,
+            Err(problem) if known.unreadable => return Err(problem),
+            // It made sense when we wrote it: it is written anew.
+            Err(problem) => {
+                tracing::warn!(%environment, error = %problem, "the inventory was changed by others");
+                None
+            }
+        };
+        known.unreadable = false;
+        known.believed.items.extend(recorded.iter().flat_map(|inventory| inventory.items.iter().cloned()));
+        known.recorded = recorded;
+        known.operator.saw(object.as_ref().and_then(Mark::of).as_ref(), &self.me, Instant::now());
+        Ok(known.held())
+    }
+
+    /// What was applied besides, as is known from elsewhere.
+    pub(super) fn believe(&self, environment: &EnvironmentId, namespace: &str, items: Vec<InventoryItem>) -> Held {
+        let mut all = self.known();
+        let known = all.entry(place_of(environment, namespace)).or_default();
+        known.believed.items.extend(items);
+        known.held()
+    }
+
+    /// Writes the inventory, unless it is so already; whether it did.
+    pub(super) async fn write(
+        &self,
+        objects: &Objects,
+        environment: &EnvironmentId,
+        namespace: &str,
+        inventory: &Inventory,
+    ) -> Result<bool, ApiProblem> {
+        let place = place_of(environment, namespace);
+        let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
+        if self.known().get(&place).is_some_and(is_so) {
+            return Ok(false);
+        }
+        self.put(objects, &environment.to_string(), &place, inventory).await?;
+        let mut all = self.known();
+        let known = all.entry(place).or_default();
+        (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
+        known.unreadable = false;
+        known.operator.wrote();
+        Ok(true)
+    }
+
+    async fn put(
+        &self,
+        objects: &Objects,
+        environment: &str,
+        place: &ResourceRef,
+        inventory: &Inventory,
+    ) -> Result<Value, ApiProblem> {
+        let mut object = encode(environment, place, inventory)?;
+        Mark::put(&mut object, &self.me, Timestamp::now());
+        objects.apply_own(place, &object).await
+    }
+
+    /// Whether there is an inventory of this environment in another namespace: it goes elsewhere now, and what is there
+    /// stays there. None where that may not be looked for.
+    pub(super) async fn is_elsewhere(
+        &self,
+        objects: &Objects,
+        environment: &EnvironmentId,
+        namespace: &str,
+    ) -> Result<Option<bool>, ApiProblem> {
+        let doing = format!("look for other inventories of {environment}");
+        let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
+        let path = collection_path(&route.resource, None);
+        let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(&label_of(environment)));
+        match objects.caller.json(&doing, get(&path)).await {
+            Ok(page) => {
+                let mut found = page["items"].as_array().into_iter().flatten();
+                Ok(Some(found.any(|object| object["metadata"]["namespace"] != namespace)))
+            }
+            Err(problem) if problem.class == Class::Forbidden => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// What an environment is whose label is on objects that are wanted here, by the inventories in these namespaces.
+    pub(super) async fn stranger(
+        &self,
+        objects: &Objects,
+        owner: &str,
+        namespaces: &BTreeSet<&str>,
+    ) -> Result<Stranger, ApiProblem> {
+        for namespace in namespaces {
+            let Some(object) = objects.get(&place_of(owner, namespace), Some("v1")).await? else { continue };
+            return Ok(match Mark::of(&object) {
+                Some(mark) if mark.is_of_another(&self.me) => Stranger::Operated(mark.host),
+                _ => Stranger::Left,
+            });
+        }
+        Ok(Stranger::Unknown)
+    }
+
+    /// Takes objects out of the inventory of an environment that is not operated any more; it goes with the last of them.
+    pub(super) async fn release(
+        &self,
+        objects: &Objects,
+        owner: &str,
+        namespace: &str,
+        adopted: &[ResourceRef],
+    ) -> Result<(), ApiProblem> {
+        let place = place_of(owner, namespace);
+        let Some(object) = objects.get(&place, Some("v1")).await? else { return Ok(()) };
+        let mut inventory = decode(&object)?;
+        let before = inventory.items.len();
+        inventory.items.retain(|item| !adopted.contains(&item.resource));
+        if inventory.items.is_empty() {
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            objects.delete(&place, "v1", uid).await?;
+        } else if inventory.items.len() < before {
+            self.put(objects, owner, &place, &inventory).await?;
+        }
+        self.known().remove(&place);
+        Ok(())
+    }
+
+    /// Another agent that was noticed, once.
+    pub(super) fn news(&self, environment: &EnvironmentId, namespace: &str) -> Option<OtherAgent> {
+        self.known().get_mut(&place_of(environment, namespace))?.operator.news()
+    }
+
+    /// The host of another agent that operates the environment, too.
+    pub(super) fn other_agent(&self, environment: &EnvironmentId, namespace: &str) -> Option<String> {
+        let all = self.known();
+        let known = all.get(&place_of(environment, namespace))?;
+        known.operator.other(Instant::now()).map(str::to_owned)
+    }
+
+    /// Reads all inventories that we may list; true where the list counts.
+    async fn list(&self, objects: &Objects) -> Result<bool, ApiProblem> {
+        let mut listed = self.listed.lock().await;
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if let Some((_, at)) = listed.filter(|(of, _)| *of == epoch) {
+            return Ok(at.elapsed() < LIST_COUNTS_FOR);
+        }
+        let doing = "list the inventories";
+        let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
+        let path = format!("{}?limit=250&labelSelector={INVENTORY_LABEL}", collection_path(&route.resource, None));
+        let mut next = String::new();
+        loop {
+            let page = match objects.caller.json(doing, get(&format!("{path}{next}"))).await {
+                Ok(page) => page,
+                // Who may not look into all namespaces reads them one by one.
+                Err(problem) if problem.class == Class::Forbidden => {
+                    *listed = Instant::now().checked_sub(LIST_COUNTS_FOR).map(|at| (epoch, at));
+                    return Ok(false);
+                }
+                Err(problem) => return Err(problem),
+            };
+            for object in page["items"].as_array().into_iter().flatten() {
+                self.found(object);
+            }
+            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
+                Some(token) => next = format!("&continue={}", segment(token)),
+                None => break,
+            }
+        }
+        if self.epoch.load(Ordering::Relaxed) != epoch {
+            // What was read meanwhile is of the time before.
+            self.known().clear();
+            return Ok(false);
+        }
+        *listed = Some((epoch, Instant::now()));
+        Ok(true)
+    }
+
+    /// Takes in one of a list. One that makes no sense is told to its own environment when that asks for it.
+    fn found(&self, object: &Value) {
+        let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+        let place = ResourceRef::new("", "ConfigMap", Some(text("namespace")), text("name"));
+        let mut known = Known::default();
+        match decode(object) {
+            Ok(inventory) => (known.recorded, known.believed) = (Some(inventory.clone()), inventory),
+            Err(_) => known.unreadable = true,
+        }
+        known.operator.saw(Mark::of(object).as_ref(), &self.me, Instant::now());
+        self.known().entry(place).or_insert(known);
+    }
+
+    fn held(&self, place: &ResourceRef) -> Option<Held> {
+        self.known().get(place).filter(|known| !known.unreadable).map(Known::held)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ResourceRef, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn held(&self) -> Held {
+        Held { inventory: self.believed.clone(), recorded: self.recorded.is_some() }
+    }
+}
+
+/// `quarterdeck-shop.prod`: the inventory of an environment, whose address has a slash where names of objects have a dot.
+pub fn inventory_name(environment: impl fmt::Display) -> String {
+    format!("quarterdeck-{}", label_of(environment))
+}
+
+/// `shop.prod`.
+fn label_of(environment: impl fmt::Display) -> String {
+    environment.to_string().replace('/', ".")
+}
+
+/// Where it is.
+fn place_of(environment: impl fmt::Display, namespace: &str) -> ResourceRef {
+    ResourceRef::new("", "ConfigMap", Some(namespace), &inventory_name(environment))
+}

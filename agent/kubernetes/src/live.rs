@@ -1,0 +1,507 @@
+//! What is known of live objects without asking: what the watches last said, a few words an object. Whole objects are
+//! looked at as they come by and forgotten; so 10,000 pods are a few MB.
+//!
+//! Invariant: this only ever says what a watch that is connected said. What no connected watch covers is not known. What
+//! a list says replaces what is known, older or newer.
+
+mod applied;
+mod covers;
+mod family;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::Unseen;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::changes::{ClusterChange, Outbox};
+use crate::discovery::Cache;
+use crate::interest::{Places, WatchKey, What};
+use crate::link::Hears;
+use crate::live::applied::Applied;
+use crate::live::covers::Covers;
+use crate::live::family::Family;
+use crate::problem::ApiProblem;
+use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::health::{self, Surroundings, Verdict};
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::plan::{Ended, Memory};
+
+pub(super) use crate::live::applied::Expect;
+pub(super) use crate::live::family::{PodLogs, Started};
+
+/// A uid in 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Uid([u8; 16]);
+
+impl Uid {
+    pub(super) fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text);
+        let mut uid = [0; 16];
+        uid.copy_from_slice(&digest[..16]);
+        Self(uid)
+    }
+}
+
+/// Who tells of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// A list that was asked for at this time: what it says is so, whatever was known before.
+    Listed(Instant),
+    /// A watch, or the answer to a write of ours. The two race; the newer of them is so.
+    Followed,
+}
+
+/// What was told of an object.
+pub(super) struct Put {
+    pub(super) resource: ResourceRef,
+    pub(super) uid: Uid,
+    /// A list names it in a state before one that was seen before the list was asked for: no version of an object is ever
+    /// lower than it was, but in a cluster that was set back.
+    pub(super) set_back: bool,
+}
+
+/// Whether the cluster was set back, by what a list says of an object that was known to be newer.
+fn is_set_back(told: Told, known_since: Instant, is_older: bool) -> bool {
+    matches!(told, Told::Listed(asked) if is_older && known_since <= asked)
+}
+
+/// Whether what is known stands although a list names another state: we wrote it after the list was asked for.
+fn stands(told: Told, known_since: Instant, is_older: bool) -> bool {
+    match told {
+        Told::Listed(asked) => is_older && known_since > asked,
+        Told::Followed => is_older,
+    }
+}
+
+/// What is taken from an object as it comes by, before anything is locked.
+pub(super) struct Seen {
+    pub(super) resource: ResourceRef,
+    /// The environment that its label names.
+    pub(super) environment: Option<EnvironmentId>,
+    /// The API version that it was seen in.
+    pub(super) api: Box<str>,
+    /// Its resource version.
+    pub(super) version: Box<str>,
+    pub(super) uid: Uid,
+    pub(super) digest: ContentDigest,
+    /// Another number where something beside the status was written, by anybody.
+    pub(super) edition: u64,
+    pub(super) verdict: Verdict,
+    pub(super) created: Option<Timestamp>,
+    /// Who wrote to it last, other than us.
+    pub(super) manager: Option<String>,
+    /// How it ended, where it is a Job that did.
+    pub(super) ended: Option<Ended>,
+}
+
+impl Seen {
+    pub(super) fn of(object: &Value, judge: &Judge) -> Self {
+        let metadata = &object["metadata"];
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let api_version = text(&object["apiVersion"]);
+        let (group, api) = api_version.split_once('/').unwrap_or(("", &api_version));
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        Self {
+            resource: ResourceRef::new(group, &text(&object["kind"]), Some(&namespace), &name),
+            environment: owned::owner_of(object).and_then(|owner| owner.id()),
+            api: api.into(),
+            version: text(&metadata["resourceVersion"]).into(),
+            uid: Uid::of(&text(&metadata["uid"])),
+            digest: owned::digest(object),
+            edition: edition(metadata),
+            verdict: judge.verdict(object),
+            created: text(&metadata["creationTimestamp"]).parse().ok(),
+            manager: owned::last_other_manager(object),
+            ended: health::ended(object),
+        }
+    }
+}
+
+/// A write to the spec counts the generation up. Kinds without one have no status that is written again and again, so that
+/// the version does for them.
+fn edition(metadata: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let counted = metadata["generation"].as_u64();
+    counted.hash(&mut hasher);
+    if counted.is_none() {
+        metadata["resourceVersion"].as_str().hash(&mut hasher);
+    }
+    (metadata["labels"].to_string(), metadata["annotations"].to_string()).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What is known, and the queue in which its changes wait.
+pub(super) struct Live {
+    state: Mutex<State>,
+    pub(super) outbox: Outbox,
+    /// Counts up when a pod came, changed or went.
+    pods: watch::Sender<u64>,
+    /// Counts up when an environment is wholly known.
+    synced: watch::Sender<u64>,
+    judge: Judge,
+}
+
+/// What objects are judged by.
+pub(super) struct Judge {
+    pub(super) rules: Arc<Rules>,
+    /// Whether a kind tells a status.
+    pub(super) kinds: Arc<Cache>,
+}
+
+impl Judge {
+    fn verdict(&self, object: &Value) -> Verdict {
+        let kinds = self.kinds.known_kinds();
+        let has_status = |group: &str, kind: &str| Some(kinds.as_ref()?.get(group, kind)?.status);
+        let now = Some(Timestamp::now());
+        let surroundings = Surroundings { rules: &self.rules, has_status: &has_status, now, ..Surroundings::default() };
+        health::assess_in(object, surroundings)
+    }
+}
+
+struct State {
+    applied: Applied,
+    family: Family,
+    covers: Covers,
+}
+
+impl Hears for Live {
+    fn lost(&self, problem: &ApiProblem, is_news: bool, ever: bool) {
+        self.state().covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
+        self.tell(vec![ClusterChange::Cover]);
+        if is_news {
+            self.outbox.push([ClusterChange::Away { message: problem.to_string() }]);
+        }
+    }
+
+    fn found(&self) {
+        self.state().covers.reachable(Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
+        self.outbox.push([ClusterChange::Back]);
+    }
+}
+
+impl Live {
+    pub(super) fn new(cluster: &str, judge: Judge) -> Self {
+        let covers = Covers::new(cluster, Instant::now());
+        let state = State { applied: Applied::default(), family: Family::new(cluster), covers };
+        Self {
+            state: Mutex::new(state),
+            outbox: Outbox::default(),
+            pods: watch::Sender::new(0),
+            synced: watch::Sender::new(0),
+            judge,
+        }
+    }
+
+    /// The digest of what is ours in the object, where a watch knows.
+    pub(super) fn digest(&self, resource: &ResourceRef) -> Option<ContentDigest> {
+        self.state().applied.present(resource).map(|present| present.digest)
+    }
+
+    /// The same, if the object is at this resource version and carries this environment's label.
+    pub(super) fn at(&self, resource: &ResourceRef, version: &str, whose: &EnvironmentId) -> Option<ContentDigest> {
+        let state = self.state();
+        let present = state.applied.present(resource)?;
+        (&*present.version == version && present.environment == *whose).then_some(present.digest)
+    }
+
+    /// What an environment has in the cluster, and how it was when it was last seen to be as its manifests. True where
+    /// other watches are needed now.
+    pub(super) fn interest(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) -> bool {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        let moved = state.applied.interest(environment, inventory, memory, &mut changes);
+        state.covers.begun(environment);
+        drop(state);
+        changes.push(ClusterChange::Cover);
+        self.tell(changes);
+        moved
+    }
+
+    /// It cannot be asked what the environment has here.
+    pub(super) fn not_begun(&self, environment: &EnvironmentId, why: &str) {
+        self.state().covers.not_begun(environment, why, Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// The environment is no concern any more.
+    pub(super) fn forget(&self, environment: &EnvironmentId) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        state.applied.forget(environment, &mut changes);
+        state.family.forget(environment, &mut changes);
+        state.covers.begun(environment);
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// How objects should be, by what a plan or an apply just found.
+    pub(super) fn expect(
+        &self,
+        environment: &EnvironmentId,
+        expected: impl IntoIterator<Item = (ResourceRef, Expect)>,
+    ) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        for (resource, expect) in expected {
+            state.applied.expect(environment, &resource, expect, &mut changes);
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// When the next object is otherwise by time alone.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.state().applied.due()
+    }
+
+    /// Takes in that it is this late.
+    pub(super) fn expire(&self, now: Timestamp) {
+        let mut changes = Vec::new();
+        self.state().applied.expire(now, &mut changes);
+        self.tell(changes);
+    }
+
+    /// The Jobs of an environment that ended, be they there or gone.
+    pub(super) fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
+        self.state().applied.ended(environment)
+    }
+
+    /// The places of all environments, from which the watches follow.
+    pub(super) fn places(&self) -> Places {
+        self.state().applied.places()
+    }
+
+    /// Takes in an object that we have just written, so that its echo on the watch is no news.
+    pub(super) fn wrote(&self, object: &Value) {
+        let seen = Seen::of(object, &self.judge);
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        if let Some(environment) = seen.environment.clone() {
+            state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), &mut changes);
+        }
+        state.put_applied(seen, Told::Followed, &mut changes);
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// Takes in an object that a watch tells of; gives which it is.
+    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: Told) -> Put {
+        let mut changes = Vec::new();
+        let put = match key.what {
+            What::Applied => {
+                let seen = Seen::of(object, &self.judge);
+                let (resource, uid) = (seen.resource.clone(), seen.uid);
+                let mut state = self.state();
+                let set_back = state.applied.is_set_back(&seen, told);
+                state.put_applied(seen, told, &mut changes);
+                Put { resource, uid, set_back }
+            }
+            What::Between | What::Pods => {
+                let relative = family::Relative::of(object, &self.judge.rules);
+                let (resource, uid) = (relative.resource.clone(), relative.uid);
+                let mut state = self.state();
+                let set_back = state.family.is_set_back(&relative, told);
+                state.family.put(relative, told, &mut changes);
+                Put { resource, uid, set_back }
+            }
+        };
+        self.tell(changes);
+        put
+    }
+
+    /// Takes in that an object is gone.
+    pub(super) fn remove(&self, key: &WatchKey, object: &Value) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        match key.what {
+            What::Applied => {
+                let Seen { resource, uid, api, .. } = Seen::of(object, &self.judge);
+                if state.applied.remove(&resource, uid, &api, &mut changes) {
+                    state.family.remove(&resource, uid, &mut changes);
+                }
+            }
+            What::Between | What::Pods => {
+                let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.judge.rules);
+                state.family.remove(&resource, uid, &mut changes);
+            }
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch has told of all that is there, and nothing else is.
+    pub(super) fn listed(&self, key: &WatchKey, seen: &HashMap<ResourceRef, Uid>) {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        match key.what {
+            What::Applied => {
+                for (resource, uid) in state.applied.retain(key, seen, &mut changes) {
+                    state.family.remove(&resource, uid, &mut changes);
+                }
+            }
+            What::Between | What::Pods => state.family.retain(key, seen, &mut changes),
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch is about to be connected.
+    pub(super) fn begins(&self, key: &WatchKey) {
+        self.state().covers.begins(key, Instant::now());
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// A watch is connected.
+    pub(super) fn connected(&self, key: &WatchKey) {
+        let mut changes = vec![ClusterChange::Cover];
+        let mut state = self.state();
+        state.covers.connected(key);
+        if key.what == What::Applied {
+            state.applied.cover(key, true, &mut changes);
+        }
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// A watch is not connected any more, or still not, and why.
+    pub(super) fn lost(&self, key: &WatchKey, why: &str) {
+        let mut state = self.state();
+        state.covers.lost(key, why, Instant::now(), Timestamp::now());
+        state.uncover(key);
+        drop(state);
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// Nobody wants the watch any more.
+    pub(super) fn ends(&self, key: &WatchKey) {
+        let mut state = self.state();
+        state.covers.ends(key, Timestamp::now());
+        state.uncover(key);
+        drop(state);
+        self.tell(vec![ClusterChange::Cover]);
+    }
+
+    /// What cannot be seen of an environment now, where this was told last.
+    pub(super) fn unseen(&self, environment: &EnvironmentId, before: &[Unseen]) -> Vec<Unseen> {
+        let state = self.state();
+        state.covers.unseen(environment, state.applied.places_of(environment), before, Instant::now())
+    }
+
+    /// The watches that are not connected although the cluster answers.
+    pub(super) fn unwatched(&self) -> Vec<Unseen> {
+        self.state().covers.unwatched(Instant::now())
+    }
+
+    /// Whether a claim about the environment stands on one of these.
+    pub(super) fn is_unwatched(&self, environment: &EnvironmentId) -> bool {
+        let state = self.state();
+        state.covers.is_unwatched(state.applied.places_of(environment), Instant::now())
+    }
+
+    /// When [`Self::unseen`] may be another without anything happening.
+    pub(super) fn look_again(&self) -> Option<Instant> {
+        self.state().covers.next(Instant::now())
+    }
+
+    /// The cluster is another or an older one: what was seen of it is not so. What environments want there stays.
+    pub(super) fn replaced(&self, how: &str) {
+        let mut changes = vec![ClusterChange::Replaced { how: how.to_owned() }];
+        let mut state = self.state();
+        state.applied.replaced();
+        state.family.replaced(&mut changes);
+        drop(state);
+        self.tell(changes);
+    }
+
+    /// Waits until every object of the environment is known.
+    pub(super) async fn synced(&self, environment: &EnvironmentId) {
+        let mut told = self.synced.subscribe();
+        while !self.state().applied.is_synced(environment) && told.changed().await.is_ok() {}
+    }
+
+    /// The pods of an environment as they are now.
+    pub(super) fn pods_of(&self, environment: &EnvironmentId) -> Vec<PodLogs> {
+        self.state().family.pods_of(environment)
+    }
+
+    /// Wakes whenever a pod came, changed or went.
+    pub(super) fn pods(&self) -> watch::Receiver<u64> {
+        self.pods.subscribe()
+    }
+
+    /// Whether the pod is known to be an environment's.
+    pub(super) fn has_pod(&self, pod: &Value) -> bool {
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &pod["metadata"];
+        let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
+        self.state().family.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
+    }
+
+    fn tell(&self, changes: Vec<ClusterChange>) {
+        let is_pod = |change| matches!(change, &ClusterChange::PodChanged(_) | &ClusterChange::PodGone { .. });
+        if changes.iter().any(is_pod) {
+            self.pods.send_modify(|count| *count += 1);
+        }
+        if changes.iter().any(|change| matches!(change, ClusterChange::Synced { .. })) {
+            self.synced.send_modify(|count| *count += 1);
+        }
+        self.outbox.push(changes);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put_applied(&mut self, seen: Seen, told: Told, changes: &mut Vec<ClusterChange>) {
+        let uid = seen.uid;
+        if let Some(environment) = &seen.environment {
+            self.family.root(uid, environment, &seen.resource, changes);
+        }
+        // One of the same name was deleted without a word, and what it owned goes after it.
+        if let Some((resource, before)) = self.applied.put(seen, told, changes).filter(|(_, before)| *before != uid) {
+            self.family.remove(&resource, before, changes);
+        }
+    }
+
+    fn uncover(&mut self, key: &WatchKey) {
+        if key.what == What::Applied {
+            self.applied.cover(key, false, &mut Vec::new());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_list_overrules_what_was_known_before_it_was_asked_for() {
+        let asked = Instant::now();
+        let (before, after) = (asked, asked + Duration::from_millis(1));
+        for (told, known_since, is_older, stays, set_back) in [
+            (Told::Listed(asked), before, false, false, false),
+            (Told::Listed(asked), before, true, false, true),
+            (Told::Listed(asked), after, false, false, false),
+            (Told::Listed(asked), after, true, true, false),
+            (Told::Followed, before, true, true, false),
+            (Told::Followed, before, false, false, false),
+        ] {
+            let found = (stands(told, known_since, is_older), is_set_back(told, known_since, is_older));
+            assert_eq!(found, (stays, set_back), "{told:?} {known_since:?} {is_older}");
+        }
+    }
+}

@@ -1,0 +1,578 @@
+//! The objects that environments applied: what is there, what should be, and what is to be told of the difference.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::resource::{Inventory, ResourceRef};
+use quarterdeck_shared::snapshot::ResourceStatus;
+use quarterdeck_shared::status::{Health, SyncStatus};
+use tokio::time::Instant;
+
+use crate::changes::ClusterChange;
+use crate::interest::{self, Inhabited, Places, WatchKey};
+use crate::live::{Seen, Told, Uid, is_set_back, stands};
+use quarterdeck_core::health::Verdict;
+use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::plan::{Ended, Memory};
+
+/// How an object should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Nobody has compared it yet.
+    Unknown,
+    /// What is ours in it has this digest.
+    Digest(ContentDigest),
+    /// Not as it is: git wants it otherwise, and nobody has applied that yet.
+    Otherwise,
+    /// Not there: it left git.
+    Gone,
+    /// Not at all: it left git and is being deleted. Its end is told, since a pass waits for it.
+    Going,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Applied {
+    environments: HashMap<EnvironmentId, Application>,
+    /// Of who has none.
+    nowhere: Places,
+    inhabited: Inhabited,
+    present: HashMap<ResourceRef, Present>,
+    /// When objects are otherwise by time alone. One that changed meanwhile is passed over when its time comes.
+    due: BTreeSet<(Timestamp, ResourceRef)>,
+    /// Watches that are connected, by group and kind.
+    covered: HashMap<(String, String), Vec<WatchKey>>,
+}
+
+#[derive(Default)]
+struct Application {
+    places: Places,
+    wants: HashMap<ResourceRef, Want>,
+    synced: bool,
+}
+
+struct Want {
+    api: Box<str>,
+    expect: Expect,
+    /// What was last told of it, as a hash.
+    told: Option<u64>,
+    /// The content that was told of as not as expected: a digest, or none for an object that is gone.
+    differing: Option<Option<ContentDigest>>,
+    /// The edition in which it was left otherwise than git says; none for an object that is gone.
+    left: Option<Option<u64>>,
+    /// How the object ended that was last seen here, where it is a Job that did: its end needs no other.
+    ended: Option<Ended>,
+}
+
+/// What is kept of a live object.
+pub(super) struct Present {
+    pub(super) environment: EnvironmentId,
+    pub(super) version: Box<str>,
+    pub(super) digest: ContentDigest,
+    edition: u64,
+    api: Box<str>,
+    uid: Uid,
+    health: Health,
+    reason: Box<str>,
+    summary: Box<str>,
+    rule: Box<str>,
+    created: Option<Timestamp>,
+    /// How it is after a time, if it stays as it is.
+    later: Option<Box<Later>>,
+    /// Who wrote to it last, other than us.
+    manager: Option<Box<str>>,
+    /// When it was seen so.
+    seen: Instant,
+}
+
+struct Later {
+    at: Timestamp,
+    health: Health,
+    reason: Box<str>,
+}
+
+impl Later {
+    fn of(verdict: &Verdict) -> Option<Box<Self>> {
+        let later = verdict.later()?;
+        Some(Box::new(Self { at: verdict.changes_at?, health: later.health, reason: later.reason.into() }))
+    }
+}
+
+impl Applied {
+    /// The object, where a connected watch knows.
+    pub(super) fn present(&self, resource: &ResourceRef) -> Option<&Present> {
+        self.present.get(resource).filter(|_| self.is_covered(resource))
+    }
+
+    pub(super) fn is_covered(&self, resource: &ResourceRef) -> bool {
+        let keys = self.covered.get(&(resource.group.clone(), resource.kind.clone()));
+        keys.is_some_and(|keys| keys.iter().any(|key| key.covers(resource.namespace.as_deref())))
+    }
+
+    pub(super) fn is_synced(&self, environment: &EnvironmentId) -> bool {
+        self.environments.get(environment).is_some_and(|environment| environment.synced)
+    }
+
+    pub(super) fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
+        let wants = self.environments.get(environment).into_iter().flat_map(|environment| &environment.wants);
+        wants.filter_map(|(resource, want)| Some((resource.clone(), want.ended?))).collect()
+    }
+
+    pub(super) fn places(&self) -> Places {
+        self.inhabited.places()
+    }
+
+    pub(super) fn places_of(&self, environment: &EnvironmentId) -> &Places {
+        self.environments.get(environment).map_or(&self.nowhere, |environment| &environment.places)
+    }
+
+    /// True where other watches are needed now.
+    pub(super) fn interest(
+        &mut self,
+        name: &EnvironmentId,
+        inventory: &Inventory,
+        memory: &Memory,
+        changes: &mut Vec<ClusterChange>,
+    ) -> bool {
+        let mut before = self.environments.remove(name).unwrap_or_default();
+        let places = interest::places(&inventory.items);
+        let moved = self.inhabited.moves(&before.places, &places);
+        let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
+        for item in &inventory.items {
+            let old = before.wants.remove(&item.resource);
+            let told = old.as_ref().and_then(|want| want.told);
+            let expect = match (memory.get(&item.resource), &old) {
+                (Some(remembered), _) => Expect::Digest(remembered.live),
+                (None, Some(old)) => old.expect,
+                (None, None) => Expect::Unknown,
+            };
+            let ended = match &old {
+                Some(old) => old.ended,
+                None => memory.get(&item.resource).and_then(|remembered| remembered.ended),
+            };
+            // Told once is enough, unless it was as expected or was written meanwhile.
+            let same = old.filter(|old| old.expect == expect);
+            let (differing, left) = same.map(|old| (old.differing, old.left)).unwrap_or_default();
+            let want = Want { api: item.version.as_str().into(), expect, told, differing, left, ended };
+            now.wants.insert(item.resource.clone(), want);
+        }
+        for (resource, _) in before.wants.into_iter().filter(|(_, want)| want.told.is_some()) {
+            changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource });
+        }
+        now.synced &= now.wants.keys().all(|resource| self.is_covered(resource));
+        self.environments.insert(name.clone(), now);
+        for item in &inventory.items {
+            self.compare(name, &item.resource, changes);
+            self.tell(name, &item.resource, changes);
+        }
+        self.settle([name.clone()], changes);
+        moved
+    }
+
+    pub(super) fn forget(&mut self, name: &EnvironmentId, changes: &mut Vec<ClusterChange>) {
+        let Application { places, wants, .. } = self.environments.remove(name).unwrap_or_default();
+        self.inhabited.moves(&places, &Places::new());
+        for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
+            changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource });
+        }
+    }
+
+    pub(super) fn expect(
+        &mut self,
+        name: &EnvironmentId,
+        resource: &ResourceRef,
+        expect: Expect,
+        changes: &mut Vec<ClusterChange>,
+    ) {
+        let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
+        let Some(want) = want.filter(|want| want.expect != expect) else { return };
+        want.expect = expect;
+        (want.differing, want.left) = (None, None);
+        if matches!(expect, Expect::Going | Expect::Otherwise) {
+            self.compare(name, resource, changes);
+        }
+        self.tell(name, resource, changes);
+    }
+
+    /// Whether a list names an object in a state before the one that is known.
+    pub(super) fn is_set_back(&self, seen: &Seen, told: Told) -> bool {
+        let known = self.present.get(&seen.resource).filter(|known| known.uid == seen.uid);
+        known.is_some_and(|known| is_set_back(told, known.seen, is_older(&seen.version, &known.version)))
+    }
+
+    /// Gives the object that was known before in this place.
+    pub(super) fn put(
+        &mut self,
+        seen: Seen,
+        told: Told,
+        changes: &mut Vec<ClusterChange>,
+    ) -> Option<(ResourceRef, Uid)> {
+        let Seen {
+            resource,
+            environment: Some(name),
+            api,
+            version,
+            uid,
+            digest,
+            edition,
+            verdict,
+            created,
+            manager,
+            ended,
+        } = seen
+        else {
+            return None;
+        };
+        // Two environments may use one kind in two versions; each object counts in the version that its own uses.
+        let want = self.environments.get(&name).and_then(|environment| environment.wants.get(&resource));
+        if want.is_some_and(|want| want.api != api) {
+            return None;
+        }
+        let known = self.present.get(&resource).filter(|known| known.uid == uid && known.api == api);
+        if known.is_some_and(|known| stands(told, known.seen, is_older(&version, &known.version))) {
+            return None;
+        }
+        let later = Later::of(&verdict);
+        self.due.extend(later.as_ref().map(|later| (later.at, resource.clone())));
+        let present = Present {
+            environment: name.clone(),
+            later,
+            version,
+            digest,
+            edition,
+            api,
+            uid,
+            health: verdict.health,
+            rule: told_rule(&verdict).into(),
+            reason: verdict.reason.into(),
+            summary: verdict.summary.into(),
+            created,
+            manager: manager.map(Box::from),
+            seen: Instant::now(),
+        };
+        let before = self.present.insert(resource.clone(), present);
+        if let Some(want) = self.environments.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
+            want.ended = ended;
+        }
+        self.compare(&name, &resource, changes);
+        self.tell(&name, &resource, changes);
+        let before = before?;
+        if before.environment != name {
+            self.tell(&before.environment, &resource, changes);
+        }
+        Some((resource, before.uid))
+    }
+
+    /// When the next one may be otherwise by time alone.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp, changes: &mut Vec<ClusterChange>) {
+        while let Some((at, resource)) = self.due.pop_first() {
+            if at > now {
+                self.due.insert((at, resource));
+                return;
+            }
+            let Some(present) = self.present.get_mut(&resource) else { continue };
+            let Some(later) = present.later.take_if(|later| later.at <= now) else { continue };
+            (present.health, present.reason) = (later.health, later.reason);
+            let environment = present.environment.clone();
+            self.tell(&environment, &resource, changes);
+        }
+    }
+
+    /// True where it was there, and this one.
+    pub(super) fn remove(
+        &mut self,
+        resource: &ResourceRef,
+        uid: Uid,
+        api: &str,
+        changes: &mut Vec<ClusterChange>,
+    ) -> bool {
+        if self.present.get(resource).is_none_or(|present| present.uid != uid || &*present.api != api) {
+            return false;
+        }
+        self.take(resource, changes);
+        true
+    }
+
+    /// Takes away what a whole list did not name.
+    pub(super) fn retain(
+        &mut self,
+        key: &WatchKey,
+        seen: &HashMap<ResourceRef, Uid>,
+        changes: &mut Vec<ClusterChange>,
+    ) -> Vec<(ResourceRef, Uid)> {
+        let lost = self.present.iter().filter(|(resource, present)| {
+            resource.group == key.group
+                && resource.kind == key.kind
+                && key.version.as_deref().is_none_or(|version| version == &*present.api)
+                && key.covers(resource.namespace.as_deref())
+                && !seen.contains_key(resource)
+        });
+        let lost: Vec<(ResourceRef, Uid)> = lost.map(|(resource, present)| (resource.clone(), present.uid)).collect();
+        for (resource, _) in &lost {
+            self.take(resource, changes);
+        }
+        lost
+    }
+
+    pub(super) fn cover(&mut self, key: &WatchKey, connected: bool, changes: &mut Vec<ClusterChange>) {
+        let keys = self.covered.entry((key.group.clone(), key.kind.clone())).or_default();
+        keys.retain(|other| other != key);
+        if !connected {
+            return;
+        }
+        keys.push(key.clone());
+        // What came while nothing was known for sure, and what is not there, is told of now.
+        let mut wanted = Vec::new();
+        for (name, environment) in &self.environments {
+            let here = environment.wants.keys().filter(|resource| {
+                resource.group == key.group && resource.kind == key.kind && key.covers(resource.namespace.as_deref())
+            });
+            wanted.extend(here.map(|resource| (name.clone(), resource.clone())));
+        }
+        for (name, resource) in &wanted {
+            self.compare(name, resource, changes);
+            self.tell(name, resource, changes);
+        }
+        let names: BTreeSet<EnvironmentId> = wanted.into_iter().map(|(name, _)| name).collect();
+        self.settle(names, changes);
+    }
+
+    /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
+    pub(super) fn replaced(&mut self) {
+        self.present.clear();
+        self.due.clear();
+        self.covered.clear();
+        for environment in self.environments.values_mut() {
+            environment.synced = false;
+            environment.wants.values_mut().for_each(|want| (want.differing, want.left) = (None, None));
+        }
+    }
+
+    fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        let Some(gone) = self.present.remove(resource) else { return };
+        self.compare(&gone.environment, resource, changes);
+        self.tell(&gone.environment, resource, changes);
+    }
+
+    /// Says so, once, where the content of an object is not what it should be.
+    fn compare(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        if !self.is_covered(resource) {
+            return;
+        }
+        let there = self.present.get(resource).filter(|present| present.environment == *name);
+        let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
+        let Some(want) = want else { return };
+        let now = there.map(|present| present.digest);
+        let is_expected = match want.expect {
+            Expect::Digest(expected) => now == Some(expected) || (now.is_none() && want.ended.is_some()),
+            Expect::Going => now.is_some(),
+            Expect::Otherwise => {
+                // It is not as git says, and is left so: where anybody writes it, it may have become so. What is ours in it
+                // does not tell: a field that somebody took over stays theirs, whatever its value.
+                let edition = there.map(|present| present.edition);
+                let before = want.left.replace(edition);
+                if before.is_some_and(|before| before != edition) {
+                    changes.push(ClusterChange::Otherwise { environment: name.clone() });
+                }
+                return;
+            }
+            Expect::Unknown | Expect::Gone => return,
+        };
+        if is_expected {
+            // Somebody undid what was left to differ.
+            if want.differing.take().is_some() {
+                changes.push(ClusterChange::Otherwise { environment: name.clone() });
+            }
+        } else if want.differing != Some(now) {
+            want.differing = Some(now);
+            let manager = there.and_then(|present| present.manager.as_deref()).map(str::to_owned);
+            let (environment, resource) = (name.clone(), resource.clone());
+            changes.push(ClusterChange::ContentChanged { environment, resource, manager });
+        }
+    }
+
+    /// Tells how an object is, unless that was told already.
+    fn tell(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+        let is_known = self.is_covered(resource);
+        let there = self.present.get(resource).filter(|present| present.environment == *name);
+        let Some(want) = self.environments.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
+        if there.is_none() && !is_known {
+            return;
+        }
+        if there.is_none() && matches!(want.expect, Expect::Gone | Expect::Going) {
+            // What is to go and is gone is no loss.
+            if want.told.take().is_some() {
+                changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource: resource.clone() });
+            }
+            return;
+        }
+        let status = status(name, resource, want, there);
+        let mut hasher = DefaultHasher::new();
+        (status.sync, status.health, &status.message, &status.summary, &status.rule, status.created).hash(&mut hasher);
+        let told = Some(hasher.finish());
+        if want.told != told {
+            want.told = told;
+            changes.push(ClusterChange::ResourceChanged(Box::new(status)));
+        }
+    }
+
+    /// Says so, once, of each of these that is wholly known now.
+    fn settle(&mut self, names: impl IntoIterator<Item = EnvironmentId>, changes: &mut Vec<ClusterChange>) {
+        for name in names {
+            let Some(environment) = self.environments.get(&name) else { continue };
+            if environment.synced || !environment.wants.keys().all(|resource| self.is_covered(resource)) {
+                continue;
+            }
+            if let Some(environment) = self.environments.get_mut(&name) {
+                environment.synced = true;
+            }
+            changes.push(ClusterChange::Synced { environment: name });
+        }
+    }
+}
+
+/// The rule that spoke, as it is shown: people know that the agent knows the kinds of Kubernetes.
+pub(super) fn told_rule(verdict: &Verdict) -> &str {
+    if verdict.rule.starts_with("built in: ") { "" } else { &verdict.rule }
+}
+
+fn status(name: &EnvironmentId, resource: &ResourceRef, want: &Want, there: Option<&Present>) -> ResourceStatus {
+    let sync = match (want.expect, there) {
+        (Expect::Digest(_), None) if want.ended.is_some() => SyncStatus::Synced,
+        (Expect::Unknown, Some(_)) => SyncStatus::Unknown,
+        (Expect::Digest(expected), Some(present)) if present.digest == expected => SyncStatus::Synced,
+        _ => SyncStatus::OutOfSync,
+    };
+    let blank = ResourceStatus {
+        environment: name.clone(),
+        resource: resource.clone(),
+        sync,
+        health: Health::Missing,
+        message: "it is not in the cluster".to_owned(),
+        summary: String::new(),
+        rule: String::new(),
+        owner: None,
+        created: None,
+    };
+    match there {
+        None if sync == SyncStatus::Synced => {
+            let (health, message) = match want.ended {
+                Some(Ended::Failed) => (Health::Degraded, "failed; removed by its time to live"),
+                _ => (Health::Healthy, "completed; removed since"),
+            };
+            ResourceStatus { health, message: message.to_owned(), ..blank }
+        }
+        None => blank,
+        Some(present) => ResourceStatus {
+            health: present.health,
+            message: present.reason.as_ref().into(),
+            summary: present.summary.as_ref().into(),
+            rule: present.rule.as_ref().into(),
+            created: present.created,
+            ..blank
+        },
+    }
+}
+
+/// Resource versions are numbers that grow (promised since Kubernetes 1.35, and so before). What is no number is taken
+/// as newer.
+fn is_older(version: &str, than: &str) -> bool {
+    match (version.parse::<u64>(), than.parse::<u64>()) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quarterdeck_core::health::{Surroundings, assess_in};
+    use quarterdeck_shared::resource::InventoryItem;
+
+    use super::*;
+
+    #[test]
+    fn only_the_first_and_the_last_in_a_place_need_other_watches() {
+        let mut applied = Applied::default();
+        let lives = |kinds: &[&str]| {
+            let item = |kind: &&str| InventoryItem {
+                resource: ResourceRef::new("", kind, Some("prod"), "x"),
+                version: "v1".to_owned(),
+            };
+            Inventory { items: kinds.iter().map(item).collect() }
+        };
+        let mut moves = |name: &str, kinds: &[&str]| {
+            let name: EnvironmentId = format!("{name}/prod").parse().unwrap();
+            applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
+        };
+        for (what, name, kinds, moved) in [
+            ("the first", "a", &["ConfigMap"][..], true),
+            ("the first again", "a", &["ConfigMap"], false),
+            ("a second", "b", &["ConfigMap"], false),
+            ("it has another kind too", "b", &["ConfigMap", "Secret"], true),
+            ("the first goes", "a", &[], false),
+            ("it has that no more", "b", &["ConfigMap"], true),
+        ] {
+            assert_eq!(moves(name, kinds), moved, "{what}");
+        }
+        let places: Vec<String> = applied.places().into_iter().map(|(_, kind, _, _)| kind).collect();
+        assert_eq!(places, ["ConfigMap"]);
+        applied.forget(&"b/prod".parse().unwrap(), &mut Vec::new());
+        assert!(applied.places().is_empty());
+    }
+
+    #[test]
+    fn what_is_normal_for_a_moment_is_otherwise_when_its_time_is_over() {
+        let service = serde_json::json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": { "name": "shop", "namespace": "prod", "creationTimestamp": "2026-01-01T00:00:00Z" },
+            "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] }, "status": {},
+        });
+        let name: EnvironmentId = "shop/prod".parse().unwrap();
+        let resource = ResourceRef::new("", "Service", Some("prod"), "shop");
+        let time = |minute: &str| -> Timestamp { format!("2026-01-01T00:{minute}:00Z").parse().unwrap() };
+        let seen = |version: &str| {
+            let surroundings = Surroundings { now: Some(time("01")), ..Surroundings::default() };
+            Seen {
+                resource: resource.clone(),
+                environment: Some(name.clone()),
+                api: "v1".into(),
+                version: version.into(),
+                uid: Uid::of("a"),
+                digest: ContentDigest([0; 32]),
+                edition: 0,
+                verdict: assess_in(&service, surroundings),
+                created: None,
+                manager: None,
+                ended: None,
+            }
+        };
+        let mut applied = Applied::default();
+        let item = InventoryItem { resource: resource.clone(), version: "v1".to_owned() };
+        applied.interest(&name, &Inventory { items: [item].into() }, &Memory::new(), &mut Vec::new());
+        let told = |changes: &[ClusterChange]| match changes {
+            [] => None,
+            [ClusterChange::ResourceChanged(status)] => Some((status.health, status.message.clone())),
+            other => panic!("{other:?}"),
+        };
+        let at = |applied: &mut Applied, time: Timestamp| {
+            let mut changes = Vec::new();
+            applied.expire(time, &mut changes);
+            told(&changes)
+        };
+        for version in ["1", "2"] {
+            applied.put(seen(version), Told::Followed, &mut Vec::new());
+            assert_eq!(applied.due(), Some(time("15")));
+            assert_eq!(at(&mut applied, time("14")), None);
+        }
+        let (health, message) = at(&mut applied, time("15")).unwrap();
+        assert_eq!(health, Health::Degraded);
+        assert!(message.ends_with("for more than 15 minutes"), "{message}");
+        assert_eq!((applied.due(), at(&mut applied, time("16"))), (None, None), "it is told once");
+    }
+}

@@ -1,0 +1,218 @@
+//! Looks at the cluster for a plan, and asks for nothing that is known: an object whose manifest is as at the last sync
+//! and whose watch says that what is ours in it is too costs no request; any other costs one dry run, and one read where
+//! that would change something (or, for many at once, a page of a list).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::resource::ResourceRef;
+use serde_json::Value;
+
+use crate::Options;
+use crate::caller::get;
+use crate::live::Live;
+use crate::objects::{Mode, Objects, collection_path, of_environment, segment};
+use crate::problem::{ApiProblem, Class};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::plan::{Memory, Observed, Refusal};
+
+/// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
+const AT_ONCE: usize = 64;
+
+/// From this many objects of one kind and namespace on, a list is cheaper than reading each.
+const LIST_FROM: usize = 8;
+
+/// What observing needs to know.
+pub(super) struct Observer<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) live: &'a Live,
+    pub(super) environment: &'a EnvironmentId,
+    pub(super) options: &'a Options,
+}
+
+/// An answer to a dry run that still wants the live object beside it.
+enum Seen {
+    Whole(Observed),
+    Wants(Arc<Value>),
+}
+
+impl Observer<'_> {
+    /// What is seen of each of these objects.
+    ///
+    /// # Errors
+    /// Where the cluster could not be asked. What it says about an object is no error: see [`Observed::Refused`].
+    pub(super) async fn desired(&self, desired: &[Manifest], memory: &Memory) -> Result<Vec<Observed>, ApiProblem> {
+        let comes = Comes::with(desired, self.options);
+        let seen: Vec<Result<Seen, ApiProblem>> =
+            at_once(desired.iter().map(|manifest| self.one(manifest, memory, &comes).boxed())).await;
+        let seen = seen.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let wanted = desired.iter().zip(&seen).filter(|(_, seen)| matches!(seen, Seen::Wants(_)));
+        let mut live = self.read(wanted.map(|(manifest, _)| manifest).collect()).await?;
+        let whole = |(manifest, seen): (&Manifest, Seen)| match seen {
+            Seen::Whole(observed) => observed,
+            Seen::Wants(predicted) => {
+                Observed::Predicted { predicted, live: live.remove(&manifest.resource).map(Arc::new) }
+            }
+        };
+        Ok(desired.iter().zip(seen).map(whole).collect())
+    }
+
+    async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
+        let resource = &manifest.resource;
+        let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.full);
+        let live = self.live.digest(resource);
+        // A Job that ended and is gone is done; who names it wants it once more.
+        let done = known.filter(|known| known.ended.is_some() && !self.options.partial).map(|known| known.live);
+        if let Some(known) = known.filter(|known| live == Some(known.live)) {
+            return Ok(Seen::Whole(Observed::Known(known.live)));
+        }
+        if let (Some(done), None) = (done, live) {
+            return Ok(Seen::Whole(Observed::Known(done)));
+        }
+        let problem = match self.objects.apply(manifest, Mode::DryRun).await {
+            Ok(predicted) => {
+                return Ok(match (self.predicted(resource, predicted), done) {
+                    // It went since the watch last told of it, on its way out.
+                    (Seen::Whole(Observed::Predicted { live: None, .. }), Some(done)) => {
+                        Seen::Whole(Observed::Known(done))
+                    }
+                    (seen, _) => seen,
+                });
+            }
+            Err(problem) => problem,
+        };
+        if problem.class.is_transient() {
+            return Err(problem);
+        }
+        let seen = match comes.what(&problem, resource) {
+            Some(reason) => Observed::Later(reason),
+            None => Observed::Refused(refusal(manifest, &problem)),
+        };
+        Ok(Seen::Whole(seen))
+    }
+
+    fn predicted(&self, resource: &ResourceRef, predicted: Value) -> Seen {
+        let Some(version) = predicted["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) else {
+            return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None });
+        };
+        let digest = owned::digest(&predicted);
+        let is_same = self.live.at(resource, version, self.environment) == Some(digest);
+        if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
+    }
+
+    /// Live objects: many of one kind and namespace by lists of what carries our label, the others one by one.
+    async fn read(&self, wanted: Vec<&Manifest>) -> Result<HashMap<ResourceRef, Value>, ApiProblem> {
+        let mut groups: HashMap<(&str, &str, Option<&str>), Vec<&Manifest>> = HashMap::new();
+        for manifest in wanted {
+            let ResourceRef { group, kind, namespace, .. } = &manifest.resource;
+            groups.entry((group, kind, namespace.as_deref())).or_default().push(manifest);
+        }
+        let mut found = HashMap::new();
+        let mut singles = Vec::new();
+        for members in groups.into_values() {
+            if members.len() >= LIST_FROM {
+                let before = found.len();
+                self.list(members[0], &mut found).await?;
+                tracing::debug!(listed = found.len() - before, wanted = members.len(), "live objects listed");
+                singles.extend(members.into_iter().filter(|manifest| !found.contains_key(&manifest.resource)));
+            } else {
+                singles.extend(members);
+            }
+        }
+        let read = |manifest: &Manifest| {
+            let (resource, version) = (manifest.resource.clone(), manifest.version.clone());
+            async move { self.objects.get(&resource, Some(&version)).await.map(|live| (resource, live)) }.boxed()
+        };
+        let answers: Vec<_> = at_once(singles.into_iter().map(read)).await;
+        for answer in answers {
+            if let (resource, Some(live)) = answer? {
+                found.insert(resource, live);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, like: &Manifest, found: &mut HashMap<ResourceRef, Value>) -> Result<(), ApiProblem> {
+        let doing = format!("list the {} objects of {}", like.resource.kind, self.environment);
+        let route = self.objects.resource(&like.resource, Some(&like.version)).await?;
+        let collection = collection_path(&route.resource, like.resource.namespace.as_deref());
+        let path = format!("{collection}?limit=250&labelSelector={}", of_environment(self.environment));
+        let mut next = String::new();
+        loop {
+            let mut page = match self.objects.caller.json(&doing, get(&format!("{path}{next}"))).await {
+                Ok(page) => page,
+                // Who may not list can still read one by one; and so where a page grew too old meanwhile.
+                Err(problem) if matches!(problem.class, Class::Forbidden | Class::Gone) => return Ok(()),
+                Err(problem) => return Err(problem),
+            };
+            for mut object in page["items"].as_array_mut().map(std::mem::take).unwrap_or_default() {
+                // Items of a list do not say what they are.
+                object["apiVersion"] = like.api_version().into();
+                object["kind"] = like.resource.kind.clone().into();
+                let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                found.insert(ResourceRef { name, ..like.resource.clone() }, object);
+            }
+            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
+                Some(token) => next = format!("&continue={}", segment(token)),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Runs them side by side; their results in their order. Boxed, since the compiler cannot see of futures that borrow
+/// from what they are made of that they may move between threads.
+pub(super) async fn at_once<'a, T>(futures: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
+    let futures: Vec<BoxFuture<'a, T>> = futures.collect();
+    stream::iter(futures).buffered(AT_ONCE).collect().await
+}
+
+/// The refusal of an object, in the server's words.
+pub(super) fn refusal(manifest: &Manifest, problem: &ApiProblem) -> Refusal {
+    Refusal {
+        resource: manifest.resource.clone(),
+        origin: manifest.origin.clone(),
+        message: problem.message.clone(),
+        hint: problem.hint().to_owned(),
+    }
+}
+
+/// What the plan itself brings, so that asking for what needs it is too early.
+struct Comes<'a> {
+    namespaces: HashSet<&'a str>,
+    kinds: HashSet<(&'a str, &'a str)>,
+}
+
+impl<'a> Comes<'a> {
+    fn with(desired: &'a [Manifest], options: &'a Options) -> Self {
+        let of = |group: &'static str, kind: &'static str| {
+            desired.iter().filter(move |m| m.resource.group == group && m.resource.kind == kind)
+        };
+        let mut namespaces: HashSet<&str> = of("", "Namespace").map(|m| m.resource.name.as_str()).collect();
+        if options.create_namespace {
+            namespaces.insert(&options.namespace);
+        }
+        let definitions = of("apiextensions.k8s.io", "CustomResourceDefinition").map(|m| &m.object["spec"]);
+        let text = |value: &'a Value| value.as_str().unwrap_or_default();
+        let kinds = definitions.map(|spec| (text(&spec["group"]), text(&spec["names"]["kind"]))).collect();
+        Self { namespaces, kinds }
+    }
+
+    fn what(&self, problem: &ApiProblem, resource: &ResourceRef) -> Option<String> {
+        match problem.class {
+            Class::KindMissing if self.kinds.contains(&(&*resource.group, &*resource.kind)) => {
+                Some("its kind comes with this sync".to_owned())
+            }
+            Class::NamespaceMissing => {
+                let namespace = resource.namespace.as_deref().filter(|name| self.namespaces.contains(name))?;
+                Some(format!("namespace {namespace} comes with this sync"))
+            }
+            _ => None,
+        }
+    }
+}

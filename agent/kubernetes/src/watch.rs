@@ -1,0 +1,192 @@
+//! The watches on a cluster: which run follows from what environments have there, and each runs for ever.
+//!
+//! ```text
+//! interest -> places -> wanted watches -> one task each (stream) -> Live -> Outbox -> whoever asks for changes
+//!                                                  |
+//!                                               identity -> another cluster, or one that was set back: all anew
+//! ```
+//!
+//! Nothing else is asked of an idle cluster.
+
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::identity::{Identity, Look, SET_BACK, Ways};
+use crate::interest::{self, WatchKey};
+use crate::inventory::Inventories;
+use crate::live::Live;
+use crate::narrow::Narrowed;
+use crate::objects::Objects;
+use crate::problem::ApiProblem;
+
+use crate::words::Words;
+use tracing::Instrument as _;
+
+/// Files of the way in are looked at this often. A few `stat` calls, for a person who lets a kubeconfig point elsewhere
+/// and waits for it to count.
+const FILES_EVERY: Duration = Duration::from_secs(5);
+
+/// What the watches of a cluster share.
+pub(super) struct Shared {
+    pub(super) objects: Objects,
+    pub(super) live: Arc<Live>,
+    pub(super) words: Words,
+    inventories: Arc<Inventories>,
+    identity: Identity,
+    narrowed: Mutex<Narrowed>,
+    moved: Notify,
+}
+
+/// The watches of a cluster. They end when this is dropped.
+pub(super) struct Watches {
+    shared: Arc<Shared>,
+    keepers: OnceLock<[AbortOnDropHandle<()>; 2]>,
+}
+
+impl Watches {
+    pub(super) fn new(objects: Objects, live: Arc<Live>, inventories: Arc<Inventories>) -> Self {
+        let shared = Shared {
+            words: Words::new(objects.clone(), live.clone()),
+            objects,
+            live,
+            inventories,
+            identity: Identity::default(),
+            narrowed: Mutex::default(),
+            moved: Notify::new(),
+        };
+        Self { shared: Arc::new(shared), keepers: OnceLock::new() }
+    }
+
+    /// Applications live in other places than before: starts what is missing and ends what nobody needs.
+    pub(super) fn moved(&self) {
+        self.keepers.get_or_init(|| {
+            let span = || tracing::error_span!("cluster", cluster = self.shared.objects.caller.connection().cluster());
+            let spawned = [
+                tokio::spawn(keep(self.shared.clone()).instrument(span())),
+                tokio::spawn(look_at_files(self.shared.clone()).instrument(span())),
+            ];
+            spawned.map(AbortOnDropHandle::new)
+        });
+        self.shared.moved.notify_one();
+    }
+
+    /// Permissions and kinds may be others: what is refused is tried now.
+    pub(super) fn try_again(&self) {
+        self.shared.narrowed().begin_anew(Instant::now());
+        self.shared.objects.waiting().wake_all();
+        self.shared.moved.notify_one();
+    }
+
+    /// How often what is known of the cluster was dropped.
+    pub(super) fn epoch(&self) -> u64 {
+        self.shared.objects.clock.epoch()
+    }
+}
+
+impl Shared {
+    /// A kind may not be watched over all namespaces.
+    pub(super) fn narrow(&self, key: &WatchKey, problem: &ApiProblem) {
+        tracing::info!(%problem, "watching {} namespace by namespace", key.kind);
+        self.narrowed().refused((key.what, key.group.clone(), key.kind.clone()), Instant::now());
+        self.moved.notify_one();
+    }
+
+    /// The ways in through which the cluster is seen now.
+    pub(super) fn ways(&self) -> Ways {
+        (self.objects.caller.link().times(), *self.objects.caller.connection().elsewhere().borrow())
+    }
+
+    /// Looks whether the cluster is the one that it was, where that has not been done lately.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<(), ApiProblem> {
+        let newest = self.objects.clock.newest(self.objects.clock.epoch());
+        self.identity.look(&self.objects.caller, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
+    }
+
+    /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
+    /// but for kinds that are not Kubernetes' own: their API may be another server's, with versions of its own. True where
+    /// the cluster is the same all the same.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
+        let (caller, newest) = (&self.objects.caller, self.objects.clock.newest(self.objects.clock.epoch()));
+        let look = self.identity.look_now(caller, self.ways(), newest, &|how| self.replaced(how)).await?;
+        let is_same = look == Look::Same || (look == Look::Unreadable && interest::is_foreign(&key.group));
+        if look == Look::Unreadable && !is_same {
+            self.replaced(SET_BACK);
+        }
+        Ok(is_same)
+    }
+
+    /// Drops all that is known of the cluster. The watches see the epoch and list anew; who remembers more compares it.
+    pub(super) fn replaced(&self, how: &'static str) {
+        tracing::warn!("the cluster {how}: everything is compared again");
+        self.objects.forget_kinds();
+        self.inventories.forget();
+        self.objects.clock.begin_anew();
+        self.live.replaced(how);
+        self.narrowed().begin_anew(Instant::now());
+        self.moved.notify_one();
+    }
+
+    fn narrowed(&self) -> MutexGuard<'_, Narrowed> {
+        self.narrowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn keep(shared: Arc<Shared>) {
+    let mut running: BTreeMap<WatchKey, AbortOnDropHandle<()>> = BTreeMap::new();
+    let mut restored = shared.objects.caller.link().restored();
+    loop {
+        let next = shared.narrowed().next();
+        tokio::select! {
+            () = shared.moved.notified() => {}
+            Ok(()) = restored.changed() => {
+                shared.narrowed().begin_anew(Instant::now());
+                continue;
+            }
+            () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                if !shared.narrowed().widen(Instant::now()) {
+                    continue;
+                }
+            }
+        }
+        let began = Instant::now();
+        let narrow = shared.narrowed().kinds();
+        let wanted: BTreeSet<WatchKey> = interest::wanted(&shared.live.places(), &narrow);
+        let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
+        for key in ended {
+            running.remove(&key);
+            shared.live.ends(&key);
+        }
+        for key in wanted {
+            running.entry(key).or_insert_with_key(|key| {
+                shared.live.begins(key);
+                let (shared, key) = (shared.clone(), key.clone());
+                // Of the keeper's span: of the cluster, and of no environment.
+                let follow = async move { stream::follow(&shared, &key).await };
+                AbortOnDropHandle::new(tokio::spawn(follow.in_current_span()))
+            });
+        }
+        // At a start environments come by the hundred, each in a place of its own: at most a tenth of the time goes into looking
+        // where they all live, whatever their number.
+        tokio::time::sleep(began.elapsed() * 9).await;
+    }
+}
+
+async fn look_at_files(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(FILES_EVERY).await;
+        shared.objects.caller.connection().look_at_files().await;
+    }
+}
