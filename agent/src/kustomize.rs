@@ -3,7 +3,6 @@
 //! The files that it needs are written to a folder of their own that only we can read, and gone afterwards. The program
 //! gets no shell, no network (proxies that lead nowhere, git without protocols) and none of our environment but `PATH`.
 
-pub mod program;
 pub mod renderers;
 
 use std::collections::BTreeMap;
@@ -17,11 +16,11 @@ use quarterdeck_core::render::kustomize::{Built, Kustomize};
 use quarterdeck_core::render::tree::{Tree, TreeEntry, TreeFailure};
 use quarterdeck_core::yaml;
 
-use self::program::{Limits, ProgramError};
 use self::renderers::{Program, Renderers};
+use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 
 /// A render takes under a second; a large repository on a slow machine some.
-const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX };
+const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
 
 /// Bytes that are written for one render: manifests, not data.
 const INPUT_BYTES_MAX: usize = 128 << 20;
@@ -112,18 +111,19 @@ fn build(
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
-    let output = program::run(&mut command, LIMITS).map_err(|source| BuildError::Program {
-        program: program.words(),
-        source: match source {
-            ProgramError::Failed { status, stderr } => {
-                let is_warning = |line: &&str| line.starts_with("# Warning");
-                let (warnings, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(is_warning);
-                let stderr = shorten(&if words.is_empty() { warnings } else { words }.join("\n"), &root);
-                ProgramError::Failed { status, stderr }
-            }
-            other => other,
-        },
-    })?;
+    let output =
+        program::run(command, b"", LIMITS).and_then(Finished::successful).map_err(|source| BuildError::Program {
+            program: program.words(),
+            source: match source {
+                ProgramError::Failed { status, stderr } => {
+                    let is_warning = |line: &&str| line.starts_with("# Warning");
+                    let (warnings, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(is_warning);
+                    let stderr = shorten(&if words.is_empty() { warnings } else { words }.join("\n"), &root);
+                    ProgramError::Failed { status, stderr }
+                }
+                other => other,
+            },
+        })?;
     let warnings = shorten(&output.stderr, &root);
     let warnings = warnings.lines().map(|line| line.trim_start_matches(['#', ' '])).filter(|line| !line.is_empty());
     let notes = warnings.take(WARNINGS_MAX).map(|line| line.chars().take(WARNING_CHARS_MAX).collect()).collect();

@@ -6,27 +6,22 @@
 //! it prints and the words that it is called with.
 
 use std::io::ErrorKind;
-use std::process::{Output, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use http::HeaderValue;
 use jiff::Timestamp;
 use kube::config::{Cluster, ExecAuthCluster, ExecConfig};
-use rustix::process::{Pid, Signal, kill_process_group};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
 
 use quarterdeck_core::yaml;
+use quarterdeck_system::program::{self, Limits, ProgramError};
 
-/// A program that takes longer hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A token with many groups and a certificate with its chain are some KB.
-const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+/// A program that takes longer hangs; a token with many groups and a certificate with its chain are some KB.
+const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: 1 << 20 };
 
 /// The versions of the protocol that clients speak; there was a `v1alpha1` until Kubernetes 1.24.
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
@@ -56,10 +51,10 @@ struct ExecCredential {
 /// # Errors
 /// In words: why it could not be run, how it failed, or what its answer lacks.
 pub(super) async fn ask(exec: &ExecConfig, cluster: &Cluster) -> Result<Credential, String> {
-    ask_within(TIMEOUT, exec, cluster).await
+    ask_within(LIMITS, exec, cluster).await
 }
 
-async fn ask_within(time: Duration, exec: &ExecConfig, cluster: &Cluster) -> Result<Credential, String> {
+async fn ask_within(limits: Limits, exec: &ExecConfig, cluster: &Cluster) -> Result<Credential, String> {
     let Some(program) = exec.command.as_deref().filter(|command| !command.is_empty()) else {
         return Err("the exec entry of the kubeconfig names no command".to_owned());
     };
@@ -76,14 +71,16 @@ async fn ask_within(time: Duration, exec: &ExecConfig, cluster: &Cluster) -> Res
     let pairs = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
     command.envs(pairs).env("KUBERNETES_EXEC_INFO", information(exec, version, cluster)?);
     // A daemon has nobody to ask: the program never gets the agent's terminal, and does not outlive its time.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    let output = match tokio::time::timeout(time, run(command)).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => return Err(not_run(program, &error, exec.install_hint.as_deref())),
-        Err(_) => return Err(format!("the credential program {program} did not end within {} s", time.as_secs())),
+    let output = match program::run_beside(command, Vec::new(), limits).await {
+        Ok(output) => output,
+        Err(ProgramError::Start(error)) => return Err(not_run(program, &error, exec.install_hint.as_deref())),
+        Err(ProgramError::TooLong(time)) => {
+            return Err(format!("the credential program {program} did not end within {} s", time.as_secs()));
+        }
+        Err(other) => return Err(format!("the credential program {program} failed: {other}")),
     };
     if !output.status.success() {
-        let words = match String::from_utf8_lossy(&output.stderr).trim() {
+        let words = match output.stderr.trim() {
             "" => " and said nothing".to_owned(),
             words => format!(": {words}"),
         };
@@ -92,37 +89,6 @@ async fn ask_within(time: Duration, exec: &ExecConfig, cluster: &Cluster) -> Res
     read(&output.stdout).map_err(|lacks| {
         format!("the credential program {program} answered {lacks}; run it manually as the agent's user")
     })
-}
-
-async fn run(mut command: Command) -> std::io::Result<Output> {
-    let mut child = command.spawn()?;
-    let mut group = Group(child.id());
-    let (stdout, stderr) = tokio::join!(kept(child.stdout.take()), kept(child.stderr.take()));
-    let status = child.wait().await?;
-    group.0 = None;
-    Ok(Output { status, stdout: stdout?, stderr: stderr? })
-}
-
-/// A program, and what it started: wrappers of a program are common, and it is the one inside that hangs. All of them are
-/// killed when this is dropped before the program was waited for; until then the id is its own.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-/// What a stream says, up to a bound; the rest is read and let go, so that its writer comes to an end.
-async fn kept(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    if let Some(mut stream) = stream {
-        (&mut stream).take(OUTPUT_BYTES_MAX).read_to_end(&mut kept).await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    }
-    Ok(kept)
 }
 
 fn not_run(program: &str, error: &std::io::Error, hint: Option<&str>) -> String {
@@ -206,23 +172,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_hangs_is_told_by_its_name() {
-        let words = ask_within(Duration::from_secs(1), &program("sleep 600; true"), &Cluster::default()).await;
+        let words = ask_within(
+            Limits { time: Duration::from_secs(1), ..LIMITS },
+            &program("sleep 600; true"),
+            &Cluster::default(),
+        )
+        .await;
         assert_eq!(words.unwrap_err(), "the credential program /bin/sh did not end within 1 s");
-    }
-
-    /// Whoever asked is gone: the pipe ends when the last of the program's children does.
-    #[tokio::test]
-    async fn a_program_ends_with_all_that_it_started() {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = folder.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let script = format!("sleep 600 >'{}'; true", pipe.display());
-        let asking = tokio::spawn(async move { asked(&program(&script)).await });
-        let mut held = tokio::fs::File::open(&pipe).await.unwrap();
-        asking.abort();
-        let mut said = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(20), held.read_to_end(&mut said)).await;
-        assert_eq!(ended.expect("a child lives on").unwrap(), 0);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::kustomize::program::{self, Limits, ProgramError};
+use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 
 /// Asking for a version takes a moment; a program on a network drive some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
@@ -89,7 +89,9 @@ impl Program {
             ProgramKind::Kustomize => ["version"].as_slice(),
             ProgramKind::Kubectl => &["version", "--client"],
         };
-        let output = program::run(Command::new(&self.path).args(arguments), LIMITS)?;
+        let mut command = Command::new(&self.path);
+        command.args(arguments);
+        let output = program::run(command, b"", LIMITS).and_then(Finished::successful)?;
         Ok(version_in(&String::from_utf8_lossy(&output.stdout)))
     }
 }

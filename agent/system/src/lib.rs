@@ -1,5 +1,6 @@
 //! What every door of the agent asks of the machine that it runs on, and no door asks of another.
 //!
+//! - [`program`]: the one runner of programs: time, bytes, process group.
 //! - [`open_files`]: the limit of open files, by its number and by its words.
 //! - [`certificate`]: why a server's certificate was rejected, in words that lead on.
 //! - [`identity`]: which agent this is, and on which host.
@@ -9,3 +10,4 @@
 pub mod certificate;
 pub mod identity;
 pub mod open_files;
+pub mod program;

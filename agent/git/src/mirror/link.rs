@@ -9,7 +9,9 @@ use gix::protocol::transport::client::blocking_io::Transport;
 use gix::protocol::transport::client::blocking_io::http::Transport as HttpTransport;
 use gix::protocol::transport::client::git::{ConnectMode, blocking_io::Connection};
 
-use super::process::Running;
+use quarterdeck_system::program::Running;
+
+use super::process;
 use super::talk::{Bounds, Talk};
 use super::{Mirror, http, program, ssh};
 use crate::error::{chain, clean};
@@ -86,7 +88,7 @@ impl Mirror {
             Link::Local(path) => Some(upload_pack(path)),
         };
         let command = command.unwrap_or_else(|| unreachable!("an ssh link is made for an ssh address only"));
-        let running = Running::start(command, talk.clone())?;
+        let running = process::start(command, &talk)?;
         let (output, input) = running.ends();
         let host = None::<(String, Option<u16>)>;
         let transport = Connection::new(output, input, Protocol::V2, "", host, ConnectMode::Process, false);
@@ -108,6 +110,7 @@ impl Mirror {
         }
         let Some(running) = running else { return talk.verdict(&error) };
         let (status, said) = running.end();
+        let said = clean(&said);
         match &self.link {
             // 255 is ssh's own failure; other codes are those of the far side, which speaks through it.
             Link::Ssh if !said.is_empty() || status.is_some_and(|status| !status.success()) => {

@@ -1,350 +1,94 @@
-//! Programs (ssh, git) that we start: in their own process group, with a clock, and with every output bounded.
-//!
-//! Each wait is a `poll` on all pipes at once, so one thread serves a conversation, nothing blocks behind a full pipe,
-//! and a program that hangs is killed with all its children when its time is over. No shell is involved.
+//! How the programs that git needs (git itself, ssh) are run within a conversation, and how it is told that they could not.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::io;
+use std::process::Command;
+use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use quarterdeck_system::open_files;
+use quarterdeck_system::program::{self, Bounds, Finished, ProgramError, Running};
 
 use super::talk::Talk;
 use crate::GitError;
 use crate::error::clean;
-use quarterdeck_system::open_files;
 
-/// How much of a program's diagnostics is kept: its beginning, where programs say what is wrong.
-const STDERR_MAX: usize = 16 << 10;
-/// A wait is cut into slices, so that an interrupt is seen soon.
-const SLICE: Duration = Duration::from_millis(100);
-/// How long a program may take to end by itself when it has been told to.
-const FAREWELL: Duration = Duration::from_millis(500);
-
-/// A running program whose output is read and whose input is written by two halves of one transport.
-#[derive(Clone)]
-pub(crate) struct Running(Arc<Mutex<Inner>>);
-
-struct Inner {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
-    said: Vec<u8>,
-    /// Output that came while input was still being written; a program that is not read stops reading.
-    ahead: VecDeque<u8>,
-    talk: Arc<Talk>,
-}
-
-/// Reads what the program prints.
-pub(crate) struct Output(Running);
-/// Writes what the program reads.
-pub(crate) struct Input(Running);
-
-impl Running {
-    /// Starts `command` in its own process group, with all three streams as pipes.
-    pub(crate) fn start(mut command: Command, talk: Arc<Talk>) -> Result<Self, GitError> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let told = |detail: String| GitError::Program { program: program.clone(), detail };
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            _ if open_files::is_reached(&error) => {
-                GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::words() }
-            }
-            io::ErrorKind::NotFound => told(format!("could not be started: {error}; is it installed?")),
-            _ => told(format!("could not be started: {error}")),
-        })?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let running = Self(Arc::new(Mutex::new(Inner {
-            child,
-            stdin,
-            stdout,
-            stderr,
-            said: Vec::new(),
-            ahead: VecDeque::new(),
-            talk,
-        })));
-        running.inner().unblock().map_err(|error| told(format!("could not be connected to: {error}")))?;
-        Ok(running)
+impl Bounds for Talk {
+    fn patience(&self) -> io::Result<std::time::Duration> {
+        self.patience()
     }
 
-    /// The two ends to talk through.
-    pub(crate) fn ends(&self) -> (Output, Input) {
-        (Output(self.clone()), Input(self.clone()))
+    fn count(&self, bytes: usize) -> io::Result<()> {
+        self.count(bytes)
     }
 
-    /// Ends the program and tells what it said on its diagnostic stream, and how it ended.
-    pub(crate) fn end(&self) -> (Option<ExitStatus>, String) {
-        let mut inner = self.inner();
-        let status = inner.end();
-        (status, clean(&String::from_utf8_lossy(&inner.said)))
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn timed_out(&self) -> io::Error {
+        self.timed_out()
     }
 }
 
-/// How a program that only ran ended.
-pub(crate) struct Finished {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
+/// Starts a program to talk with.
+pub(super) fn start(command: Command, talk: &Arc<Talk>) -> Result<Running, GitError> {
+    let name = name(&command);
+    Running::start(command, talk.clone()).map_err(|error| not_started(name, talk, &error))
 }
 
-/// Runs `command` to its end with `input`, within the time and the bytes of `talk`.
-pub(crate) fn run(command: Command, input: &[u8], talk: &Arc<Talk>) -> Result<Finished, GitError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |error: io::Error| {
-        talk.noted().unwrap_or(GitError::Program { program: program.clone(), detail: format!("failed: {error}") })
+/// Runs a program to its end with `input`, within the time and the bytes of `talk`.
+pub(super) fn run(command: Command, input: &[u8], talk: &Arc<Talk>) -> Result<Finished, GitError> {
+    let name = name(&command);
+    match program::run_within(command, input, talk.clone()) {
+        Ok(finished) => Ok(Finished { stderr: clean(&finished.stderr), ..finished }),
+        Err(ProgramError::Start(error)) => Err(not_started(name, talk, &error)),
+        Err(ProgramError::Wait(error)) => {
+            Err(talk.noted().unwrap_or(GitError::Program { program: name, detail: format!("failed: {error}") }))
+        }
+        Err(other) => Err(GitError::Program { program: name, detail: other.to_string() }),
+    }
+}
+
+fn name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+fn not_started(program: String, talk: &Talk, error: &io::Error) -> GitError {
+    let detail = match error.kind() {
+        _ if open_files::is_reached(error) => {
+            return GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::words() };
+        }
+        io::ErrorKind::NotFound => format!("could not be started: {error}; is it installed?"),
+        _ => format!("could not be started: {error}"),
     };
-    let running = Running::start(command, talk.clone())?;
-    let (mut output, mut writer) = running.ends();
-    // A program that does not want its input closes it early; its exit says whether that was a failure.
-    match writer.write_all(input) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(failed(error)),
-        _ => running.inner().stdin = None,
-    }
-    let mut stdout = Vec::new();
-    output.read_to_end(&mut stdout).map_err(failed)?;
-    let status = running.inner().wait_for_exit().map_err(failed)?;
-    let (_, stderr) = running.end();
-    Ok(Finished { status, stdout, stderr })
-}
-
-impl Read for Output {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.inner().read(buffer)
-    }
-}
-
-impl Write for Input {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.inner().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Inner {
-    /// Pipes that never block: all waiting is in `poll`.
-    fn unblock(&self) -> io::Result<()> {
-        let fds = [
-            self.stdin.as_ref().map(AsFd::as_fd),
-            self.stdout.as_ref().map(AsFd::as_fd),
-            self.stderr.as_ref().map(AsFd::as_fd),
-        ];
-        for fd in fds.into_iter().flatten() {
-            rustix::io::ioctl_fionbio(fd, true)?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.ahead.is_empty() {
-            return self.ahead.read(buffer);
-        }
-        let waiting = Instant::now();
-        loop {
-            let Some(stdout) = self.stdout.as_mut() else { return Ok(0) };
-            match stdout.read(buffer) {
-                Ok(0) => {
-                    self.stdout = None;
-                    return Ok(0);
-                }
-                Ok(read) => {
-                    self.talk.count(read)?;
-                    return Ok(read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(waiting, false)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let waiting = Instant::now();
-        loop {
-            let Some(stdin) = self.stdin.as_mut() else { return Err(io::ErrorKind::BrokenPipe.into()) };
-            match stdin.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(waiting, true)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// Waits a slice of time until a pipe is ready, and drains the others meanwhile.
-    fn wait(&mut self, since: Instant, to_write: bool) -> io::Result<()> {
-        let patience = self.talk.patience()?;
-        let Some(left) = patience.checked_sub(since.elapsed()) else { return Err(self.talk.timed_out()) };
-        let input = self.stdin.as_ref().filter(|_| to_write).map(|pipe| (pipe.as_fd(), PollFlags::OUT));
-        let output = self.stdout.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN));
-        let diagnostics = self.stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN));
-        wait_for(input.into_iter().chain(output).chain(diagnostics), left.min(SLICE))?;
-        self.listen();
-        if to_write { self.read_ahead() } else { Ok(()) }
-    }
-
-    /// Takes in what is on the output now; the conversation's bound of bytes bounds this too.
-    fn read_ahead(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 16 << 10];
-        while let Some(stdout) = self.stdout.as_mut() {
-            match stdout.read(&mut buffer) {
-                Ok(0) => self.stdout = None,
-                Ok(read) => {
-                    self.talk.count(read)?;
-                    self.ahead.extend(&buffer[..read]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what is on the diagnostic stream now.
-    fn listen(&mut self) {
-        let mut buffer = [0; 4096];
-        while let Some(stderr) = self.stderr.as_mut() {
-            match stderr.read(&mut buffer) {
-                Ok(0) => self.stderr = None,
-                Ok(read) => {
-                    let room = STDERR_MAX.saturating_sub(self.said.len());
-                    self.said.extend_from_slice(&buffer[..read.min(room)]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.stderr = None,
-            }
-        }
-    }
-
-    /// Waits until the program has ended by itself, within the time of the conversation.
-    fn wait_for_exit(&mut self) -> io::Result<ExitStatus> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            self.listen();
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            // Its output is closed, so it is about to end; few programs linger here, and those are asked rarely.
-            wait_for(
-                self.stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN)).into_iter(),
-                self.talk.patience()?.min(pause),
-            )?;
-            pause = (pause * 2).min(SLICE);
-        }
-    }
-
-    /// Closes the input, gives the program a moment to end by itself, and kills its whole group.
-    fn end(&mut self) -> Option<ExitStatus> {
-        self.stdin = None;
-        let since = Instant::now();
-        let mut buffer = [0; 4096];
-        while let Some(left) = FAREWELL.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
-            match self.stdout.as_mut().map(|stdout| stdout.read(&mut buffer)) {
-                Some(Ok(read)) if read > 0 => continue,
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Some(_) => self.stdout = None,
-                None => {}
-            }
-            self.listen();
-            if let Ok(Some(status)) = self.child.try_wait() {
-                self.listen();
-                return Some(status);
-            }
-            let pipes = self.stdout.as_ref().map(AsFd::as_fd).into_iter().chain(self.stderr.as_ref().map(AsFd::as_fd));
-            let nap = if self.stdout.is_none() && self.stderr.is_none() { Duration::from_millis(2) } else { left };
-            if wait_for(pipes.map(|fd| (fd, PollFlags::IN)), nap.min(SLICE)).is_err() {
-                break;
-            }
-        }
-        self.kill();
-        self.child.wait().ok()
-    }
-
-    fn kill(&mut self) {
-        if let Some(group) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
-            // The group is ours: it was made for this child, and the child has not been waited for yet.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            self.end();
-        }
-    }
-}
-
-fn wait_for<'fd>(pipes: impl Iterator<Item = (BorrowedFd<'fd>, PollFlags)>, time: Duration) -> io::Result<()> {
-    let mut fds: Vec<PollFd<'_>> = pipes.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
-    let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
-    match poll(&mut fds, Some(&time)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    GitError::Program { program, detail }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::talk::Bounds;
+    use std::time::Duration;
+
+    use super::super::talk;
     use super::*;
 
     fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
-        let bounds = Bounds { doing: "talking", time, stall: time, bytes, bytes_option: Some("pack_bytes") };
+        let bounds = talk::Bounds { doing: "talking", time, stall: time, bytes, bytes_option: Some("pack_bytes") };
         Talk::new("ssh://forge/shop".into(), bounds, Arc::default())
     }
 
-    fn program(program: &str, arguments: &[&str]) -> Command {
+    fn failure(program: &str, arguments: &[&str], talk: &Arc<Talk>) -> GitError {
         let mut command = Command::new(program);
         command.args(arguments);
-        command
+        run(command, b"", talk).err().unwrap()
     }
 
     #[test]
-    fn input_output_diagnostics_and_exit_come_back_whole() {
-        let input = vec![b'x'; 1 << 20];
-        let finished = run(program("cat", &[]), &input, &talk(Duration::from_secs(60), 2 << 20)).unwrap();
-        assert_eq!((finished.status.success(), finished.stdout.len()), (true, 1 << 20));
-        let finished = run(program("git", &["no-such-command"]), b"", &talk(Duration::from_secs(60), 1 << 20)).unwrap();
-        assert!(!finished.status.success() && finished.stderr.contains("no-such-command"), "{}", finished.stderr);
-    }
-
-    #[test]
-    fn a_program_that_hangs_is_killed() {
-        let error = run(program("sleep", &["600"]), b"", &talk(Duration::from_millis(50), 1)).err().unwrap();
+    fn what_ends_a_program_is_told_of_the_conversation() {
+        let minute = Duration::from_secs(60);
+        let error = failure("sleep", &["600"], &talk(Duration::from_millis(50), 1));
         assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
-    }
-
-    #[test]
-    fn endless_output_is_refused() {
-        let error = run(program("yes", &[]), b"", &talk(Duration::from_secs(60), 1 << 20)).err().unwrap();
+        let error = failure("yes", &[], &talk(minute, 1 << 20));
         assert!(matches!(error, GitError::TooMuch { limit: 1_048_576, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_missing_program_is_told() {
-        let error = run(program("/no/such/program", &[]), b"", &talk(Duration::from_secs(60), 1)).err().unwrap();
+        let error = failure("/no/such/program", &[], &talk(minute, 1));
         assert!(error.to_string().starts_with("`/no/such/program` could not be started"), "{error}");
-    }
-
-    #[test]
-    fn an_interrupt_ends_the_wait() {
-        let talk = talk(Duration::from_secs(600), 1);
-        talk.interrupt_for_test();
-        let error = run(program("sleep", &["600"]), b"", &talk).err().unwrap();
+        let stopping = talk(minute, 1);
+        stopping.interrupt_for_test();
+        let error = failure("sleep", &["600"], &stopping);
         assert!(matches!(error, GitError::Interrupted { .. }), "{error}");
     }
 }

@@ -2,23 +2,20 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::Command;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
 
 use super::{CredentialError, Login};
 use crate::registry::words::fit;
 use quarterdeck_core::output::Mask;
+use quarterdeck_system::program::{self, Limits, ProgramError};
 
-/// Helpers of clouds ask their server; a keychain that wants a password from a person would wait for ever.
-const TIME_LIMIT: Duration = Duration::from_secs(20);
-
-/// Tokens of clouds are a few kilobytes long.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Helpers of clouds ask their server, and their tokens are a few kilobytes long; a keychain that wants a password from a person
+/// would wait for ever.
+const LIMITS: Limits = Limits { time: Duration::from_secs(20), output_bytes: 64 << 10 };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -43,15 +40,17 @@ pub(super) async fn ask(
     };
     let path = find(&program, search_path).map_err(|why| failed(why.to_owned()))?;
     let mut command = Command::new(path);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let child = command.spawn().map_err(|error| failed(format!("it cannot be started: {error}")))?;
-    let talk = tokio::time::timeout(TIME_LIMIT, talk(child, registry)).await;
-    let (success, output, complaint) = talk
-        .map_err(|_| failed(format!("it did not answer within {} s", TIME_LIMIT.as_secs())))?
-        .map_err(|error| failed(format!("talking to it: {error}")))?;
-    if !success {
+    command.arg("get");
+    let said = program::run_beside(command, format!("{registry}\n").into_bytes(), LIMITS).await;
+    let said = said.map_err(|error| match error {
+        ProgramError::Start(error) => failed(format!("it cannot be started: {error}")),
+        ProgramError::TooLong(time) => failed(format!("it did not answer within {} s", time.as_secs())),
+        other => failed(other.to_string()),
+    })?;
+    let output = String::from_utf8_lossy(&said.stdout);
+    if !said.status.success() {
         // Helpers put their complaint on standard output.
-        let words = fit(&Mask::default(), if output.trim().is_empty() { &complaint } else { &output });
+        let words = fit(&Mask::default(), if output.trim().is_empty() { &said.stderr } else { &output });
         return if words.contains("credentials not found") { Ok(None) } else { Err(failed(words)) };
     }
     let answer: Answer =
@@ -60,32 +59,6 @@ pub(super) async fn ask(
         "<token>" => Login::IdentityToken(answer.secret),
         _ => Login::Password { username: answer.username, password: answer.secret },
     }))
-}
-
-async fn talk(mut child: Child, registry: &str) -> std::io::Result<(bool, String, String)> {
-    if let Some(mut input) = child.stdin.take() {
-        // A helper that answers without reading closes its end; what it says counts.
-        let _ = input.write_all(format!("{registry}\n").as_bytes()).await;
-    }
-    let (mut output, mut complaint) = (Vec::new(), Vec::new());
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let read_out = async {
-        match out {
-            Some(out) => out.take(ANSWER_BYTES_MAX).read_to_end(&mut output).await,
-            None => Ok(0),
-        }
-    };
-    let read_err = async {
-        match err {
-            Some(err) => err.take(ANSWER_BYTES_MAX).read_to_end(&mut complaint).await,
-            None => Ok(0),
-        }
-    };
-    let (out, err) = tokio::join!(read_out, read_err);
-    out.and(err)?;
-    let status = child.wait().await?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((status.success(), text(output), text(complaint)))
 }
 
 /// The program's place. Its name comes from a file, so it must be a name and not a path.

@@ -1,0 +1,78 @@
+//! Programs of every machine, as they behave and misbehave.
+
+use super::running::STDERR_BYTES_MAX;
+use super::*;
+
+const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: 2 << 20 };
+const SHORT: Limits = Limits { time: Duration::from_millis(100), ..LIMITS };
+
+fn program(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+fn sh(script: &str, limits: Limits) -> Result<Finished, ProgramError> {
+    run(program("/bin/sh", &["-c", script]), b"", limits)
+}
+
+#[test]
+fn input_output_diagnostics_and_exit_come_back_whole() {
+    let finished = run(program("cat", &[]), &vec![b'x'; 1 << 20], LIMITS).unwrap();
+    assert_eq!((finished.status.success(), finished.stdout.len()), (true, 1 << 20));
+    let finished = sh("echo out; echo err >&2; exit 3", LIMITS).unwrap();
+    assert_eq!((&*finished.stdout, &*finished.stderr, finished.status.code()), (&b"out\n"[..], "err\n", Some(3)));
+    let failed = finished.successful().unwrap_err();
+    assert_eq!(failed.to_string(), "exit status: 3: err\n");
+}
+
+#[test]
+fn a_program_that_wants_no_input_is_not_failed_by_it() {
+    let finished = run(program("true", &[]), &vec![b'x'; 1 << 20], LIMITS).unwrap();
+    assert!(finished.status.success());
+}
+
+#[test]
+fn a_missing_program_is_not_started() {
+    let error = run(program("/no/such/program", &[]), b"", LIMITS).unwrap_err();
+    assert!(matches!(error, ProgramError::Start(_)), "{error}");
+}
+
+#[test]
+fn much_on_standard_error_does_not_stop_it() {
+    let finished = sh("head -c 1000000 /dev/zero >&2; echo done", LIMITS).unwrap();
+    assert_eq!((&*finished.stdout, finished.stderr.len()), (&b"done\n"[..], STDERR_BYTES_MAX));
+}
+
+#[test]
+fn endless_output_is_ended() {
+    let error = sh("exec cat /dev/zero", Limits { output_bytes: 1000, ..LIMITS }).unwrap_err();
+    assert_eq!(error.to_string(), "it was killed after 1000 bytes of output");
+}
+
+/// The child of the program holds its pipes: only killing the group ends both.
+#[test]
+fn a_hanging_program_is_killed_with_its_children() {
+    let begun = Instant::now();
+    for script in ["sleep 600 & sleep 600; echo", "exec >&- 2>&-; sleep 600", "cat; sleep 600"] {
+        let error = sh(script, SHORT).unwrap_err();
+        assert!(matches!(error, ProgramError::TooLong(_)), "{script}: {error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+/// Who asked is gone: the pipe ends when the last of the program's children does.
+#[tokio::test]
+async fn a_program_whose_asker_is_gone_ends_with_all_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(program("mkfifo", &[pipe.to_str().unwrap()]).status().unwrap().success());
+    let script = format!("sleep 600 >'{}'; true", pipe.display());
+    let asking = tokio::spawn(run_beside(program("/bin/sh", &["-c", &script]), Vec::new(), LIMITS));
+    let mut held = tokio::fs::File::open(&pipe).await.unwrap();
+    asking.abort();
+    let mut said = Vec::new();
+    let reading = tokio::io::AsyncReadExt::read_to_end(&mut held, &mut said);
+    let ended = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    assert_eq!(ended.expect("a child lives on").unwrap(), 0);
+}
