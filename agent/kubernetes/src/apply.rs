@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::FutureExt as _;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Change, PlanStep, Wait};
@@ -26,6 +27,14 @@ use quarterdeck_core::steps::{self, Reached, Step, Write};
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Stranger, Undone};
+
+/// A look at what is waited for comes this often at least.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// The pauses between the looks at what is waited for.
+fn looks(first: Duration) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new().with_min_delay(first).with_max_delay(LOOK_MAX).without_max_times().build()
+}
 
 /// A plan that is ready to be executed.
 #[derive(Debug, Clone)]
@@ -202,20 +211,20 @@ impl Executor<'_> {
     /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago.
     async fn wait_for_kinds(&self, objects: &[Manifest], timeout: Duration) -> Result<(), ApiProblem> {
         let deadline = Instant::now() + timeout;
-        let mut pause = Duration::from_millis(50);
+        let mut pauses = looks(Duration::from_millis(50));
         loop {
             let kinds = self.observer.objects.kinds().await?;
             let unknown = objects.iter().find(|m| {
                 kinds.get(&m.resource.group, &m.resource.kind).is_none_or(|kind| kind.version(&m.version).is_none())
             });
             let Some(unknown) = unknown else { return Ok(()) };
+            let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
                 let doing = format!("wait for the kind of {}", unknown.resource.short());
                 let message = format!("the cluster does not serve it {} s after its definition", timeout.as_secs());
                 return Err(ApiProblem::new(Class::KindMissing, doing, message));
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
             self.observer.objects.kinds_now().await?;
         }
     }
@@ -279,19 +288,19 @@ impl Executor<'_> {
             Wait::None | Wait::Gone => until("written"),
         };
         let deadline = Instant::now() + timeout;
-        let mut pause = Duration::from_millis(25);
+        let mut pauses = looks(Duration::from_millis(25));
         loop {
             let waits = match steps::reached(wait, &live) {
                 Reached::Yes => return Ok(live),
                 Reached::Never(why) => return Err(ApiProblem::new(Class::Invalid, doing(), why)),
                 Reached::NotYet(how) => how,
             };
+            let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
                 let message = format!("after {} s: {waits}", timeout.as_secs());
                 return Err(ApiProblem::new(Class::Timeout, doing(), message));
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
             let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
             live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "it was deleted in the meantime"))?;
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -23,14 +24,15 @@ use crate::problem::{ApiProblem, Class};
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 
 /// Times that a request is sent again after "too many requests" or "not available", within its deadline.
-const RETRIES: u32 = 4;
+const RETRIES: usize = 4;
 
 /// A version is answered within milliseconds; a cluster that takes longer for it does not do what it is there for, and a
 /// person is told so within some seconds.
 const SUSPECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The first pause before that, doubled each time, where the server names none.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// The pauses before that, where the server names none.
+const AGAIN: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_times(RETRIES);
 
 /// Sends requests.
 #[derive(Clone)]
@@ -143,7 +145,7 @@ impl Caller {
             return Err(ApiProblem::new(Class::Other, doing, "the agent is stopping"));
         };
         let deadline = Instant::now() + self.timeout;
-        let mut retry = 0;
+        let mut pauses = AGAIN.build();
         loop {
             let outcome = tokio::time::timeout_at(deadline, once(&client, doing, request.clone())).await;
             let (problem, pause) = match outcome {
@@ -154,13 +156,12 @@ impl Caller {
                     return Err(ApiProblem::new(Class::Timeout, doing, words));
                 }
             };
-            let Some(pause) = pause.filter(|_| retry < RETRIES) else { return Err(problem) };
-            let pause = if pause.is_zero() { RETRY_PAUSE * 2u32.pow(retry) } else { pause };
+            let (Some(named), Some(next)) = (pause, pauses.next()) else { return Err(problem) };
+            let pause = if named.is_zero() { next } else { named };
             if Instant::now() + pause >= deadline {
                 return Err(problem);
             }
             tokio::time::sleep(pause).await;
-            retry += 1;
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX, WIRE_HEADER, WIRE_VERSION};
@@ -48,7 +49,10 @@ impl Default for Patience {
 
 /// The waits after a connection that could not be accepted: out of file descriptors, most likely, and those that are open
 /// will end.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_AGAIN: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(ACCEPT_AGAIN_MAX)
+    .without_max_times();
 /// As above, at the longest: a person who waits for `qd` notices no more.
 const ACCEPT_AGAIN_MAX: Duration = Duration::from_secs(1);
 
@@ -62,7 +66,7 @@ pub async fn serve(
 ) {
     let tasks = TaskTracker::new();
     let counts = Counts::default();
-    let (mut flood, mut wait) = (Flood::default(), ACCEPT_AGAIN);
+    let (mut flood, mut waits) = (Flood::default(), ACCEPT_AGAIN.build());
     let mut listener = listeners.borrow_and_update().clone();
     loop {
         let accepted = tokio::select! {
@@ -75,7 +79,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                wait = ACCEPT_AGAIN;
+                waits = ACCEPT_AGAIN.build();
                 tasks.spawn(attend(stream, router.clone(), counts.clone(), patience, stop.clone()));
             }
             Err(error) => {
@@ -83,8 +87,7 @@ pub async fn serve(
                     let why = if open_files::is_reached(&error) { open_files::words() } else { error.to_string() };
                     tracing::warn!(times, "cannot accept connections: {why}");
                 }
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(ACCEPT_AGAIN_MAX);
+                tokio::time::sleep(waits.next().unwrap_or(ACCEPT_AGAIN_MAX)).await;
             }
         }
     }

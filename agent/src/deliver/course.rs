@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentName;
 use quarterdeck_shared::artifact::Artifact;
@@ -22,7 +23,7 @@ use quarterdeck_core::run;
 use quarterdeck_shared::error::chain;
 
 /// The waits between tries of a stage that meets an outage.
-const TRY_FIRST: Duration = Duration::from_secs(1);
+const AGAIN: ExponentialBuilder = ExponentialBuilder::new().with_max_delay(TRY_MAX).without_max_times();
 /// As above, at the longest.
 const TRY_MAX: Duration = Duration::from_secs(30);
 
@@ -115,7 +116,7 @@ impl<'n> Course<'n> {
         });
         self.record(self.event(Phase::Running, String::new())).await?;
         let begun = Instant::now();
-        let mut wait = TRY_FIRST;
+        let mut waits = AGAIN.build();
         let result = loop {
             let cancel = self.cancel.clone();
             let attempt = tokio::select! {
@@ -125,6 +126,7 @@ impl<'n> Course<'n> {
             };
             match attempt {
                 Err(error) if error.is_outage() && begun.elapsed() < timeout => {
+                    let wait = waits.next().unwrap_or(TRY_MAX);
                     // First what happens next: a row of the console ends before long words do.
                     let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
                     tracing::warn!(stage = %kind, "{text}");
@@ -134,7 +136,6 @@ impl<'n> Course<'n> {
                     if let Err(error) = self.wait(wait, begun, &error).await {
                         break Err(error);
                     }
-                    wait = (wait * 2).min(TRY_MAX);
                 }
                 Err(error) if error.is_outage() => {
                     break Err(DeliverError::GaveUp { timeout, source: Box::new(error) });

@@ -140,7 +140,7 @@ impl Day<'_> {
                     return self.find(&error);
                 }
             }
-            "mirrors" => std::fs::remove_dir_all(data.join("mirrors"))?,
+            "mirrors" => remove(&data.join("mirrors"))?,
             "a pack" => {
                 for mirror in std::fs::read_dir(data.join("mirrors"))? {
                     let packs = mirror?.path().join("objects/pack");
@@ -156,7 +156,7 @@ impl Day<'_> {
                 self.town.agent.kill_agent();
                 self.town.agent.start_agent().await?;
             }
-            _ => std::fs::remove_dir_all(data.join("runs"))?,
+            _ => remove(&data.join("runs"))?,
         }
         // Whatever became of the files, the next version is delivered.
         self.push(Kind::Good).await
@@ -204,6 +204,16 @@ impl Day<'_> {
         self.town.agent.configure(&config)?;
         self.town.agent.reload_agent();
         Ok(())
+    }
+}
+
+/// Removes a folder that the agent writes into at the same time.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
     }
 }
 
