@@ -43,6 +43,7 @@ mod words;
 mod logs;
 
 mod objects;
+mod takeover;
 
 mod caller;
 mod clock;
@@ -274,7 +275,7 @@ impl Cluster {
             let (live, desired) = match (change.action, seen()) {
                 (Action::Unchanged | Action::Skip, _) => continue,
                 (Action::Prune, _) => (self.0.objects.get(&change.resource, None).await?.map(|o| masked(&o)), None),
-                (_, Some((_, Observed::Predicted { predicted, live }))) => {
+                (_, Some((_, Observed::Predicted { predicted, live, .. }))) => {
                     (live.as_deref().map(masked), Some(masked(predicted)))
                 }
                 (_, Some((manifest, _))) => (None, Some(masked(&manifest.object))),
