@@ -32,6 +32,7 @@ mod inventory;
 mod strays;
 
 mod changes;
+mod classes;
 mod identity;
 mod interest;
 mod live;
@@ -70,6 +71,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::apply::Executor;
+use crate::classes::Classes;
 use crate::discovery::Cache;
 use crate::inventory::Inventories;
 use crate::link::Link;
@@ -188,7 +190,8 @@ impl Cluster {
     /// The same, for an agent that judges objects by the rules of its configuration.
     pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
         let kinds = Arc::new(Cache::default());
-        let live = Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone() }));
+        let live =
+            Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone(), classes: Classes::default() }));
         let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
