@@ -130,9 +130,10 @@ impl<'a> Sets<'a> {
         maps.flat_map(|map| map.keys().map(String::as_str))
     }
 
-    /// One of the managers has the whole as one value.
+    /// The whole is one value: a manager has it, and none has a part of it.
     fn is_whole(&self) -> bool {
-        self.taken.into_iter().chain(self.kept.iter().copied()).any(is_leaf)
+        let all = || self.taken.into_iter().chain(self.kept.iter().copied());
+        all().any(is_leaf) && all().all(is_leaf)
     }
 
     /// Another has the value itself.

@@ -111,6 +111,22 @@ fn what_was_ours_before_stays_ours_and_other_versions_of_the_api_are_given_up() 
 }
 
 #[test]
+fn what_was_empty_when_kubectl_wrote_it_may_hold_parts_of_others() {
+    let object = json!({
+        "metadata": {"managedFields": [
+            {"manager": "kubectl-create", "operation": "Update", "fieldsV1": {"f:spec": {"f:security": {}, "f:selector": {}}}},
+            {"manager": "policy", "operation": "Update", "fieldsV1": {"f:spec": {"f:security": {"f:user": {}}}}},
+        ]},
+        "spec": {"security": {"user": 1}, "selector": {"a": "1"}},
+    });
+    let desired = json!({"metadata": {}, "spec": {"security": {"group": 2}, "selector": {"b": "2"}}});
+    let after = json!({"security": {"user": 1, "group": 2}, "selector": {"b": "2"}});
+    assert_eq!(predicted(&object, &desired)["spec"], after);
+    let nothing = json!({"metadata": {}, "spec": {}});
+    assert_eq!(predicted(&object, &nothing)["spec"], json!({"security": {"user": 1}}));
+}
+
+#[test]
 fn who_wrote_a_status_or_applies_is_not_taken_from() {
     for entry in [
         json!({"manager": "kubectl-create", "operation": "Update", "subresource": "status", "fieldsV1": {}}),
