@@ -14,8 +14,9 @@ pub use self::fit::{broken, cut, shorten};
 
 /// The text with each control character spelled out (`^[`, `<U+202E>`), so that a log line, a commit's subject or a
 /// server's message can neither move the cursor nor recolour, retitle or reorder what a person reads. Tabs stay. Marks that
-/// make one emoji of several, or another of one, are left out: terminals disagree on the columns of what they make, and
-/// what one terminal draws wider than we count is left behind when rows scroll.
+/// make one emoji of several, or another of one, are left out, with what they join to the first: terminals disagree on the
+/// columns of what they make, and what a terminal draws wider than we count is left behind when rows scroll. A clean text
+/// without control characters is never wider than it was.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| is_control(c) || is_disputed(c)) {
         return Cow::Borrowed(text);
@@ -26,6 +27,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         match c {
             // Between letters it shapes them, as in Persian or Malayalam.
             '\u{200d}' if chars.peek().is_some_and(|next| next.is_alphabetic()) => clean.push(c),
+            '\u{200d}' if clean.ends_with(is_symbol) => drop(chars.next_if(|next| is_symbol(*next))),
             c if is_disputed(c) => {}
             '\u{0}'..='\u{1f}' if c != '\t' => {
                 clean.push('^');
@@ -51,9 +53,20 @@ fn is_disputed(c: char) -> bool {
     matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}')
 }
 
+/// What may be an emoji: no letter, and behind the marks of the alphabets.
+fn is_symbol(c: char) -> bool {
+    c >= '\u{2000}' && !c.is_alphabetic()
+}
+
 /// How many columns of a terminal a text takes: as it is drawn, one grapheme cluster after the other.
 pub fn columns(text: &str) -> usize {
-    if text.is_ascii() { text.width() } else { text.graphemes(true).map(|cluster| cluster.width()).sum() }
+    if text.is_ascii() { text.width() } else { text.graphemes(true).map(of_cluster).sum() }
+}
+
+/// The choice of a text for an emoji does not make it narrower: few terminals know it.
+fn of_cluster(cluster: &str) -> usize {
+    const AS_TEXT: char = '\u{fe0e}';
+    if cluster.contains(AS_TEXT) { cluster.replace(AS_TEXT, "").width() } else { cluster.width() }
 }
 
 /// `1 branch`, `2 branches`: a number with its word, by its plural.
@@ -145,7 +158,7 @@ mod tests {
             ("\u{9b}2J", "<U+009B>2J"),
             ("\u{7f}", "^?"),
             ("gpj.\u{202e}exe", "gpj.<U+202E>exe"),
-            ("\u{1f469}\u{200d}\u{1f680}\u{2601}\u{fe0f}\u{1f44d}\u{1f3fd}", "\u{1f469}\u{1f680}\u{2601}\u{1f44d}"),
+            ("\u{1f469}\u{200d}\u{1f680}\u{2601}\u{fe0f}\u{1f44d}\u{1f3fd}", "\u{1f469}\u{2601}\u{1f44d}"),
             ("\u{645}\u{6cc}\u{200d}\u{634}", "\u{645}\u{6cc}\u{200d}\u{634}"),
         ] {
             assert_eq!(clean(text), expected);
@@ -205,6 +218,11 @@ mod tests {
                     prop_assert!(columns(line) <= columns_max.max(1) || is_one, "{text:?} broken at {columns_max}: {lines:?}");
                 }
             }
+        }
+
+        #[test]
+        fn a_clean_text_is_not_wider_than_it_was(text in unicode()) {
+            prop_assert!(columns(&clean(&text)) <= columns(&text), "{:?}", text);
         }
 
         #[test]
