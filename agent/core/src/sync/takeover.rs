@@ -149,7 +149,7 @@ fn is_leaf(set: &Value) -> bool {
 /// The value that is left of a live one; none where it goes.
 fn combine(live: &Value, desired: Option<&Value>, sets: &Sets<'_>) -> Option<Value> {
     match (live, desired) {
-        (Value::Object(old), Some(Value::Object(new))) if !(sets.is_whole() && !old.is_empty()) => {
+        (Value::Object(old), Some(Value::Object(new))) if !sets.is_whole() || old.is_empty() => {
             Some(members(old, new, sets).into())
         }
         (Value::Array(old), Some(Value::Array(new))) if !sets.is_whole() => Some(items(old, new, sets)),
