@@ -116,18 +116,19 @@ async fn engine(context: Arc<Context>) -> Found {
 
 async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     let images = context.images();
-    let login = match images.login(&image).await {
-        Ok(login) => login,
+    let (login, notes) = match images.search(&image).await {
+        Ok(found) => found,
         Err(error) => {
             return Found::bad(chain(&error), "set username and password_env or password_file in [[registry]]");
         }
     };
     let who = if login.is_some() { "the login is accepted" } else { "it answers, and no login is known for it" };
+    let note = notes.iter().map(|note| format!("; {note}")).collect::<String>();
     match images.registries.check_login(&image, login.as_ref()).await {
-        Ok(()) => Found::good(who),
+        Ok(()) => Found::good(format!("{who}{note}")),
         Err(error @ RegistryError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => Found::bad(
-            chain(&error),
+            format!("{}{note}", chain(&error)),
             "set username and password_env or password_file in [[registry]], or log in with docker login",
         ),
     }

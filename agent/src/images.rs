@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::config::{BuilderKind, Config, RegistryConfig};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
-use quarterdeck_container::registry::credentials::{CredentialError, Login, Sources};
+use quarterdeck_container::registry::credentials::{CredentialError, Login, Search, Sources};
 use quarterdeck_container::registry::oci::Registries;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::error::chain;
@@ -57,13 +57,19 @@ impl Images {
     /// Who we are to the registry of an image; nobody where no login is known. Passwords are read each time, so that a
     /// rotated one is taken up.
     pub async fn login(&self, image: &ImageRef) -> Result<Option<Login>, LoginError> {
+        Ok(self.search(image).await?.0)
+    }
+
+    /// The same, with the notes of the search for people: helpers that are not installed.
+    pub async fn search(&self, image: &ImageRef) -> Result<(Option<Login>, Vec<String>), LoginError> {
         let mut configured = BTreeMap::new();
         for registry in self.configured.iter().filter(|registry| registry.host == image.registry()) {
             if let (Some(username), Some(password)) = (&registry.username, password(registry)?) {
                 configured.insert(registry.host.clone(), Login::Password { username: username.clone(), password });
             }
         }
-        Ok(Sources::of_this_user(configured).find(image).await?.map(|found| found.login))
+        let Search { found, notes } = Sources::of_this_user(configured).find(image).await?;
+        Ok((found.map(|found| found.login), notes.iter().map(|note| chain(note)).collect()))
     }
 
     /// The logins for the registries of base images, by host; and why one cannot be had, which is told and no failure: the

@@ -68,6 +68,9 @@ pub struct FieldChange {
     /// The field manager that set the live value, where the API server tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// Git does not name the field: it falls to the value that the API server gives it by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
 }
 
 /// One line of a plan.

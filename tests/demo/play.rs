@@ -24,9 +24,12 @@ pub(crate) async fn play(options: &DemoOptions) -> anyhow::Result<()> {
     if let Some(engine) = &options.engine {
         config = config.replace(&world.engine.host(), engine);
     }
-    if let Some(context) = &options.context {
-        config =
-            config.replace("kubeconfig = \"kubeconfig\"\ncontext = \"standin\"", &format!("context = \"{context}\""));
+    match &options.context {
+        Some(context) => {
+            let named = format!("context = \"{context}\"");
+            config = config.replace("kubeconfig = \"kubeconfig\"\ncontext = \"standin\"", &named);
+        }
+        None => world.secure_cluster().await?,
     }
     config += &world.application("shop", "");
     config += &world.application("cart", "");

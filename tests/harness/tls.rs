@@ -70,6 +70,22 @@ impl Authority {
 }
 
 impl Certificate {
+    /// A certificate for a host that is its own authority (CA:TRUE), as `openssl req -x509` makes one by itself.
+    pub fn of_its_own(host: &str) -> anyhow::Result<Self> {
+        let mut about = CertificateParams::new([host.to_owned()])?;
+        about.distinguished_name.push(DnType::CommonName, host);
+        about.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let signed = about.self_signed(&key)?;
+        Ok(Self {
+            der: signed.der().clone(),
+            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            pem: signed.pem(),
+            key_pem: key.serialize_pem(),
+            asks: None,
+        })
+    }
+
     /// Who comes has to show a certificate that this authority signed, too.
     #[must_use]
     pub fn asking(self, authority: &Authority) -> Self {

@@ -18,6 +18,7 @@ use crate::cluster::{Cluster, Options, Pace};
 use crate::engine::{Engine, EngineOptions};
 use crate::git::Forge;
 use crate::registry::{Auth, Registry, RegistryOptions, User};
+use crate::tls::Authority;
 
 /// What the agent logs in to the registry with.
 const LOGIN: (&str, &str) = ("robot", "robot-secret-4711");
@@ -58,6 +59,14 @@ impl World {
         let world = Self { agent, forge: Forge::start().await?, engine, registry, cluster };
         std::fs::write(world.path("registry-password"), LOGIN.1)?;
         Ok(world)
+    }
+
+    /// Lets the cluster speak TLS: kubectl sends no token without. Before the agent starts.
+    pub async fn secure_cluster(&self) -> anyhow::Result<()> {
+        let authority = Authority::new("A playground's cluster")?;
+        self.cluster.secure(&authority.sign("127.0.0.1")?).await;
+        std::fs::write(self.path("kubeconfig"), self.cluster.kubeconfig_by_tls(&authority.pem()))?;
+        Ok(())
     }
 
     /// The name of an image in the world's registry.

@@ -315,6 +315,36 @@ async fn pushing_works_with_every_kind_of_login_and_answers_the_registrys_digest
     }
 }
 
+/// As of registries that let anybody pull some repositories: `/v2/` asks nobody, and the challenge comes at the repository.
+#[tokio::test]
+async fn a_challenge_is_answered_where_it_comes() {
+    let people = || vec![User::new("bot", "right"), User::read_only("guest", "guest")];
+    for auth in [Auth::Basic(people()), Auth::Token(people())] {
+        let world = World::with(auth.clone()).await;
+        world.built("1").await;
+        let bot = login("bot", "right");
+        let PushedDigest(pushed) = world.push("1", Some(&bot)).await.result.unwrap();
+        world.registry.open_version_check();
+        for who in ["bot", "guest"] {
+            let registries = Registries::new([]);
+            let login = login(who, if who == "bot" { "right" } else { "guest" });
+            registries.check_login(&world.image("1"), Some(&login)).await.unwrap();
+            let confirmed = registries.confirm(&world.image("1"), &pushed, Some(&login)).await.unwrap();
+            assert_eq!(confirmed, pushed, "{auth:?}");
+            assert_eq!(registries.digest(&world.image("none"), Some(&login)).await.unwrap(), None, "{auth:?}");
+        }
+        let wrong = Registries::new([]).check_login(&world.image("1"), Some(&login("bot", "wrong"))).await.unwrap_err();
+        assert!(matches!(wrong, RegistryError::WrongLogin { .. }), "{auth:?}: {wrong}");
+        let nobody = Registries::new([]).check_login(&world.image("1"), None).await.unwrap_err();
+        assert!(matches!(nobody, RegistryError::NoPermission { user: None, .. }), "{auth:?}: {nobody}");
+        // The token of one repository is none for another, and the same client asks for both.
+        let registries = Registries::new([]);
+        let other = ImageRef::parse(&world.registry.image("ops/other")).unwrap().with_tag("1").unwrap();
+        assert_eq!(registries.digest(&other, Some(&bot)).await.unwrap(), None, "{auth:?}");
+        assert_eq!(registries.digest(&world.image("1"), Some(&bot)).await.unwrap(), Some(pushed), "{auth:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_login_and_a_missing_right_are_two_things() {
     let people = || vec![User::new("bot", "right"), User::read_only("guest", "guest")];

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 mod fit;
@@ -12,14 +13,22 @@ mod fit;
 pub use self::fit::{broken, cut, shorten};
 
 /// The text with each control character spelled out (`^[`, `<U+202E>`), so that a log line, a commit's subject or a
-/// server's message can neither move the cursor nor recolour, retitle or reorder what a person reads. Tabs stay.
+/// server's message can neither move the cursor nor recolour, retitle or reorder what a person reads. Tabs stay. Marks that
+/// make one emoji of several, or another of one, are left out, with what they join to the first: terminals disagree on the
+/// columns of what they make, and what a terminal draws wider than we count is left behind when rows scroll. A clean text
+/// without control characters is never wider than it was.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
+    if !text.contains(|c| is_control(c) || is_disputed(c)) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
+            // Between letters it shapes them, as in Persian or Malayalam.
+            '\u{200d}' if chars.peek().is_some_and(|next| next.is_alphabetic()) => clean.push(c),
+            '\u{200d}' if clean.ends_with(is_symbol) => drop(chars.next_if(|next| is_symbol(*next))),
+            c if is_disputed(c) => {}
             '\u{0}'..='\u{1f}' if c != '\t' => {
                 clean.push('^');
                 clean.push(char::from(c as u8 + b'@'));
@@ -39,9 +48,25 @@ pub fn is_control(c: char) -> bool {
         | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// How many columns of a terminal a text takes.
+/// The joiner, the choices between text and emoji, and the tones of skin (Unicode TR 51).
+fn is_disputed(c: char) -> bool {
+    matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}')
+}
+
+/// What may be an emoji: no letter, and behind the marks of the alphabets.
+fn is_symbol(c: char) -> bool {
+    c >= '\u{2000}' && !c.is_alphabetic()
+}
+
+/// How many columns of a terminal a text takes: as it is drawn, one grapheme cluster after the other.
 pub fn columns(text: &str) -> usize {
-    text.width()
+    if text.is_ascii() { text.width() } else { text.graphemes(true).map(of_cluster).sum() }
+}
+
+/// The choice of a text for an emoji does not make it narrower: few terminals know it.
+fn of_cluster(cluster: &str) -> usize {
+    const AS_TEXT: char = '\u{fe0e}';
+    if cluster.contains(AS_TEXT) { cluster.replace(AS_TEXT, "").width() } else { cluster.width() }
 }
 
 /// `1 branch`, `2 branches`: a number with its word, by its plural.
@@ -115,6 +140,12 @@ pub fn image_version(image: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+    use ratatui::style::Style;
+    use unicode_width::UnicodeWidthChar;
+
     use super::*;
 
     #[test]
@@ -127,8 +158,88 @@ mod tests {
             ("\u{9b}2J", "<U+009B>2J"),
             ("\u{7f}", "^?"),
             ("gpj.\u{202e}exe", "gpj.<U+202E>exe"),
+            ("\u{1f469}\u{200d}\u{1f680}\u{2601}\u{fe0f}\u{1f44d}\u{1f3fd}", "\u{1f469}\u{2601}\u{1f44d}"),
+            ("\u{645}\u{6cc}\u{200d}\u{634}", "\u{645}\u{6cc}\u{200d}\u{634}"),
         ] {
             assert_eq!(clean(text), expected);
+        }
+    }
+
+    /// Of what Unicode's tests of emoji and combining sequences are made.
+    fn unicode() -> impl Strategy<Value = String> {
+        let parts = prop_oneof![
+            Just("a"),
+            Just(" "),
+            Just("\u{1f468}"),
+            Just("\u{1f469}\u{1f3fd}"),
+            Just("\u{2601}"),
+            Just("\u{2764}\u{fe0f}"),
+            Just("\u{231a}\u{fe0e}"),
+            Just("\u{200d}"),
+            Just("\u{fe0f}"),
+            Just("\u{fe0e}"),
+            Just("\u{1f3fb}"),
+            Just("\u{2640}"),
+            Just("\u{1f1e9}"),
+            Just("\u{1f1ea}"),
+            Just("1\u{fe0f}\u{20e3}"),
+            Just("\u{20e3}"),
+            Just("e\u{301}"),
+            Just("\u{301}"),
+            Just("\u{65e5}"),
+            Just("\u{ff76}\u{ff9e}"),
+            Just("\u{1100}"),
+            Just("\u{1161}"),
+            Just("\u{11a8}"),
+            Just("\u{ac00}"),
+            Just("\u{915}\u{94d}"),
+            Just("\u{937}"),
+            Just("\u{644}"),
+            Just("\u{627}"),
+            Just("\u{e33}"),
+            Just("\u{1f3f4}\u{e0067}\u{e007f}"),
+            Just("\u{200b}"),
+            Just("\u{ad}"),
+            Just("\u{1f441}\u{fe0f}\u{200d}\u{1f5e8}\u{fe0f}"),
+            Just("\u{a9}"),
+        ];
+        proptest::collection::vec(parts, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_wider_than_it_is_cut_to(text in unicode(), columns_max in 0_usize..16) {
+            for text in [text.as_str(), &clean(&text)] {
+                prop_assert!(columns(&cut(text, columns_max)) <= columns_max, "{text:?} cut to {columns_max}");
+                prop_assert!(columns(&shorten(text, columns_max)) <= columns_max, "{text:?} shortened to {columns_max}");
+                let lines = broken(text, u16::try_from(columns_max).unwrap());
+                for line in &lines {
+                    let is_one = line.graphemes(true).filter(|cluster| cluster.width() > 0).count() <= 1;
+                    prop_assert!(columns(line) <= columns_max.max(1) || is_one, "{text:?} broken at {columns_max}: {lines:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_clean_text_is_not_wider_than_it_was(text in unicode()) {
+            prop_assert!(columns(&clean(&text)) <= columns(&text), "{:?}", text);
+        }
+
+        #[test]
+        fn a_text_is_drawn_as_wide_as_it_is_counted(text in unicode()) {
+            // ratatui counts the halfwidth voiced mark itself, and once more with unicode-width 0.2.3.
+            let text = clean(&text).replace('\u{ff9e}', "");
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 1));
+            let (end, _) = buffer.set_stringn(0, 0, &text, 60, Style::new());
+            prop_assert_eq!(usize::from(end), columns(&text), "{:?}", text);
+        }
+
+        /// Terminals count by character or by cluster: where both come to the same, no row keeps a part of another.
+        #[test]
+        fn terminals_agree_on_a_clean_text(text in unicode()) {
+            let text = clean(&text);
+            let by_character: usize = text.chars().filter_map(UnicodeWidthChar::width).sum();
+            prop_assert_eq!(by_character, columns(&text), "{:?}", text);
         }
     }
 

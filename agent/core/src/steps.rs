@@ -33,6 +33,8 @@ pub struct Write {
     pub manifest: Manifest,
     /// Whether it still has to be dry-run when it is its turn.
     pub later: Later,
+    /// Whether fields of client-side kubectl become ours before.
+    pub takes_over: bool,
 }
 
 /// An object to delete, with the uid that it must still have.

@@ -4,6 +4,7 @@
 //! address instead of the server's, stumbles over a comma at its end, takes a token file with its line feed, and runs a
 //! credential program thrice.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -39,14 +40,19 @@ pub(super) async fn find(config: &ClusterConfig) -> Result<Access, String> {
         return own_pod();
     }
     let Way { cluster, mut user, files } = kubeconfig::way(config)?;
-    let until = credential(&mut user, &cluster).await?;
-    keep_secret(&user);
     let server = cluster.server.as_deref().filter(|server| !server.is_empty());
     let server = server.ok_or("the cluster of the kubeconfig's context has no server")?;
     let server: Uri = server.parse().map_err(|error| format!("the kubeconfig's server {server:?}: {error}"))?;
     if server.host().is_none() || server.scheme().is_none() {
         return Err(format!("the kubeconfig's server {server} is not an address; write https://host:port"));
     }
+    if let Some(host) = in_clear(&server).filter(|_| !config.insecure && brings_credentials(&user)) {
+        return Err(format!(
+            "the kubeconfig's server {server} is not encrypted, and the credentials of its user would go to {host} in clear text; use https, or set insecure = true in [[cluster]]"
+        ));
+    }
+    let until = credential(&mut user, &cluster).await?;
+    keep_secret(&user);
     // Where nothing is encrypted the system's authorities are not asked for: there may be none.
     let plain = server.scheme_str() == Some("http");
     let mut made = Config::new(server);
@@ -57,6 +63,27 @@ pub(super) async fn find(config: &ClusterConfig) -> Result<Access, String> {
     made.auth_info = user;
     made.proxy_url = proxy(cluster.proxy_url.as_deref(), &made)?;
     Ok(Access { config: made, files, until })
+}
+
+/// The host of a server on another machine that is spoken to in plain http.
+fn in_clear(server: &Uri) -> Option<&str> {
+    let host = server.host().filter(|_| server.scheme_str() == Some("http"))?;
+    let address = host.trim_matches(['[', ']']);
+    let is_here = address == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (!is_here).then_some(host)
+}
+
+/// Whether the user is known by something that a request carries; a client certificate is nothing without TLS.
+fn brings_credentials(user: &AuthInfo) -> bool {
+    let AuthInfo { username, password, token, token_file, exec, auth_provider, .. } = user;
+    let is_some = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let is_kept = |text: &Option<SecretString>| text.as_ref().is_some_and(|text| !text.expose_secret().is_empty());
+    is_some(username)
+        || is_kept(password)
+        || is_kept(token)
+        || is_some(token_file)
+        || exec.is_some()
+        || auth_provider.is_some()
 }
 
 /// The service account of the pod that the agent runs in.
@@ -143,4 +170,44 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, String> {
         return Err(format!("{who} holds no certificate in PEM"));
     }
     Ok(Some(certificates))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_credential_over_plain_http_to_another_machine_needs_leave() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let enter = async |server: &str, user: &str, insecure: bool| {
+            let text = format!(
+                "current-context: c\nclusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
+                 contexts: [{{name: c, context: {{cluster: c, user: c}}}}]\nusers: [{{name: c, user: {user}}}]\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            let config = ClusterConfig { kubeconfig: Some(file.clone()), insecure, ..ClusterConfig::named(Some("c")) };
+            find(&config).await.map(|_| ()).err()
+        };
+        let exec = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: /no/such/program}}";
+        for user in ["{token: t}", "{username: u, password: p}", "{tokenFile: /no/such/file}", exec] {
+            for server in ["http://cluster.example:8080", "http://10.0.0.1", "http://127.0.0.1.example"] {
+                let refused = enter(server, user, false).await.unwrap();
+                assert!(
+                    refused.contains("would go to ") && refused.contains("insecure = true"),
+                    "{server} {user}: {refused}"
+                );
+            }
+        }
+        for (server, user, insecure) in [
+            ("http://cluster.example:8080", "{token: t}", true),
+            ("http://cluster.example:8080", "{}", false),
+            ("http://cluster.example:8080", "{token: ''}", false),
+            ("http://localhost:8080", "{token: t}", false),
+            ("http://127.8.8.8", "{token: t}", false),
+            ("http://[::1]:8080", "{token: t}", false),
+        ] {
+            assert_eq!(enter(server, user, insecure).await, None, "{server} {user}");
+        }
+    }
 }

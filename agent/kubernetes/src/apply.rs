@@ -234,11 +234,11 @@ impl Executor<'_> {
         let done = &walk.done;
         let write = |write: Write| {
             async move {
-                let manifest = write.manifest;
+                let Write { manifest, takes_over, later: _ } = write;
                 if (self.stop)() {
                     return (manifest, None);
                 }
-                let result = self.write(&manifest, wait, timeout).await;
+                let result = self.write(&manifest, takes_over, wait, timeout).await;
                 self.tell(done, &manifest.resource);
                 (manifest, Some(result))
             }
@@ -261,8 +261,17 @@ impl Executor<'_> {
         }
     }
 
-    async fn write(&self, manifest: &Manifest, wait: Wait, timeout: Duration) -> Result<Value, ApiProblem> {
+    async fn write(
+        &self,
+        manifest: &Manifest,
+        takes_over: bool,
+        wait: Wait,
+        timeout: Duration,
+    ) -> Result<Value, ApiProblem> {
         let objects = self.observer.objects;
+        if takes_over {
+            objects.take_over(manifest).await?;
+        }
         let written = objects.apply(manifest, Mode::Write).await?;
         let live = self.wait_for(manifest, written, wait, timeout).await;
         if is_definition(&manifest.resource) {

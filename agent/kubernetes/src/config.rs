@@ -23,6 +23,9 @@ pub struct ClusterConfig {
     /// one where none is called so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Send the credentials of its user over plain http to another machine, too. Without it such a server is refused.
+    #[serde(default)]
+    pub insecure: bool,
     /// Requests in flight at once, watches aside. At 16 an API server on two cores does as many a second as it ever
     /// does (1,000 applies: 2.9 s on 1 connection, 1.7 s on 4, 1.3 s on 8, 1.2 s on 32).
     #[serde(default = "default_max_concurrent_requests")]
@@ -48,6 +51,7 @@ impl ClusterConfig {
             name: name.unwrap_or(CURRENT_CONTEXT).to_owned(),
             kubeconfig: None,
             context: None,
+            insecure: false,
             max_concurrent_requests: default_max_concurrent_requests(),
             timeout_seconds: default_timeout_seconds(),
         }

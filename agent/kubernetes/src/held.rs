@@ -74,7 +74,7 @@ mod tests {
             object: Arc::new(object),
             origin: "a.yaml".into(),
         };
-        Write { manifest, later: Later::No }
+        Write { manifest, later: Later::No, takes_over: false }
     }
 
     #[test]

@@ -76,15 +76,31 @@ fn list(paths: &[PathBuf]) -> String {
 /// As kubectl reads a list: files that are not there are passed over, unless none is.
 fn read(paths: &[PathBuf]) -> Result<Kubeconfig, String> {
     let mut merged: Option<Kubeconfig> = None;
+    let mut current: Option<String> = None;
     for path in paths.iter().filter(|path| path.exists()) {
         let bad = |error: kube::config::KubeconfigError| format!("kubeconfig {}: {error}", path.display());
+        if is_blank(path) {
+            merged.get_or_insert_default();
+            continue;
+        }
         let one = Kubeconfig::read_from(path).map_err(bad)?;
+        // `kubectl config unset` leaves an empty one, which is none.
+        current = current.or_else(|| one.current_context.clone().filter(|name| !name.is_empty()));
         merged = Some(match merged {
             Some(before) => before.merge(one).map_err(bad)?,
             None => one,
         });
     }
-    merged.ok_or_else(|| format!("no kubeconfig at {}", list(paths)))
+    let merged = merged.ok_or_else(|| format!("no kubeconfig at {}", list(paths)))?;
+    Ok(Kubeconfig { current_context: current, ..merged })
+}
+
+/// A file that holds nothing yet, as `touch` or a first `kubectl config` leaves one.
+fn is_blank(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.len() < 4096)
+        && std::fs::read_to_string(path).is_ok_and(|text| {
+            text.lines().all(|line| line.trim().is_empty() || line.starts_with('#') || line.trim() == "---")
+        })
 }
 
 /// The cluster and the user of the context that is meant.
@@ -162,6 +178,42 @@ users:
         config.kubeconfig = file.map(PathBuf::from);
         let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
         chosen(&config, &kubeconfig).map_or_else(|words| words, |(cluster, _)| cluster.server.unwrap_or_default())
+    }
+
+    #[test]
+    fn of_several_files_the_first_current_context_that_says_something_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let entry = |name: &str, current: &str| {
+            format!(
+                "apiVersion: v1\nkind: Config\n{current}clusters: [{{name: {name}, cluster: {{server: 'https://{name}.example'}}}}]\n\
+                 contexts: [{{name: {name}, context: {{cluster: {name}, user: {name}}}}}]\nusers: [{{name: {name}, user: {{token: t}}}}]\n"
+            )
+        };
+        let empty = file("empty", &entry("old", "current-context: \"\"\n"));
+        let absent = file("absent", &entry("bare", ""));
+        let dev = file("dev", &entry("dev", "current-context: dev\n"));
+        let prod = file("prod", &entry("prod", "current-context: prod\n"));
+        let blank = file("blank", "# nothing yet\n");
+        let missing = folder.path().join("missing");
+        for (files, expected) in [
+            (vec![&empty, &dev], Some("dev")),
+            (vec![&absent, &empty, &dev, &prod], Some("dev")),
+            (vec![&missing, &blank, &prod, &dev], Some("prod")),
+            (vec![&empty, &absent], None),
+            (vec![&blank], None),
+        ] {
+            let files: Vec<PathBuf> = files.into_iter().cloned().collect();
+            let read = read(&files).unwrap();
+            assert_eq!(read.current_context.as_deref(), expected, "{files:?}");
+        }
+        let all = read(&[empty, dev]).unwrap();
+        let names: Vec<&str> = all.contexts.iter().map(|context| context.name.as_str()).collect();
+        assert_eq!(names, ["old", "dev"], "all of both is there");
     }
 
     #[test]

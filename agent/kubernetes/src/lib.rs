@@ -32,6 +32,7 @@ mod inventory;
 mod strays;
 
 mod changes;
+mod classes;
 mod identity;
 mod interest;
 mod live;
@@ -43,6 +44,7 @@ mod words;
 mod logs;
 
 mod objects;
+mod takeover;
 
 mod caller;
 mod clock;
@@ -69,6 +71,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::apply::Executor;
+use crate::classes::Classes;
 use crate::discovery::Cache;
 use crate::inventory::Inventories;
 use crate::link::Link;
@@ -187,7 +190,8 @@ impl Cluster {
     /// The same, for an agent that judges objects by the rules of its configuration.
     pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
         let kinds = Arc::new(Cache::default());
-        let live = Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone() }));
+        let live =
+            Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone(), classes: Classes::default() }));
         let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
@@ -274,7 +278,7 @@ impl Cluster {
             let (live, desired) = match (change.action, seen()) {
                 (Action::Unchanged | Action::Skip, _) => continue,
                 (Action::Prune, _) => (self.0.objects.get(&change.resource, None).await?.map(|o| masked(&o)), None),
-                (_, Some((_, Observed::Predicted { predicted, live }))) => {
+                (_, Some((_, Observed::Predicted { predicted, live, .. }))) => {
                     (live.as_deref().map(masked), Some(masked(predicted)))
                 }
                 (_, Some((manifest, _))) => (None, Some(masked(&manifest.object))),

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::changes::{ClusterChange, Outbox};
+use crate::classes::Classes;
 use crate::discovery::Cache;
 use crate::interest::{Places, WatchKey, What};
 use crate::link::Hears;
@@ -155,6 +156,8 @@ pub(super) struct Judge {
     pub(super) rules: Arc<Rules>,
     /// Whether a kind tells a status.
     pub(super) kinds: Arc<Cache>,
+    /// The storage classes of claims that wait.
+    pub(super) classes: Classes,
 }
 
 impl Judge {
@@ -162,7 +165,13 @@ impl Judge {
         let kinds = self.kinds.known_kinds();
         let has_status = |group: &str, kind: &str| Some(kinds.as_ref()?.get(group, kind)?.status);
         let now = Some(Timestamp::now());
-        let surroundings = Surroundings { rules: &self.rules, has_status: &has_status, now, ..Surroundings::default() };
+        let waits_for_first_consumer = |class: &str| self.classes.waits_for_first_consumer(class);
+        let surroundings = Surroundings {
+            waits_for_first_consumer: &waits_for_first_consumer,
+            rules: &self.rules,
+            has_status: &has_status,
+            now,
+        };
         health::assess_in(object, surroundings)
     }
 }
@@ -200,6 +209,11 @@ impl Live {
             synced: watch::Sender::new(0),
             judge,
         }
+    }
+
+    /// The storage classes that claims are judged by.
+    pub(super) fn classes(&self) -> &Classes {
+        &self.judge.classes
     }
 
     /// The digest of what is ours in the object, where a watch knows.

@@ -9,6 +9,7 @@
 //! `gap` says how many. So memory is bounded and nothing is lost in silence.
 
 mod merge;
+mod position;
 mod source;
 
 use std::collections::{HashSet, VecDeque};

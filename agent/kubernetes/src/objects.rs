@@ -20,7 +20,8 @@ use crate::waiting::Waiting;
 use quarterdeck_core::failpoint;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, mask, owned};
+use quarterdeck_core::sync::path::Step;
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, mask, owned, takeover};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -125,7 +126,7 @@ impl Objects {
     ///
     /// # Errors
     /// What `act` says; [`Class::KindMissing`] in words of what the cluster serves.
-    async fn about<T, F>(
+    pub(super) async fn about<T, F>(
         &self,
         object: &ResourceRef,
         version: Option<&str>,
@@ -204,7 +205,7 @@ impl Objects {
         }
         let epoch = self.clock.epoch();
         let apply = |route: Route| async move {
-            let path = format!("{}?{}", route.path(resource)?, apply_query(mode));
+            let path = format!("{}?{}&force=true", route.path(resource)?, query(mode));
             let request = request(Method::PATCH, &path, Some(APPLY), body.clone());
             let mut attempt = 1;
             loop {
@@ -226,16 +227,21 @@ impl Objects {
 
     /// The manifest's object, without what it leaves to others where it is there already.
     async fn to_apply(&self, manifest: &Manifest) -> Result<Arc<Value>, ApiProblem> {
-        let ignored = ignore::fields(&manifest.object).map_err(|why| {
-            let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, named(&manifest.resource));
-            ApiProblem::new(Class::Invalid, doing, format!("{}: {why}", ignore::IGNORE_ANNOTATION))
-        })?;
-        if ignored.is_empty() {
+        if ignored(manifest)?.is_empty() {
             return Ok(manifest.object.clone());
         }
-        match self.get(&manifest.resource, Some(&manifest.version)).await? {
-            Some(live) => Ok(ignore::yielding(&manifest.object, &live, &ignored).into()),
-            None => Ok(manifest.object.clone()),
+        let live = self.get(&manifest.resource, Some(&manifest.version)).await?;
+        Self::sent(manifest, live.as_ref())
+    }
+
+    /// What is sent of the manifest where this is live.
+    pub(super) fn sent(manifest: &Manifest, live: Option<&Value>) -> Result<Arc<Value>, ApiProblem> {
+        let ignored = ignored(manifest)?;
+        match live {
+            Some(live) if !ignored.is_empty() => {
+                Ok(ignore::yielding(&manifest.object, &takeover::taken_over(live), &ignored).into())
+            }
+            _ => Ok(manifest.object.clone()),
         }
     }
 
@@ -243,7 +249,7 @@ impl Objects {
     pub(super) async fn apply_own(&self, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
         let doing = format!("write {}", named(object));
         let route = self.resource(object, None).await?;
-        let path = format!("{}?{}", route.path(object)?, apply_query(Mode::Write));
+        let path = format!("{}?{}&force=true", route.path(object)?, query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
         failpoint::reached("cluster: before an object of ours is written");
         let written = self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
@@ -290,6 +296,14 @@ impl Objects {
     }
 }
 
+/// The fields that the manifest leaves to others.
+fn ignored(manifest: &Manifest) -> Result<Vec<Vec<Step>>, ApiProblem> {
+    ignore::fields(&manifest.object).map_err(|why| {
+        let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, named(&manifest.resource));
+        ApiProblem::new(Class::Invalid, doing, format!("{}: {why}", ignore::IGNORE_ANNOTATION))
+    })
+}
+
 /// Whether the answer to a deletion is an object that is still there.
 fn is_held(answer: &Value) -> bool {
     let metadata = &answer["metadata"];
@@ -300,9 +314,10 @@ fn is_held(answer: &Value) -> bool {
 
 const APPLY: &str = "application/apply-patch+yaml";
 
-fn apply_query(mode: Mode) -> String {
+/// Of each patch: who we are, and that what the schema does not know is an error.
+pub(super) fn query(mode: Mode) -> String {
     let dry = if mode == Mode::DryRun { "&dryRun=All" } else { "" };
-    format!("fieldManager={}&force=true&fieldValidation=Strict{dry}", owned::MANAGER)
+    format!("fieldManager={}&fieldValidation=Strict{dry}", owned::MANAGER)
 }
 
 /// How the objects of a kind are reached.
@@ -318,7 +333,7 @@ impl Route {
     /// # Errors
     /// [`Class::KindMissing`] where objects of the kind live elsewhere now: it is of a time before its definition was made
     /// anew, and so is no object of this cluster any more.
-    fn path(&self, object: &ResourceRef) -> Result<String, ApiProblem> {
+    pub(super) fn path(&self, object: &ResourceRef) -> Result<String, ApiProblem> {
         let elsewhere = match (self.scope, &object.namespace) {
             (Scope::Cluster, Some(namespace)) => format!("for the whole cluster now, and not in namespace {namespace}"),
             (Scope::Namespaced, None) => "in namespaces now, and not for the whole cluster".to_owned(),

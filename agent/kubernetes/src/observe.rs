@@ -2,7 +2,8 @@
 //! and whose watch says that what is ours in it is too costs no request; any other costs one dry run, and one read where
 //! that would change something (or, for many at once, a page of a list).
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -17,9 +18,10 @@ use crate::caller::get;
 use crate::live::Live;
 use crate::objects::{Mode, Objects, collection_path, of_environment, segment};
 use crate::problem::{ApiProblem, Class};
+use quarterdeck_core::sync::autoscaled::{self, Autoscaler, autoscaler};
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::owned;
-use quarterdeck_core::sync::plan::{Memory, Observed, Refusal};
+use quarterdeck_core::sync::plan::{Memory, Observed, Refusal, Scaled};
+use quarterdeck_core::sync::{owned, takeover};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
 const AT_ONCE: usize = 64;
@@ -56,10 +58,75 @@ impl Observer<'_> {
         let whole = |(manifest, seen): (&Manifest, Seen)| match seen {
             Seen::Whole(observed) => observed,
             Seen::Wants(predicted) => {
-                Observed::Predicted { predicted, live: live.remove(&manifest.resource).map(Arc::new) }
+                let live = live.remove(&manifest.resource).map(Arc::new);
+                Observed::Predicted { predicted, live, scaled: None }
             }
         };
-        Ok(desired.iter().zip(seen).map(whole).collect())
+        let observed = desired.iter().zip(seen).map(whole).collect();
+        self.scaled(desired, observed).await
+    }
+
+    /// The same, with the replicas left to the autoscalers that git brings or the cluster has. Who has none at stake, and
+    /// that is nearly everybody, costs no request.
+    async fn scaled(&self, desired: &[Manifest], mut observed: Vec<Observed>) -> Result<Vec<Observed>, ApiProblem> {
+        let stake = |(place, (manifest, observed)): (usize, (&Manifest, &Observed))| match observed {
+            Observed::Predicted { predicted, live: Some(live), .. } => {
+                autoscaled::is_at_stake(&manifest.object, live, predicted).then(|| (place, live.clone()))
+            }
+            _ => None,
+        };
+        let at_stake: Vec<(usize, Arc<Value>)> = desired.iter().zip(&observed).enumerate().filter_map(stake).collect();
+        let namespaces: BTreeSet<&str> =
+            at_stake.iter().filter_map(|(place, _)| desired[*place].resource.namespace.as_deref()).collect();
+        let mut autoscalers: Vec<Autoscaler> = Vec::new();
+        if !at_stake.is_empty() {
+            let of = |manifest: &Manifest| autoscaler(&manifest.object, manifest.resource.namespace.as_deref());
+            autoscalers.extend(desired.iter().filter_map(of));
+        }
+        for namespace in namespaces {
+            // One of ours that git does not bring any more goes with this very plan.
+            let leaves = |object: &&Arc<Value>| owned::owner_of(object).is_some_and(|owner| owner.is(self.environment));
+            let live = self.objects.autoscalers(namespace).await?;
+            autoscalers.extend(
+                live.iter()
+                    .filter(|object| self.options.partial || !leaves(object))
+                    .filter_map(|object| autoscaler(object, Some(namespace))),
+            );
+        }
+        for (place, live) in at_stake {
+            let manifest = &desired[place];
+            let Some(by) = autoscalers.iter().find(|one| one.scales(&manifest.resource)) else { continue };
+            let taken = takeover::taken_over(&live);
+            let Some(object) = autoscaled::leaving(by, &manifest.object, &taken) else { continue };
+            let manifest = Manifest { object: Arc::new(object), ..manifest.clone() };
+            let predicted = match &taken {
+                Cow::Owned(_) => self.objects.dry_take_over(&manifest, &live).await,
+                Cow::Borrowed(_) => self.objects.apply(&manifest, Mode::DryRun).await,
+            };
+            observed[place] = match predicted {
+                Ok(predicted) => {
+                    let scaled = Some(Scaled { by: by.name.clone(), object: manifest.object.clone() });
+                    Observed::Predicted { predicted: Arc::new(predicted), live: Some(live.clone()), scaled }
+                }
+                Err(problem) if problem.class.is_transient() => return Err(problem),
+                Err(problem) => Observed::Refused(refusal(&manifest, &problem)),
+            };
+        }
+        Ok(observed)
+    }
+
+    /// What an apply would make of an object that is taken over from client-side kubectl; none where it is not.
+    async fn taken_over(&self, manifest: &Manifest) -> Result<Option<Observed>, ApiProblem> {
+        let live = self.objects.get(&manifest.resource, Some(&manifest.version)).await?;
+        let Some(live) = live.filter(|live| !takeover::managers(live).is_empty()) else { return Ok(None) };
+        match self.objects.dry_take_over(manifest, &live).await {
+            Ok(predicted) => {
+                let (predicted, live) = (Arc::new(predicted), Some(Arc::new(live)));
+                Ok(Some(Observed::Predicted { predicted, live, scaled: None }))
+            }
+            Err(problem) if problem.class.is_transient() => Err(problem),
+            Err(problem) => Ok(Some(Observed::Refused(refusal(manifest, &problem)))),
+        }
     }
 
     async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
@@ -74,7 +141,16 @@ impl Observer<'_> {
         if let (Some(done), None) = (done, live) {
             return Ok(Seen::Whole(Observed::Known(done)));
         }
-        let problem = match self.objects.apply(manifest, Mode::DryRun).await {
+        let asked = self.objects.apply(manifest, Mode::DryRun).await;
+        // Fields of kubectl's may be what is in the way, too.
+        let may_be_taken = match &asked {
+            Ok(predicted) => !takeover::managers(predicted).is_empty(),
+            Err(problem) => matches!(problem.class, Class::Invalid | Class::Immutable | Class::Refused),
+        };
+        if may_be_taken && let Some(observed) = self.taken_over(manifest).await? {
+            return Ok(Seen::Whole(observed));
+        }
+        let problem = match asked {
             Ok(predicted) => {
                 return Ok(match (self.predicted(resource, predicted), done) {
                     // It went since the watch last told of it, on its way out.
@@ -98,7 +174,7 @@ impl Observer<'_> {
 
     fn predicted(&self, resource: &ResourceRef, predicted: Value) -> Seen {
         let Some(version) = predicted["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) else {
-            return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None });
+            return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None, scaled: None });
         };
         let digest = owned::digest(&predicted);
         let is_same = self.live.at(resource, version, self.environment) == Some(digest);

@@ -45,7 +45,13 @@ impl Cluster {
             let ended = memory.get(resource).filter(|known| known.manifest == *digest).and_then(|known| known.ended);
             (resource.clone(), Remembered { manifest: *digest, live: *live, ended })
         };
-        let write = |(place, later): &(usize, _)| Write { manifest: desired[*place].clone(), later: *later };
+        let write = |(place, later): &(usize, _)| {
+            let mut manifest = desired[*place].clone();
+            if let Observed::Predicted { scaled: Some(scaled), .. } = &observed[*place] {
+                manifest.object = scaled.object.clone();
+            }
+            Write { manifest, later: *later, takes_over: observed[*place].is_taken_over() }
+        };
         let mut undone = decided.undone;
         let other = self.0.inventories.other_agent(environment, &options.namespace);
         undone.kept.extend(

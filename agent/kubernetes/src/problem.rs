@@ -158,7 +158,9 @@ impl ApiProblem {
             }
             Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
                 if let Some(why) = distrust(error) {
-                    return Self::new(Class::Untrusted, doing, format!("the server's certificate was rejected: {why}"));
+                    let message = format!("the server's certificate was rejected: {why}");
+                    let hint = why.remedy("name its authority by certificate-authority in this kubeconfig");
+                    return Self { hint: capital(&hint).into(), ..Self::new(Class::Untrusted, doing, message) };
                 }
                 let words = words(error);
                 if is_about_our_certificate(&words) {
@@ -268,6 +270,13 @@ fn words(error: &dyn std::error::Error) -> String {
 fn is_about_our_certificate(words: &str) -> bool {
     let alert = words.split_once("received fatal alert: ").map_or("", |(_, alert)| alert);
     alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied")
+}
+
+/// A hint is a sentence here.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 fn one_line(text: &str) -> String {

@@ -57,7 +57,8 @@ impl Push<'_> {
         let name = ImageRef::parse(&image.name)?.with_tag(&self.built.tag)?;
         let images = self.context.images();
         images.engine.tag(&image.id, &name).await?;
-        let login = images.login(&name).await?;
+        let (login, notes) = images.search(&name).await?;
+        notes.iter().for_each(|note| course.say(note));
         // Who may push but not look is not told what went; the push is none the worse.
         let before = images.registries.digest(&name, login.as_ref()).await.ok().flatten();
         let cancel = course.cancel.clone();

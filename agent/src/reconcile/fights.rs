@@ -232,6 +232,7 @@ mod tests {
             live: None,
             desired: None,
             manager: manager.map(str::to_owned),
+            default: false,
         };
         let change = |action, fields| Change { resource: scaled(), action, fields, reason: None };
         let hpa = Some("kube-controller-manager");

@@ -1,8 +1,7 @@
 //! A server's certificate that was rejected: why, and what to do, in words for the person who has to fix it.
 //!
 //! rustls says it at the bottom of three libraries' errors, in words that count the seconds and so are others each time.
-//! Git remotes, registries and clusters ask here; what to do about a cluster's authority, which is in its kubeconfig, its own
-//! room says.
+//! Git remotes, registries and clusters ask here.
 
 use std::error::Error;
 use std::io;
@@ -37,6 +36,9 @@ pub enum Distrust {
         /// When it begins.
         at: Timestamp,
     },
+    /// It is an authority's, and shown as a server's: what `openssl req -x509` makes by itself.
+    #[error("it is the certificate of an authority (CA:TRUE), shown as that of a server")]
+    AuthoritysOwn,
     /// Anything else, in the words of who looked at it.
     #[error("{0}")]
     Other(String),
@@ -49,6 +51,10 @@ impl Distrust {
             Distrust::Authority | Distrust::Other(_) => format!("if it is the right one, {trust}"),
             Distrust::OtherName { host, .. } => {
                 format!("use an address with a name that it has, or have one made for {host}")
+            }
+            Distrust::AuthoritysOwn => {
+                "make one for the server with -addext basicConstraints=critical,CA:FALSE, and name that one or its authority"
+                    .to_owned()
             }
             Distrust::Ended { .. } | Distrust::NotBegun { .. } => {
                 "have it renewed, or see that this machine's clock is right".to_owned()
@@ -80,6 +86,8 @@ fn told(why: &CertificateError) -> Distrust {
         },
         CertificateError::ExpiredContext { not_after, .. } => Distrust::Ended { at: moment(*not_after) },
         CertificateError::NotValidYetContext { not_before, .. } => Distrust::NotBegun { at: moment(*not_before) },
+        // Of rustls-webpki, which rustls hands on without a name of its own.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Distrust::AuthoritysOwn,
         other => Distrust::Other(other.to_string()),
     }
 }

@@ -81,7 +81,7 @@ fn is_sound(rendered: &Rendered) {
         assert_eq!(object["apiVersion"].as_str(), Some(manifest.api_version().as_str()), "{object}");
         assert!(object.get("status").is_none() && object.get("stringData").is_none() || resource.kind != "Secret");
         assert_eq!(manifest.digest, ContentDigest::of(object));
-        let differs = drift::differences(object, object);
+        let differs = drift::differences(object, object, object);
         assert!(differs.fields.is_empty() && differs.more == 0, "{object} differs from itself: {differs:?}");
         shows_no_secret(object);
         leaves_to_others(object);

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::controllers::{Clock, Manager};
@@ -30,11 +32,21 @@ impl Cluster {
 
     /// The same as text.
     pub fn kubeconfig_text(&self) -> String {
-        let address = self.address();
+        self.kubeconfig_of(&format!("http://{}", self.address()), "")
+    }
+
+    /// The same for a cluster that speaks TLS with a certificate of this authority. kubectl sends no token without.
+    pub fn kubeconfig_by_tls(&self, authority: &str) -> String {
+        let authority = BASE64_STANDARD.encode(authority);
+        let more = format!("    certificate-authority-data: {authority}\n");
+        self.kubeconfig_of(&format!("https://{}", self.address()), &more)
+    }
+
+    fn kubeconfig_of(&self, server: &str, more: &str) -> String {
         let token = self.shared.tokens().first().cloned().unwrap_or_default();
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: standin\n\
-             clusters:\n- name: standin\n  cluster:\n    server: http://{address}\n\
+             clusters:\n- name: standin\n  cluster:\n    server: {server}\n{more}\
              users:\n- name: standin\n  user:\n    token: {token}\n\
              contexts:\n- name: standin\n  context:\n    cluster: standin\n    user: standin\n"
         )
@@ -66,12 +78,33 @@ impl Cluster {
     /// # Errors
     /// What the API would refuse.
     pub fn put(&self, object: Value) -> Result<Arc<Value>, Failure> {
+        self.put_as("kubectl", object)
+    }
+
+    /// The same as another manager.
+    ///
+    /// # Errors
+    /// What the API would refuse.
+    pub fn put_as(&self, manager: &str, object: Value) -> Result<Arc<Value>, Failure> {
         self.shared.with(|world| {
             let (api_version, kind) = (text(&object, "/apiVersion"), text(&object, "/kind"));
             let kind = world.state.kind_named(api_version, kind).ok_or_else(Failure::no_such_path)?;
             let key = Key::of(&kind.qualified(), &object);
-            let write = Write { strictness: Strictness::Strict, ..internal(kind, key, "kubectl") };
+            let write = Write { strictness: Strictness::Strict, ..internal(kind, key, manager) };
             write::patch(&mut world.state, &write, Patch::Apply(object)).map(|written| written.object)
+        })
+    }
+
+    /// Creates an object as `manager`, by POST as `kubectl create` and the first `kubectl apply` do.
+    ///
+    /// # Errors
+    /// What the API would refuse.
+    pub fn create(&self, manager: &str, object: Value) -> Result<Arc<Value>, Failure> {
+        self.shared.with(|world| {
+            let (api_version, kind) = (text(&object, "/apiVersion"), text(&object, "/kind"));
+            let kind = world.state.kind_named(api_version, kind).ok_or_else(Failure::no_such_path)?;
+            let key = Key::of(&kind.qualified(), &object);
+            write::create(&mut world.state, &mut internal(kind, key, manager), object).map(|written| written.object)
         })
     }
 

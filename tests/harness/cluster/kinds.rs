@@ -108,6 +108,7 @@ rbac.authorization.k8s.io  v1 Role                     roles                    
 rbac.authorization.k8s.io  v1 RoleBinding              rolebindings              -           n
 rbac.authorization.k8s.io  v1 ClusterRole              clusterroles              -           -
 rbac.authorization.k8s.io  v1 ClusterRoleBinding       clusterrolebindings       -           -
+storage.k8s.io             v1 StorageClass             storageclasses            sc          -
 apiextensions.k8s.io       v1 CustomResourceDefinition customresourcedefinitions crd,crds    sg
 ";
 
@@ -150,6 +151,6 @@ mod tests {
         let deployment = kinds.iter().find(|kind| kind.is("Deployment")).expect("deployments are served");
         assert_eq!(deployment.qualified(), "deployments.apps");
         assert!(deployment.namespaced && deployment.status && deployment.scale && deployment.generation);
-        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 6);
+        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 7);
     }
 }

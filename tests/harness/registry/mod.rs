@@ -145,6 +145,11 @@ impl Registry {
         *self.state.gate() = Gate::new(auth);
     }
 
+    /// Asks nobody at `/v2/` from now on, and at repositories as before: some of them may be open to everybody.
+    pub fn open_version_check(&self) {
+        self.state.gate().open_version = true;
+    }
+
     /// Shows this certificate from now on to who speaks TLS, to connections that begin anew.
     pub async fn secure(&self, certificate: &Certificate) -> anyhow::Result<()> {
         Ok(self.server.secure(certificate).await?)

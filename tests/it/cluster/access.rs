@@ -284,6 +284,8 @@ async fn a_server_is_known_by_its_certificate() {
     let trusted = trusting(&ours);
     let renamed = format!("{trusted}\n    tls-server-name: api.example");
     let anybody = "insecure-skip-tls-verify: true".to_owned();
+    let its_own = Certificate::of_its_own("127.0.0.1").unwrap();
+    let itself = format!("certificate-authority-data: {}", BASE64_STANDARD.encode(its_own.pem()));
     for (certificate, cluster, why) in [
         (ours.sign("127.0.0.1"), &trusted, None),
         (theirs.sign("127.0.0.1"), &trusted, Some("it is signed by an unknown authority")),
@@ -292,6 +294,7 @@ async fn a_server_is_known_by_its_certificate() {
         (ours.sign("127.0.0.1"), &renamed, Some("it is for 127.0.0.1, not for api.example")),
         (ours.sign_ended("127.0.0.1"), &trusted, Some("it ended at 2020-02-03T00:00:00Z")),
         (theirs.sign("api.example"), &anybody, None),
+        (Ok(its_own), &itself, Some("it is the certificate of an authority (CA:TRUE), shown as that of a server")),
     ] {
         door.api.secure(&certificate.unwrap()).await;
         let entered = enters(&door.cluster_over_tls(cluster, "    token: standin-token")).await;

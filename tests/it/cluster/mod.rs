@@ -8,6 +8,7 @@ mod logs;
 mod planned;
 mod refused;
 mod replaced;
+mod taken_over;
 mod watched;
 
 use std::pin::pin;

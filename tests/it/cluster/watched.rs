@@ -22,6 +22,27 @@ fn content(change: &ClusterChange, kind: &str) -> Option<Option<String>> {
 }
 
 #[tokio::test]
+async fn a_claim_of_a_class_that_waits_for_its_first_consumer_is_as_it_should_be() {
+    let mut scene = Scene::new().await;
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "later"},
+        "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    scene.api.put(class).unwrap();
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: cache}\nspec: {accessModes: [ReadWriteOnce], \
+                 storageClassName: later, resources: {requests: {storage: 1Gi}}}\n";
+    scene.sync(claim).await.unwrap();
+    let told = |change: &ClusterChange| match change {
+        ClusterChange::ResourceChanged(status) if status.resource.name == "cache" => {
+            (status.health == quarterdeck_shared::status::Health::Healthy).then(|| status.message.to_string())
+        }
+        _ => None,
+    };
+    let reason = scene.wait_for("the claim to be judged by its class", told).await;
+    assert_eq!(reason, "its volume is made for the first pod that uses it");
+}
+
+#[tokio::test]
 async fn a_rollout_is_told_until_it_is_healthy() {
     let mut scene = Scene::new().await;
     scene.sync(SHOP).await.unwrap();

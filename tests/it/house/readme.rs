@@ -51,12 +51,13 @@ const WHOLE: [&str; 25] = [
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.
-const PARTLY: [&str; 19] = [
+const PARTLY: [&str; 20] = [
     "build",
     "cluster::access",
     "cluster::logs",
     "cluster::planned",
     "cluster::refused",
+    "cluster::taken_over",
     "cluster::watched",
     "corpus",
     "git::access",

@@ -59,6 +59,11 @@ fn people(context: &mut Context, answer: &DiffAnswer) -> io::Result<()> {
         let reason = change.reason.as_deref().unwrap_or("left alone");
         context.output.note(&format!("skipped {}: {reason}", change.resource.short()))?;
     }
+    for change in plan.changes.iter().filter(|change| change.action == Action::Unchanged) {
+        if let Some(reason) = &change.reason {
+            context.output.note(&format!("unchanged {}: {reason}", change.resource.short()))?;
+        }
+    }
     context.output.note(&format!("{} to {}: {}", answer.environment, plan.revision.short(), plan.summary()))?;
     plan.step_lines().iter().try_for_each(|line| context.output.note(line))
 }
@@ -137,13 +142,14 @@ fn fields(change: &Change) -> Vec<Line> {
         Some(value) => value.to_string(),
     };
     let line = |field: &FieldChange| {
+        let default = if field.default { " (default)" } else { "" };
         let by = field.manager.as_ref().map(|manager| format!("  set by {manager}")).unwrap_or_default();
         Line::new()
             .with(Tone::Plain, format!("    {}: ", field.path))
             .with(Tone::Bad, value(&field.live))
             .with(Tone::Plain, " → ")
             .with(Tone::Good, value(&field.desired))
-            .with(Tone::Quiet, by)
+            .with(Tone::Quiet, format!("{default}{by}"))
     };
     change.fields.iter().map(line).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthChar as _;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text::columns;
 
@@ -62,9 +62,9 @@ pub fn broken(paragraph: &str, columns_max: u16) -> Vec<String> {
     lines
 }
 
-/// Bytes of a word, longer than a line, that go into it; at least one character, or this would not end.
+/// Bytes of a word, longer than a line, that go into it; at least one cluster, or this would not end.
 fn part(word: &str, columns_max: usize) -> usize {
-    let first = word.chars().next().map_or(0, char::len_utf8);
+    let first = word.graphemes(true).next().map_or(0, str::len);
     let fits = head(word, columns_max).max(first);
     // A line that is less than half full looks torn.
     match word[..fits].rfind(['/', ':', '@', ',', '-']) {
@@ -75,19 +75,20 @@ fn part(word: &str, columns_max: usize) -> usize {
 
 /// Bytes of the beginning of a text that fit into so many columns.
 fn head(text: &str, columns_max: usize) -> usize {
-    fitting(text.char_indices().map(|(start, c)| (start + c.len_utf8(), c)), columns_max).unwrap_or(0)
+    let ends = text.grapheme_indices(true).map(|(start, cluster)| (start + cluster.len(), cluster));
+    fitting(ends, columns_max).unwrap_or(0)
 }
 
 /// Where the end of a text begins that fits into so many columns.
 fn tail(text: &str, columns_max: usize) -> usize {
-    fitting(text.char_indices().rev(), columns_max).unwrap_or(text.len())
+    fitting(text.grapheme_indices(true).rev(), columns_max).unwrap_or(text.len())
 }
 
-/// The place that goes with the last of these characters that still fits.
-fn fitting(places: impl Iterator<Item = (usize, char)>, columns_max: usize) -> Option<usize> {
+/// The place that goes with the last of these clusters that still fits. What a person reads as one is never cut apart.
+fn fitting<'a>(places: impl Iterator<Item = (usize, &'a str)>, columns_max: usize) -> Option<usize> {
     let mut taken = 0;
-    let fits = places.take_while(|(_, c)| {
-        taken += c.width().unwrap_or(0);
+    let fits = places.take_while(|(_, cluster)| {
+        taken += columns(cluster);
         taken <= columns_max
     });
     fits.last().map(|(place, _)| place)

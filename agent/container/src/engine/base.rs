@@ -1,48 +1,75 @@
 //! Which images a Dockerfile builds on (pure), so that the engine can be given the logins for their registries, and no others.
 //!
-//! This is no parser of Dockerfiles: what the engine would not find here it pulls without a login, and says so itself.
+//! This is no parser of Dockerfiles: what the engine would not find here it pulls without a login, and says so itself. `lines`
+//! reads what BuildKit reads as lines, `expand` what it makes of variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ArgValue;
+use lines::Lines;
 use quarterdeck_core::image_ref::ImageRef;
+
+mod expand;
+mod lines;
 
 /// A Dockerfile names a handful of images; a hostile one could name more, and each may cost a credential helper.
 const IMAGES_MAX: usize = 32;
 
-/// The images named by `FROM`, `COPY --from=` and `RUN --mount=…,from=…`, without stages and `scratch`. Variables take their value
-/// from `args`, else their default.
+/// Global `ARG`s that are read; each may cost a pattern.
+const ARGUMENTS_MAX: usize = 256;
+
+/// The build argument that names another frontend than `# syntax=` does.
+const SYNTAX_ARGUMENT: &str = "BUILDKIT_SYNTAX";
+
+/// The images named by `# syntax=` (the frontend, which BuildKit asks for first), `FROM`, `COPY --from=` and
+/// `RUN --mount=…,from=…`, without stages and `scratch`. Variables take their value from `args`, else their default.
 pub fn base_images(dockerfile: &str, args: &BTreeMap<String, ArgValue>) -> Vec<ImageRef> {
-    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let Lines { syntax, escape, lines } = Lines::of(dockerfile);
+    let mut variables = platform();
+    let mut arguments = 0;
     let mut stages: BTreeSet<String> = BTreeSet::new();
     let mut images: Vec<ImageRef> = Vec::new();
-    for line in logical_lines(dockerfile) {
-        let mut words = line.split_whitespace();
-        let names: Vec<String> = match words.next().unwrap_or("").to_ascii_uppercase().as_str() {
+    let frontend = match args.get(SYNTAX_ARGUMENT) {
+        Some(ArgValue::Plain(image)) => Some(image.clone()),
+        _ => syntax,
+    };
+    images.extend(frontend.and_then(|name| ImageRef::parse(&name).ok()));
+    for line in lines {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+        let names: Vec<String> = match word.to_ascii_uppercase().as_str() {
             "ARG" if stages.is_empty() => {
-                for (name, default) in words.filter_map(|word| word.split_once('=')) {
-                    let given = match args.get(name) {
-                        Some(ArgValue::Plain(value)) => value.clone(),
+                for word in expand::words(rest, escape).iter().take(ARGUMENTS_MAX.saturating_sub(arguments)) {
+                    arguments += 1;
+                    let (name, default) = word.split_once('=').map_or((&**word, None), |(n, d)| (n, Some(d)));
+                    let value = match args.get(name) {
+                        Some(ArgValue::Plain(value)) => Some(value.clone()),
                         // A secret in the name of an image would be shown by every message about it.
-                        Some(ArgValue::Secret(_)) => continue,
-                        None => default.trim_matches(['"', '\'']).to_owned(),
+                        Some(ArgValue::Secret(_)) => None,
+                        None => default.and_then(|default| expand::word(default, escape, &variables)),
                     };
-                    variables.insert(name.to_owned(), given);
+                    match value {
+                        Some(value) => drop(variables.insert(name.to_owned(), value)),
+                        None if default.is_some() => drop(variables.remove(name)),
+                        None => {}
+                    }
                 }
                 continue;
             }
             "FROM" => {
-                let words: Vec<&str> = words.filter(|word| !word.starts_with("--")).collect();
-                let name = words.first().map(|name| expand(name, &variables));
+                let words = expand::words(rest, escape);
+                let words: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+                let name = words.first().and_then(|name| expand::word(name, escape, &variables));
                 let stage = words.get(2).filter(|_| words[1].eq_ignore_ascii_case("as"));
                 let found = name.filter(|name| name != "scratch" && !stages.contains(&name.to_ascii_lowercase()));
                 // A stage without a name is one all the same: an `ARG` after it is its own.
                 stages.insert(stage.map_or_else(|| stages.len().to_string(), |stage| stage.to_ascii_lowercase()));
                 found.into_iter().collect()
             }
-            "COPY" | "ADD" => words.filter_map(|word| word.strip_prefix("--from=")).map(str::to_owned).collect(),
+            "COPY" | "ADD" => {
+                rest.split_whitespace().filter_map(|word| word.strip_prefix("--from=")).map(str::to_owned).collect()
+            }
             "RUN" => {
-                let mounts = words.filter_map(|word| word.strip_prefix("--mount="));
+                let mounts = rest.split_whitespace().filter_map(|word| word.strip_prefix("--mount="));
                 mounts
                     .flat_map(|mount| mount.split(','))
                     .filter_map(|o| o.strip_prefix("from="))
@@ -56,6 +83,7 @@ pub fn base_images(dockerfile: &str, args: &BTreeMap<String, ArgValue>) -> Vec<I
                 stages.contains(&name.to_ascii_lowercase()) || name.bytes().all(|byte| byte.is_ascii_digit());
             if let Ok(image) = ImageRef::parse(&name)
                 && !is_stage
+                && name != "scratch"
                 && !images.contains(&image)
                 && images.len() < IMAGES_MAX
             {
@@ -66,41 +94,24 @@ pub fn base_images(dockerfile: &str, args: &BTreeMap<String, ArgValue>) -> Vec<I
     images
 }
 
-/// Lines with their continuations, without comments.
-fn logical_lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut goes_on = false;
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (part, more) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
-        match lines.last_mut().filter(|_| goes_on) {
-            Some(whole) => whole.push_str(part),
-            None => lines.push(part.to_owned()),
-        }
-        goes_on = more;
-    }
-    lines
-}
-
-/// `$name`, `${name}` and `${name:-default}`; anything else stays, and is then no name of an image.
-fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let (name, default, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((inside, tail)) => {
-                let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-                (name, default, tail)
-            }
-            None => {
-                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                (&after[..end], "", &after[end..])
-            }
-        };
-        out.push_str(variables.get(name).filter(|value| !value.is_empty()).map_or(default, String::as_str));
-        rest = tail;
-    }
-    out + rest
+/// What the frontend sets by itself before the first `FROM`
+/// (<https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope>), as of this machine: who may
+/// pull an image does not depend on it.
+fn platform() -> BTreeMap<String, String> {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let of = |side: &str| {
+        [
+            (format!("{side}PLATFORM"), format!("linux/{arch}")),
+            (format!("{side}OS"), "linux".to_owned()),
+            (format!("{side}ARCH"), arch.to_owned()),
+            (format!("{side}VARIANT"), String::new()),
+        ]
+    };
+    ["BUILD", "TARGET"].into_iter().flat_map(of).collect()
 }
 
 #[cfg(test)]
@@ -134,10 +145,28 @@ mod tests {
                 "docker.io/library/a r.example/m:1",
             ),
             ("ARG TOKEN\nARG TOKEN=x\nFROM r.example/$TOKEN", ""),
+            ("ARG VERSION\nFROM r.example/x:$VERSION", "r.example/x:2"),
+            ("ARG A=1 REGISTRY=r.example\nARG BASE=${REGISTRY}/ops/base:$A\nFROM ${BASE}", "r.example/ops/base:1"),
+            ("ARG A=$B\nARG B=$A$A\nFROM r.example/x$B:1", "r.example/x:1"),
+            ("ARG E='r.example/a:1' \\\n F=\"r.example/b:1\"\nFROM $E\nFROM \"$F\"", "r.example/a:1 r.example/b:1"),
+            ("FROM --platform=$BUILDPLATFORM r.example/x-$TARGETOS:1", "r.example/x-linux:1"),
+            ("FROM a\nRUN --mount=from=scratch,target=/x true\nCOPY --from=scratch a b", "docker.io/library/a"),
             ("# FROM no\nRUN echo FROM x\nFROM", ""),
         ] {
             assert_eq!(names(dockerfile), want, "{dockerfile}");
         }
+        let built = |dockerfile: &str, name: &str, value: &str| {
+            let args = BTreeMap::from([(name.to_owned(), ArgValue::Plain(value.to_owned()))]);
+            base_images(dockerfile, &args).iter().map(ImageRef::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let file = "ARG REGISTRY=private.example\nARG BASE=${REGISTRY}/ops/base:1\nARG TOOL=\"$REGISTRY/ops/tool\"\n\
+                    FROM ${TOOL}:${TOOL_TAG:-2} AS tool\nFROM ${BASE}\nCOPY --from=tool /bin/tool /bin/tool\n";
+        assert_eq!(built(file, "OTHER", ""), "private.example/ops/tool:2 private.example/ops/base:1");
+        assert_eq!(built(file, "REGISTRY", "other.example"), "other.example/ops/tool:2 other.example/ops/base:1");
+        assert_eq!(
+            built("# syntax=a/b\nFROM c", SYNTAX_ARGUMENT, "r.example/d:1"),
+            "r.example/d:1 docker.io/library/c"
+        );
         let many: String = (0..100).map(|n| format!("FROM r.example/i{n}\n")).collect();
         assert_eq!(names(&many).split(' ').count(), IMAGES_MAX);
     }

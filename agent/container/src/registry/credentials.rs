@@ -4,6 +4,10 @@
 //! systems use); `$DOCKER_CONFIG/config.json` or `~/.docker/config.json` (`credHelpers`, then `credsStore`, then `auths`);
 //! `$REGISTRY_AUTH_FILE` or `$XDG_RUNTIME_DIR/containers/auth.json`. Nobody found means that we come as anybody.
 //!
+//! A helper that is not installed (`credsStore: desktop` in a home that was copied from a laptop) is passed over, as docker
+//! does: another place may have the login, or none is needed. One that is there and fails is passed over where another
+//! place has the login; else it is the reason, since nobody at all is not who was meant.
+//!
 //! Helpers are run as `docker-credential-NAME get`, with the registry on their input, a time limit, and no shell. Nothing is
 //! cached: helpers hand out logins that live for hours, and files change under us.
 
@@ -104,7 +108,25 @@ pub enum CredentialError {
         registry: String,
         /// What it said, or what we saw.
         why: String,
+        /// It is not installed.
+        missing: bool,
     },
+}
+
+impl CredentialError {
+    /// A helper that is not installed: a note, and no reason to stop.
+    fn is_missing_helper(&self) -> bool {
+        matches!(self, Self::Helper { missing: true, .. })
+    }
+}
+
+/// What was found for an image.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// The login; none means that anybody may ask.
+    pub found: Option<Found>,
+    /// Helpers that could not be asked, for people.
+    pub notes: Vec<CredentialError>,
 }
 
 /// The part of Docker's and Podman's files that matters here.
@@ -145,12 +167,18 @@ impl Sources {
     }
 
     /// The login for the registry of this image; none means that anybody may ask. Its secret is masked in the log from now on.
-    pub async fn find(&self, image: &ImageRef) -> Result<Option<Found>, CredentialError> {
-        let found = self.look_for(image).await?;
-        if let Some(found) = &found {
-            SecretScrubber::global().keep(found.login.secret().expose_secret());
+    pub async fn find(&self, image: &ImageRef) -> Result<Search, CredentialError> {
+        let mut notes = Vec::new();
+        let found = self.look_for(image, &mut notes).await?;
+        match &found {
+            Some(found) => SecretScrubber::global().keep(found.login.secret().expose_secret()),
+            None => {
+                if let Some(place) = notes.iter().position(|note| !note.is_missing_helper()) {
+                    return Err(notes.swap_remove(place));
+                }
+            }
         }
-        Ok(found)
+        Ok(Search { found, notes })
     }
 
     /// The logins for the registries of these images, by host: what an engine needs to pull them. One that cannot be had is
@@ -162,38 +190,60 @@ impl Sources {
                 continue;
             }
             match self.find(image).await {
-                Ok(found) => logins.extend(found.map(|found| (image.registry().to_owned(), found.login))),
+                Ok(Search { found, notes }) => {
+                    logins.extend(found.map(|found| (image.registry().to_owned(), found.login)));
+                    problems.extend(notes);
+                }
                 Err(error) => problems.push(error),
             }
         }
+        // A store is asked for each registry, and missing for each.
+        let program = |error: &CredentialError| match error {
+            CredentialError::Helper { program, missing: true, .. } => Some(program.clone()),
+            _ => None,
+        };
+        let mut told = std::collections::BTreeSet::new();
+        problems.retain(|problem| program(problem).is_none_or(|program| told.insert(program)));
         (logins, problems)
     }
 
-    async fn look_for(&self, image: &ImageRef) -> Result<Option<Found>, CredentialError> {
+    async fn look_for(
+        &self,
+        image: &ImageRef,
+        notes: &mut Vec<CredentialError>,
+    ) -> Result<Option<Found>, CredentialError> {
         if let Some(login) = self.configured.get(image.registry()) {
             return Ok(Some(Found { login: login.clone(), from: "[[registry]] of the configuration".to_owned() }));
         }
         if let Some(inline) = &self.inline {
             let file = AuthFile::parse(inline.expose_secret().as_bytes(), "DOCKER_AUTH_CONFIG")?;
-            if let Some(found) = self.in_file(&file, "DOCKER_AUTH_CONFIG", image).await? {
+            if let Some(found) = self.in_file(&file, "DOCKER_AUTH_CONFIG", image, notes).await? {
                 return Ok(Some(found));
             }
         }
         for path in [&self.docker_config, &self.podman_auth].into_iter().flatten() {
             let Some(file) = AuthFile::read(path)? else { continue };
-            if let Some(found) = self.in_file(&file, &path.display().to_string(), image).await? {
+            if let Some(found) = self.in_file(&file, &path.display().to_string(), image, notes).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    async fn in_file(&self, file: &AuthFile, origin: &str, image: &ImageRef) -> Result<Option<Found>, CredentialError> {
+    async fn in_file(
+        &self,
+        file: &AuthFile,
+        origin: &str,
+        image: &ImageRef,
+        notes: &mut Vec<CredentialError>,
+    ) -> Result<Option<Found>, CredentialError> {
         let host = image.registry();
         let own = file.cred_helpers.iter().find(|(key, _)| host_of(key) == host).map(|(_, helper)| helper);
         for helper in own.into_iter().chain(&file.creds_store) {
-            if let Some(login) = helper::ask(helper, server_name(host), origin, &self.search_path).await? {
-                return Ok(Some(Found { login, from: format!("docker-credential-{helper}") }));
+            match helper::ask(helper, server_name(host), origin, &self.search_path).await {
+                Ok(Some(login)) => return Ok(Some(Found { login, from: format!("docker-credential-{helper}") })),
+                Ok(None) => {}
+                Err(problem) => notes.push(problem),
             }
         }
         let Some((key, entry)) = file.entry(image) else { return Ok(None) };

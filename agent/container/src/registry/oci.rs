@@ -3,6 +3,7 @@
 //! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
 
 mod call;
+mod challenge;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,7 @@ use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
-use call::{Call, TIME_LIMIT, is_missing};
+use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::chain;
@@ -171,8 +172,12 @@ impl Registries {
     }
 
     async fn ask_digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
-        let call = self.call(image, login)?.log_in().await?;
-        let digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
+        let mut call = self.call(image, login)?.log_in().await?;
+        let mut digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
+        let path = format!("manifests/{}", call.reference.digest().or(call.reference.tag()).unwrap_or("latest"));
+        if digest.as_ref().is_err_and(is_refused) && self.is_answered(&mut call, &path).await? {
+            digest = call.within(call.client.fetch_manifest_digest(&call.reference, &call.auth)).await;
+        }
         match digest {
             Ok(digest) if check_digest(&digest).is_ok() => Ok(Some(digest)),
             Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is not a digest"))),
@@ -193,7 +198,8 @@ impl Registries {
     }
 
     async fn ask_tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
-        let call = self.call(image, login)?.log_in().await?;
+        let mut call = self.call(image, login)?.log_in().await?;
+        let mut answered = false;
         let mut tags: Vec<String> = Vec::new();
         loop {
             // One more than wanted tells whether there are more; a registry may give pages smaller than asked.
@@ -203,6 +209,13 @@ impl Registries {
             let page = match call.within(page).await {
                 Ok(page) => page.tags,
                 Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) if is_refused(&error) && !answered => {
+                    answered = true;
+                    if !self.is_answered(&mut call, "tags/list?n=1").await? {
+                        return Err(call.error(error));
+                    }
+                    continue;
+                }
                 Err(error) => return Err(call.error(error)),
             };
             // A registry that ignores `last` sends the same page again.
@@ -215,6 +228,12 @@ impl Registries {
                 return Ok(Tags { tags, more });
             }
         }
+    }
+
+    /// Whether a refusal at this path was a challenge, and has an answer now.
+    async fn is_answered(&self, call: &mut Call, path: &str) -> Result<bool, RegistryError> {
+        let scheme = if self.is_plain(&call.registry) { "http" } else { "https" };
+        call.answer_challenge(self.bare(&call.registry)?, scheme, path).await
     }
 
     /// Makes sure of a push: the digest that the registry answers for the tag, which has to be the one that the engine pushed.

@@ -34,8 +34,21 @@ fn runs(object: &Value) -> Verdict {
         Some(succeeded) => Verdict::degraded(format!(
             "the run of {scheduled} did not succeed; the last one that did ended {succeeded}"
         )),
+        // The controller notes a success when it sees the finished Job (kubernetes/kubernetes#122025).
+        None if removes_finished_jobs(object) => {
+            told("how its runs end is not known: finished jobs are removed before that is noted")
+        }
         None => Verdict::degraded(format!("the run of {scheduled} did not succeed, and none before it")),
     }
+}
+
+/// Whether a Job that did what it should is gone before it is seen.
+fn removes_finished_jobs(object: &Value) -> bool {
+    /// The controllers of a busy cluster are behind by seconds.
+    const SEEN_WITHIN_SECONDS: u64 = 30;
+    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64);
+    number("/spec/successfulJobsHistoryLimit") == Some(0)
+        || number("/spec/jobTemplate/spec/ttlSecondsAfterFinished").is_some_and(|ttl| ttl < SEEN_WITHIN_SECONDS)
 }
 
 /// When somebody last wrote to what it is to do: a failed run before that says nothing of the next.
@@ -77,6 +90,26 @@ mod tests {
                 "",
                 "lastScheduleTime: '2026-01-02T03:00:00Z'",
                 "Degraded: the run of 2026-01-02T03:00:00Z did not succeed, and none before it [0 3 * * *]",
+            ),
+            (
+                ", successfulJobsHistoryLimit: 0",
+                "lastScheduleTime: '2026-01-02T03:00:00Z'",
+                "Healthy: how its runs end is not known: finished jobs are removed before that is noted [0 3 * * *]",
+            ),
+            (
+                ", jobTemplate: {spec: {ttlSecondsAfterFinished: 0}}",
+                "lastScheduleTime: '2026-01-02T03:00:00Z'",
+                "Healthy: how its runs end is not known: finished jobs are removed before that is noted [0 3 * * *]",
+            ),
+            (
+                ", jobTemplate: {spec: {ttlSecondsAfterFinished: 3600}}",
+                "lastScheduleTime: '2026-01-02T03:00:00Z'",
+                "Degraded: the run of 2026-01-02T03:00:00Z did not succeed, and none before it [0 3 * * *]",
+            ),
+            (
+                ", successfulJobsHistoryLimit: 0",
+                "lastScheduleTime: '2026-01-02T03:00:00Z', lastSuccessfulTime: '2026-01-01T03:00:09Z'",
+                "Degraded: the run of 2026-01-02T03:00:00Z did not succeed; the last one that did ended 2026-01-01T03:00:09Z [0 3 * * *]",
             ),
             (
                 ", suspend: true",

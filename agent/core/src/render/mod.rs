@@ -16,6 +16,7 @@
 
 pub mod tree;
 
+mod injected;
 pub mod object;
 mod plain;
 

@@ -12,6 +12,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Map, Value};
 
+use crate::render::injected;
 use crate::render::scope::Scope;
 use crate::render::{RenderError, Request};
 use crate::sync::manifest::{ContentDigest, Manifest};
@@ -96,9 +97,7 @@ fn manifest(found: Found, scope: Scope, request: &Request<'_>) -> Result<Manifes
         only_text(metadata, words).map_err(wrong)?;
     }
     label(metadata, request.environment);
-    if group == "rbac.authorization.k8s.io" && kind == "ClusterRole" {
-        drop_aggregated_rules(&mut object);
-    }
+    injected::drop_what_controllers_fill_in(&mut object, &group, &kind);
     if group.is_empty() && kind == "Secret" {
         encode_string_data(&mut object).map_err(wrong)?;
     }
@@ -131,15 +130,6 @@ fn drop_what_servers_write(object: &mut Map<String, Value>) {
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-}
-
-/// The rules of an aggregated role are its controller's: what is written there by others is overwritten
-/// (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles>), and many generators write an
-/// empty list.
-fn drop_aggregated_rules(role: &mut Map<String, Value>) {
-    if role.get("aggregationRule").is_some_and(Value::is_object) {
-        role.remove("rules");
     }
 }
 

@@ -15,7 +15,11 @@ fn write(text: &str, later: Later) -> Write {
     let object = json!({"name": text});
     let digest = ContentDigest::of(&object);
     let (resource, version) = (resource(text), "v1".to_owned());
-    Write { manifest: Manifest { resource, version, object: Arc::new(object), origin: "test".into(), digest }, later }
+    Write {
+        manifest: Manifest { resource, version, object: Arc::new(object), origin: "test".into(), digest },
+        later,
+        takes_over: false,
+    }
 }
 
 fn deletion(text: &str) -> Deletion {

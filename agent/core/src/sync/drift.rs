@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::sync::owned::manager_at;
 use crate::sync::path::{Step, bare, readable};
-use crate::sync::{content, mask};
+use crate::sync::{content, ignore, mask};
 
 /// A value in a line of a plan is to be read, not stored: 1 KiB of it is a screen full.
 const VALUE_BYTES_MAX: usize = 1024;
@@ -40,9 +40,9 @@ pub struct Differences {
     pub more: usize,
 }
 
-/// Compares the content of a live object with that of the object as it would be.
-pub fn differences(live: &Value, desired: &Value) -> Differences {
-    let mut walk = Walk { managed: live, path: Vec::new(), found: Differences::default() };
+/// Compares the content of a live object with that of the object as it would be; `manifest` is what git says of it.
+pub fn differences(live: &Value, desired: &Value, manifest: &Value) -> Differences {
+    let mut walk = Walk { managed: live, manifest, path: Vec::new(), found: Differences::default() };
     let (mut left, mut right) = (content::normalise(live), content::normalise(desired));
     mask::mask(&mut left);
     mask::mask(&mut right);
@@ -53,6 +53,7 @@ pub fn differences(live: &Value, desired: &Value) -> Differences {
 struct Walk<'a> {
     /// The live object with its managed fields.
     managed: &'a Value,
+    manifest: &'a Value,
     path: Vec<Step>,
     found: Differences,
 }
@@ -116,6 +117,11 @@ impl Walk<'_> {
         self.path.pop();
     }
 
+    /// Git does not name the field: its value is the server's. An order is of items that git names.
+    fn is_default(&self) -> bool {
+        self.path.last() != Some(&Step::Order) && !ignore::is_written(self.manifest, &self.path)
+    }
+
     fn differ(&mut self, live: Option<&Value>, desired: Option<&Value>) {
         if self.found.fields.len() >= Change::MAX_FIELDS {
             self.found.more += 1;
@@ -126,6 +132,7 @@ impl Walk<'_> {
             live: live.map(shorten),
             desired: desired.map(shorten),
             manager: live.and_then(|_| manager_at(self.managed, &self.path)),
+            default: desired.is_some() && self.is_default(),
         });
     }
 }
@@ -162,6 +169,33 @@ mod tests {
 
     use super::*;
     use crate::sync::owned;
+
+    /// Where git says all.
+    fn differences(live: &Value, desired: &Value) -> Differences {
+        super::differences(live, desired, desired)
+    }
+
+    #[test]
+    fn what_git_does_not_name_falls_to_its_default() {
+        let object = |spec: Value| json!({"metadata": {"name": "shop"}, "spec": spec});
+        let ports = |port: Value| json!([port]);
+        let live =
+            object(json!({"replicas": 6, "paused": true, "ports": ports(json!({"port": 80, "protocol": "UDP"}))}));
+        let desired =
+            object(json!({"replicas": 1, "paused": false, "ports": ports(json!({"port": 81, "protocol": "TCP"}))}));
+        let git = object(json!({"paused": false, "ports": ports(json!({"port": 81}))}));
+        let found = super::differences(&live, &desired, &git).fields;
+        let told: Vec<_> = found.iter().map(|field| (field.path.as_str(), field.default)).collect();
+        assert_eq!(
+            told,
+            [
+                ("spec.paused", false),
+                ("spec.ports[port=80,protocol=UDP]", false),
+                ("spec.ports[port=81,protocol=TCP]", false),
+                ("spec.replicas", true),
+            ]
+        );
+    }
 
     fn check(live: Value, desired: Value, expected: &[&str]) {
         let lines: Vec<String> = differences(&live, &desired)

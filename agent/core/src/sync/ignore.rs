@@ -62,6 +62,16 @@ pub fn yielding(desired: &Value, live: &Value, ignored: &[Vec<Step>]) -> Value {
     object
 }
 
+/// What is applied of a desired object where this field stays as it is in the live one, whether git names it or not.
+pub fn keeping(desired: &Value, live: &Value, path: &[Step]) -> Value {
+    let mut object = desired.clone();
+    match at(live, path).filter(|_| owned::goes_when_left_out(live, path)) {
+        Some(value) => set(&mut object, path, value),
+        None => remove(&mut object, path),
+    }
+    object
+}
+
 /// A live object without them, and without them in the set of what is ours.
 pub fn without(live: &Value, ignored: &[Vec<Step>]) -> Value {
     let mut object = live.clone();
@@ -72,11 +82,25 @@ pub fn without(live: &Value, ignored: &[Vec<Step>]) -> Value {
     object
 }
 
-fn at<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
+pub(super) fn at<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, step| match step {
         Step::Field(name) => value.get(name),
         _ => value.as_array()?.iter().find(|item| step.is_item(item)),
     })
+}
+
+/// Whether the object has something at the path, whatever it is.
+pub fn is_written(object: &Value, path: &[Step]) -> bool {
+    let mut reached = object;
+    for step in path {
+        let below = match step {
+            Step::Index(place) => reached.get(*place),
+            step => at(reached, std::slice::from_ref(step)),
+        };
+        let Some(below) = below else { return false };
+        reached = below;
+    }
+    true
 }
 
 fn at_mut<'a>(object: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
@@ -90,6 +114,14 @@ fn at_mut<'a>(object: &'a mut Value, path: &[Step]) -> Option<&'a mut Value> {
 fn replace(object: &mut Value, path: &[Step], value: &Value) {
     if let Some(place) = at_mut(object, path) {
         *place = value.clone();
+    }
+}
+
+/// Only in an object that has what is above it.
+fn set(object: &mut Value, path: &[Step], value: &Value) {
+    let Some((Step::Field(name), above)) = path.split_last() else { return };
+    if let Some(Value::Object(map)) = at_mut(object, above) {
+        map.insert(name.clone(), value.clone());
     }
 }
 

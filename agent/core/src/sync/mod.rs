@@ -12,6 +12,9 @@ pub mod ignore;
 pub mod owned;
 pub mod path;
 
+pub mod autoscaled;
+pub mod takeover;
+
 pub mod content;
 pub mod mask;
 

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::sync::drift::differences;
 use crate::sync::manifest::{ContentDigest, Manifest};
-use crate::sync::{APPLICATION_LABEL, owned};
+use crate::sync::{APPLICATION_LABEL, owned, takeover};
 
 pub mod contents;
 pub mod leaving;
@@ -42,6 +42,8 @@ pub enum Observed {
         predicted: Arc<Value>,
         /// As it is; absent where it is not there.
         live: Option<Arc<Value>>,
+        /// The replicas are left to an autoscaler.
+        scaled: Option<Scaled>,
     },
     /// What the live object has of ours is what the dry run predicts; the live object itself was not needed.
     Same(ContentDigest),
@@ -51,7 +53,21 @@ pub enum Observed {
     Refused(Refusal),
 }
 
+/// An object whose replicas are left to an autoscaler.
+#[derive(Debug, Clone)]
+pub struct Scaled {
+    /// `HorizontalPodAutoscaler/shop`.
+    pub by: String,
+    /// What is applied in the place of the manifest's object.
+    pub object: Arc<Value>,
+}
+
 impl Observed {
+    /// Whether fields of client-side kubectl become ours before it is written.
+    pub fn is_taken_over(&self) -> bool {
+        self.live().is_some_and(|live| !takeover::managers(live).is_empty())
+    }
+
     /// The live object, where it was read.
     pub fn live(&self) -> Option<&Arc<Value>> {
         match self {
@@ -65,8 +81,8 @@ impl Observed {
         match self {
             Self::Known(_) | Self::Same(_) | Self::Refused(_) => false,
             Self::Later(_) => true,
-            Self::Predicted { live, predicted } => {
-                live.as_ref().is_none_or(|live| owned::digest(live) != owned::digest(predicted))
+            Self::Predicted { live, predicted, .. } => {
+                live.as_ref().is_none_or(|live| owned::digest(live) != owned::digest(predicted)) || self.is_taken_over()
             }
         }
     }
@@ -210,7 +226,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             change.reason = Some(reason.clone());
             decided.writes.push((place, Later::Yes));
         }
-        Observed::Predicted { live: Some(live), predicted } => {
+        Observed::Predicted { live: Some(live), predicted, scaled } => {
             let other =
                 owned::owner_of(live).filter(|other| !other.is(inputs.environment)).map(|other| other.to_string());
             let taken = match other.map(|other| take_over(decided, inputs, manifest, &other)) {
@@ -219,20 +235,28 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
                 Some(Err(refusal)) => return decided.refusals.push(*refusal),
             };
             let digest = owned::digest(live);
-            if digest == owned::digest(predicted) {
+            let mut reasons: Vec<String> = taken.into_iter().collect();
+            if let (Some(Scaled { by, .. }), false) = (scaled, manifest.object["spec"]["replicas"].is_null()) {
+                reasons.push(format!("spec.replicas is left to {by}"));
+            }
+            let managers = takeover::managers(live);
+            if digest == owned::digest(predicted) && managers.is_empty() {
                 decided.settled.push((place, digest));
             } else {
-                let found = differences(live, predicted);
+                let found = differences(live, predicted, &manifest.object);
                 change.action = Action::Configure;
-                change.reason = match (found.fields.is_empty(), found.more) {
-                    _ if taken.is_some() => taken,
-                    (true, _) => Some("only the ownership of fields changes".to_owned()),
-                    (false, 0) => None,
-                    (false, more) => Some(format!("and {more} more fields")),
-                };
+                if !managers.is_empty() {
+                    reasons.push(format!("takes over the fields of {}", managers.join(", ")));
+                } else if found.fields.is_empty() && reasons.is_empty() {
+                    reasons.push("only the ownership of fields changes".to_owned());
+                }
+                if found.more > 0 {
+                    reasons.push(format!("and {} more fields", found.more));
+                }
                 change.fields = found.fields;
                 decided.writes.push((place, Later::No));
             }
+            change.reason = Some(reasons.join("; ")).filter(|reason| !reason.is_empty());
         }
         Observed::Refused(refusal) => {
             decided.refusals.push(refusal.clone());

@@ -14,6 +14,7 @@ use crate::caller::get;
 use crate::live::{PodLogs, Started};
 use crate::logs::LogQuery;
 use crate::logs::merge::Lines;
+use crate::logs::position::Position;
 use crate::objects::{Objects, segment};
 use crate::problem::{ApiProblem, Class};
 use quarterdeck_core::output;
@@ -119,8 +120,8 @@ fn path(target: &Target, begin: &Begin, query: &LogQuery, from: &Position) -> St
     if query.previous {
         path.push_str("&previous=true");
     }
-    match (from.last, begin) {
-        (Some(last), _) => path.push_str(&format!("&sinceTime={}", segment(&last.to_string()))),
+    match (from.since(), begin) {
+        (Some(since), _) => path.push_str(&format!("&sinceTime={}", segment(&since.to_string()))),
         (None, Begin::Asked { tail, since_seconds }) => {
             path.push_str(&tail.map(|lines| format!("&tailLines={lines}")).unwrap_or_default());
             path.push_str(&since_seconds.map(|seconds| format!("&sinceSeconds={seconds}")).unwrap_or_default());
@@ -128,38 +129,6 @@ fn path(target: &Target, begin: &Begin, query: &LogQuery, from: &Position) -> St
         (None, Begin::Whole) => {}
     }
     path
-}
-
-/// How far a log was read: lines carry the time at which they were written, and several may carry the same.
-#[derive(Debug, Default)]
-struct Position {
-    last: Option<Timestamp>,
-    /// Lines at that time.
-    at_last: u32,
-    /// Lines in all.
-    read: u64,
-    /// Lines at that time which were seen again since the log was taken up again.
-    again: u32,
-}
-
-impl Position {
-    /// Whether the line is a new one.
-    fn pass(&mut self, at: Option<Timestamp>) -> bool {
-        let Some(at) = at else { return true };
-        match self.last {
-            Some(last) if at < last => return false,
-            Some(last) if at == last && self.again < self.at_last => {
-                self.again += 1;
-                return false;
-            }
-            Some(last) if at == last => self.at_last += 1,
-            _ => self.at_last = 1,
-        }
-        self.again = self.at_last;
-        self.last = Some(at);
-        self.read += 1;
-        true
-    }
 }
 
 async fn read(
@@ -182,14 +151,14 @@ async fn read(
     };
     let answer = objects.caller.with(begin).await?;
     let mut bytes = std::pin::pin!(answer);
-    from.again = 0;
+    from.resumes();
     let mut raw = Vec::new();
     while next_line(&mut bytes, &mut raw)
         .await
         .map_err(|error| ApiProblem::new(Class::Away, &*doing, error.to_string()))?
     {
         let (at, text) = split(&String::from_utf8_lossy(&raw));
-        if from.pass(at) && lines.send(LogRecord::Line { at, from: target.from(), text }).await.is_err() {
+        if from.pass(at, &text) && lines.send(LogRecord::Line { at, from: target.from(), text }).await.is_err() {
             return Ok(());
         }
     }
@@ -262,17 +231,6 @@ mod tests {
             let (at, text) = split(line);
             assert_eq!((at, &*text), expected);
         }
-    }
-
-    #[test]
-    fn no_line_comes_twice_when_a_log_is_taken_up_again() {
-        let at = |second| Timestamp::from_second(second).ok();
-        let mut from = Position::default();
-        assert!([1, 2, 2].into_iter().all(|second| from.pass(at(second))));
-        from.again = 0;
-        let passed: Vec<i64> = [1, 2, 2, 2, 3].into_iter().filter(|second| from.pass(at(*second))).collect();
-        assert_eq!(passed, [2, 3], "one more at 2, and the next");
-        assert_eq!(from.read, 5);
     }
 
     #[tokio::test]

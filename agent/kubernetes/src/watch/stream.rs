@@ -285,6 +285,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         for item in page.items {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
+            shared.live.classes().learn(&shared.objects, &object).await;
             let Put { resource, uid, set_back } = shared.words.put(&shared.live, key, object, told);
             seen.insert(resource, uid);
             is_set_back |= set_back;
@@ -362,7 +363,10 @@ async fn watch(
         }
         shared.objects.clock.saw(at.epoch, &key.group, at.newest);
         match object {
-            Some((object, true)) => drop(shared.words.put(&shared.live, key, object, Told::Followed)),
+            Some((object, true)) => {
+                shared.live.classes().learn(&shared.objects, &object).await;
+                drop(shared.words.put(&shared.live, key, object, Told::Followed));
+            }
             Some((object, false)) => shared.live.remove(key, &object),
             None => continue,
         }

@@ -132,12 +132,11 @@ fn definition(state: &mut State, key: &Key, definition: &Value, clock: &Clock) {
 
 fn claim(state: &mut State, key: &Key, claim: &Value, clock: &Clock) {
     const PROTECTION: &str = "kubernetes.io/pvc-protection";
+    let uses =
+        |pod: &Value| items(pod, "/spec/volumes").any(|one| text(one, "/persistentVolumeClaim/claimName") == key.name);
+    let is_used = state.table("pods").is_some_and(|table| table.within(&key.namespace).any(|pod| uses(pod)));
     if claim.pointer("/metadata/deletionTimestamp").is_some() {
-        let uses = |pod: &Value| {
-            items(pod, "/spec/volumes").any(|one| text(one, "/persistentVolumeClaim/claimName") == key.name)
-        };
-        let used = state.table("pods").is_some_and(|table| table.within(&key.namespace).any(|pod| uses(pod)));
-        if !used {
+        if !is_used {
             delete::release(state, key, PROTECTION, &clock.stamp());
         }
         return;
@@ -146,7 +145,11 @@ fn claim(state: &mut State, key: &Key, claim: &Value, clock: &Clock) {
     if text(claim, "/status/phase") == "Bound" {
         return;
     }
-    if class != STORAGE {
+    let known = state.get(&Key::new("storageclasses.storage.k8s.io", "", &class));
+    if known.is_some_and(|class| text(class, "/volumeBindingMode") == "WaitForFirstConsumer") && !is_used {
+        return;
+    }
+    if class != STORAGE && known.is_none() {
         let message = format!("storageclass.storage.k8s.io {class:?} not found");
         events::record(state, key, ("Warning", "ProvisioningFailed", &message), "persistentvolume-controller", clock);
         return;

@@ -30,6 +30,7 @@ pub fn complete(kind: &Kind, object: &mut Value) {
         "NetworkPolicy" => other::network_policy(object),
         "HorizontalPodAutoscaler" => other::autoscaler(object),
         "RoleBinding" | "ClusterRoleBinding" => other::binding(object),
+        "StorageClass" => other::storage_class(object),
         "Namespace" => other::namespace(object),
         "CustomResourceDefinition" => other::definition(object),
         _ => {}

@@ -46,6 +46,11 @@ pub(super) fn claim(spec: &mut Value) {
     set(spec, "volumeMode", "Filesystem");
 }
 
+pub(super) fn storage_class(object: &mut Value) {
+    set(object, "reclaimPolicy", "Delete");
+    set(object, "volumeBindingMode", "Immediate");
+}
+
 pub(super) fn network_policy(object: &mut Value) {
     let spec = &mut object["spec"];
     let egress = spec.get("egress").is_some();

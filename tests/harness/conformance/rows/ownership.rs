@@ -1,10 +1,24 @@
 //! Who owns what after which write.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::conformance::Row;
 use crate::conformance::objects::{C, CONFIGS, W, config, config_with, web};
-use crate::conformance::step::{apply, create, get, merge, replace};
+use crate::conformance::step::{apply, create, get, merge, patch, replace};
+
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// As client-go's `csaupgrade` makes what client-side apply owns an applier's own.
+fn taken_over(fields: Value) -> Value {
+    let entry = json!({
+        "manager": "one", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields,
+        "time": "2026-01-02T03:04:05Z",
+    });
+    json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": [entry]},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "{version}"},
+    ])
+}
 
 pub(super) fn rows() -> Vec<Row> {
     let both = || json!({"f:data": {"f:a": {}, "f:b": {}}});
@@ -122,6 +136,52 @@ pub(super) fn rows() -> Vec<Row> {
                     .owns("one", json!({"f:data": {"f:a": {}}}))
                     .wrote("hand", json!({"f:data": {"f:c": {}}})),
                 apply("one", config(json!({"a": "1", "b": "2"}))).has("/data", json!({"a": "1", "b": "2", "c": "3"})),
+            ],
+        ),
+        Row::new(
+            "fields of client-side apply that are made an applier's go when it names them no more",
+            [
+                create(CONFIGS, &config(json!({"a": "1", "b": "2"})))
+                    .with("fieldManager=kubectl-client-side-apply")
+                    .keeps("version", "/metadata/resourceVersion"),
+                apply("one", config(json!({"a": "1"}))).with("dryRun=All").has("/data", json!({"a": "1", "b": "2"})),
+                patch(C, JSON_PATCH, &taken_over(json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}})))
+                    .with("fieldManager=one")
+                    .has("/data", json!({"a": "1", "b": "2"}))
+                    .managed("kubectl-client-side-apply", "Update", "", None)
+                    .owns("one", json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}})),
+                apply("one", config(json!({"a": "1"})))
+                    .by_force()
+                    .has("/data", json!({"a": "1"}))
+                    .owns("one", json!({"f:data": {"f:a": {}}})),
+            ],
+        ),
+        Row::new(
+            "owners are not changed of an object that was written meanwhile",
+            [
+                create(CONFIGS, &config(json!({"a": "1"})))
+                    .with("fieldManager=kubectl-client-side-apply")
+                    .keeps("version", "/metadata/resourceVersion"),
+                merge(C, "hand", &json!({"data": {"b": "2"}})),
+                patch(C, JSON_PATCH, &taken_over(json!({"f:data": {".": {}, "f:a": {}}}))).with("fieldManager=one").refused(
+                    409,
+                    "Conflict",
+                    "Operation cannot be fulfilled on configmaps \"c\": the object has been modified; please apply your changes \
+                     to the latest version and try again",
+                ),
+                get(C).owns_nothing("one"),
+            ],
+        ),
+        Row::new(
+            "a merge patch that is tried out shows the defaults of what it takes away, and writes nothing",
+            [
+                create("/apis/apps/v1/namespaces/{ns}/deployments", &web(json!([{"name": "c", "image": "i"}])))
+                    .with("fieldManager=kubectl-create"),
+                merge(W, "one", &json!({"spec": {"replicas": null, "paused": true}}))
+                    .with("fieldValidation=Strict&dryRun=All")
+                    .has("/spec/replicas", 1)
+                    .has("/spec/paused", true),
+                get(W).has("/spec/replicas", 0).lacks("/spec/paused"),
             ],
         ),
         Row::new(

@@ -74,8 +74,7 @@ pub fn field_short(field: &FieldChange) -> String {
     };
     let (live, desired) = short_digests(value(&field.live), value(&field.desired));
     let alike = alike_head(&live, &desired);
-    let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
-    format!("{}   {} → {}{manager}", path_short(&field.path), &live[alike..], &desired[alike..])
+    format!("{}   {} → {}{}", path_short(&field.path), &live[alike..], &desired[alike..], aside(field))
 }
 
 /// Two names of images without their digests, or with as much of them as people compare where nothing else differs: both
@@ -115,8 +114,14 @@ fn alike_head(live: &str, desired: &str) -> usize {
 /// `spec.replicas: 2 → 3, set by kubectl-scale`.
 fn field(field: &FieldChange) -> String {
     let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "absent".to_owned(), |v| v.to_string());
+    format!("{}: {} → {}{}", field.path, value(&field.live), value(&field.desired), aside(field))
+}
+
+/// What else there is to know of the two values.
+fn aside(field: &FieldChange) -> String {
+    let default = if field.default { " (default)" } else { "" };
     let manager = field.manager.as_deref().map(|manager| format!(", set by {manager}")).unwrap_or_default();
-    format!("{}: {} → {}{manager}", field.path, value(&field.live), value(&field.desired))
+    format!("{default}{manager}")
 }
 
 /// Versions and numbers differ within words, so characters are compared; then the marks are joined to what people read

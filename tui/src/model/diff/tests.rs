@@ -108,8 +108,8 @@ fn one_side_may_be_absent_and_texts_may_be_hostile() {
 #[test]
 fn a_field_in_short() {
     let short = |path: &str, live: Option<serde_json::Value>, desired: Option<serde_json::Value>| {
-        let manager = None;
-        field_short(&quarterdeck_shared::change::FieldChange { path: path.to_owned(), live, desired, manager })
+        let (path, manager, default) = (path.to_owned(), None, false);
+        field_short(&quarterdeck_shared::change::FieldChange { path, live, desired, manager, default })
     };
     let image = "spec.template.spec.containers[name=shop].image";
     assert_eq!(

@@ -32,13 +32,19 @@ pub(super) async fn ask(
     search_path: &OsStr,
 ) -> Result<Option<Login>, CredentialError> {
     let program = format!("docker-credential-{name}");
-    let failed = |why: String| CredentialError::Helper {
+    let problem = |why: String, missing| CredentialError::Helper {
         program: program.clone(),
         origin: origin.to_owned(),
         registry: registry.to_owned(),
         why,
+        missing,
     };
-    let path = find(&program, search_path).map_err(|why| failed(why.to_owned()))?;
+    let failed = |why| problem(why, false);
+    if !is_name(&program) {
+        return Err(failed("its name is not a program name".to_owned()));
+    }
+    let path =
+        find(&program, search_path).ok_or_else(|| problem("it is not installed (not in PATH)".to_owned(), true))?;
     let mut command = Command::new(path);
     command.arg("get");
     let said = program::run_beside(command, format!("{registry}\n").into_bytes(), LIMITS).await;
@@ -61,11 +67,13 @@ pub(super) async fn ask(
     }))
 }
 
-/// The program's place. Its name comes from a file, so it must be a name and not a path.
-fn find(program: &str, search_path: &OsStr) -> Result<PathBuf, &'static str> {
-    if !program.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        return Err("its name is not a program name");
-    }
+/// Its name comes from a file, so it must be a name and not a path.
+fn is_name(program: &str) -> bool {
+    program.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// The program's place.
+fn find(program: &str, search_path: &OsStr) -> Option<PathBuf> {
     let candidates = std::env::split_paths(search_path).filter(|folder| folder.is_absolute());
-    candidates.map(|folder| folder.join(program)).find(|path| path.is_file()).ok_or("it is not installed (not in PATH)")
+    candidates.map(|folder| folder.join(program)).find(|path| path.is_file())
 }

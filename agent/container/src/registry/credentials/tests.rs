@@ -23,7 +23,7 @@ impl World {
 
 /// `user:password`, `<identity>:token`, `-` for nobody, or the error.
 async fn who(sources: &Sources, image: &str) -> String {
-    match sources.find(&ImageRef::parse(image).unwrap()).await {
+    match sources.find(&ImageRef::parse(image).unwrap()).await.map(|search| search.found) {
         Ok(None) => "-".to_owned(),
         Ok(Some(found)) => match &found.login {
             Login::Password { username, password } => format!("{username}:{}", password.expose_secret()),
@@ -111,12 +111,44 @@ async fn helpers_are_asked_with_the_registry_on_their_input() {
     for (host, why) in [
         ("broken.example", "password=*** is wrong"),
         ("chatty.example", "its answer is not the JSON of a login"),
-        ("gone.example", "it is not installed (not in PATH)"),
         ("evil.example", "its name is not a program name"),
     ] {
         let error = who(&sources, &format!("{host}/x")).await;
         assert!(error.contains(why) && error.contains(&format!("echo {host} | docker-credential-")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_helper_that_is_missing_is_a_note_and_one_that_fails_is_none_where_another_place_has_the_login() {
+    let world = World::new();
+    let auth = format!(r#""auths": {{"file.example": {{"auth": "{}"}}}}"#, base64("robot:sesame"));
+    let notes = async |sources: &Sources, image: &str| {
+        let search = sources.find(&ImageRef::parse(image).unwrap()).await.unwrap();
+        search.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let gone = world.docker(&format!(r#"{{"credsStore": "desktop", {auth}}}"#));
+    assert_eq!(who(&gone, "file.example/x").await, "robot:sesame");
+    assert_eq!(who(&gone, "public.example/x").await, "-");
+    for image in ["file.example/x", "public.example/x"] {
+        let note = notes(&gone, image).await;
+        assert!(
+            note.contains("docker-credential-desktop") && note.contains("it is not installed (not in PATH)"),
+            "{note}"
+        );
+    }
+    // Podman's file, after a store that is missing.
+    let mut both = world.docker(r#"{"credsStore": "desktop"}"#);
+    let podman = world.folder.path().join("auth.json");
+    std::fs::write(&podman, format!("{{{auth}}}")).unwrap();
+    both.podman_auth = Some(podman);
+    assert_eq!(who(&both, "file.example/x").await, "robot:sesame");
+    let (logins, problems) =
+        both.find_all(&["file.example/x", "a.example/x"].map(|i| ImageRef::parse(i).unwrap())).await;
+    assert_eq!((logins.len(), problems.len()), (1, 1), "one store is missing once");
+
+    let broken = world.docker(&format!(r#"{{"credsStore": "broken", {auth}}}"#));
+    assert_eq!(who(&broken, "file.example/x").await, "robot:sesame");
+    assert!(who(&broken, "public.example/x").await.contains("password=*** is wrong"));
 }
 
 #[tokio::test]

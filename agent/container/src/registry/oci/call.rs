@@ -57,7 +57,7 @@ impl Call {
         tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    fn wrong_login(&self, words: &str) -> RegistryError {
+    pub(super) fn wrong_login(&self, words: &str) -> RegistryError {
         match &self.user {
             Some(user) => RegistryError::WrongLogin {
                 registry: self.registry.clone(),
@@ -117,6 +117,18 @@ fn tells_of_login(words: &str) -> bool {
     ["unauthorized", "auth", "incorrect", "invalid", "denied", "forbidden", "password", "credential"]
         .iter()
         .any(|word| words.contains(word))
+}
+
+/// 401, in the forms that registries give it.
+pub(super) fn is_refused(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::UnauthorizedError { .. } => true,
+        OciDistributionError::ServerError { code, .. } => *code == 401,
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|error| error.code == OciErrorCode::Unauthorized)
+        }
+        _ => false,
+    }
 }
 
 /// 404, in the forms that registries give it.

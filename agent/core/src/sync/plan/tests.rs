@@ -126,7 +126,7 @@ fn known() -> Observed {
 }
 
 fn predicted(live: Option<Arc<Value>>, value: &str) -> Observed {
-    Observed::Predicted { predicted: self::live(Some("shop"), value), live }
+    Observed::Predicted { predicted: self::live(Some("shop"), value), live, scaled: None }
 }
 
 #[test]

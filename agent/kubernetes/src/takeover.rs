@@ -1,0 +1,98 @@
+//! Taking objects over from client-side kubectl, request by request; what is taken and what becomes of the object is decided by
+//! [`quarterdeck_core::sync::takeover`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use quarterdeck_shared::resource::ResourceRef;
+use serde_json::{Value, json};
+
+use crate::caller::request;
+use crate::objects::{Mode, Objects, Route, named, query};
+use crate::problem::{ApiProblem, Class};
+use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::{mask, takeover};
+
+/// Who writes to the object at the same moment is done after one write; two are a coincidence.
+const ATTEMPTS: u32 = 3;
+
+impl Objects {
+    /// What an apply would make of the object once it is taken over. Writes nothing.
+    pub(super) async fn dry_take_over(&self, manifest: &Manifest, live: &Value) -> Result<Value, ApiProblem> {
+        let object = Self::sent(manifest, Some(live))?;
+        let patch = takeover::merge_patch(live, &takeover::predicted(live, &object));
+        let doing = &*format!("check {}", named(&manifest.resource));
+        let done = self.patch(manifest, Mode::DryRun, "application/merge-patch+json", &patch, doing).await;
+        done.map_err(|problem| {
+            let message = mask::scrub(&mask::scrub(&problem.message, &object), live);
+            ApiProblem { message, ..problem }
+        })
+    }
+
+    /// Makes the fields of client-side kubectl ours; the apply that follows does the rest, also one of a later pass where this
+    /// agent dies in between: what is ours and git leaves out goes.
+    pub(super) async fn take_over(&self, manifest: &Manifest) -> Result<(), ApiProblem> {
+        let doing = &*format!("take over the fields of {}", named(&manifest.resource));
+        let mut attempt = 1;
+        loop {
+            let Some(live) = self.get(&manifest.resource, Some(&manifest.version)).await? else { return Ok(()) };
+            let Some(fields) = takeover::upgraded(&live) else { return Ok(()) };
+            let patch = json!([
+                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+                // Refused where the object was written meanwhile.
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+            ]);
+            match self.patch(manifest, Mode::Write, "application/json-patch+json", &patch, doing).await {
+                Err(problem) if problem.class == Class::Conflict && attempt < ATTEMPTS => attempt += 1,
+                Err(problem) if problem.class == Class::NotFound => return Ok(()),
+                Err(problem) => return Err(problem),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    async fn patch(
+        &self,
+        manifest: &Manifest,
+        mode: Mode,
+        kind: &'static str,
+        patch: &Value,
+        doing: &str,
+    ) -> Result<Value, ApiProblem> {
+        let body = &Bytes::from(patch.to_string());
+        let resource: &ResourceRef = &manifest.resource;
+        let patch = |route: Route| async move {
+            let path = format!("{}?{}", route.path(resource)?, query(mode));
+            self.caller.json(doing, request(Method::PATCH, &path, Some(kind), body.clone())).await
+        };
+        self.about(resource, Some(&manifest.version), patch).await
+    }
+
+    /// The autoscalers of a namespace, as objects; none where they cannot be read: then those count that git brings.
+    pub(super) async fn autoscalers(&self, namespace: &str) -> Result<Vec<Arc<Value>>, ApiProblem> {
+        let kind = ResourceRef::new("autoscaling", "HorizontalPodAutoscaler", Some(namespace), "");
+        let doing = format!("list the autoscalers of namespace {namespace}");
+        let route = match self.resource(&kind, None).await {
+            Err(problem) if problem.class == Class::KindMissing => return Ok(Vec::new()),
+            other => other?,
+        };
+        let path = super::objects::collection_path(&route.resource, Some(namespace));
+        match self.caller.json(&doing, super::caller::get(&path)).await {
+            Ok(mut list) => {
+                let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+                let named = |mut object: Value| {
+                    // Items of a list do not say what they are.
+                    object["kind"] = json!("HorizontalPodAutoscaler");
+                    Arc::new(object)
+                };
+                Ok(items.into_iter().map(named).collect())
+            }
+            Err(problem) if problem.class.is_transient() => Err(problem),
+            Err(problem) => {
+                tracing::debug!(%problem, "autoscalers are not known");
+                Ok(Vec::new())
+            }
+        }
+    }
+}
