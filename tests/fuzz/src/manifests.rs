@@ -185,6 +185,10 @@ impl Tree for Files {
         Ok(Listing { entries, unreadable: Vec::new() })
     }
 
+    fn size(&self, id: &str) -> Result<u64, TreeFailure> {
+        self.blob(id).map(|content| content.len() as u64)
+    }
+
     fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
         self.0.get(id).map(|(_, content)| content.clone()).ok_or_else(|| format!("{id} was never handed out").into())
     }

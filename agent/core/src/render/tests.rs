@@ -16,7 +16,7 @@ impl kustomize::Kustomize for Nobody {
         &self,
         _: &dyn Tree,
         folder: &str,
-        _: &std::collections::BTreeMap<String, tree::TreeEntry>,
+        _: &kustomize::Needs,
     ) -> Result<kustomize::Built, Box<dyn std::error::Error + Send + Sync>> {
         panic!("{folder} is no kustomization")
     }
@@ -152,16 +152,15 @@ fn what_is_left_out_is_told() {
         ("apps/shop/.github/workflow.yaml", "on: push"),
         ("apps/shop/.lint.yml", "x: y"),
         ("apps/shop/.gitignore", ""),
-        ("apps/shop/base@", "../base"),
+        ("apps/shop/all@", ".."),
         ("apps/shop/docs@", "/usr/share/doc"),
-        ("apps/base/b.yaml", SERVICE),
     ])
     .unwrap();
     assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
     assert_eq!(
         rendered.notes,
         [
-            "apps/shop/base is left out: it is a link to the folder \"apps/base\", and folders are not followed",
+            "apps/shop/all is left out: it is a link to apps, which holds this folder itself",
             "apps/shop/docs is left out: it is a link to \"/usr/share/doc\", which is not a file of this repository",
             "apps/shop/sub/kustomization.yaml is left out: it is for kustomize, and this folder is rendered plain",
             "left out: 2 manifests whose names, or whose folders' names, begin with a dot",
@@ -174,6 +173,29 @@ fn a_link_to_a_file_of_the_repository_is_that_file() {
     let rendered = try_render(&[("apps/shop/a.yaml@", "../base/a.yaml"), ("apps/base/a.yaml", DEPLOYMENT)]).unwrap();
     assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
     assert_eq!(rendered.inputs, ["apps/base/a.yaml", "apps/shop"]);
+}
+
+#[test]
+fn a_link_to_a_folder_elsewhere_is_what_that_holds() {
+    let files = [
+        ("apps/shop/a.yaml", DEPLOYMENT),
+        ("apps/shop/base@", "../current/base"),
+        ("apps/shop/again@", "../v2/base"),
+        ("apps/shop/here@", "."),
+        ("apps/shop/same.yaml@", "a.yaml"),
+        ("apps/current@", "v2"),
+        ("apps/v2/base/b.yaml", SERVICE),
+        ("apps/v2/base/deep/c.yml@", "../../../c"),
+        ("apps/v2/base/round@", "../../shop"),
+        ("apps/c", "{apiVersion: v1, kind: Namespace, metadata: {name: c}}"),
+    ];
+    let rendered = try_render(&files).unwrap();
+    assert_eq!(names(&rendered), ["/Namespace//c", "/Service/other/shop", "apps/Deployment/prod/shop"]);
+    assert_eq!(&*rendered.manifests[1].origin, "apps/shop/base/b.yaml, document 1, line 1");
+    assert_eq!(rendered.inputs, ["apps/c", "apps/current", "apps/shop", "apps/v2/base"]);
+    let by_link =
+        try_render_at("apps/live", RenderKind::Plain, &Files::new(&[&files[..], &[("apps/live@", "shop")]].concat()));
+    assert_eq!(by_link.unwrap().inputs, ["apps/c", "apps/current", "apps/live", "apps/shop", "apps/v2/base"]);
 }
 
 #[test]

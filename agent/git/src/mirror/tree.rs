@@ -134,6 +134,13 @@ impl Mirror {
         Ok(())
     }
 
+    /// The length of a file in bytes.
+    pub fn size(&self, id: &ObjectId) -> Result<u64, GitError> {
+        let header = self.repository().try_find_header(id.to_gix());
+        let header = header.map_err(|error| self.broken("reading a file", &error))?;
+        Ok(header.ok_or_else(|| self.not_found(format!("object {id}")))?.size())
+    }
+
     /// The content of a file, if it has at most `limit` bytes.
     pub fn blob(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>, GitError> {
         let repository = self.repository();
