@@ -102,7 +102,7 @@ pub(super) fn file_name(path: &str) -> &str {
 
 /// Where a path or a symbolic link leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Followed {
+pub enum Followed {
     /// To this file of the repository.
     File(TreeEntry),
     /// To a folder of the repository.
@@ -121,7 +121,10 @@ pub(super) fn follow(tree: &dyn Tree, link: &TreeEntry) -> Result<Followed, Tree
 
 /// What is at a path as a system with links would find it: a link may stand for any part of it, and leads where it would
 /// lead in a checkout.
-pub(super) fn resolve(tree: &dyn Tree, path: &str) -> Result<Followed, TreeFailure> {
+///
+/// # Errors
+/// Where the repository cannot be read.
+pub fn resolve(tree: &dyn Tree, path: &str) -> Result<Followed, TreeFailure> {
     resolve_noting(tree, path, &mut Vec::new())
 }
 
