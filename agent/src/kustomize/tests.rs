@@ -19,9 +19,17 @@ fn try_render_with(
     let application = "shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let kustomize = &ByProgram { renderers, scratch: scratch.path() };
-    let scope = &scope::builtin;
-    let rendered =
-        render(&Request { tree, path, kind, environment: &application, namespace: "prod", scope, kustomize });
+    let (scope, has_status) = (&scope::builtin, &|_: &str, _: &str| None);
+    let rendered = render(&Request {
+        tree,
+        path,
+        kind,
+        environment: &application,
+        namespace: "prod",
+        scope,
+        has_status,
+        kustomize,
+    });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }

@@ -27,6 +27,7 @@ pub(super) async fn render(
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
+        let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
         render::render(&render::Request {
             tree: &CommitTree { mirror: &mirror, commit: &commit },
             path: &spec.path,
@@ -34,6 +35,7 @@ pub(super) async fn render(
             environment: &id,
             namespace: &spec.namespace,
             scope: &scope,
+            has_status: &has_status,
             kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },
         })
     });

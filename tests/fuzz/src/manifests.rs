@@ -64,6 +64,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         environment: &"shop/prod".parse().expect("an address"),
         namespace: "prod",
         scope: &scope::builtin,
+        has_status: &|_, _| None,
         // Without a program kustomize is not asked: what it would need is found, and that is all.
         kustomize: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
     })

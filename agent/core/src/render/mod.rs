@@ -53,6 +53,8 @@ pub struct Request<'a> {
     pub namespace: &'a str,
     /// The scope of a kind, by group and kind, as the cluster knows it; nothing for a kind that it does not serve.
     pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
+    /// Whether a kind tells a status apart from what is asked for, by group and kind, where the cluster knows it.
+    pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// Who builds kustomizations.
     pub kustomize: &'a dyn Kustomize,
 }

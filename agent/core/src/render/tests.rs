@@ -24,8 +24,8 @@ impl kustomize::Kustomize for Nobody {
 
 fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
     let environment = "shop/prod".parse().unwrap();
-    let (scope, kustomize) = (&scope::builtin, &Nobody);
-    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, kustomize })
+    let (scope, has_status, kustomize) = (&scope::builtin, &|_: &str, _: &str| None, &Nobody);
+    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, has_status, kustomize })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -142,6 +142,22 @@ fn a_kind_may_be_defined_beside_its_objects() {
         names(&rendered),
         ["apiextensions.k8s.io/CustomResourceDefinition//shops.example.com", "example.com/Shop//one"]
     );
+}
+
+#[test]
+fn a_status_that_is_an_ordinary_field_is_kept() {
+    let render = |more: &str| {
+        let definition = format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: tickets.example.com}}\nspec:\n  \
+             group: example.com\n  names: {{kind: Ticket}}\n  versions: [{{name: v1{more}}}]\nstatus: {{acceptedNames: {{}}}}\n"
+        );
+        let ticket = "apiVersion: example.com/v1\nkind: Ticket\nmetadata: {name: one}\nstatus: open\n";
+        let rendered = try_render(&[("apps/shop/a.yaml", &definition), ("apps/shop/b.yaml", ticket)]).unwrap();
+        assert_eq!(rendered.manifests[0].object.get("status"), None, "the server's own kinds have one");
+        rendered.manifests[1].object.get("status").cloned()
+    };
+    assert_eq!(render(""), Some(json!("open")));
+    assert_eq!(render(", subresources: {status: {}}"), None);
 }
 
 #[test]
