@@ -9,8 +9,8 @@ use crate::poll::Repository;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::tree::{Node, Tree as _};
 use quarterdeck_core::render::{self, RenderError, Rendered};
-use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::CommitId;
+use quarterdeck_git::mirror::Mirror;
 use quarterdeck_kubernetes::Kinds;
 
 /// Renders an environment's manifests of one commit.

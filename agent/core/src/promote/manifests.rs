@@ -64,7 +64,8 @@ pub(super) fn spellings(text: &str, to: &Promoted) -> Result<Spellings, Broken> 
         for place in places(&document) {
             let Some(name) = named(&place, to) else { continue };
             found.names.insert(name);
-            if !wanted(&place, to).is_ok_and(|words| words.is_some_and(|words| words.is_empty())) {
+            let names_it = wanted(&place, to).is_ok_and(|words| words.is_some_and(|words| words.is_empty()));
+            if !names_it && !has_digest(&place, to) {
                 let text = |key| document.get(key).and_then(Node::text).unwrap_or_default().to_owned();
                 let name = document.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Node::text);
                 found.others.insert(format!("{} {}", text("kind"), name.unwrap_or_default()));
@@ -72,6 +73,13 @@ pub(super) fn spellings(text: &str, to: &Promoted) -> Result<Spellings, Broken> 
         }
     }
     Ok(found)
+}
+
+/// Whether a place names the artifact by its digest: kustomize before 5.0 leaves the tag out where an entry has both.
+fn has_digest(place: &Place<'_>, to: &Promoted) -> bool {
+    let Place::Whole(node) = place else { return false };
+    let digest = node.text().and_then(|text| text.split_once('@')).map(|(_, digest)| digest);
+    digest.is_some() && digest == to.written_digest()
 }
 
 /// What [`spellings`] found.

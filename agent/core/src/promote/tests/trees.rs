@@ -149,6 +149,15 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
 }
 
 #[test]
+fn an_older_kustomize_that_leaves_the_tag_out_beside_a_digest_names_the_artifact() {
+    let output = POD.replace("shop:1}", &format!("shop@{DIGEST}}}"));
+    let found = manifests::spellings(&output, &to(PromoteBy::TagAndDigest));
+    assert!(found.is_ok_and(|found| found.others.is_empty()));
+    let found = manifests::spellings(&output, &to(PromoteBy::Tag));
+    assert!(found.is_ok_and(|found| found.others.len() == 1));
+}
+
+#[test]
 fn a_kustomization_that_would_not_run_the_artifact_is_told() {
     let custom =
         "apiVersion: example.com/v1\nkind: Release\nmetadata: {name: shop}\nspec: {image: reg.example/ops/shop:1}\n";
