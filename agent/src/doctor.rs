@@ -16,7 +16,7 @@ use crate::poll::Repository;
 use quarterdeck_container::engine::Builder;
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_git::GitError;
+use quarterdeck_git::{GitError, RefSnapshot};
 use quarterdeck_shared::error::chain;
 
 /// A check that takes longer is told as not answered: a person waits for it.
@@ -90,11 +90,40 @@ async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
             format!("refs are listed, and the last poll failed: {}", polled.unwrap_or_default()),
             "poll it again with `qd refresh NAME`; each failure is in the agent's log",
         ),
-        Ok(refs) => Found::good(format!("{} branches, {} tags", refs.branches.len(), refs.tags.len())),
+        Ok(refs) => {
+            let fetched = repository.refs().borrow().clone();
+            listed(&refs, fetched.as_deref())
+        }
         Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
         Err(error) => {
             Found::bad(chain(&error), "try it manually: git ls-remote ADDRESS; credentials are set in [[repository]]")
         }
+    }
+}
+
+/// What a listing holds, and what of it triggers nothing.
+fn listed(refs: &RefSnapshot, fetched: Option<&RefSnapshot>) -> Found {
+    /// Names in one line: what a person reads.
+    const NAMES: usize = 3;
+    let count = format!("{} branches, {} tags", refs.branches.len(), refs.tags.len());
+    let no_commit = fetched.map(|refs| refs.tags.iter().filter(|(_, tag)| tag.commit.is_none()).map(|(name, _)| name));
+    let no_commit: Vec<&String> = no_commit.into_iter().flatten().collect();
+    let names = |what: &str, names: &[&String]| {
+        let shown = names.iter().take(NAMES).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| format!("{what}: {shown}{more}"))
+    };
+    let skipped: Vec<&String> = refs.skipped.iter().collect();
+    let left_out = [names("invalid ref names", &skipped), names("tags that point to no commit", &no_commit)];
+    let left_out: Vec<String> = left_out.into_iter().flatten().collect();
+    match left_out.is_empty() {
+        true => Found::good(count),
+        false => Found {
+            result: CheckResult::Warning,
+            message: format!("{count}; ignored: {}", left_out.join("; ")),
+            hint: "delete or rename these refs if they are not meant".to_owned(),
+        },
     }
 }
 
@@ -167,5 +196,26 @@ async fn kustomize(context: Arc<Context>) -> Found {
         Ok(Ok(version)) => Found::good(format!("{words}, {version}")),
         Ok(Err(error)) => Found::bad(chain(&error), format!("run `{words}` manually")),
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quarterdeck_git::{ObjectId, TagRef};
+
+    #[test]
+    fn refs_that_trigger_nothing_are_named() {
+        let object: ObjectId = "0".repeat(40).parse().unwrap();
+        let mut refs = RefSnapshot::default();
+        assert_eq!(listed(&refs, Some(&refs)).message, "0 branches, 0 tags");
+        refs.skipped = vec!["refs/heads/a\\xe9".to_owned()];
+        refs.tags = (1..=5).map(|n| (format!("t{n}"), TagRef { object: object.clone(), commit: None })).collect();
+        let found = listed(&refs, Some(&refs));
+        assert_eq!(found.result, CheckResult::Warning);
+        assert_eq!(
+            found.message,
+            "0 branches, 5 tags; ignored: invalid ref names: refs/heads/a\\xe9; tags that point to no commit: t1, t2, t3 and 2 more"
+        );
     }
 }

@@ -5,15 +5,14 @@
 
 pub mod renderers;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use quarterdeck_core::render::kustomize::{Built, Kustomize};
-use quarterdeck_core::render::tree::{Tree, TreeEntry, TreeFailure};
+use quarterdeck_core::render::kustomize::{Built, Kustomize, Needs};
+use quarterdeck_core::render::tree::{Tree, TreeFailure, is_lfs_pointer};
 use quarterdeck_core::yaml;
 
 use self::renderers::{Program, Renderers};
@@ -23,7 +22,10 @@ use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
 
 /// Bytes that are written for one render: manifests, not data.
-const INPUT_BYTES_MAX: usize = 128 << 20;
+const INPUT_BYTES_MAX: u64 = 128 << 20;
+
+/// The largest file that is written though nothing names it: no manifest that kustomize might look for has more.
+const BESIDE_BYTES_MAX: u64 = 1 << 20;
 
 /// Warnings of the program that are passed on, and their length in characters.
 const WARNINGS_MAX: usize = 10;
@@ -61,8 +63,14 @@ pub enum BuildError {
         source: TreeFailure,
     },
     /// Its files are too much.
-    #[error("its files have more than {INPUT_BYTES_MAX} bytes; begin at a smaller folder")]
+    #[error("the files that it names have more than {INPUT_BYTES_MAX} bytes; begin at a smaller folder")]
     TooLarge,
+    /// A file that it names is kept in Git LFS.
+    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep it in git itself")]
+    LargeFileStorage {
+        /// The file.
+        path: String,
+    },
     /// It failed. The words of the program are the source.
     #[error("{program} failed")]
     Program {
@@ -74,29 +82,18 @@ pub enum BuildError {
 }
 
 impl Kustomize for ByProgram<'_> {
-    fn build(
-        &self,
-        tree: &dyn Tree,
-        folder: &str,
-        files: &BTreeMap<String, TreeEntry>,
-    ) -> Result<Built, Box<dyn Error + Send + Sync>> {
+    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, Box<dyn Error + Send + Sync>> {
         let program = self.renderers.kustomize().ok_or(BuildError::NoProgram)?;
-        Ok(build(self.scratch, program, tree, folder, files)?)
+        Ok(build(self.scratch, program, tree, folder, needs)?)
     }
 }
 
-fn build(
-    scratch: &Path,
-    program: &Program,
-    tree: &dyn Tree,
-    folder: &str,
-    files: &BTreeMap<String, TreeEntry>,
-) -> Result<Built, BuildError> {
+fn build(scratch: &Path, program: &Program, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildError> {
     let own = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(scratch);
     let scratch = own.map_err(|source| BuildError::Write { path: scratch.to_owned(), source })?;
     // The program names its files by their real path; it is taken out of its messages again.
     let root = scratch.path().canonicalize().unwrap_or_else(|_| scratch.path().to_owned());
-    write(tree, files, &root)?;
+    write(tree, needs, &root)?;
     let mut command = Command::new(&program.path);
     command.args(program.kustomize_arguments()).arg(root.join(folder)).current_dir(&root).env_clear();
     command
@@ -130,17 +127,41 @@ fn build(
     Ok(Built { output: output.stdout, notes })
 }
 
-fn write(tree: &dyn Tree, files: &BTreeMap<String, TreeEntry>, root: &Path) -> Result<(), BuildError> {
+fn write(tree: &dyn Tree, needs: &Needs, root: &Path) -> Result<(), BuildError> {
     let mut bytes_left = INPUT_BYTES_MAX;
-    for (path, entry) in files {
-        let content = tree.blob(&entry.id).map_err(|source| BuildError::Read { path: path.clone(), source })?;
-        bytes_left = bytes_left.checked_sub(content.len()).ok_or(BuildError::TooLarge)?;
-        let target = root.join(path);
-        let made = target.parent().map_or(Ok(()), std::fs::create_dir_all);
-        made.and_then(|()| std::fs::write(&target, content))
-            .map_err(|source| BuildError::Write { path: path.into(), source })?;
+    let read = |path: &str, source| BuildError::Read { path: path.to_owned(), source };
+    for (path, entry) in &needs.files {
+        let content = tree.blob(&entry.id).map_err(|source| read(path, source))?;
+        if is_lfs_pointer(&content) {
+            return Err(BuildError::LargeFileStorage { path: path.clone() });
+        }
+        bytes_left = bytes_left.checked_sub(content.len() as u64).ok_or(BuildError::TooLarge)?;
+        place(root, path, |target| std::fs::write(target, &content))?;
+    }
+    for (path, to) in &needs.links {
+        let up = "../".repeat(path.matches('/').count());
+        place(root, path, |link| std::os::unix::fs::symlink(format!("{up}{to}"), link))?;
+        std::fs::create_dir_all(root.join(to)).map_err(|source| BuildError::Write { path: to.into(), source })?;
+    }
+    // What nothing names is not missed: it is written as far as it fits, and where no link is in the way.
+    for (path, entry) in &needs.beside {
+        let size = tree.size(&entry.id).map_err(|source| read(path, source))?;
+        let is_behind_a_link = || path.match_indices('/').any(|(end, _)| needs.links.contains_key(&path[..end]));
+        if size > BESIDE_BYTES_MAX.min(bytes_left) || is_behind_a_link() {
+            continue;
+        }
+        bytes_left -= size;
+        let content = tree.blob(&entry.id).map_err(|source| read(path, source))?;
+        place(root, path, |target| std::fs::write(target, &content))?;
     }
     Ok(())
+}
+
+/// Makes something at a path below the root, and the folders above it.
+fn place(root: &Path, path: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
+    let target = root.join(path);
+    let made = target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| make(&target));
+    made.map_err(|source| BuildError::Write { path: path.into(), source })
 }
 
 /// The words of the program with paths of the repository instead of ours.

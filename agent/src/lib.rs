@@ -24,7 +24,7 @@
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
 //! - [`clusters`]: all clusters. [`assess`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
-//! - [`kustomize`]: the program that builds kustomizations.
+//! - [`kustomize`]: the program that builds kustomizations, from a [`commit_tree`].
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`doctor`], [`reach`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
@@ -59,6 +59,7 @@ pub mod reach;
 pub mod readable;
 pub mod worker;
 
+pub mod commit_tree;
 pub mod images;
 pub mod kustomize;
 

@@ -322,7 +322,8 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
     repository
         .work(move |mirror| {
             mirror.heal()?;
-            let refs = mirror.list_refs()?;
+            let mut refs = mirror.list_refs()?;
+            mirror.settle(&mut refs, known.as_deref());
             let renewed = mirror.is_anew();
             let mut tags_are_news = false;
             if renewed || known.as_deref() != Some(&refs) {
@@ -331,6 +332,7 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
                     GitError::Mirror { .. } if mirror.heal()? => mirror.fetch(&refs),
                     other => Err(other),
                 })?;
+                mirror.settle(&mut refs, known.as_deref());
                 tags_are_news =
                     fetched.updated.iter().chain(&fetched.pruned).any(|name| name.starts_with("refs/tags/"));
                 // What was fetched counts, also where there is no git program to pack it up with.

@@ -4,6 +4,7 @@ mod access;
 mod faults;
 pub(crate) mod healed;
 mod mirror;
+mod odd;
 mod push;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,8 @@ pub struct RefSnapshot {
     pub tags: BTreeMap<String, TagRef>,
     /// The branch that `HEAD` of the remote points to, if the remote says so. It may be unborn.
     pub default_branch: Option<String>,
-    /// Refs left out because their names are no UTF-8, escaped for reading; at most [`RefSnapshot::SKIPPED_MAX`].
+    /// Refs left out because of their names (not UTF-8, or none that git allows), escaped for reading; at most
+    /// [`RefSnapshot::SKIPPED_MAX`].
     pub skipped: Vec<String>,
 }
 

@@ -1,33 +1,46 @@
-//! Promotion: writing a pushed artifact into the manifests of the deploy repository. Pure: files in, edits out.
+//! Promotion: writing a pushed artifact into the manifests of the deploy repository. Pure: a tree in, edits out.
 //!
 //! ```text
-//! a kustomization at the top ──► its `images:` entry, as `kustomize edit set image` would      [kustomize]
-//! none ───────────────────────► every `image:` of that repository name, in every manifest      [manifests]
+//! a kustomization ──► its `images:` entry, as `kustomize edit set image` would      [kustomize]
+//! none ─────────────► every place that names the repository, in every manifest      [manifests], [places]
 //! ```
 //!
-//! Only the words that name the image change. A parser says where they are, bytes are spliced, and everything else
-//! (order, comments, quotes, line ends) stays as its author wrote it. What was written is read again before it is
-//! handed on, so an edit that would not say what it should never becomes a commit.
+//! Only what is rendered is changed, and only the words that name the image. A parser says where they are, bytes are
+//! spliced, and everything else (order, comments, quotes, line ends) stays as its author wrote it. What was written is
+//! read again, and a kustomization is built with it: an edit after which the manifests would not name the artifact never
+//! becomes a commit.
 //!
-//! Not here: which files there are, the commit, the push, and the decision to do it anew on a race.
+//! Not here: the commit, the push, and the decision to do it anew on a race.
 
 pub mod log;
 
 mod kustomize;
 mod manifests;
+mod places;
 
+mod edited;
 mod splice;
 mod tree;
 
 use std::collections::BTreeMap;
 
-use quarterdeck_shared::application::PromoteBy;
+use quarterdeck_shared::application::{PromoteBy, RenderKind};
 
+use self::edited::Edited;
+use self::manifests::Spellings;
 use crate::git::FileEdit;
+use crate::render::kustomize::Kustomize;
+use crate::render::plain::Source;
+use crate::render::tree::{Tree, TreeFailure, is_lfs_pointer};
+use crate::render::{self, RenderError};
+use crate::yaml::YamlError;
 
 /// A manifest larger than this is not promoted into: 4 MiB is several times the largest file with all CRDs of an
 /// operator, and no file that a person keeps an image in comes near.
 pub const FILE_BYTES_MAX: usize = 4 << 20;
+
+/// A file larger than this is not read for an image: who renders takes no larger one.
+const READ_BYTES_MAX: u64 = 16 << 20;
 
 /// What the manifests are to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +74,20 @@ impl Promoted {
     }
 }
 
+/// The manifests of an environment.
+pub struct Manifests<'a> {
+    /// The files of the commit.
+    pub tree: &'a dyn Tree,
+    /// The folder, from the root of the repository.
+    pub path: &'a str,
+    /// How they are rendered.
+    pub render: RenderKind,
+    /// Who builds kustomizations.
+    pub kustomize: &'a dyn Kustomize,
+}
+
 /// Why an artifact cannot be written into the manifests.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
     /// The image is nowhere.
     #[error(
@@ -76,6 +101,58 @@ pub enum PromoteError {
         path: String,
         /// How many manifests were read.
         files: usize,
+    },
+    /// The image is nowhere in what a kustomization makes.
+    #[error(
+        "the kustomization of `{path}` makes nothing that names the image {image}; write `image: {image}` in one of its \
+         resources, or set `promote.by = \"none\"`"
+    )]
+    NowhereInKustomization {
+        /// The image.
+        image: String,
+        /// The directory of the kustomization.
+        path: String,
+    },
+    /// What names the image in a kustomization is not changed by its `images:`.
+    #[error(
+        "after the change of `images:` in {path} the kustomization still names another version of {image}, in {}; an entry \
+         of `images:` changes the containers of pods alone, and only by the exact name",
+        .objects.join(", ")
+    )]
+    Without {
+        /// The kustomization.
+        path: String,
+        /// The image.
+        image: String,
+        /// Kind and name of the objects.
+        objects: Vec<String>,
+    },
+    /// The manifests are not rendered, so nobody knows what they name.
+    #[error("the manifests cannot be rendered")]
+    Render(#[from] RenderError),
+    /// What kustomize wrote is no YAML.
+    #[error("the output of kustomize for {path} is not understood, line {line}: {what}")]
+    Output {
+        /// The kustomization.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        what: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path} from the repository")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: TreeFailure,
+    },
+    /// A manifest is kept in Git LFS.
+    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    LargeFileStorage {
+        /// The file.
+        path: String,
     },
     /// A file that has to be changed is no YAML.
     #[error("{path} cannot be read as YAML, line {line}: {what}; the image is not promoted into a file that is broken")]
@@ -130,54 +207,167 @@ pub fn promote(path: &str, files: &[(String, Vec<u8>)], to: &Promoted) -> Result
             let changed = kustomize::set_image(path, content, to)?;
             Ok(changed.into_iter().map(|content| FileEdit { path: path.clone(), content }).collect())
         }
-        None => promote_manifests(path, files, to),
+        None => {
+            let files: Vec<_> = files.iter().filter(|(path, _)| manifests::is_manifest(path)).cloned().collect();
+            promote_manifests(path, &files, files.len(), to)
+        }
     }
 }
 
-/// The edits that make the manifests name all images of an artifact, and the images that they do not name at all.
+/// The edits that make the manifests name all images of an artifact, by their paths in the repository, and the images
+/// that the manifests do not name at all.
 ///
 /// # Errors
-/// As [`promote`]; that an image is nowhere is one only where it is so of all of them: an environment need not run each.
+/// As [`promote`], and where the manifests cannot be rendered. That an image is nowhere is an error only where it is so
+/// of all of them: an environment need not run each.
 pub fn promote_all(
-    path: &str,
-    files: &[(String, Vec<u8>)],
+    manifests: &Manifests<'_>,
     images: &[Promoted],
 ) -> Result<(Vec<FileEdit>, Vec<String>), PromoteError> {
-    let mut files = files.to_vec();
-    let (mut edited, mut absent, mut nowhere) = (BTreeMap::new(), Vec::new(), None);
+    images.iter().try_for_each(check)?;
+    let images: Vec<&Promoted> = images.iter().filter(|image| image.by != PromoteBy::None).collect();
+    if images.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let folder = render::folder(manifests.tree, manifests.path)?;
+    let edits = match render::by_kustomize(manifests.tree, &folder, manifests.render)? {
+        true => into_kustomization(manifests, &folder, &images)?,
+        false => into_files(manifests, &folder, &images)?,
+    };
+    let Edits { changed, absent, nowhere } = edits;
+    match nowhere.filter(|_| absent.len() == images.len()) {
+        Some(error) => Err(error),
+        None => Ok((changed.into_iter().map(|(path, content)| FileEdit { path, content }).collect(), absent)),
+    }
+}
+
+/// What is to be changed.
+#[derive(Default)]
+struct Edits {
+    changed: BTreeMap<String, Vec<u8>>,
+    absent: Vec<String>,
+    /// Why, for the last of them.
+    nowhere: Option<PromoteError>,
+}
+
+/// Into the files of a folder that is rendered plainly.
+fn into_files(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
+    let sources = render::plain::sources(manifests.tree, folder)?.files;
+    let (mut files, read) = (Vec::new(), sources.len());
+    for Source { path, entry } in sources {
+        let reading = |source| PromoteError::Read { path: path.clone(), source };
+        // Who renders refuses it, and it is not read for an image that it cannot hold.
+        if manifests.tree.size(&entry.id).map_err(reading)? > READ_BYTES_MAX {
+            continue;
+        }
+        let content = manifests.tree.blob(&entry.id).map_err(reading)?;
+        if is_lfs_pointer(&content) {
+            return Err(PromoteError::LargeFileStorage { path });
+        }
+        if images.iter().any(|image| manifests::mentions(&content, &image.image)) {
+            files.push((entry.path, content));
+        }
+    }
+    let mut edits = Edits::default();
     for image in images {
-        match promote(path, &files, image) {
-            Ok(edits) => {
-                for FileEdit { path, content } in edits {
+        match promote_manifests(folder, &files, read, image) {
+            Ok(changed) => {
+                for FileEdit { path, content } in changed {
                     files.iter_mut().filter(|(of, _)| *of == path).for_each(|(_, now)| now.clone_from(&content));
-                    edited.insert(path, content);
+                    edits.changed.insert(path, content);
                 }
             }
             Err(error @ PromoteError::Nowhere { .. }) => {
-                absent.push(image.image.clone());
-                nowhere = Some(error);
+                edits.absent.push(image.image.clone());
+                edits.nowhere = Some(error);
             }
             Err(error) => return Err(error),
         }
     }
-    match nowhere.filter(|_| absent.len() == images.len()) {
-        Some(error) => Err(error),
-        None => Ok((edited.into_iter().map(|(path, content)| FileEdit { path, content }).collect(), absent)),
-    }
+    Ok(edits)
 }
 
-fn promote_manifests(path: &str, files: &[(String, Vec<u8>)], to: &Promoted) -> Result<Vec<FileEdit>, PromoteError> {
+/// Into the kustomization of a folder: as it is built before says how the images are spelled, as it is built after has to name
+/// the artifact and nothing else of these images.
+fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
+    let tree = manifests.tree;
+    let Some(file) = render::kustomization_file(tree, folder)? else {
+        // To build it says what is missing.
+        render::kustomize::build(tree, folder, manifests.kustomize)?;
+        return Ok(Edits::default());
+    };
+    let output = built(tree, folder, manifests.kustomize)?;
+    let reading = |source| PromoteError::Read { path: file.path.clone(), source };
+    let before = tree.blob(&file.id).map_err(reading)?;
+    let (mut content, mut edits) = (before.clone(), Edits::default());
+    for image in images {
+        let Spellings { names, .. } = spellings(folder, &output, image)?;
+        if names.is_empty() {
+            let (image, path) = (image.image.clone(), shown(folder));
+            edits.absent.push(image.clone());
+            edits.nowhere = Some(PromoteError::NowhereInKustomization { image, path });
+        }
+        for name in names {
+            let spelled = Promoted { image: name, ..(*image).clone() };
+            if let Some(changed) = kustomize::set_image(&file.path, &content, &spelled)? {
+                content = changed;
+            }
+        }
+    }
+    if content != before {
+        edits.changed.insert(file.path.clone(), content);
+    }
+    let output = match edits.changed.is_empty() {
+        true => output,
+        false => built(&Edited { tree, edits: &edits.changed }, folder, manifests.kustomize)?,
+    };
+    for image in images {
+        let Spellings { names: _, others } = spellings(folder, &output, image)?;
+        if !others.is_empty() {
+            let (image, objects) = (image.image.clone(), others.into_iter().collect());
+            return Err(PromoteError::Without { path: file.path, image, objects });
+        }
+    }
+    Ok(edits)
+}
+
+/// What kustomize makes of a folder.
+fn built(tree: &dyn Tree, folder: &str, kustomize: &dyn Kustomize) -> Result<String, PromoteError> {
+    let (built, _) = render::kustomize::build(tree, folder, kustomize)?;
+    String::from_utf8(built.output).map_err(|_| {
+        let source = render::kustomize::KustomizeError::Output(YamlError::NotUtf8 { line: 1 });
+        PromoteError::Render(RenderError::Kustomize { path: folder.to_owned(), source })
+    })
+}
+
+fn spellings(folder: &str, output: &str, image: &Promoted) -> Result<Spellings, PromoteError> {
+    manifests::spellings(output, image).map_err(|tree::Broken { line, what }| PromoteError::Output {
+        path: shown(folder),
+        line,
+        what,
+    })
+}
+
+fn shown(folder: &str) -> String {
+    if folder.is_empty() { ".".to_owned() } else { folder.to_owned() }
+}
+
+/// `read` files were looked at; `files` are those that may name the image.
+fn promote_manifests(
+    path: &str,
+    files: &[(String, Vec<u8>)],
+    read: usize,
+    to: &Promoted,
+) -> Result<Vec<FileEdit>, PromoteError> {
     let mut edits = Vec::new();
-    let (mut found, mut read) = (0, 0);
-    for (path, content) in files.iter().filter(|(path, _)| manifests::is_manifest(path)) {
-        read += 1;
+    let mut found = 0;
+    for (path, content) in files {
         let (places, changed) = manifests::set_image(path, content, to)?;
         found += places;
         edits.extend(changed.map(|content| FileEdit { path: path.clone(), content }));
     }
     if found == 0 {
-        let path = if path.is_empty() { "." } else { path };
-        return Err(PromoteError::Nowhere { image: to.image.clone(), path: path.to_owned(), files: read });
+        return Err(PromoteError::Nowhere { image: to.image.clone(), path: shown(path), files: read });
     }
     Ok(edits)
 }

@@ -1,19 +1,25 @@
 //! The one place that reads and writes YAML: text in, JSON values out, with the meaning that `kubectl` gives to it.
 //!
+//! ```text
+//! bytes ─ text (encoding, marks) ─► the parser's events ─ compose ─► values     each word by scalar
+//! ```
 //! `kubectl` reads YAML 1.1 through JSON: `yes` is a boolean, `0644` is 420, `1.0` is the number 1. A manifest that
-//! means one thing here and another there would be drift for ever, so every reader of manifests comes through here. Two
-//! things are stricter than there: a key that is written twice is an error (the last one would win in silence), and
-//! a mapping key such as `on` stays the word that was written.
+//! means one thing here and another there would be drift for ever, so every reader of manifests comes through here. A
+//! table holds the two together (`yaml/kubectl.jsonl`, what kubectl's own reader makes of some hundred texts), and each
+//! difference that stays is in the guide (`sync.md`).
 //!
 //! A text is data from a repository: its size, depth, number of nodes and alias expansions are bounded, see the limits
 //! below. Not here: what a document means (that is [`crate::render`]).
 
-use std::sync::Arc;
-use std::{fmt, io, thread};
+mod compose;
+mod scalar;
+pub(crate) mod text;
+
+use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use serde_saphyr::{Location, Options, SerializerOptions, Spanned};
+use serde_json::{Map, Value};
+use serde_saphyr::SerializerOptions;
 
 /// A text longer than this, in bytes, is refused. An API server takes objects of 1.5 MiB; a file with all CRDs of a large operator has 5 MiB.
 pub const TEXT_BYTES_MAX: usize = 32 << 20;
@@ -21,19 +27,15 @@ pub const TEXT_BYTES_MAX: usize = 32 << 20;
 /// Sequences and mappings in one another; the deepest CRD schemas in use have about 50.
 const DEPTH_MAX: usize = 128;
 
-/// The stack to read on, in bytes. The reader recurses: without optimisation a level takes 22 KiB, so [`DEPTH_MAX`] of
-/// them do not fit the 2 MiB that our threads have, and a stack that overflows ends the process.
-const STACK_BYTES: usize = 8 << 20;
-
 /// Nodes of one text: three times what [`TEXT_BYTES_MAX`] of ordinary manifests holds.
 const NODES_MAX: usize = 8_000_000;
 
 /// Documents of one text: the output of a renderer for some thousand objects, with room.
 const DOCUMENTS_MAX: usize = 100_000;
 
-/// Parser events that aliases may add, over the whole text. Anchors in manifests repeat a few dozen lines;
-/// an alias bomb needs millions.
-const ALIAS_EVENTS_MAX: usize = 200_000;
+/// What anchors and aliases may add in memory, over the whole text. Anchors in manifests repeat a few dozen lines;
+/// an alias bomb needs gigabytes.
+const ALIAS_BYTES_MAX: usize = 64 << 20;
 
 /// One document of a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +69,12 @@ pub enum YamlError {
         /// The line of the first byte that is none.
         line: u64,
     },
-    /// There is no thread to read it on.
-    #[error("no thread could be started to read it")]
-    Thread(#[source] Arc<io::Error>),
+    /// It is text of another encoding.
+    #[error("it seems to be {seems}; save the file as UTF-8")]
+    Encoding {
+        /// Which.
+        seems: &'static str,
+    },
     /// It is too long.
     #[error("{bytes} bytes are more than the {} that a file of manifests may have; split it", TEXT_BYTES_MAX)]
     TooLong {
@@ -86,24 +91,33 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Document>, YamlError> {
     if bytes.len() > TEXT_BYTES_MAX {
         return Err(YamlError::TooLong { bytes: bytes.len() });
     }
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| YamlError::NotUtf8 { line: line_of(bytes, error.valid_up_to()) })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    thread::scope(|scope| {
-        let reader = thread::Builder::new().name("yaml".to_owned()).stack_size(STACK_BYTES);
-        let reader =
-            reader.spawn_scoped(scope, || parse_text(text)).map_err(|error| YamlError::Thread(Arc::new(error)))?;
-        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let text = text::decode(bytes)?.text;
+    let (text, blanks) = text::without_marks(&text);
+    let line = |line: usize| text::written_line(line, &blanks) as u64;
+    let read = parse_text(&text).map(|mut documents| {
+        documents.iter_mut().for_each(|document| document.line = line(document.line as usize));
+        documents
+    });
+    read.map_err(|error| match error {
+        YamlError::Syntax { document, line: at, column, what } => {
+            YamlError::Syntax { document, line: line(at as usize), column, what }
+        }
+        other => other,
     })
 }
 
 /// JSON is nearly YAML; tabs, documents without a separator and long keys are what is not. What begins like JSON and is
-/// none may be a YAML mapping in flow style, so that is tried too.
+/// none may be a YAML mapping in flow style, so that is tried too; of what is neither, whoever read further tells.
 fn parse_text(text: &str) -> Result<Vec<Document>, YamlError> {
-    if text.trim_start().starts_with('{') {
-        return parse_json(text).or_else(|json| parse_yaml(text).map_err(|_| json));
+    if !text.trim_start().starts_with('{') {
+        return parse_yaml(text);
     }
-    parse_yaml(text)
+    let place = |error: &YamlError| match error {
+        YamlError::Syntax { line, column, .. } => (*line, *column),
+        _ => (0, 0),
+    };
+    parse_json(text)
+        .or_else(|json| parse_yaml(text).map_err(|yaml| if place(&yaml) > place(&json) { yaml } else { json }))
 }
 
 /// Writes a value for people to read, and for [`parse`] to read back: keys sorted, text of several lines as a block.
@@ -132,12 +146,10 @@ fn write_with(value: &Value, options: SerializerOptions) -> String {
 }
 
 fn parse_yaml(text: &str) -> Result<Vec<Document>, YamlError> {
-    let read: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| syntax(text, &error))?;
-    let documents = read.into_iter().enumerate();
-    Ok(documents
-        .map(|(i, node)| Document { number: i + 1, line: node.referenced.line().max(1), value: node.value.0 })
-        .collect())
+    compose::documents(text).map_err(|compose::Fault { line, column, what }| {
+        let (line, column) = (line as u64, column as u64);
+        YamlError::Syntax { document: document_at(text, line), line, column, what }
+    })
 }
 
 fn parse_json(text: &str) -> Result<Vec<Document>, YamlError> {
@@ -159,50 +171,6 @@ fn parse_json(text: &str) -> Result<Vec<Document>, YamlError> {
                     what,
                 });
             }
-        }
-    }
-}
-
-fn options() -> Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: DEPTH_MAX,
-            max_nodes: NODES_MAX,
-            max_events: 3 * NODES_MAX,
-            max_documents: DOCUMENTS_MAX,
-            // One anchor with many aliases is how people write shared labels; what aliases cost is bounded below.
-            enforce_alias_anchor_ratio: false,
-        },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIAS_EVENTS_MAX },
-        legacy_octal_numbers: true,
-        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
-        with_snippet: false,
-    }
-}
-
-fn syntax(text: &str, error: &serde_saphyr::Error) -> YamlError {
-    let location = error.location().unwrap_or(Location::UNKNOWN);
-    let line = location.line().max(1);
-    YamlError::Syntax { document: document_at(text, line), line, column: location.column().max(1), what: words(error) }
-}
-
-/// What is wrong, in words for the person who wrote the file: the reader's own speak to programmers in part.
-fn words(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error;
-    match error.without_snippet() {
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is defined twice"),
-        Error::NonFiniteFloat { value, .. } => format!("{value} is not a JSON number"),
-        Error::Unexpected { expected: "string scalar", .. } | Error::NullIntoString { .. } => {
-            "a key has to be text".to_owned()
-        }
-        other => {
-            let whole = other.to_string();
-            // The limit's own variant is wrapped in the one that names the alias.
-            if whole.starts_with("alias replay limit") {
-                return format!("aliases expand it beyond {ALIAS_EVENTS_MAX} nodes");
-            }
-            let first_line = whole.lines().next().unwrap_or_default();
-            first_line.split(" at line ").next().unwrap_or_default().to_owned()
         }
     }
 }
@@ -263,17 +231,12 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        scalar::unsigned(value).map(Value::Number).ok_or_else(|| E::custom(format!("{value} is not a JSON number")))
     }
 
-    /// Go prints a float without a fraction as an integer, and API servers refuse `1.0` where they want one.
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: beyond it an f64 does not name one integer
-        if value.fract() == 0.0 && value.abs() <= EXACT {
-            return Ok(Value::from(value as i64));
-        }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom(format!("{value} is not a JSON number")))
+        scalar::float(value).map(Value::Number).ok_or_else(|| E::custom(format!("{value} is not a JSON number")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -119,15 +119,16 @@ pub enum GitError {
         /// What the server said.
         detail: String,
     },
-    /// A ref name that no honest server sends.
-    #[error("{url} lists the ref `{name}`, {why}: nothing of this listing is used")]
-    HostileRef {
+    /// git does not serve a directory that belongs to another user.
+    #[error(
+        "git refuses to read {url}, which belongs to another user: run `git config --global --add safe.directory {path}` \
+         as the user of the agent, or change its owner"
+    )]
+    Ownership {
         /// The repository.
         url: String,
-        /// The name, escaped.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
+        /// Its directory, as git names it.
+        path: String,
     },
     /// More than a bound allows.
     #[error("{url} sent more than {limit} {what}{}", raise(*.option))]
@@ -232,10 +233,12 @@ impl GitError {
             Unreachable { .. } | Certificate { .. } | TimedOut { .. } | Interrupted { .. } | Protocol { .. } => {
                 GitErrorKind::Unreachable
             }
-            HostileRef { .. } | TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
+            TooMuch { .. } | BlobTooBig { .. } => GitErrorKind::Refused,
             NoRepository { .. } | NotFound { .. } => GitErrorKind::NotFound,
             PushRejected { .. } => GitErrorKind::Rejected,
-            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Program { .. } => GitErrorKind::Local,
+            BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Ownership { .. } | Program { .. } => {
+                GitErrorKind::Local
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //! ```text
 //! list_refs   one round, no process (ssh excepted)      [list]   over [link] ─ [http] ([auth]) | [ssh] | the disk
 //! fetch       brings the mirror to a snapshot           [fetch]
-//! resolve, tree_of, entries, blob, commit_info, log     [tree], [history]
+//! resolve, tree_of, entries, blob, commit_info, log     [tree], [history] through [lenient]
 //! commit_edits                                          [commit]
 //! push, maintain                                        [push], [maintain] through [program], [process]
 //! heal                                                  [heal]: what is damaged is made anew
@@ -22,6 +22,7 @@
 mod fetch;
 mod heal;
 mod history;
+mod lenient;
 mod link;
 mod list;
 mod maintain;

@@ -119,6 +119,7 @@ impl DeliverError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Git { source, .. } => source.passes(),
+            Self::Promote(error) => of_git(error).is_some_and(GitError::passes),
             Self::Build(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::NotKept(_) | Self::History(_) => true,
@@ -143,6 +144,12 @@ impl DeliverError {
             _ => "",
         }
     }
+}
+
+/// The failure of git that an error comes of.
+fn of_git(error: &PromoteError) -> Option<&GitError> {
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]

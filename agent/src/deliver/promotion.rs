@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, PromoteBy, RenderKind};
@@ -19,16 +21,16 @@ use quarterdeck_shared::snapshot::RunStatus;
 use super::DeliverError;
 use super::course::{Course, Outcome, Step};
 use super::stages::{self, git};
+use crate::commit_tree::CommitTree;
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
+use crate::kustomize::ByProgram;
+use crate::kustomize::renderers::Renderers;
 use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
-use quarterdeck_core::promote::{self, Promoted};
+use quarterdeck_core::promote::{self, Manifests, Promoted};
 use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{Author, CommitId, EntryMode, PushOutcome, RefSnapshot, Target, TreeEntry};
-
-/// The largest manifest that a promotion looks into.
-const MANIFEST_MAX: u64 = 10 << 20;
+use quarterdeck_git::{Author, CommitId, PushOutcome, RefSnapshot, Target};
 
 /// Promotions that lost a race are decided anew this often: a branch that moves faster is a robot's.
 const RACES: u32 = 10;
@@ -137,7 +139,9 @@ impl Promote<'_> {
         let wanted = Wanted {
             path: path.clone(),
             branch: follow.branch().map(str::to_owned),
-            plain: *render == RenderKind::Plain,
+            render: *render,
+            renderers: self.context.renderers.clone(),
+            scratch: self.context.scratch(),
             images: self.pushed.images.iter().map(promoted).collect(),
             author: author(&promote.author),
             message: asked.what.below(&self.message(&promote.message), run.id),
@@ -293,37 +297,30 @@ struct Ready {
 struct Wanted {
     path: String,
     branch: Option<String>,
-    plain: bool,
+    render: RenderKind,
+    renderers: Arc<Renderers>,
+    /// A folder for what kustomize reads.
+    scratch: PathBuf,
     images: Vec<Promoted>,
     author: Author,
     message: String,
     asked: Asked,
 }
 
-/// Whether a promotion looks into a file. Rendered plainly, a kustomization means nothing.
-fn is_manifest(path: &str, plain: bool) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_kustomization = matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization");
-    if is_kustomization { !plain } else { [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) }
-}
-
 /// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
 fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError> {
-    let Wanted { path, branch, plain, images, author, message, asked } = wanted;
+    let Wanted { path, branch, render, renderers, scratch, images, author, message, asked } = wanted;
     let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
     mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
     let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
     let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
-    let listing = mirror.entries(&base, path).map_err(git("read the manifests"))?;
-    let is_file = |entry: &&TreeEntry| matches!(entry.mode, EntryMode::File | EntryMode::Executable);
-    let mut files = Vec::new();
-    for entry in listing.entries.iter().filter(is_file).filter(|entry| is_manifest(&entry.path, *plain)) {
-        files.push((entry.path.clone(), mirror.blob(&entry.id, MANIFEST_MAX).map_err(git("read a manifest"))?));
-    }
-    let (mut edits, absent) = promote::promote_all(path, &files, images)?;
-    if !path.is_empty() {
-        edits.iter_mut().for_each(|edit| edit.path = format!("{}/{}", path.trim_end_matches('/'), edit.path));
-    }
+    let manifests = Manifests {
+        tree: &CommitTree { mirror, commit: &base },
+        path,
+        render: *render,
+        kustomize: &ByProgram { renderers, scratch },
+    };
+    let (edits, absent) = promote::promote_all(&manifests, images)?;
     let promotions = mirror
         .search(&base, COMMITS_SEARCHED, PROMOTIONS_SEARCHED, Promotion::read)
         .map_err(git("read the log of the deploy branch"))?;

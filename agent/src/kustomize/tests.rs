@@ -19,9 +19,17 @@ fn try_render_with(
     let application = "shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let kustomize = &ByProgram { renderers, scratch: scratch.path() };
-    let scope = &scope::builtin;
-    let rendered =
-        render(&Request { tree, path, kind, environment: &application, namespace: "prod", scope, kustomize });
+    let (scope, has_status) = (&scope::builtin, &|_: &str, _: &str| None);
+    let rendered = render(&Request {
+        tree,
+        path,
+        kind,
+        environment: &application,
+        namespace: "prod",
+        scope,
+        has_status,
+        kustomize,
+    });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }
@@ -91,13 +99,44 @@ fn what_kustomize_says_no_to_is_told_in_its_words() {
 
 #[test]
 fn no_file_is_written_out_of_the_scratch_folder() {
-    let (_folder, renderers) = kustomize("exit 9");
+    let (_folder, renderers) = kustomize("[ -e \"$2/x\" ] || [ -e \"$2/../../../out\" ] && exit 9; cat \"$2/a.yaml\"");
     for path in ["apps/shop/../../../out", "apps/shop//x", "apps/shop/./x"] {
-        let tree = Files::new(&[("apps/shop/kustomization.yaml", ""), (path, "")]);
-        let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap_err();
-        assert_eq!(
-            chain(&error),
-            format!("cannot render the kustomization of apps/shop: {path:?} cannot be the path of a file")
-        );
+        let tree = Files::new(&[
+            ("apps/shop/kustomization.yaml", "resources: [a.yaml]"),
+            ("apps/shop/a.yaml", SERVICE),
+            (path, "unnamed"),
+        ]);
+        try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
     }
+}
+
+#[test]
+fn a_large_file_that_nothing_names_is_not_missed_and_a_pointer_that_is_named_is_told() {
+    let (_folder, renderers) =
+        kustomize("[ -e \"$2/talk.mp4\" ] && exit 9; [ -e \"$2/notes\" ] || exit 8; cat \"$2/a.yaml\"");
+    let talk = "x".repeat(2 << 20);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let kustomization = ("apps/shop/kustomization.yaml", "resources: [a.yaml]");
+    let beside =
+        [kustomization, ("apps/shop/a.yaml", SERVICE), ("apps/shop/talk.mp4", &talk), ("apps/shop/notes", pointer)];
+    try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(&beside)).unwrap();
+    let named = [kustomization, ("apps/shop/a.yaml", pointer)];
+    let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(&named)).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "cannot render the kustomization of apps/shop: apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep it in git itself"
+    );
+}
+
+#[test]
+fn a_link_to_a_folder_is_a_link_for_the_program() {
+    let (_folder, renderers) = kustomize("[ -L \"$2/live\" ] && cat \"$2/live/../common/s.yaml\"");
+    let tree = Files::new(&[
+        ("apps/shop/kustomization.yaml", "resources: [live]"),
+        ("apps/shop/live@", "../../releases/v2"),
+        ("releases/v2/kustomization.yaml", "resources: [../common/s.yaml]"),
+        ("releases/common/s.yaml", SERVICE),
+    ]);
+    let rendered = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
+    assert_eq!(rendered.inputs, ["apps/shop", "releases/common/s.yaml", "releases/v2"]);
 }

@@ -2,62 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::commit_tree::CommitTree;
 use crate::context::{Context, Environment};
 use crate::kustomize::ByProgram;
 use crate::poll::Repository;
 use crate::wanted::Inputs;
-use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
+use quarterdeck_core::render::tree::{Node, Tree as _};
 use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{CommitId, ObjectId};
 use quarterdeck_kubernetes::Kinds;
-
-/// The largest file that a renderer is handed: a manifest of more is no manifest (etcd takes 1.5 MiB an object).
-const FILE_MAX: u64 = 16 << 20;
-
-/// A commit of a mirror.
-struct CommitTree<'a> {
-    mirror: &'a Mirror,
-    commit: &'a CommitId,
-}
-
-impl Tree for CommitTree<'_> {
-    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
-        if self.mirror.tree_of(self.commit, path)?.is_some() {
-            return Ok(Some(Node::Folder));
-        }
-        // The mirror tells the whole path of a single entry.
-        Ok(self.mirror.entry(self.commit, path)?.map(|entry| Node::File(shown("", entry))))
-    }
-
-    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {
-        if self.mirror.tree_of(self.commit, folder)?.is_none() {
-            return Ok(Listing::default());
-        }
-        let listing = self.mirror.entries(self.commit, folder)?;
-        Ok(Listing {
-            unreadable: listing.unnameable,
-            entries: listing.entries.into_iter().map(|entry| shown(folder, entry)).collect(),
-        })
-    }
-
-    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
-        let id: ObjectId = id.parse()?;
-        Ok(self.mirror.blob(&id, FILE_MAX)?)
-    }
-}
-
-fn shown(folder: &str, entry: quarterdeck_git::TreeEntry) -> TreeEntry {
-    TreeEntry {
-        path: if folder.is_empty() { entry.path } else { format!("{folder}/{}", entry.path) },
-        mode: match entry.mode {
-            quarterdeck_git::EntryMode::File | quarterdeck_git::EntryMode::Executable => EntryMode::File,
-            quarterdeck_git::EntryMode::Symlink => EntryMode::Symlink,
-            quarterdeck_git::EntryMode::Submodule => EntryMode::Submodule,
-        },
-        id: entry.id.to_string(),
-    }
-}
 
 /// Renders an environment's manifests of one commit.
 pub(super) async fn render(
@@ -73,6 +27,7 @@ pub(super) async fn render(
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
+        let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
         render::render(&render::Request {
             tree: &CommitTree { mirror: &mirror, commit: &commit },
             path: &spec.path,
@@ -80,6 +35,7 @@ pub(super) async fn render(
             environment: &id,
             namespace: &spec.namespace,
             scope: &scope,
+            has_status: &has_status,
             kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },
         })
     });

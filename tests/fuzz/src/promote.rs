@@ -33,7 +33,7 @@ pub fn check(data: &[u8]) {
     assert!(edit.path == path && edit.content != content, "an edit changes its file");
     let (before, after) = (text(content), text(&edit.content));
     let again = promote("apps/shop", &[(path.to_owned(), edit.content.clone())], &to);
-    assert_eq!(again.as_deref(), Ok(&[][..]), "twice is once\n{before}\n----\n{after}");
+    assert!(again.is_ok_and(|again| again.is_empty()), "twice is once\n{before}\n----\n{after}");
     // Where nothing is quoted over lines, a comment is known without a reader.
     if !before.contains(['"', '\'', '|', '>']) {
         assert_eq!(comments(&before), comments(&after), "\n{before}\n----\n{after}");
@@ -76,6 +76,12 @@ fn unnamed(value: &Value) -> Value {
     match value {
         Value::String(text) if is_ours(text) => "(ours)".into(),
         Value::Array(items) => items.iter().map(unnamed).collect(),
+        // With the repository in a key of its own, tag and digest are beside it.
+        Value::Object(fields) if fields.values().any(|value| value.as_str().is_some_and(is_ours)) => {
+            let is_beside = |key: &str| ["tag", "imageTag", "newTag", "digest"].contains(&key);
+            let fields = fields.iter().filter(|(key, _)| !is_beside(key));
+            fields.map(|(key, value)| (key.clone(), unnamed(value))).collect()
+        }
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), unnamed(value))).collect(),
         other => other.clone(),
     }

@@ -22,12 +22,13 @@ const PLACES: [(&str, &str); 11] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 25] = [
+const WHOLE: [&str; 26] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
     "git::faults",
     "git::healed",
+    "git::odd",
     "life::alone",
     "life::asked",
     "life::certificates",

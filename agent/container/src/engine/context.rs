@@ -8,6 +8,7 @@
 //! commit's, as `git archive` does it: a constant would make web servers answer "not modified" for a changed file of the same
 //! size, and zero is before what zip can hold. Docker's and BuildKit's caches look at contents, not at times.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
@@ -103,6 +104,20 @@ pub enum ContextError {
         /// The path as the commit has it.
         path: String,
     },
+    /// A file that decides over the build is a link out of the context, or to nothing.
+    #[error("{file} is a link to {target:?}, which is not a file of the build context; put the file there instead")]
+    Link {
+        /// The link.
+        file: String,
+        /// Where it leads, as written.
+        target: String,
+    },
+    /// A file that decides over the build is kept in Git LFS.
+    #[error("{file} is a Git LFS pointer, and its content is not fetched; keep it in git itself")]
+    LargeFileStorage {
+        /// The file.
+        file: String,
+    },
     /// The ignore file has a line that is no pattern.
     #[error("{file} cannot be used")]
     Dockerignore {
@@ -125,7 +140,8 @@ pub enum ContextError {
 
 impl Context {
     /// Decides what is sent: all that `<Dockerfile>.dockerignore`, or else `.dockerignore`, lets through. The Dockerfile and
-    /// `.dockerignore` are sent even if they are excluded, for the engine needs them.
+    /// `.dockerignore` are sent even if they are excluded, for the engine needs them. Where one of these is a link, it is
+    /// followed within the context.
     pub fn plan(reader: &dyn TreeReader, dockerfile: &str) -> Result<Self, ContextError> {
         let dockerfile =
             normal(dockerfile).ok_or_else(|| ContextError::DockerfileOutside { dockerfile: dockerfile.to_owned() })?;
@@ -135,16 +151,20 @@ impl Context {
             return Err(ContextError::Escapes { path: entry.path.clone() });
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        if !entries.iter().any(|entry| entry.path == dockerfile && left_out(entry).is_none()) {
+        let by_path: BTreeMap<&str, &ContextEntry> = entries.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+        let Some(file) = file_at(reader, &by_path, &dockerfile)? else {
             let same_name = |entry: &&ContextEntry| {
                 entry.path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("dockerfile"))
             };
             let like = entries.iter().find(same_name).map(|entry| entry.path.clone());
             return Err(ContextError::NoDockerfile { dockerfile, like });
-        }
-        let ignore = ignore_file(reader, &entries, &dockerfile)?;
-        entries
-            .retain(|entry| entry.path == dockerfile || entry.path == ".dockerignore" || !ignore.excludes(&entry.path));
+        };
+        read(reader, file)?;
+        // The engine follows links on the way to the Dockerfile, so that all of them are sent.
+        let mut needed: BTreeSet<String> = [dockerfile.clone(), ".dockerignore".to_owned(), file.path.clone()].into();
+        needed.extend(links_to(reader, &by_path, &dockerfile)?);
+        let ignore = ignore_file(reader, &by_path, &dockerfile)?;
+        entries.retain(|entry| needed.contains(&entry.path) || !ignore.excludes(&entry.path));
         let warnings = entries.iter().filter_map(left_out).collect();
         entries.retain(|entry| left_out(entry).is_none());
         Ok(Self { entries, warnings })
@@ -209,16 +229,85 @@ fn left_out(entry: &ContextEntry) -> Option<String> {
 
 fn ignore_file(
     reader: &dyn TreeReader,
-    entries: &[ContextEntry],
+    entries: &BTreeMap<&str, &ContextEntry>,
     dockerfile: &str,
 ) -> Result<Dockerignore, ContextError> {
-    let own = format!("{dockerfile}.dockerignore");
-    let find = |path: &str| entries.iter().find(|entry| entry.path == path && left_out(entry).is_none());
-    let Some(entry) = find(&own).or_else(|| find(".dockerignore")) else { return Ok(Dockerignore::default()) };
+    for file in [format!("{dockerfile}.dockerignore"), ".dockerignore".to_owned()] {
+        if let Some(entry) = file_at(reader, entries, &file)? {
+            let content = read(reader, entry)?;
+            return Dockerignore::parse(&String::from_utf8_lossy(&content))
+                .map_err(|source| ContextError::Dockerignore { file, source });
+        }
+    }
+    Ok(Dockerignore::default())
+}
+
+/// A file that decides over the build.
+fn read(reader: &dyn TreeReader, entry: &ContextEntry) -> Result<Vec<u8>, ContextError> {
     let file = entry.path.clone();
     let content = reader.blob(&entry.id).map_err(|source| ContextError::Read { what: file.clone(), source })?;
-    Dockerignore::parse(&String::from_utf8_lossy(&content))
-        .map_err(|source| ContextError::Dockerignore { file, source })
+    if is_lfs_pointer(&content) { Err(ContextError::LargeFileStorage { file }) } else { Ok(content) }
+}
+
+/// Links that are followed on the way to one file; more is a circle.
+const LINKS_MAX: usize = 40;
+
+/// What is at a path of the context, links followed within it.
+fn file_at<'e>(
+    reader: &dyn TreeReader,
+    entries: &BTreeMap<&str, &'e ContextEntry>,
+    path: &str,
+) -> Result<Option<&'e ContextEntry>, ContextError> {
+    resolve(reader, entries, path, &mut Vec::new())
+}
+
+/// The links on the way to a path.
+fn links_to(
+    reader: &dyn TreeReader,
+    entries: &BTreeMap<&str, &ContextEntry>,
+    path: &str,
+) -> Result<Vec<String>, ContextError> {
+    let mut links = Vec::new();
+    resolve(reader, entries, path, &mut links)?;
+    Ok(links)
+}
+
+fn resolve<'e>(
+    reader: &dyn TreeReader,
+    entries: &BTreeMap<&str, &'e ContextEntry>,
+    path: &str,
+    links: &mut Vec<String>,
+) -> Result<Option<&'e ContextEntry>, ContextError> {
+    let mut waiting: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let (mut real, mut first): (Vec<String>, Option<String>) = (Vec::new(), None);
+    let leads_nowhere =
+        |first: &Option<String>| first.clone().map(|target| ContextError::Link { file: path.to_owned(), target });
+    while let Some(part) = waiting.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." if real.pop().is_some() => continue,
+            ".." => return leads_nowhere(&first).map_or(Ok(None), Err),
+            _ => real.push(part),
+        }
+        // A folder has no entry of its own.
+        let Some(entry) = entries.get(real.join("/").as_str()).copied() else { continue };
+        if entry.kind != EntryKind::Symlink {
+            let is_end = waiting.iter().all(|part| matches!(part.as_str(), "" | "."));
+            let found = Some(entry).filter(|entry| is_end && left_out(entry).is_none());
+            return found.map_or_else(|| leads_nowhere(&first).map_or(Ok(None), Err), |entry| Ok(Some(entry)));
+        }
+        real.pop();
+        let target = reader.blob(&entry.id);
+        let target = target.map_err(|source| ContextError::Read { what: entry.path.clone(), source })?;
+        let target = String::from_utf8_lossy(&target).into_owned();
+        first.get_or_insert_with(|| target.clone());
+        links.push(entry.path.clone());
+        if links.len() > LINKS_MAX || target.starts_with('/') {
+            return leads_nowhere(&first).map_or(Ok(None), Err);
+        }
+        waiting.extend(target.split('/').rev().map(str::to_owned));
+    }
+    leads_nowhere(&first).map_or(Ok(None), Err)
 }
 
 fn header(kind: tar::EntryType, mode: u32, size: u64, modified: u64) -> tar::Header {

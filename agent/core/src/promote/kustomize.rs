@@ -1,21 +1,23 @@
 //! The `images:` entry of a kustomization: changed where it is, added where it is not.
+//!
+//! Kustomize compares names letter by letter, so an entry is ours where its name is exactly the one that the rest of the
+//! kustomization yields.
 
 use std::ops::Range;
 
-use super::manifests::{finish, name_of, unclear};
+use super::manifests::{finish, readable, unclear};
 use super::splice::{Splice, reworded, word};
 use super::tree::{Broken, Node, parse};
-use super::{FILE_BYTES_MAX, PromoteError, Promoted};
+use super::{PromoteError, Promoted};
+use crate::yaml::text::Text;
 
 /// What kustomize looks for in a directory.
 pub(super) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// The new content of the kustomization if it has to change.
+/// The new content of the kustomization if it has to change. The image's name is the one that the kustomization yields.
 pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<Option<Vec<u8>>, PromoteError> {
-    if content.len() > FILE_BYTES_MAX {
-        return Err(PromoteError::TooLong { path: path.to_owned(), bytes: content.len() });
-    }
-    let text = str::from_utf8(content).map_err(|_| PromoteError::NotUtf8 { path: path.to_owned() })?;
+    let Text { text, encoding } = readable(path, content)?;
+    let text = &*text;
     let documents =
         parse(text).map_err(|Broken { line, what }| PromoteError::Syntax { path: path.to_owned(), line, what })?;
     let page = Page { path, text, to };
@@ -29,7 +31,7 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<Opt
             return Err(PromoteError::Unclear { path: path.to_owned(), line: 1, what });
         }
     };
-    finish(path, text, splices, |changed| {
+    let changed = finish(path, text, splices, |changed| {
         let Some(root) = changed.first() else { return Ok(false) };
         let says = |item: &Node, key: &str| item.get(key).and_then(Node::text).map(str::to_owned);
         let mut ours = items(root).iter().filter(|item| is_ours(item, to)).peekable();
@@ -39,7 +41,8 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<Opt
                     && says(item, "digest").as_deref() == to.written_digest()
             })
             && keeps_the_rest(documents.first(), root, to))
-    })
+    })?;
+    Ok(changed.map(|text| encoding.write(text)))
 }
 
 /// Whether all but the tag and the digest of our entries reads as before.
@@ -75,7 +78,7 @@ fn items(root: &Node) -> &[Node] {
 
 /// Whether an entry of `images:` is about our image: by the name in the manifests, or by the name it is given instead.
 fn is_ours(item: &Node, to: &Promoted) -> bool {
-    let named = |key| item.get(key).and_then(Node::text).is_some_and(|name| name_of(name, &to.image) == Some(name));
+    let named = |key| item.get(key).and_then(Node::text) == Some(&to.image);
     // Renamed to something else, the entry no longer yields our image.
     named("newName") || named("name") && item.get("newName").is_none()
 }
@@ -93,7 +96,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn splices(&self, root: &Node) -> Result<Vec<Splice>, PromoteError> {
         match root.get("images") {
-            Some(Node::Sequence { items, flow, at }) => {
+            Some(Node::Sequence { items, flow, at, .. }) => {
                 let ours: Vec<&Node> = items.iter().filter(|item| is_ours(item, self.to)).collect();
                 let mut splices = Vec::new();
                 for item in &ours {
@@ -193,7 +196,7 @@ impl Page<'_> {
     /// A whole new `images:` key of the kustomization.
     fn new_key(&self, root: &Node) -> Splice {
         match root {
-            Node::Mapping { flow: true, entries, at } => {
+            Node::Mapping { flow: true, entries, at, .. } => {
                 let (comma, at) = match entries.last() {
                     Some((key, value)) => (", ", value.at().end.max(key.at().end)),
                     None => ("", at.start + 1),

@@ -1,11 +1,14 @@
-//! Every `image:` of one repository name in a manifest.
+//! Every place of a manifest that names one repository: found by [`places`], changed by bytes.
 //!
-//! Whatever the kind, a custom one included: an `image` (or `reference` below `image`, as image volumes have) whose
-//! value names the repository. Text inside of a string (a ConfigMap that holds YAML) is left alone: it is no manifest.
+//! Text inside of a string (a ConfigMap that holds YAML) is left alone: it is no manifest.
 
+use std::collections::BTreeSet;
+
+use super::places::{Place, places};
 use super::splice::{Splice, reworded, spliced};
 use super::tree::{Broken, Node, parse};
 use super::{FILE_BYTES_MAX, PromoteError, Promoted};
+use crate::yaml::text::{Text, decode};
 
 /// Whether a file is looked at, by its name.
 pub(super) fn is_manifest(path: &str) -> bool {
@@ -16,43 +19,131 @@ pub(super) fn is_manifest(path: &str) -> bool {
 /// How many places name the image, and the new content if any has to change.
 pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<(usize, Option<Vec<u8>>), PromoteError> {
     // A file that does not mention the image is not ours to judge: it may be a template, or broken.
-    if !mentions(content, short_name(&to.image)) {
+    if !mentions(content, &to.image) {
         return Ok((0, None));
     }
+    let Text { text, encoding } = readable(path, content)?;
+    let syntax = |Broken { line, what }| PromoteError::Syntax { path: path.to_owned(), line, what };
+    let (mut count, mut splices) = (0, Vec::new());
+    for document in parse(&text).map_err(syntax)? {
+        for place in places(&document) {
+            let Some(words) = wanted(&place, to).map_err(|(node, what)| told(path, &text, node, what))? else {
+                continue;
+            };
+            count += 1;
+            for (node, new) in words {
+                splices.push(reworded(&text, node, &new).ok_or_else(|| unclear(path, &text, node))?);
+            }
+        }
+    }
+    // Two aliases of one word are one change.
+    splices.sort_by_key(|splice| (splice.at.start, splice.at.end));
+    splices.dedup();
+    let changed = finish(path, &text, splices, |documents| {
+        let places = documents.iter().flat_map(places);
+        Ok(places
+            .map(|place| wanted(&place, to))
+            .all(|words| words.is_ok_and(|words| words.is_none_or(|words| words.is_empty()))))
+    })?;
+    Ok((count, changed.map(|text| encoding.write(text))))
+}
+
+/// A file that is to be changed, as text.
+pub(super) fn readable<'c>(path: &str, content: &'c [u8]) -> Result<Text<'c>, PromoteError> {
     if content.len() > FILE_BYTES_MAX {
         return Err(PromoteError::TooLong { path: path.to_owned(), bytes: content.len() });
     }
-    let text = str::from_utf8(content).map_err(|_| PromoteError::NotUtf8 { path: path.to_owned() })?;
-    let syntax = |Broken { line, what }| PromoteError::Syntax { path: path.to_owned(), line, what };
-    let (mut count, mut splices) = (0, Vec::new());
-    for document in parse(text).map_err(syntax)? {
-        visit(&document, &mut |node| {
-            let Some(written) = node.text() else { return Ok(()) };
-            let Some(name) = name_of(written, &to.image) else { return Ok(()) };
-            count += 1;
-            let new = format!("{name}{}", to.suffix());
-            if written == new {
-                return Ok(());
+    decode(content).map_err(|_| PromoteError::NotUtf8 { path: path.to_owned() })
+}
+
+/// How the places of a text that name an image's repository are written that do not name the artifact, each with what
+/// names it; nothing of a text that is no YAML.
+pub(super) fn spellings(text: &str, to: &Promoted) -> Result<Spellings, Broken> {
+    let mut found = Spellings::default();
+    for document in parse(text)? {
+        for place in places(&document) {
+            let Some(name) = named(&place, to) else { continue };
+            found.names.insert(name);
+            let names_it = wanted(&place, to).is_ok_and(|words| words.is_some_and(|words| words.is_empty()));
+            if !names_it && !has_digest(&place, to) {
+                let text = |key| document.get(key).and_then(Node::text).unwrap_or_default().to_owned();
+                let name = document.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Node::text);
+                found.others.insert(format!("{} {}", text("kind"), name.unwrap_or_default()));
             }
-            match reworded(text, node, &new) {
-                Some(splice) => splices.push(splice),
-                None => return Err(unclear(path, text, node)),
-            }
-            Ok(())
-        })?;
-    }
-    let changed = finish(path, text, splices, |documents| {
-        let mut wrong = 0;
-        for document in documents {
-            visit(document, &mut |node| {
-                let name = node.text().and_then(|written| Some((written, name_of(written, &to.image)?)));
-                wrong += usize::from(name.is_some_and(|(written, name)| written != format!("{name}{}", to.suffix())));
-                Ok(())
-            })?;
         }
-        Ok(wrong == 0)
-    })?;
-    Ok((count, changed))
+    }
+    Ok(found)
+}
+
+/// Whether a place names the artifact by its digest: kustomize before 5.0 leaves the tag out where an entry has both.
+fn has_digest(place: &Place<'_>, to: &Promoted) -> bool {
+    let Place::Whole(node) = place else { return false };
+    let digest = node.text().and_then(|text| text.split_once('@')).map(|(_, digest)| digest);
+    digest.is_some() && digest == to.written_digest()
+}
+
+/// What [`spellings`] found.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    /// The repository as it is written.
+    pub(super) names: BTreeSet<String>,
+    /// Objects that name it otherwise than as the artifact.
+    pub(super) others: BTreeSet<String>,
+}
+
+/// The repository that a place names, as it is written there, where it is the image's.
+fn named(place: &Place<'_>, to: &Promoted) -> Option<String> {
+    match *place {
+        Place::Whole(node) => name_of(node.text()?, &to.image).map(str::to_owned),
+        Place::Apart { registry, repository, node, .. } => {
+            let whole = registry.map_or(repository.to_owned(), |registry| format!("{registry}/{repository}"));
+            let is_name = name_of(&whole, &to.image) == Some(whole.as_str());
+            if is_name { Some(whole) } else { named(&Place::Whole(node), to) }
+        }
+    }
+}
+
+/// The words that change at a place: none where it names the artifact, nothing where it names another image, or why it
+/// cannot.
+fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Vec<(&'n Node, String)>>, (&'n Node, &'static str)> {
+    let Some(name) = named(place, to) else { return Ok(None) };
+    let mut words = Vec::new();
+    let mut set = |node: &'n Node, new: &str| {
+        if node.text() != Some(new) {
+            words.push((node, new.to_owned()));
+        }
+    };
+    match *place {
+        Place::Apart { registry, repository, tag, digest, node }
+            if registry.is_some() || name_of(repository, &to.image) == Some(repository) =>
+        {
+            match (tag, to.written_tag()) {
+                (Some(tag), Some(new)) => set(tag, new),
+                (None, Some(_)) if to.written_digest().is_none() => {
+                    return Err((
+                        node,
+                        "the image has a digest beside its name and no tag; set promote.by = \"digest\"",
+                    ));
+                }
+                _ => {}
+            }
+            match (digest, to.written_digest()) {
+                (Some(digest), Some(new)) => set(digest, new),
+                (Some(digest), None) if digest.text().is_some_and(|text| !text.is_empty()) => {
+                    return Err((digest, "the image has a digest beside its tag; set promote.by = \"tag_and_digest\""));
+                }
+                (None, Some(_)) if to.written_tag().is_none() => {
+                    return Err((
+                        node,
+                        "the image has its tag in a key beside it and no digest; set promote.by = \"tag\"",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Place::Whole(node) | Place::Apart { node, .. } => set(node, &format!("{name}{}", to.suffix())),
+    }
+    Ok(Some(words))
 }
 
 /// Splices, and reads the result again: it has to parse and to say what it should.
@@ -61,13 +152,13 @@ pub(super) fn finish(
     text: &str,
     splices: Vec<Splice>,
     says_it: impl Fn(&[Node]) -> Result<bool, PromoteError>,
-) -> Result<Option<Vec<u8>>, PromoteError> {
+) -> Result<Option<String>, PromoteError> {
     if splices.is_empty() {
         return Ok(None);
     }
     let new = spliced(text, splices);
     match new.as_deref().map(parse) {
-        Some(Ok(documents)) if says_it(&documents)? => Ok(new.map(String::into_bytes)),
+        Some(Ok(documents)) if says_it(&documents)? => Ok(new),
         read => {
             let broken = read.and_then(Result::err);
             let (line, why) = broken.map_or((1, String::new()), |Broken { line, what }| (line, format!(" ({what})")));
@@ -78,30 +169,12 @@ pub(super) fn finish(
 }
 
 pub(super) fn unclear(path: &str, text: &str, node: &Node) -> PromoteError {
-    let line = text[..node.at().start].matches('\n').count() + 1;
-    let what = "the image is written in a way that is not changed by machine; write it as a plain word".to_owned();
-    PromoteError::Unclear { path: path.to_owned(), line, what }
+    told(path, text, node, "the image is written in a way that is not changed by machine; write it as a plain word")
 }
 
-/// Calls `found` with the value of each `image` key, and of each `reference` key in an `image` mapping.
-fn visit(node: &Node, found: &mut dyn FnMut(&Node) -> Result<(), PromoteError>) -> Result<(), PromoteError> {
-    match node {
-        Node::Mapping { entries, .. } => {
-            for (key, value) in entries {
-                if key.text() == Some("image") {
-                    found(value.get("reference").unwrap_or(value))?;
-                }
-                visit(value, found)?;
-            }
-        }
-        Node::Sequence { items, .. } => {
-            for item in items {
-                visit(item, found)?;
-            }
-        }
-        Node::Scalar { .. } | Node::Alias { .. } => {}
-    }
-    Ok(())
+fn told(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
+    let line = text[..node.at().start].matches('\n').count() + 1;
+    PromoteError::Unclear { path: path.to_owned(), line, what: what.to_owned() }
 }
 
 /// The name part of an image reference if it is the repository `image`, as it is written there.
@@ -127,8 +200,15 @@ fn short_name(image: &str) -> &str {
     image.rsplit('/').next().unwrap_or(image)
 }
 
-fn mentions(content: &[u8], word: &str) -> bool {
-    !word.is_empty() && content.windows(word.len()).any(|window| window == word.as_bytes())
+/// Whether a file may name an image: whether the last part of its name is in it. In UTF-16 its letters are apart.
+pub(super) fn mentions(content: &[u8], image: &str) -> bool {
+    let word = short_name(image);
+    let holds = |content: &[u8]| content.windows(word.len()).any(|window| window == word.as_bytes());
+    match content {
+        _ if word.is_empty() => false,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => decode(content).is_ok_and(|read| holds(read.text.as_bytes())),
+        _ => holds(content),
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,22 @@
 //! Which files of a repository a kustomization needs, and what it asks for that we do not give it.
 //!
-//! A folder with a kustomization is taken whole, and every folder or file that it names elsewhere in the repository with
-//! it, and what these name. So a render costs what the environment refers to, not what the repository holds. Every text
-//! in a kustomization that happens to be a path of the repository counts as naming it: a file too many is harmless, and
-//! no list of kustomize's fields has to be kept.
+//! What it names is needed, and what that names in turn: a render costs what the environment refers to, not what the
+//! repository holds. Every text in a kustomization that happens to be a path of the repository counts as naming it: a
+//! file too many is harmless, and no list of kustomize's fields has to be kept. What merely lies in the folder of a
+//! kustomization is given to kustomize as far as it fits, and is not missed where it does not.
+//!
+//! Links are followed within the repository. One to a file is given as that file, since kustomize refuses one that leads
+//! out of its folder; one to a folder stays a link, so that what is written in that folder is seen from where it is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
 use crate::render::KUSTOMIZATIONS;
-use crate::render::tree::{EntryMode, Followed, Node, Tree, TreeEntry, TreeFailure, file_name, follow, join};
+use crate::render::tree::{
+    EntryMode, Followed, Node, Tree, TreeEntry, TreeFailure, file_name, follow, is_lfs_pointer, join, parent, resolve,
+    resolve_noting,
+};
 use crate::yaml::{self, YamlError};
 
 /// Files that a kustomization may need: a repository of some hundred environments, all with bases, has fewer.
@@ -25,14 +31,20 @@ const FILES: &[&str] = &["configurations", "crds", "generators", "patchesStrateg
 /// The same in the entries of other fields: these keys of theirs.
 const FILE_KEYS: &[&str] = &["path", "files", "env", "envs"];
 
+/// Fields that name files which may name files themselves: the configurations of generators and transformers.
+const CONFIGURATIONS: &[&str] = &["generators", "transformers", "validators"];
+
 /// What a kustomization needs.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Needs {
-    /// Every file by the path to write it at; a link is there as the file that it stands for.
-    pub(super) files: BTreeMap<String, TreeEntry>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Every file that is named, by the path to write it at; a link is there as the file that it stands for.
+    pub files: BTreeMap<String, TreeEntry>,
+    /// Files that nothing names, in the folders of kustomizations.
+    pub beside: BTreeMap<String, TreeEntry>,
+    /// Links to folders: where each is, and the folder that it leads to.
+    pub links: BTreeMap<String, String>,
     /// The folders and files that were asked for by name: what the outcome depends on.
     pub(super) inputs: BTreeSet<String>,
-    pub(super) notes: Vec<String>,
 }
 
 /// Why a kustomization is not given to kustomize.
@@ -86,6 +98,12 @@ pub enum KustomizationError {
         /// The path.
         path: String,
     },
+    /// It is kept in Git LFS.
+    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    LargeFileStorage {
+        /// The file.
+        path: String,
+    },
     /// It needs more files than we write.
     #[error("it needs more than {FILES_MAX} files; begin at a smaller folder")]
     TooManyFiles,
@@ -93,114 +111,191 @@ pub enum KustomizationError {
 
 /// Finds out what the kustomization of a folder needs.
 pub(super) fn needs(tree: &dyn Tree, folder: &str) -> Result<Needs, KustomizationError> {
-    let mut needs = Needs::default();
-    if !take_folder(tree, folder, &mut needs)? {
+    let mut search = Search { tree, needs: Needs::default(), waiting: VecDeque::new() };
+    if !search.take_folder(folder)? {
         return Err(KustomizationError::None { folder: folder.to_owned() });
     }
-    // A kustomization below a folder that was taken may itself name what is elsewhere, so each is read once.
-    let mut read = BTreeSet::new();
-    let mut waiting: VecDeque<String> = kustomizations(&needs, &read);
-    while let Some(path) = waiting.pop_front() {
-        read.insert(path.clone());
-        follow_names(tree, &path, &mut needs)?;
-        if waiting.is_empty() {
-            waiting = kustomizations(&needs, &read);
-        }
+    while let Some(path) = search.waiting.pop_front() {
+        search.follow_names(&path)?;
     }
-    Ok(needs)
+    let Needs { files, beside, .. } = &mut search.needs;
+    beside.retain(|path, _| !files.contains_key(path));
+    Ok(search.needs)
 }
 
-fn kustomizations(needs: &Needs, read: &BTreeSet<String>) -> VecDeque<String> {
-    let unread = |path: &&String| KUSTOMIZATIONS.contains(&file_name(path)) && !read.contains(*path);
-    needs.files.keys().filter(unread).cloned().collect()
+/// What was found, and what is to be read yet.
+struct Search<'a> {
+    tree: &'a dyn Tree,
+    needs: Needs,
+    /// Files whose names are to be followed, each once.
+    waiting: VecDeque<String>,
 }
 
-/// Takes all files of a folder; tells whether a kustomization file is directly in it.
-fn take_folder(tree: &dyn Tree, folder: &str, needs: &mut Needs) -> Result<bool, KustomizationError> {
-    let reading = |source| KustomizationError::Read { path: folder.to_owned(), source };
-    if needs.inputs.insert(folder.to_owned()) {
-        let listing = tree.entries(folder).map_err(reading)?;
-        needs.notes.extend(listing.unreadable.iter().map(|path| format!("{path} is left out: its name is not UTF-8")));
-        for entry in listing.entries {
-            take_file(tree, entry, needs)?;
+impl Search<'_> {
+    /// Takes the kustomization of a folder, and notes what lies beside it; tells whether there is one.
+    fn take_folder(&mut self, folder: &str) -> Result<bool, KustomizationError> {
+        let reading = |source| KustomizationError::Read { path: folder.to_owned(), source };
+        let mut has_one = false;
+        for name in KUSTOMIZATIONS {
+            let path = join(folder, name).unwrap_or_default();
+            match self.tree.lookup(&path).map_err(reading)? {
+                Some(Node::File(entry)) => has_one |= self.take_file(entry, true)?,
+                _ => {}
+            }
         }
-    }
-    Ok(KUSTOMIZATIONS.iter().filter_map(|name| join(folder, name)).any(|path| needs.files.contains_key(&path)))
-}
-
-fn take_file(tree: &dyn Tree, entry: TreeEntry, needs: &mut Needs) -> Result<(), KustomizationError> {
-    let path = entry.path.clone();
-    if path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\0') {
-        return Err(KustomizationError::Path { path });
-    }
-    match entry.mode {
-        EntryMode::File => drop(needs.files.insert(path, entry)),
-        EntryMode::Submodule => {
-            needs.notes.push(format!("{path} is left out: it is a submodule, and these are not fetched"))
-        }
-        EntryMode::Symlink => {
-            match follow(tree, &entry).map_err(|source| KustomizationError::Read { path: path.clone(), source })? {
-                Followed::File(target) => {
-                    needs.inputs.insert(target.path.clone());
-                    needs.files.insert(path, target);
-                }
-                Followed::Folder(target) | Followed::Nowhere(target) => {
-                    needs.notes.push(format!(
-                        "{path} is left out: it is a link to {target:?}, which is not a file of this repository"
-                    ));
+        if self.needs.inputs.insert(folder.to_owned()) {
+            for entry in self.tree.entries(folder).map_err(reading)?.entries {
+                if self.needs.beside.len() < FILES_MAX {
+                    self.note_beside(entry)?;
                 }
             }
         }
+        Ok(has_one)
     }
-    if needs.files.len() > FILES_MAX { Err(KustomizationError::TooManyFiles) } else { Ok(()) }
-}
 
-/// Takes everything that a kustomization names.
-fn follow_names(tree: &dyn Tree, path: &str, needs: &mut Needs) -> Result<(), KustomizationError> {
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let entry = &needs.files[path];
-    let bytes = tree.blob(&entry.id).map_err(|source| KustomizationError::Read { path: path.to_owned(), source })?;
-    let documents = yaml::parse(&bytes).map_err(|source| KustomizationError::Yaml { path: path.to_owned(), source })?;
-    let fields = documents.iter().filter_map(|document| document.value.as_object()).flatten();
-    for (field, value) in fields {
-        for (key, text) in texts(field, value) {
-            if take_named(tree, folder, text, needs)? {
-                continue;
+    /// A file that nothing names yet. One that cannot be given is not missed.
+    fn note_beside(&mut self, entry: TreeEntry) -> Result<(), KustomizationError> {
+        let path = entry.path.clone();
+        match entry.mode {
+            _ if !is_sound(&path) => {}
+            EntryMode::File => drop(self.needs.beside.insert(path, entry)),
+            EntryMode::Symlink => {
+                let reading = |source| KustomizationError::Read { path: path.clone(), source };
+                if let Followed::File(target) = follow(self.tree, &entry).map_err(reading)? {
+                    self.needs.inputs.insert(target.path.clone());
+                    self.needs.beside.insert(path, target);
+                }
             }
-            let must_be_there = PATHS.contains(&field.as_str());
-            let is_file = must_be_there || FILES.contains(&key) || FILE_KEYS.contains(&key);
-            let (path, field, text) = (path.to_owned(), field.clone(), text.to_owned());
-            if is_file && is_remote(&text) {
-                return Err(KustomizationError::Remote { path, field, text });
+            EntryMode::Submodule => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a file that is named, or what a link stands for; tells whether there is something.
+    fn take_file(&mut self, entry: TreeEntry, is_kustomization: bool) -> Result<bool, KustomizationError> {
+        let path = entry.path.clone();
+        let reading = |source| KustomizationError::Read { path: path.clone(), source };
+        if !is_sound(&path) {
+            return Err(KustomizationError::Path { path });
+        }
+        let mut way = Vec::new();
+        let target = match entry.mode {
+            EntryMode::File => entry,
+            EntryMode::Submodule => return Ok(false),
+            EntryMode::Symlink => match resolve_noting(self.tree, &path, &mut way).map_err(reading)? {
+                Followed::File(target) => target,
+                Followed::Folder(target) => {
+                    self.needs.inputs.extend(way);
+                    self.needs.links.insert(path, target.clone());
+                    self.take_folder(&target)?;
+                    return Ok(true);
+                }
+                Followed::Nowhere(_) => return Ok(false),
+            },
+        };
+        self.needs.inputs.extend(way);
+        self.needs.inputs.insert(target.path.clone());
+        if self.needs.files.insert(path.clone(), target).is_none() && is_kustomization {
+            self.waiting.push_back(path);
+        }
+        if self.needs.files.len() > FILES_MAX { Err(KustomizationError::TooManyFiles) } else { Ok(true) }
+    }
+
+    /// Takes everything that a kustomization, or the configuration of a generator, names.
+    fn follow_names(&mut self, path: &str) -> Result<(), KustomizationError> {
+        let folder = parent(path).to_owned();
+        let reading = |source| KustomizationError::Read { path: path.to_owned(), source };
+        let bytes = self.tree.blob(&self.needs.files[path].id).map_err(reading)?;
+        if is_lfs_pointer(&bytes) {
+            return Err(KustomizationError::LargeFileStorage { path: path.to_owned() });
+        }
+        let documents = match yaml::parse(&bytes) {
+            Ok(documents) => documents,
+            Err(source) if KUSTOMIZATIONS.contains(&file_name(path)) => {
+                return Err(KustomizationError::Yaml { path: path.to_owned(), source });
             }
-            if must_be_there {
-                return Err(KustomizationError::Missing { path, field, text });
+            // Kustomize says what it thinks of it.
+            Err(_) => return Ok(()),
+        };
+        let fields = documents.iter().filter_map(|document| document.value.as_object()).flatten();
+        for (field, value) in fields {
+            for (key, text) in texts(field, value) {
+                let names_more = CONFIGURATIONS.contains(&field.as_str());
+                if self.take_named(&folder, text, names_more)? {
+                    continue;
+                }
+                let must_be_there = PATHS.contains(&field.as_str());
+                let is_file = must_be_there || FILES.contains(&key) || FILE_KEYS.contains(&key);
+                let (path, field, text) = (path.to_owned(), field.clone(), text.to_owned());
+                if is_file && is_remote(&text) {
+                    return Err(KustomizationError::Remote { path, field, text });
+                }
+                if must_be_there {
+                    return Err(KustomizationError::Missing { path, field, text });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Takes what a text names, alone or as the right side of `key=path`; tells whether it names something.
+    fn take_named(&mut self, folder: &str, text: &str, names_more: bool) -> Result<bool, KustomizationError> {
+        // No path is longer, and no path of a manifest has several lines: what is inline is not looked up.
+        if text.is_empty() || text.len() > 4096 || text.starts_with('/') || text.contains(['\n', '\0']) {
+            return Ok(false);
+        }
+        let candidates = std::iter::once(text).chain(text.split_once('=').map(|(_, path)| path));
+        for text in candidates {
+            let Some(path) = self.place_of(folder, text)? else { continue };
+            let node = self.tree.lookup(&path);
+            match node.map_err(|source| KustomizationError::Read { path: path.clone(), source })? {
+                Some(Node::Folder) => drop(self.take_folder(&path)?),
+                Some(Node::File(entry)) => {
+                    if !self.take_file(entry, names_more)? {
+                        continue;
+                    }
+                    self.needs.inputs.insert(path);
+                }
+                None => continue,
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Where a path that is written in a file of `folder` is, with the links on the way followed and noted but for the last
+    /// part, which may be one.
+    fn place_of(&mut self, folder: &str, text: &str) -> Result<Option<String>, KustomizationError> {
+        let text = text.trim_end_matches('/');
+        let reading = |source| KustomizationError::Read { path: text.to_owned(), source };
+        let (front, last) = match text.rsplit_once('/') {
+            Some((front, last)) => (front, last),
+            None => ("", text),
+        };
+        if matches!(last, "" | "." | "..") {
+            return match resolve(self.tree, &format!("{folder}/{text}")).map_err(reading)? {
+                Followed::Folder(path) => Ok(Some(path)),
+                _ => Ok(None),
+            };
+        }
+        let mut way = Vec::new();
+        let front = format!("{folder}/{front}");
+        let Followed::Folder(front) = resolve_noting(self.tree, &front, &mut way).map_err(reading)? else {
+            return Ok(None);
+        };
+        for link in way {
+            if let Followed::Folder(target) = resolve(self.tree, &link).map_err(reading)? {
+                self.needs.links.insert(link.clone(), target);
+                self.needs.inputs.insert(link);
+            }
+        }
+        Ok(join(&front, last))
+    }
 }
 
-/// Takes what a text names, alone or as the right side of `key=path`; tells whether it names something.
-fn take_named(tree: &dyn Tree, folder: &str, text: &str, needs: &mut Needs) -> Result<bool, KustomizationError> {
-    // No path is longer, and no path of a manifest has several lines: what is inline is not looked up.
-    if text.is_empty() || text.len() > 4096 || text.contains(['\n', '\0']) {
-        return Ok(false);
-    }
-    let candidates = std::iter::once(text).chain(text.split_once('=').map(|(_, path)| path));
-    for path in candidates.filter_map(|text| join(folder, text)) {
-        let node = tree.lookup(&path).map_err(|source| KustomizationError::Read { path: path.clone(), source })?;
-        match node {
-            Some(Node::Folder) => drop(take_folder(tree, &path, needs)?),
-            Some(Node::File(entry)) => {
-                needs.inputs.insert(path);
-                take_file(tree, entry, needs)?;
-            }
-            None => continue,
-        }
-        return Ok(true);
-    }
-    Ok(false)
+/// Whether a file can be written at a path of the tree.
+fn is_sound(path: &str) -> bool {
+    !path.split('/').any(|part| matches!(part, "" | "." | "..")) && !path.contains('\0')
 }
 
 /// Every text in a value, at any depth, with the key that it is under.
@@ -246,7 +341,7 @@ mod tests {
             ("apps/common/app.ini", ""),
             ("apps/common/other.ini", ""),
             ("apps/cart/kustomization.yaml", ""),
-            ("parts/tls/kustomization.yaml", ""),
+            ("parts/tls/kustomization.yaml", "resources: [link.yaml]"),
             ("parts/tls/link.yaml@", "../shared/tls.yaml"),
             ("parts/shared/tls.yaml", ""),
             ("cluster/all.yaml", ""),
@@ -257,22 +352,71 @@ mod tests {
             taken,
             [
                 "apps/common/app.ini",
-                "apps/shop/base/deep/Kustomization",
                 "apps/shop/base/kustomization.yml",
                 "apps/shop/prod/extra.yaml",
                 "apps/shop/prod/kustomization.yaml",
-                "apps/shop/prod/patch.yaml",
-                "cluster/all.yaml",
                 "parts/tls/kustomization.yaml",
                 "parts/tls/link.yaml",
             ]
         );
         assert_eq!(needs.files["parts/tls/link.yaml"].path, "parts/shared/tls.yaml");
-        for input in
-            ["apps/shop/prod", "apps/shop/base", "apps/common/app.ini", "parts/tls", "parts/shared/tls.yaml", "cluster"]
-        {
+        let beside: Vec<&str> = needs.beside.keys().map(String::as_str).collect();
+        assert_eq!(beside, ["apps/shop/base/deep/Kustomization", "apps/shop/prod/patch.yaml"]);
+        for input in ["apps/shop/prod", "apps/shop/base", "apps/common/app.ini", "parts/tls", "parts/shared/tls.yaml"] {
             assert!(needs.inputs.contains(input), "{input}: {:?}", needs.inputs);
         }
+    }
+
+    #[test]
+    fn links_are_followed_within_the_repository() {
+        let files = [
+            ("a/kustomization.yaml@", "../k/prod"),
+            ("k/prod", "resources: [current, ../live/extra.yaml]\nconfigMapGenerator: [{name: c, files: [x/y]}]\n"),
+            ("a/current@", "../live"),
+            ("live@", "v2"),
+            ("v2/kustomization.yaml", "resources: [app.yaml]"),
+            ("v2/app.yaml@", "../shared/app"),
+            ("v2/extra.yaml", ""),
+            ("shared/app", ""),
+            ("a/x@", "../v2"),
+            ("v2/y", ""),
+        ];
+        let needs = needs_of(&files, "a").unwrap();
+        let files: Vec<(&str, &str)> =
+            needs.files.iter().map(|(path, entry)| (path.as_str(), entry.path.as_str())).collect();
+        assert_eq!(
+            files,
+            [
+                ("a/kustomization.yaml", "k/prod"),
+                ("v2/app.yaml", "shared/app"),
+                ("v2/extra.yaml", "v2/extra.yaml"),
+                ("v2/kustomization.yaml", "v2/kustomization.yaml"),
+                ("v2/y", "v2/y"),
+            ]
+        );
+        let links: Vec<(&str, &str)> = needs.links.iter().map(|(link, to)| (link.as_str(), to.as_str())).collect();
+        assert_eq!(links, [("a/current", "v2"), ("a/x", "v2"), ("live", "v2")]);
+        assert!(["live", "a/current", "shared/app", "k/prod"].iter().all(|input| needs.inputs.contains(*input)));
+    }
+
+    #[test]
+    fn what_configurations_of_generators_name_is_taken() {
+        let files = [
+            ("a/kustomization.yaml", "generators: [gen.yaml]"),
+            ("a/gen.yaml", "kind: ConfigMapGenerator\nmetadata: {name: c}\nfiles: [../common/app.ini]\n"),
+            ("common/app.ini", ""),
+        ];
+        assert!(needs_of(&files, "a").unwrap().files.contains_key("common/app.ini"));
+    }
+
+    #[test]
+    fn a_kustomization_that_nothing_names_is_not_read() {
+        let files = [
+            ("kustomization.yaml", "resources: [a.yaml]"),
+            ("a.yaml", ""),
+            ("old/kustomization.yaml", "resources: ['https://example.com/x.yaml']"),
+        ];
+        assert_eq!(needs_of(&files, "").unwrap().files.len(), 2);
     }
 
     #[test]
@@ -298,6 +442,10 @@ mod tests {
             ),
             ("components: [gone]", "a/kustomization.yaml names \"gone\" in components, which is not in the repository"),
             ("resources: [a: 1", "a/kustomization.yaml"),
+            (
+                "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+                "a/kustomization.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself",
+            ),
         ] {
             assert_eq!(
                 needs_of(&[("a/kustomization.yaml", content)], "a").unwrap_err().to_string(),

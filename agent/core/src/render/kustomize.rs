@@ -1,29 +1,23 @@
 //! Renders a kustomization: which files it needs is found here (see [`super::kustomization`]), and who builds them is
 //! handed in, since that is a program's work.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 
-use crate::render::kustomization::{Needs, needs};
+use crate::render::kustomization::needs;
 use crate::render::object::{self, Found};
-use crate::render::tree::{Tree, TreeEntry};
+use crate::render::tree::Tree;
 use crate::render::{RenderError, Request};
 use crate::yaml;
 
-pub use crate::render::kustomization::KustomizationError;
+pub use crate::render::kustomization::{KustomizationError, Needs};
 
 /// Who builds kustomizations.
 pub trait Kustomize {
-    /// Builds the kustomization of a folder from these files of the tree, each at its path.
+    /// Builds the kustomization of a folder from what it needs of the tree.
     ///
     /// # Errors
     /// Where nobody can, the tree cannot be read, or a program says no.
-    fn build(
-        &self,
-        tree: &dyn Tree,
-        folder: &str,
-        files: &BTreeMap<String, TreeEntry>,
-    ) -> Result<Built, Box<dyn Error + Send + Sync>>;
+    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, Box<dyn Error + Send + Sync>>;
 }
 
 /// What was built.
@@ -58,13 +52,10 @@ pub(super) struct Kustomized {
 
 /// Renders the kustomization of a folder.
 pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, RenderError> {
-    let wrong = |source| RenderError::Kustomize { path: folder.to_owned(), source };
-    let Needs { files, inputs, notes: own } = needs(request.tree, folder).map_err(|error| wrong(error.into()))?;
-    let Built { output, mut notes } =
-        request.kustomize.build(request.tree, folder, &files).map_err(|error| wrong(KustomizeError::Build(error)))?;
-    notes.extend(own);
+    let (Built { output, notes }, needs) = build(request.tree, folder, request.kustomize)?;
     let mut found = Vec::new();
-    for document in yaml::parse(&output).map_err(|error| wrong(KustomizeError::Output(error)))? {
+    let wrong = |error| RenderError::Kustomize { path: folder.to_owned(), source: KustomizeError::Output(error) };
+    for document in yaml::parse(&output).map_err(wrong)? {
         object::find(document.value, &format!("kustomization of {folder}, document {}", document.number), &mut found)?;
     }
     if found.is_empty() {
@@ -73,5 +64,13 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, 
             why: "its kustomization makes no object".to_owned(),
         });
     }
-    Ok(Kustomized { found, notes, inputs: inputs.into_iter().collect() })
+    Ok(Kustomized { found, notes, inputs: needs.inputs.into_iter().collect() })
+}
+
+/// Builds the kustomization of a folder, and says what it needed.
+pub(crate) fn build(tree: &dyn Tree, folder: &str, kustomize: &dyn Kustomize) -> Result<(Built, Needs), RenderError> {
+    let wrong = |source| RenderError::Kustomize { path: folder.to_owned(), source };
+    let needs = needs(tree, folder).map_err(|error| wrong(error.into()))?;
+    let built = kustomize.build(tree, folder, &needs).map_err(|error| wrong(KustomizeError::Build(error)))?;
+    Ok((built, needs))
 }

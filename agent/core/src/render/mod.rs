@@ -18,7 +18,7 @@ pub mod tree;
 
 mod injected;
 pub mod object;
-mod plain;
+pub(crate) mod plain;
 
 mod kustomization;
 pub mod kustomize;
@@ -36,7 +36,7 @@ use sha2::{Digest as _, Sha256};
 use crate::render::kustomize::{Kustomize, KustomizeError, Kustomized};
 use crate::render::plain::Plain;
 use crate::render::scope::Scope;
-use crate::render::tree::{Node, Tree, TreeFailure};
+use crate::render::tree::{Followed, Tree, TreeEntry, TreeFailure};
 use crate::sync::manifest::{ContentDigest, Manifest};
 use crate::yaml::YamlError;
 
@@ -54,6 +54,8 @@ pub struct Request<'a> {
     pub namespace: &'a str,
     /// The scope of a kind, by group and kind, as the cluster knows it; nothing for a kind that it does not serve.
     pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
+    /// Whether a kind tells a status apart from what is asked for, by group and kind, where the cluster knows it.
+    pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// Who builds kustomizations.
     pub kustomize: &'a dyn Kustomize,
 }
@@ -166,6 +168,12 @@ pub enum RenderError {
         /// Where it leads, as written.
         target: String,
     },
+    /// Links lead to ever more folders.
+    #[error("the links in {} lead to more than 1000 folders; begin at a smaller folder", Folder(.path))]
+    TooManyLinks {
+        /// The folder.
+        path: String,
+    },
     /// Manifests may be in another repository.
     #[error("{path} is a submodule, and submodules are not fetched; move it out of the folder of the manifests")]
     Submodule {
@@ -193,49 +201,55 @@ pub enum RenderError {
 /// # Errors
 /// See [`RenderError`]; with an error nothing is to be applied and nothing to be pruned.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
-    let folder = folder(request)?;
-    let (found, notes, mut inputs) = if by_kustomize(request, &folder)? {
+    let folder = folder(request.tree, request.path)?;
+    let (found, notes, mut inputs) = if by_kustomize(request.tree, &folder, request.kind)? {
         let Kustomized { found, notes, inputs } = kustomize::render(request, &folder)?;
         (found, notes, inputs)
     } else {
-        let Plain { found, notes, mut outside } = plain::render(request, &folder)?;
-        outside.push(folder);
+        let Plain { found, notes, mut outside } = plain::render(request.tree, &folder)?;
+        outside.push(folder.clone());
         (found, notes, outside)
     };
+    // Where the folder is reached by links, these count as well.
+    let path = request.path.trim_start_matches('/');
+    let read = |source| RenderError::Read { path: path.to_owned(), source };
+    tree::resolve_noting(request.tree, path, &mut inputs).map_err(read)?;
     inputs.sort();
     inputs.dedup();
     let all = inputs.clone();
-    let is_below =
-        |path: &str, folder: &str| folder.is_empty() || path.strip_prefix(folder).is_some_and(|p| p.starts_with('/'));
-    inputs.retain(|path| !all.iter().any(|folder| folder != path && is_below(path, folder)));
+    inputs.retain(|path| !all.iter().any(|folder| folder != path && tree::is_below(path, folder)));
     Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs })
 }
 
-fn by_kustomize(request: &Request<'_>, folder: &str) -> Result<bool, RenderError> {
-    match request.kind {
+/// Whether the manifests of a folder are made by kustomize.
+pub(crate) fn by_kustomize(tree: &dyn Tree, folder: &str, kind: RenderKind) -> Result<bool, RenderError> {
+    match kind {
         RenderKind::Plain => Ok(false),
         RenderKind::Kustomize => Ok(true),
-        RenderKind::Auto => {
-            for name in KUSTOMIZATIONS {
-                let path = tree::join(folder, name).unwrap_or_default();
-                let node = request.tree.lookup(&path).map_err(|source| RenderError::Read { path, source })?;
-                if matches!(node, Some(Node::File(_))) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        }
+        RenderKind::Auto => Ok(kustomization_file(tree, folder)?.is_some()),
     }
 }
 
-/// The folder of the manifests as trees name it: without `./`, and known to be there.
-fn folder(request: &Request<'_>) -> Result<String, RenderError> {
-    let missing = || RenderError::NoFolder { path: request.path.to_owned() };
-    let folder = tree::join("", request.path.trim_start_matches('/')).ok_or_else(missing)?;
-    match request.tree.lookup(&folder) {
-        Ok(Some(Node::Folder)) => Ok(folder),
+/// The kustomization file of a folder, links followed.
+pub(crate) fn kustomization_file(tree: &dyn Tree, folder: &str) -> Result<Option<TreeEntry>, RenderError> {
+    for name in KUSTOMIZATIONS {
+        let path = tree::join(folder, name).unwrap_or_default();
+        let found = tree::resolve(tree, &path).map_err(|source| RenderError::Read { path, source })?;
+        if let Followed::File(entry) = found {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// The folder of the manifests as trees name it: without `./`, links followed, and known to be there.
+pub(crate) fn folder(tree: &dyn Tree, path: &str) -> Result<String, RenderError> {
+    let missing = || RenderError::NoFolder { path: path.to_owned() };
+    let plain = tree::join("", path.trim_start_matches('/')).ok_or_else(missing)?;
+    match tree::resolve(tree, &plain) {
+        Ok(Followed::Folder(folder)) => Ok(folder),
         Ok(_) => Err(missing()),
-        Err(source) => Err(RenderError::Read { path: folder, source }),
+        Err(source) => Err(RenderError::Read { path: plain, source }),
     }
 }
 

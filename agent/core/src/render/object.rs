@@ -13,7 +13,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Map, Value};
 
 use crate::render::injected;
-use crate::render::scope::Scope;
+use crate::render::scope::{self, Scope};
 use crate::render::{RenderError, Request};
 use crate::sync::manifest::{ContentDigest, Manifest};
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
@@ -60,6 +60,8 @@ pub(super) fn find(document: Value, origin: &str, found: &mut Vec<Found>) -> Res
 /// Makes manifests of what was found, in the order in which they are applied.
 pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<Manifest>, RenderError> {
     let defined = definitions(&found);
+    let tell_status: BTreeMap<_, _> =
+        found.iter().filter_map(|found| Some((defined_kind(found)?, defines_status(found)))).collect();
     let mut manifests = Vec::with_capacity(found.len());
     let mut origins: BTreeMap<ResourceRef, Arc<str>> = BTreeMap::new();
     for found in found {
@@ -69,7 +71,10 @@ pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<
             let api_version = found.object["apiVersion"].as_str().unwrap_or_default().to_owned();
             return Err(RenderError::UnknownKind { origin: found.origin, api_version, kind: found.kind });
         };
-        let manifest = manifest(found, scope, request)?;
+        // A custom kind may have a field that is called so.
+        let has_status = (request.has_status)(&kind.0, &kind.1).or_else(|| tell_status.get(&kind).copied());
+        let is_field = has_status == Some(false) && scope::builtin(&kind.0, &kind.1).is_none();
+        let manifest = manifest(found, scope, is_field, request)?;
         if let Some(first) = origins.insert(manifest.resource.clone(), manifest.origin.clone()) {
             let resource = Box::new(manifest.resource);
             return Err(RenderError::Twice { resource, first, second: manifest.origin });
@@ -80,9 +85,12 @@ pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<
     Ok(manifests)
 }
 
-fn manifest(found: Found, scope: Scope, request: &Request<'_>) -> Result<Manifest, RenderError> {
+fn manifest(found: Found, scope: Scope, status_is_field: bool, request: &Request<'_>) -> Result<Manifest, RenderError> {
     let Found { mut object, origin, group, version, kind, name } = found;
     let wrong = |problem: String| RenderError::Object { origin: origin.clone(), problem };
+    if !status_is_field {
+        object.remove("status");
+    }
     drop_what_servers_write(&mut object);
     let metadata = object["metadata"].as_object_mut().expect("find() saw a name in it");
     let namespace = match scope {
@@ -109,21 +117,30 @@ fn manifest(found: Found, scope: Scope, request: &Request<'_>) -> Result<Manifes
 
 /// The scopes of the kinds that these very objects define.
 fn definitions(found: &[Found]) -> BTreeMap<(String, String), Scope> {
-    let definitions =
-        found.iter().filter(|f| f.group == "apiextensions.k8s.io" && f.kind == "CustomResourceDefinition");
     let scope = |definition: &Found| {
-        let spec = definition.object.get("spec")?;
-        let kind = (spec.get("group")?.as_str()?.to_owned(), spec.pointer("/names/kind")?.as_str()?.to_owned());
-        let cluster = spec.get("scope").and_then(Value::as_str) == Some("Cluster");
+        let kind = defined_kind(definition)?;
+        let cluster = definition.object["spec"].get("scope").and_then(Value::as_str) == Some("Cluster");
         Some((kind, if cluster { Scope::Cluster } else { Scope::Namespaced }))
     };
-    definitions.filter_map(scope).collect()
+    found.iter().filter_map(scope).collect()
+}
+
+/// Group and kind that an object defines, if it is a definition.
+fn defined_kind(found: &Found) -> Option<(String, String)> {
+    let is_definition = found.group == "apiextensions.k8s.io" && found.kind == "CustomResourceDefinition";
+    let spec = found.object.get("spec").filter(|_| is_definition)?;
+    Some((spec.get("group")?.as_str()?.to_owned(), spec.pointer("/names/kind")?.as_str()?.to_owned()))
+}
+
+/// Whether the status of what an object defines is a subresource.
+fn defines_status(definition: &Found) -> bool {
+    let versions = definition.object["spec"].get("versions").and_then(Value::as_array);
+    versions.into_iter().flatten().any(|version| version.pointer("/subresources/status").is_some())
 }
 
 /// What the API server writes, and what an export of a live object therefore holds. Sent back, these are a conflict (resourceVersion,
-/// uid), refused (managedFields) or ignored (status).
+/// uid) or refused (managedFields); a status is ignored where it is a subresource, and is dropped before.
 fn drop_what_servers_write(object: &mut Map<String, Value>) {
-    object.remove("status");
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"] {
         metadata.remove(field);

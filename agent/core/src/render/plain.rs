@@ -1,107 +1,169 @@
 //! A folder of manifests as it is: every `.yaml`, `.yml` and `.json` file below it.
+//!
+//! Links are followed within the repository: one to a file is that file, one to a folder elsewhere is what that folder
+//! holds. What a link leads to within the folder is rendered where it is, and not once more.
+
+use std::collections::BTreeSet;
 
 use crate::render::object::{self, Found};
-use crate::render::tree::{EntryMode, Followed, TreeEntry, file_name, follow};
-use crate::render::{KUSTOMIZATIONS, RenderError, Request};
+use crate::render::tree::{self, EntryMode, Followed, Tree, TreeEntry, file_name};
+use crate::render::{KUSTOMIZATIONS, RenderError};
 use crate::yaml::{self, YamlError};
 
 /// What a folder holds.
 pub(super) struct Plain {
     pub(super) found: Vec<Found>,
     pub(super) notes: Vec<String>,
-    /// Files outside of the folder that links in it lead to.
+    /// Files and folders outside of the folder that links in it lead to.
     pub(super) outside: Vec<String>,
 }
 
-/// Reads every manifest below the folder, in the order of their paths.
-pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Plain, RenderError> {
-    let reading = |source| RenderError::Read { path: folder.to_owned(), source };
-    let mut listing = request.tree.entries(folder).map_err(reading)?;
-    if let Some(path) = listing.unreadable.into_iter().find(|path| is_manifest(path)) {
-        return Err(RenderError::NameNotUtf8 { path });
-    }
-    listing.entries.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut plain = Plain { found: Vec::new(), notes: Vec::new(), outside: Vec::new() };
-    let mut hidden = 0;
-    let mut files = 0;
-    for entry in &listing.entries {
-        let below = &entry.path[folder.len()..];
-        let is_hidden = below.split('/').any(|part| part.starts_with('.'));
-        match entry.mode {
-            // Its manifests cannot be seen; to render the rest would prune them.
-            EntryMode::Submodule => return Err(RenderError::Submodule { path: entry.path.clone() }),
-            _ if is_hidden => hidden += usize::from(is_manifest(below)),
-            EntryMode::Symlink => {
-                if let Some(target) = linked(request, entry, &mut plain)? {
-                    files += 1;
-                    read(request, &target, &entry.path, &mut plain.found)?;
-                }
-            }
-            EntryMode::File if !is_manifest(below) => {}
-            EntryMode::File if KUSTOMIZATIONS.contains(&file_name(below)) => {
-                plain.notes.push(format!(
-                    "{} is left out: it is for kustomize, and this folder is rendered plain",
-                    entry.path
-                ));
-            }
-            EntryMode::File => {
-                files += 1;
-                read(request, entry, &entry.path, &mut plain.found)?;
-            }
+/// A file that is rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// Where it is named, below the folder or through a link.
+    pub(crate) path: String,
+    /// The file itself, elsewhere where the path is a link.
+    pub(crate) entry: TreeEntry,
+}
+
+/// The files of a folder that are rendered.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// In the order of their paths.
+    pub(crate) files: Vec<Source>,
+    notes: Vec<String>,
+    outside: Vec<String>,
+    hidden: usize,
+    /// Folders that were looked into.
+    folders: BTreeSet<String>,
+    /// The files that are rendered, by their own paths: each once.
+    own: BTreeSet<String>,
+}
+
+impl Sources {
+    fn take(&mut self, path: String, entry: TreeEntry) {
+        if self.own.insert(entry.path.clone()) {
+            self.files.push(Source { path, entry });
         }
     }
-    if hidden > 0 {
-        plain
-            .notes
-            .push(format!("left out: {hidden} manifests whose names, or whose folders' names, begin with a dot"));
+}
+
+/// Folders that links lead to from one folder: a repository with as many environments has hundreds, and links in circles end by themselves.
+const FOLDERS_MAX: usize = 1_000;
+
+/// Reads every manifest below the folder, in the order of their paths.
+pub(super) fn render(tree: &dyn Tree, folder: &str) -> Result<Plain, RenderError> {
+    let Sources { files, mut notes, outside, hidden, folders: _, own: _ } = sources(tree, folder)?;
+    let mut found = Vec::new();
+    for file in &files {
+        read(tree, file, &mut found)?;
     }
-    if plain.found.is_empty() {
-        let why = match files {
+    if hidden > 0 {
+        notes.push(format!("left out: {hidden} manifests whose names, or whose folders' names, begin with a dot"));
+    }
+    if found.is_empty() {
+        let why = match files.len() {
             0 => "there is no .yaml, .yml or .json file below it".to_owned(),
             1 => "its only manifest file holds no object".to_owned(),
             n => format!("its {n} manifest files hold no object"),
         };
         return Err(RenderError::Empty { path: folder.to_owned(), why });
     }
-    Ok(plain)
+    Ok(Plain { found, notes, outside })
 }
 
-/// The file that a link stands for, where it has a manifest's name.
-fn linked(request: &Request<'_>, link: &TreeEntry, plain: &mut Plain) -> Result<Option<TreeEntry>, RenderError> {
-    let reading = |source| RenderError::Read { path: link.path.clone(), source };
-    let named = is_manifest(&link.path);
-    match follow(request.tree, link).map_err(reading)? {
-        Followed::File(target) if named => {
-            plain.outside.push(target.path.clone());
-            Ok(Some(target))
-        }
-        Followed::File(_) => Ok(None),
-        Followed::Folder(target) => {
-            plain.notes.push(format!(
-                "{} is left out: it is a link to the folder {target:?}, and folders are not followed",
-                link.path
-            ));
-            Ok(None)
-        }
-        Followed::Nowhere(target) if named => Err(RenderError::Link { path: link.path.clone(), target }),
-        Followed::Nowhere(target) => {
-            plain.notes.push(format!(
-                "{} is left out: it is a link to {target:?}, which is not a file of this repository",
-                link.path
-            ));
-            Ok(None)
+/// Finds the files of a folder that are rendered plainly.
+pub(crate) fn sources(tree: &dyn Tree, folder: &str) -> Result<Sources, RenderError> {
+    let mut sources = Sources::default();
+    // Links are looked at when all files are known that are rendered where they are.
+    let mut links = take_folder(tree, folder, folder, &mut sources)?;
+    while let Some((shown, link)) = links.pop() {
+        links.extend(take_link(tree, folder, &shown, &link, &mut sources)?);
+        if sources.folders.len() > FOLDERS_MAX {
+            return Err(RenderError::TooManyLinks { path: folder.to_owned() });
         }
     }
+    sources.files.sort_by(|a, b| a.path.cmp(&b.path));
+    sources.notes.sort();
+    Ok(sources)
 }
 
-fn read(request: &Request<'_>, entry: &TreeEntry, path: &str, found: &mut Vec<Found>) -> Result<(), RenderError> {
-    let bytes = request.tree.blob(&entry.id).map_err(|source| RenderError::Read { path: path.to_owned(), source })?;
-    if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
-        return Err(RenderError::LargeFileStorage { path: path.to_owned() });
+/// A link that is to be followed: where it is named, and itself.
+type Link = (String, TreeEntry);
+
+/// Takes the files of a folder that is named as `shown`; its links are returned.
+fn take_folder(tree: &dyn Tree, folder: &str, shown: &str, sources: &mut Sources) -> Result<Vec<Link>, RenderError> {
+    sources.folders.insert(folder.to_owned());
+    let listing = tree.entries(folder).map_err(|source| RenderError::Read { path: folder.to_owned(), source })?;
+    if let Some(path) = listing.unreadable.into_iter().find(|path| is_manifest(path)) {
+        return Err(RenderError::NameNotUtf8 { path });
+    }
+    let mut links = Vec::new();
+    for entry in listing.entries {
+        let below = &entry.path[folder.len()..];
+        let path = format!("{shown}{below}");
+        let is_hidden = below.split('/').any(|part| part.starts_with('.'));
+        match entry.mode {
+            // Its manifests cannot be seen; to render the rest would prune them.
+            EntryMode::Submodule => return Err(RenderError::Submodule { path: entry.path }),
+            _ if is_hidden => sources.hidden += usize::from(is_manifest(below)),
+            EntryMode::Symlink => links.push((path, entry)),
+            EntryMode::File if !is_manifest(below) => {}
+            EntryMode::File if KUSTOMIZATIONS.contains(&file_name(below)) => sources
+                .notes
+                .push(format!("{path} is left out: it is for kustomize, and this folder is rendered plain")),
+            EntryMode::File => sources.take(path, entry),
+        }
+    }
+    Ok(links)
+}
+
+/// Takes what a link stands for, where that is not rendered already; the links of a folder are returned.
+fn take_link(
+    tree: &dyn Tree,
+    folder: &str,
+    shown: &str,
+    link: &TreeEntry,
+    sources: &mut Sources,
+) -> Result<Vec<Link>, RenderError> {
+    let reading = |source| RenderError::Read { path: shown.to_owned(), source };
+    let named = is_manifest(shown) && !KUSTOMIZATIONS.contains(&file_name(shown));
+    let mut way = Vec::new();
+    let to = tree::resolve_noting(tree, &link.path, &mut way).map_err(reading)?;
+    let is_elsewhere = |path: &str| !tree::is_below(path, folder) && path != folder;
+    match to {
+        Followed::File(target) if named => {
+            sources.outside.extend(way.into_iter().chain([target.path.clone()]).filter(|path| is_elsewhere(path)));
+            sources.take(shown.to_owned(), target);
+        }
+        Followed::File(_) => {}
+        Followed::Folder(target) if tree::is_below(folder, &target) => sources.notes.push(format!(
+            "{shown} is left out: it is a link to {}, which holds this folder itself",
+            super::Folder(&target)
+        )),
+        Followed::Folder(target) if is_elsewhere(&target) && !sources.folders.contains(&target) => {
+            sources.outside.extend(way.into_iter().chain([target.clone()]).filter(|path| is_elsewhere(path)));
+            return take_folder(tree, &target, shown, sources);
+        }
+        Followed::Folder(_) => {}
+        Followed::Nowhere(target) if named => return Err(RenderError::Link { path: shown.to_owned(), target }),
+        Followed::Nowhere(target) => sources
+            .notes
+            .push(format!("{shown} is left out: it is a link to {target:?}, which is not a file of this repository")),
+    }
+    Ok(Vec::new())
+}
+
+fn read(tree: &dyn Tree, file: &Source, found: &mut Vec<Found>) -> Result<(), RenderError> {
+    let Source { path, entry } = file;
+    let bytes = tree.blob(&entry.id).map_err(|source| RenderError::Read { path: path.clone(), source })?;
+    if tree::is_lfs_pointer(&bytes) {
+        return Err(RenderError::LargeFileStorage { path: path.clone() });
     }
     let documents = yaml::parse(&bytes).map_err(|source| match is_template(&bytes, &source) {
-        true => RenderError::Template { path: path.to_owned(), source },
-        false => RenderError::Yaml { path: path.to_owned(), source },
+        true => RenderError::Template { path: path.clone(), source },
+        false => RenderError::Yaml { path: path.clone(), source },
     })?;
     for document in documents {
         object::find(document.value, &format!("{path}, document {}, line {}", document.number, document.line), found)?;

@@ -16,7 +16,7 @@ impl kustomize::Kustomize for Nobody {
         &self,
         _: &dyn Tree,
         folder: &str,
-        _: &std::collections::BTreeMap<String, tree::TreeEntry>,
+        _: &kustomize::Needs,
     ) -> Result<kustomize::Built, Box<dyn std::error::Error + Send + Sync>> {
         panic!("{folder} is no kustomization")
     }
@@ -24,8 +24,8 @@ impl kustomize::Kustomize for Nobody {
 
 fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
     let environment = "shop/prod".parse().unwrap();
-    let (scope, kustomize) = (&scope::builtin, &Nobody);
-    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, kustomize })
+    let (scope, has_status, kustomize) = (&scope::builtin, &|_: &str, _: &str| None, &Nobody);
+    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, has_status, kustomize })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -145,6 +145,22 @@ fn a_kind_may_be_defined_beside_its_objects() {
 }
 
 #[test]
+fn a_status_that_is_an_ordinary_field_is_kept() {
+    let render = |more: &str| {
+        let definition = format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: tickets.example.com}}\nspec:\n  \
+             group: example.com\n  names: {{kind: Ticket}}\n  versions: [{{name: v1{more}}}]\nstatus: {{acceptedNames: {{}}}}\n"
+        );
+        let ticket = "apiVersion: example.com/v1\nkind: Ticket\nmetadata: {name: one}\nstatus: open\n";
+        let rendered = try_render(&[("apps/shop/a.yaml", &definition), ("apps/shop/b.yaml", ticket)]).unwrap();
+        assert_eq!(rendered.manifests[0].object.get("status"), None, "the server's own kinds have one");
+        rendered.manifests[1].object.get("status").cloned()
+    };
+    assert_eq!(render(""), Some(json!("open")));
+    assert_eq!(render(", subresources: {status: {}}"), None);
+}
+
+#[test]
 fn what_is_left_out_is_told() {
     let rendered = try_render(&[
         ("apps/shop/a.yaml", DEPLOYMENT),
@@ -152,16 +168,15 @@ fn what_is_left_out_is_told() {
         ("apps/shop/.github/workflow.yaml", "on: push"),
         ("apps/shop/.lint.yml", "x: y"),
         ("apps/shop/.gitignore", ""),
-        ("apps/shop/base@", "../base"),
+        ("apps/shop/all@", ".."),
         ("apps/shop/docs@", "/usr/share/doc"),
-        ("apps/base/b.yaml", SERVICE),
     ])
     .unwrap();
     assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
     assert_eq!(
         rendered.notes,
         [
-            "apps/shop/base is left out: it is a link to the folder \"apps/base\", and folders are not followed",
+            "apps/shop/all is left out: it is a link to apps, which holds this folder itself",
             "apps/shop/docs is left out: it is a link to \"/usr/share/doc\", which is not a file of this repository",
             "apps/shop/sub/kustomization.yaml is left out: it is for kustomize, and this folder is rendered plain",
             "left out: 2 manifests whose names, or whose folders' names, begin with a dot",
@@ -174,6 +189,29 @@ fn a_link_to_a_file_of_the_repository_is_that_file() {
     let rendered = try_render(&[("apps/shop/a.yaml@", "../base/a.yaml"), ("apps/base/a.yaml", DEPLOYMENT)]).unwrap();
     assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
     assert_eq!(rendered.inputs, ["apps/base/a.yaml", "apps/shop"]);
+}
+
+#[test]
+fn a_link_to_a_folder_elsewhere_is_what_that_holds() {
+    let files = [
+        ("apps/shop/a.yaml", DEPLOYMENT),
+        ("apps/shop/base@", "../current/base"),
+        ("apps/shop/again@", "../v2/base"),
+        ("apps/shop/here@", "."),
+        ("apps/shop/same.yaml@", "a.yaml"),
+        ("apps/current@", "v2"),
+        ("apps/v2/base/b.yaml", SERVICE),
+        ("apps/v2/base/deep/c.yml@", "../../../c"),
+        ("apps/v2/base/round@", "../../shop"),
+        ("apps/c", "{apiVersion: v1, kind: Namespace, metadata: {name: c}}"),
+    ];
+    let rendered = try_render(&files).unwrap();
+    assert_eq!(names(&rendered), ["/Namespace//c", "/Service/other/shop", "apps/Deployment/prod/shop"]);
+    assert_eq!(&*rendered.manifests[1].origin, "apps/shop/base/b.yaml, document 1, line 1");
+    assert_eq!(rendered.inputs, ["apps/c", "apps/current", "apps/shop", "apps/v2/base"]);
+    let by_link =
+        try_render_at("apps/live", RenderKind::Plain, &Files::new(&[&files[..], &[("apps/live@", "shop")]].concat()));
+    assert_eq!(by_link.unwrap().inputs, ["apps/c", "apps/current", "apps/live", "apps/shop", "apps/v2/base"]);
 }
 
 #[test]

@@ -20,6 +20,12 @@ pub trait Tree {
     /// Where the repository cannot be read.
     fn entries(&self, folder: &str) -> Result<Listing, TreeFailure>;
 
+    /// The length of a file in bytes, by its [`TreeEntry::id`]; costs a look at its header.
+    ///
+    /// # Errors
+    /// Where the repository cannot be read.
+    fn size(&self, id: &str) -> Result<u64, TreeFailure>;
+
     /// The content of a file or of a symbolic link, by its [`TreeEntry::id`].
     ///
     /// # Errors
@@ -69,7 +75,7 @@ pub enum EntryMode {
 
 /// Resolves a path as it is written in a file of `folder`: `../base` in `apps/shop` is `apps/base`.
 /// Nothing where it leaves the repository or is absolute.
-pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
+pub(crate) fn join(folder: &str, relative: &str) -> Option<String> {
     if relative.starts_with('/') {
         return None;
     }
@@ -94,35 +100,81 @@ pub(super) fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// Where a symbolic link leads.
+/// Where a path or a symbolic link leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Followed {
+pub enum Followed {
     /// To this file of the repository.
     File(TreeEntry),
     /// To a folder of the repository.
     Folder(String),
-    /// Out of the repository, to nothing, or in circles; the target as it is written.
+    /// Out of the repository, to nothing, to a submodule, or in circles; the target of the first link as it is written.
     Nowhere(String),
 }
 
-/// Links that lead to links are followed this often; more is a circle.
-const LINKS_MAX: usize = 8;
+/// Links that are followed on the way to one file; git itself and most systems stop at 40, so more is a circle.
+const LINKS_MAX: usize = 40;
 
-/// Follows a symbolic link to the file that it stands for.
+/// Follows a symbolic link to what it stands for.
 pub(super) fn follow(tree: &dyn Tree, link: &TreeEntry) -> Result<Followed, TreeFailure> {
-    let mut entry = link.clone();
-    let mut target = String::new();
-    for _ in 0..LINKS_MAX {
-        target = String::from_utf8_lossy(&tree.blob(&entry.id)?).into_owned();
-        let Some(path) = join(parent(&entry.path), &target) else { break };
-        match tree.lookup(&path)? {
-            Some(Node::Folder) => return Ok(Followed::Folder(path)),
-            Some(Node::File(file)) if file.mode == EntryMode::Symlink => entry = file,
-            Some(Node::File(file)) if file.mode == EntryMode::File => return Ok(Followed::File(file)),
-            _ => break,
+    resolve(tree, &link.path)
+}
+
+/// What is at a path as a system with links would find it: a link may stand for any part of it, and leads where it would
+/// lead in a checkout.
+///
+/// # Errors
+/// Where the repository cannot be read.
+pub fn resolve(tree: &dyn Tree, path: &str) -> Result<Followed, TreeFailure> {
+    resolve_noting(tree, path, &mut Vec::new())
+}
+
+/// The same, and the paths of the links on the way.
+pub(super) fn resolve_noting(tree: &dyn Tree, path: &str, noted: &mut Vec<String>) -> Result<Followed, TreeFailure> {
+    let mut waiting: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let mut real: Vec<String> = Vec::new();
+    let (mut links, mut first) = (0, None);
+    while let Some(part) = waiting.pop() {
+        let nowhere = || Ok(Followed::Nowhere(first.clone().unwrap_or_else(|| path.to_owned())));
+        match part.as_str() {
+            "" | "." => continue,
+            ".." if real.pop().is_some() => continue,
+            ".." => return nowhere(),
+            _ => real.push(part),
+        }
+        let entry = match tree.lookup(&real.join("/"))? {
+            Some(Node::Folder) => continue,
+            Some(Node::File(entry)) => entry,
+            None => return nowhere(),
+        };
+        match entry.mode {
+            EntryMode::Symlink => {
+                real.pop();
+                noted.push(entry.path.clone());
+                let target = String::from_utf8_lossy(&tree.blob(&entry.id)?).into_owned();
+                first.get_or_insert_with(|| target.clone());
+                links += 1;
+                if links > LINKS_MAX || target.starts_with('/') || target.is_empty() {
+                    return Ok(Followed::Nowhere(first.unwrap_or(target)));
+                }
+                waiting.extend(target.split('/').rev().map(str::to_owned));
+            }
+            EntryMode::File if waiting.iter().all(|part| matches!(part.as_str(), "" | ".")) => {
+                return Ok(Followed::File(entry));
+            }
+            EntryMode::File | EntryMode::Submodule => return nowhere(),
         }
     }
-    Ok(Followed::Nowhere(target))
+    Ok(Followed::Folder(real.join("/")))
+}
+
+/// Whether a path is in a folder, at any depth; every path is in `""`.
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty() && !path.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a file is a pointer to Git LFS instead of what it is named for: the first line of each, by its specification.
+pub fn is_lfs_pointer(content: &[u8]) -> bool {
+    content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 /// A tree in memory, for the tests of who renders.
@@ -156,6 +208,10 @@ impl Tree for Files {
         let below = |file: &&String| folder.is_empty() || file.starts_with(&format!("{folder}/"));
         let entries = self.0.keys().filter(below).map(|path| self.entry(path)).collect();
         Ok(Listing { entries, unreadable: Vec::new() })
+    }
+
+    fn size(&self, id: &str) -> Result<u64, TreeFailure> {
+        Ok(self.0[id].1.len() as u64)
     }
 
     fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
@@ -193,6 +249,9 @@ mod tests {
             ("b/root@", "/etc/passwd"),
             ("b/gone@", "nothing"),
             ("b/circle@", "circle"),
+            ("b/through@", "folder/link"),
+            ("b/up@", "folder/../a/./file"),
+            ("b/below@", "link/file"),
         ]);
         let file = || Followed::File(tree.entry("a/file"));
         for (link, expected) in [
@@ -203,8 +262,13 @@ mod tests {
             ("b/root", Followed::Nowhere("/etc/passwd".to_owned())),
             ("b/gone", Followed::Nowhere("nothing".to_owned())),
             ("b/circle", Followed::Nowhere("circle".to_owned())),
+            ("b/through", file()),
+            ("b/up", file()),
+            ("b/below", Followed::Nowhere("link/file".to_owned())),
         ] {
             assert_eq!(follow(&tree, &tree.entry(link)).unwrap(), expected, "{link}");
         }
+        assert_eq!(resolve(&tree, "b/folder/file").unwrap(), file(), "a link on the way");
+        assert_eq!(resolve(&tree, "b/folder/../b").unwrap(), Followed::Folder("b".to_owned()));
     }
 }

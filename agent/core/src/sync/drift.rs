@@ -44,6 +44,14 @@ pub struct Differences {
 pub fn differences(live: &Value, desired: &Value, manifest: &Value) -> Differences {
     let mut walk = Walk { managed: live, manifest, path: Vec::new(), found: Differences::default() };
     let (mut left, mut right) = (content::normalise(live), content::normalise(desired));
+    // A status that somebody wrote as content is an ordinary field of its kind.
+    let status = |object: &Value| object.get("status").cloned().map(|status| ("status".to_owned(), status));
+    if manager_at(desired, &[Step::Field("status".to_owned())]).is_some()
+        && let (Some(left), Some(right)) = (left.as_object_mut(), right.as_object_mut())
+    {
+        left.extend(status(live));
+        right.extend(status(desired));
+    }
     mask::mask(&mut left);
     mask::mask(&mut right);
     walk.values(Some(&left), Some(&right));

@@ -2,6 +2,7 @@
 //!
 //! Only refs that differ are asked for, so a fetch costs what changed and not what exists.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::bstr::{BString, ByteSlice};
@@ -78,7 +79,40 @@ impl Mirror {
     }
 
     /// Receives these refs from the remote; answers how many objects came.
+    ///
+    /// To tell the remote what is here, gix reads commits near the tips whole, and fails at an author that git tolerates. So
+    /// the git program writes down their parents and times beside (`commit-graph`), where gix looks first; where
+    /// even that is of no use, nothing is told, and the remote sends everything.
     fn receive(&self, repository: &gix::Repository, names: &[&str]) -> Result<u32, GitError> {
+        let unreadable = Cell::new(false);
+        match self.receive_with(repository, names, &unreadable) {
+            Err(_) if unreadable.replace(false) => {}
+            answer => return answer,
+        }
+        match self.write_commit_graph() {
+            Ok(()) => match self.receive_with(&self.repository(), names, &unreadable) {
+                Err(_) if unreadable.replace(false) => {}
+                answer => return answer,
+            },
+            Err(error) => {
+                tracing::debug!(mirror = %self.dir.display(), error = %chain(&error), "no commit-graph is written")
+            }
+        }
+        let mut plain = self.repository();
+        let told =
+            plain.config_snapshot_mut().set_value(&gix::config::tree::Fetch::NEGOTIATION_ALGORITHM, "noop").map(drop);
+        told.map_err(|error| self.failed_here("preparing a fetch", chain(&error)))?;
+        tracing::info!(mirror = %self.dir.display(), "a commit here cannot be read whole, so that everything is fetched again");
+        self.receive_with(&plain, names, &unreadable)
+    }
+
+    /// One try; `unreadable` is set where a commit of the mirror is what failed.
+    fn receive_with(
+        &self,
+        repository: &gix::Repository,
+        names: &[&str],
+        unreadable: &Cell<bool>,
+    ) -> Result<u32, GitError> {
         let specs: Vec<BString> = if names.len() <= BY_NAME {
             names.iter().map(|name| format!("+{name}:{name}").into()).collect()
         } else {
@@ -110,6 +144,7 @@ impl Mirror {
             // Packed refs cannot collide on file systems that ignore case, and one file is written for a thousand tags.
             let received = prepared.with_write_packed_refs_only(true).receive(Discard, talk.interrupt());
             let outcome = received.inspect_err(|error| {
+                unreadable.set(is_unreadable(&chain(error)));
                 if chain(error).contains(OVER_ALLOC_LIMIT) {
                     let (limit, what) = (limits.object_bytes, "bytes in one object");
                     let option = Some("object_bytes");
@@ -149,6 +184,11 @@ impl Mirror {
         }
         Ok(())
     }
+}
+
+/// Whether words of gix are about a commit of the mirror that it cannot read while it prepares what to tell the remote.
+fn is_unreadable(words: &str) -> bool {
+    ["could not be decoded", "look up commit in graph", "actor signature"].iter().any(|said| words.contains(said))
 }
 
 fn wanted(refs: &RefSnapshot) -> BTreeMap<String, gix::ObjectId> {

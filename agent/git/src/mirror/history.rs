@@ -1,10 +1,9 @@
 //! Commits, for reading: one, or the latest of a path.
 
-use gix::bstr::{BStr, ByteSlice};
-use gix::revision::walk::Sorting;
-use gix::traverse::commit::simple::CommitTimeOrder;
+use gix::bstr::ByteSlice;
 
 use super::Mirror;
+use super::lenient::{self, Raw};
 use crate::error::clean;
 use crate::id::GixId;
 use crate::{CommitId, CommitInfo, GitError, ObjectId, TreeId};
@@ -21,7 +20,8 @@ impl Mirror {
     /// A commit's author, message, time and tree.
     pub fn commit_info(&self, commit: &CommitId) -> Result<CommitInfo, GitError> {
         let repository = self.repository();
-        self.info(&repository, commit.to_gix())
+        let id = commit.to_gix();
+        Ok(info(id, &self.raw(&repository, id)?))
     }
 
     /// When a tag was made: the time of the tag object, else that of the commit. `None` if it is not in the mirror or
@@ -29,23 +29,23 @@ impl Mirror {
     pub fn time_of(&self, tag: &ObjectId) -> Option<jiff::Timestamp> {
         let repository = self.repository();
         let object = repository.try_find_object(tag.to_gix()).ok()??;
-        let time = match object.kind {
-            gix::objs::Kind::Tag => object.try_into_tag().ok()?.tagger().ok()??.time().ok()?,
-            gix::objs::Kind::Commit => object.try_into_commit().ok()?.time().ok()?,
+        let seconds = match object.kind {
+            gix::objs::Kind::Tag => lenient::tagged_at(&object.data)?,
+            gix::objs::Kind::Commit => Raw::parse(&object.data)?.seconds,
             gix::objs::Kind::Tree | gix::objs::Kind::Blob => return None,
         };
-        jiff::Timestamp::from_second(time.seconds).ok()
+        jiff::Timestamp::from_second(seconds).ok()
     }
 
     /// Whether `earlier` is `commit` or one of its ancestors; `None` where more than [`WALK_MAX`] commits would have to be
     /// looked at.
     pub fn contains(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
         let repository = self.repository();
-        for (looked_at, step) in self.walk(&repository, commit)?.enumerate() {
+        for (looked_at, step) in self.walk(&repository, commit.to_gix())?.enumerate() {
             if looked_at >= WALK_MAX {
                 return Ok(None);
             }
-            if step.map_err(|error| self.unwalkable(&error))?.id == earlier.to_gix() {
+            if step?.0 == earlier.to_gix() {
                 return Ok(Some(true));
             }
         }
@@ -56,17 +56,17 @@ impl Mirror {
     pub fn log(&self, commit: &CommitId, count: usize, path: Option<&str>) -> Result<Vec<CommitInfo>, GitError> {
         let repository = self.repository();
         let mut found = Vec::new();
-        for step in self.walk(&repository, commit)?.take(WALK_MAX) {
+        for step in self.walk(&repository, commit.to_gix())?.take(WALK_MAX) {
             if found.len() >= count {
                 break;
             }
-            let step = step.map_err(|error| self.unwalkable(&error))?;
+            let (id, raw) = step?;
             let changed = match path {
-                Some(path) => self.changed(&repository, step.id, step.parent_ids.iter().copied(), path)?,
+                Some(path) => self.changed(&repository, id, raw.parents.iter().copied(), path)?,
                 None => true,
             };
             if changed {
-                found.push(self.info(&repository, step.id)?);
+                found.push(info(id, &raw));
             }
         }
         Ok(found)
@@ -82,29 +82,14 @@ impl Mirror {
     ) -> Result<Vec<T>, GitError> {
         let repository = self.repository();
         let mut found = Vec::new();
-        for step in self.walk(&repository, commit)?.take(look_at) {
+        for step in self.walk(&repository, commit.to_gix())?.take(look_at) {
             if found.len() >= find {
                 break;
             }
-            let id = step.map_err(|error| self.unwalkable(&error))?.id;
-            found.extend(read(&self.info(&repository, id)?));
+            let (id, raw) = step?;
+            found.extend(read(&info(id, &raw)));
         }
         Ok(found)
-    }
-
-    /// The commits from `commit` backwards, newest first.
-    fn walk<'r>(
-        &self,
-        repository: &'r gix::Repository,
-        commit: &CommitId,
-    ) -> Result<gix::revision::Walk<'r>, GitError> {
-        let walk = repository.rev_walk([commit.to_gix()]);
-        let walk = walk.sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all();
-        walk.map_err(|error| self.unwalkable(&error))
-    }
-
-    fn unwalkable(&self, error: &gix::Error) -> GitError {
-        self.broken("walking its history", error)
     }
 
     /// Whether a commit differs at `path` from all its parents: a merge that only took one side did not change it.
@@ -140,35 +125,25 @@ impl Mirror {
         let entry = root.lookup_entry(parts).map_err(|error| self.broken("reading a tree", &error))?;
         Ok(entry.map(|entry| entry.object_id()))
     }
+}
 
-    fn info(&self, repository: &gix::Repository, id: gix::ObjectId) -> Result<CommitInfo, GitError> {
-        let failed = |error: gix::Error| self.broken("reading a commit", &error);
-        let object = repository.try_find_object(id).map_err(failed)?;
-        let object = object.ok_or_else(|| self.not_found(format!("commit {id}")))?;
-        let commit = object.try_into_commit().map_err(|error| self.broken("reading a commit", &error))?;
-        let decoded = commit.decode().map_err(failed)?;
-        let author = decoded.author().map_err(failed)?;
-        let message = shown(decoded.message, MESSAGE_MAX);
-        let subject = message.lines().take_while(|line| !line.trim().is_empty()).collect::<Vec<_>>().join(" ");
-        Ok(CommitInfo {
-            id: CommitId::from_gix(commit.id),
-            subject: subject.chars().take(SUBJECT_MAX).collect(),
-            message,
-            author: clean(&shown(author.name, SUBJECT_MAX)).replace('\n', " "),
-            author_email: clean(&shown(author.email, SUBJECT_MAX)).replace('\n', " "),
-            // A hostile commit may have any number of seconds; what jiff cannot hold is shown as the beginning of time.
-            time: commit
-                .time()
-                .ok()
-                .and_then(|time| jiff::Timestamp::from_second(time.seconds).ok())
-                .unwrap_or_default(),
-            tree: TreeId::from_gix(decoded.tree()),
-        })
+fn info(id: gix::ObjectId, raw: &Raw) -> CommitInfo {
+    let message = shown(&raw.message, MESSAGE_MAX);
+    let subject = message.lines().take_while(|line| !line.trim().is_empty()).collect::<Vec<_>>().join(" ");
+    CommitInfo {
+        id: CommitId::from_gix(id),
+        subject: subject.chars().take(SUBJECT_MAX).collect(),
+        message,
+        author: clean(&shown(&raw.author, SUBJECT_MAX)).replace('\n', " "),
+        author_email: clean(&shown(&raw.email, SUBJECT_MAX)).replace('\n', " "),
+        // A hostile commit may have any number of seconds; what jiff cannot hold is shown as the beginning of time.
+        time: jiff::Timestamp::from_second(raw.seconds).unwrap_or_default(),
+        tree: TreeId::from_gix(raw.tree),
     }
 }
 
 /// Text of a commit without control characters (but line breaks and tabs), bounded.
-fn shown(text: &BStr, max: usize) -> String {
+fn shown(text: &[u8], max: usize) -> String {
     let text = text[..text.len().min(max)].to_str_lossy();
     text.trim().chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }

@@ -119,6 +119,11 @@ impl Mirror {
             Link::Local(path) if !path.exists() => {
                 GitError::NoRepository { url: self.url(), detail: "there is no such directory".into() }
             }
+            Link::Local(path) if said.contains("dubious ownership") => {
+                let path = served(path);
+                let path = std::path::absolute(&path).unwrap_or(path).display().to_string();
+                GitError::Ownership { url: self.url(), path: clean(&path) }
+            }
             _ if !said.is_empty() => {
                 let detail = format!("{}; {}", said.replace('\n', "; "), chain(&error));
                 GitError::Protocol { url: self.url(), detail }

@@ -29,6 +29,25 @@ impl Mirror {
         }
     }
 
+    /// Brings tags to what the mirror knows of them: one whose object is here and is a tree or a blob has no commit. What was
+    /// `known` of a tag that did not move still holds.
+    pub fn settle(&self, refs: &mut RefSnapshot, known: Option<&RefSnapshot>) {
+        let repository = self.repository();
+        for (name, tag) in &mut refs.tags {
+            if let Some(known) = known.and_then(|known| known.tags.get(name)).filter(|known| known.object == tag.object)
+            {
+                tag.clone_from(known);
+                continue;
+            }
+            let header = tag.commit.as_ref().map(|commit| repository.try_find_header(commit.to_gix()));
+            if let Some(Ok(Some(header))) = header
+                && header.kind() != gix::objs::Kind::Commit
+            {
+                tag.commit = None;
+            }
+        }
+    }
+
     fn list_remote(&self) -> Result<RefSnapshot, GitError> {
         let limits = &self.remote.access.limits;
         let bounds = || Bounds {
@@ -159,7 +178,7 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// The name to use; `None` if it is left out; an error if no honest server sends it.
+    /// The name to use; `None` if it is left out.
     fn name(&mut self, full: &BStr, short: &BStr) -> Result<Option<String>, GitError> {
         self.count += 1;
         let limit = self.mirror.remote.access.limits.refs;
@@ -167,21 +186,13 @@ impl<'a> Listing<'a> {
             let url = self.mirror.url();
             return Err(GitError::TooMuch { url, limit, what: "refs", option: Some("refs") });
         }
-        let why = if full.iter().any(u8::is_ascii_control) {
-            Some("with control characters in it")
-        } else if full.contains_str("..") {
-            Some("with `..` in it")
-        } else if gix::validate::reference::name(full).is_err() || full.len() > NAME_MAX {
-            Some("which git does not allow as a name")
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            return Err(GitError::HostileRef { url: self.mirror.url(), name: Escaped(full).to_string(), why });
-        }
+        // As `git fetch`, which ignores a funny ref and takes the others. Control characters beyond ASCII (C1) move cursors too.
+        let is_sound = gix::validate::reference::name(full).is_ok()
+            && full.len() <= NAME_MAX
+            && !full.iter().any(u8::is_ascii_control)
+            && !full.contains_str("..");
         match short.to_str() {
-            // Control characters beyond ASCII (C1) move cursors too.
-            Ok(name) if !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
+            Ok(name) if is_sound && !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
             _ => {
                 if self.snapshot.skipped.len() < RefSnapshot::SKIPPED_MAX {
                     self.snapshot.skipped.push(Escaped(full).to_string());

@@ -41,6 +41,20 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// Has git write down parents and times of all commits beside them. The caller holds the right to write.
+    pub(super) fn write_commit_graph(&self) -> Result<(), GitError> {
+        let doing = "writing its commit-graph";
+        let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: None };
+        let talk = Talk::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
+        let finished = process::run(git(&self.dir, &["commit-graph", "write", "--reachable"]), b"", &talk)?;
+        if !finished.status.success() {
+            return Err(GitError::Mirror { dir: self.dir.clone(), doing, detail: finished.stderr });
+        }
+        self.reopen()
+    }
+}
+
 fn packs(objects: &Path) -> usize {
     let entries = std::fs::read_dir(objects.join("pack")).into_iter().flatten().flatten();
     entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "pack")).count()

@@ -134,6 +134,13 @@ impl Mirror {
         Ok(())
     }
 
+    /// The length of a file in bytes.
+    pub fn size(&self, id: &ObjectId) -> Result<u64, GitError> {
+        let header = self.repository().try_find_header(id.to_gix());
+        let header = header.map_err(|error| self.broken("reading a file", &error))?;
+        Ok(header.ok_or_else(|| self.not_found(format!("object {id}")))?.size())
+    }
+
     /// The content of a file, if it has at most `limit` bytes.
     pub fn blob(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>, GitError> {
         let repository = self.repository();
@@ -173,11 +180,10 @@ impl Mirror {
         repository: &'r gix::Repository,
         commit: &CommitId,
     ) -> Result<gix::Tree<'r>, GitError> {
-        let object =
-            repository.try_find_object(commit.to_gix()).map_err(|error| self.broken("reading a commit", &error))?;
-        let object = object.ok_or_else(|| self.not_found(format!("commit {commit}")))?;
-        let commit = object.try_into_commit().map_err(|error| self.broken("reading a commit", &error))?;
-        commit.tree().map_err(|error| self.broken("reading a tree", &error))
+        let tree = self.raw(repository, commit.to_gix())?.tree;
+        let tree = repository.try_find_object(tree).map_err(|error| self.broken("reading a tree", &error))?;
+        let tree = tree.ok_or_else(|| self.not_found(format!("the tree of commit {commit}")))?;
+        tree.try_into_tree().map_err(|error| self.broken("reading a tree", &error))
     }
 }
 

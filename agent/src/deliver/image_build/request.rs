@@ -7,6 +7,7 @@ use quarterdeck_shared::application::{BuildArg, ImageSpec};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
+use crate::commit_tree;
 use crate::context::Application;
 use crate::deliver::DeliverError;
 use crate::deliver::stages::repository;
@@ -14,6 +15,7 @@ use quarterdeck_container::engine::base::base_images;
 use quarterdeck_container::engine::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use quarterdeck_container::engine::{ArgValue, BuildRequest};
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::render::tree::{Followed, resolve};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{CommitId, CommitInfo, EntryMode, ObjectId};
 
@@ -63,9 +65,17 @@ pub(super) async fn bases(
     request: &BuildRequest,
 ) -> Result<Vec<ImageRef>, DeliverError> {
     let (commit, path) = (commit.clone(), format!("{}/{}", spec.context, spec.dockerfile));
-    let read = repository(application)?.work(move |mirror| mirror.file(&commit, &path, DOCKERFILE_MAX)).await;
+    let read = repository(application)?.work(move |mirror| Ok(file(mirror, &commit, &path))).await;
     let text = read.ok().flatten().unwrap_or_default();
     Ok(base_images(&String::from_utf8_lossy(&text), &request.args))
+}
+
+/// A Dockerfile, links followed as the engine follows them.
+fn file(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<Vec<u8>> {
+    match resolve(&commit_tree::CommitTree { mirror, commit }, path) {
+        Ok(Followed::File(entry)) => mirror.blob(&entry.id.parse().ok()?, DOCKERFILE_MAX).ok(),
+        _ => None,
+    }
 }
 
 /// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
@@ -110,7 +120,13 @@ struct CommitTree {
 
 impl TreeReader for CommitTree {
     fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
-        let listing = self.mirror.entries(&self.commit, &self.folder)?;
+        let tree = commit_tree::CommitTree { mirror: &self.mirror, commit: &self.commit };
+        let folder = match resolve(&tree, &self.folder)? {
+            Followed::Folder(folder) => folder,
+            // To list it says what is missing.
+            Followed::File(_) | Followed::Nowhere(_) => self.folder.clone(),
+        };
+        let listing = self.mirror.entries(&self.commit, &folder)?;
         let entry = |entry: quarterdeck_git::TreeEntry| ContextEntry {
             path: entry.path,
             kind: match entry.mode {

@@ -154,3 +154,70 @@ fn names_longer_than_a_tar_header_holds_arrive_whole() {
     let files = Files::of(&[("Dockerfile", "FROM scratch"), (&long, "x")]);
     assert!(listed(&tar_of(&files, "Dockerfile").0).contains(&format!("644 {long} x")));
 }
+
+#[test]
+fn a_list_that_is_a_link_is_followed_within_the_context() {
+    let files = Files::of(&[
+        ("Dockerfile", "FROM scratch"),
+        ("lists/ignore", "*.pem\nlists\n"),
+        ("server.pem", "secret"),
+        ("src/a", "a"),
+    ]);
+    let files = files.with(".dockerignore", EntryKind::Symlink, "current/ignore");
+    let files = files.with("current", EntryKind::Symlink, "lists");
+    let sent = listed(&tar_of(&files, "Dockerfile").0);
+    assert_eq!(
+        sent,
+        "777 .dockerignore  -> current/ignore\n644 Dockerfile FROM scratch\n777 current  -> lists\n755 src/\n644 src/a a"
+    );
+}
+
+#[test]
+fn a_dockerfile_that_is_a_link_is_sent_with_what_it_leads_to() {
+    let files = Files::of(&[("build/Dockerfile", "FROM scratch"), (".dockerignore", "*")]);
+    let files = files.with("Dockerfile", EntryKind::Symlink, "here/Dockerfile");
+    let files = files.with("here", EntryKind::Symlink, "./build");
+    let sent = listed(&tar_of(&files, "Dockerfile").0);
+    let want =
+        "777 Dockerfile  -> here/Dockerfile\n755 build/\n644 build/Dockerfile FROM scratch\n777 here  -> ./build";
+    assert_eq!(sent.split_once('\n').unwrap().1, want);
+}
+
+#[test]
+fn what_decides_over_the_build_and_cannot_be_read_is_told() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let docker = || Files::of(&[("Dockerfile", "FROM scratch")]);
+    let link = |to: &str| docker().with(".dockerignore", EntryKind::Symlink, to);
+    for (files, words) in [
+        (
+            link("../secrets/list"),
+            ".dockerignore is a link to \"../secrets/list\", which is not a file of the build context; put the file there instead",
+        ),
+        (
+            link("gone"),
+            ".dockerignore is a link to \"gone\", which is not a file of the build context; put the file there instead",
+        ),
+        (
+            link("/etc/ignore"),
+            ".dockerignore is a link to \"/etc/ignore\", which is not a file of the build context; put the file there instead",
+        ),
+        (
+            link(".dockerignore"),
+            ".dockerignore is a link to \".dockerignore\", which is not a file of the build context; put the file there instead",
+        ),
+        (
+            docker().with(".dockerignore", EntryKind::File, pointer),
+            ".dockerignore is a Git LFS pointer, and its content is not fetched; keep it in git itself",
+        ),
+        (
+            Files::of(&[("Dockerfile", pointer)]),
+            "Dockerfile is a Git LFS pointer, and its content is not fetched; keep it in git itself",
+        ),
+        (
+            Files::of(&[]).with("Dockerfile", EntryKind::Symlink, "../Dockerfile"),
+            "Dockerfile is a link to \"../Dockerfile\", which is not a file of the build context; put the file there instead",
+        ),
+    ] {
+        assert_eq!(Context::plan(&files, "Dockerfile").unwrap_err().to_string(), words);
+    }
+}

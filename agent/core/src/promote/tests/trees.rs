@@ -1,0 +1,187 @@
+//! Promotion into trees: which files are looked at, and that what is rendered names the artifact.
+
+use super::*;
+use crate::render::kustomize::{Built, Needs};
+use crate::render::tree::{Files, Node};
+
+/// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
+/// tags of `images:` for the containers of pods, by the exact name.
+struct Small;
+
+impl Kustomize for Small {
+    fn build(
+        &self,
+        tree: &dyn Tree,
+        folder: &str,
+        _: &Needs,
+    ) -> Result<Built, Box<dyn std::error::Error + Send + Sync>> {
+        let objects = resources(tree, folder);
+        let output = crate::yaml::write_all(&objects).into_bytes();
+        Ok(Built { output, notes: Vec::new() })
+    }
+}
+
+fn resources(tree: &dyn Tree, folder: &str) -> Vec<serde_json::Value> {
+    let file = render::kustomization_file(tree, folder).unwrap().expect("a kustomization");
+    let kustomization = crate::yaml::parse(&tree.blob(&file.id).unwrap()).unwrap().remove(0).value;
+    let mut objects = Vec::new();
+    for resource in kustomization["resources"].as_array().into_iter().flatten().filter_map(|text| text.as_str()) {
+        let path = render::tree::join(folder, resource).unwrap();
+        match tree.lookup(&path).unwrap().expect("what it names") {
+            Node::Folder => objects.extend(resources(tree, &path)),
+            Node::File(entry) => {
+                objects
+                    .extend(crate::yaml::parse(&tree.blob(&entry.id).unwrap()).unwrap().into_iter().map(|d| d.value));
+            }
+        }
+    }
+    for entry in kustomization["images"].as_array().into_iter().flatten() {
+        for object in &mut objects {
+            for container in
+                object.pointer_mut("/spec/containers").and_then(|list| list.as_array_mut()).into_iter().flatten()
+            {
+                let image = container["image"].as_str().unwrap().to_owned();
+                let (name, tag) = image.split_once(':').unwrap_or((&image, ""));
+                if name == entry["name"].as_str().unwrap() {
+                    let name = entry["newName"].as_str().unwrap_or(name);
+                    container["image"] = format!("{name}:{}", entry["newTag"].as_str().unwrap_or(tag)).into();
+                }
+            }
+        }
+    }
+    objects
+}
+
+fn promoted(files: &[(&str, &str)], render: RenderKind) -> Result<Vec<(String, String)>, String> {
+    let manifests = Manifests { tree: &Files::new(files), path: "apps/shop", render, kustomize: &Small };
+    let image = Promoted { by: PromoteBy::Tag, ..to(PromoteBy::Tag) };
+    let (edits, absent) =
+        promote_all(&manifests, &[image]).map_err(|error| quarterdeck_shared::error::chain(&error))?;
+    assert!(absent.is_empty());
+    Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
+}
+
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: shop}\nspec: {containers: [{image: reg.example/ops/shop:1}]}\n";
+
+fn paths(files: &[(&str, &str)], render: RenderKind) -> Vec<String> {
+    promoted(files, render).unwrap().into_iter().map(|(path, _)| path).collect()
+}
+
+#[test]
+fn only_what_is_rendered_is_changed() {
+    let files = [
+        ("apps/shop/pod.YAML", POD),
+        ("apps/shop/.github/workflows/check.yaml", POD),
+        ("apps/shop/.pod.yaml", POD),
+        ("apps/shop/notes.txt", POD),
+        ("apps/shop/sub/kustomization.yaml", POD),
+        ("apps/cart/pod.yaml", POD),
+        ("apps/shop/link.yml@", "../base/pod"),
+        ("apps/base/pod", POD),
+        ("apps/shop/common@", "../common"),
+        (
+            "apps/common/pod.json",
+            "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"spec\": {\"containers\": [{\"image\": \"reg.example/ops/shop:1\"}]}}",
+        ),
+    ];
+    assert_eq!(paths(&files, RenderKind::Plain), ["apps/base/pod", "apps/common/pod.json", "apps/shop/pod.YAML"]);
+    let hidden = promoted(&files[1..5], RenderKind::Plain).unwrap_err();
+    assert_eq!(
+        hidden,
+        "no manifest below `apps/shop` names the image reg.example/ops/shop (0 files were read); write \
+         `image: reg.example/ops/shop` where it belongs, or set `promote.by = \"none\"`"
+    );
+}
+
+#[test]
+fn large_files_and_files_in_lfs_are_told_or_left_alone() {
+    let large = format!("{{\"rows\": \"{}\"}}", "shop ".repeat(4 << 20));
+    let files = [("apps/shop/rows.json", large.as_str()), ("apps/shop/pod.yaml", POD)];
+    assert_eq!(paths(&files, RenderKind::Plain), ["apps/shop/pod.yaml"]);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let error = promoted(&[("apps/shop/a.yaml", pointer), ("apps/shop/pod.yaml", POD)], RenderKind::Plain).unwrap_err();
+    assert_eq!(
+        error,
+        "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself"
+    );
+}
+
+#[test]
+fn a_kustomization_names_the_image_as_its_resources_do() {
+    let kustomization = ("apps/shop/kustomization.yaml@", "../live.yaml");
+    let base = |image: &str| POD.replace("reg.example/ops/shop:1", image);
+    for (image, before, after) in [
+        (
+            "reg.example/ops/shop:1",
+            "resources: [../base]\n",
+            "resources: [../base]\nimages:\n- name: reg.example/ops/shop\n  newTag: 1.4.0\n",
+        ),
+        // An entry that matches nothing stays, and one that does is added.
+        (
+            "docker.io/library/nginx:1",
+            "resources: [../base]\nimages:\n- name: nginx\n  newTag: 1.0.0\n",
+            "resources: [../base]\nimages:\n- name: nginx\n  newTag: 1.0.0\n- name: docker.io/library/nginx\n  newTag: 1.4.0\n",
+        ),
+        (
+            "placeholder",
+            "resources: [../base]\nimages:\n- name: placeholder\n  newName: reg.example/ops/shop\n  newTag: a\n",
+            "resources: [../base]\nimages:\n- name: placeholder\n  newName: reg.example/ops/shop\n  newTag: 1.4.0\n",
+        ),
+    ] {
+        let pod = base(image);
+        let files = [
+            kustomization,
+            ("apps/live.yaml", before),
+            ("apps/base/kustomization.yml", "resources: [pod.yaml]"),
+            ("apps/base/pod.yaml", &pod),
+        ];
+        let manifests =
+            Manifests { tree: &Files::new(&files), path: "apps/shop/", render: RenderKind::Auto, kustomize: &Small };
+        let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
+        let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
+        let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
+        assert_eq!(edits[0].path, "apps/live.yaml", "a link is followed to its file");
+        assert_eq!(String::from_utf8_lossy(&edits[0].content), after);
+        let again = Files::new(&[kustomization, ("apps/live.yaml", after), files[2], files[3]]);
+        assert_eq!(promote_all(&Manifests { tree: &again, ..manifests }, &[image]).unwrap().0, [], "twice is once");
+    }
+}
+
+#[test]
+fn an_older_kustomize_that_leaves_the_tag_out_beside_a_digest_names_the_artifact() {
+    let output = POD.replace("shop:1}", &format!("shop@{DIGEST}}}"));
+    let found = manifests::spellings(&output, &to(PromoteBy::TagAndDigest));
+    assert!(found.is_ok_and(|found| found.others.is_empty()));
+    let found = manifests::spellings(&output, &to(PromoteBy::Tag));
+    assert!(found.is_ok_and(|found| found.others.len() == 1));
+}
+
+#[test]
+fn a_kustomization_that_would_not_run_the_artifact_is_told() {
+    let custom =
+        "apiVersion: example.com/v1\nkind: Release\nmetadata: {name: shop}\nspec: {image: reg.example/ops/shop:1}\n";
+    for (resource, kustomization, words) in [
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{image: mirror.example/ops/shop}]}\n",
+            "resources: [a.yaml]\n",
+            "the kustomization of `apps/shop` makes nothing that names the image reg.example/ops/shop; write",
+        ),
+        (
+            custom,
+            "resources: [a.yaml]\n",
+            "after the change of `images:` in apps/shop/kustomization.yaml the kustomization still names another version of \
+             reg.example/ops/shop, in Release shop; an entry",
+        ),
+        (
+            POD,
+            "resources: [b.yaml]\n",
+            "the manifests cannot be rendered: cannot render the kustomization of apps/shop: \
+             apps/shop/kustomization.yaml names \"b.yaml\" in resources, which is not in the repository",
+        ),
+    ] {
+        let files = [("apps/shop/a.yaml", resource), ("apps/shop/kustomization.yaml", kustomization)];
+        let error = promoted(&files, RenderKind::Auto).unwrap_err();
+        assert!(error.starts_with(words), "{error}");
+    }
+}
