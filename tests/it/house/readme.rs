@@ -7,11 +7,12 @@ use super::files::sources;
 use super::house;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("", "tests/it"),
     ("", "tests/life"),
     ("", "tests/harness"),
     ("real", "tests/real/stories"),
+    ("shared", "shared/src"),
     ("agent", "agent/src"),
     ("core", "agent/core/src"),
     ("system", "agent/system/src"),
@@ -22,7 +23,7 @@ const PLACES: [(&str, &str); 11] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 25] = [
+const WHOLE: [&str; 26] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -35,6 +36,7 @@ const WHOLE: [&str; 25] = [
     "life::edited",
     "life::fleet",
     "life::fought",
+    "life::ids",
     "life::jobs",
     "life::kept",
     "life::kept_running",
