@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_shared::artifact::Artifact;
-use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::sync::Notify;
 
@@ -154,8 +154,7 @@ async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverErro
 
 /// A run that waits for something gives way: it is queued again, behind all that wait now.
 async fn step_aside(context: &Context, run: &RunStatus, why: &DeliverError) -> Result<(), DeliverError> {
-    let number: RunId = context.journal.next_run();
-    let successor = RunStatus { resumes: None, ..again(run, number, Timestamp::now()) };
+    let successor = RunStatus { resumes: None, ..again(run, context.journal.next_run(), Timestamp::now()) };
     take_up(context, run, successor, &why.to_string()).await
 }
 

@@ -25,7 +25,8 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::id::{Prefix, RunId, SyncId};
+use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,9 +74,10 @@ pub struct Journal {
     logs: RunLogs,
 }
 
-/// The last numbers that were given out.
+/// The history that gives ids, and the last numbers that it gave.
 #[derive(Debug)]
 struct Next {
+    history: Prefix,
     run: AtomicU64,
     sync: AtomicU64,
 }
@@ -116,7 +118,9 @@ impl Journal {
         let published = Published::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
         let kept = Numbers::open(data_dir);
         let given = kept.given().max(Given { run: remembered.last_run, sync: remembered.last_sync });
-        let numbers = Arc::new(Next { run: AtomicU64::new(given.run), sync: AtomicU64::new(given.sync) });
+        let history = sqlite::prefix::kept(&connection, &path).map_err(|error| error.of(&path))?;
+        let history = history.unwrap_or_else(sqlite::prefix::draw);
+        let numbers = Arc::new(Next { history, run: AtomicU64::new(given.run), sync: AtomicU64::new(given.sync) });
         let before = sqlite::newest_event_before(&connection, now.saturating_sub(clock::LOOK_BACK).unwrap_or(now))
             .map_err(|error| error.of(&path))?;
         let clock = Clock::new(now, Instant::now(), before);
@@ -128,8 +132,10 @@ impl Journal {
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
         let keeper = Keeper::new(remembered.environments, remembered.applications);
-        let mut writer =
-            Writing::new(connection, keeper, published, path, Beside { logs, numbers: kept, clock }, bounds.clone());
+        let beside = Beside { logs, numbers: kept, clock };
+        // Where that cannot be made, the next start draws another prefix, which costs nothing.
+        let _ = sqlite::prefix::begin(&path).inspect_err(|error| tracing::warn!(%error, "cannot mark the start"));
+        let mut writer = Writing::new(connection, keeper, published, path, history, beside, bounds.clone());
         writer.begin(first)?;
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -233,24 +239,29 @@ impl Journal {
         }
     }
 
-    /// The next number of a run.
+    /// What the ids that are given now begin with.
+    pub fn history(&self) -> Prefix {
+        self.numbers.history
+    }
+
+    /// The next run.
     pub fn next_run(&self) -> RunId {
-        RunId(self.numbers.run.fetch_add(1, Ordering::Relaxed) + 1)
+        RunId::new(self.numbers.history, self.numbers.run.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Numbers of runs up to this one were given before, whether the history knows of them or not.
-    pub fn numbers_are_given_up_to(&self, run: RunId) {
-        self.numbers.run.fetch_max(run.0, Ordering::Relaxed);
+    pub fn numbers_are_given_up_to(&self, run: u64) {
+        self.numbers.run.fetch_max(run, Ordering::Relaxed);
     }
 
-    /// The next number of a sync.
-    pub fn next_sync(&self) -> u64 {
-        self.numbers.sync.fetch_add(1, Ordering::Relaxed) + 1
+    /// The next sync.
+    pub fn next_sync(&self) -> SyncId {
+        SyncId::new(self.numbers.history, self.numbers.sync.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The highest number of a sync that was given.
-    pub fn newest_sync(&self) -> u64 {
-        self.numbers.sync.load(Ordering::Relaxed)
+    /// The newest sync that was given an id; number 0 where none was.
+    pub fn newest_sync(&self) -> SyncId {
+        SyncId::new(self.numbers.history, self.numbers.sync.load(Ordering::Relaxed))
     }
 }
 

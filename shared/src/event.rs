@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use crate::artifact::Artifact;
 use crate::change::Change;
+use crate::id::{EventId, RunId, SyncId};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
-use crate::run::RunId;
 use crate::status::{Health, Phase, StageKind, SyncStatus};
 
 /// An event as the history keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
-    /// Counts up, never reused.
-    pub id: u64,
+    /// Which.
+    pub id: EventId,
     /// When it happened, by the agent's clock.
     pub at: Timestamp,
     /// Whom it concerns; absent for the agent, a repository, a cluster.
@@ -31,6 +31,14 @@ pub struct EventRecord {
     pub cause: Cause,
     /// What happened.
     pub event: Event,
+}
+
+impl EventRecord {
+    /// Whether it came after another one, which may be of the history that was here before: a restored or new one counts
+    /// under a prefix of its own, and then the time decides.
+    pub fn is_after(&self, other: &Self) -> bool {
+        if self.id.history == other.id.history { self.id > other.id } else { self.at > other.at }
+    }
 }
 
 /// Who or what caused something.
@@ -88,8 +96,8 @@ impl Cause {
 /// What a sync was, from its request to its end. Kept in the history; the newest rides in the snapshot without changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncRecord {
-    /// Counts up over all environments.
-    pub id: u64,
+    /// Which.
+    pub id: SyncId,
     /// Whose.
     pub environment: EnvironmentId,
     /// To what.
@@ -290,15 +298,15 @@ pub enum Event {
     },
     /// A sync began.
     SyncStarted {
-        /// Its number.
-        sync: u64,
+        /// Which.
+        sync: SyncId,
         /// To what.
         revision: Revision,
     },
     /// A sync ended.
     SyncFinished {
-        /// Its number.
-        sync: u64,
+        /// Which.
+        sync: SyncId,
         /// How.
         phase: Phase,
         /// What it did, or why not.

@@ -10,6 +10,7 @@
 //! | Environment | one place where it runs: its manifests, cluster, namespace, policies; addressed `APP/ENV` | [`application::EnvironmentId`] |
 //! | Revision | a commit that a branch, tag or pin resolved to: `main@sha1:1f3c…` | [`revision`] |
 //! | Artifact | all images of one commit, each by image id and, once pushed, by registry digest | [`artifact`] |
+//! | Id | names one run, sync or event of one history: `k7x2m-12`, and `12` where the history is known | [`id`] |
 //! | Run, Stage | the delivery of one application for one trigger; one step of it | [`snapshot::RunStatus`], [`status::Stage`] |
 //! | Promote | write the pushed artifact into the manifests of an environment in git, as a commit | [`application::PromotePolicy`] |
 //! | Plan, Change, Action | what a sync will do; one line of it; create, configure, unchanged, prune, skip | [`change`] |
@@ -27,9 +28,9 @@
 
 pub mod application;
 pub mod artifact;
+pub mod id;
 pub mod resource;
 pub mod revision;
-pub mod run;
 
 pub mod change;
 pub mod status;

@@ -42,9 +42,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::EnvironmentId;
 use crate::change::{Action, Plan};
+use crate::id::{Prefix, RunId, SyncId};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
-use crate::snapshot::{Key, Object, RunId};
+use crate::snapshot::{Key, Object};
 
 /// The version of the wire. A console and an agent understand each other where these are equal; fields may be added
 /// within a version, and unknown fields are ignored by both.
@@ -103,6 +104,8 @@ pub struct VersionAnswer {
     pub pid: u32,
     /// When it began.
     pub started: Timestamp,
+    /// What the ids of its history begin with.
+    pub history: Prefix,
     /// What the asking peer may do.
     pub role: Role,
 }
@@ -186,7 +189,7 @@ pub struct DeliverRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollbackRequest {
-    /// A sync's number, or a commit (whole or at least 7 digits); the revision before the present one where absent.
+    /// A sync (`12` or its whole id), or a commit (whole or at least 7 digits); the revision before the present one where absent.
     pub to: Option<String>,
     /// In the person's words.
     pub reason: String,
@@ -211,9 +214,9 @@ pub struct Accepted {
     /// The revision, for rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
-    /// The number of the newest sync when the request was taken; a sync that answers it has a higher one.
+    /// The newest sync when the request was taken; one that answers it has a higher number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_sync: Option<u64>,
+    pub after_sync: Option<SyncId>,
 }
 
 /// `GET /v1/environments/ADDRESS/diff[?revision=…]`: the plan, and both sides of what differs as YAML, secrets masked.

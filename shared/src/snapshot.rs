@@ -18,7 +18,7 @@ pub use self::environment::{Cover, EnvironmentStatus, Hold, Known, LastAction, P
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunStatus};
 use crate::application::{ApplicationName, EnvironmentId};
-pub use crate::run::RunId;
+pub use crate::id::RunId;
 
 /// Where an object of the snapshot is: `application/shop`, `pod/prod/shop/shop-7b46-x9k`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

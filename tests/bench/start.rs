@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use harness::agent::Agent;
 use harness::git::Forge;
 use jiff::Timestamp;
-use quarterdeck_agent::history::sqlite::{self, Writer};
+use quarterdeck_agent::history::sqlite::{self, Writer, prefix};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::protocol::VersionAnswer;
@@ -114,7 +114,8 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
     std::fs::create_dir_all(data)?;
     let mut history = sqlite::open(&data.join("history.db"))?;
     let transaction = history.transaction()?;
-    let writer = Writer(&transaction);
+    let history = prefix::draw();
+    let writer = Writer { transaction: &transaction, history };
     let now = Timestamp::now();
     let commit = "1f3c2a9000000000000000000000000000000000".parse()?;
     for number in 1..=RUNS {
@@ -126,7 +127,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             ..Stage::queued(kind)
         };
         writer.run(&RunStatus {
-            id: RunId(number as u64),
+            id: RunId::new(history, number as u64),
             application: names[number % names.len()].clone(),
             resumes: None,
             behind: None,

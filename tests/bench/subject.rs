@@ -128,12 +128,12 @@ impl Subject {
         let began = Instant::now();
         let path = route::environment(&name.parse()?, "sync");
         let accepted: Accepted = self.agent.client().post(&path, &request).await?;
-        let asked = accepted.after_sync.unwrap_or_default();
+        let asked = accepted.after_sync;
         follow
             .until("the sync that was asked for", |object| {
                 let last = environment(object).filter(|status| status.environment.application.as_str() == name);
                 last.and_then(|status| status.last_sync.as_ref())
-                    .is_some_and(|sync| sync.id > asked && sync.finished.is_some())
+                    .is_some_and(|sync| Some(sync.id) > asked && sync.finished.is_some())
             })
             .await?;
         Ok(since(began))

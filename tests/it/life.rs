@@ -20,6 +20,7 @@ mod environments;
 mod fleet;
 mod followed;
 mod fought;
+mod ids;
 mod jobs;
 mod kept;
 mod kept_running;

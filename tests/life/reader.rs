@@ -36,6 +36,11 @@ pub(crate) fn of_kind<'a>(state: &'a Value, kind: &'a str) -> impl Iterator<Item
     objects.map(|(_, object)| object).filter(move |object| object["kind"] == kind)
 }
 
+/// The number of an id: `12` of `k7x2m-12`.
+pub(crate) fn number(id: &Value) -> Option<u64> {
+    id.as_str()?.rsplit_once('-')?.1.parse().ok()
+}
+
 /// Objects by where they are.
 pub(crate) type Objects = BTreeMap<Place, Value>;
 

@@ -110,7 +110,7 @@ fn note(town: &mut Town, seen: &Seen) {
     }
     for run in &seen.runs {
         let reference = run["reference"].as_str().unwrap_or_default().to_owned();
-        town.ledger.runs.insert(run["id"].as_u64().unwrap_or_default(), reference);
+        town.ledger.runs.insert(crate::reader::number(&run["id"]).unwrap_or_default(), reference);
     }
     town.ledger.rested();
 }

@@ -2,6 +2,7 @@
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::id::EventId;
 use quarterdeck_shared::protocol::Accepted;
 use quarterdeck_shared::resource::ResourceRef;
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,7 @@ pub enum Ask {
     /// The newest syncs.
     History(EnvironmentId),
     /// Events of an application, of an environment or of all; before an id, or the newest.
-    Events(Option<Subject>, Option<u64>),
+    Events(Option<Subject>, Option<EventId>),
 }
 
 /// What the agent answered.

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use quarterdeck_shared::application::{Address, ApplicationName};
+use quarterdeck_shared::id::{EventId, TypedId};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::RunId;
 
 /// Who the agent is.
 pub const VERSION: &str = "/v1/version";
@@ -95,22 +95,22 @@ pub fn runs(application: Option<&ApplicationName>, limit: usize) -> String {
 }
 
 /// One run.
-pub fn run(id: RunId) -> String {
-    format!("/v1/runs/{id}")
+pub fn run(id: impl Into<TypedId>) -> String {
+    format!("/v1/runs/{}", id.into())
 }
 
 /// Stops a run.
-pub fn run_cancel(id: RunId) -> String {
-    format!("/v1/runs/{id}/cancel")
+pub fn run_cancel(id: impl Into<TypedId>) -> String {
+    format!("/v1/runs/{}/cancel", id.into())
 }
 
 /// The log of a run.
-pub fn run_log(id: RunId, follow: bool) -> String {
-    Path::new(&format!("/v1/runs/{id}/log")).query("follow", follow.then_some(true)).done()
+pub fn run_log(id: impl Into<TypedId>, follow: bool) -> String {
+    Path::new(&format!("/v1/runs/{}/log", id.into())).query("follow", follow.then_some(true)).done()
 }
 
-/// Events of an application, of an environment or of all, newest first; those before an id where one is given.
-pub fn events(of: Option<&Address>, limit: usize, before: Option<u64>) -> String {
+/// Events of an application, of an environment or of all, newest first; those before one of them where it is given.
+pub fn events(of: Option<&Address>, limit: usize, before: Option<EventId>) -> String {
     Path::new("/v1/events")
         .query("application", of.map(|of| &of.application))
         .query("environment", of.and_then(|of| of.environment.as_ref()))
@@ -160,6 +160,8 @@ fn escape(text: &str, into: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use quarterdeck_shared::id::{Prefix, RunId};
+
     use super::*;
 
     #[test]
@@ -183,6 +185,7 @@ mod tests {
 
     #[test]
     fn a_query_holds_what_was_asked_and_no_more() {
+        let history = Prefix::of(1);
         let shop: Address = "shop/qa".parse().unwrap();
         assert_eq!(watch("e-1", 7), "/v1/watch?epoch=e-1&since=7");
         assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/environments/shop/qa/logs");
@@ -198,10 +201,12 @@ mod tests {
             pod_log(&shop, &log),
             "/v1/environments/shop/qa/logs?pod=shop-7b46-x9k&container=app&follow=true&tail=10&since_seconds=60&previous=true"
         );
-        assert_eq!(events(None, 20, Some(7)), "/v1/events?limit=20&before=7");
+        assert_eq!(events(None, 20, Some(EventId::new(history, 7))), format!("/v1/events?limit=20&before={history}-7"));
         assert_eq!(events(Some(&shop), 20, None), "/v1/events?application=shop&environment=qa&limit=20");
         assert_eq!(runs(Some(&shop.application), 20), "/v1/runs?application=shop&limit=20");
-        assert_eq!(run_log(RunId(17), false), "/v1/runs/17/log");
+        let typed: TypedId = "17".parse().unwrap();
+        assert_eq!(run_log(typed, false), "/v1/runs/17/log");
+        assert_eq!(run_cancel(RunId::new(history, 17)), format!("/v1/runs/{history}-17/cancel"));
         assert_eq!(agent_log(true, Some(200)), "/v1/log?follow=true&tail=200");
     }
 }

@@ -70,13 +70,13 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::ConnectionRestored { to } => (Tone::Good, format!("{to} answers again"), ""),
         Event::ClusterReplaced { cluster, message } => (Tone::Warning, format!("cluster {cluster} {message}"), ""),
 
-        Event::RunQueued { run } => (Tone::Plain, format!("run {run} queued"), ""),
+        Event::RunQueued { run } => (Tone::Plain, format!("run {} queued", run.number), ""),
         Event::StageChanged { run, stage, environment, phase, message } => {
             let stage = stage_called(*stage, environment.as_ref());
-            (of_phase(*phase).tone, format!("run {run}: {stage} {}", lower(phase.word())), message)
+            (of_phase(*phase).tone, format!("run {}: {stage} {}", run.number, lower(phase.word())), message)
         }
         Event::RunFinished { run, phase, message } => {
-            (of_phase(*phase).tone, format!("run {run} {}", lower(phase.word())), message)
+            (of_phase(*phase).tone, format!("run {} {}", run.number, lower(phase.word())), message)
         }
         Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged()), ""),
         Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned().join(", ")), ""),
@@ -96,10 +96,10 @@ pub fn told(event: &Event) -> Told<'_> {
             "",
         ),
         Event::SyncStarted { sync, revision } => {
-            (Tone::Plain, format!("sync {sync} to {} started", revision.short()), "")
+            (Tone::Plain, format!("sync {} to {} started", sync.number, revision.short()), "")
         }
         Event::SyncFinished { sync, phase, message } => {
-            (of_phase(*phase).tone, format!("sync {sync} {}", lower(phase.word())), message)
+            (of_phase(*phase).tone, format!("sync {} {}", sync.number, lower(phase.word())), message)
         }
         Event::DriftFound { resources } => (Tone::Warning, format!("drift of {}", names(resources)), ""),
         Event::SyncStatusChanged { from, to, message } => (of_sync(*to).tone, format!("{to}, was {from}"), message),

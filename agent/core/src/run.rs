@@ -27,7 +27,7 @@ pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
 
 /// A run that was cut off, and which one takes it up.
 pub fn interrupted(run: &RunStatus, successor: RunId, why: &str, now: Timestamp) -> RunStatus {
-    ended(run.clone(), Phase::Interrupted, format!("{why}; resumed by run {successor}"), now)
+    ended(run.clone(), Phase::Interrupted, format!("{why}; resumed by run {}", successor.number), now)
 }
 
 /// A run that is over; so are its stages.

@@ -15,6 +15,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::FutureExt as _;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Change, PlanStep, Wait};
+use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -49,6 +50,8 @@ pub struct PlannedSync {
     pub settled: Vec<(ResourceRef, Remembered)>,
     /// What it leaves undone.
     pub undone: Undone,
+    /// The sync that executes it; none where it is only looked at. The inventory names it.
+    pub by: Option<SyncId>,
     pub(super) options: Options,
     pub(super) adopted: BTreeMap<String, Vec<ResourceRef>>,
     pub(super) strangers: BTreeMap<String, Stranger>,
@@ -177,7 +180,7 @@ impl Executor<'_> {
     /// False where its namespace is not there yet.
     async fn write_inventory(&self, plan: &PlannedSync, inventory: &Inventory) -> Result<bool, ApiProblem> {
         let objects = self.observer.objects;
-        match self.inventories.write(objects, &plan.environment, &plan.options.namespace, inventory).await {
+        match self.inventories.write(objects, &plan.environment, &plan.options.namespace, inventory, plan.by).await {
             Ok(_) => Ok(true),
             Err(problem) if problem.class == Class::NamespaceMissing => Ok(false),
             Err(problem) => Err(problem),
@@ -323,7 +326,7 @@ impl Executor<'_> {
         walk.executed.after = walk.after.clone();
         for (owner, adopted) in &plan.adopted {
             for namespace in namespaces(&plan.options.namespace, adopted.iter()) {
-                self.inventories.release(self.observer.objects, owner, namespace, adopted).await?;
+                self.inventories.release(self.observer.objects, owner, namespace, adopted, plan.by).await?;
             }
         }
         Ok(())

@@ -92,6 +92,7 @@ mod tests {
             refusals: Vec::new(),
             settled: Vec::new(),
             undone: Undone::default(),
+            by: None,
             options: Options::default(),
             adopted: BTreeMap::new(),
             strangers: BTreeMap::new(),

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
 
@@ -151,13 +152,14 @@ impl Inventories {
         environment: &EnvironmentId,
         namespace: &str,
         inventory: &Inventory,
+        by: Option<SyncId>,
     ) -> Result<bool, ApiProblem> {
         let place = place_of(environment, namespace);
         let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
         if self.known().get(&place).is_some_and(is_so) {
             return Ok(false);
         }
-        self.put(objects, &environment.to_string(), &place, inventory).await?;
+        self.put(objects, &environment.to_string(), &place, inventory, by).await?;
         let mut all = self.known();
         let known = all.entry(place).or_default();
         (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
@@ -172,9 +174,10 @@ impl Inventories {
         environment: &str,
         place: &ResourceRef,
         inventory: &Inventory,
+        by: Option<SyncId>,
     ) -> Result<Value, ApiProblem> {
         let mut object = encode(environment, place, inventory)?;
-        Mark::put(&mut object, &self.me, Timestamp::now());
+        Mark::put(&mut object, &self.me, by, Timestamp::now());
         objects.apply_own(place, &object).await
     }
 
@@ -224,6 +227,7 @@ impl Inventories {
         owner: &str,
         namespace: &str,
         adopted: &[ResourceRef],
+        by: Option<SyncId>,
     ) -> Result<(), ApiProblem> {
         let place = place_of(owner, namespace);
         let Some(object) = objects.get(&place, Some("v1")).await? else { return Ok(()) };
@@ -234,7 +238,7 @@ impl Inventories {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             objects.delete(&place, "v1", uid).await?;
         } else if inventory.items.len() < before {
-            self.put(objects, owner, &place, &inventory).await?;
+            self.put(objects, owner, &place, &inventory, by).await?;
         }
         self.known().remove(&place);
         Ok(())

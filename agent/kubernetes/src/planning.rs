@@ -64,6 +64,7 @@ impl Cluster {
             changes: decided.changes,
             refusals: decided.refusals,
             undone,
+            by: None,
             options: options.clone(),
             adopted: decided.adopted,
             strangers,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::FromRequestParts;
+use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -93,6 +93,30 @@ impl From<NotKept> for Failure {
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", chain(&error), "")
+    }
+}
+
+/// What stands in the path of a route.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<super::Shared> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
+        let taken = extract::Path::from_request_parts(parts, context).await;
+        taken.map(|extract::Path(taken)| Self(taken)).map_err(|error| Failure::bad_request(error.body_text(), ""))
+    }
+}
+
+/// What stands in the query of a request.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<super::Shared> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
+        let taken = extract::Query::from_request_parts(parts, context).await;
+        taken.map(|extract::Query(taken)| Self(taken)).map_err(|error| Failure::bad_request(error.body_text(), ""))
     }
 }
 

@@ -1,18 +1,19 @@
 //! Requests that want something done: the intent is recorded, then the worker is poked, then the answer goes out.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, RunGoal, RunId};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, RunGoal};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
-use super::answer::{Answer, Failure, In, Named, body};
+use super::answer::{Answer, Failure, In, Named, Path, body};
 use crate::access::Peer;
 use crate::context::Environment;
 use crate::deliver;
@@ -86,7 +87,7 @@ async fn ask_for_run(
         .await
         .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
     let mut answer =
-        taken(format!("{name}: run {} will {} {} ({})", run.id, goal.word(), run.reference, run.commit.short()));
+        taken(format!("{name}: run {} will {} {} ({})", run.id.number, goal.word(), run.reference, run.commit.short()));
     context
         .journal
         .record(vec![
@@ -102,12 +103,12 @@ async fn ask_for_run(
 pub(super) async fn cancel(
     State(context): State<Shared>,
     Extension(peer): Extension<Peer>,
-    Path(id): Path<u64>,
+    Path(id): Path<TypedId>,
 ) -> Answer<Taken> {
-    let id = RunId(id);
-    let run = context.journal.ask(move |history| history.run(id)).await?.ok_or_else(|| super::looks::no_run(id.0))?;
+    let run = super::looks::run_meant(&context, id).await?;
+    let id = run.id;
     if run.phase.is_final() {
-        return Err(Failure::conflict(format!("run {id} has ended: {}", run.phase), ""));
+        return Err(Failure::conflict(format!("run {} has ended: {}", id.number, run.phase), ""));
     }
     let Some(application) = context.application(&run.application) else {
         return Err(Failure::conflict(
@@ -126,7 +127,7 @@ pub(super) async fn cancel(
         ];
         context.journal.record(facts).await?;
     }
-    Ok(taken(format!("run {id} is being cancelled")))
+    Ok(taken(format!("run {} is being cancelled", id.number)))
 }
 
 pub(super) async fn rollback(
@@ -215,8 +216,8 @@ fn under_way(status: &EnvironmentStatus) -> Option<String> {
     let sync = status.last_sync.as_ref().filter(|sync| !sync.phase.is_final())?;
     let far = status.activity.as_deref().and_then(|activity| activity.split(':').next());
     Some(match far {
-        Some(far) => format!("sync {} ({far})", sync.id),
-        None => format!("sync {}", sync.id),
+        Some(far) => format!("sync {} ({far})", sync.id.number),
+        None => format!("sync {}", sync.id.number),
     })
 }
 

@@ -1,18 +1,19 @@
 //! Requests that look.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
     self, Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS_MAX, VersionAnswer, WIRE_VERSION,
 };
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::RunStatus;
 use serde::Deserialize;
 
 use super::Shared;
-use super::answer::{Answer, Failure, In};
+use super::answer::{Answer, Failure, In, Path, Query};
 use crate::access::Peer;
 use crate::reconcile;
 
@@ -29,6 +30,7 @@ pub(super) async fn version(
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started: context.started,
+        history: context.journal.history(),
         role,
     }))
 }
@@ -111,23 +113,27 @@ pub(super) async fn runs(
     Ok(Json(context.journal.ask(move |history| history.runs(query.application.as_ref(), rows)).await?))
 }
 
-pub(super) async fn run(State(context): State<Shared>, Path(id): Path<u64>) -> Answer<Json<RunStatus>> {
-    let run = context.journal.ask(move |history| history.run(RunId(id))).await?;
-    run.map(Json).ok_or_else(|| no_run(id))
+pub(super) async fn run(State(context): State<Shared>, Path(id): Path<TypedId>) -> Answer<Json<RunStatus>> {
+    run_meant(&context, id).await.map(Json)
 }
 
-pub(super) fn no_run(id: u64) -> Failure {
-    Failure::not_found(
-        format!("there is no run {id}, or it is older than what is kept"),
-        "`qd runs` lists those that are kept",
-    )
+/// The run that a person means.
+pub(super) async fn run_meant(context: &Shared, id: TypedId) -> Answer<RunStatus> {
+    let run = context.journal.ask(move |history| history.run(id)).await?;
+    run.ok_or_else(|| match crate::history::foreign("run", id, context.journal.history()) {
+        Some(message) => Failure::not_found(message, "`qd version` shows what the ids of an agent begin with"),
+        None => Failure::not_found(
+            format!("run {id} does not exist, or is older than what is kept"),
+            "`qd runs` lists those that are kept",
+        ),
+    })
 }
 
 #[derive(Deserialize)]
 pub(super) struct EventsQuery {
     application: Option<ApplicationName>,
     environment: Option<EnvironmentName>,
-    before: Option<u64>,
+    before: Option<TypedId>,
     limit: Option<usize>,
 }
 
@@ -137,8 +143,9 @@ pub(super) async fn events(
 ) -> Answer<Json<Vec<EventRecord>>> {
     let rows = query.limit.unwrap_or(ROWS).min(protocol::ROWS_MAX);
     let EventsQuery { application, environment, before, .. } = query;
-    let events =
-        context.journal.ask(move |history| history.events(application.as_ref(), environment.as_ref(), before, rows));
+    let events = context.journal.ask(move |history| {
+        history.events(application.as_ref(), environment.as_ref(), before.map(|id| id.number), rows)
+    });
     Ok(Json(events.await?))
 }
 

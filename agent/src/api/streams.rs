@@ -4,17 +4,18 @@ use std::io::SeekFrom;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
+use quarterdeck_shared::id::{RunId, TypedId};
 use quarterdeck_shared::protocol::{BOOKMARK_SECONDS, LogRecord, WatchRecord};
-use quarterdeck_shared::snapshot::{Key, Object, RunId};
+use quarterdeck_shared::snapshot::{Key, Object};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
-use super::answer::{Answer, Failure, In};
+use super::answer::{Answer, Failure, In, Path, Query};
 use crate::journal::published::Published;
 use quarterdeck_kubernetes::LogQuery;
 
@@ -155,13 +156,11 @@ pub(super) async fn agent_log(State(context): State<Shared>, Query(options): Que
 
 pub(super) async fn run_log(
     State(context): State<Shared>,
-    Path(id): Path<u64>,
+    Path(id): Path<TypedId>,
     Query(options): Query<LogOptions>,
 ) -> Answer<Response> {
-    let id = RunId(id);
-    let Some(run) = context.journal.ask(move |history| history.run(id)).await? else {
-        return Err(super::looks::no_run(id.0));
-    };
+    let run = super::looks::run_meant(&context, id).await?;
+    let id = run.id;
     let file = match tokio::fs::File::open(context.journal.logs().path(id)).await {
         Ok(file) => Some(file),
         Err(error) if is_missing(&error) && run.started.is_none() => None,
@@ -169,7 +168,9 @@ pub(super) async fn run_log(
             let why = context.journal.logs().why_missing(id);
             return Err(Failure::not_found(format!("no log was kept: {why}"), ""));
         }
-        Err(error) => return Err(Failure::unavailable(format!("cannot read the log of run {id}: {error}"), "")),
+        Err(error) => {
+            return Err(Failure::unavailable(format!("cannot read the log of run {}: {error}", id.number), ""));
+        }
     };
     let follow = options.follow && !run.phase.is_final();
     let start = RunLogStream { context: context.clone(), id, file, offset: 0, follow, ended: false };
@@ -206,7 +207,7 @@ impl RunLogStream {
                 () = tokio::time::sleep(LOOK) => {}
                 () = self.context.stop.cancelled() => return None,
             }
-            let id = self.id;
+            let id = self.id.into();
             // One more read after the end: what was written last is not lost.
             self.ended = !matches!(self.context.journal.ask(move |history| history.run(id)).await, Ok(Some(run)) if !run.phase.is_final());
         }

@@ -15,7 +15,7 @@ use quarterdeck_shared::event::Event;
 use crate::access::Peer;
 use crate::history::About;
 use crate::history::sqlite::copy::{Contents, contents, copy, exchange};
-use crate::history::sqlite::{self, Writer};
+use crate::history::sqlite::{self, Writer, prefix};
 
 /// Copies the history in `data_dir`, of a running agent or a stopped one, to `file`: whole, or not at all.
 pub fn backup(data_dir: &Path, file: &Path, force: bool, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -108,7 +108,10 @@ fn mark(copy: &Path, from: &Path, found: &Contents, now: Timestamp) -> anyhow::R
     let event = Event::HistoryRestored { from: from.display().to_string(), state_of: found.newest };
     let mut connection = sqlite::open(copy)?;
     let transaction = connection.transaction()?;
-    Writer(&transaction).event(now, &About::Agent, &who.cause(), &event)?;
+    // What comes now is of another life than what came after the backup was taken: its ids must not be the same.
+    let writer = Writer { transaction: &transaction, history: prefix::draw() };
+    writer.prefix(copy)?;
+    writer.event(now, &About::Agent, &who.cause(), &event)?;
     transaction.commit()?;
     sqlite::checkpoint(&connection)?;
     Ok(())
@@ -141,7 +144,7 @@ fn describe(file: &Path, contents: &Contents, out: &mut dyn Write) -> io::Result
     writeln!(out, "pinned: {}", list(pinned.iter().map(|(name, at)| format!("{name} to {at}")).collect()))?;
     writeln!(out, "requested syncs: {}", list(asked.iter().map(ToString::to_string).collect()))?;
     let run = |run: &quarterdeck_shared::snapshot::RunStatus| {
-        format!("run {} of {} ({}, {})", run.id, run.application, run.reference, run.phase)
+        format!("run {} of {} ({}, {})", run.id.number, run.application, run.reference, run.phase)
     };
     writeln!(out, "unfinished runs, resumed at the next start: {}", list(unfinished.iter().map(run).collect()))
 }

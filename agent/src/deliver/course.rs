@@ -80,14 +80,13 @@ impl<'n> Course<'n> {
         cancel: CancellationToken,
         news: &'n Notify,
     ) -> Result<Self, DeliverError> {
-        let goes_on = run.started.is_some();
         run.phase = Phase::Running;
         run.behind = None;
         run.started = Some(Timestamp::now());
         // A log that cannot be written costs the log, not the run.
         let log = journal
             .logs()
-            .writer(run.id, goes_on)
+            .writer(run.id)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
         let course = Self { run, cancel, journal: journal.clone(), log, now: 0, told: Instant::now(), news };

@@ -87,7 +87,7 @@ pub enum DeliverError {
     #[error("cancelled")]
     Cancelled,
     /// It waited for what was away, and a newer run has its goal.
-    #[error("superseded by run {by} while waiting for: {waited_for}")]
+    #[error("superseded by run {} while waiting for: {waited_for}", by.number)]
     Superseded {
         /// The newer run.
         by: RunId,
@@ -95,7 +95,7 @@ pub enum DeliverError {
         waited_for: String,
     },
     /// It waited for what was away, and a run that goes further waits behind it.
-    #[error("gave way to run {to} while waiting for: {waited_for}")]
+    #[error("gave way to run {} while waiting for: {waited_for}", to.number)]
     GaveWay {
         /// The run that is done first.
         to: RunId,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::RunId;
 
 use super::DeliverError;
 use super::queue;
@@ -97,8 +96,8 @@ impl Owing {
         Ok(())
     }
 
-    /// No number of a run is given twice, also where the history was lost or is an older one: the commits of promotions say
-    /// which run wrote them, so numbers go on after the highest of them. What cannot be known are runs since the last
+    /// No number of a run is given twice, also where the history was lost or is an older one: people know runs by it. The
+    /// commits of promotions say which run wrote them, so numbers go on after the highest of them. What cannot be known are runs since the last
     /// promotion, and those of applications that promote nowhere.
     async fn number(&mut self, context: &Context, application: &Application) {
         if self.numbered {
@@ -118,7 +117,7 @@ impl Owing {
 }
 
 /// The highest number of a run that the branch of an environment tells of; none where that cannot be said now.
-async fn numbers(to: &Destination, application: &Application, until: Instant) -> Option<RunId> {
+async fn numbers(to: &Destination, application: &Application, until: Instant) -> Option<u64> {
     let mut refs = to.repository.refs();
     tokio::select! {
         _ = refs.wait_for(|refs| refs.is_some()) => {}
@@ -131,9 +130,9 @@ async fn numbers(to: &Destination, application: &Application, until: Instant) ->
         let tip = mirror.resolve(&target, default.as_deref())?;
         let read = |commit: &quarterdeck_git::CommitInfo| Promotion::read(commit);
         let promotions = mirror.search(&tip, COMMITS_LOOKED_AT, NUMBERS_LOOKED_AT, read)?;
-        Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run).max())
+        Ok::<_, GitError>(promotions.iter().map(|promotion| promotion.run.number).max())
     });
     // A branch that does not exist yet, or a mirror in trouble: the promotion tells.
     let found = found.await.inspect_err(|error| tracing::debug!(%error, "cannot read the deploy branch")).ok()?;
-    Some(found.unwrap_or(RunId(0)))
+    Some(found.unwrap_or(0))
 }

@@ -170,7 +170,7 @@ impl Promote<'_> {
         };
         let by_person = matches!(run.cause, Cause::Person { .. });
         let newer = if by_person { BTreeMap::new() } else { self.newer(&run.reference).await? };
-        Ok(Asked { what, runs: run.place()..=run.id, by_person, newer, known })
+        Ok(Asked { what, first: run.place(), run: run.id, by_person, newer, known })
     }
 
     /// The push tags that are newer than this one, with their commits.

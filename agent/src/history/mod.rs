@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::event::{Cause, SyncRecord};
+use quarterdeck_shared::id::{Prefix, TypedId};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, RunStatus};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,12 @@ pub struct EnvironmentRow {
     pub sync_message: String,
     /// Why it is not Healthy.
     pub health_message: String,
+}
+
+/// What is said of an id that another history gave, and that this one, which gives ids with `own`, does not hold.
+pub fn foreign(what: &str, id: TypedId, own: Prefix) -> Option<String> {
+    let is_foreign = id.history.is_some_and(|history| history != own);
+    is_foreign.then(|| format!("{what} {id} belongs to another history: the ids of this agent begin with {own}"))
 }
 
 /// Whom an event concerns.
@@ -80,9 +87,9 @@ pub struct Left {
     pub runs: Vec<RunStatus>,
     /// Syncs that are not ended.
     pub open_syncs: Vec<SyncRecord>,
-    /// The highest numbers given.
+    /// The highest number of a run.
     pub last_run: u64,
-    /// As above.
+    /// The highest number of a sync.
     pub last_sync: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The history file. Bodies are JSON of the shared types; columns beside them are what queries ask for.
 
 pub mod copy;
+pub mod prefix;
 
 mod error;
 mod read;
@@ -27,7 +28,8 @@ mod tests;
 /// What a migration does, in order; the file's `user_version` counts those that were done. Never edit one that was
 /// released: add another.
 const MIGRATIONS: &[&str] = &["
-    CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, application TEXT, environment TEXT, cause TEXT NOT NULL, event TEXT NOT NULL) STRICT;
+    CREATE TABLE prefix (prefix TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
+    CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, history TEXT NOT NULL, at TEXT NOT NULL, application TEXT, environment TEXT, cause TEXT NOT NULL, event TEXT NOT NULL) STRICT;
     CREATE INDEX event_application ON event (application, id);
     CREATE TABLE run (id INTEGER PRIMARY KEY, application TEXT NOT NULL, open INTEGER NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
         cut_off INTEGER NOT NULL DEFAULT 0) STRICT;

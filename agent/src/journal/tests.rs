@@ -14,6 +14,7 @@ fn thread(dir: &Path) -> Writing {
         Keeper::new(Default::default(), Default::default()),
         Published::new("a test".to_owned()),
         dir.join("history.db"),
+        Prefix::of(1),
         Beside {
             logs: RunLogs::open(&dir.join("runs"), 1 << 20).unwrap(),
             numbers: Numbers::open(dir),
@@ -161,7 +162,7 @@ fn told(number: usize) -> Batch {
 /// What another connection reads, newest first.
 fn kept(dir: &Path) -> Vec<u64> {
     let reader = Reader::open(&dir.join("history.db")).unwrap();
-    reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id).collect()
+    reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id.number).collect()
 }
 
 fn error_shown(thread: &Writing) -> Option<String> {

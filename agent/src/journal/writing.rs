@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use quarterdeck_shared::id::Prefix;
 use quarterdeck_shared::snapshot::{Key, Object};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +44,9 @@ pub(super) struct Writing {
     keeper: Keeper,
     pub(super) published: Published,
     path: PathBuf,
+    /// What the ids of the history begin with, and whether it holds that: it is kept with what is written first.
+    prefix: Prefix,
+    prefix_kept: bool,
     place: Place,
     pub(super) beside: Beside,
     bounds: HistoryConfig,
@@ -60,12 +64,27 @@ impl Writing {
         keeper: Keeper,
         published: Published,
         path: PathBuf,
+        prefix: Prefix,
         beside: Beside,
         bounds: HistoryConfig,
     ) -> Self {
         let (place, flood) = (Place::of(&path), Flood::default());
-        let (transactions, trouble, lost) = (0, None, false);
-        Self { connection, keeper, published, path, place, beside, bounds, transactions, trouble, lost, flood }
+        let (transactions, trouble, lost, prefix_kept) = (0, None, false, false);
+        Self {
+            connection,
+            keeper,
+            published,
+            path,
+            prefix,
+            prefix_kept,
+            place,
+            beside,
+            bounds,
+            transactions,
+            trouble,
+            lost,
+            flood,
+        }
     }
 
     /// Writes the first batch of this life. On a full disk it is lost and told, and the agent begins all the same; a history
@@ -221,7 +240,10 @@ impl Writing {
         let given = facts.clone().map(number).fold(Given::default(), Given::max);
         let written = self.connection.total_changes();
         let transaction = self.connection.transaction()?;
-        let writer = Writer(&transaction);
+        let writer = Writer { transaction: &transaction, history: self.prefix };
+        if !self.prefix_kept {
+            writer.prefix(&self.path)?;
+        }
         let mut changes = Changes::new();
         for fact in facts {
             self.keeper.keep(fact, &writer, now, &mut changes)?;
@@ -235,6 +257,7 @@ impl Writing {
         failpoint::reached("history: before a write");
         self.beside.numbers.keep(given);
         transaction.commit()?;
+        self.prefix_kept = true;
         failpoint::reached("history: after a write");
         self.beside.logs.let_go(&gone);
         if self.trouble.is_some() && self.connection.total_changes() > written {
@@ -248,8 +271,8 @@ impl Writing {
 /// The numbers that a fact gives for good.
 fn number(fact: &Fact) -> Given {
     match fact {
-        Fact::Run(run) => Given { run: run.id.0, sync: 0 },
-        Fact::Sync(sync) => Given { run: 0, sync: sync.id },
+        Fact::Run(run) => Given { run: run.id.number, sync: 0 },
+        Fact::Sync(sync) => Given { run: 0, sync: sync.id.number },
         _ => Given::default(),
     }
 }

@@ -142,8 +142,10 @@ impl Sync<'_> {
         let (total, is_stopped) = (self.planned.size(), || stop().is_some());
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
-        let execution = self.environment.cluster.execute_until(self.planned.clone(), &tell, &is_stopped);
-        let span = tracing::error_span!("sync", sync = sync.id, revision = %self.revision.short());
+        let mut planned = self.planned.clone();
+        planned.by = Some(sync.id);
+        let execution = self.environment.cluster.execute_until(planned, &tell, &is_stopped);
+        let span = tracing::error_span!("sync", sync = %sync.id, revision = %self.revision.short());
         let result = match execution.instrument(span).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.

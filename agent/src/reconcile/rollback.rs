@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
 use super::look;
 use crate::context::{Context, Environment};
+use crate::history::foreign;
 use quarterdeck_git::CommitId;
 
 /// Releases that are looked through: as many as history keeps by default, and their repeats.
@@ -77,14 +79,20 @@ async fn named(
     releases: &[SyncRecord],
     text: &str,
 ) -> Result<Option<CommitId>, ReconcileError> {
-    if let Ok(id) = text.parse::<u64>() {
+    if let Ok(id) = text.parse::<TypedId>() {
         let name = environment.id.clone();
         let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
+        if sync.is_none() && id.history.is_some() {
+            let foreign = foreign("sync", id, context.journal.history());
+            let missing = || format!("sync {id} of {} does not exist, or is older than what is kept", environment.id);
+            return Err(ReconcileError::NoSuch(foreign.unwrap_or_else(missing)));
+        }
         let sync = sync.filter(|sync| sync.phase == Phase::Succeeded);
         if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
             let (count, of) = (part.count, part.of);
             return Err(ReconcileError::NoSuch(format!(
-                "sync {id} applied {count} of {of} objects, which is not a release"
+                "sync {} applied {count} of {of} objects, which is not a release",
+                id.number
             )));
         }
         if let Some(sync) = sync {
@@ -100,6 +108,7 @@ mod tests {
     use jiff::Timestamp;
     use quarterdeck_shared::change::{Action, Change};
     use quarterdeck_shared::event::{Cause, Part};
+    use quarterdeck_shared::id::{Prefix, SyncId};
     use quarterdeck_shared::resource::ResourceRef;
 
     use super::*;
@@ -111,7 +120,7 @@ mod tests {
     fn sync(id: u64, digit: char, content: &str, phase: Phase) -> SyncRecord {
         let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "a");
         SyncRecord {
-            id,
+            id: SyncId::new(Prefix::of(1), id),
             environment: "shop/prod".parse().unwrap(),
             revision: Revision::new("main", commit(digit)),
             part: None,

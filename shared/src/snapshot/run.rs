@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::application::{ApplicationName, EnvironmentName};
 use crate::artifact::Artifact;
 use crate::event::Cause;
+use crate::id::RunId;
 use crate::revision::CommitId;
-use crate::run::RunId;
 use crate::status::{Phase, Stage};
 
 /// A run: the delivery of one application for one trigger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunStatus {
-    /// Its number.
+    /// Which.
     pub id: RunId,
     /// The first run that was queued for this trigger, where this one takes up what was cut off: its place in the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ impl RunStatus {
     /// What it comes to, in a line: its message, or behind which run it waits.
     pub fn line(&self) -> std::borrow::Cow<'_, str> {
         match self.behind {
-            Some(run) if self.phase == Phase::Queued => format!("queued behind run {run}").into(),
+            Some(run) if self.phase == Phase::Queued => format!("queued behind run {}", run.number).into(),
             _ => (&*self.message).into(),
         }
     }

@@ -7,11 +7,12 @@ use super::files::sources;
 use super::house;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("", "tests/it"),
     ("", "tests/life"),
     ("", "tests/harness"),
     ("real", "tests/real/stories"),
+    ("shared", "shared/src"),
     ("agent", "agent/src"),
     ("core", "agent/core/src"),
     ("system", "agent/system/src"),
@@ -36,6 +37,7 @@ const WHOLE: [&str; 26] = [
     "life::edited",
     "life::fleet",
     "life::fought",
+    "life::ids",
     "life::jobs",
     "life::kept",
     "life::kept_running",

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use harness::engine::Outcome;
 use harness::world::{environment as status, runs};
 use quarterdeck_shared::event::{Event, EventRecord, SyncRecord};
+use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 use tokio::task::JoinSet;
@@ -191,7 +192,7 @@ async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what
     let open: Vec<_> = syncs.iter().filter(|sync| !sync.phase.is_final()).collect();
     assert!(open.is_empty(), "{what}: {open:#?}");
     let events: Vec<EventRecord> = client.get("/v1/events?limit=1000").await.unwrap();
-    let mut told: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut told: BTreeMap<SyncId, usize> = BTreeMap::new();
     for record in &events {
         if let Event::SyncFinished { sync, .. } = &record.event {
             *told.entry(*sync).or_default() += 1;

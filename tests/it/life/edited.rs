@@ -74,7 +74,7 @@ async fn an_edit_of_what_git_says_is_undone_and_any_other_is_left() {
         world.wait_for(edit.1, "shop", undone).await.unwrap();
         let told = |app: &EnvironmentStatus| {
             app.sync == SyncStatus::Synced
-                && app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && sync.id > index as u64 + 1)
+                && app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && sync.id.number > index as u64 + 1)
         };
         let status = world.wait_for("the sync that undid it", "shop", told).await.unwrap();
         assert!(status.last_sync.unwrap().cause.words().contains("somebody"), "{}", edit.1);

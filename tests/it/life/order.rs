@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::world::runs;
 use quarterdeck_shared::event::{Event, EventRecord};
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::{Phase, StageKind};
 use serde_json::json;
 
@@ -117,7 +117,7 @@ async fn what_was_cut_off_comes_before_what_waited() {
     succeeded(&world, &second).await;
     assert_eq!(promoted(&world), ["1.1", "1.0"]);
     let taken_up = succeeded(&world, &first).await;
-    assert_eq!((taken_up.id, taken_up.resumes), (RunId(3), Some(RunId(1))));
+    assert_eq!((taken_up.id.number, taken_up.resumes.map(|run| run.number)), (3, Some(1)));
 }
 
 /// Another interval, other options of its repositories and another policy of syncing are none of a delivery's business.
@@ -266,7 +266,7 @@ async fn a_revert_outranks_an_agent_that_lost_its_history() {
     world.start_agent().await.unwrap();
     let run = succeeded(&world, "push-1.1").await;
     assert!(run.message.ends_with(&format!("promoted before by {}", &by[..7])), "{}", run.message);
-    assert_eq!(run.id, RunId(3), "numbers go on after those that the deploy branch knows");
+    assert_eq!(run.id.number, 3, "numbers go on after those that the deploy branch knows");
     assert_eq!(deploy(&world).rev("main"), reverted);
     let told = run.stages.last().unwrap().message.clone();
     assert!(told.ends_with("; to promote it again: qd push shop push-1.1"), "{told}");
@@ -299,7 +299,7 @@ async fn an_older_history_does_nothing_again() {
     let last = succeeded(&world, "push-1.2").await;
     assert_eq!(deploy(&world).rev("main"), production);
     assert_eq!(harness::agent::promotion(&last).map(|commit| commit.as_str()), Some(&*production));
-    assert_eq!(last.id, RunId(5), "no number is given twice");
+    assert_eq!(last.id.number, 5, "no number is given twice");
 }
 
 /// A release that only waits for what is away gives way to the newer one, which is seen meanwhile, and is done although

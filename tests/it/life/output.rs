@@ -26,8 +26,9 @@ async fn a_build_that_prints_32_mb_costs_a_bounded_log_and_little_memory() {
     let big = code(&world).change("main").write("Dockerfile", dockerfile.as_bytes()).commit("Prints much");
     code(&world).tag("build-1.1.0", &big);
     // Twice the patience: of the beginning, and of the end.
-    let begun = |_: &State| {
-        let written = std::fs::metadata(world.path("data/runs/run-2.ndjson")).ok()?.len();
+    let begun = |state: &State| {
+        let run = harness::world::runs(state).find(|run| run.reference == "build-1.1.0")?;
+        let written = std::fs::metadata(world.path(&format!("data/runs/run-{}.ndjson", run.id))).ok()?.len();
         (written > LOG_BYTES / 2).then_some(())
     };
     world.wait("its first lines", begun).await.unwrap();

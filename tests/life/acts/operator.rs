@@ -144,10 +144,12 @@ impl Town {
         let Some(state) = self.state().await else { return };
         let over = ["Succeeded", "Failed", "Skipped", "Cancelled", "Interrupted"];
         let goes_on = |run: &&Value| run["phase"].as_str().is_some_and(|phase| !over.contains(&phase));
-        let newest = crate::reader::of_kind(&state, "Run").filter(goes_on).max_by_key(|run| run["id"].as_u64());
+        let newest =
+            crate::reader::of_kind(&state, "Run").filter(goes_on).max_by_key(|run| crate::reader::number(&run["id"]));
         let Some(run) = newest else { return };
         // Whether the answer comes or not, it may have been done.
         self.ledger.excused.insert(run["reference"].as_str().unwrap_or_default().to_owned());
-        self.post(&format!("/v1/runs/{}/cancel", run["id"]), &Value::Null).await;
+        let id = run["id"].as_str().unwrap_or_default();
+        self.post(&format!("/v1/runs/{id}/cancel"), &Value::Null).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What the agent keeps and what it costs: a history without gaps, numbers that are given once, and all of it bounded.
 
 use super::{Finding, Seen};
-use crate::reader::of_kind;
+use crate::reader::{number, of_kind};
 use crate::town::Town;
 
 /// Events that one step may cause, in the mean: a dozen tags at once are a dozen runs of some ten events each.
@@ -14,12 +14,12 @@ const MEMORY: u64 = 192 * 1024;
 pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut say = |rule, words: String| found.push(Finding::new(rule, words));
-    let ids: Vec<u64> = seen.events.iter().filter_map(|event| event["id"].as_u64()).collect();
+    let ids: Vec<u64> = seen.events.iter().filter_map(|event| number(&event["id"])).collect();
     if let Some(pair) = ids.windows(2).find(|pair| pair[0] != pair[1] + 1) {
         say("events", format!("event {} follows event {}", pair[0], pair[1]));
     }
     for run in &seen.runs {
-        let (id, reference) = (run["id"].as_u64().unwrap_or_default(), run["reference"].as_str().unwrap_or_default());
+        let (id, reference) = (number(&run["id"]).unwrap_or_default(), run["reference"].as_str().unwrap_or_default());
         if let Some(before) = town.ledger.runs.get(&id).filter(|before| *before != reference) {
             say("run number", format!("run {id} was of {before}, and is of {reference}"));
         }

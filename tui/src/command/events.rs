@@ -79,7 +79,7 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
             records => records?,
         };
         loop {
-            let news = after(&context.client, args, last).await?;
+            let news = after(&context.client, args, last.as_ref()).await?;
             if news.missed {
                 context.output.note(&format!("-- more than {ROWS_MAX} new events: the oldest are not shown"))?;
             }
@@ -90,7 +90,7 @@ async fn follow(args: &Args, context: &mut Context) -> Result<Exit, CommandError
                 }
             }
             context.output.flush()?;
-            last = news.events.back().map(|record| record.id).or(last);
+            last = news.events.into_iter().next_back().or(last);
             tokio::time::sleep(PAUSE).await;
             match records.next().await {
                 Err(error) if error.is_gone() => break,
@@ -131,7 +131,7 @@ struct News {
 }
 
 /// The events after the last one, in answers of at most [`ROWS_MAX`] rows together; at first, the last few.
-async fn after(client: &Client, args: &Args, last: Option<u64>) -> Result<News, ClientError> {
+async fn after(client: &Client, args: &Args, last: Option<&EventRecord>) -> Result<News, ClientError> {
     let mut news = News { events: VecDeque::new(), missed: false };
     let mut before = None;
     loop {
@@ -140,7 +140,7 @@ async fn after(client: &Client, args: &Args, last: Option<u64>) -> Result<News, 
         let events: Vec<EventRecord> = client.get(&path).await?;
         let full = events.len() == page;
         for record in events {
-            if last.is_some_and(|last| record.id <= last) {
+            if last.is_some_and(|last| !record.is_after(last)) {
                 return Ok(news);
             }
             before = Some(record.id);

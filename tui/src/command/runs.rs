@@ -10,8 +10,9 @@
 use std::io;
 
 use clap::Subcommand;
+use quarterdeck_shared::id::{InvalidId, TypedId};
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::RunStatus;
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
 use crate::command::logs::{self, Prefix};
@@ -60,9 +61,9 @@ pub enum RunCommand {
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct One {
-    /// Its number.
+    /// Its number, or its whole id.
     #[arg(value_name = "RUN", value_parser = run_id)]
-    pub id: RunId,
+    pub id: TypedId,
 }
 
 /// One run.
@@ -93,9 +94,9 @@ pub struct LogArgs {
     pub output: Option<Format>,
 }
 
-/// A run's number as people type it: `17`, `#17`, `run/17`.
-pub(super) fn run_id(text: &str) -> Result<RunId, std::num::ParseIntError> {
-    text.trim_start_matches("run/").trim_start_matches('#').parse().map(RunId)
+/// A run as people type it: `17`, `#17`, `run/17`, each also with its whole id.
+pub(super) fn run_id(text: &str) -> Result<TypedId, InvalidId> {
+    text.trim_start_matches("run/").trim_start_matches('#').parse()
 }
 
 /// A number of rows that an answer can hold.
@@ -146,12 +147,13 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
     let now = (context.clock)();
     let phase = of_phase(run.phase);
     let facts = [
-        ("Run", Tone::Strong, run.id.to_string()),
+        ("Run", Tone::Strong, run.id.number.to_string()),
+        ("Id", Tone::Quiet, run.id.to_string()),
         ("Application", Tone::Strong, run.application.to_string()),
         ("Goal", Tone::Plain, run.goal.word().to_owned()),
         ("Phase", phase.tone, context.output.word(phase, run.phase.word())),
         ("Message", Tone::Plain, run.line().into_owned()),
-        ("Resumes", Tone::Plain, run.resumes.map(|run| format!("run {run}")).unwrap_or_default()),
+        ("Resumes", Tone::Plain, run.resumes.map(|run| format!("run {}", run.number)).unwrap_or_default()),
         ("Cause", Tone::Plain, run.cause.words()),
         ("Reference", Tone::Plain, run.reference.clone()),
         ("Commit", Tone::Plain, run.commit.to_string()),

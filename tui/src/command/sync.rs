@@ -93,7 +93,7 @@ pub(super) async fn wait_healthy(
     // An agent that names no sync had none of this environment before.
     let goal = Goal::Healthy {
         of: of.clone(),
-        after_sync: accepted.after_sync.unwrap_or_default(),
+        after_sync: accepted.after_sync,
         commit: accepted.revision.as_ref().map(|revision| revision.commit.clone()),
     };
     wait::tell(&goal, accepted, patience, format, context).await

@@ -1,6 +1,6 @@
 //! `qd version`: the versions of this program and of the agent.
 //!
-//! JSON: `qd`, `wire`, and `agent`: [`VersionAnswer`] (`wire`, `agent`, `pid`, `started`, `role`), or null where none
+//! JSON: `qd`, `wire`, and `agent`: [`VersionAnswer`] (`wire`, `agent`, `pid`, `started`, `history`, `role`), or null where none
 //! answers. This program's own version is written also then; why the agent's is missing is told as everywhere.
 
 use quarterdeck_shared::protocol::{VersionAnswer, WIRE_VERSION};
@@ -36,7 +36,8 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     context.answer(args.form.output, &versions, |context, versions| {
         context.output.line(format!("qd        {} (wire {})", versions.qd, versions.wire))?;
         versions.agent.iter().try_for_each(|agent| {
-            context.output.line(format!("qd-agent  {} (wire {}, process {})", agent.agent, agent.wire, agent.pid))
+            let VersionAnswer { agent, wire, pid, history, .. } = agent;
+            context.output.line(format!("qd-agent  {agent} (wire {wire}, process {pid}, ids {history}-…)"))
         })
     })?;
     error.map_or(Ok(Exit::Done), |error| Err(error.into()))

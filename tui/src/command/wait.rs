@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunId, RunStatus, Unseen};
@@ -42,7 +43,7 @@ pub(super) enum Goal {
         /// Of which environment.
         of: Address,
         /// The newest sync when the request was taken.
-        after_sync: u64,
+        after_sync: Option<SyncId>,
         /// The commit, where the request named one.
         commit: Option<CommitId>,
     },
@@ -72,7 +73,7 @@ impl Goal {
             }
             (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone")),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
-            (Self::Run(id), _) => Judgement::Waiting(format!("run {id} is not to be seen yet")),
+            (Self::Run(id), _) => Judgement::Waiting(format!("run {} is not to be seen yet", id.number)),
         }
     }
 }
@@ -81,9 +82,9 @@ impl Goal {
 ///
 /// Degraded is no reason to give up: right after a sync the pods of the version before still fail, which is often why
 /// there was a sync. An interrupted sync is done again by the agent's next life.
-fn judge_health(environment: &EnvironmentStatus, after_sync: u64, commit: Option<&CommitId>) -> Judgement {
+fn judge_health(environment: &EnvironmentStatus, after_sync: Option<SyncId>, commit: Option<&CommitId>) -> Judgement {
     let waiting = |text: &str| Judgement::Waiting(text.to_owned());
-    let Some(sync) = environment.last_sync.as_ref().filter(|sync| sync.id > after_sync) else {
+    let Some(sync) = environment.last_sync.as_ref().filter(|sync| Some(sync.id) > after_sync) else {
         return match (&environment.activity, environment.suspended) {
             (Some(activity), _) => waiting(activity),
             (None, true) => waiting("suspended, so it does not sync"),
@@ -94,7 +95,9 @@ fn judge_health(environment: &EnvironmentStatus, after_sync: u64, commit: Option
         return waiting("a sync to another revision came first");
     }
     match sync.phase {
-        Phase::Failed | Phase::Cancelled => return Judgement::Bad(format!("sync {}: {}", sync.id, sync.message)),
+        Phase::Failed | Phase::Cancelled => {
+            return Judgement::Bad(format!("sync {}: {}", sync.id.number, sync.message));
+        }
         Phase::Queued | Phase::Running => return waiting(environment.activity.as_deref().unwrap_or("syncing")),
         Phase::Interrupted => return waiting("the sync was interrupted and will resume"),
         Phase::Succeeded | Phase::Skipped => {}

@@ -41,7 +41,7 @@ impl Act {
             Self::Suspend(id, _) => format!("suspend of {id}"),
             Self::Resume(id) => format!("resume of {id}"),
             Self::Refresh(name) => format!("refresh of {name}"),
-            Self::Cancel(run) => format!("cancel of run {run}"),
+            Self::Cancel(run) => format!("cancel of run {}", run.number),
         }
     }
 

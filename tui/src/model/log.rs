@@ -60,7 +60,7 @@ impl Source {
             Self::Pods { pod: Some(pod), .. } => format!("log of {pod}"),
             Self::Pods { previous: true, .. } => "logs before the last restart".to_owned(),
             Self::Pods { .. } => "logs".to_owned(),
-            Self::Run { run, .. } => format!("output of run {run}"),
+            Self::Run { run, .. } => format!("output of run {}", run.number),
             Self::Agent => "agent log".to_owned(),
         }
     }

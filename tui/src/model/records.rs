@@ -23,7 +23,7 @@ pub trait Record {
 
 impl Record for EventRecord {
     fn id(&self) -> u64 {
-        self.id
+        self.id.number
     }
 
     fn mentions(&self, word: &str) -> bool {
@@ -43,7 +43,7 @@ impl Record for EventRecord {
 
 impl Record for SyncRecord {
     fn id(&self) -> u64 {
-        self.id
+        self.id.number
     }
 
     fn mentions(&self, word: &str) -> bool {

@@ -197,12 +197,12 @@ pub fn caption(fleet: &Fleet, environment: &EnvironmentStatus) -> (State, String
     let Some(run) = fleet.newest_run(&environment.environment.application) else {
         return match (&environment.last_sync, environment.message.is_empty()) {
             (_, false) => (State::Absent, environment.message.clone()),
-            (Some(sync), true) => (State::Absent, format!("sync {}: {}", sync.id, sync.message)),
+            (Some(sync), true) => (State::Absent, format!("sync {}: {}", sync.id.number, sync.message)),
             (None, true) => (State::Absent, String::new()),
         };
     };
     if matches!(run.phase, Phase::Failed | Phase::Interrupted | Phase::Cancelled) && !run.message.is_empty() {
-        return (state_of(run.phase), format!("run {}: {}", run.id, run.message));
+        return (state_of(run.phase), format!("run {}: {}", run.id.number, run.message));
     }
     // What is not seen is of more use than what was delivered: it may not be so any more.
     if let Some(unseen) = environment.unseen.first() {

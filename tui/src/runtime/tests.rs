@@ -27,6 +27,7 @@ fn version() -> Reply {
         agent: "0.1.0".to_owned(),
         pid: 7,
         started: fixture::now(),
+        history: fixture::HISTORY,
         role: Role::Operator,
     })
 }
@@ -162,10 +163,12 @@ async fn a_refusal_is_told_with_its_hint() {
 async fn a_log_that_is_sent_from_its_beginning_is_taken_up_after_what_is_known() {
     let line = |n: u64| LogRecord::Line { at: None, from: "build".into(), text: n.to_string().into() };
     let agent = StandIn::start(move |asked| match asked {
-        "GET /v1/runs/7/log?follow=true" => Reply::records(&(0..1_500).map(line).collect::<Vec<_>>()),
+        asked if asked == format!("GET /v1/runs/{}-7/log?follow=true", fixture::HISTORY) => {
+            Reply::records(&(0..1_500).map(line).collect::<Vec<_>>())
+        }
         _ => Reply::Never,
     });
-    let source = Source::Run { of: fixture::name("shop"), run: RunId(7) };
+    let source = Source::Run { of: fixture::name("shop"), run: RunId::new(fixture::HISTORY, 7) };
     let messages = done(agent, Effect::Follow(TICKET, source, Resume::After(1_000))).await;
     let Some(Message::Ended(TICKET, None)) = messages.last() else { panic!("{messages:?}") };
     let lines: Vec<LogRecord> = messages

@@ -165,12 +165,13 @@ impl Screen for Events {
         let before = records.all.value.take();
         let taken = records.all.take(number, answer.map(events).and_then(expected), world.now);
         let new = records.all.value.take();
-        if taken && records.asking_older == Some(number) {
+        let are_older = records.asking_older == Some(number);
+        if taken && are_older {
             records.asking_older = None;
             records.older = new.as_ref().is_none_or(|new| !new.is_empty());
         }
         records.all.value = match (before, new) {
-            (Some(before), Some(new)) => Some(merge(before, new)),
+            (Some(before), Some(new)) => Some(merge(before, new, are_older)),
             (before, new) => new.or(before),
         };
         records.rebuild(world.size);
@@ -222,13 +223,15 @@ fn subject(record: &EventRecord, world: &World) -> Option<Subject> {
 }
 
 /// Events of both lists, each once, newest first. Where so much happened that the lists may not touch, the new one
-/// alone: a list with a hole in it would lie.
-fn merge(mut before: Vec<EventRecord>, new: Vec<EventRecord>) -> Vec<EventRecord> {
+/// alone: a list with a hole in it would lie. The same where the agent has another history than before.
+fn merge(mut before: Vec<EventRecord>, new: Vec<EventRecord>, are_older: bool) -> Vec<EventRecord> {
     /// Some 5 MB of events; older ones are fetched again when they are wanted.
     const EVENTS_MAX: usize = 10_000;
-    let newest_before = before.first().map_or(0, |record| record.id);
-    let oldest_new = new.last().map_or(0, |record| record.id);
-    if new.len() >= EVENTS_ASKED && oldest_new > newest_before {
+    let newest = before.first().zip(new.first()).map(|(before, new)| (before.id, new.id));
+    let is_another = newest.is_some_and(|(before, new)| before.history != new.history);
+    let oldest_new = new.last().map(|record| record.id);
+    let is_apart = new.len() >= EVENTS_ASKED && oldest_new > before.first().map(|record| record.id);
+    if !are_older && (is_another || is_apart) {
         return new;
     }
     before.extend(new);

@@ -66,7 +66,7 @@ impl History {
     /// Holds at the revision of the selected sync, after a yes.
     fn rollback(&self, turn: &mut Turn<'_>) {
         let Some(sync) = self.records.current() else { return turn.say("no sync is selected") };
-        let words = format!("{} of sync {}", sync.revision.short(), sync.id);
+        let words = format!("{} of sync {}", sync.revision.short(), sync.id.number);
         let aim = Aim { commit: sync.revision.commit.to_string(), words };
         let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
         turn.confirm_plan(Act::Rollback(self.of.clone(), request), self.of.clone(), Some(aim));
@@ -183,7 +183,7 @@ pub struct Row<'a> {
 /// The columns of syncs.
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::number("SYNC", 4, |row: &Row| Cell::text(row.sync.id).quiet()).naming(),
+        Column::number("SYNC", 4, |row: &Row| Cell::text(row.sync.id.number).quiet()).naming(),
         Column::new("REVISION", Kind::Names, (13, 26), |row: &Row| Cell::text(row.sync.revision.short()))
             .naming()
             .from(34),

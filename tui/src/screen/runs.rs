@@ -108,7 +108,7 @@ impl List for Runs {
     fn press(&self, command: Command, object: Option<&Object>, turn: &mut Turn<'_>) -> bool {
         match (command, object) {
             (Cancel, Some(Object::Run(run))) if !run.phase.is_final() => turn.confirm(Act::Cancel(run.id)),
-            (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id)),
+            (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id.number)),
             (Cancel, _) => turn.say("no run is selected"),
             _ => return false,
         }
@@ -119,7 +119,7 @@ impl List for Runs {
 /// The columns of runs.
 pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
     vec![
-        Column::number("RUN", 4, |run: &&RunStatus| Cell::text(run.id).quiet()).naming(),
+        Column::number("RUN", 4, |run: &&RunStatus| Cell::text(run.id.number).quiet()).naming(),
         Column::new("APPLICATION", Kind::Words, (11, 26), |run: &&RunStatus| Cell::text(&run.application))
             .naming()
             .from(20)
@@ -154,7 +154,7 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
 /// For one that waits: behind which run.
 fn stages(run: &&RunStatus) -> Cell {
     if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
-        return Cell::text(format!("behind run {before}")).quiet();
+        return Cell::text(format!("behind run {}", before.number)).quiet();
     }
     let marks = |named| run.stages.iter().map(|stage| mark(stage, named)).collect();
     Cell { shown: Shown::Marks { short: marks(false), long: marks(true) }, ..Cell::nothing() }

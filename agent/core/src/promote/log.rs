@@ -11,7 +11,7 @@
 //! Quarterdeck-Path: apps/shop
 //! Quarterdeck-Tag: push-1.4.0
 //! Quarterdeck-Source: 1f3c…
-//! Quarterdeck-Run: 41
+//! Quarterdeck-Run: k7x2m-41
 //! ```
 //!
 //! Whoever may write to the branch may write trailers, and may write the manifests as well: they are trusted alike.
@@ -31,7 +31,7 @@ pub struct Promotion {
     pub commit: CommitId,
     /// What was promoted.
     pub what: Trailers,
-    /// The number of the run that did it.
+    /// The run that did it, of whichever agent.
     pub run: RunId,
 }
 
@@ -97,7 +97,7 @@ impl Promotion {
             reference: (*fields.get("Tag")?).to_owned(),
             source: fields.get("Source")?.parse().ok()?,
         };
-        Some(Self { commit: commit.id.clone(), what, run: RunId(fields.get("Run")?.parse().ok()?) })
+        Some(Self { commit: commit.id.clone(), what, run: fields.get("Run")?.parse().ok()? })
     }
 
     /// Whether it is of one of the same images in the same folder, whatever the application is called by now.
@@ -123,14 +123,25 @@ fn version(named: &str) -> Option<(String, String)> {
 pub struct Asked {
     /// What is to be promoted.
     pub what: Trailers,
-    /// The run, and the first of those that it takes up: what one of them wrote is this run's.
-    pub runs: std::ops::RangeInclusive<RunId>,
+    /// The first of the runs that the run takes up, or itself: what one of them wrote is this run's.
+    pub first: RunId,
+    /// The run.
+    pub run: RunId,
     /// Whether a person asks for it now, and not a tag.
     pub by_person: bool,
     /// Push tags that are newer than that of the run, with their commits.
     pub newer: BTreeMap<String, CommitId>,
     /// Promotions that the history knows of.
     pub known: BTreeSet<CommitId>,
+}
+
+impl Asked {
+    /// Whether it was made by the run or by one that it takes up. Others of the same history may lie between them, and did
+    /// not promote this tag; those of other agents count under prefixes of their own.
+    fn is_own(&self, made: &Promotion) -> bool {
+        let is_between = (self.first.number..=self.run.number).contains(&made.run.number);
+        is_between && [self.first.history, self.run.history].contains(&made.run.history)
+    }
 }
 
 /// What the branch says about a promotion.
@@ -160,7 +171,7 @@ pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
     let newest = log.peek().copied();
     let of_tag = log.find(|promotion| promotion.what.reference == asked.what.reference);
     if let Some(made) = of_tag.filter(|made| made.is_of(&asked.what)) {
-        if asked.runs.contains(&made.run) {
+        if asked.is_own(made) {
             return Verdict::Own(made.commit.clone());
         }
         if !asked.by_person {
@@ -179,7 +190,7 @@ pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
 pub fn written_by(asked: &Asked, log: &[Promotion]) -> Option<(CommitId, bool)> {
     let is_it = |made: &&Promotion| made.is_beside(&asked.what) && made.what.images == asked.what.images;
     let made = log.iter().find(is_it)?;
-    Some((made.commit.clone(), made.is_of(&asked.what) && asked.runs.contains(&made.run)))
+    Some((made.commit.clone(), made.is_of(&asked.what) && asked.is_own(made)))
 }
 
 #[cfg(test)]

@@ -8,12 +8,18 @@ use super::*;
 use crate::run::{again, ended};
 use jiff::Timestamp;
 use quarterdeck_shared::event::Cause;
+use quarterdeck_shared::id::Prefix;
+
+/// A run of one history.
+fn id(number: u64) -> RunId {
+    RunId::new(Prefix::of(1), number)
+}
 
 /// A run of a tag, queued.
 pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
     let commit: quarterdeck_shared::revision::CommitId = format!("{id:040x}").parse().unwrap();
     RunStatus {
-        id: RunId(id),
+        id: self::id(id),
         resumes: None,
         behind: None,
         application: "shop".parse().unwrap(),
@@ -49,12 +55,12 @@ fn running(run: RunStatus) -> RunStatus {
 #[test]
 fn what_takes_up_a_run_has_its_place() {
     let cut_off = running(RunStatus { rebuild: true, ..push(12) });
-    let taken_up = again(&cut_off, RunId(14), Timestamp::UNIX_EPOCH);
-    let once_more = again(&running(taken_up.clone()), RunId(16), Timestamp::UNIX_EPOCH);
+    let taken_up = again(&cut_off, id(14), Timestamp::UNIX_EPOCH);
+    let once_more = again(&running(taken_up.clone()), id(16), Timestamp::UNIX_EPOCH);
     let over = ended(cut_off, Phase::Interrupted, String::new(), Timestamp::UNIX_EPOCH);
     for runs in [vec![over.clone(), push(13), taken_up], vec![over, push(13), push(15), once_more]] {
         let next = next(&runs).unwrap();
-        assert_eq!((&*next.reference, next.place(), next.rebuild), ("push-12", RunId(12), true));
+        assert_eq!((&*next.reference, next.place(), next.rebuild), ("push-12", id(12), true));
     }
     assert_eq!(next(&[running(push(1))]).map(|run| run.id), None);
 }
@@ -62,10 +68,10 @@ fn what_takes_up_a_run_has_its_place() {
 #[test]
 fn each_that_waits_says_behind_which() {
     let behind = |runs: &[RunStatus]| -> Vec<(u64, Option<u64>)> {
-        retold(runs).iter().map(|run| (run.id.0, run.behind.map(|run| run.0))).collect()
+        retold(runs).iter().map(|run| (run.id.number, run.behind.map(|run| run.number))).collect()
     };
-    let says = |run: RunStatus, before: u64| RunStatus { behind: Some(RunId(before)), ..run };
-    let taken_up = again(&running(push(12)), RunId(15), Timestamp::UNIX_EPOCH);
+    let says = |run: RunStatus, before: u64| RunStatus { behind: Some(id(before)), ..run };
+    let taken_up = again(&running(push(12)), id(15), Timestamp::UNIX_EPOCH);
     for (what, runs, changed) in [
         ("alone", vec![push(13)], vec![]),
         ("one runs", vec![running(push(12)), push(13), push(14)], vec![(13, Some(12)), (14, Some(13))]),
@@ -80,9 +86,9 @@ fn each_that_waits_says_behind_which() {
 
 #[test]
 fn a_run_that_waits_gives_way_to_a_newer_release_alone() {
-    let superseded = |id| Some(Way::Superseded(RunId(id)));
-    let behind = |id| Some(Way::Behind(RunId(id)));
-    let taken_up = again(&running(push(2)), RunId(9), Timestamp::UNIX_EPOCH);
+    let superseded = |number| Some(Way::Superseded(id(number)));
+    let behind = |number| Some(Way::Behind(id(number)));
+    let taken_up = again(&running(push(2)), id(9), Timestamp::UNIX_EPOCH);
     for (what, waits, queued, way) in [
         ("nothing is queued", push(5), vec![], None),
         ("a newer release", push(5), vec![push(6), push(7), build(8)], superseded(7)),

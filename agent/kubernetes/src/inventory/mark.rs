@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use quarterdeck_shared::id::SyncId;
 use serde_json::{Value, json};
 
 use quarterdeck_system::identity::Identity;
@@ -16,6 +17,8 @@ use quarterdeck_system::identity::Identity;
 const AGENT: &str = "quarterdeck.dev/agent";
 /// The name of its host, for people.
 const HOST: &str = "quarterdeck.dev/agent-host";
+/// The sync in which it did, of that agent; for people.
+const SYNC: &str = "quarterdeck.dev/sync";
 /// When, by its clock; for people.
 const WRITTEN: &str = "quarterdeck.dev/written";
 
@@ -41,7 +44,7 @@ impl Mark {
     }
 
     /// Puts the mark of this agent on an object.
-    pub(super) fn put(object: &mut Value, me: &Identity, now: Timestamp) {
+    pub(super) fn put(object: &mut Value, me: &Identity, by: Option<SyncId>, now: Timestamp) {
         if me.id.is_empty() {
             return;
         }
@@ -49,6 +52,9 @@ impl Mark {
         annotations[AGENT] = json!(me.id);
         annotations[HOST] = json!(me.host);
         annotations[WRITTEN] = json!(now.to_string());
+        if let Some(sync) = by {
+            annotations[SYNC] = json!(sync);
+        }
     }
 
     /// Whether another agent than this one wrote it.
@@ -146,7 +152,7 @@ mod tests {
         let (me, at) = (identity("a1", "anna"), Timestamp::from_second(7).unwrap());
         let mut object = json!({"metadata": {"annotations": {"other": "stays"}}});
         assert_eq!(Mark::of(&object), None);
-        Mark::put(&mut object, &me, at);
+        Mark::put(&mut object, &me, None, at);
         assert_eq!(Mark::of(&object), Some(mark("a1", "anna", 7)));
         assert_eq!(object["metadata"]["annotations"]["other"], "stays");
     }

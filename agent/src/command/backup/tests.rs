@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, SyncRecord};
+use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{Hold, Pin, SpecSummary};
 use quarterdeck_shared::status::Phase;
@@ -25,7 +26,7 @@ fn revision() -> Revision {
     Revision::new("main", "a".repeat(40).parse().unwrap())
 }
 
-fn sync(id: u64) -> Fact {
+fn sync(id: SyncId) -> Fact {
     Fact::Sync(Box::new(SyncRecord {
         id,
         environment: "shop/prod".parse().unwrap(),
@@ -152,7 +153,14 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
         matches!(&restored.event, Event::HistoryRestored { from, state_of: Some(_) } if *from == file.display().to_string())
     );
     assert!(matches!(restored.cause, Cause::Person { .. }));
-    assert_eq!(journal.next_sync(), 4, "2 and 3 were given in what is not known any more");
+    let next = journal.next_sync();
+    assert_eq!(next.number, 4, "2 and 3 were given in what is not known any more");
+    assert_ne!(next.history, later[0].history, "and under another prefix");
+    assert_eq!(restored.id.history, next.history);
+    let old = events
+        .iter()
+        .find(|event| matches!(event.event, Event::AgentStarted { .. }) && event.id.history == later[0].history);
+    assert!(old.is_some(), "what the backup holds keeps its ids");
 }
 
 #[tokio::test]
@@ -200,4 +208,34 @@ async fn what_is_no_backup_changes_nothing() {
     let fresh = tempfile::tempdir().unwrap();
     put_back(fresh.path(), &file("whole"), None);
     assert_eq!(contents(&fresh.path().join("history.db")).unwrap().syncs, 1);
+}
+
+/// One backup, brought to a second machine, put back on the first, and copied over the history by a person: whichever of
+/// them works on, no two of them give an id that another gave.
+#[tokio::test]
+async fn no_two_copies_of_a_history_give_the_same_id() {
+    let (first, second, folder) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("backup");
+    let mut prefixes = BTreeSet::new();
+    let mut drawn = |data_dir: &Path| {
+        let journal = open(data_dir);
+        let history = journal.history();
+        assert_eq!(journal.next_sync().history, history);
+        drop(journal);
+        assert_eq!(open(data_dir).history(), history, "the next run of the agent goes on with it");
+        prefixes.insert(history)
+    };
+    drop(suspended(first.path()).await);
+    assert!(drawn(first.path()));
+    take(first.path(), &file, false);
+    put_back(second.path(), &file, None);
+    assert!(drawn(second.path()), "on another machine");
+    put_back(first.path(), &file, None);
+    assert!(drawn(first.path()), "over a newer history");
+    std::fs::copy(&file, folder.path().join("history.db")).unwrap();
+    assert!(drawn(folder.path()), "copied by a person");
+    // What the last journal still writes goes with its folder.
+    let lost = tempfile::tempdir().unwrap();
+    assert!(drawn(lost.path()), "made anew");
 }

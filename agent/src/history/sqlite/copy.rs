@@ -8,7 +8,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{HistoryError, MIGRATIONS, Reader, checkpoint, remember};
+use super::{HistoryError, MIGRATIONS, Reader, checkpoint, prefix, remember};
 use crate::history::place::beside;
 
 /// A history that is not copied.
@@ -112,6 +112,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<Contents, CopyError> {
     }
     // One transaction, and every page is read: what is torn is found here.
     source.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(failed)?;
+    Connection::open(to).and_then(|copy| prefix::forget(&copy)).map_err(failed)?;
     contents(to).map_err(damaged)
 }
 

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::id::{EventId, TypedId};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{HistoryError, Result, bodies};
@@ -41,7 +42,7 @@ impl Reader {
         Ok(Self(connection))
     }
 
-    /// Events, newest first, below an id: of all, of an application, or of one of its environments.
+    /// Events, newest first, below a number: of all, of an application, or of one of its environments.
     pub fn events(
         &self,
         application: Option<&ApplicationName>,
@@ -50,7 +51,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT id, at, application, environment, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) \
+            "SELECT id, history, at, application, environment, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) \
              AND (?2 IS NULL OR environment = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
         )?;
         let rows = statement.query_map(
@@ -64,17 +65,19 @@ impl Reader {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, String>(1)?,
-                    row.get::<_, Option<String>>(2)?,
+                    row.get::<_, String>(2)?,
                     row.get::<_, Option<String>>(3)?,
-                    row.get::<_, String>(4)?,
+                    row.get::<_, Option<String>>(4)?,
                     row.get::<_, String>(5)?,
+                    row.get::<_, String>(6)?,
                 ))
             },
         )?;
         rows.map(|row| {
-            let (id, at, application, environment, cause, event) = row?;
+            let (number, history, at, application, environment, cause, event) = row?;
+            let history = history.parse().map_err(<serde_json::Error as serde::de::Error>::custom)?;
             Ok(EventRecord {
-                id: id as u64,
+                id: EventId::new(history, number as u64),
                 at: at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
                 application: application.and_then(|name| name.parse().ok()),
                 environment: environment.and_then(|name| name.parse().ok()),
@@ -91,9 +94,11 @@ impl Reader {
         bodies(&self.0, sql, params![application.map(ApplicationName::as_str), limit as i64])
     }
 
-    /// One run.
-    pub fn run(&self, id: RunId) -> Result<Option<RunStatus>> {
-        Ok(bodies(&self.0, "SELECT body FROM run WHERE id = ?1", [id.0 as i64])?.pop())
+    /// The run that is meant.
+    pub fn run(&self, id: TypedId) -> Result<Option<RunStatus>> {
+        let run: Option<RunStatus> =
+            bodies(&self.0, "SELECT body FROM run WHERE id = ?1", [id.number.cast_signed()])?.pop();
+        Ok(run.filter(|run| run.id.is_meant_by(id)))
     }
 
     /// Syncs, newest first.
@@ -105,10 +110,11 @@ impl Reader {
         )
     }
 
-    /// One sync of an application.
-    pub fn sync(&self, environment: &EnvironmentId, id: u64) -> Result<Option<SyncRecord>> {
+    /// The sync of an environment that is meant.
+    pub fn sync(&self, environment: &EnvironmentId, id: TypedId) -> Result<Option<SyncRecord>> {
         let sql = "SELECT body FROM sync WHERE environment = ?1 AND id = ?2";
-        Ok(bodies(&self.0, sql, params![environment.to_string(), id as i64])?.pop())
+        let params = params![environment.to_string(), id.number.cast_signed()];
+        Ok(bodies(&self.0, sql, params)?.pop().filter(|sync: &SyncRecord| sync.id.is_meant_by(id)))
     }
 
     /// Syncs that brought a revision as a whole, newest first.

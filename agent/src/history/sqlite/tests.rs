@@ -4,15 +4,19 @@ use jiff::{SignedDuration, Timestamp};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::id::{Prefix, RunId, SyncId, TypedId};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::revision::{CommitId, Revision};
-use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use super::write::ARTIFACTS_KEPT;
 use super::*;
 use crate::config::HistoryConfig;
 use crate::history::{About, Intent};
+
+/// The prefix of a history.
+const HISTORY: Prefix = Prefix::of(1);
 
 /// Of the application shop.
 fn shop() -> ApplicationName {
@@ -36,10 +40,11 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
     };
     let names: Vec<EnvironmentId> = ["cart/qa", "shop/qa", "till/qa"].map(|name| name.parse().unwrap()).into();
     let transaction = connection.transaction().unwrap();
+    let writer = Writer { transaction: &transaction, history: HISTORY };
     for (name, full) in names.iter().zip([true, false, true]) {
-        Writer(&transaction).intent(name, &intent(full)).unwrap();
+        writer.intent(name, &intent(full)).unwrap();
     }
-    Writer(&transaction).intent_done(&names[2], &intent(true)).unwrap();
+    writer.intent_done(&names[2], &intent(true)).unwrap();
     transaction.commit().unwrap();
     let owed = Reader::open(&path).unwrap().intents().unwrap();
     let owed: Vec<_> = owed.iter().map(|(name, intent)| (name.to_string(), intent.request.full)).collect();
@@ -70,7 +75,7 @@ fn event(number: usize) -> Event {
 
 fn run(id: u64, queued: Timestamp) -> RunStatus {
     RunStatus {
-        id: RunId(id),
+        id: RunId::new(HISTORY, id),
         application: "shop".parse().unwrap(),
         resumes: None,
         behind: None,
@@ -93,7 +98,7 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
 
 fn sync(id: u64, started: Timestamp) -> SyncRecord {
     SyncRecord {
-        id,
+        id: SyncId::new(HISTORY, id),
         environment: prod(),
         revision: Revision::new("main", commit("a")),
         part: None,
@@ -122,7 +127,7 @@ fn artifact(digit: &str, tag: &str, built: Timestamp) -> Artifact {
 /// Writes, and lets go what is too much or too old at `now`.
 fn write(connection: &mut Connection, now: Timestamp, bounds: &HistoryConfig, facts: impl FnOnce(&Writer)) {
     let transaction = connection.transaction().unwrap();
-    let writer = Writer(&transaction);
+    let writer = Writer { transaction: &transaction, history: HISTORY };
     facts(&writer);
     writer.let_go(bounds, Some(now)).unwrap();
     transaction.commit().unwrap();
@@ -146,15 +151,18 @@ fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
         let reader = Reader::open(&path).unwrap();
         let newest_first: Vec<u64> = (1..=number as u64 + 1).rev().collect();
         let events = reader.events(Some(&shop()), None, None, 10).unwrap();
-        assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), newest_first);
-        let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.0).collect::<Vec<_>>();
+        assert_eq!(events.iter().map(|event| event.id.number).collect::<Vec<_>>(), newest_first);
+        let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.number).collect::<Vec<_>>();
         assert_eq!(ids(reader.runs(Some(&shop()), 10).unwrap()), newest_first);
-        assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), newest_first);
+        assert_eq!(
+            reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id.number).collect::<Vec<_>>(),
+            newest_first
+        );
         let newest = reader.artifact(&shop(), &commit("a")).unwrap().unwrap();
         assert_eq!(newest.tag, format!("1.{number}"), "the image that was made last");
         let left = remember(&open(&path).unwrap(), 2).unwrap();
         assert_eq!((left.last_run, left.last_sync), (number as u64 + 1, number as u64 + 1));
-        assert_eq!(left.runs.last().unwrap().id.0, number as u64 + 1);
+        assert_eq!(left.runs.last().unwrap().id.number, number as u64 + 1);
     }
 }
 
@@ -207,10 +215,10 @@ fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
         writer.event(ahead, &About::Agent, &Cause::Agent, &event(5)).unwrap();
     });
     let reader = Reader::open(&path).unwrap();
-    let ids: Vec<u64> = reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id).collect();
+    let ids: Vec<u64> = reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id.number).collect();
     assert_eq!(ids, [5, 4, 3]);
-    assert_eq!(reader.runs(None, 10).unwrap().iter().map(|run| run.id.0).collect::<Vec<_>>(), [3]);
-    assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id).collect::<Vec<_>>(), [3]);
+    assert_eq!(reader.runs(None, 10).unwrap().iter().map(|run| run.id.number).collect::<Vec<_>>(), [3]);
+    assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id.number).collect::<Vec<_>>(), [3]);
 
     // Who wants to keep for ever writes a big number.
     let for_ever = HistoryConfig { days: u32::MAX, ..bounds };
@@ -240,7 +248,7 @@ fn reverts_and_failures_push_no_release_out() {
         let mut id = 0;
         let mut keep = |sync: SyncRecord| {
             id += 1;
-            writer.sync(&SyncRecord { id, ..sync }).unwrap();
+            writer.sync(&SyncRecord { id: SyncId::new(HISTORY, id), ..sync }).unwrap();
         };
         ["1", "2", "3", "4", "5"].into_iter().for_each(|digit| keep(release(0, digit)));
         // The newest again and again: one release.
@@ -317,8 +325,44 @@ fn runs_that_were_cut_off_push_no_real_ones_out() {
         (5..=90).for_each(|id| writer.run(&cut_off(id)).unwrap());
         writer.run(&run(91, noon())).unwrap();
     });
-    let kept: Vec<u64> = Reader::open(&path).unwrap().runs(None, 100).unwrap().iter().map(|run| run.id.0).collect();
+    let kept: Vec<u64> =
+        Reader::open(&path).unwrap().runs(None, 100).unwrap().iter().map(|run| run.id.number).collect();
     assert_eq!(kept, [91, 90, 89, 88, 87, 86, 4, 3, 2, 1]);
-    let shown: Vec<u64> = remember(&connection, 3).unwrap().runs.iter().map(|run| run.id.0).collect();
+    let shown: Vec<u64> = remember(&connection, 3).unwrap().runs.iter().map(|run| run.id.number).collect();
     assert_eq!(shown, [3, 4, 88, 89, 90, 91]);
+}
+
+/// A restored history holds ids of an earlier prefix beside those that it gives since.
+#[test]
+fn a_number_finds_what_is_held_and_a_whole_id_only_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let later = Prefix::of(2);
+    let mut connection = open(&path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    for (history, number) in [(HISTORY, 1), (later, 2)] {
+        let writer = Writer { transaction: &transaction, history };
+        writer.run(&RunStatus { id: RunId::new(history, number), ..run(number, noon()) }).unwrap();
+        writer.sync(&SyncRecord { id: SyncId::new(history, number), ..sync(number, noon()) }).unwrap();
+        writer.event(noon(), &About::Agent, &Cause::Agent, &event(0)).unwrap();
+    }
+    transaction.commit().unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let typed = |history, number| TypedId { history, number };
+    for (id, is_held) in [
+        (typed(None, 1), true),
+        (typed(None, 2), true),
+        (typed(Some(HISTORY), 1), true),
+        (typed(Some(later), 2), true),
+        // Given by the history that the backup was taken of, after it was taken.
+        (typed(Some(HISTORY), 2), false),
+        (typed(Some(later), 1), false),
+        (typed(None, u64::MAX), false),
+    ] {
+        assert_eq!(reader.run(id).unwrap().is_some(), is_held, "run {id}");
+        assert_eq!(reader.sync(&prod(), id).unwrap().is_some(), is_held, "sync {id}");
+    }
+    let events: Vec<String> =
+        reader.events(None, None, None, 9).unwrap().iter().map(|event| event.id.to_string()).collect();
+    assert_eq!(events, [format!("{later}-2"), format!("{HISTORY}-1")]);
 }

@@ -1,17 +1,20 @@
 //! What is written into the history, and what it lets go.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
+use quarterdeck_shared::id::Prefix;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{ApplicationStatus, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
-use super::Result;
 use super::read::{IS_RELEASE, number_of};
+use super::{Result, prefix};
 use crate::config::HistoryConfig;
 use crate::history::{About, EnvironmentRow, Intent};
 use quarterdeck_core::sync::plan::Remembered;
@@ -21,48 +24,59 @@ use quarterdeck_core::trigger::SeenTags;
 pub(super) const ARTIFACTS_KEPT: u32 = 200;
 
 /// What the journal writes, each within its transaction.
-pub struct Writer<'a>(pub &'a Transaction<'a>);
+pub struct Writer<'a> {
+    /// The transaction.
+    pub transaction: &'a Transaction<'a>,
+    /// What the ids of events begin with.
+    pub history: Prefix,
+}
 
 impl Writer<'_> {
-    /// Keeps an event and returns its id.
-    pub fn event(&self, at: Timestamp, about: &About, cause: &Cause, event: &Event) -> Result<u64> {
+    /// Keeps the prefix, which was drawn for the files at this path.
+    pub fn prefix(&self, path: &Path) -> Result<()> {
+        prefix::keep(self.transaction, path, self.history)
+    }
+
+    /// Keeps an event.
+    pub fn event(&self, at: Timestamp, about: &About, cause: &Cause, event: &Event) -> Result<()> {
         let (application, environment) = about.parts();
-        self.0
+        self.transaction
             .prepare_cached(
-                "INSERT INTO event (at, application, environment, cause, event) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO event (history, at, application, environment, cause, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
+                self.history.to_string(),
                 at.to_string(),
                 application.map(ApplicationName::as_str),
                 environment.map(EnvironmentName::as_str),
                 json(cause)?,
                 json(event)?
             ])?;
-        Ok(self.0.last_insert_rowid() as u64)
+        Ok(())
     }
 
     /// Keeps a run as it is now.
     pub fn run(&self, run: &RunStatus) -> Result<()> {
         let RunStatus { id, application, phase, queued, .. } = run;
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO run (id, application, open, at, body, cut_off) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5, cut_off = ?6")?
-            .execute(params![id.0 as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted])?;
+            .execute(params![id.number as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted])?;
         Ok(())
     }
 
     /// Keeps a sync as it is now.
     pub fn sync(&self, sync: &SyncRecord) -> Result<()> {
         let SyncRecord { id, environment, phase, started, .. } = sync;
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO sync (id, environment, open, at, body) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5")?
-            .execute(params![*id as i64, environment.to_string(), !phase.is_final(), started.to_string(), json(sync)?])?;
+            .execute(params![id.number as i64, environment.to_string(), !phase.is_final(), started.to_string(), json(sync)?])?;
         Ok(())
     }
 
     /// Keeps an artifact as it is now, under a new number: what was last worked with is the newest, whatever the clock says.
     pub fn artifact(&self, artifact: &Artifact) -> Result<()> {
         let Artifact { application, commit, tag, built, .. } = artifact;
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO artifact (application, commit_id, tag, at, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -72,7 +86,7 @@ impl Writer<'_> {
 
     /// Keeps an environment as it is now.
     pub fn environment(&self, row: &EnvironmentRow) -> Result<()> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO environment (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2",
             )?
@@ -82,7 +96,7 @@ impl Writer<'_> {
 
     /// Keeps an application as it is now.
     pub fn application(&self, status: &ApplicationStatus) -> Result<()> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO application (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = ?2",
             )?
@@ -92,7 +106,7 @@ impl Writer<'_> {
 
     /// Keeps which tags need no thought any more.
     pub fn tags_seen(&self, application: &ApplicationName, repository: &str, tags: &SeenTags) -> Result<()> {
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO tags_seen (application, repository, tags) VALUES (?1, ?2, ?3) ON CONFLICT (application) DO UPDATE SET repository = ?2, tags = ?3")?
             .execute(params![application.as_str(), repository, json(tags)?])?;
         Ok(())
@@ -106,12 +120,13 @@ impl Writer<'_> {
         gone: &[ResourceRef],
     ) -> Result<()> {
         let environment = environment.to_string();
-        let mut insert = self.0.prepare_cached("INSERT INTO applied (environment, resource, manifest, live, ended) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4, ended = ?5")?;
+        let mut insert = self.transaction.prepare_cached("INSERT INTO applied (environment, resource, manifest, live, ended) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET manifest = ?3, live = ?4, ended = ?5")?;
         for (resource, Remembered { manifest, live, ended }) in applied {
             let ended = number_of(*ended);
             insert.execute(params![environment, json(resource)?, manifest.0, live.0, ended])?;
         }
-        let mut delete = self.0.prepare_cached("DELETE FROM applied WHERE environment = ?1 AND resource = ?2")?;
+        let mut delete =
+            self.transaction.prepare_cached("DELETE FROM applied WHERE environment = ?1 AND resource = ?2")?;
         for resource in gone {
             delete.execute(params![environment, json(resource)?])?;
         }
@@ -120,7 +135,7 @@ impl Writer<'_> {
 
     /// Keeps what a person asked for.
     pub fn intent(&self, environment: &EnvironmentId, intent: &Intent) -> Result<()> {
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO intent (environment, body) VALUES (?1, ?2) ON CONFLICT (environment) DO UPDATE SET body = ?2")?
             .execute(params![environment.to_string(), json(intent)?])?;
         Ok(())
@@ -128,7 +143,7 @@ impl Writer<'_> {
 
     /// Keeps that it is owed no more. Another one stays.
     pub fn intent_done(&self, environment: &EnvironmentId, intent: &Intent) -> Result<()> {
-        self.0
+        self.transaction
             .prepare_cached("DELETE FROM intent WHERE environment = ?1 AND body = ?2")?
             .execute(params![environment.to_string(), json(intent)?])?;
         Ok(())
@@ -140,20 +155,21 @@ impl Writer<'_> {
         let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
         let oldest = now.and_then(|now| now.saturating_sub(kept).ok()).unwrap_or(Timestamp::MIN).to_string();
         // Runs that were cut off and taken up count by themselves: no storm of restarts or reloads pushes real ones out.
-        let runs: Vec<RunId> = self
-            .0
-            .prepare_cached("SELECT id FROM (SELECT id, open, at, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
-            .query_map(params![bounds.runs, oldest], |row| Ok(RunId(row.get::<_, i64>(0)? as u64)))?
+        let runs: Vec<String> = self
+            .transaction
+            .prepare_cached("SELECT body ->> '$.id' FROM (SELECT id, open, at, body, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
+            .query_map(params![bounds.runs, oldest], |row| row.get(0))?
             .collect::<std::result::Result<_, _>>()?;
+        let runs: Vec<RunId> = runs.iter().filter_map(|id| id.parse().ok()).collect();
         for run in &runs {
-            self.0.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0 as i64])?;
+            self.transaction.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.number as i64])?;
         }
-        self.0.execute(&syncs_to_let_go(), params![bounds.syncs, oldest])?;
-        self.0.execute(
+        self.transaction.execute(&syncs_to_let_go(), params![bounds.syncs, oldest])?;
+        self.transaction.execute(
             "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1 OR at < ?2 AND id NOT IN (SELECT max(id) FROM event GROUP BY application, environment)",
             params![bounds.events, oldest],
         )?;
-        self.0.execute(
+        self.transaction.execute(
             "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY rowid DESC) AS place FROM artifact) WHERE place > ?1)",
             [ARTIFACTS_KEPT],
         )?;

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use quarterdeck_shared::event::{Part, SyncRecord};
+use quarterdeck_shared::id::{Prefix, SyncId};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::snapshot::{Hold, SpecSummary};
 
@@ -102,7 +103,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
     let mut status = status(Some("a"));
     let part = Part::new([resource("one")].iter(), 3);
     status.last_sync = Some(SyncRecord {
-        id: 1,
+        id: SyncId::new(Prefix::of(1), 1),
         environment: "shop/prod".parse().unwrap(),
         revision: revision("b"),
         part: Some(part),

@@ -41,7 +41,7 @@ pub(super) async fn everything(town: &Town, pushed: &[Pushed]) -> anyhow::Result
     town.healthy("the cluster to be as git says", &commit).await?;
     cluster(town, tag, run, &commit).await?;
     let events = events(town).await?;
-    let numbers: Vec<u64> = runs.iter().map(|run| run.id.0).collect();
+    let numbers: Vec<u64> = runs.iter().map(|run| run.id.number).collect();
     gapless("run", &numbers)?;
     let syncs: Vec<SyncRecord> = town.agent.client().get("/v1/environments/shop/history?limit=1000").await?;
     for sync in &syncs {
@@ -120,7 +120,7 @@ async fn events(town: &Town) -> anyhow::Result<usize> {
         if page.is_empty() {
             break;
         }
-        numbers.extend(page.iter().map(|record| record.id));
+        numbers.extend(page.iter().map(|record| record.id.number));
     }
     gapless("event", &numbers)?;
     Ok(numbers.len())

@@ -150,7 +150,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Policy", Tone::Plain, policy.join(", "));
     let sync = environment.last_sync.as_ref().map(|sync| {
         let what = if sync.message.is_empty() { String::new() } else { format!(": {}", sync.message) };
-        format!("#{} {} {} ({}){what}", sync.id, sync.phase, ago(sync.started), sync.cause.words())
+        format!("#{} {} {} ({}){what}", sync.id.number, sync.phase, ago(sync.started), sync.cause.words())
     });
     facts.add("Last sync", Tone::Plain, sync.unwrap_or_default());
     facts.0

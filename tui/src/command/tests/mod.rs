@@ -190,7 +190,7 @@ async fn runs() {
             "runs -o name",
             "runs -n 5 shop -o json",
             "runs show 17",
-            "runs show #17 -o json",
+            "runs show #k7x2m-17 -o json",
             "runs log 17",
             "runs log run/17 -f -o json",
             "runs cancel 18",

@@ -21,7 +21,7 @@ fn objects(all: &[Value]) -> Objects {
 fn health_is_judged_at_the_revision_of_a_newer_sync() {
     let goal_of = |address: &str, commit: Option<&str>| Goal::Healthy {
         of: address.parse().unwrap(),
-        after_sync: 41,
+        after_sync: Some("k7x2m-41".parse().unwrap()),
         commit: commit.map(|revision| revision.parse::<quarterdeck_shared::revision::Revision>().unwrap().commit),
     };
     let goal = |commit| goal_of("shop", commit);
@@ -81,7 +81,7 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
 
 fn run(phase: &str, message: &str) -> Value {
     json!({
-        "kind": "Run", "id": 19, "application": "shop", "goal": "build", "reference": "main", "phase": phase,
+        "kind": "Run", "id": "k7x2m-19", "application": "shop", "goal": "build", "reference": "main", "phase": phase,
         "commit": "9b1e77d09b1e77d09b1e77d09b1e77d09b1e77d0", "cause": {"by": "agent"}, "message": message,
         "queued": "2026-11-23T12:04:00Z",
         "stages": [{"kind": "build", "phase": phase, "message": "step 3 of 7"}],
@@ -90,6 +90,7 @@ fn run(phase: &str, message: &str) -> Value {
 
 #[test]
 fn a_run_is_judged_by_its_end() {
+    let run_19: RunId = "k7x2m-19".parse().unwrap();
     for (phase, expected) in [
         ("Queued", Judgement::Waiting("queued".to_owned())),
         ("Running", Judgement::Waiting("build: step 3 of 7".to_owned())),
@@ -99,10 +100,10 @@ fn a_run_is_judged_by_its_end() {
         ("Cancelled", Judgement::Bad("words".to_owned())),
         ("Interrupted", Judgement::Bad("words".to_owned())),
     ] {
-        assert_eq!(Goal::Run(RunId(19)).judge(&objects(&[run(phase, "words")])), expected, "{phase}");
+        assert_eq!(Goal::Run(run_19).judge(&objects(&[run(phase, "words")])), expected, "{phase}");
     }
     let unseen = Judgement::Waiting("run 19 is not to be seen yet".to_owned());
-    assert_eq!(Goal::Run(RunId(19)).judge(&Objects::new()), unseen);
+    assert_eq!(Goal::Run(run_19).judge(&Objects::new()), unseen);
 }
 
 fn put(revision: u64, object: Value) -> Value {
@@ -117,8 +118,8 @@ fn agent_of(steps: &'static [fn() -> Value]) -> StandIn {
         Some("/v1/watch") => {
             Reply::open(&steps[1..].iter().zip(2..).map(|(step, at)| put(at, step())).collect::<Vec<_>>())
         }
-        Some("/v1/applications/shop/build") => Reply::json(&json!({"message": "run 19 is queued", "run": 19})),
-        _ => Reply::json(&json!({"message": "shop syncs", "after_sync": 41})),
+        Some("/v1/applications/shop/build") => Reply::json(&json!({"message": "run 19 is queued", "run": "k7x2m-19"})),
+        _ => Reply::json(&json!({"message": "shop syncs", "after_sync": "k7x2m-41"})),
     })
 }
 
@@ -164,7 +165,7 @@ async fn waiting_outlives_an_agent_that_is_started_again() {
             _ => Reply::json(&state_of(1, &[HEALTHY()])),
         },
         Some("/v1/watch") => Reply::Lines(Vec::new(), false),
-        _ => Reply::json(&json!({"message": "shop syncs", "after_sync": 41})),
+        _ => Reply::json(&json!({"message": "shop syncs", "after_sync": "k7x2m-41"})),
     });
     assert_eq!(qd(&agent, "sync shop --wait").await.exit, 0);
 }
@@ -172,22 +173,25 @@ async fn waiting_outlives_an_agent_that_is_started_again() {
 #[tokio::test]
 async fn events_are_followed_without_loss_or_repetition() {
     // Each look finds two events more than the one before; each watch ends after a bookmark, so the state is listed
-    // again; the third look is refused, which ends the command.
+    // again; then the agent has restored a history that knows less, whose ids have another prefix; the last look is
+    // refused, which ends the command.
     let looks = AtomicUsize::new(0);
     let agent = StandIn::start(move |asked| match asked.split(['?', ' ']).nth(1) {
         Some("/v1/state") => Reply::json(&state_of(1, &[])),
         Some("/v1/watch") => Reply::records(&[json!({"type": "bookmark", "revision": 1})]),
-        _ => match looks.fetch_add(1, Ordering::SeqCst) {
-            look @ 0..=2 => {
-                let event = |id| {
-                    json!({"id": id, "at": "2026-11-23T12:04:31Z", "cause": {"by": "agent"},
-                        "application": "shop", "event": {"type": "run_queued", "run": id}})
-                };
-                Reply::json(&(1..=look as u64 * 2 + 2).rev().map(event).collect::<Vec<_>>())
+        _ => {
+            let event = |id: String, at: &str| {
+                json!({"id": id, "at": at, "cause": {"by": "agent"},
+                    "application": "shop", "event": {"type": "run_queued", "run": id}})
+            };
+            let before = |id: u64| event(format!("k7x2m-{id}"), "2026-11-23T12:04:31Z");
+            match looks.fetch_add(1, Ordering::SeqCst) {
+                look @ 0..=2 => Reply::json(&(1..=look as u64 * 2 + 2).rev().map(before).collect::<Vec<_>>()),
+                3 => Reply::json(&[event("m4n5p-3".to_owned(), "2026-11-23T12:05:00Z"), before(2), before(1)]),
+                _ => Reply::error(500, "internal", "enough", ""),
             }
-            _ => Reply::error(500, "internal", "enough", ""),
-        },
+        }
     });
     check("events_followed", &agent, &["events shop -f"]).await;
-    assert_eq!(agent.asked().iter().filter(|asked| asked.contains("limit=100")).count(), 3);
+    assert_eq!(agent.asked().iter().filter(|asked| asked.contains("limit=100")).count(), 4);
 }

@@ -23,7 +23,7 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/runs" => {
             Reply::json(&if query.contains("limit=5") { json!([run()]) } else { json!([running(), run()]) })
         }
-        "GET /v1/runs/17" => Reply::json(&run()),
+        "GET /v1/runs/17" | "GET /v1/runs/k7x2m-17" => Reply::json(&run()),
         "GET /v1/runs/17/log" => Reply::records(&run_log()),
         "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
         "GET /v1/events" => Reply::json(&events()),
@@ -38,10 +38,10 @@ pub(super) fn answer(asked: &str) -> Reply {
             "yaml": "kind: ConfigMap\ndata:\n  a: \"b\"\n---\nkind: Secret\ndata:\n  password: '***'\n",
         })),
         "POST /v1/applications/shop/build" | "POST /v1/applications/shop/push" => {
-            Reply::json(&json!({"message": "run 19 of shop is queued", "run": 19}))
+            Reply::json(&json!({"message": "run 19 of shop is queued", "run": "k7x2m-19"}))
         }
         "POST /v1/environments/shop/rollback" => {
-            Reply::json(&json!({"message": "shop goes back to e4b1c77", "revision": OLD, "after_sync": 42}))
+            Reply::json(&json!({"message": "shop goes back to e4b1c77", "revision": OLD, "after_sync": "k7x2m-42"}))
         }
         "POST /v1/environments/locked/sync" => {
             Reply::error(403, "forbidden", "locked is protected: syncing it asks for the approver's role", "ask ops")
@@ -51,7 +51,7 @@ pub(super) fn answer(asked: &str) -> Reply {
         }
         path if path.starts_with("POST /v1/environments/media/") && path.matches('/').count() == 5 => {
             let said = path.trim_start_matches("POST /v1/environments/");
-            Reply::json(&json!({"message": format!("{said} taken"), "after_sync": 42}))
+            Reply::json(&json!({"message": format!("{said} taken"), "after_sync": "k7x2m-42"}))
         }
         path if path.contains("/v1/environments/media/") => Reply::error(
             409,
@@ -61,7 +61,7 @@ pub(super) fn answer(asked: &str) -> Reply {
         ),
         path if path.starts_with("POST /v1/environments/shop/") || path == "POST /v1/applications/shop/refresh" => {
             Reply::json(
-                &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": 42}),
+                &json!({"message": format!("shop: {} taken", path.rsplit('/').next().unwrap()), "after_sync": "k7x2m-42"}),
             )
         }
         "POST /v1/runs/18/cancel" => Reply::json(&json!({"message": "run 18 is told to stop"})),
@@ -70,7 +70,8 @@ pub(super) fn answer(asked: &str) -> Reply {
 }
 
 fn version() -> Value {
-    json!({"wire": 1, "agent": "0.1.0", "pid": 4711, "started": "2026-11-20T12:00:00Z", "role": "operator"})
+    json!({"wire": 1, "agent": "0.1.0", "pid": 4711, "started": "2026-11-20T12:00:00Z", "history": "k7x2m",
+        "role": "operator"})
 }
 
 /// A state of these objects.
@@ -276,7 +277,7 @@ fn billing() -> Value {
 
 pub(super) fn sync(id: u64, revision: &str) -> Value {
     json!({
-        "id": id, "environment": "shop/prod", "revision": revision, "cause": {"by": "commit", "revision": revision},
+        "id": format!("k7x2m-{id}"), "environment": "shop/prod", "revision": revision, "cause": {"by": "commit", "revision": revision},
         "phase": "Succeeded", "started": "2026-11-23T12:04:42Z", "finished": "2026-11-23T12:04:44.500Z",
         "message": "2 configured, 9 unchanged", "images": [IMAGE],
     })
@@ -311,7 +312,7 @@ fn run() -> Value {
     let promoted = |environment| with(done("promote", "1f3c2a9"), json!({"environment": environment}));
     let commit = MAIN.rsplit(':').next().unwrap();
     json!({
-        "id": 17, "application": "shop", "goal": "push", "reference": "push-1.4.0", "commit": CODE,
+        "id": "k7x2m-17", "application": "shop", "goal": "push", "reference": "push-1.4.0", "commit": CODE,
         "cause": {"by": "tag", "tag": "push-1.4.0", "commit": CODE}, "subject": "Faster search", "phase": "Succeeded",
         "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), promoted("qa"), promoted("prod")],
         "queued": "2026-11-23T12:03:58Z", "started": "2026-11-23T12:04:00Z", "finished": "2026-11-23T12:05:02Z",
@@ -322,7 +323,7 @@ fn run() -> Value {
 
 fn running() -> Value {
     json!({
-        "id": 18, "application": "cart", "goal": "build", "reference": "build-2.2.0", "commit": CODE,
+        "id": "k7x2m-18", "application": "cart", "goal": "build", "reference": "build-2.2.0", "commit": CODE,
         "cause": {"by": "person", "uid": 1000, "name": "alice"}, "subject": "Try again", "phase": "Running",
         "stages": [
             stage("checkout", "Succeeded", ""),
@@ -354,7 +355,7 @@ fn events() -> Vec<Value> {
     let record = |id: u64, address: Option<&str>, cause: Value, event: Value| {
         let application = address.and_then(|address| address.split('/').next());
         let environment = address.and_then(|address| address.split('/').nth(1));
-        json!({"id": id, "at": "2026-11-23T12:04:31Z", "application": application, "environment": environment,
+        json!({"id": format!("k7x2m-{id}"), "at": "2026-11-23T12:04:31Z", "application": application, "environment": environment,
             "cause": cause, "event": event})
     };
     let alice = json!({"by": "person", "uid": 1000, "name": "alice"});
@@ -364,14 +365,14 @@ fn events() -> Vec<Value> {
             8,
             Some("shop/prod"),
             json!({"by": "agent"}),
-            json!({"type": "sync_finished", "sync": 42, "phase": "Failed",
+            json!({"type": "sync_finished", "sync": "k7x2m-42", "phase": "Failed",
             "message": "Deployment/shop: spec.replicas: Invalid value: -1"}),
         ),
         record(
             7,
             Some("shop/qa"),
             json!({"by": "commit", "revision": MAIN}),
-            json!({"type": "sync_started", "sync": 42,
+            json!({"type": "sync_started", "sync": "k7x2m-42",
             "revision": MAIN}),
         ),
         record(6, None, json!({"by": "agent"}), json!({"type": "agent_started", "version": "0.1.0", "interrupted": 2})),

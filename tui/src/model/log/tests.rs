@@ -100,6 +100,7 @@ fn a_stream_is_taken_up_where_it_broke_off() {
     assert_eq!(log.reopen(2), Resume::Since(Timestamp::from_second(2).expect("a time")));
     log.take(vec![line(2, "shop-a/app", "2"), line(1, "shop-b/app", "of another pod"), line(3, "shop-a/app", "3")]);
     assert_eq!(texts(&log), ["1", "2", "of another pod", "3"], "what is here is not taken twice");
-    log.source = Source::Run { of: "shop".parse().expect("a name"), run: RunId(7) };
+    log.source =
+        Source::Run { of: "shop".parse().expect("a name"), run: RunId::new(crate::model::fixture::HISTORY, 7) };
     assert_eq!(log.reopen(3), Resume::After(6));
 }

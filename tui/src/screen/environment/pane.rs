@@ -134,14 +134,14 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     if let Some(sync) = &environment.last_sync {
         let took = page.painter.span(Some(sync.started), sync.finished);
         let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
-        let words = format!("{} {} in {took}, {ago}, by {}", sync.id, sync.phase, sync.cause.words());
+        let words = format!("{} {} in {took}, {ago}, by {}", sync.id.number, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the environment is as it is.
         page.fact("", if sync.message == environment.message { "" } else { &sync.message }, Tone::Plain);
     }
     if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
-        let words = format!("{} {} {}, {ago}, by {}", run.id, run.goal.word(), run.phase, run.cause.words());
+        let words = format!("{} {} {}, {ago}, by {}", run.id.number, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
     }

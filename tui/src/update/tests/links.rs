@@ -1,5 +1,7 @@
 //! The agent comes, changes, goes and comes again.
 
+use quarterdeck_shared::event::EventRecord;
+use quarterdeck_shared::id::{EventId, Prefix};
 use quarterdeck_shared::protocol::WatchRecord;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::Health;
@@ -122,11 +124,35 @@ fn older_events_come_when_one_reaches_the_end() {
     let ticket = tickets(&press(&mut model, "4"))[0];
     update(&mut model, Message::Answered(ticket, Ok(Answer::Events(fixture::events()))));
     let effects = press(&mut model, "G");
-    let [Effect::Ask(older, Ask::Events(None, Some(201)))] = effects[..] else { panic!("{effects:?}") };
+    let [Effect::Ask(older, Ask::Events(None, Some(before)))] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(before.number, 201);
     update(&mut model, Message::Answered(older, Ok(Answer::Events(Vec::new()))));
     assert!(press(&mut model, "k j").is_empty(), "there are none");
     let Place::Events(screen) = &model.screen().place else { panic!("the events are seen") };
     assert_eq!(screen.records.len(), fixture::events().len());
+}
+
+#[test]
+fn events_of_a_history_that_was_exchanged_do_not_mix() {
+    let mut model = console();
+    let ticket = tickets(&press(&mut model, "4"))[0];
+    update(&mut model, Message::Answered(ticket, Ok(Answer::Events(fixture::events()))));
+    let seen = |model: &Model| {
+        let Place::Events(screen) = &model.screen().place else { panic!("the events are seen") };
+        screen.records.all.value.iter().flatten().map(|record| record.id).collect::<Vec<_>>()
+    };
+    let older: Vec<_> = fixture::events().split_off(6);
+    let restored = EventRecord { id: EventId::new(Prefix::of(8), 203), ..fixture::events().remove(0) };
+    let answer: Vec<EventRecord> = [restored].into_iter().chain(older).collect();
+    let ids: Vec<EventId> = answer.iter().map(|record| record.id).collect();
+    let ticket = tickets(&press(&mut model, "r"))[0];
+    update(&mut model, Message::Answered(ticket, Ok(Answer::Events(answer))));
+    assert_eq!(seen(&model), ids, "what the agent does not know any more is not shown");
+    let effects = press(&mut model, "G");
+    let [Effect::Ask(ticket, Ask::Events(None, Some(_)))] = effects[..] else { panic!("{effects:?}") };
+    let oldest = EventRecord { id: EventId::new(fixture::HISTORY, 1), ..fixture::events().remove(0) };
+    update(&mut model, Message::Answered(ticket, Ok(Answer::Events(vec![oldest.clone()]))));
+    assert_eq!(seen(&model), [&*ids, &[oldest.id]].concat(), "and what it held before the restore is its past");
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn a_rollback_is_chosen_confirmed_and_explained() {
     plan(&mut model, tickets(&asked)[0]);
     assert!(sent(&press(&mut model, "y")).is_empty(), "a reason is asked for first");
     type_in(&mut model, "1.4 loses orders");
-    let request = RollbackRequest { to: Some("41".to_owned()), reason: "1.4 loses orders".to_owned() };
+    let request =
+        RollbackRequest { to: Some(format!("{}-41", fixture::HISTORY)), reason: "1.4 loses orders".to_owned() };
     assert_eq!(sent(&press(&mut model, "enter")), [Act::Rollback(fixture::id("shop/prod"), request)]);
 }
 
@@ -119,7 +120,7 @@ fn what_is_held_is_let_go_after_a_yes() {
 fn a_run_that_goes_is_cancelled_and_one_that_ended_is_not() {
     let mut model = console();
     press(&mut model, "2 j");
-    assert_eq!(sent(&press(&mut model, "x y")), [Act::Cancel(RunId(57))]);
+    assert_eq!(sent(&press(&mut model, "x y")), [Act::Cancel(RunId::new(fixture::HISTORY, 57))]);
     assert!(sent(&press(&mut model, "j x y")).is_empty());
     assert_eq!(model.toasts.len(), 1);
 }

@@ -48,7 +48,7 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         }
         Act::Resume(id) => format!("Resume {}?", label(id)),
         Act::Unpin(id) => format!("Unpin {}?", label(id)),
-        Act::Cancel(run) => format!("Cancel run {run}?"),
+        Act::Cancel(run) => format!("Cancel run {}?", run.number),
         act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.words()),
     }
 }

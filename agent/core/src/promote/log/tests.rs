@@ -1,10 +1,16 @@
 //! What is read from commits, and what follows: tables.
 
+use quarterdeck_shared::id::Prefix;
+
 use super::*;
 use crate::git::{CommitInfo, TreeId};
 
 fn id(digit: char) -> CommitId {
     digit.to_string().repeat(40).parse().unwrap()
+}
+
+fn run(number: u64) -> RunId {
+    RunId::new(Prefix::of(1), number)
 }
 
 fn trailers(reference: &str, source: char) -> Trailers {
@@ -37,21 +43,21 @@ fn commit(message: &str) -> CommitInfo {
 fn what_is_written_is_read_whatever_the_message_says() {
     let what = trailers("push-1.4.0", 'a');
     for message in ["shop: 1.4.0\n\nImage …\n", "", "one line", "Quarterdeck-Run: 7\nQuarterdeck-Tag: push-9\n\n\n"] {
-        let text = what.below(message, RunId(41));
+        let text = what.below(message, run(41));
         assert!(text.starts_with(message.trim_end()), "{text}");
         let read = Promotion::read(&commit(&text));
-        assert_eq!(read, Some(Promotion { commit: id('c'), what: what.clone(), run: RunId(41) }), "{text}");
+        assert_eq!(read, Some(Promotion { commit: id('c'), what: what.clone(), run: run(41) }), "{text}");
     }
 }
 
 #[test]
 fn what_is_no_promotion_is_none() {
-    let whole = trailers("push-1.4.0", 'a').below("shop", RunId(41));
-    for message in ["shop: 1.4.0", "Revert \"shop: 1.4.0\"\n\nThis reverts commit 1f3c.", "Quarterdeck-Run: 41"] {
+    let whole = trailers("push-1.4.0", 'a').below("shop", run(41));
+    for message in ["shop: 1.4.0", "Revert \"shop: 1.4.0\"\n\nThis reverts commit 1f3c.", "Quarterdeck-Run: k7x2m-41"] {
         assert_eq!(Promotion::read(&commit(message)), None, "{message}");
     }
     for (from, to) in [
-        ("Quarterdeck-Run: 41", "Quarterdeck-Run: many"),
+        ("Quarterdeck-Run: ", "Quarterdeck-Run: many"),
         (":1.4.0@", "@"),
         ("@sha256", "-sha256"),
         ("Quarterdeck-Source: aaaa", "Quarterdeck-Source: xaaa"),
@@ -63,14 +69,15 @@ fn what_is_no_promotion_is_none() {
 
 /// A promotion of a tag at a commit by a run, written as a commit of its own.
 fn made(reference: &str, source: char, run: u64, commit: char) -> Promotion {
-    Promotion { commit: id(commit), what: trailers(reference, source), run: RunId(run) }
+    Promotion { commit: id(commit), what: trailers(reference, source), run: self::run(run) }
 }
 
 #[test]
 fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
     let asked = |reference: &str, source: char| Asked {
         what: trailers(reference, source),
-        runs: RunId(20)..=RunId(22),
+        first: run(20),
+        run: run(22),
         by_person: false,
         newer: BTreeMap::new(),
         known: BTreeSet::new(),
@@ -139,7 +146,8 @@ fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
 fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
     let asked = Asked {
         what: trailers("push-1", 'a'),
-        runs: RunId(20)..=RunId(22),
+        first: run(20),
+        run: run(22),
         by_person: false,
         newer: BTreeMap::new(),
         known: BTreeSet::new(),
@@ -151,5 +159,34 @@ fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
         [(&[][..], None), (&[(3, '1')], Some((id('1'), false))), (&[(21, '2'), (3, '1')], Some((id('2'), true)))]
     {
         assert_eq!(written_by(&asked, &log(runs)), by, "{runs:?}");
+    }
+}
+
+/// The number alone would take the run of another agent for an own one that was cut off.
+#[test]
+fn what_a_run_of_another_agent_made_is_not_its_own() {
+    let of = |history: u64, number: u64| RunId::new(Prefix::of(history), number);
+    let asked = |first, run| Asked {
+        what: trailers("push-1", 'a'),
+        first,
+        run,
+        by_person: false,
+        newer: BTreeMap::new(),
+        known: BTreeSet::new(),
+    };
+    // The first run of the tag and the one that takes it up; the run that made the commit; whether it is their own.
+    for (first, run, made_by, is_own) in [
+        (of(1, 20), of(1, 22), of(1, 21), true),
+        (of(1, 20), of(1, 22), of(2, 21), false),
+        (of(1, 20), of(1, 22), of(1, 23), false),
+        (of(1, 20), of(3, 22), of(1, 20), true),
+        (of(1, 20), of(3, 22), of(3, 22), true),
+        (of(1, 20), of(3, 22), of(2, 21), false),
+    ] {
+        let asked = asked(first, run);
+        let log = [Promotion { run: made_by, ..made("push-1", 'a', 0, '1') }];
+        let verdict = if is_own { Verdict::Own(id('1')) } else { Verdict::Before(id('1')) };
+        assert_eq!(judge(&asked, &log), verdict, "{first}, {run}: {made_by}");
+        assert_eq!(written_by(&asked, &log), Some((id('1'), is_own)), "{first}, {run}: {made_by}");
     }
 }

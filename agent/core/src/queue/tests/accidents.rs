@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use quarterdeck_shared::application::ExistingTags;
+use quarterdeck_shared::id::Prefix;
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
@@ -60,6 +61,10 @@ struct World {
     tags: BTreeMap<String, (TagRef, i64)>,
     history: History,
     copy: History,
+    /// Histories that were lost, or exchanged for the copy: each draws a prefix.
+    lives: u64,
+    /// Every id that was given.
+    given: BTreeSet<RunId>,
     /// Newest first.
     log: Vec<Promotion>,
     /// The version that the manifests name.
@@ -95,7 +100,9 @@ fn what(run: &RunStatus) -> Trailers {
 impl World {
     fn number(&mut self) -> RunId {
         self.history.last += 1;
-        RunId(self.history.last)
+        let id = RunId::new(Prefix::of(self.lives), self.history.last);
+        assert!(self.given.insert(id), "{id} is given twice");
+        id
     }
 
     fn time(&self, tag: &str) -> Option<Timestamp> {
@@ -126,12 +133,12 @@ impl World {
         let decision = owed(&rules, refs, self.history.seen.as_ref(), |tag| self.time(tag));
         if !decision.owed.is_empty() {
             // The first numbers of a life go on after those that the deploy branch knows.
-            let highest = self.log.iter().map(|promotion| promotion.run.0).max();
+            let highest = self.log.iter().map(|promotion| promotion.run.number).max();
             self.history.last = self.history.last.max(highest.unwrap_or(0));
         }
         for owed in decision.owed {
             let id = self.number();
-            let run = RunStatus { commit: owed.commit, ..super::run(id.0, &owed.tag, RunGoal::Push) };
+            let run = RunStatus { id, commit: owed.commit, ..super::run(id.number, &owed.tag, RunGoal::Push) };
             self.history.runs.push(run);
         }
         self.history.seen = Some(decision.seen);
@@ -164,7 +171,8 @@ impl World {
         let newer = &tags[own.map_or(0, |own| own + 1)..];
         let asked = Asked {
             what: what(run),
-            runs: run.place()..=run.id,
+            first: run.place(),
+            run: run.id,
             by_person: false,
             newer: newer.iter().map(|tag| (tag.clone(), self.tags[tag].0.commit.clone().unwrap())).collect(),
             known: self.history.runs.iter().flat_map(|run| run.promoted.values().cloned()).collect::<BTreeSet<_>>(),
@@ -223,6 +231,7 @@ impl World {
                 self.take_up();
             }
             Act::Restore(copy) => {
+                self.lives += 1;
                 self.history = if *copy { self.copy.clone() } else { History::default() };
                 self.take_up();
                 self.poll(&self.refs());
