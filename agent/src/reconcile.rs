@@ -20,6 +20,7 @@ mod carry_out;
 mod decide;
 mod error;
 mod fights;
+mod kinds;
 mod selected;
 mod stop;
 mod tell;
@@ -46,7 +47,7 @@ use crate::wanted::Inputs;
 use crate::worker::{Next, Story};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
-use quarterdeck_kubernetes::{ClusterError, Options};
+use quarterdeck_kubernetes::{ClusterError, Kinds, Options};
 
 /// What the worker of an environment remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]
@@ -147,7 +148,8 @@ async fn reconcile(
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
-    let settled = is_settled(state, environment, &revision).await;
+    // An object is written for its kind as it was served then.
+    let settled = !environment.cluster.kinds_differ(name) && is_settled(state, environment, &revision).await;
     let is_known = settled && watched.is_ok() && intent.is_none() && drift.is_none();
     state.looks_around = is_known && is_due(state.compared, Instant::now()) && environment.cluster.unwatched(name);
     let rests = is_known && !state.looks_around;
@@ -172,7 +174,7 @@ async fn reconcile(
         state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
         return Ok(Next::Idle);
     }
-    let rendered = Arc::new(render(context, environment, &revision).await?);
+    let rendered = Arc::new(kinds::render(context, environment, &revision, intent.is_some()).await?);
     let inputs = tree::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
@@ -279,6 +281,15 @@ async fn is_settled(state: &Remembered, environment: &Environment, revision: &Re
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
     let kinds = environment.cluster.kinds().await.map_err(|problem| of(environment, problem.into()))?;
+    render_by(context, environment, revision, kinds).await
+}
+
+async fn render_by(
+    context: &Context,
+    environment: &Environment,
+    revision: &Revision,
+    kinds: Arc<Kinds>,
+) -> Result<Rendered, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
     tree::render(context, environment, &revision.commit, kinds)
         .await

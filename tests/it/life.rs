@@ -24,6 +24,7 @@ mod jobs;
 mod kept;
 mod kept_running;
 mod killed;
+mod kinds;
 mod manifests;
 mod moved;
 mod order;

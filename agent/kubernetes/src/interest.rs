@@ -22,6 +22,8 @@ pub(super) enum What {
     Between,
     /// Pods.
     Pods,
+    /// What defines kinds: that something of a name changed, and nothing of what it is.
+    Kinds,
 }
 
 /// A watch.
@@ -104,6 +106,7 @@ pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
                 namespace.is_some() && makes(group, kind).is_some_and(|steps| steps.iter().any(|s| is_of(*s)))
             }
             What::Pods => namespace.is_some() && makes(group, kind).is_some(),
+            What::Kinds => false,
         }
     })
 }

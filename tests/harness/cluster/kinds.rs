@@ -109,6 +109,7 @@ rbac.authorization.k8s.io  v1 RoleBinding              rolebindings             
 rbac.authorization.k8s.io  v1 ClusterRole              clusterroles              -           -
 rbac.authorization.k8s.io  v1 ClusterRoleBinding       clusterrolebindings       -           -
 apiextensions.k8s.io       v1 CustomResourceDefinition customresourcedefinitions crd,crds    sg
+apiregistration.k8s.io     v1 APIService               apiservices               -           s
 ";
 
 /// The kinds served from the start.
@@ -150,6 +151,6 @@ mod tests {
         let deployment = kinds.iter().find(|kind| kind.is("Deployment")).expect("deployments are served");
         assert_eq!(deployment.qualified(), "deployments.apps");
         assert!(deployment.namespaced && deployment.status && deployment.scale && deployment.generation);
-        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 6);
+        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 7);
     }
 }

@@ -39,6 +39,7 @@ const WHOLE: [&str; 25] = [
     "life::kept",
     "life::kept_running",
     "life::killed",
+    "life::kinds",
     "life::manifests",
     "life::moved",
     "life::order",
