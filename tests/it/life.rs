@@ -20,6 +20,7 @@ mod environments;
 mod fleet;
 mod followed;
 mod fought;
+mod held;
 mod jobs;
 mod kept;
 mod kept_running;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::{InventoryItem, ResourceRef, plural};
 
 /// Up to this many namespaces are watched one by one.
 const NAMESPACES_MAX: usize = 8;
@@ -68,17 +68,6 @@ impl WatchKey {
 
 /// What decides which watch an object needs: group, kind, version, namespace.
 type Place = (String, String, String, Option<String>);
-
-/// `Ingresses`, `NetworkPolicies`, `Gateways`: as a person would write more than one.
-fn plural(kind: &str) -> String {
-    let is_vowel = |letter: Option<char>| letter.is_some_and(|letter| "aeiou".contains(letter));
-    match kind.strip_suffix('y') {
-        Some(stem) if !is_vowel(stem.chars().last()) => format!("{stem}ies"),
-        _ if kind.ends_with("ss") || kind.ends_with('x') || kind.ends_with("ch") => format!("{kind}es"),
-        _ if kind.ends_with('s') => kind.to_owned(),
-        _ => format!("{kind}s"),
-    }
-}
 
 /// Places: two environments with the same need the same watches.
 pub(super) type Places = BTreeSet<Place>;

@@ -87,7 +87,7 @@ use quarterdeck_core::sync::{content, mask};
 use quarterdeck_core::yaml;
 use quarterdeck_system::identity::Identity;
 
-pub use crate::apply::{Executed, PlannedSync, Progress};
+pub use crate::apply::{Executed, Far, PlannedSync};
 pub use crate::changes::ClusterChange;
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
@@ -346,7 +346,7 @@ impl Cluster {
     pub async fn execute(
         &self,
         plan: PlannedSync,
-        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        progress: &(dyn Fn(Far) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         self.execute_until(plan, progress, &|| false).await
     }
@@ -358,7 +358,7 @@ impl Cluster {
     pub async fn execute_until(
         &self,
         plan: PlannedSync,
-        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        progress: &(dyn Fn(Far) + Send + Sync),
         stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         let (environment, options) = (plan.environment.clone(), plan.options.clone());

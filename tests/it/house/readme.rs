@@ -22,7 +22,7 @@ const PLACES: [(&str, &str); 11] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 25] = [
+const WHOLE: [&str; 27] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -35,6 +35,7 @@ const WHOLE: [&str; 25] = [
     "life::edited",
     "life::fleet",
     "life::fought",
+    "life::held",
     "life::jobs",
     "life::kept",
     "life::kept_running",
