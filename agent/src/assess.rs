@@ -54,6 +54,11 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                         environment.drifted(Drift { resource, manager });
                     }
                 }
+                ClusterChange::Kinds { environment } => {
+                    if let Some(environment) = context.environment(&environment) {
+                        environment.wake();
+                    }
+                }
                 ClusterChange::Otherwise { environment } => {
                     // Whose own sync made it so knows.
                     let status = context.journal.snapshot().environment(&environment);
@@ -166,6 +171,7 @@ impl Fleet {
             | ClusterChange::Replaced { .. }
             | ClusterChange::Cover
             | ClusterChange::Otherwise { .. }
+            | ClusterChange::Kinds { .. }
             | ClusterChange::ContentChanged { .. } => return None,
         };
         let known = self.environments.entry(environment.clone()).or_default();

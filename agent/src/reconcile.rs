@@ -20,6 +20,9 @@ mod carry_out;
 mod decide;
 mod error;
 mod fights;
+mod kinds;
+mod pending;
+mod progress;
 mod selected;
 mod stop;
 mod tell;
@@ -31,14 +34,16 @@ use std::time::Duration;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::EnvironmentStatus;
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress};
 use quarterdeck_shared::status::SyncStatus;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::carry_out::{Outcome, Sync};
 use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
 use self::fights::Fights;
+use self::progress::told;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -46,7 +51,7 @@ use crate::wanted::Inputs;
 use crate::worker::{Next, Story};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
-use quarterdeck_kubernetes::{ClusterError, Options};
+use quarterdeck_kubernetes::{ClusterError, Kinds, Options};
 
 /// What the worker of an environment remembers between passes. All of it can be had anew: from history, git, cluster.
 #[derive(Default)]
@@ -92,6 +97,18 @@ impl Reconciliation {
         Self { context: context.clone(), environment: environment.clone(), state }
     }
 
+    /// A place among the syncs that run at the same time; none where the agent ends. That it waits for one is told of an
+    /// environment that was never synced: of a fleet that starts each waits, and nobody waits for it.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let (journal, name) = (&self.context.journal, &self.environment.id);
+        let place = self.context.syncs.clone().acquire_owned();
+        let is_first = journal.snapshot().environment(name).is_some_and(|status| status.revision.is_none());
+        match is_first {
+            true => told(journal, name, Progress::Queued, place).await.ok(),
+            false => place.await.ok(),
+        }
+    }
+
     /// When to look again where nothing is to be done.
     fn rest(&self) -> Next {
         let name = &self.environment.id;
@@ -107,7 +124,7 @@ impl Story for Reconciliation {
         {
             return Next::After(wait);
         }
-        let Ok(_place) = self.context.syncs.clone().acquire_owned().await else { return Next::Idle };
+        let Some(_place) = self.place().await else { return Next::Idle };
         // On the heap while it runs, for it is some 10 KB: a thousand environments that rest, or wait for a place, keep none.
         match Box::pin(reconcile(&self.context, &self.environment, &mut self.state)).await {
             _ if self.environment.stop.is_cancelled() => Next::Idle,
@@ -147,7 +164,8 @@ async fn reconcile(
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Next::Idle),
         resolved => resolved?,
     };
-    let settled = is_settled(state, environment, &revision).await;
+    // An object is written for its kind as it was served then.
+    let settled = !environment.cluster.kinds_differ(name) && is_settled(state, environment, &revision).await;
     let is_known = settled && watched.is_ok() && intent.is_none() && drift.is_none();
     state.looks_around = is_known && is_due(state.compared, Instant::now()) && environment.cluster.unwatched(name);
     let rests = is_known && !state.looks_around;
@@ -167,12 +185,18 @@ async fn reconcile(
     if !noted.is_empty() {
         context.journal.record(noted.into_iter().map(|patch| Fact::patch(name, patch)).collect()).await?;
     }
+    let pending = pending::pending(environment, &status, state.settled.as_ref()).await;
+    if status.pending != pending {
+        context.journal.record(vec![Fact::patch(name, Patch::Pending(pending))]).await?;
+    }
     watched?;
     if rests {
         state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
         return Ok(Next::Idle);
     }
-    let rendered = Arc::new(render(context, environment, &revision).await?);
+    let journal = &context.journal;
+    let rendering = kinds::render(context, environment, &revision, intent.is_some());
+    let rendered = Arc::new(told(journal, name, Progress::Rendering, rendering).await?);
     let inputs = tree::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
@@ -180,7 +204,8 @@ async fn reconcile(
     let is_new = status.revision.as_ref() != Some(&revision);
     let options = Options { fresh: is_new && !settled, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
-    let planned = neighbours::plan(context, environment, &wanted, memory, options).await;
+    let planning = neighbours::plan(context, environment, &wanted, memory, options);
+    let planned = told(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
     let planned = planned.map_err(|source| of(environment, source))?;
     state.compared = Some(Instant::now());
     tell::tell_other_agent(context, name, environment.cluster.other_agent(name, &environment.spec.namespace)).await?;
@@ -279,6 +304,15 @@ async fn is_settled(state: &Remembered, environment: &Environment, revision: &Re
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
     let kinds = environment.cluster.kinds().await.map_err(|problem| of(environment, problem.into()))?;
+    render_by(context, environment, revision, kinds).await
+}
+
+async fn render_by(
+    context: &Context,
+    environment: &Environment,
+    revision: &Revision,
+    kinds: Arc<Kinds>,
+) -> Result<Rendered, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
     tree::render(context, environment, &revision.commit, kinds)
         .await

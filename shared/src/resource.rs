@@ -68,3 +68,14 @@ impl Inventory {
         self.items.iter().any(|item| &item.resource == resource)
     }
 }
+
+/// `Ingresses`, `NetworkPolicies`, `Gateways`: as a person would write more than one.
+pub fn plural(kind: &str) -> String {
+    let is_vowel = |letter: Option<char>| letter.is_some_and(|letter| "aeiou".contains(letter));
+    match kind.strip_suffix('y') {
+        Some(stem) if !is_vowel(stem.chars().last()) => format!("{stem}ies"),
+        _ if kind.ends_with("ss") || kind.ends_with('x') || kind.ends_with("ch") => format!("{kind}es"),
+        _ if kind.ends_with('s') => kind.to_owned(),
+        _ => format!("{kind}s"),
+    }
+}

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
-pub use self::environment::{Cover, EnvironmentStatus, Hold, Known, LastAction, Pin, SpecSummary, Unseen};
+pub use self::environment::{
+    Awaited, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, SpecSummary, Unseen,
+};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunStatus};
 use crate::application::{ApplicationName, EnvironmentId};

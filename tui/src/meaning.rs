@@ -42,6 +42,9 @@ const fn meaning(tone: Tone, sign: char) -> Meaning {
 /// An environment whose syncing is stopped on purpose.
 pub const SUSPENDED: Meaning = meaning(Tone::Warning, '‖');
 
+/// An environment that stays at a revision on purpose.
+pub const PINNED: Meaning = meaning(Tone::Warning, '‖');
+
 /// What was so when it was last seen: no news, good or bad.
 pub const OLD: Meaning = meaning(Tone::Quiet, '?');
 

@@ -80,8 +80,10 @@ impl Aside {
     /// Says something beside the answer.
     pub fn say(&self, text: &str) {
         let mut err = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // In one piece: what others write into the same pipe or file stands before or after it, and never in its middle.
+        let line = format!("{}\n", clean(text));
         // Whether standard error can be written to changes nothing about the answer.
-        let _ = writeln!(err, "{}", clean(text));
+        let _ = err.write_all(line.as_bytes());
     }
 }
 
@@ -224,6 +226,31 @@ fn sgr(tone: Tone) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Notes what was written at a time.
+    #[derive(Clone, Default)]
+    struct Pieces(Arc<Mutex<Vec<String>>>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_others_write_beside_it_never_stands_in_a_line() {
+        let pipe = Pieces::default();
+        let out = BufWriter::new(pipe.clone());
+        let mut output = Output::new(Box::new(out), Box::new(pipe.clone()), Dress::default(), None);
+        output.line("shop/prod will be synced").unwrap();
+        output.note("the sync has not begun").unwrap();
+        assert_eq!(*pipe.0.lock().unwrap(), ["shop/prod will be synced\n", "the sync has not begun\n"]);
+    }
 
     #[test]
     fn colours_go_around_text_that_cannot_break_out_of_them() {

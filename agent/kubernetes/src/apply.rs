@@ -7,8 +7,9 @@
 //! pruned then. A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said. Who
 //! stops it stops it before the next object: what is in the air is let come down, so that what was done is known.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -17,6 +18,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::{Action, Change, PlanStep, Wait};
 use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+use quarterdeck_shared::snapshot::Awaited;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -87,14 +89,14 @@ impl PlannedSync {
 }
 
 /// How far the execution of a plan is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
-    /// Objects written or deleted.
+#[derive(Debug, Clone)]
+pub struct Far {
+    /// Objects written, and as their step waits for them, or deleted.
     pub done: usize,
     /// Objects to write or delete.
     pub total: usize,
-    /// The one that was last.
-    pub last: &'a ResourceRef,
+    /// What was written and is waited for, by kind.
+    pub waiting: Vec<Awaited>,
 }
 
 /// What an execution did.
@@ -126,7 +128,7 @@ impl Executed {
 pub(super) struct Executor<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) inventories: &'a super::inventory::Inventories,
-    pub(super) progress: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    pub(super) progress: &'a (dyn Fn(Far) + Send + Sync),
     /// Looked at before each object: nothing more is done where it says so.
     pub(super) stop: &'a (dyn Fn() -> bool + Send + Sync),
 }
@@ -189,7 +191,7 @@ impl Executor<'_> {
 
     /// Dry-runs what could not be before: refusals end the walk, and what is as it should be is not written.
     async fn dry_run(&self, later: &[Manifest], timeout: Duration, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
-        self.wait_for_kinds(later, timeout).await?;
+        self.wait_for_kinds(later, timeout, &walk.done).await?;
         let observed = self.observer.desired(later, &Memory::new()).await?;
         let plan = walk.plan;
         let decided = plan::plan(&plan::Inputs {
@@ -212,15 +214,18 @@ impl Executor<'_> {
     }
 
     /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago.
-    async fn wait_for_kinds(&self, objects: &[Manifest], timeout: Duration) -> Result<(), ApiProblem> {
+    async fn wait_for_kinds(&self, objects: &[Manifest], timeout: Duration, done: &Done<'_>) -> Result<(), ApiProblem> {
         let deadline = Instant::now() + timeout;
         let mut pauses = looks(Duration::from_millis(50));
         loop {
             let kinds = self.observer.objects.kinds().await?;
-            let unknown = objects.iter().find(|m| {
+            let is_unknown = |m: &&Manifest| {
                 kinds.get(&m.resource.group, &m.resource.kind).is_none_or(|kind| kind.version(&m.version).is_none())
-            });
-            let Some(unknown) = unknown else { return Ok(()) };
+            };
+            let missing: BTreeSet<_> =
+                objects.iter().filter(is_unknown).map(|m| (&m.resource.group, &m.resource.kind)).collect();
+            self.waits(done, |waiting| waiting.set(DEFINITION, missing.len()));
+            let Some(unknown) = objects.iter().find(is_unknown) else { return Ok(()) };
             let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
                 let doing = format!("wait for the kind of {}", unknown.resource.short());
@@ -241,8 +246,8 @@ impl Executor<'_> {
                 if (self.stop)() {
                     return (manifest, None);
                 }
-                let result = self.write(&manifest, takes_over, wait, timeout).await;
-                self.tell(done, &manifest.resource);
+                let result = self.write(&manifest, takes_over, wait, timeout, done).await;
+                self.tell(done);
                 (manifest, Some(result))
             }
             .boxed()
@@ -270,13 +275,21 @@ impl Executor<'_> {
         takes_over: bool,
         wait: Wait,
         timeout: Duration,
+        done: &Done<'_>,
     ) -> Result<Value, ApiProblem> {
         let objects = self.observer.objects;
         if takes_over {
             objects.take_over(manifest).await?;
         }
         let written = objects.apply(manifest, Mode::Write).await?;
-        let live = self.wait_for(manifest, written, wait, timeout).await;
+        let live = if steps::reached(wait, &written) == Reached::Yes {
+            Ok(written)
+        } else {
+            self.waits(done, |waiting| waiting.add(&manifest.resource.kind));
+            let live = self.wait_for(manifest, written, wait, timeout).await;
+            self.waits(done, |waiting| waiting.take(&manifest.resource.kind));
+            live
+        };
         if is_definition(&manifest.resource) {
             // Versions and scope may be others than before, whatever became of it.
             objects.kinds_changed();
@@ -332,9 +345,17 @@ impl Executor<'_> {
         Ok(())
     }
 
-    pub(super) fn tell(&self, done: &Done<'_>, last: &ResourceRef) {
-        let count = done.count.fetch_add(1, Ordering::Relaxed) + 1;
-        (self.progress)(Progress { done: count, total: done.total, last });
+    pub(super) fn tell(&self, done: &Done<'_>) {
+        done.count.fetch_add(1, Ordering::Relaxed);
+        self.waits(done, |_| ());
+    }
+
+    /// Notes what is waited for, and tells how far the walk is.
+    fn waits(&self, done: &Done<'_>, note: impl FnOnce(&mut Waiting)) {
+        let mut waiting = done.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        note(&mut waiting);
+        let far = Far { done: done.count.load(Ordering::Relaxed), total: done.total, waiting: waiting.awaited() };
+        (self.progress)(far);
     }
 }
 
@@ -360,6 +381,7 @@ impl<'a> Walk<'a> {
             plan,
             done: Done {
                 count: AtomicUsize::new(0),
+                waiting: Mutex::default(),
                 total: plan.size(),
                 lines: plan.changes.iter().map(|change| (&change.resource, change)).collect(),
             },
@@ -379,6 +401,7 @@ impl<'a> Walk<'a> {
 /// How far it is, and what is told of each object when it is done.
 pub(super) struct Done<'a> {
     count: AtomicUsize,
+    waiting: Mutex<Waiting>,
     total: usize,
     lines: HashMap<&'a ResourceRef, &'a Change>,
 }
@@ -386,6 +409,29 @@ pub(super) struct Done<'a> {
 impl Done<'_> {
     pub(super) fn line(&self, resource: &ResourceRef) -> Option<Change> {
         self.lines.get(resource).map(|change| (*change).clone())
+    }
+}
+
+/// How many objects of which kind are waited for.
+#[derive(Default)]
+struct Waiting(BTreeMap<String, usize>);
+
+impl Waiting {
+    fn set(&mut self, kind: &str, count: usize) {
+        self.0.insert(kind.to_owned(), count);
+    }
+
+    fn add(&mut self, kind: &str) {
+        *self.0.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn take(&mut self, kind: &str) {
+        self.0.entry(kind.to_owned()).and_modify(|count| *count = count.saturating_sub(1));
+    }
+
+    fn awaited(&self) -> Vec<Awaited> {
+        let awaited = |(kind, count): (&String, &usize)| Awaited { kind: kind.clone(), count: *count as u32 };
+        self.0.iter().filter(|(_, count)| **count > 0).map(awaited).collect()
     }
 }
 
@@ -398,5 +444,7 @@ pub(super) fn namespaces<'a>(
 }
 
 fn is_definition(resource: &ResourceRef) -> bool {
-    resource.group == "apiextensions.k8s.io" && resource.kind == "CustomResourceDefinition"
+    resource.group == "apiextensions.k8s.io" && resource.kind == DEFINITION
 }
+
+const DEFINITION: &str = "CustomResourceDefinition";

@@ -62,6 +62,11 @@ pub enum ClusterChange {
         /// Which.
         environment: EnvironmentId,
     },
+    /// Kinds that the environment uses came, went, or are served in other versions or another scope than when it was rendered.
+    Kinds {
+        /// Whose.
+        environment: EnvironmentId,
+    },
     /// All objects of the environment have been seen once.
     Synced {
         /// Whose.
@@ -79,6 +84,7 @@ enum Subject {
     Pod(Box<str>, Box<str>),
     Content(EnvironmentId, ResourceRef),
     Otherwise(EnvironmentId),
+    Kinds(EnvironmentId),
     Synced(EnvironmentId),
 }
 
@@ -96,6 +102,7 @@ impl ClusterChange {
                 Subject::Content(environment.clone(), resource.clone())
             }
             Self::Otherwise { environment } => Subject::Otherwise(environment.clone()),
+            Self::Kinds { environment } => Subject::Kinds(environment.clone()),
             Self::Synced { environment } => Subject::Synced(environment.clone()),
         }
     }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::{InventoryItem, ResourceRef, plural};
 
 /// Up to this many namespaces are watched one by one.
 const NAMESPACES_MAX: usize = 8;
@@ -22,6 +22,8 @@ pub(super) enum What {
     Between,
     /// Pods.
     Pods,
+    /// What defines kinds: that something of a name changed, and nothing of what it is.
+    Kinds,
 }
 
 /// A watch.
@@ -67,17 +69,6 @@ impl WatchKey {
 /// What decides which watch an object needs: group, kind, version, namespace.
 type Place = (String, String, String, Option<String>);
 
-/// `Ingresses`, `NetworkPolicies`, `Gateways`: as a person would write more than one.
-fn plural(kind: &str) -> String {
-    let is_vowel = |letter: Option<char>| letter.is_some_and(|letter| "aeiou".contains(letter));
-    match kind.strip_suffix('y') {
-        Some(stem) if !is_vowel(stem.chars().last()) => format!("{stem}ies"),
-        _ if kind.ends_with("ss") || kind.ends_with('x') || kind.ends_with("ch") => format!("{kind}es"),
-        _ if kind.ends_with('s') => kind.to_owned(),
-        _ => format!("{kind}s"),
-    }
-}
-
 /// Places: two environments with the same need the same watches.
 pub(super) type Places = BTreeSet<Place>;
 
@@ -104,6 +95,7 @@ pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
                 namespace.is_some() && makes(group, kind).is_some_and(|steps| steps.iter().any(|s| is_of(*s)))
             }
             What::Pods => namespace.is_some() && makes(group, kind).is_some(),
+            What::Kinds => false,
         }
     })
 }

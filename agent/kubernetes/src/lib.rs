@@ -1,7 +1,7 @@
 //! What a cluster can do for us: plan and execute a sync, tell what an object looks like, say what changed, give logs.
 //!
 //! - A sync: `planning` and `observe` (dry runs), `apply` walks the steps, `prune`, `inventory`; `objects` sends each request.
-//! - What is seen: `watch` follows each kind, `live` keeps what it says, `changes` passes it on.
+//! - What is seen: `watch` follows each kind, `live` keeps what it says, `changes` passes it on. `kinds`: which of them come and go.
 //! - The way in: `kubeconfig`, `access`, `exec`, `proxy`, `connection`; `caller` sends, `problem` says why it was refused.
 //! - `logs`: of all containers, by time.
 //!
@@ -35,6 +35,7 @@ mod changes;
 mod classes;
 mod identity;
 mod interest;
+mod kinds;
 mod live;
 mod narrow;
 mod pace;
@@ -58,6 +59,7 @@ mod exec;
 mod kubeconfig;
 mod proxy;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,11 +90,12 @@ use quarterdeck_core::sync::{content, mask};
 use quarterdeck_core::yaml;
 use quarterdeck_system::identity::Identity;
 
-pub use crate::apply::{Executed, PlannedSync, Progress};
+pub use crate::apply::{Executed, Far, PlannedSync};
 pub use crate::changes::ClusterChange;
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
 pub use crate::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
+pub use crate::kinds::Use;
 pub use crate::logs::{LogQuery, Logs};
 pub use crate::problem::{ApiProblem, Class};
 
@@ -224,6 +227,34 @@ impl Cluster {
         self.0.objects.kinds().await
     }
 
+    /// The kinds as they are now, for who misses one: of those that are kept, where they are sure to be that or were asked for
+    /// a moment ago. A person who asks is never told of those that are kept for sure.
+    ///
+    /// # Errors
+    /// As [`Cluster::kinds`].
+    pub async fn kinds_again(&self, for_a_person: bool) -> Result<Arc<Kinds>, ApiProblem> {
+        match self.0.watches.uses().are_covered() && !for_a_person {
+            true => self.kinds().await,
+            false => self.0.objects.kinds_newer().await,
+        }
+    }
+
+    /// The environment uses these kinds, which were served so when it was rendered. It is told as [`ClusterChange::Kinds`]
+    /// where they are served otherwise.
+    ///
+    /// Must be called within a tokio runtime: the watches are tasks of their own.
+    pub fn uses(&self, environment: &EnvironmentId, uses: BTreeSet<Use>, kinds: &Kinds) {
+        if self.0.watches.uses().set(environment, uses, kinds) {
+            self.0.watches.moved();
+        }
+    }
+
+    /// Whether the kinds that the environment uses are served otherwise than when it was rendered, as far as is known.
+    pub fn kinds_differ(&self, environment: &EnvironmentId) -> bool {
+        let known = self.0.objects.known_kinds();
+        known.is_some_and(|kinds| self.0.watches.uses().differ(environment, &kinds))
+    }
+
     /// What the environment applied here and may prune; where that was lost, made anew from what is remembered of it.
     ///
     /// # Errors
@@ -319,7 +350,7 @@ impl Cluster {
     pub async fn execute(
         &self,
         plan: PlannedSync,
-        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        progress: &(dyn Fn(Far) + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         self.execute_until(plan, progress, &|| false).await
     }
@@ -331,7 +362,7 @@ impl Cluster {
     pub async fn execute_until(
         &self,
         plan: PlannedSync,
-        progress: &(dyn Fn(Progress<'_>) + Send + Sync),
+        progress: &(dyn Fn(Far) + Send + Sync),
         stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Executed, ClusterError> {
         let (environment, options) = (plan.environment.clone(), plan.options.clone());
@@ -366,6 +397,7 @@ impl Cluster {
     /// Ends that: the environment is no concern any more.
     pub fn forget(&self, environment: &EnvironmentId) {
         self.0.live.forget(environment);
+        self.0.watches.uses().set(environment, BTreeSet::new(), &Kinds::default());
         self.0.watches.moved();
     }
 

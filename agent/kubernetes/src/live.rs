@@ -320,7 +320,8 @@ impl Live {
                 state.put_applied(seen, told, &mut changes);
                 Put { resource, uid, set_back }
             }
-            What::Between | What::Pods => {
+            // Definitions of kinds are no live objects of anybody: they are never handed in.
+            What::Between | What::Pods | What::Kinds => {
                 let relative = family::Relative::of(object, &self.judge.rules);
                 let (resource, uid) = (relative.resource.clone(), relative.uid);
                 let mut state = self.state();
@@ -344,7 +345,7 @@ impl Live {
                     state.family.remove(&resource, uid, &mut changes);
                 }
             }
-            What::Between | What::Pods => {
+            What::Between | What::Pods | What::Kinds => {
                 let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.judge.rules);
                 state.family.remove(&resource, uid, &mut changes);
             }
@@ -363,7 +364,7 @@ impl Live {
                     state.family.remove(&resource, uid, &mut changes);
                 }
             }
-            What::Between | What::Pods => state.family.retain(key, seen, &mut changes),
+            What::Between | What::Pods | What::Kinds => state.family.retain(key, seen, &mut changes),
         }
         drop(state);
         self.tell(changes);

@@ -98,6 +98,16 @@ impl Objects {
         self.kinds.kinds(&self.caller).await
     }
 
+    /// The kinds as they are now, unless they were asked for a moment ago.
+    pub(super) async fn kinds_newer(&self) -> Result<Arc<Kinds>, ApiProblem> {
+        self.kinds.newer(&self.caller).await
+    }
+
+    /// The kinds that were asked for last, if ever.
+    pub(super) fn known_kinds(&self) -> Option<Arc<Kinds>> {
+        self.kinds.known_kinds()
+    }
+
     /// The kinds as they are now.
     pub(super) async fn kinds_now(&self) -> Result<Arc<Kinds>, ApiProblem> {
         self.kinds.now(&self.caller).await

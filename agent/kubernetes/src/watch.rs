@@ -19,8 +19,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::identity::{Identity, Look, SET_BACK, Ways};
-use crate::interest::{self, WatchKey};
+use crate::interest::{self, WatchKey, What};
 use crate::inventory::Inventories;
+use crate::kinds::{self, Uses};
 use crate::live::Live;
 use crate::narrow::Narrowed;
 use crate::objects::Objects;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) objects: Objects,
     pub(super) live: Arc<Live>,
     pub(super) words: Words,
+    /// Which kinds environments use that not every cluster serves.
+    pub(super) uses: Uses,
     inventories: Arc<Inventories>,
     identity: Identity,
     narrowed: Mutex<Narrowed>,
@@ -47,7 +50,7 @@ pub(super) struct Shared {
 /// The watches of a cluster. They end when this is dropped.
 pub(super) struct Watches {
     shared: Arc<Shared>,
-    keepers: OnceLock<[AbortOnDropHandle<()>; 2]>,
+    keepers: OnceLock<[AbortOnDropHandle<()>; 3]>,
 }
 
 impl Watches {
@@ -57,6 +60,7 @@ impl Watches {
             objects,
             live,
             inventories,
+            uses: Uses::default(),
             identity: Identity::default(),
             narrowed: Mutex::default(),
             moved: Notify::new(),
@@ -71,6 +75,7 @@ impl Watches {
             let spawned = [
                 tokio::spawn(keep(self.shared.clone()).instrument(span())),
                 tokio::spawn(look_at_files(self.shared.clone()).instrument(span())),
+                tokio::spawn(kinds::look(self.shared.clone()).instrument(span())),
             ];
             spawned.map(AbortOnDropHandle::new)
         });
@@ -82,6 +87,11 @@ impl Watches {
         self.shared.narrowed().begin_anew(Instant::now());
         self.shared.objects.waiting().wake_all();
         self.shared.moved.notify_one();
+    }
+
+    /// Which kinds environments use.
+    pub(super) fn uses(&self) -> &Uses {
+        &self.shared.uses
     }
 
     /// How often what is known of the cluster was dropped.
@@ -96,6 +106,43 @@ impl Shared {
         tracing::info!(%problem, "watching {} namespace by namespace", key.kind);
         self.narrowed().refused((key.what, key.group.clone(), key.kind.clone()), Instant::now());
         self.moved.notify_one();
+    }
+
+    /// A watch is about to be connected.
+    fn begins(&self, key: &WatchKey) {
+        if key.what != What::Kinds {
+            self.live.begins(key);
+        }
+    }
+
+    /// A watch is connected.
+    pub(super) fn connected(&self, key: &WatchKey) {
+        match key.what {
+            What::Kinds => self.uses.covers(key, true),
+            _ => self.live.connected(key),
+        }
+    }
+
+    /// A watch is not connected any more, or still not, and why.
+    pub(super) fn lost(&self, key: &WatchKey, why: &str) {
+        match key.what {
+            What::Kinds => self.uses.covers(key, false),
+            _ => self.live.lost(key, why),
+        }
+    }
+
+    /// Nobody wants the watch any more.
+    fn ends(&self, key: &WatchKey) {
+        match key.what {
+            What::Kinds => self.uses.covers(key, false),
+            _ => self.live.ends(key),
+        }
+    }
+
+    /// A definition of this name came, changed or went, or any may have.
+    pub(super) fn kinds_changed(&self, name: Option<&str>) {
+        self.objects.kinds_changed();
+        self.uses.changed(name);
     }
 
     /// The ways in through which the cluster is seen now.
@@ -163,15 +210,16 @@ async fn keep(shared: Arc<Shared>) {
         }
         let began = Instant::now();
         let narrow = shared.narrowed().kinds();
-        let wanted: BTreeSet<WatchKey> = interest::wanted(&shared.live.places(), &narrow);
+        let mut wanted: BTreeSet<WatchKey> = interest::wanted(&shared.live.places(), &narrow);
+        wanted.extend(shared.uses.wanted());
         let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
         for key in ended {
             running.remove(&key);
-            shared.live.ends(&key);
+            shared.ends(&key);
         }
         for key in wanted {
             running.entry(key).or_insert_with_key(|key| {
-                shared.live.begins(key);
+                shared.begins(key);
                 let (shared, key) = (shared.clone(), key.clone());
                 // Of the keeper's span: of the cluster, and of no environment.
                 let follow = async move { stream::follow(&shared, &key).await };

@@ -9,7 +9,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, RunGoal};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, Progress, RunGoal};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
@@ -211,10 +211,10 @@ pub(super) async fn resume(
     Ok(taken(format!("{name} is resumed")))
 }
 
-/// `sync 134 (applied 41 of 10000)`, where one runs.
+/// `sync 134 (applying 41 of 10000)`, where one runs.
 fn under_way(status: &EnvironmentStatus) -> Option<String> {
     let sync = status.last_sync.as_ref().filter(|sync| !sync.phase.is_final())?;
-    let far = status.activity.as_deref().and_then(|activity| activity.split(':').next());
+    let far = status.progress.as_ref().map(Progress::describe);
     Some(match far {
         Some(far) => format!("sync {} ({far})", sync.id.number),
         None => format!("sync {}", sync.id.number),

@@ -7,7 +7,9 @@ use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::{Cover, Hold, Key, LastAction, Object, Pin, RunStatus, SpecSummary, Unseen};
+use quarterdeck_shared::snapshot::{
+    Cover, Hold, Key, LastAction, Object, Pending, Pin, Progress, RunStatus, SpecSummary, Unseen,
+};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
 use crate::history::{About, Intent};
@@ -172,7 +174,9 @@ pub enum Patch {
         message: String,
     },
     /// What is being done to its cluster; nothing where nothing is.
-    Activity(Option<String>),
+    Progress(Option<Progress>),
+    /// Which commits wait in git; nothing where none do.
+    Pending(Option<Pending>),
     /// It is suspended, or not any more.
     Suspension(Option<Hold>),
     /// It is pinned, or not any more.

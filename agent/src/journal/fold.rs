@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, SpecSummary};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Pending, SpecSummary};
 use quarterdeck_shared::status::{Health, SyncStatus};
 
 use super::fact::{ApplicationPatch, Patch};
@@ -72,7 +72,8 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             target: None,
             suspension: None,
             pin: None,
-            activity: None,
+            pending: None,
+            progress: None,
             last: None,
             last_sync: None,
             drifted: 0,
@@ -128,10 +129,11 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             status.health = health;
             row.health_message = message;
         }
-        Patch::Activity(activity) => {
-            status.activity = activity;
+        Patch::Progress(progress) => {
+            status.progress = progress;
             folded.keep = false;
         }
+        Patch::Pending(pending) => status.pending = pending,
         Patch::Suspension(hold) => {
             status.suspended = hold.is_some();
             status.suspension = hold;
@@ -145,10 +147,23 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             folded.keep = false;
         }
     }
-    let held = status.suspension.as_ref().map(|hold| hold.describe("suspended")).unwrap_or_default();
-    let messages = [&row.sync_message, &row.health_message, &held];
-    status.message = messages.into_iter().find(|message| !message.is_empty()).cloned().unwrap_or_default();
+    status.message = message(status, &row.sync_message, &row.health_message);
     folded
+}
+
+/// Why it is as it is: why it is not synced, else why it is not healthy, else what holds it; and what waits in git. During the
+/// first sync that is what is being done, since nothing else is so any more.
+fn message(status: &EnvironmentStatus, sync: &str, health: &str) -> String {
+    if let (Some(progress), None) = (&status.progress, &status.revision) {
+        return progress.describe();
+    }
+    let held = status.held();
+    let pending = status.pending.as_ref().map(Pending::describe).unwrap_or_default();
+    let why = [sync, health, &held].into_iter().find(|message| !message.is_empty()).unwrap_or_default();
+    // What waits is no reason of what is not healthy.
+    let is_unhealthy = sync.is_empty() && !health.is_empty();
+    let parts = [why, if is_unhealthy { "" } else { &pending }];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -192,5 +207,36 @@ mod tests {
         assert_eq!(row.status.message, "bad manifest");
         fold(&mut row, compared(""), Timestamp::UNIX_EPOCH);
         assert_eq!(row.status.message, "exit 1");
+    }
+
+    #[test]
+    fn what_holds_it_and_what_waits_is_said_where_nothing_is_wrong() {
+        use quarterdeck_shared::revision::Revision;
+        use quarterdeck_shared::snapshot::{Hold, Pin, Progress};
+        let at = |reference: &str, digit: char| Revision::new(reference, digit.to_string().repeat(40).parse().unwrap());
+        let hold = |reason: &str| Hold { reason: reason.to_owned(), cause: Cause::Agent, at: Timestamp::UNIX_EPOCH };
+        let by = Cause::Agent.words();
+        let mut row = new_row(&"shop/prod".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH);
+        let mut then = |patch: Patch| {
+            fold(&mut row, patch, Timestamp::UNIX_EPOCH);
+            row.status.message.clone()
+        };
+        let assessed = |health, message: &str| Patch::Assessed { health, message: message.to_owned() };
+        then(assessed(Health::Missing, "no objects found in the cluster"));
+        let first = then(Patch::Progress(Some(Progress::Planning { objects: 80 })));
+        assert_eq!(first, "planning 80 objects", "nothing else is so any more");
+        then(Patch::Progress(None));
+        then(Patch::Deployed { revision: at("main", 'a'), images: Vec::new() });
+        then(assessed(Health::Healthy, ""));
+        then(Patch::Pin(Some(Pin { revision: at(Revision::PIN, 'a'), hold: hold("bad release") })));
+        let pending = Pending { commits: 2, newest: at("main", 'e') };
+        let pinned = format!("pinned to aaaaaaa by {by}: bad release; 2 commits wait, newest main@eeeeeee");
+        assert_eq!(then(Patch::Pending(Some(pending))), pinned);
+        assert_eq!(then(Patch::Progress(Some(Progress::Planning { objects: 80 }))), pinned, "it runs already");
+        assert_eq!(then(assessed(Health::Degraded, "exit 1")), "exit 1");
+        then(assessed(Health::Healthy, ""));
+        then(Patch::Suspension(Some(hold("month end"))));
+        let both = format!("suspended by {by}: month end; {pinned}");
+        assert_eq!(then(Patch::Progress(None)), both);
     }
 }

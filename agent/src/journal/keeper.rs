@@ -67,7 +67,7 @@ impl Keeper {
     ) -> Self {
         // What the last life was doing when it died nobody does any more.
         rows.values_mut().for_each(|row| {
-            row.status.activity = None;
+            row.status.progress = None;
             row.status.unseen.clear();
         });
         let (configured, operated, removed) = Default::default();
@@ -308,7 +308,7 @@ fn shown(row: &EnvironmentRow) -> (Key, Option<Object>) {
 
 #[cfg(test)]
 mod tests {
-    use quarterdeck_shared::snapshot::SpecSummary;
+    use quarterdeck_shared::snapshot::{Progress, SpecSummary};
 
     use super::*;
 
@@ -316,8 +316,8 @@ mod tests {
     fn what_an_earlier_life_was_doing_is_done_no_more() {
         let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut row = fold::new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
-        row.status.activity = Some("applied 1 of 2: Service shop".to_owned());
+        row.status.progress = Some(Progress::Planning { objects: 2 });
         let keeper = Keeper::new(BTreeMap::from([(name.clone(), row)]), BTreeMap::new());
-        assert_eq!(keeper.rows[&name].status.activity, None);
+        assert_eq!(keeper.rows[&name].status.progress, None);
     }
 }

@@ -1,19 +1,21 @@
 //! A decided plan becomes so, is left on purpose, or is told why it cannot: and the history says which.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quarterdeck_shared::change::{self, Action};
 use quarterdeck_shared::event::{Cause, Event, Part, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::EnvironmentStatus;
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress};
 use quarterdeck_shared::status::{Phase, SyncStatus};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use super::decide::Held;
+use super::progress::telling;
 use super::stop::{self, Stop};
 use super::tell::{begun, ended};
 use super::{ReconcileError, of};
@@ -22,15 +24,12 @@ use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::{Memory, Remembered as Applied, Undone};
-use quarterdeck_kubernetes::{Executed, PlannedSync};
+use quarterdeck_kubernetes::{Executed, Far, PlannedSync};
 use quarterdeck_shared::error::chain;
 use tracing::Instrument as _;
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
-
-/// How far a sync is is told this often at most: a person sees no more, and each telling is a change for every console.
-const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// A plan about to become so, or not.
 pub(super) struct Sync<'a> {
@@ -124,29 +123,27 @@ impl Sync<'_> {
         let mut sync = self.begun(cause, part.clone());
         sync.message = change::planned(self.planned.changes.iter().map(|change| change.action));
         let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
-        journal.record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event)]).await?;
+        let total = self.planned.size();
+        let (news, progress) = watch::channel(applying(Far { done: 0, total, waiting: Vec::new() }));
+        let begins = Fact::patch(&name, Patch::Progress(Some(progress.borrow().clone())));
+        journal
+            .record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event), begins])
+            .await?;
 
-        let told = Mutex::new(None::<Instant>);
         let done = AtomicUsize::new(0);
-        let tell = |progress: quarterdeck_kubernetes::Progress<'_>| {
-            done.fetch_max(progress.done, Ordering::Relaxed);
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
-                return;
-            }
-            *told = Some(Instant::now());
-            let text = format!("applied {} of {}: {}", progress.done, progress.total, progress.last.short());
-            journal.mention(Fact::patch(&name, Patch::Activity(Some(text))));
+        let tell = |far: Far| {
+            done.fetch_max(far.done, Ordering::Relaxed);
+            news.send_replace(applying(far));
         };
         let stop = || stop::asked(self.context, self.environment, self.status);
-        let (total, is_stopped) = (self.planned.size(), || stop().is_some());
+        let is_stopped = || stop().is_some();
         let mut facts = Vec::new();
         let (mut stopped, mut undone) = (None, Undone::default());
         let mut planned = self.planned.clone();
         planned.by = Some(sync.id);
         let execution = self.environment.cluster.execute_until(planned, &tell, &is_stopped);
         let span = tracing::error_span!("sync", sync = %sync.id, revision = %self.revision.short());
-        let result = match execution.instrument(span).await {
+        let result = match telling(journal, &name, progress, execution.instrument(span)).await {
             Ok(executed) => {
                 // The end is told after the health of what was written: who waits for both must not see the old one.
                 let _ = tokio::time::timeout(ASSESSED_WITHIN, self.environment.cluster.changes_read()).await;
@@ -168,7 +165,7 @@ impl Sync<'_> {
             (Ok(_), Some(stop)) => ended(sync, stop.phase(), stop.describe(done.load(Ordering::Relaxed), total)),
             (Ok(did), None) => ended(sync, Phase::Succeeded, did.clone()),
         });
-        facts.push(Fact::patch(&name, Patch::Activity(None)));
+        facts.push(Fact::patch(&name, Patch::Progress(None)));
         let outcome = match (stopped.is_some(), part.is_some()) {
             (true, _) => Outcome::Stopped,
             (false, true) => Outcome::Part,
@@ -256,6 +253,10 @@ impl Sync<'_> {
     fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
         Fact::Applied { environment: self.environment.id.clone(), applied, gone }
     }
+}
+
+fn applying(Far { done, total, waiting }: Far) -> Progress {
+    Progress::Applying { done: done as u32, of: total as u32, waiting }
 }
 
 /// A digest of all manifests, which are in one order. Half of a SHA-256 tells any number of releases apart.

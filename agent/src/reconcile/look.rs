@@ -23,7 +23,7 @@ pub(super) fn target(environment: &Environment, status: &EnvironmentStatus) -> T
     }
 }
 
-fn followed(environment: &Environment) -> Target {
+pub(super) fn followed(environment: &Environment) -> Target {
     match &environment.spec.follow {
         Follow::Default => Target::Default,
         Follow::Branch(branch) => Target::Branch(branch.clone()),
@@ -73,7 +73,7 @@ pub(super) async fn named(environment: &Environment, text: &str) -> Result<(Comm
     }
 }
 
-async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
+pub(super) async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let target = followed(environment);
     let what = target.to_string();

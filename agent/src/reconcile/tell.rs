@@ -77,7 +77,7 @@ pub(super) async fn tell_failure(context: &Context, environment: &Environment, e
                 resources: None,
             },
         ),
-        Fact::patch(name, Patch::Activity(None)),
+        Fact::patch(name, Patch::Progress(None)),
     ];
     // A person who asked and was refused before anything ran gets the answer as a sync that failed; so does, once, a
     // revision that cannot be brought.

@@ -4,12 +4,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::application::EnvironmentId;
-use crate::event::{Cause, SyncRecord};
+use crate::event::SyncRecord;
 use crate::revision::Revision;
 use crate::status::{Health, Phase, SyncStatus};
 
+mod held;
+mod progress;
 mod unseen;
 
+pub use self::held::{Hold, Pending, Pin};
+pub use self::progress::{Awaited, Progress};
 pub use self::unseen::{Cover, Known, Unseen};
 
 /// An environment as it is now.
@@ -49,9 +53,12 @@ pub struct EnvironmentStatus {
     /// Why and by whom it is pinned, and to what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// What is being done to its cluster right now: "planning", "applying 3 of 12".
+    /// Commits of what it follows that it does not run, where it is held or waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub activity: Option<String>,
+    pub pending: Option<Pending>,
+    /// What is being done to its cluster right now, and how far that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// The last thing that happened to it, in a word or two: "sync ✔" is drawn from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastAction>,
@@ -66,35 +73,6 @@ pub struct EnvironmentStatus {
     pub resources: u32,
     /// Where it comes from and goes to, for people.
     pub spec: SpecSummary,
-}
-
-/// A hold: why and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// In the person's words; may be empty.
-    pub reason: String,
-    /// Who.
-    pub cause: Cause,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl Hold {
-    /// `suspended by alice: maintenance`, of what the hold does.
-    pub fn describe(&self, done: &str) -> String {
-        let by = format!("{done} by {}", self.cause.words());
-        if self.reason.is_empty() { by } else { format!("{by}: {}", self.reason) }
-    }
-}
-
-/// A pin: held at a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin {
-    /// Which.
-    pub revision: Revision,
-    /// Why and by whom.
-    #[serde(flatten)]
-    pub hold: Hold,
 }
 
 /// The last thing that happened to an application or an environment.

@@ -110,6 +110,7 @@ rbac.authorization.k8s.io  v1 ClusterRole              clusterroles             
 rbac.authorization.k8s.io  v1 ClusterRoleBinding       clusterrolebindings       -           -
 storage.k8s.io             v1 StorageClass             storageclasses            sc          -
 apiextensions.k8s.io       v1 CustomResourceDefinition customresourcedefinitions crd,crds    sg
+apiregistration.k8s.io     v1 APIService               apiservices               -           s
 ";
 
 /// The kinds served from the start.

@@ -23,7 +23,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 26] = [
+const WHOLE: [&str; 28] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -37,11 +37,13 @@ const WHOLE: [&str; 26] = [
     "life::edited",
     "life::fleet",
     "life::fought",
+    "life::held",
     "life::ids",
     "life::jobs",
     "life::kept",
     "life::kept_running",
     "life::killed",
+    "life::kinds",
     "life::manifests",
     "life::moved",
     "life::order",

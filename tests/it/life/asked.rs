@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::cluster::faults::Fault;
 use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::snapshot::Progress;
 use quarterdeck_shared::status::Phase;
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
         .remove("apps/shop/precious.yaml")
         .commit("Two of them, and one goes");
     let waits = "differs from git, and automatic sync is off";
-    world.wait_for("the commit to wait", "shop", |app| app.message == waits).await.unwrap();
+    world.wait_for("the commit to wait", "shop", |app| app.message.starts_with(waits)).await.unwrap();
 
     let sync = answered(&world, "sync", named("one")).await;
     let at = &second[..7];
@@ -45,7 +46,7 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
     let part = sync.part.expect("it says that it is a part");
     assert_eq!((part.named[0].name.as_str(), part.count, part.of), ("one", 1, 3));
     let words = format!("1 of 3 objects of main@{at} applied, and automatic sync is off");
-    let told = |app: &EnvironmentStatus| app.message == words;
+    let told = |app: &EnvironmentStatus| app.message == format!("{words}; 1 commit waits, newest main@{at}");
     let status = world.wait_for("the rest to be told", "shop", told).await.unwrap();
     assert_eq!((status.sync, is_at(&status, &first), status.drifted), (SyncStatus::OutOfSync, true, 2));
     // The same again finds nothing to do, and says so of that object alone.
@@ -65,7 +66,7 @@ async fn a_sync_of_one_object_deploys_nothing_else_and_no_drift_makes_up_for_it(
     };
     world.wait_for("the drift to be reverted", "shop", reverted).await.unwrap();
     let done =
-        |app: &EnvironmentStatus| app.activity.is_none() && app.drifted == 2 && app.sync == SyncStatus::OutOfSync;
+        |app: &EnvironmentStatus| app.progress.is_none() && app.drifted == 2 && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("the rest to wait", "shop", done).await.unwrap();
     assert!(is_at(&status, &first), "{status:?}");
     let value = |name| value(&world, name);
@@ -117,7 +118,7 @@ async fn a_suspension_stops_a_sync_before_its_next_step_and_before_it_prunes() {
     let repository = deploy(&world);
     let change = files.iter().fold(repository.change("main"), |change, (path, text)| change.write(path, text));
     let second = change.remove("apps/shop/old.yaml").commit("All of them, and one goes");
-    let runs = |app: &EnvironmentStatus| app.activity.as_deref().is_some_and(|text| text.starts_with("applied"));
+    let runs = |app: &EnvironmentStatus| matches!(app.progress, Some(Progress::Applying { done: 1.., .. }));
     world.wait_for("the sync to be on its way", "shop", runs).await.unwrap();
     let taken = ask(&world, "suspend", json!({ "reason": "a test" })).await;
     assert!(taken.message.contains(") stops before its next step, nothing else is synced"), "{}", taken.message);
@@ -127,7 +128,8 @@ async fn a_suspension_stops_a_sync_before_its_next_step_and_before_it_prunes() {
     assert!(message.starts_with("stopped by ") && message.ends_with(&format!(" of {}", MANY + 1)), "{message}");
     let left = |app: &EnvironmentStatus| app.message.starts_with("suspended by ") && app.sync == SyncStatus::OutOfSync;
     let status = world.wait_for("what is left to be told", "shop", left).await.unwrap();
-    assert!(status.message.ends_with(": a test; differs from git"), "{}", status.message);
+    let waits = format!(": a test; differs from git; 1 commit waits, newest main@{}", &second[..7]);
+    assert!(status.message.ends_with(&waits), "{}", status.message);
     assert!(is_at(&status, &first), "{status:?}");
     let changed = (0..MANY).filter(|n| value(&world, &format!("c{n}")).as_deref() == Some("two")).count();
     assert!(changed > 0 && changed < MANY, "{changed}");

@@ -155,7 +155,7 @@ fn is_done(state: &State, tag: &str) -> bool {
     let Some(shop) = status(state, "shop") else { return false };
     let Some(run) = runs(state).find(|run| run.reference == tag && run.phase == Phase::Succeeded) else { return false };
     let Some(image) = run.artifact.as_ref().map(|artifact| artifact.pinned()) else { return false };
-    shop.sync == SyncStatus::Synced && shop.activity.is_none() && shop.images == image
+    shop.sync == SyncStatus::Synced && shop.progress.is_none() && shop.images == image
 }
 
 async fn as_wanted(world: &World, number: u32, version: &str, commit: &str, what: &str) {

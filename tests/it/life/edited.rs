@@ -358,7 +358,7 @@ async fn each_field_that_a_manifest_says_comes_back_and_what_is_beside_it_stays(
         objects.iter().filter(|object| !is_so(object)).map(names).collect::<Vec<_>>()
     };
     let back =
-        |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.activity.is_none() && missing().is_empty();
+        |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.progress.is_none() && missing().is_empty();
     if let Err(error) = world.wait_for("every edit to be undone", "shop", back).await {
         panic!("seed {seed}: {error:#}\nnot undone: {:#?}\nof {told:#?}", missing());
     }

@@ -101,7 +101,7 @@ async fn one_push_builds_each_image_and_reaches_each_environment() {
 async fn a_deed_on_one_environment_leaves_the_other_and_an_ambiguous_one_is_refused() {
     let world = two_images(&["qa", "prod"]).await;
     pushed(&world, "push-1.0").await;
-    let well = |status: &EnvironmentStatus| status.health == Health::Healthy && status.activity.is_none();
+    let well = |status: &EnvironmentStatus| status.health == Health::Healthy && status.progress.is_none();
     world.wait_for("qa", "shop/qa", well).await.unwrap();
     world.wait_for("prod", "shop/prod", well).await.unwrap();
     let history = async |of: &str| -> Vec<SyncRecord> {
@@ -131,7 +131,7 @@ async fn a_reload_adds_an_environment_and_takes_it_away_beside_the_other() {
     let world = two_images(&["qa"]).await;
     let first = pushed(&world, "push-1.0").await;
     assert_eq!(first.promoted.keys().collect::<Vec<_>>(), [&name("qa")]);
-    let well = |status: &EnvironmentStatus| status.health == Health::Healthy && status.activity.is_none();
+    let well = |status: &EnvironmentStatus| status.health == Health::Healthy && status.progress.is_none();
     world.wait_for("qa", "shop/qa", well).await.unwrap();
 
     world.configure(&config(&world, &["qa", "prod"])).unwrap();

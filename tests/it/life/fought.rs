@@ -15,7 +15,7 @@ async fn an_object_that_is_fought_over_is_left_alone_and_the_message_says_what_t
     let world = deployed(&[("a.yaml", &config_map("a", "one")), ("b.yaml", &config_map("b", "one"))], "").await;
     let reverted = |name: &'static str| {
         let world = &world;
-        move |app: &EnvironmentStatus| value(world, name).as_deref() == Some("one") && app.activity.is_none()
+        move |app: &EnvironmentStatus| value(world, name).as_deref() == Some("one") && app.progress.is_none()
     };
     for round in 0..5 {
         steal(&world, "a", round);
@@ -54,7 +54,7 @@ async fn many_objects_that_go_at_once_are_made_again_and_nobody_is_blamed() {
     }
     let back = |app: &EnvironmentStatus| {
         let is_there = |n: usize| value(&world, &format!("c{n}")).is_some();
-        app.sync == SyncStatus::Synced && app.activity.is_none() && (0..MANY).all(is_there)
+        app.sync == SyncStatus::Synced && app.progress.is_none() && (0..MANY).all(is_there)
     };
     let status = world.wait_for("all of them to be back", "shop", back).await.unwrap();
     assert_eq!(status.message, "");

@@ -40,7 +40,7 @@ async fn looked_at(world: &World) {
     let by_hand = |object: &mut Value| object["data"]["value"] = json!("by hand");
     world.cluster.edit("configmaps", "shop", "a", "kubectl-edit", by_hand).unwrap();
     let reverted = |app: &EnvironmentStatus| {
-        value(world, "a").as_deref() == Some("one") && app.sync == SyncStatus::Synced && app.activity.is_none()
+        value(world, "a").as_deref() == Some("one") && app.sync == SyncStatus::Synced && app.progress.is_none()
     };
     world.wait_for("a drift beside it to be reverted", "shop", reverted).await.unwrap();
 }

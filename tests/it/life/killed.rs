@@ -110,7 +110,7 @@ async fn in_the_middle_of_a_sync() {
     code(&world).tag("push-1.4.0", "main");
     world.cluster.fault(Fault::slow(WINDOW).on("patch", "deployments.apps"));
     world.start_agent().await.unwrap();
-    world.wait_for("a sync", "shop", |app| app.activity.is_some()).await.unwrap();
+    world.wait_for("a sync", "shop", |app| app.progress.is_some()).await.unwrap();
     world.kill_agent();
     world.cluster.mend();
     world.start_agent().await.unwrap();

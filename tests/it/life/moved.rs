@@ -261,7 +261,7 @@ async fn what_left_git_unseen_is_not_pruned_later_without_a_person_where_nothing
     synced_to(&world, &first).await;
     world.cluster.fault(Fault::forbidden().on("get", "configmaps").named("gone"));
     deploy(&world).change("main").remove("apps/shop/gone.yaml").commit("Deleted");
-    let held = |app: &EnvironmentStatus| app.message == "differs from git, and automatic sync is off";
+    let held = |app: &EnvironmentStatus| app.message.starts_with("differs from git, and automatic sync is off");
     world.wait_for("the commit to be held", "shop", held).await.unwrap();
     world.cluster.mend();
     ask(&world, "refresh", serde_json::json!({})).await;

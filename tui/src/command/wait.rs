@@ -10,7 +10,7 @@ use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunId, RunStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, Progress, RunId, RunStatus, Unseen};
 use quarterdeck_shared::status::{Health, Phase};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -85,8 +85,8 @@ impl Goal {
 fn judge_health(environment: &EnvironmentStatus, after_sync: Option<SyncId>, commit: Option<&CommitId>) -> Judgement {
     let waiting = |text: &str| Judgement::Waiting(text.to_owned());
     let Some(sync) = environment.last_sync.as_ref().filter(|sync| Some(sync.id) > after_sync) else {
-        return match (&environment.activity, environment.suspended) {
-            (Some(activity), _) => waiting(activity),
+        return match (&environment.progress, environment.suspended) {
+            (Some(progress), _) => Judgement::Waiting(progress.describe()),
             (None, true) => waiting("suspended, so it does not sync"),
             (None, false) => waiting("the sync has not begun"),
         };
@@ -98,7 +98,10 @@ fn judge_health(environment: &EnvironmentStatus, after_sync: Option<SyncId>, com
         Phase::Failed | Phase::Cancelled => {
             return Judgement::Bad(format!("sync {}: {}", sync.id.number, sync.message));
         }
-        Phase::Queued | Phase::Running => return waiting(environment.activity.as_deref().unwrap_or("syncing")),
+        Phase::Queued | Phase::Running => {
+            let progress = environment.progress.as_ref().map(Progress::describe);
+            return waiting(progress.as_deref().unwrap_or("syncing"));
+        }
         Phase::Interrupted => return waiting("the sync was interrupted and will resume"),
         Phase::Succeeded | Phase::Skipped => {}
     }

@@ -20,6 +20,8 @@ pub struct Summary<'a> {
     pub health: Health,
     /// Whether syncing is stopped on purpose in all of them.
     pub suspended: bool,
+    /// Whether all of them stay at a revision on purpose.
+    pub pinned: bool,
     /// Since when they are so: the last change of any.
     pub since: Timestamp,
     /// The last thing that happened to any.
@@ -40,6 +42,7 @@ impl<'a> Summary<'a> {
             sync: environment.sync,
             health: environment.health,
             suspended: environment.suspended,
+            pinned: environment.pin.is_some(),
             since: environment.since,
             last: environment.last.as_ref(),
             drifted: environment.drifted,
@@ -55,6 +58,7 @@ impl<'a> Summary<'a> {
             sync: all.sync.max(one.sync),
             health: all.health.max(one.health),
             suspended: all.suspended && one.suspended,
+            pinned: all.pinned && one.pinned,
             since: all.since.max(one.since),
             last: newest([all.last, one.last]),
             drifted: all.drifted + one.drifted,
@@ -89,9 +93,14 @@ fn calls(environment: &EnvironmentStatus) -> bool {
     unseen::told(environment).is_some() || !(is_silent || environment.suspended)
 }
 
-/// What is said below the row of an environment; empty where it is well. `ago` says how long ago a moment was.
+/// What is said below the row of an environment; empty where it is well and follows git. `ago` says how long ago a moment
+/// was.
 pub fn why(environment: &EnvironmentStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
-    if calls(environment) { unseen::message(environment, ago) } else { Cow::Borrowed("") }
+    if calls(environment) || environment.is_held() || environment.pending.is_some() {
+        unseen::message(environment, ago)
+    } else {
+        Cow::Borrowed("")
+    }
 }
 
 /// What is said below the row of an application: why its environment, or the worst of those that are folded away, is as it

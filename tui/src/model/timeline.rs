@@ -10,6 +10,7 @@ use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, ResourceStatus, Ru
 use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
 
 use crate::model::fleet::Fleet;
+use crate::text;
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +72,31 @@ pub fn steps(fleet: &Fleet, environment: &EnvironmentStatus) -> Vec<Step> {
             });
         }
     }
-    steps.push(sync(environment));
-    steps.push(rollout(fleet, environment));
+    // What is synced and rolled out is another artifact then.
+    if run.and_then(|run| rolled_back(run, environment)).is_some() {
+        steps.push(Step::new("sync", State::Failed, "rolled back"));
+        steps.push(Step::new("rollout", State::Absent, ""));
+    } else {
+        steps.push(sync(environment));
+        steps.push(rollout(fleet, environment));
+    }
     steps
+}
+
+/// `rolled back to 1.0.0 by root: bad release`, where a release is in git and the environment is pinned to another one.
+fn rolled_back(run: &RunStatus, environment: &EnvironmentStatus) -> Option<String> {
+    let pin = environment.pin.as_ref()?;
+    let artifact = run.artifact.as_ref().filter(|_| run.promoted.contains_key(&environment.environment.environment))?;
+    let built: Vec<String> = artifact.images.iter().map(|image| image.name.clone()).collect();
+    let runs = text::own_image(&environment.images, &built)?;
+    let is_of_it = |image: &Image| {
+        let by_digest = image.digest.as_ref().is_some_and(|digest| runs.ends_with(&format!("@{digest}")));
+        by_digest || runs == image.tagged(&artifact.tag)
+    };
+    if artifact.images.iter().any(is_of_it) {
+        return None;
+    }
+    Some(pin.hold.describe(&format!("rolled back to {}", text::image_version(runs))))
 }
 
 /// How long a stage took, in whole seconds.
@@ -145,8 +168,8 @@ fn promote(run: &RunStatus, environment: &EnvironmentName) -> Step {
 }
 
 fn sync(environment: &EnvironmentStatus) -> Step {
-    if let Some(activity) = &environment.activity {
-        let mut step = Step::new("sync", State::Running, activity.clone());
+    if let Some(progress) = &environment.progress {
+        let mut step = Step::new("sync", State::Running, progress.describe());
         step.since = environment.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
         return step;
     }
@@ -204,6 +227,9 @@ pub fn caption(fleet: &Fleet, environment: &EnvironmentStatus) -> (State, String
     if matches!(run.phase, Phase::Failed | Phase::Interrupted | Phase::Cancelled) && !run.message.is_empty() {
         return (state_of(run.phase), format!("run {}: {}", run.id.number, run.message));
     }
+    if let Some(why) = rolled_back(run, environment) {
+        return (State::Failed, why);
+    }
     // What is not seen is of more use than what was delivered: it may not be so any more.
     if let Some(unseen) = environment.unseen.first() {
         let more = environment.unseen.len() - 1;
@@ -250,6 +276,8 @@ pub fn concerns(object: &Object, id: &EnvironmentId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use quarterdeck_shared::snapshot::{Hold, Pin};
+
     use super::*;
 
     #[test]
@@ -259,6 +287,31 @@ mod tests {
             let mut stage = Stage::queued(StageKind::Build);
             (stage.started, stage.finished) = (Some(at(started)), Some(at(finished)));
             assert_eq!(stage_seconds(&stage), told);
+        }
+    }
+
+    #[test]
+    fn the_timeline_of_a_release_that_was_rolled_back_ends_there() {
+        use crate::model::fixture;
+        let run = |fleet: &Fleet| fleet.newest_run(&fixture::name("shop")).expect("a run").clone();
+        let fleet = Fleet::load(fixture::objects().into_iter().map(|object| (object.key(), object)));
+        let (mut bad, mut shop) = (run(&fleet), fixture::environment("shop/prod", Health::Healthy));
+        let prod = shop.environment.environment.clone();
+        let hold = Hold { reason: "bad release".to_owned(), cause: fixture::person(), at: fixture::now() };
+        let pin = Pin { revision: fixture::revision("pin", '1'), hold };
+        let by = fixture::person().words();
+        let older = "registry.example/ops/shop:1.0.0@sha256:00";
+        let same = shop.images[0].clone();
+        for (promoted, pinned, runs, told) in [
+            (true, true, older, Some(format!("rolled back to 1.0.0 by {by}: bad release"))),
+            (true, true, &*same, None),
+            (true, false, older, None),
+            (false, true, older, None),
+        ] {
+            bad.promoted = promoted.then(|| (prod.clone(), fixture::commit('2'))).into_iter().collect();
+            shop.pin = pinned.then(|| pin.clone());
+            shop.images = vec![runs.to_owned()];
+            assert_eq!(rolled_back(&bad, &shop), told, "{promoted} {pinned} {runs}");
         }
     }
 }

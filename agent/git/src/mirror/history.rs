@@ -72,6 +72,27 @@ impl Mirror {
         Ok(found)
     }
 
+    /// How many commits `head` has that `base` has not and that changed one of the paths, counted up to `most`.
+    pub fn ahead(&self, head: &CommitId, base: &CommitId, paths: &[String], most: usize) -> Result<usize, GitError> {
+        let repository = self.repository();
+        let walk = repository.rev_walk([head.to_gix()]).with_hidden([base.to_gix()]);
+        let walk = walk.sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all();
+        let mut found = 0;
+        for step in walk.map_err(|error| self.unwalkable(&error))?.take(WALK_MAX) {
+            if found >= most {
+                break;
+            }
+            let step = step.map_err(|error| self.unwalkable(&error))?;
+            for path in paths {
+                if self.changed(&repository, step.id, step.parent_ids.iter().copied(), path)? {
+                    found += 1;
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// What `read` makes of up to `find` of the `look_at` newest commits from `commit` backwards, newest first.
     pub fn search<T>(
         &self,

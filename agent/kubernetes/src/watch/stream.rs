@@ -9,7 +9,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
+use http::Request;
 use kube::Client;
 use kube::api::WatchEvent;
 use kube::discovery::ApiResource;
@@ -26,6 +28,7 @@ use crate::live::{Put, Told, Uid};
 use crate::objects::{Route, collection_path, segment};
 use crate::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
 use crate::problem::{ApiProblem, Class};
+use crate::survey::{METADATA, accepting};
 use crate::watch::Shared;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::APPLICATION_LABEL;
@@ -103,9 +106,9 @@ pub(super) async fn follow(shared: &Shared, key: &WatchKey) {
         }
         match end {
             Ok(End::Narrow) => return,
-            Ok(End::Moved) => shared.live.lost(key, "it is listed again"),
+            Ok(End::Moved) => shared.lost(key, "it is listed again"),
             Ok(End::Done) => {
-                shared.live.lost(key, "the server ended the watch");
+                shared.lost(key, "the server ended the watch");
                 failures = if lasted > PAUSE_MAX { 0 } else { failures + 1 };
                 tokio::select! {
                     () = tokio::time::sleep(pace::after_end(lasted, failures)) => {}
@@ -160,10 +163,16 @@ fn take_note(shared: &Shared, key: &WatchKey, problem: &ApiProblem, at: &mut Pos
     if matches!(problem.class, Class::Gone | Class::KindMissing) {
         at.version = None;
     }
-    shared.live.lost(key, &reason(problem));
+    shared.lost(key, &reason(problem));
     tracing::debug!(%problem, kind = %key.kind, namespace = key.namespace.as_deref(), "a watch ended");
     // What the cluster is to blame for is told once, with its connection.
-    if failures == 1 && problem.class != Class::Gone && !problem.class.is_way_in() {
+    if failures > 1 || problem.class == Class::Gone || problem.class.is_way_in() {
+        return;
+    }
+    if key.what == What::Kinds {
+        let kinds = key.words();
+        tracing::info!(%problem, "{kinds} not watched; a kind that is missing is looked for at each retry");
+    } else {
         let hint = problem.hint();
         tracing::warn!(%problem, hint, "{} not watched; until they are, objects are compared every few minutes", key.words());
     }
@@ -218,9 +227,11 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
     let selector =
         if key.what == What::Applied { format!("&labelSelector={APPLICATION_LABEL}") } else { String::new() };
     let path = collection_path(&route.resource, namespace);
+    // Where definitions are followed from is enough of a list of them.
+    let page = if key.what == What::Kinds { 1 } else { PAGE };
     let listed = match at.version {
         Some(_) => Ok(()),
-        None => list(shared, key, &route, &format!("{path}?limit={PAGE}{selector}"), at).await,
+        None => list(shared, key, &route, &format!("{path}?limit={page}{selector}"), at).await,
     };
     let result = match listed {
         Ok(()) => watch(shared, key, &route, &format!("{path}?watch=true{selector}"), at).await,
@@ -247,8 +258,9 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
 #[derive(Deserialize)]
 struct Page<'a> {
     metadata: PageMetadata,
+    /// Servers write a list of nothing as null.
     #[serde(borrow, default)]
-    items: Vec<&'a RawValue>,
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -272,7 +284,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
     // What is asked for now is at least as new.
     let newest = if is_foreign(&key.group) { at.newest } else { shared.objects.clock.newest(at.epoch) };
     loop {
-        let bytes = shared.objects.caller.bytes(&doing, get(&format!("{path}{next}"))).await?;
+        let bytes = shared.objects.caller.bytes(&doing, asked(key, &format!("{path}{next}"), METADATA)).await?;
         let page: Page<'_> = serde_json::from_slice(&bytes).map_err(bad)?;
         if next.is_empty() {
             let version = number(&page.metadata.resource_version);
@@ -282,7 +294,13 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
             (at.newest, at.ordered) = (version.unwrap_or(0), version.is_some());
             shared.objects.clock.saw(at.epoch, &key.group, at.newest);
         }
-        for item in page.items {
+        if key.what == What::Kinds {
+            // What came and went before is in no event that follows.
+            shared.kinds_changed(None);
+            at.version = Some(page.metadata.resource_version);
+            return Ok(());
+        }
+        for item in page.items.unwrap_or_default() {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
             shared.live.classes().learn(&shared.objects, &object).await;
@@ -303,6 +321,11 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         // A list of many pages leaves room for others.
         tokio::task::yield_now().await;
     }
+}
+
+/// A request for objects; of definitions only their metadata, in this form.
+fn asked(key: &WatchKey, path: &str, metadata: &'static str) -> Request<Bytes> {
+    if key.what == What::Kinds { accepting(path, metadata) } else { get(path) }
 }
 
 /// Items of a list do not say what they are.
@@ -326,7 +349,7 @@ async fn watch(
     let path = format!("{path}&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}", segment(from));
     let failed = |error: kube::Error| ApiProblem::unanswered(&*doing, &error);
     let silent = || ApiProblem::new(Class::Timeout, &*doing, "the connection is silent");
-    let request = get(&path).map(|body| body.to_vec());
+    let request = asked(key, &path, ONE).map(|body| body.to_vec());
     let begin = |client: Client| {
         let request = request.clone();
         async move {
@@ -335,7 +358,7 @@ async fn watch(
         }
     };
     let mut events = pin!(shared.objects.caller.with(begin).await?);
-    shared.live.connected(key);
+    shared.connected(key);
     at.connected = true;
     let limit = Duration::from_secs(seconds) + GRACE;
     let ends = Instant::now() + limit;
@@ -363,6 +386,10 @@ async fn watch(
         }
         shared.objects.clock.saw(at.epoch, &key.group, at.newest);
         match object {
+            Some((object, _)) if key.what == What::Kinds => {
+                shared.kinds_changed(object["metadata"]["name"].as_str());
+                continue;
+            }
             Some((object, true)) => {
                 shared.live.classes().learn(&shared.objects, &object).await;
                 drop(shared.words.put(&shared.live, key, object, Told::Followed));
@@ -375,6 +402,9 @@ async fn watch(
         }
     }
 }
+
+/// An object without its content.
+const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 const DEFINITION: (&str, &str) = ("apiextensions.k8s.io", "CustomResourceDefinition");
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use harness::real::{Forward, Version, code};
 use harness::world::borrowed;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, StageKind};
 
 use super::*;
@@ -98,7 +98,7 @@ async fn while_a_version_is_pushed_synced_and_rolled_out() -> anyhow::Result<()>
             })
             .collect();
         let commit = town.deploy.commit(&[("shop/many.yaml", &many)], "Many")?;
-        let busy = |app: &EnvironmentStatus| app.activity.as_ref().is_some_and(|words| words.starts_with("applied"));
+        let busy = |app: &EnvironmentStatus| matches!(app.progress, Some(Progress::Applying { done: 1.., .. }));
         town.agent.wait_for("a sync under way", "shop", busy).await?;
         town.agent.kill_agent();
         let there = town.kubectl(&["get", "configmaps", "-o", "name"])?.matches("many-").count();

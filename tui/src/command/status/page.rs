@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 use quarterdeck_shared::protocol::State;
-use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, ResourceStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, Pending, Progress, ResourceStatus};
 
 use super::Chosen;
 use crate::column::Form;
@@ -122,7 +122,8 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Message", Tone::Plain, if told { "" } else { &*environment.message });
     facts.add("Message", Tone::Plain, &*application.message);
     facts.all("Unseen", Tone::Warning, environment.unseen.iter().map(|unseen| unseen::line(unseen, ago)));
-    facts.add("Activity", Tone::Busy, environment.activity.clone().unwrap_or_default());
+    let progress = environment.progress.as_ref().map(Progress::describe).unwrap_or_default();
+    facts.add("Activity", Tone::Busy, if progress == environment.message { "" } else { &*progress });
     let suspended = match (&environment.suspension, environment.suspended) {
         (Some(suspension), true) => hold(suspension),
         (None, true) => "yes".to_owned(),
@@ -133,6 +134,8 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Pinned", Tone::Warning, pinned.unwrap_or_default());
     facts.add("Revision", Tone::Plain, environment.revision.as_ref().map(ToString::to_string).unwrap_or_default());
     let ahead = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
+    let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
+    facts.add("Pending", Tone::Warning, pending);
     facts.add("Git says", Tone::Warning, ahead.map(ToString::to_string).unwrap_or_default());
     facts.all("Images", Tone::Plain, environment.images.iter().cloned());
     facts.delivery(application, now);

@@ -30,7 +30,7 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
     let unseen = json!({"of": "watch", "what": "pods in namespace shop", "reason": "forbidden"});
     let cases = [
         (json!({}), waiting("the sync has not begun")),
-        (json!({"activity": "planning"}), waiting("planning")),
+        (json!({"progress": {"step": "planning", "objects": 2}}), waiting("planning 2 objects")),
         (json!({"suspended": true}), waiting("suspended, so it does not sync")),
         (json!({"last_sync": synced(41, NEW, "Succeeded")}), waiting("the sync has not begun")),
         (json!({"last_sync": synced(42, NEW, "Running")}), waiting("syncing")),
@@ -123,7 +123,7 @@ fn agent_of(steps: &'static [fn() -> Value]) -> StandIn {
     })
 }
 
-const BEFORE: fn() -> Value = || environment("shop/prod", json!({"activity": "planning"}));
+const BEFORE: fn() -> Value = || environment("shop/prod", json!({"progress": {"step": "planning", "objects": 2}}));
 const SYNCED: fn() -> Value = || {
     let message = "Deployment/shop: 2 of 3 updated";
     environment("shop/prod", json!({"last_sync": sync(42, NEW), "health": "Progressing", "message": message}))

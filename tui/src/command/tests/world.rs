@@ -258,7 +258,7 @@ fn search() -> Value {
     environment(
         "search/prod",
         json!({
-            "sync": "OutOfSync", "revision": null, "images": [], "activity": "planning", "drifted": 1,
+            "sync": "OutOfSync", "revision": null, "images": [], "progress": {"step": "planning", "objects": 12}, "drifted": 1,
         }),
     )
 }

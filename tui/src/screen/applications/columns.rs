@@ -5,10 +5,10 @@ use std::cell::Cell as Slot;
 use jiff::Timestamp;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus};
-use quarterdeck_shared::status::Phase;
+use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use crate::column::{Cell, Column, Kind, Shown};
-use crate::meaning::{SUSPENDED, Tone, of_health, of_phase, of_sync};
+use crate::meaning::{PINNED, SUSPENDED, Tone, of_health, of_phase, of_sync};
 use crate::model::summary::{Summary, newest};
 use crate::text::{self, ago};
 use crate::unseen;
@@ -46,10 +46,11 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::new("APPLICATION", Kind::Words, (12, 30), |row: &Row| Cell::text(&row.name)).naming(),
         Column::new("SYNC", Kind::Words, (12, 18), activity).on_screen(27),
-        Column::listed("SYNC", Kind::Words, sync_or_suspended).narrow(),
+        Column::listed("SYNC", Kind::Words, sync_or_held).narrow(),
         Column::listed("SYNC", Kind::Words, sync).wide(),
         Column::words("HEALTH", 13, health).from(42),
         Column::listed("SUSPENDED", Kind::Words, suspended).wide(),
+        Column::listed("PINNED", Kind::Words, pinned).wide(),
         Column::new("REVISION", Kind::Names, (14, 14), revision).from(56),
         Column::listed("TARGET", Kind::Names, target).wide(),
         Column::new("IMAGE", Kind::Names, (8, 14), image).from(64).not_wide(),
@@ -70,17 +71,19 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-/// What is being done to it, or that it is suspended on purpose, says more than its sync status.
+/// What is being done to it, or that it is held on purpose, says more than its sync status.
 fn activity(row: &Row) -> Cell {
-    match row.environment().and_then(|environment| environment.activity.as_ref()) {
-        Some(activity) => Cell::mark(of_phase(Phase::Running), activity),
-        None => sync_or_suspended(row),
+    match row.environment().and_then(|environment| environment.progress.as_ref()) {
+        Some(progress) => Cell::mark(of_phase(Phase::Running), progress.describe()),
+        None => sync_or_held(row),
     }
 }
 
-fn sync_or_suspended(row: &Row) -> Cell {
+/// One that is pinned and not as its pin says is OutOfSync, like any other.
+fn sync_or_held(row: &Row) -> Cell {
     match row.summary {
         Some(summary) if summary.suspended => Cell::mark(SUSPENDED, "Suspended"),
+        Some(summary) if summary.pinned && summary.sync == SyncStatus::Synced => Cell::mark(PINNED, "Pinned"),
         _ => sync(row),
     }
 }
@@ -95,6 +98,10 @@ fn health(row: &Row) -> Cell {
 
 fn suspended(row: &Row) -> Cell {
     row.summary.map_or(Cell::nothing(), |summary| Cell::text(if summary.suspended { "yes" } else { "no" }))
+}
+
+fn pinned(row: &Row) -> Cell {
+    row.summary.map_or(Cell::nothing(), |summary| Cell::text(if summary.pinned { "yes" } else { "no" }))
 }
 
 /// What runs; of several environments, how many they are.
@@ -173,18 +180,15 @@ fn why(row: &Row) -> Cell {
     if row.says_below { Cell::nothing() } else { explained(row).quiet() }
 }
 
-/// Why it is as it is, else what is being done to it, else why it is held.
+/// Why it is as it is; where that has nothing to say, what is being done to it, else what holds it.
 fn message(row: &Row) -> Cell {
     let Some(environment) = row.environment().filter(|environment| environment.message.is_empty()) else {
         return explained(row);
     };
-    let held = || environment.suspension.as_ref().or(environment.pin.as_ref().map(|pin| &pin.hold));
-    match &environment.activity {
-        Some(activity) => Cell::text(activity),
-        None => match held() {
-            Some(hold) => Cell::text(&hold.reason),
-            None => explained(row),
-        },
+    match &environment.progress {
+        Some(progress) => Cell::text(progress.describe()),
+        None if environment.is_held() => Cell::text(environment.held()),
+        None => explained(row),
     }
 }
 

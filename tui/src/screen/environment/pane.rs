@@ -1,7 +1,7 @@
 //! What is known of the selected object: of the environment its conditions, of a pod its containers, of anything else
 //! why it is as it is.
 
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, PodStatus, ResourceStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, Pending, PodStatus, Progress, ResourceStatus, Unseen};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -115,6 +115,8 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         page.say(&caption, Tone::Bad);
         page.blank();
     }
+    let progress = environment.progress.as_ref().map(Progress::describe).unwrap_or_default();
+    page.fact("now", if progress == environment.message { "" } else { &progress }, Tone::Busy);
     if let Some(hold) = &environment.suspension {
         let ago = page.painter.ago(hold.at);
         page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.words(), reason(&hold.reason)), Tone::Warning);
@@ -123,6 +125,8 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         let (to, by) = (pin.revision.commit.short(), pin.hold.cause.words());
         page.fact("pinned", &format!("to {to} by {by}: {}", reason(&pin.hold.reason)), Tone::Warning);
     }
+    let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
+    page.fact("pending", &pending, Tone::Warning);
     let revision = environment.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
     page.fact("runs", &revision, Tone::Plain);
     let target = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());

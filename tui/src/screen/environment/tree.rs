@@ -1,6 +1,6 @@
 //! The objects of an environment as a tree, each with how it stands.
 
-use quarterdeck_shared::snapshot::{Key, Object, PodStatus, ResourceStatus};
+use quarterdeck_shared::snapshot::{Key, Object, PodStatus, Progress, ResourceStatus};
 use quarterdeck_shared::status::SyncStatus;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -68,7 +68,8 @@ fn row(
         let kind = if world.fleet.subject(&screen.of.application) == subject { "Application " } else { "Environment " };
         painter.texts(left, [(kind, line), (&*subject.label(&world.fleet), name)]);
         if let Some(environment) = world.fleet.environment(&screen.of) {
-            let words = environment.activity.as_deref().unwrap_or(environment.health.word());
+            let progress = environment.progress.as_ref().map(Progress::describe);
+            let words = progress.as_deref().unwrap_or(environment.health.word());
             mark::draw(painter, right, of_health(environment.health), words);
         }
         return;

@@ -1,0 +1,35 @@
+//! What waits in git: commits of the branch or tag that an environment does not run since it is held, or since a person
+//! decides.
+
+use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Pending};
+
+use super::{Settled, look};
+use crate::context::Environment;
+
+/// The commits that change the environment and wait; none where it follows git by itself, or where that cannot be said.
+pub(super) async fn pending(
+    environment: &Environment,
+    status: &EnvironmentStatus,
+    settled: Option<&Settled>,
+) -> Option<Pending> {
+    if !status.is_held() && environment.spec.sync.automatic {
+        return None;
+    }
+    // A pin that is not applied yet is about to be.
+    let pinned = status.pin.as_ref().map(|pin| &pin.revision);
+    let now = pinned.or(status.revision.as_ref())?.commit.clone();
+    let head = look::head(environment).await.ok()?;
+    if head == now {
+        return None;
+    }
+    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
+    let newest = Revision::new(look::reference(&look::followed(environment), default.as_deref()), head.clone());
+    // What was rendered last, else the folder: a commit that changes something else waits for nobody here.
+    let rendered = settled.map(|settled| settled.inputs.0.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+    let paths = rendered.filter(|paths| !paths.is_empty()).unwrap_or_else(|| vec![environment.spec.path.clone()]);
+    let most = Pending::MAX as usize;
+    let count = environment.repository.work(move |mirror| mirror.ahead(&head, &now, &paths, most)).await;
+    let commits = count.ok().filter(|count| *count > 0)? as u32;
+    Some(Pending { commits, newest })
+}

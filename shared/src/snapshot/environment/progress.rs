@@ -1,0 +1,87 @@
+//! How far the work on the cluster of an environment is, while there is some.
+
+use serde::{Deserialize, Serialize};
+
+use crate::resource::plural;
+
+/// What is being done to the cluster of an environment right now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Progress {
+    /// Other environments are synced first: so many run at the same time.
+    Queued,
+    /// Files of git become manifests.
+    Rendering,
+    /// Manifests are compared with the cluster.
+    Planning {
+        /// How many.
+        objects: u32,
+    },
+    /// A plan is executed.
+    Applying {
+        /// Objects that were written or deleted, and are as their step waits for them.
+        done: u32,
+        /// Objects to write or delete.
+        of: u32,
+        /// What was written and is waited for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waiting: Vec<Awaited>,
+    },
+}
+
+/// Objects of a kind that are waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Which.
+    pub kind: String,
+    /// How many.
+    pub count: u32,
+}
+
+impl Progress {
+    /// `applying 12 of 80, waiting for 9 CRDs`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Queued => "waiting for other syncs".to_owned(),
+            Self::Rendering => "rendering".to_owned(),
+            Self::Planning { objects: 1 } => "planning 1 object".to_owned(),
+            Self::Planning { objects } => format!("planning {objects} objects"),
+            Self::Applying { done, of, waiting } if waiting.is_empty() => format!("applying {done} of {of}"),
+            Self::Applying { done, of, waiting } => {
+                let waiting: Vec<String> = waiting.iter().map(Awaited::describe).collect();
+                format!("applying {done} of {of}, waiting for {}", waiting.join(", "))
+            }
+        }
+    }
+}
+
+impl Awaited {
+    fn describe(&self) -> String {
+        let kind = if self.kind == "CustomResourceDefinition" { "CRD" } else { &self.kind };
+        if self.count == 1 { format!("1 {kind}") } else { format!("{} {}", self.count, plural(kind)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_takes_a_few_words() {
+        let applying = |waiting: &[(&str, u32)]| Progress::Applying {
+            done: 12,
+            of: 80,
+            waiting: waiting.iter().map(|(kind, count)| Awaited { kind: (*kind).to_owned(), count: *count }).collect(),
+        };
+        for (progress, words) in [
+            (Progress::Planning { objects: 80 }, "planning 80 objects"),
+            (applying(&[]), "applying 12 of 80"),
+            (applying(&[("CustomResourceDefinition", 9)]), "applying 12 of 80, waiting for 9 CRDs"),
+            (applying(&[("Ingress", 2), ("Job", 1)]), "applying 12 of 80, waiting for 2 Ingresses, 1 Job"),
+        ] {
+            assert_eq!(progress.describe(), words);
+            let text = serde_json::to_string(&progress).unwrap();
+            assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress, "{text}");
+        }
+    }
+}
