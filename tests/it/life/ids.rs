@@ -69,7 +69,7 @@ async fn two_agents_of_one_fleet_never_give_the_same_id() {
     }
     // One cluster: each inventory names its sync, which is the first of both.
     for (agent, name, run) in [(&*world, "shop", here), (&other, "cart", there)] {
-        let synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.activity.is_none();
+        let synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.progress.is_none();
         agent.wait_for("its sync", name, synced).await.unwrap();
         let inventory = world.cluster.get("configmaps", name, &format!("quarterdeck-{name}.prod")).unwrap();
         let sync = inventory["metadata"]["annotations"]["quarterdeck.dev/sync"].as_str().unwrap();

@@ -75,16 +75,16 @@ impl Mirror {
     /// How many commits `head` has that `base` has not and that changed one of the paths, counted up to `most`.
     pub fn ahead(&self, head: &CommitId, base: &CommitId, paths: &[String], most: usize) -> Result<usize, GitError> {
         let repository = self.repository();
-        let walk = repository.rev_walk([head.to_gix()]).with_hidden([base.to_gix()]);
-        let walk = walk.sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst)).all();
+        let mut walk = self.walk(&repository, head.to_gix())?;
+        walk.hide(base.to_gix())?;
         let mut found = 0;
-        for step in walk.map_err(|error| self.unwalkable(&error))?.take(WALK_MAX) {
+        for step in walk.take(WALK_MAX) {
             if found >= most {
                 break;
             }
-            let step = step.map_err(|error| self.unwalkable(&error))?;
+            let (id, raw) = step?;
             for path in paths {
-                if self.changed(&repository, step.id, step.parent_ids.iter().copied(), path)? {
+                if self.changed(&repository, id, raw.parents.iter().copied(), path)? {
                     found += 1;
                     break;
                 }

@@ -102,8 +102,14 @@ impl Mirror {
         repository: &'r gix::Repository,
         from: gix::ObjectId,
     ) -> Result<Walk<'r>, GitError> {
-        let mut walk =
-            Walk { mirror: self, repository, waiting: BinaryHeap::new(), seen: HashSet::new(), failed: false };
+        let mut walk = Walk {
+            mirror: self,
+            repository,
+            waiting: BinaryHeap::new(),
+            seen: HashSet::new(),
+            hidden: HashSet::new(),
+            failed: false,
+        };
         walk.add(from)?;
         Ok(walk)
     }
@@ -115,6 +121,8 @@ pub(super) struct Walk<'r> {
     repository: &'r gix::Repository,
     waiting: BinaryHeap<Waiting>,
     seen: HashSet<gix::ObjectId>,
+    /// What is passed by, with all that is behind it.
+    hidden: HashSet<gix::ObjectId>,
     failed: bool,
 }
 
@@ -126,6 +134,12 @@ struct Waiting {
 }
 
 impl Walk<'_> {
+    /// Passes by this commit and all that it comes from, as `git log ^id` does, as far as the times of commits allow.
+    pub(super) fn hide(&mut self, id: gix::ObjectId) -> Result<(), GitError> {
+        self.hidden.insert(id);
+        self.add(id)
+    }
+
     fn add(&mut self, id: gix::ObjectId) -> Result<(), GitError> {
         if self.seen.insert(id) {
             let raw = self.mirror.raw(self.repository, id)?;
@@ -143,14 +157,23 @@ impl Iterator for Walk<'_> {
         if self.failed {
             return None;
         }
-        let Waiting { id, raw, .. } = self.waiting.pop()?;
-        for parent in raw.parents.clone() {
-            if let Err(error) = self.add(parent) {
-                self.failed = true;
-                return Some(Err(error));
+        while self.hidden.is_empty() || self.waiting.iter().any(|one| !self.hidden.contains(&one.id)) {
+            let Waiting { id, raw, .. } = self.waiting.pop()?;
+            let is_hidden = self.hidden.contains(&id);
+            for parent in raw.parents.clone() {
+                if is_hidden {
+                    self.hidden.insert(parent);
+                }
+                if let Err(error) = self.add(parent) {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
+            }
+            if !is_hidden {
+                return Some(Ok((id, raw)));
             }
         }
-        Some(Ok((id, raw)))
+        None
     }
 }
 
