@@ -103,9 +103,12 @@ fn named(place: &Place<'_>, to: &Promoted) -> Option<String> {
     }
 }
 
+/// Nodes, and what each is to say.
+type Words<'n> = Vec<(&'n Node, String)>;
+
 /// The words that change at a place: none where it names the artifact, nothing where it names another image, or why it
 /// cannot.
-fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Vec<(&'n Node, String)>>, (&'n Node, &'static str)> {
+fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Words<'n>>, (&'n Node, &'static str)> {
     let Some(name) = named(place, to) else { return Ok(None) };
     let mut words = Vec::new();
     let mut set = |node: &'n Node, new: &str| {

@@ -138,9 +138,8 @@ impl Search<'_> {
         let mut has_one = false;
         for name in KUSTOMIZATIONS {
             let path = join(folder, name).unwrap_or_default();
-            match self.tree.lookup(&path).map_err(reading)? {
-                Some(Node::File(entry)) => has_one |= self.take_file(entry, true)?,
-                _ => {}
+            if let Some(Node::File(entry)) = self.tree.lookup(&path).map_err(reading)? {
+                has_one |= self.take_file(entry, true)?;
             }
         }
         if self.needs.inputs.insert(folder.to_owned()) {
