@@ -152,6 +152,6 @@ mod tests {
         let deployment = kinds.iter().find(|kind| kind.is("Deployment")).expect("deployments are served");
         assert_eq!(deployment.qualified(), "deployments.apps");
         assert!(deployment.namespaced && deployment.status && deployment.scale && deployment.generation);
-        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 7);
+        assert_eq!(kinds.iter().filter(|kind| !kind.namespaced).count(), 8);
     }
 }

@@ -92,7 +92,9 @@ async fn every_way_in_tells_the_same_story() {
         let log = on(&mirror, move |mirror| mirror.log(&main, 10, Some("apps/shop"))).await.unwrap();
         assert_eq!(log.iter().map(|commit| commit.subject.as_str()).collect::<Vec<_>>(), ["instead", "first"]);
         let (base, head, shop) = (id(&first), id(&rewritten), ["apps/shop".to_owned()]);
-        for (head, base, most, count) in [(&head, &base, 9, 1), (&head, &base, 0, 0), (&base, &head, 9, 0), (&head, &head, 9, 0)] {
+        for (head, base, most, count) in
+            [(&head, &base, 9, 1), (&head, &base, 0, 0), (&base, &head, 9, 0), (&head, &head, 9, 0)]
+        {
             let (head, base, shop) = (head.clone(), base.clone(), shop.clone());
             let ahead = on(&mirror, move |mirror| mirror.ahead(&head, &base, &shop, most)).await.unwrap();
             assert_eq!(ahead, count, "{way:?}");

@@ -59,6 +59,14 @@ async fn suspended(data_dir: &Path) -> Journal {
     journal
 }
 
+/// Ends a journal: its thread closes the history, and SQLite then removes what it kept beside it.
+async fn ended(journal: Journal, data_dir: &Path) {
+    drop(journal);
+    while ["history.db-wal", "history.db-shm"].iter().any(|file| data_dir.join(file).exists()) {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn text(result: anyhow::Result<()>, out: Vec<u8>) -> String {
     match result {
         Ok(()) => String::from_utf8(out).unwrap(),
@@ -122,7 +130,7 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
     journal.record(later.map(sync).into()).await.unwrap();
     let shop: EnvironmentId = "shop/prod".parse().unwrap();
     journal.record(vec![Fact::patch(&shop, Patch::Suspension(None))]).await.unwrap();
-    drop(journal);
+    ended(journal, data.path()).await;
 
     let lock = crate::agent::claim(data.path()).unwrap();
     let told = put_back(data.path(), &file, None);
@@ -167,7 +175,7 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
 async fn what_is_no_backup_changes_nothing() {
     let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = |name: &str| folder.path().join(name);
-    drop(suspended(data.path()).await);
+    ended(suspended(data.path()).await, data.path()).await;
     take(data.path(), &file("whole"), false);
     let whole = std::fs::read(file("whole")).unwrap();
     std::fs::write(file("cut"), &whole[..whole.len() / 2]).unwrap();
@@ -218,24 +226,27 @@ async fn no_two_copies_of_a_history_give_the_same_id() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = folder.path().join("backup");
     let mut prefixes = BTreeSet::new();
-    let mut drawn = |data_dir: &Path| {
+    let mut drawn = async |data_dir: &Path| {
         let journal = open(data_dir);
         let history = journal.history();
         assert_eq!(journal.next_sync().history, history);
-        drop(journal);
-        assert_eq!(open(data_dir).history(), history, "the next run of the agent goes on with it");
+        ended(journal, data_dir).await;
+        let next = open(data_dir);
+        assert_eq!(next.history(), history, "the next run of the agent goes on with it");
+        ended(next, data_dir).await;
         prefixes.insert(history)
     };
-    drop(suspended(first.path()).await);
-    assert!(drawn(first.path()));
+    ended(suspended(first.path()).await, first.path()).await;
+    assert!(drawn(first.path()).await);
     take(first.path(), &file, false);
     put_back(second.path(), &file, None);
-    assert!(drawn(second.path()), "on another machine");
+    assert!(drawn(second.path()).await, "on another machine");
     put_back(first.path(), &file, None);
-    assert!(drawn(first.path()), "over a newer history");
+    assert!(drawn(first.path()).await, "over a newer history");
     std::fs::copy(&file, folder.path().join("history.db")).unwrap();
-    assert!(drawn(folder.path()), "copied by a person");
-    // What the last journal still writes goes with its folder.
-    let lost = tempfile::tempdir().unwrap();
-    assert!(drawn(lost.path()), "made anew");
+    assert!(drawn(folder.path()).await, "copied by a person");
+    std::fs::copy(&file, first.path().join("history.db")).unwrap();
+    assert!(drawn(first.path()).await, "into the file that is there");
+    std::fs::remove_file(first.path().join("history.db")).unwrap();
+    assert!(drawn(first.path()).await, "lost, and made anew");
 }
