@@ -1,7 +1,7 @@
 //! What a cluster can do for us: plan and execute a sync, tell what an object looks like, say what changed, give logs.
 //!
 //! - A sync: `planning` and `observe` (dry runs), `apply` walks the steps, `prune`, `inventory`; `objects` sends each request.
-//! - What is seen: `watch` follows each kind, `live` keeps what it says, `changes` passes it on. `kinds`: which of them come and go.
+//! - What is seen: `watch` follows each kind, `live` keeps what it says, `changes` passes it on.
 //! - The way in: `kubeconfig`, `access`, `exec`, `proxy`, `connection`; `caller` sends, `problem` says why it was refused.
 //! - `logs`: of all containers, by time.
 //!
@@ -35,7 +35,6 @@ mod changes;
 mod classes;
 mod identity;
 mod interest;
-mod kinds;
 mod live;
 mod narrow;
 mod pace;
@@ -95,9 +94,9 @@ pub use crate::changes::ClusterChange;
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
 pub use crate::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
-pub use crate::kinds::Use;
 pub use crate::logs::{LogQuery, Logs};
 pub use crate::problem::{ApiProblem, Class};
+pub use crate::watch::Use;
 
 /// How a sync is to be planned and executed.
 #[derive(Debug, Clone, Default)]

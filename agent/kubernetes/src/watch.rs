@@ -8,6 +8,7 @@
 //!
 //! Nothing else is asked of an idle cluster.
 
+mod kinds;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +22,13 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::identity::{Identity, Look, SET_BACK, Ways};
 use crate::interest::{self, WatchKey, What};
 use crate::inventory::Inventories;
-use crate::kinds::{self, Uses};
 use crate::live::Live;
 use crate::narrow::Narrowed;
 use crate::objects::Objects;
 use crate::problem::ApiProblem;
 
+pub use self::kinds::Use;
+use self::kinds::Uses;
 use crate::words::Words;
 use tracing::Instrument as _;
 

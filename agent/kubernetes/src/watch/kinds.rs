@@ -62,7 +62,7 @@ impl Use {
 
 /// Who uses which kinds.
 #[derive(Default)]
-pub(super) struct Uses {
+pub(crate) struct Uses {
     state: Mutex<State>,
     news: Notify,
 }
@@ -77,7 +77,7 @@ struct State {
 
 impl Uses {
     /// An environment uses these kinds, which are served so. True where others have to be watched now.
-    pub(super) fn set(&self, environment: &EnvironmentId, uses: BTreeSet<Use>, kinds: &Kinds) -> bool {
+    pub(crate) fn set(&self, environment: &EnvironmentId, uses: BTreeSet<Use>, kinds: &Kinds) -> bool {
         let mut state = self.state();
         let before = !state.used.is_empty();
         if uses.is_empty() {
@@ -93,7 +93,7 @@ impl Uses {
     }
 
     /// Whether the kinds of the environment are served otherwise than when it was rendered.
-    pub(super) fn differ(&self, environment: &EnvironmentId, kinds: &Kinds) -> bool {
+    pub(crate) fn differ(&self, environment: &EnvironmentId, kinds: &Kinds) -> bool {
         self.state().used.get(environment).is_some_and(|used| is_other(used, kinds))
     }
 
@@ -122,7 +122,7 @@ impl Uses {
     }
 
     /// Whether what discovery said last is so until a watch says otherwise.
-    pub(super) fn are_covered(&self) -> bool {
+    pub(crate) fn are_covered(&self) -> bool {
         self.state().connected.len() == DEFINED_BY.len()
     }
 
