@@ -252,10 +252,12 @@ fn object(n: u8, text: &str) -> Object {
             json!({"kind": "Connection", "to": to, "name": text,
             "reachable": n < 128, "version": text, "error": (n >= 128).then_some(text), "since": started})
         }
-        5 => json!({"kind": "Run", "id": n, "application": application, "goal": if n < 128 { "build" } else { "push" },
+        5 => {
+            json!({"kind": "Run", "id": format!("k7x2m-{n}"), "application": application, "goal": if n < 128 { "build" } else { "push" },
             "cause": cause, "reference": text, "commit": COMMIT, "subject": text, "phase": phase, "queued": started,
             "stages": [{"kind": "checkout", "phase": "Succeeded", "started": started, "finished": started},
-                {"kind": "build", "phase": phase, "started": started, "percent": n, "message": text}], "message": text}),
+                {"kind": "build", "phase": phase, "started": started, "percent": n, "message": text}], "message": text})
+        }
         6 => json!({"kind": "Resource", "environment": environment, "sync": sync, "health": health,
             "resource": {"group": "apps", "kind": "Deployment", "namespace": "prod", "name": format!("d-{}{text}", n / 16)},
             "owner": (n > 96).then(|| json!({"group": "apps", "kind": "Deployment", "namespace": "prod",
@@ -291,7 +293,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
             (1..30u8)
                 .rev()
                 .map(|id| {
-                    json!({"id": id, "environment": "shop/prod", "revision": revision, "cause": {"by": "agent"},
+                    json!({"id": format!("k7x2m-{id}"), "environment": "shop/prod", "revision": revision, "cause": {"by": "agent"},
                         "phase": "Succeeded", "started": at(NOON), "message": text, "images": [text]})
                 })
                 .collect(),
@@ -300,7 +302,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
             (1..60u8)
                 .rev()
                 .map(|id| {
-                    json!({"id": id, "at": at(NOON), "application": (id % 2 == 0).then_some("shop"),
+                    json!({"id": format!("k7x2m-{id}"), "at": at(NOON), "application": (id % 2 == 0).then_some("shop"),
                         "cause": {"by": "agent"}, "event": {"type": "configuration_refused", "message": text}})
                 })
                 .collect(),
