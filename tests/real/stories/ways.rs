@@ -91,11 +91,13 @@ async fn as_guest<S: AsyncFnOnce(&Guest) -> anyhow::Result<()>>(name: &str, stor
     telling.ends(told.and(cleared.map(drop)))
 }
 
-/// A namespace, and the account and the role in it.
+/// A namespace, and the account and the role in it. What of the role is the whole cluster's has the name of the guest, since
+/// another guest is there at the same time.
 fn invite(parts: &Parts, namespace: &str, file: &std::path::Path) -> anyhow::Result<()> {
     parts.kubectl(&["create", "namespace", namespace])?;
     let here = format!("namespace: {namespace}");
-    std::fs::write(file, ROLE.replace("namespace: shop", &here).replace("namespace: quarterdeck", &here))?;
+    let role = ROLE.replace("namespace: shop", &here).replace("namespace: quarterdeck", &here);
+    std::fs::write(file, role.replace("quarterdeck-identity", &format!("{namespace}-identity")))?;
     parts.kubectl(&["apply", "--filename", &file.display().to_string()]).map(drop)
 }
 
