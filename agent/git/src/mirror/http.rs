@@ -22,6 +22,8 @@ use secrecy::ExposeSecret;
 pub(crate) use exchange::Conversation;
 
 use self::exchange::Request;
+use quarterdeck_system::program::Bounds as _;
+
 use super::auth::{self, Credential};
 use super::talk::Talk;
 use crate::error::{chain, clean};

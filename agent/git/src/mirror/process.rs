@@ -5,25 +5,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use quarterdeck_system::open_files;
-use quarterdeck_system::program::{self, Bounds, Finished, ProgramError, Running};
+use quarterdeck_system::program::{self, Finished, ProgramError, Running};
 
 use super::talk::Talk;
 use crate::GitError;
 use crate::error::clean;
-
-impl Bounds for Talk {
-    fn patience(&self) -> io::Result<std::time::Duration> {
-        self.patience()
-    }
-
-    fn count(&self, bytes: usize) -> io::Result<()> {
-        self.count(bytes)
-    }
-
-    fn timed_out(&self) -> io::Error {
-        self.timed_out()
-    }
-}
 
 /// Starts a program to talk with.
 pub(super) fn start(command: Command, talk: &Arc<Talk>) -> Result<Running, GitError> {

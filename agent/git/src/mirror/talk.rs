@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use quarterdeck_system::program;
+
 use crate::GitError;
 use crate::error::chain;
 
@@ -66,39 +68,6 @@ impl Talk {
         self.interrupt.store(true, Ordering::Relaxed);
     }
 
-    /// How long the next read or write may wait; an error once the time is over or the agent is stopping.
-    pub(crate) fn patience(&self) -> io::Result<Duration> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            return Err(self.fail(GitError::Interrupted { url: self.url.clone(), doing: self.doing }));
-        }
-        match self.limit.checked_sub(self.started.elapsed()) {
-            Some(left) if !left.is_zero() => Ok(left.min(self.stall)),
-            _ => Err(self.timed_out()),
-        }
-    }
-
-    /// Notes that the time is over.
-    pub(crate) fn timed_out(&self) -> io::Error {
-        // A stall is told with its own limit: that is what a person would raise.
-        let over = self.started.elapsed() >= self.limit;
-        let limit = if over { self.limit } else { self.stall };
-        self.fail(GitError::TimedOut { url: self.url.clone(), doing: self.doing, limit })
-    }
-
-    /// Counts what came in, and fails over the bound.
-    pub(crate) fn count(&self, bytes: usize) -> io::Result<()> {
-        let all = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if all > self.bytes_max {
-            return Err(self.fail(GitError::TooMuch {
-                url: self.url.clone(),
-                limit: self.bytes_max,
-                what: "bytes",
-                option: self.bytes_option,
-            }));
-        }
-        Ok(())
-    }
-
     /// Notes what happened (the first time counts) and gives the error for the reader that has to stop.
     pub(crate) fn fail(&self, failure: GitError) -> io::Error {
         let mut noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,8 +94,45 @@ impl Talk {
     }
 }
 
+impl program::Bounds for Talk {
+    /// How long the next read or write may wait; an error once the time is over or the agent is stopping.
+    fn patience(&self) -> io::Result<Duration> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Err(self.fail(GitError::Interrupted { url: self.url.clone(), doing: self.doing }));
+        }
+        match self.limit.checked_sub(self.started.elapsed()) {
+            Some(left) if !left.is_zero() => Ok(left.min(self.stall)),
+            _ => Err(self.timed_out()),
+        }
+    }
+
+    /// Notes that the time is over.
+    fn timed_out(&self) -> io::Error {
+        // A stall is told with its own limit: that is what a person would raise.
+        let over = self.started.elapsed() >= self.limit;
+        let limit = if over { self.limit } else { self.stall };
+        self.fail(GitError::TimedOut { url: self.url.clone(), doing: self.doing, limit })
+    }
+
+    /// Counts what came in, and fails over the bound.
+    fn count(&self, bytes: usize) -> io::Result<()> {
+        let all = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if all > self.bytes_max {
+            return Err(self.fail(GitError::TooMuch {
+                url: self.url.clone(),
+                limit: self.bytes_max,
+                what: "bytes",
+                option: self.bytes_option,
+            }));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use quarterdeck_system::program::Bounds as _;
+
     use super::*;
 
     fn talk(time: Duration, bytes: u64) -> Arc<Talk> {

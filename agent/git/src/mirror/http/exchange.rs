@@ -10,6 +10,8 @@ use gix::protocol::transport::client::blocking_io::http::{GetResponse, Http, Pos
 use reqwest::blocking::Response;
 use reqwest::{Method, header};
 
+use quarterdeck_system::program::Bounds as _;
+
 use super::Session;
 use crate::GitError;
 use crate::error::chain;
