@@ -268,6 +268,25 @@ pub struct CommitAnswer {
     pub at: Timestamp,
 }
 
+/// Which lines of an environment's pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct LogQuery {
+    /// Only this pod.
+    pub pod: Option<String>,
+    /// Only containers of this name.
+    pub container: Option<String>,
+    /// Go on as lines come, and as pods join.
+    #[serde(default)]
+    pub follow: bool,
+    /// Only the last lines of each container.
+    pub tail: Option<u64>,
+    /// Only lines of the last so many seconds.
+    pub since_seconds: Option<u64>,
+    /// The log of the container before its last restart.
+    #[serde(default)]
+    pub previous: bool,
+}
+
 /// A line of a run's log, a pod's log or the agent's own (NDJSON).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use quarterdeck_shared::application::{Address, ApplicationName};
 use quarterdeck_shared::id::{EventId, TypedId};
+use quarterdeck_shared::protocol::LogQuery;
 use quarterdeck_shared::resource::ResourceRef;
 
 /// Who the agent is.
@@ -59,26 +60,9 @@ pub fn commits(of: &Address, limit: usize) -> String {
     Path::new(&environment(of, "commits")).query("limit", Some(limit)).done()
 }
 
-/// Which lines of an environment's pods.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PodLog {
-    /// All pods where none is named.
-    pub pod: Option<String>,
-    /// All containers where none is named.
-    pub container: Option<String>,
-    /// Whether new lines are sent as they are written.
-    pub follow: bool,
-    /// The last so many lines of each container.
-    pub tail: Option<u64>,
-    /// The lines of the last so many seconds.
-    pub since_seconds: Option<u64>,
-    /// Of the container before its last restart.
-    pub previous: bool,
-}
-
 /// The log of an environment's pods.
-pub fn pod_log(of: &Address, log: &PodLog) -> String {
-    let PodLog { pod, container, follow, tail, since_seconds, previous } = log;
+pub fn pod_log(of: &Address, log: &LogQuery) -> String {
+    let LogQuery { pod, container, follow, tail, since_seconds, previous } = log;
     Path::new(&environment(of, "logs"))
         .query("pod", pod.as_ref())
         .query("container", container.as_ref())
@@ -188,8 +172,8 @@ mod tests {
         let history = Prefix::of(1);
         let shop: Address = "shop/qa".parse().unwrap();
         assert_eq!(watch("e-1", 7), "/v1/watch?epoch=e-1&since=7");
-        assert_eq!(pod_log(&shop, &PodLog::default()), "/v1/environments/shop/qa/logs");
-        let log = PodLog {
+        assert_eq!(pod_log(&shop, &LogQuery::default()), "/v1/environments/shop/qa/logs");
+        let log = LogQuery {
             pod: Some("shop-7b46-x9k".to_owned()),
             container: Some("app".to_owned()),
             follow: true,

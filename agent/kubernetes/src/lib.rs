@@ -43,6 +43,7 @@ mod words;
 
 mod logs;
 
+mod autoscalers;
 mod objects;
 mod takeover;
 
@@ -65,7 +66,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::Action;
-use quarterdeck_shared::protocol::ObjectDiff;
+use quarterdeck_shared::protocol::{LogQuery, ObjectDiff};
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
@@ -94,7 +95,7 @@ pub use crate::changes::ClusterChange;
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
 pub use crate::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
-pub use crate::logs::{LogQuery, Logs};
+pub use crate::logs::Logs;
 pub use crate::problem::{ApiProblem, Class};
 pub use crate::watch::Use;
 

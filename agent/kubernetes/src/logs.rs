@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_shared::application::EnvironmentId;
-use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::protocol::{LogQuery, LogRecord};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -36,23 +36,6 @@ const WAITING_MAX: usize = 1_000;
 
 /// A reader that takes nothing for this long while it follows loses lines.
 const PATIENCE: Duration = Duration::from_millis(250);
-
-/// Which logs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Only this pod.
-    pub pod: Option<String>,
-    /// Only containers of this name.
-    pub container: Option<String>,
-    /// Go on as lines come, and as pods join.
-    pub follow: bool,
-    /// Only the last lines of each container.
-    pub tail: Option<u64>,
-    /// Only lines of the last so many seconds.
-    pub since_seconds: Option<u64>,
-    /// The log of the container's life before this one.
-    pub previous: bool,
-}
 
 /// A stream of log records; it ends its reading when it is dropped.
 pub struct Logs {

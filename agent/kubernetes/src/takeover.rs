@@ -1,8 +1,6 @@
 //! Taking objects over from client-side kubectl, request by request; what is taken and what becomes of the object is decided by
 //! [`quarterdeck_core::sync::takeover`].
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::Method;
 use quarterdeck_shared::resource::ResourceRef;
@@ -67,32 +65,5 @@ impl Objects {
             self.caller.json(doing, request(Method::PATCH, &path, Some(kind), body.clone())).await
         };
         self.about(resource, Some(&manifest.version), patch).await
-    }
-
-    /// The autoscalers of a namespace, as objects; none where they cannot be read: then those count that git brings.
-    pub(super) async fn autoscalers(&self, namespace: &str) -> Result<Vec<Arc<Value>>, ApiProblem> {
-        let kind = ResourceRef::new("autoscaling", "HorizontalPodAutoscaler", Some(namespace), "");
-        let doing = format!("list the autoscalers of namespace {namespace}");
-        let route = match self.resource(&kind, None).await {
-            Err(problem) if problem.class == Class::KindMissing => return Ok(Vec::new()),
-            other => other?,
-        };
-        let path = super::objects::collection_path(&route.resource, Some(namespace));
-        match self.caller.json(&doing, super::caller::get(&path)).await {
-            Ok(mut list) => {
-                let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-                let named = |mut object: Value| {
-                    // Items of a list do not say what they are.
-                    object["kind"] = json!("HorizontalPodAutoscaler");
-                    Arc::new(object)
-                };
-                Ok(items.into_iter().map(named).collect())
-            }
-            Err(problem) if problem.class.is_transient() => Err(problem),
-            Err(problem) => {
-                tracing::debug!(%problem, "autoscalers are not known");
-                Ok(Vec::new())
-            }
-        }
     }
 }

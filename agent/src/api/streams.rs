@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
 use quarterdeck_shared::id::{RunId, TypedId};
-use quarterdeck_shared::protocol::{BOOKMARK_SECONDS, LogRecord, WatchRecord};
+use quarterdeck_shared::protocol::{BOOKMARK_SECONDS, LogQuery, LogRecord, WatchRecord};
 use quarterdeck_shared::snapshot::{Key, Object};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -17,7 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use super::Shared;
 use super::answer::{Answer, Failure, In, Path, Query};
 use crate::journal::published::Published;
-use quarterdeck_kubernetes::LogQuery;
 
 /// Records are sent in chunks of about this size: a chunk a record is six times slower to read.
 const CHUNK: usize = 32 * 1024;
@@ -114,26 +113,12 @@ fn log_lines(records: impl Stream<Item = LogRecord> + Send + 'static) -> Respons
     }))
 }
 
-#[derive(Deserialize)]
-pub(super) struct PodLogQuery {
-    pod: Option<String>,
-    container: Option<String>,
-    #[serde(default)]
-    follow: bool,
-    tail: Option<u64>,
-    since_seconds: Option<u64>,
-    #[serde(default)]
-    previous: bool,
-}
-
 pub(super) async fn pod_logs(
     State(context): State<Shared>,
     In(environment): In,
-    Query(query): Query<PodLogQuery>,
+    Query(query): Query<LogQuery>,
 ) -> Answer<Response> {
-    let PodLogQuery { pod, container, follow, tail, since_seconds, previous } = query;
-    let logs =
-        environment.cluster.logs(&environment.id, LogQuery { pod, container, follow, tail, since_seconds, previous });
+    let logs = environment.cluster.logs(&environment.id, query);
     let records = stream::unfold(logs, async |mut logs| logs.next().await.map(|record| (record, logs)));
     Ok(log_lines(records.take_until(context.stop.clone().cancelled_owned())))
 }

@@ -1,7 +1,7 @@
 //! Logs of pods.
 
-use quarterdeck_kubernetes::{LogQuery, Logs};
-use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_kubernetes::Logs;
+use quarterdeck_shared::protocol::{LogQuery, LogRecord};
 
 use super::*;
 

@@ -8,7 +8,7 @@
 use std::io;
 use std::time::Duration;
 
-use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::protocol::{LogQuery, LogRecord};
 
 use crate::client::records::Records;
 use crate::command::arguments::Of;
@@ -17,7 +17,7 @@ use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::meaning::Tone;
 use crate::output::Line;
-use crate::route::{self, PodLog};
+use crate::route;
 
 /// What the pods of an environment write.
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let log = PodLog {
+    let log = LogQuery {
         pod: args.pod.as_ref().map(|pod| pod.trim_start_matches("pod/").to_owned()),
         container: args.container.clone(),
         follow: args.follow,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::Address;
-use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogRecord};
+use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogQuery, LogRecord};
 use serde::Serialize;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, mpsc};
@@ -22,7 +22,7 @@ use crate::model::act::Act;
 use crate::model::link::Problem;
 use crate::model::log::{Resume, Source};
 use crate::model::{diff, text};
-use crate::route::{self, PodLog};
+use crate::route;
 use crate::runtime::link;
 
 /// More of what makes a screen old may follow within this time.
@@ -245,7 +245,7 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
     };
     match source {
         Source::Pods { of, pod, previous } => {
-            let log = PodLog {
+            let log = LogQuery {
                 pod: pod.as_deref().map(str::to_owned),
                 container: None,
                 follow: !previous,

@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::caller::get;
 use crate::live::{PodLogs, Started};
-use crate::logs::LogQuery;
 use crate::logs::merge::Lines;
 use crate::logs::position::Position;
 use crate::objects::{Objects, segment};
 use crate::problem::{ApiProblem, Class};
 use quarterdeck_core::output;
+use quarterdeck_shared::protocol::LogQuery;
 
 /// A log is answered at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

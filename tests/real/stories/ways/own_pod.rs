@@ -9,7 +9,7 @@ use anyhow::ensure;
 use harness::agent::is_at;
 use harness::real::{Town, code};
 use harness::world::borrowed;
-use quarterdeck_shared::protocol::{Check, CheckResult, LogRecord};
+use quarterdeck_shared::protocol::{Check, CheckResult, LogQuery, LogRecord};
 use quarterdeck_shared::status::SyncStatus;
 use quarterdeck_tui::route;
 
@@ -78,7 +78,7 @@ async fn the_least_role_is_enough_in_a_pod() -> anyhow::Result<()> {
 }
 
 async fn reads_logs(town: &Town) -> anyhow::Result<()> {
-    let path = route::pod_log(&"shop".parse()?, &route::PodLog { tail: Some(5), ..route::PodLog::default() });
+    let path = route::pod_log(&"shop".parse()?, &LogQuery { tail: Some(5), ..LogQuery::default() });
     let mut records = town.agent.client().stream::<LogRecord>(&path, None).await?;
     let mut seen = Vec::new();
     while let Some(record) = records.next().await? {
