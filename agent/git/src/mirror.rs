@@ -163,7 +163,9 @@ impl Mirror {
     }
 
     fn not_found(&self, what: impl ToString) -> GitError {
-        self.incomplete().unwrap_or_else(|| GitError::NotFound { url: self.url(), what: what.to_string() })
+        // Nothing is said to be gone by a mirror that lost it.
+        let ours = self.incomplete().or_else(|| self.damaged("looking for something in it"));
+        ours.unwrap_or_else(|| GitError::NotFound { url: self.url(), what: what.to_string() })
     }
 }
 

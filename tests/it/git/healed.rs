@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot};
+use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Target};
 
 use super::{Way, World, id, on};
 
@@ -114,6 +114,29 @@ async fn a_damaged_mirror_is_made_anew_by_itself_and_no_forge_is_blamed() {
                 }
             }
         }
+    }
+}
+
+/// Who asks between the accident and the next poll is not told that the forge has no such branch: a run would fail for good.
+#[tokio::test]
+async fn nothing_is_said_to_be_gone_by_a_mirror_that_lost_it() {
+    for (what, damage) in DAMAGES {
+        let world = World::new().await;
+        let shop = world.forge.repo("ops/shop");
+        let commit = shop.commit("main", &[("apps/shop/a.yaml", "a: 1\n")], "first");
+        let mirror = world.mirror(Way::Path);
+        poll(&mirror).await.unwrap();
+        damage(mirror.dir());
+        let asked = on(&mirror, |mirror| mirror.resolve(&Target::Branch("main".to_owned()), None)).await;
+        // What is still open is read all the same.
+        match asked {
+            Ok(found) => assert_eq!(found, id(&commit), "{what}"),
+            Err(error) => assert_eq!(error.kind(), GitErrorKind::Local, "{what}: {error}"),
+        }
+        let error = on(&mirror, |mirror| mirror.resolve(&Target::Branch("none".to_owned()), None)).await.unwrap_err();
+        // Without its HEAD it still has its refs, and knows what is not among them.
+        let knows = what == "its HEAD is empty" && error.kind() == GitErrorKind::NotFound;
+        assert!(knows || error.kind() == GitErrorKind::Local, "{what}: {error}");
     }
 }
 

@@ -18,8 +18,11 @@ use crate::error::chain;
 use crate::{GitError, Remote};
 use quarterdeck_system::open_files;
 
-/// A mirror is made anew this often at most. Damage that comes back sooner is not the mirror's: a disk that fails would
-/// have all of a repository fetched at each poll.
+/// How long a mirror that was made anew is left as it is when it is damaged again: doubled with each time that follows
+/// another, since a disk that fails would have all of a repository fetched at each poll. Two accidents in a row are none.
+const ANEW_AGAIN: Duration = Duration::from_secs(30);
+
+/// The longest of these pauses. What is well for so long begins from the first again.
 const ANEW_EVERY: Duration = Duration::from_secs(600);
 
 /// Tips whose objects are looked for: some milliseconds, and damage of one pack shows at hundreds of them.
@@ -34,8 +37,19 @@ pub(super) struct Doubt {
     cleared: Option<Instant>,
     /// When it was made anew.
     renewed: Option<Instant>,
+    /// How many times in a row.
+    renewals: u32,
     /// Why it was, until all is fetched again.
     anew: Option<String>,
+}
+
+impl Doubt {
+    /// Notes that the mirror was made anew, and why.
+    fn renewed_for(&mut self, why: String) {
+        let in_a_row = self.renewed.is_some_and(|then| then.elapsed() < 2 * ANEW_EVERY);
+        self.renewals = if in_a_row { self.renewals + 1 } else { 1 };
+        (self.renewed, self.cleared, self.anew) = (Some(Instant::now()), None, Some(why));
+    }
 }
 
 /// What is done about a doubt.
@@ -49,14 +63,20 @@ enum Care {
     Leave,
 }
 
-/// Pure: decides by what a look found, and by how long ago the last doubt was cleared and the mirror made anew.
-fn care(damaged: bool, cleared: Option<Duration>, renewed: Option<Duration>) -> Care {
-    let is_recent = |ago: Option<Duration>| ago.is_some_and(|ago| ago < ANEW_EVERY);
-    match damaged || is_recent(cleared) {
+/// Pure: decides by what a look found, by how long ago the last doubt was cleared and the mirror made anew, and by how
+/// often in a row that was.
+fn care(damaged: bool, cleared: Option<Duration>, renewed: Option<Duration>, renewals: u32) -> Care {
+    let is_within = |ago: Option<Duration>, time: Duration| ago.is_some_and(|ago| ago < time);
+    match damaged || is_within(cleared, ANEW_EVERY) {
         false => Care::Clear,
-        true if is_recent(renewed) => Care::Leave,
+        true if is_within(renewed, pause(renewals)) => Care::Leave,
         true => Care::Renew,
     }
+}
+
+/// How long it is left after it was made anew so many times in a row.
+fn pause(renewals: u32) -> Duration {
+    ANEW_AGAIN.saturating_mul(1 << renewals.saturating_sub(1).min(10)).min(ANEW_EVERY)
 }
 
 impl Mirror {
@@ -77,7 +97,7 @@ impl Mirror {
         // What somebody removed says nothing of its disk.
         let renewed = ago(doubt.renewed).filter(|_| self.dir.exists());
         let why = damage.clone().unwrap_or_else(|| "what it holds cannot be read".to_owned());
-        match care(damage.is_some(), ago(doubt.cleared), renewed) {
+        match care(damage.is_some(), ago(doubt.cleared), renewed, doubt.renewals) {
             Care::Clear => {
                 self.reopen()?;
                 doubt.cleared = Some(Instant::now());
@@ -86,7 +106,7 @@ impl Mirror {
                 tracing::warn!(mirror = %self.dir.display(), "the mirror is damaged and is fetched again: {why}");
                 let kind = self.repository().object_hash();
                 self.begin_again(kind)?;
-                (doubt.renewed, doubt.cleared, doubt.anew) = (Some(Instant::now()), None, Some(why));
+                doubt.renewed_for(why);
             }
             Care::Leave => {
                 let detail = format!("{why}, soon after it was fetched again; check the disk that it is on");
@@ -109,8 +129,7 @@ impl Mirror {
 
     /// Notes that it was made anew at its opening.
     pub(super) fn made_anew(&self, why: String) {
-        let mut doubt = self.doubt();
-        (doubt.renewed, doubt.anew) = (Some(Instant::now()), Some(why));
+        self.doubt().renewed_for(why);
     }
 
     /// Notes that nothing was fetched into it yet: the first time, or since it was removed or made anew in an earlier life.
@@ -227,19 +246,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_doubt_is_cleared_and_damage_is_fetched_anew_once_in_ten_minutes() {
-        let (soon, late) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(601)));
-        for (damaged, cleared, renewed, wanted) in [
-            (false, None, None, Care::Clear),
-            (false, None, soon, Care::Clear),
-            (false, late, late, Care::Clear),
-            (false, soon, None, Care::Renew),
-            (false, soon, soon, Care::Leave),
-            (true, None, None, Care::Renew),
-            (true, soon, late, Care::Renew),
-            (true, None, soon, Care::Leave),
+    fn a_first_doubt_is_cleared_and_damage_is_fetched_anew_more_and_more_seldom() {
+        let ago = |seconds| Some(Duration::from_secs(seconds));
+        for (damaged, cleared, renewed, renewals, wanted) in [
+            (false, None, None, 0, Care::Clear),
+            (false, None, ago(20), 1, Care::Clear),
+            (false, ago(601), ago(601), 9, Care::Clear),
+            (false, ago(60), None, 0, Care::Renew),
+            (false, ago(60), ago(20), 1, Care::Leave),
+            (true, None, None, 0, Care::Renew),
+            (true, None, ago(20), 1, Care::Leave),
+            (true, None, ago(31), 1, Care::Renew),
+            (true, None, ago(31), 2, Care::Leave),
+            (true, None, ago(61), 2, Care::Renew),
+            (true, None, ago(599), 99, Care::Leave),
+            (true, ago(60), ago(601), 99, Care::Renew),
         ] {
-            assert_eq!(care(damaged, cleared, renewed), wanted, "{damaged} {cleared:?} {renewed:?}");
+            let context = format!("{damaged} {cleared:?} {renewed:?} {renewals}");
+            assert_eq!(care(damaged, cleared, renewed, renewals), wanted, "{context}");
         }
     }
 
