@@ -32,8 +32,8 @@ use self::kinds::Uses;
 use crate::words::Words;
 use tracing::Instrument as _;
 
-/// Files of the way in are looked at this often. A few `stat` calls, for a person who lets a kubeconfig point elsewhere
-/// and waits for it to count.
+/// Files of the way in are looked at this often, and whether the cluster is the one that was listed. A few `stat` calls, for a
+/// person who lets a kubeconfig point elsewhere and waits for it to count.
 const FILES_EVERY: Duration = Duration::from_secs(5);
 
 /// What the watches of a cluster share.
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     identity: Identity,
     narrowed: Mutex<Narrowed>,
     moved: Notify,
+    /// When a watch was last connected after a list.
+    listed: Mutex<Option<Instant>>,
 }
 
 /// The watches of a cluster. They end when this is dropped.
@@ -66,6 +68,7 @@ impl Watches {
             identity: Identity::default(),
             narrowed: Mutex::default(),
             moved: Notify::new(),
+            listed: Mutex::default(),
         };
         Self { shared: Arc::new(shared), keepers: OnceLock::new() }
     }
@@ -150,6 +153,22 @@ impl Shared {
     /// The ways in through which the cluster is seen now.
     pub(super) fn ways(&self) -> Ways {
         (self.objects.caller.link().times(), *self.objects.caller.connection().elsewhere().borrow())
+    }
+
+    /// A watch was connected after a list: where the cluster became another between the two, the version that is followed
+    /// does not exist yet, and the watch is silent until it does. So the cluster is looked at once more.
+    pub(super) fn confirm(&self) {
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Looks at the cluster where that has not been done since a watch was connected after a list. Not at rest: there watches
+    /// go on where they were.
+    async fn confirmed(&self) {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if listed.is_some() {
+            // One that cannot be asked breaks the watches, and is looked at then.
+            let _ = self.look(self.ways(), listed).await;
+        }
     }
 
     /// Looks whether the cluster is the one that it was, where that has not been done lately.
@@ -238,5 +257,6 @@ async fn look_at_files(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(FILES_EVERY).await;
         shared.objects.caller.connection().look_at_files().await;
+        shared.confirmed().await;
     }
 }

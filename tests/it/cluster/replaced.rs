@@ -60,6 +60,34 @@ async fn is_set_back(forbidden: Option<Fault>) {
     scene.wait_for("drift", drift).await;
 }
 
+/// A watch that begins at a version of the cluster before it is silent, and nothing breaks that would say so.
+#[tokio::test]
+async fn a_cluster_that_is_made_anew_between_a_list_and_its_watch_is_noticed() {
+    let mut scene = Scene::new().await;
+    scene.sync(SHOP).await.unwrap();
+    scene.synced().await;
+    let watches =
+        |api: &StandIn| api.counts().requests.iter().filter(|((verb, _), _)| verb == "watch").map(|(_, n)| n).sum();
+    scene.api.reset_counts();
+    scene.restart().await;
+    let all: u64 = watches(&scene.api);
+    assert!(all > 2, "{all}");
+    scene.api.fault(Fault::slow(Duration::from_secs(2)).on("watch", "*"));
+    scene.api.reset_counts();
+    scene.cluster = connect(&scene.api, &scene.folder);
+    let inventory = scene.cluster.inventory(&shop(), "prod", &scene.memory).await.unwrap();
+    scene.cluster.watch(&shop(), &inventory, &scene.memory);
+    // All is listed, and no watch is answered.
+    let asked = async {
+        while watches(&scene.api) < all {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap();
+    scene.api.recreate();
+    assert_eq!(scene.is_replaced().await, "is another cluster now");
+}
+
 #[tokio::test]
 async fn a_cluster_that_was_set_back_is_looked_at_anew() {
     is_set_back(None).await;

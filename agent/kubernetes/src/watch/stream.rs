@@ -77,6 +77,8 @@ struct Position {
     broke: Option<Instant>,
     /// Whether versions come in order: not where a list has none, and all that is there comes as news.
     ordered: bool,
+    /// Whether it was listed, and not connected since.
+    listed: bool,
 }
 
 /// Follows one watch until it is told that others do its work.
@@ -173,7 +175,7 @@ fn take_note(shared: &Shared, key: &WatchKey, problem: &ApiProblem, at: &mut Pos
         let kinds = key.words();
         tracing::info!(%problem, "{kinds} not watched; a kind that is missing is looked for at each retry");
     } else {
-        let hint = problem.hint();
+        let hint = &*problem.hint;
         tracing::warn!(%problem, hint, "{} not watched; until they are, objects are compared every few minutes", key.words());
     }
 }
@@ -297,7 +299,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         if key.what == What::Kinds {
             // What came and went before is in no event that follows.
             shared.kinds_changed(None);
-            at.version = Some(page.metadata.resource_version);
+            (at.version, at.listed) = (Some(page.metadata.resource_version), true);
             return Ok(());
         }
         for item in page.items.unwrap_or_default() {
@@ -314,7 +316,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         }
         if page.metadata.next.is_empty() {
             shared.live.listed(key, &seen);
-            at.version = Some(page.metadata.resource_version);
+            (at.version, at.listed) = (Some(page.metadata.resource_version), true);
             return Ok(());
         }
         next = format!("&continue={}", segment(&page.metadata.next));
@@ -360,6 +362,9 @@ async fn watch(
     let mut events = pin!(shared.objects.caller.with(begin).await?);
     shared.connected(key);
     at.connected = true;
+    if std::mem::take(&mut at.listed) {
+        shared.confirm();
+    }
     let limit = Duration::from_secs(seconds) + GRACE;
     let ends = Instant::now() + limit;
     loop {
