@@ -215,6 +215,7 @@ fn status(context: &Context, config: &Config, error: Option<String>) -> AgentSta
         configuration_error: error,
         // The journal knows.
         history_error: None,
+        history_hint: String::new(),
         banner: config.agent.banner.clone(),
     }
 }

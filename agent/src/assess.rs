@@ -12,8 +12,9 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event};
-use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
+use quarterdeck_shared::snapshot::{ConnectionKind, Key, Object};
 use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
         let mut cover = false;
         for change in changes {
             match change {
-                ClusterChange::Away { message } => tell_connection(&context, &cluster, &mut fleet, Some(message)).await,
+                ClusterChange::Away { why } => tell_connection(&context, &cluster, &mut fleet, Some(why)).await,
                 ClusterChange::Back => tell_connection(&context, &cluster, &mut fleet, None).await,
                 ClusterChange::Cover => cover = true,
                 ClusterChange::Replaced { how } => {
@@ -155,11 +156,11 @@ impl Fleet {
                 (pod.environment.clone(), None, Some((unwell, Object::Pod(pod))))
             }
             ClusterChange::ResourceGone { environment, resource } => {
-                let key = Key(format!("resource/{environment}/{resource}").into());
+                let key = Key::resource(&environment, &resource);
                 (environment, Some(key), None)
             }
             ClusterChange::PodGone { environment, namespace, name } => {
-                (environment, Some(Key(format!("pod/{cluster}/{namespace}/{name}").into())), None)
+                (environment, Some(Key::pod(cluster, &namespace, &name)), None)
             }
             ClusterChange::Synced { environment } => {
                 self.environments.entry(environment.clone()).or_default().complete = true;
@@ -228,31 +229,24 @@ fn worst(known: &Known) -> (Health, String) {
     }
     let health = Health::worst(known.unwell.values().map(|unwell| unwell.health));
     let of_health = known.unwell.iter().filter(|(_, unwell)| unwell.health == health);
-    let first = of_health.max_by_key(|(key, unwell)| (key.0.starts_with("pod/"), unwell.created));
+    let first = of_health.max_by_key(|(key, unwell)| (key.is_pod(), unwell.created));
     (health, first.map(|(_, unwell)| unwell.why.clone()).unwrap_or_default())
 }
 
 /// Tells that the cluster is away, or there.
-async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet, lost: Option<String>) {
+async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet, lost: Option<Failure>) {
     let reachable = lost.is_none();
     let before = fleet.reachable.replace(reachable);
     let version = if reachable { cluster.version().await } else { Ok(String::new()) };
-    let (reachable, version, error) = match (lost, version) {
-        (Some(message), _) => (false, String::new(), Some(message)),
-        (None, Ok(version)) => (true, version, None),
+    let answer = match (lost, version) {
+        (Some(why), _) => Err(why),
+        (None, Ok(version)) => Ok(version),
         // Also a refusal is an answer.
-        (None, Err(problem)) if !problem.class.is_way_in() => (true, String::new(), None),
-        (None, Err(problem)) => (false, String::new(), Some(quarterdeck_shared::error::chain(&problem))),
+        (None, Err(problem)) if !problem.class.is_way_in() => Ok(String::new()),
+        (None, Err(problem)) => Err(Failure::of(&problem)),
     };
-    fleet.reachable = Some(reachable);
-    let status = ConnectionStatus {
-        to: ConnectionKind::Cluster,
-        name: cluster.name().to_owned(),
-        reachable,
-        version,
-        error,
-        since: Timestamp::now(),
-    };
+    fleet.reachable = Some(answer.is_ok());
+    let status = reach::seen(ConnectionKind::Cluster, cluster.name().to_owned(), answer);
     // Not kept on a full disk: the status is shown all the same.
     let _ = context.journal.record(reach::news(before, status)).await;
 }

@@ -1,16 +1,20 @@
 //! The command line of the agent.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::api::socket::SocketError;
 use crate::command::backup;
 use crate::command::health::{Judge, Output};
-use crate::config::{Config, places};
+use crate::config::places::NoPlace;
+use crate::config::{Config, ConfigError, places};
+use crate::history::sqlite::HistoryError;
 use quarterdeck_core::health::rules::Rules;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Failure, Hint, chain};
 
 /// Nothing went wrong.
 pub const GOOD: i32 = 0;
@@ -127,10 +131,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     match result {
         Ok(()) => GOOD,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "qd-agent: {}", chain(error.as_ref()));
+            let told = Failure { message: chain(error.as_ref()), hint: hint(&error).into_owned() };
+            let _ = writeln!(std::io::stderr(), "qd-agent: {told}");
             FAILED
         }
     }
+}
+
+/// What to do about an error of a command, where one of its causes knows.
+fn hint(error: &anyhow::Error) -> Cow<'_, str> {
+    fn of<E: Hint + 'static>(error: &anyhow::Error) -> Option<Cow<'_, str>> {
+        error.chain().find_map(|cause| cause.downcast_ref::<E>()).map(E::hint)
+    }
+    let hints = [of::<HistoryError>, of::<ConfigError>, of::<NoPlace>, of::<SocketError>];
+    hints.into_iter().find_map(|of| of(error)).unwrap_or_default()
 }
 
 fn health(

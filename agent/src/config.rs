@@ -10,10 +10,12 @@ pub mod health;
 pub mod locate;
 pub mod places;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quarterdeck_shared::application::ApplicationSpec;
+use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +195,7 @@ impl TryFrom<String> for Interval {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It could not be read.
-    #[error("cannot read the configuration {path}; write one with `qd-agent init` or name another with --config")]
+    #[error("cannot read the configuration {path}")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -206,6 +208,15 @@ pub enum ConfigError {
         /// At least one.
         problems: Vec<Problem>,
     },
+}
+
+impl Hint for ConfigError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Read { .. } => "write one with `qd-agent init` or name another with --config".into(),
+            Self::Wrong { .. } => "".into(),
+        }
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

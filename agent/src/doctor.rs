@@ -13,17 +13,16 @@ use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
-use quarterdeck_container::engine::Builder;
-use quarterdeck_container::registry::oci::RegistryError;
+use crate::probe;
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_git::{GitError, RefSnapshot};
-use quarterdeck_shared::error::chain;
+use quarterdeck_git::RefSnapshot;
+use quarterdeck_shared::error::{Failure, Hint, chain};
 
 /// A check that takes longer is told as not answered: a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the message says is to be seen with this.
-const LOOK_AT_CERTIFICATE: &str = "openssl s_client -showcerts -connect HOST:PORT shows the certificate";
+/// What to do where a registry refuses and nobody knows more.
+const LOG_IN: &str = "set username and password_env or password_file in [[registry]], or log in with docker login";
 
 /// Checks git, engine, registries, clusters and renderers.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
@@ -41,19 +40,13 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     let mut checks = join_all(checks).await;
-    let environments = context.journal.snapshot().below("environment/");
-    checks.extend(sight::checks(environments.iter().filter_map(|object| match &**object {
-        Object::Environment(environment) => Some(&**environment),
-        _ => None,
-    })));
+    checks.extend(sight::checks(context.journal.snapshot().environments().iter()));
     checks
 }
 
 async fn within(name: String, check: impl Future<Output = Found>) -> Check {
     let found = tokio::time::timeout(PATIENCE, check).await;
-    let found = found.unwrap_or_else(|_| {
-        Found::bad(format!("no answer within {} s", PATIENCE.as_secs()), "is it there, and is the way to it open?")
-    });
+    let found = found.unwrap_or_else(|_| Found::not(probe::unanswered(PATIENCE)));
     Check { name, result: found.result, message: found.message, hint: found.hint }
 }
 
@@ -72,11 +65,20 @@ impl Found {
     fn bad(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { result: CheckResult::Bad, message: message.into(), hint: hint.into() }
     }
+
+    /// Of an error, with what it says to do, else `hint`.
+    fn of(error: &impl Hint, hint: &str) -> Self {
+        Self::not(Failure::of(error).or_hint(hint))
+    }
+
+    fn not(Failure { message, hint }: Failure) -> Self {
+        Self { result: CheckResult::Bad, message, hint }
+    }
 }
 
 /// Why the last poll of a repository failed, if it did.
 fn polled(context: &Context, repository: &Repository) -> Option<String> {
-    let key = Key(format!("repository/{}", repository.address()).into());
+    let key = Key::repository(repository.address());
     match context.journal.snapshot().get(&key).as_deref() {
         Some(Object::Repository(status)) => status.error.clone(),
         _ => None,
@@ -94,10 +96,7 @@ async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
             let fetched = repository.refs().borrow().clone();
             listed(&refs, fetched.as_deref())
         }
-        Err(error @ GitError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
-        Err(error) => {
-            Found::bad(chain(&error), "try it manually: git ls-remote ADDRESS; credentials are set in [[repository]]")
-        }
+        Err(error) => Found::of(&error, "try it manually: git ls-remote ADDRESS"),
     }
 }
 
@@ -128,16 +127,14 @@ fn listed(refs: &RefSnapshot, fetched: Option<&RefSnapshot>) -> Found {
 }
 
 async fn engine(context: Arc<Context>) -> Found {
-    let builds = context.config().applications.iter().any(|application| application.delivery.is_some());
-    match context.images().engine.info().await {
-        Ok(info) => Found::good(format!(
-            "{} {}, API {}, {}, {} at {}",
-            info.name, info.version, info.api, info.builder, info.platform, info.address
-        )),
-        Err(error) if builds => Found::bad(chain(&error), "start Docker or Podman, or set address in [engine]"),
-        Err(error) => Found {
+    let config = context.config();
+    let builds = config.applications.iter().any(|application| application.delivery.is_some());
+    match probe::engine(&config, &context.images()).ask(PATIENCE).await.2 {
+        Ok(answer) => Found::good(answer.detail),
+        Err(failure) if builds => Found::not(failure),
+        Err(failure) => Found {
             result: CheckResult::Warning,
-            message: chain(&error),
+            message: failure.message,
             hint: "no application builds an image, so none is needed".to_owned(),
         },
     }
@@ -148,25 +145,24 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     let (login, notes) = match images.search(&image).await {
         Ok(found) => found,
         Err(error) => {
-            return Found::bad(chain(&error), "set username and password_env or password_file in [[registry]]");
+            return Found::of(&error, LOG_IN);
         }
     };
     let who = if login.is_some() { "the login is accepted" } else { "it answers, and no login is known for it" };
     let note = notes.iter().map(|note| format!("; {note}")).collect::<String>();
     match images.registries.check_login(&image, login.as_ref()).await {
         Ok(()) => Found::good(format!("{who}{note}")),
-        Err(error @ RegistryError::Certificate { .. }) => Found::bad(chain(&error), LOOK_AT_CERTIFICATE),
-        Err(error) => Found::bad(
-            format!("{}{note}", chain(&error)),
-            "set username and password_env or password_file in [[registry]], or log in with docker login",
-        ),
+        Err(error) => {
+            let found = Found::of(&error, LOG_IN);
+            Found { message: format!("{}{note}", found.message), ..found }
+        }
     }
 }
 
 async fn kubernetes(cluster: quarterdeck_kubernetes::Cluster) -> Found {
     match cluster.version().await {
         Ok(version) => watched(version, &cluster.watches_missing()),
-        Err(problem) => Found::bad(chain(&problem), problem.hint()),
+        Err(problem) => Found::of(&problem, ""),
     }
 }
 

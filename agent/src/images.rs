@@ -1,5 +1,6 @@
 //! Where images are built and kept, as the configuration says: the engine, the registries, and who we are to each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
@@ -9,7 +10,8 @@ use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environ
 use quarterdeck_container::registry::credentials::{CredentialError, Login, Search, Sources};
 use quarterdeck_container::registry::oci::Registries;
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
+use quarterdeck_system::secret::{self, Place, SecretError};
 
 /// The engine and the registries.
 pub struct Images {
@@ -24,18 +26,25 @@ pub struct Images {
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The configuration names a place where no password is.
-    #[error("the password for registry {host} comes from {place}, which cannot be read: {why}")]
+    #[error("there is no password for registry {host}")]
     Password {
         /// Which registry.
         host: String,
-        /// The environment variable or file.
-        place: String,
-        /// Why.
-        why: String,
+        /// Where it should be, and why not.
+        source: SecretError,
     },
     /// The user's own logins cannot be read.
     #[error(transparent)]
     Found(#[from] CredentialError),
+}
+
+impl Hint for LoginError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Password { .. } => "set username and password_env or password_file in [[registry]]".into(),
+            Self::Found(error) => error.hint(),
+        }
+    }
 }
 
 impl Images {
@@ -106,16 +115,11 @@ pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
 }
 
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
-    let cannot = |place: String, why: String| LoginError::Password { host: registry.host.clone(), place, why };
-    if let Some(variable) = &registry.password_env {
-        let value = std::env::var(variable)
-            .map_err(|error| cannot(format!("the environment variable {variable}"), error.to_string()))?;
-        return Ok(Some(SecretString::from(value)));
-    }
-    if let Some(file) = &registry.password_file {
-        let value = std::fs::read_to_string(file)
-            .map_err(|error| cannot(format!("the file {}", file.display()), error.to_string()))?;
-        return Ok(Some(SecretString::from(value.trim_end_matches(['\r', '\n']).to_owned())));
-    }
-    Ok(None)
+    let place = match (&registry.password_env, &registry.password_file) {
+        (Some(variable), _) => Place::variable(variable),
+        (None, Some(file)) => Place::file(file),
+        (None, None) => return Ok(None),
+    };
+    let password = secret::read(&place);
+    password.map(Some).map_err(|source| LoginError::Password { host: registry.host.clone(), source })
 }

@@ -15,6 +15,7 @@ mod keeper;
 pub mod published;
 mod writing;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::{Prefix, RunId, SyncId};
 use quarterdeck_shared::snapshot::RunStatus;
@@ -51,10 +52,16 @@ const RUNS_SHOWN: usize = 5;
 
 /// A story's facts could not be kept.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot write to the history database, no changes were made: {why}; {remedy}")]
+#[error("cannot write to the history database, no changes were made: {why}")]
 pub struct NotKept {
     why: String,
     remedy: String,
+}
+
+impl Hint for NotKept {
+    fn hint(&self) -> Cow<'_, str> {
+        (&*self.remedy).into()
+    }
 }
 
 impl NotKept {

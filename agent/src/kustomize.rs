@@ -5,15 +5,16 @@
 
 pub mod renderers;
 
-use std::error::Error;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use quarterdeck_core::render::kustomize::{Built, Kustomize, Needs};
+use quarterdeck_core::render::kustomize::{BuildFailure, Built, Kustomize, Needs};
 use quarterdeck_core::render::tree::{Tree, TreeFailure, is_lfs_pointer};
 use quarterdeck_core::yaml;
+use quarterdeck_shared::error::Hint;
 
 use self::renderers::{Program, Renderers};
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
@@ -44,7 +45,7 @@ pub struct ByProgram<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Nobody is there to ask.
-    #[error("neither kustomize nor kubectl is on the PATH; install one of them")]
+    #[error("neither kustomize nor kubectl is on the PATH")]
     NoProgram,
     /// Its files could not be written.
     #[error("cannot write {path} for it")]
@@ -63,10 +64,10 @@ pub enum BuildError {
         source: TreeFailure,
     },
     /// Its files are too much.
-    #[error("the files that it names have more than {INPUT_BYTES_MAX} bytes; begin at a smaller folder")]
+    #[error("the files that it names have more than {INPUT_BYTES_MAX} bytes")]
     TooLarge,
     /// A file that it names is kept in Git LFS.
-    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep it in git itself")]
+    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
         /// The file.
         path: String,
@@ -81,10 +82,22 @@ pub enum BuildError {
     },
 }
 
+impl Hint for BuildError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::NoProgram => "install one of them",
+            Self::TooLarge => "begin at a smaller folder",
+            Self::LargeFileStorage { .. } => "keep it in git itself",
+            Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => "",
+        }
+        .into()
+    }
+}
+
 impl Kustomize for ByProgram<'_> {
-    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, Box<dyn Error + Send + Sync>> {
-        let program = self.renderers.kustomize().ok_or(BuildError::NoProgram)?;
-        Ok(build(self.scratch, program, tree, folder, needs)?)
+    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
+        let program = self.renderers.kustomize().ok_or_else(|| BuildFailure::new(BuildError::NoProgram))?;
+        build(self.scratch, program, tree, folder, needs).map_err(BuildFailure::new)
     }
 }
 

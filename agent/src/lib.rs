@@ -26,7 +26,7 @@
 //!   environment wants, for its neighbours.
 //! - [`kustomize`]: the program that builds kustomizations, from a [`commit_tree`].
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
-//! - [`api`], [`access`]: the socket, and who may do what. [`doctor`], [`reach`], [`readable`]: what can be reached.
+//! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`reach`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
 //!
 //! Cross-cutting: secrets are `quarterdeck_core::secrets`; bounds stand beside what they bound; cancellation is a token of the
@@ -55,6 +55,7 @@ pub mod telemetry;
 pub mod upkeep;
 
 pub mod poll;
+pub mod probe;
 pub mod reach;
 pub mod readable;
 pub mod worker;

@@ -23,7 +23,7 @@ use crate::worker::jitter;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::url::{RepositoryUrl, UrlError};
 use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Failure, chain};
 use tracing::Instrument as _;
 
 /// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
@@ -230,6 +230,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         branches: 0,
         tags: 0,
         error: None,
+        hint: String::new(),
         failures: 0,
     };
     loop {
@@ -246,6 +247,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
                     branches: refs.branches.len() as u32,
                     tags: refs.tags.len() as u32,
                     error: None,
+                    hint: String::new(),
                     failures: 0,
                     ..status
                 };
@@ -259,14 +261,14 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
             }
             Err(_) if repository.stop.is_cancelled() => return,
             Err(error) => {
-                let message = chain(&error);
+                let Failure { message, hint } = Failure::of(&error);
                 repository.is_in(Some(Trouble { reason: message.clone(), last_seen: status.polled }));
                 status.failures += 1;
                 if status.error.as_ref() != Some(&message) {
-                    tracing::warn!(repository = %repository.address, error = %message, "poll failed");
+                    tracing::warn!(repository = %repository.address, error = %message, %hint, "poll failed");
                     tell_connection(&journal, &repository, Some(message.clone())).await;
                 }
-                status.error = Some(message);
+                (status.error, status.hint) = (Some(message), hint);
                 backoff(&error, status.failures, *repository.interval.borrow())
             }
         };

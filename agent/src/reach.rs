@@ -1,34 +1,23 @@
 //! Whether the engine and the registries answer: asked at the pace of polls, so that a person sees an outage before a tag
 //! meets it. Clusters are watched and repositories polled anyway; these two are only used when a run comes.
-//!
-//! Nobody is asked for whom nothing is built. A registry is asked for `/v2/` without a login (OCI distribution
-//! specification, "end-1"): whatever it answers it is there, unless a server before it says that it is not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use jiff::Timestamp;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, ConnectionStatus, Key, Object};
 
-use crate::config::Config;
 use crate::context::Context;
-use crate::images::{Images, one_of_each_registry};
 use crate::journal::fact::{Batch, Fact};
+use crate::probe;
 use crate::worker::jitter;
-use quarterdeck_container::engine::Builder as _;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::Failure;
 
 /// Who has not answered by then is told as away; well within the time between two polls.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The engine's name where the configuration does not say which: it is found as the `docker` program finds it.
-const FOUND: &str = "default";
-
-/// Whom to ask, and what it answers: its version, or why not.
-type Asked = (ConnectionKind, String, BoxFuture<'static, Result<String, String>>);
 
 /// Asks until the agent ends.
 pub async fn watch(context: Arc<Context>) {
@@ -36,12 +25,11 @@ pub async fn watch(context: Arc<Context>) {
     let mut known: BTreeMap<Key, ConnectionStatus> = BTreeMap::new();
     loop {
         let config = configuration.borrow_and_update().clone();
-        let answers = join_all(asked(&config, &context.images()).into_iter().map(answered)).await;
+        let answers =
+            join_all(probe::of_images(&config, &context.images()).into_iter().map(|one| one.ask(PATIENCE))).await;
         let mut now = BTreeMap::new();
         for (to, name, answer) in answers {
-            let (version, error) = answer.map_or_else(|error| (String::new(), Some(error)), |version| (version, None));
-            let status =
-                ConnectionStatus { to, name, reachable: error.is_none(), version, error, since: Timestamp::now() };
+            let status = seen(to, name, answer.map(|answer| answer.version));
             let key = Object::Connection(status.clone()).key();
             now.insert(key.clone(), tell(&context, known.remove(&key), status).await);
         }
@@ -58,32 +46,12 @@ pub async fn watch(context: Arc<Context>) {
     }
 }
 
-/// The engine, and each registry that an image goes to, once.
-fn asked(config: &Config, images: &Arc<Images>) -> Vec<Asked> {
-    let mut asked: Vec<Asked> = Vec::new();
-    if config.applications.iter().any(|application| application.delivery.is_some()) {
-        let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
-        let images = images.clone();
-        let info = async move {
-            let info = images.engine.info().await.map_err(|error| chain(&error))?;
-            Ok(format!("{} {}, {}", info.name, info.version, info.builder))
-        };
-        asked.push((ConnectionKind::Engine, name, Box::pin(info)));
-    }
-    for image in one_of_each_registry(config) {
-        let registry = image.registry().to_owned();
-        let (images, host) = (images.clone(), registry.clone());
-        let answers = async move {
-            images.registries.answers(&host).await.map(|()| String::new()).map_err(|error| chain(&error))
-        };
-        asked.push((ConnectionKind::Registry, registry, Box::pin(answers)));
-    }
-    asked
-}
-
-async fn answered((to, name, answer): Asked) -> (ConnectionKind, String, Result<String, String>) {
-    let answer = tokio::time::timeout(PATIENCE, answer).await;
-    (to, name, answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))))
+/// A connection that answers with its version, or does not.
+pub fn seen(to: ConnectionKind, name: String, answer: Result<String, Failure>) -> ConnectionStatus {
+    let (version, why) = answer.map_or_else(|why| (String::new(), Some(why)), |version| (version, None));
+    let reachable = why.is_none();
+    let (error, hint) = why.map(|why| (why.message, why.hint)).unzip();
+    ConnectionStatus { to, name, reachable, version, error, hint: hint.unwrap_or_default(), since: Timestamp::now() }
 }
 
 /// Tells what is news, and gives what is so now.
@@ -124,6 +92,7 @@ mod tests {
             reachable: error.is_none(),
             version: String::new(),
             error: error.map(str::to_owned),
+            hint: String::new(),
             since: Timestamp::UNIX_EPOCH,
         };
         let facts = news(before, now);
@@ -147,39 +116,6 @@ mod tests {
             (Some(false), None, "back registry registry.example"),
         ] {
             assert_eq!(event(before, error), told, "{before:?} {error:?}");
-        }
-    }
-
-    #[test]
-    fn who_builds_nothing_asks_nobody_and_each_registry_is_asked_once() {
-        let text = |builds: &str| {
-            format!(
-                "[[application]]\nname = \"a\"\n{builds}\n[[application.environment]]\nname = \"prod\"\nrepository = \"/srv/deploy.git\"\n\
-                 namespace = \"a\"\n"
-            )
-        };
-        let build = |image: &str| {
-            format!("[application.code]\nrepository = \"/srv/a.git\"\n[[application.image]]\nname = \"{image}\"\n")
-        };
-        let other = |image: &str| format!("[[application]]\nname = \"b\"\n{}", build(image));
-        for (config, whom) in [
-            (text(""), vec![]),
-            (text(&build("registry.example/a")), vec!["engine default", "registry registry.example"]),
-            (
-                text(&build("registry.example/a")) + &other("registry.example/b"),
-                vec!["engine default", "registry registry.example"],
-            ),
-            (
-                text(&build("registry.example/a")) + &other("library/b"),
-                vec!["engine default", "registry registry.example", "registry docker.io"],
-            ),
-        ] {
-            let config =
-                Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
-            let images = Arc::new(Images::new(&config));
-            let found: Vec<String> =
-                asked(&config, &images).iter().map(|(to, name, _)| format!("{} {name}", to.word())).collect();
-            assert_eq!(found, whom);
         }
     }
 }

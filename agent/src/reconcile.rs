@@ -271,7 +271,7 @@ async fn reconcile(
         Some(wait) => Ok(Next::After(wait)),
         None if outcome == Outcome::Part && intent.is_some() => Ok(Next::Now),
         // What could not be seen, or is not gone, is looked at again.
-        None if !undone.open.is_empty() => Ok(Next::Retry),
+        None if undone.differing() > 0 => Ok(Next::Retry),
         None => Ok(Next::Idle),
     }
 }

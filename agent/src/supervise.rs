@@ -45,7 +45,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     lines.extend(environments::begin(&change, environments).await?);
     lines.extend(applications::begin(&change, applications).await?);
     let gone = context.repositories.keep_only(&used(context));
-    let gone = gone.into_iter().map(|address| Fact::Gone(Key(format!("repository/{address}").into())));
+    let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
     context.journal.tell(gone.collect()).await;
     Ok(lines)
 }

@@ -120,6 +120,9 @@ pub struct SyncRecord {
     /// `2 configured, 9 unchanged`, or why it failed in the server's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// The images that the manifests name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,

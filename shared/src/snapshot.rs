@@ -21,6 +21,7 @@ pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunStatus};
 use crate::application::{ApplicationName, EnvironmentId};
 pub use crate::id::RunId;
+use crate::resource::ResourceRef;
 
 /// Where an object of the snapshot is: `application/shop`, `pod/prod/shop/shop-7b46-x9k`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +47,31 @@ impl Key {
     /// Where a run is.
     pub fn run(id: RunId) -> Self {
         Self(format!("run/{id}").into())
+    }
+
+    /// Where a repository is, by its redacted address.
+    pub fn repository(address: &str) -> Self {
+        Self(format!("repository/{address}").into())
+    }
+
+    /// Where a connection is, by its name in the agent.
+    pub fn connection(to: ConnectionKind, name: &str) -> Self {
+        Self(format!("connection/{}/{name}", to.word()).into())
+    }
+
+    /// Where an object of an environment is.
+    pub fn resource(environment: &EnvironmentId, resource: &ResourceRef) -> Self {
+        Self(format!("resource/{environment}/{resource}").into())
+    }
+
+    /// Where a pod is; the cluster by its name in the agent.
+    pub fn pod(cluster: &str, namespace: &str, name: &str) -> Self {
+        Self(format!("pod/{cluster}/{namespace}/{name}").into())
+    }
+
+    /// Whether a pod is there.
+    pub fn is_pod(&self) -> bool {
+        self.0.starts_with("pod/")
     }
 }
 
@@ -80,17 +106,16 @@ pub enum Object {
 impl Object {
     /// The key it lies under; fixed for its life.
     pub fn key(&self) -> Key {
-        let text = match self {
-            Self::Agent(_) => "agent".to_owned(),
-            Self::Application(a) => return Key::application(&a.name),
-            Self::Environment(e) => return Key::environment(&e.environment),
-            Self::Repository(r) => format!("repository/{}", r.address),
-            Self::Connection(c) => format!("connection/{}/{}", c.to.word(), c.name),
-            Self::Run(r) => return Key::run(r.id),
-            Self::Resource(r) => format!("resource/{}/{}", r.environment, r.resource),
-            Self::Pod(p) => format!("pod/{}/{}/{}", p.cluster, p.namespace, p.name),
-        };
-        Key(text.into())
+        match self {
+            Self::Agent(_) => Key::agent(),
+            Self::Application(a) => Key::application(&a.name),
+            Self::Environment(e) => Key::environment(&e.environment),
+            Self::Repository(r) => Key::repository(&r.address),
+            Self::Connection(c) => Key::connection(c.to, &c.name),
+            Self::Run(r) => Key::run(r.id),
+            Self::Resource(r) => Key::resource(&r.environment, &r.resource),
+            Self::Pod(p) => Key::pod(&p.cluster, &p.namespace, &p.name),
+        }
     }
 }
 
@@ -113,6 +138,9 @@ pub struct AgentStatus {
     /// Why the history cannot be written, which stops the work; absent where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_error: Option<String>,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub history_hint: String,
     /// A line for everyone who looks, from the configuration: where this is, what is a stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub banner: Option<String>,

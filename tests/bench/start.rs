@@ -143,6 +143,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             started: Some(now),
             finished: Some(now),
             message: "pushed".to_owned(),
+            hint: String::new(),
             artifact: None,
             promoted: Default::default(),
         })?;

@@ -1,5 +1,6 @@
 //! The agent's engine and registry rooms against the stand-ins: builds, pushes, and what a person reads when they fail.
 
+use quarterdeck_shared::error::{Failure, Hint as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -361,7 +362,7 @@ async fn a_wrong_login_and_a_missing_right_are_two_things() {
             ),
         ] {
             let error = world.push("1", who.as_ref()).await.result.unwrap_err();
-            let shown = error.to_string();
+            let shown = Failure::of(&error).to_string();
             assert!(shown.starts_with(&format!("pushing {} failed: ", world.image("1"))), "{shown}");
             assert!(shown.contains(words) && shown.contains(hint) && !shown.contains("wrong\""), "{auth:?}: {shown}");
             assert!(!error.is_transient(), "{shown}");
@@ -387,13 +388,13 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
     let refused = async |step, status, words, passes| {
         world.registry.fail(step, Fault::Status(status), 1);
         let error = world.push("1", None).await.result.unwrap_err();
-        assert!(error.to_string().contains(words), "{status}: {error}");
+        assert!(Failure::of(&error).to_string().contains(words), "{status}: {error}");
         assert_eq!(error.is_transient(), passes, "{status}: {error}");
     };
-    let denied = "denied: requested access to the resource is denied; no login was found";
+    let denied = "denied: requested access to the resource is denied\nhint: no login was found";
     refused(Step::UploadStart, 403, denied, false).await;
     refused(Step::UploadStart, 404, "the repository or project is not there", false).await;
-    let unavailable = "received unexpected HTTP status: 503 Service Unavailable; the registry is unreachable";
+    let unavailable = "received unexpected HTTP status: 503 Service Unavailable\nhint: the registry is unreachable";
     refused(Step::Version, 503, unavailable, true).await;
     refused(Step::UploadPatch, 500, "received unexpected HTTP status: 500", true).await;
 
@@ -402,7 +403,7 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
     assert!(error.is_transient(), "{error}");
 
     refused(Step::ManifestPut, 413, "takes no upload of that size", false).await;
-    refused(Step::ManifestPut, 429, "toomanyrequests; the registry limits requests", true).await;
+    refused(Step::ManifestPut, 429, "toomanyrequests\nhint: the registry limits requests", true).await;
 
     world.registry.away().await;
     let error = world.push("1", None).await.result.unwrap_err();
@@ -419,7 +420,8 @@ async fn another_digest_in_the_registrys_answer_is_an_error() {
     world.built("1").await;
     let PushedDigest(pushed) = world.push("1", None).await.result.unwrap();
     world.registry.fail(Step::ManifestHead, Fault::OtherDigest, 1);
-    let error = world.registries.confirm(&world.image("1"), &pushed, None).await.unwrap_err().to_string();
+    let error = world.registries.confirm(&world.image("1"), &pushed, None).await.unwrap_err();
+    let error = Failure::of(&error).to_string();
     assert!(error.contains(&pushed) && error.contains("sha256:bad0") && error.contains("push again"), "{error}");
     let error = world.registries.confirm(&world.image("2"), &pushed, None).await.unwrap_err().to_string();
     assert!(error.contains("no such image"), "{error}");
@@ -436,7 +438,8 @@ async fn a_registrys_words_are_shown_without_the_secrets_in_them() {
     assert!(error.contains("denied: *** is no good, token=***"), "{error}");
     world.registry.fail(Step::Token, Fault::Words(401, "unauthorized: correct-horse".to_owned()), 1);
     let image = world.image("1");
-    let error = world.registries.digest(&image, Some(&login("bot", "correct-horse"))).await.unwrap_err().to_string();
+    let error = world.registries.digest(&image, Some(&login("bot", "correct-horse"))).await.unwrap_err();
+    let error = Failure::of(&error).to_string();
     assert!(error.contains("unauthorized: ***") && error.contains("docker login"), "{error}");
 }
 
@@ -550,5 +553,5 @@ async fn the_engine_is_described_and_its_builder_chosen() {
     let error = world.build(world.request("1", &[("Dockerfile", DOCKERFILE)])).await.result.unwrap_err().to_string();
     assert!(error.ends_with("Builder V2 unavailable"), "{error}");
     let nowhere = DockerEngine::new(None, BuilderChoice::Auto, Environment::default());
-    assert!(nowhere.info().await.unwrap_err().to_string().contains("start Docker or Podman"));
+    assert!(nowhere.info().await.unwrap_err().hint().contains("start Docker or Podman"));
 }

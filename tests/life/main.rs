@@ -28,9 +28,10 @@ mod shrink;
 mod found;
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 
 /// Lives of the hermetic tier: half a minute on two cores, most of it waiting.
 const SEEDS: Range<u64> = 0..4;
@@ -63,7 +64,12 @@ async fn live_all(seeds: Range<u64>, at_once: usize, within: Duration) {
     let lives = futures::stream::iter(seeds).map(|seed| async move {
         let life = draw::life(seed);
         let begun = std::time::Instant::now();
-        let outcome = walk::walk(&life, walk::PATIENCE).await;
+        // A life that the machine itself cannot go on with says of which seed it was, and the others go on.
+        let outcome = AssertUnwindSafe(walk::walk(&life, walk::PATIENCE)).catch_unwind().await;
+        let Ok(outcome) = outcome else {
+            eprintln!("seed {seed}: cut off after {} s by what is said above", begun.elapsed().as_secs());
+            return Some(format!("seed {seed}: cut off: {life:?}"));
+        };
         eprintln!(
             "seed {seed}: {} in {} s",
             if outcome.is_ok() { "came right" } else { "went wrong" },

@@ -6,6 +6,7 @@
 mod backend;
 mod keys;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +19,18 @@ use rustix::process::{Signal, getpgrp, getsid, kill_current_process_group};
 
 pub use self::keys::{Input, read};
 
+use quarterdeck_shared::error::Hint;
+
 use self::backend::FrameBackend;
 
 /// Why the console cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
     /// Input or output is a file or a pipe.
-    #[error("the console needs a terminal; for scripts and pipes there are commands: qd status, qd --help")]
+    #[error("the console needs a terminal")]
     NotATerminal,
     /// `TERM=dumb`.
-    #[error("TERM=dumb names a terminal that cannot show the console; use the commands: qd status, qd --help")]
+    #[error("TERM=dumb names a terminal that cannot show the console")]
     Dumb,
     /// The terminal refused.
     #[error("cannot set up the terminal")]
@@ -35,6 +38,15 @@ pub enum TerminalError {
     /// The terminal is gone.
     #[error("cannot draw on the terminal")]
     Draw(#[source] io::Error),
+}
+
+impl Hint for TerminalError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::NotATerminal | Self::Dumb => "use the commands: qd status, qd --help".into(),
+            Self::SetUp(_) | Self::Draw(_) => "".into(),
+        }
+    }
 }
 
 /// Whether there is a terminal, and one that can show the console.

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 mod fit;
 
-pub use self::fit::{broken, cut, shorten};
+pub use self::fit::{broken, cut, paragraphs, shorten, with_hint};
 
 /// The text with each control character spelled out (`^[`, `<U+202E>`), so that a log line, a commit's subject or a
 /// server's message can neither move the cursor nor recolour, retitle or reorder what a person reads. Tabs stay. Marks that

@@ -9,6 +9,7 @@
 //! This room decides nothing about when and what to build, makes no image tags, and remembers nothing: an image that was built
 //! before is found by its labels, so that a lost history builds nothing twice.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_shared::error::Hint;
 
 pub mod docker;
 
@@ -150,7 +152,7 @@ pub struct EngineInfo {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// No engine is configured, and none is where engines usually are.
-    #[error("no container engine was found (tried {}); start Docker or Podman, or set `address` in [engine]", .tried.join(", "))]
+    #[error("no container engine was found (tried {})", .tried.join(", "))]
     NoEngine {
         /// Where it was looked for.
         tried: Vec<String>,
@@ -166,9 +168,7 @@ pub enum BuildError {
         why: String,
     },
     /// The engine does not answer, or the connection broke.
-    #[error(
-        "the container engine at {address} is unreachable while {doing}; is it running, and may this user reach it?"
-    )]
+    #[error("the container engine at {address} is unreachable while {doing}")]
     Away {
         /// Where it should be.
         address: String,
@@ -179,9 +179,7 @@ pub enum BuildError {
         source: Option<Box<bollard::errors::Error>>,
     },
     /// The engine is there and has nothing to say.
-    #[error(
-        "{doing}: no output for {seconds} s, so it was stopped; see the engine's log, or build manually to see where it hangs"
-    )]
+    #[error("{doing}: no output for {seconds} s, so it was stopped")]
     Silent {
         /// What we were doing.
         doing: String,
@@ -206,7 +204,7 @@ pub enum BuildError {
         words: String,
     },
     /// The registry, or the engine, did not take the image.
-    #[error("pushing {image} failed: {words}{}", .hint.map(|hint| format!("; {hint}")).unwrap_or_default())]
+    #[error("pushing {image} failed: {words}")]
     Push {
         /// The full name.
         image: String,
@@ -226,9 +224,7 @@ pub enum BuildError {
         words: String,
     },
     /// BuildKit is asked for in the configuration, and the engine has none.
-    #[error(
-        "the engine at {address} has no BuildKit; set `builder = \"auto\"` in [engine], or turn BuildKit on in the engine"
-    )]
+    #[error("the engine at {address} has no BuildKit")]
     NoBuildkit {
         /// Where the engine is.
         address: String,
@@ -239,6 +235,25 @@ pub enum BuildError {
         /// What we were doing.
         doing: String,
     },
+}
+
+impl Hint for BuildError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Context(error) => return error.hint(),
+            Self::Push { hint, .. } => hint.unwrap_or_default(),
+            Self::NoEngine { .. } => "start Docker or Podman, or set `address` in [engine]",
+            Self::Away { .. } => "start the engine, and let the user of the agent reach its socket",
+            Self::Silent { .. } => "see the engine's log, or build manually to see where it hangs",
+            Self::NoBuildkit { .. } => "set `builder = \"auto\"` in [engine], or turn BuildKit on in the engine",
+            Self::Address { .. }
+            | Self::CutOff { .. }
+            | Self::Build { .. }
+            | Self::Refused { .. }
+            | Self::Cancelled { .. } => "",
+        }
+        .into()
+    }
 }
 
 impl BuildError {

@@ -22,9 +22,11 @@ mod edited;
 mod splice;
 mod tree;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::{PromoteBy, RenderKind};
+use quarterdeck_shared::error::Hint;
 
 use self::edited::Edited;
 use self::manifests::Spellings;
@@ -90,10 +92,7 @@ pub struct Manifests<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
     /// The image is nowhere.
-    #[error(
-        "no manifest below `{path}` names the image {image} ({files} files were read); write `image: {image}` where it \
-         belongs, or set `promote.by = \"none\"`"
-    )]
+    #[error("no manifest below `{path}` names the image {image} ({files} files were read)")]
     Nowhere {
         /// The image.
         image: String,
@@ -103,10 +102,7 @@ pub enum PromoteError {
         files: usize,
     },
     /// The image is nowhere in what a kustomization makes.
-    #[error(
-        "the kustomization of `{path}` makes nothing that names the image {image}; write `image: {image}` in one of its \
-         resources, or set `promote.by = \"none\"`"
-    )]
+    #[error("the kustomization of `{path}` makes nothing that names the image {image}")]
     NowhereInKustomization {
         /// The image.
         image: String,
@@ -115,8 +111,7 @@ pub enum PromoteError {
     },
     /// What names the image in a kustomization is not changed by its `images:`.
     #[error(
-        "after the change of `images:` in {path} the kustomization still names another version of {image}, in {}; an entry \
-         of `images:` changes the containers of pods alone, and only by the exact name",
+        "after the change of `images:` in {path} the kustomization still names another version of {image}, in {}",
         .objects.join(", ")
     )]
     Without {
@@ -149,13 +144,13 @@ pub enum PromoteError {
         source: TreeFailure,
     },
     /// A manifest is kept in Git LFS.
-    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
         /// The file.
         path: String,
     },
     /// A file that has to be changed is no YAML.
-    #[error("{path} cannot be read as YAML, line {line}: {what}; the image is not promoted into a file that is broken")]
+    #[error("{path} cannot be read as YAML, line {line}: {what}")]
     Syntax {
         /// The file.
         path: String,
@@ -165,13 +160,13 @@ pub enum PromoteError {
         what: String,
     },
     /// A file that has to be changed is no text.
-    #[error("{path} names the image but is not UTF-8; save it as UTF-8")]
+    #[error("{path} names the image but is not UTF-8")]
     NotUtf8 {
         /// The file.
         path: String,
     },
     /// A file that has to be changed is too long.
-    #[error("{path} names the image and has {bytes} bytes, over the limit of {}; split it", FILE_BYTES_MAX)]
+    #[error("{path} names the image and has {bytes} bytes, over the limit of {}", FILE_BYTES_MAX)]
     TooLong {
         /// The file.
         path: String,
@@ -191,6 +186,28 @@ pub enum PromoteError {
     /// A tag, digest or name that would not be one word of YAML.
     #[error("`{0}` is not a name, tag or digest of an image")]
     NotAnImage(String),
+}
+
+impl Hint for PromoteError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Render(error) => error.hint(),
+            Self::Nowhere { image, .. } => {
+                format!("write `image: {image}` where it belongs, or set `promote.by = \"none\"`").into()
+            }
+            Self::NowhereInKustomization { image, .. } => {
+                format!("write `image: {image}` in one of its resources, or set `promote.by = \"none\"`").into()
+            }
+            Self::Without { .. } => {
+                "an entry of `images:` changes the containers of pods alone, and only by the exact name".into()
+            }
+            Self::LargeFileStorage { .. } => "keep manifests in git itself".into(),
+            Self::Syntax { .. } => "correct it; the image is not promoted into a file that is broken".into(),
+            Self::NotUtf8 { .. } => "save it as UTF-8".into(),
+            Self::TooLong { .. } => "split it".into(),
+            Self::Output { .. } | Self::Read { .. } | Self::Unclear { .. } | Self::NotAnImage(_) => "".into(),
+        }
+    }
 }
 
 /// The edits that make the manifests name the artifact; none if they do already.

@@ -1,6 +1,7 @@
 //! A run as it is cut off, taken up again and ended. (pure)
 
 use jiff::Timestamp;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage};
 
@@ -20,6 +21,7 @@ pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
         started: None,
         finished: None,
         message: String::new(),
+        hint: String::new(),
         artifact: None,
         ..run.clone()
     }
@@ -31,7 +33,7 @@ pub fn interrupted(run: &RunStatus, successor: RunId, why: &str, now: Timestamp)
 }
 
 /// A run that is over; so are its stages.
-pub fn ended(mut run: RunStatus, phase: Phase, message: String, now: Timestamp) -> RunStatus {
+pub fn ended(mut run: RunStatus, phase: Phase, why: impl Into<Failure>, now: Timestamp) -> RunStatus {
     for stage in run.stages.iter_mut().filter(|stage| !stage.phase.is_final()) {
         stage.phase = if stage.phase == Phase::Running { phase } else { Phase::Skipped };
         stage.finished = stage.started.map(|_| now);
@@ -39,6 +41,6 @@ pub fn ended(mut run: RunStatus, phase: Phase, message: String, now: Timestamp) 
     run.phase = phase;
     run.behind = None;
     run.finished = Some(now);
-    run.message = message;
+    Failure { message: run.message, hint: run.hint } = why.into();
     run
 }

@@ -15,8 +15,10 @@ mod compose;
 mod scalar;
 pub(crate) mod text;
 
+use std::borrow::Cow;
 use std::fmt;
 
+use quarterdeck_shared::error::Hint;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::SerializerOptions;
@@ -64,23 +66,34 @@ pub enum YamlError {
         what: String,
     },
     /// It is not even text.
-    #[error("line {line}: it is not UTF-8; save the file as UTF-8")]
+    #[error("line {line}: it is not UTF-8")]
     NotUtf8 {
         /// The line of the first byte that is none.
         line: u64,
     },
     /// It is text of another encoding.
-    #[error("it seems to be {seems}; save the file as UTF-8")]
+    #[error("it seems to be {seems}")]
     Encoding {
         /// Which.
         seems: &'static str,
     },
     /// It is too long.
-    #[error("{bytes} bytes are more than the {} that a file of manifests may have; split it", TEXT_BYTES_MAX)]
+    #[error("{bytes} bytes are more than the {} that a file of manifests may have", TEXT_BYTES_MAX)]
     TooLong {
         /// How long.
         bytes: usize,
     },
+}
+
+impl Hint for YamlError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Syntax { .. } => "",
+            Self::NotUtf8 { .. } | Self::Encoding { .. } => "save the file as UTF-8",
+            Self::TooLong { .. } => "split it",
+        }
+        .into()
+    }
 }
 
 /// Reads every document of a text, YAML or JSON; documents that hold nothing but comments are left out.

@@ -1,9 +1,12 @@
 //! What can go wrong with a repository, in words for the person who has to mend it.
 
+mod hint;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use hint::gives_another_reason;
 use quarterdeck_system::certificate::Distrust;
 
 /// What to do about a failure: the poller decides by this and by nothing else.
@@ -24,17 +27,14 @@ pub enum GitErrorKind {
     Local,
 }
 
-/// Where the authority of a repository's certificate is named.
-const AUTHORITY: &str = "name its authority by `ca_file` under [[repository]], or add it to this machine's";
-
 /// Why something with a git repository failed.
 ///
-/// `url` is always the redacted form. `detail` is what the other side or a library said: bounded, in one line for
+/// The text says what failed, [`Hint`](quarterdeck_shared::error::Hint) what to do. `url` is always the redacted form. `detail` is what the other side or a library said: bounded, in one line for
 /// errors of libraries, and without control characters.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// 401, 403 or a refused key.
-    #[error("access to {url} is refused: {detail}{}", credentials_hint(.detail))]
+    #[error("access to {url} is refused: {detail}")]
     AccessDenied {
         /// The repository.
         url: String,
@@ -42,10 +42,7 @@ pub enum GitError {
         detail: String,
     },
     /// ssh does not know the host, or knows it under another key.
-    #[error(
-        "the ssh host key of {url} is not trusted: {detail}; verify the key with the forge's administrator and add it \
-         to known_hosts (`ssh-keyscan` shows it)"
-    )]
+    #[error("the ssh host key of {url} is not trusted: {detail}")]
     HostKey {
         /// The repository.
         url: String,
@@ -53,10 +50,7 @@ pub enum GitError {
         detail: String,
     },
     /// Credentials would travel in clear text.
-    #[error(
-        "credentials for {url} are not sent over plain http, where anyone on the way reads them; use https, or set \
-         `insecure = true` for this repository"
-    )]
+    #[error("credentials for {url} are not sent over plain http, where anyone on the way reads them")]
     PlainHttp {
         /// The repository.
         url: String,
@@ -78,7 +72,7 @@ pub enum GitError {
         detail: String,
     },
     /// The certificate of the other side is not to be trusted.
-    #[error("the certificate of {url} was rejected: {why}; {}", .why.remedy(AUTHORITY))]
+    #[error("the certificate of {url} was rejected: {why}")]
     Certificate {
         /// The repository.
         url: String,
@@ -120,10 +114,7 @@ pub enum GitError {
         detail: String,
     },
     /// git does not serve a directory that belongs to another user.
-    #[error(
-        "git refuses to read {url}, which belongs to another user: run `git config --global --add safe.directory {path}` \
-         as the user of the agent, or change its owner"
-    )]
+    #[error("git refuses to read {url}, which belongs to another user")]
     Ownership {
         /// The repository.
         url: String,
@@ -131,7 +122,7 @@ pub enum GitError {
         path: String,
     },
     /// More than a bound allows.
-    #[error("{url} sent more than {limit} {what}{}", raise(*.option))]
+    #[error("{url} sent more than {limit} {what}")]
     TooMuch {
         /// The repository.
         url: String,
@@ -191,7 +182,7 @@ pub enum GitError {
         detail: String,
     },
     /// What came cannot be kept.
-    #[error("the disk has no room for what {url} sent: {detail}; free some where data_dir is, and it is fetched again")]
+    #[error("the disk has no room for what {url} sent: {detail}")]
     NoRoom {
         /// The repository.
         url: String,
@@ -249,45 +240,6 @@ impl GitError {
         use GitError::*;
         self.kind() == GitErrorKind::Unreachable || matches!(self, Mirror { .. } | NoRoom { .. } | OpenFiles { .. })
     }
-}
-
-/// Where a refusal is about the credentials, what to look at. A forge that gives another reason has said it all: who is told
-/// to check a token that is good looks in the wrong place.
-fn credentials_hint(detail: &str) -> &'static str {
-    if gives_another_reason(detail) { "" } else { "; check the credentials that the configuration names for it" }
-}
-
-/// Whether a forge's own sentence gives a reason that other credentials would not help against.
-pub(crate) fn gives_another_reason(said: &str) -> bool {
-    /// As GitHub, GitLab, Gitea, Bitbucket and Azure DevOps say it, in lower case.
-    const REASONS: [&str; 19] = [
-        "archived",
-        "read-only",
-        "read only",
-        "readonly",
-        "protected",
-        "quota",
-        "too large",
-        "size limit",
-        "exceed",
-        "storage",
-        "no space left",
-        "disabled",
-        "locked",
-        "suspended",
-        "maintenance",
-        "rate limit",
-        "allow list",
-        "banned",
-        "pending deletion",
-    ];
-    let said = said.to_lowercase();
-    REASONS.iter().any(|reason| said.contains(reason))
-}
-
-fn raise(option: Option<&str>) -> String {
-    let option = option.map(|option| format!("; raise `{option}` in [repository.limits] if that is meant"));
-    option.unwrap_or_default()
 }
 
 /// The longest text of another's that a message carries: what fits on a screen of 80x24, twice.
@@ -374,25 +326,6 @@ mod tests {
             ("nothing of it", "nothing of it"),
         ] {
             assert_eq!(nameless(text), wanted);
-        }
-    }
-
-    #[test]
-    fn only_a_refusal_that_may_be_about_credentials_names_them() {
-        for (detail, about_credentials) in [
-            ("the server answers 401 Unauthorized", true),
-            ("the server answers 403 Forbidden", true),
-            ("the server answers 403 Forbidden: HTTP Basic: Access denied", true),
-            ("Permission to ops/shop.git denied to bot", true),
-            ("git@forge: Permission denied (publickey).", true),
-            ("the server answers 403 Forbidden: This repository was archived so it is read-only", false),
-            ("the server answers 403 Forbidden: API rate limit exceeded", false),
-            ("the server answers 403 Forbidden: Repository access blocked: repository disabled", false),
-            ("ERROR: The project is in maintenance mode", false),
-        ] {
-            let error = GitError::AccessDenied { url: "https://forge/x".into(), detail: detail.into() };
-            assert_eq!(error.to_string().contains("check the credentials"), about_credentials, "{error}");
-            assert_eq!(error.kind(), GitErrorKind::Credentials);
         }
     }
 

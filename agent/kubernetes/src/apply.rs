@@ -205,6 +205,7 @@ impl Executor<'_> {
             partial: true,
         });
         walk.executed.failed.extend(decided.refusals);
+        walk.executed.undone.refused.extend(decided.undone.refused);
         for (place, live) in decided.settled {
             let Manifest { resource, digest, .. } = &later[place];
             walk.settled.insert(resource.clone());

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{PodStatus, ResourceStatus};
 use tokio::sync::{Notify, watch};
@@ -16,8 +17,8 @@ use tokio::sync::{Notify, watch};
 pub enum ClusterChange {
     /// It does not answer.
     Away {
-        /// In its words or those of the network.
-        message: String,
+        /// In its words or those of the network, and what to do.
+        why: Failure,
     },
     /// It answers again.
     Back,
@@ -177,7 +178,7 @@ mod tests {
             namespace: "prod".into(),
             name: name.into(),
         };
-        outbox.push([ClusterChange::Away { message: "no".to_owned() }, gone("b"), gone("a")]);
+        outbox.push([ClusterChange::Away { why: "no".into() }, gone("b"), gone("a")]);
         outbox.push([gone("b"), ClusterChange::Back]);
         assert_eq!(outbox.take().await, [ClusterChange::Back, gone("a"), gone("b")]);
         outbox.push([gone("c")]);

@@ -59,6 +59,7 @@ mod exec;
 mod kubeconfig;
 mod proxy;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::Action;
+use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol::{LogQuery, ObjectDiff};
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::Unseen;
@@ -143,15 +145,16 @@ pub enum ClusterError {
     },
 }
 
-impl ClusterError {
-    /// What to do next; empty where the message says it.
-    pub fn hint(&self) -> &str {
+impl Hint for ClusterError {
+    fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Api(problem) => problem.hint(),
-            Self::Refused { refusals, .. } => refusals.first().map_or("", |refusal| &refusal.hint),
+            Self::Refused { refusals, .. } => refusals.first().map_or("", |refusal| &refusal.hint).into(),
         }
     }
+}
 
+impl ClusterError {
     /// Whether the same may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Api(problem) if problem.class.is_transient())

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use quarterdeck_shared::snapshot::Unseen;
 use serde_json::Value;
@@ -187,7 +188,7 @@ impl Hears for Live {
         self.state().covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
         self.tell(vec![ClusterChange::Cover]);
         if is_news {
-            self.outbox.push([ClusterChange::Away { message: problem.to_string() }]);
+            self.outbox.push([ClusterChange::Away { why: Failure::of(problem) }]);
         }
     }
 

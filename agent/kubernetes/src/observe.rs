@@ -254,7 +254,8 @@ pub(super) fn refusal(manifest: &Manifest, problem: &ApiProblem) -> Refusal {
         resource: manifest.resource.clone(),
         origin: manifest.origin.clone(),
         message: problem.message.clone(),
-        hint: problem.hint().to_owned(),
+        hint: problem.hint.clone().into_owned(),
+        immutable: problem.class == Class::Immutable,
     }
 }
 

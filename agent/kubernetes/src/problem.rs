@@ -7,7 +7,7 @@ mod shorten;
 #[cfg(test)]
 mod tests;
 
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
 use std::borrow::Cow;
 
 use kube::Error;
@@ -75,28 +75,26 @@ impl Class {
     fn hint(self) -> &'static str {
         match self {
             Self::Away => {
-                "See that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment."
+                "see that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment"
             }
             Self::Untrusted => {
-                "See that certificate-authority of this kubeconfig is the cluster's, and that its server is a name in the certificate."
+                "see that certificate-authority of this kubeconfig is the cluster's, and that its server is a name in the certificate"
             }
-            Self::Timeout => "The API server, or an admission webhook that it asks, is slow; retrying.",
-            Self::Unauthorized => {
-                "Renew the credentials of this context; the kubeconfig is read again when it changes."
-            }
-            Self::Forbidden => "Give the agent's user this permission; agent/rbac.yaml is the role that it needs.",
-            Self::NamespaceMissing => "Add the Namespace to the manifests, or set create_namespace = true.",
-            Self::KindMissing => "Install its CustomResourceDefinition first, or add it to the manifests.",
+            Self::Timeout => "the API server, or an admission webhook that it asks, is slow; retrying",
+            Self::Unauthorized => "renew the credentials of this context; the kubeconfig is read again when it changes",
+            Self::Forbidden => "give the agent's user this permission; agent/rbac.yaml is the role that it needs",
+            Self::NamespaceMissing => "add the Namespace to the manifests, or set create_namespace = true",
+            Self::KindMissing => "install its CustomResourceDefinition first, or add it to the manifests",
             Self::Immutable => {
-                "This field cannot be changed in place. Put it back, give the object another name, or delete the live object \
-                 yourself so that the next sync creates it again; it is never deleted for you."
+                "this field cannot be changed in place: put it back, give the object another name, or delete the live object \
+                 yourself so that the next sync creates it again; it is never deleted for you"
             }
-            Self::Invalid => "Correct the manifest.",
+            Self::Invalid => "correct the manifest",
             // What refuses it is not known; see `advice` for what is.
-            Self::Refused => "Change what the message names: in the manifest, or in the cluster.",
-            Self::Configuration => "Correct the kubeconfig or the [[cluster]] entry.",
-            Self::Conflict => "Another client changed or deleted it at the same moment; retrying.",
-            Self::TooMany => "The API server is overloaded; retrying.",
+            Self::Refused => "change what the message names: in the manifest, or in the cluster",
+            Self::Configuration => "correct the kubeconfig or the [[cluster]] entry",
+            Self::Conflict => "another client changed or deleted it at the same moment; retrying",
+            Self::TooMany => "the API server is overloaded; retrying",
             // Told by `advice`, with the name of what holds it up.
             Self::WebhookDown | Self::Terminating => "",
             Self::NotFound | Self::Gone | Self::Other => "",
@@ -121,16 +119,17 @@ pub struct ApiProblem {
     pub hint: Cow<'static, str>,
 }
 
+impl Hint for ApiProblem {
+    fn hint(&self) -> Cow<'_, str> {
+        (&*self.hint).into()
+    }
+}
+
 impl ApiProblem {
     /// A problem in our own words.
     pub fn new(class: Class, doing: impl Into<String>, message: impl AsRef<str>) -> Self {
         let message = one_line(&SecretScrubber::global().scrub(message.as_ref()));
         Self { class, doing: doing.into(), hint: advice::advice(class, &message), message }
-    }
-
-    /// What to do next; empty where the message says it.
-    pub fn hint(&self) -> &str {
-        &self.hint
     }
 
     /// From an answer of the API server.
@@ -160,7 +159,7 @@ impl ApiProblem {
                 if let Some(why) = distrust(error) {
                     let message = format!("the server's certificate was rejected: {why}");
                     let hint = why.remedy("name its authority by certificate-authority in this kubeconfig");
-                    return Self { hint: capital(&hint).into(), ..Self::new(Class::Untrusted, doing, message) };
+                    return Self { hint: hint.into(), ..Self::new(Class::Untrusted, doing, message) };
                 }
                 let words = words(error);
                 if is_about_our_certificate(&words) {
@@ -270,13 +269,6 @@ fn words(error: &dyn std::error::Error) -> String {
 fn is_about_our_certificate(words: &str) -> bool {
     let alert = words.split_once("received fatal alert: ").map_or("", |(_, alert)| alert);
     alert.contains("Certificate") || matches!(alert, "UnknownCA" | "AccessDenied")
-}
-
-/// A hint is a sentence here.
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
 }
 
 fn one_line(text: &str) -> String {

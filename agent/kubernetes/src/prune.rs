@@ -73,7 +73,8 @@ impl Executor<'_> {
                         resource: item.resource.clone(),
                         origin: "no longer in git".into(),
                         message: problem.message.clone(),
-                        hint: problem.hint().to_owned(),
+                        hint: problem.hint.clone().into_owned(),
+                        immutable: false,
                     });
                     after.items.insert(item);
                 }

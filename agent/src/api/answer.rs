@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::context::{Application, Context, Environment};
 use crate::history::sqlite::HistoryError;
 use crate::journal::NotKept;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -86,13 +86,13 @@ impl IntoResponse for Failure {
 
 impl From<NotKept> for Failure {
     fn from(error: NotKept) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, "unavailable", error.to_string(), "")
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "unavailable", error.to_string(), &error.hint())
     }
 }
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", chain(&error), "")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", chain(&error), &error.hint())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::reconcile::rollback;
 use quarterdeck_core::run;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
 
 type Taken = (StatusCode, Json<Accepted>);
 
@@ -85,7 +85,7 @@ async fn ask_for_run(
     let name = &application.spec.name;
     let run = deliver::ask(&context, &application, goal, &request, peer.cause())
         .await
-        .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
+        .map_err(|error| Failure::bad_request(chain(&error), &error.hint()))?;
     let mut answer =
         taken(format!("{name}: run {} will {} {} ({})", run.id.number, goal.word(), run.reference, run.commit.short()));
     context
@@ -140,7 +140,7 @@ pub(super) async fn rollback(
     let name = &environment.id;
     let revision = rollback::target(&context, &environment, request.to.as_deref())
         .await
-        .map_err(|error| Failure::bad_request(chain(&error), error.hint()))?;
+        .map_err(|error| Failure::bad_request(chain(&error), &error.hint()))?;
     let cause = peer.cause();
     let hold = Hold { reason: request.reason.clone(), cause: cause.clone(), at: Timestamp::now() };
     let after_sync = context.journal.newest_sync();

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
+use quarterdeck_shared::error::{Hint as _, chain};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
@@ -72,7 +73,7 @@ pub(super) async fn object(In(environment): In, Query(query): Query<ObjectQuery>
 }
 
 fn not_compared(error: reconcile::ReconcileError) -> Failure {
-    Failure::unavailable(quarterdeck_shared::error::chain(&error), error.hint())
+    Failure::unavailable(chain(&error), &error.hint())
 }
 
 #[derive(Deserialize)]

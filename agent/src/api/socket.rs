@@ -8,6 +8,7 @@
 //! Cleaners of temporary folders remove sockets of programs that run. So the path is looked at now and then, and where it
 //! does not lead to our socket the agent listens there anew; connections that are open go on.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -17,6 +18,7 @@ use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quarterdeck_shared::error::Hint;
 use rustix::fs::FlockOperation;
 use sha2::{Digest as _, Sha256};
 use tokio::net::UnixListener;
@@ -29,17 +31,13 @@ const PATH_MAX: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The path does not fit.
-    #[error(
-        "the socket path {path} is longer than {PATH_MAX} bytes, which the kernel does not take; set agent.socket to a shorter one"
-    )]
+    #[error("the socket path {path} is longer than {PATH_MAX} bytes, which the kernel does not accept")]
     TooLong {
         /// Which.
         path: PathBuf,
     },
     /// The folder is not safe.
-    #[error(
-        "the socket folder {dir} is not safe to use: {why}; remove it, or set agent.socket to a folder of your own"
-    )]
+    #[error("the socket folder {dir} is not safe to use: {why}")]
     Folder {
         /// Which.
         dir: PathBuf,
@@ -47,7 +45,7 @@ pub enum SocketError {
         why: String,
     },
     /// Another agent is there.
-    #[error("another agent already listens at {path}; stop it first, or set agent.socket to another place")]
+    #[error("another agent already listens at {path}")]
     Taken {
         /// Which.
         path: PathBuf,
@@ -68,6 +66,18 @@ pub enum SocketError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl Hint for SocketError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::TooLong { .. } => "set agent.socket to a shorter path",
+            Self::Folder { .. } => "remove it, or set agent.socket to a folder of your own",
+            Self::Taken { .. } => "stop it first, or set agent.socket to another place",
+            Self::Group { .. } | Self::Io { .. } => "",
+        }
+        .into()
+    }
 }
 
 /// A socket that is listened on; the file goes and the locks are freed when it is dropped.

@@ -94,6 +94,7 @@ mod tests {
                         reachable: true,
                         version: "a \"version\"".to_owned(),
                         error: None,
+                        hint: String::new(),
                         since: Timestamp::UNIX_EPOCH,
                     });
                     (object.key(), Arc::new(object))

@@ -1,18 +1,26 @@
 //! Where things are: the configuration, the data and the socket, by the XDG rules through `directories`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
+use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol;
 
 use super::AgentConfig;
 
 /// There is no home directory and nothing else says where to be.
 #[derive(Debug, thiserror::Error)]
-#[error("no home directory is known, so there is no place for {what}: set HOME, or say where with {option}")]
+#[error("no home directory is known, so there is no place for {what}")]
 pub struct NoPlace {
     what: &'static str,
     option: &'static str,
+}
+
+impl Hint for NoPlace {
+    fn hint(&self) -> Cow<'_, str> {
+        format!("set HOME, or say where with {}", self.option).into()
+    }
 }
 
 /// `$XDG_CONFIG_HOME/quarterdeck/config.toml`; a system service is told with `--config`.

@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::journal::fact::{Batch, Fact};
 use quarterdeck_core::queue::{self, Way};
 use quarterdeck_core::run;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Failure, chain};
 
 /// The waits between tries of a stage that meets an outage.
 const AGAIN: ExponentialBuilder = ExponentialBuilder::new().with_max_delay(TRY_MAX).without_max_times();
@@ -127,9 +127,11 @@ impl<'n> Course<'n> {
                 Err(error) if error.is_outage() && begun.elapsed() < timeout => {
                     let wait = waits.next().unwrap_or(TRY_MAX);
                     // First what happens next: a row of the console ends before long words do.
-                    let text = format!("trying again in {} s: {}", wait.as_secs(), chain(&error));
-                    tracing::warn!(stage = %kind, "{text}");
+                    let Failure { message, hint } = Failure::of(&error);
+                    let text = format!("trying again in {} s: {message}", wait.as_secs());
+                    tracing::warn!(stage = %kind, hint, "{text}");
                     self.say(&text);
+                    self.hint(hint);
                     self.progress(None, Some(&text));
                     self.tell();
                     if let Err(error) = self.wait(wait, begun, &error).await {
@@ -142,6 +144,7 @@ impl<'n> Course<'n> {
                 other => break other,
             }
         };
+        self.run.hint.clear();
         let (phase, message) = match &result {
             Ok(Outcome::Done(_, message)) => (Phase::Succeeded, message.clone()),
             Ok(Outcome::Skipped(_, message)) => (Phase::Skipped, message.clone()),
@@ -163,21 +166,16 @@ impl<'n> Course<'n> {
 
     /// Ends the run.
     pub(super) async fn end(mut self, result: Result<String, DeliverError>) -> Result<(), DeliverError> {
-        let (phase, message) = match result {
-            Ok(message) => (Phase::Succeeded, message),
-            Err(error) => {
-                let hint = error.hint();
-                if !hint.is_empty() {
-                    let text = format!("hint: {hint}");
-                    self.write(LogRecord::Notice { text: text.into() });
-                }
-                (phase_of(&error), chain(&error))
-            }
+        let (phase, told) = match result {
+            Ok(message) => (Phase::Succeeded, Failure::text(message)),
+            Err(error) => (phase_of(&error), Failure::of(&error)),
         };
+        self.hint(told.hint.clone());
+        let message = told.message.clone();
         // Its end is on disk before the run is ended: who follows the log reads it whole.
         self.log = None;
         let now = Timestamp::now();
-        self.run = run::ended(self.run, phase, message.clone(), now);
+        self.run = run::ended(self.run, phase, told, now);
         let name = &self.run.application;
         let what = match self.run.goal {
             RunGoal::Build => "build",
@@ -228,6 +226,14 @@ impl<'n> Course<'n> {
             let from = self.run.stages.get(self.now).map_or("", |stage| stage.kind.word());
             self.write(LogRecord::Line { at: Some(Timestamp::now()), from: from.into(), text: text.into() });
         }
+    }
+
+    /// What a person could do while it is tried again, or now that it has failed.
+    fn hint(&mut self, hint: String) {
+        if !hint.is_empty() && hint != self.run.hint {
+            self.write(LogRecord::Notice { text: format!("hint: {hint}").into() });
+        }
+        self.run.hint = hint;
     }
 
     fn write(&mut self, record: LogRecord) {

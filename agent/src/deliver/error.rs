@@ -1,5 +1,6 @@
 //! Why a run failed, and what a person could do about it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
@@ -13,6 +14,8 @@ use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
 use quarterdeck_git::GitError;
+use quarterdeck_shared::error::Hint;
+use quarterdeck_system::secret::SecretError;
 
 /// A run that failed, and in which step.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +38,12 @@ pub enum DeliverError {
     #[error("the image cannot be named")]
     Name(#[from] ImageRefError),
     /// A secret build argument is not there.
-    #[error("build argument {name} comes from {place}, which cannot be read: {why}")]
+    #[error("there is no value for build argument {name}")]
     Argument {
         /// Which.
         name: String,
-        /// The environment variable or file.
-        place: String,
-        /// Why.
-        why: String,
+        /// Where it should be, and why not.
+        source: SecretError,
     },
     /// A pattern of tags is none; the configuration was checked for it.
     #[error(transparent)]
@@ -57,9 +58,7 @@ pub enum DeliverError {
     #[error(transparent)]
     Promote(#[from] PromoteError),
     /// Others were faster, each time.
-    #[error(
-        "the deploy branch {branch} moved {tries} times while the promotion was written; try again when it is quieter"
-    )]
+    #[error("the deploy branch {branch} moved {tries} times while the promotion was written")]
     Raced {
         /// Which branch.
         branch: String,
@@ -131,17 +130,40 @@ impl DeliverError {
     pub(super) fn is_of_promotion(&self) -> bool {
         matches!(self, Self::Promote(_) | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. })
     }
+}
 
-    /// What a person could do; empty where the words say it.
-    pub fn hint(&self) -> &'static str {
+impl Hint for DeliverError {
+    fn hint(&self) -> Cow<'_, str> {
         match self {
-            Self::Promote(_) => {
-                "check the path of the environment, or set promote.by = \"none\" where others maintain the manifests"
+            Self::Git { source, .. } => source.hint(),
+            Self::Build(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Login(error) => error.hint(),
+            Self::NotKept(error) => error.hint(),
+            Self::History(error) => error.hint(),
+            Self::Promote(error) => match error.hint() {
+                hint if hint.is_empty() => {
+                    "check the path of the environment, or set promote.by = \"none\" where others maintain the manifests"
+                        .into()
+                }
+                hint => hint,
+            },
+            Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
+            Self::Raced { .. } => "try again when it is quieter".into(),
+            Self::Superseded { .. } => "`qd push` with this tag delivers it all the same".into(),
+            Self::GaveUp { source, .. } => {
+                let again = "ask for it again when that is back: `qd push` or `qd build` with this tag";
+                match source.hint() {
+                    hint if hint.is_empty() => again.into(),
+                    hint => format!("{hint}; then {again}").into(),
+                }
             }
-            Self::NoSuch(_) => "name a tag, branch or commit of the code repository",
-            Self::Superseded { .. } => "`qd push` with this tag delivers it all the same",
-            Self::GaveUp { .. } => "ask for it again when that is back: `qd push` or `qd build` with this tag",
-            _ => "",
+            Self::Name(_)
+            | Self::Argument { .. }
+            | Self::Glob(_)
+            | Self::Template(_)
+            | Self::Cancelled
+            | Self::GaveWay { .. } => "".into(),
         }
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn queued(
         started: None,
         finished: None,
         message: String::new(),
+        hint: String::new(),
         artifact: None,
         promoted: BTreeMap::new(),
     }

@@ -32,6 +32,9 @@ pub struct EnvironmentRow {
     pub status: EnvironmentStatus,
     /// Why it is not Synced.
     pub sync_message: String,
+    /// What to do about that.
+    #[serde(default)]
+    pub sync_hint: String,
     /// Why it is not Healthy.
     pub health_message: String,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Artifact;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event, SyncRecord};
 use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
@@ -159,8 +160,8 @@ pub enum Patch {
     Compared {
         /// The answer.
         sync: SyncStatus,
-        /// Why, where it is not Synced.
-        message: String,
+        /// Why, where it is not Synced, and what to do.
+        why: Failure,
         /// Objects that differ.
         drifted: u32,
         /// Objects that the manifests name; unchanged where the comparison failed.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Pending, SpecSummary};
 use quarterdeck_shared::status::{Health, SyncStatus};
@@ -66,6 +67,7 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             images: Vec::new(),
             suspended: false,
             message: String::new(),
+            hint: String::new(),
             since: now,
             unseen: Vec::new(),
             last_known: None,
@@ -81,6 +83,7 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             spec,
         },
         sync_message: String::new(),
+        sync_hint: String::new(),
         health_message: String::new(),
     }
 }
@@ -102,20 +105,21 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             status.revision = Some(revision);
             status.images = images;
         }
-        Patch::Compared { sync, message, drifted, resources } => {
+        Patch::Compared { sync, why: Failure { message, hint }, drifted, resources } => {
             if sync != status.sync {
                 let event = Event::SyncStatusChanged { from: status.sync, to: sync, message: message.clone() };
                 folded.events.push((Cause::Agent, event));
                 status.since = now;
             } else {
                 folded.keep = message != row.sync_message
+                    || hint != row.sync_hint
                     || drifted != status.drifted
                     || resources.is_some_and(|n| n != status.resources);
             }
             status.sync = sync;
             status.drifted = drifted;
             status.resources = resources.unwrap_or(status.resources);
-            row.sync_message = message;
+            (row.sync_message, row.sync_hint) = (message, hint);
         }
         Patch::Assessed { health, message } => {
             if health != status.health {
@@ -148,6 +152,9 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
         }
     }
     status.message = message(status, &row.sync_message, &row.health_message);
+    // Of what leads the message alone.
+    let leads = !row.sync_hint.is_empty() && status.message.starts_with(&row.sync_message);
+    status.hint = if leads { row.sync_hint.clone() } else { String::new() };
     folded
 }
 
@@ -197,16 +204,16 @@ mod tests {
             Patch::Assessed { health: Health::Degraded, message: "exit 1".to_owned() },
             Timestamp::UNIX_EPOCH,
         );
-        let compared = |message: &str| Patch::Compared {
+        let compared = |message: &str, hint: &str| Patch::Compared {
             sync: SyncStatus::Unknown,
-            message: message.to_owned(),
+            why: Failure { message: message.to_owned(), hint: hint.to_owned() },
             drifted: 0,
             resources: None,
         };
-        fold(&mut row, compared("bad manifest"), Timestamp::UNIX_EPOCH);
-        assert_eq!(row.status.message, "bad manifest");
-        fold(&mut row, compared(""), Timestamp::UNIX_EPOCH);
-        assert_eq!(row.status.message, "exit 1");
+        fold(&mut row, compared("bad manifest", "correct it"), Timestamp::UNIX_EPOCH);
+        assert_eq!((&*row.status.message, &*row.status.hint), ("bad manifest", "correct it"));
+        fold(&mut row, compared("", ""), Timestamp::UNIX_EPOCH);
+        assert_eq!((&*row.status.message, &*row.status.hint), ("exit 1", ""));
     }
 
     #[test]

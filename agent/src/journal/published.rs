@@ -112,16 +112,14 @@ impl Published {
         .collect()
     }
 
-    /// Objects whose key begins so.
-    pub fn below(&self, prefix: &str) -> Vec<Arc<Object>> {
+    /// Every environment as it is now.
+    pub fn environments(&self) -> Vec<EnvironmentStatus> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let from = Key(prefix.into());
-        inner
-            .objects
-            .range(from..)
-            .take_while(|(key, _)| key.0.starts_with(prefix))
-            .map(|(_, object)| object.clone())
-            .collect()
+        let environments = inner.objects.values().filter_map(|object| match &**object {
+            Object::Environment(status) => Some((**status).clone()),
+            _ => None,
+        });
+        environments.collect()
     }
 
     /// Puts and removes. Only the journal calls it; what is already so makes no change.
@@ -190,6 +188,7 @@ mod tests {
             reachable: true,
             version: version.to_owned(),
             error: None,
+            hint: String::new(),
             since: Timestamp::UNIX_EPOCH,
         });
         (object.key(), Some(object))

@@ -1,6 +1,7 @@
 //! A disk that fills up, and a history that cannot be used.
 
 use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::error::{Failure, Hint as _};
 use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
 
 use super::fact::Patch;
@@ -44,6 +45,7 @@ fn an_agent() -> Object {
         configuration: "config.toml".into(),
         configuration_error: None,
         history_error: None,
+        history_hint: String::new(),
         banner: None,
     })
 }
@@ -64,9 +66,10 @@ fn a_full_disk_stops_the_work_and_loses_none() {
             Fact::Seen(agent.clone()),
         ]
     };
-    let error = write(&mut thread, batch()).unwrap_err().to_string();
+    let not_kept = write(&mut thread, batch()).unwrap_err();
+    let error = not_kept.to_string();
     assert!(error.starts_with("cannot write to the history database, no changes were made: "), "{error}");
-    assert!(error.contains("full") && error.contains("free some disk space or fix"), "{error}");
+    assert!(error.contains("full") && not_kept.hint().contains("free some disk space or fix"), "{error}");
     assert!(thread.published.environment(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
@@ -92,14 +95,14 @@ fn a_damaged_and_a_newer_history_are_told_and_not_touched() {
     let path = dir.path().join("history.db");
     let text = "this is no database, and long enough to be looked at. ".repeat(100);
     std::fs::write(&path, &text).unwrap();
-    let error = chain(&sqlite::open(&path).unwrap_err());
+    let error = Failure::of(&sqlite::open(&path).unwrap_err()).to_string();
     assert!(error.contains("cannot open the history") && error.contains("move it away"), "{error}");
     assert!(error.contains("not a database"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 
     let path = dir.path().join("newer.db");
     sqlite::open(&path).unwrap().pragma_update(None, "user_version", 4_711).unwrap();
-    let error = sqlite::open(&path).unwrap_err().to_string();
+    let error = Failure::of(&sqlite::open(&path).unwrap_err()).to_string();
     assert!(error.contains("newer.db is of version 4711") && error.contains("run the newer agent"), "{error}");
 }
 
@@ -136,9 +139,10 @@ fn a_torn_page_is_told_and_nothing_is_overwritten() {
             std::fs::write(&path, &bytes).unwrap();
             match Journal::open(dir.path(), &HistoryConfig::default(), &BTreeSet::new(), Timestamp::now()) {
                 Err(error) => {
-                    let words = format!("the history {} is damaged; move it away and start again: ", path.display());
-                    let error = chain(&error);
-                    assert!(error.starts_with(&words), "page {page}: {error}");
+                    let Failure { message, hint } = Failure::of(&error);
+                    let words = format!("the history {} is damaged: ", path.display());
+                    assert!(message.starts_with(&words), "page {page}: {message}");
+                    assert!(hint.starts_with("move it away and start again: "), "{hint}");
                     assert!(std::fs::read(&path).unwrap() == bytes, "page {page} is overwritten");
                     refused += 1;
                 }
@@ -199,11 +203,12 @@ fn a_history_that_is_removed_or_exchanged_takes_nothing_until_it_is_back() {
         accident();
         thread.look();
         let words = format!(
-            "cannot write to the history database, no changes were made: history.db was {loss} while the agent runs; put "
+            "cannot write to the history database, no changes were made: history.db was {loss} while the agent runs"
         );
-        let shown = error_shown(&thread).unwrap();
-        assert!(shown.starts_with(&words) && shown.ends_with("qd-agent restore FILE"), "{shown}");
-        assert_eq!(write(&mut thread, told(0)).unwrap_err().to_string(), shown);
+        assert_eq!(error_shown(&thread).as_ref(), Some(&words));
+        let not_kept = write(&mut thread, told(0)).unwrap_err();
+        assert_eq!(not_kept.to_string(), words);
+        assert!(not_kept.hint().ends_with("qd-agent restore FILE"), "{}", not_kept.hint());
         remedy();
         thread.look();
         assert_eq!(error_shown(&thread), None);

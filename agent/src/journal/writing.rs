@@ -21,7 +21,7 @@ use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
 use crate::history::sqlite::{self, HistoryError, Writer};
 use quarterdeck_core::failpoint;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Failure, chain};
 
 /// Batches written in one transaction: under load a commit to disk is shared, alone a batch waits for nobody.
 const GROUP: usize = 256;
@@ -52,7 +52,7 @@ pub(super) struct Writing {
     bounds: HistoryConfig,
     pub(super) transactions: u32,
     /// Why the last batch that was to be kept was not; consoles see it at the agent.
-    trouble: Option<String>,
+    trouble: Option<Failure>,
     /// Whether that is since a file of the history is not in its place.
     lost: bool,
     flood: Flood,
@@ -200,17 +200,18 @@ impl Writing {
 
     fn not_kept(&mut self, error: &HistoryError) -> NotKept {
         let not_kept = NotKept::new(error, &self.path);
-        let is_news = self.trouble.as_deref() != Some(&not_kept.to_string());
+        let trouble = Failure::of(&not_kept);
+        let is_news = self.trouble.as_ref() != Some(&trouble);
         if let Some(times) = self.flood.count(Instant::now()).or(is_news.then_some(1)) {
             tracing::error!(error = %chain(error), times, "cannot write the history");
         }
         self.lost = matches!(error, HistoryError::Lost { .. });
-        self.tell_trouble(Some(not_kept.to_string()));
+        self.tell_trouble(Some(trouble));
         not_kept
     }
 
     /// Tells those who look whether what happens can be kept: where it cannot, the work stops.
-    fn tell_trouble(&mut self, trouble: Option<String>) {
+    fn tell_trouble(&mut self, trouble: Option<Failure>) {
         if self.trouble == trouble {
             return;
         }
@@ -224,7 +225,9 @@ impl Writing {
     fn publish(&self, mut changes: Changes) {
         for (_, object) in &mut changes {
             if let Some(Object::Agent(agent)) = object {
-                agent.history_error.clone_from(&self.trouble);
+                let trouble = self.trouble.clone().map(|trouble| (trouble.message, trouble.hint));
+                let (error, hint) = trouble.unzip();
+                (agent.history_error, agent.history_hint) = (error, hint.unwrap_or_default());
             }
         }
         self.published.publish(changes);

@@ -2,7 +2,7 @@ use quarterdeck_core::render::scope;
 use quarterdeck_core::render::tree::Files;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_shared::application::RenderKind;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
 use super::*;
@@ -83,14 +83,14 @@ fn what_kustomize_says_no_to_is_told_in_its_words() {
     let (_folder, renderers) = kustomize("echo \"Error: no matches in $2/deployment.yaml\" >&2; exit 1");
     let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
     assert_eq!(
-        chain(&error),
+        Failure::of(&error).to_string(),
         "cannot render the kustomization of apps/shop: kustomize build failed: exit status: 1: Error: no matches in apps/shop/deployment.yaml"
     );
     let error =
         try_render_with(&Renderers::default(), "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
     assert_eq!(
-        chain(&error),
-        "cannot render the kustomization of apps/shop: neither kustomize nor kubectl is on the PATH; install one of them"
+        Failure::of(&error).to_string(),
+        "cannot render the kustomization of apps/shop: neither kustomize nor kubectl is on the PATH\nhint: install one of them"
     );
     let (_folder, renderers) = kustomize("echo '# nothing'");
     let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(KUSTOMIZATION)).unwrap_err();
@@ -123,8 +123,8 @@ fn a_large_file_that_nothing_names_is_not_missed_and_a_pointer_that_is_named_is_
     let named = [kustomization, ("apps/shop/a.yaml", pointer)];
     let error = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &Files::new(&named)).unwrap_err();
     assert_eq!(
-        chain(&error),
-        "cannot render the kustomization of apps/shop: apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep it in git itself"
+        Failure::of(&error).to_string(),
+        "cannot render the kustomization of apps/shop: apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched\nhint: keep it in git itself"
     );
 }
 

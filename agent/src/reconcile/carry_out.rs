@@ -25,7 +25,7 @@ use crate::journal::fact::{Fact, Patch};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::{Memory, Remembered as Applied, Undone};
 use quarterdeck_kubernetes::{Executed, Far, PlannedSync};
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::Failure;
 use tracing::Instrument as _;
 
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
@@ -74,7 +74,8 @@ impl Sync<'_> {
                 (None, left) if left.is_empty() => "everything is as git says".to_owned(),
                 (None, left) => left,
             };
-            facts.extend(ended(sync, Phase::Succeeded, format!("nothing to do: {message}")));
+            let message = format!("nothing to do: {message}");
+            facts.extend(ended(sync, phase(&undone), Failure { message, hint: undone.hint().to_owned() }));
             facts.push(Fact::IntentDone { environment: self.environment.id.clone(), intent: intent.clone() });
         }
         if part.is_none() {
@@ -161,9 +162,12 @@ impl Sync<'_> {
             Err(source) => Err(of(self.environment, source)),
         };
         facts.extend(match (&result, &stopped) {
-            (Err(error), _) => ended(sync, Phase::Failed, chain(error)),
+            (Err(error), _) => ended(sync, Phase::Failed, Failure::of(error)),
             (Ok(_), Some(stop)) => ended(sync, stop.phase(), stop.describe(done.load(Ordering::Relaxed), total)),
-            (Ok(did), None) => ended(sync, Phase::Succeeded, did.clone()),
+            (Ok(did), None) => {
+                let told = Failure { message: did.clone(), hint: undone.hint().to_owned() };
+                ended(sync, phase(&undone), told)
+            }
         });
         facts.push(Fact::patch(&name, Patch::Progress(None)));
         let outcome = match (stopped.is_some(), part.is_some()) {
@@ -202,7 +206,8 @@ impl Sync<'_> {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        Err(ReconcileError::Partly(format!("{first}{more}; done before it: {did}")))
+        let message = format!("{first}{more}; done before it: {did}");
+        Err(ReconcileError::Partly { message, hint: first.hint.clone() })
     }
 
     /// The part of the environment that the sync is about, where it is not all of it.
@@ -241,18 +246,25 @@ impl Sync<'_> {
 
     /// Everything was done that can be: the environment is as git says, but for what left git and is not gone.
     fn finished(&self, undone: &Undone) -> Fact {
-        let sync = if undone.open.is_empty() { SyncStatus::Synced } else { SyncStatus::OutOfSync };
-        self.compared(sync, undone.message(), undone.open.len() as u32)
+        let sync = if undone.differing() == 0 { SyncStatus::Synced } else { SyncStatus::OutOfSync };
+        let why = Failure { message: undone.message(), hint: undone.hint().to_owned() };
+        self.compared(sync, why, undone.differing() as u32)
     }
 
-    fn compared(&self, sync: SyncStatus, message: String, drifted: u32) -> Fact {
+    fn compared(&self, sync: SyncStatus, why: impl Into<Failure>, drifted: u32) -> Fact {
         let resources = Some(self.rendered.manifests.len() as u32);
-        Fact::patch(&self.environment.id, Patch::Compared { sync, message, drifted, resources })
+        let why = why.into();
+        Fact::patch(&self.environment.id, Patch::Compared { sync, why, drifted, resources })
     }
 
     fn applied(&self, applied: Vec<(ResourceRef, Applied)>, gone: Vec<ResourceRef>) -> Fact {
         Fact::Applied { environment: self.environment.id.clone(), applied, gone }
     }
+}
+
+/// How a sync ended that did all that could be done: an object that was refused makes it no release to go back to.
+fn phase(undone: &Undone) -> Phase {
+    if undone.refused.is_empty() { Phase::Succeeded } else { Phase::Failed }
 }
 
 fn applying(Far { done, total, waiting }: Far) -> Progress {

@@ -1,10 +1,13 @@
 //! Why a pass did not bring the cluster where git is, and whether another could.
 
+use std::borrow::Cow;
+
 use crate::history::sqlite::HistoryError;
 use crate::journal::NotKept;
 use quarterdeck_core::render::RenderError;
 use quarterdeck_git::GitError;
 use quarterdeck_kubernetes::ClusterError;
+use quarterdeck_shared::error::Hint;
 
 /// A pass that did not bring the cluster where git is.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +37,13 @@ pub enum ReconcileError {
         source: ClusterError,
     },
     /// Some objects failed after others were applied.
-    #[error("{0}")]
-    Partly(String),
+    #[error("{message}")]
+    Partly {
+        /// Which, and why.
+        message: String,
+        /// Of the first of them.
+        hint: String,
+    },
     /// What a person asked for is not there.
     #[error("{0}")]
     NoSuch(String),
@@ -47,16 +55,26 @@ pub enum ReconcileError {
     History(#[from] HistoryError),
 }
 
-impl ReconcileError {
-    /// What a person could do; empty where the words say it.
-    pub fn hint(&self) -> &str {
+impl Hint for ReconcileError {
+    fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Cluster { source, .. } => source.hint(),
-            Self::Resolve { .. } => "Check the branch of the environment, or wait until the repository is reached.",
-            _ => "",
+            Self::Render { source, .. } => source.hint(),
+            Self::NotKept(error) => error.hint(),
+            Self::History(error) => error.hint(),
+            Self::Resolve { source, .. } => match source.hint() {
+                hint if hint.is_empty() => {
+                    "check the branch of the environment, or wait until the repository is reached".into()
+                }
+                hint => hint,
+            },
+            Self::Partly { hint, .. } => (&**hint).into(),
+            Self::NoSuch(_) => "".into(),
         }
     }
+}
 
+impl ReconcileError {
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
         !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. }))

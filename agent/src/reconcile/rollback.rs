@@ -130,6 +130,7 @@ mod tests {
             started: Timestamp::UNIX_EPOCH,
             finished: None,
             message: String::new(),
+            hint: String::new(),
             images: Vec::new(),
             changes: vec![Change { resource, action: Action::Configure, fields: Vec::new(), reason: None }],
         }

@@ -11,7 +11,7 @@ use crate::context::{Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
 use quarterdeck_kubernetes::{ClusterError, OtherAgent};
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Failure, chain};
 
 /// A sync that begins now.
 pub(super) fn begun(context: &Context, environment: &Environment, revision: Revision, cause: Cause) -> SyncRecord {
@@ -26,13 +26,15 @@ pub(super) fn begun(context: &Context, environment: &Environment, revision: Revi
         started: Timestamp::now(),
         finished: None,
         message: String::new(),
+        hint: String::new(),
         images: Vec::new(),
         changes: Vec::new(),
     }
 }
 
 /// The end of a sync, for the history and for the environment's line.
-pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3] {
+pub(super) fn ended(sync: SyncRecord, phase: Phase, told: impl Into<Failure>) -> [Fact; 3] {
+    let Failure { message, hint } = told.into();
     let now = Timestamp::now();
     let what = match sync.cause {
         Cause::Drift { .. } => "drift",
@@ -43,26 +45,23 @@ pub(super) fn ended(sync: SyncRecord, phase: Phase, message: String) -> [Fact; 3
     [
         Fact::happened(&sync.environment, &sync.cause, event),
         Fact::last(&sync.environment, what, phase, now),
-        Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, ..sync })),
+        Fact::Sync(Box::new(SyncRecord { phase, finished: Some(now), message, hint, ..sync })),
     ]
 }
 
 /// Says why an environment is not as git says. The sync that failed is in the history once, not once a try.
 pub(super) async fn tell_failure(context: &Context, environment: &Environment, error: &ReconcileError) {
     let name = &environment.id;
-    let message = match error.hint() {
-        "" => chain(error),
-        hint => format!("{}. {hint}", chain(error).trim_end_matches('.')),
-    };
+    let why = Failure::of(error);
     let status = context.journal.snapshot().environment(name);
-    let known = status.as_ref().is_some_and(|status| status.message == message);
+    let known = status.as_ref().is_some_and(|status| status.message == why.message);
     if !known {
-        tracing::warn!(error = %message, "not synced");
+        tracing::warn!(error = %why.message, hint = %why.hint, "not synced");
     }
     let sync = match error {
         // What a person named is not there: that says nothing of the rest.
         ReconcileError::NoSuch(_) => status.as_ref().map_or(SyncStatus::Unknown, |status| status.known().sync),
-        ReconcileError::Partly(_) | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => {
+        ReconcileError::Partly { .. } | ReconcileError::Cluster { source: ClusterError::Refused { .. }, .. } => {
             SyncStatus::OutOfSync
         }
         _ => SyncStatus::Unknown,
@@ -72,7 +71,7 @@ pub(super) async fn tell_failure(context: &Context, environment: &Environment, e
             name,
             Patch::Compared {
                 sync,
-                message: message.clone(),
+                why: why.clone(),
                 drifted: status.as_ref().map_or(0, |status| status.drifted),
                 resources: None,
             },
@@ -84,11 +83,11 @@ pub(super) async fn tell_failure(context: &Context, environment: &Environment, e
     let intent = environment.intent();
     let target = status.and_then(|status| status.target);
     if let Some(revision) =
-        target.filter(|_| !matches!(error, ReconcileError::Partly(_)) && (intent.is_some() || !known))
+        target.filter(|_| !matches!(error, ReconcileError::Partly { .. }) && (intent.is_some() || !known))
     {
         let cause =
             intent.as_ref().map_or_else(|| Cause::Commit { revision: revision.clone() }, |intent| intent.cause.clone());
-        facts.extend(ended(begun(context, environment, revision, cause), Phase::Failed, message));
+        facts.extend(ended(begun(context, environment, revision, cause), Phase::Failed, why));
     }
     if let Some(intent) = intent.clone() {
         facts.push(Fact::IntentDone { environment: name.clone(), intent });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::snapshot::SpecSummary;
 use quarterdeck_shared::status::SyncStatus;
 use tracing::Instrument as _;
@@ -96,9 +96,9 @@ pub(super) async fn begin(
             }
             Err(error) => {
                 remove(context, &id);
-                let message = chain(&error);
-                tracing::error!(environment = %id, error = %message, "cannot operate the environment");
-                let patch = Patch::Compared { sync: SyncStatus::Unknown, message, drifted: 0, resources: None };
+                let why = Failure::of(&error);
+                tracing::error!(environment = %id, error = %why.message, hint = %why.hint, "cannot operate the environment");
+                let patch = Patch::Compared { sync: SyncStatus::Unknown, why, drifted: 0, resources: None };
                 context.journal.record(vec![Fact::patch(&id, patch)]).await?;
             }
         }

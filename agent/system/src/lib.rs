@@ -3,6 +3,7 @@
 //! - [`program`]: the one runner of programs: time, bytes, process group.
 //! - [`open_files`]: the limit of open files, by its number and by its words.
 //! - [`certificate`]: why a server's certificate was rejected, in words that lead on.
+//! - [`secret`]: the one reader of tokens, passwords and build arguments.
 //! - [`identity`]: which agent this is, and on which host.
 //!
 //! It knows nothing of git, engines, registries and clusters; those crates stand on this one and not on each other.
@@ -11,3 +12,4 @@ pub mod certificate;
 pub mod identity;
 pub mod open_files;
 pub mod program;
+pub mod secret;

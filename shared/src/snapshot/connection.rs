@@ -21,6 +21,9 @@ pub struct RepositoryStatus {
     /// Why the last poll failed, and how many failed in a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// Failed polls in a row.
     #[serde(default)]
     pub failures: u32,
@@ -64,6 +67,9 @@ pub struct ConnectionStatus {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// Since when it is so.
     pub since: Timestamp,
 }

@@ -36,6 +36,9 @@ pub struct EnvironmentStatus {
     /// One line that says why it is as it is; empty where all is well.
     #[serde(default)]
     pub message: String,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// Since when sync and health are as they are.
     pub since: Timestamp,
     /// What of it cannot be seen at the moment; empty where everything that it stands on is seen.

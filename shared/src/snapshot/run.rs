@@ -54,6 +54,9 @@ pub struct RunStatus {
     /// One line: what came out, or why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
     /// What was built, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,

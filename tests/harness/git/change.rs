@@ -59,8 +59,14 @@ impl<'r> Change<'r> {
         script.extend(commands);
         script.extend(b"\n");
         // Whoever pushes at the same time loses nothing: then it is made again, on top of that.
-        let made = (0..20).find_map(|_| repo.try_git(&["fast-import", "--quiet"], &script).ok());
-        made.unwrap_or_else(|| panic!("no commit on {tip}: others are faster, or it cannot be made"));
+        let mut made = Err(String::new());
+        for _ in 0..20 {
+            made = repo.try_git(&["fast-import", "--quiet"], &script);
+            if made.is_ok() {
+                break;
+            }
+        }
+        made.unwrap_or_else(|said| panic!("no commit on {tip}: others are faster, or it cannot be made: {said}"));
         repo.rev(&tip)
     }
 

@@ -164,7 +164,7 @@ async fn a_token_that_is_renewed_stops_no_request_and_no_watch() {
     scene.api.cut_watches();
     scene.api.edit("configmaps", "prod", "shop", "hand", |o| o["data"]["greeting"] = json!("bye")).unwrap();
     let told = |change: &ClusterChange| match change {
-        ClusterChange::Away { message } => panic!("told as away: {message}"),
+        ClusterChange::Away { why } => panic!("told as away: {why}"),
         ClusterChange::ContentChanged { .. } => Some(()),
         _ => None,
     };
@@ -257,7 +257,7 @@ async fn what_is_wrong_with_a_credential_program_is_told_without_what_it_prints(
         let problem = enters(&door.cluster(&door.program(script))).await.unwrap_err();
         let words = format!("cannot connect to cluster standin: the credential program /bin/sh {told}");
         assert_eq!((problem.class, problem.to_string()), (Class::Configuration, words), "{script}");
-        assert!(!problem.hint().is_empty());
+        assert!(!problem.hint.is_empty());
     }
 }
 

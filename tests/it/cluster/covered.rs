@@ -198,7 +198,7 @@ async fn a_definition_that_is_made_anew_is_found_in_its_new_scope_and_version() 
     let planned = scene.plan(BOAT).await.unwrap();
     let refusal = &planned.refusals[0];
     assert_eq!(refusal.message, "the cluster serves Boat of sea.example as v1alpha1, not as v1");
-    assert!(refusal.hint.starts_with("Write the manifest for what the cluster serves"), "{}", refusal.hint);
+    assert!(refusal.hint.starts_with("write the manifest for what the cluster serves"), "{}", refusal.hint);
     scene.undefine().await;
 
     // The cluster was asked for its kinds a moment ago; a definition that is written by hand tells nobody of itself.

@@ -1,6 +1,7 @@
 //! Plans that are carried out.
 
 use quarterdeck_shared::change::Action;
+use quarterdeck_shared::error::Hint as _;
 
 use super::*;
 

@@ -2,6 +2,7 @@
 
 use harness::cluster::faults::Fault;
 use quarterdeck_kubernetes::Class;
+use quarterdeck_shared::error::Hint as _;
 
 use super::*;
 
@@ -76,13 +77,13 @@ async fn who_refuses_is_told_from_what_is_refused() {
         (
             Fault::words(500, down),
             "failed calling webhook",
-            "See that webhook v.lc.example (service lc in namespace lc-hook)",
+            "see that webhook v.lc.example (service lc in namespace lc-hook)",
         ),
-        (Fault::refused(ending), "it is being terminated", "Wait until namespace prod is gone"),
+        (Fault::refused(ending), "it is being terminated", "wait until namespace prod is gone"),
         (
             Fault::words(422, &immutable),
             ": spec.template: Invalid value: core.PodTemplateSpec{…}: field is immutable",
-            "cannot be changed in place",
+            "put it back, give the object another name",
         ),
     ] {
         scene.api.fault(fault.on("patch", "configmaps").named("shop"));

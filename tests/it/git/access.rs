@@ -1,5 +1,6 @@
 //! Credentials: found, sent only where they may go, and told when they are dead.
 
+use quarterdeck_shared::error::Failure;
 use std::path::Path;
 
 use harness::git::{Counted, Fault, SshFault};
@@ -113,7 +114,7 @@ async fn ssh_failures_are_told_in_words_that_help() {
         world.forge.ssh_fault(fault);
         let error = list_error(&mirror).await;
         assert_eq!(error.kind(), kind, "{fault:?}: {error}");
-        assert!(error.to_string().contains(words), "{fault:?}: {error}");
+        assert!(Failure::of(&error).to_string().contains(words), "{fault:?}: {error}");
     }
     world.forge.ssh_fault(SshFault::None);
     on(&mirror, Mirror::list_refs).await.unwrap();

@@ -1,5 +1,6 @@
 //! Remotes that fail, hang, never end or lie.
 
+use quarterdeck_shared::error::Failure;
 use std::time::{Duration, Instant};
 
 use harness::git::{Fault, SshFault};
@@ -145,9 +146,8 @@ async fn a_tree_that_names_itself_again_and_again_is_not_walked_to_its_end() {
     let refs = on(&mirror, Mirror::list_refs).await.unwrap();
     on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
     let error = on(&mirror, move |mirror| mirror.entries(&id(&commit), "").unwrap_err()).await;
-    let words =
-        "sent more than 200000 files and directories in one directory; raise `tree_entries` in [repository.limits]";
-    assert!(error.to_string().contains(words), "{error}");
+    let words = "sent more than 200000 files and directories in one directory\nhint: raise `tree_entries` in [repository.limits]";
+    assert!(Failure::of(&error).to_string().contains(words), "{error}");
 }
 
 /// A few kilobytes that unpack to far more than one object may have.
@@ -168,8 +168,11 @@ async fn a_pack_bomb_claims_no_memory() {
         shop.branch("main", &bomb);
         let refs = on(&mirror, Mirror::list_refs).await.unwrap();
         let error = on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap_err();
-        let words = "sent more than 1048576 bytes in one object; raise `object_bytes` in [repository.limits]";
-        assert!(error.to_string().contains(words) && error.kind() == GitErrorKind::Refused, "{way:?}: {error}");
+        let words = "sent more than 1048576 bytes in one object\nhint: raise `object_bytes` in [repository.limits]";
+        assert!(
+            Failure::of(&error).to_string().contains(words) && error.kind() == GitErrorKind::Refused,
+            "{way:?}: {error}"
+        );
         let main = on(&mirror, |mirror| mirror.resolve(&Target::Branch("main".into()), None)).await.unwrap();
         assert_eq!(main, id(&first), "{way:?}: the mirror stays as it was");
         shop.branch("main", &first);

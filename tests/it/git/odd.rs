@@ -3,6 +3,7 @@
 use harness::git::Repo;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{GitError, RefSnapshot, Target};
+use quarterdeck_shared::error::Failure;
 
 use super::{Way, World, id, on};
 
@@ -102,9 +103,9 @@ async fn a_directory_of_another_user_is_told_with_what_to_do() {
     assert!(matches!(error, GitError::Ownership { .. }), "{error}");
     let path = path.display();
     assert_eq!(
-        error.to_string(),
+        Failure::of(&error).to_string(),
         format!(
-            "git refuses to read {path}, which belongs to another user: run `git config --global --add safe.directory \
+            "git refuses to read {path}, which belongs to another user\nhint: run `git config --global --add safe.directory \
              {path}` as the user of the agent, or change its owner"
         )
     );

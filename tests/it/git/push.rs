@@ -3,6 +3,7 @@
 use harness::git::Fault;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{GitError, GitErrorKind, PushOutcome, Target};
+use quarterdeck_shared::error::Failure;
 
 use super::{Way, World, ann, edit, id, on};
 
@@ -89,7 +90,7 @@ async fn a_push_that_is_refused_for_the_forges_own_reasons_blames_no_credentials
         })
         .await;
         assert_eq!(error.kind(), kind, "{error}");
-        let (told, blames) = (error.to_string(), kind == GitErrorKind::Credentials);
+        let (told, blames) = (Failure::of(&error).to_string(), kind == GitErrorKind::Credentials);
         assert!(told.contains(words) && told.contains("check the credentials") == blames, "{told}");
     }
 }

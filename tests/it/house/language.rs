@@ -56,6 +56,39 @@ fn texts_are_in_the_language_of_the_field() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Words that say what to do next: not in the text of an error, where no screen could set them apart, but in its hint.
+const TO_DO: [&str; 24] = [
+    "add", "check", "correct", "free", "give", "install", "keep", "make", "move", "name", "put", "raise", "remove",
+    "rename", "restart", "run", "save", "see", "set", "split", "start", "try", "use", "write",
+];
+
+/// Where one value that a person wrote is corrected, which is one sentence: what it is not, and what it may be.
+const OF_VALUES: [&str; 3] = ["agent/git/src/url.rs", "agent/git/src/remote.rs", "agent/core/src/trigger/image_tag.rs"];
+
+#[test]
+fn what_to_do_is_the_hint_of_an_error_and_not_in_its_text() {
+    let mut found = Vec::new();
+    for (_, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
+        for file in sources(&house().join(folder)).into_iter().filter(|file| !is_test(file)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let of_a_value = OF_VALUES.iter().any(|value| file.ends_with(value));
+            for attribute in text.split("#[error(").skip(1).filter(|_| !of_a_value) {
+                let attribute = attribute.split(")]").next().unwrap();
+                let says = literals(attribute).into_iter().filter(|literal| asks(literal));
+                found.extend(says.map(|literal| format!("{}: {literal:?}", file.display())));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(asks("cannot read x; set y") && asks("no x. Use y") && !asks("no x: y is set; and more"));
+}
+
+/// Whether a part of a text begins with what to do.
+fn asks(text: &str) -> bool {
+    let parts = text.split(['.', ';']).skip(1).filter_map(|part| part.split_whitespace().next());
+    parts.map(str::to_lowercase).any(|word| TO_DO.contains(&word.as_str()))
+}
+
 /// Whether a text has these words, and none of the others behind them.
 fn has(text: &str, words: &str, unless: &[&str]) -> bool {
     let mut all: Vec<String> = vec![String::new()];

@@ -46,16 +46,17 @@ async fn a_forge_with_a_bad_certificate_is_told_and_the_last_good_state_keeps_ru
         world.forge.secure(&certificate.unwrap()).await.unwrap();
         let told = |state: &State| {
             let repository = repositories(state).into_iter().find(|repository| repository.failures > 1)?;
-            repository.error.clone().filter(|error| error.contains(why))
+            let error = repository.error.clone().filter(|error| error.contains(why))?;
+            Some((error, repository.hint.clone()))
         };
-        let error = world.wait(why, told).await.unwrap();
+        let (error, hint) = world.wait(why, told).await.unwrap();
         assert!(error.starts_with(&format!("the certificate of {address} was rejected: ")), "{error}");
-        assert!(error.contains(remedy), "{error}");
+        assert!(hint.contains(remedy), "{error}: {hint}");
         assert_eq!(value(&world, "a").as_deref(), Some("one"), "what was good last runs");
     }
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     let git = checks.iter().find(|check| check.name.starts_with("git ")).unwrap();
-    assert!(git.result == CheckResult::Bad && git.hint.contains("openssl s_client"), "{git:?}");
+    assert!(git.result == CheckResult::Bad && git.hint.contains("make one for the server"), "{git:?}");
 
     world.forge.secure(&ours.sign("127.0.0.1").unwrap()).await.unwrap();
     synced_to(&world, &last).await;
@@ -87,16 +88,17 @@ async fn an_authority_that_the_environment_names_is_trusted_by_all() {
     let waits = |state: &State| {
         let run = runs(state).next()?;
         let stage = run.stages.iter().find(|stage| stage.phase == Phase::Running && !stage.message.is_empty())?;
-        stage.message.contains("certificate").then(|| (stage.kind, stage.message.clone()))
+        stage.message.contains("certificate").then(|| (stage.kind, stage.message.clone(), run.hint.clone()))
     };
-    let (stage, message) = world.wait("the certificate to be told", waits).await.unwrap();
+    let (stage, message, hint) = world.wait("the certificate to be told", waits).await.unwrap();
     let told =
         format!("the certificate of the registry {elsewhere} was rejected: it is signed by an unknown authority");
     assert!(message.starts_with("trying again in") && message.contains(&told), "{stage}: {message}");
+    assert!(hint.contains("SSL_CERT_FILE"), "what to do is said while it waits: {hint}");
     assert!(matches!(stage, StageKind::Build | StageKind::Push));
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     let registry = checks.iter().find(|check| check.name.starts_with("registry ")).unwrap();
-    assert!(registry.message.contains(&told) && registry.message.contains("SSL_CERT_FILE"), "{registry:?}");
+    assert!(registry.message.contains(&told) && registry.hint.contains("SSL_CERT_FILE"), "{registry:?}");
 
     // The same authority for the forge, whose listings the agent reads and whose pushes git does.
     world.stop_agent().unwrap();

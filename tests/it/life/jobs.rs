@@ -1,8 +1,9 @@
 //! A Job that ended is done for its manifest: it is not run again because it is gone.
 
 use harness::cluster::faults::Fault;
+use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::snapshot::ResourceStatus;
-use quarterdeck_shared::status::Health;
+use quarterdeck_shared::status::{Health, Phase};
 use serde_json::{Value, json};
 
 use super::*;
@@ -80,6 +81,35 @@ async fn a_job_that_completed_and_went_is_not_run_again_until_its_manifest_chang
     gone(&world, COMPLETED).await;
     looked_at(&world).await;
     assert_eq!(written(&world), 3);
+}
+
+/// A promotion writes the new image into a Job, too, whose template cannot be changed: what serves rolls out all the same,
+/// and what is to be done about the Job is said until it is done.
+#[tokio::test]
+async fn a_job_whose_template_changed_holds_up_nothing_else() {
+    let world =
+        deployed(&[("a.yaml", &config_map("a", "one")), ("job.yaml", &job("  suspend: true\n", "true"))], "").await;
+    let second = [("a.yaml", &*config_map("a", "two")), ("job.yaml", &*job("  suspend: true\n", "date"))];
+    let commit = manifests(&world, &second, "Another version");
+    let refused = |app: &EnvironmentStatus| app.sync == SyncStatus::OutOfSync && is_at(app, &commit);
+    let status = world.wait_for("the rest to be deployed", "shop", refused).await.unwrap();
+    assert_eq!(value(&world, "a").as_deref(), Some("two"));
+    assert!(
+        status.message.starts_with("Job/migrate (apps/shop/job.yaml, document 1, line 1): spec.template: "),
+        "{status:?}"
+    );
+    assert!(status.message.ends_with("field is immutable"), "{}", status.message);
+    assert!(status.hint.contains("delete the live object yourself"), "{}", status.hint);
+    let sync = status.last_sync.unwrap();
+    assert_eq!((sync.phase, sync.hint), (Phase::Failed, status.hint), "{}", sync.message);
+    polled_twice(&world).await;
+    let history: Vec<SyncRecord> = world.client().get("/v1/environments/shop/history?limit=50").await.unwrap();
+    let of_it = history.iter().filter(|sync| sync.revision.commit.as_str() == commit);
+    assert_eq!(of_it.count(), 1, "once, and not once a try: {history:#?}");
+
+    world.cluster.delete("jobs.batch", "shop", "migrate").unwrap();
+    synced_to(&world, &commit).await;
+    assert_eq!(written(&world), 2);
 }
 
 #[tokio::test]

@@ -82,12 +82,13 @@ async fn a_data_directory_that_turns_read_only_stops_the_work_and_loses_none() {
     let frozen = Frozen::new(&world.path("data"));
     let edit = |object: &mut serde_json::Value| object["data"]["value"] = json!("edited");
     world.cluster.edit("configmaps", "shop", "a", "somebody", edit).unwrap();
-    let told = |state: &State| agent(state)?.history_error.clone();
-    let error = world.wait("the history to be missed", told).await.unwrap();
+    let missed =
+        |state: &State| agent(state).map(|agent| Some(told(agent.history_error.as_ref()?, &agent.history_hint)))?;
+    let error = world.wait("the history to be missed", missed).await.unwrap();
     let path = world.path("data/history.db").display().to_string();
     let words = format!(
         "cannot write to the history database, no changes were made: the history does not answer: disk I/O error: Error code 778: disk I/O \
-         error; free some disk space or fix {path}"
+         error\nhint: free some disk space or fix {path}"
     );
     assert_eq!(error, words);
     let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");

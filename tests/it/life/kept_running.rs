@@ -97,35 +97,35 @@ async fn while_a_cluster_refuses_or_fails() {
     let policy = "configmaps \"shop\" is forbidden: ValidatingAdmissionPolicy 'no-greetings' denied request: be brief";
     let check = "cluster demo: cannot check ConfigMap/shop in namespace shop:";
     let refuse = "cluster demo: shop/prod is not applied: ConfigMap/shop (apps/shop/config.yaml, document 1, line 1):";
-    let see = "See that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment.";
+    let see = "see that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the environment";
     let rows: [(&str, Option<ClusterFault>, String); 8] = [
-        ("away", None, format!("{check} Connection refused (os error 111). {see}")),
+        ("away", None, format!("{check} Connection refused (os error 111)\nhint: {see}")),
         (
             "no right",
             at(ClusterFault::refused(right)),
             format!(
-                "{refuse} {right}. Give the agent's user this permission; agent/rbac.yaml is the role that it needs."
+                "{refuse} {right}\nhint: give the agent's user this permission; agent/rbac.yaml is the role that it needs"
             ),
         ),
         (
             "a policy",
             at(ClusterFault::refused(policy)),
-            format!("{refuse} {policy}. Change the manifest so that the policy allows it, or change the policy."),
+            format!("{refuse} {policy}\nhint: change the manifest so that the policy allows it, or change the policy"),
         ),
         (
             "409",
             at(ClusterFault::status(409)),
             format!(
-                "{refuse} the object has been modified; please apply your changes to the latest version and try again. Another \
-                 client changed or deleted it at the same moment; retrying."
+                "{refuse} the object has been modified; please apply your changes to the latest version and try again\nhint: another \
+                 client changed or deleted it at the same moment; retrying"
             ),
         ),
         (
             "429",
             at(ClusterFault::status(429)),
             format!(
-                "{check} the server has received too many requests and has asked us to try again later. The API server is \
-                 overloaded; retrying."
+                "{check} the server has received too many requests and has asked us to try again later\nhint: the API server is \
+                 overloaded; retrying"
             ),
         ),
         (
@@ -136,14 +136,14 @@ async fn while_a_cluster_refuses_or_fails() {
         (
             "503",
             at(ClusterFault::status(503)),
-            format!("{check} the server is currently unable to handle the request. {see}"),
+            format!("{check} the server is currently unable to handle the request\nhint: {see}"),
         ),
         // As a webhook that hangs.
         (
             "no answer",
             at(ClusterFault::hang()),
             format!(
-                "{check} no answer within 3 s. The API server, or an admission webhook that it asks, is slow; retrying."
+                "{check} no answer within 3 s\nhint: the API server, or an admission webhook that it asks, is slow; retrying"
             ),
         ),
     ];
@@ -160,7 +160,7 @@ async fn while_a_cluster_refuses_or_fails() {
             app.sync != SyncStatus::Synced && app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit)
         };
         let status = world.wait_for(row, "shop", refused).await.unwrap();
-        wrong.compare(row, &status.message, &should);
+        wrong.compare(row, &told(&status.message, &status.hint), &should);
         assert!(is_at(&status, &old), "{row}: {status:?}");
         assert_eq!(kept(&world), before, "{row}");
         match row {
@@ -240,25 +240,25 @@ async fn while_a_registry_refuses() {
     let rows: [(&str, Fails<'_>, Sentence<'_>); 5] = [
         ("401", &|| world.registry.set_auth(Auth::Token(vec![User::new("robot", "changed")])), &|tag| {
             format!(
-                "{} unauthorized: incorrect username or password; check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
+                "{} unauthorized: incorrect username or password\nhint: check the login: `username` and `password_env` of this host under [[registry]], or `docker login`",
                 pushing(tag)
             )
         }),
         ("403", &|| world.registry.fail(Step::UploadStart, RegistryFault::Status(403), u32::MAX), &|tag| {
             format!(
-                "{} denied: requested access to the resource is denied; this login may not do that there: give it push rights, or check the image's name",
+                "{} denied: requested access to the resource is denied\nhint: this login may not do that there: give it push rights, or check the image's name",
                 pushing(tag)
             )
         }),
         ("404", &|| world.registry.fail(Step::UploadStart, RegistryFault::Status(404), u32::MAX), &|tag| {
             format!(
-                "{} name unknown: repository name not known to registry; the repository or project is not there: create it in the registry, or check the image's name",
+                "{} name unknown: repository name not known to registry\nhint: the repository or project is not there: create it in the registry, or check the image's name",
                 pushing(tag)
             )
         }),
         ("413", &|| world.registry.fail(Step::UploadPatch, RegistryFault::Status(413), u32::MAX), &|tag| {
             format!(
-                "{} size invalid: the manifest or blob is larger than this registry takes; the registry, or a proxy before it, takes no upload of that size: raise its limit",
+                "{} size invalid: the manifest or blob is larger than this registry takes\nhint: the registry, or a proxy before it, takes no upload of that size: raise its limit",
                 pushing(tag)
             )
         }),
@@ -267,7 +267,7 @@ async fn while_a_registry_refuses() {
             let Some(Outcome::Done(pushed)) = pushed else { panic!("{pushed:?}") };
             format!(
                 "the engine pushed {pushed} as {}, but the registry answers sha256:{}: another client pushed that tag, or a proxy \
-                 changes images; nothing was recorded, push again",
+                 changes images\nhint: nothing was recorded; push again",
                 world.image("ops/shop") + ":" + &tag["push-".len()..],
                 "bad0".repeat(16)
             )
@@ -279,7 +279,7 @@ async fn while_a_registry_refuses() {
         let tag = release(&world, &format!("1.5.{number}"), None);
         let run = ended(&world, &tag).await;
         assert_eq!(run.phase, Phase::Failed, "{row}: {}", run.message);
-        wrong.compare(row, &run.message, &should(&tag));
+        wrong.compare(row, &told(&run.message, &run.hint), &should(&tag));
         assert_eq!((kept(&world), deploy(&world).rev("main")), (before, old), "{row}");
         world.registry.heal();
         world.registry.set_auth(Auth::Token(vec![User::new("robot", "robot-secret-4711")]));
@@ -297,18 +297,14 @@ async fn while_a_registry_or_an_engine_is_in_trouble() {
     let fail = |step, fault| world.registry.fail(step, fault, u32::MAX);
     let rows: [(&str, StageKind, Fails<'_>, Sentence<'_>); 4] = [
         ("429", StageKind::Push, &|| fail(Step::ManifestPut, RegistryFault::Status(429)), &|tag| {
-            format!("pushing {} failed: toomanyrequests; the registry limits requests", image(tag))
+            format!("pushing {} failed: toomanyrequests", image(tag))
         }),
         ("500", StageKind::Push, &|| fail(Step::UploadPatch, RegistryFault::Status(500)), &|tag| {
-            format!(
-                "pushing {} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is unreachable or failing",
-                image(tag)
-            )
+            format!("pushing {} failed: received unexpected HTTP status: 500 Internal Server Error", image(tag))
         }),
         ("an upload that is cut", StageKind::Push, &|| fail(Step::UploadPatch, RegistryFault::CutAfter(1)), &|tag| {
             format!(
-                "pushing {} failed: Patch \"http://{}/v2/ops/shop/blobs/uploads/upload-N?state=here\": EOF; the registry is unreachable \
-                 or failing",
+                "pushing {} failed: Patch \"http://{}/v2/ops/shop/blobs/uploads/upload-N?state=here\": EOF",
                 image(tag),
                 world.registry.address()
             )
@@ -361,10 +357,13 @@ async fn a_registry_that_stays_in_trouble_fails_the_run() {
     let tag = release(&world, "1.5.0", None);
     let run = ended(&world, &tag).await;
     let image = world.image("ops/shop") + ":1.5.0";
-    let should = format!(
-        "gave up after 1s: pushing {image} failed: received unexpected HTTP status: 500 Internal Server Error; the registry is unreachable or failing"
-    );
+    let should =
+        format!("gave up after 1s: pushing {image} failed: received unexpected HTTP status: 500 Internal Server Error");
     assert_eq!((run.phase, run.message), (Phase::Failed, should));
+    assert_eq!(
+        run.hint,
+        "the registry is unreachable or failing; then ask for it again when that is back: `qd push` or `qd build` with this tag"
+    );
     assert_eq!((kept(&world), deploy(&world).rev("main")), (before, old));
     world.registry.heal();
     again(&world, &tag).await;
@@ -376,7 +375,7 @@ async fn while_a_build_fails() {
     let mut wrong = Wrong::default();
     for (number, (row, dockerfile, should)) in [
         ("a command that fails", "FROM busybox:1\nRUN false\n", "building {image} failed: The command '/bin/sh -c false' returned a non-zero code: 1"),
-        ("no Dockerfile", "", "the commit has no Dockerfile in the build context; set `dockerfile` or `context` in [[application.image]]"),
+        ("no Dockerfile", "", "the commit has no Dockerfile in the build context\nhint: set `dockerfile` or `context` in [[application.image]]"),
         ("out of the context", "FROM busybox:1\nCOPY ../secret /\n", "building {image} failed: COPY failed: forbidden path outside the build context: ../secret ()"),
         ("nothing there", "FROM busybox:1\nCOPY nope /\n", "building {image} failed: COPY failed: file not found in build context or excluded by .dockerignore: stat nope: file does not exist"),
     ]
@@ -389,7 +388,7 @@ async fn while_a_build_fails() {
         let run = ended(&world, &tag).await;
         assert_eq!(run.phase, Phase::Failed, "{row}: {}", run.message);
         let image = world.image("ops/shop") + ":" + &version;
-        wrong.compare(row, &run.message, &should.replace("{image}", &image));
+        wrong.compare(row, &told(&run.message, &run.hint), &should.replace("{image}", &image));
         assert_eq!((kept(&world), deploy(&world).rev("main")), (before, old), "{row}");
         assert_eq!(world.registry.digest("ops/shop", &version), None, "{row}");
         let tag = release(&world, &format!("1.6.{number}"), None);
@@ -409,7 +408,7 @@ async fn while_a_forge_refuses_or_fails() {
     let status = |status, words: &str| Some(GitFault::Status(status, words.to_owned()));
     for (number, (row, fault, should)) in [
         ("away", None, "{address} cannot be reached: Connection refused (os error 111)"),
-        ("403", status(403, "no"), "access to {address} is refused: the server answers 403 Forbidden: no; check the credentials that the configuration names for it"),
+        ("403", status(403, "no"), "access to {address} is refused: the server answers 403 Forbidden: no\nhint: check the credentials that the configuration names for it"),
         (
             "404",
             status(404, "no such project"),
@@ -432,8 +431,10 @@ async fn while_a_forge_refuses_or_fails() {
             None => world.forge.http_away().await,
         }
         let commit = greet(&world, &format!("hello{number}"));
-        let read = world.wait(row, |state| repository(state, &address)?.error.clone()).await.unwrap();
-        wrong.compare(row, &read, &should.replace("{address}", &address));
+        let failed = |state: &State| repository(state, &address).filter(|one| one.error.is_some()).cloned();
+        let RepositoryStatus { error, hint, .. } = world.wait(row, failed).await.unwrap();
+        let read = error.unwrap();
+        wrong.compare(row, &told(&read, &hint), &should.replace("{address}", &address));
         is_well_but(&world, &old, &format!("repository {address} cannot be read: {read}")).await;
         assert_eq!(kept(&world), before, "{row}");
         match row {

@@ -50,7 +50,8 @@ fn all() -> Vec<Bad> {
             &[("x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, namespace: nowhere }\n")],
             &[
                 "cluster demo: shop/prod is not applied: ConfigMap/x (apps/shop/x.yaml, document 1, line 1): namespaces \"nowhere\" not \
-                 found. Add the Namespace to the manifests, or set create_namespace = true.",
+                 found",
+                "hint: add the Namespace to the manifests, or set create_namespace = true",
             ],
         ),
         bad(&[("x.yaml", "name: {{ .Values.name }}\n")], &["x.yaml looks like a template"]),
@@ -93,10 +94,10 @@ async fn what_is_wrong_is_told_and_the_last_good_state_keeps_running() {
             let at = app.target.as_ref().is_some_and(|target| target.commit.as_str() == commit);
             at && app.sync != SyncStatus::Synced && app.message.contains(words[0])
         };
-        let told = world.wait_for("the words", "shop", seen).await;
-        match told {
+        match world.wait_for("the words", "shop", seen).await {
             Ok(status) => {
-                if words.iter().any(|word| !status.message.contains(word)) || !is_at(&status, &good) {
+                let read = told(&status.message, &status.hint);
+                if words.iter().any(|word| !read.contains(word)) || !is_at(&status, &good) {
                     wrong.push(format!("{words:?}: {}", status.message));
                 }
             }

@@ -19,8 +19,8 @@ async fn a_renamed_file_keeps_its_object_and_a_deleted_one_takes_it_along() {
     assert_eq!((value(&world, "a").as_deref(), value(&world, "b")), (Some("one"), None));
 }
 
-const WORDS: &str = "apps/shop holds no manifests: there is no .yaml, .yml or .json file below it. Nothing is pruned for this; \
-                     remove the environment to remove its objects";
+const WORDS: &str = "apps/shop holds no manifests: there is no .yaml, .yml or .json file below it\n\
+                     hint: nothing is pruned for this; remove the environment to remove its objects";
 
 #[tokio::test]
 async fn an_empty_folder_prunes_nothing_and_says_so() {
@@ -30,7 +30,7 @@ async fn an_empty_folder_prunes_nothing_and_says_so() {
     let commit =
         change.change("main").remove("apps/shop/a.yaml").write("apps/shop/README.md", "nothing").commit("Emptied");
     let status = world.wait_for("the refusal", "shop", |app| !app.message.is_empty()).await.unwrap();
-    assert_eq!(status.message, format!("cannot render main@{}: {WORDS}", &commit[..7]));
+    assert_eq!(told(&status.message, &status.hint), format!("cannot render main@{}: {WORDS}", &commit[..7]));
     assert!(is_at(&status, &before), "{status:?}");
     polled_twice(&world).await;
     assert_eq!(value(&world, "a").as_deref(), Some("one"));

@@ -39,6 +39,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use quarterdeck_shared::application::Address;
+use quarterdeck_shared::error::{Failure, Hint as _};
 use serde::Serialize;
 
 use crate::client::Client;
@@ -138,8 +139,8 @@ pub enum CommandError {
         source: Box<CommandError>,
     },
     /// What was waited for ended, and not well.
-    #[error("{0}")]
-    WaitFailed(String),
+    #[error("{}", .0.message)]
+    WaitFailed(Failure),
     /// What was waited for did not end well in time.
     #[error("not there after {waited}: {state}")]
     WaitTimeout {
@@ -185,6 +186,8 @@ impl CommandError {
             Self::Client(error) => error.hints(),
             Self::Of { source, .. } => source.hints(),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
+            Self::Console(ConsoleError::Terminal(error)) if !error.hint().is_empty() => vec![error.hint().into_owned()],
+            Self::WaitFailed(failure) if !failure.hint.is_empty() => vec![failure.hint.clone()],
             _ => Vec::new(),
         }
     }

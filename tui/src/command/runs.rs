@@ -153,6 +153,7 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ("Goal", Tone::Plain, run.goal.word().to_owned()),
         ("Phase", phase.tone, context.output.word(phase, run.phase.word())),
         ("Message", Tone::Plain, run.line().into_owned()),
+        ("Hint", Tone::Plain, run.hint.clone()),
         ("Resumes", Tone::Plain, run.resumes.map(|run| format!("run {}", run.number)).unwrap_or_default()),
         ("Cause", Tone::Plain, run.cause.words()),
         ("Reference", Tone::Plain, run.reference.clone()),

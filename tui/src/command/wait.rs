@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quarterdeck_shared::application::{Address, EnvironmentId};
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
@@ -32,7 +33,7 @@ pub(super) enum Judgement {
     /// It has come about.
     Good(String),
     /// It will not come about.
-    Bad(String),
+    Bad(Failure),
 }
 
 /// What is waited for.
@@ -71,7 +72,7 @@ impl Goal {
             (Self::Healthy { after_sync, commit, .. }, Some(Object::Environment(environment))) => {
                 with_unseen(judge_health(environment, *after_sync, commit.as_ref()), environment)
             }
-            (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone")),
+            (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone").into()),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
             (Self::Run(id), _) => Judgement::Waiting(format!("run {} is not to be seen yet", id.number)),
         }
@@ -96,7 +97,8 @@ fn judge_health(environment: &EnvironmentStatus, after_sync: Option<SyncId>, com
     }
     match sync.phase {
         Phase::Failed | Phase::Cancelled => {
-            return Judgement::Bad(format!("sync {}: {}", sync.id.number, sync.message));
+            let message = format!("sync {}: {}", sync.id.number, sync.message);
+            return Judgement::Bad(Failure { message, hint: sync.hint.clone() });
         }
         Phase::Queued | Phase::Running => {
             let progress = environment.progress.as_ref().map(Progress::describe);
@@ -137,7 +139,9 @@ fn with_unseen(judgement: Judgement, environment: &EnvironmentStatus) -> Judgeme
 fn judge_run(run: &RunStatus) -> Judgement {
     match run.phase {
         Phase::Succeeded | Phase::Skipped => Judgement::Good(or(&run.message, run.phase.word())),
-        Phase::Failed | Phase::Cancelled | Phase::Interrupted => Judgement::Bad(or(&run.message, run.phase.word())),
+        Phase::Failed | Phase::Cancelled | Phase::Interrupted => {
+            Judgement::Bad(Failure { message: or(&run.message, run.phase.word()), hint: run.hint.clone() })
+        }
         Phase::Queued => Judgement::Waiting("queued".to_owned()),
         Phase::Running => {
             let stage = run.stages.iter().find(|stage| stage.phase == Phase::Running);
@@ -178,7 +182,7 @@ pub(super) async fn tell(
     let (judgement, objects) = until(goal, patience, format.is_none(), context).await?;
     let (outcome, reason) = match &judgement {
         Judgement::Good(reason) => ("good", reason),
-        Judgement::Bad(reason) => ("bad", reason),
+        Judgement::Bad(reason) => ("bad", &reason.message),
         Judgement::Waiting(reason) => ("timeout", reason),
     };
     match format {

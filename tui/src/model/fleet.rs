@@ -291,6 +291,7 @@ mod tests {
                 reachable,
                 version,
                 error: None,
+                hint: String::new(),
                 since,
             })
         };

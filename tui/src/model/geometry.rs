@@ -63,7 +63,7 @@ pub fn row_lines(below: &str, columns: u16) -> u16 {
     if below.is_empty() {
         return 1;
     }
-    let lines = text::broken(below, columns.saturating_sub(BELOW_INDENT)).len();
+    let lines = text::paragraphs(below, columns.saturating_sub(BELOW_INDENT)).len();
     1 + u16::try_from(lines.min(BELOW_MAX)).unwrap_or(1)
 }
 

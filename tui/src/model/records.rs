@@ -1,5 +1,7 @@
 //! A list of records that were fetched: events, syncs. Like a table, but of what does not change any more.
 
+use std::borrow::Cow;
+
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::status::Phase;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use crate::model::fetched::Fetched;
 use crate::model::geometry;
 use crate::model::table::{self, contains};
 use crate::model::viewport;
+use crate::text;
 use crate::words::{self, Told};
 
 /// What a list of records needs to know of one.
@@ -18,7 +21,7 @@ pub trait Record {
     /// Whether it holds a word that is in lower case.
     fn mentions(&self, word: &str) -> bool;
     /// What is said of it below its row: why it failed, or what else to look at.
-    fn below(&self) -> &str;
+    fn below(&self) -> Cow<'_, str>;
 }
 
 impl Record for EventRecord {
@@ -33,10 +36,10 @@ impl Record for EventRecord {
             || contains(&self.cause.words(), word)
     }
 
-    fn below(&self) -> &str {
+    fn below(&self) -> Cow<'_, str> {
         match words::told(&self.event) {
-            Told { tone: Tone::Bad | Tone::Warning, more, .. } => more,
-            _ => "",
+            Told { tone: Tone::Bad | Tone::Warning, more, .. } => more.into(),
+            _ => "".into(),
         }
     }
 }
@@ -53,8 +56,8 @@ impl Record for SyncRecord {
             || contains(&self.cause.words(), word)
     }
 
-    fn below(&self) -> &str {
-        if self.phase == Phase::Failed { &self.message } else { "" }
+    fn below(&self) -> Cow<'_, str> {
+        if self.phase == Phase::Failed { text::with_hint(&self.message, &self.hint) } else { "".into() }
     }
 }
 
@@ -119,7 +122,7 @@ impl<T: Record> Records<T> {
 
     /// Lines that a row takes in so many columns.
     pub fn lines(&self, row: usize, columns: u16) -> u16 {
-        self.row(row).map_or(1, |record| geometry::row_lines(record.below(), columns))
+        self.row(row).map_or(1, |record| geometry::row_lines(&record.below(), columns))
     }
 
     /// The record under the cursor.

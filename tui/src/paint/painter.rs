@@ -54,7 +54,7 @@ impl<'a> Painter<'a> {
 
     /// Writes a text into all lines of an area; what has no room ends in `…`.
     pub fn paragraph(&mut self, area: Rect, text: &str, style: Style) {
-        let lines = text::broken(&harmless(text), area.width);
+        let lines: Vec<String> = text.split('\n').flat_map(|line| text::broken(&harmless(line), area.width)).collect();
         for (nth, y) in (0..lines.len()).zip(area.y..area.bottom()) {
             let is_last = y + 1 == area.bottom();
             let line = if is_last { Cow::Owned(lines[nth..].join(" ")) } else { Cow::Borrowed(lines[nth].as_str()) };

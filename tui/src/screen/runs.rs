@@ -18,6 +18,7 @@ use crate::model::timeline::stage_seconds;
 use crate::paint::list::Line;
 use crate::screen::list::List;
 use crate::screen::turn::Turn;
+use crate::text;
 use crate::words::stage_called;
 
 /// Its keys.
@@ -64,7 +65,11 @@ impl List for Runs {
 
     fn line<'a>(&self, _world: &'a World, object: &'a Object, _row: table::Row) -> Option<Line<&'a RunStatus>> {
         let Object::Run(run) = object else { return None };
-        Some(Line { row: &**run, below: Cell::text(&run.message).toned(of_phase(run.phase).tone), is_old: false })
+        Some(Line {
+            row: &**run,
+            below: Cell::text(text::with_hint(&run.message, &run.hint)).toned(of_phase(run.phase).tone),
+            is_old: false,
+        })
     }
 
     fn of(&self) -> Option<Subject> {

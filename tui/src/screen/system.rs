@@ -47,7 +47,7 @@ impl List for System {
             Object::Repository(one) => Row::Repository(one, row.health.unwrap_or_default()),
             _ => return None,
         };
-        Some(Line { below: Cell::text(row.error()).toned(Tone::Bad), row, is_old: false })
+        Some(Line { below: Cell::text(text::with_hint(row.error(), row.hint())).toned(Tone::Bad), row, is_old: false })
     }
 
     fn title(&self) -> String {
@@ -101,6 +101,13 @@ impl Row<'_> {
         let (Row::Connection(ConnectionStatus { error, .. }, _) | Row::Repository(RepositoryStatus { error, .. }, _)) =
             self;
         error.as_deref().unwrap_or_default()
+    }
+
+    /// What to do about it.
+    fn hint(&self) -> &str {
+        let (Row::Connection(ConnectionStatus { hint, .. }, _) | Row::Repository(RepositoryStatus { hint, .. }, _)) =
+            self;
+        hint
     }
 }
 

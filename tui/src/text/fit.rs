@@ -28,6 +28,16 @@ pub fn shorten(name: &str, columns_max: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{head}…{tail}"))
 }
 
+/// A message with what to do next in a line of its own, as [`paragraphs`] shows it.
+pub fn with_hint<'a>(message: &'a str, hint: &str) -> Cow<'a, str> {
+    if hint.is_empty() || message.is_empty() { message.into() } else { format!("{message}\nhint: {hint}").into() }
+}
+
+/// The lines of a text, each broken as [`broken`] does it.
+pub fn paragraphs(text: &str, columns_max: u16) -> Vec<String> {
+    text.split('\n').flat_map(|line| broken(line, columns_max)).collect()
+}
+
 /// A text broken between its words into lines of at most so many columns. A longer word is broken within: where one of
 /// its parts ends, as the names of images and addresses have them, else where the line ends.
 pub fn broken(paragraph: &str, columns_max: u16) -> Vec<String> {
@@ -130,6 +140,13 @@ mod tests {
             assert_eq!(shorten(name, columns_max), expected);
             assert!(columns(&shorten(name, columns_max)) <= columns_max);
         }
+    }
+
+    #[test]
+    fn what_to_do_is_a_line_of_its_own() {
+        assert_eq!(with_hint("it failed", ""), "it failed");
+        assert_eq!(with_hint("", "fix it"), "", "nothing is wrong");
+        assert_eq!(paragraphs(&with_hint("it failed", "fix it"), 10), ["it failed", "hint: fix", "it"]);
     }
 
     #[test]

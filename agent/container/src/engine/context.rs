@@ -8,12 +8,14 @@
 //! commit's, as `git archive` does it: a constant would make web servers answer "not modified" for a changed file of the same
 //! size, and zero is before what zip can hold. Docker's and BuildKit's caches look at contents, not at times.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
 use quarterdeck_core::dockerignore::{Dockerignore, DockerignoreError};
+use quarterdeck_shared::error::Hint;
 
 /// The files that a context can be made of. Implemented by whoever can read a commit; all calls may block.
 pub trait TreeReader: Send + Sync {
@@ -83,7 +85,7 @@ pub enum ContextError {
         source: ReadError,
     },
     /// The Dockerfile is not in the commit.
-    #[error("the commit has no {dockerfile} in the build context{}; set `dockerfile` or `context` in [[application.image]]", hint(.like))]
+    #[error("the commit has no {dockerfile} in the build context{}", there_is(.like))]
     NoDockerfile {
         /// Its path as configured.
         dockerfile: String,
@@ -91,21 +93,19 @@ pub enum ContextError {
         like: Option<String>,
     },
     /// The configured path of the Dockerfile leads out of the context.
-    #[error(
-        "the Dockerfile path {dockerfile:?} leaves the build context; write it as seen from the context's folder, without `..`"
-    )]
+    #[error("the Dockerfile path {dockerfile:?} leaves the build context")]
     DockerfileOutside {
         /// Its path as configured.
         dockerfile: String,
     },
     /// A name in the tree would land outside of the context.
-    #[error("the commit holds the path {path:?}, which leaves the build context; nothing was sent to the engine")]
+    #[error("the commit holds the path {path:?}, which leaves the build context")]
     Escapes {
         /// The path as the commit has it.
         path: String,
     },
     /// A file that decides over the build is a link out of the context, or to nothing.
-    #[error("{file} is a link to {target:?}, which is not a file of the build context; put the file there instead")]
+    #[error("{file} is a link to {target:?}, which is not a file of the build context")]
     Link {
         /// The link.
         file: String,
@@ -113,7 +113,7 @@ pub enum ContextError {
         target: String,
     },
     /// A file that decides over the build is kept in Git LFS.
-    #[error("{file} is a Git LFS pointer, and its content is not fetched; keep it in git itself")]
+    #[error("{file} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
         /// The file.
         file: String,
@@ -136,6 +136,19 @@ pub enum ContextError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Hint for ContextError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::NoDockerfile { .. } => "set `dockerfile` or `context` in [[application.image]]",
+            Self::DockerfileOutside { .. } => "write it as seen from the context's folder, without `..`",
+            Self::Link { .. } => "put the file there instead of the link",
+            Self::LargeFileStorage { .. } => "keep it in git itself",
+            Self::Read { .. } | Self::Escapes { .. } | Self::Dockerignore { .. } | Self::Write { .. } => "",
+        }
+        .into()
+    }
 }
 
 impl Context {
@@ -345,7 +358,7 @@ fn is_lfs_pointer(content: &[u8]) -> bool {
     content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
-fn hint(like: &Option<String>) -> String {
+fn there_is(like: &Option<String>) -> String {
     like.as_ref().map(|path| format!(" (there is {path})")).unwrap_or_default()
 }
 

@@ -11,6 +11,7 @@
 //! Helpers are run as `docker-credential-NAME get`, with the registry on their input, a time limit, and no shell. Nothing is
 //! cached: helpers hand out logins that live for hours, and files change under us.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::secrets::SecretScrubber;
+use quarterdeck_shared::error::Hint;
 
 mod helper;
 
@@ -88,7 +90,7 @@ pub enum CredentialError {
         source: std::io::Error,
     },
     /// A file is there and is no such file.
-    #[error("{origin} is not valid ({what}); `docker login` writes a valid one")]
+    #[error("{origin} is not valid ({what})")]
     Malformed {
         /// The file or variable.
         origin: String,
@@ -96,9 +98,7 @@ pub enum CredentialError {
         what: String,
     },
     /// A helper did not answer as helpers do.
-    #[error(
-        "the credential helper {program} (asked for by {origin}) failed for {registry}: {why}; try it manually: `echo {registry} | {program} get`"
-    )]
+    #[error("the credential helper {program} (asked for by {origin}) failed for {registry}: {why}")]
     Helper {
         /// The program.
         program: String,
@@ -111,6 +111,18 @@ pub enum CredentialError {
         /// It is not installed.
         missing: bool,
     },
+}
+
+impl Hint for CredentialError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Read { .. } => "".into(),
+            Self::Malformed { .. } => "`docker login` writes a valid one".into(),
+            Self::Helper { program, registry, .. } => {
+                format!("try it manually: `echo {registry} | {program} get`").into()
+            }
+        }
+    }
 }
 
 impl CredentialError {

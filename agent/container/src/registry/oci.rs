@@ -5,6 +5,7 @@
 mod call;
 mod challenge;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::credentials::Login;
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_system::certificate::{Distrust, distrust};
 
 /// Connecting is the part that hangs when a host is down.
@@ -59,9 +60,7 @@ pub struct Tags {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// 401 with a login: it is wrong, or it has ended.
-    #[error(
-        "the registry {registry} does not accept the login of {user}: {words}; check `username` and `password_env` under [[registry]], or `docker login {registry}`"
-    )]
+    #[error("the registry {registry} does not accept the login of {user}: {words}")]
     WrongLogin {
         /// The host.
         registry: String,
@@ -87,7 +86,7 @@ pub enum RegistryError {
         words: String,
     },
     /// Its certificate is not to be trusted.
-    #[error("the certificate of the registry {registry} was rejected: {why}; {}", .why.remedy(AUTHORITY))]
+    #[error("the certificate of the registry {registry} was rejected: {why}")]
     Certificate {
         /// The host.
         registry: String,
@@ -104,7 +103,7 @@ pub enum RegistryError {
     },
     /// The registry has something else under the tag than what was pushed.
     #[error(
-        "the engine pushed {pushed} as {image}, but the registry answers {found}: another client pushed that tag, or a proxy changes images; nothing was recorded, push again"
+        "the engine pushed {pushed} as {image}, but the registry answers {found}: another client pushed that tag, or a proxy changes images"
     )]
     OtherDigest {
         /// The full name with its tag.
@@ -123,7 +122,7 @@ pub enum RegistryError {
         words: String,
     },
     /// No client could be made.
-    #[error("the registry {registry} cannot be asked: {words}; install ca-certificates")]
+    #[error("the registry {registry} cannot be asked: {words}")]
     NoClient {
         /// The host.
         registry: String,
@@ -138,6 +137,24 @@ pub enum RegistryError {
         /// The host.
         registry: String,
     },
+}
+
+impl Hint for RegistryError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::WrongLogin { registry, .. } => {
+                format!("check `username` and `password_env` under [[registry]], or `docker login {registry}`").into()
+            }
+            Self::NoPermission { user: Some(_), .. } => "give that login the right, or check the image's name".into(),
+            Self::NoPermission { user: None, .. } => {
+                "set `username` and `password_env` under [[registry]], or use `docker login`".into()
+            }
+            Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
+            Self::OtherDigest { .. } => "nothing was recorded; push again".into(),
+            Self::NoClient { .. } => "install ca-certificates".into(),
+            Self::Away { .. } | Self::Busy { .. } | Self::Answer { .. } | Self::IdentityToken { .. } => "".into(),
+        }
+    }
 }
 
 impl RegistryError {
@@ -364,10 +381,8 @@ impl Registries {
 
 fn no_permission(image: &str, user: Option<&str>) -> String {
     match user {
-        Some(user) => format!("{user} may not read {image}: give that login the right, or check the image's name"),
-        None => format!(
-            "{image} is not open to everybody, or not there: set `username` and `password_env` under [[registry]], or use `docker login`"
-        ),
+        Some(user) => format!("{user} may not read {image}"),
+        None => format!("{image} is not open to everybody, or not there"),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
         started: None,
         finished: None,
         message: String::new(),
+        hint: String::new(),
         artifact: None,
         promoted: BTreeMap::new(),
     }

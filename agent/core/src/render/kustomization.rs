@@ -8,8 +8,10 @@
 //! Links are followed within the repository. One to a file is given as that file, since kustomize refuses one that leads
 //! out of its folder; one to a folder stays a link, so that what is written in that folder is seen from where it is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
 use crate::render::KUSTOMIZATIONS;
@@ -59,7 +61,7 @@ pub enum KustomizationError {
         source: TreeFailure,
     },
     /// There is no kustomization file.
-    #[error("there is no kustomization.yaml in {folder:?}; `render = \"plain\"` renders a folder without one")]
+    #[error("there is no kustomization.yaml in {folder:?}")]
     None {
         /// Where it was looked for.
         folder: String,
@@ -73,7 +75,7 @@ pub enum KustomizationError {
         source: YamlError,
     },
     /// It names something on a network.
-    #[error("{path} names {text:?} in {field}: nothing is fetched while rendering; copy it into the repository")]
+    #[error("{path} names {text:?} in {field}: nothing is fetched while rendering")]
     Remote {
         /// The kustomization.
         path: String,
@@ -99,14 +101,28 @@ pub enum KustomizationError {
         path: String,
     },
     /// It is kept in Git LFS.
-    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
         /// The file.
         path: String,
     },
     /// It needs more files than we write.
-    #[error("it needs more than {FILES_MAX} files; begin at a smaller folder")]
+    #[error("it needs more than {FILES_MAX} files")]
     TooManyFiles,
+}
+
+impl Hint for KustomizationError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Yaml { source, .. } => return source.hint(),
+            Self::Read { .. } | Self::Missing { .. } | Self::Path { .. } => "",
+            Self::None { .. } => "`render = \"plain\"` renders a folder without one",
+            Self::Remote { .. } => "copy it into the repository",
+            Self::LargeFileStorage { .. } => "keep manifests in git itself",
+            Self::TooManyFiles => "begin at a smaller folder",
+        }
+        .into()
+    }
 }
 
 /// Finds out what the kustomization of a folder needs.
@@ -318,6 +334,7 @@ fn is_remote(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::render::tree::Files;
+    use quarterdeck_shared::error::Failure;
 
     fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
         needs(&Files::new(files), folder)
@@ -443,7 +460,7 @@ mod tests {
             ("resources: [a: 1", "a/kustomization.yaml"),
             (
                 "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
-                "a/kustomization.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself",
+                "a/kustomization.yaml is a Git LFS pointer, and its content is not fetched",
             ),
         ] {
             assert_eq!(
@@ -452,8 +469,11 @@ mod tests {
                 "{content}"
             );
         }
-        let error = needs_of(&[("a/b.yaml", "")], "a").unwrap_err().to_string();
-        assert_eq!(error, "there is no kustomization.yaml in \"a\"; `render = \"plain\"` renders a folder without one");
+        let error = Failure::of(&needs_of(&[("a/b.yaml", "")], "a").unwrap_err()).to_string();
+        assert_eq!(
+            error,
+            "there is no kustomization.yaml in \"a\"\nhint: `render = \"plain\"` renders a folder without one"
+        );
     }
 
     #[test]
@@ -465,10 +485,10 @@ mod tests {
             ("components", "ssh://git@example.com/x"),
             ("crds", "https://example.com/crd.yaml"),
         ] {
-            let error =
-                needs_of(&[("a/kustomization.yaml", &format!("{field}: ['{text}']"))], "a").unwrap_err().to_string();
+            let error = needs_of(&[("a/kustomization.yaml", &format!("{field}: ['{text}']"))], "a").unwrap_err();
+            let error = Failure::of(&error).to_string();
             let message = format!(
-                "a/kustomization.yaml names {text:?} in {field}: nothing is fetched while rendering; copy it into the repository"
+                "a/kustomization.yaml names {text:?} in {field}: nothing is fetched while rendering\nhint: copy it into the repository"
             );
             assert_eq!(error, message);
         }

@@ -1,7 +1,10 @@
 //! Renders a kustomization: which files it needs is found here (see [`super::kustomization`]), and who builds them is
 //! handed in, since that is a program's work.
 
+use std::borrow::Cow;
 use std::error::Error;
+
+use quarterdeck_shared::error::Hint;
 
 use crate::render::kustomization::needs;
 use crate::render::object::{self, Found};
@@ -17,7 +20,7 @@ pub trait Kustomize {
     ///
     /// # Errors
     /// Where nobody can, the tree cannot be read, or a program says no.
-    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, Box<dyn Error + Send + Sync>>;
+    fn build(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure>;
 }
 
 /// What was built.
@@ -37,10 +40,35 @@ pub enum KustomizeError {
     Kustomization(#[from] KustomizationError),
     /// It gave nothing.
     #[error(transparent)]
-    Build(Box<dyn Error + Send + Sync>),
+    Build(#[from] BuildFailure),
     /// What it wrote is no YAML.
     #[error("its output is not understood")]
     Output(#[source] yaml::YamlError),
+}
+
+/// Why the program gave nothing, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct BuildFailure {
+    source: Box<dyn Error + Send + Sync>,
+    hint: String,
+}
+
+impl BuildFailure {
+    /// Of the error of who runs the program.
+    pub fn new(error: impl Hint + Send + Sync + 'static) -> Self {
+        Self { hint: error.hint().into_owned(), source: Box::new(error) }
+    }
+}
+
+impl Hint for KustomizeError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Kustomization(error) => error.hint(),
+            Self::Build(failure) => (&*failure.hint).into(),
+            Self::Output(_) => "".into(),
+        }
+    }
 }
 
 /// What came of a kustomization.

@@ -26,10 +26,12 @@ pub mod kustomize;
 pub mod images;
 pub mod scope;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use quarterdeck_shared::application::{EnvironmentId, RenderKind};
+use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
@@ -94,13 +96,13 @@ pub enum RenderError {
         source: TreeFailure,
     },
     /// The configured folder is not in the commit.
-    #[error("{} is not in this commit; `path` of the environment has to name the folder of its manifests", Folder(.path))]
+    #[error("{} is not in this commit", Folder(.path))]
     NoFolder {
         /// The path.
         path: String,
     },
     /// There is not one object. Nothing is pruned for it.
-    #[error("{} holds no manifests: {why}. Nothing is pruned for this; remove the environment to remove its objects", Folder(.path))]
+    #[error("{} holds no manifests: {why}", Folder(.path))]
     Empty {
         /// The folder.
         path: String,
@@ -133,8 +135,7 @@ pub enum RenderError {
     },
     /// Nobody knows the kind.
     #[error(
-        "{origin}: the cluster does not serve the kind {kind} of {api_version}, and no CustomResourceDefinition beside it does; \
-         correct it, or install its definition first"
+        "{origin}: the cluster does not serve the kind {kind} of {api_version}, and no CustomResourceDefinition beside it does"
     )]
     UnknownKind {
         /// The document.
@@ -145,7 +146,7 @@ pub enum RenderError {
         kind: String,
     },
     /// One object is described twice.
-    #[error("{resource} is defined twice: in {first}, and in {second}; remove one")]
+    #[error("{resource} is defined twice: in {first}, and in {second}")]
     Twice {
         /// Which.
         resource: Box<ResourceRef>,
@@ -155,13 +156,13 @@ pub enum RenderError {
         second: Arc<str>,
     },
     /// A manifest's file name cannot be read.
-    #[error("the name of {path} is not UTF-8; rename it")]
+    #[error("the name of {path} is not UTF-8")]
     NameNotUtf8 {
         /// The path, with what could not be read replaced.
         path: String,
     },
     /// A manifest is a link to what is no file of the repository.
-    #[error("{path} is a link to {target:?}, which is not a file of this repository; put the file there instead")]
+    #[error("{path} is a link to {target:?}, which is not a file of this repository")]
     Link {
         /// The link.
         path: String,
@@ -169,13 +170,13 @@ pub enum RenderError {
         target: String,
     },
     /// Links lead to ever more folders.
-    #[error("the links in {} lead to more than 1000 folders; begin at a smaller folder", Folder(.path))]
+    #[error("the links in {} lead to more than 1000 folders", Folder(.path))]
     TooManyLinks {
         /// The folder.
         path: String,
     },
     /// Manifests may be in another repository.
-    #[error("{path} is a submodule, and submodules are not fetched; move it out of the folder of the manifests")]
+    #[error("{path} is a submodule, and submodules are not fetched")]
     Submodule {
         /// Where it is.
         path: String,
@@ -189,11 +190,31 @@ pub enum RenderError {
         source: KustomizeError,
     },
     /// A manifest is kept in Git LFS.
-    #[error("{path} is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")]
+    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
         /// The file.
         path: String,
     },
+}
+
+impl Hint for RenderError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Yaml { source, .. } => return source.hint(),
+            Self::Kustomize { source, .. } => return source.hint(),
+            Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
+            Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
+            Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
+            Self::UnknownKind { .. } => "correct it, or install its definition first",
+            Self::Twice { .. } => "remove one of the two",
+            Self::NameNotUtf8 { .. } => "rename it",
+            Self::Link { .. } => "put the file there instead of the link",
+            Self::TooManyLinks { .. } => "begin at a smaller folder",
+            Self::Submodule { .. } => "move it out of the folder of the manifests",
+            Self::LargeFileStorage { .. } => "keep manifests in git itself",
+        }
+        .into()
+    }
 }
 
 /// Renders the manifests of one commit.

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::render::tree::Files;
-use quarterdeck_shared::error::chain;
+use quarterdeck_shared::error::Failure;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
@@ -17,7 +17,7 @@ impl kustomize::Kustomize for Nobody {
         _: &dyn Tree,
         folder: &str,
         _: &kustomize::Needs,
-    ) -> Result<kustomize::Built, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<kustomize::Built, kustomize::BuildFailure> {
         panic!("{folder} is no kustomization")
     }
 }
@@ -38,7 +38,7 @@ fn names(rendered: &Rendered) -> Vec<String> {
 
 /// The error as a person reads it: the whole chain.
 fn refusal(files: &[(&str, &str)]) -> String {
-    chain(&try_render(files).expect_err("it was rendered"))
+    Failure::of(&try_render(files).expect_err("it was rendered")).to_string()
 }
 
 /// The only object of a folder with one file of this content.
@@ -253,7 +253,7 @@ fn what_is_no_object_is_refused_with_its_place() {
         ),
         (
             "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: a}",
-            "the cluster does not serve the kind Deploymnet of apps/v1, and no CustomResourceDefinition beside it does; correct it, or \
+            "the cluster does not serve the kind Deploymnet of apps/v1, and no CustomResourceDefinition beside it does\nhint: correct it, or \
              install its definition first",
         ),
     ] {
@@ -279,30 +279,30 @@ fn what_cannot_be_read_is_refused() {
         ),
         (
             vec![("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/b.yaml", DEPLOYMENT)],
-            "apps/Deployment/prod/shop is defined twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1; \
-             remove one",
+            "apps/Deployment/prod/shop is defined twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1\n\
+             hint: remove one of the two",
         ),
         (
             vec![("apps/shop/a.yaml@", "../../../etc/passwd")],
-            "apps/shop/a.yaml is a link to \"../../../etc/passwd\", which is not a file of this repository; put the file there instead",
+            "apps/shop/a.yaml is a link to \"../../../etc/passwd\", which is not a file of this repository\nhint: put the file there instead of the link",
         ),
         (
             vec![("apps/shop/a.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")],
-            "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself",
+            "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched\nhint: keep manifests in git itself",
         ),
         (
             vec![("apps/other/a.yaml", DEPLOYMENT)],
-            "apps/shop is not in this commit; `path` of the environment has to name the folder of its manifests",
+            "apps/shop is not in this commit\nhint: name the folder of the manifests by `path` of the environment",
         ),
     ] {
         assert_eq!(refusal(&files), message);
     }
     let mut tree = Files::new(&[("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/lib", "")]);
     tree.0.get_mut("apps/shop/lib").unwrap().0 = tree::EntryMode::Submodule;
-    let error = try_render_at("apps/shop", RenderKind::Plain, &tree).unwrap_err().to_string();
+    let error = Failure::of(&try_render_at("apps/shop", RenderKind::Plain, &tree).unwrap_err()).to_string();
     assert_eq!(
         error,
-        "apps/shop/lib is a submodule, and submodules are not fetched; move it out of the folder of the manifests"
+        "apps/shop/lib is a submodule, and submodules are not fetched\nhint: move it out of the folder of the manifests"
     );
 }
 

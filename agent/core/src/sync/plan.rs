@@ -124,6 +124,17 @@ pub struct Refusal {
     pub message: String,
     /// What to do; may be empty.
     pub hint: String,
+    /// A field of the live object stands in the way that cannot be changed in place.
+    pub immutable: bool,
+}
+
+impl Refusal {
+    /// Whether the rest of a plan goes on without it: a Job that ran or runs is what it was made for, and nothing else in
+    /// the plan stands on its next one. Of other kinds the rest might: a Service that selects what a refused Deployment
+    /// was to become would be left without a pod.
+    fn is_of_itself_alone(&self) -> bool {
+        self.immutable && self.resource.group == "batch" && self.resource.kind == "Job"
+    }
 }
 
 /// Of an environment that this agent does not operate, whose objects are wanted here.
@@ -201,7 +212,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Decided {
         if seen.insert(&manifest.resource) {
             decide_one(&mut decided, inputs, place, manifest, observed);
         } else {
-            decided.refusals.push(refusal(manifest, "it is written twice".to_owned(), "Keep one of them."));
+            decided.refusals.push(refusal(manifest, "it is written twice".to_owned(), "keep one of them"));
         }
     }
     let mut gone = BTreeSet::new();
@@ -258,6 +269,11 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             }
             change.reason = Some(reasons.join("; ")).filter(|reason| !reason.is_empty());
         }
+        Observed::Refused(refusal) if refusal.is_of_itself_alone() => {
+            change.action = Action::Skip;
+            change.reason = Some(refusal.message.clone());
+            decided.undone.refused.push(refusal.clone());
+        }
         Observed::Refused(refusal) => {
             decided.refusals.push(refusal.clone());
             return;
@@ -268,7 +284,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
 
 fn refusal(manifest: &Manifest, message: String, hint: &str) -> Refusal {
     let (resource, origin) = (manifest.resource.clone(), manifest.origin.clone());
-    Refusal { resource, origin, message, hint: hint.to_owned() }
+    Refusal { resource, origin, message, hint: hint.to_owned(), immutable: false }
 }
 
 /// Why the object of another environment is taken over, or why not.
@@ -282,7 +298,7 @@ fn take_over(
     let both = format!("it belongs to environment {other}, and {environment} wants it too");
     let Some(neighbours) = inputs.leaving.neighbours else {
         decided.contested = true;
-        return Err(Box::new(refusal(manifest, both, "Take it out of one of them.")));
+        return Err(Box::new(refusal(manifest, both, "take it out of one of them")));
     };
     let Some(wants) = neighbours.of(other) else {
         return match inputs.strangers.get(other) {
@@ -295,14 +311,14 @@ fn take_over(
                 Err(Box::new(refusal(
                     manifest,
                     message,
-                    &format!("Take it out of {other} there, or out of {environment} here."),
+                    &format!("take it out of {other} there, or out of {environment} here"),
                 )))
             }
             Some(Stranger::Unknown) | None => {
                 let message = format!("it belongs to environment {other}, which is not configured here");
                 let hint = format!(
-                    "If no other agent operates {other}, remove the label {APPLICATION_LABEL} from the live object; the \
-                     next sync takes it over."
+                    "if no other agent operates {other}, remove the label {APPLICATION_LABEL} from the live object; the \
+                     next sync takes it over"
                 );
                 Err(Box::new(refusal(manifest, message, &hint)))
             }
@@ -311,12 +327,12 @@ fn take_over(
     match &wants.unrendered {
         _ if wants.objects.contains(&manifest.resource) => {
             decided.contested = true;
-            Err(Box::new(refusal(manifest, both, "Take it out of one of them.")))
+            Err(Box::new(refusal(manifest, both, "take it out of one of them")))
         }
         Some(why) => {
             decided.contested = true;
             let message = format!("it belongs to environment {other}, which cannot be rendered: {why}");
-            Err(Box::new(refusal(manifest, message, &format!("Correct {other} first: it may still want it."))))
+            Err(Box::new(refusal(manifest, message, &format!("correct {other} first: it may still want it"))))
         }
         None => Ok(format!("taken over from environment {other}, which does not want it any more")),
     }

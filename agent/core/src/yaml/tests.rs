@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use quarterdeck_shared::error::Failure;
 
 mod kubectl;
 
@@ -14,7 +15,7 @@ fn only(text: &str) -> Value {
 fn error(text: &str) -> String {
     match parse(text.as_bytes()) {
         Ok(documents) => panic!("{text:?} was read as {documents:?}"),
-        Err(error) => error.to_string(),
+        Err(error) => Failure::of(&error).to_string(),
     }
 }
 
@@ -43,12 +44,12 @@ fn a_mark_at_a_document_shifts_neither_lines_nor_columns() {
 fn what_is_not_utf_8_is_named() {
     let utf16: Vec<u8> = "a: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (bytes, words) in [
-        (&utf16[..], "it seems to be UTF-16 without a byte order mark; save the file as UTF-8"),
-        (b"\xff\xfea\0:", "it seems to be UTF-16 that is cut off or damaged; save the file as UTF-8"),
-        (b"\xff\xfe\0\0a\0\0\0", "it seems to be UTF-32; save the file as UTF-8"),
-        (b"\0\0\0a", "it seems to be UTF-32; save the file as UTF-8"),
+        (&utf16[..], "it seems to be UTF-16 without a byte order mark\nhint: save the file as UTF-8"),
+        (b"\xff\xfea\0:", "it seems to be UTF-16 that is cut off or damaged\nhint: save the file as UTF-8"),
+        (b"\xff\xfe\0\0a\0\0\0", "it seems to be UTF-32\nhint: save the file as UTF-8"),
+        (b"\0\0\0a", "it seems to be UTF-32\nhint: save the file as UTF-8"),
     ] {
-        assert_eq!(parse(bytes).unwrap_err().to_string(), words);
+        assert_eq!(Failure::of(&parse(bytes).unwrap_err()).to_string(), words);
     }
 }
 
@@ -91,8 +92,8 @@ fn what_is_wrong_is_told_with_its_place() {
     ] {
         assert_eq!(error(text), message, "{text:?}");
     }
-    let latin1 = parse(b"a: 1\nb: caf\xe9\n").unwrap_err().to_string();
-    assert_eq!(latin1, "line 2: it is not UTF-8; save the file as UTF-8");
+    let latin1 = Failure::of(&parse(b"a: 1\nb: caf\xe9\n").unwrap_err()).to_string();
+    assert_eq!(latin1, "line 2: it is not UTF-8\nhint: save the file as UTF-8");
 }
 
 #[test]
@@ -127,8 +128,8 @@ fn a_manifest_of_10_mb_is_read_and_one_beyond_the_limit_is_refused() {
     let line = format!("  key-{{}}: {}\n", "x".repeat(1000));
     let data: String = (0..10_000).map(|i| line.replace("{}", &i.to_string())).collect();
     assert_eq!(only(&format!("kind: ConfigMap\ndata:\n{data}"))["data"].as_object().unwrap().len(), 10_000);
-    let error = parse(&vec![b' '; TEXT_BYTES_MAX + 1]).unwrap_err().to_string();
-    assert_eq!(error, "33554433 bytes are more than the 33554432 that a file of manifests may have; split it");
+    let error = Failure::of(&parse(&vec![b' '; TEXT_BYTES_MAX + 1]).unwrap_err()).to_string();
+    assert_eq!(error, "33554433 bytes are more than the 33554432 that a file of manifests may have\nhint: split it");
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! stands in the address itself, and git's credential helpers. Helpers are asked through `git credential`, only after
 //! a 401, and told what became of their answer; so an ordinary poll starts no process.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,9 +16,7 @@ use super::talk::Talk;
 use crate::url::Location;
 use crate::{GitError, Remote};
 use quarterdeck_core::secrets::SecretScrubber;
-
-/// The longest token that is read from a file: JSON web tokens have a few KiB.
-const TOKEN_MAX: u64 = 64 << 10;
+use quarterdeck_system::secret::{self, Place, SecretError};
 
 /// The shortest token of any forge that we know.
 const TOKEN_MIN: usize = 20;
@@ -55,18 +52,17 @@ impl Credential {
 pub(crate) fn configured(remote: &Remote) -> Result<Option<Credential>, GitError> {
     let access = &remote.access;
     let user = access.username.clone().unwrap_or_else(|| "git".to_owned());
-    let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
-    let secret = match (&access.token_file, &access.token_env) {
-        (Some(file), _) => Some(first_line(file).map_err(|why| told(format!("token_file {}: {why}", file.display())))?),
-        (None, Some(name)) => match std::env::var(name) {
-            Ok(value) if !value.trim().is_empty() => Some(value.trim().to_owned()),
-            _ => return Err(told(format!("token_env: {name} is not set in the agent's environment"))),
-        },
+    let place = match (&access.token_file, &access.token_env) {
+        (Some(file), _) => Some(Place::file(file)),
+        (None, Some(name)) => Some(Place::variable(name)),
         (None, None) => None,
     };
-    if let Some(secret) = secret {
-        SecretScrubber::global().keep(&secret);
-        return Ok(Some(Credential { user, secret: secret.into(), from_helper: false }));
+    if let Some(place) = place {
+        let told = |error: SecretError| GitError::Secret { url: remote.url.to_string(), detail: error.to_string() };
+        let text = secret::read(&place).map_err(told)?;
+        // A token is one line; what is below it is a note.
+        let token = text.expose_secret().lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        return Ok(Some(Credential { user, secret: token.to_owned().into(), from_helper: false }));
     }
     let Location::Http { userinfo: Some(info), .. } = remote.url.location() else { return Ok(None) };
     // `https://TOKEN@host` is how some forges write it: the token is the user name and there is no password.
@@ -123,16 +119,6 @@ fn question(remote: &Remote) -> String {
     text
 }
 
-fn first_line(file: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| error.to_string())?;
-    opened.take(TOKEN_MAX).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    match text.lines().next().map(str::trim).filter(|line| !line.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err("its first line is empty; it should hold the token".to_owned()),
-    }
-}
-
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -155,20 +141,13 @@ mod tests {
         let access = RepositoryConfig { token_file: Some(file.path().into()), ..Default::default() };
         let remote = remote("https://ann:other@forge/shop", access);
         let told = configured(&remote).err().unwrap().to_string();
-        assert!(told.contains("its first line is empty"), "{told}");
+        assert!(told.contains(" is empty"), "{told}");
         for token in ["first", "second"] {
             std::fs::write(file.path(), format!("{token}\n")).unwrap();
             let header = configured(&remote).unwrap().unwrap().header();
             let pair = base64::engine::general_purpose::STANDARD.encode(format!("git:{token}"));
             assert_eq!(header.expose_secret(), format!("Basic {pair}"));
         }
-    }
-
-    #[test]
-    fn a_variable_that_is_not_set_is_told() {
-        let access = RepositoryConfig { token_env: Some("QD_NO_SUCH_VARIABLE".into()), ..Default::default() };
-        let told = configured(&remote("https://forge/shop", access)).err().unwrap().to_string();
-        assert!(told.contains("QD_NO_SUCH_VARIABLE is not set"), "{told}");
     }
 
     #[test]

@@ -222,6 +222,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quarterdeck_shared::error::Failure;
 
     #[test]
     fn what_git_push_prints_is_understood() {
@@ -261,13 +262,13 @@ mod tests {
             (false, ARCHIVED.to_owned(), "URL refused the push to main: This repository was archived so it is read-only."),
             (true, over_ssh("ERROR: This repository was archived so it is read-only."), "URL refused the push to main: This repository was archived so it is read-only."),
             (true, over_ssh("remote:\nremote: ========\nremote:\nremote: ERROR: Your push to this repository would cause it to exceed the allocated storage of 1 GiB.\nremote:"), "URL refused the push to main: ERROR: Your push to this repository would cause it to exceed the allocated storage of 1 GiB."),
-            (false, "remote: Permission to ops/x.git denied to bot.\nfatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: remote: Permission to ops/x.git denied to bot.; fatal: unable to access 'https://forge/x/': The requested URL returned error: 403; check the credentials that the configuration names for it"),
-            (false, "fatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: fatal: unable to access 'https://forge/x/': The requested URL returned error: 403; check the credentials that the configuration names for it"),
-            (true, over_ssh("git@forge: Permission denied (publickey)."), "access to URL is refused: git@forge: Permission denied (publickey).; fatal: Could not read from remote repository.; ; Please make sure you have the correct access rights; and the repository exists.; check the credentials that the configuration names for it"),
+            (false, "remote: Permission to ops/x.git denied to bot.\nfatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: remote: Permission to ops/x.git denied to bot.; fatal: unable to access 'https://forge/x/': The requested URL returned error: 403\nhint: check the credentials that the configuration names for it"),
+            (false, "fatal: unable to access 'https://forge/x/': The requested URL returned error: 403".to_owned(), "access to URL is refused: fatal: unable to access 'https://forge/x/': The requested URL returned error: 403\nhint: check the credentials that the configuration names for it"),
+            (true, over_ssh("git@forge: Permission denied (publickey)."), "access to URL is refused: git@forge: Permission denied (publickey).; fatal: Could not read from remote repository.; ; Please make sure you have the correct access rights; and the repository exists.\nhint: check the credentials that the configuration names for it"),
             (false, "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\nsend-pack: unexpected disconnect\nfatal: the remote end hung up unexpectedly".to_owned(), "URL refused the push to main: it is larger than the server, or a proxy before it, accepts (413)"),
             (false, "remote: error: file write error: No space left on device\nfatal: the remote end hung up".to_owned(), "URL refused the push to main: error: file write error: No space left on device"),
         ] {
-            assert_eq!(failure("URL".to_owned(), "main", &said, ssh).to_string(), told);
+            assert_eq!(Failure::of(&failure("URL".to_owned(), "main", &said, ssh)).to_string(), told);
         }
     }
 }

@@ -134,6 +134,7 @@ mod tests {
     use quarterdeck_system::program::Bounds as _;
 
     use super::*;
+    use quarterdeck_shared::error::Failure;
 
     fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
         let bounds = Bounds { doing: "listing", time, stall: time, bytes, bytes_option: Some("list_bytes") };
@@ -146,9 +147,8 @@ mod tests {
         assert!(talk.patience().is_ok() && talk.count(10).is_ok());
         assert!(talk.count(1).is_err());
         talk.timed_out();
-        let verdict = talk.verdict(&io::Error::other("gix's words")).to_string();
-        let told =
-            "https://forge/shop sent more than 10 bytes; raise `list_bytes` in [repository.limits] if that is meant";
+        let verdict = Failure::of(&talk.verdict(&io::Error::other("gix's words"))).to_string();
+        let told = "https://forge/shop sent more than 10 bytes\nhint: raise `list_bytes` in [repository.limits] if that is meant";
         assert_eq!(verdict, told);
     }
 

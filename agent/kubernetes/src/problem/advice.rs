@@ -13,7 +13,7 @@ pub(super) fn advice(class: Class, message: &str) -> Cow<'static, str> {
         Class::WebhookDown => webhook(message),
         Class::Terminating => terminating(message),
         Class::KindMissing if message.starts_with(SERVES) => {
-            "Write the manifest for what the cluster serves, or change the CustomResourceDefinition.".into()
+            "write the manifest for what the cluster serves, or change the CustomResourceDefinition".into()
         }
         Class::Refused | Class::Invalid | Class::Conflict | Class::Timeout | Class::Other => {
             let known = KNOWN.iter().find(|(words, _)| words.iter().any(|words| message.contains(words)));
@@ -29,31 +29,31 @@ const KNOWN: &[(&[&str], &str)] = &[
     (&["denied request: ", "denied the request"], POLICY),
     (
         &["does not support dry run"],
-        "Set sideEffects: None or NoneOnDryRun in the configuration of that webhook: each plan asks by a dry run.",
+        "set sideEffects: None or NoneOnDryRun in the configuration of that webhook: each plan asks by a dry run",
     ),
     (
         &["exceeded quota: ", "insufficient quota to match"],
-        "Free some of the quota in that namespace, or raise it (kubectl describe quota).",
+        "free some of the quota in that namespace, or raise it (kubectl describe quota)",
     ),
     (
         &["failed quota: "],
-        "Set these fields in the manifest, as the quota of that namespace asks for, or give them defaults with a LimitRange.",
+        "set these fields in the manifest, as the quota of that namespace asks for, or give them defaults with a LimitRange",
     ),
     (
         &["usage per ", "limit to request ratio per "],
-        "Keep to the LimitRange of that namespace (kubectl describe limits), or change it.",
+        "keep to the LimitRange of that namespace (kubectl describe limits), or change it",
     ),
     (
         &["violates PodSecurity "],
-        "Set these fields in the manifest, or lower the pod-security.kubernetes.io/enforce label of that namespace.",
+        "set these fields in the manifest, or lower the pod-security.kubernetes.io/enforce label of that namespace",
     ),
     (
         &["attempting to grant RBAC permissions not currently held", "attempting to grant RBAC permissions"],
-        "Give the agent's user these permissions, or the verbs bind and escalate: no user may grant more than they have.",
+        "give the agent's user these permissions, or the verbs bind and escalate: no user may grant more than they have",
     ),
     (
         &["no PriorityClass with name", "error looking up service account", "was not found, provided name"],
-        "Add what is missing to the manifests, or name one that exists.",
+        "add what is missing to the manifests, or name one that exists",
     ),
     (
         &[
@@ -74,19 +74,19 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (
         &["database space exceeded"],
-        "The cluster's storage is full: compact and defragment its etcd, or raise its quota.",
+        "the cluster's storage is full: compact and defragment its etcd, or raise its quota",
     ),
     (
         &["etcdserver: ", "resource quota evaluation timed out"],
-        "The storage behind the API server is slow or changes its leader; retrying.",
+        "the storage behind the API server is slow or changes its leader; retrying",
     ),
-    (&["already exists"], "Another client created it in the meantime; retrying."),
+    (&["already exists"], "another client created it in the meantime; retrying"),
 ];
 
 const TOO_LARGE: &str =
-    "Split it into several objects, or keep the data elsewhere: an object holds 1.5 MB, a ConfigMap or Secret 1 MiB.";
+    "split it into several objects, or keep the data elsewhere: an object holds 1.5 MB, a ConfigMap or Secret 1 MiB";
 
-const POLICY: &str = "Change the manifest so that the policy allows it, or change the policy.";
+const POLICY: &str = "change the manifest so that the policy allows it, or change the policy";
 
 /// A webhook that was asked and did not answer as it should.
 fn webhook(message: &str) -> Cow<'static, str> {
@@ -98,8 +98,8 @@ fn webhook(message: &str) -> Cow<'static, str> {
         let kind = kind.rsplit_once("Kind=").map_or(kind, |(_, kind)| kind);
         let kind = if is_name(kind) { format!(" of {kind}") } else { String::new() };
         return match certificate {
-            true => format!("Renew the certificate of the conversion webhook{kind}{service}, or the caBundle in its CustomResourceDefinition."),
-            false => format!("See that the conversion webhook{kind}{service} runs and answers; until then its objects cannot be read or written."),
+            true => format!("renew the certificate of the conversion webhook{kind}{service}, or the caBundle in its CustomResourceDefinition"),
+            false => format!("see that the conversion webhook{kind}{service} runs and answers; until then its objects cannot be read or written"),
         }
         .into();
     }
@@ -107,8 +107,8 @@ fn webhook(message: &str) -> Cow<'static, str> {
     let name = name.filter(|name| is_name(name)).map(|name| format!(" {name}")).unwrap_or_default();
     let configuration = "its ValidatingWebhookConfiguration or MutatingWebhookConfiguration";
     match certificate {
-        true => format!("Renew the certificate of webhook{name}{service}, or the caBundle in {configuration}."),
-        false => format!("See that webhook{name}{service} runs and answers, or delete {configuration}."),
+        true => format!("renew the certificate of webhook{name}{service}, or the caBundle in {configuration}"),
+        false => format!("see that webhook{name}{service} runs and answers, or delete {configuration}"),
     }
     .into()
 }
@@ -126,14 +126,14 @@ fn terminating(message: &str) -> Cow<'static, str> {
     let namespace = namespace.map(|(name, _)| name.trim_matches('"')).filter(|name| is_name(name));
     if let Some(name) = namespace {
         return format!(
-            "Wait until namespace {name} is gone; its status.conditions say what holds it (kubectl get namespace {name} -o yaml)."
+            "wait until namespace {name} is gone; its status.conditions say what holds it (kubectl get namespace {name} -o yaml)"
         )
         .into();
     }
     if message.contains("custom resource definition is terminating") {
-        return "Wait until the CustomResourceDefinition is gone; its finalizers and its objects hold it.".into();
+        return "wait until the CustomResourceDefinition is gone; its finalizers and its objects hold it".into();
     }
-    "Wait until it is gone; metadata.finalizers of the live object names what holds it.".into()
+    "wait until it is gone; metadata.finalizers of the live object names what holds it".into()
 }
 
 /// Whether it is a name as Kubernetes has them: only such a one is repeated in a hint.

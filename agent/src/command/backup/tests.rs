@@ -38,6 +38,7 @@ fn sync(id: SyncId) -> Fact {
         started: Timestamp::UNIX_EPOCH,
         finished: None,
         message: String::new(),
+        hint: String::new(),
         images: Vec::new(),
         changes: Vec::new(),
     }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quarterdeck_shared::application::{BuildArg, ImageSpec};
-use secrecy::SecretString;
+
 use sha2::{Digest, Sha256};
 
 use crate::commit_tree;
@@ -18,6 +18,7 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::render::tree::{Followed, resolve};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{CommitId, CommitInfo, EntryMode, ObjectId};
+use quarterdeck_system::secret::{self, Place};
 
 /// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
 const DOCKERFILE_MAX: u64 = 1 << 20;
@@ -95,20 +96,13 @@ fn digest_of(spec: &ImageSpec) -> String {
 }
 
 fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
-    let cannot = |place: String, why: String| DeliverError::Argument { name: name.to_owned(), place, why };
-    match arg {
-        BuildArg::Plain(value) => Ok(ArgValue::Plain(value.clone())),
-        BuildArg::Environment { env } => {
-            let value = std::env::var(env)
-                .map_err(|error| cannot(format!("the environment variable {env}"), error.to_string()))?;
-            Ok(ArgValue::Secret(SecretString::from(value)))
-        }
-        BuildArg::File { file } => {
-            let value =
-                std::fs::read_to_string(file).map_err(|error| cannot(format!("the file {file}"), error.to_string()))?;
-            Ok(ArgValue::Secret(SecretString::from(value.trim_end_matches('\n').to_owned())))
-        }
-    }
+    let place = match arg {
+        BuildArg::Plain(value) => return Ok(ArgValue::Plain(value.clone())),
+        BuildArg::Environment { env } => Place::variable(env),
+        BuildArg::File { file } => Place::file(file),
+    };
+    let secret = secret::read(&place).map_err(|source| DeliverError::Argument { name: name.to_owned(), source })?;
+    Ok(ArgValue::Secret(secret))
 }
 
 /// A folder of a commit as a build context.

@@ -1,6 +1,9 @@
 //! Why the history cannot be used, and whether its file is damaged.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+
+use quarterdeck_shared::error::Hint;
 
 use crate::history::place::Loss;
 
@@ -8,9 +11,7 @@ use crate::history::place::Loss;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file was made by a newer agent.
-    #[error(
-        "the history {path} is of version {found}, and this agent knows {known}: run the newer agent, or move the file away"
-    )]
+    #[error("the history {path} is of version {found}, and this agent knows {known}")]
     Newer {
         /// Which file.
         path: PathBuf,
@@ -20,9 +21,7 @@ pub enum HistoryError {
         known: usize,
     },
     /// The file cannot be opened or is damaged.
-    #[error(
-        "cannot open the history {path}; if it is damaged, move it away: git, registry and cluster hold the truth, only the past is lost"
-    )]
+    #[error("cannot open the history {path}")]
     Open {
         /// Which file.
         path: PathBuf,
@@ -30,9 +29,7 @@ pub enum HistoryError {
         source: rusqlite::Error,
     },
     /// The file was opened, and something in it is not as SQLite or we wrote it.
-    #[error(
-        "the history {path} is damaged; move it away and start again: git, registry and cluster hold the truth, only the past is lost"
-    )]
+    #[error("the history {path} is damaged")]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -69,6 +66,25 @@ pub enum HistoryError {
     Row(#[from] serde_json::Error),
 }
 
+impl Hint for HistoryError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Newer { .. } => "run the newer agent, or move the file away",
+            Self::Open { .. } => {
+                "if it is damaged, move it away: git, registry and cluster hold the truth, only the past is lost"
+            }
+            Self::Damaged { .. } => {
+                "move it away and start again: git, registry and cluster hold the truth, only the past is lost"
+            }
+            Self::Lost { .. } => {
+                "put it and the files beside it back, or stop the agent and restore a backup: qd-agent restore FILE"
+            }
+            Self::Make { .. } | Self::OpenFiles { .. } | Self::Sqlite(_) | Self::Row(_) => "",
+        }
+        .into()
+    }
+}
+
 impl HistoryError {
     /// The same, with the file that is damaged where that is what it tells.
     #[must_use]
@@ -91,15 +107,11 @@ impl HistoryError {
         if is_damage { Self::Damaged { path: path.to_owned(), source: Box::new(self) } } else { self }
     }
 
-    /// What to do about it, for who cannot write.
+    /// What to do about it, for who cannot write to `path`.
     pub fn remedy(&self, path: &Path) -> String {
-        let path = path.display();
-        match self {
-            Self::Lost { .. } => format!(
-                "put {path} and the files beside it back as they were, or stop the agent and restore a backup: \
-                 qd-agent restore FILE"
-            ),
-            _ => format!("free some disk space or fix {path}"),
+        match self.hint() {
+            hint if hint.is_empty() => format!("free some disk space or fix {}", path.display()),
+            hint => hint.into_owned(),
         }
     }
 

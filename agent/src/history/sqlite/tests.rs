@@ -91,6 +91,7 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
         started: Some(queued),
         finished: Some(queued - hours(1)),
         message: String::new(),
+        hint: String::new(),
         artifact: None,
         promoted: Default::default(),
     }
@@ -108,6 +109,7 @@ fn sync(id: u64, started: Timestamp) -> SyncRecord {
         started,
         finished: Some(started),
         message: String::new(),
+        hint: String::new(),
         images: Vec::new(),
         changes: Vec::new(),
     }

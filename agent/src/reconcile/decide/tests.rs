@@ -113,6 +113,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
         started: Timestamp::UNIX_EPOCH,
         finished: None,
         message: String::new(),
+        hint: String::new(),
         images: Vec::new(),
         changes: Vec::new(),
     });

@@ -104,6 +104,7 @@ mod tests {
             images: Vec::new(),
             suspended: false,
             message: message.to_owned(),
+            hint: String::new(),
             since: Timestamp::UNIX_EPOCH,
             unseen: unseen.collect(),
             last_known: None,

@@ -41,15 +41,13 @@ async fn what_is_not_in_git_itself_is_told() -> anyhow::Result<()> {
             anyhow::Ok(())
         };
         town.deploy.commit(&[("shop/big.yaml", POINTER)], "A manifest in LFS")?;
-        refused("shop/big.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself")
-            .await?;
+        refused("shop/big.yaml is a Git LFS pointer, and its content is not fetched").await?;
         town.deploy.git(&["rm", "--quiet", "shop/big.yaml"])?;
         town.deploy.git(&["commit", "--quiet", "--message", "No LFS"])?;
         town.deploy.git(&[&add[..], &[&by_path("deploy"), "shop/lib"]].concat())?;
         town.deploy.git(&["commit", "--quiet", "--message", "A library"])?;
         town.deploy.git(&["push", "--quiet", "origin", "HEAD:main"])?;
-        refused("shop/lib is a submodule, and submodules are not fetched; move it out of the folder of the manifests")
-            .await
+        refused("shop/lib is a submodule, and submodules are not fetched").await
     })
     .await
 }

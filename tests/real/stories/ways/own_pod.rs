@@ -10,6 +10,7 @@ use harness::agent::is_at;
 use harness::real::{Town, code};
 use harness::world::borrowed;
 use quarterdeck_shared::protocol::{Check, CheckResult, LogQuery, LogRecord};
+use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::SyncStatus;
 use quarterdeck_tui::route;
 
@@ -141,13 +142,15 @@ async fn comes_back_with_a_new_token(town: &Town, account: &Path) -> anyhow::Res
         }
         ensure!(started.elapsed() < std::time::Duration::from_secs(60), "the token is still taken");
     };
-    ensure!(check.message.contains("Unauthorized") && check.hint.contains("Renew the credentials"), "{check:?}");
+    ensure!(check.message.contains("Unauthorized") && check.hint.contains("renew the credentials"), "{check:?}");
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata:\n  greeting: again\n";
     let commit = town.deploy.commit(&[("shop/config.yaml", config)], "Another greeting")?;
-    let told = |message: &str| {
-        message.starts_with("cluster in-cluster: cannot ") && message.contains(": Unauthorized. Renew the credentials")
+    let told = |app: &EnvironmentStatus| {
+        app.message.starts_with("cluster in-cluster: cannot ")
+            && app.message.ends_with(": Unauthorized")
+            && app.hint.starts_with("renew the credentials")
     };
-    town.agent.wait_for("the refusal", "shop", |app| told(&app.message)).await?;
+    town.agent.wait_for("the refusal", "shop", told).await?;
     token(town, account, "login-2")?;
     let back =
         |app: &quarterdeck_shared::snapshot::EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);

@@ -139,6 +139,7 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     }
     if let Some(error) = &agent.history_error {
         context.output.note(&format!("warning: the agent {error}"))?;
+        hint(&agent.history_hint).into_iter().try_for_each(|line| context.output.note(&line))?;
     }
     Ok(())
 }
@@ -157,22 +158,29 @@ fn unreachable(state: &State, of: Option<&Chosen>, context: &mut Context) -> io:
     let mut lines = Vec::new();
     for object in state.objects.values() {
         match object {
-            Object::Connection(ConnectionStatus { to, name, reachable: false, error, since, .. })
+            Object::Connection(ConnectionStatus { to, name, reachable: false, error, hint, since, .. })
                 if *to != ConnectionKind::Cluster || is_cluster(name) =>
             {
                 let why = error.as_deref().unwrap_or("no answer");
                 lines.push(format!("warning: {} {name} unreachable for {}: {why}", to.word(), age(*since, now)));
+                lines.extend(self::hint(hint));
             }
-            Object::Repository(RepositoryStatus { address, polled, error: Some(error), .. })
+            Object::Repository(RepositoryStatus { address, polled, error: Some(error), hint, .. })
                 if is_repository(address) =>
             {
                 let since = polled.map_or("never read".to_owned(), |at| format!("last read {}", ago(at, now)));
                 lines.push(format!("warning: repository {address} cannot be read, {since}: {error}"));
+                lines.extend(self::hint(hint));
             }
             _ => {}
         }
     }
     lines.iter().try_for_each(|line| context.output.note(line))
+}
+
+/// What to do, in a line below what is wrong.
+fn hint(hint: &str) -> Option<String> {
+    (!hint.is_empty()).then(|| format!("  hint: {hint}"))
 }
 
 fn nothing_yet(state: &State) -> String {

@@ -120,6 +120,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Last known", Tone::Quiet, was.unwrap_or_default());
     let told = unseen::told(environment).is_some();
     facts.add("Message", Tone::Plain, if told { "" } else { &*environment.message });
+    facts.add("Hint", Tone::Plain, if told { "" } else { &*environment.hint });
     facts.add("Message", Tone::Plain, &*application.message);
     facts.all("Unseen", Tone::Warning, environment.unseen.iter().map(|unseen| unseen::line(unseen, ago)));
     let progress = environment.progress.as_ref().map(Progress::describe).unwrap_or_default();

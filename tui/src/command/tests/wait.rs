@@ -35,7 +35,7 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
         (json!({"last_sync": synced(41, NEW, "Succeeded")}), waiting("the sync has not begun")),
         (json!({"last_sync": synced(42, NEW, "Running")}), waiting("syncing")),
         (json!({"last_sync": synced(42, NEW, "Interrupted")}), waiting("the sync was interrupted and will resume")),
-        (json!({"last_sync": synced(42, NEW, "Failed")}), Judgement::Bad("sync 42: words".to_owned())),
+        (json!({"last_sync": synced(42, NEW, "Failed")}), Judgement::Bad("sync 42: words".into())),
         (
             json!({"last_sync": synced(42, NEW, "Succeeded"), "revision": OLD}),
             waiting("the revision of the sync is not applied yet"),
@@ -75,8 +75,8 @@ fn health_is_judged_at_the_revision_of_a_newer_sync() {
     assert_eq!(goal(Some(OLD)).judge(&other), waiting("a sync to another revision came first"));
     assert_eq!(goal(Some(NEW)).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
     assert_eq!(goal_of("shop/prod", None).judge(&other), Judgement::Good("Healthy at main@1f3c2a9".to_owned()));
-    assert_eq!(goal_of("shop/qa", None).judge(&other), Judgement::Bad("shop/qa is gone".to_owned()));
-    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("shop is gone".to_owned()));
+    assert_eq!(goal_of("shop/qa", None).judge(&other), Judgement::Bad("shop/qa is gone".into()));
+    assert_eq!(goal(None).judge(&Objects::new()), Judgement::Bad("shop is gone".into()));
 }
 
 fn run(phase: &str, message: &str) -> Value {
@@ -96,9 +96,9 @@ fn a_run_is_judged_by_its_end() {
         ("Running", Judgement::Waiting("build: step 3 of 7".to_owned())),
         ("Succeeded", Judgement::Good("words".to_owned())),
         ("Skipped", Judgement::Good("words".to_owned())),
-        ("Failed", Judgement::Bad("words".to_owned())),
-        ("Cancelled", Judgement::Bad("words".to_owned())),
-        ("Interrupted", Judgement::Bad("words".to_owned())),
+        ("Failed", Judgement::Bad("words".into())),
+        ("Cancelled", Judgement::Bad("words".into())),
+        ("Interrupted", Judgement::Bad("words".into())),
     ] {
         assert_eq!(Goal::Run(run_19).judge(&objects(&[run(phase, "words")])), expected, "{phase}");
     }

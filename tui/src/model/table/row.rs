@@ -8,6 +8,7 @@ use quarterdeck_shared::status::{Health, Phase};
 use crate::model::fleet::{Fleet, Slot};
 use crate::model::geometry;
 use crate::model::summary::{self, Summary};
+use crate::text;
 
 /// A row: the slot, and what is asked of all rows when the table is drawn or scrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +41,14 @@ pub(super) fn row(fleet: &Fleet, (slot, object): (Slot, &Object), head: Slot, is
             Phase::Running => (Some(Health::Progressing), "".into()),
             Phase::Succeeded | Phase::Skipped => (Some(Health::Healthy), "".into()),
             Phase::Cancelled => (Some(Health::Suspended), "".into()),
-            Phase::Failed | Phase::Interrupted => (Some(Health::Degraded), r.message.as_str().into()),
+            Phase::Failed | Phase::Interrupted => (Some(Health::Degraded), text::with_hint(&r.message, &r.hint)),
         },
         Object::Connection(c) if c.reachable => (Some(Health::Healthy), "".into()),
-        Object::Connection(c) => (Some(Health::Degraded), c.error.as_deref().unwrap_or_default().into()),
+        Object::Connection(c) => {
+            (Some(Health::Degraded), text::with_hint(c.error.as_deref().unwrap_or_default(), &c.hint))
+        }
         Object::Repository(r) => match &r.error {
-            Some(error) => (Some(Health::Degraded), error.as_str().into()),
+            Some(error) => (Some(Health::Degraded), text::with_hint(error, &r.hint)),
             None if r.polled.is_none() => (Some(Health::Progressing), "".into()),
             None => (Some(Health::Healthy), "".into()),
         },

@@ -42,6 +42,13 @@ impl Page<'_, '_> {
         }
     }
 
+    /// What to do about what was said before.
+    fn hint(&mut self, hint: &str) {
+        if !hint.is_empty() {
+            self.say(&format!("hint: {hint}"), Tone::Plain);
+        }
+    }
+
     fn blank(&mut self) {
         self.put(&[]);
     }
@@ -93,6 +100,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         let tone = of_health(environment.health).tone;
         let message = unseen::message(environment, |at| page.painter.ago(at));
         page.say(&message, if tone == Tone::Good || told.is_some() { Tone::Warning } else { tone });
+        page.hint(if told.is_some() { "" } else { &environment.hint });
         page.blank();
     }
     let application = world.fleet.application(&environment.environment.application);
@@ -141,13 +149,16 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         let words = format!("{} {} in {took}, {ago}, by {}", sync.id.number, sync.phase, sync.cause.words());
         page.fact("sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the environment is as it is.
-        page.fact("", if sync.message == environment.message { "" } else { &sync.message }, Tone::Plain);
+        let is_told = sync.message == environment.message;
+        page.fact("", if is_told { "" } else { &sync.message }, Tone::Plain);
+        page.fact("hint", if is_told { "" } else { &sync.hint }, Tone::Plain);
     }
     if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
         let words = format!("{} {} {}, {ago}, by {}", run.id.number, run.goal.word(), run.phase, run.cause.words());
         page.fact("run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
+        page.fact("hint", &run.hint, Tone::Plain);
     }
     if environment.drifted > 0 {
         page.fact("drift", &format!("{} of {} objects", environment.drifted, environment.resources), Tone::Warning);

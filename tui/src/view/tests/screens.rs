@@ -104,6 +104,7 @@ fn what_stopped_an_application_is_told_whole() {
     let is_mail = |one: &EnvironmentStatus| one.environment == fixture::id("mail/prod");
     let mut mail = fixture::environments().into_iter().find(is_mail).expect("it is there");
     (mail.sync, mail.message) = (SyncStatus::Unknown, why.to_owned());
+    mail.hint = "keep one of the two".to_owned();
     mail.last_sync = Some(fixture::sync("mail/prod", Phase::Failed, why));
     put(&mut model, Object::Environment(Box::new(mail)));
     let mut run = fixture::runs().swap_remove(1);

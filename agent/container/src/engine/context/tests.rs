@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::*;
+use quarterdeck_shared::error::Failure;
 
 /// Paths to kind and content; the id is the path.
 struct Files(BTreeMap<String, (EntryKind, Vec<u8>)>);
@@ -124,12 +125,13 @@ fn what_is_left_out_and_lfs_pointers_are_told() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let plan = |files: &Files, dockerfile: &str| Context::plan(files, dockerfile).unwrap_err().to_string();
+    let plan =
+        |files: &Files, dockerfile: &str| Failure::of(&Context::plan(files, dockerfile).unwrap_err()).to_string();
     let files = Files::of(&[("docker/Dockerfile", "FROM scratch")]);
     let missing = plan(&files, "Dockerfile");
     assert_eq!(
         missing,
-        "the commit has no Dockerfile in the build context (there is docker/Dockerfile); set `dockerfile` or `context` in \
+        "the commit has no Dockerfile in the build context (there is docker/Dockerfile)\nhint: set `dockerfile` or `context` in \
          [[application.image]]"
     );
     for outside in ["../Dockerfile", "/Dockerfile", "a/../../Dockerfile", ""] {
@@ -137,7 +139,7 @@ fn what_is_wrong_is_named() {
     }
     for hostile in ["../evil", "a/../../evil", "/etc/passwd", "a//b"] {
         let files = Files::of(&[("Dockerfile", "FROM scratch"), (hostile, "x")]);
-        assert!(plan(&files, "Dockerfile").contains("leaves the build context; nothing was sent"), "{hostile}");
+        assert!(plan(&files, "Dockerfile").ends_with(", which leaves the build context"), "{hostile}");
     }
     let files = Files::of(&[("Dockerfile", "FROM scratch"), (".dockerignore", "ok\n[")]);
     let error = Context::plan(&files, "Dockerfile").unwrap_err();
@@ -191,33 +193,33 @@ fn what_decides_over_the_build_and_cannot_be_read_is_told() {
     for (files, words) in [
         (
             link("../secrets/list"),
-            ".dockerignore is a link to \"../secrets/list\", which is not a file of the build context; put the file there instead",
+            ".dockerignore is a link to \"../secrets/list\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
         (
             link("gone"),
-            ".dockerignore is a link to \"gone\", which is not a file of the build context; put the file there instead",
+            ".dockerignore is a link to \"gone\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
         (
             link("/etc/ignore"),
-            ".dockerignore is a link to \"/etc/ignore\", which is not a file of the build context; put the file there instead",
+            ".dockerignore is a link to \"/etc/ignore\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
         (
             link(".dockerignore"),
-            ".dockerignore is a link to \".dockerignore\", which is not a file of the build context; put the file there instead",
+            ".dockerignore is a link to \".dockerignore\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
         (
             docker().with(".dockerignore", EntryKind::File, pointer),
-            ".dockerignore is a Git LFS pointer, and its content is not fetched; keep it in git itself",
+            ".dockerignore is a Git LFS pointer, and its content is not fetched\nhint: keep it in git itself",
         ),
         (
             Files::of(&[("Dockerfile", pointer)]),
-            "Dockerfile is a Git LFS pointer, and its content is not fetched; keep it in git itself",
+            "Dockerfile is a Git LFS pointer, and its content is not fetched\nhint: keep it in git itself",
         ),
         (
             Files::of(&[]).with("Dockerfile", EntryKind::Symlink, "../Dockerfile"),
-            "Dockerfile is a link to \"../Dockerfile\", which is not a file of the build context; put the file there instead",
+            "Dockerfile is a link to \"../Dockerfile\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
     ] {
-        assert_eq!(Context::plan(&files, "Dockerfile").unwrap_err().to_string(), words);
+        assert_eq!(Failure::of(&Context::plan(&files, "Dockerfile").unwrap_err()).to_string(), words);
     }
 }

@@ -1,6 +1,7 @@
 //! Logins from real files and a real helper program, in a temporary folder.
 
 use super::*;
+use quarterdeck_shared::error::Failure;
 
 /// Helper programs are files of the repository: one that was just written may be busy when it is started.
 const HELPERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/registry/credentials/test_helpers");
@@ -30,7 +31,7 @@ async fn who(sources: &Sources, image: &str) -> String {
             Login::IdentityToken(token) => format!("<identity>:{}", token.expose_secret()),
             Login::RegistryToken(token) => format!("<registry>:{}", token.expose_secret()),
         },
-        Err(error) => error.to_string(),
+        Err(error) => Failure::of(&error).to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Promotion into trees: which files are looked at, and that what is rendered names the artifact.
 
 use super::*;
-use crate::render::kustomize::{Built, Needs};
+use crate::render::kustomize::{BuildFailure, Built, Needs};
 use crate::render::tree::{Files, Node};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
@@ -9,12 +9,7 @@ use crate::render::tree::{Files, Node};
 struct Small;
 
 impl Kustomize for Small {
-    fn build(
-        &self,
-        tree: &dyn Tree,
-        folder: &str,
-        _: &Needs,
-    ) -> Result<Built, Box<dyn std::error::Error + Send + Sync>> {
+    fn build(&self, tree: &dyn Tree, folder: &str, _: &Needs) -> Result<Built, BuildFailure> {
         let objects = resources(tree, folder);
         let output = crate::yaml::write_all(&objects).into_bytes();
         Ok(Built { output, notes: Vec::new() })
@@ -55,8 +50,8 @@ fn resources(tree: &dyn Tree, folder: &str) -> Vec<serde_json::Value> {
 fn promoted(files: &[(&str, &str)], render: RenderKind) -> Result<Vec<(String, String)>, String> {
     let manifests = Manifests { tree: &Files::new(files), path: "apps/shop", render, kustomize: &Small };
     let image = Promoted { by: PromoteBy::Tag, ..to(PromoteBy::Tag) };
-    let (edits, absent) =
-        promote_all(&manifests, &[image]).map_err(|error| quarterdeck_shared::error::chain(&error))?;
+    let (edits, absent) = promote_all(&manifests, &[image])
+        .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
     assert!(absent.is_empty());
     Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
 }
@@ -89,7 +84,7 @@ fn only_what_is_rendered_is_changed() {
     let hidden = promoted(&files[1..5], RenderKind::Plain).unwrap_err();
     assert_eq!(
         hidden,
-        "no manifest below `apps/shop` names the image reg.example/ops/shop (0 files were read); write \
+        "no manifest below `apps/shop` names the image reg.example/ops/shop (0 files were read)\nhint: write \
          `image: reg.example/ops/shop` where it belongs, or set `promote.by = \"none\"`"
     );
 }
@@ -103,7 +98,7 @@ fn large_files_and_files_in_lfs_are_told_or_left_alone() {
     let error = promoted(&[("apps/shop/a.yaml", pointer), ("apps/shop/pod.yaml", POD)], RenderKind::Plain).unwrap_err();
     assert_eq!(
         error,
-        "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched; keep manifests in git itself"
+        "apps/shop/a.yaml is a Git LFS pointer, and its content is not fetched\nhint: keep manifests in git itself"
     );
 }
 
@@ -165,13 +160,13 @@ fn a_kustomization_that_would_not_run_the_artifact_is_told() {
         (
             "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{image: mirror.example/ops/shop}]}\n",
             "resources: [a.yaml]\n",
-            "the kustomization of `apps/shop` makes nothing that names the image reg.example/ops/shop; write",
+            "the kustomization of `apps/shop` makes nothing that names the image reg.example/ops/shop\nhint: write",
         ),
         (
             custom,
             "resources: [a.yaml]\n",
             "after the change of `images:` in apps/shop/kustomization.yaml the kustomization still names another version of \
-             reg.example/ops/shop, in Release shop; an entry",
+             reg.example/ops/shop, in Release shop\nhint: an entry",
         ),
         (
             POD,

@@ -12,7 +12,7 @@ use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 
 use super::contents::Contents;
-use super::{Decided, Inputs, PRUNE_ANNOTATION};
+use super::{Decided, Inputs, PRUNE_ANNOTATION, Refusal};
 use crate::sync::manifest::Manifest;
 use crate::sync::neighbours::{Neighbours, holds_data};
 use crate::sync::order;
@@ -44,6 +44,8 @@ pub enum Left {
 /// What a plan leaves undone, to be said and perhaps looked at again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undone {
+    /// What the cluster refuses, and the rest of the plan does not wait for.
+    pub refused: Vec<Refusal>,
     /// What left git and is neither gone nor let be: until it is gone the environment is not as git says.
     pub open: Vec<String>,
     /// What is left on purpose, and has to be said.
@@ -61,13 +63,24 @@ pub struct Undone {
 impl Undone {
     /// What has to be said, in a line; empty where nothing has.
     pub fn message(&self) -> String {
-        let all: Vec<&String> = self.open.iter().chain(&self.kept).collect();
+        let refused: Vec<String> = self.refused.iter().map(ToString::to_string).collect();
+        let all: Vec<&String> = refused.iter().chain(&self.open).chain(&self.kept).collect();
         // Three sentences are what a person reads; the plan has each line.
         let shown: Vec<&str> = all.iter().take(3).map(|line| line.as_str()).collect();
         match all.len() - shown.len() {
             0 => shown.join("; "),
             more => format!("{}; and {more} more", shown.join("; ")),
         }
+    }
+
+    /// What to do about it; empty where nothing is known that helps.
+    pub fn hint(&self) -> &str {
+        self.refused.first().map_or("", |refusal| &refusal.hint)
+    }
+
+    /// How many objects are not as git says.
+    pub fn differing(&self) -> usize {
+        self.refused.len() + self.open.len()
     }
 
     /// Whether something that left git is still there, and a later plan may delete it.
@@ -77,7 +90,7 @@ impl Undone {
 
     /// Whether nothing need be looked at again before something changes.
     pub fn is_settled(&self) -> bool {
-        self.open.is_empty() && self.handed.is_empty() && self.held.is_empty()
+        self.refused.is_empty() && self.open.is_empty() && self.handed.is_empty() && self.held.is_empty()
     }
 }
 

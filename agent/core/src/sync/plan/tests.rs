@@ -163,6 +163,30 @@ fn what_needs_something_of_this_plan_comes_later() {
 }
 
 #[test]
+fn a_job_that_cannot_be_changed_holds_up_nothing_else() {
+    for (group, kind, immutable, expected) in [
+        ("batch", "Job", true, "+ a, · b (no), - old (no longer in git) | during a old b | after a b"),
+        ("batch", "Job", false, "+ a, - old (no longer in git) | during a old b | after a b | Job/b (b.yaml): no"),
+        (
+            "apps",
+            "Deployment",
+            true,
+            "+ a, - old (no longer in git) | during a old b | after a b | Deployment/b (b.yaml): no",
+        ),
+    ] {
+        let mut scene = Scene::new([predicted(None, "1"), known()]);
+        let resource = ResourceRef::new(group, kind, Some("prod"), "b");
+        scene.desired[1].resource = resource.clone();
+        let (origin, message, hint) = ("b.yaml".into(), "no".to_owned(), "delete it".to_owned());
+        scene.observed[1] = Observed::Refused(Refusal { resource, origin, message, hint, immutable });
+        let undone = scene.check(expected).undone;
+        let told =
+            if (kind, immutable) == ("Job", true) { ("Job/b (b.yaml): no", "delete it", 1) } else { ("", "", 0) };
+        assert_eq!((&*undone.message(), undone.hint(), undone.differing()), told);
+    }
+}
+
+#[test]
 fn an_object_of_another_application_is_refused_and_both_are_named() {
     let mut scene = Scene::new([predicted(Some(live(Some("other"), "1")), "1"), known()]);
     scene.neighbours = neighbour(std::iter::once(manifest("a").resource), None);
@@ -367,8 +391,13 @@ struct Drawn {
 fn drawn() -> impl Strategy<Value = Drawn> {
     let owner = prop_oneof![Just(None), Just(Some("shop")), Just(Some("other"))];
     let live = (proptest::option::of(owner), "[01]").prop_map(|(owner, value)| owner.map(|owner| live(owner, &value)));
-    let refused =
-        Refusal { resource: manifest("any").resource, origin: "a".into(), message: "no".into(), hint: String::new() };
+    let refused = Refusal {
+        resource: manifest("any").resource,
+        origin: "a".into(),
+        message: "no".into(),
+        hint: String::new(),
+        immutable: false,
+    };
     let observed = prop_oneof![
         Just(known()),
         Just(Observed::Same(ContentDigest([1; 32]))),

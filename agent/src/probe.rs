@@ -1,0 +1,118 @@
+//! Whether what the agent depends on answers: one question for each, asked by the doctor and at the pace of polls.
+//!
+//! A registry is asked for `/v2/` without a login (OCI distribution specification, "end-1"): whatever it answers it is there,
+//! unless a server before it says that it is not. Whether a login is accepted is the doctor's to ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use quarterdeck_shared::error::Failure;
+use quarterdeck_shared::snapshot::ConnectionKind;
+
+use crate::config::Config;
+use crate::images::{Images, one_of_each_registry};
+use quarterdeck_container::engine::Builder as _;
+
+/// The engine's name where the configuration does not say which: it is found as the `docker` program finds it.
+const FOUND: &str = "default";
+
+/// Something that is asked, and what it answers.
+pub struct Probe {
+    /// What it is.
+    pub to: ConnectionKind,
+    /// Its name in the configuration, or its address.
+    pub name: String,
+    answer: BoxFuture<'static, Result<Answer, Failure>>,
+}
+
+/// What something answered that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// What it is, in a few words: `Docker 28.2.2, BuildKit`. Empty where it does not say.
+    pub version: String,
+    /// The same with all that it says of itself.
+    pub detail: String,
+}
+
+impl Probe {
+    /// Asks; who has not answered after `patience` is not there.
+    pub async fn ask(self, patience: Duration) -> (ConnectionKind, String, Result<Answer, Failure>) {
+        let answer = tokio::time::timeout(patience, self.answer).await;
+        (self.to, self.name, answer.unwrap_or_else(|_| Err(unanswered(patience))))
+    }
+}
+
+/// Of something that does not answer at all.
+pub fn unanswered(patience: Duration) -> Failure {
+    let hint = "see that it runs, and that the way to it is open".to_owned();
+    Failure { message: format!("no answer within {} s", patience.as_secs()), hint }
+}
+
+/// The engine, and each registry that an image goes to, once; nothing where nothing is built.
+pub fn of_images(config: &Config, images: &Arc<Images>) -> Vec<Probe> {
+    let builds = config.applications.iter().any(|application| application.delivery.is_some());
+    let engine = builds.then(|| engine(config, images));
+    engine.into_iter().chain(one_of_each_registry(config).iter().map(|one| registry(one.registry(), images))).collect()
+}
+
+/// The engine.
+pub fn engine(config: &Config, images: &Arc<Images>) -> Probe {
+    let images = images.clone();
+    let info = async move {
+        let info = images.engine.info().await.map_err(|error| Failure::of(&error))?;
+        let version = format!("{} {}, {}", info.name, info.version, info.builder);
+        let detail = format!("{version}, API {}, {} at {}", info.api, info.platform, info.address);
+        Ok(Answer { version, detail })
+    };
+    let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
+    Probe { to: ConnectionKind::Engine, name, answer: Box::pin(info) }
+}
+
+/// A registry.
+pub fn registry(host: &str, images: &Arc<Images>) -> Probe {
+    let (images, name) = (images.clone(), host.to_owned());
+    let answers = async move {
+        images.registries.answers(&name).await.map_err(|error| Failure::of(&error))?;
+        Ok(Answer { version: String::new(), detail: "it answers".to_owned() })
+    };
+    Probe { to: ConnectionKind::Registry, name: host.to_owned(), answer: Box::pin(answers) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_builds_nothing_asks_nobody_and_each_registry_is_asked_once() {
+        let text = |builds: &str| {
+            format!(
+                "[[application]]\nname = \"a\"\n{builds}\n[[application.environment]]\nname = \"prod\"\nrepository = \"/srv/deploy.git\"\n\
+                 namespace = \"a\"\n"
+            )
+        };
+        let build = |image: &str| {
+            format!("[application.code]\nrepository = \"/srv/a.git\"\n[[application.image]]\nname = \"{image}\"\n")
+        };
+        let other = |image: &str| format!("[[application]]\nname = \"b\"\n{}", build(image));
+        for (config, whom) in [
+            (text(""), vec![]),
+            (text(&build("registry.example/a")), vec!["engine default", "registry registry.example"]),
+            (
+                text(&build("registry.example/a")) + &other("registry.example/b"),
+                vec!["engine default", "registry registry.example"],
+            ),
+            (
+                text(&build("registry.example/a")) + &other("library/b"),
+                vec!["engine default", "registry registry.example", "registry docker.io"],
+            ),
+        ] {
+            let config =
+                Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
+            let images = Arc::new(Images::new(&config));
+            let found: Vec<String> =
+                of_images(&config, &images).iter().map(|one| format!("{} {}", one.to.word(), one.name)).collect();
+            assert_eq!(found, whom);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The one reader of the secrets that a configuration names: tokens, passwords, build arguments.
+//!
+//! A secret is read at each use, so that a rotated one is used at the next, and is known to the scrubber of this process
+//! before anything is done with it.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use quarterdeck_core::secrets::SecretScrubber;
+use secrecy::SecretString;
+
+/// The longest secret that is read from a file, in bytes: JSON web tokens and private keys have a few KiB.
+const BYTES_MAX: u64 = 64 << 10;
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An environment variable of the agent.
+    Variable(String),
+    /// A file: all of it but the line breaks at its end.
+    File(PathBuf),
+}
+
+impl Place {
+    /// A variable, by its name.
+    pub fn variable(name: impl Into<String>) -> Self {
+        Self::Variable(name.into())
+    }
+
+    /// A file, by its path.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::File(path.as_ref().to_owned())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
+}
+
+/// Why there is no secret where the configuration names one. Nothing of what was read is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{place} {why}")]
+pub struct SecretError {
+    place: Place,
+    why: String,
+}
+
+/// Reads a secret.
+///
+/// # Errors
+/// Where the variable is not set or the file cannot be read, where there is nothing in it or more than 64 KiB, and where
+/// it is not UTF-8.
+pub fn read(place: &Place) -> Result<SecretString, SecretError> {
+    let failed = |why: String| SecretError { place: place.clone(), why };
+    let bytes = match place {
+        Place::Variable(name) => match std::env::var_os(name) {
+            Some(value) => value.into_encoded_bytes(),
+            None => return Err(failed("is not set".to_owned())),
+        },
+        Place::File(path) => bounded(path).map_err(|error| failed(format!("cannot be read: {error}")))?,
+    };
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(failed(format!("has more than {BYTES_MAX} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8".to_owned()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.trim().is_empty() {
+        return Err(failed("is empty".to_owned()));
+    }
+    SecretScrubber::global().keep(secret);
+    Ok(secret.to_owned().into())
+}
+
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_what_is_in_its_file_without_the_end_of_the_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (content, secret) in [
+            (&b"s3cret-of-a-test"[..], Ok("s3cret-of-a-test")),
+            (b"s3cret-of-a-test\r\n", Ok("s3cret-of-a-test")),
+            (b" -----BEGIN KEY-----\nabc\n\n", Ok(" -----BEGIN KEY-----\nabc")),
+            (b"\n", Err("is empty")),
+            (b"  ", Err("is empty")),
+            (b"\xff\xfe", Err("is not UTF-8")),
+            (&[b'x'; 65_537], Err("has more than 65536 bytes")),
+        ] {
+            std::fs::write(file.path(), content).unwrap();
+            let read = read(&Place::file(file.path()));
+            let read = read.map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string());
+            let should = secret.map(str::to_owned);
+            assert_eq!(read, should.map_err(|why| format!("the file {} {why}", file.path().display())));
+        }
+        let text = SecretScrubber::global().scrub("it was s3cret-of-a-test").into_owned();
+        assert_eq!(text, "it was ***", "what was read is masked from then on");
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        for (place, why) in [
+            (Place::variable("QD_NO_SUCH_VARIABLE"), "the environment variable QD_NO_SUCH_VARIABLE is not set"),
+            (
+                Place::file("/proc/quarterdeck"),
+                "the file /proc/quarterdeck cannot be read: No such file or directory (os error 2)",
+            ),
+        ] {
+            assert_eq!(read(&place).unwrap_err().to_string(), why);
+        }
+    }
+}
