@@ -189,7 +189,7 @@ async fn who_is_not_let_in_is_told_why() -> anyhow::Result<()> {
                 "{what}: {:?} {problem}",
                 problem.class
             );
-            ensure!(!problem.hint().is_empty() && !problem.to_string().contains("4711"), "{what}: {problem}");
+            ensure!(!problem.hint.is_empty() && !problem.to_string().contains("4711"), "{what}: {problem}");
         }
         Ok(())
     })
