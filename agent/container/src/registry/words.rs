@@ -52,9 +52,6 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     if says(&["size invalid", "too large"]) || status("413") {
         return Some("the registry, or a proxy before it, takes no upload of that size: raise its limit");
     }
-    if says(&["toomanyrequests", "too many requests"]) || status("429") {
-        return Some("the registry limits requests");
-    }
     if says(&["x509", "certificate"]) {
         return Some(
             "the engine does not trust the registry's certificate: put its CA into /etc/docker/certs.d/HOST/ca.crt",
@@ -62,9 +59,6 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     }
     if says(&["http response to https client"]) {
         return Some("the registry speaks plain http: name it in the engine's insecure-registries");
-    }
-    if is_transient(&words) {
-        return Some("the registry is unreachable or failing");
     }
     None
 }
@@ -197,15 +191,17 @@ mod tests {
             ("error parsing HTTP 401 response body", true, "check the login"),
             ("received unexpected HTTP status: 404.", true, "create it"),
             ("status:413", true, "raise its limit"),
-            (
-                "Patch \"http://127.0.0.1:35403/v2/ops/shop/blobs/uploads/9-401-a?state=here\": EOF",
-                true,
-                "unreachable or failing",
-            ),
-            ("Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF", true, "unreachable or failing"),
         ] {
             assert!(hint(words, with_login).is_some_and(|hint| hint.contains(part)), "{words}");
         }
-        assert_eq!(hint("something else", true), None);
+        // What passes is tried again, and digits in an address are no status.
+        for words in [
+            "something else",
+            "Patch \"http://127.0.0.1:35403/v2/ops/shop/blobs/uploads/9-401-a?state=here\": EOF",
+            "Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF",
+            "toomanyrequests: slow down",
+        ] {
+            assert_eq!(hint(words, true), None, "{words}");
+        }
     }
 }

@@ -60,7 +60,7 @@ async fn wrong_then_right(town: &mut Town, config: &str, place: &Place) -> anyho
     let ended = |run: &RunStatus| run.reference == "push-1.4.0" && run.phase.is_final();
     let run = town.agent.wait_run("the run to end", ended).await?;
     ensure!(run.phase == Phase::Failed, "{} {}", run.phase, run.message);
-    ensure!(run.message.contains("check the login"), "what to do: {}", run.message);
+    ensure!(run.hint.contains("check the login"), "what to do: {}: {}", run.message, run.hint);
     let told = serde_json::to_string(&town.agent.state().await?)?
         + &std::fs::read_to_string(town.agent.path("agent.log"))?
         + &town.log(run.id).await?.concat();
