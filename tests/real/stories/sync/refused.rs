@@ -21,7 +21,6 @@ async fn an_immutable_field_is_told_and_nothing_is_half_done() -> anyhow::Result
         for (place, text, words) in [
             (0, shop.replace("app: shop }", "app: other }"), &["Deployment/shop", "deployment.yaml", "spec.selector", "field is immutable"][..]),
             (1, service.replace("spec:\n", "spec:\n  clusterIP: None\n"), &["Service/shop", "service.yaml", "spec.clusterIPs[0]", "may not change once set"]),
-            (2, job.replace("[echo, once]", "[echo, twice]"), &["Job/once", "job.yaml", "spec.template", "field is immutable"]),
         ] {
             let mut bad = good.clone();
             bad[place].1 = text;
@@ -29,7 +28,20 @@ async fn an_immutable_field_is_told_and_nothing_is_half_done() -> anyhow::Result
             refused(town, &bad, words, &first).await?;
         }
         let again = commit(town, &good, "As it was")?;
-        town.healthy("the good state", &again).await.map(drop)
+        town.healthy("the good state", &again).await?;
+
+        // A Job holds up nothing else, and is told until it is deleted.
+        let mut newer = good.clone();
+        newer[2].1 = job.replace("[echo, once]", "[echo, twice]");
+        newer[3] = file("config", config("shop", "newer"));
+        let newer = commit(town, &newer, "Another version")?;
+        let words = ["Job/once", "job.yaml", "spec.template", "field is immutable"];
+        let told = |app: &EnvironmentStatus| is_at(app, &newer) && words.iter().all(|word| app.message.contains(word));
+        let app = town.agent.wait_for("the Job to be told", "shop", told).await?;
+        ensure!(app.sync == SyncStatus::OutOfSync && app.hint.contains("delete the live object"), "{app:?}");
+        ensure!(field(town, "configmap/shop", ".data.value")? == "newer", "the rest was not applied");
+        town.kubectl(&["delete", "job", "once"])?;
+        town.healthy("the new Job", &newer).await.map(drop)
     })
     .await
 }
