@@ -206,6 +206,8 @@ pub struct Counts {
     pub written: BTreeMap<String, u64>,
     /// Requests other than watches, by namespace; empty for what is in none.
     pub namespaces: BTreeMap<String, u64>,
+    /// Looks whether it is still the same cluster, which are in none of the others: when they come depends on the time.
+    pub looks: u64,
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of answers.

@@ -185,4 +185,7 @@ async fn the_same_cluster_stays_the_same() {
         scene.sync(SHOP).await.unwrap();
     }
     assert_eq!(scene.cluster.epoch(), 0);
+    // At most one for each end, and one after the lists that followed.
+    let looks = scene.api.counts().looks;
+    assert!((1..=9).contains(&looks), "{looks}");
 }
