@@ -26,7 +26,7 @@ use crate::kustomize::renderers::Renderers;
 use crate::poll::Repositories;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
-use crate::{api, reach, supervise, upkeep};
+use crate::{api, connectivity, supervise, upkeep};
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::identity::Identity;
 
@@ -89,7 +89,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let tasks = TaskTracker::new();
     journal.tell(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
     supervise::apply(&context, config, &tasks).await?;
-    tasks.spawn(reach::watch(context.clone()));
+    tasks.spawn(connectivity::watch(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
     let look = Arc::new(Notify::new());

@@ -95,7 +95,7 @@ impl Clusters {
         present.values().for_each(|present| present.cluster.try_again());
     }
 
-    /// The cluster that an environment names. The first who asks begins it: what it is given as `assess` runs until the
+    /// The cluster that an environment names. The first who asks begins it: what it is given as `monitor` runs until the
     /// cluster is let go or `stop` says so.
     pub fn get<A: Future<Output = ()> + Send + 'static>(
         &self,

@@ -10,8 +10,8 @@
 //! and does no more than what was missing.
 
 mod ask;
-mod course;
 mod error;
+mod execution;
 mod image_build;
 mod image_push;
 mod owing;
@@ -28,12 +28,12 @@ use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::sync::Notify;
 
 pub use self::ask::ask;
-use self::course::Course;
 pub use self::error::DeliverError;
+use self::execution::Execution;
 use self::owing::Owing;
 use crate::context::{Application, Context};
 use crate::journal::fact::Fact;
-use crate::worker::{Next, Story};
+use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::queue;
 use quarterdeck_core::run::{again, ended, interrupted};
 use quarterdeck_shared::error::chain;
@@ -65,16 +65,16 @@ impl Delivery {
     }
 }
 
-impl Story for Delivery {
+impl Reconciler for Delivery {
     /// What the tags ask for is queued, then the next of what is queued is done; what they ask for meanwhile is queued
     /// beside it.
-    async fn pass(&mut self) -> Next {
+    async fn reconcile(&mut self) -> Requeue {
         if !self.queue_what_is_owed().await {
-            return Next::Retry;
+            return Requeue::Retry;
         }
         let (context, application) = (self.context.clone(), self.application.clone());
         let runs = context.journal.snapshot().runs(&application.spec.name);
-        let Some(run) = queue::next(&runs).cloned() else { return Next::Idle };
+        let Some(run) = queue::next(&runs).cloned() else { return Requeue::Idle };
         // On the heap while it runs: who waits for a tag keeps none of it.
         let news = Notify::new();
         let mut work = Box::pin(deliver(&context, &application, run, &news));
@@ -90,11 +90,11 @@ impl Story for Delivery {
             }
         };
         match result {
-            Ok(()) => Next::Now,
-            Err(_) if application.delivering.is_cancelled() => Next::Idle,
+            Ok(()) => Requeue::Now,
+            Err(_) if application.delivering.is_cancelled() => Requeue::Idle,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "cannot keep what became of a run");
-                Next::Retry
+                Requeue::Retry
             }
         }
     }
@@ -119,7 +119,7 @@ async fn deliver(
     }
     let cancel = application.delivering.child_token();
     application.running(Some((run.id, cancel.clone())));
-    let mut course = Course::begin(&context.journal, run, cancel, news).await?;
+    let mut course = Execution::begin(&context.journal, run, cancel, news).await?;
     let span = tracing::error_span!("run", run = %course.run.id);
     let result = steps(context, application, &mut course).instrument(span).await;
     application.running(None);
@@ -172,7 +172,7 @@ async fn take_up(context: &Context, run: &RunStatus, successor: RunStatus, why: 
 async fn steps(
     context: &Arc<Context>,
     application: &Arc<Application>,
-    course: &mut Course<'_>,
+    course: &mut Execution<'_>,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
     let checkout = course.stage(StageKind::Checkout, None, timeout, stages::Checkout { application }).await?;
@@ -193,7 +193,7 @@ async fn steps(
 async fn promote(
     context: &Arc<Context>,
     application: &Arc<Application>,
-    course: &mut Course<'_>,
+    course: &mut Execution<'_>,
     pushed: &Artifact,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;

@@ -11,9 +11,9 @@
 
 pub mod fact;
 pub mod fold;
-mod keeper;
-pub mod published;
-mod writing;
+pub mod snapshots;
+mod state;
+mod writer;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -32,9 +32,9 @@ use quarterdeck_shared::status::Phase;
 use tokio::sync::{mpsc, oneshot};
 
 use self::fact::{Batch, Fact};
-use self::keeper::Keeper;
-use self::published::Published;
-use self::writing::{Beside, Writing};
+use self::snapshots::Snapshots;
+use self::state::JournalState;
+use self::writer::{Beside, JournalWriter};
 use crate::config::HistoryConfig;
 use crate::history::Left;
 use crate::history::clock::{self, Clock};
@@ -74,7 +74,7 @@ impl NotKept {
 #[derive(Debug, Clone)]
 pub struct Journal {
     sender: mpsc::Sender<Message>,
-    published: Published,
+    published: Snapshots,
     numbers: Arc<Next>,
     path: Arc<Path>,
     place: Arc<Place>,
@@ -122,7 +122,7 @@ impl Journal {
             .map_err(|source| HistoryError::Make { path: data_dir.join("runs"), source })?;
         let mut remembered = sqlite::remember(&connection, RUNS_SHOWN).map_err(|error| error.of(&path))?;
         remembered.runs.retain(|run| configured.contains(&run.application));
-        let published = Published::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
+        let published = Snapshots::new(format!("{}-{}", now.as_millisecond(), std::process::id()));
         let kept = Numbers::open(data_dir);
         let given = kept.given().max(Given { run: remembered.last_run, sync: remembered.last_sync });
         let history = sqlite::prefix::kept(&connection, &path).map_err(|error| error.of(&path))?;
@@ -138,11 +138,11 @@ impl Journal {
             Self { sender, published: published_too, numbers, path: path.clone().into(), place, logs: logs_too };
         let (mut first, cut_off) = journal.take_up(&remembered, now);
         first.splice(..0, remembered.runs.into_iter().map(|run| Fact::RunProgress(Box::new(run))));
-        let keeper = Keeper::new(remembered.environments, remembered.applications);
+        let keeper = JournalState::new(remembered.environments, remembered.applications);
         let beside = Beside { logs, numbers: kept, clock };
         // Where that cannot be made, the next start draws another prefix, which costs nothing.
         let _ = sqlite::prefix::begin(&path).inspect_err(|error| tracing::warn!(%error, "cannot mark the start"));
-        let mut writer = Writing::new(connection, keeper, published, path, history, beside, bounds.clone());
+        let mut writer = JournalWriter::new(connection, keeper, published, path, history, beside, bounds.clone());
         writer.begin(first)?;
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -220,7 +220,7 @@ impl Journal {
     }
 
     /// The snapshot.
-    pub fn snapshot(&self) -> &Published {
+    pub fn snapshot(&self) -> &Snapshots {
         &self.published
     }
 

@@ -12,7 +12,7 @@
 //! ```text
 //! poll ─ refs ─► worker ─► deliver:   trigger* ─► checkout ─► build ─► push ─► promote* ─► a commit in git
 //!             └► worker ─► reconcile: render* ─► cluster: observe ─► plan* ─► steps* ─► walk them: apply, wait, delete
-//!                          cluster: watch ─► assess ─► health*; drift pokes the worker
+//!                          cluster: watch ─► monitor ─► health*; drift pokes the worker
 //! each step ─ Facts ─► journal ─► history (SQLite) ─► snapshot ─► api ══ Unix socket ══► consoles
 //! api ─ intent as a fact, then a poke ─► worker
 //! ```
@@ -22,11 +22,11 @@
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
-//! - [`clusters`]: all clusters. [`assess`]: what their watches say becomes what consoles see. [`wanted`]: what each
+//! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`kustomize`]: the program that builds kustomizations, from a [`commit_tree`].
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
-//! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`reach`], [`readable`]: what can be reached.
+//! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
 //!
 //! Cross-cutting: secrets are `quarterdeck_core::secrets`; bounds stand beside what they bound; cancellation is a token of the
@@ -54,9 +54,9 @@ pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;
 
+pub mod connectivity;
 pub mod poll;
 pub mod probe;
-pub mod reach;
 pub mod readable;
 pub mod worker;
 
@@ -66,8 +66,8 @@ pub mod kustomize;
 
 pub mod wanted;
 
-pub mod assess;
 pub mod clusters;
+pub mod monitor;
 
 pub mod flood;
 

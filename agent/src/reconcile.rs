@@ -1,7 +1,7 @@
 //! THE SECOND STORY: a revision becomes the state of a cluster.
 //!
 //! ```text
-//! revision -> render -> observe and plan -> apply -> prune -> record        (health: see `assess`)
+//! revision -> render -> observe and plan -> apply -> prune -> record        (health: see `monitor`)
 //! ```
 //!
 //! Level-triggered: a pass compares what git says with what the cluster has and does the difference; whatever woke it
@@ -11,22 +11,22 @@
 //! Invariant: a render that failed or is empty, a plan that was refused, a cluster that is away change nothing in the
 //! cluster: the last good state keeps running, and the environment says why.
 
-pub mod look;
+pub mod queries;
 pub mod rollback;
 
 pub mod neighbours;
 
-mod carry_out;
 mod decide;
 mod error;
+mod execute;
 mod fights;
 mod kinds;
 mod pending;
 mod progress;
+mod records;
+mod render_commit;
 mod selected;
 mod stop;
-mod tell;
-mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,16 +39,16 @@ use quarterdeck_shared::status::SyncStatus;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use self::carry_out::{Outcome, Sync};
 use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
+use self::execute::{Outcome, Sync};
 use self::fights::Fights;
 use self::progress::told;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::wanted::Inputs;
-use crate::worker::{Next, Story};
+use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_kubernetes::{ClusterError, Kinds, Options};
@@ -110,32 +110,32 @@ impl Reconciliation {
     }
 
     /// When to look again where nothing is to be done.
-    fn rest(&self) -> Next {
+    fn rest(&self) -> Requeue {
         let name = &self.environment.id;
         let is_blind = self.environment.cluster.unwatched(name);
-        if is_blind { Next::After(COMPARE_EVERY) } else { Next::Idle }
+        if is_blind { Requeue::After(COMPARE_EVERY) } else { Requeue::Idle }
     }
 }
 
-impl Story for Reconciliation {
-    async fn pass(&mut self) -> Next {
+impl Reconciler for Reconciliation {
+    async fn reconcile(&mut self) -> Requeue {
         if self.environment.intent().is_none()
             && let Some(wait) = self.state.fights.settles(self.environment.drifted_at(), Instant::now())
         {
-            return Next::After(wait);
+            return Requeue::After(wait);
         }
-        let Some(_place) = self.place().await else { return Next::Idle };
+        let Some(_place) = self.place().await else { return Requeue::Idle };
         // On the heap while it runs, for it is some 10 KB: a thousand environments that rest, or wait for a place, keep none.
         match Box::pin(reconcile(&self.context, &self.environment, &mut self.state)).await {
-            _ if self.environment.stop.is_cancelled() => Next::Idle,
-            Ok(Next::Idle) => self.rest(),
+            _ if self.environment.stop.is_cancelled() => Requeue::Idle,
+            Ok(Requeue::Idle) => self.rest(),
             Ok(next) => next,
             // What is missing is told where it is missed; what was known of the environment stays.
-            Err(error) if self.state.looks_around && error.is_outage() => Next::After(COMPARE_EVERY),
+            Err(error) if self.state.looks_around && error.is_outage() => Requeue::After(COMPARE_EVERY),
             Err(error) => {
                 self.state.settled = None;
-                tell::tell_failure(&self.context, &self.environment, &error).await;
-                if error.may_pass() { Next::Retry } else { Next::Idle }
+                records::tell_failure(&self.context, &self.environment, &error).await;
+                if error.may_pass() { Requeue::Retry } else { Requeue::Idle }
             }
         }
     }
@@ -146,9 +146,9 @@ async fn reconcile(
     context: &Arc<Context>,
     environment: &Arc<Environment>,
     state: &mut Remembered,
-) -> Result<Next, ReconcileError> {
+) -> Result<Requeue, ReconcileError> {
     let name = &environment.id;
-    let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Next::Idle) };
+    let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Requeue::Idle) };
     let intent = environment.intent();
     let drift = environment.drift();
     state.looks_around = false;
@@ -161,7 +161,7 @@ async fn reconcile(
     note_ended(context, environment, &mut state.memory).await?;
     let revision = match resolve(environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
-        Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Next::Idle),
+        Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
         resolved => resolved?,
     };
     // An object is written for its kind as it was served then.
@@ -192,12 +192,12 @@ async fn reconcile(
     watched?;
     if rests {
         state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
-        return Ok(Next::Idle);
+        return Ok(Requeue::Idle);
     }
     let journal = &context.journal;
     let rendering = kinds::render(context, environment, &revision, intent.is_some());
     let rendered = Arc::new(told(journal, name, Progress::Rendering, rendering).await?);
-    let inputs = tree::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
+    let inputs = render_commit::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
@@ -208,7 +208,8 @@ async fn reconcile(
     let planned = told(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
     let planned = planned.map_err(|source| of(environment, source))?;
     state.compared = Some(Instant::now());
-    tell::tell_other_agent(context, name, environment.cluster.other_agent(name, &environment.spec.namespace)).await?;
+    records::tell_other_agent(context, name, environment.cluster.other_agent(name, &environment.spec.namespace))
+        .await?;
 
     let again = selected::applied_before(&planned, memory);
     let differing = selected::differing(&planned, &again);
@@ -236,7 +237,7 @@ async fn reconcile(
             sync.hold(message, news, memory).await?;
             environment.drift_done();
             state.settled = None;
-            return Ok(look_again.map_or(Next::Idle, Next::After));
+            return Ok(look_again.map_or(Requeue::Idle, Requeue::After));
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
         Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {
@@ -261,26 +262,26 @@ async fn reconcile(
     let is_whole = outcome == Outcome::Whole && undone.is_settled();
     state.settled = is_whole.then(|| Settled { revision: revision.clone(), inputs });
     if outcome == Outcome::Stopped {
-        return Ok(Next::Now);
+        return Ok(Requeue::Now);
     }
     context.wanted.awaits(name, undone.handed.iter().chain(&undone.held).cloned().collect());
     neighbours::brought(context, name);
     environment.intent_done(intent);
     environment.drift_done();
     match look_again {
-        Some(wait) => Ok(Next::After(wait)),
-        None if outcome == Outcome::Part && intent.is_some() => Ok(Next::Now),
+        Some(wait) => Ok(Requeue::After(wait)),
+        None if outcome == Outcome::Part && intent.is_some() => Ok(Requeue::Now),
         // What could not be seen, or is not gone, is looked at again.
-        None if undone.differing() > 0 => Ok(Next::Retry),
-        None => Ok(Next::Idle),
+        None if undone.differing() > 0 => Ok(Requeue::Retry),
+        None => Ok(Requeue::Idle),
     }
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = look::target(environment, status);
-    let named = look::reference(&target, default.as_deref());
+    let target = queries::target(environment, status);
+    let named = queries::reference(&target, default.as_deref());
     let what = target.to_string();
     let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))
@@ -299,7 +300,7 @@ async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now:
 async fn is_settled(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
     let Some(settled) = &state.settled else { return false };
     settled.revision.commit == revision.commit
-        || tree::are_same_in(&settled.inputs, &environment.repository, &revision.commit).await
+        || render_commit::are_same_in(&settled.inputs, &environment.repository, &revision.commit).await
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
@@ -314,7 +315,7 @@ async fn render_by(
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
-    tree::render(context, environment, &revision.commit, kinds)
+    render_commit::render(context, environment, &revision.commit, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }

@@ -20,7 +20,7 @@ use crate::context::{Application, Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
-use crate::worker::{self, Poke, Story};
+use crate::worker::{self, Poke, Reconciler};
 use quarterdeck_git::GitError;
 
 /// Brings a configuration into force. Returns a line a change.
@@ -76,13 +76,13 @@ pub async fn tell(context: &Context, event: Event) {
 }
 
 /// Drives a story; news of its repository pokes it. It begins when the worker before it has ended its last pass.
-async fn work(poke: Poke, stop: CancellationToken, turn: Arc<Mutex<()>>, news: News, story: impl Story) {
+async fn work(poke: Poke, stop: CancellationToken, turn: Arc<Mutex<()>>, news: News, story: impl Reconciler) {
     let _turn = tokio::select! {
         turn = turn.lock() => turn,
         () = stop.cancelled() => return,
     };
     tokio::select! {
-        () = worker::drive(&poke, &stop, story) => {}
+        () = worker::run(&poke, &stop, story) => {}
         () = poke_on_news(news, &poke) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! When to run a story: a worker waits for a poke, a time or a change, and runs one pass at a time.
+//! When to reconcile: a worker waits for a poke, a time or a change, and runs one pass at a time.
 //!
 //! Ten pokes while it is busy are one more pass. A pass gets no input from what woke it: it compares what is asked with
 //! what is so, so that a timer, a hotkey and a restart take the same path. A pass that fails is tried again, later and
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a pass says of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum Requeue {
     /// When somebody pokes.
     Idle,
     /// At once: more work was seen.
@@ -24,9 +24,9 @@ pub enum Next {
 }
 
 /// What a worker runs.
-pub trait Story: Send {
+pub trait Reconciler: Send {
     /// One pass: compares what is asked with what is so, and does the difference.
-    fn pass(&mut self) -> impl Future<Output = Next> + Send;
+    fn reconcile(&mut self) -> impl Future<Output = Requeue> + Send;
 }
 
 /// The first wait after a failure.
@@ -52,16 +52,16 @@ impl Poke {
 }
 
 /// Runs passes until stopped. The first pass is at once: what an earlier life of the agent owes is done first.
-pub async fn drive(poke: &Poke, stop: &CancellationToken, mut story: impl Story) {
+pub async fn run(poke: &Poke, stop: &CancellationToken, mut reconciler: impl Reconciler) {
     let mut failures = 0;
     loop {
-        let next = story.pass().await;
-        failures = if next == Next::Retry { failures + 1 } else { 0 };
+        let next = reconciler.reconcile().await;
+        failures = if next == Requeue::Retry { failures + 1 } else { 0 };
         let wait = match next {
-            Next::Now => continue,
-            Next::Idle => None,
-            Next::After(wait) => Some(wait),
-            Next::Retry => Some(retry_after(failures)),
+            Requeue::Now => continue,
+            Requeue::Idle => None,
+            Requeue::After(wait) => Some(wait),
+            Requeue::Retry => Some(retry_after(failures)),
         };
         tokio::select! {
             () = stop.cancelled() => return,
@@ -107,21 +107,21 @@ mod tests {
     #[tokio::test]
     async fn passes_that_were_poked_make_no_wait_longer() {
         struct Fails<'a>(&'a Poke, &'a CancellationToken, Vec<std::time::Instant>);
-        impl Story for &mut Fails<'_> {
-            async fn pass(&mut self) -> Next {
+        impl Reconciler for &mut Fails<'_> {
+            async fn reconcile(&mut self) -> Requeue {
                 self.2.push(std::time::Instant::now());
                 match self.2.len() {
                     1..=10 => self.0.poke(),
                     11 => {}
                     _ => self.1.cancel(),
                 }
-                Next::Retry
+                Requeue::Retry
             }
         }
         let (poke, stop) = (Poke::default(), CancellationToken::new());
-        let mut story = Fails(&poke, &stop, Vec::new());
-        drive(&poke, &stop, &mut story).await;
-        let waited = story.2[11].duration_since(story.2[10]);
+        let mut reconciler = Fails(&poke, &stop, Vec::new());
+        run(&poke, &stop, &mut reconciler).await;
+        let waited = reconciler.2[11].duration_since(reconciler.2[10]);
         assert!(waited < RETRY_FIRST * 2, "{waited:?}");
     }
 
@@ -130,18 +130,18 @@ mod tests {
         let poke = Poke::default();
         let stop = CancellationToken::new();
         struct Busy<'a>(&'a Poke, &'a CancellationToken, u32);
-        impl Story for &mut Busy<'_> {
-            async fn pass(&mut self) -> Next {
+        impl Reconciler for &mut Busy<'_> {
+            async fn reconcile(&mut self) -> Requeue {
                 self.2 += 1;
                 match self.2 {
                     1 => (0..10).for_each(|_| self.0.poke()),
                     _ => self.1.cancel(),
                 }
-                Next::Idle
+                Requeue::Idle
             }
         }
-        let mut story = Busy(&poke, &stop, 0);
-        drive(&poke, &stop, &mut story).await;
-        assert_eq!(story.2, 2);
+        let mut reconciler = Busy(&poke, &stop, 0);
+        run(&poke, &stop, &mut reconciler).await;
+        assert_eq!(reconciler.2, 2);
     }
 }

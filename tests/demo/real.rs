@@ -3,8 +3,8 @@
 //! The world is `tests/real/world`'s; what is made in it here (repositories, packages, a namespace) has names of its own, so
 //! that it can be shared with other trials, and is gone at the end. If no world runs, one is started and ends with us.
 
-mod day;
-mod story;
+mod scenario;
+mod soak;
 
 use std::io::Write as _;
 use std::process::Command;
@@ -23,9 +23,9 @@ pub(crate) async fn real(options: &DemoOptions) -> anyhow::Result<()> {
     let parts = Parts::up()?;
     let told = in_town(&parts, this_program()?, async |town| {
         let result = if options.tour {
-            story::tell(town, &mut tour).await
+            scenario::tell(town, &mut tour).await
         } else if options.day {
-            day::live(town, options.seed, options.minutes).await
+            soak::live(town, options.seed, options.minutes).await
         } else {
             play(town, options.no_console).await
         };

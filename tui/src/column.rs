@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::meaning::{Meaning, Tone};
+use crate::status_style::{StatusStyle, Tone};
 
 /// The form in which a list is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,15 +142,15 @@ pub enum Shown {
     /// A text.
     Text(String),
     /// A sign with its word.
-    Mark(Meaning, String),
+    Mark(StatusStyle, String),
     /// A word, and with which sign it ended.
-    Ended(String, Meaning),
+    Ended(String, StatusStyle),
     /// Signs, with words where there is room for the longer ones.
     Marks {
         /// A word for those that matter.
-        short: Vec<(Meaning, String)>,
+        short: Vec<(StatusStyle, String)>,
         /// A word for all.
-        long: Vec<(Meaning, String)>,
+        long: Vec<(StatusStyle, String)>,
     },
     /// How long ago.
     Age(Timestamp),
@@ -174,7 +174,7 @@ impl Cell {
     }
 
     /// A sign with its word.
-    pub fn mark(meaning: Meaning, word: impl ToString) -> Self {
+    pub fn mark(meaning: StatusStyle, word: impl ToString) -> Self {
         Self { tone: meaning.tone, ..Self::new(Shown::Mark(meaning, word.to_string())) }
     }
 

@@ -24,7 +24,7 @@
 //! - [`output::Output`] is the only place that writes: colours by meaning on a terminal, the same words in a pipe, and
 //!   nothing from outside that could drive a terminal.
 //!
-//! [`mod@column`], [`meaning`], [`text`], [`unseen`] and [`words`] are pure, and say for tables and screens alike what a
+//! [`mod@column`], [`status_style`], [`text`], [`unseen`] and [`event_text`] are pure, and say for tables and screens alike what a
 //! column is called and shows, what tone and sign a word has, how long ago a moment was, what cannot be seen, and what an
 //! event is in a sentence.
 //!
@@ -44,7 +44,7 @@ pub mod view;
 
 pub mod paint;
 
-pub mod own_log;
+pub mod log_collector;
 pub mod runtime;
 pub mod terminal;
 
@@ -59,10 +59,10 @@ pub mod route;
 pub mod output;
 
 pub mod column;
-pub mod meaning;
+pub mod event_text;
+pub mod status_style;
 pub mod text;
 pub mod unseen;
-pub mod words;
 
 #[cfg(test)]
 mod standin;

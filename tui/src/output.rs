@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::meaning::{Meaning, Tone};
 use crate::output::table::Table;
+use crate::status_style::{StatusStyle, Tone};
 use crate::text::clean;
 
 /// When to colour.
@@ -140,7 +140,7 @@ impl Output {
     }
 
     /// Writes a word with its sign, where signs are drawn: for lines that are made by hand.
-    pub fn word(&self, meaning: Meaning, word: &str) -> String {
+    pub fn word(&self, meaning: StatusStyle, word: &str) -> String {
         if self.dress.signs { format!("{} {word}", meaning.sign) } else { word.to_owned() }
     }
 

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::console::Model;
 use crate::effect::Effect;
+use crate::log_collector;
 use crate::message::Message;
-use crate::model::look::Look;
+use crate::model::capabilities::Capabilities;
 use crate::model::toast::Said;
-use crate::own_log;
 use crate::runtime::input::What;
 use crate::runtime::signals::Signals;
 use crate::runtime::tasks::{Tasks, Workers};
@@ -72,13 +72,13 @@ const BYTES_A_SECOND: u32 = 72 * 1024;
 /// # Errors
 /// The terminal cannot be taken, or is gone.
 pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), ConsoleError> {
-    let mut look = Look::detect(options.ascii, |name| std::env::var(name).ok());
+    let mut look = Capabilities::detect(options.ascii, |name| std::env::var(name).ok());
     look.colour = options.colour.unwrap_or(look.colour);
     let workers = Workers::start().map_err(ConsoleError::Start)?;
     // Before the terminal is taken, so that no signal can end the process between the two.
     let mut signals = Signals::listen(&workers).map_err(ConsoleError::Start)?;
     let mut screen = Screen::take(look.colour)?;
-    own_log::begin();
+    log_collector::begin();
     let mut model = Model::new(Timestamp::now(), screen.size(), look);
     // The first picture comes before anything is asked of anybody, the system's folder of time zones included.
     screen.draw(|frame| view(&model, frame))?;
@@ -168,7 +168,7 @@ impl Console {
     }
 
     fn draw(&mut self) -> Result<(), TerminalError> {
-        own_log::collect();
+        log_collector::collect();
         let began = Instant::now();
         let (until, bytes) = self.screen.draw(|frame| view(&self.model, frame))?;
         // By the time that was drawn: the clock may be set back in between.
@@ -198,7 +198,7 @@ impl Console {
                 Effect::Quit => return Ok(true),
                 Effect::Stop => self.stop()?,
                 Effect::Repaint => self.screen.forget()?,
-                Effect::OwnLog(to) => own_log::scroll(to),
+                Effect::OwnLog(to) => log_collector::scroll(to),
                 other => self.tasks.begin(other),
             }
         }

@@ -264,9 +264,9 @@ impl BuildError {
             | BuildError::Away { .. }
             | BuildError::Silent { .. }
             | BuildError::CutOff { .. } => true,
-            BuildError::Push { words, .. } => crate::registry::words::is_transient(words),
+            BuildError::Push { words, .. } => crate::registry::messages::is_transient(words),
             BuildError::Refused { status, .. } => *status >= 500 || *status == 429,
-            BuildError::Build { words, .. } => crate::registry::words::is_transient(words),
+            BuildError::Build { words, .. } => crate::registry::messages::is_transient(words),
             BuildError::Address { .. }
             | BuildError::Context(_)
             | BuildError::NoBuildkit { .. }

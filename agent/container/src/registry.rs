@@ -7,4 +7,4 @@ pub mod credentials;
 
 pub mod oci;
 
-pub mod words;
+pub mod messages;

@@ -20,13 +20,13 @@
 //! agent runs, and what a killed agent left in it (locks) is cleared on opening. One that is damaged is fetched anew.
 
 mod fetch;
+mod gc;
 mod heal;
 mod history;
 mod lenient;
-mod link;
-mod list;
-mod maintain;
+mod ls_refs;
 mod named;
+mod transport;
 mod tree;
 
 mod commit;
@@ -34,10 +34,10 @@ mod push;
 
 mod auth;
 mod http;
+mod operation;
 mod process;
 mod program;
 mod ssh;
-mod talk;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub use self::named::Named;
 pub use self::ssh::hang_up;
 
-use self::link::Link;
+use self::transport::Link;
 use super::error::chain;
 use super::{GitError, RefSnapshot, Remote};
 use quarterdeck_core::failpoint;

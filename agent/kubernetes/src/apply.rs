@@ -27,8 +27,8 @@ use crate::observe::{Observer, at_once, refusal};
 use crate::problem::{ApiProblem, Class};
 use crate::{ClusterError, Options};
 use quarterdeck_core::steps::{self, Reached, Step, Write};
+use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Stranger, Undone};
 
 /// A look at what is waited for comes this often at least.
@@ -260,7 +260,7 @@ impl Executor<'_> {
                 None => walk.executed.stopped = true,
                 Some(Ok(live)) => {
                     self.observer.live.wrote(&live);
-                    let live = owned::digest(&live);
+                    let live = managed_fields::digest(&live);
                     walk.executed.changes.extend(walk.done.line(&manifest.resource));
                     let remembered = Remembered { manifest: manifest.digest, live, ended: None };
                     walk.executed.memory.push((manifest.resource, remembered));

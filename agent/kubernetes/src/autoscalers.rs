@@ -6,9 +6,9 @@ use std::sync::Arc;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
-use crate::caller::get;
 use crate::objects::{Objects, collection_path};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 
 impl Objects {
     /// The autoscalers of a namespace, as objects; none where they cannot be read: then those count that git brings.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::interest::is_foreign;
+use crate::watch_set::is_foreign;
 
 /// The clock, and the epoch that it is of.
 #[derive(Default)]

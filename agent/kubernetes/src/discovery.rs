@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use kube::discovery::{ApiResource, Discovery, Scope as KubeScope, verbs};
 
-use crate::caller::Caller;
 use crate::problem::{ApiProblem, Class};
+use crate::requests::Requests;
 use crate::waiting::Waiting;
 use quarterdeck_core::render::scope::Scope;
 
@@ -80,7 +80,7 @@ struct Known {
 
 impl Cache {
     /// The kinds, asked for where that was never done.
-    pub(super) async fn kinds(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn kinds(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
         match self.present(None) {
             Some(kinds) => Ok(kinds),
             None => self.ask(caller, None).await,
@@ -88,18 +88,18 @@ impl Cache {
     }
 
     /// The kinds as they are now, unless they were asked for a moment ago.
-    pub(super) async fn newer(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn newer(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
         self.ask(caller, Some(AGAIN)).await
     }
 
     /// The kinds as they are now: a CRD was applied.
-    pub(super) async fn now(&self, caller: &Caller) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn now(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
         self.ask(caller, Some(Duration::ZERO)).await
     }
 
     /// The kinds as they were at this time or later: the server did not know one of those that are kept. Who finds out at
     /// the same time asks once.
-    pub(super) async fn since(&self, caller: &Caller, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn since(&self, caller: &Requests, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
         self.stale_since(since);
         self.ask(caller, None).await
     }
@@ -131,7 +131,7 @@ impl Cache {
         (!is_stale && younger_than.is_none_or(|limit| at.elapsed() < limit)).then(|| kinds.clone())
     }
 
-    async fn ask(&self, caller: &Caller, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
+    async fn ask(&self, caller: &Requests, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
         let _one_at_a_time = self.asking.lock().await;
         if let Some(kinds) = self.present(younger_than) {
             return Ok(kinds);
@@ -159,7 +159,7 @@ async fn ask(client: Client) -> kube::Result<Discovery> {
     }
 }
 
-async fn discover(caller: &Caller) -> Result<Kinds, ApiProblem> {
+async fn discover(caller: &Requests) -> Result<Kinds, ApiProblem> {
     let doing = "ask the cluster for its kinds";
     let late = |_| ApiProblem::new(Class::Timeout, doing, format!("no answer within {} s", TIMEOUT.as_secs()));
     let ask = |client| async move {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::caller::{Caller, get};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::{Requests, get};
 
 /// Asked this often at the most while all is well: watches are renewed after four to five minutes, and the first of them
 /// that is asks. At rest that is one small request in five minutes for a cluster.
@@ -70,7 +70,7 @@ impl Identity {
     /// Where it cannot be asked.
     pub(super) async fn look(
         &self,
-        caller: &Caller,
+        caller: &Requests,
         ways: Ways,
         broke: Option<Instant>,
         newest: u64,
@@ -99,7 +99,7 @@ impl Identity {
     /// Where it cannot be asked.
     pub(super) async fn look_now(
         &self,
-        caller: &Caller,
+        caller: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
@@ -111,7 +111,7 @@ impl Identity {
 impl State {
     async fn look(
         &mut self,
-        caller: &Caller,
+        caller: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
@@ -153,7 +153,7 @@ fn judge(before: Option<&Marks>, now: &Marks, newest: u64) -> Look {
 const ANOTHER: &str = "is another cluster now";
 pub(super) const SET_BACK: &str = "was set back to an older state";
 
-async fn marks(caller: &Caller) -> Result<Marks, ApiProblem> {
+async fn marks(caller: &Requests) -> Result<Marks, ApiProblem> {
     let doing = "look at the namespace kube-system";
     let uid = |object: &serde_json::Value| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     match caller.json(doing, get(LIST)).await {

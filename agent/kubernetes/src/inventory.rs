@@ -26,9 +26,9 @@ use serde_json::Value;
 
 use self::format::{decode, encode};
 use self::mark::{Mark, Operator};
-use crate::caller::get;
 use crate::objects::{Objects, collection_path, segment};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use quarterdeck_core::sync::plan::Stranger;
 use quarterdeck_system::identity::Identity;
 

@@ -11,13 +11,13 @@ use futures::FutureExt as _;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
-use crate::caller::get;
 use crate::objects::segment;
 use crate::observe::{Observer, at_once};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use crate::survey::{self, METADATA, accepting};
+use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::PRUNE_ANNOTATION;
 use quarterdeck_core::sync::plan::contents::{Container, Contents};
 use quarterdeck_core::sync::plan::leaving::{self, Left};
@@ -31,7 +31,7 @@ const GROUPS: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
 
 /// What one look at an object brought.
 enum Look {
-    Live(Value),
+    ObjectCache(Value),
     Is(Left),
     KindMissing,
 }
@@ -55,7 +55,7 @@ impl Observer<'_> {
             let left = match look {
                 Look::Is(left) => left,
                 Look::KindMissing => vanished[&(item.resource.group.clone(), item.resource.kind.clone())].clone(),
-                Look::Live(live) => {
+                Look::ObjectCache(live) => {
                     let left = self.judge(desired, &item.resource, &live).await?;
                     let container = Container::of(&item.resource, &live);
                     containers.extend(container.map(|container| (place, container, live)));
@@ -71,7 +71,7 @@ impl Observer<'_> {
     async fn look_at(&self, item: &InventoryItem) -> Result<Look, ApiProblem> {
         Ok(match self.objects.get(&item.resource, None).await {
             Ok(None) => Look::Is(Left::Gone),
-            Ok(Some(live)) => Look::Live(live),
+            Ok(Some(live)) => Look::ObjectCache(live),
             Err(problem) if problem.class == Class::KindMissing => Look::KindMissing,
             Err(problem) if problem.class.is_transient() => return Err(problem),
             Err(problem) => Look::Is(Left::Unseen(problem.message)),
@@ -80,7 +80,7 @@ impl Observer<'_> {
 
     async fn judge(&self, desired: &[Manifest], resource: &ResourceRef, live: &Value) -> Result<Left, ApiProblem> {
         let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
-        match owned::owner_of(live) {
+        match managed_fields::owner_of(live) {
             Some(owner) if owner.is(self.environment) => {}
             other => return Ok(Left::NotOurs(other.map(|owner| owner.to_string()))),
         }

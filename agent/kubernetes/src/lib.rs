@@ -1,8 +1,8 @@
 //! What a cluster can do for us: plan and execute a sync, tell what an object looks like, say what changed, give logs.
 //!
 //! - A sync: `planning` and `observe` (dry runs), `apply` walks the steps, `prune`, `inventory`; `objects` sends each request.
-//! - What is seen: `watch` follows each kind, `live` keeps what it says, `changes` passes it on.
-//! - The way in: `kubeconfig`, `access`, `exec`, `proxy`, `connection`; `caller` sends, `problem` says why it was refused.
+//! - What is seen: `watch` follows each kind, `cache` keeps what it says, `changes` passes it on.
+//! - The way in: `kubeconfig`, `access`, `exec`, `proxy`, `connection`; `requests` sends, `problem` says why it was refused.
 //! - `logs`: of all containers, by time.
 //!
 //! ```text
@@ -31,15 +31,15 @@ mod survey;
 mod inventory;
 mod strays;
 
+mod cache;
 mod changes;
 mod classes;
 mod identity;
-mod interest;
-mod live;
-mod narrow;
+mod namespaced;
 mod pace;
+mod termination;
 mod watch;
-mod words;
+mod watch_set;
 
 mod logs;
 
@@ -47,10 +47,10 @@ mod autoscalers;
 mod objects;
 mod takeover;
 
-mod caller;
 mod clock;
 mod discovery;
 mod link;
+mod requests;
 mod waiting;
 
 mod access;
@@ -75,11 +75,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::apply::Executor;
+use crate::cache::{Expect, Judge, ObjectCache};
 use crate::classes::Classes;
 use crate::discovery::Cache;
 use crate::inventory::Inventories;
 use crate::link::Link;
-use crate::live::{Expect, Judge, Live};
 use crate::objects::Objects;
 use crate::observe::Observer;
 use crate::strays::Strays;
@@ -88,7 +88,7 @@ use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::neighbours::Neighbours;
 use quarterdeck_core::sync::plan::{Ended, Leaving, Memory, Observed, Refusal, Undone};
-use quarterdeck_core::sync::{content, mask};
+use quarterdeck_core::sync::{mask, normalize};
 use quarterdeck_core::yaml;
 use quarterdeck_system::identity::Identity;
 
@@ -178,7 +178,7 @@ struct Inner {
     objects: Objects,
     inventories: Arc<Inventories>,
     strays: Strays,
-    live: Arc<Live>,
+    live: Arc<ObjectCache>,
     watches: Watches,
 }
 
@@ -196,8 +196,10 @@ impl Cluster {
     /// The same, for an agent that judges objects by the rules of its configuration.
     pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
         let kinds = Arc::new(Cache::default());
-        let live =
-            Arc::new(Live::new(&config.name, Judge { rules, kinds: kinds.clone(), classes: Classes::default() }));
+        let live = Arc::new(ObjectCache::new(
+            &config.name,
+            Judge { rules, kinds: kinds.clone(), classes: Classes::default() },
+        ));
         let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
@@ -518,7 +520,7 @@ fn watched(inventory: &Inventory, undone: &Undone) -> Inventory {
 
 /// The content of an object as YAML, with the values of Secrets masked.
 fn masked(object: &Value) -> String {
-    let mut content = content::normalise(object);
+    let mut content = normalize::normalise(object);
     mask::mask(&mut content);
     yaml::write(&content)
 }

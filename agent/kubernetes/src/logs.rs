@@ -21,11 +21,11 @@ use quarterdeck_shared::protocol::{LogQuery, LogRecord};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::caller::get;
-use crate::live::{Live, PodLogs};
+use crate::cache::{ObjectCache, PodLogs};
 use crate::logs::merge::Merge;
 use crate::logs::source::{Begin, Target, log_path, source};
 use crate::objects::Objects;
+use crate::requests::get;
 use quarterdeck_core::output::{Mask, one_line};
 
 /// Containers that are read at once: a connection each, and more than anybody can follow.
@@ -49,14 +49,20 @@ impl Logs {
         self.queue.take().await
     }
 
-    pub(super) fn read(objects: Objects, live: Arc<Live>, environment: EnvironmentId, query: LogQuery) -> Self {
+    pub(super) fn read(objects: Objects, live: Arc<ObjectCache>, environment: EnvironmentId, query: LogQuery) -> Self {
         let queue = Arc::new(Queue::default());
         let pump = tokio::spawn(pump(objects, live, environment, query, queue.clone()));
         Self { queue, _pump: AbortOnDropHandle::new(pump) }
     }
 }
 
-async fn pump(objects: Objects, live: Arc<Live>, environment: EnvironmentId, query: LogQuery, queue: Arc<Queue>) {
+async fn pump(
+    objects: Objects,
+    live: Arc<ObjectCache>,
+    environment: EnvironmentId,
+    query: LogQuery,
+    queue: Arc<Queue>,
+) {
     let mut pods = live.pods();
     let mut merge = Merge::new(query.follow);
     let mut known = HashSet::new();

@@ -10,18 +10,18 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
-use crate::caller::{Caller, get, request};
 use crate::clock::Clock;
 use crate::config::ClusterConfig;
 use crate::discovery::{Cache, Kinds};
 use crate::link::Link;
 use crate::problem::{ApiProblem, Class, SERVES};
+use crate::requests::{Requests, get, request};
 use crate::waiting::Waiting;
 use quarterdeck_core::failpoint;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::path::Step;
-use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, mask, owned, takeover};
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, managed_fields, mask, takeover};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -82,7 +82,7 @@ pub(super) fn named(resource: &ResourceRef) -> String {
 /// Requests about objects of kinds that the cluster knows.
 #[derive(Clone)]
 pub(super) struct Objects {
-    pub(super) caller: Caller,
+    pub(super) caller: Requests,
     /// The newest version of all that was seen.
     pub(super) clock: Arc<Clock>,
     kinds: Arc<Cache>,
@@ -90,7 +90,7 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(config: &ClusterConfig, link: Arc<Link>, kinds: Arc<Cache>) -> Self {
-        Self { caller: Caller::new(config, link), clock: Arc::default(), kinds }
+        Self { caller: Requests::new(config, link), clock: Arc::default(), kinds }
     }
 
     /// The kinds that the cluster knows.
@@ -327,7 +327,7 @@ const APPLY: &str = "application/apply-patch+yaml";
 /// Of each patch: who we are, and that what the schema does not know is an error.
 pub(super) fn query(mode: Mode) -> String {
     let dry = if mode == Mode::DryRun { "&dryRun=All" } else { "" };
-    format!("fieldManager={}&fieldValidation=Strict{dry}", owned::MANAGER)
+    format!("fieldManager={}&fieldValidation=Strict{dry}", managed_fields::MANAGER)
 }
 
 /// How the objects of a kind are reached.

@@ -14,14 +14,14 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
 use crate::Options;
-use crate::caller::get;
-use crate::live::Live;
+use crate::cache::ObjectCache;
 use crate::objects::{Mode, Objects, collection_path, of_environment, segment};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use quarterdeck_core::sync::autoscaled::{self, Autoscaler, autoscaler};
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{Memory, Observed, Refusal, Scaled};
-use quarterdeck_core::sync::{owned, takeover};
+use quarterdeck_core::sync::{managed_fields, takeover};
 
 /// Futures in the air; how many requests are depends on the cluster's own bound, which is lower.
 const AT_ONCE: usize = 64;
@@ -32,7 +32,7 @@ const LIST_FROM: usize = 8;
 /// What observing needs to know.
 pub(super) struct Observer<'a> {
     pub(super) objects: &'a Objects,
-    pub(super) live: &'a Live,
+    pub(super) live: &'a ObjectCache,
     pub(super) environment: &'a EnvironmentId,
     pub(super) options: &'a Options,
 }
@@ -85,7 +85,8 @@ impl Observer<'_> {
         }
         for namespace in namespaces {
             // One of ours that git does not bring any more goes with this very plan.
-            let leaves = |object: &&Arc<Value>| owned::owner_of(object).is_some_and(|owner| owner.is(self.environment));
+            let leaves =
+                |object: &&Arc<Value>| managed_fields::owner_of(object).is_some_and(|owner| owner.is(self.environment));
             let live = self.objects.autoscalers(namespace).await?;
             autoscalers.extend(
                 live.iter()
@@ -176,7 +177,7 @@ impl Observer<'_> {
         let Some(version) = predicted["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) else {
             return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None, scaled: None });
         };
-        let digest = owned::digest(&predicted);
+        let digest = managed_fields::digest(&predicted);
         let is_same = self.live.at(resource, version, self.environment) == Some(digest);
         if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
     }

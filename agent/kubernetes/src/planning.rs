@@ -12,8 +12,8 @@ use crate::inventory::Held;
 use crate::problem::ApiProblem;
 use crate::{Cluster, ClusterError, Inner, Options, PlannedSync, survey};
 use quarterdeck_core::steps::Write;
+use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
 
 impl Cluster {
@@ -99,7 +99,7 @@ impl Cluster {
             held = inventories.believe(environment, &options.namespace, strays);
             self.watch(environment, &held.inventory, memory);
         }
-        let label = |live: &Arc<Value>| owned::owner_of(live).is_some_and(|owner| owner.is(environment));
+        let label = |live: &Arc<Value>| managed_fields::owner_of(live).is_some_and(|owner| owner.is(environment));
         let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
         self.remade(environment, &options.namespace, held, was_here, memory).await
     }
@@ -165,8 +165,8 @@ impl Cluster {
         let Some(neighbours) = &options.neighbours else { return Ok(BTreeMap::new()) };
         let mut wanted: BTreeMap<String, Vec<&ResourceRef>> = BTreeMap::new();
         for (manifest, live) in desired.iter().zip(observed.iter().map(Observed::live)) {
-            let ours = owned::owner_of(&manifest.object);
-            let owner = live.and_then(|live| owned::owner_of(live)).filter(|owner| Some(*owner) != ours);
+            let ours = managed_fields::owner_of(&manifest.object);
+            let owner = live.and_then(|live| managed_fields::owner_of(live)).filter(|owner| Some(*owner) != ours);
             if let Some(owner) = owner.map(|owner| owner.to_string()).filter(|owner| neighbours.of(owner).is_none()) {
                 wanted.entry(owner).or_default().push(&manifest.resource);
             }

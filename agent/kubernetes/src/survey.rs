@@ -14,14 +14,14 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use serde_json::Value;
 
-use crate::caller::get;
 use crate::inventory::INVENTORY_LABEL;
 use crate::objects::{Objects, collection_path, of_environment, segment};
 use crate::observe::at_once;
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
-use quarterdeck_core::sync::{APPLICATION_LABEL, owned};
+use quarterdeck_core::sync::{APPLICATION_LABEL, managed_fields};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
 const PAGES: usize = 20;
@@ -105,7 +105,7 @@ pub(super) async fn contents(
                     }
                     let labels = &metadata["labels"];
                     let inventory = || Some(labels[INVENTORY_LABEL].as_str()?.replacen('.', "/", 1));
-                    let owner = owned::owner_by(labels).map(|owner| owner.to_string()).or_else(inventory);
+                    let owner = managed_fields::owner_by(labels).map(|owner| owner.to_string()).or_else(inventory);
                     contents.count(environment, owner.as_deref(), resource.short());
                 }
             }
@@ -164,8 +164,8 @@ pub(super) async fn applied(objects: &Objects) -> Result<BTreeMap<EnvironmentId,
     let mut all: BTreeMap<EnvironmentId, Vec<InventoryItem>> = BTreeMap::new();
     for (list, answer) in lists.iter().zip(answers) {
         let ours = answer.unwrap_or_default().into_iter();
-        for object in ours.filter(|object| owned::is_applied(object) && !is_owned(&object["metadata"])) {
-            let Some(environment) = owned::owner_of(&object).and_then(|owner| owner.id()) else { continue };
+        for object in ours.filter(|object| managed_fields::is_applied(object) && !is_owned(&object["metadata"])) {
+            let Some(environment) = managed_fields::owner_of(&object).and_then(|owner| owner.id()) else { continue };
             let (resource, version) = (reference(&list.resource, &object), list.resource.version.clone());
             all.entry(environment).or_default().push(InventoryItem { resource, version });
         }

@@ -6,9 +6,9 @@ use http::Method;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
-use crate::caller::request;
 use crate::objects::{Mode, Objects, Route, named, query};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::request;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::{mask, takeover};
 

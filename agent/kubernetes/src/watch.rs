@@ -1,7 +1,7 @@
 //! The watches on a cluster: which run follows from what environments have there, and each runs for ever.
 //!
 //! ```text
-//! interest -> places -> wanted watches -> one task each (stream) -> Live -> Outbox -> whoever asks for changes
+//! watch_set -> places -> wanted watches -> one task each (stream) -> ObjectCache -> Outbox -> whoever asks for changes
 //!                                                  |
 //!                                               identity -> another cluster, or one that was set back: all anew
 //! ```
@@ -19,17 +19,17 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::cache::ObjectCache;
 use crate::identity::{Identity, Look, SET_BACK, Ways};
-use crate::interest::{self, WatchKey, What};
 use crate::inventory::Inventories;
-use crate::live::Live;
-use crate::narrow::Narrowed;
+use crate::namespaced::NamespacedFallback;
 use crate::objects::Objects;
 use crate::problem::ApiProblem;
+use crate::watch_set::{self, WatchKey, What};
 
 pub use self::kinds::Use;
 use self::kinds::Uses;
-use crate::words::Words;
+use crate::termination::TerminationMessages;
 use tracing::Instrument as _;
 
 /// Files of the way in are looked at this often, and whether the cluster is the one that was listed. A few `stat` calls, for a
@@ -39,13 +39,13 @@ const FILES_EVERY: Duration = Duration::from_secs(5);
 /// What the watches of a cluster share.
 pub(super) struct Shared {
     pub(super) objects: Objects,
-    pub(super) live: Arc<Live>,
-    pub(super) words: Words,
+    pub(super) live: Arc<ObjectCache>,
+    pub(super) words: TerminationMessages,
     /// Which kinds environments use that not every cluster serves.
     pub(super) uses: Uses,
     inventories: Arc<Inventories>,
     identity: Identity,
-    narrowed: Mutex<Narrowed>,
+    narrowed: Mutex<NamespacedFallback>,
     moved: Notify,
     /// When a watch was last connected after a list.
     listed: Mutex<Option<Instant>>,
@@ -58,9 +58,9 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    pub(super) fn new(objects: Objects, live: Arc<Live>, inventories: Arc<Inventories>) -> Self {
+    pub(super) fn new(objects: Objects, live: Arc<ObjectCache>, inventories: Arc<Inventories>) -> Self {
         let shared = Shared {
-            words: Words::new(objects.clone(), live.clone()),
+            words: TerminationMessages::new(objects.clone(), live.clone()),
             objects,
             live,
             inventories,
@@ -189,7 +189,7 @@ impl Shared {
     pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
         let (caller, newest) = (&self.objects.caller, self.objects.clock.newest(self.objects.clock.epoch()));
         let look = self.identity.look_now(caller, self.ways(), newest, &|how| self.replaced(how)).await?;
-        let is_same = look == Look::Same || (look == Look::Unreadable && interest::is_foreign(&key.group));
+        let is_same = look == Look::Same || (look == Look::Unreadable && watch_set::is_foreign(&key.group));
         if look == Look::Unreadable && !is_same {
             self.replaced(SET_BACK);
         }
@@ -207,7 +207,7 @@ impl Shared {
         self.moved.notify_one();
     }
 
-    fn narrowed(&self) -> MutexGuard<'_, Narrowed> {
+    fn narrowed(&self) -> MutexGuard<'_, NamespacedFallback> {
         self.narrowed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -231,7 +231,7 @@ async fn keep(shared: Arc<Shared>) {
         }
         let began = Instant::now();
         let narrow = shared.narrowed().kinds();
-        let mut wanted: BTreeSet<WatchKey> = interest::wanted(&shared.live.places(), &narrow);
+        let mut wanted: BTreeSet<WatchKey> = watch_set::wanted(&shared.live.places(), &narrow);
         wanted.extend(shared.uses.wanted());
         let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
         for key in ended {

@@ -105,7 +105,7 @@ pub(super) async fn cancel(
     Extension(peer): Extension<Peer>,
     Path(id): Path<TypedId>,
 ) -> Answer<Taken> {
-    let run = super::looks::run_meant(&context, id).await?;
+    let run = super::reads::run_meant(&context, id).await?;
     let id = run.id;
     if run.phase.is_final() {
         return Err(Failure::conflict(format!("run {} has ended: {}", id.number, run.phase), ""));

@@ -9,7 +9,7 @@ pub mod socket;
 
 mod answer;
 mod commands;
-mod looks;
+mod reads;
 mod state;
 mod streams;
 
@@ -60,27 +60,27 @@ macro_rules! full {
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
-    look("/v1/version", || get(looks::version)),
+    look("/v1/version", || get(reads::version)),
     look("/v1/state", || get(state::state)),
     look("/v1/watch", || get(streams::watch)),
-    look(only!("diff"), || get(looks::diff)),
-    look(full!("diff"), || get(looks::diff)),
-    look(only!("manifests"), || get(looks::manifests)),
-    look(full!("manifests"), || get(looks::manifests)),
-    look(only!("object"), || get(looks::object)),
-    look(full!("object"), || get(looks::object)),
-    look(only!("history"), || get(looks::history)),
-    look(full!("history"), || get(looks::history)),
-    look(only!("commits"), || get(looks::commits)),
-    look(full!("commits"), || get(looks::commits)),
+    look(only!("diff"), || get(reads::diff)),
+    look(full!("diff"), || get(reads::diff)),
+    look(only!("manifests"), || get(reads::manifests)),
+    look(full!("manifests"), || get(reads::manifests)),
+    look(only!("object"), || get(reads::object)),
+    look(full!("object"), || get(reads::object)),
+    look(only!("history"), || get(reads::history)),
+    look(full!("history"), || get(reads::history)),
+    look(only!("commits"), || get(reads::commits)),
+    look(full!("commits"), || get(reads::commits)),
     look(only!("logs"), || get(streams::pod_logs)),
     look(full!("logs"), || get(streams::pod_logs)),
-    look("/v1/runs", || get(looks::runs)),
-    look("/v1/runs/{id}", || get(looks::run)),
+    look("/v1/runs", || get(reads::runs)),
+    look("/v1/runs/{id}", || get(reads::run)),
     look("/v1/runs/{id}/log", || get(streams::run_log)),
-    look("/v1/events", || get(looks::events)),
+    look("/v1/events", || get(reads::events)),
     look("/v1/log", || get(streams::agent_log)),
-    look("/v1/doctor", || get(looks::doctor)),
+    look("/v1/doctor", || get(reads::doctor)),
     act(only!("sync"), true, || post(commands::sync)),
     act(full!("sync"), true, || post(commands::sync)),
     act("/v1/applications/{name}/refresh", false, || post(commands::refresh)),

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
 use super::answer::{Answer, Failure, In, Path, Query};
-use crate::journal::published::Published;
+use crate::journal::snapshots::Snapshots;
 
 /// Records are sent in chunks of about this size: a chunk a record is six times slower to read.
 const CHUNK: usize = 32 * 1024;
@@ -59,7 +59,7 @@ pub(super) async fn watch(State(context): State<Shared>, Query(query): Query<Wat
 
 /// One client's watch: a number, and what is about to be sent.
 struct Watch {
-    snapshot: Published,
+    snapshot: Snapshots,
     changed: tokio::sync::watch::Receiver<u64>,
     since: u64,
     /// Keys that are still to be sent, in reverse. What lies under them is looked up when they are sent.
@@ -144,7 +144,7 @@ pub(super) async fn run_log(
     Path(id): Path<TypedId>,
     Query(options): Query<LogOptions>,
 ) -> Answer<Response> {
-    let run = super::looks::run_meant(&context, id).await?;
+    let run = super::reads::run_meant(&context, id).await?;
     let id = run.id;
     let file = match tokio::fs::File::open(context.journal.logs().path(id)).await {
         Ok(file) => Some(file),

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use self::request::{labels, request};
 use super::DeliverError;
-use super::course::{Course, Outcome, Step};
+use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, delivery, repository, rules, tell_while};
 use crate::context::{Application, Context};
 use quarterdeck_container::engine::docker::DockerEngine;
@@ -42,7 +42,7 @@ struct Made {
 }
 
 impl Step<Artifact> for Build<'_> {
-    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let specs = &delivery(self.application)?.images;
         let tag = self.image_tag(&course.run.reference)?;
         let names: Vec<ImageRef> =
@@ -115,7 +115,7 @@ impl Build<'_> {
     /// The image of the commit, where it was built before.
     async fn found(
         &self,
-        course: &Course<'_>,
+        course: &Execution<'_>,
         spec: &ImageSpec,
         name: &ImageRef,
     ) -> Result<Option<String>, DeliverError> {
@@ -133,7 +133,7 @@ impl Build<'_> {
     /// What the engine is asked for, with the logins for what the image is built on.
     async fn ready(
         &self,
-        course: &mut Course<'_>,
+        course: &mut Execution<'_>,
         spec: &ImageSpec,
         name: &ImageRef,
         tag: &str,
@@ -150,7 +150,7 @@ impl Build<'_> {
     /// Builds what has to be built, by its place among the images.
     async fn build(
         &self,
-        course: &mut Course<'_>,
+        course: &mut Execution<'_>,
         requests: Vec<(usize, BuildRequest)>,
     ) -> Result<Vec<(usize, BuiltImage)>, DeliverError> {
         let (images, cancel) = (self.context.images(), course.cancel.child_token());

@@ -6,7 +6,7 @@ use quarterdeck_shared::event::Event;
 use tokio::sync::mpsc;
 
 use super::DeliverError;
-use super::course::{Course, Outcome, Step};
+use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, tell_while};
 use crate::context::Context;
 use quarterdeck_container::engine::{Builder as _, Sink};
@@ -20,7 +20,7 @@ pub(super) struct Push<'a> {
 
 impl Step<Artifact> for Push<'_> {
     /// One image after the other, each kept as soon as it is there: what a later one fails for is not pushed again.
-    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         if self.built.pushed.is_some() {
             // The build stage asked the registry just now.
             let message = format!("{} is in the registry already", self.built.pinned().join(", "));
@@ -53,7 +53,7 @@ impl Step<Artifact> for Push<'_> {
 
 impl Push<'_> {
     /// Pushes one image; its digest, and what had its name before.
-    async fn push(&self, course: &mut Course<'_>, image: &Image) -> Result<(String, Option<String>), DeliverError> {
+    async fn push(&self, course: &mut Execution<'_>, image: &Image) -> Result<(String, Option<String>), DeliverError> {
         let name = ImageRef::parse(&image.name)?.with_tag(&self.built.tag)?;
         let images = self.context.images();
         images.engine.tag(&image.id, &name).await?;

@@ -19,7 +19,7 @@ use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::RunStatus;
 
 use super::DeliverError;
-use super::course::{Course, Outcome, Step};
+use super::execution::{Execution, Outcome, Step};
 use super::stages::{self, git};
 use crate::commit_tree::CommitTree;
 use crate::context::{Application, Context, Destination};
@@ -80,7 +80,7 @@ pub(super) struct Promote<'a> {
 impl Step<Promotes> for Promote<'_> {
     const MINDS_CANCEL: bool = true;
 
-    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<Promotes>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Promotes>, DeliverError> {
         let Destination { spec, repository } = self.to;
         if spec.promote.by == PromoteBy::None {
             return Ok(Outcome::Skipped(Promotes::Nothing, "promotion is off: promote.by is none".to_owned()));
@@ -188,7 +188,7 @@ impl Promote<'_> {
     /// The promotion was made before: where a commit of this very run is found, it is recorded.
     async fn found(
         &self,
-        course: &mut Course<'_>,
+        course: &mut Execution<'_>,
         commit: Option<CommitId>,
         is_own: bool,
         message: String,
@@ -215,7 +215,7 @@ impl Promote<'_> {
     }
 
     /// Keeps that the images were promoted, with the run.
-    async fn record(&self, course: &mut Course<'_>, commit: &CommitId) -> Result<(), DeliverError> {
+    async fn record(&self, course: &mut Execution<'_>, commit: &CommitId) -> Result<(), DeliverError> {
         let id = EnvironmentId::new(&self.application.spec.name, &self.to.spec.name);
         course.run.promoted.insert(id.environment.clone(), commit.clone());
         let event = Event::ImagePromoted { images: self.images(), commit: commit.clone() };

@@ -6,7 +6,7 @@ use quarterdeck_shared::application::{Code, DeliverySpec};
 use tokio::sync::mpsc;
 
 use super::DeliverError;
-use super::course::{Course, Outcome, Step};
+use super::execution::{Execution, Outcome, Step};
 use crate::context::Application;
 use crate::poll::Repository;
 use quarterdeck_container::engine::{BuildError, Progress};
@@ -26,7 +26,7 @@ pub(super) struct Checkout<'a> {
 }
 
 impl Step<CommitInfo> for Checkout<'_> {
-    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
+    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
         let commit = course.run.commit.clone();
         let info = repository(self.application)?
             .work(move |mirror| mirror.commit_info(&commit))
@@ -56,7 +56,7 @@ pub(super) fn rules(code: &Code) -> Result<TagRules, DeliverError> {
 
 /// Waits for the engine, telling its progress meanwhile.
 pub(super) async fn tell_while<T>(
-    course: &mut Course<'_>,
+    course: &mut Execution<'_>,
     mut progress: mpsc::Receiver<Progress>,
     work: impl Future<Output = Result<T, BuildError>>,
 ) -> Result<T, DeliverError> {
@@ -74,7 +74,7 @@ pub(super) async fn tell_while<T>(
     Ok(result?)
 }
 
-fn tell(course: &mut Course<'_>, step: Progress) {
+fn tell(course: &mut Execution<'_>, step: Progress) {
     match step {
         Progress::Line(line) => {
             course.say(&line);

@@ -5,15 +5,15 @@ use quarterdeck_shared::error::{Failure, Hint as _};
 use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
 
 use super::fact::Patch;
-use super::writing::LET_GO_EVERY;
+use super::writer::LET_GO_EVERY;
 use super::*;
 
 /// A journal's thread on a history of its own.
-fn thread(dir: &Path) -> Writing {
-    Writing::new(
+fn thread(dir: &Path) -> JournalWriter {
+    JournalWriter::new(
         sqlite::open(&dir.join("history.db")).unwrap(),
-        Keeper::new(Default::default(), Default::default()),
-        Published::new("a test".to_owned()),
+        JournalState::new(Default::default(), Default::default()),
+        Snapshots::new("a test".to_owned()),
         dir.join("history.db"),
         Prefix::of(1),
         Beside {
@@ -26,13 +26,13 @@ fn thread(dir: &Path) -> Writing {
 }
 
 /// Writes a batch and gives back what its story hears.
-fn write(thread: &mut Writing, batch: Batch) -> Result<(), NotKept> {
+fn write(thread: &mut JournalWriter, batch: Batch) -> Result<(), NotKept> {
     let (done, mut kept) = oneshot::channel();
     thread.write(vec![(batch, Some(done))]);
     kept.try_recv().unwrap()
 }
 
-fn pages(thread: &Writing, at_most: &str) {
+fn pages(thread: &JournalWriter, at_most: &str) {
     thread.connection.pragma_update_and_check(None, "max_page_count", at_most, |_| Ok(())).unwrap();
 }
 
@@ -73,7 +73,7 @@ fn a_full_disk_stops_the_work_and_loses_none() {
     assert!(thread.published.environment(&name).is_none(), "what is not in the history is not shown");
     let objects = thread.published.all().1.len();
     assert_eq!(objects, 1, "what is merely seen is shown all the same");
-    let told = |thread: &Writing| match thread.published.get(&Key::agent()).as_deref() {
+    let told = |thread: &JournalWriter| match thread.published.get(&Key::agent()).as_deref() {
         Some(Object::Agent(agent)) => agent.history_error.clone(),
         other => panic!("{other:?}"),
     };
@@ -169,7 +169,7 @@ fn kept(dir: &Path) -> Vec<u64> {
     reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id.number).collect()
 }
 
-fn error_shown(thread: &Writing) -> Option<String> {
+fn error_shown(thread: &JournalWriter) -> Option<String> {
     match thread.published.get(&Key::agent()).as_deref() {
         Some(Object::Agent(agent)) => agent.history_error.clone(),
         _ => None,

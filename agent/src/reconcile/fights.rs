@@ -129,8 +129,9 @@ fn who(change: &Change) -> String {
         return format!("{resource} is deleted each time: created");
     }
     let manager = change.fields.iter().find_map(|field| field.manager.as_deref());
-    let manager =
-        manager.filter(|manager| *manager != quarterdeck_core::sync::owned::MANAGER).unwrap_or("another client");
+    let manager = manager
+        .filter(|manager| *manager != quarterdeck_core::sync::managed_fields::MANAGER)
+        .unwrap_or("another client");
     let paths: Vec<&str> = change.fields.iter().take(FIELDS).map(|field| field.path.as_str()).collect();
     let more = match change.fields.len() - paths.len() {
         0 => String::new(),

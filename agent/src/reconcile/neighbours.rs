@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
-use super::{look, render, resolve, tree};
+use super::{queries, render, render_commit, resolve};
 use crate::context::{Context, Environment};
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -105,7 +105,7 @@ type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
     let name = &other.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return };
-    let target = (other.spec.repository.clone(), look::target(other, &status).to_string());
+    let target = (other.spec.repository.clone(), queries::target(other, &status).to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),
         None => {
@@ -125,15 +125,15 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
         if before.commit == commit {
             return;
         }
-        if tree::are_same_in(&before.inputs, &other.repository, &commit).await {
+        if render_commit::are_same_in(&before.inputs, &other.repository, &commit).await {
             return context.wanted.unchanged(name, commit);
         }
     }
-    let revision = Revision::new(look::reference(&look::target(other, &status), None), commit);
+    let revision = Revision::new(queries::reference(&queries::target(other, &status), None), commit);
     match render(context, other, &revision).await {
         Ok(rendered) => {
             let Manifests { manifests, inputs, .. } = rendered;
-            let inputs = tree::inputs(&other.repository, &revision.commit, &inputs).await;
+            let inputs = render_commit::inputs(&other.repository, &revision.commit, &inputs).await;
             publish(context, other, &revision.commit, inputs, &manifests);
         }
         Err(error) => context.wanted.failed(name, &other.spec, chain(&error)),

@@ -11,7 +11,7 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
-use super::look;
+use super::queries;
 use crate::context::{Context, Environment};
 use crate::history::foreign;
 use quarterdeck_git::CommitId;
@@ -25,7 +25,7 @@ pub async fn target(
     environment: &Environment,
     to: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let status = look::status(context, environment)?;
+    let status = queries::status(context, environment)?;
     let name = environment.id.clone();
     let (releases, newest) = context
         .journal
@@ -41,7 +41,7 @@ pub async fn target(
         }
         Some(text) => match named(context, environment, &releases, text).await? {
             Some(commit) => commit,
-            None => look::named(environment, text).await?.0,
+            None => queries::named(environment, text).await?.0,
         },
     };
     Ok(Revision::new(Revision::PIN, commit))

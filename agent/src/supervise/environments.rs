@@ -16,7 +16,7 @@ use crate::history::Intent;
 use crate::history::sqlite::Reader;
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
-use crate::{assess, clusters, readable, reconcile};
+use crate::{clusters, monitor, readable, reconcile};
 use quarterdeck_git::GitError;
 
 /// All environments of a configuration.
@@ -141,7 +141,7 @@ fn equip(
 ) -> Result<Environment, GitError> {
     let context = change.context;
     let repository = change.repository(&spec.repository)?;
-    let assess = |cluster, stop| assess::assess(context.clone(), cluster, stop);
+    let assess = |cluster, stop| monitor::assess(context.clone(), cluster, stop);
     let (named, stop) = (spec.cluster.as_deref(), &context.stop);
     let cluster = context.clusters.get(named, change.config, &context.identity, stop, assess);
     Ok(Environment::new(id.clone(), spec.clone(), repository, cluster, intent, stop))

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use quarterdeck_shared::protocol::{Accepted, LogRecord, ManifestsAnswer, Role, State, WatchRecord};
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_tui::console::Model;
-use quarterdeck_tui::console::sound::assert_sound;
+use quarterdeck_tui::console::invariants::assert_sound;
 use quarterdeck_tui::effect::{Answer, Ask, Effect, Ticket};
 use quarterdeck_tui::keymap::{Code, Key};
 use quarterdeck_tui::message::{LinkMessage, Message};
+use quarterdeck_tui::model::capabilities::Capabilities;
 use quarterdeck_tui::model::link::Problem;
-use quarterdeck_tui::model::look::Look;
 use quarterdeck_tui::model::{diff, text};
 use quarterdeck_tui::screen::{self, Place};
 use quarterdeck_tui::text::is_control;
@@ -77,7 +77,7 @@ pub struct Console {
 impl Console {
     /// A console that has met its agent.
     pub fn begin() -> Self {
-        let model = Model::new(at(NOON), (80, 24), Look::default());
+        let model = Model::new(at(NOON), (80, 24), Capabilities::default());
         let mut console = Self { model, asked: Vec::new(), followed: None, now: NOON };
         console.tell(Message::Link(LinkMessage::Hello(Role::Operator)));
         console.tell(Message::Link(LinkMessage::State(Box::new(state(0)))));

@@ -14,7 +14,7 @@ use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, 
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::path::{parse, readable};
-use quarterdeck_core::sync::{APPLICATION_LABEL, content, drift, ignore, mask, order};
+use quarterdeck_core::sync::{APPLICATION_LABEL, drift, ignore, mask, normalize, order};
 use quarterdeck_core::yaml::{self, Document, YamlError};
 use quarterdeck_shared::application::RenderKind;
 use serde_json::Value;
@@ -93,7 +93,7 @@ fn is_sound(rendered: &Rendered) {
 }
 
 fn shows_no_secret(object: &Value) {
-    if !content::is_secret(object) {
+    if !normalize::is_secret(object) {
         return;
     }
     let mut masked = object.clone();

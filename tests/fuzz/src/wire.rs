@@ -13,9 +13,9 @@ use quarterdeck_shared::protocol::{
 use quarterdeck_shared::resource::Inventory;
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_tui::effect::Answer;
+use quarterdeck_tui::event_text;
 use quarterdeck_tui::message::{LinkMessage, Message};
 use quarterdeck_tui::model::{diff, text};
-use quarterdeck_tui::words;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,7 +42,7 @@ pub fn check(data: &[u8]) {
             console.answer(Ok(Answer::Text(Box::new(text::document(answer)))));
         }),
         b'e' => show(json, |console, events: Vec<EventRecord>| {
-            events.iter().for_each(|record| assert!(!words::told(&record.event).what.is_empty()));
+            events.iter().for_each(|record| assert!(!event_text::told(&record.event).what.is_empty()));
             console.press("4");
             console.answer(Ok(Answer::Events(events)));
         }),

@@ -64,7 +64,7 @@ mod route;
 
 mod answer;
 
-mod hands;
+mod direct;
 
 #[cfg(test)]
 mod tests;
@@ -250,7 +250,7 @@ impl World {
     fn new() -> World {
         static BORN: AtomicU64 = AtomicU64::new(0);
         let mut world = World { state: State::new(BORN.fetch_add(1, Ordering::Relaxed)), manager: Manager::default() };
-        hands::furnish(&mut world.state, &Clock::read());
+        direct::furnish(&mut world.state, &Clock::read());
         world
     }
 }

@@ -1,6 +1,6 @@
 //! Objects that others wrote before, and fields that others write.
 
-use quarterdeck_core::sync::content::LAST_APPLIED;
+use quarterdeck_core::sync::normalize::LAST_APPLIED;
 use quarterdeck_shared::change::Change;
 
 use super::*;

@@ -20,9 +20,9 @@ use crate::command::arguments::{At, InForm, Of};
 use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
-use crate::meaning::{Tone, of_action};
 use crate::output::Line;
 use crate::route;
+use crate::status_style::{Tone, of_action};
 
 /// What a sync would change in the cluster.
 #[derive(Debug, clap::Args)]

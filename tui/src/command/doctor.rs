@@ -10,9 +10,9 @@ use quarterdeck_shared::protocol::{Check, CheckResult, VersionAnswer};
 use crate::command::arguments::InForm;
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
-use crate::meaning::{Tone, of_check};
 use crate::output::Line;
 use crate::route;
+use crate::status_style::{Tone, of_check};
 use crate::text::{age, columns};
 
 /// Check git, engine, registries, clusters and renderers, and say what to do.

@@ -19,11 +19,11 @@ use crate::column::Form;
 use crate::command::runs::limit;
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
-use crate::meaning::Tone;
 use crate::output::Line;
 use crate::output::table::Table;
 use crate::screen::events::{Row, columns};
-use crate::{route, words};
+use crate::status_style::Tone;
+use crate::{event_text, route};
 
 /// What happened to one application or environment, or to everything.
 #[derive(Debug, clap::Args)]
@@ -114,7 +114,7 @@ fn about(record: &EventRecord) -> String {
 
 /// A line of a stream: columns of a fixed width, since nobody knows what comes.
 fn line(record: &EventRecord, context: &Context) -> Line {
-    let told = words::told(&record.event);
+    let told = event_text::told(&record.event);
     let about = Some(about(record)).filter(|about| !about.is_empty()).unwrap_or_else(|| "-".to_owned());
     Line::new()
         .with(Tone::Quiet, format!("{}  ", context.local(record.at)))

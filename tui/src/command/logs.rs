@@ -15,9 +15,9 @@ use crate::command::arguments::Of;
 use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
-use crate::meaning::Tone;
 use crate::output::Line;
 use crate::route;
+use crate::status_style::Tone;
 
 /// What the pods of an environment write.
 #[derive(Debug, clap::Args)]

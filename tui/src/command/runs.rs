@@ -17,14 +17,14 @@ use quarterdeck_shared::snapshot::RunStatus;
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
 use crate::command::logs::{self, Prefix};
 use crate::command::{CommandError, Context, Format, ListFormat, act};
+use crate::event_text::stage_called;
 use crate::exit::Exit;
-use crate::meaning::{Tone, of_phase};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::route;
 use crate::screen::runs::columns;
+use crate::status_style::{Tone, of_phase};
 use crate::text::span;
-use crate::words::stage_called;
 
 /// The runs of one application, or of all.
 #[derive(Debug, clap::Args)]

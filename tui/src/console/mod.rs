@@ -1,15 +1,15 @@
 //! All that the console knows: the world, the screens one over the other, and what lies over them. All of it can be
 //! written as JSON and read again, so that a bug on somebody's screen can be replayed.
 
-pub mod sound;
+pub mod invariants;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Effect;
 use crate::model::World;
+use crate::model::capabilities::Capabilities;
 use crate::model::link::Problem;
-use crate::model::look::Look;
 use crate::model::overlay::Overlay;
 use crate::model::toast::{self, Said, Toast};
 use crate::screen::turn::Turn;
@@ -34,7 +34,7 @@ pub struct Model {
 
 impl Model {
     /// A console that has just begun: no agent, the list of applications, nothing in it.
-    pub fn new(now: Timestamp, size: (u16, u16), look: Look) -> Self {
+    pub fn new(now: Timestamp, size: (u16, u16), look: Capabilities) -> Self {
         let first = Opened { id: 1, place: Place::first() };
         Self {
             world: World::new(now, size, look),

@@ -4,9 +4,9 @@
 //! Invariants: the model never imports what draws it; nothing in it knows a clock (the time is a field that messages set);
 //! a selection is kept by the identity of what is selected, never by its place on the screen.
 
-pub mod fleet;
+pub mod capabilities;
 pub mod link;
-pub mod look;
+pub mod store;
 pub mod subject;
 
 pub mod geometry;
@@ -35,9 +35,9 @@ use jiff::tz::TimeZone;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::model::fleet::Fleet;
+use crate::model::capabilities::Capabilities;
 use crate::model::link::Link;
-use crate::model::look::Look;
+use crate::model::store::Store;
 
 /// What is so, and on what it is shown. Screens look at it, and never change it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct World {
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// What the terminal can show.
-    pub look: Look,
+    pub look: Capabilities,
     /// Where the reader is, for the times of lines; UTC until it is said.
     #[serde(skip, default = "utc")]
     pub zone: TimeZone,
@@ -56,13 +56,13 @@ pub struct World {
     /// What the reader may do, as the agent said.
     pub role: Option<Role>,
     /// The agent's objects.
-    pub fleet: Fleet,
+    pub fleet: Store,
 }
 
 impl World {
     /// Before anything is known of the agent.
-    pub fn new(now: Timestamp, size: (u16, u16), look: Look) -> Self {
-        Self { now, size, look, zone: utc(), link: Link::new(now), role: None, fleet: Fleet::default() }
+    pub fn new(now: Timestamp, size: (u16, u16), look: Capabilities) -> Self {
+        Self { now, size, look, zone: utc(), link: Link::new(now), role: None, fleet: Store::default() }
     }
 }
 

@@ -6,13 +6,13 @@ use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::status::Phase;
 use serde::{Deserialize, Serialize};
 
-use crate::meaning::Tone;
+use crate::event_text::{self, Told};
 use crate::model::fetched::Fetched;
 use crate::model::geometry;
 use crate::model::table::{self, contains};
 use crate::model::viewport;
+use crate::status_style::Tone;
 use crate::text;
-use crate::words::{self, Told};
 
 /// What a list of records needs to know of one.
 pub trait Record {
@@ -32,12 +32,12 @@ impl Record for EventRecord {
     fn mentions(&self, word: &str) -> bool {
         self.application.as_ref().is_some_and(|name| contains(name.as_str(), word))
             || self.environment.as_ref().is_some_and(|name| contains(name.as_str(), word))
-            || contains(&words::told(&self.event).line(), word)
+            || contains(&event_text::told(&self.event).line(), word)
             || contains(&self.cause.words(), word)
     }
 
     fn below(&self) -> Cow<'_, str> {
-        match words::told(&self.event) {
+        match event_text::told(&self.event) {
             Told { tone: Tone::Bad | Tone::Warning, more, .. } => more.into(),
             _ => "".into(),
         }

@@ -3,7 +3,7 @@
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use serde::{Deserialize, Serialize};
 
-use crate::model::fleet::Fleet;
+use crate::model::store::Store;
 
 /// An application with all that belongs to it, or one of its environments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl Subject {
     }
 
     /// Whether it is one environment, or an application that has not several.
-    pub fn is_one(&self, fleet: &Fleet) -> bool {
+    pub fn is_one(&self, fleet: &Store) -> bool {
         match self {
             Self::Application(name) => fleet.application(name).is_none_or(|one| one.environments.len() < 2),
             Self::Environment(_) => true,
@@ -40,7 +40,7 @@ impl Subject {
     }
 
     /// What it is called on screen.
-    pub fn label(&self, fleet: &Fleet) -> String {
+    pub fn label(&self, fleet: &Store) -> String {
         match self {
             Self::Application(name) => name.to_string(),
             Self::Environment(id) => fleet.label(id),

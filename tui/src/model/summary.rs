@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, LastAction};
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::model::fleet::Fleet;
+use crate::model::store::Store;
 use crate::unseen;
 
 /// How one or several environments are.
@@ -68,7 +68,7 @@ impl<'a> Summary<'a> {
     }
 
     /// The environments of an application.
-    pub fn of_application(fleet: &'a Fleet, application: &'a ApplicationStatus) -> Option<Self> {
+    pub fn of_application(fleet: &'a Store, application: &'a ApplicationStatus) -> Option<Self> {
         Self::of(fleet.environments(application).map(|(_, environment)| environment))
     }
 }
@@ -106,7 +106,7 @@ pub fn why(environment: &EnvironmentStatus, ago: impl FnOnce(Timestamp) -> Strin
 /// What is said below the row of an application: why its environment, or the worst of those that are folded away, is as it
 /// is; else what is wrong with the application itself.
 pub fn why_application<'a>(
-    fleet: &'a Fleet,
+    fleet: &'a Store,
     application: &'a ApplicationStatus,
     is_open: bool,
     ago: impl Fn(Timestamp) -> String,

@@ -10,7 +10,7 @@ use quarterdeck_shared::snapshot::{Key, Object};
 use quarterdeck_shared::status::Health;
 use serde::{Deserialize, Serialize};
 
-use crate::model::fleet::{Fleet, Slot};
+use crate::model::store::{Slot, Store};
 use crate::model::summary::Summary;
 use crate::model::viewport;
 
@@ -28,12 +28,12 @@ pub trait Lists {
     fn lists(&self, object: &Object) -> bool;
 
     /// The row with which an object is shown: its own, or that of the one below which it stands.
-    fn head(&self, _fleet: &Fleet, slot: Slot, object: &Object) -> Option<Slot> {
+    fn head(&self, _fleet: &Store, slot: Slot, object: &Object) -> Option<Slot> {
         self.lists(object).then_some(slot)
     }
 
     /// The rows of a listed object that hold what is wanted: itself, and what is shown below it.
-    fn rows(&self, _fleet: &Fleet, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
+    fn rows(&self, _fleet: &Store, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
         if holds(&[object], terms) {
             rows.push(slot);
         }
@@ -125,7 +125,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Reads all rows from the fleet anew: after a new state, another filter, another order, another width.
-    pub fn rebuild(&mut self, fleet: &Fleet, columns: u16) {
+    pub fn rebuild(&mut self, fleet: &Store, columns: u16) {
         self.columns = columns;
         let terms = terms(&self.filter);
         let listed = fleet.slots().filter(|(_, object)| self.of.lists(object));
@@ -137,7 +137,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Puts one object, which changed, came or went, into its place, with what stands below it.
-    pub fn changed(&mut self, fleet: &Fleet, slot: Slot) {
+    pub fn changed(&mut self, fleet: &Store, slot: Slot) {
         let was = self.rows.iter().find(|row| row.slot == slot).map(|row| row.head);
         let is = fleet.object(slot).and_then(|object| self.of.head(fleet, slot, object));
         let others = is.filter(|_| is != was);
@@ -145,7 +145,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Makes the rows of one listed object anew.
-    fn replace(&mut self, fleet: &Fleet, head: Slot) {
+    fn replace(&mut self, fleet: &Store, head: Slot) {
         let mut new = Vec::new();
         self.grow(fleet, head, &terms(&self.filter), &mut new);
         let place = self.rows.iter().position(|row| row.head == head);
@@ -160,7 +160,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// The rows of one listed object.
-    fn grow(&self, fleet: &Fleet, head: Slot, terms: &[Term], rows: &mut Vec<Row>) {
+    fn grow(&self, fleet: &Store, head: Slot, terms: &[Term], rows: &mut Vec<Row>) {
         let Some(object) = fleet.object(head).filter(|object| self.of.lists(object)) else { return };
         let mut slots = Vec::new();
         self.of.rows(fleet, head, object, terms, &mut slots);
@@ -170,7 +170,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Finds the selected object again and brings it into view. The screen stays where it is around it.
-    pub fn settle(&mut self, fleet: &Fleet, lines: u16) {
+    pub fn settle(&mut self, fleet: &Store, lines: u16) {
         let selected = self.selected.as_ref().and_then(|key| fleet.slot(key));
         match selected.and_then(|slot| self.rows.iter().position(|row| row.slot == slot)) {
             Some(place) => {
@@ -186,13 +186,13 @@ impl<L: Lists> Table<L> {
     }
 
     /// Moves the cursor to a row, or to the last one where there are fewer.
-    pub fn select(&mut self, fleet: &Fleet, place: usize, lines: u16) {
+    pub fn select(&mut self, fleet: &Store, place: usize, lines: u16) {
         self.point(fleet, place);
         self.scroll(lines);
     }
 
     /// Moves cursor and viewport together, as by a page.
-    pub fn page(&mut self, fleet: &Fleet, by: isize, lines: u16) {
+    pub fn page(&mut self, fleet: &Store, by: isize, lines: u16) {
         self.top = self.top.saturating_add_signed(by);
         self.select(fleet, self.cursor.saturating_add_signed(by), lines);
     }
@@ -202,7 +202,7 @@ impl<L: Lists> Table<L> {
         self.rows.iter().filter(|row| row.slot == row.head && row.health == Some(health)).count()
     }
 
-    fn point(&mut self, fleet: &Fleet, place: usize) {
+    fn point(&mut self, fleet: &Store, place: usize) {
         self.cursor = place.min(self.rows.len().saturating_sub(1));
         // With no row left the old selection is remembered, for a filter that is being typed may bring it back.
         if let Some(row) = self.rows.get(self.cursor) {
@@ -216,7 +216,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Whether rows are still in order between their neighbours: most changes move nothing.
-    fn stays(&self, fleet: &Fleet, rows: Range<usize>) -> bool {
+    fn stays(&self, fleet: &Store, rows: Range<usize>) -> bool {
         let Some(head) = self.rows.get(rows.start).map(|row| row.head) else { return rows.is_empty() };
         let before = rows.start.checked_sub(1).and_then(|place| self.rows.get(place));
         let after = self.rows.get(rows.end);
@@ -226,7 +226,7 @@ impl<L: Lists> Table<L> {
 }
 
 /// The order of two objects of one table; never equal for two that differ.
-fn compare(fleet: &Fleet, order: Order, a: Slot, b: Slot) -> Ordering {
+fn compare(fleet: &Store, order: Order, a: Slot, b: Slot) -> Ordering {
     let (Some(one), Some(other)) = (fleet.object(a), fleet.object(b)) else { return a.cmp(&b) };
     match (one, other) {
         (Object::Application(x), Object::Application(y)) => {

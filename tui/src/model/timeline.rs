@@ -9,7 +9,7 @@ use quarterdeck_shared::artifact::Image;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, ResourceStatus, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
 
-use crate::model::fleet::Fleet;
+use crate::model::store::Store;
 use crate::text;
 
 /// Where a step stands.
@@ -53,7 +53,7 @@ impl Step {
 }
 
 /// The steps of an environment, in their order.
-pub fn steps(fleet: &Fleet, environment: &EnvironmentStatus) -> Vec<Step> {
+pub fn steps(fleet: &Store, environment: &EnvironmentStatus) -> Vec<Step> {
     let id = &environment.environment;
     let run = fleet.newest_run(&id.application);
     let mut steps = Vec::with_capacity(6);
@@ -195,7 +195,7 @@ fn sync(environment: &EnvironmentStatus) -> Step {
     }
 }
 
-fn rollout(fleet: &Fleet, environment: &EnvironmentStatus) -> Step {
+fn rollout(fleet: &Store, environment: &EnvironmentStatus) -> Step {
     let mut step = match environment.health {
         Health::Healthy => Step::new("rollout", State::Done, "healthy"),
         Health::Suspended => Step::new("rollout", State::Stopped, "suspended"),
@@ -209,14 +209,14 @@ fn rollout(fleet: &Fleet, environment: &EnvironmentStatus) -> Step {
 }
 
 /// What the first workload that is on its way says of itself: `2 of 3 updated`.
-fn on_its_way(fleet: &Fleet, environment: &EnvironmentStatus) -> String {
+fn on_its_way(fleet: &Store, environment: &EnvironmentStatus) -> String {
     let moving = |r: &&ResourceStatus| r.health == Health::Progressing && r.owner.is_none() && !r.summary.is_empty();
     let first = fleet.resources(&environment.environment).map(|(_, resource)| resource).filter(moving);
     first.min_by(|a, b| a.resource.cmp(&b.resource)).map(|r| r.summary.clone()).unwrap_or_default()
 }
 
 /// One line below the steps: what is delivered, or what stopped it.
-pub fn caption(fleet: &Fleet, environment: &EnvironmentStatus) -> (State, String) {
+pub fn caption(fleet: &Store, environment: &EnvironmentStatus) -> (State, String) {
     let Some(run) = fleet.newest_run(&environment.environment.application) else {
         return match (&environment.last_sync, environment.message.is_empty()) {
             (_, false) => (State::Absent, environment.message.clone()),
@@ -293,8 +293,8 @@ mod tests {
     #[test]
     fn the_timeline_of_a_release_that_was_rolled_back_ends_there() {
         use crate::model::fixture;
-        let run = |fleet: &Fleet| fleet.newest_run(&fixture::name("shop")).expect("a run").clone();
-        let fleet = Fleet::load(fixture::objects().into_iter().map(|object| (object.key(), object)));
+        let run = |fleet: &Store| fleet.newest_run(&fixture::name("shop")).expect("a run").clone();
+        let fleet = Store::load(fixture::objects().into_iter().map(|object| (object.key(), object)));
         let (mut bad, mut shop) = (run(&fleet), fixture::environment("shop/prod", Health::Healthy));
         let prod = shop.environment.environment.clone();
         let hold = Hold { reason: "bad release".to_owned(), cause: fixture::person(), at: fixture::now() };

@@ -8,7 +8,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::snapshot::{Key, Object};
 use serde::{Deserialize, Serialize};
 
-use crate::model::fleet::{Fleet, Slot};
+use crate::model::store::{Slot, Store};
 use crate::model::table::{self, Term};
 use crate::model::viewport;
 
@@ -59,7 +59,7 @@ impl Tree {
     }
 
     /// Reads the tree from the fleet anew and finds the selected object again.
-    pub fn rebuild(&mut self, fleet: &Fleet, id: &EnvironmentId, lines: u16) {
+    pub fn rebuild(&mut self, fleet: &Store, id: &EnvironmentId, lines: u16) {
         let terms = table::terms(&self.filter);
         let grower = Grower { fleet, children: children(fleet, id), closed: &self.closed, terms: &terms };
         self.rows = vec![TreeRow { slot: None, depth: 0, guides: 0, last: true, open: None }];
@@ -80,7 +80,7 @@ impl Tree {
     }
 
     /// Moves the cursor to a row, or to the last one.
-    pub fn select(&mut self, fleet: &Fleet, place: usize, lines: u16) {
+    pub fn select(&mut self, fleet: &Store, place: usize, lines: u16) {
         self.cursor = place.min(self.rows.len().saturating_sub(1));
         self.selected = self.slot().and_then(|slot| fleet.key(slot)).cloned();
         self.scroll(lines);
@@ -98,7 +98,7 @@ impl Tree {
 }
 
 /// What each object owns, in the order of showing; what nobody owns is under `None`.
-fn children(fleet: &Fleet, id: &EnvironmentId) -> HashMap<Option<Slot>, Vec<Slot>> {
+fn children(fleet: &Store, id: &EnvironmentId) -> HashMap<Option<Slot>, Vec<Slot>> {
     let by_ref: HashMap<&ResourceRef, Slot> = fleet.resources(id).map(|(slot, r)| (&r.resource, slot)).collect();
     let owner = |owner: &Option<ResourceRef>| owner.as_ref().and_then(|owner| by_ref.get(owner)).copied();
     let mut children: HashMap<Option<Slot>, Vec<Slot>> = HashMap::new();
@@ -146,7 +146,7 @@ fn rank(object: Option<&Object>) -> (usize, Option<Reverse<jiff::Timestamp>>, St
 
 /// Grows the rows below an object.
 struct Grower<'a> {
-    fleet: &'a Fleet,
+    fleet: &'a Store,
     children: HashMap<Option<Slot>, Vec<Slot>>,
     closed: &'a BTreeSet<Key>,
     terms: &'a [Term],
@@ -200,7 +200,7 @@ mod tests {
         };
         let all = [object("b.example", "x"), object("a.example", "y"), object("a.example", "x")];
         let order = |objects: Vec<&Object>| {
-            let fleet = Fleet::load(objects.into_iter().map(|object| (object.key(), object.clone())));
+            let fleet = Store::load(objects.into_iter().map(|object| (object.key(), object.clone())));
             let mut tree = Tree::default();
             tree.rebuild(&fleet, &fixture::id("shop/prod"), 20);
             let keys = tree.rows().iter().filter_map(|row| fleet.key(row.slot?).cloned());

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::column::{self, Form, Kind, Shown};
-use crate::meaning::{Meaning, OLD, Tone};
 use crate::output::Line;
+use crate::status_style::{OLD, StatusStyle, Tone};
 use crate::text::{age, clean, columns, cut, shorten, span};
 
 /// Two spaces part columns: one is easily lost inside a name.
@@ -98,7 +98,7 @@ impl Cell {
     }
 
     /// A word with its meaning.
-    pub fn of(meaning: Meaning, word: &str) -> Self {
+    pub fn of(meaning: StatusStyle, word: &str) -> Self {
         Self { text: word.to_owned(), tone: meaning.tone, sign: Some(meaning.sign) }
     }
 
@@ -234,7 +234,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meaning::of_health;
+    use crate::status_style::of_health;
     use quarterdeck_shared::status::Health;
 
     fn drawn(signs: bool, width: Option<usize>) -> String {

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use crate::meaning::Tone;
 use crate::model::fetched::Fetched;
 use crate::model::link::Problem;
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 use crate::text;
 
 /// Draws a sentence, and what to do below it.

@@ -3,11 +3,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{Meaning, Tone};
 use crate::paint::painter::Painter;
+use crate::status_style::{StatusStyle, Tone};
 
 /// Writes `✔ Synced`: the sign always coloured, the word only where it is no good news.
-pub(crate) fn draw(painter: &mut Painter, area: Rect, meaning: Meaning, word: &str) -> u16 {
+pub(crate) fn draw(painter: &mut Painter, area: Rect, meaning: StatusStyle, word: &str) -> u16 {
     let style = painter.theme.tone(meaning.tone);
     let word_style = if meaning.tone == Tone::Good { Style::new() } else { style };
     let mut sign = [0; 4];
@@ -16,7 +16,7 @@ pub(crate) fn draw(painter: &mut Painter, area: Rect, meaning: Meaning, word: &s
 }
 
 /// Writes `sync ✔`: the sign needs its room; a word that went well can do without.
-pub(crate) fn ended(painter: &mut Painter, area: Rect, word: &str, meaning: Meaning) {
+pub(crate) fn ended(painter: &mut Painter, area: Rect, word: &str, meaning: StatusStyle) {
     let style = painter.theme.tone(meaning.tone);
     let taken = painter.text(area, word, if meaning.tone == Tone::Good { Style::new() } else { style });
     let rest = Rect { x: area.x + taken, width: area.width - taken, ..area };
@@ -26,7 +26,7 @@ pub(crate) fn ended(painter: &mut Painter, area: Rect, word: &str, meaning: Mean
 }
 
 /// Writes signs one after the other, each with its word where it has one.
-pub(crate) fn several(painter: &mut Painter, area: Rect, marks: &[(Meaning, String)]) {
+pub(crate) fn several(painter: &mut Painter, area: Rect, marks: &[(StatusStyle, String)]) {
     let mut x = area.x;
     for (meaning, word) in marks {
         let rest = Rect { x, width: area.right().saturating_sub(x), ..area };

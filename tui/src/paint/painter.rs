@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::model::look::Look;
+use crate::model::capabilities::Capabilities;
 use crate::paint::ascii;
 use crate::paint::theme::Theme;
 use crate::text;
@@ -18,7 +18,7 @@ use crate::text;
 #[derive(Debug)]
 pub struct Painter<'a> {
     buffer: &'a mut Buffer,
-    look: Look,
+    look: Capabilities,
     now: Timestamp,
     until: Option<Timestamp>,
     /// The styles of this terminal.
@@ -27,7 +27,7 @@ pub struct Painter<'a> {
 
 impl<'a> Painter<'a> {
     /// A painter for a terminal, at a time.
-    pub fn new(buffer: &'a mut Buffer, look: Look, now: Timestamp) -> Self {
+    pub fn new(buffer: &'a mut Buffer, look: Capabilities, now: Timestamp) -> Self {
         Self { buffer, look, now, until: None, theme: Theme::new(look) }
     }
 
@@ -204,7 +204,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn paint(width: u16, look: Look, paint: impl FnOnce(&mut Painter, Rect)) -> String {
+    fn paint(width: u16, look: Capabilities, paint: impl FnOnce(&mut Painter, Rect)) -> String {
         let area = Rect::new(0, 0, width, 1);
         let mut buffer = Buffer::empty(area);
         paint(&mut Painter::new(&mut buffer, look, Timestamp::UNIX_EPOCH), area);
@@ -214,13 +214,13 @@ mod tests {
     #[test]
     fn text_is_fitted_and_harmless() {
         let plain = Style::new();
-        let look = Look::default();
+        let look = Capabilities::default();
         assert_eq!(paint(6, look, |p, area| _ = p.text(area, "deployment", plain)), "deplo…");
         assert_eq!(paint(6, look, |p, area| _ = p.name(area, "shop-7b46-x9k", plain)), "sh…x9k");
         assert_eq!(paint(8, look, |p, area| _ = p.right(area, "42", plain)), "      42");
         assert_eq!(paint(9, look, |p, area| _ = p.text(area, "\x1b[31m!", plain)), "^[[31m!  ");
         assert_eq!(paint(9, look, |p, area| _ = p.text(area, "two\nlines", plain)), "two lines");
-        let ascii = Look { unicode: false, ..look };
+        let ascii = Capabilities { unicode: false, ..look };
         assert_eq!(paint(9, ascii, |p, area| _ = p.text(area, "✔ grün …", plain)), "+ gr?n ~ ");
         assert_eq!(paint(4, ascii, |p, area| p.rule(area)), "----");
     }
@@ -237,7 +237,7 @@ mod tests {
             (-5, "0s", 1),
             (-86_400, "in 24h", 3_600),
         ] {
-            let mut painter = Painter::new(&mut buffer, Look::default(), at(1_000_000 + age));
+            let mut painter = Painter::new(&mut buffer, Capabilities::default(), at(1_000_000 + age));
             assert_eq!(painter.age(at(1_000_000)), text);
             assert_eq!(painter.until(), Some(at(1_000_000 + age + left)));
         }

@@ -3,18 +3,18 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::meaning::Tone;
-use crate::model::look::Look;
+use crate::model::capabilities::Capabilities;
+use crate::status_style::Tone;
 
 /// The styles of a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
-    look: Look,
+    look: Capabilities,
 }
 
 impl Theme {
     /// The styles of what the terminal can show.
-    pub fn new(look: Look) -> Self {
+    pub fn new(look: Capabilities) -> Self {
         Self { look }
     }
 

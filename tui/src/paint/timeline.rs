@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::Tone;
 use crate::model::timeline::{State, Step};
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 use crate::text;
 
 /// The step after which nothing comes.

@@ -8,12 +8,12 @@ use tui_logger::{TuiLoggerLevelOutput, TuiLoggerWidget};
 
 use crate::effect::{Effect, OwnLog};
 use crate::keymap::{Binding, Command, Root};
-use crate::meaning::Tone;
+use crate::log_collector;
 use crate::model::World;
-use crate::own_log;
 use crate::paint::painter::Painter;
 use crate::screen::Screen;
 use crate::screen::turn::Turn;
+use crate::status_style::Tone;
 
 /// It has only the keys that mean the same everywhere.
 pub const KEYS: &[Binding] = &[];
@@ -63,9 +63,9 @@ impl Screen for ConsoleLog {
             .output_target(true)
             .output_file(false)
             .output_line(false);
-        own_log::with_state(|state| widget.state(state).render(area, painter.buffer()));
+        log_collector::with_state(|state| widget.state(state).render(area, painter.buffer()));
         // Lines come without a message of their own.
-        let soon = painter.now().saturating_add(own_log::SHOWN_WITHIN);
+        let soon = painter.now().saturating_add(log_collector::SHOWN_WITHIN);
         painter.changes_at(soon.unwrap_or(jiff::Timestamp::MAX));
     }
 }

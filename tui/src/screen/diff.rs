@@ -7,7 +7,6 @@ use crate::effect::{Answer, Ask};
 use crate::keymap::Binding;
 use crate::keymap::Command::{self, Context, Next, Previous, Sides};
 use crate::keymap::table::*;
-use crate::meaning::{Tone, of_action};
 use crate::model::World;
 use crate::model::diff::{DiffDocument, DiffRow, DiffScreen, ObjectLines, SideLine};
 use crate::model::fetched::Wait;
@@ -20,6 +19,7 @@ use crate::screen::moves::{around, movement, not_here, seen, sideways, text_top}
 use crate::screen::status::{Status, place, search};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
+use crate::status_style::{Tone, of_action};
 use crate::text;
 
 /// Its keys.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind};
 use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, Ticket};
+use crate::event_text::{self, Told};
 use crate::keymap::Command::{self, Open};
 use crate::keymap::table::{FILTER, hint};
 use crate::keymap::{Binding, Root};
-use crate::meaning::{Meaning, Tone};
 use crate::model::World;
 use crate::model::fetched::Wait;
 use crate::model::geometry;
@@ -31,7 +31,7 @@ use crate::screen::runs::Runs;
 use crate::screen::status::{Status, of_records};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
-use crate::words::{self, Told};
+use crate::status_style::{StatusStyle, Tone};
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[hint("enter", Open, "open", "open what is selected"), FILTER];
@@ -201,7 +201,7 @@ impl Screen for Events {
             lines,
             |place| {
                 let record = records.row(place)?;
-                let below = Cell::text(record.below()).toned(words::told(&record.event).tone);
+                let below = Cell::text(record.below()).toned(event_text::told(&record.event).tone);
                 let of = subject(record, world).map_or_else(|| "agent".to_owned(), |of| of.label(&world.fleet));
                 Some(Line { row: Row { record, of, time: String::new() }, below, is_old: false })
             },
@@ -261,7 +261,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
         Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.words()).quiet()).from(80),
         Column::listed("EVENT", Kind::Prose, |row: &Row| {
-            let told = words::told(&row.record.event);
+            let told = event_text::told(&row.record.event);
             Cell::text(told.line()).toned(told.tone)
         }),
     ]
@@ -269,8 +269,8 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
 
 /// What it was, with its sign; without the reason, where that is said below the row.
 fn marked(row: &Row) -> Cell {
-    let told = words::told(&row.record.event);
-    let meaning = Meaning { tone: told.tone, sign: sign(&told) };
+    let told = event_text::told(&row.record.event);
+    let meaning = StatusStyle { tone: told.tone, sign: sign(&told) };
     if row.record.below().is_empty() { Cell::mark(meaning, told.line()) } else { Cell::mark(meaning, told.what) }
 }
 

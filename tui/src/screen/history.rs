@@ -12,7 +12,6 @@ use crate::effect::{Answer, Ask};
 use crate::keymap::Binding;
 use crate::keymap::Command::{self, Manifests, Open, Rollback};
 use crate::keymap::table::*;
-use crate::meaning::of_phase;
 use crate::model::World;
 use crate::model::act::Act;
 use crate::model::diff::DiffScreen;
@@ -31,6 +30,7 @@ use crate::screen::status::{Status, of_records};
 use crate::screen::text::Text;
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
+use crate::status_style::of_phase;
 use crate::text;
 
 /// Its keys.

@@ -6,8 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::column::Column;
 use crate::keymap::{Binding, Command, Root};
-use crate::meaning::of_health;
-use crate::model::fleet::Slot;
+use crate::model::store::Slot;
 use crate::model::subject::Subject;
 use crate::model::table::{Lists, Order, Row, Table};
 use crate::model::{World, geometry};
@@ -18,6 +17,7 @@ use crate::screen::moves::{Move, movement};
 use crate::screen::status::{self, Status};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, Texts};
+use crate::status_style::of_health;
 
 /// A list of the agent's objects.
 pub trait List: Lists {

@@ -7,10 +7,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::effect::{Effect, Ticket};
+use crate::event_text::stage_called;
 use crate::keymap::Command::{self, Next, NextError, Previous, PreviousContainer, Refresh, Times, Wrap};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
-use crate::meaning::{Tone, of_phase};
 use crate::model::World;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Position, Room, Shown, TIME_COLUMNS};
@@ -24,7 +24,7 @@ use crate::screen::moves::{Move, movement, not_here, sideways};
 use crate::screen::status::{Status, grouped, search};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, Texts};
-use crate::words::stage_called;
+use crate::status_style::{Tone, of_phase};
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[

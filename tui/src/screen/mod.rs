@@ -43,17 +43,17 @@ use ratatui::layout::Rect;
 
 use crate::effect::{Answer, Ask};
 use crate::keymap::{Binding, Command, Root};
-use crate::meaning::{Meaning, SUSPENDED, Tone, of_health, of_sync};
 use crate::model::World;
 use crate::model::fetched::Wait;
-use crate::model::fleet::Slot;
 use crate::model::link::Problem;
 use crate::model::log::LogScreen;
+use crate::model::store::Slot;
 use crate::model::subject::Subject;
 use crate::model::summary::Summary;
 use crate::paint::painter::Painter;
 use crate::screen::status::Status;
 use crate::screen::turn::Turn;
+use crate::status_style::{SUSPENDED, StatusStyle, Tone, of_health, of_sync};
 
 pub use self::place::{Opened, Place, Shelf, bindings};
 
@@ -207,7 +207,7 @@ fn state_of(of: Option<Subject>, world: &World, short: bool) -> Texts {
         false => (of_sync(summary.sync), summary.sync.word()),
     };
     let health = (of_health(summary.health), summary.health.word());
-    let word = |(meaning, word): (Meaning, &str)| {
+    let word = |(meaning, word): (StatusStyle, &str)| {
         let word = if short { meaning.sign.to_string() } else { format!("{} {word}", meaning.sign) };
         (format!("{word}  "), meaning.tone)
     };

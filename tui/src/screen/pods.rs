@@ -8,7 +8,6 @@ use crate::column::{Cell, Column, Kind};
 use crate::keymap::Command::{self, Open};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
-use crate::meaning::{OLD, Tone, of_health};
 use crate::model::World;
 use crate::model::subject::Subject;
 use crate::model::table::{self, Lists};
@@ -16,6 +15,7 @@ use crate::paint::list::Line;
 use crate::screen::about;
 use crate::screen::list::List;
 use crate::screen::turn::Turn;
+use crate::status_style::{OLD, Tone, of_health};
 use crate::text::ago;
 use crate::unseen;
 

@@ -5,10 +5,10 @@ use quarterdeck_shared::status::{Health, Phase, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
+use crate::event_text::stage_called;
 use crate::keymap::Command::{self, Cancel, Open};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
-use crate::meaning::{Meaning, of_phase};
 use crate::model::World;
 use crate::model::act::Act;
 use crate::model::log::{LogScreen, Source};
@@ -18,8 +18,8 @@ use crate::model::timeline::stage_seconds;
 use crate::paint::list::Line;
 use crate::screen::list::List;
 use crate::screen::turn::Turn;
+use crate::status_style::{StatusStyle, of_phase};
 use crate::text;
-use crate::words::stage_called;
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[
@@ -169,7 +169,7 @@ fn called(stage: &Stage) -> String {
     stage_called(stage.kind, stage.environment.as_ref())
 }
 
-fn mark(stage: &Stage, named: bool) -> (Meaning, String) {
+fn mark(stage: &Stage, named: bool) -> (StatusStyle, String) {
     let speaks = named || !matches!(stage.phase, Phase::Queued | Phase::Succeeded | Phase::Skipped);
     let name = if speaks { called(stage) } else { String::new() };
     let more = match (stage.phase, stage.percent) {

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::column::{Cell, Column, Kind};
 use crate::keymap::table::FILTER;
 use crate::keymap::{Binding, Root};
-use crate::meaning::{Tone, of_health};
 use crate::model::World;
 use crate::model::table::{self, Lists};
 use crate::paint::list::Line;
 use crate::paint::painter::Painter;
 use crate::screen::list::List;
+use crate::status_style::{Tone, of_health};
 use crate::text;
 
 /// Its keys.

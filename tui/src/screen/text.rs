@@ -10,7 +10,6 @@ use crate::effect::{Answer, Ask};
 use crate::keymap::Binding;
 use crate::keymap::Command::{self, Next, Previous, Wrap};
 use crate::keymap::table::{MANIFESTS, NEXT, PREVIOUS, SEARCH, WRAP};
-use crate::meaning::Tone;
 use crate::model::fetched::{Fetched, Wait};
 use crate::model::link::Problem;
 use crate::model::subject;
@@ -25,6 +24,7 @@ use crate::screen::moves::{around, movement, not_here, seen, sideways, text_top}
 use crate::screen::status::{Status, place, search};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
+use crate::status_style::Tone;
 use crate::text;
 
 /// Its keys.

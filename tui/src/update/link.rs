@@ -5,8 +5,8 @@ use quarterdeck_shared::protocol::WatchRecord;
 use crate::console::Model;
 use crate::effect::{Effect, Ticket};
 use crate::message::LinkMessage;
-use crate::model::fleet::Fleet;
 use crate::model::link::LinkState;
+use crate::model::store::Store;
 use crate::update::{answer, go};
 
 /// Changes in one batch from which on a table is sorted anew, rather than each row put at its place.
@@ -16,7 +16,7 @@ pub(super) fn hear(model: &mut Model, message: LinkMessage, effects: &mut Vec<Ef
     match message {
         LinkMessage::Hello(role) => model.world.role = Some(role),
         LinkMessage::State(state) => {
-            model.world.fleet = Fleet::load(state.objects);
+            model.world.fleet = Store::load(state.objects);
             go::rebuild(model);
             alive(model, effects);
         }

@@ -12,13 +12,13 @@ use crate::console::Model;
 use crate::effect::{Effect, Ticket};
 use crate::keymap::{Code, Key};
 use crate::message::{LinkMessage, Message};
+use crate::model::capabilities::Capabilities;
 use crate::model::fixture;
-use crate::model::look::Look;
 use crate::update::update;
 
 /// A console with the fixture's world on it.
 fn console() -> Model {
-    let mut model = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut model = Model::new(fixture::now(), (80, 24), Capabilities::default());
     tell(&mut model, LinkMessage::Hello(Role::Operator));
     tell(&mut model, LinkMessage::State(Box::new(fixture::state())));
     model

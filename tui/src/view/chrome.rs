@@ -9,13 +9,13 @@ use ratatui::style::Style;
 
 use crate::console::Model;
 use crate::keymap::{Binding, Command, EVERYWHERE};
-use crate::meaning::Tone;
 use crate::model::geometry::Regions;
 use crate::model::overlay::{self, Overlay};
 use crate::model::toast::Said;
 use crate::paint::input;
 use crate::paint::painter::Painter;
 use crate::screen::Find;
+use crate::status_style::Tone;
 use crate::text;
 
 /// Draws header, rules and footer.

@@ -12,14 +12,14 @@ use crate::console::Model;
 use crate::effect::{Answer, Effect, Ticket};
 use crate::keymap::Key;
 use crate::message::{LinkMessage, Message};
-use crate::model::look::Look;
+use crate::model::capabilities::Capabilities;
 use crate::model::{diff, fixture, text};
 use crate::update::update;
 use crate::view::view;
 
 /// A console with the fixture's world on it, of this size.
 fn console(size: (u16, u16)) -> Model {
-    let mut model = Model::new(fixture::now(), size, Look::default());
+    let mut model = Model::new(fixture::now(), size, Capabilities::default());
     tell(&mut model, LinkMessage::Hello(Role::Operator));
     tell(&mut model, LinkMessage::State(Box::new(fixture::state())));
     model

@@ -10,9 +10,9 @@
 //! knows may be the one for a failure. What tells no status at all is judged by whether its kind has one
 //! ([`super::Surroundings::has_status`]).
 
+pub(super) mod lexicon;
 mod phase;
 mod polarity;
-pub(super) mod sound;
 
 use quarterdeck_shared::status::Health;
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
     let is_part_missing = |c: &&Condition<'_>| {
         matches!(polarity(c.kind()), Polarity::Needed | Polarity::Good)
             && c.is("False")
-            && sound::is_failure(c.reason())
+            && lexicon::is_failure(c.reason())
     };
     if let Some(part) = of_parts.iter().find(is_part_missing) {
         return current(object, *part, Verdict::degraded(part.words()));
@@ -137,10 +137,10 @@ pub(super) fn words(object: &Value, otherwise: &str) -> String {
     let is_bad = |c: &&Condition<'_>| match polarity(c.kind()) {
         Polarity::Bad | Polarity::Busy => c.is("True"),
         Polarity::Good | Polarity::Needed => !c.is("True"),
-        _ => c.is("False") && sound::is_failure(c.reason()),
+        _ => c.is("False") && lexicon::is_failure(c.reason()),
     };
     let by_condition =
-        own.iter().filter(is_bad).max_by_key(|c| (sound::is_failure(c.reason()), !c.message().is_empty()));
+        own.iter().filter(is_bad).max_by_key(|c| (lexicon::is_failure(c.reason()), !c.message().is_empty()));
     if let Some(condition) = by_condition {
         return condition.words();
     }
@@ -176,14 +176,14 @@ fn is_at_rest(condition: Condition<'_>) -> bool {
         || ["available", "asexpected", "complete", "success", "ready", "minimumreplicas"]
             .iter()
             .any(|end| reason.contains(end))
-            && !sound::is_work(condition.reason())
+            && !lexicon::is_work(condition.reason())
 }
 
 /// A condition of any type that is false for a reason that names a failure.
 fn sounds_bad(condition: &Condition<'_>) -> bool {
     let polarity = polarity(condition.kind());
-    condition.is("False") && polarity != Polarity::Bad && sound::is_failure(condition.reason())
-        || !matches!(condition.word(), "" | "True" | "False" | "Unknown") && sound::is_failure(condition.word())
+    condition.is("False") && polarity != Polarity::Bad && lexicon::is_failure(condition.reason())
+        || !matches!(condition.word(), "" | "True" | "False" | "Unknown") && lexicon::is_failure(condition.word())
 }
 
 /// Why a condition does not count: it is about an older object.
@@ -201,10 +201,10 @@ fn current(object: &Value, condition: Condition<'_>, verdict: Verdict) -> Verdic
 
 fn not_good(object: &Value, condition: Condition<'_>, busy: Option<Condition<'_>>) -> Verdict {
     let why = if condition.reason().is_empty() { condition.message() } else { condition.reason() };
-    if sound::is_failure(why) {
+    if lexicon::is_failure(why) {
         return Verdict::degraded(condition.words());
     }
-    if sound::is_stop(why) {
+    if lexicon::is_stop(why) {
         return Verdict::suspended(condition.words());
     }
     let says_nothing = why.is_empty();
@@ -213,8 +213,8 @@ fn not_good(object: &Value, condition: Condition<'_>, busy: Option<Condition<'_>
     if says_nothing
         || busy.is_some()
         || ends
-        || sound::is_work(why)
-        || sound::tells_of_work(condition.message())
+        || lexicon::is_work(why)
+        || lexicon::tells_of_work(condition.message())
         || phase()
     {
         Verdict::progressing(condition.words())

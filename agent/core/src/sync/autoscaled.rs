@@ -15,7 +15,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
 use crate::sync::ignore;
-use crate::sync::owned::{self, MANAGER};
+use crate::sync::managed_fields::{self, MANAGER};
 use crate::sync::path::Step;
 
 /// An object that sets the replicas of another.
@@ -61,7 +61,7 @@ pub fn autoscaler(object: &Value, namespace: Option<&str>) -> Option<Autoscaler>
 pub fn is_at_stake(desired: &Value, live: &Value, predicted: &Value) -> bool {
     let replicas = |object: &Value| object["spec"]["replicas"].clone();
     let named = !replicas(desired).is_null();
-    let is_anothers = || owned::manager_at(live, &path()).is_some_and(|manager| manager != MANAGER);
+    let is_anothers = || managed_fields::manager_at(live, &path()).is_some_and(|manager| manager != MANAGER);
     replicas(live).is_number() && (replicas(live) != replicas(predicted) || (named && is_anothers()))
 }
 

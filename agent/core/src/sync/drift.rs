@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use quarterdeck_shared::change::{Change, FieldChange};
 use serde_json::{Map, Value};
 
-use crate::sync::owned::manager_at;
+use crate::sync::managed_fields::manager_at;
 use crate::sync::path::{Step, bare, readable};
-use crate::sync::{content, ignore, mask};
+use crate::sync::{ignore, mask, normalize};
 
 /// A value in a line of a plan is to be read, not stored: 1 KiB of it is a screen full.
 const VALUE_BYTES_MAX: usize = 1024;
@@ -43,7 +43,7 @@ pub struct Differences {
 /// Compares the content of a live object with that of the object as it would be; `manifest` is what git says of it.
 pub fn differences(live: &Value, desired: &Value, manifest: &Value) -> Differences {
     let mut walk = Walk { managed: live, manifest, path: Vec::new(), found: Differences::default() };
-    let (mut left, mut right) = (content::normalise(live), content::normalise(desired));
+    let (mut left, mut right) = (normalize::normalise(live), normalize::normalise(desired));
     // A status that somebody wrote as content is an ordinary field of its kind.
     let status = |object: &Value| object.get("status").cloned().map(|status| ("status".to_owned(), status));
     if manager_at(desired, &[Step::Field("status".to_owned())]).is_some()
@@ -176,7 +176,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sync::owned;
+    use crate::sync::managed_fields;
 
     /// Where git says all.
     fn differences(live: &Value, desired: &Value) -> Differences {
@@ -334,7 +334,7 @@ mod tests {
         let copy = json!({"data": data, "stringData": string_data}).to_string();
         json!({
             "apiVersion": "v1", "kind": "Secret", "data": data, "stringData": string_data,
-            "metadata": {"name": "s", "annotations": {content::LAST_APPLIED: copy}},
+            "metadata": {"name": "s", "annotations": {normalize::LAST_APPLIED: copy}},
         })
     }
 
@@ -346,11 +346,11 @@ mod tests {
             let object = |spec: &Value| json!({"apiVersion": "v1", "kind": "Any", "metadata": {"name": "a"}, "spec": spec});
             let (one, two) = (object(&a), object(&b));
             prop_assert_eq!(differences(&one, &one.clone()), Differences::default());
-            prop_assert_eq!(owned::digest(&one), owned::digest(&one.clone()));
-            let same = content::normalise(&one) == content::normalise(&two);
+            prop_assert_eq!(managed_fields::digest(&one), managed_fields::digest(&one.clone()));
+            let same = normalize::normalise(&one) == normalize::normalise(&two);
             prop_assert_eq!(differences(&one, &two) == Differences::default(), same, "{} and {}", a, b);
             // An object in which we own nothing is digested whole.
-            prop_assert_eq!(owned::digest(&one) == owned::digest(&two), same, "{} and {}", a, b);
+            prop_assert_eq!(managed_fields::digest(&one) == managed_fields::digest(&two), same, "{} and {}", a, b);
         }
 
         #[test]

@@ -9,7 +9,7 @@
 use serde_json::Value;
 
 use crate::sync::path::{Step, parse, readable};
-use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, owned};
+use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, managed_fields};
 
 /// On an object: which of its fields are nobody's business but theirs who change them.
 pub const IGNORE_ANNOTATION: &str = "quarterdeck.dev/ignore";
@@ -54,7 +54,7 @@ fn kept() -> [Vec<Step>; 7] {
 pub fn yielding(desired: &Value, live: &Value, ignored: &[Vec<Step>]) -> Value {
     let mut object = desired.clone();
     for path in ignored {
-        match at(live, path).filter(|_| owned::goes_when_left_out(live, path)) {
+        match at(live, path).filter(|_| managed_fields::goes_when_left_out(live, path)) {
             Some(value) => replace(&mut object, path, value),
             None => remove(&mut object, path),
         }
@@ -65,7 +65,7 @@ pub fn yielding(desired: &Value, live: &Value, ignored: &[Vec<Step>]) -> Value {
 /// What is applied of a desired object where this field stays as it is in the live one, whether git names it or not.
 pub fn keeping(desired: &Value, live: &Value, path: &[Step]) -> Value {
     let mut object = desired.clone();
-    match at(live, path).filter(|_| owned::goes_when_left_out(live, path)) {
+    match at(live, path).filter(|_| managed_fields::goes_when_left_out(live, path)) {
         Some(value) => set(&mut object, path, value),
         None => remove(&mut object, path),
     }
@@ -77,7 +77,7 @@ pub fn without(live: &Value, ignored: &[Vec<Step>]) -> Value {
     let mut object = live.clone();
     for path in ignored {
         remove(&mut object, path);
-        owned::disown(&mut object, path);
+        managed_fields::disown(&mut object, path);
     }
     object
 }
@@ -197,23 +197,23 @@ mod tests {
 
     #[test]
     fn the_digest_of_what_is_ours_does_not_know_them() {
-        let before = owned::digest(&live(&both()));
-        assert_eq!(owned::digest(&live(&neither())), before, "another took them over");
+        let before = managed_fields::digest(&live(&both()));
+        assert_eq!(managed_fields::digest(&live(&neither())), before, "another took them over");
         let mut changed = live(&both());
         changed["spec"]["replicas"] = json!(1);
-        assert_eq!(owned::digest(&changed), before, "their values");
+        assert_eq!(managed_fields::digest(&changed), before, "their values");
         changed["spec"]["paused"] = json!(true);
-        assert_ne!(owned::digest(&changed), before, "a field beside them");
+        assert_ne!(managed_fields::digest(&changed), before, "a field beside them");
     }
 
     #[test]
     fn the_last_field_of_ours_leaves_no_trace_in_the_set() {
         let mut only = live(&json!({"f:replicas": {}}));
-        let before = owned::digest(&only);
+        let before = managed_fields::digest(&only);
         only["spec"]["paused"] = json!(true);
-        assert_eq!(owned::digest(&only), before, "a field that is not ours");
+        assert_eq!(managed_fields::digest(&only), before, "a field that is not ours");
         only["metadata"]["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:spec");
-        assert_eq!(owned::digest(&only), before, "nothing of the spec is ours");
+        assert_eq!(managed_fields::digest(&only), before, "nothing of the spec is ours");
     }
 
     #[test]

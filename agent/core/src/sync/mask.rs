@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::sync::content::{LAST_APPLIED, is_secret};
+use crate::sync::normalize::{LAST_APPLIED, is_secret};
 
 /// Hides the values of a Secret; leaves every other object as it is.
 pub fn mask(object: &mut Value) {

@@ -9,14 +9,14 @@ pub mod plan;
 
 pub mod drift;
 pub mod ignore;
-pub mod owned;
+pub mod managed_fields;
 pub mod path;
 
 pub mod autoscaled;
 pub mod takeover;
 
-pub mod content;
 pub mod mask;
+pub mod normalize;
 
 /// The labels that every object of an environment carries, with the names of application and environment as their
 /// values: who looks at the object sees whose it is, and it is pruned only while it says so.

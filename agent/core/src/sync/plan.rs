@@ -3,7 +3,7 @@
 //!
 //! - As at the last sync, on both sides: unchanged (and was not even asked for).
 //! - The dry run made an object that is not there: create.
-//! - The dry run would change what is ours in it: configure. What others own never counts, see [`owned`].
+//! - The dry run would change what is ours in it: configure. What others own never counts, see [`managed_fields`].
 //! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled`,
 //!   it is no longer ours, or something else wants it or lives in it: see [`leaving`]. Nothing rendered prunes nothing, ever.
 //! - An object of another environment is taken over where that environment does not want it any more; else it is refused,
@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::sync::drift::differences;
 use crate::sync::manifest::{ContentDigest, Manifest};
-use crate::sync::{APPLICATION_LABEL, owned, takeover};
+use crate::sync::{APPLICATION_LABEL, managed_fields, takeover};
 
 pub mod contents;
 pub mod leaving;
@@ -82,7 +82,8 @@ impl Observed {
             Self::Known(_) | Self::Same(_) | Self::Refused(_) => false,
             Self::Later(_) => true,
             Self::Predicted { live, predicted, .. } => {
-                live.as_ref().is_none_or(|live| owned::digest(live) != owned::digest(predicted)) || self.is_taken_over()
+                live.as_ref().is_none_or(|live| managed_fields::digest(live) != managed_fields::digest(predicted))
+                    || self.is_taken_over()
             }
         }
     }
@@ -96,7 +97,7 @@ pub type Memory = HashMap<ResourceRef, Remembered>;
 pub struct Remembered {
     /// [`Manifest::digest`].
     pub manifest: ContentDigest,
-    /// [`owned::digest`] of the live object.
+    /// [`managed_fields::digest`] of the live object.
     pub live: ContentDigest,
     /// How it ended, where it is a Job that did.
     pub ended: Option<Ended>,
@@ -238,20 +239,21 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             decided.writes.push((place, Later::Yes));
         }
         Observed::Predicted { live: Some(live), predicted, scaled } => {
-            let other =
-                owned::owner_of(live).filter(|other| !other.is(inputs.environment)).map(|other| other.to_string());
+            let other = managed_fields::owner_of(live)
+                .filter(|other| !other.is(inputs.environment))
+                .map(|other| other.to_string());
             let taken = match other.map(|other| take_over(decided, inputs, manifest, &other)) {
                 None => None,
                 Some(Ok(reason)) => Some(reason),
                 Some(Err(refusal)) => return decided.refusals.push(*refusal),
             };
-            let digest = owned::digest(live);
+            let digest = managed_fields::digest(live);
             let mut reasons: Vec<String> = taken.into_iter().collect();
             if let (Some(Scaled { by, .. }), false) = (scaled, manifest.object["spec"]["replicas"].is_null()) {
                 reasons.push(format!("spec.replicas is left to {by}"));
             }
             let managers = takeover::managers(live);
-            if digest == owned::digest(predicted) && managers.is_empty() {
+            if digest == managed_fields::digest(predicted) && managers.is_empty() {
                 decided.settled.push((place, digest));
             } else {
                 let found = differences(live, predicted, &manifest.object);

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use crate::sync::owned::MANAGER;
+use crate::sync::managed_fields::MANAGER;
 
 /// The managers of client-side kubectl whose objects are in files: `apply` and `create -f`. Not `kubectl-edit`, `kubectl-patch`
 /// and the like, which change single fields of what another wrote.

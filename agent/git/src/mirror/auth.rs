@@ -10,9 +10,9 @@ use std::sync::Arc;
 use base64::Engine;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::operation::Operation;
 use super::process;
 use super::program::git;
-use super::talk::Talk;
 use crate::url::Location;
 use crate::{GitError, Remote};
 use quarterdeck_core::secrets::SecretScrubber;
@@ -85,7 +85,7 @@ pub(crate) fn may_travel(remote: &Remote) -> bool {
 }
 
 /// Asks git's credential helpers. `None` if none of them knows.
-pub(crate) fn from_helpers(remote: &Remote, dir: &Path, talk: &Arc<Talk>) -> Result<Option<Credential>, GitError> {
+pub(crate) fn from_helpers(remote: &Remote, dir: &Path, talk: &Arc<Operation>) -> Result<Option<Credential>, GitError> {
     let finished = process::run(git(dir, &["credential", "fill"]), question(remote).as_bytes(), talk)?;
     if !finished.status.success() {
         // Without a helper git would prompt, and fails because it may not.
@@ -99,7 +99,13 @@ pub(crate) fn from_helpers(remote: &Remote, dir: &Path, talk: &Arc<Talk>) -> Res
 }
 
 /// Tells the helpers whether what they gave was taken. Their own failures change nothing for us.
-pub(crate) fn tell_helpers(remote: &Remote, dir: &Path, talk: &Arc<Talk>, credential: &Credential, accepted: bool) {
+pub(crate) fn tell_helpers(
+    remote: &Remote,
+    dir: &Path,
+    talk: &Arc<Operation>,
+    credential: &Credential,
+    accepted: bool,
+) {
     let Credential { user, secret, from_helper: true } = credential else { return };
     let verb = if accepted { "approve" } else { "reject" };
     let text = format!(

@@ -13,7 +13,7 @@ use gix::remote::Direction;
 use gix::remote::fetch::{Status, Tags};
 
 use super::Mirror;
-use super::talk::{Bounds, Talk};
+use super::operation::{Bounds, Operation};
 use crate::error::chain;
 use crate::id::GixId;
 use crate::{FetchOutcome, GitError, RefSnapshot};
@@ -126,7 +126,7 @@ impl Mirror {
             bytes: limits.pack_bytes,
             bytes_option: Some("pack_bytes"),
         };
-        self.converse(bounds, |transport, talk: &std::sync::Arc<Talk>| {
+        self.converse(bounds, |transport, talk: &std::sync::Arc<Operation>| {
             // The address is for gix's books only; the transport knows where it goes.
             let remote = repository
                 .remote_at_without_url_rewrite("file:///remote")?

@@ -25,7 +25,7 @@ use self::exchange::Request;
 use quarterdeck_system::program::Bounds as _;
 
 use super::auth::{self, Credential};
-use super::talk::Talk;
+use super::operation::Operation;
 use crate::error::{chain, clean};
 use crate::url::Location;
 use crate::{GitError, Remote};
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// One request with its answer's head, authenticated if that is needed.
-    fn send(&self, request: &Request, talk: &Arc<Talk>) -> io::Result<Response> {
+    fn send(&self, request: &Request, talk: &Arc<Operation>) -> io::Result<Response> {
         let mut fresh: Option<Credential> = None;
         loop {
             let configured = auth::configured(&self.remote).map_err(|error| talk.fail(error))?;
@@ -114,7 +114,12 @@ impl Session {
         }
     }
 
-    fn send_once(&self, request: &Request, credential: Option<&Credential>, talk: &Arc<Talk>) -> io::Result<Response> {
+    fn send_once(
+        &self,
+        request: &Request,
+        credential: Option<&Credential>,
+        talk: &Arc<Operation>,
+    ) -> io::Result<Response> {
         let base = self.known().moved_to.clone().unwrap_or_else(|| self.base.clone());
         let mut headers = request.headers.clone();
         // A redirect to another host does not get what was meant for this one.
@@ -211,7 +216,7 @@ fn builder() -> ClientBuilder {
         }))
 }
 
-fn failed(talk: &Talk, error: reqwest::Error) -> io::Error {
+fn failed(talk: &Operation, error: reqwest::Error) -> io::Error {
     if error.is_timeout() && !error.is_connect() {
         return talk.timed_out();
     }

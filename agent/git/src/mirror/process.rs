@@ -7,18 +7,18 @@ use std::sync::Arc;
 use quarterdeck_system::open_files;
 use quarterdeck_system::program::{self, Finished, ProgramError, Running};
 
-use super::talk::Talk;
+use super::operation::Operation;
 use crate::GitError;
 use crate::error::clean;
 
 /// Starts a program to talk with.
-pub(super) fn start(command: Command, talk: &Arc<Talk>) -> Result<Running, GitError> {
+pub(super) fn start(command: Command, talk: &Arc<Operation>) -> Result<Running, GitError> {
     let name = name(&command);
     Running::start(command, talk.clone()).map_err(|error| not_started(name, talk, &error))
 }
 
 /// Runs a program to its end with `input`, within the time and the bytes of `talk`.
-pub(super) fn run(command: Command, input: &[u8], talk: &Arc<Talk>) -> Result<Finished, GitError> {
+pub(super) fn run(command: Command, input: &[u8], talk: &Arc<Operation>) -> Result<Finished, GitError> {
     let name = name(&command);
     match program::run_within(command, input, talk.clone()) {
         Ok(finished) => Ok(Finished { stderr: clean(&finished.stderr), ..finished }),
@@ -34,7 +34,7 @@ fn name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-fn not_started(program: String, talk: &Talk, error: &io::Error) -> GitError {
+fn not_started(program: String, talk: &Operation, error: &io::Error) -> GitError {
     let detail = match error.kind() {
         _ if open_files::is_reached(error) => {
             return GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::words() };
@@ -49,15 +49,15 @@ fn not_started(program: String, talk: &Talk, error: &io::Error) -> GitError {
 mod tests {
     use std::time::Duration;
 
-    use super::super::talk;
+    use super::super::operation;
     use super::*;
 
-    fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
-        let bounds = talk::Bounds { doing: "talking", time, stall: time, bytes, bytes_option: Some("pack_bytes") };
-        Talk::new("ssh://forge/shop".into(), bounds, Arc::default())
+    fn talk(time: Duration, bytes: u64) -> Arc<Operation> {
+        let bounds = operation::Bounds { doing: "talking", time, stall: time, bytes, bytes_option: Some("pack_bytes") };
+        Operation::new("ssh://forge/shop".into(), bounds, Arc::default())
     }
 
-    fn failure(program: &str, arguments: &[&str], talk: &Arc<Talk>) -> GitError {
+    fn failure(program: &str, arguments: &[&str], talk: &Arc<Operation>) -> GitError {
         let mut command = Command::new(program);
         command.args(arguments);
         run(command, b"", talk).err().unwrap()

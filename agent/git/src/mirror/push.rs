@@ -8,8 +8,8 @@ use std::process::Command;
 
 use secrecy::ExposeSecret;
 
+use super::operation::{Bounds, Operation};
 use super::program::git;
-use super::talk::{Bounds, Talk};
 use super::{Mirror, auth, fetch, process, ssh};
 use crate::error::gives_another_reason;
 use crate::id::GixId;
@@ -37,7 +37,7 @@ impl Mirror {
             bytes: 1 << 20,
             bytes_option: None,
         };
-        let talk = Talk::new(self.url(), bounds, self.interrupt.clone());
+        let talk = Operation::new(self.url(), bounds, self.interrupt.clone());
         let lease = format!("--force-with-lease={name}:{expected_old}");
         let spec = format!("{new}:{name}");
         let mut command = git(&self.dir, &["push", "--porcelain", "--no-verify", &lease, "--", &self.address(), &spec]);

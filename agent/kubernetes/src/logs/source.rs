@@ -10,12 +10,12 @@ use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
-use crate::caller::get;
-use crate::live::{PodLogs, Started};
+use crate::cache::{PodLogs, Started};
 use crate::logs::merge::Lines;
 use crate::logs::position::Position;
 use crate::objects::{Objects, segment};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use quarterdeck_core::output;
 use quarterdeck_shared::protocol::LogQuery;
 
@@ -37,7 +37,7 @@ pub(super) struct Target {
 }
 
 /// One life of one container.
-pub(super) type Id = (crate::live::Uid, Box<str>, u32);
+pub(super) type Id = (crate::cache::Uid, Box<str>, u32);
 
 /// From where on it is read.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 
 use crate::changes::ClusterChange;
 use crate::discovery::{Kind, Kinds};
-use crate::interest::{WatchKey, What};
 use crate::watch::Shared;
+use crate::watch_set::{WatchKey, What};
 use quarterdeck_core::render::scope::builtin;
 
 /// When discovery is asked after news, each counted from the one before: the API server takes up a definition within some

@@ -1,4 +1,4 @@
-//! One watch: list, then follow, for ever. Each step tells [`Live`] what it saw.
+//! One watch: list, then follow, for ever. Each step tells [`ObjectCache`] what it saw.
 //!
 //! The loop is our own, since we have to know two things that a ready-made watcher keeps to itself: when a quiet watch
 //! is connected again (until then nothing of its kind counts as known), and a page of a list object by object (so
@@ -21,15 +21,15 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::caller::get;
+use crate::cache::{Put, Told, Uid};
 use crate::identity::{SET_BACK, Ways};
-use crate::interest::{WatchKey, What, is_foreign};
-use crate::live::{Put, Told, Uid};
 use crate::objects::{Route, collection_path, segment};
 use crate::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
 use crate::problem::{ApiProblem, Class};
+use crate::requests::get;
 use crate::survey::{METADATA, accepting};
 use crate::watch::Shared;
+use crate::watch_set::{WatchKey, What, is_foreign};
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::APPLICATION_LABEL;
 

@@ -9,10 +9,10 @@ use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, P
 use super::Chosen;
 use crate::column::Form;
 use crate::command::{Context, objects, pods};
-use crate::meaning::{self, Tone};
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::screen::runs;
+use crate::status_style::{self, Tone};
 use crate::text::ago;
 use crate::unseen;
 
@@ -112,7 +112,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     let mut facts = Facts::default();
     facts.add("Application", Tone::Strong, application.name.to_string());
     facts.add("Environment", Tone::Strong, environment.environment.environment.to_string());
-    let (sync, health) = (meaning::of_sync(environment.sync), meaning::of_health(environment.health));
+    let (sync, health) = (status_style::of_sync(environment.sync), status_style::of_health(environment.health));
     facts.add("Sync", sync.tone, context.output.word(sync, environment.sync.word()));
     facts.add("Health", health.tone, context.output.word(health, environment.health.word()));
     facts.add("Since", Tone::Plain, ago(environment.since));
@@ -173,8 +173,8 @@ fn resource_table(resources: &[&ResourceStatus], environment: &EnvironmentStatus
         let summary = [&*seen, &*resource.summary, &*resource.message].into_iter().filter(|part| !part.is_empty());
         table.row(vec![
             resource.resource.short().into(),
-            Cell::of(meaning::of_sync(resource.sync), resource.sync.word()).old(over.is_some()),
-            Cell::of(meaning::of_health(resource.health), resource.health.word()).old(over.is_some()),
+            Cell::of(status_style::of_sync(resource.sync), resource.sync.word()).old(over.is_some()),
+            Cell::of(status_style::of_health(resource.health), resource.health.word()).old(over.is_some()),
             summary.collect::<Vec<_>>().join("; ").into(),
         ]);
     }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::{Health, Phase};
 
-use crate::model::fleet::{Fleet, Slot};
 use crate::model::geometry;
+use crate::model::store::{Slot, Store};
 use crate::model::summary::{self, Summary};
 use crate::text;
 
@@ -27,7 +27,7 @@ pub struct Row {
 const AGO_LONGEST: &str = "7199s ago";
 
 /// The row of an object; whether it is open, so that what stands below it speaks for itself.
-pub(super) fn row(fleet: &Fleet, (slot, object): (Slot, &Object), head: Slot, is_open: bool, columns: u16) -> Row {
+pub(super) fn row(fleet: &Store, (slot, object): (Slot, &Object), head: Slot, is_open: bool, columns: u16) -> Row {
     let ago = |_| AGO_LONGEST.to_owned();
     let (health, why): (Option<Health>, Cow<'_, str>) = match object {
         Object::Application(a) => {

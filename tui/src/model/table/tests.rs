@@ -14,14 +14,14 @@ impl Lists for All {
         matches!(object, Object::Application(_))
     }
 
-    fn head(&self, fleet: &Fleet, slot: Slot, object: &Object) -> Option<Slot> {
+    fn head(&self, fleet: &Store, slot: Slot, object: &Object) -> Option<Slot> {
         match object {
             Object::Environment(environment) => fleet.application_slot(&environment.environment.application),
             _ => Some(slot),
         }
     }
 
-    fn rows(&self, fleet: &Fleet, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
+    fn rows(&self, fleet: &Store, slot: Slot, object: &Object, terms: &[Term], rows: &mut Vec<Slot>) {
         let Object::Application(application) = object else { return };
         let environments = fleet.environments(application).filter_map(|(slot, _)| fleet.object(slot));
         let objects: Vec<_> = std::iter::once(object).chain(environments).collect();
@@ -31,7 +31,7 @@ impl Lists for All {
     }
 }
 
-fn put(fleet: &mut Fleet, table: &mut Table<All>, name: &str, health: Health) {
+fn put(fleet: &mut Store, table: &mut Table<All>, name: &str, health: Health) {
     for object in fixture::deployed(name, health) {
         let slot = fleet.put(object.key(), object);
         table.changed(fleet, slot);
@@ -39,13 +39,13 @@ fn put(fleet: &mut Fleet, table: &mut Table<All>, name: &str, health: Health) {
     table.settle(fleet, LINES);
 }
 
-fn del(fleet: &mut Fleet, table: &mut Table<All>, name: &str) {
+fn del(fleet: &mut Store, table: &mut Table<All>, name: &str) {
     let slot = fleet.del(&fixture::key(name)).expect("it was there");
     table.changed(fleet, slot);
     table.settle(fleet, LINES);
 }
 
-fn names(fleet: &Fleet, table: &Table<All>) -> Vec<String> {
+fn names(fleet: &Store, table: &Table<All>) -> Vec<String> {
     let name = |row: &Row| match fleet.object(row.slot) {
         Some(Object::Application(application)) => application.name.to_string(),
         other => panic!("a table of applications holds {other:?}"),
@@ -57,8 +57,8 @@ fn selected(table: &Table<All>) -> &str {
     table.selected.as_ref().map(|key| key.0.trim_start_matches("application/")).unwrap_or_default()
 }
 
-fn world(names: &str) -> (Fleet, Table<All>) {
-    let (mut fleet, mut table) = (Fleet::default(), Table::new(All));
+fn world(names: &str) -> (Store, Table<All>) {
+    let (mut fleet, mut table) = (Store::default(), Table::new(All));
     for name in names.split(' ') {
         put(&mut fleet, &mut table, name, Health::Healthy);
     }

@@ -8,8 +8,8 @@ use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus};
 use quarterdeck_shared::status::{Phase, SyncStatus};
 
 use crate::column::{Cell, Column, Kind, Shown};
-use crate::meaning::{PINNED, SUSPENDED, Tone, of_health, of_phase, of_sync};
 use crate::model::summary::{Summary, newest};
+use crate::status_style::{PINNED, SUSPENDED, Tone, of_health, of_phase, of_sync};
 use crate::text::{self, ago};
 use crate::unseen;
 

@@ -16,9 +16,8 @@ use crate::column::{Cell, Column};
 use crate::keymap::Command::{self, Fold, Left, Open, Right};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
-use crate::meaning::{Tone, of_health};
 use crate::model::World;
-use crate::model::fleet::{self, Fleet};
+use crate::model::store::{self, Store};
 use crate::model::subject::Subject;
 use crate::model::summary::{self, Summary};
 use crate::model::table::{self, Lists, Term};
@@ -28,6 +27,7 @@ use crate::screen::environment::Environment;
 use crate::screen::list::{self, List};
 use crate::screen::runs::Runs;
 use crate::screen::turn::Turn;
+use crate::status_style::{Tone, of_health};
 use crate::text::ago;
 use crate::unseen;
 
@@ -73,7 +73,7 @@ impl Lists for Applications {
         matches!(object, Object::Application(_))
     }
 
-    fn head(&self, fleet: &Fleet, slot: fleet::Slot, object: &Object) -> Option<fleet::Slot> {
+    fn head(&self, fleet: &Store, slot: store::Slot, object: &Object) -> Option<store::Slot> {
         match object {
             Object::Application(_) => Some(slot),
             Object::Environment(environment) => fleet.application_slot(&environment.environment.application),
@@ -83,9 +83,9 @@ impl Lists for Applications {
 
     /// An environment holds what its application does. An application is shown for the sake of any environment that holds
     /// all that is wanted.
-    fn rows(&self, fleet: &Fleet, slot: fleet::Slot, object: &Object, terms: &[Term], rows: &mut Vec<fleet::Slot>) {
+    fn rows(&self, fleet: &Store, slot: store::Slot, object: &Object, terms: &[Term], rows: &mut Vec<store::Slot>) {
         let Object::Application(application) = object else { return };
-        let holds = |environment: &fleet::Slot| {
+        let holds = |environment: &store::Slot| {
             fleet.object(*environment).is_some_and(|environment| table::holds(&[object, environment], terms))
         };
         let mut all = fleet.environments(application).map(|(slot, _)| slot).peekable();

@@ -5,11 +5,11 @@ use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, Pending, PodStatus
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{Tone, of_health, of_phase, of_sync};
 use crate::model::World;
-use crate::model::fleet::Slot;
+use crate::model::store::Slot;
 use crate::model::timeline::{self, State, short_digest};
 use crate::paint::painter::Painter;
+use crate::status_style::{Tone, of_health, of_phase, of_sync};
 use crate::text;
 use crate::unseen;
 

@@ -5,7 +5,6 @@ use quarterdeck_shared::status::SyncStatus;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::meaning::{OLD, Tone, of_health, of_sync};
 use crate::model::World;
 use crate::model::subject::Subject;
 use crate::model::tree::TreeRow;
@@ -13,6 +12,7 @@ use crate::paint::list::{self, Rows};
 use crate::paint::mark;
 use crate::paint::painter::Painter;
 use crate::screen::environment::Environment;
+use crate::status_style::{OLD, Tone, of_health, of_sync};
 use crate::text;
 
 /// Draws the rows that are seen.

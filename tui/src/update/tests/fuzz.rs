@@ -9,7 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::console::sound::assert_sound;
+use crate::console::invariants::assert_sound;
 use crate::effect::{Answer, Ask};
 use crate::model::link::Problem;
 use crate::model::{diff, text};

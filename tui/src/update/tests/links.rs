@@ -55,8 +55,8 @@ fn changes_go_where_they_belong_and_the_selection_stays() {
 #[test]
 fn many_changes_at_once_are_sorted_as_one_by_one() {
     let state = fixture::fleet(40, 2_000);
-    let mut at_once = Model::new(fixture::now(), (80, 24), Look::default());
-    let mut one_by_one = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut at_once = Model::new(fixture::now(), (80, 24), Capabilities::default());
+    let mut one_by_one = Model::new(fixture::now(), (80, 24), Capabilities::default());
     for model in [&mut at_once, &mut one_by_one] {
         let mut empty = state.clone();
         empty.objects.clear();

@@ -8,10 +8,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::console::Model;
-use crate::meaning::Tone;
 use crate::model::link::LinkState;
 use crate::paint::painter::Painter;
 use crate::screen;
+use crate::status_style::Tone;
 use crate::text;
 
 type Texts = Vec<(String, Style)>;

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use crate::console::Model;
-use crate::meaning::Tone;
 use crate::paint::painter::Painter;
 use crate::screen::status::Status;
+use crate::status_style::Tone;
 
 /// Draws it: what is special on the left, where one is on the right.
 pub(super) fn draw(painter: &mut Painter, model: &Model, area: Rect) {

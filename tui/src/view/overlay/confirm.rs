@@ -5,12 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::console::Model;
-use crate::meaning::{Tone, of_action};
 use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, field_short};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::Confirm;
 use crate::paint::painter::Painter;
+use crate::status_style::{Tone, of_action};
 use crate::text;
 use crate::view::overlay::frame;
 

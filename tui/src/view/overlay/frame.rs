@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::meaning::Tone;
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 
 /// Clears an area of so many lines at the bottom of another one, draws a line and a title above it; what is inside comes
 /// back. What is asked stands near where the eye is: above the keys.

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 
 use crate::keymap::{Binding, EVERYWHERE};
-use crate::meaning::Tone;
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 
 /// Columns of the keys.
 const KEYS: u16 = 18;

@@ -3,10 +3,10 @@
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
-use crate::meaning::Tone;
 use crate::model::overlay::{PALETTE_LINES, Palette};
 use crate::paint::input;
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 
 /// Columns of the names.
 const NAMES: u16 = 26;

@@ -4,11 +4,11 @@ use quarterdeck_shared::application::ApplicationName;
 use ratatui::layout::{Position, Rect};
 
 use crate::console::Model;
-use crate::meaning::Tone;
 use crate::model::act::Act;
 use crate::model::overlay::Prompt;
 use crate::paint::input;
 use crate::paint::painter::Painter;
+use crate::status_style::Tone;
 use crate::text;
 use crate::view::overlay::frame;
 

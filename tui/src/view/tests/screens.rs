@@ -203,7 +203,7 @@ fn away() {
         answer(model, Message::Time(later));
         tell(model, LinkMessage::Lost { attempts: 3, problem: problem() });
     });
-    let mut model = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut model = Model::new(fixture::now(), (80, 24), Capabilities::default());
     insta::assert_snapshot!("asking", picture(&model));
     tell(&mut model, LinkMessage::Lost { attempts: 3, problem: problem() });
     insta::assert_snapshot!("no_agent", picture(&model));
@@ -325,7 +325,7 @@ fn set_cluster(model: &mut Model, reachable: bool) {
 
 #[test]
 fn nothing_yet() {
-    let mut model = Model::new(fixture::now(), (80, 24), Look::default());
+    let mut model = Model::new(fixture::now(), (80, 24), Capabilities::default());
     let mut state = fixture::state();
     state.objects.retain(|key, _| &*key.0 == "agent");
     tell(&mut model, LinkMessage::State(Box::new(state)));
@@ -337,7 +337,7 @@ fn nothing_yet() {
 #[test]
 fn without_unicode_and_colour() {
     let mut model = console((80, 24));
-    model.world.look = Look { colour: false, unicode: false };
+    model.world.look = Capabilities { colour: false, unicode: false };
     let ascii = picture(&model);
     assert!(ascii.is_ascii(), "{ascii}");
     insta::assert_snapshot!("applications_ascii", ascii);

@@ -16,7 +16,7 @@ use super::watch::{Limits, Watch};
 use crate::engine::progress::PushProgress;
 use crate::engine::{BuildError, Progress, PushedDigest, Sink};
 use crate::registry::credentials::Login;
-use crate::registry::words::{fit, hint};
+use crate::registry::messages::{fit, hint};
 use quarterdeck_core::image_ref::{ImageRef, check_digest};
 use quarterdeck_core::output::{Lines, Mask};
 

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{CredentialError, Login};
-use crate::registry::words::fit;
+use crate::registry::messages::fit;
 use quarterdeck_core::output::Mask;
 use quarterdeck_system::program::{self, Limits, ProgramError};
 

@@ -7,7 +7,7 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 
 use super::RegistryError;
-use crate::registry::words::fit;
+use crate::registry::messages::fit;
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::certificate::distrust;

@@ -4,7 +4,7 @@ use quarterdeck_shared::status::Health;
 use serde_json::Value;
 
 use crate::health::Verdict;
-use crate::health::custom::sound;
+use crate::health::custom::lexicon;
 use crate::health::field::{number, text};
 
 /// Fields that are named for a state of the whole, first come first heard.
@@ -149,7 +149,7 @@ fn judge(object: &Value, phase: &str) -> Option<Verdict> {
     let fields = ["/status/message", "/status/reason", "/status/health/message", "/status/statusMessage"];
     let message = fields.iter().map(|pointer| text(object, pointer)).find(|text| !text.is_empty());
     let words = message.map_or_else(|| phase.to_owned(), |message| format!("{phase}: {message}"));
-    Some(match sound::state(phase)? {
+    Some(match lexicon::state(phase)? {
         Health::Healthy if phase.eq_ignore_ascii_case("running") && runs_to_an_end(object) => {
             Verdict::progressing(words)
         }

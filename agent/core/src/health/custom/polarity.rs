@@ -1,7 +1,7 @@
 //! Which way a condition points. Kubernetes leaves it open whether True is the good end (`Ready`) or the bad one (`Stalled`),
 //! so that a reader has to know the words; controllers of all makers use the same few dozen.
 
-use crate::health::custom::sound;
+use crate::health::custom::lexicon;
 
 /// What a condition means when it is True.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,11 +127,11 @@ pub(super) fn polarity(kind: &str) -> Polarity {
         Polarity::Needed
     } else if is_in(BUSY) {
         Polarity::Busy
-    } else if sound::is_failure(kind) || TURNED.iter().any(|bad| word.ends_with(bad)) || word.ends_with("pressure") {
+    } else if lexicon::is_failure(kind) || TURNED.iter().any(|bad| word.ends_with(bad)) || word.ends_with("pressure") {
         Polarity::Bad
     } else if is_in(SUMS) || GOOD_ENDS.iter().any(|good| word.ends_with(good)) {
         Polarity::Good
-    } else if sound::is_doing(kind) {
+    } else if lexicon::is_doing(kind) {
         Polarity::Busy
     } else {
         Polarity::Open

@@ -8,7 +8,7 @@ use cel::{Context, Value as Cel};
 use quarterdeck_shared::status::Health;
 use serde_json::Value;
 
-use crate::health::custom::sound;
+use crate::health::custom::lexicon;
 use crate::health::field::{conditions, is_true, number};
 
 /// The parts of an object that a rule sees, each an empty map where it is absent.
@@ -84,9 +84,9 @@ pub(super) fn add(context: &mut Context<'_, '_>, object: &Value) {
     let _ = context.add_function("textsAt", move |path: Arc<String>| texts_at(&w, &path));
     let _ = context.add_function("numberAt", move |path: Arc<String>| number(&y, &pointer(&path)).unwrap_or(0));
     let _ = context.add_function("trueAt", move |path: Arc<String>| is_true(&z, &pointer(&path)));
-    let _ = context.add_function("failing", |word: Arc<String>| sound::state(&word) == Some(Health::Degraded));
-    let _ = context.add_function("working", |word: Arc<String>| sound::state(&word) == Some(Health::Progressing));
-    let _ = context.add_function("stopped", |word: Arc<String>| sound::state(&word) == Some(Health::Suspended));
+    let _ = context.add_function("failing", |word: Arc<String>| lexicon::state(&word) == Some(Health::Degraded));
+    let _ = context.add_function("working", |word: Arc<String>| lexicon::state(&word) == Some(Health::Progressing));
+    let _ = context.add_function("stopped", |word: Arc<String>| lexicon::state(&word) == Some(Health::Suspended));
 }
 
 /// A text, or what else is one word.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sync::content::LAST_APPLIED;
+use crate::sync::normalize::LAST_APPLIED;
 
 /// As kubectl 1.32 leaves a Deployment behind it, cut down, with a variable of another manager's and a controller's annotation.
 fn live() -> Value {

@@ -15,7 +15,7 @@ use quarterdeck_system::program::Bounds as _;
 use super::Session;
 use crate::GitError;
 use crate::error::chain;
-use crate::mirror::talk::Talk;
+use crate::mirror::operation::Operation;
 
 /// The longest capability advertisement that is remembered; protocol 2 needs under 1 KiB.
 const ADVERTISEMENT_MAX: u64 = 16 << 10;
@@ -23,7 +23,7 @@ const ADVERTISEMENT_MAX: u64 = 16 << 10;
 /// One conversation over a session, for gix.
 pub(crate) struct Conversation {
     pub(crate) session: Arc<Session>,
-    pub(crate) talk: Arc<Talk>,
+    pub(crate) talk: Arc<Operation>,
 }
 
 /// A request before it is sent.
@@ -109,7 +109,7 @@ fn request(method: Method, url: &str, base: &str, lines: impl IntoIterator<Item 
 
 /// A request that is being written, then its answer that is being read. gix holds the three ends of it apart.
 enum Exchange {
-    Asked { request: Request, session: Arc<Session>, talk: Arc<Talk> },
+    Asked { request: Request, session: Arc<Session>, talk: Arc<Operation> },
     Answered { headers: Cursor<Vec<u8>>, body: Box<dyn Read + Send> },
     Failed,
 }
@@ -166,7 +166,7 @@ impl Write for Half {
 /// An answer's body, with the clock and the count of its conversation.
 struct Body {
     response: Response,
-    talk: Arc<Talk>,
+    talk: Arc<Operation>,
 }
 
 impl Read for Body {

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fact::{Batch, Fact};
-use super::keeper::{self, Changes, Keeper};
-use super::published::Published;
+use super::snapshots::Snapshots;
+use super::state::{self, Changes, JournalState};
 use super::{Message, NotKept};
 use crate::config::HistoryConfig;
 use crate::flood::Flood;
@@ -39,10 +39,10 @@ pub(super) struct Beside {
 }
 
 /// What only the journal's thread touches.
-pub(super) struct Writing {
+pub(super) struct JournalWriter {
     pub(super) connection: Connection,
-    keeper: Keeper,
-    pub(super) published: Published,
+    keeper: JournalState,
+    pub(super) published: Snapshots,
     path: PathBuf,
     /// What the ids of the history begin with, and whether it holds that: it is kept with what is written first.
     prefix: Prefix,
@@ -58,11 +58,11 @@ pub(super) struct Writing {
     flood: Flood,
 }
 
-impl Writing {
+impl JournalWriter {
     pub(super) fn new(
         connection: Connection,
-        keeper: Keeper,
-        published: Published,
+        keeper: JournalState,
+        published: Snapshots,
         path: PathBuf,
         prefix: Prefix,
         beside: Beside,
@@ -154,7 +154,7 @@ impl Writing {
             }
             Err(error) => {
                 self.keeper.restore(before);
-                let seen = facts.filter_map(keeper::seen).collect();
+                let seen = facts.filter_map(state::seen).collect();
                 let not_kept = self.not_kept(&error.of(&self.path));
                 // What is merely seen needs no history: it is shown all the same.
                 self.publish(seen);
@@ -234,7 +234,7 @@ impl Writing {
     }
 
     fn transact<'a>(&mut self, facts: impl Iterator<Item = &'a Fact> + Clone) -> Result<Changes, HistoryError> {
-        if let Some(changes) = facts.clone().map(keeper::seen).collect::<Option<Changes>>() {
+        if let Some(changes) = facts.clone().map(state::seen).collect::<Option<Changes>>() {
             return Ok(changes);
         }
         self.in_place()?;

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 use super::decide::Held;
 use super::progress::telling;
+use super::records::{begun, ended};
 use super::stop::{self, Stop};
-use super::tell::{begun, ended};
 use super::{ReconcileError, of};
 use crate::context::{Context, Drift, Environment};
 use crate::history::Intent;

@@ -10,9 +10,9 @@ use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 
+use crate::cache::{Seen, Told, Uid, is_set_back, stands};
 use crate::changes::ClusterChange;
-use crate::interest::{self, Inhabited, Places, WatchKey};
-use crate::live::{Seen, Told, Uid, is_set_back, stands};
+use crate::watch_set::{self, Inhabited, Places, WatchKey};
 use quarterdeck_core::health::Verdict;
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
@@ -137,7 +137,7 @@ impl Applied {
         changes: &mut Vec<ClusterChange>,
     ) -> bool {
         let mut before = self.environments.remove(name).unwrap_or_default();
-        let places = interest::places(&inventory.items);
+        let places = watch_set::places(&inventory.items);
         let moved = self.inhabited.moves(&before.places, &places);
         let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
         for item in &inventory.items {

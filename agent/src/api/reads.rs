@@ -46,7 +46,7 @@ pub(super) async fn diff(
     In(environment): In,
     Query(at): Query<AtRevision>,
 ) -> Answer<Json<DiffAnswer>> {
-    Ok(Json(reconcile::look::diff(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
+    Ok(Json(reconcile::queries::diff(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
 pub(super) async fn manifests(
@@ -54,7 +54,7 @@ pub(super) async fn manifests(
     In(environment): In,
     Query(at): Query<AtRevision>,
 ) -> Answer<Json<ManifestsAnswer>> {
-    Ok(Json(reconcile::look::manifests(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
+    Ok(Json(reconcile::queries::manifests(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
 #[derive(Deserialize)]
@@ -68,7 +68,7 @@ pub(super) struct ObjectQuery {
 
 pub(super) async fn object(In(environment): In, Query(query): Query<ObjectQuery>) -> Answer<Json<ManifestsAnswer>> {
     let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
-    let yaml = reconcile::look::object(&environment, &resource).await.map_err(not_compared)?;
+    let yaml = reconcile::queries::object(&environment, &resource).await.map_err(not_compared)?;
     Ok(Json(ManifestsAnswer { revision: None, yaml }))
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn history(
 }
 
 pub(super) async fn commits(In(environment): In, Query(limit): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {
-    Ok(Json(reconcile::look::commits(&environment, limit.rows()).await.map_err(not_compared)?))
+    Ok(Json(reconcile::queries::commits(&environment, limit.rows()).await.map_err(not_compared)?))
 }
 
 #[derive(Deserialize)]

@@ -20,7 +20,7 @@ use quarterdeck_core::run::ended;
 pub(super) type Changes = Vec<(Key, Option<Object>)>;
 
 /// The journal's working state.
-pub(super) struct Keeper {
+pub(super) struct JournalState {
     /// Every environment that ever was.
     rows: BTreeMap<EnvironmentId, EnvironmentRow>,
     /// Those that the configuration names.
@@ -60,7 +60,7 @@ pub(super) fn seen(fact: &Fact) -> Option<(Key, Option<Object>)> {
     }
 }
 
-impl Keeper {
+impl JournalState {
     pub(super) fn new(
         mut rows: BTreeMap<EnvironmentId, EnvironmentRow>,
         applications: BTreeMap<ApplicationName, ApplicationStatus>,
@@ -317,7 +317,7 @@ mod tests {
         let name: EnvironmentId = "shop/prod".parse().unwrap();
         let mut row = fold::new_row(&name, SpecSummary::default(), Timestamp::UNIX_EPOCH);
         row.status.progress = Some(Progress::Planning { objects: 2 });
-        let keeper = Keeper::new(BTreeMap::from([(name.clone(), row)]), BTreeMap::new());
+        let keeper = JournalState::new(BTreeMap::from([(name.clone(), row)]), BTreeMap::new());
         assert_eq!(keeper.rows[&name].status.progress, None);
     }
 }

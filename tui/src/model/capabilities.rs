@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
+pub struct Capabilities {
     /// Whether colours may be used. Without them bold, dim and reverse still carry the meaning.
     pub colour: bool,
     /// Whether signs beyond ASCII may be used.
     pub unicode: bool,
 }
 
-impl Default for Look {
+impl Default for Capabilities {
     fn default() -> Self {
         Self { colour: true, unicode: true }
     }
 }
 
-impl Look {
+impl Capabilities {
     /// From the environment: `NO_COLOR` (<https://no-color.org>), `TERM`, and the locale in the order of POSIX: `LC_ALL`
     /// over `LC_CTYPE` over `LANG`, an empty one counting as absent. The console of Linux has 256 glyphs and few of ours.
     pub fn detect(ascii: bool, environment: impl Fn(&str) -> Option<String>) -> Self {
@@ -51,7 +51,7 @@ mod tests {
             (vec![utf8, ("TERM", "dumb")], false, false, false),
         ] {
             let get = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-            assert_eq!(Look::detect(ascii, get), Look { colour, unicode }, "{environment:?}");
+            assert_eq!(Capabilities::detect(ascii, get), Capabilities { colour, unicode }, "{environment:?}");
         }
     }
 }

@@ -14,17 +14,17 @@ use quarterdeck_shared::status::SyncStatus;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::cache::managed::told_rule;
+use crate::cache::{Told, Uid, is_set_back};
 use crate::changes::ClusterChange;
-use crate::interest::WatchKey;
-use crate::live::applied::told_rule;
-use crate::live::{Told, Uid, is_set_back};
+use crate::watch_set::WatchKey;
 use quarterdeck_core::health::pod_status::{owner, pod_status};
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::health::{Surroundings, assess_in};
-use quarterdeck_core::sync::owned;
+use quarterdeck_core::sync::managed_fields;
 
 /// What is known of who owns what.
-pub(super) struct Family {
+pub(super) struct Owners {
     cluster: Box<str>,
     /// Who may own something.
     nodes: HashMap<Uid, Node>,
@@ -101,7 +101,7 @@ impl Relative {
         let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
         let mut controllers = owners.filter(|owner| owner["controller"] == true);
         let parent = controllers.next().and_then(|owner| owner["uid"].as_str()).map(Uid::of);
-        let labelled = owned::owner_of(object).and_then(|owner| owner.id());
+        let labelled = managed_fields::owner_of(object).and_then(|owner| owner.id());
         // Whose it is is filled in when its owner is known.
         let nobody = || -> EnvironmentId { "no/body".parse().expect("both are DNS labels") };
         let is = if resource.kind == "Pod" {
@@ -134,7 +134,7 @@ fn is_waiting(state: &str) -> bool {
     state.starts_with("waiting")
 }
 
-impl Family {
+impl Owners {
     pub(super) fn new(cluster: &str) -> Self {
         Self { cluster: cluster.into(), nodes: HashMap::new(), pods: HashMap::new(), waiting: HashMap::new() }
     }

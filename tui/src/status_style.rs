@@ -28,28 +28,28 @@ pub enum Tone {
 
 /// The tone and the sign of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
+pub struct StatusStyle {
     /// Its tone.
     pub tone: Tone,
     /// One column wide.
     pub sign: char,
 }
 
-const fn meaning(tone: Tone, sign: char) -> Meaning {
-    Meaning { tone, sign }
+const fn meaning(tone: Tone, sign: char) -> StatusStyle {
+    StatusStyle { tone, sign }
 }
 
 /// An environment whose syncing is stopped on purpose.
-pub const SUSPENDED: Meaning = meaning(Tone::Warning, '‖');
+pub const SUSPENDED: StatusStyle = meaning(Tone::Warning, '‖');
 
 /// An environment that stays at a revision on purpose.
-pub const PINNED: Meaning = meaning(Tone::Warning, '‖');
+pub const PINNED: StatusStyle = meaning(Tone::Warning, '‖');
 
 /// What was so when it was last seen: no news, good or bad.
-pub const OLD: Meaning = meaning(Tone::Quiet, '?');
+pub const OLD: StatusStyle = meaning(Tone::Quiet, '?');
 
 /// Of a sync status.
-pub fn of_sync(status: SyncStatus) -> Meaning {
+pub fn of_sync(status: SyncStatus) -> StatusStyle {
     match status {
         SyncStatus::Synced => meaning(Tone::Good, '✔'),
         SyncStatus::OutOfSync => meaning(Tone::Warning, '≠'),
@@ -58,7 +58,7 @@ pub fn of_sync(status: SyncStatus) -> Meaning {
 }
 
 /// Of a health.
-pub fn of_health(health: Health) -> Meaning {
+pub fn of_health(health: Health) -> StatusStyle {
     match health {
         Health::Healthy => meaning(Tone::Good, '●'),
         Health::Suspended => SUSPENDED,
@@ -70,7 +70,7 @@ pub fn of_health(health: Health) -> Meaning {
 }
 
 /// Of a phase.
-pub fn of_phase(phase: Phase) -> Meaning {
+pub fn of_phase(phase: Phase) -> StatusStyle {
     match phase {
         Phase::Queued => meaning(Tone::Quiet, '·'),
         Phase::Running => meaning(Tone::Busy, '◐'),
@@ -83,7 +83,7 @@ pub fn of_phase(phase: Phase) -> Meaning {
 }
 
 /// Of an action.
-pub fn of_action(action: Action) -> Meaning {
+pub fn of_action(action: Action) -> StatusStyle {
     let tone = match action {
         Action::Create => Tone::Good,
         Action::Configure => Tone::Warning,
@@ -94,7 +94,7 @@ pub fn of_action(action: Action) -> Meaning {
 }
 
 /// Of a check.
-pub fn of_check(result: CheckResult) -> Meaning {
+pub fn of_check(result: CheckResult) -> StatusStyle {
     match result {
         CheckResult::Good => meaning(Tone::Good, '✔'),
         CheckResult::Warning => meaning(Tone::Warning, '!'),

@@ -11,8 +11,8 @@ use gix::protocol::transport::client::git::{ConnectMode, blocking_io::Connection
 
 use quarterdeck_system::program::Running;
 
+use super::operation::{Bounds, Operation};
 use super::process;
-use super::talk::{Bounds, Talk};
 use super::{Mirror, http, program, ssh};
 use crate::error::{chain, clean};
 use crate::url::Location;
@@ -39,7 +39,7 @@ impl Link {
 /// One open conversation.
 pub(super) struct Open {
     pub(super) transport: Box<dyn Transport + Send>,
-    pub(super) talk: Arc<Talk>,
+    pub(super) talk: Arc<Operation>,
     running: Option<Running>,
 }
 
@@ -49,11 +49,11 @@ impl Mirror {
     pub(super) fn converse<T>(
         &self,
         bounds: impl Fn() -> Bounds,
-        speak: impl Fn(Box<dyn Transport + Send>, &Arc<Talk>) -> gix::Result<T>,
+        speak: impl Fn(Box<dyn Transport + Send>, &Arc<Operation>) -> gix::Result<T>,
     ) -> Result<T, GitError> {
         loop {
             let remembered = matches!(&self.link, Link::Http(session) if session.remembers());
-            let talk = Talk::new(self.url(), bounds(), self.interrupt.clone());
+            let talk = Operation::new(self.url(), bounds(), self.interrupt.clone());
             let Open { transport, talk, running } = self.connect(talk)?;
             let error = match speak(transport, &talk) {
                 Ok(answer) => return Ok(answer),
@@ -73,7 +73,7 @@ impl Mirror {
         }
     }
 
-    fn connect(&self, talk: Arc<Talk>) -> Result<Open, GitError> {
+    fn connect(&self, talk: Arc<Operation>) -> Result<Open, GitError> {
         let command = match &self.link {
             Link::Http(session) => {
                 let conversation = http::Conversation { session: session.clone(), talk: talk.clone() };
@@ -96,7 +96,7 @@ impl Mirror {
     }
 
     /// What to tell of a conversation that failed: what a transport noted, else what the other program said.
-    fn told(&self, talk: &Talk, running: Option<&Running>, error: gix::Error) -> GitError {
+    fn told(&self, talk: &Operation, running: Option<&Running>, error: gix::Error) -> GitError {
         if let Some(noted) = talk.noted() {
             return noted;
         }

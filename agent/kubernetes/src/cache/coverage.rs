@@ -12,7 +12,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
-use crate::interest::{self, Places, WatchKey, What};
+use crate::watch_set::{self, Places, WatchKey, What};
 
 /// A watch ends every few minutes and is connected again within a second; an API server that is restarted by its
 /// kubelet, or a proxy that is reloaded, takes two or three. What takes longer is an outage. Five seconds hide the
@@ -20,7 +20,7 @@ use crate::interest::{self, Places, WatchKey, What};
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// The watches that are wanted, and the cluster behind them.
-pub(super) struct Covers {
+pub(super) struct Coverage {
     /// What consoles call it.
     cluster: String,
     answers: Answers,
@@ -49,7 +49,7 @@ struct Missing {
     reason: String,
 }
 
-impl Covers {
+impl Coverage {
     pub(super) fn new(cluster: &str, now: Instant) -> Self {
         Self {
             cluster: cluster.to_owned(),
@@ -132,7 +132,7 @@ impl Covers {
             Answers::No(_) => return before.to_vec(),
             Answers::Yes { since } => *since,
         };
-        let watches = self.missing.iter().filter(|(key, _)| interest::stands_on(places, key));
+        let watches = self.missing.iter().filter(|(key, _)| watch_set::stands_on(places, key));
         let watches = watches.map(|(key, missing)| (key.words(), missing));
         let unbegun = self.unbegun.get(environment).map(|missing| ("objects".to_owned(), missing));
         let missing: Vec<_> = watches.chain(unbegun).collect();
@@ -153,7 +153,7 @@ impl Covers {
     pub(super) fn is_unwatched(&self, places: &Places, now: Instant) -> bool {
         let Answers::Yes { since } = &self.answers else { return false };
         let mut late = self.missing.iter().filter(|(_, missing)| is_late(missing.since.max(*since), now));
-        late.any(|(key, _)| interest::stands_on(places, key))
+        late.any(|(key, _)| watch_set::stands_on(places, key))
     }
 
     /// When the answer may be another without anything happening: the end of the next grace.
@@ -203,7 +203,7 @@ mod tests {
                 InventoryItem { resource, version: "v1".to_owned() }
             })
             .collect();
-        interest::places(&items)
+        watch_set::places(&items)
     }
 
     fn name() -> EnvironmentId {
@@ -221,9 +221,9 @@ mod tests {
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let shop = places(&[("Deployment", "shop")]);
         let (deployments, pods) = (key(What::Applied, "Deployment", None), key(What::Pods, "Pod", Some("shop")));
-        let mut covers = Covers::new("prod", start);
+        let mut covers = Coverage::new("prod", start);
         let mut told = Vec::new();
-        let mut look = |covers: &Covers, seconds: u64| {
+        let mut look = |covers: &Coverage, seconds: u64| {
             told = covers.unseen(&name(), &shop, &told, at(seconds));
             words(&told)
         };
@@ -263,8 +263,8 @@ mod tests {
     #[test]
     fn what_an_application_has_is_not_seen_before_it_could_be_asked_for() {
         let start = Instant::now();
-        let mut covers = Covers::new("prod", start);
-        let look = |covers: &Covers| words(&covers.unseen(&name(), &Places::new(), &[], start + GRACE));
+        let mut covers = Coverage::new("prod", start);
+        let look = |covers: &Coverage| words(&covers.unseen(&name(), &Places::new(), &[], start + GRACE));
         covers.not_begun(&name(), "refused", start);
         covers.not_begun(&name(), "forbidden", start + GRACE);
         assert_eq!(
@@ -290,7 +290,7 @@ mod tests {
             (key(What::Between, "ReplicaSet", Some("shop")), ("Deployment", "shop"), true),
             (key(What::Between, "ReplicaSet", Some("other")), ("Deployment", "shop"), false),
         ] {
-            let mut covers = Covers::new("prod", start);
+            let mut covers = Coverage::new("prod", start);
             covers.begins(&missing, start);
             let unseen = covers.unseen(&name(), &places(&[objects]), &[], late);
             assert_eq!(!unseen.is_empty(), concerned, "{missing:?} {objects:?}");

@@ -1,7 +1,7 @@
 //! One conversation with a remote: its clock, its bounds, and the first thing that went wrong.
 //!
 //! gix reads and writes through our transports ([`super::http`], [`super::process`]), and its errors come back as
-//! chains of boxed causes. So the transport notes what truly happened here, and [`Talk::verdict`] tells that; only what
+//! chains of boxed causes. So the transport notes what truly happened here, and [`Operation::verdict`] tells that; only what
 //! no transport noted is told in gix's words. A conversation always ends: every read and write asks the clock first.
 
 use std::io;
@@ -15,7 +15,7 @@ use crate::GitError;
 use crate::error::chain;
 
 /// See the module.
-pub(crate) struct Talk {
+pub(crate) struct Operation {
     url: String,
     doing: &'static str,
     started: Instant,
@@ -38,7 +38,7 @@ pub(crate) struct Bounds {
     pub(crate) bytes_option: Option<&'static str>,
 }
 
-impl Talk {
+impl Operation {
     pub(crate) fn new(url: String, bounds: Bounds, interrupt: Arc<AtomicBool>) -> Arc<Self> {
         let Bounds { doing, time, stall, bytes, bytes_option } = bounds;
         Arc::new(Self {
@@ -94,7 +94,7 @@ impl Talk {
     }
 }
 
-impl program::Bounds for Talk {
+impl program::Bounds for Operation {
     /// How long the next read or write may wait; an error once the time is over or the agent is stopping.
     fn patience(&self) -> io::Result<Duration> {
         if self.interrupt.load(Ordering::Relaxed) {
@@ -136,9 +136,9 @@ mod tests {
     use super::*;
     use quarterdeck_shared::error::Failure;
 
-    fn talk(time: Duration, bytes: u64) -> Arc<Talk> {
+    fn talk(time: Duration, bytes: u64) -> Arc<Operation> {
         let bounds = Bounds { doing: "listing", time, stall: time, bytes, bytes_option: Some("list_bytes") };
-        Talk::new("https://forge/shop".into(), bounds, Arc::default())
+        Operation::new("https://forge/shop".into(), bounds, Arc::default())
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod accidents;
 mod check;
 mod deeds;
-mod dice;
+mod rng;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use harness::real::{Town, code};
 use harness::world::borrowed;
 
 use self::check::Pushed;
-use self::dice::Dice;
+use self::rng::Dice;
 
 /// Lives the day. What did not hold is told at once, and the day goes on: the error at its end has the count.
 pub(super) async fn live(town: &mut Town, seed: Option<u64>, minutes: u64) -> anyhow::Result<()> {

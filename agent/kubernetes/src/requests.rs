@@ -36,7 +36,7 @@ const AGAIN: ExponentialBuilder =
 
 /// Sends requests.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(super) struct Requests {
     connection: Arc<Connection>,
     link: Arc<Link>,
     suspecting: Arc<tokio::sync::Mutex<()>>,
@@ -44,7 +44,7 @@ pub(super) struct Caller {
     timeout: Duration,
 }
 
-impl Caller {
+impl Requests {
     pub(super) fn new(config: &ClusterConfig, link: Arc<Link>) -> Self {
         Self {
             connection: Arc::new(Connection::new(config.clone())),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::operation::{Bounds, Operation};
 use super::program::git;
-use super::talk::{Bounds, Talk};
 use super::{Mirror, process};
 use crate::GitError;
 use quarterdeck_core::failpoint;
@@ -26,7 +26,7 @@ impl Mirror {
         let _writing = self.writing();
         let doing = "packing up";
         let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: None };
-        let talk = Talk::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
+        let talk = Operation::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
         // An hour spares the objects of a promotion that is about to be pushed.
         failpoint::reached("git: before a mirror is packed up");
         let finished = process::run(git(&self.dir, &["gc", "--quiet", "--prune=1.hour.ago"]), b"", &talk)?;
@@ -46,7 +46,7 @@ impl Mirror {
     pub(super) fn write_commit_graph(&self) -> Result<(), GitError> {
         let doing = "writing its commit-graph";
         let bounds = Bounds { doing, time: TIME, stall: TIME, bytes: 1 << 20, bytes_option: None };
-        let talk = Talk::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
+        let talk = Operation::new(self.dir.display().to_string(), bounds, self.interrupt.clone());
         let finished = process::run(git(&self.dir, &["commit-graph", "write", "--reachable"]), b"", &talk)?;
         if !finished.status.success() {
             return Err(GitError::Mirror { dir: self.dir.clone(), doing, detail: finished.stderr });

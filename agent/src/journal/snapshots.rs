@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// The snapshot, shared. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Published {
+pub struct Snapshots {
     inner: Arc<RwLock<Inner>>,
     revision: watch::Sender<u64>,
     epoch: Arc<str>,
@@ -41,7 +41,7 @@ pub struct Changes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooOld;
 
-impl Published {
+impl Snapshots {
     /// An empty snapshot of a new life of the agent.
     pub fn new(epoch: String) -> Self {
         Self { inner: Arc::default(), revision: watch::Sender::new(0), epoch: epoch.into() }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_watcher_gets_the_latest_value_of_each_key_once() {
-        let published = Published::new("a".to_owned());
+        let published = Snapshots::new("a".to_owned());
         published.publish(vec![engine("one", "1"), engine("two", "1")]);
         let (revision, all) = published.all();
         assert_eq!((revision, all.len()), (2, 2));
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_revision_that_is_too_old_or_from_another_life_is_told() {
-        let published = Published::new("a".to_owned());
+        let published = Snapshots::new("a".to_owned());
         for number in 0..WATCH_CHANGES_KEPT + 10 {
             published.publish(vec![engine("one", &number.to_string())]);
         }

@@ -3,9 +3,9 @@
 //!
 //! One task a cluster. An environment is as healthy as its worst object; a pod that fails makes it Degraded although its
 //! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person. What
-//! cannot be seen is told as that: see [`covers`].
+//! cannot be seen is told as that: see [`coverage`].
 
-mod covers;
+mod coverage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -19,10 +19,10 @@ use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::assess::covers::Covers;
+use crate::connectivity;
 use crate::context::{Context, Drift, Environment};
 use crate::journal::fact::{Batch, Fact, Patch};
-use crate::reach;
+use crate::monitor::coverage::Covers;
 use quarterdeck_kubernetes::{Cluster, ClusterChange};
 
 /// Assesses one cluster until it is let go or the agent ends. What was told of a cluster that is let go is taken back.
@@ -34,7 +34,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
     loop {
         let changes = tokio::select! {
             changes = cluster.changes() => changes,
-            () = covers::due(look_again) => vec![ClusterChange::Cover],
+            () = coverage::due(look_again) => vec![ClusterChange::Cover],
             () = stop.cancelled() => break,
         };
         let mut facts = Batch::new();
@@ -86,7 +86,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
             // told again after a while.
             touched.iter().for_each(|name| fleet.forget_verdict(name));
             if let Some(told) = told {
-                (covers, look_again) = (told, Some(Instant::now() + covers::AGAIN));
+                (covers, look_again) = (told, Some(Instant::now() + coverage::AGAIN));
             }
         }
     }
@@ -246,9 +246,9 @@ async fn tell_connection(context: &Context, cluster: &Cluster, fleet: &mut Fleet
         (None, Err(problem)) => Err(Failure::of(&problem)),
     };
     fleet.reachable = Some(answer.is_ok());
-    let status = reach::seen(ConnectionKind::Cluster, cluster.name().to_owned(), answer);
+    let status = connectivity::seen(ConnectionKind::Cluster, cluster.name().to_owned(), answer);
     // Not kept on a full disk: the status is shown all the same.
-    let _ = context.journal.record(reach::news(before, status)).await;
+    let _ = context.journal.record(connectivity::news(before, status)).await;
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use quarterdeck_shared::snapshot::{ConnectionKind, Cover, EnvironmentStatus, Object, Unseen};
 
-use super::Fleet;
+use super::Store;
 use crate::unseen;
 
-impl Fleet {
+impl Store {
     /// Whether what is told of this cluster is what was so before it went away.
     pub fn is_away(&self, cluster: &str) -> bool {
         self.connections().any(|one| !one.reachable && one.to == ConnectionKind::Cluster && one.name == cluster)

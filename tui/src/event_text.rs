@@ -5,7 +5,7 @@ use quarterdeck_shared::event::Event;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::status::StageKind;
 
-use crate::meaning::{Tone, of_health, of_phase, of_sync};
+use crate::status_style::{Tone, of_health, of_phase, of_sync};
 
 /// What happened, in a person's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use gix::protocol::handshake::Ref;
 use gix::protocol::ls_refs::RefPrefixes;
 use gix::protocol::{LsRefsCommand, indicate_end_of_interaction};
 
-use super::link::{Link, served};
-use super::talk::Bounds;
+use super::operation::Bounds;
+use super::transport::{Link, served};
 use super::{Mirror, RefSnapshot};
 use crate::error::{Escaped, chain};
 use crate::id::GixId;

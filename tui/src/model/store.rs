@@ -24,7 +24,7 @@ pub type Slot = u32;
 
 /// Every object, and the ways to find it.
 #[derive(Debug, Default)]
-pub struct Fleet {
+pub struct Store {
     slots: Vec<Option<(Key, Object)>>,
     free: Vec<Slot>,
     by_key: HashMap<Key, Slot>,
@@ -35,7 +35,7 @@ pub struct Fleet {
     connections: Vec<Slot>,
 }
 
-impl Fleet {
+impl Store {
     /// A fleet of these objects.
     pub fn load(objects: impl IntoIterator<Item = (Key, Object)>) -> Self {
         let mut fleet = Self::default();
@@ -257,7 +257,7 @@ impl Fleet {
 }
 
 /// As the wire writes it: each object under its key.
-impl Serialize for Fleet {
+impl Serialize for Store {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
         for (key, object) in self.slots.iter().flatten() {
@@ -267,7 +267,7 @@ impl Serialize for Fleet {
     }
 }
 
-impl<'de> Deserialize<'de> for Fleet {
+impl<'de> Deserialize<'de> for Store {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::load(BTreeMap::<Key, Object>::deserialize(deserializer)?))
     }
@@ -295,7 +295,7 @@ mod tests {
                 since,
             })
         };
-        let mut fleet = Fleet::load(["c", "a", "d", "b"].map(|name| (connection(name).key(), connection(name))));
+        let mut fleet = Store::load(["c", "a", "d", "b"].map(|name| (connection(name).key(), connection(name))));
         fleet.del(&connection("a").key());
         fleet.put(connection("c").key(), connection("c"));
         let names: Vec<_> = fleet.connections().map(|connection| connection.name.as_str()).collect();

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::sync::manifest::ContentDigest;
 use crate::sync::path::Step;
-use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, content, ignore};
+use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, normalize};
 
 /// The field manager that all we write is written as.
 pub const MANAGER: &str = "quarterdeck";
@@ -77,7 +77,7 @@ fn digest_of_all(live: &Value) -> ContentDigest {
     let mut bytes = Vec::with_capacity(1024);
     match ours(live) {
         Some(fields) => write_owned(fields, Some(live), &mut bytes),
-        None => write_json(&content::normalise(live), &mut bytes),
+        None => write_json(&normalize::normalise(live), &mut bytes),
     }
     // An object on its way out is not as we left it, whatever its fields say.
     bytes.push(u8::from(live["metadata"]["deletionTimestamp"].is_string()));

@@ -35,7 +35,7 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
 
 /// A run under way.
-pub(super) struct Course<'n> {
+pub(super) struct Execution<'n> {
     pub(super) run: RunStatus,
     pub(super) cancel: CancellationToken,
     journal: Journal,
@@ -69,10 +69,10 @@ pub(super) trait Step<T> {
     /// Whether an attempt looks itself whether the run is cancelled, since it may not be dropped in the middle.
     const MINDS_CANCEL: bool = false;
 
-    async fn attempt(&mut self, course: &mut Course<'_>) -> Result<Outcome<T>, DeliverError>;
+    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<T>, DeliverError>;
 }
 
-impl<'n> Course<'n> {
+impl<'n> Execution<'n> {
     /// Begins a queued run.
     pub(super) async fn begin(
         journal: &Journal,

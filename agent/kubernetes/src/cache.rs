@@ -4,9 +4,9 @@
 //! Invariant: this only ever says what a watch that is connected said. What no connected watch covers is not known. What
 //! a list says replaces what is known, older or newer.
 
-mod applied;
-mod covers;
-mod family;
+mod coverage;
+mod managed;
+mod owners;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -22,23 +22,23 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::cache::coverage::Coverage;
+use crate::cache::managed::Applied;
+use crate::cache::owners::Owners;
 use crate::changes::{ClusterChange, Outbox};
 use crate::classes::Classes;
 use crate::discovery::Cache;
-use crate::interest::{Places, WatchKey, What};
 use crate::link::Hears;
-use crate::live::applied::Applied;
-use crate::live::covers::Covers;
-use crate::live::family::Family;
 use crate::problem::ApiProblem;
+use crate::watch_set::{Places, WatchKey, What};
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::health::{self, Surroundings, Verdict};
+use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::ContentDigest;
-use quarterdeck_core::sync::owned;
 use quarterdeck_core::sync::plan::{Ended, Memory};
 
-pub(super) use crate::live::applied::Expect;
-pub(super) use crate::live::family::{PodLogs, Started};
+pub(super) use crate::cache::managed::Expect;
+pub(super) use crate::cache::owners::{PodLogs, Started};
 
 /// A uid in 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,15 +114,15 @@ impl Seen {
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
         Self {
             resource: ResourceRef::new(group, &text(&object["kind"]), Some(&namespace), &name),
-            environment: owned::owner_of(object).and_then(|owner| owner.id()),
+            environment: managed_fields::owner_of(object).and_then(|owner| owner.id()),
             api: api.into(),
             version: text(&metadata["resourceVersion"]).into(),
             uid: Uid::of(&text(&metadata["uid"])),
-            digest: owned::digest(object),
+            digest: managed_fields::digest(object),
             edition: edition(metadata),
             verdict: judge.verdict(object),
             created: text(&metadata["creationTimestamp"]).parse().ok(),
-            manager: owned::last_other_manager(object),
+            manager: managed_fields::last_other_manager(object),
             ended: health::ended(object),
         }
     }
@@ -142,7 +142,7 @@ fn edition(metadata: &Value) -> u64 {
 }
 
 /// What is known, and the queue in which its changes wait.
-pub(super) struct Live {
+pub(super) struct ObjectCache {
     state: Mutex<State>,
     pub(super) outbox: Outbox,
     /// Counts up when a pod came, changed or went.
@@ -179,11 +179,11 @@ impl Judge {
 
 struct State {
     applied: Applied,
-    family: Family,
-    covers: Covers,
+    family: Owners,
+    covers: Coverage,
 }
 
-impl Hears for Live {
+impl Hears for ObjectCache {
     fn lost(&self, problem: &ApiProblem, is_news: bool, ever: bool) {
         self.state().covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
         self.tell(vec![ClusterChange::Cover]);
@@ -199,10 +199,10 @@ impl Hears for Live {
     }
 }
 
-impl Live {
+impl ObjectCache {
     pub(super) fn new(cluster: &str, judge: Judge) -> Self {
-        let covers = Covers::new(cluster, Instant::now());
-        let state = State { applied: Applied::default(), family: Family::new(cluster), covers };
+        let covers = Coverage::new(cluster, Instant::now());
+        let state = State { applied: Applied::default(), family: Owners::new(cluster), covers };
         Self {
             state: Mutex::new(state),
             outbox: Outbox::default(),
@@ -323,7 +323,7 @@ impl Live {
             }
             // Definitions of kinds are no live objects of anybody: they are never handed in.
             What::Between | What::Pods | What::Kinds => {
-                let relative = family::Relative::of(object, &self.judge.rules);
+                let relative = owners::Relative::of(object, &self.judge.rules);
                 let (resource, uid) = (relative.resource.clone(), relative.uid);
                 let mut state = self.state();
                 let set_back = state.family.is_set_back(&relative, told);
@@ -347,7 +347,7 @@ impl Live {
                 }
             }
             What::Between | What::Pods | What::Kinds => {
-                let family::Relative { resource, uid, .. } = family::Relative::of(object, &self.judge.rules);
+                let owners::Relative { resource, uid, .. } = owners::Relative::of(object, &self.judge.rules);
                 state.family.remove(&resource, uid, &mut changes);
             }
         }

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::interest::{WatchKey, What};
-use crate::live::{Live, Put, Told};
+use crate::cache::{ObjectCache, Put, Told};
 use crate::logs;
 use crate::objects::Objects;
+use crate::watch_set::{WatchKey, What};
 
 /// Log lines read at once.
 const AT_ONCE: usize = 4;
@@ -22,9 +22,9 @@ const AT_ONCE: usize = 4;
 const KEPT: usize = 4_096;
 
 /// Asks for last words and remembers them.
-pub(super) struct Words {
+pub(super) struct TerminationMessages {
     objects: Objects,
-    live: Arc<Live>,
+    live: Arc<ObjectCache>,
     known: Arc<Mutex<HashMap<EndId, Said>>>,
     room: Arc<Semaphore>,
 }
@@ -34,7 +34,7 @@ enum Said {
     /// They are being asked for; the newest object that wants them.
     Asked(Box<Value>),
     /// These.
-    Words(Box<str>),
+    TerminationMessages(Box<str>),
     /// It said nothing, or nobody can tell.
     Nothing,
 }
@@ -56,13 +56,13 @@ struct WordlessEnd {
     previous: bool,
 }
 
-impl Words {
-    pub(super) fn new(objects: Objects, live: Arc<Live>) -> Self {
+impl TerminationMessages {
+    pub(super) fn new(objects: Objects, live: Arc<ObjectCache>) -> Self {
         Self { objects, live, known: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Takes in an object with the words that are known, and asks for those that are not.
-    pub(super) fn put(&self, live: &Live, key: &WatchKey, mut object: Value, told: Told) -> Put {
+    pub(super) fn put(&self, live: &ObjectCache, key: &WatchKey, mut object: Value, told: Told) -> Put {
         if key.what != What::Pods {
             return live.put(key, &object, told);
         }
@@ -92,7 +92,7 @@ impl Words {
         tokio::spawn(async move {
             let _place = place;
             let words = logs::last_line(&objects, &namespace, &pod, &end.id.container, end.previous).await;
-            let said = words.map_or(Said::Nothing, Said::Words);
+            let said = words.map_or(Said::Nothing, Said::TerminationMessages);
             let Some(Said::Asked(mut object)) = lock(&known).insert(end.id, said) else { return };
             for end in wordless_ends(&object) {
                 fill(&known, &mut object, &end);
@@ -108,7 +108,7 @@ impl Words {
 /// True where nothing has to be asked.
 fn fill(known: &Mutex<HashMap<EndId, Said>>, object: &mut Value, end: &WordlessEnd) -> bool {
     match lock(known).get_mut(&end.id) {
-        Some(Said::Words(words)) => {
+        Some(Said::TerminationMessages(words)) => {
             if let Some(terminated) = object.pointer_mut(&end.pointer) {
                 terminated["message"] = json!(words);
             }

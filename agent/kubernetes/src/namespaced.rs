@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::interest::{Narrow, What};
+use crate::watch_set::{Narrow, What};
 
 /// The first try comes when an API server that was starting has read its roles.
 const FIRST: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ type Key = (What, String, String);
 
 /// Kinds that were refused over all namespaces.
 #[derive(Debug, Default)]
-pub(super) struct Narrowed(BTreeMap<Key, Kind>);
+pub(super) struct NamespacedFallback(BTreeMap<Key, Kind>);
 
 #[derive(Debug)]
 struct Kind {
@@ -31,7 +31,7 @@ struct Kind {
     next: Option<Instant>,
 }
 
-impl Narrowed {
+impl NamespacedFallback {
     /// What is watched namespace by namespace.
     pub(super) fn kinds(&self) -> Narrow {
         self.0.iter().filter(|(_, kind)| !kind.wide).map(|(key, _)| key.clone()).collect()
@@ -80,7 +80,7 @@ mod tests {
         let pods = || (What::Pods, String::new(), "Pod".to_owned());
         let mut now = Instant::now();
         let start = now;
-        let mut narrowed = Narrowed::default();
+        let mut narrowed = NamespacedFallback::default();
         narrowed.refused(pods(), now);
         let mut tries = 0;
         while let Some(next) = narrowed.next() {
