@@ -48,7 +48,8 @@ async fn each_way_in_is_taken_or_told_and_none_is_hammered() -> anyhow::Result<(
         let state = town.agent.wait("each way to be taken or left", settled).await?;
         for row in &rows {
             let seen = repository(&state, &format!(":{}/", row.door.port())).context("it was seen")?;
-            let said = seen.error.clone().unwrap_or_default();
+            let said = format!("{} {}", seen.error.as_deref().unwrap_or_default(), seen.hint);
+            let said = said.trim();
             ensure!(row.told.iter().all(|word| said.contains(word)), "{}: {said}", row.name);
             ensure!(row.told.is_empty() == said.is_empty(), "{}: {said}", row.name);
             if !row.told.is_empty() {
