@@ -129,7 +129,7 @@ fn listed(refs: &RefSnapshot, fetched: Option<&RefSnapshot>) -> Found {
 async fn engine(context: Arc<Context>) -> Found {
     let config = context.config();
     let builds = config.applications.iter().any(|application| application.delivery.is_some());
-    match probe::engine(&config, &context.images()).ask(PATIENCE).await.2 {
+    match probe::engine(&config, &context.images()).answer.await {
         Ok(answer) => Found::good(answer.detail),
         Err(failure) if builds => Found::not(failure),
         Err(failure) => Found {

@@ -26,7 +26,7 @@ pub struct Images {
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     /// The configuration names a place where no password is.
-    #[error("there is no password for registry {host}")]
+    #[error("registry {host} has no password")]
     Password {
         /// Which registry.
         host: String,

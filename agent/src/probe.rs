@@ -23,7 +23,8 @@ pub struct Probe {
     pub to: ConnectionKind,
     /// Its name in the configuration, or its address.
     pub name: String,
-    answer: BoxFuture<'static, Result<Answer, Failure>>,
+    /// Its answer, however long that takes.
+    pub answer: BoxFuture<'static, Result<Answer, Failure>>,
 }
 
 /// What something answered that is there.
@@ -70,11 +71,11 @@ pub fn engine(config: &Config, images: &Arc<Images>) -> Probe {
 }
 
 /// A registry.
-pub fn registry(host: &str, images: &Arc<Images>) -> Probe {
+fn registry(host: &str, images: &Arc<Images>) -> Probe {
     let (images, name) = (images.clone(), host.to_owned());
     let answers = async move {
         images.registries.answers(&name).await.map_err(|error| Failure::of(&error))?;
-        Ok(Answer { version: String::new(), detail: "it answers".to_owned() })
+        Ok(Answer::default())
     };
     Probe { to: ConnectionKind::Registry, name: host.to_owned(), answer: Box::pin(answers) }
 }

@@ -38,7 +38,7 @@ pub enum DeliverError {
     #[error("the image cannot be named")]
     Name(#[from] ImageRefError),
     /// A secret build argument is not there.
-    #[error("there is no value for build argument {name}")]
+    #[error("build argument {name} has no value")]
     Argument {
         /// Which.
         name: String,

@@ -151,26 +151,26 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             folded.keep = false;
         }
     }
-    status.message = message(status, &row.sync_message, &row.health_message);
-    // Of what leads the message alone.
-    let leads = !row.sync_hint.is_empty() && status.message.starts_with(&row.sync_message);
-    status.hint = if leads { row.sync_hint.clone() } else { String::new() };
+    let why = why(row);
+    (row.status.message, row.status.hint) = (why.message, why.hint);
     folded
 }
 
 /// Why it is as it is: why it is not synced, else why it is not healthy, else what holds it; and what waits in git. During the
-/// first sync that is what is being done, since nothing else is so any more.
-fn message(status: &EnvironmentStatus, sync: &str, health: &str) -> String {
+/// first sync that is what is being done, since nothing else is so any more. What to do is known of the first of these alone.
+fn why(row: &EnvironmentRow) -> Failure {
+    let EnvironmentRow { status, sync_message: sync, sync_hint, health_message: health } = row;
     if let (Some(progress), None) = (&status.progress, &status.revision) {
-        return progress.describe();
+        return Failure::text(progress.describe());
     }
     let held = status.held();
     let pending = status.pending.as_ref().map(Pending::describe).unwrap_or_default();
-    let why = [sync, health, &held].into_iter().find(|message| !message.is_empty()).unwrap_or_default();
+    let why = [sync.as_str(), health, &held].into_iter().find(|message| !message.is_empty()).unwrap_or_default();
     // What waits is no reason of what is not healthy.
     let is_unhealthy = sync.is_empty() && !health.is_empty();
     let parts = [why, if is_unhealthy { "" } else { &pending }];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    let message = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+    Failure { message, hint: if sync.is_empty() { String::new() } else { sync_hint.clone() } }
 }
 
 #[cfg(test)]

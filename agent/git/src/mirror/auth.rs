@@ -16,7 +16,7 @@ use super::program::git;
 use crate::url::Location;
 use crate::{GitError, Remote};
 use quarterdeck_core::secrets::SecretScrubber;
-use quarterdeck_system::secret::{self, Place, SecretError};
+use quarterdeck_system::secret::{self, Place};
 
 /// The shortest token of any forge that we know.
 const TOKEN_MIN: usize = 20;
@@ -58,10 +58,12 @@ pub(crate) fn configured(remote: &Remote) -> Result<Option<Credential>, GitError
         (None, None) => None,
     };
     if let Some(place) = place {
-        let told = |error: SecretError| GitError::Secret { url: remote.url.to_string(), detail: error.to_string() };
-        let text = secret::read(&place).map_err(told)?;
+        let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
+        let text = secret::read(&place).map_err(|error| told(error.to_string()))?;
         // A token is one line; what is below it is a note.
-        let token = text.expose_secret().lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let token = text.expose_secret().lines().next().map(str::trim).filter(|line| !line.is_empty());
+        let token =
+            token.ok_or_else(|| told(format!("the first line of {place} is empty; it should hold the token")))?;
         return Ok(Some(Credential { user, secret: token.to_owned().into(), from_helper: false }));
     }
     let Location::Http { userinfo: Some(info), .. } = remote.url.location() else { return Ok(None) };
@@ -146,8 +148,15 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let access = RepositoryConfig { token_file: Some(file.path().into()), ..Default::default() };
         let remote = remote("https://ann:other@forge/shop", access);
-        let told = configured(&remote).err().unwrap().to_string();
-        assert!(told.contains(" is empty"), "{told}");
+        let path = file.path().display();
+        for (text, why) in [
+            ("", format!("the file {path} is empty")),
+            ("\ntoken", format!("the first line of the file {path} is empty; it should hold the token")),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let told = configured(&remote).err().unwrap().to_string();
+            assert!(told.ends_with(&why), "{told}");
+        }
         for token in ["first", "second"] {
             std::fs::write(file.path(), format!("{token}\n")).unwrap();
             let header = configured(&remote).unwrap().unwrap().header();
