@@ -119,6 +119,17 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
                 Rest,
             ],
         ),
+        (
+            "an object left git, its inventory is deleted and the agent loses all it kept",
+            vec![
+                p(Person::Take(Thing::Leaf)),
+                c(Cluster::DeleteInventory(App::Tea)),
+                d(Files::LoseData),
+                Look,
+                o(Operator::Full(App::Tea)),
+                Rest,
+            ],
+        ),
         ("mirrors are removed", vec![d(Files::RemoveMirrors), p(Person::Commit(Thing::Chart, 5)), Rest]),
     ]
 }

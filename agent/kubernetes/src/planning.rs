@@ -1,11 +1,9 @@
 //! How a plan comes about: what is wanted, what is there, what was applied before, and what else decides over it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
-use serde_json::Value;
 
 use crate::apply::namespaces;
 use crate::inventory::Held;
@@ -99,8 +97,7 @@ impl Cluster {
             held = inventories.believe(environment, &options.namespace, strays);
             self.watch(environment, &held.inventory, memory);
         }
-        let label = |live: &Arc<Value>| managed_fields::owner_of(live).is_some_and(|owner| owner.is(environment));
-        let was_here = !memory.is_empty() || observed.iter().filter_map(Observed::live).any(label);
+        let was_here = !memory.is_empty() || observed.iter().any(|one| one.was_applied_for(environment));
         self.remade(environment, &options.namespace, held, was_here, memory).await
     }
 

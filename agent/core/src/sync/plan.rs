@@ -76,6 +76,18 @@ impl Observed {
         }
     }
 
+    /// Whether what is there was applied for this environment before: it says so, or is just as we would apply it.
+    pub fn was_applied_for(&self, environment: &EnvironmentId) -> bool {
+        match self {
+            Self::Known(_) | Self::Same(_) => true,
+            Self::Predicted { live, .. } => {
+                let owner = live.as_ref().and_then(|live| managed_fields::owner_of(live));
+                owner.is_some_and(|owner| owner.is(environment))
+            }
+            Self::Later(_) | Self::Refused(_) => false,
+        }
+    }
+
     /// Whether a plan would write it.
     pub fn wants_a_write(&self) -> bool {
         match self {
