@@ -87,7 +87,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         stop: stop.clone(),
     });
     let tasks = TaskTracker::new();
-    journal.tell(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
+    journal.publish(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
     supervise::apply(&context, config, &tasks).await?;
     tasks.spawn(connectivity::watch(context.clone()));
     let router = api::router(context.clone());
@@ -160,8 +160,8 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
                 changes.push("nothing changed".to_owned());
             }
             changes.iter().for_each(|change| tracing::info!("configuration: {change}"));
-            context.journal.tell(vec![Fact::Seen(Object::Agent(status(context, &config, None)))]).await;
-            supervise::tell(context, Event::ConfigurationReloaded { changes }).await;
+            context.journal.publish(vec![Fact::Seen(Object::Agent(status(context, &config, None)))]).await;
+            supervise::record_event(context, Event::ConfigurationReloaded { changes }).await;
         }
         Err(error) => {
             let message = chain(&error);
@@ -169,9 +169,9 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
             let config = context.config();
             context
                 .journal
-                .tell(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))])
+                .publish(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))])
                 .await;
-            supervise::tell(context, Event::ConfigurationRefused { message }).await;
+            supervise::record_event(context, Event::ConfigurationRefused { message }).await;
         }
     }
     notify(&[sd_notify::NotifyState::Ready]);

@@ -31,11 +31,11 @@ pub async fn watch(context: Arc<Context>) {
         for (to, name, answer) in answers {
             let status = seen(to, name, answer.map(|answer| answer.version));
             let key = Object::Connection(status.clone()).key();
-            now.insert(key.clone(), tell(&context, known.remove(&key), status).await);
+            now.insert(key.clone(), publish_change(&context, known.remove(&key), status).await);
         }
         let gone: Batch = known.into_keys().map(Fact::Gone).collect();
         if !gone.is_empty() {
-            context.journal.tell(gone).await;
+            context.journal.publish(gone).await;
         }
         known = now;
         tokio::select! {
@@ -54,8 +54,12 @@ pub fn seen(to: ConnectionKind, name: String, answer: Result<String, Failure>) -
     ConnectionStatus { to, name, reachable, version, error, hint: hint.unwrap_or_default(), since: Timestamp::now() }
 }
 
-/// Tells what is news, and gives what is so now.
-async fn tell(context: &Context, before: Option<ConnectionStatus>, mut now: ConnectionStatus) -> ConnectionStatus {
+/// Publishes what is news, and gives what is so now.
+async fn publish_change(
+    context: &Context,
+    before: Option<ConnectionStatus>,
+    mut now: ConnectionStatus,
+) -> ConnectionStatus {
     if let Some(before) = &before
         && before.reachable == now.reachable
     {

@@ -187,7 +187,7 @@ async fn kustomize(context: Arc<Context>) -> Found {
             hint: "install one of them where manifests have a kustomization.yaml; plain YAML needs none".to_owned(),
         };
     };
-    let words = program.words();
+    let words = program.command();
     match tokio::task::spawn_blocking(move || program.version()).await {
         Ok(Ok(version)) => Found::good(format!("{words}, {version}")),
         Ok(Err(error)) => Found::bad(chain(&error), format!("run `{words}` manually")),

@@ -190,14 +190,14 @@ impl Journal {
         kept.await.map_err(|_| gone())?
     }
 
-    /// Tells what is merely seen: returns when it is queued.
-    pub async fn tell(&self, batch: Batch) {
+    /// Publishes what is merely seen, and keeps no record of it: returns when it is queued.
+    pub async fn publish(&self, batch: Batch) {
         // After the end of the journal nobody is there to see.
         let _ = self.sender.send(Message::Batch(batch, None)).await;
     }
 
-    /// Tells what is merely seen and soon outdated (a percent), from where nothing may wait; lost where the queue is full.
-    pub fn mention(&self, fact: Fact) {
+    /// Publishes what is merely seen and soon outdated (a percent), from where nothing may wait; lost where the queue is full.
+    pub fn try_publish(&self, fact: Fact) {
         let _ = self.sender.try_send(Message::Batch(vec![fact], None));
     }
 

@@ -123,7 +123,7 @@ fn build(scratch: &Path, program: &Program, tree: &dyn Tree, folder: &str, needs
     }
     let output =
         program::run(command, b"", LIMITS).and_then(Finished::successful).map_err(|source| BuildError::Program {
-            program: program.words(),
+            program: program.command(),
             source: match source {
                 ProgramError::Failed { status, stderr } => {
                     let is_warning = |line: &&str| line.starts_with("# Warning");

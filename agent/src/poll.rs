@@ -273,7 +273,7 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
             }
         };
         status.next_poll = Timestamp::now().checked_add(wait).ok();
-        journal.tell(vec![Fact::Seen(Object::Repository(status.clone()))]).await;
+        journal.publish(vec![Fact::Seen(Object::Repository(status.clone()))]).await;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = repository.wake.notified() => {}

@@ -18,7 +18,7 @@ pub async fn of_code(context: Arc<Context>, application: Arc<Application>) {
     let what = format!("code repository {}", code.address());
     let known = || context.journal.snapshot().application(name).map(|status| status.unseen).unwrap_or_default();
     let fact = |unseen| Fact::Application { name: name.clone(), patch: ApplicationPatch::Unseen(unseen) };
-    tell(&context, code, &what, known, fact, &application.stop).await;
+    publish_unseen(&context, code, &what, known, fact, &application.stop).await;
 }
 
 /// Tells it of the repository of the manifests until the environment ends.
@@ -30,10 +30,10 @@ pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) 
         unseen.into_iter().filter(|unseen| unseen.of == Cover::Repository).collect()
     };
     let fact = |unseen| Fact::patch(id, Patch::Unseen { of: Cover::Repository, unseen });
-    tell(&context, repository, &what, known, fact, &environment.stop).await;
+    publish_unseen(&context, repository, &what, known, fact, &environment.stop).await;
 }
 
-async fn tell(
+async fn publish_unseen(
     context: &Context,
     repository: &Repository,
     what: &str,
@@ -49,7 +49,7 @@ async fn tell(
         });
         let unseen: Vec<Unseen> = unseen.into_iter().collect();
         if known() != unseen {
-            context.journal.tell(vec![fact(unseen)]).await;
+            context.journal.publish(vec![fact(unseen)]).await;
         }
         tokio::select! {
             // The sender of a repository lives as long as we hold the repository.

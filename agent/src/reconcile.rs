@@ -43,7 +43,7 @@ use self::decide::{Decision, Standing};
 pub use self::error::ReconcileError;
 use self::execute::{Outcome, Sync};
 use self::fights::Fights;
-use self::progress::told;
+use self::progress::with_progress;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -104,7 +104,7 @@ impl Reconciliation {
         let place = self.context.syncs.clone().acquire_owned();
         let is_first = journal.snapshot().environment(name).is_some_and(|status| status.revision.is_none());
         match is_first {
-            true => told(journal, name, Progress::Queued, place).await.ok(),
+            true => with_progress(journal, name, Progress::Queued, place).await.ok(),
             false => place.await.ok(),
         }
     }
@@ -196,7 +196,7 @@ async fn reconcile(
     }
     let journal = &context.journal;
     let rendering = kinds::render(context, environment, &revision, intent.is_some());
-    let rendered = Arc::new(told(journal, name, Progress::Rendering, rendering).await?);
+    let rendered = Arc::new(with_progress(journal, name, Progress::Rendering, rendering).await?);
     let inputs = render_commit::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
@@ -205,8 +205,8 @@ async fn reconcile(
     let options = Options { fresh: is_new && !settled, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
     let planning = neighbours::plan(context, environment, &wanted, memory, options);
-    let planned = told(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
-    let planned = planned.map_err(|source| of(environment, source))?;
+    let planned = with_progress(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
+    let planned = planned.map_err(|source| cluster_error(environment, source))?;
     state.compared = Some(Instant::now());
     records::tell_other_agent(context, name, environment.cluster.other_agent(name, &environment.spec.namespace))
         .await?;
@@ -244,7 +244,7 @@ async fn reconcile(
             let refusals = sync.planned.refusals;
             // Where an environment has what is wanted here, its letting go of it is worth a look, whatever the next try is due.
             context.wanted.awaits(name, refusals.iter().map(|refusal| refusal.resource.clone()).collect());
-            return Err(of(environment, ClusterError::Refused { environment: name.clone(), refusals }));
+            return Err(cluster_error(environment, ClusterError::Refused { environment: name.clone(), refusals }));
         }
         Decision::Sync { cause, held } => {
             let is_revert = matches!(cause, Cause::Drift { .. } | Cause::Agent);
@@ -304,7 +304,7 @@ async fn is_settled(state: &Remembered, environment: &Environment, revision: &Re
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
-    let kinds = environment.cluster.kinds().await.map_err(|problem| of(environment, problem.into()))?;
+    let kinds = environment.cluster.kinds().await.map_err(|problem| cluster_error(environment, problem.into()))?;
     render_by(context, environment, revision, kinds).await
 }
 
@@ -365,7 +365,7 @@ async fn begin(context: &Context, environment: &Environment, state: &mut Remembe
     let inventory = environment.cluster.inventory(name, &environment.spec.namespace, &state.memory).await;
     let inventory = inventory.map_err(|problem| {
         environment.cluster.not_watched(name, &problem);
-        of(environment, problem.into())
+        cluster_error(environment, problem.into())
     })?;
     environment.cluster.watch(name, &inventory, &state.memory);
     state.watched = true;
@@ -380,7 +380,7 @@ async fn begin(context: &Context, environment: &Environment, state: &mut Remembe
 /// The first lists of a cluster that is well take well under a second.
 const WATCH_WITHIN: Duration = Duration::from_secs(3);
 
-fn of(environment: &Environment, source: ClusterError) -> ReconcileError {
+fn cluster_error(environment: &Environment, source: ClusterError) -> ReconcileError {
     ReconcileError::Cluster { cluster: environment.cluster.name().to_owned(), source }
 }
 

@@ -46,7 +46,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     lines.extend(applications::begin(&change, applications).await?);
     let gone = context.repositories.keep_only(&used(context));
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
-    context.journal.tell(gone.collect()).await;
+    context.journal.publish(gone.collect()).await;
     Ok(lines)
 }
 
@@ -69,8 +69,8 @@ fn base(context: &Context) -> &std::path::Path {
     context.config_path.parent().unwrap_or(&context.config_path)
 }
 
-/// Tells that a configuration came into force, or why not.
-pub async fn tell(context: &Context, event: Event) {
+/// Records that a configuration came into force, or why not.
+pub async fn record_event(context: &Context, event: Event) {
     // Not kept on a full disk: the agent's status and its log say the same.
     let _ = context.journal.record(vec![Fact::at_large(Cause::Configuration, event)]).await;
 }

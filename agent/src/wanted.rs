@@ -67,7 +67,7 @@ impl Wanted {
     }
 
     /// What was last rendered, and why not since.
-    pub(crate) fn of(&self, name: &EnvironmentId) -> (Option<Rendered>, Option<String>) {
+    pub(crate) fn last_rendered(&self, name: &EnvironmentId) -> (Option<Rendered>, Option<String>) {
         let all = self.lock();
         let entry = all.get(name);
         (entry.and_then(|entry| entry.rendered.clone()), entry.and_then(|entry| entry.unrendered.clone()))
@@ -151,9 +151,9 @@ mod tests {
         let before = rendered(&["a"]);
         wanted.rendered(&shop, before.clone());
         wanted.failed(&shop, &before.spec, "bad".to_owned());
-        let (last, why) = wanted.of(&shop);
+        let (last, why) = wanted.last_rendered(&shop);
         assert_eq!((last.is_some(), why.as_deref()), (true, Some("bad")));
         wanted.failed(&shop, &EnvironmentSpec { namespace: "test".to_owned(), ..before.spec }, "bad".to_owned());
-        assert!(wanted.of(&shop).0.is_none(), "it was configured differently then");
+        assert!(wanted.last_rendered(&shop).0.is_none(), "it was configured differently then");
     }
 }

@@ -80,7 +80,7 @@ pub enum Cause {
 
 impl Cause {
     /// A few words: `tag build-1.4.0`, `alice`, `drift of Deployment/shop`.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Agent => "agent".to_owned(),
             Self::Person { name, .. } => name.clone(),

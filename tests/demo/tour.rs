@@ -81,7 +81,7 @@ pub(crate) async fn tour() -> anyhow::Result<()> {
         .await?;
     tour.done(
         "drift healed",
-        &status.last_sync.map_or_else(String::new, |sync| format!("{}, {}", sync.cause.words(), sync.message)),
+        &status.last_sync.map_or_else(String::new, |sync| format!("{}, {}", sync.cause.describe(), sync.message)),
     )?;
 
     let second = shop.commit("main", &borrowed(&world::code("shop", "1.5.0")), "Faster");

@@ -39,7 +39,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::error::{ClientError, Tried};
-use crate::client::patience::{Kind, Told, Waiting};
+use crate::client::patience::{Kind, WaitNotice, Waiting};
 use crate::client::records::Records;
 use crate::route;
 
@@ -94,7 +94,7 @@ impl Default for Limits {
 pub struct Client {
     candidates: Arc<[PathBuf]>,
     limits: Arc<Limits>,
-    told: Told,
+    notice: WaitNotice,
 }
 
 impl Client {
@@ -105,12 +105,12 @@ impl Client {
 
     /// A client with limits of one's own.
     pub fn with_limits(candidates: Vec<PathBuf>, limits: Limits) -> Self {
-        Self { candidates: candidates.into(), limits: Arc::new(limits), told: Told::default() }
+        Self { candidates: candidates.into(), limits: Arc::new(limits), notice: WaitNotice::default() }
     }
 
     /// The same client, which says so where the agent keeps it waiting, once until the agent answers again.
     pub fn saying(self, say: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
-        Self { told: Told::new(say), ..self }
+        Self { notice: WaitNotice::new(say), ..self }
     }
 
     /// `GET`s a whole answer. `path` begins with `/v1/`, see [`crate::route`].

@@ -65,7 +65,7 @@ impl<R> Column<R> {
     }
 
     /// One of words, of a fixed width.
-    pub fn words(title: &'static str, width: u16, cell: fn(&R) -> Cell) -> Self {
+    pub fn text(title: &'static str, width: u16, cell: fn(&R) -> Cell) -> Self {
         Self::new(title, Kind::Words, (width, width), cell)
     }
 

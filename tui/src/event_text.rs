@@ -9,7 +9,7 @@ use crate::status_style::{Tone, of_health, of_phase, of_sync};
 
 /// What happened, in a person's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told<'a> {
+pub struct EventText<'a> {
     /// How it is meant.
     pub tone: Tone,
     /// What it was: `sync 43 failed`.
@@ -18,7 +18,7 @@ pub struct Told<'a> {
     pub more: &'a str,
 }
 
-impl Told<'_> {
+impl EventText<'_> {
     /// All of it in one line: `suspended: a fire`, or `suspended` where nothing else is said.
     pub fn line(&self) -> String {
         if self.more.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.more) }
@@ -30,8 +30,8 @@ pub fn stage_called(kind: StageKind, environment: Option<&EnvironmentName>) -> S
     environment.map_or_else(|| kind.to_string(), |environment| format!("{kind} {environment}"))
 }
 
-/// Tells what happened.
-pub fn told(event: &Event) -> Told<'_> {
+/// What happened, with its weight.
+pub fn describe(event: &Event) -> EventText<'_> {
     let (tone, what, more): (Tone, String, &str) = match event {
         Event::AgentStarted { version, interrupted: 0 } => (Tone::Plain, format!("agent {version} started"), ""),
         Event::AgentStarted { version, interrupted } => {
@@ -115,7 +115,7 @@ pub fn told(event: &Event) -> Told<'_> {
         Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.commit.short()), reason),
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
     };
-    Told { tone, what, more }
+    EventText { tone, what, more }
 }
 
 fn lower(word: &str) -> String {

@@ -54,7 +54,7 @@ pub fn last_seen(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> Stri
 
 /// Why an environment is as it is; where that is what cannot be seen, also since when, and what it was then.
 pub fn message(environment: &EnvironmentStatus, ago: impl FnOnce(Timestamp) -> String) -> Cow<'_, str> {
-    let Some(unseen) = told(environment) else { return Cow::Borrowed(&environment.message) };
+    let Some(unseen) = cause(environment) else { return Cow::Borrowed(&environment.message) };
     let was = was(environment).map(|was| format!("; {was}")).unwrap_or_default();
     Cow::Owned(format!("{}{was}", line(unseen, ago)))
 }
@@ -68,7 +68,7 @@ pub fn of_application(application: &ApplicationStatus, ago: impl FnOnce(Timestam
 }
 
 /// What of this cannot be seen is why it is as it is.
-pub fn told(environment: &EnvironmentStatus) -> Option<&Unseen> {
+pub fn cause(environment: &EnvironmentStatus) -> Option<&Unseen> {
     environment.unseen.iter().find(|unseen| unseen.describe() == environment.message)
 }
 

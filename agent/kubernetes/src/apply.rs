@@ -248,7 +248,7 @@ impl Executor<'_> {
                     return (manifest, None);
                 }
                 let result = self.write(&manifest, takes_over, wait, timeout, done).await;
-                self.tell(done);
+                self.report(done);
                 (manifest, Some(result))
             }
             .boxed()
@@ -346,7 +346,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    pub(super) fn tell(&self, done: &Done<'_>) {
+    pub(super) fn report(&self, done: &Done<'_>) {
         done.count.fetch_add(1, Ordering::Relaxed);
         self.waits(done, |_| ());
     }

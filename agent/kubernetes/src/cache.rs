@@ -55,7 +55,7 @@ impl Uid {
 
 /// Who tells of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ToldBy {
     /// A list that was asked for at this time: what it says is so, whatever was known before.
     Listed(Instant),
     /// A watch, or the answer to a write of ours. The two race; the newer of them is so.
@@ -72,15 +72,15 @@ pub(super) struct Put {
 }
 
 /// Whether the cluster was set back, by what a list says of an object that was known to be newer.
-fn is_set_back(told: Told, known_since: Instant, is_older: bool) -> bool {
-    matches!(told, Told::Listed(asked) if is_older && known_since <= asked)
+fn is_set_back(told: ToldBy, known_since: Instant, is_older: bool) -> bool {
+    matches!(told, ToldBy::Listed(asked) if is_older && known_since <= asked)
 }
 
 /// Whether what is known stands although a list names another state: we wrote it after the list was asked for.
-fn stands(told: Told, known_since: Instant, is_older: bool) -> bool {
+fn stands(told: ToldBy, known_since: Instant, is_older: bool) -> bool {
     match told {
-        Told::Listed(asked) => is_older && known_since > asked,
-        Told::Followed => is_older,
+        ToldBy::Listed(asked) => is_older && known_since > asked,
+        ToldBy::Followed => is_older,
     }
 }
 
@@ -186,7 +186,7 @@ struct State {
 impl Hears for ObjectCache {
     fn lost(&self, problem: &ApiProblem, is_news: bool, ever: bool) {
         self.state().covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
         if is_news {
             self.outbox.push([ClusterChange::Away { why: Failure::of(problem) }]);
         }
@@ -194,7 +194,7 @@ impl Hears for ObjectCache {
 
     fn found(&self) {
         self.state().covers.reachable(Instant::now());
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
         self.outbox.push([ClusterChange::Back]);
     }
 }
@@ -238,14 +238,14 @@ impl ObjectCache {
         state.covers.begun(environment);
         drop(state);
         changes.push(ClusterChange::Cover);
-        self.tell(changes);
+        self.publish(changes);
         moved
     }
 
     /// It cannot be asked what the environment has here.
     pub(super) fn not_begun(&self, environment: &EnvironmentId, why: &str) {
         self.state().covers.not_begun(environment, why, Instant::now());
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
     }
 
     /// The environment is no concern any more.
@@ -256,7 +256,7 @@ impl ObjectCache {
         state.family.forget(environment, &mut changes);
         state.covers.begun(environment);
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// How objects should be, by what a plan or an apply just found.
@@ -271,7 +271,7 @@ impl ObjectCache {
             state.applied.expect(environment, &resource, expect, &mut changes);
         }
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// When the next object is otherwise by time alone.
@@ -283,7 +283,7 @@ impl ObjectCache {
     pub(super) fn expire(&self, now: Timestamp) {
         let mut changes = Vec::new();
         self.state().applied.expire(now, &mut changes);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// The Jobs of an environment that ended, be they there or gone.
@@ -304,13 +304,13 @@ impl ObjectCache {
         if let Some(environment) = seen.environment.clone() {
             state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), &mut changes);
         }
-        state.put_applied(seen, Told::Followed, &mut changes);
+        state.put_applied(seen, ToldBy::Followed, &mut changes);
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// Takes in an object that a watch tells of; gives which it is.
-    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: Told) -> Put {
+    pub(super) fn put(&self, key: &WatchKey, object: &Value, told: ToldBy) -> Put {
         let mut changes = Vec::new();
         let put = match key.what {
             What::Applied => {
@@ -331,7 +331,7 @@ impl ObjectCache {
                 Put { resource, uid, set_back }
             }
         };
-        self.tell(changes);
+        self.publish(changes);
         put
     }
 
@@ -352,7 +352,7 @@ impl ObjectCache {
             }
         }
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// A watch has told of all that is there, and nothing else is.
@@ -368,13 +368,13 @@ impl ObjectCache {
             What::Between | What::Pods | What::Kinds => state.family.retain(key, seen, &mut changes),
         }
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// A watch is about to be connected.
     pub(super) fn begins(&self, key: &WatchKey) {
         self.state().covers.begins(key, Instant::now());
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
     }
 
     /// A watch is connected.
@@ -386,7 +386,7 @@ impl ObjectCache {
             state.applied.cover(key, true, &mut changes);
         }
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// A watch is not connected any more, or still not, and why.
@@ -395,7 +395,7 @@ impl ObjectCache {
         state.covers.lost(key, why, Instant::now(), Timestamp::now());
         state.uncover(key);
         drop(state);
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
     }
 
     /// Nobody wants the watch any more.
@@ -404,7 +404,7 @@ impl ObjectCache {
         state.covers.ends(key, Timestamp::now());
         state.uncover(key);
         drop(state);
-        self.tell(vec![ClusterChange::Cover]);
+        self.publish(vec![ClusterChange::Cover]);
     }
 
     /// What cannot be seen of an environment now, where this was told last.
@@ -436,7 +436,7 @@ impl ObjectCache {
         state.applied.replaced();
         state.family.replaced(&mut changes);
         drop(state);
-        self.tell(changes);
+        self.publish(changes);
     }
 
     /// Waits until every object of the environment is known.
@@ -463,7 +463,7 @@ impl ObjectCache {
         self.state().family.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
     }
 
-    fn tell(&self, changes: Vec<ClusterChange>) {
+    fn publish(&self, changes: Vec<ClusterChange>) {
         let is_pod = |change| matches!(change, &ClusterChange::PodChanged(_) | &ClusterChange::PodGone { .. });
         if changes.iter().any(is_pod) {
             self.pods.send_modify(|count| *count += 1);
@@ -480,7 +480,7 @@ impl ObjectCache {
 }
 
 impl State {
-    fn put_applied(&mut self, seen: Seen, told: Told, changes: &mut Vec<ClusterChange>) {
+    fn put_applied(&mut self, seen: Seen, told: ToldBy, changes: &mut Vec<ClusterChange>) {
         let uid = seen.uid;
         if let Some(environment) = &seen.environment {
             self.family.root(uid, environment, &seen.resource, changes);
@@ -509,12 +509,12 @@ mod tests {
         let asked = Instant::now();
         let (before, after) = (asked, asked + Duration::from_millis(1));
         for (told, known_since, is_older, stays, set_back) in [
-            (Told::Listed(asked), before, false, false, false),
-            (Told::Listed(asked), before, true, false, true),
-            (Told::Listed(asked), after, false, false, false),
-            (Told::Listed(asked), after, true, true, false),
-            (Told::Followed, before, true, true, false),
-            (Told::Followed, before, false, false, false),
+            (ToldBy::Listed(asked), before, false, false, false),
+            (ToldBy::Listed(asked), before, true, false, true),
+            (ToldBy::Listed(asked), after, false, false, false),
+            (ToldBy::Listed(asked), after, true, true, false),
+            (ToldBy::Followed, before, true, true, false),
+            (ToldBy::Followed, before, false, false, false),
         ] {
             let found = (stands(told, known_since, is_older), is_set_back(told, known_since, is_older));
             assert_eq!(found, (stays, set_back), "{told:?} {known_since:?} {is_older}");

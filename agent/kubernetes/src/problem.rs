@@ -161,7 +161,7 @@ impl ApiProblem {
                     let hint = why.remedy("name its authority by certificate-authority in this kubeconfig");
                     return Self { hint: hint.into(), ..Self::new(Class::Untrusted, doing, message) };
                 }
-                let words = words(error);
+                let words = innermost(error);
                 if is_about_our_certificate(&words) {
                     let words = format!("the server rejects the client certificate, or requires one: {words}");
                     return Self::new(Class::Unauthorized, doing, words);
@@ -252,7 +252,7 @@ fn is_immutable(message: &str) -> bool {
 
 /// "Connection refused (os error 111)" rather than the four layers that say "client error" before it; but that it was
 /// the proxy who did, and what a proxy answered, is worth its words.
-fn words(error: &dyn std::error::Error) -> String {
+fn innermost(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     let mut by = "";
     while let Some(source) = innermost.source() {

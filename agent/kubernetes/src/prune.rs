@@ -42,7 +42,7 @@ impl Executor<'_> {
                     return (item, None);
                 }
                 let result = self.delete(&item, &uid, timeout).await;
-                self.tell(done);
+                self.report(done);
                 (item, Some(result))
             }
             .boxed()

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::cache::{ObjectCache, Put, Told};
+use crate::cache::{ObjectCache, Put, ToldBy};
 use crate::logs;
 use crate::objects::Objects;
 use crate::watch_set::{WatchKey, What};
@@ -62,7 +62,7 @@ impl TerminationMessages {
     }
 
     /// Takes in an object with the words that are known, and asks for those that are not.
-    pub(super) fn put(&self, live: &ObjectCache, key: &WatchKey, mut object: Value, told: Told) -> Put {
+    pub(super) fn put(&self, live: &ObjectCache, key: &WatchKey, mut object: Value, told: ToldBy) -> Put {
         if key.what != What::Pods {
             return live.put(key, &object, told);
         }
@@ -99,7 +99,7 @@ impl TerminationMessages {
             }
             // Not where the pod went meanwhile; one that changed is newer, and this is passed over there.
             if live.has_pod(&object) {
-                live.put(&key, &object, Told::Followed);
+                live.put(&key, &object, ToldBy::Followed);
             }
         });
     }

@@ -49,7 +49,7 @@ impl WatchKey {
     }
 
     /// `ConfigMaps in namespace shop`, `pods`.
-    pub(super) fn words(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let kind = match (self.what, self.kind.as_str()) {
             (What::Pods, _) => "pods".to_owned(),
             (_, kind) => plural(kind),
@@ -279,7 +279,7 @@ mod tests {
         ] {
             let namespace = namespace.map(str::to_owned);
             let (group, kind) = (String::new(), kind.to_owned());
-            assert_eq!(WatchKey { what: What::Applied, group, kind, version: None, namespace }.words(), words);
+            assert_eq!(WatchKey { what: What::Applied, group, kind, version: None, namespace }.describe(), words);
         }
     }
 

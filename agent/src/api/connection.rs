@@ -84,7 +84,8 @@ pub async fn serve(
             }
             Err(error) => {
                 if let Some(times) = flood.count(std::time::Instant::now()) {
-                    let why = if open_files::is_reached(&error) { open_files::words() } else { error.to_string() };
+                    let why =
+                        if open_files::is_reached(&error) { open_files::limit_reached() } else { error.to_string() };
                     tracing::warn!(times, "cannot accept connections: {why}");
                 }
                 tokio::time::sleep(waits.next().unwrap_or(ACCEPT_AGAIN_MAX)).await;

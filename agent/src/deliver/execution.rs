@@ -28,7 +28,7 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new().with_max_delay(TRY_M
 const TRY_MAX: Duration = Duration::from_secs(30);
 
 /// Progress is told this often at most: a person sees no more, and each telling is a change for every console.
-const TELL_EVERY: Duration = Duration::from_millis(200);
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// A run gives way to a newer one only after it waited this long: a registry or forge that restarts is back within
 /// seconds, and costs no version.
@@ -42,7 +42,7 @@ pub(super) struct Execution<'n> {
     log: Option<RunLog>,
     /// The stage that it is in.
     now: usize,
-    told: Instant,
+    published: Instant,
     /// Notified when the queue may have changed.
     news: &'n Notify,
 }
@@ -89,7 +89,7 @@ impl<'n> Execution<'n> {
             .writer(run.id)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
-        let course = Self { run, cancel, journal: journal.clone(), log, now: 0, told: Instant::now(), news };
+        let course = Self { run, cancel, journal: journal.clone(), log, now: 0, published: Instant::now(), news };
         course.record(Vec::new()).await?;
         Ok(course)
     }
@@ -133,7 +133,7 @@ impl<'n> Execution<'n> {
                     self.say(&text);
                     self.hint(hint);
                     self.progress(None, Some(&text));
-                    self.tell();
+                    self.publish();
                     if let Err(error) = self.wait(wait, begun, &error).await {
                         break Err(error);
                     }
@@ -250,14 +250,14 @@ impl<'n> Execution<'n> {
                 stage.message = message.chars().take(200).collect();
             }
         });
-        if self.told.elapsed() >= TELL_EVERY {
-            self.tell();
+        if self.published.elapsed() >= PUBLISH_EVERY {
+            self.publish();
         }
     }
 
-    fn tell(&mut self) {
-        self.told = Instant::now();
-        self.journal.mention(Fact::RunProgress(Box::new(self.run.clone())));
+    fn publish(&mut self) {
+        self.published = Instant::now();
+        self.journal.try_publish(Fact::RunProgress(Box::new(self.run.clone())));
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Stage)) {

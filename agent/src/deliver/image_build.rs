@@ -77,7 +77,7 @@ impl Step<Artifact> for Build<'_> {
             pushed: None,
         };
         course.keep(&artifact, Some(Event::ImageBuilt { artifact: artifact.clone() })).await?;
-        let message = told(&artifact, &made);
+        let message = summary(&artifact, &made);
         Ok(if is_new { Outcome::Done(artifact, message) } else { Outcome::Skipped(artifact, message) })
     }
 }
@@ -223,7 +223,7 @@ fn short_name(repository: &str) -> &str {
 }
 
 /// What came out, in a line.
-fn told(artifact: &Artifact, made: &BTreeMap<usize, Made>) -> String {
+fn summary(artifact: &Artifact, made: &BTreeMap<usize, Made>) -> String {
     let one = |(image, made): (&Image, &Made)| {
         let id = made.id.get(..19).unwrap_or(&made.id);
         let size = made.size.map_or(", built before".to_owned(), |size| format!(", {:.1} MB", size as f64 / 1e6));

@@ -64,17 +64,17 @@ pub(super) async fn tell_while<T>(
     let result = loop {
         tokio::select! {
             biased;
-            Some(step) = progress.recv() => tell(course, step),
+            Some(step) = progress.recv() => report(course, step),
             result = work.as_mut() => break result,
         }
     };
     while let Ok(step) = progress.try_recv() {
-        tell(course, step);
+        report(course, step);
     }
     Ok(result?)
 }
 
-fn tell(course: &mut Execution<'_>, step: Progress) {
+fn report(course: &mut Execution<'_>, step: Progress) {
     match step {
         Progress::Line(line) => {
             course.say(&line);

@@ -222,7 +222,7 @@ mod tests {
         use quarterdeck_shared::snapshot::{Hold, Pin, Progress};
         let at = |reference: &str, digit: char| Revision::new(reference, digit.to_string().repeat(40).parse().unwrap());
         let hold = |reason: &str| Hold { reason: reason.to_owned(), cause: Cause::Agent, at: Timestamp::UNIX_EPOCH };
-        let by = Cause::Agent.words();
+        let by = Cause::Agent.describe();
         let mut row = new_row(&"shop/prod".parse().unwrap(), SpecSummary::default(), Timestamp::UNIX_EPOCH);
         let mut then = |patch: Patch| {
             fold(&mut row, patch, Timestamp::UNIX_EPOCH);

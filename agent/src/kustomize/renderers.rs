@@ -66,7 +66,7 @@ impl ProgramKind {
 
 impl Program {
     /// How a render with it is called, for people.
-    pub fn words(&self) -> &'static str {
+    pub fn command(&self) -> &'static str {
         match self.kind {
             ProgramKind::Kustomize => "kustomize build",
             ProgramKind::Kubectl => "kubectl kustomize",

@@ -18,7 +18,7 @@ use super::decide::Held;
 use super::progress::telling;
 use super::records::{begun, ended};
 use super::stop::{self, Stop};
-use super::{ReconcileError, of};
+use super::{ReconcileError, cluster_error};
 use crate::context::{Context, Drift, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -62,7 +62,7 @@ impl Sync<'_> {
 
     /// What is planned is as git says: that is remembered, and a person who asked is answered by a sync without changes.
     pub(super) async fn nothing_to_do(self, memory: &mut Memory) -> Result<(Outcome, Undone), ReconcileError> {
-        self.environment.cluster.keep(&self.planned).await.map_err(|source| of(self.environment, source))?;
+        self.environment.cluster.keep(&self.planned).await.map_err(|source| cluster_error(self.environment, source))?;
         let undone = self.planned.undone.clone();
         let mut facts = vec![self.found_settled(memory)];
         let part = self.part(&Held::default());
@@ -159,7 +159,7 @@ impl Sync<'_> {
                 undone = executed.undone;
                 result
             }
-            Err(source) => Err(of(self.environment, source)),
+            Err(source) => Err(cluster_error(self.environment, source)),
         };
         facts.extend(match (&result, &stopped) {
             (Err(error), _) => ended(sync, Phase::Failed, Failure::of(error)),

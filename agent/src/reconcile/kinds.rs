@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use quarterdeck_shared::revision::Revision;
 
-use super::{ReconcileError, of, render_by};
+use super::{ReconcileError, cluster_error, render_by};
 use crate::context::{Context, Environment};
 use quarterdeck_core::render::{RenderError, Rendered};
 use quarterdeck_core::sync::manifest::Manifest;
@@ -19,7 +19,7 @@ pub(super) async fn render(
     for_a_person: bool,
 ) -> Result<Rendered, ReconcileError> {
     let cluster = &environment.cluster;
-    let failed = |problem: ApiProblem| of(environment, problem.into());
+    let failed = |problem: ApiProblem| cluster_error(environment, problem.into());
     let mut kinds = cluster.kinds().await.map_err(failed)?;
     let mut rendered = render_by(context, environment, revision, kinds.clone()).await;
     if rendered.as_ref().is_err_and(|error| missing(error).is_some()) {

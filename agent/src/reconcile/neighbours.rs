@@ -87,7 +87,7 @@ pub(super) async fn all(context: &Arc<Context>, environment: &Environment) -> Ne
             if let Some(other) = context.environment(&id) {
                 refresh(context, &other, &mut resolved).await;
             }
-            let (rendered, unrendered) = context.wanted.of(&id);
+            let (rendered, unrendered) = context.wanted.last_rendered(&id);
             // One that cannot be operated at all may want anything.
             let is_known = rendered.is_some() || unrendered.is_some();
             let unrendered = if is_known { unrendered } else { Some("it was not rendered yet".to_owned()) };
@@ -119,7 +119,7 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
         Ok(commit) => commit,
         Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
-    if let (Some(before), None) = context.wanted.of(name)
+    if let (Some(before), None) = context.wanted.last_rendered(name)
         && before.spec == other.spec
     {
         if before.commit == commit {

@@ -10,10 +10,10 @@ use crate::journal::Journal;
 use crate::journal::fact::{Fact, Patch};
 
 /// A person sees no more, and each telling is a change for every console. What takes less time than this is not told.
-const TELL_EVERY: Duration = Duration::from_millis(200);
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// Works, and tells that it does where that takes long; takes that back at the end.
-pub(super) async fn told<T>(
+pub(super) async fn with_progress<T>(
     journal: &Journal,
     name: &EnvironmentId,
     progress: Progress,
@@ -23,9 +23,9 @@ pub(super) async fn told<T>(
     tokio::select! {
         biased;
         done = &mut work => return done,
-        () = tokio::time::sleep(TELL_EVERY) => {}
+        () = tokio::time::sleep(PUBLISH_EVERY) => {}
     }
-    journal.mention(Fact::patch(name, Patch::Progress(Some(progress))));
+    journal.try_publish(Fact::patch(name, Patch::Progress(Some(progress))));
     let done = work.await;
     // Not kept on a full disk, which it need not be: it is shown all the same.
     let _ = journal.record(vec![Fact::patch(name, Patch::Progress(None))]).await;
@@ -42,8 +42,8 @@ pub(super) async fn telling<T>(
     let tell = async {
         while progress.changed().await.is_ok() {
             let now = progress.borrow_and_update().clone();
-            journal.mention(Fact::patch(name, Patch::Progress(Some(now))));
-            tokio::time::sleep(TELL_EVERY).await;
+            journal.try_publish(Fact::patch(name, Patch::Progress(Some(now))));
+            tokio::time::sleep(PUBLISH_EVERY).await;
         }
         std::future::pending::<()>().await;
     };

@@ -9,7 +9,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
-use super::{ReconcileError, of, options, render, resolve};
+use super::{ReconcileError, cluster_error, options, render, resolve};
 use crate::context::{Context, Environment};
 use quarterdeck_core::sync::mask;
 use quarterdeck_git::mirror::Named;
@@ -99,11 +99,11 @@ pub async fn diff(
         .cluster
         .diff(name, &rendered.manifests, &memory, &options)
         .await
-        .map_err(|source| of(environment, source))?;
+        .map_err(|source| cluster_error(environment, source))?;
     if let Some(refusal) = planned.refusals.first() {
         let refusals = planned.refusals.clone();
         tracing::debug!(environment = %name, %refusal, "the diff was refused");
-        return Err(of(
+        return Err(cluster_error(
             environment,
             quarterdeck_kubernetes::ClusterError::Refused { environment: name.clone(), refusals },
         ));
@@ -138,7 +138,8 @@ pub async fn manifests(
 
 /// A live object as YAML, secrets masked.
 pub async fn object(environment: &Environment, resource: &ResourceRef) -> Result<String, ReconcileError> {
-    let yaml = environment.cluster.live_yaml(resource).await.map_err(|problem| of(environment, problem.into()))?;
+    let yaml =
+        environment.cluster.live_yaml(resource).await.map_err(|problem| cluster_error(environment, problem.into()))?;
     yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
 }
 

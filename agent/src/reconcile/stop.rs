@@ -50,7 +50,7 @@ pub(super) fn asked(context: &Context, environment: &Environment, began: &Enviro
         return Some(Stop::Configuration);
     }
     let now = context.journal.snapshot().environment(&environment.id)?;
-    let who = |hold: &Hold| hold.cause.words();
+    let who = |hold: &Hold| hold.cause.describe();
     if now.suspended {
         return Some(Stop::Person(now.suspension.as_ref().map(who)));
     }

@@ -68,7 +68,7 @@ pub fn distrust(error: &(dyn Error + 'static)) -> Option<Distrust> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
-            return Some(told(why));
+            return Some(rejection(why));
         }
         // As its source an io::Error names the source of what it wraps, and so passes over that itself.
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -77,7 +77,7 @@ pub fn distrust(error: &(dyn Error + 'static)) -> Option<Distrust> {
     None
 }
 
-fn told(why: &CertificateError) -> Distrust {
+fn rejection(why: &CertificateError) -> Distrust {
     match why {
         CertificateError::UnknownIssuer => Distrust::Authority,
         CertificateError::NotValidForNameContext { expected, presented } => Distrust::OtherName {

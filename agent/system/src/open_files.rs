@@ -17,7 +17,7 @@ pub fn is_reached_in(words: &str) -> bool {
 }
 
 /// What is reached, and how it is raised.
-pub fn words() -> String {
+pub fn limit_reached() -> String {
     let limit = getrlimit(Resource::Nofile).current.map(|limit| format!(" ({limit})")).unwrap_or_default();
     format!("the limit of open files{limit} is reached: raise it with `ulimit -n`, or LimitNOFILE= of the service")
 }
@@ -33,7 +33,7 @@ mod tests {
         assert!(is_reached_in(&format!("opening a pack: {}", io::Error::from_raw_os_error(24))));
         assert!(is_reached_in("error: cannot create pipe for upload-pack: Too many open files"));
         assert!(!is_reached_in("No such file or directory (os error 2)"));
-        let words = words();
+        let words = limit_reached();
         assert!(words.starts_with("the limit of open files (") && words.contains("ulimit -n"), "{words}");
     }
 }

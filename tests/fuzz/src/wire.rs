@@ -42,7 +42,7 @@ pub fn check(data: &[u8]) {
             console.answer(Ok(Answer::Text(Box::new(text::document(answer)))));
         }),
         b'e' => show(json, |console, events: Vec<EventRecord>| {
-            events.iter().for_each(|record| assert!(!event_text::told(&record.event).what.is_empty()));
+            events.iter().for_each(|record| assert!(!event_text::describe(&record.event).what.is_empty()));
             console.press("4");
             console.answer(Ok(Answer::Events(events)));
         }),

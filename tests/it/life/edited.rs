@@ -77,7 +77,7 @@ async fn an_edit_of_what_git_says_is_undone_and_any_other_is_left() {
                 && app.last_sync.as_ref().is_some_and(|sync| sync.phase.is_final() && sync.id.number > index as u64 + 1)
         };
         let status = world.wait_for("the sync that undid it", "shop", told).await.unwrap();
-        assert!(status.last_sync.unwrap().cause.words().contains("somebody"), "{}", edit.1);
+        assert!(status.last_sync.unwrap().cause.describe().contains("somebody"), "{}", edit.1);
     }
     for edit in foreign() {
         assert_eq!(get(&world, &edit), Some(edit.2.clone()), "{} after all that", edit.1);

@@ -32,7 +32,7 @@ async fn what_waits_in_git_behind_a_pin_is_told_and_commits_elsewhere_are_not() 
     let message = format!(
         "pinned to {} by {}: bad release; 2 commits wait, newest main@{}",
         &first[..7],
-        pin.hold.cause.words(),
+        pin.hold.cause.describe(),
         &third[..7]
     );
     assert_eq!((status.message, pending.describe()), (message, format!("2 commits wait, newest main@{}", &third[..7])));

@@ -71,24 +71,24 @@ impl Waiting {
 
 /// Who is told that the agent is waited for. Each client and its clones tell it once, until an answer comes.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct WaitNotice {
     say: Arc<dyn Fn(&Waiting) + Send + Sync>,
     said: Arc<AtomicBool>,
 }
 
-impl Default for Told {
+impl Default for WaitNotice {
     fn default() -> Self {
         Self::new(|_| {})
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for WaitNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Told({:?})", self.said)
+        write!(f, "WaitNotice({:?})", self.said)
     }
 }
 
-impl Told {
+impl WaitNotice {
     pub(super) fn new(say: impl Fn(&Waiting) + Send + Sync + 'static) -> Self {
         Self { say: Arc::new(say), said: Arc::default() }
     }
@@ -111,13 +111,13 @@ impl Client {
         let (began, mut exchange) = (Instant::now(), std::pin::pin!(exchange));
         let most = if kind == Kind::Look { limits.look.min(limits.answer) } else { limits.answer };
         let answered = |answer| {
-            self.told.answered();
+            self.notice.answered();
             answer
         };
         if let Ok(answer) = timeout_at(began + limits.notice.min(most), &mut exchange).await {
             return Ok(answered(answer));
         }
-        self.told.waiting(&Waiting { waited: limits.notice, most, kind });
+        self.notice.waiting(&Waiting { waited: limits.notice, most, kind });
         if kind != Kind::Work {
             return timeout_at(began + most, exchange).await.map(answered).map_err(|_| most);
         }

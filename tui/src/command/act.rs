@@ -68,7 +68,7 @@ pub async fn suspend(args: &SuspendArgs, context: &mut Context) -> Result<Exit, 
     several::each(&args.of, context, async |of, context| {
         let accepted = context.client.post(&route::environment(of, "suspend"), &body).await;
         let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
-        told(&accepted, args.form.output, context)
+        print_accepted(&accepted, args.form.output, context)
     })
     .await
 }
@@ -78,7 +78,7 @@ pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, Co
     several::each(&args.of, context, async |of, context| {
         let accepted = context.client.poke(&route::environment(of, "resume")).await;
         let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
-        told(&accepted, args.form.output, context)
+        print_accepted(&accepted, args.form.output, context)
     })
     .await
 }
@@ -88,17 +88,21 @@ pub async fn unpin(args: &UnpinArgs, context: &mut Context) -> Result<Exit, Comm
     let of = &args.of.address;
     let accepted = context.client.poke(&route::environment(of, "unpin")).await;
     let accepted = several::one(accepted, of, NAME_ONE, context).await?;
-    told(&accepted, args.form.output, context)
+    print_accepted(&accepted, args.form.output, context)
 }
 
 /// `qd refresh`.
 pub async fn refresh(args: &RefreshArgs, context: &mut Context) -> Result<Exit, CommandError> {
     let accepted = context.client.poke(&route::application(&args.of.application, "refresh")).await?;
-    told(&accepted, args.form.output, context)
+    print_accepted(&accepted, args.form.output, context)
 }
 
-/// Tells that a request was taken.
-pub(super) fn told(accepted: &Accepted, format: Option<Format>, context: &mut Context) -> Result<Exit, CommandError> {
+/// Prints that a request was taken.
+pub(super) fn print_accepted(
+    accepted: &Accepted,
+    format: Option<Format>,
+    context: &mut Context,
+) -> Result<Exit, CommandError> {
     context.answer(format, accepted, |context, accepted| context.output.line(&*accepted.message))?;
     Ok(Exit::Done)
 }

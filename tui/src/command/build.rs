@@ -53,8 +53,10 @@ async fn deliver(args: &Args, what: &str, context: &mut Context) -> Result<Exit,
     let request = DeliverRequest { reference: args.reference.clone(), rebuild: args.rebuild };
     let accepted: Accepted = context.client.post(&route::application(&args.of.application, what), &request).await?;
     match accepted.run.filter(|_| args.waiting.wait) {
-        Some(run) => wait::tell(&Goal::Run(run), &accepted, args.waiting.timeout, args.form.output, context).await,
+        Some(run) => {
+            wait::wait_and_print(&Goal::Run(run), &accepted, args.waiting.timeout, args.form.output, context).await
+        }
         // Without a run there was nothing to do, and nothing to wait for.
-        None => act::told(&accepted, args.form.output, context),
+        None => act::print_accepted(&accepted, args.form.output, context),
     }
 }

@@ -114,11 +114,11 @@ fn about(record: &EventRecord) -> String {
 
 /// A line of a stream: columns of a fixed width, since nobody knows what comes.
 fn line(record: &EventRecord, context: &Context) -> Line {
-    let told = event_text::told(&record.event);
+    let told = event_text::describe(&record.event);
     let about = Some(about(record)).filter(|about| !about.is_empty()).unwrap_or_else(|| "-".to_owned());
     Line::new()
         .with(Tone::Quiet, format!("{}  ", context.local(record.at)))
-        .with(Tone::Plain, format!("{about:<16}  {:<20}  ", record.cause.words()))
+        .with(Tone::Plain, format!("{about:<16}  {:<20}  ", record.cause.describe()))
         .with(told.tone, told.line())
 }
 

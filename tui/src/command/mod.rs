@@ -112,7 +112,7 @@ pub enum CommandError {
     #[error("cannot start")]
     Start(#[source] io::Error),
     /// The answer could not be written.
-    #[error("cannot write: {}", told(.0))]
+    #[error("cannot write: {}", reason(.0))]
     Output(io::Error),
     /// There is no such thing among what the agent knows.
     #[error("there is no {what}")]
@@ -158,7 +158,7 @@ impl From<io::Error> for CommandError {
 }
 
 /// `no space left on device`: the system's words without its number.
-fn told(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(&*text, |(words, _)| words);
     let mut chars = text.chars();

@@ -46,6 +46,6 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     if args.waiting.wait {
         sync::wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
-        act::told(&accepted, args.form.output, context)
+        act::print_accepted(&accepted, args.form.output, context)
     }
 }

@@ -122,7 +122,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         }
         Some(RunCommand::Cancel(args)) => {
             let accepted: Accepted = context.client.poke(&route::run_cancel(args.run.id)).await?;
-            act::told(&accepted, args.form.output, context)
+            act::print_accepted(&accepted, args.form.output, context)
         }
     }
 }
@@ -155,7 +155,7 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ("Message", Tone::Plain, run.line().into_owned()),
         ("Hint", Tone::Plain, run.hint.clone()),
         ("Resumes", Tone::Plain, run.resumes.map(|run| format!("run {}", run.number)).unwrap_or_default()),
-        ("Cause", Tone::Plain, run.cause.words()),
+        ("Cause", Tone::Plain, run.cause.describe()),
         ("Reference", Tone::Plain, run.reference.clone()),
         ("Commit", Tone::Plain, run.commit.to_string()),
         ("Subject", Tone::Plain, run.subject.clone()),
@@ -170,9 +170,9 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         context.output.line(Line::new().with(Tone::Quiet, format!("{name:<12}")).with(tone, text))?;
     }
     let mut stages = Table::new(&[
-        Column::words("STAGE"),
-        Column::words("PHASE"),
-        Column::words("TOOK"),
+        Column::text("STAGE"),
+        Column::text("PHASE"),
+        Column::text("TOOK"),
         Column::numbers("PERCENT"),
         Column::prose("MESSAGE"),
     ]);

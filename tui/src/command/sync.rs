@@ -74,7 +74,7 @@ async fn one(of: &Address, args: &Args, context: &mut Context) -> Result<Exit, C
     if args.waiting.wait {
         wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
     } else {
-        act::told(&accepted, args.form.output, context)
+        act::print_accepted(&accepted, args.form.output, context)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn wait_healthy(
         after_sync: accepted.after_sync,
         commit: accepted.revision.as_ref().map(|revision| revision.commit.clone()),
     };
-    wait::tell(&goal, accepted, patience, format, context).await
+    wait::wait_and_print(&goal, accepted, patience, format, context).await
 }
 
 fn plan(answer: &DiffAnswer, format: Option<Format>, context: &mut Context) -> Result<Exit, CommandError> {

@@ -168,8 +168,8 @@ struct Waited<'a> {
     object: Option<&'a Object>,
 }
 
-/// Waits for a goal, tells how it ended, and makes the exit of it. Progress goes to standard error, for people only.
-pub(super) async fn tell(
+/// Waits for a goal, prints how it ended, and makes the exit of it. Progress goes to standard error, for people only.
+pub(super) async fn wait_and_print(
     goal: &Goal,
     accepted: &Accepted,
     patience: Duration,
@@ -177,7 +177,7 @@ pub(super) async fn tell(
     context: &mut Context,
 ) -> Result<Exit, CommandError> {
     if format.is_none() {
-        act::told(accepted, None, context)?;
+        act::print_accepted(accepted, None, context)?;
     }
     let (judgement, objects) = until(goal, patience, format.is_none(), context).await?;
     let (outcome, reason) = match &judgement {

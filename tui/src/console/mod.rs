@@ -83,11 +83,11 @@ impl Model {
 
     /// Tells something for a few seconds.
     pub fn toast(&mut self, said: Said, text: impl Into<String>) {
-        toast::tell(&mut self.toasts, self.world.now, said, text.into(), Vec::new());
+        toast::show(&mut self.toasts, self.world.now, said, text.into(), Vec::new());
     }
 
     /// Tells what went wrong, and what to do.
     pub fn toast_problem(&mut self, problem: Problem) {
-        toast::tell(&mut self.toasts, self.world.now, Said::Problem, problem.message, problem.hints);
+        toast::show(&mut self.toasts, self.world.now, Said::Problem, problem.message, problem.hints);
     }
 }

@@ -31,7 +31,7 @@ pub enum Act {
 
 impl Act {
     /// What is asked for, for the message that tells of its failure: `sync of shop/prod`.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Sync(id, _) => format!("sync of {id}"),
             Self::Build(name, _) => format!("build of {name}"),

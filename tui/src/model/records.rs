@@ -6,7 +6,7 @@ use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::status::Phase;
 use serde::{Deserialize, Serialize};
 
-use crate::event_text::{self, Told};
+use crate::event_text::{self, EventText};
 use crate::model::fetched::Fetched;
 use crate::model::geometry;
 use crate::model::table::{self, contains};
@@ -32,13 +32,13 @@ impl Record for EventRecord {
     fn mentions(&self, word: &str) -> bool {
         self.application.as_ref().is_some_and(|name| contains(name.as_str(), word))
             || self.environment.as_ref().is_some_and(|name| contains(name.as_str(), word))
-            || contains(&event_text::told(&self.event).line(), word)
-            || contains(&self.cause.words(), word)
+            || contains(&event_text::describe(&self.event).line(), word)
+            || contains(&self.cause.describe(), word)
     }
 
     fn below(&self) -> Cow<'_, str> {
-        match event_text::told(&self.event) {
-            Told { tone: Tone::Bad | Tone::Warning, more, .. } => more.into(),
+        match event_text::describe(&self.event) {
+            EventText { tone: Tone::Bad | Tone::Warning, more, .. } => more.into(),
             _ => "".into(),
         }
     }
@@ -53,7 +53,7 @@ impl Record for SyncRecord {
         [self.phase.word(), &self.message, &self.revision.reference, self.revision.commit.as_str()]
             .iter()
             .any(|text| contains(text, word))
-            || contains(&self.cause.words(), word)
+            || contains(&self.cause.describe(), word)
     }
 
     fn below(&self) -> Cow<'_, str> {

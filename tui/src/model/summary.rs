@@ -90,7 +90,7 @@ fn calls(environment: &EnvironmentStatus) -> bool {
     let is_silent = environment.health < Health::Missing
         && environment.sync != SyncStatus::Unknown
         && !(sync_failed && environment.sync != SyncStatus::Synced);
-    unseen::told(environment).is_some() || !(is_silent || environment.suspended)
+    unseen::cause(environment).is_some() || !(is_silent || environment.suspended)
 }
 
 /// What is said below the row of an environment; empty where it is well and follows git. `ago` says how long ago a moment

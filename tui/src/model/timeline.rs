@@ -240,7 +240,7 @@ pub fn caption(fleet: &Store, environment: &EnvironmentStatus) -> (State, String
     if !run.subject.is_empty() {
         parts.push(format!("\"{}\"", run.subject));
     }
-    parts.push(run.cause.words());
+    parts.push(run.cause.describe());
     if let Some(artifact) = &run.artifact {
         parts.push(match &*artifact.images {
             [Image { digest: Some(digest), .. }] => short_digest(digest),
@@ -299,7 +299,7 @@ mod tests {
         let prod = shop.environment.environment.clone();
         let hold = Hold { reason: "bad release".to_owned(), cause: fixture::person(), at: fixture::now() };
         let pin = Pin { revision: fixture::revision("pin", '1'), hold };
-        let by = fixture::person().words();
+        let by = fixture::person().describe();
         let older = "registry.example/ops/shop:1.0.0@sha256:00";
         let same = shop.images[0].clone();
         for (promoted, pinned, runs, told) in [

@@ -36,8 +36,8 @@ const SHOWN: Duration = Duration::from_secs(4);
 /// An error is read twice, and its hint too.
 const SHOWN_BAD: Duration = Duration::from_secs(12);
 
-/// Tells something for a few seconds.
-pub fn tell(toasts: &mut Vec<Toast>, now: Timestamp, said: Said, text: String, hints: Vec<String>) {
+/// Shows something for a few seconds.
+pub fn show(toasts: &mut Vec<Toast>, now: Timestamp, said: Said, text: String, hints: Vec<String>) {
     let shown = if said == Said::Problem { SHOWN_BAD } else { SHOWN };
     let until = now.saturating_add(shown).unwrap_or(Timestamp::MAX);
     toasts.retain(|toast| toast.text != text);

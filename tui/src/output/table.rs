@@ -43,7 +43,7 @@ impl Column {
     /// A column of a list.
     fn of<R>(column: &column::Column<R>) -> Self {
         match column.kind {
-            Kind::Words | Kind::Times => Self::words(column.title),
+            Kind::Words | Kind::Times => Self::text(column.title),
             Kind::Names => Self::names(column.title),
             Kind::Numbers => Self::numbers(column.title),
             Kind::Prose => Self::prose(column.title),
@@ -51,7 +51,7 @@ impl Column {
     }
 
     /// A column of words.
-    pub const fn words(title: &'static str) -> Self {
+    pub const fn text(title: &'static str) -> Self {
         Self { title, right: false, fit: Fit::Whole }
     }
 
@@ -239,8 +239,8 @@ mod tests {
 
     fn drawn(signs: bool, width: Option<usize>) -> String {
         let mut table = Table::new(&[
-            Column::words("NAME"),
-            Column::words("HEALTH"),
+            Column::text("NAME"),
+            Column::text("HEALTH"),
             Column::numbers("RESTARTS"),
             Column::prose("MESSAGE"),
         ]);
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_name_of_any_length_leaves_room_for_what_is_said() {
         let draw = |width| {
-            let mut table = Table::new(&[Column::names("TAG"), Column::words("PHASE"), Column::prose("MESSAGE")]);
+            let mut table = Table::new(&[Column::names("TAG"), Column::text("PHASE"), Column::prose("MESSAGE")]);
             let tag = format!("push-1.2-{}-final", "x".repeat(190));
             table.row(vec![tag.into(), "Failed".into(), "the build failed: exit code 101".into()]);
             table.row(vec!["push-1.1".into(), "Succeeded".into(), "pushed".into()]);

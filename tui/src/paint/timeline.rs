@@ -22,7 +22,7 @@ pub(crate) fn draw(painter: &mut Painter, steps: &[Step], caption: &(State, Stri
     }
     let room = area.width.saturating_sub(2);
     let words: Vec<String> =
-        steps.iter().zip(1..).map(|(step, nth)| words(painter, step, nth == steps.len())).collect();
+        steps.iter().zip(1..).map(|(step, nth)| beside(painter, step, nth == steps.len())).collect();
     let widths = widths(steps, &words, room);
     let mut x = area.x + 2;
     for ((step, words), width) in steps.iter().zip(&words).zip(widths) {
@@ -97,7 +97,7 @@ pub(crate) fn tone(state: State) -> Tone {
 }
 
 /// What a step says beside its sign: `43% 12s`.
-fn words(painter: &mut Painter, step: &Step, is_last: bool) -> String {
+fn beside(painter: &mut Painter, step: &Step, is_last: bool) -> String {
     let time = match (step.seconds, step.since) {
         (Some(seconds), _) => format!("{seconds}s"),
         (None, Some(since)) if step.state == State::Running => painter.span(Some(since), None),

@@ -102,7 +102,7 @@ impl Tasks {
                 ask(&client, what).await
             }),
             Effect::Send(ticket, what) => {
-                tracing::info!("asked for {}", what.words());
+                tracing::info!("asked for {}", what.describe());
                 self.answer(ticket, async move { send(&client, what).await });
             }
             Effect::Follow(ticket, source, resume) => {
@@ -144,21 +144,29 @@ impl Tasks {
 async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
     let answer = match what {
         Ask::Diff(of, revision) => {
-            let answer: DiffAnswer = client.get(&route::diff(&of.into(), revision.as_deref())).await.map_err(told)?;
+            let answer: DiffAnswer =
+                client.get(&route::diff(&of.into(), revision.as_deref())).await.map_err(|error| problem(&error))?;
             Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
         }
         Ask::Manifests(of, revision) => {
-            let answer = client.get(&route::manifests(&of.into(), revision.as_deref())).await.map_err(told)?;
+            let answer = client
+                .get(&route::manifests(&of.into(), revision.as_deref()))
+                .await
+                .map_err(|error| problem(&error))?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
         Ask::Object(of, resource) => {
-            let answer = client.get(&route::object(&of.into(), &resource)).await.map_err(told)?;
+            let answer = client.get(&route::object(&of.into(), &resource)).await.map_err(|error| problem(&error))?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(of) => Answer::History(client.get(&route::history(&of.into(), SYNCS_ASKED)).await.map_err(told)?),
+        Ask::History(of) => Answer::History(
+            client.get(&route::history(&of.into(), SYNCS_ASKED)).await.map_err(|error| problem(&error))?,
+        ),
         Ask::Events(of, before) => {
             let of = of.as_ref().map(Address::from);
-            Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(told)?)
+            Answer::Events(
+                client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(|error| problem(&error))?,
+            )
         }
     };
     Ok(answer)
@@ -171,7 +179,7 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 }
 
 async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
-    let words = what.words();
+    let words = what.describe();
     let accepted: Result<Accepted, ClientError> = match what {
         Act::Sync(of, body) => post(client, &route::environment(&of.into(), "sync"), &body).await,
         Act::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
@@ -258,10 +266,6 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
         Source::Run { run, .. } => route::run_log(*run, true),
         Source::Agent => route::agent_log(true, Some(TAIL)),
     }
-}
-
-fn told(error: ClientError) -> Problem {
-    problem(&error)
 }
 
 /// An error for people: the whole chain in one sentence, and what to do next.

@@ -41,7 +41,7 @@ impl Screen for DiffScreen {
         KEYS
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         Some(self.of.clone().into())
     }
 

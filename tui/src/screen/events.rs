@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind};
 use crate::effect::{Answer, Ask, EVENTS_ASKED, Effect, Ticket};
-use crate::event_text::{self, Told};
+use crate::event_text::{self, EventText};
 use crate::keymap::Command::{self, Open};
 use crate::keymap::table::{FILTER, hint};
 use crate::keymap::{Binding, Root};
@@ -97,7 +97,7 @@ impl Screen for Events {
         self.of.is_none().then_some(Root::Events)
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         self.of.clone()
     }
 
@@ -201,7 +201,7 @@ impl Screen for Events {
             lines,
             |place| {
                 let record = records.row(place)?;
-                let below = Cell::text(record.below()).toned(event_text::told(&record.event).tone);
+                let below = Cell::text(record.below()).toned(event_text::describe(&record.event).tone);
                 let of = subject(record, world).map_or_else(|| "agent".to_owned(), |of| of.label(&world.fleet));
                 Some(Line { row: Row { record, of, time: String::new() }, below, is_old: false })
             },
@@ -259,9 +259,10 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::listed("TIME", Kind::Words, |row: &Row| Cell::text(&row.time).quiet()),
         Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.of)).naming().of_all().from(40),
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
-        Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.words()).quiet()).from(80),
+        Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.describe()).quiet())
+            .from(80),
         Column::listed("EVENT", Kind::Prose, |row: &Row| {
-            let told = event_text::told(&row.record.event);
+            let told = event_text::describe(&row.record.event);
             Cell::text(told.line()).toned(told.tone)
         }),
     ]
@@ -269,12 +270,12 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
 
 /// What it was, with its sign; without the reason, where that is said below the row.
 fn marked(row: &Row) -> Cell {
-    let told = event_text::told(&row.record.event);
+    let told = event_text::describe(&row.record.event);
     let meaning = StatusStyle { tone: told.tone, sign: sign(&told) };
     if row.record.below().is_empty() { Cell::mark(meaning, told.line()) } else { Cell::mark(meaning, told.what) }
 }
 
-fn sign(told: &Told) -> char {
+fn sign(told: &EventText) -> char {
     match told.tone {
         Tone::Good => '✔',
         Tone::Busy => '◐',

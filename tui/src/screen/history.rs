@@ -78,7 +78,7 @@ impl Screen for History {
         KEYS
     }
 
-    fn of(&self) -> Option<subject::Subject> {
+    fn scope(&self) -> Option<subject::Subject> {
         Some(self.of.clone().into())
     }
 
@@ -187,13 +187,13 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::new("REVISION", Kind::Names, (13, 26), |row: &Row| Cell::text(row.sync.revision.short()))
             .naming()
             .from(34),
-        Column::words("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
+        Column::text("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
         Column::new("IMAGE", Kind::Names, (7, 16), |row: &Row| {
             let own = text::own_image(&row.sync.images, row.built);
             Cell::text(own.map(text::image_version).unwrap_or_default())
         })
         .on_screen(60),
-        Column::new("CAUSE", Kind::Names, (18, 30), |row: &Row| Cell::text(row.sync.cause.words())).from(80),
+        Column::new("CAUSE", Kind::Names, (18, 30), |row: &Row| Cell::text(row.sync.cause.describe())).from(80),
         Column::time("AGE", 4, |row: &Row| Cell::age(Some(row.sync.started))).from(40),
         Column::time("TOOK", 6, |row: &Row| Cell::took(Some(row.sync.started), row.sync.finished).quiet()).from(70),
         Column::listed("IMAGES", Kind::Names, |row: &Row| Cell::text(row.sync.images.join(","))).wide(),

@@ -38,13 +38,13 @@ pub trait List: Lists {
     fn line<'a>(&self, world: &'a World, object: &'a Object, row: Row) -> Option<Line<Self::Row<'a>>>;
 
     /// The application or environment that it is of.
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         None
     }
 
     /// Whether all of its rows are of what its title names.
     fn is_of_one(&self, _world: &World) -> bool {
-        self.of().is_some()
+        self.scope().is_some()
     }
 
     /// What it is called.
@@ -111,11 +111,11 @@ impl<L: List> Screen for Table<L> {
     }
 
     fn root(&self) -> Option<Root> {
-        self.of.of().is_none().then_some(L::ROOT)
+        self.of.scope().is_none().then_some(L::ROOT)
     }
 
-    fn of(&self) -> Option<Subject> {
-        self.of.of()
+    fn scope(&self) -> Option<Subject> {
+        self.of.scope()
     }
 
     fn title(&self, _world: &World) -> String {
@@ -123,7 +123,7 @@ impl<L: List> Screen for Table<L> {
     }
 
     fn crumbs(&self, world: &World) -> Texts {
-        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(self.of.of(), self.of.title(), world))
+        self.of.crumbs(world).unwrap_or_else(|| super::crumbs(self.of.scope(), self.of.title(), world))
     }
 
     fn state(&self, _world: &World, short: bool) -> Texts {

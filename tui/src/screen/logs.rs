@@ -46,7 +46,7 @@ impl Screen for LogScreen {
         (self.source == Source::Agent).then_some(Root::AgentLog)
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         self.source.subject()
     }
 

@@ -71,7 +71,7 @@ pub enum Find<'a> {
 
 impl<'a> Find<'a> {
     /// The words.
-    pub fn words(self) -> &'a str {
+    pub fn text(self) -> &'a str {
         let (Self::Filter(words) | Self::Search(words)) = self;
         words
     }
@@ -88,7 +88,7 @@ pub trait Screen {
     }
 
     /// The application or environment that the whole screen is about.
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         None
     }
 
@@ -97,12 +97,12 @@ pub trait Screen {
 
     /// Where one is, for the first line.
     fn crumbs(&self, world: &World) -> Texts {
-        crumbs(self.of(), self.title(world), world)
+        crumbs(self.scope(), self.title(world), world)
     }
 
     /// How what it shows stands, for the first line: in words, or in signs where there is no room for words.
     fn state(&self, world: &World, short: bool) -> Texts {
-        state_of(self.of(), world, short)
+        state_of(self.scope(), world, short)
     }
 
     /// What it says in the line above the keys.
@@ -121,10 +121,10 @@ pub trait Screen {
             Some(Object::Application(application)) => Some(world.fleet.subject(&application.name)),
             Some(Object::Environment(environment)) => Some(environment.environment.clone().into()),
             Some(Object::Pod(pod)) => Some(pod.environment.clone().into()),
-            Some(Object::Run(run)) => Some(self.of().unwrap_or_else(|| world.fleet.subject(&run.application))),
+            Some(Object::Run(run)) => Some(self.scope().unwrap_or_else(|| world.fleet.subject(&run.application))),
             _ => None,
         };
-        selected.or_else(|| self.of())
+        selected.or_else(|| self.scope())
     }
 
     /// Does what a key asks for; false where it means nothing of its own here.

@@ -70,7 +70,7 @@ impl List for Pods {
         Some(Line { row: Row { pod, of, is_old, over: None, now: world.now }, below, is_old })
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         self.of.clone()
     }
 
@@ -134,7 +134,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::new("NAMESPACE", Kind::Words, (14, 24), |row: &Row| Cell::text(&row.pod.namespace).quiet())
             .from(100)
             .or_wide(),
-        Column::words("IP", 15, |row: &Row| Cell::text(&row.pod.ip).quiet()).from(140).or_wide(),
+        Column::text("IP", 15, |row: &Row| Cell::text(&row.pod.ip).quiet()).from(140).or_wide(),
         Column::new("NODE", Kind::Names, (14, 28), |row: &Row| Cell::text(&row.pod.node).quiet()).from(120).or_wide(),
         Column::listed("IMAGES", Kind::Names, images).wide(),
         Column::listed("MESSAGE", Kind::Prose, message),

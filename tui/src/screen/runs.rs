@@ -72,7 +72,7 @@ impl List for Runs {
         })
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         self.of.clone()
     }
 
@@ -130,10 +130,10 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
             .from(20)
             .of_all(),
         Column::listed("GOAL", Kind::Words, |run: &&RunStatus| Cell::text(run.goal.word())),
-        Column::words("PHASE", 13, |run: &&RunStatus| Cell::mark(of_phase(run.phase), run.phase.word())).from(48),
+        Column::text("PHASE", 13, |run: &&RunStatus| Cell::mark(of_phase(run.phase), run.phase.word())).from(48),
         Column::new("REFERENCE", Kind::Names, (12, 26), |run: &&RunStatus| Cell::text(&run.reference)).from(34),
-        Column::words("COMMIT", 7, |run: &&RunStatus| Cell::text(run.commit.short()).quiet()).from(110),
-        Column::listed("CAUSE", Kind::Names, |run: &&RunStatus| Cell::text(run.cause.words())).wide(),
+        Column::text("COMMIT", 7, |run: &&RunStatus| Cell::text(run.commit.short()).quiet()).from(110),
+        Column::listed("CAUSE", Kind::Names, |run: &&RunStatus| Cell::text(run.cause.describe())).wide(),
         Column::new("STAGES", Kind::Words, (22, 62), stages).on_screen(75),
         Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
         Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),

@@ -87,9 +87,9 @@ pub enum Row<'a> {
 /// The columns of what the agent talks to.
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::words("WHAT", 10, what),
+        Column::text("WHAT", 10, what),
         Column::new("NAME", Kind::Names, (28, 60), name).naming(),
-        Column::words("STATE", 12, state).from(44),
+        Column::text("STATE", 12, state).from(44),
         Column::time("SINCE", 5, since).from(60),
         Column::new("IS", Kind::Prose, (19, 60), is).from(66),
     ]

@@ -81,7 +81,7 @@ impl Screen for Text {
         KEYS
     }
 
-    fn of(&self) -> Option<subject::Subject> {
+    fn scope(&self) -> Option<subject::Subject> {
         Some(self.of.clone().into())
     }
 

@@ -44,7 +44,7 @@ impl Turn<'_> {
 
     /// Tells something for a few seconds.
     pub fn say(&mut self, text: impl Into<String>) {
-        toast::tell(self.toasts, self.world.now, Said::Note, text.into(), Vec::new());
+        toast::show(self.toasts, self.world.now, Said::Note, text.into(), Vec::new());
     }
 
     /// Sends a command. Its answer is told wherever the reader is by then.

@@ -59,7 +59,7 @@ pub(super) fn back(model: &mut Model, effects: &mut Vec<Effect>) {
     if model.toasts.iter().any(|toast| toast.said == Said::Problem) {
         return model.toasts.clear();
     }
-    if !model.place().find().map_or("", Find::words).is_empty() {
+    if !model.place().find().map_or("", Find::text).is_empty() {
         return search::set(model, "");
     }
     if model.screens.len() > 1

@@ -13,7 +13,7 @@ use crate::update::{act, keys};
 /// Begins to type.
 pub(super) fn begin(model: &mut Model) {
     if let Some(find) = model.place().find() {
-        let before = find.words().to_owned();
+        let before = find.text().to_owned();
         model.overlay = Some(Overlay::Find(overlay::Find { input: Input::new(before.clone()), before }));
     }
 }

@@ -42,7 +42,7 @@ fn hints(painter: &mut Painter, model: &Model, area: Rect) {
         (Some(_), _) => (Vec::new(), Vec::new()),
         (None, false) => (vec![hint(Command::Refresh)], vec![hint(Command::Help), hint(Command::Quit)]),
         (None, true) => {
-            let is_filtered = !model.place().find().map_or("", Find::words).is_empty();
+            let is_filtered = !model.place().find().map_or("", Find::text).is_empty();
             let leads_back = model.screens.len() > 1 || is_filtered;
             let all = bindings().filter(|b| b.hint && (b.command != Command::Back || leads_back));
             let is_last = |binding: &&Binding| matches!(binding.command, Command::Help | Command::Back | Command::Quit);

@@ -30,16 +30,16 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
     match able.filter(|condition| condition.is("False")) {
         // It waits between two steps.
         Some(waits) if waits.reason().starts_with("Backoff") => {}
-        Some(fails) if fails.reason().starts_with("Failed") => return Verdict::degraded(fails.words()),
-        Some(not_yet) => return Verdict::progressing(not_yet.words()),
+        Some(fails) if fails.reason().starts_with("Failed") => return Verdict::degraded(fails.summary()),
+        Some(not_yet) => return Verdict::progressing(not_yet.summary()),
         None => {}
     }
     let told = |reason: String| Verdict { reason, ..Verdict::healthy() };
     match find("ScalingActive").filter(|condition| condition.is("False")) {
         // Somebody scaled its target to zero, which turns it off.
-        Some(off) if off.reason() == "ScalingDisabled" => return told(off.words()),
+        Some(off) if off.reason() == "ScalingDisabled" => return told(off.summary()),
         // The pods of a new target have no metrics yet.
-        Some(fails) => return Verdict::degraded(fails.words()).for_a_while(Patience::METRICS),
+        Some(fails) => return Verdict::degraded(fails.summary()).for_a_while(Patience::METRICS),
         None => {}
     }
     if able.is_none() {
@@ -47,7 +47,7 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
         return Verdict::progressing(format!("its controller has not judged {name} yet"));
     }
     match find("ScalingLimited").filter(|condition| condition.is("True")) {
-        Some(limited) => told(limited.words()),
+        Some(limited) => told(limited.summary()),
         None => Verdict::healthy(),
     }
 }

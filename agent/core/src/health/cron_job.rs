@@ -16,16 +16,20 @@ fn runs(object: &Value) -> Verdict {
         return Verdict::suspended("suspended: it starts no jobs");
     }
     let time = |pointer: &str| text(object, pointer).parse::<Timestamp>().ok();
-    let Some(scheduled) = time("/status/lastScheduleTime") else { return told("it has not run yet") };
+    let Some(scheduled) = time("/status/lastScheduleTime") else { return Verdict::healthy_with("it has not run yet") };
     let succeeded = time("/status/lastSuccessfulTime");
     let active = list(object, "/status/active").len();
     if active > 0 {
-        return told(if active == 1 { "1 job is running".to_owned() } else { format!("{active} jobs are running") });
+        return Verdict::healthy_with(if active == 1 {
+            "1 job is running".to_owned()
+        } else {
+            format!("{active} jobs are running")
+        });
     }
     if succeeded.is_none_or(|succeeded| succeeded < scheduled)
         && let Some(changed) = changed_at(object).filter(|changed| *changed > scheduled)
     {
-        return told(format!(
+        return Verdict::healthy_with(format!(
             "the run of {scheduled} did not succeed; it was changed {changed}, and has not run since"
         ));
     }
@@ -36,7 +40,7 @@ fn runs(object: &Value) -> Verdict {
         )),
         // The controller notes a success when it sees the finished Job (kubernetes/kubernetes#122025).
         None if removes_finished_jobs(object) => {
-            told("how its runs end is not known: finished jobs are removed before that is noted")
+            Verdict::healthy_with("how its runs end is not known: finished jobs are removed before that is noted")
         }
         None => Verdict::degraded(format!("the run of {scheduled} did not succeed, and none before it")),
     }
@@ -57,10 +61,6 @@ fn changed_at(object: &Value) -> Option<Timestamp> {
     let to_spec =
         writes.filter(|write| write.get("subresource").is_none() && write.pointer("/fieldsV1/f:spec").is_some());
     to_spec.filter_map(|write| text(write, "/time").parse().ok()).max()
-}
-
-fn told(reason: impl Into<String>) -> Verdict {
-    Verdict { reason: reason.into(), ..Verdict::healthy() }
 }
 
 #[cfg(test)]

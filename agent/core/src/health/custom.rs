@@ -31,7 +31,7 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
     }
     let own: Vec<Condition<'_>> = conditions(object).filter(|condition| !condition.kind().is_empty()).collect();
     if let Some(bad) = own.iter().copied().find(|c| polarity(c.kind()) == Polarity::Bad && c.is("True")) {
-        return current(object, bad, Verdict::degraded(bad.words()));
+        return current(object, bad, Verdict::degraded(bad.summary()));
     }
     let of_parts = parts(object);
     let busy = own.iter().copied().find(|c| polarity(c.kind()) == Polarity::Busy && c.is("True"));
@@ -42,7 +42,7 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
             && lexicon::is_failure(c.reason())
     };
     if let Some(part) = of_parts.iter().find(is_part_missing) {
-        return current(object, *part, Verdict::degraded(part.words()));
+        return current(object, *part, Verdict::degraded(part.summary()));
     }
     if let Some(missing) = own.iter().chain(&of_parts).copied().find(is_needed) {
         return current(object, missing, not_good(object, missing, busy));
@@ -50,7 +50,7 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
     let good = SUMS.iter().find_map(|sum| own.iter().copied().find(|c| c.kind().eq_ignore_ascii_case(sum)));
     let is_ready = good.is_some_and(|good| good.kind().eq_ignore_ascii_case("ready"));
     if !is_ready && let Some(bad) = own.iter().copied().find(sounds_bad) {
-        return current(object, bad, Verdict::degraded(bad.words()));
+        return current(object, bad, Verdict::degraded(bad.summary()));
     }
     // Only Ready is known to sum up all others: beside another sum a part that is not well counts.
     let is_part = |c: &Condition<'_>| {
@@ -67,16 +67,16 @@ pub(super) fn assess(object: &Value, has_status: Option<bool>) -> Verdict {
         (Some(good), _) if good.is("False") => current(object, good, not_good(object, good, busy)),
         // `Progressing=True` beside `Available=True` is how what is at rest says that its last roll-out went well.
         (Some(_), Some(busy)) if is_at_rest(busy) => Verdict::healthy(),
-        (_, Some(busy)) => Verdict::progressing(busy.words()),
+        (_, Some(busy)) => Verdict::progressing(busy.summary()),
         // A phase beside conditions counts where it knows something worse.
         (Some(good), None) if good.kind() == "Running" && good.is("True") && phase::runs_to_an_end(object) => {
-            Verdict::progressing(good.words())
+            Verdict::progressing(good.summary())
         }
         (Some(good), None) if good.is("True") => {
             let worse = phase::assess(object).filter(|verdict| verdict.health > Health::Healthy);
             current(object, good, worse.or_else(|| phase::replicas(object)).unwrap_or_else(Verdict::healthy))
         }
-        (Some(good), None) => Verdict::progressing(good.words()),
+        (Some(good), None) => Verdict::progressing(good.summary()),
         (None, None) => without_a_sum(object, &own, &of_parts, has_status),
     }
 }
@@ -93,7 +93,7 @@ fn without_a_sum(
         return current(object, not_yet, not_good(object, not_yet, None));
     }
     if let Some(open) = own.iter().chain(of_parts).copied().find(|c| counts(c) && !c.is("True")) {
-        return Verdict::progressing(open.words());
+        return Verdict::progressing(open.summary());
     }
     if let Some(stale) = own.iter().chain(of_parts).find_map(|c| is_about_older(object, *c)) {
         return Verdict::progressing(stale);
@@ -107,10 +107,10 @@ fn without_a_sum(
     }
     let says_well = own.iter().any(|c| c.is("True") && polarity(c.kind()) != Polarity::Neutral) || told.is_some();
     match own.iter().copied().find(|c| polarity(c.kind()) == Polarity::Open && !c.is("True")) {
-        Some(open) => Verdict::progressing(open.words()),
+        Some(open) => Verdict::progressing(open.summary()),
         None if says_well || own.iter().all(|c| polarity(c.kind()) == Polarity::Neutral) => Verdict::healthy(),
         // Nothing is wrong, and nothing says that it works.
-        None if own.iter().any(|c| c.is("Unknown")) => Verdict::progressing(own[0].words()),
+        None if own.iter().any(|c| c.is("Unknown")) => Verdict::progressing(own[0].summary()),
         None => Verdict::healthy(),
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn paused(object: &Value) -> Option<&'static str> {
 }
 
 /// What an object says of itself where it is not well: the condition that says why, else a message, else its state.
-pub(super) fn words(object: &Value, otherwise: &str) -> String {
+pub(super) fn summary(object: &Value, otherwise: &str) -> String {
     let own: Vec<Condition<'_>> = conditions(object).filter(|condition| !condition.kind().is_empty()).collect();
     let is_bad = |c: &&Condition<'_>| match polarity(c.kind()) {
         Polarity::Bad | Polarity::Busy => c.is("True"),
@@ -142,7 +142,7 @@ pub(super) fn words(object: &Value, otherwise: &str) -> String {
     let by_condition =
         own.iter().filter(is_bad).max_by_key(|c| (lexicon::is_failure(c.reason()), !c.message().is_empty()));
     if let Some(condition) = by_condition {
-        return condition.words();
+        return condition.summary();
     }
     let pick = |pointers: &[&str]| {
         pointers
@@ -202,10 +202,10 @@ fn current(object: &Value, condition: Condition<'_>, verdict: Verdict) -> Verdic
 fn not_good(object: &Value, condition: Condition<'_>, busy: Option<Condition<'_>>) -> Verdict {
     let why = if condition.reason().is_empty() { condition.message() } else { condition.reason() };
     if lexicon::is_failure(why) {
-        return Verdict::degraded(condition.words());
+        return Verdict::degraded(condition.summary());
     }
     if lexicon::is_stop(why) {
-        return Verdict::suspended(condition.words());
+        return Verdict::suspended(condition.summary());
     }
     let says_nothing = why.is_empty();
     let phase = || phase::assess(object).is_some_and(|verdict| verdict.health == Health::Progressing);
@@ -217,9 +217,9 @@ fn not_good(object: &Value, condition: Condition<'_>, busy: Option<Condition<'_>
         || lexicon::tells_of_work(condition.message())
         || phase()
     {
-        Verdict::progressing(condition.words())
+        Verdict::progressing(condition.summary())
     } else {
-        Verdict::degraded(condition.words())
+        Verdict::degraded(condition.summary())
     }
 }
 

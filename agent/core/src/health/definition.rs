@@ -11,22 +11,22 @@ pub(super) fn assess(object: &Value) -> Verdict {
 
 fn names(object: &Value) -> Verdict {
     if let Some(refused) = condition_that_is(object, "NamesAccepted", "False") {
-        return Verdict::degraded(refused.words());
+        return Verdict::degraded(refused.summary());
     }
     for (kind, bad) in [("NonStructuralSchema", "True"), ("KubernetesAPIApprovalPolicyConformant", "False")] {
         if let Some(wrong) = condition_that_is(object, kind, bad) {
-            return Verdict::degraded(wrong.words());
+            return Verdict::degraded(wrong.summary());
         }
     }
     if let Some(ending) = condition_that_is(object, "Terminating", "True") {
-        return Verdict::progressing(ending.words());
+        return Verdict::progressing(ending.summary());
     }
     match condition(object, "Established") {
         Some(established) if established.is("True") => Verdict::healthy(),
         Some(failed) if failed.is("False") && !matches!(failed.reason(), "Installing" | "") => {
-            Verdict::degraded(failed.words())
+            Verdict::degraded(failed.summary())
         }
-        Some(waits) => Verdict::progressing(waits.words()),
+        Some(waits) => Verdict::progressing(waits.summary()),
         None => Verdict::progressing("not established yet"),
     }
 }

@@ -20,11 +20,11 @@ fn rollout(object: &Value, wanted: i64) -> Verdict {
         return Verdict::progressing(why);
     }
     if let Some(failure) = condition_that_is(object, "ReplicaFailure", "True") {
-        return Verdict::degraded(failure.words());
+        return Verdict::degraded(failure.summary());
     }
     // ProgressDeadlineExceeded, or a ReplicaSet that could not be made.
     if let Some(stuck) = condition_that_is(object, "Progressing", "False") {
-        return Verdict::degraded(format!("{updated} of {wanted} updated, {available} available: {}", stuck.words()));
+        return Verdict::degraded(format!("{updated} of {wanted} updated, {available} available: {}", stuck.summary()));
     }
     if is_true(object, "/spec/paused") {
         return Verdict::suspended(format!("paused with {updated} of {wanted} updated, {available} available"));
@@ -42,7 +42,7 @@ fn rollout(object: &Value, wanted: i64) -> Verdict {
         return Verdict::progressing(format!("{available} of {wanted} available"));
     }
     if let Some(missing) = condition_that_is(object, "Available", "False") {
-        return Verdict::progressing(missing.words());
+        return Verdict::progressing(missing.summary());
     }
     if wanted == 0 { Verdict { reason: "scaled to zero".to_owned(), ..Verdict::healthy() } } else { Verdict::healthy() }
 }

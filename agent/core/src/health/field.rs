@@ -75,7 +75,7 @@ impl<'a> Condition<'a> {
     }
 
     /// `Reason: message`, or what there is of it.
-    pub(super) fn words(self) -> String {
+    pub(super) fn summary(self) -> String {
         match (self.reason(), self.message()) {
             ("", "") => format!("{} is {}", self.kind(), self.status()),
             ("", message) => message.to_owned(),

@@ -33,7 +33,7 @@ fn progress(object: &Value, succeeded: i64) -> Verdict {
     // FailureTarget comes first, while the last pods are still ending.
     for failing in ["Failed", "FailureTarget"] {
         if let Some(failed) = condition_that_is(object, failing, "True") {
-            return Verdict::degraded(failed.words());
+            return Verdict::degraded(failed.summary());
         }
     }
     if condition_that_is(object, "Complete", "True").is_some() {

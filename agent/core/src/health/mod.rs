@@ -79,6 +79,11 @@ impl Verdict {
         Self::new(Health::Healthy, "")
     }
 
+    /// Healthy, with something that a person should know.
+    fn healthy_with(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), ..Self::healthy() }
+    }
+
     fn progressing(reason: impl Into<String>) -> Self {
         Self::new(Health::Progressing, reason)
     }

@@ -52,7 +52,7 @@ fn alive(object: &Value) -> Verdict {
             "Unschedulable" => {
                 Verdict::degraded(format!("no node can take it: {}", scheduled.message())).for_a_while(Patience::NODE)
             }
-            _ => Verdict::progressing(scheduled.words()),
+            _ => Verdict::progressing(scheduled.summary()),
         };
     }
     if let Some(waiting) = containers.iter().find_map(Container::waiting) {
@@ -64,7 +64,7 @@ fn alive(object: &Value) -> Verdict {
         not_ready => {
             let probes: Vec<&str> =
                 containers.iter().filter(|c| c.is_running() && !c.is_ready()).map(|c| c.name()).collect();
-            let words = not_ready.map(|condition| condition.words()).unwrap_or_default();
+            let words = not_ready.map(|condition| condition.summary()).unwrap_or_default();
             Verdict::progressing(match probes.as_slice() {
                 [] => or(words, "not ready yet"),
                 [one] => format!("container {one} runs and is not ready: its readiness probe has not passed"),

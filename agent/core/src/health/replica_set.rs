@@ -18,7 +18,7 @@ fn replicas(object: &Value, wanted: i64) -> Verdict {
         return Verdict::progressing(why);
     }
     if let Some(failure) = condition_that_is(object, "ReplicaFailure", "True") {
-        return Verdict::degraded(failure.words());
+        return Verdict::degraded(failure.summary());
     }
     if all > wanted {
         return Verdict::progressing(format!("{} to end", pods(all - wanted)));

@@ -196,7 +196,7 @@ impl Rule {
         let view = View::of(object);
         let holds = |expression: &Option<Expression>| expression.as_ref().is_some_and(|e| e.holds(&view));
         let words = || self.message.as_ref().and_then(|e| e.text(&view)).filter(|text| !text.is_empty());
-        let words = |otherwise: &str| words().unwrap_or_else(|| custom::words(object, otherwise));
+        let words = |otherwise: &str| words().unwrap_or_else(|| custom::summary(object, otherwise));
         if self.suspended.is_some() && holds(&self.suspended) {
             return Verdict::suspended(words("suspended"));
         }

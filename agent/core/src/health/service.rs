@@ -26,7 +26,7 @@ pub(super) fn assess(object: &Value) -> Verdict {
         return Verdict::degraded(format!("its load balancer cannot serve a port: {error}")).about(ports);
     }
     if let Some(error) = condition_that_is(object, "LoadBalancerPortsError", "True") {
-        return Verdict::degraded(error.words()).about(ports);
+        return Verdict::degraded(error.summary()).about(ports);
     }
     if balancers.is_empty() {
         let waits = Verdict::progressing("no load balancer has given it an address yet");

@@ -32,15 +32,15 @@ fn rollout(object: &Value, wanted: i64, ready: i64) -> Verdict {
     let is_updating = current != update && !update.is_empty();
     if text(object, "/spec/updateStrategy/type") == "OnDelete" {
         let held = format!("{updated} of {wanted} updated; the others update when they are deleted (OnDelete)");
-        return if is_updating { told(held) } else { Verdict::healthy() };
+        return if is_updating { Verdict::healthy_with(held) } else { Verdict::healthy() };
     }
     let partition = count(object, "/spec/updateStrategy/rollingUpdate/partition").clamp(0, wanted.max(0));
     if partition > 0 {
         let to_update = wanted - partition;
         return match updated >= to_update || !is_updating {
-            true if is_updating => {
-                told(format!("{updated} of {wanted} updated, the rest held back by partition {partition}"))
-            }
+            true if is_updating => Verdict::healthy_with(format!(
+                "{updated} of {wanted} updated, the rest held back by partition {partition}"
+            )),
             true => Verdict::healthy(),
             false => Verdict::progressing(format!(
                 "{updated} of {to_update} updated, {partition} held back by the partition"
@@ -50,11 +50,7 @@ fn rollout(object: &Value, wanted: i64, ready: i64) -> Verdict {
     if is_updating {
         return Verdict::progressing(format!("{updated} of {wanted} updated"));
     }
-    if wanted == 0 { told("scaled to zero") } else { Verdict::healthy() }
-}
-
-fn told(reason: impl Into<String>) -> Verdict {
-    Verdict { reason: reason.into(), ..Verdict::healthy() }
+    if wanted == 0 { Verdict::healthy_with("scaled to zero") } else { Verdict::healthy() }
 }
 
 #[cfg(test)]

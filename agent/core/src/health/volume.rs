@@ -22,7 +22,7 @@ pub(super) fn assess_claim(object: &Value, surroundings: Surroundings<'_>) -> Ve
 fn bound(object: &Value) -> Verdict {
     for failing in ["ControllerResizeError", "NodeResizeError"] {
         if let Some(error) = condition_that_is(object, failing, "True") {
-            return Verdict::degraded(error.words());
+            return Verdict::degraded(error.summary());
         }
     }
     let states =
@@ -35,7 +35,7 @@ fn bound(object: &Value) -> Verdict {
     }
     // The rest happens when a pod mounts it, which nobody may be waiting for.
     match condition_that_is(object, "FileSystemResizePending", "True") {
-        Some(waits) => Verdict { reason: waits.words(), ..Verdict::healthy() },
+        Some(waits) => Verdict { reason: waits.summary(), ..Verdict::healthy() },
         None => Verdict::healthy(),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<(us
     let (mut count, mut splices) = (0, Vec::new());
     for document in parse(&text).map_err(syntax)? {
         for place in places(&document) {
-            let Some(words) = wanted(&place, to).map_err(|(node, what)| told(path, &text, node, what))? else {
+            let Some(words) = wanted(&place, to).map_err(|(node, what)| unclear_at(path, &text, node, what))? else {
                 continue;
             };
             count += 1;
@@ -172,10 +172,15 @@ pub(super) fn finish(
 }
 
 pub(super) fn unclear(path: &str, text: &str, node: &Node) -> PromoteError {
-    told(path, text, node, "the image is written in a way that is not changed by machine; write it as a plain word")
+    unclear_at(
+        path,
+        text,
+        node,
+        "the image is written in a way that is not changed by machine; write it as a plain word",
+    )
 }
 
-fn told(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
+fn unclear_at(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
     let line = text[..node.at().start].matches('\n').count() + 1;
     PromoteError::Unclear { path: path.to_owned(), line, what: what.to_owned() }
 }

@@ -154,7 +154,7 @@ impl Mirror {
     pub(super) fn ours(&self, doing: &'static str, words: &str) -> Option<GitError> {
         Some(match lack(words)? {
             Lack::Room => GitError::NoRoom { url: self.url(), detail: words.to_owned() },
-            Lack::OpenFiles => GitError::OpenFiles { url: self.url(), limit: open_files::words() },
+            Lack::OpenFiles => GitError::OpenFiles { url: self.url(), limit: open_files::limit_reached() },
             Lack::Right => GitError::Mirror { dir: self.dir.clone(), doing, detail: words.to_owned() },
         })
     }

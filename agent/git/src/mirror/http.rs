@@ -222,14 +222,16 @@ fn failed(talk: &Operation, error: reqwest::Error) -> io::Error {
     }
     let (url, error) = (talk.url().to_owned(), error.without_url());
     talk.fail(match distrust(&error) {
-        None if open_files::is_reached_in(&chain(&error)) => GitError::OpenFiles { url, limit: open_files::words() },
+        None if open_files::is_reached_in(&chain(&error)) => {
+            GitError::OpenFiles { url, limit: open_files::limit_reached() }
+        }
         Some(why) => GitError::Certificate { url, why },
-        None => GitError::Unreachable { url, detail: words(&error) },
+        None => GitError::Unreachable { url, detail: innermost(&error) },
     })
 }
 
 /// An error with its causes, without the layers of the libraries that say no more than that there is one.
-fn words(error: &(dyn std::error::Error + 'static)) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     const SAY_NOTHING: [&str; 4] =
         ["error sending request", "client error (Connect)", "tcp connect error", "dns error"];
     let mut innermost = error;

@@ -83,7 +83,7 @@ impl Mirror {
     fn list_local(&self, path: &Path) -> Result<RefSnapshot, GitError> {
         let failed = |error: gix::Error| match chain(&error) {
             detail if open_files::is_reached_in(&detail) => {
-                GitError::OpenFiles { url: self.url(), limit: open_files::words() }
+                GitError::OpenFiles { url: self.url(), limit: open_files::limit_reached() }
             }
             detail => GitError::NoRepository { url: self.url(), detail },
         };

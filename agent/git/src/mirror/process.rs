@@ -37,7 +37,7 @@ fn name(command: &Command) -> String {
 fn not_started(program: String, talk: &Operation, error: &io::Error) -> GitError {
     let detail = match error.kind() {
         _ if open_files::is_reached(error) => {
-            return GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::words() };
+            return GitError::OpenFiles { url: talk.url().to_owned(), limit: open_files::limit_reached() };
         }
         io::ErrorKind::NotFound => format!("could not be started: {error}; is it installed?"),
         _ => format!("could not be started: {error}"),

@@ -57,7 +57,7 @@ impl Mirror {
             let Open { transport, talk, running } = self.connect(talk)?;
             let error = match speak(transport, &talk) {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.told(&talk, running.as_ref(), error),
+                Err(error) => self.failure(&talk, running.as_ref(), error),
             };
             if let Link::Http(session) = &self.link {
                 session.forget();
@@ -96,7 +96,7 @@ impl Mirror {
     }
 
     /// What to tell of a conversation that failed: what a transport noted, else what the other program said.
-    fn told(&self, talk: &Operation, running: Option<&Running>, error: gix::Error) -> GitError {
+    fn failure(&self, talk: &Operation, running: Option<&Running>, error: gix::Error) -> GitError {
         if let Some(noted) = talk.noted() {
             return noted;
         }

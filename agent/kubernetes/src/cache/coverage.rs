@@ -79,7 +79,7 @@ impl Coverage {
         self.missing.remove(key);
     }
 
-    /// The watch is not connected, for this reason. Told again it is missing since the first time.
+    /// The watch is not connected, for this reason. ToldBy again it is missing since the first time.
     pub(super) fn lost(&mut self, key: &WatchKey, reason: &str, now: Instant, at: Timestamp) {
         if !self.missing.contains_key(key) {
             self.seen.insert(kind(key), at);
@@ -133,7 +133,7 @@ impl Coverage {
             Answers::Yes { since } => *since,
         };
         let watches = self.missing.iter().filter(|(key, _)| watch_set::stands_on(places, key));
-        let watches = watches.map(|(key, missing)| (key.words(), missing));
+        let watches = watches.map(|(key, missing)| (key.describe(), missing));
         let unbegun = self.unbegun.get(environment).map(|missing| ("objects".to_owned(), missing));
         let missing: Vec<_> = watches.chain(unbegun).collect();
         let late = missing.iter().filter(|(_, missing)| is_late(missing.since.max(since), now));
@@ -146,7 +146,7 @@ impl Coverage {
     pub(super) fn unwatched(&self, now: Instant) -> Vec<Unseen> {
         let Answers::Yes { since } = &self.answers else { return Vec::new() };
         let late = self.missing.iter().filter(|(_, missing)| is_late(missing.since.max(*since), now));
-        late.map(|(key, missing)| missing.unseen(Cover::Watch, key.words())).collect()
+        late.map(|(key, missing)| missing.unseen(Cover::Watch, key.describe())).collect()
     }
 
     /// Whether one of these is a watch that something in these places stands on.

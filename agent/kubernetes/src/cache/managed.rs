@@ -10,7 +10,7 @@ use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 
-use crate::cache::{Seen, Told, Uid, is_set_back, stands};
+use crate::cache::{Seen, ToldBy, Uid, is_set_back, stands};
 use crate::changes::ClusterChange;
 use crate::watch_set::{self, Inhabited, Places, WatchKey};
 use quarterdeck_core::health::Verdict;
@@ -152,7 +152,7 @@ impl Applied {
                 Some(old) => old.ended,
                 None => memory.get(&item.resource).and_then(|remembered| remembered.ended),
             };
-            // Told once is enough, unless it was as expected or was written meanwhile.
+            // ToldBy once is enough, unless it was as expected or was written meanwhile.
             let same = old.filter(|old| old.expect == expect);
             let (differing, left) = same.map(|old| (old.differing, old.left)).unwrap_or_default();
             let want = Want { api: item.version.as_str().into(), expect, told, differing, left, ended };
@@ -165,7 +165,7 @@ impl Applied {
         self.environments.insert(name.clone(), now);
         for item in &inventory.items {
             self.compare(name, &item.resource, changes);
-            self.tell(name, &item.resource, changes);
+            self.report(name, &item.resource, changes);
         }
         self.settle([name.clone()], changes);
         moved
@@ -193,11 +193,11 @@ impl Applied {
         if matches!(expect, Expect::Going | Expect::Otherwise) {
             self.compare(name, resource, changes);
         }
-        self.tell(name, resource, changes);
+        self.report(name, resource, changes);
     }
 
     /// Whether a list names an object in a state before the one that is known.
-    pub(super) fn is_set_back(&self, seen: &Seen, told: Told) -> bool {
+    pub(super) fn is_set_back(&self, seen: &Seen, told: ToldBy) -> bool {
         let known = self.present.get(&seen.resource).filter(|known| known.uid == seen.uid);
         known.is_some_and(|known| is_set_back(told, known.seen, is_older(&seen.version, &known.version)))
     }
@@ -206,7 +206,7 @@ impl Applied {
     pub(super) fn put(
         &mut self,
         seen: Seen,
-        told: Told,
+        told: ToldBy,
         changes: &mut Vec<ClusterChange>,
     ) -> Option<(ResourceRef, Uid)> {
         let Seen {
@@ -257,10 +257,10 @@ impl Applied {
             want.ended = ended;
         }
         self.compare(&name, &resource, changes);
-        self.tell(&name, &resource, changes);
+        self.report(&name, &resource, changes);
         let before = before?;
         if before.environment != name {
-            self.tell(&before.environment, &resource, changes);
+            self.report(&before.environment, &resource, changes);
         }
         Some((resource, before.uid))
     }
@@ -280,7 +280,7 @@ impl Applied {
             let Some(later) = present.later.take_if(|later| later.at <= now) else { continue };
             (present.health, present.reason) = (later.health, later.reason);
             let environment = present.environment.clone();
-            self.tell(&environment, &resource, changes);
+            self.report(&environment, &resource, changes);
         }
     }
 
@@ -337,7 +337,7 @@ impl Applied {
         }
         for (name, resource) in &wanted {
             self.compare(name, resource, changes);
-            self.tell(name, resource, changes);
+            self.report(name, resource, changes);
         }
         let names: BTreeSet<EnvironmentId> = wanted.into_iter().map(|(name, _)| name).collect();
         self.settle(names, changes);
@@ -357,7 +357,7 @@ impl Applied {
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let Some(gone) = self.present.remove(resource) else { return };
         self.compare(&gone.environment, resource, changes);
-        self.tell(&gone.environment, resource, changes);
+        self.report(&gone.environment, resource, changes);
     }
 
     /// Says so, once, where the content of an object is not what it should be.
@@ -397,8 +397,8 @@ impl Applied {
         }
     }
 
-    /// Tells how an object is, unless that was told already.
-    fn tell(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
+    /// Reports how an object is, unless that was reported already.
+    fn report(&mut self, name: &EnvironmentId, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let is_known = self.is_covered(resource);
         let there = self.present.get(resource).filter(|present| present.environment == *name);
         let Some(want) = self.environments.get_mut(name).and_then(|app| app.wants.get_mut(resource)) else { return };
@@ -566,7 +566,7 @@ mod tests {
             told(&changes)
         };
         for version in ["1", "2"] {
-            applied.put(seen(version), Told::Followed, &mut Vec::new());
+            applied.put(seen(version), ToldBy::Followed, &mut Vec::new());
             assert_eq!(applied.due(), Some(time("15")));
             assert_eq!(at(&mut applied, time("14")), None);
         }

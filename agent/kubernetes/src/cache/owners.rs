@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cache::managed::told_rule;
-use crate::cache::{Told, Uid, is_set_back};
+use crate::cache::{ToldBy, Uid, is_set_back};
 use crate::changes::ClusterChange;
 use crate::watch_set::WatchKey;
 use quarterdeck_core::health::pod_status::{owner, pod_status};
@@ -155,7 +155,7 @@ impl Owners {
         }
     }
 
-    pub(super) fn put(&mut self, relative: Relative, told: Told, changes: &mut Vec<ClusterChange>) {
+    pub(super) fn put(&mut self, relative: Relative, told: ToldBy, changes: &mut Vec<ClusterChange>) {
         let parent = relative.parent.and_then(|parent| self.nodes.get(&parent));
         let environment = match (&relative.labelled, parent) {
             (Some(environment), _) => environment.clone(),
@@ -183,11 +183,11 @@ impl Owners {
         }
     }
 
-    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, told: Told, changes: &mut Vec<ClusterChange>) {
+    fn put_pod(&mut self, uid: Uid, version: u64, pod: Box<PodStatus>, told: ToldBy, changes: &mut Vec<ClusterChange>) {
         let place = (pod.namespace.clone(), pod.name.clone());
         let is_older = self.pods.get(&place).is_some_and(|before| before.uid == uid && version < before.version);
         // Nobody but the watch tells of pods: a list is right whatever was known before it.
-        if is_older && told == Told::Followed {
+        if is_older && told == ToldBy::Followed {
             return;
         }
         let mut hasher = DefaultHasher::new();
@@ -207,7 +207,7 @@ impl Owners {
     }
 
     /// Whether a list names a pod in a state before the one that is known.
-    pub(super) fn is_set_back(&self, relative: &Relative, told: Told) -> bool {
+    pub(super) fn is_set_back(&self, relative: &Relative, told: ToldBy) -> bool {
         let ResourceRef { namespace, name, .. } = &relative.resource;
         let place = (Box::from(namespace.as_deref().unwrap_or_default()), Box::from(name.as_str()));
         let known = self.pods.get(&place).filter(|pod| pod.uid == relative.uid);
@@ -263,7 +263,7 @@ impl Owners {
 
     fn adopt(&mut self, parent: Uid, changes: &mut Vec<ClusterChange>) {
         for relative in self.waiting.remove(&parent).unwrap_or_default() {
-            self.put(relative, Told::Followed, changes);
+            self.put(relative, ToldBy::Followed, changes);
         }
     }
 

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cache::{Put, Told, Uid};
+use crate::cache::{Put, ToldBy, Uid};
 use crate::identity::{SET_BACK, Ways};
 use crate::objects::{Route, collection_path, segment};
 use crate::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
@@ -172,11 +172,11 @@ fn take_note(shared: &Shared, key: &WatchKey, problem: &ApiProblem, at: &mut Pos
         return;
     }
     if key.what == What::Kinds {
-        let kinds = key.words();
+        let kinds = key.describe();
         tracing::info!(%problem, "{kinds} not watched; a kind that is missing is looked for at each retry");
     } else {
         let hint = &*problem.hint;
-        tracing::warn!(%problem, hint, "{} not watched; until they are, objects are compared every few minutes", key.words());
+        tracing::warn!(%problem, hint, "{} not watched; until they are, objects are compared every few minutes", key.describe());
     }
 }
 
@@ -279,7 +279,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
     let doing = format!("list {}", route.resource.plural);
     let bad =
         |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is not a list: {error}"));
-    let told = Told::Listed(Instant::now());
+    let told = ToldBy::Listed(Instant::now());
     let mut seen: HashMap<_, Uid> = HashMap::new();
     let mut is_set_back = false;
     let mut next = String::new();
@@ -397,7 +397,7 @@ async fn watch(
             }
             Some((object, true)) => {
                 shared.live.classes().learn(&shared.objects, &object).await;
-                drop(shared.words.put(&shared.live, key, object, Told::Followed));
+                drop(shared.words.put(&shared.live, key, object, ToldBy::Followed));
             }
             Some((object, false)) => shared.live.remove(key, &object),
             None => continue,

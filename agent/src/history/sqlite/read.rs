@@ -32,7 +32,9 @@ impl Reader {
     pub fn open(path: &Path) -> Result<Self> {
         let open = |source| match std::fs::File::open("/dev/null") {
             // SQLite says of each file that it cannot open the same.
-            Err(error) if open_files::is_reached(&error) => HistoryError::OpenFiles { limit: open_files::words() },
+            Err(error) if open_files::is_reached(&error) => {
+                HistoryError::OpenFiles { limit: open_files::limit_reached() }
+            }
             _ => HistoryError::Open { path: path.to_owned(), source },
         };
         let connection =

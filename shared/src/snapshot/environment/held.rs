@@ -21,7 +21,7 @@ pub struct Hold {
 impl Hold {
     /// `suspended by alice: maintenance`, of what the hold does.
     pub fn describe(&self, done: &str) -> String {
-        let by = format!("{done} by {}", self.cause.words());
+        let by = format!("{done} by {}", self.cause.describe());
         if self.reason.is_empty() { by } else { format!("{by}: {}", self.reason) }
     }
 }

@@ -105,11 +105,11 @@ async fn healed(town: &Town, object: &str, path: &str, wanted: &str) -> anyhow::
 /// Waits until the newest sync says by whom it was caused; the events say it too.
 async fn told(town: &Town, cause: &str) -> anyhow::Result<()> {
     let healed = |app: &quarterdeck_shared::snapshot::EnvironmentStatus| {
-        app.last_sync.as_ref().is_some_and(|sync| sync.cause.words() == cause && sync.finished.is_some())
+        app.last_sync.as_ref().is_some_and(|sync| sync.cause.describe() == cause && sync.finished.is_some())
     };
     town.agent.wait_for(&format!("{cause:?} to be told"), "shop", healed).await?;
     let events: Vec<EventRecord> = town.agent.client().get("/v1/events?limit=200").await?;
-    let by_them = events.iter().filter(|record| record.cause.words() == cause).map(|record| &record.event);
+    let by_them = events.iter().filter(|record| record.cause.describe() == cause).map(|record| &record.event);
     let began = by_them.clone().any(|event| matches!(event, Event::SyncStarted { .. }));
     let ended = by_them.clone().any(|event| matches!(event, Event::SyncFinished { phase: Phase::Succeeded, .. }));
     ensure!(began && ended, "the events of {cause:?}: {:#?}", by_them.collect::<Vec<_>>());

@@ -106,7 +106,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     let ago = |at| ago(at, now);
     let hold = |hold: &Hold| {
         let reason = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
-        format!("by {}, {}{reason}", hold.cause.words(), ago(hold.at))
+        format!("by {}, {}{reason}", hold.cause.describe(), ago(hold.at))
     };
     let spec = &environment.spec;
     let mut facts = Facts::default();
@@ -118,7 +118,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Since", Tone::Plain, ago(environment.since));
     let was = environment.last_known.map(|known| format!("{}, {}", known.sync, known.health));
     facts.add("Last known", Tone::Quiet, was.unwrap_or_default());
-    let told = unseen::told(environment).is_some();
+    let told = unseen::cause(environment).is_some();
     facts.add("Message", Tone::Plain, if told { "" } else { &*environment.message });
     facts.add("Hint", Tone::Plain, if told { "" } else { &*environment.hint });
     facts.add("Message", Tone::Plain, &*application.message);
@@ -154,19 +154,15 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Policy", Tone::Plain, policy.join(", "));
     let sync = environment.last_sync.as_ref().map(|sync| {
         let what = if sync.message.is_empty() { String::new() } else { format!(": {}", sync.message) };
-        format!("#{} {} {} ({}){what}", sync.id.number, sync.phase, ago(sync.started), sync.cause.words())
+        format!("#{} {} {} ({}){what}", sync.id.number, sync.phase, ago(sync.started), sync.cause.describe())
     });
     facts.add("Last sync", Tone::Plain, sync.unwrap_or_default());
     facts.0
 }
 
 fn resource_table(resources: &[&ResourceStatus], environment: &EnvironmentStatus, now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        Column::words("OBJECT"),
-        Column::words("SYNC"),
-        Column::words("HEALTH"),
-        Column::prose("SUMMARY"),
-    ]);
+    let mut table =
+        Table::new(&[Column::text("OBJECT"), Column::text("SYNC"), Column::text("HEALTH"), Column::prose("SUMMARY")]);
     for resource in resources {
         let over = unseen::over_resource(environment, &resource.resource);
         let seen = over.map(|over| unseen::last_seen(over, |at| ago(at, now))).unwrap_or_default();

@@ -55,7 +55,7 @@ fn mentions(object: &Object, word: &str) -> bool {
         }
         Object::Run(r) => {
             any(&[r.application.as_str(), &r.reference, r.commit.as_str(), &r.subject, r.phase.word(), r.goal.word()])
-                || contains(&r.cause.words(), word)
+                || contains(&r.cause.describe(), word)
         }
         Object::Connection(c) => any(&[c.to.word(), &c.name, &c.version, c.error.as_deref().unwrap_or("")]),
         Object::Repository(r) => any(&["repository", &r.address, r.error.as_deref().unwrap_or("")]),

@@ -48,7 +48,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
         Column::new("SYNC", Kind::Words, (12, 18), activity).on_screen(27),
         Column::listed("SYNC", Kind::Words, sync_or_held).narrow(),
         Column::listed("SYNC", Kind::Words, sync).wide(),
-        Column::words("HEALTH", 13, health).from(42),
+        Column::text("HEALTH", 13, health).from(42),
         Column::listed("SUSPENDED", Kind::Words, suspended).wide(),
         Column::listed("PINNED", Kind::Words, pinned).wide(),
         Column::new("REVISION", Kind::Names, (14, 14), revision).from(56),

@@ -201,7 +201,7 @@ fn tone(summary: Option<&Summary>) -> Tone {
     let Some(summary) = summary else { return Tone::Warning };
     match of_health(summary.health).tone {
         Tone::Good => Tone::Warning,
-        _ if unseen::told(summary.worst).is_some() => Tone::Warning,
+        _ if unseen::cause(summary.worst).is_some() => Tone::Warning,
         tone => tone,
     }
 }

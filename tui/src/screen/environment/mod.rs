@@ -89,7 +89,7 @@ impl Screen for Environment {
         KEYS
     }
 
-    fn of(&self) -> Option<Subject> {
+    fn scope(&self) -> Option<Subject> {
         Some(self.of.clone().into())
     }
 

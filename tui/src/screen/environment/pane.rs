@@ -94,7 +94,7 @@ fn last_seen(page: &mut Page, over: Option<&Unseen>) {
 }
 
 fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
-    let told = unseen::told(environment);
+    let told = unseen::cause(environment);
     if !environment.message.is_empty() {
         // Of one that is well, it is something to look at.
         let tone = of_health(environment.health).tone;
@@ -127,10 +127,10 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     page.fact("now", if progress == environment.message { "" } else { &progress }, Tone::Busy);
     if let Some(hold) = &environment.suspension {
         let ago = page.painter.ago(hold.at);
-        page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.words(), reason(&hold.reason)), Tone::Warning);
+        page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.describe(), reason(&hold.reason)), Tone::Warning);
     }
     if let Some(pin) = &environment.pin {
-        let (to, by) = (pin.revision.commit.short(), pin.hold.cause.words());
+        let (to, by) = (pin.revision.commit.short(), pin.hold.cause.describe());
         page.fact("pinned", &format!("to {to} by {by}: {}", reason(&pin.hold.reason)), Tone::Warning);
     }
     let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
@@ -146,7 +146,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     if let Some(sync) = &environment.last_sync {
         let took = page.painter.span(Some(sync.started), sync.finished);
         let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
-        let words = format!("{} {} in {took}, {ago}, by {}", sync.id.number, sync.phase, sync.cause.words());
+        let words = format!("{} {} in {took}, {ago}, by {}", sync.id.number, sync.phase, sync.cause.describe());
         page.fact("sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the environment is as it is.
         let is_told = sync.message == environment.message;
@@ -155,7 +155,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     }
     if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
-        let words = format!("{} {} {}, {ago}, by {}", run.id.number, run.goal.word(), run.phase, run.cause.words());
+        let words = format!("{} {} {}, {ago}, by {}", run.id.number, run.goal.word(), run.phase, run.cause.describe());
         page.fact("run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
         page.fact("hint", &run.hint, Tone::Plain);

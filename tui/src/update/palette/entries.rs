@@ -40,7 +40,7 @@ pub(super) fn of_named(world: &World, typed: &str) -> Option<Vec<Entry>> {
         subjects.sort_by_key(|subject| subject.label(&world.fleet));
         subjects.dedup();
     }
-    Some(best(subjects.into_iter().map(|subject| of(binding, subject, world)).collect(), rest))
+    Some(best(subjects.into_iter().map(|subject| entry(binding, subject, world)).collect(), rest))
 }
 
 /// All environments, by application and in the order of the configuration.
@@ -91,7 +91,7 @@ fn named(world: &World, id: EnvironmentId) -> Entry {
     Entry { name: world.fleet.label(&id), help, key: String::new(), target: Target::Open(id) }
 }
 
-fn of(binding: &Binding, subject: Subject, world: &World) -> Entry {
+fn entry(binding: &Binding, subject: Subject, world: &World) -> Entry {
     Entry {
         name: format!("{} {}", binding.word, subject.label(&world.fleet)),
         help: binding.help.to_owned(),

@@ -72,7 +72,7 @@ fn an_environment_and_an_application_without_any_open_their_screens() {
         choose(&mut model, name);
         press(&mut model, keys);
         assert_eq!(model.place().name(), there, "{name}");
-        assert_eq!(model.place().of().map(|of| of.label(&model.world.fleet)).as_deref(), Some(of));
+        assert_eq!(model.place().scope().map(|of| of.label(&model.world.fleet)).as_deref(), Some(of));
     }
 }
 
@@ -163,7 +163,7 @@ fn what_is_for_one_environment_asks_which() {
         let names: Vec<_> = palette.entries.iter().map(|entry| &*entry.name).collect();
         assert_eq!(names, [format!("{word} media/qa"), format!("{word} media/prod")], "{key}");
         press(&mut model, "down enter");
-        assert_eq!(model.screens[1].place.of(), Some(Subject::Environment(fixture::id("media/prod"))), "{key}");
+        assert_eq!(model.screens[1].place.scope(), Some(Subject::Environment(fixture::id("media/prod"))), "{key}");
     }
     let mut model = console();
     choose(&mut model, "tools");
@@ -184,7 +184,7 @@ fn what_is_for_the_application_asks_nothing() {
     assert!(matches!(&effects[..], [Effect::Ask(_, Ask::Events(Some(of), None))] if *of == whole()), "{effects:?}");
     for (keys, name) in [("esc o", "Pods"), ("esc t", "Runs")] {
         press(&mut model, keys);
-        assert_eq!((model.place().name(), model.place().of()), (name, Some(whole())));
+        assert_eq!((model.place().name(), model.place().scope()), (name, Some(whole())));
     }
 }
 

@@ -20,7 +20,7 @@ type Line = Vec<(String, Style)>;
 pub(crate) fn draw(painter: &mut Painter, model: &Model, confirm: &Confirm, area: Rect) {
     let lines = match &confirm.plan {
         Some(plan) => plan_lines(painter, plan, area.width),
-        None => words(painter, model, confirm, area.width),
+        None => body(painter, model, confirm, area.width),
     };
     // At most two thirds of the screen: what the question is about stays in sight.
     let room = (area.height * 2 / 3).max(4);
@@ -49,7 +49,7 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         Act::Resume(id) => format!("Resume {}?", label(id)),
         Act::Unpin(id) => format!("Unpin {}?", label(id)),
         Act::Cancel(run) => format!("Cancel run {}?", run.number),
-        act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.words()),
+        act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.describe()),
     }
 }
 
@@ -99,13 +99,14 @@ fn change(painter: &Painter, change: &Change) -> Line {
 }
 
 /// What a question without a plan is about.
-fn words(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
+fn body(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Vec<Line> {
     let sentence = match &confirm.act {
         Act::Resume(id) => {
             let environment = model.world.fleet.environment(id);
             let hold = environment.and_then(|environment| environment.suspension.as_ref());
-            let by =
-                hold.map(|hold| format!("Suspended by {}: {}. ", hold.cause.words(), hold.reason)).unwrap_or_default();
+            let by = hold
+                .map(|hold| format!("Suspended by {}: {}. ", hold.cause.describe(), hold.reason))
+                .unwrap_or_default();
             let state = environment.map_or("unknown", |environment| environment.sync.word());
             format!("{by}It is {state}; what differs from git may be synced immediately.")
         }

@@ -33,7 +33,7 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
             (title, "It stays there until it is unpinned.".to_owned())
         }
         act @ (Act::Sync(..) | Act::Unpin(_) | Act::Resume(_) | Act::Refresh(_) | Act::Cancel(_)) => {
-            (format!("{}?", act.words()), String::new())
+            (format!("{}?", act.describe()), String::new())
         }
     };
     let quiet = painter.theme.tone(Tone::Quiet);

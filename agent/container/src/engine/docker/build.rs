@@ -91,7 +91,7 @@ pub(super) async fn build(
         name_image(connection, &id, name).await?;
     }
     let built = inspect(connection, &id).await?;
-    tell(sink, Progress::Percent(100)).await;
+    send(sink, Progress::Percent(100)).await;
     Ok(built)
 }
 
@@ -154,7 +154,7 @@ impl Upload {
         let planned = tokio::task::spawn_blocking(plan).await;
         let context = planned.expect("planning a context does not panic")?;
         for warning in &context.warnings {
-            tell(&sink, Progress::Line(format!("warning: {warning}"))).await;
+            send(&sink, Progress::Line(format!("warning: {warning}"))).await;
         }
         let reader = request.context;
         let (counter, slot) = (sent.clone(), error.clone());
@@ -229,7 +229,7 @@ impl<'a> Output<'a> {
                     self.piece(&piece).await;
                 }
                 if let Some(percent) = percent {
-                    tell(self.sink, Progress::Percent(percent)).await;
+                    send(self.sink, Progress::Percent(percent)).await;
                 }
             }
             Some(BuildInfoAux::Default(image)) => self.id = image.id.or(self.id.take()),
@@ -253,9 +253,9 @@ impl<'a> Output<'a> {
     async fn line(&mut self, line: String) {
         self.succeeded |= line.starts_with("Successfully built") || line.starts_with("Successfully tagged");
         if let Some(percent) = self.classic.line(&line) {
-            tell(self.sink, Progress::Percent(percent)).await;
+            send(self.sink, Progress::Percent(percent)).await;
         }
-        tell(self.sink, Progress::Line(line)).await;
+        send(self.sink, Progress::Line(line)).await;
     }
 
     async fn finish(&mut self) {
@@ -298,6 +298,6 @@ fn plain(words: &str) -> &str {
 }
 
 /// Tells who listens. Nobody listening is no reason to stop.
-pub(super) async fn tell(sink: &Sink, progress: Progress) {
+pub(super) async fn send(sink: &Sink, progress: Progress) {
     let _ = sink.send(progress).await;
 }

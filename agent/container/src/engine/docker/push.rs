@@ -9,7 +9,7 @@ use bollard::query_parameters::PushImageOptions;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::build::tell;
+use super::build::send;
 use super::connect::Connection;
 use super::docker_login;
 use super::watch::{Limits, Watch};
@@ -67,10 +67,10 @@ pub(super) async fn push(
     let (sent, kept) = (state.sent, state.kept);
     if sent + kept > 0 {
         // Podman says nothing of its layers.
-        tell(sink, Progress::Line(format!("{} layers: {sent} sent, {kept} already there", sent + kept))).await;
+        send(sink, Progress::Line(format!("{} layers: {sent} sent, {kept} already there", sent + kept))).await;
     }
-    tell(sink, Progress::Line(format!("{tag}: digest: {digest}"))).await;
-    tell(sink, Progress::Percent(100)).await;
+    send(sink, Progress::Line(format!("{tag}: digest: {digest}"))).await;
+    send(sink, Progress::Percent(100)).await;
     Ok(PushedDigest(digest))
 }
 
@@ -93,7 +93,7 @@ impl Pushing<'_> {
         }
         let detail = info.progress_detail.unwrap_or_default();
         if let Some(percent) = self.progress.line(&status, detail.current, detail.total) {
-            tell(self.sink, Progress::Percent(percent)).await;
+            send(self.sink, Progress::Percent(percent)).await;
         }
         match status.as_str() {
             "Pushed" => self.sent += 1,
@@ -105,7 +105,7 @@ impl Pushing<'_> {
             count if count.starts_with("Retrying in ") && !count.contains("5 sec") && !count.contains("0 sec") => {}
             other => {
                 for line in self.lines.push(&format!("{other}\n")) {
-                    tell(self.sink, Progress::Line(line)).await;
+                    send(self.sink, Progress::Line(line)).await;
                 }
             }
         }
