@@ -50,8 +50,8 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
     let [mut kubectl, mut again, mut bare, mut dry] = [const { Vec::new() }; 4];
     let mut lives = Vec::new();
     for _ in 0..options.runs {
-        let mut subject = Subject::start(options, &space.name, None).await?;
-        lives.push(live(&mut subject, None).await?);
+        let mut subject = Subject::start(options, Some(&space.name), None).await?;
+        lives.push(live(&mut subject, &space.name, None).await?);
         drop(subject);
         space.clear().await?;
         let mut command = Command::new(std::path::Path::new(parts.get("WORLD_BIN")).join("kubectl"));
@@ -65,9 +65,9 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
         space.clear().await?;
     }
     let gate = Gate::start(parts).await?;
-    let mut subject = Subject::start(options, &space.name, Some(&gate)).await?;
+    let mut subject = Subject::start(options, Some(&space.name), Some(&gate)).await?;
     let mut counts = Vec::new();
-    live(&mut subject, Some((&gate, &mut counts))).await?;
+    live(&mut subject, &space.name, Some((&gate, &mut counts))).await?;
     drop(subject);
     space.clear().await?;
 
@@ -99,14 +99,18 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
 }
 
 /// From empty through all that is measured; counts the requests of each step where there is a gate.
-async fn live(subject: &mut Subject, mut counted: Option<(&Gate, &mut Vec<f64>)>) -> anyhow::Result<Life> {
+async fn live(
+    subject: &mut Subject,
+    namespace: &str,
+    mut counted: Option<(&Gate, &mut Vec<f64>)>,
+) -> anyhow::Result<Life> {
     let names = ["big".to_owned()];
     let mut count = || {
         if let Some((gate, counts)) = &mut counted {
             counts.push(gate.take().iter().filter(|seen| !seen.is_watch()).count() as f64);
         }
     };
-    commit_all(&subject.repo, &subject.namespace);
+    commit_all(&subject.repo, namespace);
     let first = subject.operate(&names).await?;
     // The watches that the first sync began are there when nothing moves any more.
     subject.settle().await?;
@@ -118,7 +122,7 @@ async fn live(subject: &mut Subject, mut counted: Option<(&Gate, &mut Vec<f64>)>
     let forced = subject.force("big").await?;
     subject.settle().await?;
     count();
-    let changed = yaml::write(&config_map(&subject.namespace, 7).object).replace("value 7", "value 7 now");
+    let changed = yaml::write(&config_map(namespace, 7).object).replace("value 7", "value 7 now");
     subject.repo.commit("main", &[("apps/big/7.yaml", &changed)], "Another value");
     let changed = subject.wake(&names).await?;
     subject.settle().await?;

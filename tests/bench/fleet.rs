@@ -43,7 +43,7 @@ async fn lives(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Figur
         names.iter().flat_map(|name| objects(&space.name, name, 1)).map(|(_, manifest)| manifest).collect();
     let [mut first, mut cpu, mut bare, mut one, mut drift] = [const { Vec::new() }; 5];
     for run in 0..options.runs {
-        let mut subject = Subject::start(options, &space.name, None).await?;
+        let mut subject = Subject::start(options, Some(&space.name), None).await?;
         commit(&subject.repo, &space.name, &names);
         let process = subject.process().await?;
         let before = process.cpu()?;
@@ -83,7 +83,7 @@ async fn counted(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Fig
     let names = names(FLEET);
     let gate = Gate::start(options.parts()?).await?;
     let count = || gate.take().iter().filter(|seen| !seen.is_watch()).count() as f64;
-    let mut subject = Subject::start(options, &space.name, Some(&gate)).await?;
+    let mut subject = Subject::start(options, Some(&space.name), Some(&gate)).await?;
     commit(&subject.repo, &space.name, &names);
     subject.operate(&names).await?;
     subject.settle().await?;

@@ -79,7 +79,7 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
 
 async fn live(options: &Options, space: &Namespace, size: usize, foreign: usize) -> anyhow::Result<Life> {
     let names = fleet::names(size);
-    let mut subject = Subject::start(options, &space.name, None).await?;
+    let mut subject = Subject::start(options, Some(&space.name), None).await?;
     if foreign > 0 {
         let change = (0..foreign).fold(subject.repo.change("main"), |change, number| {
             change.write(format!("nobody/{}/{number}.yaml", number % 200), format!("value: {number}\n"))

@@ -15,6 +15,7 @@ mod subject;
 mod git;
 
 mod apply;
+mod bundles;
 mod fleet;
 mod growth;
 mod start;
@@ -50,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) applications: usize,
     /// How long a log is followed.
     pub(crate) log: Duration,
+    /// Where the bundles of public projects are.
+    pub(crate) bundles: Option<PathBuf>,
     world: OnceLock<Parts>,
 }
 
@@ -70,10 +73,14 @@ const FAMILY_MAX: Duration = Duration::from_secs(900);
 /// One family of figures: its name, and how it is measured.
 type Family = (&'static str, for<'a> fn(&'a Options) -> BoxFuture<'a, anyhow::Result<Vec<Figure>>>);
 
+/// Measured where it is asked for: it wants files that are not here.
+const BUNDLES: &str = "bundles";
+
 const FAMILIES: &[Family] = &[
     ("git", git::local),
     ("forge", git::forge),
     ("apply", apply::family),
+    (BUNDLES, bundles::family),
     ("fleet", fleet::family),
     ("growth", growth::family),
     ("start", start::family),
@@ -100,6 +107,9 @@ struct Cli {
     /// How many seconds a log is followed, each time
     #[arg(long, default_value_t = 60)]
     log_seconds: u64,
+    /// Measure the bundles in this folder too, a folder each
+    #[arg(long, value_name = "DIR")]
+    bundles: Option<PathBuf>,
     /// Write the figures here as JSON as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -116,6 +126,7 @@ fn main() -> anyhow::Result<()> {
         quiet: Duration::try_from_secs_f64(cli.minutes * 60.0)?,
         applications: cli.applications,
         log: Duration::from_secs(cli.log_seconds),
+        bundles: cli.bundles,
         world: OnceLock::new(),
     };
     for program in [&options.agent, &options.console] {
@@ -127,7 +138,9 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for (name, family) in FAMILIES {
-        if !cli.only.is_empty() && !cli.only.iter().any(|only| only == name) {
+        let is_asked = cli.only.iter().any(|only| only == name);
+        let is_default = cli.only.is_empty() && (*name != BUNDLES || options.bundles.is_some());
+        if !is_asked && !is_default {
             continue;
         }
         let began = std::time::Instant::now();

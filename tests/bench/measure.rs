@@ -40,6 +40,11 @@ impl Process {
         self.status("VmHWM")
     }
 
+    /// The memory that it has now, in MiB: resident, mapped files included.
+    pub(crate) fn resident(self) -> anyhow::Result<f64> {
+        self.status("VmRSS")
+    }
+
     /// The memory that is its own now, in MiB: without mapped files, which the system may take back at any time.
     pub(crate) fn own(self) -> anyhow::Result<f64> {
         self.status("RssAnon")

@@ -25,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Subject {
     pub(crate) agent: Agent,
     pub(crate) repo: Repo,
-    pub(crate) namespace: String,
+    /// Of all applications; none where each has one of its own name.
+    namespace: Option<String>,
     forge: Forge,
     /// Of the kubeconfig.
     context: String,
@@ -34,7 +35,7 @@ pub(crate) struct Subject {
 
 impl Subject {
     /// An agent that runs and operates nothing yet. Where there is a gate, its way to the cluster is through that.
-    pub(crate) async fn start(options: &Options, namespace: &str, gate: Option<&Gate>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(options: &Options, namespace: Option<&str>, gate: Option<&Gate>) -> anyhow::Result<Self> {
         let parts = options.parts()?;
         let agent = Agent::new((options.agent.clone(), Vec::new()), PATIENCE)?;
         let forge = Forge::start().await?;
@@ -44,7 +45,8 @@ impl Subject {
             Some(gate) => gate.kubeconfig(&agent.path("kubeconfig"), &context)?,
             None => drop(std::fs::copy(parts.get("KUBECONFIG"), agent.path("kubeconfig"))?),
         }
-        let mut subject = Self { agent, repo, namespace: namespace.to_owned(), forge, context, names: Vec::new() };
+        let mut subject =
+            Self { agent, repo, namespace: namespace.map(str::to_owned), forge, context, names: Vec::new() };
         subject.configure()?;
         subject.agent.start_agent().await?;
         Ok(subject)
@@ -72,6 +74,7 @@ impl Subject {
             agent.socket().display(),
         );
         for name in names {
+            let namespace = namespace.as_ref().unwrap_or(name);
             // Writing into a string cannot fail.
             let _ = write!(
                 text,
