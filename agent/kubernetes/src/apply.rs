@@ -22,10 +22,11 @@ use quarterdeck_shared::snapshot::Awaited;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::error::ClusterError;
 use crate::objects::Mode;
 use crate::observe::{Observer, at_once, refusal};
+use crate::options::Options;
 use crate::problem::{ApiProblem, Class};
-use crate::{ClusterError, Options};
 use quarterdeck_core::steps::{self, Reached, Step, Write};
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;

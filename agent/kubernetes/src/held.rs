@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
-use crate::PlannedSync;
+use crate::apply::PlannedSync;
 use quarterdeck_core::sync::manifest::Manifest;
 
 impl PlannedSync {
@@ -52,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Options;
+    use crate::options::Options;
     use quarterdeck_core::steps::Write;
     use quarterdeck_core::sync::manifest::ContentDigest;
     use quarterdeck_core::sync::plan::{Later, Undone};

@@ -13,9 +13,9 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
-use crate::Options;
 use crate::cache::ObjectCache;
 use crate::objects::{Mode, Objects, collection_path, of_environment, segment};
+use crate::options::Options;
 use crate::problem::{ApiProblem, Class};
 use crate::requests::get;
 use quarterdeck_core::sync::autoscaled::{self, Autoscaler, autoscaler};

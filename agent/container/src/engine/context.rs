@@ -15,6 +15,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
 use quarterdeck_core::dockerignore::{Dockerignore, DockerignoreError};
+use quarterdeck_core::render::tree::is_lfs_pointer;
 use quarterdeck_shared::error::Hint;
 
 /// The files that a context can be made of. Implemented by whoever can read a commit; all calls may block.
@@ -351,11 +352,6 @@ fn normal(path: &str) -> Option<String> {
 
 fn is_below(path: &str) -> bool {
     !path.contains('\0') && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-}
-
-/// The first line of every pointer file, by the Git LFS specification; pointers are under 1024 bytes.
-fn is_lfs_pointer(content: &[u8]) -> bool {
-    content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 fn there_is(like: &Option<String>) -> String {

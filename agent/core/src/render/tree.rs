@@ -172,9 +172,10 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
     folder.is_empty() && !path.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a file is a pointer to Git LFS instead of what it is named for: the first line of each, by its specification.
+/// Whether a file is a pointer to Git LFS instead of what it is named for: by its specification the first line of each is
+/// the same, and each is shorter than 1024 bytes.
 pub fn is_lfs_pointer(content: &[u8]) -> bool {
-    content.starts_with(b"version https://git-lfs.github.com/spec/")
+    content.len() < 1024 && content.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 /// A tree in memory, for the tests of who renders.

@@ -79,7 +79,7 @@ impl Coverage {
         self.missing.remove(key);
     }
 
-    /// The watch is not connected, for this reason. ToldBy again it is missing since the first time.
+    /// The watch is not connected, for this reason. Told again it is missing since the first time.
     pub(super) fn lost(&mut self, key: &WatchKey, reason: &str, now: Instant, at: Timestamp) {
         if !self.missing.contains_key(key) {
             self.seen.insert(kind(key), at);

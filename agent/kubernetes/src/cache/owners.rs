@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cache::managed::told_rule;
-use crate::cache::{ToldBy, Uid, is_set_back};
+use crate::cache::seen::{ToldBy, Uid, is_set_back};
 use crate::changes::ClusterChange;
 use crate::watch_set::WatchKey;
 use quarterdeck_core::health::pod_status::{owner, pod_status};

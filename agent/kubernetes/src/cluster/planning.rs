@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
-use crate::apply::namespaces;
+use crate::apply::{PlannedSync, namespaces};
+use crate::cluster::{Cluster, Inner};
+use crate::error::ClusterError;
 use crate::inventory::Held;
+use crate::options::Options;
 use crate::problem::ApiProblem;
-use crate::{Cluster, ClusterError, Inner, Options, PlannedSync, survey};
+use crate::survey;
 use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;

@@ -1,0 +1,84 @@
+use quarterdeck_core::health::{Surroundings, assess_in};
+use quarterdeck_shared::resource::InventoryItem;
+
+use super::*;
+
+#[test]
+fn only_the_first_and_the_last_in_a_place_need_other_watches() {
+    let mut applied = Applied::default();
+    let lives = |kinds: &[&str]| {
+        let item = |kind: &&str| InventoryItem {
+            resource: ResourceRef::new("", kind, Some("prod"), "x"),
+            version: "v1".to_owned(),
+        };
+        Inventory { items: kinds.iter().map(item).collect() }
+    };
+    let mut moves = |name: &str, kinds: &[&str]| {
+        let name: EnvironmentId = format!("{name}/prod").parse().unwrap();
+        applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
+    };
+    for (what, name, kinds, moved) in [
+        ("the first", "a", &["ConfigMap"][..], true),
+        ("the first again", "a", &["ConfigMap"], false),
+        ("a second", "b", &["ConfigMap"], false),
+        ("it has another kind too", "b", &["ConfigMap", "Secret"], true),
+        ("the first goes", "a", &[], false),
+        ("it has that no more", "b", &["ConfigMap"], true),
+    ] {
+        assert_eq!(moves(name, kinds), moved, "{what}");
+    }
+    let places: Vec<String> = applied.places().into_iter().map(|(_, kind, _, _)| kind).collect();
+    assert_eq!(places, ["ConfigMap"]);
+    applied.forget(&"b/prod".parse().unwrap(), &mut Vec::new());
+    assert!(applied.places().is_empty());
+}
+
+#[test]
+fn what_is_normal_for_a_moment_is_otherwise_when_its_time_is_over() {
+    let service = serde_json::json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": "shop", "namespace": "prod", "creationTimestamp": "2026-01-01T00:00:00Z" },
+        "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] }, "status": {},
+    });
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let resource = ResourceRef::new("", "Service", Some("prod"), "shop");
+    let time = |minute: &str| -> Timestamp { format!("2026-01-01T00:{minute}:00Z").parse().unwrap() };
+    let seen = |version: &str| {
+        let surroundings = Surroundings { now: Some(time("01")), ..Surroundings::default() };
+        Seen {
+            resource: resource.clone(),
+            environment: Some(name.clone()),
+            api: "v1".into(),
+            version: version.into(),
+            uid: Uid::of("a"),
+            digest: ContentDigest([0; 32]),
+            edition: 0,
+            verdict: assess_in(&service, surroundings),
+            created: None,
+            manager: None,
+            ended: None,
+        }
+    };
+    let mut applied = Applied::default();
+    let item = InventoryItem { resource: resource.clone(), version: "v1".to_owned() };
+    applied.interest(&name, &Inventory { items: [item].into() }, &Memory::new(), &mut Vec::new());
+    let told = |changes: &[ClusterChange]| match changes {
+        [] => None,
+        [ClusterChange::ResourceChanged(status)] => Some((status.health, status.message.clone())),
+        other => panic!("{other:?}"),
+    };
+    let at = |applied: &mut Applied, time: Timestamp| {
+        let mut changes = Vec::new();
+        applied.expire(time, &mut changes);
+        told(&changes)
+    };
+    for version in ["1", "2"] {
+        applied.put(seen(version), ToldBy::Followed, &mut Vec::new());
+        assert_eq!(applied.due(), Some(time("15")));
+        assert_eq!(at(&mut applied, time("14")), None);
+    }
+    let (health, message) = at(&mut applied, time("15")).unwrap();
+    assert_eq!(health, Health::Degraded);
+    assert!(message.ends_with("for more than 15 minutes"), "{message}");
+    assert_eq!((applied.due(), at(&mut applied, time("16"))), (None, None), "it is told once");
+}

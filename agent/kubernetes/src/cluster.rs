@@ -1,0 +1,148 @@
+//! The handle of a cluster, and what it answers at once.
+
+mod planning;
+mod sight;
+mod sync;
+
+use std::sync::Arc;
+
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::protocol::LogQuery;
+use quarterdeck_shared::resource::{Inventory, ResourceRef};
+
+use crate::cache::{Judge, ObjectCache};
+use crate::classes::Classes;
+use crate::config::ClusterConfig;
+use crate::discovery::{Cache, Kinds};
+use crate::inventory::{Inventories, OtherAgent};
+use crate::link::Link;
+use crate::logs::Logs;
+use crate::objects::Objects;
+use crate::observe::Observer;
+use crate::options::Options;
+use crate::problem::ApiProblem;
+use crate::strays::Strays;
+use crate::watch::Watches;
+use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::sync::mask;
+use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_core::yaml;
+use quarterdeck_system::identity::Identity;
+
+/// A cluster.
+#[derive(Clone)]
+pub struct Cluster(pub(super) Arc<Inner>);
+
+/// What all handles of it share.
+pub(super) struct Inner {
+    pub(super) config: ClusterConfig,
+    pub(super) objects: Objects,
+    pub(super) inventories: Arc<Inventories>,
+    pub(super) strays: Strays,
+    pub(super) live: Arc<ObjectCache>,
+    pub(super) watches: Watches,
+}
+
+impl Cluster {
+    /// A handle. Nothing is read and nobody is asked yet.
+    pub fn new(config: ClusterConfig) -> Self {
+        Self::with_identity(config, Identity::default())
+    }
+
+    /// The same, for an agent that puts its mark on the inventories.
+    pub fn with_identity(config: ClusterConfig, me: Identity) -> Self {
+        Self::judging(config, me, Arc::default())
+    }
+
+    /// The same, for an agent that judges objects by the rules of its configuration.
+    pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
+        let kinds = Arc::new(Cache::default());
+        let live = Arc::new(ObjectCache::new(
+            &config.name,
+            Judge { rules, kinds: kinds.clone(), classes: Classes::default() },
+        ));
+        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
+        let inventories = Arc::new(Inventories::new(me));
+        let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
+        Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), live, watches }))
+    }
+
+    /// Its name in the agent.
+    pub fn name(&self) -> &str {
+        &self.0.config.name
+    }
+
+    /// Whether both are handles of the same.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// `Kubernetes v1.35.4`: asks the cluster, and so tells whether it is there.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub async fn version(&self) -> Result<String, ApiProblem> {
+        Ok(format!("Kubernetes {}", self.0.objects.caller.version().await?))
+    }
+
+    /// The kinds that it knows: what the renderer needs to fill in namespaces. Asked once and kept.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub async fn kinds(&self) -> Result<Arc<Kinds>, ApiProblem> {
+        self.0.objects.kinds().await
+    }
+
+    /// The kinds as they are now, for who misses one: of those that are kept, where they are sure to be that or were asked for
+    /// a moment ago. A person who asks is never told of those that are kept for sure.
+    ///
+    /// # Errors
+    /// As [`Cluster::kinds`].
+    pub async fn kinds_again(&self, for_a_person: bool) -> Result<Arc<Kinds>, ApiProblem> {
+        match self.0.watches.uses().are_covered() && !for_a_person {
+            true => self.kinds().await,
+            false => self.0.objects.kinds_newer().await,
+        }
+    }
+
+    /// What the environment applied here and may prune; where that was lost, made anew from what is remembered of it.
+    ///
+    /// # Errors
+    /// Where it cannot be read; it is never taken for empty.
+    pub async fn inventory(
+        &self,
+        environment: &EnvironmentId,
+        namespace: &str,
+        memory: &Memory,
+    ) -> Result<Inventory, ApiProblem> {
+        let held = self.0.inventories.read(&self.0.objects, environment, namespace).await?;
+        Ok(self.remade(environment, namespace, held, !memory.is_empty(), memory).await?.inventory)
+    }
+
+    /// Another agent that was noticed as the operator of an environment, once.
+    pub fn other_agent(&self, environment: &EnvironmentId, namespace: &str) -> Option<OtherAgent> {
+        self.0.inventories.news(environment, namespace)
+    }
+
+    /// The logs of an environment's pods.
+    pub fn logs(&self, environment: &EnvironmentId, query: LogQuery) -> Logs {
+        Logs::read(self.0.objects.clone(), self.0.live.clone(), environment.clone(), query)
+    }
+
+    /// A live object as YAML, with the values of Secrets masked and without managed fields; none where it is not there.
+    ///
+    /// # Errors
+    /// Where the cluster could not be asked.
+    pub async fn live_yaml(&self, resource: &ResourceRef) -> Result<Option<String>, ApiProblem> {
+        let Some(mut object) = self.0.objects.get(resource, None).await? else { return Ok(None) };
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        mask::mask(&mut object);
+        Ok(Some(yaml::write(&object)))
+    }
+
+    pub(super) fn observer<'a>(&'a self, environment: &'a EnvironmentId, options: &'a Options) -> Observer<'a> {
+        Observer { objects: &self.0.objects, live: &self.0.live, environment, options }
+    }
+}
