@@ -35,6 +35,14 @@ impl ResourceRef {
     pub fn short(&self) -> String {
         format!("{}/{}", self.kind, self.name)
     }
+
+    /// `Deployment/shop in namespace prod`: enough for people who know the cluster.
+    pub fn with_namespace(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} in namespace {namespace}", self.short()),
+            None => self.short(),
+        }
+    }
 }
 
 /// `apps/Deployment/prod/shop`; an empty part stands for the core group or for no namespace.

@@ -71,14 +71,6 @@ pub(super) fn segment(name: &str) -> String {
     text
 }
 
-/// `Deployment/shop in namespace shop`.
-pub(super) fn named(resource: &ResourceRef) -> String {
-    match &resource.namespace {
-        Some(namespace) => format!("{} in namespace {namespace}", resource.short()),
-        None => resource.short(),
-    }
-}
-
 /// Requests about objects of kinds that the cluster knows.
 #[derive(Clone)]
 pub(super) struct Objects {
@@ -185,7 +177,7 @@ impl Objects {
 
     /// An object; none where it is not there.
     pub(super) async fn get(&self, object: &ResourceRef, version: Option<&str>) -> Result<Option<Value>, ApiProblem> {
-        let doing = &*format!("read {}", named(object));
+        let doing = &*format!("read {}", object.with_namespace());
         let read = |route: Route| async move {
             // It was of a time when its kind lived elsewhere: what is at the path of that name now is another object.
             let Ok(path) = route.path(object) else { return Ok(None) };
@@ -203,8 +195,8 @@ impl Objects {
     /// deleted in this very moment) is tried again.
     pub(super) async fn apply(&self, manifest: &Manifest, mode: Mode) -> Result<Value, ApiProblem> {
         let doing = match mode {
-            Mode::DryRun => format!("check {}", named(&manifest.resource)),
-            Mode::Write => format!("apply {}", named(&manifest.resource)),
+            Mode::DryRun => format!("check {}", manifest.resource.with_namespace()),
+            Mode::Write => format!("apply {}", manifest.resource.with_namespace()),
         };
         let object = &*self.to_apply(manifest).await?;
         let body = serde_json::to_vec(object);
@@ -257,7 +249,7 @@ impl Objects {
 
     /// Server-side apply of an object of our own (an inventory, a namespace).
     pub(super) async fn apply_own(&self, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
-        let doing = format!("write {}", named(object));
+        let doing = format!("write {}", object.with_namespace());
         let route = self.resource(object, None).await?;
         let path = format!("{}?{}&force=true", route.path(object)?, query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
@@ -282,7 +274,7 @@ impl Objects {
         version: &str,
         uid: &str,
     ) -> Result<Option<Value>, ApiProblem> {
-        let doing = format!("delete {}", named(object));
+        let doing = format!("delete {}", object.with_namespace());
         let route = match self.resource(object, Some(version)).await {
             // Served in another version now, or not at all any more.
             Err(problem) if problem.class == Class::KindMissing => self.resource(object, None).await?,
@@ -309,7 +301,7 @@ impl Objects {
 /// The fields that the manifest leaves to others.
 fn ignored(manifest: &Manifest) -> Result<Vec<Vec<Step>>, ApiProblem> {
     ignore::fields(&manifest.object).map_err(|why| {
-        let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, named(&manifest.resource));
+        let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, manifest.resource.with_namespace());
         ApiProblem::new(Class::Invalid, doing, format!("{}: {why}", ignore::IGNORE_ANNOTATION))
     })
 }

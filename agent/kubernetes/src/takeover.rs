@@ -6,7 +6,7 @@ use http::Method;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Value, json};
 
-use crate::objects::{Mode, Objects, Route, named, query};
+use crate::objects::{Mode, Objects, Route, query};
 use crate::problem::{ApiProblem, Class};
 use crate::requests::request;
 use quarterdeck_core::sync::manifest::Manifest;
@@ -20,7 +20,7 @@ impl Objects {
     pub(super) async fn dry_take_over(&self, manifest: &Manifest, live: &Value) -> Result<Value, ApiProblem> {
         let object = Self::sent(manifest, Some(live))?;
         let patch = takeover::merge_patch(live, &takeover::predicted(live, &object));
-        let doing = &*format!("check {}", named(&manifest.resource));
+        let doing = &*format!("check {}", manifest.resource.with_namespace());
         let done = self.patch(manifest, Mode::DryRun, "application/merge-patch+json", &patch, doing).await;
         done.map_err(|problem| {
             let message = mask::scrub(&mask::scrub(&problem.message, &object), live);
@@ -31,7 +31,7 @@ impl Objects {
     /// Makes the fields of client-side kubectl ours; the apply that follows does the rest, also one of a later pass where this
     /// agent dies in between: what is ours and git leaves out goes.
     pub(super) async fn take_over(&self, manifest: &Manifest) -> Result<(), ApiProblem> {
-        let doing = &*format!("take over the fields of {}", named(&manifest.resource));
+        let doing = &*format!("take over the fields of {}", manifest.resource.with_namespace());
         let mut attempt = 1;
         loop {
             let Some(live) = self.get(&manifest.resource, Some(&manifest.version)).await? else { return Ok(()) };

@@ -146,7 +146,7 @@ pub enum RenderError {
         kind: String,
     },
     /// One object is described twice.
-    #[error("{resource} is defined twice: in {first}, and in {second}")]
+    #[error("{} is defined twice: in {first}, and in {second}", resource.with_namespace())]
     Twice {
         /// Which.
         resource: Box<ResourceRef>,

@@ -279,7 +279,7 @@ fn what_cannot_be_read_is_refused() {
         ),
         (
             vec![("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/b.yaml", DEPLOYMENT)],
-            "apps/Deployment/prod/shop is defined twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1\n\
+            "Deployment/shop in namespace prod is defined twice: in apps/shop/a.yaml, document 1, line 1, and in apps/shop/b.yaml, document 1, line 1\n\
              hint: remove one of the two",
         ),
         (
