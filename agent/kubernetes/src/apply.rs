@@ -260,7 +260,7 @@ impl Executor<'_> {
             match result {
                 None => walk.executed.stopped = true,
                 Some(Ok(live)) => {
-                    self.observer.live.wrote(&live);
+                    self.observer.cache.wrote(&live);
                     let live = managed_fields::digest(&live);
                     walk.executed.changes.extend(walk.done.line(&manifest.resource));
                     let remembered = Remembered { manifest: manifest.digest, live, ended: None };

@@ -20,7 +20,7 @@ impl Objects {
             other => other?,
         };
         let path = collection_path(&route.resource, Some(namespace));
-        match self.caller.json(&doing, get(&path)).await {
+        match self.requests.json(&doing, get(&path)).await {
             Ok(mut list) => {
                 let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
                 let named = |mut object: Value| {

@@ -39,7 +39,7 @@ pub(super) struct Inner {
     pub(super) objects: Objects,
     pub(super) inventories: Arc<Inventories>,
     pub(super) strays: Strays,
-    pub(super) live: Arc<ObjectCache>,
+    pub(super) cache: Arc<ObjectCache>,
     pub(super) watches: Watches,
 }
 
@@ -57,14 +57,14 @@ impl Cluster {
     /// The same, for an agent that judges objects by the rules of its configuration.
     pub fn judging(config: ClusterConfig, me: Identity, rules: Arc<Rules>) -> Self {
         let kinds = Arc::new(Cache::default());
-        let live = Arc::new(ObjectCache::new(
+        let cache = Arc::new(ObjectCache::new(
             &config.name,
             Judge { rules, kinds: kinds.clone(), classes: Classes::default() },
         ));
-        let objects = Objects::new(&config, Arc::new(Link::new(live.clone())), kinds);
+        let objects = Objects::new(&config, Arc::new(Link::new(cache.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
-        let watches = Watches::new(objects.clone(), live.clone(), inventories.clone());
-        Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), live, watches }))
+        let watches = Watches::new(objects.clone(), cache.clone(), inventories.clone());
+        Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), cache, watches }))
     }
 
     /// Its name in the agent.
@@ -82,7 +82,7 @@ impl Cluster {
     /// # Errors
     /// Where it cannot be asked.
     pub async fn version(&self) -> Result<String, ApiProblem> {
-        Ok(format!("Kubernetes {}", self.0.objects.caller.version().await?))
+        Ok(format!("Kubernetes {}", self.0.objects.requests.version().await?))
     }
 
     /// The kinds that it knows: what the renderer needs to fill in namespaces. Asked once and kept.
@@ -126,7 +126,7 @@ impl Cluster {
 
     /// The logs of an environment's pods.
     pub fn logs(&self, environment: &EnvironmentId, query: LogQuery) -> Logs {
-        Logs::read(self.0.objects.clone(), self.0.live.clone(), environment.clone(), query)
+        Logs::read(self.0.objects.clone(), self.0.cache.clone(), environment.clone(), query)
     }
 
     /// A live object as YAML, with the values of Secrets masked and without managed fields; none where it is not there.
@@ -143,6 +143,6 @@ impl Cluster {
     }
 
     pub(super) fn observer<'a>(&'a self, environment: &'a EnvironmentId, options: &'a Options) -> Observer<'a> {
-        Observer { objects: &self.0.objects, live: &self.0.live, environment, options }
+        Observer { objects: &self.0.objects, cache: &self.0.cache, environment, options }
     }
 }

@@ -80,28 +80,28 @@ struct Known {
 
 impl Cache {
     /// The kinds, asked for where that was never done.
-    pub(super) async fn kinds(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn kinds(&self, requests: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
         match self.present(None) {
             Some(kinds) => Ok(kinds),
-            None => self.ask(caller, None).await,
+            None => self.ask(requests, None).await,
         }
     }
 
     /// The kinds as they are now, unless they were asked for a moment ago.
-    pub(super) async fn newer(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
-        self.ask(caller, Some(AGAIN)).await
+    pub(super) async fn newer(&self, requests: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
+        self.ask(requests, Some(AGAIN)).await
     }
 
     /// The kinds as they are now: a CRD was applied.
-    pub(super) async fn now(&self, caller: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
-        self.ask(caller, Some(Duration::ZERO)).await
+    pub(super) async fn now(&self, requests: &Requests) -> Result<Arc<Kinds>, ApiProblem> {
+        self.ask(requests, Some(Duration::ZERO)).await
     }
 
     /// The kinds as they were at this time or later: the server did not know one of those that are kept. Who finds out at
     /// the same time asks once.
-    pub(super) async fn since(&self, caller: &Requests, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
+    pub(super) async fn since(&self, requests: &Requests, since: Instant) -> Result<Arc<Kinds>, ApiProblem> {
         self.stale_since(since);
-        self.ask(caller, None).await
+        self.ask(requests, None).await
     }
 
     /// Kinds may have come, gone or changed: who asks next asks the cluster.
@@ -131,13 +131,13 @@ impl Cache {
         (!is_stale && younger_than.is_none_or(|limit| at.elapsed() < limit)).then(|| kinds.clone())
     }
 
-    async fn ask(&self, caller: &Requests, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
+    async fn ask(&self, requests: &Requests, younger_than: Option<Duration>) -> Result<Arc<Kinds>, ApiProblem> {
         let _one_at_a_time = self.asking.lock().await;
         if let Some(kinds) = self.present(younger_than) {
             return Ok(kinds);
         }
         let at = Instant::now();
-        let kinds = Arc::new(discover(caller).await?);
+        let kinds = Arc::new(discover(requests).await?);
         let before = self.known().kinds.replace((at, kinds.clone()));
         if before.is_some_and(|(_, before)| before != kinds) {
             self.waiting.wake_all();
@@ -159,14 +159,14 @@ async fn ask(client: Client) -> kube::Result<Discovery> {
     }
 }
 
-async fn discover(caller: &Requests) -> Result<Kinds, ApiProblem> {
+async fn discover(requests: &Requests) -> Result<Kinds, ApiProblem> {
     let doing = "ask the cluster for its kinds";
     let late = |_| ApiProblem::new(Class::Timeout, doing, format!("no answer within {} s", TIMEOUT.as_secs()));
     let ask = |client| async move {
         let asked = tokio::time::timeout(TIMEOUT, ask(client)).await.map_err(late)?;
         asked.map_err(|error| ApiProblem::unanswered(doing, &error))
     };
-    let discovery = caller.with(ask).await?;
+    let discovery = requests.with(ask).await?;
     let mut kinds: HashMap<(String, String), Kind> = HashMap::new();
     for group in discovery.groups() {
         let preferred = group.preferred_version_or_latest().to_owned();

@@ -70,7 +70,7 @@ impl Identity {
     /// Where it cannot be asked.
     pub(super) async fn look(
         &self,
-        caller: &Requests,
+        requests: &Requests,
         ways: Ways,
         broke: Option<Instant>,
         newest: u64,
@@ -90,7 +90,7 @@ impl Identity {
             // That it was replaced has been told.
             return Ok(if *look == Look::Unreadable { Look::Unreadable } else { Look::Same });
         }
-        state.look(caller, ways, newest, replaced).await
+        state.look(requests, ways, newest, replaced).await
     }
 
     /// Looks at the cluster now: something that it said does not fit what it said before.
@@ -99,25 +99,25 @@ impl Identity {
     /// Where it cannot be asked.
     pub(super) async fn look_now(
         &self,
-        caller: &Requests,
+        requests: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
     ) -> Result<Look, ApiProblem> {
-        self.0.lock().await.look(caller, ways, newest, replaced).await
+        self.0.lock().await.look(requests, ways, newest, replaced).await
     }
 }
 
 impl State {
     async fn look(
         &mut self,
-        caller: &Requests,
+        requests: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
     ) -> Result<Look, ApiProblem> {
         let at = Instant::now();
-        let look = match marks(caller).await {
+        let look = match marks(requests).await {
             Ok(now) => {
                 let look = judge(self.marks.as_ref(), &now, newest);
                 self.marks = Some(now);
@@ -153,10 +153,10 @@ fn judge(before: Option<&Marks>, now: &Marks, newest: u64) -> Look {
 const ANOTHER: &str = "is another cluster now";
 pub(super) const SET_BACK: &str = "was set back to an older state";
 
-async fn marks(caller: &Requests) -> Result<Marks, ApiProblem> {
+async fn marks(requests: &Requests) -> Result<Marks, ApiProblem> {
     let doing = "look at the namespace kube-system";
     let uid = |object: &serde_json::Value| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-    match caller.json(doing, get(LIST)).await {
+    match requests.json(doing, get(LIST)).await {
         Ok(list) => {
             let missing = || ApiProblem::new(Class::NotFound, doing, "namespaces \"kube-system\" not found");
             let namespace = list["items"].get(0).ok_or_else(missing)?;
@@ -165,7 +165,7 @@ async fn marks(caller: &Requests) -> Result<Marks, ApiProblem> {
         }
         // Who may not list may still read this one.
         Err(problem) if problem.class == Class::Forbidden => {
-            let namespace = caller.json(doing, get(GET)).await?;
+            let namespace = requests.json(doing, get(GET)).await?;
             Ok(Marks { uid: uid(&namespace), version: None })
         }
         Err(problem) => Err(problem),

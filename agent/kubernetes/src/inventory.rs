@@ -193,7 +193,7 @@ impl Inventories {
         let route = objects.resource(&ResourceRef::new("", "ConfigMap", None, ""), Some("v1")).await?;
         let path = collection_path(&route.resource, None);
         let path = format!("{path}?limit=250&labelSelector={INVENTORY_LABEL}%3D{}", segment(&label_of(environment)));
-        match objects.caller.json(&doing, get(&path)).await {
+        match objects.requests.json(&doing, get(&path)).await {
             Ok(page) => {
                 let mut found = page["items"].as_array().into_iter().flatten();
                 Ok(Some(found.any(|object| object["metadata"]["namespace"] != namespace)))
@@ -268,7 +268,7 @@ impl Inventories {
         let path = format!("{}?limit=250&labelSelector={INVENTORY_LABEL}", collection_path(&route.resource, None));
         let mut next = String::new();
         loop {
-            let page = match objects.caller.json(doing, get(&format!("{path}{next}"))).await {
+            let page = match objects.requests.json(doing, get(&format!("{path}{next}"))).await {
                 Ok(page) => page,
                 // Who may not look into all namespaces reads them one by one.
                 Err(problem) if problem.class == Class::Forbidden => {

@@ -202,7 +202,7 @@ impl Observer<'_> {
     /// Whether discovery lists the group and knows that it does not know its kinds.
     async fn is_stale(&self, group: &str) -> Result<bool, ApiProblem> {
         let doing = format!("look for the kinds of group {group}");
-        let groups = self.objects.caller.json(&doing, accepting("/apis", GROUPS)).await?;
+        let groups = self.objects.requests.json(&doing, accepting("/apis", GROUPS)).await?;
         let mut found = groups["items"].as_array().into_iter().flatten();
         let group = found.find(|item| item["metadata"]["name"] == group);
         let mut versions = group.and_then(|item| item["versions"].as_array()).into_iter().flatten();
@@ -219,7 +219,7 @@ impl Observer<'_> {
             other => other?,
         };
         for name in services.iter().filter(|name| !group.is_empty() && name.ends_with(&suffix)) {
-            let service = self.objects.caller.json(&doing, get(&format!("/{path}/{}", segment(name)))).await?;
+            let service = self.objects.requests.json(&doing, get(&format!("/{path}/{}", segment(name)))).await?;
             if !service["spec"]["service"].is_null() {
                 return Ok(true);
             }
@@ -229,7 +229,7 @@ impl Observer<'_> {
 
     /// The names of all objects below a path.
     async fn names(&self, path: &str, doing: &str) -> Result<Vec<String>, ApiProblem> {
-        let page = self.objects.caller.json(doing, accepting(&format!("/{path}"), METADATA)).await?;
+        let page = self.objects.requests.json(doing, accepting(&format!("/{path}"), METADATA)).await?;
         let items = page["items"].as_array().into_iter().flatten();
         Ok(items.filter_map(|object| object["metadata"]["name"].as_str().map(str::to_owned)).collect())
     }

@@ -49,27 +49,27 @@ impl Logs {
         self.queue.take().await
     }
 
-    pub(super) fn read(objects: Objects, live: Arc<ObjectCache>, environment: EnvironmentId, query: LogQuery) -> Self {
+    pub(super) fn read(objects: Objects, cache: Arc<ObjectCache>, environment: EnvironmentId, query: LogQuery) -> Self {
         let queue = Arc::new(Queue::default());
-        let pump = tokio::spawn(pump(objects, live, environment, query, queue.clone()));
+        let pump = tokio::spawn(pump(objects, cache, environment, query, queue.clone()));
         Self { queue, _pump: AbortOnDropHandle::new(pump) }
     }
 }
 
 async fn pump(
     objects: Objects,
-    live: Arc<ObjectCache>,
+    cache: Arc<ObjectCache>,
     environment: EnvironmentId,
     query: LogQuery,
     queue: Arc<Queue>,
 ) {
-    let mut pods = live.pods();
+    let mut pods = cache.pods();
     let mut merge = Merge::new(query.follow);
     let mut known = HashSet::new();
     let mut begin = Begin::Asked { tail: query.tail, since_seconds: query.since_seconds };
     loop {
         pods.mark_unchanged();
-        for target in targets(&live.pods_of(&environment), &query) {
+        for target in targets(&cache.pods_of(&environment), &query) {
             if known.contains(&target.id) {
                 continue;
             }
@@ -212,7 +212,7 @@ pub(super) async fn last_line(
     let previous = if previous { "&previous=true" } else { "" };
     let path =
         format!("{}&tailLines=1&limitBytes={LAST_LINE_BYTES_MAX}{previous}", log_path(namespace, pod, container));
-    let bytes = objects.caller.bytes("read a last log line", get(&path)).await.ok()?;
+    let bytes = objects.requests.bytes("read a last log line", get(&path)).await.ok()?;
     let line = one_line(&Mask::default(), &String::from_utf8_lossy(&bytes));
     (!line.is_empty()).then(|| line.into())
 }

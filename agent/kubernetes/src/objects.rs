@@ -74,7 +74,7 @@ pub(super) fn segment(name: &str) -> String {
 /// Requests about objects of kinds that the cluster knows.
 #[derive(Clone)]
 pub(super) struct Objects {
-    pub(super) caller: Requests,
+    pub(super) requests: Requests,
     /// The newest version of all that was seen.
     pub(super) clock: Arc<Clock>,
     kinds: Arc<Cache>,
@@ -82,17 +82,17 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(config: &ClusterConfig, link: Arc<Link>, kinds: Arc<Cache>) -> Self {
-        Self { caller: Requests::new(config, link), clock: Arc::default(), kinds }
+        Self { requests: Requests::new(config, link), clock: Arc::default(), kinds }
     }
 
     /// The kinds that the cluster knows.
     pub(super) async fn kinds(&self) -> Result<Arc<Kinds>, ApiProblem> {
-        self.kinds.kinds(&self.caller).await
+        self.kinds.kinds(&self.requests).await
     }
 
     /// The kinds as they are now, unless they were asked for a moment ago.
     pub(super) async fn kinds_newer(&self) -> Result<Arc<Kinds>, ApiProblem> {
-        self.kinds.newer(&self.caller).await
+        self.kinds.newer(&self.requests).await
     }
 
     /// The kinds that were asked for last, if ever.
@@ -102,7 +102,7 @@ impl Objects {
 
     /// The kinds as they are now.
     pub(super) async fn kinds_now(&self) -> Result<Arc<Kinds>, ApiProblem> {
-        self.kinds.now(&self.caller).await
+        self.kinds.now(&self.requests).await
     }
 
     /// A definition was written, changed or deleted: versions, scope and the kind itself may be others.
@@ -160,7 +160,7 @@ impl Objects {
         object: &ResourceRef,
         version: Option<&str>,
     ) -> Result<Route, ApiProblem> {
-        route(&*self.kinds.since(&self.caller, since).await?, object, version)
+        route(&*self.kinds.since(&self.requests, since).await?, object, version)
     }
 
     /// How the objects of this kind and version are reached.
@@ -172,7 +172,7 @@ impl Objects {
         if let Ok(found) = look(&*self.kinds().await?) {
             return Ok(found);
         }
-        look(&*self.kinds.newer(&self.caller).await?)
+        look(&*self.kinds.newer(&self.requests).await?)
     }
 
     /// An object; none where it is not there.
@@ -181,7 +181,7 @@ impl Objects {
         let read = |route: Route| async move {
             // It was of a time when its kind lived elsewhere: what is at the path of that name now is another object.
             let Ok(path) = route.path(object) else { return Ok(None) };
-            match self.caller.json(doing, get(&path)).await {
+            match self.requests.json(doing, get(&path)).await {
                 Ok(value) => Ok(Some(value)),
                 Err(problem) if matches!(problem.class, Class::NotFound | Class::NamespaceMissing) => Ok(None),
                 Err(problem) => Err(problem),
@@ -211,7 +211,7 @@ impl Objects {
             let request = request(Method::PATCH, &path, Some(APPLY), body.clone());
             let mut attempt = 1;
             loop {
-                match self.caller.json(doing, request.clone()).await {
+                match self.requests.json(doing, request.clone()).await {
                     Err(problem) if problem.class == Class::Conflict && attempt < CONFLICT_ATTEMPTS => attempt += 1,
                     done => return done,
                 }
@@ -254,7 +254,7 @@ impl Objects {
         let path = format!("{}?{}&force=true", route.path(object)?, query(Mode::Write));
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
         failpoint::reached("cluster: before an object of ours is written");
-        let written = self.caller.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
+        let written = self.requests.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;
         failpoint::reached("cluster: after an object of ours is written");
         Ok(written)
     }
@@ -288,7 +288,7 @@ impl Objects {
         // As in a read: what is at that path now is another object.
         let Ok(path) = route.path(object) else { return Ok(None) };
         failpoint::reached("cluster: before an object is deleted");
-        match self.caller.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
+        match self.requests.json(&doing, request(Method::DELETE, &path, Some("application/json"), body)).await {
             Err(problem) if problem.class != Class::NotFound => Err(problem),
             answer => {
                 failpoint::reached("cluster: after an object is deleted");

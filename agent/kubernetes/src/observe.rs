@@ -32,7 +32,7 @@ const LIST_FROM: usize = 8;
 /// What observing needs to know.
 pub(super) struct Observer<'a> {
     pub(super) objects: &'a Objects,
-    pub(super) live: &'a ObjectCache,
+    pub(super) cache: &'a ObjectCache,
     pub(super) environment: &'a EnvironmentId,
     pub(super) options: &'a Options,
 }
@@ -133,7 +133,7 @@ impl Observer<'_> {
     async fn one(&self, manifest: &Manifest, memory: &Memory, comes: &Comes<'_>) -> Result<Seen, ApiProblem> {
         let resource = &manifest.resource;
         let known = memory.get(resource).filter(|known| known.manifest == manifest.digest && !self.options.full);
-        let live = self.live.digest(resource);
+        let live = self.cache.digest(resource);
         // A Job that ended and is gone is done; who names it wants it once more.
         let done = known.filter(|known| known.ended.is_some() && !self.options.partial).map(|known| known.live);
         if let Some(known) = known.filter(|known| live == Some(known.live)) {
@@ -178,7 +178,7 @@ impl Observer<'_> {
             return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None, scaled: None });
         };
         let digest = managed_fields::digest(&predicted);
-        let is_same = self.live.at(resource, version, self.environment) == Some(digest);
+        let is_same = self.cache.at(resource, version, self.environment) == Some(digest);
         if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
     }
 
@@ -221,7 +221,7 @@ impl Observer<'_> {
         let path = format!("{collection}?limit=250&labelSelector={}", of_environment(self.environment));
         let mut next = String::new();
         loop {
-            let mut page = match self.objects.caller.json(&doing, get(&format!("{path}{next}"))).await {
+            let mut page = match self.objects.requests.json(&doing, get(&format!("{path}{next}"))).await {
                 Ok(page) => page,
                 // Who may not list can still read one by one; and so where a page grew too old meanwhile.
                 Err(problem) if matches!(problem.class, Class::Forbidden | Class::Gone) => return Ok(()),

@@ -180,7 +180,7 @@ async fn list(objects: &Objects, list: &Listed) -> Result<Vec<Value>, ApiProblem
     let path = format!("{collection}?limit=250{}", list.selector);
     let (mut found, mut next) = (Vec::new(), String::new());
     for _ in 0..PAGES {
-        let mut page = objects.caller.json(&doing, accepting(&format!("{path}{next}"), METADATA)).await?;
+        let mut page = objects.requests.json(&doing, accepting(&format!("{path}{next}"), METADATA)).await?;
         found.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
         match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
             Some(token) => next = format!("&continue={}", segment(token)),

@@ -62,7 +62,7 @@ impl Objects {
         let resource: &ResourceRef = &manifest.resource;
         let patch = |route: Route| async move {
             let path = format!("{}?{}", route.path(resource)?, query(mode));
-            self.caller.json(doing, request(Method::PATCH, &path, Some(kind), body.clone())).await
+            self.requests.json(doing, request(Method::PATCH, &path, Some(kind), body.clone())).await
         };
         self.about(resource, Some(&manifest.version), patch).await
     }

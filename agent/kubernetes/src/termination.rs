@@ -24,7 +24,7 @@ const KEPT: usize = 4_096;
 /// Asks for last words and remembers them.
 pub(super) struct TerminationMessages {
     objects: Objects,
-    live: Arc<ObjectCache>,
+    cache: Arc<ObjectCache>,
     known: Arc<Mutex<HashMap<EndId, Said>>>,
     room: Arc<Semaphore>,
 }
@@ -57,20 +57,20 @@ struct WordlessEnd {
 }
 
 impl TerminationMessages {
-    pub(super) fn new(objects: Objects, live: Arc<ObjectCache>) -> Self {
-        Self { objects, live, known: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(super) fn new(objects: Objects, cache: Arc<ObjectCache>) -> Self {
+        Self { objects, cache, known: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Takes in an object with the words that are known, and asks for those that are not.
-    pub(super) fn put(&self, live: &ObjectCache, key: &WatchKey, mut object: Value, told: ToldBy) -> Put {
+    pub(super) fn put(&self, cache: &ObjectCache, key: &WatchKey, mut object: Value, told: ToldBy) -> Put {
         if key.what != What::Pods {
-            return live.put(key, &object, told);
+            return cache.put(key, &object, told);
         }
         let unknown: Vec<WordlessEnd> =
             wordless_ends(&object).into_iter().filter(|end| !fill(&self.known, &mut object, end)).collect();
-        let put = live.put(key, &object, told);
+        let put = cache.put(key, &object, told);
         for end in unknown {
-            if live.has_pod(&object) {
+            if cache.has_pod(&object) {
                 self.ask(key.clone(), &object, end);
             }
         }
@@ -88,7 +88,7 @@ impl TerminationMessages {
         }
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (namespace, pod) = (text("/metadata/namespace"), text("/metadata/name"));
-        let (objects, live, known) = (self.objects.clone(), self.live.clone(), self.known.clone());
+        let (objects, cache, known) = (self.objects.clone(), self.cache.clone(), self.known.clone());
         tokio::spawn(async move {
             let _place = place;
             let words = logs::last_line(&objects, &namespace, &pod, &end.id.container, end.previous).await;
@@ -98,8 +98,8 @@ impl TerminationMessages {
                 fill(&known, &mut object, &end);
             }
             // Not where the pod went meanwhile; one that changed is newer, and this is passed over there.
-            if live.has_pod(&object) {
-                live.put(&key, &object, ToldBy::Followed);
+            if cache.has_pod(&object) {
+                cache.put(&key, &object, ToldBy::Followed);
             }
         });
     }

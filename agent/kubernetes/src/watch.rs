@@ -39,7 +39,7 @@ const FILES_EVERY: Duration = Duration::from_secs(5);
 /// What the watches of a cluster share.
 pub(super) struct Shared {
     pub(super) objects: Objects,
-    pub(super) live: Arc<ObjectCache>,
+    pub(super) cache: Arc<ObjectCache>,
     pub(super) words: TerminationMessages,
     /// Which kinds environments use that not every cluster serves.
     pub(super) uses: Uses,
@@ -58,11 +58,11 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    pub(super) fn new(objects: Objects, live: Arc<ObjectCache>, inventories: Arc<Inventories>) -> Self {
+    pub(super) fn new(objects: Objects, cache: Arc<ObjectCache>, inventories: Arc<Inventories>) -> Self {
         let shared = Shared {
-            words: TerminationMessages::new(objects.clone(), live.clone()),
+            words: TerminationMessages::new(objects.clone(), cache.clone()),
             objects,
-            live,
+            cache,
             inventories,
             uses: Uses::default(),
             identity: Identity::default(),
@@ -76,7 +76,8 @@ impl Watches {
     /// Applications live in other places than before: starts what is missing and ends what nobody needs.
     pub(super) fn moved(&self) {
         self.keepers.get_or_init(|| {
-            let span = || tracing::error_span!("cluster", cluster = self.shared.objects.caller.connection().cluster());
+            let span =
+                || tracing::error_span!("cluster", cluster = self.shared.objects.requests.connection().cluster());
             let spawned = [
                 tokio::spawn(keep(self.shared.clone()).instrument(span())),
                 tokio::spawn(look_at_files(self.shared.clone()).instrument(span())),
@@ -116,7 +117,7 @@ impl Shared {
     /// A watch is about to be connected.
     fn begins(&self, key: &WatchKey) {
         if key.what != What::Kinds {
-            self.live.begins(key);
+            self.cache.begins(key);
         }
     }
 
@@ -124,7 +125,7 @@ impl Shared {
     pub(super) fn connected(&self, key: &WatchKey) {
         match key.what {
             What::Kinds => self.uses.covers(key, true),
-            _ => self.live.connected(key),
+            _ => self.cache.connected(key),
         }
     }
 
@@ -132,7 +133,7 @@ impl Shared {
     pub(super) fn lost(&self, key: &WatchKey, why: &str) {
         match key.what {
             What::Kinds => self.uses.covers(key, false),
-            _ => self.live.lost(key, why),
+            _ => self.cache.lost(key, why),
         }
     }
 
@@ -140,7 +141,7 @@ impl Shared {
     fn ends(&self, key: &WatchKey) {
         match key.what {
             What::Kinds => self.uses.covers(key, false),
-            _ => self.live.ends(key),
+            _ => self.cache.ends(key),
         }
     }
 
@@ -152,7 +153,7 @@ impl Shared {
 
     /// The ways in through which the cluster is seen now.
     pub(super) fn ways(&self) -> Ways {
-        (self.objects.caller.link().times(), *self.objects.caller.connection().elsewhere().borrow())
+        (self.objects.requests.link().times(), *self.objects.requests.connection().elsewhere().borrow())
     }
 
     /// A watch was connected after a list: where the cluster became another between the two, the version that is followed
@@ -177,7 +178,7 @@ impl Shared {
     /// Where it cannot be asked.
     pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<(), ApiProblem> {
         let newest = self.objects.clock.newest(self.objects.clock.epoch());
-        self.identity.look(&self.objects.caller, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
+        self.identity.look(&self.objects.requests, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
     }
 
     /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
@@ -187,8 +188,8 @@ impl Shared {
     /// # Errors
     /// Where it cannot be asked.
     pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
-        let (caller, newest) = (&self.objects.caller, self.objects.clock.newest(self.objects.clock.epoch()));
-        let look = self.identity.look_now(caller, self.ways(), newest, &|how| self.replaced(how)).await?;
+        let (requests, newest) = (&self.objects.requests, self.objects.clock.newest(self.objects.clock.epoch()));
+        let look = self.identity.look_now(requests, self.ways(), newest, &|how| self.replaced(how)).await?;
         let is_same = look == Look::Same || (look == Look::Unreadable && watch_set::is_foreign(&key.group));
         if look == Look::Unreadable && !is_same {
             self.replaced(SET_BACK);
@@ -202,7 +203,7 @@ impl Shared {
         self.objects.forget_kinds();
         self.inventories.forget();
         self.objects.clock.begin_anew();
-        self.live.replaced(how);
+        self.cache.replaced(how);
         self.narrowed().begin_anew(Instant::now());
         self.moved.notify_one();
     }
@@ -214,7 +215,7 @@ impl Shared {
 
 async fn keep(shared: Arc<Shared>) {
     let mut running: BTreeMap<WatchKey, AbortOnDropHandle<()>> = BTreeMap::new();
-    let mut restored = shared.objects.caller.link().restored();
+    let mut restored = shared.objects.requests.link().restored();
     loop {
         let next = shared.narrowed().next();
         tokio::select! {
@@ -231,7 +232,7 @@ async fn keep(shared: Arc<Shared>) {
         }
         let began = Instant::now();
         let narrow = shared.narrowed().kinds();
-        let mut wanted: BTreeSet<WatchKey> = watch_set::wanted(&shared.live.places(), &narrow);
+        let mut wanted: BTreeSet<WatchKey> = watch_set::wanted(&shared.cache.places(), &narrow);
         wanted.extend(shared.uses.wanted());
         let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
         for key in ended {
@@ -256,7 +257,7 @@ async fn keep(shared: Arc<Shared>) {
 async fn look_at_files(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(FILES_EVERY).await;
-        shared.objects.caller.connection().look_at_files().await;
+        shared.objects.requests.connection().look_at_files().await;
         shared.confirmed().await;
     }
 }

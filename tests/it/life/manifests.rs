@@ -44,7 +44,9 @@ fn all() -> Vec<Bad> {
         ),
         bad(
             &[("x.yaml", &in_two), ("y.yaml", &in_two)],
-            &["ConfigMap/b in namespace shop is defined twice: in apps/shop/x.yaml, document 1, line 1, and in apps/shop/y.yaml"],
+            &[
+                "ConfigMap/b in namespace shop is defined twice: in apps/shop/x.yaml, document 1, line 1, and in apps/shop/y.yaml",
+            ],
         ),
         bad(
             &[("x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, namespace: nowhere }\n")],

@@ -38,49 +38,49 @@ impl Cluster {
     ///
     /// Must be called within a tokio runtime: the watches are tasks of their own.
     pub fn watch(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) {
-        if self.0.live.interest(environment, inventory, memory) {
+        if self.0.cache.interest(environment, inventory, memory) {
             self.0.watches.moved();
         }
     }
 
     /// It could not be asked what to watch for the environment: what is claimed of it stands on nothing until it can.
     pub fn not_watched(&self, environment: &EnvironmentId, problem: &ApiProblem) {
-        self.0.live.not_begun(environment, &problem.message);
+        self.0.cache.not_begun(environment, &problem.message);
     }
 
     /// Ends that: the environment is no concern any more.
     pub fn forget(&self, environment: &EnvironmentId) {
-        self.0.live.forget(environment);
+        self.0.cache.forget(environment);
         self.0.watches.uses().set(environment, BTreeSet::new(), &Kinds::default());
         self.0.watches.moved();
     }
 
     /// Waits until every object of the environment is known by its watches: then an unchanged one costs no request.
     pub async fn synced(&self, environment: &EnvironmentId) {
-        self.0.live.synced(environment).await;
+        self.0.cache.synced(environment).await;
     }
 
     /// What cannot be seen of the environment: the cluster, or watches that a claim about it stands on. `before` is what
     /// this answered last; it stays until all that the environment stands on is back.
     pub fn unseen(&self, environment: &EnvironmentId, before: &[Unseen]) -> Vec<Unseen> {
-        self.0.live.unseen(environment, before)
+        self.0.cache.unseen(environment, before)
     }
 
     /// When [`Self::unseen`] may be another without anything happening, if it may.
     pub fn look_again(&self) -> Option<Instant> {
-        self.0.live.look_again()
+        self.0.cache.look_again()
     }
 
     /// Whether the cluster answers and yet a watch of the environment is not connected, beyond an ordinary reconnect: then
     /// nothing tells of what happens to its objects, and they have to be compared. Not so while the cluster does not
     /// answer: its watches go on from where they were, and miss nothing.
     pub fn unwatched(&self, environment: &EnvironmentId) -> bool {
-        self.0.live.is_unwatched(environment)
+        self.0.cache.is_unwatched(environment)
     }
 
     /// All watches that are not connected although the cluster answers.
     pub fn watches_missing(&self) -> Vec<Unseen> {
-        self.0.live.unwatched()
+        self.0.cache.unwatched()
     }
 
     /// Permissions may be others, or a person says so: what may not be watched is tried again now.
@@ -98,17 +98,17 @@ impl Cluster {
     pub async fn changes(&self) -> Vec<ClusterChange> {
         loop {
             // How an object is may change by time alone.
-            let due = until(self.0.live.due());
+            let due = until(self.0.cache.due());
             tokio::select! {
-                changes = self.0.live.outbox.take() => return changes,
-                () = due => self.0.live.expire(Timestamp::now()),
+                changes = self.0.cache.outbox.take() => return changes,
+                () = due => self.0.cache.expire(Timestamp::now()),
             }
         }
     }
 
     /// Waits until the reader of [`Self::changes`] is done with all that happened before.
     pub async fn changes_read(&self) {
-        self.0.live.outbox.read().await;
+        self.0.cache.outbox.read().await;
     }
 }
 

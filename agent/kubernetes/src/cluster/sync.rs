@@ -30,7 +30,7 @@ impl Cluster {
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
         let planned = self.look(environment, desired, memory, options).await?.0;
-        self.0.live.expect(environment, expectations(&planned));
+        self.0.cache.expect(environment, expectations(&planned));
         Ok(planned)
     }
 
@@ -114,13 +114,13 @@ impl Cluster {
         let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
         self.watch(&environment, &watched(&executed.after, &executed.undone), &memory);
-        self.0.live.expect(&environment, going(&executed.undone));
+        self.0.cache.expect(&environment, going(&executed.undone));
         Ok(executed)
     }
 
     /// The Jobs of the environment that ended as they were applied, also those that are gone by now.
     pub fn ended(&self, environment: &EnvironmentId) -> Vec<(ResourceRef, Ended)> {
-        self.0.live.ended(environment)
+        self.0.cache.ended(environment)
     }
 }
 

@@ -149,7 +149,7 @@ async fn read(
             answer.map_err(silent)?.map_err(failed)
         }
     };
-    let answer = objects.caller.with(begin).await?;
+    let answer = objects.requests.with(begin).await?;
     let mut bytes = std::pin::pin!(answer);
     from.resumes();
     let mut raw = Vec::new();

@@ -179,7 +179,7 @@ pub(super) async fn look(shared: Arc<Shared>) {
             };
             let differing = uses.differing(&kinds);
             let is_seen = looks > 1 || !differing.is_empty();
-            shared.live.outbox.push(differing.into_iter().map(|environment| ClusterChange::Kinds { environment }));
+            shared.cache.outbox.push(differing.into_iter().map(|environment| ClusterChange::Kinds { environment }));
             if is_seen && !uses.is_awaited(&kinds) {
                 break;
             }

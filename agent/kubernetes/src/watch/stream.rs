@@ -135,10 +135,10 @@ struct News {
 
 impl News {
     fn new(shared: &Shared) -> Self {
-        let caller = &shared.objects.caller;
+        let requests = &shared.objects.requests;
         Self {
-            restored: caller.link().restored(),
-            elsewhere: caller.connection().elsewhere(),
+            restored: requests.link().restored(),
+            elsewhere: requests.connection().elsewhere(),
             epoch: shared.objects.clock.epochs(),
         }
     }
@@ -197,7 +197,7 @@ async fn wait(shared: &Shared, key: &WatchKey, problem: &ApiProblem, failures: u
     let is_refused = matches!(problem.class, Class::Forbidden | Class::KindMissing);
     let woken = shared.objects.waiting().wait(&key.group, &key.kind);
     if problem.class.is_way_in() {
-        shared.objects.caller.suspect(problem).await;
+        shared.objects.requests.suspect(problem).await;
     } else {
         // This was an answer, which may be what said that the cluster is back.
         news.restored.mark_unchanged();
@@ -286,7 +286,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
     // What is asked for now is at least as new.
     let newest = if is_foreign(&key.group) { at.newest } else { shared.objects.clock.newest(at.epoch) };
     loop {
-        let bytes = shared.objects.caller.bytes(&doing, asked(key, &format!("{path}{next}"), METADATA)).await?;
+        let bytes = shared.objects.requests.bytes(&doing, asked(key, &format!("{path}{next}"), METADATA)).await?;
         let page: Page<'_> = serde_json::from_slice(&bytes).map_err(bad)?;
         if next.is_empty() {
             let version = number(&page.metadata.resource_version);
@@ -305,8 +305,8 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         for item in page.items.unwrap_or_default() {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
-            shared.live.classes().learn(&shared.objects, &object).await;
-            let Put { resource, uid, set_back } = shared.words.put(&shared.live, key, object, told);
+            shared.cache.classes().learn(&shared.objects, &object).await;
+            let Put { resource, uid, set_back } = shared.words.put(&shared.cache, key, object, told);
             seen.insert(resource, uid);
             is_set_back |= set_back;
         }
@@ -315,7 +315,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
             return Err(ApiProblem::new(Class::Gone, doing, "the cluster is of an earlier time"));
         }
         if page.metadata.next.is_empty() {
-            shared.live.listed(key, &seen);
+            shared.cache.listed(key, &seen);
             (at.version, at.listed) = (Some(page.metadata.resource_version), true);
             return Ok(());
         }
@@ -359,7 +359,7 @@ async fn watch(
             answer.map_err(|_| silent())?.map_err(failed)
         }
     };
-    let mut events = pin!(shared.objects.caller.with(begin).await?);
+    let mut events = pin!(shared.objects.requests.with(begin).await?);
     shared.connected(key);
     at.connected = true;
     if std::mem::take(&mut at.listed) {
@@ -372,8 +372,8 @@ async fn watch(
             Ok(event) => event.map_err(failed)?,
             Err(_) if Instant::now() >= ends => return Err(silent()),
             Err(_) => {
-                shared.objects.caller.suspect(&silent()).await;
-                if shared.objects.caller.link().is_lost() {
+                shared.objects.requests.suspect(&silent()).await;
+                if shared.objects.requests.link().is_lost() {
                     return Err(silent());
                 }
                 continue;
@@ -396,10 +396,10 @@ async fn watch(
                 continue;
             }
             Some((object, true)) => {
-                shared.live.classes().learn(&shared.objects, &object).await;
-                drop(shared.words.put(&shared.live, key, object, ToldBy::Followed));
+                shared.cache.classes().learn(&shared.objects, &object).await;
+                drop(shared.words.put(&shared.cache, key, object, ToldBy::Followed));
             }
-            Some((object, false)) => shared.live.remove(key, &object),
+            Some((object, false)) => shared.cache.remove(key, &object),
             None => continue,
         }
         if (key.group.as_str(), key.kind.as_str()) == DEFINITION {
