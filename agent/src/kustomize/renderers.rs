@@ -1,8 +1,7 @@
 //! Which renderers are on this machine: programs that turn files into manifests, found on the `PATH`.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,12 +38,7 @@ pub enum ProgramKind {
 impl Renderers {
     /// Looks for them on a `PATH`; on none where there is none.
     pub fn find(path: Option<&OsStr>) -> Self {
-        let folders: Vec<PathBuf> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
-        let find = |kind: ProgramKind| {
-            let candidates =
-                folders.iter().filter(|folder| folder.is_absolute()).map(|folder| folder.join(kind.name()));
-            candidates.into_iter().find(|path| is_executable(path)).map(|path| Program { kind, path })
-        };
+        let find = |kind: ProgramKind| Some(Program { kind, path: program::find(kind.name(), path?)? });
         Self { programs: [ProgramKind::Kustomize, ProgramKind::Kubectl].into_iter().filter_map(find).collect() }
     }
 
@@ -108,12 +102,10 @@ fn version_in(text: &str) -> String {
     words.find(is_version).unwrap_or(line.trim()).to_owned()
 }
 
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

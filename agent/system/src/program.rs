@@ -3,6 +3,7 @@
 //!
 //! [`run`] waits where blocking is fine, [`run_beside`] from a task; [`Running`] is for who talks with a program.
 
+mod find;
 mod running;
 
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use find::find;
 pub use running::{Bounds, Input, Output, Running};
 
 /// How far a program may go.

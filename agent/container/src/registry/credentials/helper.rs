@@ -1,7 +1,6 @@
 //! Asks a credential helper, a program by the protocol of docker-credential-helpers.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,20 +30,20 @@ pub(super) async fn ask(
     origin: &str,
     search_path: &OsStr,
 ) -> Result<Option<Login>, CredentialError> {
-    let program = format!("docker-credential-{name}");
+    let helper = format!("docker-credential-{name}");
     let problem = |why: String, missing| CredentialError::Helper {
-        program: program.clone(),
+        program: helper.clone(),
         origin: origin.to_owned(),
         registry: registry.to_owned(),
         why,
         missing,
     };
     let failed = |why| problem(why, false);
-    if !is_name(&program) {
+    if !is_name(&helper) {
         return Err(failed("its name is not a program name".to_owned()));
     }
-    let path =
-        find(&program, search_path).ok_or_else(|| problem("it is not installed (not in PATH)".to_owned(), true))?;
+    let missing = || problem("it is not installed (not in PATH)".to_owned(), true);
+    let path = program::find(&helper, search_path).ok_or_else(missing)?;
     let mut command = Command::new(path);
     command.arg("get");
     let said = program::run_beside(command, format!("{registry}\n").into_bytes(), LIMITS).await;
@@ -70,10 +69,4 @@ pub(super) async fn ask(
 /// Its name comes from a file, so it must be a name and not a path.
 fn is_name(program: &str) -> bool {
     program.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-/// The program's place.
-fn find(program: &str, search_path: &OsStr) -> Option<PathBuf> {
-    let candidates = std::env::split_paths(search_path).filter(|folder| folder.is_absolute());
-    candidates.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
