@@ -1,0 +1,168 @@
+use super::*;
+use crate::render::tree::Files;
+use quarterdeck_shared::error::Failure;
+
+fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
+    needs(&Files::new(files), folder)
+}
+
+#[test]
+fn what_is_named_is_taken_and_its_names_too() {
+    let files = [
+        (
+            "apps/shop/prod/kustomization.yaml",
+            "resources: [../base, extra.yaml]\nimages: [{name: shop, newTag: v1}]\ncomponents: [../../../parts/tls]\n",
+        ),
+        ("apps/shop/prod/extra.yaml", ""),
+        ("apps/shop/prod/patch.yaml", ""),
+        (
+            "apps/shop/base/kustomization.yml",
+            "configMapGenerator:\n- name: c\n  files: [app.ini=../../common/app.ini]\n",
+        ),
+        ("apps/shop/base/deep/Kustomization", "resources: [../../../../cluster]\n"),
+        ("apps/common/app.ini", ""),
+        ("apps/common/other.ini", ""),
+        ("apps/cart/kustomization.yaml", ""),
+        ("parts/tls/kustomization.yaml", "resources: [link.yaml]"),
+        ("parts/tls/link.yaml@", "../shared/tls.yaml"),
+        ("parts/shared/tls.yaml", ""),
+        ("cluster/all.yaml", ""),
+    ];
+    let needs = needs_of(&files, "apps/shop/prod").unwrap();
+    let taken: Vec<&str> = needs.files.keys().map(String::as_str).collect();
+    assert_eq!(
+        taken,
+        [
+            "apps/common/app.ini",
+            "apps/shop/base/kustomization.yml",
+            "apps/shop/prod/extra.yaml",
+            "apps/shop/prod/kustomization.yaml",
+            "parts/tls/kustomization.yaml",
+            "parts/tls/link.yaml",
+        ]
+    );
+    assert_eq!(needs.files["parts/tls/link.yaml"].path, "parts/shared/tls.yaml");
+    let beside: Vec<&str> = needs.beside.keys().map(String::as_str).collect();
+    assert_eq!(beside, ["apps/shop/base/deep/Kustomization", "apps/shop/prod/patch.yaml"]);
+    for input in ["apps/shop/prod", "apps/shop/base", "apps/common/app.ini", "parts/tls", "parts/shared/tls.yaml"] {
+        assert!(needs.inputs.contains(input), "{input}: {:?}", needs.inputs);
+    }
+}
+
+#[test]
+fn links_are_followed_within_the_repository() {
+    let files = [
+        ("a/kustomization.yaml@", "../k/prod"),
+        ("k/prod", "resources: [current, ../live/extra.yaml]\nconfigMapGenerator: [{name: c, files: [x/y]}]\n"),
+        ("a/current@", "../live"),
+        ("live@", "v2"),
+        ("v2/kustomization.yaml", "resources: [app.yaml]"),
+        ("v2/app.yaml@", "../shared/app"),
+        ("v2/extra.yaml", ""),
+        ("shared/app", ""),
+        ("a/x@", "../v2"),
+        ("v2/y", ""),
+    ];
+    let needs = needs_of(&files, "a").unwrap();
+    let files: Vec<(&str, &str)> =
+        needs.files.iter().map(|(path, entry)| (path.as_str(), entry.path.as_str())).collect();
+    assert_eq!(
+        files,
+        [
+            ("a/kustomization.yaml", "k/prod"),
+            ("v2/app.yaml", "shared/app"),
+            ("v2/extra.yaml", "v2/extra.yaml"),
+            ("v2/kustomization.yaml", "v2/kustomization.yaml"),
+            ("v2/y", "v2/y"),
+        ]
+    );
+    let links: Vec<(&str, &str)> = needs.links.iter().map(|(link, to)| (link.as_str(), to.as_str())).collect();
+    assert_eq!(links, [("a/current", "v2"), ("a/x", "v2"), ("live", "v2")]);
+    assert!(["live", "a/current", "shared/app", "k/prod"].iter().all(|input| needs.inputs.contains(*input)));
+}
+
+#[test]
+fn what_configurations_of_generators_name_is_taken() {
+    let files = [
+        ("a/kustomization.yaml", "generators: [gen.yaml]"),
+        ("a/gen.yaml", "kind: ConfigMapGenerator\nmetadata: {name: c}\nfiles: [../common/app.ini]\n"),
+        ("common/app.ini", ""),
+    ];
+    assert!(needs_of(&files, "a").unwrap().files.contains_key("common/app.ini"));
+}
+
+#[test]
+fn a_kustomization_that_nothing_names_is_not_read() {
+    let files = [
+        ("kustomization.yaml", "resources: [a.yaml]"),
+        ("a.yaml", ""),
+        ("old/kustomization.yaml", "resources: ['https://example.com/x.yaml']"),
+    ];
+    assert_eq!(needs_of(&files, "").unwrap().files.len(), 2);
+}
+
+#[test]
+fn kustomizations_in_a_circle_end() {
+    let files = [("a/kustomization.yaml", "resources: [../b]"), ("b/kustomization.yaml", "resources: [../a]")];
+    assert_eq!(needs_of(&files, "a").unwrap().files.len(), 2);
+}
+
+#[test]
+fn what_is_not_in_the_repository_is_refused() {
+    for (content, message) in [
+        (
+            "resources: [gone.yaml]",
+            "a/kustomization.yaml names \"gone.yaml\" in resources, which is not in the repository",
+        ),
+        (
+            "resources: [../../out]",
+            "a/kustomization.yaml names \"../../out\" in resources, which is not in the repository",
+        ),
+        (
+            "resources: [/etc/passwd]",
+            "a/kustomization.yaml names \"/etc/passwd\" in resources, which is not in the repository",
+        ),
+        ("components: [gone]", "a/kustomization.yaml names \"gone\" in components, which is not in the repository"),
+        ("resources: [a: 1", "a/kustomization.yaml"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+            "a/kustomization.yaml is a Git LFS pointer, and its content is not fetched",
+        ),
+    ] {
+        assert_eq!(needs_of(&[("a/kustomization.yaml", content)], "a").unwrap_err().to_string(), message, "{content}");
+    }
+    let error = Failure::of(&needs_of(&[("a/b.yaml", "")], "a").unwrap_err()).to_string();
+    assert_eq!(
+        error,
+        "there is no kustomization.yaml in \"a\"\nhint: `render = \"plain\"` renders a folder without one"
+    );
+}
+
+#[test]
+fn what_is_on_a_network_is_refused() {
+    for (field, text) in [
+        ("resources", "https://example.com/x.yaml"),
+        ("resources", "github.com/owner/repository//path?ref=v1"),
+        ("bases", "git@example.com:owner/repository.git"),
+        ("components", "ssh://git@example.com/x"),
+        ("crds", "https://example.com/crd.yaml"),
+    ] {
+        let error = needs_of(&[("a/kustomization.yaml", &format!("{field}: ['{text}']"))], "a").unwrap_err();
+        let error = Failure::of(&error).to_string();
+        let message = format!(
+            "a/kustomization.yaml names {text:?} in {field}: nothing is fetched while rendering\nhint: copy it into the repository"
+        );
+        assert_eq!(error, message);
+    }
+    for content in [
+        "patches: [{path: 'https://example.com/patch.yaml'}]",
+        "secretGenerator: [{name: a, files: ['key=https://example.com/key']}]",
+        "openapi: {path: 'https://example.com/schema.json'}",
+    ] {
+        let refused = needs_of(&[("a/kustomization.yaml", content)], "a");
+        assert!(matches!(refused, Err(KustomizationError::Remote { .. })), "{content}: {refused:?}");
+    }
+    let harmless = "commonAnnotations: {home: 'https://example.com/'}\nimages: [{name: ghcr.io/owner/shop}]\npatches:\n- patch: |-\n    see: https://x\n\
+                    configMapGenerator:\n- {name: a, literals: [URL=https://example.com/]}\n";
+    assert!(needs_of(&[("a/kustomization.yaml", harmless)], "a").is_ok());
+}
