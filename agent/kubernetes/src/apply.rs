@@ -192,7 +192,10 @@ impl Executor<'_> {
 
     /// Dry-runs what could not be before: refusals end the walk, and what is as it should be is not written.
     async fn dry_run(&self, later: &[Manifest], timeout: Duration, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
-        self.wait_for_kinds(later, timeout, &walk.done).await?;
+        self.wait_for_kinds(later, timeout, walk).await?;
+        if walk.executed.stopped {
+            return Ok(());
+        }
         let observed = self.observer.desired(later, &Memory::new()).await?;
         let plan = walk.plan;
         let decided = plan::plan(&plan::Inputs {
@@ -215,9 +218,15 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago.
-    async fn wait_for_kinds(&self, objects: &[Manifest], timeout: Duration, done: &Done<'_>) -> Result<(), ApiProblem> {
-        let deadline = Instant::now() + timeout;
+    /// Waits until the cluster serves the kinds of these objects: their CRDs were written a moment ago. Not for what cannot
+    /// come, since somebody changed a CRD meanwhile, and not for who is stopped.
+    async fn wait_for_kinds(
+        &self,
+        objects: &[Manifest],
+        timeout: Duration,
+        walk: &mut Walk<'_>,
+    ) -> Result<(), ApiProblem> {
+        let (begun, deadline) = (Instant::now(), Instant::now() + timeout);
         let mut pauses = looks(Duration::from_millis(50));
         loop {
             let kinds = self.observer.objects.kinds().await?;
@@ -226,17 +235,44 @@ impl Executor<'_> {
             };
             let missing: BTreeSet<_> =
                 objects.iter().filter(is_unknown).map(|m| (&m.resource.group, &m.resource.kind)).collect();
-            self.waits(done, |waiting| waiting.set(DEFINITION, missing.len()));
+            self.waits(&walk.done, |waiting| waiting.set(DEFINITION, missing.len()));
             let Some(unknown) = objects.iter().find(is_unknown) else { return Ok(()) };
+            let cannot = |message: String| {
+                let doing = format!("wait for the kind of {}", unknown.resource.short());
+                ApiProblem::new(Class::KindMissing, doing, message)
+            };
+            // Most are served within a moment.
+            if begun.elapsed() >= LOOK_MAX
+                && let Some(what) = self.changed_definition(&unknown.resource.group, walk).await?
+            {
+                return Err(cannot(what));
+            }
             let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
-                let doing = format!("wait for the kind of {}", unknown.resource.short());
                 let message = format!("the cluster does not serve it {} s after its definition", timeout.as_secs());
-                return Err(ApiProblem::new(Class::KindMissing, doing, message));
+                return Err(cannot(message));
             }
             tokio::time::sleep(pause).await;
+            walk.executed.stopped = (self.stop)();
+            if walk.executed.stopped {
+                return Ok(());
+            }
             self.observer.objects.kinds_now().await?;
         }
+    }
+
+    /// A definition of this group that is not as this walk wrote or found it: its kind may never be served then.
+    async fn changed_definition(&self, group: &str, walk: &Walk<'_>) -> Result<Option<String>, ApiProblem> {
+        let suffix = format!(".{group}");
+        let is_of_group = |resource: &ResourceRef| is_definition(resource) && resource.name.ends_with(&suffix);
+        for (resource, written) in walk.executed.memory.iter().filter(|(resource, _)| is_of_group(resource)) {
+            match self.observer.objects.get(resource, Some("v1")).await? {
+                Some(live) if managed_fields::digest(&live) == written.live => {}
+                Some(_) => return Ok(Some(format!("{} was changed in the meantime", resource.short()))),
+                None => return Ok(Some(format!("{} was deleted in the meantime", resource.short()))),
+            }
+        }
+        Ok(None)
     }
 
     /// Writes side by side, and waits for each. Who stops it stops it before the next object.
@@ -299,7 +335,7 @@ impl Executor<'_> {
         live
     }
 
-    /// Waits until a written object is as its step waits for it; the object as it is then.
+    /// Waits until a written object is as its step waits for it, or somebody stops it; the object as it is then.
     async fn wait_for(
         &self,
         manifest: &Manifest,
@@ -315,6 +351,7 @@ impl Executor<'_> {
             Wait::None | Wait::Gone => until("written"),
         };
         let deadline = Instant::now() + timeout;
+        let written = managed_fields::digest(&live);
         let mut pauses = looks(Duration::from_millis(25));
         loop {
             let waits = match steps::reached(wait, &live) {
@@ -328,8 +365,15 @@ impl Executor<'_> {
                 return Err(ApiProblem::new(Class::Timeout, doing(), message));
             }
             tokio::time::sleep(pause).await;
+            if (self.stop)() {
+                return Ok(live);
+            }
             let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
             live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "it was deleted in the meantime"))?;
+            // What is healthy or completed may be so although a controller writes to it; a definition is as it is written.
+            if wait == Wait::Established && managed_fields::digest(&live) != written {
+                return Err(ApiProblem::new(Class::Conflict, doing(), "it was changed in the meantime"));
+            }
         }
     }
 

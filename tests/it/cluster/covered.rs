@@ -267,3 +267,46 @@ async fn an_object_without_a_status_is_waited_for_where_its_kind_has_one() {
         assert_eq!((status.health, status.message.as_str()), (health, message));
     }
 }
+
+/// Somebody takes a definition back while a sync waits for its kind: what cannot come is not waited for to the end.
+#[tokio::test]
+async fn a_definition_that_is_changed_or_deleted_is_not_waited_for() {
+    for (established, deleted, words) in [
+        (false, false, "CustomResourceDefinition/boats.sea.example (document 1): it was changed in the meantime"),
+        (false, true, "CustomResourceDefinition/boats.sea.example (document 1): it was deleted in the meantime"),
+        (true, false, "cannot wait for the kind of Boat/one: CustomResourceDefinition/boats.sea.example was changed"),
+        (true, true, "cannot wait for the kind of Boat/one: CustomResourceDefinition/boats.sea.example was deleted"),
+    ] {
+        let scene = Scene::new().await;
+        let unserve = |scene: &Scene| {
+            let unserve = |o: &mut Value| o["spec"]["versions"][0]["served"] = json!(false);
+            scene.api.edit(DEFINITIONS, "", "boats.sea.example", "kubectl-edit", unserve).unwrap();
+        };
+        if established {
+            scene.define(boats("Namespaced", "v1")).await;
+            unserve(&scene);
+        }
+        let planned = scene.plan(&format!("{}---\n{BOAT}", yaml::write(&boats("Namespaced", "v1")))).await.unwrap();
+        // The cluster tells what it serves only when the definition is another.
+        scene.api.fault(Fault::slow(Duration::from_millis(500)).on("get", "/apis"));
+        let take_back = async {
+            let is_served = |api: &StandIn| {
+                let definition = api.get(DEFINITIONS, "", "boats.sea.example")?;
+                (definition["spec"]["versions"][0]["served"] == true).then_some(())
+            };
+            scene.api.wait_for("the definition", is_served).await;
+            if deleted {
+                scene.api.delete(DEFINITIONS, "", "boats.sea.example").unwrap();
+            } else {
+                unserve(&scene);
+            }
+        };
+        let sync = tokio::time::timeout(Duration::from_secs(20), scene.cluster.execute(planned, &|_| {}));
+        let (executed, ()) = tokio::join!(sync, take_back);
+        let told = match executed.expect("it waited for what cannot come") {
+            Ok(executed) => executed.failed.iter().map(ToString::to_string).collect(),
+            Err(error) => error.to_string(),
+        };
+        assert!(told.contains(words), "{told}");
+    }
+}
