@@ -12,7 +12,7 @@
 mod format;
 mod mark;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,9 @@ const LIST_COUNTS_FOR: Duration = Duration::from_secs(30);
 pub(super) struct Inventories {
     me: Identity,
     known: Mutex<HashMap<ResourceRef, Known>>,
+    /// The names of those that may be otherwise than in that list, since nobody operated them for a while: read when they
+    /// are asked for.
+    outdated: Mutex<HashSet<String>>,
     /// When the list was read, and in which epoch.
     listed: tokio::sync::Mutex<Option<(u64, Instant)>>,
     /// Counts up when all that was known is let go.
@@ -91,7 +94,8 @@ impl Inventories {
         namespace: &str,
     ) -> Result<Held, ApiProblem> {
         let place = place_of(environment, namespace);
-        if !self.known().contains_key(&place) && self.list(objects).await? {
+        let is_outdated = || self.outdated().contains(&place.name);
+        if !self.known().contains_key(&place) && !is_outdated() && self.list(objects).await? {
             self.known().entry(place.clone()).or_default();
         }
         match self.held(&place) {
@@ -104,6 +108,7 @@ impl Inventories {
     pub(super) fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
         self.known().clear();
+        self.outdated().clear();
     }
 
     /// The inventory as it is now, with all that this run of the agent knows to have been in it.
@@ -156,7 +161,8 @@ impl Inventories {
     ) -> Result<bool, ApiProblem> {
         let place = place_of(environment, namespace);
         let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
-        if self.known().get(&place).is_some_and(is_so) {
+        if let Some(known) = self.known().get_mut(&place).filter(|known| is_so(known)) {
+            known.believed = inventory.clone();
             return Ok(false);
         }
         self.put(objects, &environment.to_string(), &place, inventory, by).await?;
@@ -240,8 +246,15 @@ impl Inventories {
         } else if inventory.items.len() < before {
             self.put(objects, owner, &place, &inventory, by).await?;
         }
-        self.known().remove(&place);
+        self.outdate(owner);
         Ok(())
+    }
+
+    /// The environment is not operated any more, or was not: whoever operates it next reads what is there.
+    pub(super) fn outdate(&self, environment: impl fmt::Display) {
+        let name = inventory_name(environment);
+        self.known().retain(|place, _| place.name != name);
+        self.outdated().insert(name);
     }
 
     /// Another agent that was noticed, once.
@@ -313,6 +326,10 @@ impl Inventories {
 
     fn known(&self) -> MutexGuard<'_, HashMap<ResourceRef, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outdated(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -353,3 +353,24 @@ async fn two_agents_on_one_application_notice_one_another() {
     // Nothing was written since, so nobody fights over the mark: it is the second's still.
     assert_eq!(sync(&agent("b"), "3").await, (None, String::new()), "started again, with its id");
 }
+
+/// Another environment takes an object over, and takes it out of our inventory, too.
+#[tokio::test]
+async fn what_others_took_out_of_the_inventory_is_missed_no_more() {
+    let mut scene = Scene::new().await;
+    scene.sync(&config_maps(1, "a")).await.unwrap();
+    let inventory = scene.live("configmaps", "quarterdeck-shop.prod").unwrap()["data"].clone();
+    scene.sync(&config_maps(2, "a")).await.unwrap();
+    scene.synced().await;
+    let takes = |o: &mut Value| o["metadata"]["labels"]["quarterdeck.dev/application"] = json!("neigh");
+    scene.api.edit("configmaps", "prod", "c1", "quarterdeck", takes).unwrap();
+    let writes = |o: &mut Value| o["data"] = inventory.clone();
+    scene.api.edit("configmaps", "prod", "quarterdeck-shop.prod", "quarterdeck", writes).unwrap();
+    scene.undone(&config_maps(1, "a")).await;
+    let gone = |change: &ClusterChange| match change {
+        ClusterChange::ResourceGone { resource, .. } => (resource.name == "c1").then_some(()),
+        _ => None,
+    };
+    scene.wait_for("it is ours no more", gone).await;
+    assert!(scene.live("configmaps", "c1").is_some());
+}

@@ -1,6 +1,7 @@
 //! What moves from one application to another is the same object before and after, and so is all that is in it.
 
 use harness::cluster::faults::Fault;
+use quarterdeck_shared::status::Health;
 
 use super::*;
 
@@ -268,4 +269,30 @@ async fn what_left_git_unseen_is_not_pruned_later_without_a_person_where_nothing
     polled_twice(&world).await;
     assert!(is_at(&world.wait_for("the hold", "shop", held).await.unwrap(), &first));
     assert_eq!(value(&world, "gone").as_deref(), Some("one"));
+}
+
+/// An application leaves the configuration, another takes an object of it over, and it comes back.
+#[tokio::test]
+async fn what_went_to_another_meanwhile_is_not_missed_by_an_application_that_comes_back() {
+    let (keep, rope, plank) = (config_map("keep", "one"), config_map("rope", "one"), config_map("plank", "one"));
+    let files = [
+        ("apps/shop/keep.yaml", keep.as_str()),
+        ("apps/other/rope.yaml", rope.as_str()),
+        ("apps/other/plank.yaml", plank.as_str()),
+    ];
+    let world = two(&files, "").await;
+    configure(&world, &["shop"], "");
+    world.reload_agent();
+    let is_out = |state: &State| harness::agent::environment(state, "other").is_none().then_some(());
+    world.wait("the application to be out", is_out).await.unwrap();
+    let deploy = deploy(&world);
+    let change = deploy.change("main").remove("apps/other/rope.yaml").write("apps/shop/rope.yaml", rope.as_str());
+    let commit = change.commit("Moved");
+    let is_at_it = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, &commit);
+    world.wait_for("the move", "shop", is_at_it).await.unwrap();
+    configure(&world, &["shop", "other"], "");
+    world.reload_agent();
+    let is_well = |app: &EnvironmentStatus| is_at_it(app) && app.health == Health::Healthy && app.message.is_empty();
+    world.wait_for("it to be whole", "other", is_well).await.unwrap();
+    assert!(is_recorded(&world, "shop", "rope") && !is_recorded(&world, "other", "rope"));
 }

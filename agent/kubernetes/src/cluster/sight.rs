@@ -51,6 +51,7 @@ impl Cluster {
     /// Ends that: the environment is no concern any more.
     pub fn forget(&self, environment: &EnvironmentId) {
         self.0.cache.forget(environment);
+        self.0.inventories.outdate(environment);
         self.0.watches.uses().set(environment, BTreeSet::new(), &Kinds::default());
         self.0.watches.moved();
     }

@@ -79,7 +79,8 @@ impl Cluster {
             }
             other => other?,
         };
-        if written {
+        // What others took out of the inventory is watched no more either.
+        if written || plan.before != plan.after {
             let memory = plan.settled.iter().cloned().collect();
             self.watch(environment, &watched(&plan.after, &plan.undone), &memory);
         }
