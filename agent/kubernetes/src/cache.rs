@@ -8,6 +8,7 @@ mod coverage;
 mod managed;
 mod owners;
 mod seen;
+mod tombstones;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -189,3 +189,26 @@ async fn the_same_cluster_stays_the_same() {
     let looks = scene.api.counts().looks;
     assert!((1..=9).contains(&looks), "{looks}");
 }
+
+/// Its versions tell nothing when the list comes: they are beyond the newest that was seen before.
+#[tokio::test]
+async fn a_cluster_that_was_set_back_and_runs_past_where_it_was_is_noticed_by_what_came_back() {
+    let mut scene = Scene::new().await;
+    scene.sync(&config_maps(2, "a")).await.unwrap();
+    scene.synced().await;
+    let backup = scene.api.snapshot();
+    scene.sync(&config_maps(1, "a")).await.unwrap();
+    let gone = |change: &ClusterChange| match change {
+        ClusterChange::ResourceGone { resource, .. } => (resource.name == "c1").then_some(()),
+        _ => None,
+    };
+    scene.wait_for("what left git is gone", gone).await;
+    scene.api.restore(&backup);
+    for number in 0..100 {
+        let name = format!("foreign-{number}");
+        let foreign =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}});
+        scene.api.put(foreign).unwrap();
+    }
+    assert_eq!(scene.is_replaced().await, "was set back to an older state");
+}

@@ -11,6 +11,7 @@ use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 
 use crate::cache::seen::{Seen, ToldBy, Uid, is_set_back, stands};
+use crate::cache::tombstones::Tombstones;
 use crate::changes::ClusterChange;
 use crate::watch_set::{self, Inhabited, Places, WatchKey};
 use quarterdeck_core::health::Verdict;
@@ -40,6 +41,7 @@ pub(super) struct Applied {
     nowhere: Places,
     inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
+    gone: Tombstones,
     /// When objects are otherwise by time alone. One that changed meanwhile is passed over when its time comes.
     due: BTreeSet<(Timestamp, ResourceRef)>,
     /// Watches that are connected, by group and kind.
@@ -196,10 +198,13 @@ impl Applied {
         self.report(name, resource, changes);
     }
 
-    /// Whether a list names an object in a state before the one that is known.
+    /// Whether a list names an object in a state before the one that is known, or one that was seen to go.
     pub(super) fn is_set_back(&self, seen: &Seen, told: ToldBy) -> bool {
         let known = self.present.get(&seen.resource).filter(|known| known.uid == seen.uid);
-        known.is_some_and(|known| is_set_back(told, known.seen, is_older(&seen.version, &known.version)))
+        match known {
+            Some(known) => is_set_back(told, known.seen, is_older(&seen.version, &known.version)),
+            None => self.gone.is_back(seen, told),
+        }
     }
 
     /// Gives the object that was known before in this place.
@@ -253,6 +258,9 @@ impl Applied {
             seen: Instant::now(),
         };
         let before = self.present.insert(resource.clone(), present);
+        if let Some(before) = before.as_ref().filter(|before| before.uid != uid) {
+            self.gone.put(before.uid, &before.version);
+        }
         if let Some(want) = self.environments.get_mut(&name).and_then(|app| app.wants.get_mut(&resource)) {
             want.ended = ended;
         }
@@ -346,6 +354,7 @@ impl Applied {
     /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
     pub(super) fn replaced(&mut self) {
         self.present.clear();
+        self.gone.clear();
         self.due.clear();
         self.covered.clear();
         for environment in self.environments.values_mut() {
@@ -356,6 +365,7 @@ impl Applied {
 
     fn take(&mut self, resource: &ResourceRef, changes: &mut Vec<ClusterChange>) {
         let Some(gone) = self.present.remove(resource) else { return };
+        self.gone.put(gone.uid, &gone.version);
         self.compare(&gone.environment, resource, changes);
         self.report(&gone.environment, resource, changes);
     }

@@ -82,3 +82,39 @@ fn what_is_normal_for_a_moment_is_otherwise_when_its_time_is_over() {
     assert!(message.ends_with("for more than 15 minutes"), "{message}");
     assert_eq!((applied.due(), at(&mut applied, time("16"))), (None, None), "it is told once");
 }
+
+#[test]
+fn what_went_and_is_listed_as_it_was_says_that_the_cluster_was_set_back() {
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "shop");
+    let seen = |uid: &str, version: &str| Seen {
+        resource: resource.clone(),
+        environment: Some(name.clone()),
+        api: "v1".into(),
+        version: version.into(),
+        uid: Uid::of(uid),
+        digest: ContentDigest([0; 32]),
+        edition: 0,
+        verdict: assess_in(&serde_json::json!({}), Surroundings::default()),
+        created: None,
+        manager: None,
+        ended: None,
+    };
+    let before = Instant::now();
+    let mut applied = Applied::default();
+    applied.put(seen("a", "7"), ToldBy::Followed, &mut Vec::new());
+    assert!(applied.remove(&resource, Uid::of("a"), "v1", &mut Vec::new()));
+    let later = Instant::now();
+    for (what, uid, version, told, set_back) in [
+        ("as it was", "a", "7", ToldBy::Listed(later), true),
+        ("as it was before that", "a", "5", ToldBy::Listed(later), true),
+        ("it had lost its label alone", "a", "9", ToldBy::Listed(later), false),
+        ("another of its name", "b", "7", ToldBy::Listed(later), false),
+        ("a list that was asked for before it went", "a", "7", ToldBy::Listed(before), false),
+        ("a watch, which tells what it was asked for", "a", "7", ToldBy::Followed, false),
+    ] {
+        assert_eq!(applied.is_set_back(&seen(uid, version), told), set_back, "{what}");
+    }
+    applied.replaced();
+    assert!(!applied.is_set_back(&seen("a", "7"), ToldBy::Listed(later)), "that is known by then");
+}
