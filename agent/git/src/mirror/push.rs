@@ -62,6 +62,12 @@ impl Mirror {
                 branch: branch.to_owned(),
                 detail: self.scrubbed(&detail),
             }),
+            Refusal::Unstored(said) => {
+                let detail = format!("it could not store what was pushed: {}", self.scrubbed(&said));
+                let not_stored = GitError::Protocol { url: self.url(), detail };
+                // A mirror that lost a file on the way sent half of it.
+                Err(self.damaged("pushing from it").unwrap_or(not_stored))
+            }
             Refusal::Failed(said) => Err(self.failed(branch, &self.scrubbed(&said))),
         }
     }
@@ -191,6 +197,8 @@ enum Refusal {
     Raced,
     /// The forge's words.
     Rejected(String),
+    /// What arrived was not whole, or the forge could not write it: no rule of the forge's. Its words.
+    Unstored(String),
     /// It did not come to the branch.
     Failed(String),
 }
@@ -215,6 +223,9 @@ impl Refusal {
         // What hooks print comes as `remote:` lines; the reason of the ref says which rule it was.
         let words = forge_words(said);
         let reason = summary.trim_start_matches("[remote rejected] ").trim_start_matches("[rejected] ");
+        if !broken && ["(unpacker error)", "(missing necessary objects)"].contains(&reason) {
+            return Refusal::Unstored(if words.is_empty() { reason.to_owned() } else { format!("{words} {reason}") });
+        }
         Refusal::Rejected(if words.is_empty() { reason.to_owned() } else { format!("{words} {reason}") })
     }
 }
@@ -246,6 +257,17 @@ mod tests {
                     "error: cannot lock ref 'refs/heads/main': Unable to create '/srv/x.git/refs/heads/main.lock': No space left on device (failed to update ref)"
                         .into(),
                 ),
+            ),
+            (line("[remote rejected] (unpacker error)"), "", Refusal::Unstored("(unpacker error)".into())),
+            (
+                line("[remote rejected] (unpacker error)"),
+                "remote: fatal: early EOF\nerror: remote unpack failed: index-pack abnormal exit",
+                Refusal::Unstored("fatal: early EOF (unpacker error)".into()),
+            ),
+            (
+                line("[remote rejected] (unpacker error)"),
+                "remote: error: file write error: No space left on device",
+                Refusal::Rejected("error: file write error: No space left on device (unpacker error)".into()),
             ),
             (String::new(), "fatal: unable to access", Refusal::Failed("fatal: unable to access".into())),
         ] {
