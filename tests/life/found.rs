@@ -130,6 +130,23 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
                 Rest,
             ],
         ),
+        (
+            "an application leaves the configuration, and its neighbour takes over what moved",
+            vec![p(Person::Move(Thing::Rope)), o(Operator::Remove(App::Pier)), Breathe, Breathe, Rest],
+        ),
+        (
+            "etcd is set back to before something left git, while the agent stands still",
+            vec![
+                c(Cluster::Backup),
+                p(Person::Take(Thing::Log)),
+                p(Person::Take(Thing::Greeting)),
+                Breathe,
+                Breathe,
+                c(Cluster::SetBack),
+                a(Agent::Freeze),
+                Rest,
+            ],
+        ),
         ("mirrors are removed", vec![d(Files::RemoveMirrors), p(Person::Commit(Thing::Chart, 5)), Rest]),
     ]
 }

@@ -80,7 +80,7 @@ async fn rest(town: &mut Town, patience: Duration) -> Result<(), Vec<Finding>> {
         let late = begun.elapsed() > patience && (polls > POLLS || begun.elapsed() > patience * AT_MOST);
         let broken = match &seen {
             Some(seen) => holds::broken(seen, town),
-            None => vec![Finding::new("silent", "the agent does not answer")],
+            None => vec![Finding::new("silent", format!("the agent does not answer: {}", why_silent(town).await))],
         };
         match seen {
             Some(seen) if broken.is_empty() && calm == 2 => {
@@ -98,6 +98,25 @@ async fn rest(town: &mut Town, patience: Duration) -> Result<(), Vec<Finding>> {
             }
         }
     }
+}
+
+/// What the agent says, and what the system says of its threads.
+async fn why_silent(town: &Town) -> String {
+    let socket = town.world.socket();
+    let answer = crate::reader::request(&socket, "GET", "/v1/state", &serde_json::Value::Null);
+    let said = match tokio::time::timeout(Duration::from_secs(5), answer).await {
+        Ok(Ok(_)) => "it does again".to_owned(),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "nothing within 5 s".to_owned(),
+    };
+    let Some(pid) = town.world.pid() else { return format!("{said}; no process") };
+    let line = |thread: std::fs::DirEntry| {
+        let read = |name| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let state = read("status").lines().find(|line| line.starts_with("State:")).unwrap_or_default().to_owned();
+        format!("{} {state} in {}", read("comm").trim(), read("wchan"))
+    };
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    format!("{said}; {}", threads.map(line).collect::<Vec<_>>().join(", "))
 }
 
 /// Remembers how things were at a rest.
