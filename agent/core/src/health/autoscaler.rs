@@ -34,10 +34,9 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
         Some(not_yet) => return Verdict::progressing(not_yet.summary()),
         None => {}
     }
-    let told = |reason: String| Verdict { reason, ..Verdict::healthy() };
     match find("ScalingActive").filter(|condition| condition.is("False")) {
         // Somebody scaled its target to zero, which turns it off.
-        Some(off) if off.reason() == "ScalingDisabled" => return told(off.summary()),
+        Some(off) if off.reason() == "ScalingDisabled" => return Verdict::healthy_with(off.summary()),
         // The pods of a new target have no metrics yet.
         Some(fails) => return Verdict::degraded(fails.summary()).for_a_while(Patience::METRICS),
         None => {}
@@ -47,7 +46,7 @@ fn scaling(object: &Value, all: &[Condition<'_>]) -> Verdict {
         return Verdict::progressing(format!("its controller has not judged {name} yet"));
     }
     match find("ScalingLimited").filter(|condition| condition.is("True")) {
-        Some(limited) => told(limited.summary()),
+        Some(limited) => Verdict::healthy_with(limited.summary()),
         None => Verdict::healthy(),
     }
 }

@@ -37,7 +37,7 @@ fn rollout(object: &Value, wanted: i64) -> Verdict {
         }
         _ => String::new(),
     };
-    Verdict { reason, ..Verdict::healthy() }
+    Verdict::healthy_with(reason)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn rollout(object: &Value, wanted: i64) -> Verdict {
     if let Some(missing) = condition_that_is(object, "Available", "False") {
         return Verdict::progressing(missing.summary());
     }
-    if wanted == 0 { Verdict { reason: "scaled to zero".to_owned(), ..Verdict::healthy() } } else { Verdict::healthy() }
+    if wanted == 0 { Verdict::healthy_with("scaled to zero") } else { Verdict::healthy() }
 }
 
 #[cfg(test)]

@@ -14,9 +14,7 @@ pub(super) fn assess(object: &Value) -> Verdict {
         list(object, "/spec/rules").iter().map(|rule| text(rule, "/host")).filter(|host| !host.is_empty()).collect();
     let verdict = match errors.into_iter().find(|error| !error.is_empty()) {
         Some(error) => Verdict::degraded(format!("its load balancer cannot serve a port: {error}")),
-        None if balancers.is_empty() => {
-            Verdict { reason: "no controller has reported an address".to_owned(), ..Verdict::healthy() }
-        }
+        None if balancers.is_empty() => Verdict::healthy_with("no controller has reported an address"),
         None => Verdict::healthy(),
     };
     verdict.about(hosts.join(", "))

@@ -39,7 +39,7 @@ fn progress(object: &Value, succeeded: i64) -> Verdict {
     if condition_that_is(object, "Complete", "True").is_some() {
         return match count(object, "/status/failed") {
             0 => Verdict::healthy(),
-            1 => Verdict { reason: "completed after 1 failed try".to_owned(), ..Verdict::healthy() },
+            1 => Verdict::healthy_with("completed after 1 failed try"),
             tries => Verdict { reason: format!("completed after {tries} failed tries"), ..Verdict::healthy() },
         };
     }

@@ -22,11 +22,11 @@ pub(super) fn assess(object: &Value) -> Verdict {
 
 fn phase(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
-        "Succeeded" => Verdict { reason: "completed".to_owned(), ..Verdict::healthy() },
+        "Succeeded" => Verdict::healthy_with("completed"),
         "Failed" => match replaced_by(object) {
             Some(controller) => {
                 let reason = format!("{}; its {controller} replaces it", failure(object));
-                Verdict { reason, ..Verdict::healthy() }
+                Verdict::healthy_with(reason)
             }
             None => Verdict::degraded(failure(object)),
         },

@@ -35,7 +35,7 @@ fn bound(object: &Value) -> Verdict {
     }
     // The rest happens when a pod mounts it, which nobody may be waiting for.
     match condition_that_is(object, "FileSystemResizePending", "True") {
-        Some(waits) => Verdict { reason: waits.summary(), ..Verdict::healthy() },
+        Some(waits) => Verdict::healthy_with(waits.summary()),
         None => Verdict::healthy(),
     }
 }
@@ -46,10 +46,7 @@ fn pending(object: &Value, surroundings: Surroundings<'_>) -> Verdict {
     let class = text(object, "/spec/storageClassName");
     let node = annotation("volume.kubernetes.io/selected-node");
     if node.is_none() && (surroundings.waits_for_first_consumer)(class) == Some(true) {
-        return Verdict {
-            reason: "its volume is made for the first pod that uses it".to_owned(),
-            ..Verdict::healthy()
-        };
+        return Verdict::healthy_with("its volume is made for the first pod that uses it");
     }
     let provisioner = annotation("volume.kubernetes.io/storage-provisioner")
         .or(annotation("volume.beta.kubernetes.io/storage-provisioner"));
@@ -64,7 +61,7 @@ pub(super) fn assess(object: &Value) -> Verdict {
     let why = text(object, "/status/message");
     let verdict = match text(object, "/status/phase") {
         "Bound" | "Available" => Verdict::healthy(),
-        "Released" => Verdict { reason: "its claim is gone".to_owned(), ..Verdict::healthy() },
+        "Released" => Verdict::healthy_with("its claim is gone"),
         "Failed" if why.is_empty() => Verdict::degraded("it could not be reclaimed"),
         "Failed" => Verdict::degraded(why),
         _ => Verdict::progressing("not available yet"),

@@ -49,7 +49,7 @@ pub(super) fn without_conditions(object: &Value, has_status: Option<bool>) -> Op
     let Some(status) = told else {
         return Some(match has_status {
             Some(true) => Verdict::progressing("its controller has reported no status yet").waits_for_status(),
-            _ => Verdict { reason: "it has no status".to_owned(), ..Verdict::healthy() },
+            _ => Verdict::healthy_with("it has no status"),
         });
     };
     if let Some(error) = error(status) {
