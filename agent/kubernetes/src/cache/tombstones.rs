@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use crate::cache::seen::{Seen, ToldBy, Uid};
+use crate::cache::seen::{Seen, ToldBy, Uid, is_set_back};
 
 /// Those that are remembered, the newest: some 100 KB. A backup that is older than as many deletions is noticed by its
 /// versions.
@@ -34,11 +34,8 @@ impl Tombstones {
     /// Whether a list that was asked for after it went names it as it was before. One that only lost its label for a while is
     /// newer when it is back.
     pub(super) fn is_back(&self, seen: &Seen, told: ToldBy) -> bool {
-        let ToldBy::Listed(asked) = told else { return false };
-        let is_of_before = |(version, went): &(u64, Instant)| {
-            *went <= asked && seen.version.parse::<u64>().is_ok_and(|listed| listed <= *version)
-        };
-        self.of.get(&seen.uid).is_some_and(is_of_before)
+        let Ok(version) = seen.version.parse::<u64>() else { return false };
+        self.of.get(&seen.uid).is_some_and(|(last, went)| is_set_back(told, *went, version <= *last))
     }
 
     /// What is known is of another cluster, or of a time that this one forgot.
