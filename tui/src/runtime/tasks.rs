@@ -109,7 +109,7 @@ impl Tasks {
                 let messages = self.messages.clone();
                 self.spawn(ticket, async move {
                     let ended = follow(&client, &messages, ticket, &source, resume).await;
-                    drop(messages.send(Message::Ended(ticket, ended.err().map(|error| problem(&error)))).await);
+                    drop(messages.send(Message::Ended(ticket, ended.err().map(Problem::from))).await);
                 });
             }
             Effect::Drop(ticket) => drop(self.running.remove(&ticket)),
@@ -144,29 +144,21 @@ impl Tasks {
 async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
     let answer = match what {
         Ask::Diff(of, revision) => {
-            let answer: DiffAnswer =
-                client.get(&route::diff(&of.into(), revision.as_deref())).await.map_err(|error| problem(&error))?;
+            let answer: DiffAnswer = client.get(&route::diff(&of.into(), revision.as_deref())).await?;
             Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
         }
         Ask::Manifests(of, revision) => {
-            let answer = client
-                .get(&route::manifests(&of.into(), revision.as_deref()))
-                .await
-                .map_err(|error| problem(&error))?;
+            let answer = client.get(&route::manifests(&of.into(), revision.as_deref())).await?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
         Ask::Object(of, resource) => {
-            let answer = client.get(&route::object(&of.into(), &resource)).await.map_err(|error| problem(&error))?;
+            let answer = client.get(&route::object(&of.into(), &resource)).await?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(of) => Answer::History(
-            client.get(&route::history(&of.into(), SYNCS_ASKED)).await.map_err(|error| problem(&error))?,
-        ),
+        Ask::History(of) => Answer::History(client.get(&route::history(&of.into(), SYNCS_ASKED)).await?),
         Ask::Events(of, before) => {
             let of = of.as_ref().map(Address::from);
-            Answer::Events(
-                client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await.map_err(|error| problem(&error))?,
-            )
+            Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await?)
         }
     };
     Ok(answer)
@@ -265,6 +257,12 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
         }
         Source::Run { run, .. } => route::run_log(*run, true),
         Source::Agent => route::agent_log(true, Some(TAIL)),
+    }
+}
+
+impl From<ClientError> for Problem {
+    fn from(error: ClientError) -> Self {
+        problem(&error)
     }
 }
 
