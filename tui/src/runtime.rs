@@ -6,6 +6,7 @@
 
 mod input;
 mod link;
+mod problem;
 mod signals;
 mod tasks;
 

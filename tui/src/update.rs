@@ -16,6 +16,7 @@ mod link;
 mod palette;
 mod search;
 mod stream;
+mod typed;
 
 use crate::console::Model;
 use crate::effect::Effect;

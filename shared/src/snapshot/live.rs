@@ -71,6 +71,11 @@ pub struct PodStatus {
 }
 
 impl PodStatus {
+    /// It as an object of Kubernetes.
+    pub fn resource(&self) -> ResourceRef {
+        ResourceRef::new("", "Pod", Some(&self.namespace), &self.name)
+    }
+
     /// Ready and all containers, without init containers: `(1, 2)`.
     pub fn ready(&self) -> (usize, usize) {
         let main = self.containers.iter().filter(|c| !c.init);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::Effect;
 use crate::model::World;
 use crate::model::capabilities::Capabilities;
+use crate::model::destination::Destination;
 use crate::model::link::Problem;
 use crate::model::overlay::Overlay;
 use crate::model::toast::{self, Said, Toast};
@@ -73,7 +74,7 @@ impl Model {
         &mut self,
         effects: &mut Vec<Effect>,
         act: impl FnOnce(&mut Place, &mut Turn<'_>) -> T,
-    ) -> (T, Vec<Place>) {
+    ) -> (T, Vec<Destination>) {
         let Self { world, screens, overlay, toasts, numbers, .. } = self;
         let screen = screens.last_mut().expect("there is always a screen: back never leaves the last one");
         let mut turn = Turn { world, screen: screen.id, effects, overlay, toasts, numbers, opened: Vec::new() };

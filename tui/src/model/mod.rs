@@ -24,6 +24,7 @@ pub mod fetched;
 pub mod timeline;
 
 pub mod act;
+pub mod destination;
 pub mod overlay;
 pub mod toast;
 

@@ -154,6 +154,22 @@ impl Store {
         }
     }
 
+    /// What an application or an environment is called on screen.
+    pub fn called(&self, of: &Subject) -> String {
+        match of {
+            Subject::Application(name) => name.to_string(),
+            Subject::Environment(id) => self.label(id),
+        }
+    }
+
+    /// Whether it is one environment, or an application that has not several.
+    pub fn is_one(&self, of: &Subject) -> bool {
+        match of {
+            Subject::Application(name) => self.application(name).is_none_or(|one| one.environments.len() < 2),
+            Subject::Environment(_) => true,
+        }
+    }
+
     /// The objects in the cluster of an environment, pods excepted.
     pub fn resources(&self, id: &EnvironmentId) -> impl Iterator<Item = (Slot, &ResourceStatus)> {
         let deployed = self.members.environment(id);

@@ -3,8 +3,6 @@
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use serde::{Deserialize, Serialize};
 
-use crate::model::store::Store;
-
 /// An application with all that belongs to it, or one of its environments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
@@ -28,22 +26,6 @@ impl Subject {
         match self {
             Self::Application(name) => *name == id.application,
             Self::Environment(of) => of == id,
-        }
-    }
-
-    /// Whether it is one environment, or an application that has not several.
-    pub fn is_one(&self, fleet: &Store) -> bool {
-        match self {
-            Self::Application(name) => fleet.application(name).is_none_or(|one| one.environments.len() < 2),
-            Self::Environment(_) => true,
-        }
-    }
-
-    /// What it is called on screen.
-    pub fn label(&self, fleet: &Store) -> String {
-        match self {
-            Self::Application(name) => name.to_string(),
-            Self::Environment(id) => fleet.label(id),
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::client::error::ClientError;
 use crate::message::{LinkMessage, Message};
 use crate::model::link::Problem;
 use crate::route;
-use crate::runtime::tasks::problem;
 
 /// Pause after the first failure; it doubles with each.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -51,7 +50,7 @@ pub(super) async fn keep(client: Client, messages: mpsc::Sender<Message>, now: A
         };
         attempts += 1;
         let problem = match &error {
-            Some(error) => problem(error),
+            Some(error) => error.into(),
             None => Problem { message: "the agent ended the connection".to_owned(), hints: Vec::new() },
         };
         tracing::warn!("no agent, attempt {attempts}: {}", problem.message);

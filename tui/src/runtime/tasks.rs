@@ -186,7 +186,7 @@ async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),
         Err(error) => {
-            let Problem { message, hints } = problem(&error);
+            let Problem { message, hints } = Problem::from(error);
             Err(Problem { message: format!("{words}: {message}"), hints })
         }
     }
@@ -258,17 +258,6 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
         Source::Run { run, .. } => route::run_log(*run, true),
         Source::Agent => route::agent_log(true, Some(TAIL)),
     }
-}
-
-impl From<ClientError> for Problem {
-    fn from(error: ClientError) -> Self {
-        problem(&error)
-    }
-}
-
-/// An error for people: the whole chain in one sentence, and what to do next.
-pub(super) fn problem(error: &ClientError) -> Problem {
-    Problem { message: quarterdeck_shared::error::chain(error), hints: error.hints() }
 }
 
 #[cfg(test)]

@@ -15,19 +15,17 @@ use crate::keymap::Command::{self, Open};
 use crate::keymap::table::{FILTER, hint};
 use crate::keymap::{Binding, Root};
 use crate::model::World;
+use crate::model::destination::Destination;
 use crate::model::fetched::Wait;
 use crate::model::geometry;
 use crate::model::link::Problem;
-use crate::model::log::{LogScreen, Source};
+use crate::model::log::Source;
 use crate::model::records::{Record as _, Records};
 use crate::model::subject::Subject;
-use crate::model::table::Table;
 use crate::paint::empty;
 use crate::paint::list::{self, Line, Rows};
 use crate::paint::painter::Painter;
-use crate::screen::environment::Environment;
 use crate::screen::moves::{along, movement};
-use crate::screen::runs::Runs;
 use crate::screen::status::{Status, of_records};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
@@ -60,15 +58,17 @@ impl Events {
         };
         match (run, subject(record, turn.world)) {
             (_, None) => turn.say("this event is of the agent as a whole"),
-            (Some(run), Some(of)) => turn.open(LogScreen::new(Source::Run { of: of.application().clone(), run })),
+            (Some(run), Some(of)) => {
+                turn.open(Destination::Logs(Source::Run { of: of.application().clone(), run }));
+            }
             (None, Some(of)) => match of {
                 Subject::Environment(id) if turn.world.fleet.environment(&id).is_some() => {
-                    turn.open(Environment::new(id));
+                    turn.open(Destination::Environment(id));
                 }
                 Subject::Application(name) if turn.world.fleet.application(&name).is_some() => {
-                    turn.open(Table::new(Runs { of: Some(Subject::Application(name)) }));
+                    turn.open(Destination::Runs(Subject::Application(name)));
                 }
-                of => turn.say(format!("{} is no longer configured", of.label(&turn.world.fleet))),
+                of => turn.say(format!("{} is no longer configured", turn.world.fleet.called(&of))),
             },
         }
     }
@@ -185,7 +185,7 @@ impl Screen for Events {
         }
         if records.is_empty() {
             let sentence = match (records.filter.as_str(), &self.of) {
-                ("", Some(of)) => format!("Nothing happened to {} yet.", of.label(&world.fleet)),
+                ("", Some(of)) => format!("Nothing happened to {} yet.", world.fleet.called(of)),
                 ("", None) => "Nothing happened yet.".to_owned(),
                 (filter, _) => format!("No event holds {filter:?}."),
             };
@@ -195,14 +195,14 @@ impl Screen for Events {
         let lines = |place| records.lines(place, area.width);
         list::draw(
             painter,
-            (&columns(), self.of.as_ref().is_some_and(|of| of.is_one(&world.fleet))),
+            (&columns(), self.of.as_ref().is_some_and(|of| world.fleet.is_one(of))),
             area,
             seen,
             lines,
             |place| {
                 let record = records.row(place)?;
                 let below = Cell::text(record.below()).toned(event_text::describe(&record.event).tone);
-                let of = subject(record, world).map_or_else(|| "agent".to_owned(), |of| of.label(&world.fleet));
+                let of = subject(record, world).map_or_else(|| "agent".to_owned(), |of| world.fleet.called(&of));
                 Some(Line { row: Row { record, of, time: String::new() }, below, is_old: false })
             },
         );

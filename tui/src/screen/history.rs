@@ -14,7 +14,7 @@ use crate::keymap::Command::{self, Manifests, Open, Rollback};
 use crate::keymap::table::*;
 use crate::model::World;
 use crate::model::act::Act;
-use crate::model::diff::DiffScreen;
+use crate::model::destination::Destination;
 use crate::model::fetched::Wait;
 use crate::model::geometry;
 use crate::model::link::Problem;
@@ -27,7 +27,6 @@ use crate::paint::list::{self, Line, Rows};
 use crate::paint::painter::Painter;
 use crate::screen::moves::{along, movement};
 use crate::screen::status::{Status, of_records};
-use crate::screen::text::Text;
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
 use crate::status_style::of_phase;
@@ -97,9 +96,9 @@ impl Screen for History {
         }
         let commit = self.records.current().map(|sync| sync.revision.commit.to_string());
         match (command, commit) {
-            (Open, Some(commit)) => turn.open(DiffScreen::new(self.of.clone(), Some(commit))),
+            (Open, Some(commit)) => turn.open(Destination::Diff(self.of.clone(), Some(commit))),
             (Open, None) => {}
-            (Manifests, commit) => turn.open(Text::new(self.of.clone(), Subject::Manifests(commit))),
+            (Manifests, commit) => turn.open(Destination::Text(self.of.clone(), Subject::Manifests(commit))),
             (Rollback, _) => self.rollback(turn),
             _ => return false,
         }

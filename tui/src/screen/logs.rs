@@ -12,6 +12,7 @@ use crate::keymap::Command::{self, Next, NextError, Previous, PreviousContainer,
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
+use crate::model::destination::Destination;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Position, Room, Shown, TIME_COLUMNS};
 use crate::model::log::{LogScreen, Source, Stream};
@@ -170,7 +171,7 @@ fn find_line(log: &mut LogScreen, size: (u16, u16), from: u64, forward: bool) ->
 fn previous_container(log: &LogScreen, turn: &mut Turn<'_>) {
     match log.source.clone() {
         Source::Pods { of, pod, previous } => {
-            turn.open(LogScreen::new(Source::Pods { of, pod, previous: !previous }));
+            turn.open(Destination::Logs(Source::Pods { of, pod, previous: !previous }));
         }
         Source::Run { .. } | Source::Agent => turn.say("only pods have containers that were restarted"),
     }

@@ -188,7 +188,7 @@ pub trait Screen {
 
 /// `shop › history`.
 fn crumbs(of: Option<Subject>, title: String, world: &World) -> Texts {
-    match of.map(|of| of.label(&world.fleet)) {
+    match of.map(|of| world.fleet.called(&of)) {
         Some(label) if title.is_empty() => vec![(label, Tone::Strong)],
         Some(label) => vec![(label, Tone::Strong), (" › ".to_owned(), Tone::Quiet), (title, Tone::Plain)],
         None => vec![(title, Tone::Strong)],

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 use serde::{Deserialize, Serialize};
 
 use crate::keymap::{Binding, EVERYWHERE, Root};
+use crate::model::destination::Destination;
 use crate::model::diff::DiffScreen;
 use crate::model::log::{LogScreen, Source};
 use crate::model::table::Table;
@@ -110,6 +111,21 @@ impl Place {
             Root::System => Table::new(System).into(),
             Root::AgentLog => LogScreen::new(Source::Agent).into(),
             Root::ConsoleLog => ConsoleLog.into(),
+        }
+    }
+}
+
+impl From<Destination> for Place {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Environment(of) => Environment::new(of).into(),
+            Destination::Pods(of) => Table::new(Pods { of: Some(of) }).into(),
+            Destination::Runs(of) => Table::new(Runs { of: Some(of) }).into(),
+            Destination::Events(of) => Events::new(Some(of)).into(),
+            Destination::History(of) => History::new(of).into(),
+            Destination::Diff(of, commit) => DiffScreen::new(of, commit).into(),
+            Destination::Logs(source) => LogScreen::new(source).into(),
+            Destination::Text(of, subject) => Text::new(of, subject).into(),
         }
     }
 }

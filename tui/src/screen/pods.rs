@@ -75,7 +75,7 @@ impl List for Pods {
     }
 
     fn is_of_one(&self, world: &World) -> bool {
-        self.of.as_ref().is_some_and(|of| of.is_one(&world.fleet))
+        self.of.as_ref().is_some_and(|of| world.fleet.is_one(of))
     }
 
     fn title(&self) -> String {
@@ -84,7 +84,7 @@ impl List for Pods {
 
     fn nothing(&self, world: &World) -> Option<(String, Vec<&'static str>)> {
         let sentence = match &self.of {
-            Some(of) => format!("{} has no pods.", of.label(&world.fleet)),
+            Some(of) => format!("{} has no pods.", world.fleet.called(of)),
             None => "No pods yet. Pods of the objects that are synced appear here.".to_owned(),
         };
         Some((sentence, Vec::new()))

@@ -11,7 +11,8 @@ use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
 use crate::model::act::Act;
-use crate::model::log::{LogScreen, Source};
+use crate::model::destination::Destination;
+use crate::model::log::Source;
 use crate::model::subject::Subject;
 use crate::model::table::{self, Lists};
 use crate::model::timeline::stage_seconds;
@@ -106,7 +107,7 @@ impl List for Runs {
 
     fn open(&self, object: &Object, turn: &mut Turn<'_>) {
         if let Object::Run(run) = object {
-            turn.open(LogScreen::new(Source::Run { of: run.application.clone(), run: run.id }));
+            turn.open(Destination::Logs(Source::Run { of: run.application.clone(), run: run.id }));
         }
     }
 

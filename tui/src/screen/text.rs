@@ -19,7 +19,6 @@ use crate::model::{World, geometry};
 use crate::paint::empty;
 use crate::paint::found::highlighted;
 use crate::paint::painter::Painter;
-use crate::screen::about::pod_ref;
 use crate::screen::moves::{around, movement, not_here, seen, sideways, text_top};
 use crate::screen::status::{Status, place, search};
 use crate::screen::turn::Turn;
@@ -142,7 +141,7 @@ impl Screen for Text {
         let is_it = |of: &EnvironmentId, resource| *of == self.of && self.subject == Subject::Live(resource);
         match object {
             Object::Resource(resource) => is_it(&resource.environment, resource.resource.clone()),
-            Object::Pod(pod) => is_it(&pod.environment, pod_ref(&pod.namespace, &pod.name)),
+            Object::Pod(pod) => is_it(&pod.environment, pod.resource()),
             _ => false,
         }
     }

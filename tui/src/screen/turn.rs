@@ -6,10 +6,10 @@ use tui_input::Input;
 use crate::effect::{Ask, Asker, Effect, Ticket};
 use crate::model::World;
 use crate::model::act::Act;
+use crate::model::destination::Destination;
 use crate::model::fetched::Fetched;
 use crate::model::overlay::{Aim, Confirm, Overlay, Prompt};
 use crate::model::toast::{self, Said, Toast};
-use crate::screen::Place;
 
 /// What a screen is given.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Turn<'a> {
     /// The last number that was given.
     pub numbers: &'a mut u64,
     /// Screens that are put on top when the turn ends.
-    pub opened: Vec<Place>,
+    pub opened: Vec<Destination>,
 }
 
 impl Turn<'_> {
@@ -38,8 +38,8 @@ impl Turn<'_> {
     }
 
     /// Opens a screen.
-    pub fn open(&mut self, place: impl Into<Place>) {
-        self.opened.push(place.into());
+    pub fn open(&mut self, destination: Destination) {
+        self.opened.push(destination);
     }
 
     /// Tells something for a few seconds.

@@ -8,9 +8,9 @@ use crate::console::Model;
 use crate::effect::Effect;
 use crate::keymap::Command;
 use crate::model::act::Act;
+use crate::model::destination::Destination;
 use crate::model::subject::Subject;
 use crate::model::toast::Said;
-use crate::screen::history::History;
 use crate::screen::turn::Turn;
 use crate::screen::{Place, about};
 use crate::update::{answer, go, palette};
@@ -68,7 +68,7 @@ fn of_environment(place: &Place, command: Command, of: EnvironmentId, turn: &mut
         Command::Suspend => suspend(of, turn),
         Command::Unpin => unpin(of, turn),
         Command::Rollback => {
-            turn.open(History::new(of));
+            turn.open(Destination::History(of));
             turn.say("choose the sync to go back to, then R");
         }
         _ => turn.opened.extend(about::place(command, of, place.selected(turn.world))),

@@ -7,7 +7,7 @@ use crate::model::act::Act;
 use crate::model::diff::{DiffDocument, DiffScreen};
 use crate::model::fetched::Fetched;
 use crate::model::overlay::Overlay;
-use crate::update::{go, keys};
+use crate::update::{go, typed};
 
 /// Lines that one key press scrolls a plan.
 const PLAN_PAGE: usize = 8;
@@ -70,6 +70,6 @@ pub(super) fn press_prompt(model: &mut Model, key: Key, effects: &mut Vec<Effect
             model.overlay = None;
             go::turn(model, effects, |_, turn| turn.send(act));
         }
-        _ => drop(keys::edit(&mut prompt.input, key)),
+        _ => drop(typed::edit(&mut prompt.input, key)),
     }
 }

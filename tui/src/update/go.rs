@@ -18,7 +18,7 @@ pub(super) fn turn<T>(
     act: impl FnOnce(&mut Place, &mut Turn<'_>) -> T,
 ) -> T {
     let (done, opened) = model.turn(effects, act);
-    opened.into_iter().for_each(|place| push(model, place, effects));
+    opened.into_iter().for_each(|destination| push(model, destination.into(), effects));
     done
 }
 

@@ -1,17 +1,16 @@
 //! A key: to what lies over the screen, where something does; else to the command that the key table names.
 
-use tui_input::{Input, InputRequest};
+use tui_input::Input;
 
 use crate::console::Model;
 use crate::effect::Effect;
 use crate::keymap::{self, Code, Command, EVERYWHERE, Key};
 use crate::model::overlay::Overlay;
+use crate::update::typed::insert;
 use crate::update::{act, confirm, go, palette, search};
 
 /// Bytes that one paste gives to an input: a name or a reason, not a file.
 const PASTE_BYTES_MAX: usize = 1_024;
-/// Bytes of an input: more than anybody types as a reason, less than slows the console down.
-const INPUT_BYTES_MAX: usize = 2_000;
 
 pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     // These two mean the same wherever one is: a person must always get out.
@@ -22,10 +21,18 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         return effects.push(Effect::Stop);
     }
     match &model.overlay {
-        Some(Overlay::Find(_)) => search::press(model, key, effects),
+        Some(Overlay::Find(_)) => {
+            if let Some(command) = search::press(model, key) {
+                run(model, command, effects);
+            }
+        }
         Some(Overlay::Prompt(_)) => confirm::press_prompt(model, key, effects),
         Some(Overlay::Confirm(_)) => confirm::press(model, key, effects),
-        Some(Overlay::Palette(_)) => palette::press(model, key, effects),
+        Some(Overlay::Palette(_)) => {
+            if let Some(command) = palette::press(model, key, effects) {
+                run(model, command, effects);
+            }
+        }
         Some(Overlay::Help { .. }) => help(model, key, effects),
         None => {
             if let Some(command) = keymap::command(model.place().keys(), key) {
@@ -87,36 +94,4 @@ fn help(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     };
     // The view shows fewer where fewer are below; this only keeps the way back short.
     *top = moved.min(bindings);
-}
-
-/// Edits a line of input as readline does; false where the key is none of editing.
-pub(super) fn edit(input: &mut Input, key: Key) -> bool {
-    use InputRequest::*;
-    let request = match (key.code, key.ctrl, key.alt) {
-        (Code::Char(c), false, false) => {
-            insert(input, c);
-            return true;
-        }
-        (Code::Backspace, false, false) | (Code::Char('h'), true, false) => DeletePrevChar,
-        (Code::Delete, ..) | (Code::Char('d'), true, false) => DeleteNextChar,
-        (Code::Left, false, false) | (Code::Char('b'), true, false) => GoToPrevChar,
-        (Code::Right, false, false) | (Code::Char('f'), true, false) => GoToNextChar,
-        (Code::Left, ..) | (Code::Char('b'), false, true) => GoToPrevWord,
-        (Code::Right, ..) | (Code::Char('f'), false, true) => GoToNextWord,
-        (Code::Home, ..) | (Code::Char('a'), true, false) => GoToStart,
-        (Code::End, ..) | (Code::Char('e'), true, false) => GoToEnd,
-        (Code::Char('w'), true, false) | (Code::Backspace, ..) => DeletePrevWord,
-        (Code::Char('u'), true, false) => DeleteLine,
-        (Code::Char('k'), true, false) => DeleteTillEnd,
-        (Code::Char('y'), true, false) => Yank,
-        _ => return false,
-    };
-    input.handle(request);
-    true
-}
-
-fn insert(input: &mut Input, c: char) {
-    if input.value().len() < INPUT_BYTES_MAX && !c.is_control() {
-        input.handle(InputRequest::InsertChar(c));
-    }
 }

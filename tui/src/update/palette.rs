@@ -8,15 +8,13 @@ use tui_input::Input;
 use crate::console::Model;
 use crate::effect::Effect;
 use crate::keymap::{Code, Command, Key};
+use crate::model::destination::Destination;
 use crate::model::overlay::{Overlay, PALETTE_LINES, Palette, Target};
 use crate::model::subject::Subject;
-use crate::model::table::Table;
 use crate::model::viewport;
-use crate::screen::environment::Environment;
-use crate::screen::runs::Runs;
 use crate::screen::turn::Turn;
 use crate::update::palette::entries::{entries, named_commands, of_named};
-use crate::update::{go, keys};
+use crate::update::{go, typed};
 
 /// Opens it.
 pub(super) fn begin(model: &mut Model) {
@@ -35,13 +33,19 @@ pub(super) fn ask_which(command: Command, name: &ApplicationName, turn: &mut Tur
     *turn.overlay = Some(Overlay::Palette(Palette { input: Input::new(typed), entries, cursor: 0, top: 0 }));
 }
 
-/// A key while it is open.
-pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Palette(palette)) = &mut model.overlay else { return };
+/// A key while it is open, and the command that was chosen by it.
+pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) -> Option<Command> {
+    let Some(Overlay::Palette(palette)) = &mut model.overlay else { return None };
     let last = palette.entries.len().saturating_sub(1);
     match (key.code, key.ctrl) {
-        (Code::Esc, _) => return model.overlay = None,
-        (Code::Backspace, false) if palette.input.value().is_empty() => return model.overlay = None,
+        (Code::Esc, _) => {
+            model.overlay = None;
+            return None;
+        }
+        (Code::Backspace, false) if palette.input.value().is_empty() => {
+            model.overlay = None;
+            return None;
+        }
         (Code::Enter, _) => return choose(model, effects),
         (Code::Down, _) | (Code::Tab, _) | (Code::Char('n'), true) => palette.cursor = (palette.cursor + 1).min(last),
         (Code::Up, _) | (Code::BackTab, _) | (Code::Char('p'), true) => {
@@ -50,13 +54,14 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         (Code::PageDown, _) => palette.cursor = (palette.cursor + usize::from(PALETTE_LINES)).min(last),
         (Code::PageUp, _) => palette.cursor = palette.cursor.saturating_sub(usize::from(PALETTE_LINES)),
         _ => {
-            if keys::edit(&mut palette.input, key) {
+            if typed::edit(&mut palette.input, key) {
                 refresh(model);
             }
-            return;
+            return None;
         }
     }
     palette.top = viewport::top(palette.top, palette.cursor, palette.entries.len(), PALETTE_LINES, |_| 1);
+    None
 }
 
 /// Finds anew what matches.
@@ -68,19 +73,15 @@ pub(super) fn refresh(model: &mut Model) {
     }
 }
 
-fn choose(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Palette(palette)) = model.overlay.take() else { return };
-    let Some(entry) = palette.entries.into_iter().nth(palette.cursor) else { return };
-    match entry.target {
-        Target::Command(command) => keys::run(model, command, effects),
-        Target::Open(id) => go::push(model, Environment::new(id).into(), effects),
-        Target::Of(command, Subject::Environment(id)) => {
-            go::push(model, Environment::new(id).into(), effects);
-            keys::run(model, command, effects);
-        }
-        Target::Of(command, of @ Subject::Application(_)) => {
-            go::push(model, Table::new(Runs { of: Some(of) }).into(), effects);
-            keys::run(model, command, effects);
-        }
-    }
+/// Goes where the chosen entry is about, and says what is to be done there.
+fn choose(model: &mut Model, effects: &mut Vec<Effect>) -> Option<Command> {
+    let Some(Overlay::Palette(palette)) = model.overlay.take() else { return None };
+    let (destination, command) = match palette.entries.into_iter().nth(palette.cursor)?.target {
+        Target::Command(command) => return Some(command),
+        Target::Open(id) => (Destination::Environment(id), None),
+        Target::Of(command, Subject::Environment(id)) => (Destination::Environment(id), Some(command)),
+        Target::Of(command, of @ Subject::Application(_)) => (Destination::Runs(of), Some(command)),
+    };
+    go::push(model, destination.into(), effects);
+    command
 }

@@ -5,10 +5,9 @@
 use tui_input::Input;
 
 use crate::console::Model;
-use crate::effect::Effect;
 use crate::keymap::{Code, Command, Key};
 use crate::model::overlay::{self, Overlay};
-use crate::update::{act, keys};
+use crate::update::typed;
 
 /// Begins to type.
 pub(super) fn begin(model: &mut Model) {
@@ -18,9 +17,9 @@ pub(super) fn begin(model: &mut Model) {
     }
 }
 
-/// A key while it is typed.
-pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Find(find)) = &mut model.overlay else { return };
+/// A key while it is typed, and the command that it is of the list below.
+pub(super) fn press(model: &mut Model, key: Key) -> Option<Command> {
+    let Some(Overlay::Find(find)) = &mut model.overlay else { return None };
     match key.code {
         Code::Esc => {
             let before = std::mem::take(&mut find.before);
@@ -29,15 +28,16 @@ pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         }
         Code::Enter => model.overlay = None,
         // Rows can be chosen while the filter is typed.
-        Code::Up => act::run(model, Command::Up, effects),
-        Code::Down => act::run(model, Command::Down, effects),
+        Code::Up => return Some(Command::Up),
+        Code::Down => return Some(Command::Down),
         Code::Backspace if find.input.value().is_empty() => model.overlay = None,
         _ => {
-            if keys::edit(&mut find.input, key) {
+            if typed::edit(&mut find.input, key) {
                 apply(model);
             }
         }
     }
+    None
 }
 
 /// Applies what is typed.

@@ -51,7 +51,7 @@ fn choose(model: &mut Model, name: &str) {
 
 /// What is selected or shown, as it is called on screen.
 fn subject(model: &Model) -> String {
-    model.place().subject(&model.world).map(|subject| subject.label(&model.world.fleet)).unwrap_or_default()
+    model.place().subject(&model.world).map(|subject| model.world.fleet.called(&subject)).unwrap_or_default()
 }
 
 /// The tickets of what was asked for.

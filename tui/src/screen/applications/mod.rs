@@ -17,15 +17,14 @@ use crate::keymap::Command::{self, Fold, Left, Open, Right};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
+use crate::model::destination::Destination;
 use crate::model::store::{self, Store};
 use crate::model::subject::Subject;
 use crate::model::summary::{self, Summary};
 use crate::model::table::{self, Lists, Term};
 use crate::paint::list::Line;
 use crate::screen::Texts;
-use crate::screen::environment::Environment;
 use crate::screen::list::{self, List};
-use crate::screen::runs::Runs;
 use crate::screen::turn::Turn;
 use crate::status_style::{Tone, of_health};
 use crate::text::ago;
@@ -176,8 +175,8 @@ impl List for Applications {
             _ => return,
         };
         match subject {
-            Subject::Environment(id) => turn.open(Environment::new(id)),
-            of @ Subject::Application(_) => turn.open(table::Table::new(Runs { of: Some(of) })),
+            Subject::Environment(id) => turn.open(Destination::Environment(id)),
+            of @ Subject::Application(_) => turn.open(Destination::Runs(of)),
         }
     }
 

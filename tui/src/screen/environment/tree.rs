@@ -66,7 +66,7 @@ fn row(
     let Some(object) = row.slot.and_then(|slot| world.fleet.object(slot)) else {
         let subject = Subject::Environment(screen.of.clone());
         let kind = if world.fleet.subject(&screen.of.application) == subject { "Application " } else { "Environment " };
-        painter.texts(left, [(kind, line), (&*subject.label(&world.fleet), name)]);
+        painter.texts(left, [(kind, line), (&*world.fleet.called(&subject), name)]);
         if let Some(environment) = world.fleet.environment(&screen.of) {
             let progress = environment.progress.as_ref().map(Progress::describe);
             let words = progress.as_deref().unwrap_or(environment.health.word());

@@ -37,7 +37,7 @@ pub(super) fn of_named(world: &World, typed: &str) -> Option<Vec<Entry>> {
     };
     if !matches!(binding.command, Command::Build | Command::Push | Command::Runs | Command::Refresh) {
         subjects.extend(environments(world).map(Subject::Environment));
-        subjects.sort_by_key(|subject| subject.label(&world.fleet));
+        subjects.sort_by_key(|subject| world.fleet.called(subject));
         subjects.dedup();
     }
     Some(best(subjects.into_iter().map(|subject| entry(binding, subject, world)).collect(), rest))
@@ -93,7 +93,7 @@ fn named(world: &World, id: EnvironmentId) -> Entry {
 
 fn entry(binding: &Binding, subject: Subject, world: &World) -> Entry {
     Entry {
-        name: format!("{} {}", binding.word, subject.label(&world.fleet)),
+        name: format!("{} {}", binding.word, world.fleet.called(&subject)),
         help: binding.help.to_owned(),
         key: binding.shown().to_owned(),
         target: Target::Of(binding.command, subject),

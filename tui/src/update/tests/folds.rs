@@ -72,7 +72,7 @@ fn an_environment_and_an_application_without_any_open_their_screens() {
         choose(&mut model, name);
         press(&mut model, keys);
         assert_eq!(model.place().name(), there, "{name}");
-        assert_eq!(model.place().scope().map(|of| of.label(&model.world.fleet)).as_deref(), Some(of));
+        assert_eq!(model.place().scope().map(|of| model.world.fleet.called(&of)).as_deref(), Some(of));
     }
 }
 
