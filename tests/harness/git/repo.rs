@@ -102,10 +102,13 @@ impl Repo {
 
     /// Installs a hook, a POSIX shell script without its first line.
     pub fn hook(&self, name: &str, script: &str) {
-        let path = self.path.join("hooks").join(name);
-        std::fs::create_dir_all(self.path.join("hooks")).expect("a folder for the hook");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a place for the hook");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a hook of our own");
+        let hooks = self.path.join("hooks");
+        std::fs::create_dir_all(&hooks).expect("a folder for the hook");
+        // At once: a push that runs at this moment finds the hook of before, or this one.
+        let (new, path) = (hooks.join(format!("{name}.new")), hooks.join(name));
+        std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).expect("a place for the hook");
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("a hook of our own");
+        std::fs::rename(&new, &path).expect("a hook of our own");
     }
 
     /// Takes a hook away.

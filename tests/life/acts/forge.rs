@@ -94,12 +94,19 @@ impl Forge {
                 }
                 town.committed();
             }
-            Forge::Race if town.has_deploy() => town.deploy.hook("update", RACE),
+            Forge::Race if town.has_deploy() => {
+                town.deploy.hook("update", RACE);
+                let _ = std::fs::remove_file(town.deploy.path().join(RACED));
+            }
             Forge::TagsVanish | Forge::CodeEmptied | Forge::DeployGone | Forge::Rewrite | Forge::Race => {}
         }
         Ok(())
     }
 }
+
+/// The file of a repository in which nobody races any more. The hook itself stays: git would say of one that is taken away
+/// while it runs that the push was declined.
+const RACED: &str = "raced";
 
 /// The hook of one push: the branch has moved when it is to be moved.
 const RACE: &str = "[ -e raced ] && exit 0\ntouch raced\n\
@@ -142,9 +149,6 @@ impl Town {
                 std::fs::rename(aside, repository.path())?;
             }
         }
-        for file in ["hooks/update", "raced"] {
-            let _ = std::fs::remove_file(self.deploy.path().join(file));
-        }
-        Ok(())
+        Ok(std::fs::write(self.deploy.path().join(RACED), "")?)
     }
 }
