@@ -234,10 +234,16 @@ async fn reconcile(
         Decision::Hold { message, look_again } => {
             // Once, and not with each edit of who goes on editing.
             let news = drift.filter(|_| status.known().sync != SyncStatus::OutOfSync);
+            let was_refused = !sync.planned.refusals.is_empty();
             sync.hold(message, news, memory).await?;
             environment.drift_done();
             state.settled = None;
-            return Ok(look_again.map_or(Requeue::Idle, Requeue::After));
+            return Ok(match look_again {
+                Some(wait) => Requeue::After(wait),
+                // No news tell that the cluster would answer otherwise by now.
+                None if was_refused => Requeue::Retry,
+                None => Requeue::Idle,
+            });
         }
         // Not a sync that began and failed: told once, whatever the number of tries.
         Decision::Sync { .. } if !sync.planned.refusals.is_empty() => {

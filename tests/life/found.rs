@@ -52,6 +52,10 @@ fn lives() -> Vec<(&'static str, Vec<Step>)> {
                 Rest,
             ],
         ),
+        (
+            "the cluster answers nobody while the agent starts, and an application is suspended",
+            vec![o(Operator::Suspend(App::Pier)), c(Cluster::Forbid), a(Agent::Restart), Look, Rest],
+        ),
         ("the forge is away", vec![f(Forge::Away), Look, f(Forge::Back), Rest]),
         (
             "the inventory is lost, and an object leaves git while the agent is down",

@@ -22,6 +22,9 @@ use super::fights::Fights;
 use crate::context::Drift;
 use crate::history::Intent;
 
+/// Of a held plan of which all that could be told is unchanged, and the rest was refused.
+const UNTOLD: &str = "whether it differs from git is not known";
+
 /// How things stand before a plan.
 pub(super) struct Standing<'a> {
     pub(super) status: &'a EnvironmentStatus,
@@ -71,9 +74,10 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     if nothing && !refused {
         return Decision::Nothing;
     }
+    let differs = if refused && differing.is_empty() { UNTOLD } else { "differs from git" };
     if status.suspended {
         let by = status.suspension.as_ref().map_or("suspended".to_owned(), |hold| hold.describe("suspended"));
-        return hold(format!("{by}; differs from git"));
+        return hold(format!("{by}; {differs}"));
     }
     if let Some(intent) = intent {
         return whole(intent.cause.clone());
@@ -84,12 +88,12 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     }
     // Only what left git and is to be deleted later is left to decide.
     if differing.is_empty() && !refused {
-        return hold(waiting(status, revision));
+        return hold(waiting(status, revision, differs));
     }
     let (reverts, waits): (Vec<&Differing<'_>>, Vec<_>) =
         differing.iter().partition(|differing| policy.automatic || differing.again);
     if (is_new || !waits.is_empty()) && (reverts.is_empty() || refused || !policy.self_heal) {
-        return hold(waiting(status, revision));
+        return hold(waiting(status, revision, differs));
     }
     if !policy.self_heal {
         // By hand all may be as git says again, but a field stays theirs who wrote it: no value shows why this differs.
@@ -102,8 +106,8 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     let (fought, free): (Vec<&Differing<'_>>, Vec<_>) = reverts.iter().partition(|one| wait(one).is_some());
     let look_again = fought.iter().filter_map(wait).min();
     let message = match (fought.is_empty(), waits.is_empty()) {
-        (false, _) => fights.describe(&fought),
-        (true, false) => waiting(status, revision),
+        (false, _) => fights.describe(&fought.iter().map(|one| one.change).collect::<Vec<_>>()),
+        (true, false) => waiting(status, revision, differs),
         (true, true) => String::new(),
     };
     if free.is_empty() && !fought.is_empty() && !refused {
@@ -119,7 +123,7 @@ fn is_ownership(change: &Change) -> bool {
 }
 
 /// Why something that git says waits.
-fn waiting(status: &EnvironmentStatus, revision: &Revision) -> String {
+fn waiting(status: &EnvironmentStatus, revision: &Revision, differs: &str) -> String {
     let last = status.last_sync.as_ref().filter(|sync| {
         sync.phase == Phase::Succeeded
             && sync.revision.commit == revision.commit
@@ -127,7 +131,7 @@ fn waiting(status: &EnvironmentStatus, revision: &Revision) -> String {
     });
     match last.and_then(|sync| sync.part.as_ref()) {
         Some(part) => format!("{}, and automatic sync is off", part.applied(revision)),
-        None => "differs from git, and automatic sync is off".to_owned(),
+        None => format!("{differs}, and automatic sync is off"),
     }
 }
 

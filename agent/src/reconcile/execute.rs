@@ -90,7 +90,8 @@ impl Sync<'_> {
     }
 
     /// Something differs and is left so on purpose. What does not differ is remembered: it is not asked for again.
-    /// Drift that is left is an event of its own, since no sync will tell of it.
+    /// Drift that is left is an event of its own, since no sync will tell of it. Where all that could be told is unchanged,
+    /// what was refused may be too.
     pub(super) async fn hold(
         self,
         message: String,
@@ -99,8 +100,14 @@ impl Sync<'_> {
     ) -> Result<(), ReconcileError> {
         let is_different = |action| matches!(action, Action::Create | Action::Configure | Action::Prune);
         let differing = self.planned.changes.iter().filter(|change| is_different(change.action)).count();
-        let mut facts =
-            vec![self.found_settled(memory), self.compared(SyncStatus::OutOfSync, message, differing as u32)];
+        let (sync, why) = match self.planned.refusals.first().filter(|_| differing == 0) {
+            Some(refusal) => {
+                let message = format!("{message}: {refusal}");
+                (SyncStatus::Unknown, Failure { message, hint: refusal.hint.clone() })
+            }
+            None => (SyncStatus::OutOfSync, message.into()),
+        };
+        let mut facts = vec![self.found_settled(memory), self.compared(sync, why, differing as u32)];
         facts.extend(drift.map(|Drift { resource, manager }| {
             let event = Event::DriftFound { resources: vec![resource.clone()] };
             Fact::happened(&self.environment.id, &Cause::Drift { resource, manager }, event)

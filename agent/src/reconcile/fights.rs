@@ -11,7 +11,6 @@ use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 
-use super::decide::Differing;
 use quarterdeck_core::sync::ignore::{self, IGNORE_ANNOTATION};
 
 /// An object that was reverted this often within [`WITHIN`] is fought over. A person who edits and corrects an object does
@@ -106,8 +105,8 @@ impl Fights {
     }
 
     /// Who fights over what, and what to do: `kube-controller-manager keeps changing spec.replicas of Deployment/shop: …`.
-    pub(super) fn describe(&self, fought: &[&Differing<'_>]) -> String {
-        let Some(Differing { change, .. }) = fought.first() else { return String::new() };
+    pub(super) fn describe(&self, fought: &[&Change]) -> String {
+        let Some(change) = fought.first() else { return String::new() };
         let fight = self.objects.get(&change.resource);
         let further = fight.map_or(0, |fight| fight.further) as usize;
         let often = match further {
@@ -260,13 +259,12 @@ mod tests {
                 "Deployment/scaled is deleted each time: created 5 times in 10 min, next try in 1m",
             ),
         ] {
-            assert_eq!(fights.describe(&[&Differing { change: &change, again: true }]), words);
+            assert_eq!(fights.describe(&[&change]), words);
         }
         fights.healed(&scaled(), now + WAIT_FIRST);
         let change = change(Action::Configure, vec![]);
-        let differing = Differing { change: &change, again: true };
         assert_eq!(
-            fights.describe(&[&differing, &differing]),
+            fights.describe(&[&change, &change]),
             "another client keeps changing Deployment/scaled: reverted 6 times, next try in 2m; and 1 more objects"
         );
     }

@@ -5,6 +5,7 @@ use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::Cover;
 use quarterdeck_shared::status::Health;
+use serde_json::json;
 
 use super::*;
 
@@ -134,4 +135,23 @@ async fn a_cluster_that_the_configuration_leaves_is_left_alone() {
     world.cluster.cut_watches();
     polled_twice(&world).await;
     assert_eq!(world.cluster.counts().all(), 0, "{:?}", world.cluster.counts());
+}
+
+/// What is held is looked at again like any other: no news tell that the cluster would answer by now.
+#[tokio::test]
+async fn what_is_suspended_is_compared_again_where_the_cluster_refused_to_say() {
+    let mut world = settled().await;
+    ask(&world, "suspend", json!({ "reason": "a test" })).await;
+    world.kill_agent();
+    let (unlisted, unasked) =
+        (Fault::forbidden().on("list", "configmaps"), Fault::forbidden().on("patch", "configmaps"));
+    world.cluster.fault(unlisted.clone());
+    world.cluster.fault(unasked.clone());
+    world.start_agent().await.unwrap();
+    let unsure = |app: &EnvironmentStatus| app.suspended && app.known().sync == SyncStatus::Unknown;
+    world.wait_for("it not to be known", "shop", unsure).await.unwrap();
+    world.cluster.lift(&unlisted);
+    world.cluster.lift(&unasked);
+    let status = well(&world, "it to be as git says").await;
+    assert!(status.suspended && status.message.starts_with("suspended by "), "{}", status.message);
 }

@@ -96,6 +96,36 @@ fn policies_and_persons_decide() {
     }
 }
 
+/// What the cluster refused to say may differ or not.
+#[test]
+fn a_plan_that_could_not_be_told_is_not_said_to_differ() {
+    let (manual, fights, target) =
+        (SyncPolicy { automatic: false, ..SyncPolicy::default() }, Fights::default(), revision("b"));
+    let one = change("one", Action::Configure);
+    let differing = [Differing { change: &one, again: false }];
+    for (suspended, differing, refused, message) in [
+        (true, &differing[..], false, "suspended; differs from git"),
+        (true, &differing[..], true, "suspended; differs from git"),
+        (true, &[], true, "suspended; whether it differs from git is not known"),
+        (false, &[], true, "whether it differs from git is not known, and automatic sync is off"),
+    ] {
+        let mut status = status(Some("a"));
+        status.suspended = suspended;
+        let policy = &manual;
+        let standing = Standing {
+            status: &status,
+            policy,
+            intent: None,
+            drift: None,
+            revision: &target,
+            differing,
+            fights: &fights,
+        };
+        let decision = decide(&standing, false, refused, Instant::now());
+        assert_eq!(decision, Decision::Hold { message: message.to_owned(), look_again: None });
+    }
+}
+
 /// A manual environment; a person applied one object of a commit that changes another and removes a third.
 #[test]
 fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
