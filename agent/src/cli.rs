@@ -12,7 +12,7 @@ use crate::command::backup;
 use crate::command::health::{Judge, Output};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
-use crate::history::sqlite::HistoryError;
+use crate::history::error::HistoryError;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_shared::error::{Failure, Hint, chain};
 

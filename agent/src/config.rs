@@ -6,6 +6,7 @@
 
 mod application;
 pub mod check;
+pub mod finding;
 pub mod health;
 pub mod locate;
 pub mod places;
@@ -270,7 +271,7 @@ impl Config {
         wrong(
             problems
                 .into_iter()
-                .map(|check::Finding { place, message }| {
+                .map(|finding::Finding { place, message }| {
                     let (line, column) = locate::locate(text, &place);
                     Problem { path: path.to_owned(), line, column, message }
                 })

@@ -38,10 +38,11 @@ use self::writer::{Beside, JournalWriter};
 use crate::config::HistoryConfig;
 use crate::history::Left;
 use crate::history::clock::{self, Clock};
+use crate::history::error::HistoryError;
 use crate::history::logs::RunLogs;
 use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
-use crate::history::sqlite::{self, HistoryError, Reader};
+use crate::history::sqlite::{self, Reader};
 use quarterdeck_core::run;
 
 /// Batches that wait for the writer: one for each of 1,000 applications and some; a story that finds it full waits.

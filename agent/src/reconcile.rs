@@ -27,6 +27,7 @@ mod records;
 mod render_commit;
 mod selected;
 mod stop;
+mod target;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -286,8 +287,8 @@ async fn reconcile(
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = queries::target(environment, status);
-    let named = queries::reference(&target, default.as_deref());
+    let target = target::of(environment, status);
+    let named = target::reference(&target, default.as_deref());
     let what = target.to_string();
     let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))

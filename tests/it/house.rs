@@ -171,3 +171,13 @@ fn a_circle_is_found() {
         arrows.into_iter().map(|((from, to), file)| ((from.to_owned(), to.to_owned()), file.to_owned())).collect();
     assert_eq!(rooms::circles(&arrows), ["a -> b (a/x.rs), b -> c (b.rs), c -> a (c.rs)"]);
 }
+
+/// And what code names is read as the compiler reads it, whatever the depth.
+#[test]
+fn what_a_module_names_is_read() {
+    let own = ["watch", "stream"].map(str::to_owned);
+    let named = |code: &str| -> Vec<String> { rooms::named(code, &own).iter().map(|way| way.join("::")).collect() };
+    assert_eq!(named("use crate::{pace, cache::{self, seen::Seen}};"), ["pace", "cache::self", "cache::seen::Seen"]);
+    assert_eq!(named("use super::pages; super::super::pace::next()"), ["watch::pages", "pace::next"]);
+    assert_eq!(named("pub(super) fn other_crate::x() { mycrate::y(); tokio::super_::z() }"), Vec::<String>::new());
+}

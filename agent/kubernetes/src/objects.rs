@@ -21,7 +21,7 @@ use quarterdeck_core::failpoint;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::path::Step;
-use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, managed_fields, mask, takeover};
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, concede, ignore, managed_fields, mask, takeover};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -241,7 +241,7 @@ impl Objects {
         let ignored = ignored(manifest)?;
         match live {
             Some(live) if !ignored.is_empty() => {
-                Ok(ignore::yielding(&manifest.object, &takeover::taken_over(live), &ignored).into())
+                Ok(concede::yielding(&manifest.object, &takeover::taken_over(live), &ignored).into())
             }
             _ => Ok(manifest.object.clone()),
         }

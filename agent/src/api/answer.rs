@@ -14,7 +14,7 @@ use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX};
 use serde::de::DeserializeOwned;
 
 use crate::context::{Application, Context, Environment};
-use crate::history::sqlite::HistoryError;
+use crate::history::error::HistoryError;
 use crate::journal::NotKept;
 use quarterdeck_shared::error::{Hint, chain};
 

@@ -11,7 +11,7 @@ use quarterdeck_shared::application::{
 use serde::Deserialize;
 
 use super::Config;
-use super::check::Finding;
+use super::finding::Finding;
 use super::locate::Step;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{TagRules, TagTemplate};

@@ -4,16 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Config;
+use super::finding::Finding;
 use super::locate::Step;
-
-/// Something wrong, and the place of the option that has to change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The way to the option.
-    pub place: Vec<Step>,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
 
 /// Everything that is wrong; empty where nothing is.
 pub fn check(config: &Config, base: &Path) -> Vec<Finding> {

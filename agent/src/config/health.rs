@@ -5,7 +5,7 @@ use std::path::Path;
 use quarterdeck_core::health::rules::{RuleText, Rules};
 use serde::Deserialize;
 
-use super::check::Finding;
+use super::finding::Finding;
 use super::locate::{self, Step};
 use super::{ConfigError, Problem};
 

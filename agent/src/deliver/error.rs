@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
-use crate::history::sqlite::HistoryError;
+use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
 use quarterdeck_container::engine::BuildError;

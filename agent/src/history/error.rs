@@ -5,7 +5,23 @@ use std::path::{Path, PathBuf};
 
 use quarterdeck_shared::error::Hint;
 
-use crate::history::place::Loss;
+/// What became of a file that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Its path leads nowhere.
+    Removed,
+    /// Its path leads to another file.
+    Replaced,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "removed",
+            Self::Replaced => "replaced by another file",
+        })
+    }
+}
 
 /// The history cannot be used.
 #[derive(Debug, thiserror::Error)]

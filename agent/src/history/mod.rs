@@ -6,6 +6,7 @@
 //! of a process on a file go with the first descriptor that it closes, and any other program that looks at the history
 //! then removes what was not yet brought into it.
 
+pub mod error;
 pub mod logs;
 pub mod sqlite;
 

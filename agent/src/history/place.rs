@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::sqlite::HistoryError;
+use super::error::{HistoryError, Loss};
 
 /// Which file a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,24 +20,6 @@ struct FileId {
 
 /// Of a file that is not where it has to be; no file has it.
 const NOWHERE: FileId = FileId { device: 0, inode: 0 };
-
-/// What became of a file that is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// Its path leads nowhere.
-    Removed,
-    /// Its path leads to another file.
-    Replaced,
-}
-
-impl std::fmt::Display for Loss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Removed => "removed",
-            Self::Replaced => "replaced by another file",
-        })
-    }
-}
 
 /// The files of a history in use: the database, its write-ahead log, and the memory that connections share.
 #[derive(Debug, Clone)]

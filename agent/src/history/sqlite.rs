@@ -3,7 +3,6 @@
 pub mod copy;
 pub mod prefix;
 
-mod error;
 mod read;
 mod write;
 
@@ -16,9 +15,9 @@ use quarterdeck_shared::snapshot::ApplicationStatus;
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
-pub use self::error::HistoryError;
 pub use self::read::Reader;
 pub use self::write::Writer;
+use super::error::HistoryError;
 use super::{EnvironmentRow, Left};
 use quarterdeck_core::failpoint;
 

@@ -12,7 +12,8 @@ use super::RUNS_SHOWN;
 use super::fact::{ApplicationPatch, Fact, Patch};
 use super::fold;
 use crate::history::EnvironmentRow;
-use crate::history::sqlite::{HistoryError, Writer};
+use crate::history::error::HistoryError;
+use crate::history::sqlite::Writer;
 use quarterdeck_core::queue;
 use quarterdeck_core::run::ended;
 

@@ -16,10 +16,11 @@ use super::{Message, NotKept};
 use crate::config::HistoryConfig;
 use crate::flood::Flood;
 use crate::history::clock::Clock;
+use crate::history::error::HistoryError;
 use crate::history::logs::RunLogs;
 use crate::history::numbers::{Given, Numbers};
 use crate::history::place::Place;
-use crate::history::sqlite::{self, HistoryError, Writer};
+use crate::history::sqlite::{self, Writer};
 use quarterdeck_core::failpoint;
 use quarterdeck_shared::error::{Failure, chain};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::history::sqlite::HistoryError;
+use crate::history::error::HistoryError;
 use crate::journal::NotKept;
 use quarterdeck_core::render::RenderError;
 use quarterdeck_git::GitError;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
-use super::{queries, render, render_commit, resolve};
+use super::{render, render_commit, resolve, target};
 use crate::context::{Context, Environment};
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -105,7 +105,8 @@ type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
     let name = &other.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return };
-    let target = (other.spec.repository.clone(), queries::target(other, &status).to_string());
+    let followed = target::of(other, &status);
+    let target = (other.spec.repository.clone(), followed.to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),
         None => {
@@ -129,7 +130,7 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
             return context.wanted.unchanged(name, commit);
         }
     }
-    let revision = Revision::new(queries::reference(&queries::target(other, &status), None), commit);
+    let revision = Revision::new(target::reference(&followed, None), commit);
     match render(context, other, &revision).await {
         Ok(rendered) => {
             let Manifests { manifests, inputs, .. } = rendered;

@@ -2,43 +2,17 @@
 
 use std::sync::Arc;
 
-use quarterdeck_shared::application::Follow;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
-use super::{ReconcileError, cluster_error, options, render, resolve};
+use super::{ReconcileError, cluster_error, options, render, resolve, target};
 use crate::context::{Context, Environment};
 use quarterdeck_core::sync::mask;
+use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Named;
-use quarterdeck_git::{CommitId, Target};
-
-/// What an environment follows: its pin, else what it is configured to.
-pub(super) fn target(environment: &Environment, status: &EnvironmentStatus) -> Target {
-    match &status.pin {
-        Some(pin) => Target::Commit(pin.revision.commit.clone()),
-        None => followed(environment),
-    }
-}
-
-pub(super) fn followed(environment: &Environment) -> Target {
-    match &environment.spec.follow {
-        Follow::Default => Target::Default,
-        Follow::Branch(branch) => Target::Branch(branch.clone()),
-        Follow::Tag(tag) => Target::Tag(tag.clone()),
-    }
-}
-
-/// The name of a target in a revision.
-pub(super) fn reference(target: &Target, default: Option<&str>) -> String {
-    match target {
-        Target::Commit(_) => Revision::PIN.to_owned(),
-        Target::Tag(name) | Target::Branch(name) => name.clone(),
-        Target::Default => default.unwrap_or("HEAD").to_owned(),
-    }
-}
 
 pub(super) fn status(context: &Context, environment: &Environment) -> Result<EnvironmentStatus, ReconcileError> {
     let id = &environment.id;
@@ -75,7 +49,7 @@ pub(super) async fn named(environment: &Environment, text: &str) -> Result<(Comm
 
 pub(super) async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = followed(environment);
+    let target = target::followed(environment);
     let what = target.to_string();
     let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
     commit.map_err(|source| ReconcileError::Resolve { what, source })

@@ -14,7 +14,7 @@ use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, 
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::path::{parse, readable};
-use quarterdeck_core::sync::{APPLICATION_LABEL, drift, ignore, mask, normalize, order};
+use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_fields, mask, normalize, order};
 use quarterdeck_core::yaml::{self, Document, YamlError};
 use quarterdeck_shared::application::RenderKind;
 use serde_json::Value;
@@ -109,8 +109,8 @@ fn leaves_to_others(object: &Value) {
     for path in &ignored {
         assert_eq!(parse(&readable(path)).as_ref(), Ok(path), "{}", readable(path));
     }
-    let less = ignore::without(object, &ignored);
-    for sent in [&less, &ignore::yielding(object, object, &ignored), &ignore::yielding(object, &less, &ignored)] {
+    let less = managed_fields::without(object, &ignored);
+    for sent in [&less, &concede::yielding(object, object, &ignored), &concede::yielding(object, &less, &ignored)] {
         for name in [
             "/apiVersion",
             "/kind",

@@ -14,7 +14,7 @@
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
-use crate::sync::ignore;
+use crate::sync::concede;
 use crate::sync::managed_fields::{self, MANAGER};
 use crate::sync::path::Step;
 
@@ -67,7 +67,7 @@ pub fn is_at_stake(desired: &Value, live: &Value, predicted: &Value) -> bool {
 
 /// What is applied of the object where this autoscaler scales it; none where git counts.
 pub fn leaving(autoscaler: &Autoscaler, desired: &Value, live: &Value) -> Option<Value> {
-    autoscaler.is_in_charge(desired, live).then(|| ignore::keeping(desired, live, &path()))
+    autoscaler.is_in_charge(desired, live).then(|| concede::keeping(desired, live, &path()))
 }
 
 fn path() -> [Step; 2] {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::sync::managed_fields::manager_at;
 use crate::sync::path::{Step, bare, readable};
-use crate::sync::{ignore, mask, normalize};
+use crate::sync::{mask, normalize, value_at};
 
 /// A value in a line of a plan is to be read, not stored: 1 KiB of it is a screen full.
 const VALUE_BYTES_MAX: usize = 1024;
@@ -127,7 +127,7 @@ impl Walk<'_> {
 
     /// Git does not name the field: its value is the server's. An order is of items that git names.
     fn is_default(&self) -> bool {
-        self.path.last() != Some(&Step::Order) && !ignore::is_written(self.manifest, &self.path)
+        self.path.last() != Some(&Step::Order) && !value_at::is_written(self.manifest, &self.path)
     }
 
     fn differ(&mut self, live: Option<&Value>, desired: Option<&Value>) {

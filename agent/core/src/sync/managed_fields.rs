@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::sync::manifest::ContentDigest;
 use crate::sync::path::Step;
+use crate::sync::value_at;
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, normalize};
 
 /// The field manager that all we write is written as.
@@ -69,8 +70,18 @@ pub fn digest(live: &Value) -> ContentDigest {
     // A list of these that nobody can read was never applied by us.
     match ignore::fields(live).unwrap_or_default() {
         ignored if ignored.is_empty() => digest_of_all(live),
-        ignored => digest_of_all(&ignore::without(live, &ignored)),
+        ignored => digest_of_all(&without(live, &ignored)),
     }
+}
+
+/// A live object without what it leaves to others, and without it in the set of what is ours.
+pub fn without(live: &Value, ignored: &[Vec<Step>]) -> Value {
+    let mut object = live.clone();
+    for path in ignored {
+        value_at::remove(&mut object, path);
+        disown(&mut object, path);
+    }
+    object
 }
 
 fn digest_of_all(live: &Value) -> ContentDigest {
@@ -207,7 +218,7 @@ fn is_leaf(fields: &Value) -> bool {
 }
 
 /// Takes the path out of the set of what is ours.
-pub fn disown(live: &mut Value, path: &[Step]) {
+fn disown(live: &mut Value, path: &[Step]) {
     let all = live.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten();
     for entry in all.filter(|entry| is_our_apply(entry)) {
         remove(&mut entry["fieldsV1"], path);

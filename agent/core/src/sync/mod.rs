@@ -7,10 +7,12 @@ pub mod order;
 pub mod neighbours;
 pub mod plan;
 
+pub mod concede;
 pub mod drift;
 pub mod ignore;
 pub mod managed_fields;
 pub mod path;
+pub mod value_at;
 
 pub mod autoscaled;
 pub mod takeover;

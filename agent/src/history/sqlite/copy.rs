@@ -8,7 +8,8 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{HistoryError, MIGRATIONS, Reader, checkpoint, prefix, remember};
+use super::{MIGRATIONS, Reader, checkpoint, prefix, remember};
+use crate::history::error::HistoryError;
 use crate::history::place::beside;
 
 /// A history that is not copied.

@@ -13,9 +13,10 @@ use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{HistoryError, Result, bodies};
+use super::{Result, bodies};
 use crate::history::Intent;
 use crate::history::TagsSeen;
+use crate::history::error::HistoryError;
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 use quarterdeck_system::open_files;
