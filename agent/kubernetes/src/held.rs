@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
-use crate::apply::PlannedSync;
+use crate::planned::PlannedSync;
 use quarterdeck_core::sync::manifest::Manifest;
 
 impl PlannedSync {

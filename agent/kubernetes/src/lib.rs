@@ -28,6 +28,7 @@ mod apply;
 mod held;
 mod left;
 mod observe;
+mod planned;
 mod prune;
 mod survey;
 
@@ -62,7 +63,7 @@ mod exec;
 mod kubeconfig;
 mod proxy;
 
-pub use crate::apply::{Executed, Far, PlannedSync};
+pub use crate::apply::{Executed, Far};
 pub use crate::changes::ClusterChange;
 pub use crate::cluster::Cluster;
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
@@ -71,5 +72,6 @@ pub use crate::error::ClusterError;
 pub use crate::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
 pub use crate::logs::Logs;
 pub use crate::options::Options;
+pub use crate::planned::PlannedSync;
 pub use crate::problem::{ApiProblem, Class};
 pub use crate::watch::Use;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
-use crate::apply::{PlannedSync, namespaces};
 use crate::cluster::{Cluster, Inner};
 use crate::error::ClusterError;
 use crate::inventory::Held;
 use crate::options::Options;
+use crate::planned::{PlannedSync, namespaces};
 use crate::problem::ApiProblem;
 use crate::survey;
 use quarterdeck_core::steps::Write;

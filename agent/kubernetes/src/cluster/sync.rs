@@ -6,11 +6,12 @@ use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
 
-use crate::apply::{Executed, Executor, Far, PlannedSync};
+use crate::apply::{Executed, Executor, Far};
 use crate::cache::Expect;
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::options::Options;
+use crate::planned::PlannedSync;
 use crate::problem::Class;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Observed, Undone};

@@ -1,0 +1,66 @@
+//! A plan that is ready to be executed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::change::{Change, PlanStep};
+use quarterdeck_shared::id::SyncId;
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+
+use crate::options::Options;
+use quarterdeck_core::steps::{self, Step, Write};
+use quarterdeck_core::sync::plan::{Refusal, Remembered, Stranger, Undone};
+
+/// A plan, with all that its execution needs to know.
+#[derive(Debug, Clone)]
+pub struct PlannedSync {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// What it does, one line an object, in its order; prunes last.
+    pub changes: Vec<Change>,
+    /// What the cluster refuses. Not empty: the plan is not executed.
+    pub refusals: Vec<Refusal>,
+    /// What is as it should be, to be remembered also when nothing is executed.
+    pub settled: Vec<(ResourceRef, Remembered)>,
+    /// What it leaves undone.
+    pub undone: Undone,
+    /// The sync that executes it; none where it is only looked at. The inventory names it.
+    pub by: Option<SyncId>,
+    pub(super) options: Options,
+    pub(super) adopted: BTreeMap<String, Vec<ResourceRef>>,
+    pub(super) strangers: BTreeMap<String, Stranger>,
+    pub(super) contested: bool,
+    pub(super) writes: Vec<Write>,
+    pub(super) prunes: Vec<(InventoryItem, String)>,
+    pub(super) before: Inventory,
+    pub(super) during: Inventory,
+    pub(super) after: Inventory,
+}
+
+impl PlannedSync {
+    /// Whether it writes and deletes nothing. That the inventory forgets what is gone is no sync.
+    pub fn is_nothing(&self) -> bool {
+        self.writes.is_empty() && self.prunes.is_empty()
+    }
+
+    /// What its execution does, in order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace)
+    }
+
+    /// The same for people; nothing where it is refused.
+    pub fn shown_steps(&self) -> Vec<PlanStep> {
+        if self.refusals.is_empty() { steps::shown(&self.steps()) } else { Vec::new() }
+    }
+
+    /// Whether it depends on what the other environments of this agent want: something is deleted, or is refused since one
+    /// of them has it.
+    pub fn needs_neighbours(&self) -> bool {
+        self.contested || !self.prunes.is_empty()
+    }
+}
+
+/// Where the inventory of who owned these may be: in the namespace of who takes them over, or beside them.
+pub(super) fn namespaces<'a>(own: &'a str, adopted: impl Iterator<Item = &'a ResourceRef>) -> BTreeSet<&'a str> {
+    adopted.filter_map(|resource| resource.namespace.as_deref()).chain([own]).collect()
+}
