@@ -4,7 +4,7 @@
 //! Beside the first sync stand the 400 bare applies that nobody can do without, as many at once as the agent makes. What
 //! Flux 1.9.6 took for the same objects on a 2-core machine of this kind is quoted.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -78,6 +78,9 @@ async fn lives(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Figur
     ])
 }
 
+/// The last that a start asks: whether the cluster is still the one that was listed, at most 5 s after its last list.
+const START_ENDS: Duration = Duration::from_secs(6);
+
 /// What is counted: one life behind the gate, and its time of rest.
 async fn counted(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Figure>> {
     let names = names(FLEET);
@@ -87,6 +90,7 @@ async fn counted(options: &Options, space: &Namespace) -> anyhow::Result<Vec<Fig
     commit(&subject.repo, &space.name, &names);
     subject.operate(&names).await?;
     subject.settle().await?;
+    tokio::time::sleep(START_ENDS).await;
     let first = count();
     let (cpu, began) = (subject.process().await?.cpu()?, Instant::now());
     tokio::time::sleep(options.quiet).await;
