@@ -23,6 +23,7 @@ mod fetch;
 mod gc;
 mod heal;
 mod history;
+mod known;
 mod lenient;
 mod ls_refs;
 mod named;
@@ -68,6 +69,7 @@ pub struct Mirror {
     seen: Mutex<RefSnapshot>,
     interrupt: Arc<AtomicBool>,
     doubt: Arc<Mutex<heal::Doubt>>,
+    known: Arc<known::Known>,
 }
 
 impl Mirror {
@@ -94,8 +96,8 @@ impl Mirror {
         let repository = open(&dir, &remote).map_err(|detail| opening(&dir, detail))?;
         let link = Link::new(&remote, &dir);
         let (writing, seen, interrupt) = (Arc::default(), Mutex::default(), Arc::default());
-        let (repository, doubt) = (RwLock::new(repository), Arc::default());
-        let mirror = Self { dir, remote, repository, link, writing, seen, interrupt, doubt };
+        let (repository, doubt, known) = (RwLock::new(repository), Arc::default(), Arc::default());
+        let mirror = Self { dir, remote, repository, link, writing, seen, interrupt, doubt, known };
         damage.into_iter().for_each(|damage| mirror.made_anew(damage));
         // Also where an earlier life ended between the making and the first fetch.
         if is_new || mirror.own_refs(&mirror.repository())?.is_empty() {
@@ -111,7 +113,8 @@ impl Mirror {
         let link = Link::new(&remote, &self.dir);
         let (dir, writing, interrupt) = (self.dir.clone(), self.writing.clone(), self.interrupt.clone());
         let (repository, seen, doubt) = (RwLock::new(repository), Mutex::default(), self.doubt.clone());
-        Ok(Self { dir, remote, repository, link, writing, seen, interrupt, doubt })
+        let known = self.known.clone();
+        Ok(Self { dir, remote, repository, link, writing, seen, interrupt, doubt, known })
     }
 
     /// Where the mirror is on disk.
@@ -144,6 +147,8 @@ impl Mirror {
     /// Makes the mirror anew and empty, for this kind of object ids.
     fn begin_again(&self, kind: gix::hash::Kind) -> Result<(), GitError> {
         empty(&self.dir, kind)?;
+        // What it knew is as true as before, and no longer in it.
+        self.known.forget();
         self.reopen()
     }
 

@@ -40,6 +40,10 @@ impl Mirror {
     /// Whether `earlier` is `commit` or one of its ancestors; `None` where more than [`WALK_MAX`] commits would have to be
     /// looked at.
     pub fn contains(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
+        self.known.order((commit.to_gix(), earlier.to_gix()), || self.reaches(commit, earlier))
+    }
+
+    fn reaches(&self, commit: &CommitId, earlier: &CommitId) -> Result<Option<bool>, GitError> {
         let repository = self.repository();
         for (looked_at, step) in self.walk(&repository, commit.to_gix())?.enumerate() {
             if looked_at >= WALK_MAX {

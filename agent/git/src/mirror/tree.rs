@@ -1,9 +1,12 @@
 //! Reading what a commit holds, from the object database: nothing is checked out.
 
+use std::sync::Arc;
+
 use gix::bstr::ByteSlice;
 use gix::object::tree::EntryKind;
 
 use super::Mirror;
+use super::known::Folder;
 use crate::error::Escaped;
 use crate::id::GixId;
 use crate::{CommitId, EntryMode, GitError, ObjectId, Target, TreeEntry, TreeId, TreeListing};
@@ -46,34 +49,52 @@ impl Mirror {
     /// The directory `path` (with `/`, empty for the root) of a commit; `None` if there is no such directory. Equal
     /// ids mean equal files below it.
     pub fn tree_of(&self, commit: &CommitId, path: &str) -> Result<Option<TreeId>, GitError> {
-        let repository = self.repository();
-        let root = self.root(&repository, commit)?;
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        if parts.is_empty() {
-            return Ok(Some(TreeId::from_gix(root.id)));
-        }
-        let entry = root.lookup_entry(parts).map_err(|error| self.broken("reading a tree", &error))?;
-        Ok(entry.filter(|entry| entry.mode().is_tree()).map(|entry| TreeId::from_gix(entry.object_id())))
+        let found = self.find(commit, path)?;
+        Ok(found.filter(|(kind, _)| *kind == EntryKind::Tree).map(|(_, id)| TreeId::from_gix(id)))
     }
 
     /// The file, link or submodule at `path` of a commit, by its whole path; `None` for a directory and for nothing.
     /// It costs a look into each directory on the way, however much these hold.
     pub fn entry(&self, commit: &CommitId, path: &str) -> Result<Option<TreeEntry>, GitError> {
-        let repository = self.repository();
-        let root = self.root(&repository, commit)?;
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        let found = root.lookup_entry(parts.iter().copied()).map_err(|error| self.broken("reading a tree", &error))?;
-        let entry = found.and_then(|entry| {
-            let mode = match entry.mode().kind() {
+        let entry = self.find(commit, path)?.and_then(|(kind, id)| {
+            let mode = match kind {
                 EntryKind::Tree => return None,
                 EntryKind::Blob => EntryMode::File,
                 EntryKind::BlobExecutable => EntryMode::Executable,
                 EntryKind::Link => EntryMode::Symlink,
                 EntryKind::Commit => EntryMode::Submodule,
             };
-            Some(TreeEntry { path: parts.join("/"), mode, id: ObjectId::from_gix(entry.object_id()) })
+            Some(TreeEntry { path: parts(path).collect::<Vec<_>>().join("/"), mode, id: ObjectId::from_gix(id) })
         });
         Ok(entry)
+    }
+
+    /// What is at `path` of a commit.
+    fn find(&self, commit: &CommitId, path: &str) -> Result<Option<(EntryKind, gix::ObjectId)>, GitError> {
+        let root = self.known.root(commit.to_gix(), || {
+            let repository = self.repository();
+            Ok::<_, GitError>(self.root(&repository, commit)?.id)
+        })?;
+        let mut found = (EntryKind::Tree, root);
+        for name in parts(path) {
+            let (EntryKind::Tree, tree) = found else { return Ok(None) };
+            let Some(below) = self.folder(tree)?.get(name.as_bytes()).copied() else { return Ok(None) };
+            found = below;
+        }
+        Ok(Some(found))
+    }
+
+    fn folder(&self, tree: gix::ObjectId) -> Result<Arc<Folder>, GitError> {
+        self.known.folder(tree, || {
+            let failed = |error: gix::Error| self.broken("reading a tree", &error);
+            let repository = self.repository();
+            let tree = repository.find_tree(tree).map_err(failed)?;
+            let entry = |entry: Result<gix::object::tree::EntryRef<'_, '_>, _>| {
+                let entry = entry.map_err(failed)?;
+                Ok((entry.filename().to_owned(), (entry.mode().kind(), entry.object_id())))
+            };
+            tree.iter().map(entry).collect()
+        })
     }
 
     /// All files below the directory `path` of a commit.
@@ -164,14 +185,11 @@ impl Mirror {
 
     /// The content of the file at `path` of a commit, if there is one and it has at most `limit` bytes.
     pub fn file(&self, commit: &CommitId, path: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        let repository = self.repository();
-        let root = self.root(&repository, commit)?;
-        let entry = root
-            .lookup_entry(path.split('/').filter(|part| !part.is_empty()))
-            .map_err(|error| self.broken("reading a tree", &error))?;
-        match entry.filter(|entry| entry.mode().is_blob()) {
-            Some(entry) => self.blob(&ObjectId::from_gix(entry.object_id()), limit).map(Some),
-            None => Ok(None),
+        match self.find(commit, path)? {
+            Some((EntryKind::Blob | EntryKind::BlobExecutable, id)) => {
+                self.blob(&ObjectId::from_gix(id), limit).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -185,6 +203,11 @@ impl Mirror {
         let tree = tree.ok_or_else(|| self.not_found(format!("the tree of commit {commit}")))?;
         tree.try_into_tree().map_err(|error| self.broken("reading a tree", &error))
     }
+}
+
+/// The names on the way to a path.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
 /// A walk through a tree: what it found, and how many names it read.
