@@ -36,7 +36,7 @@ pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {
     let promoted: Vec<usize> =
         seen.subjects.iter().filter_map(|subject| subject.strip_prefix("shop: ")?.parse().ok()).collect();
     found.extend(disorder(&promoted, &(&town.ledger.again | &town.ledger.late)));
-    production(town, &mut found);
+    production(seen, town, &mut found);
     found
 }
 
@@ -55,7 +55,7 @@ fn disorder(promoted: &[usize], again: &BTreeSet<usize>) -> Vec<Finding> {
     found
 }
 
-fn production(town: &Town, found: &mut Vec<Finding>) {
+fn production(seen: &Seen, town: &Town, found: &mut Vec<Finding>) {
     let pushes = town.ledger.tags.iter().filter(|tag| tag.push && !town.ledger.excused.contains(&tag.name()));
     let wanted = pushes.map(|tag| tag.number).max().unwrap_or(0);
     if wanted <= town.ledger.reverted {
@@ -66,8 +66,14 @@ fn production(town: &Town, found: &mut Vec<Finding>) {
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     let number: usize = name.rsplit(':').next().and_then(|tag| tag.parse().ok()).unwrap_or(0);
     if number < wanted && !town.ledger.late.contains(&number) {
-        found
-            .push(Finding::new("production", format!("the newest version is {wanted}, and production is at {number}")));
+        let newest = seen.runs.iter().filter(|run| run["reference"] == format!("push-{wanted}"));
+        let ends: Vec<String> =
+            newest.map(|run| format!("{} {} {}", run["id"], run["phase"], run["message"])).collect();
+        let branch = &seen.subjects;
+        let words = format!(
+            "the newest version is {wanted}, and production is at {number}; its runs: {ends:?}; the branch: {branch:?}"
+        );
+        found.push(Finding::new("production", words));
     }
     if town.world.registry.digest("ops/shop", &number.to_string()).as_deref() != Some(digest) {
         found.push(Finding::new("production", format!("the registry has no {image}")));
