@@ -119,6 +119,12 @@ async fn deliver(
     }
     let cancel = application.delivering.child_token();
     application.running(Some((run.id, cancel.clone())));
+    // Who cancelled it until here found it waiting, and ended it; from here on it is ended by its token.
+    let waits = |one: &RunStatus| one.id == run.id && one.phase == Phase::Queued;
+    if !context.journal.snapshot().runs(&application.spec.name).iter().any(waits) {
+        application.running(None);
+        return Ok(());
+    }
     let mut course = Execution::begin(&context.journal, run, cancel, news).await?;
     let span = tracing::error_span!("run", run = %course.run.id);
     let result = steps(context, application, &mut course).instrument(span).await;

@@ -117,6 +117,9 @@ pub(super) async fn cancel(
         ));
     };
     if !application.cancel(id) {
+        if run.phase == Phase::Running {
+            return Err(Failure::conflict(format!("run {} is about to end", id.number), ""));
+        }
         // It has not begun: it never will.
         let now = Timestamp::now();
         let message = format!("cancelled by {} before it began", peer.name);
@@ -126,6 +129,8 @@ pub(super) async fn cancel(
             Fact::happened(&application.spec.name, &peer.cause(), event),
         ];
         context.journal.record(facts).await?;
+        // Who began it meanwhile looked before that was recorded.
+        application.cancel(id);
     }
     Ok(taken(format!("run {} is being cancelled", id.number)))
 }
