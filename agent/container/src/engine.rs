@@ -257,6 +257,11 @@ impl Hint for BuildError {
 }
 
 impl BuildError {
+    /// Whether a push was refused as by somebody unknown. Where the login was good when it began, its token ended on the way.
+    pub fn is_login_lost(&self) -> bool {
+        matches!(self, BuildError::Push { words, .. } if crate::registry::messages::is_unknown(words))
+    }
+
     /// Whether trying the same again later can help: the engine or the registry was away, slow or busy.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -12,6 +12,10 @@ use crate::context::Context;
 use quarterdeck_container::engine::{Builder as _, Sink};
 use quarterdeck_core::image_ref::ImageRef;
 
+/// Pushes of one image whose token ends on the way: GitLab's live five minutes, and an engine does not ask for another in the
+/// middle of a layer. Whole layers stay, so that each goes further than the one before.
+const TRIES: u32 = 3;
+
 /// The images are in the registry.
 pub(super) struct Push<'a> {
     pub(super) context: &'a Context,
@@ -60,10 +64,21 @@ impl Push<'_> {
         let (login, notes) = images.search(&name).await?;
         notes.iter().for_each(|note| course.say(note));
         // Who may push but not look is not told what went; the push is none the worse.
-        let before = images.registries.digest(&name, login.as_ref()).await.ok().flatten();
+        let before = images.registries.digest(&name, login.as_ref()).await;
+        let is_good = login.is_some() && before.is_ok();
         let cancel = course.cancel.clone();
-        let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
-        let pushed = tell_while(course, progress, images.engine.push(&name, login.as_ref(), sink, &cancel)).await?;
-        Ok((images.registries.confirm(&name, &pushed.0, login.as_ref()).await?, before))
+        let mut tries = 0;
+        let pushed = loop {
+            let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
+            let pushing = images.engine.push(&name, login.as_ref(), sink, &cancel);
+            tries += 1;
+            match tell_while(course, progress, pushing).await {
+                Err(DeliverError::Build(error)) if is_good && error.is_login_lost() && tries < TRIES => {
+                    course.say(&format!("{error}; the login was good when the push began: pushing what is missing"));
+                }
+                pushed => break pushed?,
+            }
+        };
+        Ok((images.registries.confirm(&name, &pushed.0, login.as_ref()).await?, before.ok().flatten()))
     }
 }

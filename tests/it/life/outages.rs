@@ -1,6 +1,7 @@
 //! What the agent talks to goes away and comes back: it catches up, and nothing is done twice.
 
 use harness::engine::Outcome;
+use harness::registry::{Fault, Step};
 use quarterdeck_shared::snapshot::ConnectionStatus;
 use quarterdeck_shared::status::{Phase, StageKind};
 
@@ -55,6 +56,17 @@ async fn the_registry_is_away() {
     assert!(whole.starts_with(&words) && words.len() > 100, "{words}");
     world.registry.back().await.unwrap();
     succeeds(&world).await;
+}
+
+/// A token that ends in the middle of a layer, as GitLab's does after five minutes: what is missing is pushed with another.
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_of_a_push_costs_no_release() {
+    let mut world = shop().await;
+    world.registry.fail(Step::UploadPatch, Fault::Status(401), 1);
+    code(&world).tag("push-1.4.0", "main");
+    world.start_agent().await.unwrap();
+    succeeds(&world).await;
+    assert_eq!(world.engine.pushes().len(), 2);
 }
 
 const HINT: &str = "see that the API server runs, and that its address, and that of a proxy, is right in the kubeconfig and the \

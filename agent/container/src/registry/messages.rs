@@ -63,6 +63,12 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     None
 }
 
+/// Do these words say that nobody known came: of a login that was good a moment ago, that its token ended on the way.
+pub fn is_unknown(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["unauthorized", "authentication required"].iter().any(|part| words.contains(part))
+}
+
 /// Do these words tell of something that passes: a registry or network that is away, slow or busy?
 pub fn is_transient(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
@@ -178,6 +184,14 @@ mod tests {
             ("process \"/bin/sh -c timeout 1 x\" did not complete successfully: exit code: 1", false),
         ] {
             assert_eq!(is_transient(words), passes, "{words}");
+        }
+        for (words, unknown) in [
+            ("unauthorized: authentication required", true),
+            ("unauthorized: unauthorized to access repository: ops/shop, action: push", true),
+            ("denied: requested access to the resource is denied", false),
+            ("toomanyrequests: slow down", false),
+        ] {
+            assert_eq!(is_unknown(words), unknown, "{words}");
         }
         let denied = "denied: requested access to the resource is denied";
         for (words, with_login, part) in [
