@@ -68,7 +68,7 @@ impl Events {
                 Subject::Application(name) if turn.world.fleet.application(&name).is_some() => {
                     turn.open(Destination::Runs(Subject::Application(name)));
                 }
-                of => turn.say(format!("{} is no longer configured", turn.world.fleet.called(&of))),
+                of => turn.say(format!("{} was removed from the configuration", turn.world.fleet.called(&of))),
             },
         }
     }

@@ -153,7 +153,7 @@ impl Screen for Environment {
 fn draw(painter: &mut Painter, world: &World, screen: &Environment) {
     let regions = geometry::environment(world.size);
     let Some(environment) = world.fleet.environment(&screen.of) else {
-        let sentence = format!("{} is no longer configured.", screen.of);
+        let sentence = format!("{} was removed from the configuration.", screen.of);
         return empty::draw(painter, geometry::regions(world.size).body, &sentence, &["esc goes back."]);
     };
     if regions.timeline.height > 0 {
