@@ -287,7 +287,7 @@ async fn reconcile(
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = target::of(environment, status);
+    let target = target::in_force(environment, status);
     let named = target::reference(&target, default.as_deref());
     let what = target.to_string();
     let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;

@@ -199,7 +199,7 @@ impl Executor<'_> {
         } else {
             self.waits(done, |waiting| waiting.add(&manifest.resource.kind));
             let live = self.wait_for(manifest, written, wait, timeout).await;
-            self.waits(done, |waiting| waiting.take(&manifest.resource.kind));
+            self.waits(done, |waiting| waiting.remove(&manifest.resource.kind));
             live
         };
         if is_definition(&manifest.resource) {

@@ -105,7 +105,7 @@ type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
     let name = &other.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return };
-    let followed = target::of(other, &status);
+    let followed = target::in_force(other, &status);
     let target = (other.spec.repository.clone(), followed.to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),

@@ -8,7 +8,7 @@ use crate::context::Environment;
 use quarterdeck_git::Target;
 
 /// Its pin, else what it is configured to.
-pub(super) fn of(environment: &Environment, status: &EnvironmentStatus) -> Target {
+pub(super) fn in_force(environment: &Environment, status: &EnvironmentStatus) -> Target {
     match &status.pin {
         Some(pin) => Target::Commit(pin.revision.commit.clone()),
         None => followed(environment),

@@ -36,16 +36,14 @@ pub(super) fn ask_which(command: Command, name: &ApplicationName, turn: &mut Tur
 /// A key while it is open, and the command that was chosen by it.
 pub(super) fn press(model: &mut Model, key: Key, effects: &mut Vec<Effect>) -> Option<Command> {
     let Some(Overlay::Palette(palette)) = &mut model.overlay else { return None };
+    let is_left =
+        key.code == Code::Esc || (key.code == Code::Backspace && !key.ctrl && palette.input.value().is_empty());
+    if is_left {
+        model.overlay = None;
+        return None;
+    }
     let last = palette.entries.len().saturating_sub(1);
     match (key.code, key.ctrl) {
-        (Code::Esc, _) => {
-            model.overlay = None;
-            return None;
-        }
-        (Code::Backspace, false) if palette.input.value().is_empty() => {
-            model.overlay = None;
-            return None;
-        }
         (Code::Enter, _) => return choose(model, effects),
         (Code::Down, _) | (Code::Tab, _) | (Code::Char('n'), true) => palette.cursor = (palette.cursor + 1).min(last),
         (Code::Up, _) | (Code::BackTab, _) | (Code::Char('p'), true) => {

@@ -40,7 +40,7 @@ fn progress(object: &Value, succeeded: i64) -> Verdict {
         return match count(object, "/status/failed") {
             0 => Verdict::healthy(),
             1 => Verdict::healthy_with("completed after 1 failed try"),
-            tries => Verdict { reason: format!("completed after {tries} failed tries"), ..Verdict::healthy() },
+            tries => Verdict::healthy_with(format!("completed after {tries} failed tries")),
         };
     }
     let suspended = condition_that_is(object, "Suspended", "True").is_some();

@@ -14,7 +14,7 @@ use crate::sync::value_at::{at, remove, replace, set};
 pub fn yielding(desired: &Value, live: &Value, ignored: &[Vec<Step>]) -> Value {
     let mut object = desired.clone();
     for path in ignored {
-        match at(live, path).filter(|_| managed_fields::goes_when_left_out(live, path)) {
+        match kept(live, path) {
             Some(value) => replace(&mut object, path, value),
             None => remove(&mut object, path),
         }
@@ -25,11 +25,16 @@ pub fn yielding(desired: &Value, live: &Value, ignored: &[Vec<Step>]) -> Value {
 /// What is applied of a desired object where this field stays as it is in the live one, whether git names it or not.
 pub fn keeping(desired: &Value, live: &Value, path: &[Step]) -> Value {
     let mut object = desired.clone();
-    match at(live, path).filter(|_| managed_fields::goes_when_left_out(live, path)) {
+    match kept(live, path) {
         Some(value) => set(&mut object, path, value),
         None => remove(&mut object, path),
     }
     object
+}
+
+/// The value that is applied so that the field stays as it is; none where it stays when it is left out.
+fn kept<'a>(live: &'a Value, path: &[Step]) -> Option<&'a Value> {
+    at(live, path).filter(|_| managed_fields::goes_when_left_out(live, path))
 }
 
 #[cfg(test)]

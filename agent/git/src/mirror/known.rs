@@ -9,8 +9,8 @@ use gix::ObjectId;
 use gix::bstr::BString;
 use gix::object::tree::EntryKind;
 
-/// Commits of which the root is kept, and pairs of them: environments are at a few of them at a time.
-const COMMITS_MAX: usize = 64;
+/// Commits of which the root is kept, pairs of them, and folders: environments are at a few commits at a time.
+const EACH_MAX: usize = 64;
 
 /// Names in the folders that are kept: some 2 MB. A folder of a thousand applications has a thousand.
 const NAMES_MAX: usize = 20_000;
@@ -91,7 +91,7 @@ fn note<K: PartialEq, V>(list: &mut VecDeque<(K, V)>, key: K, value: V) {
     // Two may have read it side by side.
     list.retain(|(known, _)| *known != key);
     list.push_back((key, value));
-    if list.len() > COMMITS_MAX {
+    if list.len() > EACH_MAX {
         list.pop_front();
     }
 }
@@ -123,9 +123,9 @@ mod tests {
             was_read
         };
         assert!(read(0) && !read(0));
-        (1..COMMITS_MAX as u32).for_each(|commit| assert!(read(commit)));
+        (1..EACH_MAX as u32).for_each(|commit| assert!(read(commit)));
         assert!(!read(0), "it was asked for, and is the last to go");
-        assert!(read(COMMITS_MAX as u32) && read(1) && !read(0));
+        assert!(read(EACH_MAX as u32) && read(1) && !read(0));
     }
 
     #[test]

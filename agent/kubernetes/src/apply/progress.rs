@@ -69,7 +69,7 @@ impl Waiting {
         *self.0.entry(kind.to_owned()).or_default() += 1;
     }
 
-    pub(super) fn take(&mut self, kind: &str) {
+    pub(super) fn remove(&mut self, kind: &str) {
         self.0.entry(kind.to_owned()).and_modify(|count| *count = count.saturating_sub(1));
     }
 

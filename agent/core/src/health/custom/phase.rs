@@ -156,9 +156,8 @@ fn judge(object: &Value, phase: &str) -> Option<Verdict> {
         Health::Degraded => Verdict::degraded(words),
         Health::Suspended => Verdict::suspended(words),
         Health::Progressing => Verdict::progressing(words),
-        Health::Healthy => {
-            Verdict { reason: if message.is_some() { words } else { String::new() }, ..Verdict::healthy() }
-        }
+        Health::Healthy if message.is_some() => Verdict::healthy_with(words),
+        Health::Healthy => Verdict::healthy(),
         other => Verdict::new(other, words),
     })
 }
