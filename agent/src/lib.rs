@@ -3,16 +3,23 @@
 //!
 //! # Where to begin
 //! - **A tag becomes a build**: [`deliver`] reads straight down; `owing` is where a tag becomes a run, `queue` of the core says
-//!   which run is next, `stages::Build` is where a run becomes a build.
+//!   which run is next, `image_build::Build` is where a run becomes a build, and `engine::docker` of [`quarterdeck_container`]
+//!   sends it.
 //! - **A manifest becomes a patch**: [`reconcile`] reads straight down; the core's `steps` say what is done in which order,
 //!   `apply` of [`quarterdeck_kubernetes`] walks them, `objects` there is where the patch is sent.
+//! - **A request becomes work**: `commands` of [`api`] records what a person asks for as a fact, then pokes the worker whose pass
+//!   does it.
+//! - **A dead pod becomes a red row**: `cache` of [`quarterdeck_kubernetes`] has it judged by [`quarterdeck_core::health`] as its
+//!   watch names it, [`monitor`] hands the verdict to the journal; the page of the console goes on from there.
+//! - **A secret is masked**: those of this process by `secrets` of the core, where a line of the log is written and where words
+//!   from outside come in; the values of a Secret by its `sync::mask`, in each difference and manifest that is shown.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
 //! # The house
 //! ```text
 //! poll ─ refs ─► worker ─► deliver:   trigger* ─► checkout ─► build ─► push ─► promote* ─► a commit in git
 //!             └► worker ─► reconcile: render* ─► cluster: observe ─► plan* ─► steps* ─► walk them: apply, wait, delete
-//!                          cluster: watch ─► monitor ─► health*; drift pokes the worker
+//!                          cluster: watch ─► cache: health*, drift* ─► monitor; drift pokes the worker
 //! each step ─ Facts ─► journal ─► history (SQLite) ─► snapshot ─► api ══ Unix socket ══► consoles
 //! api ─ intent as a fact, then a poke ─► worker
 //! ```

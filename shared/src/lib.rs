@@ -22,7 +22,7 @@
 //!
 //! # The wire
 //! HTTP/1.1 and JSON over a Unix socket, see [`protocol`]. `GET /v1/state` gives every object of the [`snapshot`] under
-//! its key, and a revision; `GET /v1/watch?since=REV` streams what changes as put, del and bookmark records, the latest
+//! its key, and a revision; `GET /v1/watch?since=REV&epoch=EPOCH` streams what changes as put, del and bookmark records, the latest
 //! value of a key winning; 410 says "list again". Commands are `POST`s that answer at once: the work shows in the
 //! state. Logs, diffs, manifests and build output are fetched on demand, each on its own connection.
 

@@ -18,6 +18,10 @@
 //!   drawing. A screen is that file and a line in the list there.
 //! - [`update::update`] is what keys and all else do to the [`console::Model`], without I/O and without a clock;
 //!   [`view::view`] draws it; [`runtime::console`] is the loop around.
+//! - A key becomes a sync: `keys` of [`update`] knows what it means on this screen, `act` asks what is to be synced, `confirm`
+//!   sends it on a yes, `tasks` of [`runtime`] posts it to the agent.
+//! - A dead pod becomes a red row: `link` of [`update`] takes what the agent tells of it, [`screen::pods`] gives its cells,
+//!   [`status_style`] its tone and sign, and `theme` of [`paint`] the colour of a tone.
 //! - [`keymap::EVERYWHERE`] lists the keys that mean the same on every screen, [`screen::bindings`] all of them.
 //! - [`cli::Command`] lists the subcommands, [`exit::Exit`] what their exit codes mean; [`command`] holds one a file.
 //! - [`client::Client`] is the only way to the agent: one connection a request, each with a deadline and a size.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! deliver --BuildRequest--> Builder (docker/) --tar of the commit's tree (context.rs)--> engine
-//!    ^                          '--Progress (output.rs, progress.rs)--> whoever keeps the run's log
+//!    ^                          '--Progress (progress.rs)--> whoever keeps the run's log
 //!    '--BuiltImage, PushedDigest
 //! ```
 //!

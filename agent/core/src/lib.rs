@@ -12,7 +12,8 @@
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
-//! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown.
+//! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
+//!   Kubernetes Secret are masked by [`sync::mask`].
 //! - [`failpoint`]: where the agent may die, for the tests that let it.
 //!
 //! The two exceptions from "a function of what it is given" are the secrets that the process holds and the watcher of the

@@ -1,7 +1,8 @@
 //! Where code and manifests come from: git repositories, as the rest of the agent sees them.
 //!
-//! The words (ids, refs, trees, commits, edits) are [`quarterdeck_core::git`]; this page holds failures and the part of the configuration that says
-//! how a repository is reached. It does no I/O and knows nothing of gix: [`mirror`] does both, behind [`mirror::Mirror`].
+//! The words (ids, refs, trees, commits, edits) are [`quarterdeck_core::git`]; `error` holds failures, `remote` the part of the configuration
+//! that says how a repository is reached. Neither does I/O: [`mirror`] does, by gix and the git program, behind
+//! [`mirror::Mirror`].
 //!
 //! ```text
 //! url ─► mirror::Mirror ── list_refs ─► RefSnapshot ─► (trigger decides) ── fetch ─► the mirror holds these refs

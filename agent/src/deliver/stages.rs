@@ -1,4 +1,4 @@
-//! The stages of a run, and what several of them need. Each first looks whether what it should bring about is already so.
+//! The first stage of a run, checkout, and what the others need as well. Each first looks whether what it should bring about is already so.
 
 use std::sync::Arc;
 
