@@ -7,7 +7,9 @@
 //!
 //! It is read again before each sync that writes anything. What it was when this run of the agent last wrote it is
 //! remembered beside what it is: an inventory that was deleted or changed by others loses no object by that, and is
-//! written anew. It carries the mark of the agent that wrote it last, see [`mark`].
+//! written anew. It is written only over what was read: where the cluster was set back in the meantime it names objects that
+//! the plan does not know, and an agent that overwrote them and died would leave them to nobody. It carries the mark of the
+//! agent that wrote it last, see [`mark`].
 
 mod format;
 mod mark;
@@ -41,6 +43,12 @@ pub const INVENTORY_LABEL: &str = "quarterdeck.dev/inventory";
 /// good for as long as a begin takes.
 const LIST_COUNTS_FOR: Duration = Duration::from_secs(30);
 
+/// The resource version of one that is not there: no object has it, and an apply with it makes a new one or is a conflict.
+const ABSENT: &str = "1";
+
+/// Times that an inventory of somebody who left is read and written, where others write it as well.
+const RELEASE_ATTEMPTS: usize = 3;
+
 /// What is known of the inventories in a cluster.
 #[derive(Default)]
 pub(super) struct Inventories {
@@ -60,6 +68,8 @@ pub(super) struct Inventories {
 struct Known {
     /// As it is in the cluster; none where it is not there.
     recorded: Option<Inventory>,
+    /// Its resource version; none where it is not there.
+    version: Option<String>,
     /// All that we applied, whatever became of the ConfigMap.
     believed: Inventory,
     /// It is there and makes no sense; nothing is known then.
@@ -137,7 +147,7 @@ impl Inventories {
         };
         known.unreadable = false;
         known.believed.items.extend(recorded.iter().flat_map(|inventory| inventory.items.iter().cloned()));
-        known.recorded = recorded;
+        (known.recorded, known.version) = (recorded, object.as_ref().and_then(version_of));
         known.operator.saw(object.as_ref().and_then(Mark::of).as_ref(), &self.me, Instant::now());
         Ok(known.held())
     }
@@ -151,6 +161,9 @@ impl Inventories {
     }
 
     /// Writes the inventory, unless it is so already; whether it did.
+    ///
+    /// # Errors
+    /// Where it cannot be written, and a conflict where it names objects by now that it did not name when it was read.
     pub(super) async fn write(
         &self,
         objects: &Objects,
@@ -165,24 +178,40 @@ impl Inventories {
             known.believed = inventory.clone();
             return Ok(false);
         }
-        self.put(objects, &environment.to_string(), &place, inventory, by).await?;
+        let name = environment.to_string();
+        let (version, before) =
+            self.known().get(&place).map(|k| (k.version.clone(), k.believed.clone())).unwrap_or_default();
+        let written = match self.put(objects, &name, &place, inventory, version.as_deref(), by).await {
+            Err(problem) if problem.class == Class::Conflict => {
+                if self.fresh(objects, environment, namespace).await?.inventory != before {
+                    return Err(problem);
+                }
+                let version = self.known().get(&place).and_then(|known| known.version.clone());
+                self.put(objects, &name, &place, inventory, version.as_deref(), by).await?
+            }
+            written => written?,
+        };
         let mut all = self.known();
         let known = all.entry(place).or_default();
         (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
+        known.version = version_of(&written);
         known.unreadable = false;
         known.operator.wrote();
         Ok(true)
     }
 
+    /// Writes it over what has this resource version, or where there is none.
     async fn put(
         &self,
         objects: &Objects,
         environment: &str,
         place: &ResourceRef,
         inventory: &Inventory,
+        version: Option<&str>,
         by: Option<SyncId>,
     ) -> Result<Value, ApiProblem> {
         let mut object = encode(environment, place, inventory)?;
+        object["metadata"]["resourceVersion"] = version.unwrap_or(ABSENT).into();
         Mark::put(&mut object, &self.me, by, Timestamp::now());
         objects.apply_own(place, &object).await
     }
@@ -235,6 +264,23 @@ impl Inventories {
         adopted: &[ResourceRef],
         by: Option<SyncId>,
     ) -> Result<(), ApiProblem> {
+        let mut attempt = 1;
+        loop {
+            match self.take_out(objects, owner, namespace, adopted, by).await {
+                Err(problem) if problem.class == Class::Conflict && attempt < RELEASE_ATTEMPTS => attempt += 1,
+                done => break done,
+            }
+        }
+    }
+
+    async fn take_out(
+        &self,
+        objects: &Objects,
+        owner: &str,
+        namespace: &str,
+        adopted: &[ResourceRef],
+        by: Option<SyncId>,
+    ) -> Result<(), ApiProblem> {
         let place = place_of(owner, namespace);
         let Some(object) = objects.get(&place, Some("v1")).await? else { return Ok(()) };
         let mut inventory = decode(&object)?;
@@ -244,7 +290,7 @@ impl Inventories {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             objects.delete(&place, "v1", uid).await?;
         } else if inventory.items.len() < before {
-            self.put(objects, owner, &place, &inventory, by).await?;
+            self.put(objects, owner, &place, &inventory, version_of(&object).as_deref(), by).await?;
         }
         self.outdate(owner);
         Ok(())
@@ -316,6 +362,7 @@ impl Inventories {
             Ok(inventory) => (known.recorded, known.believed) = (Some(inventory.clone()), inventory),
             Err(_) => known.unreadable = true,
         }
+        known.version = version_of(object);
         known.operator.saw(Mark::of(object).as_ref(), &self.me, Instant::now());
         self.known().entry(place).or_insert(known);
     }
@@ -347,6 +394,10 @@ pub fn inventory_name(environment: impl fmt::Display) -> String {
 /// `shop.prod`.
 fn label_of(environment: impl fmt::Display) -> String {
     environment.to_string().replace('/', ".")
+}
+
+fn version_of(object: &Value) -> Option<String> {
+    object["metadata"]["resourceVersion"].as_str().map(str::to_owned)
 }
 
 /// Where it is.

@@ -1,8 +1,9 @@
 //! What a cluster can do for us: plan and execute a sync, tell what an object looks like, say what changed, give logs.
 //!
-//! - `cluster`: the handle that all others stand behind; its `planning` says how a plan comes about.
+//! - `cluster`: the handle that all others stand behind; its `planning` says how a plan comes about, its `sync` plans and executes.
 //! - A sync: `observe` (dry runs), `apply` walks the steps, `prune`, `inventory`; `objects` sends each request.
-//! - What is seen: `watch` follows each kind, `cache` keeps what it says, `changes` passes it on.
+//! - What is seen: `watch` follows each kind, `cache` has it judged and keeps a few words of it, `changes` passes
+//!   it on.
 //! - The way in: `kubeconfig`, `access`, `exec`, `proxy`, `connection`; `requests` sends, `problem` says why it was refused.
 //! - `logs`: of all containers, by time.
 //!
@@ -15,8 +16,9 @@
 //! a bounded number of them is in flight. Not here: what a sync does (that is [`quarterdeck_core::sync::plan`]), how well an object
 //! is ([`quarterdeck_core::health`]), and when to sync.
 //!
-//! Invariant: nothing is written but by server-side apply as the field manager `quarterdeck`, and nothing is deleted
-//! but what is in the inventory, carries our label and still has the uid that was seen.
+//! Invariant: objects are written by server-side apply as the field manager `quarterdeck` alone, but for the one patch of
+//! `takeover` that makes the fields of client-side kubectl ours. No object is deleted but what is in the inventory, carries our
+//! label and still has the uid that was seen; an inventory that names nothing any more goes as well.
 
 mod cluster;
 mod config;

@@ -123,6 +123,32 @@ async fn what_comes_back_and_no_inventory_names_is_pruned() {
     assert!(scene.live("configmaps", "copy").is_some());
 }
 
+/// The cluster goes back between a plan and its first write, and the agent ends before it notices.
+#[tokio::test]
+async fn an_inventory_that_came_back_with_the_cluster_is_not_overwritten() {
+    for is_deleted in [false, true] {
+        let mut scene = Scene::new().await;
+        scene.sync(&config_maps(2, "a")).await.unwrap();
+        let backup = scene.api.snapshot();
+        scene.sync(&config_maps(1, "a")).await.unwrap();
+        let more = config_maps(1, "a") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n";
+        if is_deleted {
+            scene.api.delete("configmaps", "prod", "quarterdeck-shop.prod").unwrap();
+        }
+        let planned = scene.plan(&more).await.unwrap();
+        scene.api.restore(&backup);
+        let error = scene.cluster.execute(planned, &|_| {}).await.unwrap_err();
+        let message = "cannot write ConfigMap/quarterdeck-shop.prod in namespace prod: ";
+        assert!(error.to_string().contains(message), "{error}");
+        assert_eq!(scene.live("configmaps", "more"), None, "nothing is done by a plan of another time");
+
+        scene.restart().await;
+        scene.sync(&more).await.unwrap();
+        assert_eq!(scene.live("configmaps", "c1"), None, "it came back, and went again");
+        assert!(scene.live("configmaps", "more").is_some());
+    }
+}
+
 #[tokio::test]
 async fn another_cluster_behind_the_same_address_is_noticed() {
     let mut scene = Scene::new().await;

@@ -73,6 +73,7 @@ pub(super) fn rows() -> Vec<Row> {
                 ),
                 get(C).gives(404),
                 apply("one", config_with(json!({"resourceVersion": "1"}))).gives(201),
+                apply("one", config_with(json!({"resourceVersion": "1"}))).refused(409, "Conflict", MODIFIED),
             ],
         ),
         Row::new(
