@@ -8,7 +8,7 @@ use crate::resource::ResourceRef;
 use crate::status::{Health, SyncStatus};
 
 /// An object in a cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ResourceStatus {
     /// Whose.
     pub environment: EnvironmentId,
@@ -37,7 +37,7 @@ pub struct ResourceStatus {
 }
 
 /// A pod.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PodStatus {
     /// Whose.
     pub environment: EnvironmentId,
@@ -89,7 +89,7 @@ impl PodStatus {
 }
 
 /// A container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerStatus {
     /// Its name.
     pub name: Box<str>,

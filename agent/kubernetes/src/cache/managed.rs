@@ -1,7 +1,6 @@
 //! The objects that environments applied: what is there, what should be, and what is to be told of the difference.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
@@ -10,7 +9,7 @@ use quarterdeck_shared::snapshot::ResourceStatus;
 use quarterdeck_shared::status::{Health, SyncStatus};
 use tokio::time::Instant;
 
-use crate::cache::seen::{Seen, ToldBy, Uid, is_set_back, stands};
+use crate::cache::seen::{Seen, ToldBy, Uid, fingerprint, is_set_back, stands};
 use crate::cache::tombstones::Tombstones;
 use crate::changes::ClusterChange;
 use crate::watch_set::{self, Inhabited, Places, WatchKey};
@@ -423,9 +422,7 @@ impl Applied {
             return;
         }
         let status = status(name, resource, want, there);
-        let mut hasher = DefaultHasher::new();
-        (status.sync, status.health, &status.message, &status.summary, &status.rule, status.created).hash(&mut hasher);
-        let told = Some(hasher.finish());
+        let told = Some(fingerprint(&status));
         if want.told != told {
             want.told = told;
             changes.push(ClusterChange::ResourceChanged(Box::new(status)));

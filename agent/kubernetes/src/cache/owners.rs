@@ -5,7 +5,6 @@
 //! take some hundred bytes each, and there are no more of them than the namespace has.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cache::managed::told_rule;
-use crate::cache::seen::{ToldBy, Uid, is_set_back};
+use crate::cache::seen::{ToldBy, Uid, fingerprint, is_set_back};
 use crate::changes::ClusterChange;
 use crate::watch_set::WatchKey;
 use quarterdeck_core::health::pod_status::{owner, pod_status};
@@ -190,12 +189,7 @@ impl Owners {
         if is_older && told == ToldBy::Followed {
             return;
         }
-        let mut hasher = DefaultHasher::new();
-        (&pod.status, pod.health, &pod.message, &pod.containers.len(), &pod.node, &pod.ip).hash(&mut hasher);
-        for container in &pod.containers {
-            (&container.state, container.ready, container.restarts, &container.image).hash(&mut hasher);
-        }
-        let told = hasher.finish();
+        let told = fingerprint(&pod);
         let started = pod.containers.iter().filter(|container| container.restarts > 0 || !is_waiting(&container.state));
         let started = started.map(|container| Started { name: container.name.clone(), restarts: container.restarts });
         let environment = pod.environment.clone();
@@ -241,9 +235,7 @@ impl Owners {
         (status, shown): (Box<ResourceStatus>, bool),
         changes: &mut Vec<ClusterChange>,
     ) {
-        let mut hasher = DefaultHasher::new();
-        (status.health, &status.message, &status.summary).hash(&mut hasher);
-        let told = shown.then(|| hasher.finish());
+        let told = shown.then(|| fingerprint(&status));
         let is_new = !self.nodes.contains_key(&uid);
         let node = self.nodes.entry(uid).or_insert_with(|| Node { environment, resource, root: false, told: None });
         if !node.root && node.told != told {

@@ -1,6 +1,6 @@
 //! What is taken from an object as it comes by, and by whom it was told.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -144,11 +144,53 @@ impl Judge {
     }
 }
 
+/// Tells what consoles see of something from what they saw before. All of its fields count, so that none that is added is
+/// kept from them.
+pub(super) fn fingerprint(status: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    status.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use quarterdeck_shared::snapshot::PodStatus;
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn each_field_of_a_pod_counts() {
+        let container = |name, init| json!({"name": name, "image": "a:1", "state": "running", "ready": true, "restarts": 0, "init": init});
+        let pod = json!({
+            "environment": "shop/prod", "cluster": "own", "namespace": "shop", "name": "shop-1", "status": "Running",
+            "owner": {"group": "apps", "kind": "ReplicaSet", "namespace": "shop", "name": "shop"}, "health": "Healthy",
+            "message": "a", "containers": [container("app", false)], "node": "n", "ip": "10.0.0.1",
+            "created": "2026-01-01T00:00:00Z",
+        });
+        let of = |pod: &Value| fingerprint(&serde_json::from_value::<PodStatus>(pod.clone()).unwrap());
+        for (field, other) in [
+            ("environment", json!("shop/qa")),
+            ("cluster", json!("other")),
+            ("namespace", json!("other")),
+            ("name", json!("other")),
+            ("status", json!("Pending")),
+            ("owner", json!(null)),
+            ("health", json!("Degraded")),
+            ("message", json!("b")),
+            ("containers", json!([container("other", false)])),
+            ("containers", json!([container("app", true)])),
+            ("node", json!("other")),
+            ("ip", json!("10.0.0.2")),
+            ("created", json!("2026-01-02T00:00:00Z")),
+        ] {
+            let mut changed = pod.clone();
+            changed[field] = other;
+            assert_ne!(of(&pod), of(&changed), "{field}");
+        }
+    }
 
     #[test]
     fn a_list_overrules_what_was_known_before_it_was_asked_for() {
