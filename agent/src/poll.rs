@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::worker::jitter;
+use quarterdeck_core::backoff::doubled;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::url::{RepositoryUrl, UrlError};
 use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
@@ -351,7 +352,7 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
 fn backoff(error: &GitError, failures: u32, interval: Duration) -> Duration {
     match error.kind() {
         GitErrorKind::Credentials if failures > 3 => jitter(REFUSED),
-        _ => jitter(interval.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX.max(interval))),
+        _ => jitter(doubled(interval, failures, BACKOFF_MAX.max(interval))),
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use quarterdeck_core::backoff::doubled;
+
 /// What a pass says of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeue {
@@ -81,7 +83,7 @@ async fn sleep(wait: Option<Duration>) {
 
 /// 2 s, 4 s, 8 s … up to the longest, with jitter.
 fn retry_after(failures: u32) -> Duration {
-    jitter(RETRY_FIRST.saturating_mul(1 << (failures.saturating_sub(1)).min(16)).min(RETRY_MAX))
+    jitter(doubled(RETRY_FIRST, failures.saturating_sub(1), RETRY_MAX))
 }
 
 /// A time drawn from ±10 % around, so that many loops do not march in step.

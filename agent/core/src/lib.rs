@@ -14,7 +14,7 @@
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
 //!   Kubernetes Secret are masked by [`sync::mask`].
-//! - [`failpoint`]: where the agent may die, for the tests that let it.
+//! - [`backoff`], [`failpoint`]: how long a count of failures waits; where the agent may die, for the tests that let it.
 //!
 //! The two exceptions from "a function of what it is given" are the secrets that the process holds and the watcher of the
 //! failpoints: one of each, for whoever writes a log line or takes a step anywhere.
@@ -38,4 +38,5 @@ pub mod health;
 pub mod output;
 pub mod secrets;
 
+pub mod backoff;
 pub mod failpoint;

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use crate::problem::Class;
+use quarterdeck_core::backoff::doubled;
 
 /// The first pause after a failure; doubled up to a maximum, with jitter. All wake when the cluster answers again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -39,7 +40,7 @@ pub(super) fn after_end(lasted: Duration, ends: u32) -> Duration {
 
 /// Half to whole of the doubled pause.
 fn jittered(failures: u32, most: Duration) -> Duration {
-    let pause = PAUSE.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(most);
+    let pause = doubled(PAUSE, failures.saturating_sub(1), most);
     let share = RandomState::new().hash_one(failures) % 512;
     pause / 2 + pause * u32::try_from(share).unwrap_or(0) / 1024
 }

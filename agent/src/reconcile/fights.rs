@@ -11,6 +11,7 @@ use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 
+use quarterdeck_core::backoff::doubled;
 use quarterdeck_core::sync::ignore::{self, IGNORE_ANNOTATION};
 
 /// An object that was reverted this often within [`WITHIN`] is fought over. A person who edits and corrects an object does
@@ -68,7 +69,7 @@ impl Fight {
     }
 
     fn pause(&self) -> Duration {
-        WAIT_FIRST.saturating_mul(1 << self.further.min(8)).min(WAIT_MAX)
+        doubled(WAIT_FIRST, self.further, WAIT_MAX)
     }
 }
 

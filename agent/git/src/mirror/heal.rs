@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::{Mirror, clear_locks, open};
 use crate::error::chain;
 use crate::{GitError, Remote};
+use quarterdeck_core::backoff::doubled;
 use quarterdeck_system::open_files;
 
 /// How long a mirror that was made anew is left as it is when it is damaged again: doubled with each time that follows
@@ -76,7 +77,7 @@ fn care(damaged: bool, cleared: Option<Duration>, renewed: Option<Duration>, ren
 
 /// How long it is left after it was made anew so many times in a row.
 fn pause(renewals: u32) -> Duration {
-    ANEW_AGAIN.saturating_mul(1 << renewals.saturating_sub(1).min(10)).min(ANEW_EVERY)
+    doubled(ANEW_AGAIN, renewals.saturating_sub(1), ANEW_EVERY)
 }
 
 impl Mirror {
