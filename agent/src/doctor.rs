@@ -188,7 +188,8 @@ async fn kustomize(context: Arc<Context>) -> Found {
         };
     };
     let words = program.command();
-    match tokio::task::spawn_blocking(move || program.version()).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(|| program.version())).await {
         Ok(Ok(version)) => Found::good(format!("{words}, {version}")),
         Ok(Err(error)) => Found::bad(chain(&error), format!("run `{words}` manually")),
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),

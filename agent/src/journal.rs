@@ -241,7 +241,8 @@ impl Journal {
             place.check_database()?;
             question(&Reader::open(&path)?).map_err(|error| error.of(&path))
         };
-        match tokio::task::spawn_blocking(ask).await {
+        let span = tracing::Span::current();
+        match tokio::task::spawn_blocking(move || span.in_scope(ask)).await {
             Ok(answer) => answer,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kube::{Client, Config};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::access::{self, Access};
 use crate::config::ClusterConfig;
@@ -135,11 +136,12 @@ impl Connection {
             Some(InHand::Ending(lent)) => {
                 // It comes to its end by itself: a program has its time.
                 let connection = self.clone();
-                tokio::spawn(async move {
+                let renewal = async move {
                     if let Ok(mut last) = connection.building.try_lock() {
                         let _ = connection.renew(&mut last).await;
                     }
-                });
+                };
+                tokio::spawn(renewal.in_current_span());
                 return Ok(lent);
             }
             None => {}

@@ -20,6 +20,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::protocol::{LogQuery, LogRecord};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::cache::{ObjectCache, PodLogs};
 use crate::logs::merge::Merge;
@@ -51,7 +52,7 @@ impl Logs {
 
     pub(super) fn read(objects: Objects, cache: Arc<ObjectCache>, environment: EnvironmentId, query: LogQuery) -> Self {
         let queue = Arc::new(Queue::default());
-        let pump = tokio::spawn(pump(objects, cache, environment, query, queue.clone()));
+        let pump = tokio::spawn(pump(objects, cache, environment, query, queue.clone()).in_current_span());
         Self { queue, _pump: AbortOnDropHandle::new(pump) }
     }
 }
@@ -86,7 +87,7 @@ async fn pump(
                 queue.put(LogRecord::Notice { text: text.into() }, query.follow).await;
             }
             let (objects, begin, query) = (objects.clone(), begin.clone(), query.clone());
-            merge.add(|lines| tokio::spawn(source(objects, target, begin, query, lines)));
+            merge.add(|lines| tokio::spawn(source(objects, target, begin, query, lines).in_current_span()));
         }
         if known.is_empty() && matches!(begin, Begin::Asked { .. }) {
             let text = "no container of it has been started yet".into();

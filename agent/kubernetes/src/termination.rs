@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::cache::{ObjectCache, Put, ToldBy};
 use crate::logs;
@@ -89,7 +90,7 @@ impl TerminationMessages {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (namespace, pod) = (text("/metadata/namespace"), text("/metadata/name"));
         let (objects, cache, known) = (self.objects.clone(), self.cache.clone(), self.known.clone());
-        tokio::spawn(async move {
+        let ask = async move {
             let _place = place;
             let words = logs::last_line(&objects, &namespace, &pod, &end.id.container, end.previous).await;
             let said = words.map_or(Said::Nothing, Said::TerminationMessages);
@@ -101,7 +102,8 @@ impl TerminationMessages {
             if cache.has_pod(&object) {
                 cache.put(&key, &object, ToldBy::Followed);
             }
-        });
+        };
+        tokio::spawn(ask.in_current_span());
     }
 }
 

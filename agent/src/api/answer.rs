@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId, EnvironmentIdError};
 use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX};
 use serde::de::DeserializeOwned;
+use tracing::field;
 
 use crate::context::{Application, Context, Environment};
 use crate::history::error::HistoryError;
@@ -130,6 +131,7 @@ impl FromRequestParts<super::Shared> for Named {
         let path = parts.uri.path().strip_prefix("/v1/applications/").unwrap_or_default();
         let text = path.split('/').next().unwrap_or_default();
         let name: ApplicationName = text.parse().map_err(|error| Failure::bad_request(format!("{error}"), ""))?;
+        tracing::Span::current().record("application", field::display(&name));
         context.application(&name).map(Self).ok_or_else(|| {
             Failure::not_found(
                 format!("there is no application {name}"),
@@ -146,7 +148,11 @@ impl FromRequestParts<super::Shared> for In {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
-        find(context, &address(parts.uri.path())?).map(Self)
+        let environment = find(context, &address(parts.uri.path())?)?;
+        let span = tracing::Span::current();
+        span.record("application", field::display(&environment.id.application));
+        span.record("environment", field::display(&environment.id.environment));
+        Ok(Self(environment))
     }
 }
 

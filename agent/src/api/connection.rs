@@ -19,6 +19,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 pub(super) use self::line::Line;
 use self::line::Patient;
@@ -135,7 +137,7 @@ pub(super) async fn carry_out(
         tracing::debug!("a command is dropped: its client is gone");
         return Failure::conflict("the client is gone", "").into_response();
     }
-    match tokio::spawn(command).await {
+    match tokio::spawn(command.in_current_span()).await {
         Ok(response) => response,
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }
@@ -148,7 +150,11 @@ pub(super) async fn whole(Extension(patience): Extension<Patience>, request: Req
         return Failure::too_long().into_response();
     }
     match tokio::time::timeout(patience.body, axum::body::to_bytes(body, REQUEST_BYTES_MAX)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => {
+            // Who it is about is said by who reads it from the path.
+            let span = tracing::error_span!("request", application = Empty, environment = Empty, run = Empty);
+            next.run(Request::from_parts(head, Body::from(bytes))).instrument(span).await
+        }
         // Or it broke off: then nobody is there to read this.
         Ok(Err(_)) => Failure::too_long().into_response(),
         Err(_) => Failure::too_slow(patience.body).into_response(),

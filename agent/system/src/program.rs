@@ -92,7 +92,8 @@ pub fn run(command: Command, input: &[u8], limits: Limits) -> Result<Finished, P
 pub async fn run_beside(command: Command, input: Vec<u8>, limits: Limits) -> Result<Finished, ProgramError> {
     let asker = Asker::default();
     let gone = asker.0.clone();
-    let run = tokio::task::spawn_blocking(move || run_until(command, &input, limits, gone));
+    let span = tracing::Span::current();
+    let run = tokio::task::spawn_blocking(move || span.in_scope(|| run_until(command, &input, limits, gone)));
     run.await.unwrap_or_else(|error| Err(ProgramError::Wait(io::Error::other(error))))
 }
 

@@ -13,6 +13,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tracing::Instrument as _;
 
 use super::discover::{Candidate, Host};
 use crate::engine::{BuildError, EngineInfo};
@@ -71,7 +72,7 @@ pub(super) async fn ping(host: &Host) -> io::Result<bool> {
 
 async fn knock<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> io::Result<bool> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection);
+    let connection = tokio::spawn(connection.in_current_span());
     let request =
         Request::get("/_ping").header("host", "engine").body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
     let answer = sender.send_request(request).await.map_err(io::Error::other);
