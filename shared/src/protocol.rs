@@ -67,6 +67,9 @@ pub const STALE_SECONDS: u64 = 25;
 /// Each change is a key and a number, so the whole is below 1 MB.
 pub const WATCH_CHANGES_KEPT: usize = 16_384;
 
+/// Rows of history, runs and events where a query does not say how many.
+pub const ROWS: usize = 100;
+
 /// Rows of history, runs and events that one answer holds at most.
 pub const ROWS_MAX: usize = 1_000;
 
