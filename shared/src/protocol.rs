@@ -1,38 +1,9 @@
-//! The wire: HTTP/1.1 with JSON over a Unix socket; routes, requests, answers, watch records, version, limits.
+//! The wire: HTTP/1.1 with JSON over a Unix socket; requests, answers, watch records, version, limits. What is asked where is
+//! in [`routes`](crate::routes), each route with its role, its query and its answer; what a query holds in
+//! [`queries`](crate::queries).
 //!
 //! List, then watch, as Kubernetes users know it. So `curl --unix-socket $XDG_RUNTIME_DIR/quarterdeck/agent.sock
 //! http://qd/v1/state | jq` is a client.
-//!
-//! | method and path, below `/v1` | query, body | answer | role |
-//! | --- | --- | --- | --- |
-//! | GET `/version` | | [`VersionAnswer`] | viewer |
-//! | GET `/state` | | [`State`] | viewer |
-//! | GET `/watch` | `since`, `epoch` | NDJSON [`WatchRecord`]; 410: list again | viewer |
-//! | GET `/environments/ADDRESS/diff` | `revision` (a commit, branch or tag) | [`DiffAnswer`] | viewer |
-//! | GET `/environments/ADDRESS/manifests` | `revision` | [`ManifestsAnswer`] | viewer |
-//! | GET `/environments/ADDRESS/object` | `group`, `kind`, `namespace`, `name` | [`ManifestsAnswer`] of the live object | viewer |
-//! | GET `/environments/ADDRESS/history` | `limit` | `[`[`SyncRecord`](crate::event::SyncRecord)`]`, newest first | viewer |
-//! | GET `/environments/ADDRESS/commits` | `limit` | `[`[`CommitAnswer`]`]` of the deploy branch below its path, newest first | viewer |
-//! | GET `/environments/ADDRESS/logs` | `pod`, `container`, `follow`, `tail`, `since_seconds`, `previous` | NDJSON [`LogRecord`], all pods where none is named | viewer |
-//! | GET `/runs` | `application`, `limit` | `[`[`RunStatus`](crate::snapshot::RunStatus)`]`, newest first | viewer |
-//! | GET `/runs/ID` | | [`RunStatus`](crate::snapshot::RunStatus) | viewer |
-//! | GET `/runs/ID/log` | `follow` | NDJSON [`LogRecord`] | viewer |
-//! | GET `/events` | `application`, `environment`, `limit`, `before` (an id) | `[`[`EventRecord`](crate::event::EventRecord)`]`, newest first | viewer |
-//! | GET `/log` | `follow`, `tail` | NDJSON [`LogRecord`] of the agent itself | viewer |
-//! | GET `/doctor` | | `[`[`Check`]`]` | viewer |
-//! | POST `/environments/ADDRESS/sync` | [`SyncRequest`] | [`Accepted`] | operator |
-//! | POST `/applications/NAME/refresh` | | [`Accepted`]: poll its repositories now | operator |
-//! | POST `/applications/NAME/build`, `…/push` | [`DeliverRequest`] | [`Accepted`] with the run | operator |
-//! | POST `/environments/ADDRESS/rollback` | [`RollbackRequest`] | [`Accepted`] with the revision | operator |
-//! | POST `/environments/ADDRESS/unpin`, `…/resume` | | [`Accepted`] | operator |
-//! | POST `/environments/ADDRESS/suspend` | [`SuspendRequest`] | [`Accepted`] | operator |
-//! | POST `/runs/ID/cancel` | | [`Accepted`] | operator |
-//!
-//! ADDRESS is `APPLICATION/ENVIRONMENT`, or `APPLICATION` where it has one environment; with several the answer is 409 and
-//! lists them.
-//!
-//! A `POST` without a body is one with the defaults. Where the environment is `protected`, sync, rollback, unpin and
-//! resume ask for the approver's role. Every answer that is not 2xx is an [`ErrorAnswer`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -269,25 +240,6 @@ pub struct CommitAnswer {
     pub author: String,
     /// When.
     pub at: Timestamp,
-}
-
-/// Which lines of an environment's pods.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct LogQuery {
-    /// Only this pod.
-    pub pod: Option<String>,
-    /// Only containers of this name.
-    pub container: Option<String>,
-    /// Go on as lines come, and as pods join.
-    #[serde(default)]
-    pub follow: bool,
-    /// Only the last lines of each container.
-    pub tail: Option<u64>,
-    /// Only lines of the last so many seconds.
-    pub since_seconds: Option<u64>,
-    /// The log of the container before its last restart.
-    #[serde(default)]
-    pub previous: bool,
 }
 
 /// A line of a run's log, a pod's log or the agent's own (NDJSON).
