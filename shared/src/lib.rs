@@ -21,10 +21,11 @@
 //! | Event, Snapshot, History | something that happened; all that is so now; the events kept | [`event`], [`snapshot`] |
 //!
 //! # The wire
-//! HTTP/1.1 and JSON over a Unix socket, see [`protocol`]. `GET /v1/state` gives every object of the [`snapshot`] under
-//! its key, and a revision; `GET /v1/watch?since=REV&epoch=EPOCH` streams what changes as put, del and bookmark records, the latest
-//! value of a key winning; 410 says "list again". Commands are `POST`s that answer at once: the work shows in the
-//! state. Logs, diffs, manifests and build output are fetched on demand, each on its own connection.
+//! HTTP/1.1 and JSON over a Unix socket: [`routes`], their [`queries`], and the requests and answers of [`protocol`].
+//! [`routes::STATE`] gives every object of the [`snapshot`] under its key, and a revision; [`routes::WATCH`] streams what
+//! changes after it as put, del and bookmark records, the latest value of a key winning; 410 says "list again". Commands
+//! are `POST`s that answer at once: the work shows in the state. Logs, diffs, manifests and build output are fetched on
+//! demand, each on its own connection.
 
 pub mod application;
 pub mod artifact;
@@ -40,3 +41,5 @@ pub mod event;
 pub mod snapshot;
 
 pub mod protocol;
+pub mod queries;
+pub mod routes;

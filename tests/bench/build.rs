@@ -16,9 +16,9 @@ use harness::agent::Agent;
 use harness::git::{Forge, Repo};
 use harness::real::Parts;
 use quarterdeck_shared::protocol::{Accepted, VersionAnswer};
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::{Object, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
-use quarterdeck_tui::route;
 
 use crate::Options;
 use crate::figure::{Figure, Goal, Unit};
@@ -90,7 +90,7 @@ impl Yard {
         let mut follow = Follow::begin(&self.agent.client()).await?;
         repo.tag(tag, "main");
         let began = Instant::now();
-        let refresh = route::application(&application.parse()?, "refresh");
+        let refresh = routes::REFRESH.of(&application.parse()?);
         self.agent.client().poke::<Accepted>(&refresh).await?;
         let (mut first, mut last) = (None, None);
         let done = follow.until("the run", |object| {
@@ -179,7 +179,7 @@ async fn large(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
     let folder = tempfile::tempdir()?;
     let place = folder.path().display().to_string();
     yard.large.git(&["--work-tree", &place, "checkout", "--quiet", "--force", "main", "--", "."]);
-    let process = Process(yard.agent.client().get::<VersionAnswer>(route::VERSION).await?.pid);
+    let process = Process(yard.agent.client().get::<VersionAnswer>(routes::VERSION.path()).await?.pid);
     let [mut ours, mut memory, mut classic, mut buildkit] = [const { Vec::new() }; 4];
     for run in 0..options.runs {
         let text = format!("Version {run}\n");

@@ -16,9 +16,9 @@ use quarterdeck_agent::history::sqlite::{self, Writer, prefix};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::protocol::VersionAnswer;
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::{Object, RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
-use quarterdeck_tui::route;
 
 use crate::Options;
 use crate::figure::{Figure, Goal, Unit};
@@ -47,7 +47,7 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
             let state = answered.inspect_err(|_| drop(process.kill()))?;
             let applications = state.objects.values().filter(|object| matches!(object, Object::Application(_))).count();
             anyhow::ensure!(applications == APPLICATIONS, "the first state has {applications} applications");
-            let answer: VersionAnswer = agent.client().get(route::VERSION).await?;
+            let answer: VersionAnswer = agent.client().get(routes::VERSION.path()).await?;
             memory.push(Process(answer.pid).peak()?);
             bytes.push(serde_json::to_vec(&state)?.len() as f64);
             process.kill()?;

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use harness::agent::Agent;
 use harness::git::{Forge, Repo};
 use quarterdeck_shared::protocol::{Accepted, VersionAnswer};
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object};
 use quarterdeck_shared::status::SyncStatus;
-use quarterdeck_tui::route;
 
 use crate::Options;
 use crate::follow::Follow;
@@ -120,7 +120,7 @@ impl Subject {
 
     async fn refresh(&self) -> anyhow::Result<()> {
         let first = self.names.first().map(|name| name.parse()).transpose()?;
-        let path = first.map(|name| route::application(&name, "refresh")).unwrap_or_default();
+        let path = first.map(|name| routes::REFRESH.of(&name)).unwrap_or_default();
         Ok(self.agent.client().poke::<Accepted>(&path).await.map(drop)?)
     }
 
@@ -129,7 +129,7 @@ impl Subject {
         let request = quarterdeck_shared::protocol::SyncRequest { full: true, ..Default::default() };
         let mut follow = self.follow().await?;
         let began = Instant::now();
-        let path = route::environment(&name.parse()?, "sync");
+        let path = routes::SYNC.of(&name.parse()?);
         let accepted: Accepted = self.agent.client().post(&path, &request).await?;
         let asked = accepted.after_sync;
         follow
@@ -158,7 +158,7 @@ impl Subject {
 
     /// Its process.
     pub(crate) async fn process(&self) -> anyhow::Result<Process> {
-        let answer: VersionAnswer = self.agent.client().get(route::VERSION).await?;
+        let answer: VersionAnswer = self.agent.client().get(routes::VERSION.path()).await?;
         Ok(Process(answer.pid))
     }
 }

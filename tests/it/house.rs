@@ -50,7 +50,7 @@ const EVERYTHING: &[&str] = &[
 const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 
 /// What the pure ones may be made of.
-const PURE_PARTS: [&str; 12] = [
+const PURE_PARTS: [&str; 13] = [
     "base64",
     "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories
@@ -61,6 +61,7 @@ const PURE_PARTS: [&str; 12] = [
     "serde",
     "serde-saphyr",
     "serde_json",
+    "serde_urlencoded", // text alone: what a query looks like
     "sha2",
     "thiserror",
 ];

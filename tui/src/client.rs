@@ -32,6 +32,8 @@ use hyper_util::rt::TokioIo;
 use quarterdeck_shared::protocol::{
     ErrorAnswer, STALE_SECONDS, SYSTEM_SOCKET, State, WIRE_HEADER, WIRE_VERSION, WatchRecord, user_socket,
 };
+use quarterdeck_shared::queries::WatchQuery;
+use quarterdeck_shared::routes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -41,7 +43,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::client::error::{ClientError, Tried};
 use crate::client::patience::{Kind, WaitNotice, Waiting};
 use crate::client::records::Records;
-use crate::route;
 
 /// Where to look for the agent, in this order. A socket that a person names (`--socket`, else `$QD_SOCKET`) is the only
 /// one: a command meant for one agent must not reach another because the first is down.
@@ -113,7 +114,7 @@ impl Client {
         Self { notice: WaitNotice::new(say), ..self }
     }
 
-    /// `GET`s a whole answer. `path` begins with `/v1/`, see [`crate::route`].
+    /// `GET`s a whole answer. `path` begins with `/v1/`, see [`quarterdeck_shared::routes`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, None).await
     }
@@ -143,13 +144,14 @@ impl Client {
 
     /// The whole state: where every watch begins.
     pub async fn state(&self) -> Result<State, ClientError> {
-        self.get(route::STATE).await
+        self.get(routes::STATE.path()).await
     }
 
     /// What changes after a revision of the state. An error for which [`ClientError::is_gone`] holds asks for the whole
     /// state again; a silence of [`STALE_SECONDS`] is an error, since bookmarks come more often.
     pub async fn watch(&self, epoch: &str, since: u64) -> Result<Records<WatchRecord>, ClientError> {
-        self.stream(&route::watch(epoch, since), Some(Duration::from_secs(STALE_SECONDS))).await
+        let path = routes::WATCH.with(&WatchQuery { epoch: Some(epoch.to_owned()), since });
+        self.stream(&path, Some(Duration::from_secs(STALE_SECONDS))).await
     }
 
     /// Sends any request and gives the answer as it comes, whatever its status and its wire: for `qd api`.

@@ -58,7 +58,6 @@ pub mod dispatch;
 pub mod exit;
 
 pub mod client;
-pub mod route;
 
 pub mod output;
 

@@ -7,7 +7,7 @@ mod sync;
 use std::sync::Arc;
 
 use quarterdeck_shared::application::EnvironmentId;
-use quarterdeck_shared::protocol::LogQuery;
+use quarterdeck_shared::queries::LogQuery;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 
 use crate::cache::{Judge, ObjectCache};

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_shared::application::EnvironmentId;
-use quarterdeck_shared::protocol::{LogQuery, LogRecord};
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::queries::LogQuery;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;

@@ -11,6 +11,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId, EnvironmentIdError};
 use quarterdeck_shared::protocol::{ErrorAnswer, REQUEST_BYTES_MAX};
+use quarterdeck_shared::routes;
 use serde::de::DeserializeOwned;
 use tracing::field;
 
@@ -38,7 +39,7 @@ impl Failure {
     }
 
     /// Each route takes one method, and HEAD where that is GET.
-    pub(super) fn no_such_method(method: &Method, path: &str, takes: &Method) -> Self {
+    pub(super) fn no_such_method(method: &Method, path: &str, takes: routes::Method) -> Self {
         let message = format!("{path} takes {takes}, and was asked with {method}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message, "")
     }
@@ -128,8 +129,7 @@ impl FromRequestParts<super::Shared> for Named {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, context: &super::Shared) -> Answer<Self> {
-        let path = parts.uri.path().strip_prefix("/v1/applications/").unwrap_or_default();
-        let text = path.split('/').next().unwrap_or_default();
+        let text = subject(parts.uri.path());
         let name: ApplicationName = text.parse().map_err(|error| Failure::bad_request(format!("{error}"), ""))?;
         tracing::Span::current().record("application", field::display(&name));
         context.application(&name).map(Self).ok_or_else(|| {
@@ -156,12 +156,15 @@ impl FromRequestParts<super::Shared> for In {
     }
 }
 
-/// What a path below `/v1/environments/` addresses.
+/// The environment that a path is about, as it is addressed.
 pub(super) fn address(path: &str) -> Answer<Address> {
-    let path = path.strip_prefix("/v1/environments/").unwrap_or_default();
-    // The last part is what is asked of it.
-    let (address, _) = path.rsplit_once('/').unwrap_or_default();
-    address.parse().map_err(|error: EnvironmentIdError| Failure::bad_request(error.to_string(), ""))
+    subject(path).parse().map_err(|error: EnvironmentIdError| Failure::bad_request(error.to_string(), ""))
+}
+
+/// What a path is about, between what it is one of and what is asked of it: `shop/qa` in `/v1/environments/shop/qa/diff`.
+fn subject(path: &str) -> &str {
+    let below = path.splitn(4, '/').nth(3).unwrap_or_default();
+    below.rsplit_once('/').map_or("", |(subject, _)| subject)
 }
 
 /// The environment at an address: by the application alone where that has one.

@@ -1,6 +1,6 @@
 //! The API: what consoles may ask, over the Unix socket.
 //!
-//! One table of routes, each with the role it asks for, and one place where a request meets its permission:
+//! One handler for each route of [`routes`], and one place where a request meets the role that its route requires:
 //! [`permit`]. A handler looks or records an intent and pokes a worker; it never does the work itself, so that a
 //! request that was answered is not lost when the agent ends.
 
@@ -15,14 +15,16 @@ mod streams;
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Extension, Router};
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::{Role, WIRE_HEADER, WIRE_VERSION};
+use quarterdeck_shared::routes::{self, Route, Row};
 
 use self::answer::Failure;
 use crate::access::Peer;
@@ -31,90 +33,60 @@ use crate::journal::fact::Fact;
 
 type Shared = Arc<Context>;
 
-/// A route: where, what it asks for, and who answers.
-pub struct Route {
-    /// `GET` or `POST`.
-    pub method: Method,
-    /// As axum writes it.
-    pub path: &'static str,
-    /// The role that it asks for.
-    pub role: Role,
-    /// Whether it changes a cluster by hand: where the environment is protected, it asks for the approver's role.
-    pub guarded: bool,
-    handler: fn() -> MethodRouter<Shared>,
+/// Who answers each route, in the order of [`routes::ROUTES`].
+fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
+    vec![
+        mount(routes::VERSION, reads::version),
+        mount(routes::STATE, state::state),
+        mount(routes::WATCH, streams::watch),
+        mount(routes::DIFF, reads::diff),
+        mount(routes::MANIFESTS, reads::manifests),
+        mount(routes::OBJECT, reads::object),
+        mount(routes::HISTORY, reads::history),
+        mount(routes::COMMITS, reads::commits),
+        mount(routes::POD_LOG, streams::pod_log),
+        mount(routes::RUNS, reads::runs),
+        mount(routes::RUN, reads::run),
+        mount(routes::RUN_LOG, streams::run_log),
+        mount(routes::EVENTS, reads::events),
+        mount(routes::AGENT_LOG, streams::agent_log),
+        mount(routes::DOCTOR, reads::doctor),
+        mount(routes::SYNC, commands::sync),
+        mount(routes::REFRESH, commands::refresh),
+        mount(routes::BUILD, commands::build),
+        mount(routes::PUSH, commands::push),
+        mount(routes::ROLLBACK, commands::rollback),
+        mount(routes::UNPIN, commands::unpin),
+        mount(routes::SUSPEND, commands::suspend),
+        mount(routes::RESUME, commands::resume),
+        mount(routes::CANCEL, commands::cancel),
+    ]
 }
 
-/// The path of something about an environment, by the application that has no other.
-macro_rules! only {
-    ($what:literal) => {
-        concat!("/v1/environments/{application}/", $what)
+fn mount<Of, Query, T: 'static>(
+    route: Route<Of, Query>,
+    handler: impl Handler<T, Shared>,
+) -> (Row, MethodRouter<Shared>) {
+    let method = match route.row.method {
+        routes::Method::Get => MethodFilter::GET,
+        routes::Method::Post => MethodFilter::POST,
     };
-}
-
-/// The same by its full address.
-macro_rules! full {
-    ($what:literal) => {
-        concat!("/v1/environments/{application}/{environment}/", $what)
-    };
-}
-
-/// Every route.
-pub const ROUTES: &[Route] = &[
-    look("/v1/version", || get(reads::version)),
-    look("/v1/state", || get(state::state)),
-    look("/v1/watch", || get(streams::watch)),
-    look(only!("diff"), || get(reads::diff)),
-    look(full!("diff"), || get(reads::diff)),
-    look(only!("manifests"), || get(reads::manifests)),
-    look(full!("manifests"), || get(reads::manifests)),
-    look(only!("object"), || get(reads::object)),
-    look(full!("object"), || get(reads::object)),
-    look(only!("history"), || get(reads::history)),
-    look(full!("history"), || get(reads::history)),
-    look(only!("commits"), || get(reads::commits)),
-    look(full!("commits"), || get(reads::commits)),
-    look(only!("logs"), || get(streams::pod_logs)),
-    look(full!("logs"), || get(streams::pod_logs)),
-    look("/v1/runs", || get(reads::runs)),
-    look("/v1/runs/{id}", || get(reads::run)),
-    look("/v1/runs/{id}/log", || get(streams::run_log)),
-    look("/v1/events", || get(reads::events)),
-    look("/v1/log", || get(streams::agent_log)),
-    look("/v1/doctor", || get(reads::doctor)),
-    act(only!("sync"), true, || post(commands::sync)),
-    act(full!("sync"), true, || post(commands::sync)),
-    act("/v1/applications/{name}/refresh", false, || post(commands::refresh)),
-    act("/v1/applications/{name}/build", false, || post(commands::build)),
-    act("/v1/applications/{name}/push", false, || post(commands::push)),
-    act(only!("rollback"), true, || post(commands::rollback)),
-    act(full!("rollback"), true, || post(commands::rollback)),
-    act(only!("unpin"), true, || post(commands::unpin)),
-    act(full!("unpin"), true, || post(commands::unpin)),
-    act(only!("suspend"), false, || post(commands::suspend)),
-    act(full!("suspend"), false, || post(commands::suspend)),
-    act(only!("resume"), true, || post(commands::resume)),
-    act(full!("resume"), true, || post(commands::resume)),
-    act("/v1/runs/{id}/cancel", false, || post(commands::cancel)),
-];
-
-const fn look(path: &'static str, handler: fn() -> MethodRouter<Shared>) -> Route {
-    Route { method: Method::GET, path, role: Role::Viewer, guarded: false, handler }
-}
-
-const fn act(path: &'static str, guarded: bool, handler: fn() -> MethodRouter<Shared>) -> Route {
-    Route { method: Method::POST, path, role: Role::Operator, guarded, handler }
+    (route.row, on(method, handler))
 }
 
 /// The routes as a service; each connection adds its [`Peer`] and its [`connection::Patience`].
 pub fn router(context: Shared) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
-        router = router.route(route.path, (route.handler)());
+    for (row, handler) in mounted() {
+        let handler = handler
+            .layer(middleware::from_fn_with_state(context.clone(), between_reloads))
+            .layer(middleware::from_fn(connection::whole))
+            .layer(middleware::from_fn_with_state((context.clone(), row), permit));
+        for template in row.templates() {
+            router = router.route(&template, handler.clone());
+        }
     }
     router
-        .route_layer(middleware::from_fn_with_state(context.clone(), between_reloads))
-        .route_layer(middleware::from_fn(connection::whole))
-        .route_layer(middleware::from_fn_with_state(context.clone(), permit))
         .fallback(async || {
             Failure::not_found(
                 "there is no such route",
@@ -125,23 +97,19 @@ pub fn router(context: Shared) -> Router {
         .with_state(context)
 }
 
-/// The one place where a request meets its permission. What stands in no row of the table does not pass.
+/// The one place where a request meets its permission: no handler is mounted without it.
 async fn permit(
-    State(context): State<Shared>,
+    State((context, row)): State<(Shared, Row)>,
     Extension(peer): Extension<Peer>,
-    path: MatchedPath,
     request: Request,
     next: Next,
 ) -> Response {
     // The handler of a GET answers a HEAD as well, so that both ask for the same.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-    let mut rows = ROUTES.iter().filter(|route| route.path == path.as_str());
-    let Some(route) = rows.clone().find(|route| route.method == method) else {
-        let takes = rows.next().map_or(Method::GET, |route| route.method.clone());
-        return Failure::no_such_method(request.method(), request.uri().path(), &takes).into_response();
-    };
-    let needed =
-        if route.guarded && is_protected(&context, request.uri().path()) { Role::Approver } else { route.role };
+    if method.as_str() != row.method.as_str() {
+        return Failure::no_such_method(request.method(), request.uri().path(), row.method).into_response();
+    }
+    let needed = if row.guarded && is_protected(&context, request.uri().path()) { Role::Approver } else { row.role };
     let has = context.access.borrow().role(&peer);
     if has >= Some(needed) {
         return next.run(request).await;
@@ -187,4 +155,15 @@ fn is_protected(context: &Context, path: &str) -> bool {
 async fn name_the_wire(mut response: Response) -> Response {
     response.headers_mut().insert(WIRE_HEADER, HeaderValue::from(WIRE_VERSION));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_its_handler() {
+        let mounted: Vec<Row> = mounted().into_iter().map(|(row, _)| row).collect();
+        assert_eq!(mounted, routes::ROUTES);
+    }
 }

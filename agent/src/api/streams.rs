@@ -9,9 +9,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
 use quarterdeck_shared::id::{RunId, TypedId};
-use quarterdeck_shared::protocol::{BOOKMARK_SECONDS, LogQuery, LogRecord, WatchRecord};
+use quarterdeck_shared::protocol::{BOOKMARK_SECONDS, LogRecord, WatchRecord};
+use quarterdeck_shared::queries::{LogOptions, LogQuery, WatchQuery};
 use quarterdeck_shared::snapshot::{Key, Object};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Shared;
@@ -34,12 +35,6 @@ fn push_line(chunk: &mut Vec<u8>, record: &impl Serialize) {
     if serde_json::to_writer(&mut *chunk, record).is_ok() {
         chunk.push(b'\n');
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct WatchQuery {
-    since: u64,
-    epoch: Option<String>,
 }
 
 pub(super) async fn watch(State(context): State<Shared>, Query(query): Query<WatchQuery>) -> Answer<Response> {
@@ -113,7 +108,7 @@ fn log_lines(records: impl Stream<Item = LogRecord> + Send + 'static) -> Respons
     }))
 }
 
-pub(super) async fn pod_logs(
+pub(super) async fn pod_log(
     State(context): State<Shared>,
     In(environment): In,
     Query(query): Query<LogQuery>,
@@ -123,15 +118,9 @@ pub(super) async fn pod_logs(
     Ok(log_lines(records.take_until(context.stop.clone().cancelled_owned())))
 }
 
-#[derive(Deserialize)]
-pub(super) struct LogOptions {
-    #[serde(default)]
-    follow: bool,
-    tail: Option<usize>,
-}
-
 pub(super) async fn agent_log(State(context): State<Shared>, Query(options): Query<LogOptions>) -> Response {
-    let (kept, live) = context.log.log.tail_and_follow(options.tail);
+    let tail = options.tail.map(|lines| usize::try_from(lines).unwrap_or(usize::MAX));
+    let (kept, live) = context.log.log.tail_and_follow(tail);
     let kept = stream::iter(kept);
     if !options.follow {
         return log_lines(kept);

@@ -8,9 +8,9 @@ use harness::agent::Agent;
 use harness::cluster::Cluster;
 use harness::git::Forge;
 use quarterdeck_shared::protocol::VersionAnswer;
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::{Health, SyncStatus};
-use quarterdeck_tui::route;
 
 use crate::Options;
 use crate::measure::Process;
@@ -69,7 +69,7 @@ impl Fleet {
         }
         agent.configure(&text)?;
         agent.start_agent().await?;
-        let version: VersionAnswer = agent.client().get(route::VERSION).await?;
+        let version: VersionAnswer = agent.client().get(routes::VERSION.path()).await?;
         let fleet = Self { agent, cluster, process: Process(version.pid), _forge: forge };
         fleet.all_well(shape).await?;
         Ok(fleet)

@@ -1,7 +1,8 @@
 //! Logs of pods.
 
 use quarterdeck_kubernetes::Logs;
-use quarterdeck_shared::protocol::{LogQuery, LogRecord};
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::queries::LogQuery;
 
 use super::*;
 

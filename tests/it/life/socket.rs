@@ -1,10 +1,9 @@
 //! The socket: what each route asks for, and clients that do not behave.
 
 use harness::world::World;
-use http::Method;
-use quarterdeck_agent::api::ROUTES;
 use quarterdeck_shared::protocol::{ErrorAnswer, Role, WIRE_HEADER, WIRE_VERSION};
-use quarterdeck_tui::route;
+use quarterdeck_shared::queries::WatchQuery;
+use quarterdeck_shared::routes::{self, Method, ROUTES, Row};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -15,12 +14,12 @@ fn looking_asks_for_a_viewer_and_doing_for_an_operator() {
     let guarded = ["sync", "rollback", "unpin", "resume"];
     for route in ROUTES {
         let last = route.path.rsplit('/').next().unwrap();
-        let wanted = if route.method == Method::GET { Role::Viewer } else { Role::Operator };
+        let wanted = if route.method == Method::Get { Role::Viewer } else { Role::Operator };
         assert_eq!(route.role, wanted, "{} {}", route.method, route.path);
-        let is_guarded = route.method == Method::POST && guarded.contains(&last);
+        let is_guarded = route.method == Method::Post && guarded.contains(&last);
         assert_eq!(route.guarded, is_guarded, "what changes a protected cluster asks for more: {}", route.path);
     }
-    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::POST).count(), 14);
+    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::Post).flat_map(Row::templates).count(), 14);
 }
 
 #[tokio::test]
@@ -87,8 +86,9 @@ async fn garbage_idle_connections_and_a_client_that_never_reads_stop_nobody() {
 
     // Beyond what one user may hold a connection is refused at once; when they are gone, others are served again. Those that
     // hold the places watch, for who says nothing is let go after a while.
-    let state: State = world.client().get(route::STATE).await.unwrap();
-    let watch = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", route::watch(&state.epoch, state.revision));
+    let state: State = world.client().get(routes::STATE.path()).await.unwrap();
+    let since = WatchQuery { epoch: Some(state.epoch), since: state.revision };
+    let watch = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", routes::WATCH.with(&since));
     let mut watching = Vec::new();
     loop {
         let mut stream = UnixStream::connect(world.socket()).await.unwrap();

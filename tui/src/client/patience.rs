@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use quarterdeck_shared::routes;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, request};
-use crate::route;
 
 /// What a request asks of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Client {
     async fn is_alive(&self) -> bool {
         let asked = async {
             let (_, stream) = self.connect().await.ok()?;
-            let request = request(Method::GET, route::VERSION, None).ok()?;
+            let request = request(Method::GET, routes::VERSION.path(), None).ok()?;
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.ok()?;
             tokio::select! {

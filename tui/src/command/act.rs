@@ -3,12 +3,12 @@
 //! JSON: [`Accepted`]: `message`, and where they apply `run`, `revision`, `after_sync`; with `--all`, one after the other.
 
 use quarterdeck_shared::protocol::{Accepted, SuspendRequest};
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::{InForm, Of, OfApplication, OfEach, Why};
 use crate::command::several::{self, NAME_ONE, NAME_ONE_OR_ALL};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
-use crate::route;
 
 /// Stop syncing an environment.
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub struct RefreshArgs {
 pub async fn suspend(args: &SuspendArgs, context: &mut Context) -> Result<Exit, CommandError> {
     let body = SuspendRequest { reason: args.why.reason.clone() };
     several::each(&args.of, context, async |of, context| {
-        let accepted = context.client.post(&route::environment(of, "suspend"), &body).await;
+        let accepted = context.client.post(&routes::SUSPEND.of(of), &body).await;
         let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
         print_accepted(&accepted, args.form.output, context)
     })
@@ -76,7 +76,7 @@ pub async fn suspend(args: &SuspendArgs, context: &mut Context) -> Result<Exit, 
 /// `qd resume`.
 pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, CommandError> {
     several::each(&args.of, context, async |of, context| {
-        let accepted = context.client.poke(&route::environment(of, "resume")).await;
+        let accepted = context.client.poke(&routes::RESUME.of(of)).await;
         let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
         print_accepted(&accepted, args.form.output, context)
     })
@@ -86,14 +86,14 @@ pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, Co
 /// `qd unpin`.
 pub async fn unpin(args: &UnpinArgs, context: &mut Context) -> Result<Exit, CommandError> {
     let of = &args.of.address;
-    let accepted = context.client.poke(&route::environment(of, "unpin")).await;
+    let accepted = context.client.poke(&routes::UNPIN.of(of)).await;
     let accepted = several::one(accepted, of, NAME_ONE, context).await?;
     print_accepted(&accepted, args.form.output, context)
 }
 
 /// `qd refresh`.
 pub async fn refresh(args: &RefreshArgs, context: &mut Context) -> Result<Exit, CommandError> {
-    let accepted = context.client.poke(&route::application(&args.of.application, "refresh")).await?;
+    let accepted = context.client.poke(&routes::REFRESH.of(&args.of.application)).await?;
     print_accepted(&accepted, args.form.output, context)
 }
 

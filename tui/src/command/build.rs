@@ -3,13 +3,14 @@
 //! JSON: [`Accepted`]: `message`, `run`. With `--wait`, also `outcome` (`good`, `bad`, `timeout`), `reason`, and `object`,
 //! the run as it was then.
 
+use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest};
+use quarterdeck_shared::routes::{self, Route};
 
 use crate::command::arguments::{InForm, OfApplication, Waiting};
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, act};
 use crate::exit::Exit;
-use crate::route;
 
 /// What to build or push.
 #[derive(Debug, clap::Args)]
@@ -41,17 +42,17 @@ pub struct Args {
 
 /// `qd build`.
 pub async fn run_build(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    deliver(args, "build", context).await
+    deliver(args, routes::BUILD, context).await
 }
 
 /// `qd push`.
 pub async fn run_push(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    deliver(args, "push", context).await
+    deliver(args, routes::PUSH, context).await
 }
 
-async fn deliver(args: &Args, what: &str, context: &mut Context) -> Result<Exit, CommandError> {
+async fn deliver(args: &Args, what: Route<ApplicationName>, context: &mut Context) -> Result<Exit, CommandError> {
     let request = DeliverRequest { reference: args.reference.clone(), rebuild: args.rebuild };
-    let accepted: Accepted = context.client.post(&route::application(&args.of.application, what), &request).await?;
+    let accepted: Accepted = context.client.post(&what.of(&args.of.application), &request).await?;
     match accepted.run.filter(|_| args.waiting.wait) {
         Some(run) => {
             wait::wait_and_print(&Goal::Run(run), &accepted, args.waiting.timeout, args.form.output, context).await

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use quarterdeck_shared::change::{Action, Change, FieldChange, Plan};
 use quarterdeck_shared::protocol::{DiffAnswer, ObjectDiff};
+use quarterdeck_shared::queries::AtRevision;
 use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::routes;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
@@ -21,7 +23,6 @@ use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::output::Line;
-use crate::route;
 use crate::status_style::{Tone, of_action};
 
 /// What a sync would change in the cluster.
@@ -43,7 +44,8 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let of = &args.of.address;
-    let answer = context.client.get(&route::diff(of, args.at.revision.as_deref())).await;
+    let at = AtRevision { revision: args.at.revision.clone() };
+    let answer = context.client.get(&routes::DIFF.of_with(of, &at)).await;
     let answer: DiffAnswer = several::one(answer, of, NAME_ONE, context).await?;
     context.answer(args.form.output, &answer, people)?;
     Ok(if answer.plan.differs() { Exit::Failed } else { Exit::Done })

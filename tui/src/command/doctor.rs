@@ -6,12 +6,12 @@
 use std::io;
 
 use quarterdeck_shared::protocol::{Check, CheckResult, VersionAnswer};
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::InForm;
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
 use crate::output::Line;
-use crate::route;
 use crate::status_style::{Tone, of_check};
 use crate::text::{age, columns};
 
@@ -25,9 +25,9 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let version: VersionAnswer = context.client.get(route::VERSION).await?;
+    let version: VersionAnswer = context.client.get(routes::VERSION.path()).await?;
     let mut checks = vec![agent(&version, context)];
-    checks.extend(context.client.get::<Vec<Check>>(route::DOCTOR).await?);
+    checks.extend(context.client.get::<Vec<Check>>(routes::DOCTOR.path()).await?);
     context.answer(args.form.output, &checks, people)?;
     let bad = checks.iter().any(|check| check.result == CheckResult::Bad);
     Ok(if bad { Exit::Failed } else { Exit::Done })

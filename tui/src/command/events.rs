@@ -12,18 +12,20 @@ use std::time::Duration;
 use quarterdeck_shared::application::Address;
 use quarterdeck_shared::event::EventRecord;
 use quarterdeck_shared::protocol::ROWS_MAX;
+use quarterdeck_shared::queries::EventsQuery;
+use quarterdeck_shared::routes;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::column::Form;
 use crate::command::runs::limit;
 use crate::command::{CommandError, Context, Format};
+use crate::event_text;
 use crate::exit::Exit;
 use crate::output::Line;
 use crate::output::table::Table;
 use crate::screen::events::{Row, columns};
 use crate::status_style::Tone;
-use crate::{event_text, route};
 
 /// What happened to one application or environment, or to everything.
 #[derive(Debug, clap::Args)]
@@ -54,8 +56,8 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::events(args.address.as_ref(), args.limit, None);
-    let mut events: Vec<EventRecord> = context.client.get(&path).await?;
+    let query = EventsQuery { limit: Some(args.limit), ..EventsQuery::about(args.address.clone()) };
+    let mut events: Vec<EventRecord> = context.client.get(&routes::EVENTS.with(&query)).await?;
     events.reverse();
     match args.output {
         Some(Format::Json) => context.output.json(&events)?,
@@ -136,14 +138,14 @@ async fn after(client: &Client, args: &Args, last: Option<&EventRecord>) -> Resu
     let mut before = None;
     loop {
         let page = if last.is_none() { args.limit } else { 100 };
-        let path = route::events(args.address.as_ref(), page, before);
-        let events: Vec<EventRecord> = client.get(&path).await?;
+        let query = EventsQuery { limit: Some(page), before, ..EventsQuery::about(args.address.clone()) };
+        let events: Vec<EventRecord> = client.get(&routes::EVENTS.with(&query)).await?;
         let full = events.len() == page;
         for record in events {
             if last.is_some_and(|last| !record.is_after(last)) {
                 return Ok(news);
             }
-            before = Some(record.id);
+            before = Some(record.id.into());
             news.events.push_front(record);
         }
         if last.is_none() || !full {

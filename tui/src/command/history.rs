@@ -4,6 +4,8 @@
 //! `images`, `changes`.
 
 use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::queries::Limit;
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::{InListForm, Of};
 use crate::command::runs::limit;
@@ -11,7 +13,6 @@ use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, ListFormat};
 use crate::exit::Exit;
 use crate::output::table::Table;
-use crate::route;
 use crate::screen::history::{Row, columns};
 
 /// The syncs of an environment.
@@ -33,7 +34,8 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let of = &args.of.address;
-    let syncs = context.client.get(&route::history(of, args.limit)).await;
+    let limit = Limit { limit: Some(args.limit) };
+    let syncs = context.client.get(&routes::HISTORY.of_with(of, &limit)).await;
     let syncs: Vec<SyncRecord> = several::one(syncs, of, NAME_ONE, context).await?;
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&syncs)?,

@@ -8,7 +8,9 @@
 use std::io;
 use std::time::Duration;
 
-use quarterdeck_shared::protocol::{LogQuery, LogRecord};
+use quarterdeck_shared::protocol::LogRecord;
+use quarterdeck_shared::queries::LogQuery;
+use quarterdeck_shared::routes;
 
 use crate::client::records::Records;
 use crate::command::arguments::Of;
@@ -16,7 +18,6 @@ use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::output::Line;
-use crate::route;
 use crate::status_style::Tone;
 
 /// What the pods of an environment write.
@@ -76,7 +77,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     };
     // A quiet pod may be silent for days, so there is no deadline between lines.
     let of = &args.of.address;
-    let records = context.client.stream(&route::pod_log(of, &log), None).await;
+    let records = context.client.stream(&routes::POD_LOG.of_with(of, &log), None).await;
     let records = several::one(records, of, NAME_ONE, context).await?;
     let prefix = if args.pod.is_none() || args.prefix { Prefix::Source } else { Prefix::None };
     write(records, prefix, args.timestamps, args.output, context).await

@@ -3,12 +3,13 @@
 //! JSON: [`ManifestsAnswer`]: `revision`, `yaml`.
 
 use quarterdeck_shared::protocol::ManifestsAnswer;
+use quarterdeck_shared::queries::AtRevision;
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::{At, Of};
 use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
-use crate::route;
 
 /// The manifests of an environment as they are rendered.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,8 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
     let of = &args.of.address;
-    let answer = context.client.get(&route::manifests(of, args.at.revision.as_deref())).await;
+    let at = AtRevision { revision: args.at.revision.clone() };
+    let answer = context.client.get(&routes::MANIFESTS.of_with(of, &at)).await;
     let answer: ManifestsAnswer = several::one(answer, of, NAME_ONE, context).await?;
     context.answer(args.output, &answer, |context, answer| {
         answer.yaml.lines().try_for_each(|line| context.output.line(line))

@@ -4,12 +4,12 @@
 //! `reason`, and `object`, the environment as it was then.
 
 use quarterdeck_shared::protocol::{Accepted, RollbackRequest};
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::{InForm, Of, Waiting, Why};
 use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, act, sync};
 use crate::exit::Exit;
-use crate::route;
 
 /// Hold an environment at an earlier revision.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     let to = args.to.as_ref().map(|to| to.trim_start_matches('#').to_owned());
     let request = RollbackRequest { to, reason: args.why.reason.clone() };
     let of = &args.of.address;
-    let accepted = context.client.post(&route::environment(of, "rollback"), &request).await;
+    let accepted = context.client.post(&routes::ROLLBACK.of(of), &request).await;
     let accepted: Accepted = several::one(accepted, of, NAME_ONE, context).await?;
     if args.waiting.wait {
         sync::wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await

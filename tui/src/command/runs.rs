@@ -12,6 +12,8 @@ use std::io;
 use clap::Subcommand;
 use quarterdeck_shared::id::{InvalidId, TypedId};
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
+use quarterdeck_shared::queries::{LogOptions, RunsQuery};
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::RunStatus;
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
@@ -21,7 +23,6 @@ use crate::event_text::stage_called;
 use crate::exit::Exit;
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
-use crate::route;
 use crate::screen::runs::columns;
 use crate::status_style::{Tone, of_phase};
 use crate::text::span;
@@ -112,24 +113,25 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     match &args.command {
         None => list(args, context).await,
         Some(RunCommand::Show(args)) => {
-            let run: RunStatus = context.client.get(&route::run(args.run.id)).await?;
+            let run: RunStatus = context.client.get(&routes::RUN.of(&args.run.id)).await?;
             context.answer(args.form.output, &run, page)?;
             Ok(Exit::Done)
         }
         Some(RunCommand::Log(args)) => {
-            let records = context.client.stream(&route::run_log(args.run.id, args.follow), None).await?;
+            let lines = LogOptions { follow: args.follow, tail: None };
+            let records = context.client.stream(&routes::RUN_LOG.of_with(&args.run.id, &lines), None).await?;
             logs::write(records, Prefix::Source, false, args.output, context).await
         }
         Some(RunCommand::Cancel(args)) => {
-            let accepted: Accepted = context.client.poke(&route::run_cancel(args.run.id)).await?;
+            let accepted: Accepted = context.client.poke(&routes::CANCEL.of(&args.run.id)).await?;
             act::print_accepted(&accepted, args.form.output, context)
         }
     }
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let path = route::runs(args.of.application.as_ref(), args.limit);
-    let runs: Vec<RunStatus> = context.client.get(&path).await?;
+    let query = RunsQuery { application: args.of.application.clone(), limit: Some(args.limit) };
+    let runs: Vec<RunStatus> = context.client.get(&routes::RUNS.with(&query)).await?;
     let now = (context.clock)();
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&runs)?,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use quarterdeck_shared::application::Address;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{Accepted, DiffAnswer, SyncRequest};
+use quarterdeck_shared::queries::AtRevision;
 use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::routes;
 
 use crate::command::arguments::{InForm, OfEach, Waiting};
 use crate::command::diff::plan_lines;
@@ -18,7 +20,6 @@ use crate::command::several::{self, NAME_ONE_OR_ALL};
 use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, Format, act};
 use crate::exit::Exit;
-use crate::route;
 
 /// Make the cluster as git says, now.
 #[derive(Debug, clap::Args)]
@@ -69,7 +70,7 @@ async fn one(of: &Address, args: &Args, context: &mut Context) -> Result<Exit, C
     }
     let (only, prune_anyway) = resolve(of, args, context).await?;
     let request = SyncRequest { prune: args.prune, full: args.full, only, prune_anyway };
-    let accepted = context.client.post(&route::environment(of, "sync"), &request).await;
+    let accepted = context.client.post(&routes::SYNC.of(of), &request).await;
     let accepted: Accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
     if args.waiting.wait {
         wait_healthy(of, &accepted, args.waiting.timeout, args.form.output, context).await
@@ -79,7 +80,8 @@ async fn one(of: &Address, args: &Args, context: &mut Context) -> Result<Exit, C
 }
 
 async fn diff(of: &Address, context: &Context) -> Result<DiffAnswer, CommandError> {
-    several::one(context.client.get(&route::diff(of, None)).await, of, NAME_ONE_OR_ALL, context).await
+    let path = routes::DIFF.of_with(of, &AtRevision::default());
+    several::one(context.client.get(&path).await, of, NAME_ONE_OR_ALL, context).await
 }
 
 /// Waits for the sync that answers a request, and for health at its revision.

@@ -4,12 +4,12 @@
 //! answers. This program's own version is written also then; why the agent's is missing is told as everywhere.
 
 use quarterdeck_shared::protocol::{VersionAnswer, WIRE_VERSION};
+use quarterdeck_shared::routes;
 use serde::Serialize;
 
 use crate::command::arguments::InForm;
 use crate::command::{CommandError, Context};
 use crate::exit::Exit;
-use crate::route;
 
 /// The versions of this program and of the agent.
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ struct Versions {
 
 /// Runs it.
 pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let (agent, error) = match context.client.get::<VersionAnswer>(route::VERSION).await {
+    let (agent, error) = match context.client.get::<VersionAnswer>(routes::VERSION.path()).await {
         Ok(agent) => (Some(agent), None),
         Err(error) => (None, Some(error)),
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck_shared::protocol::{VersionAnswer, WatchRecord};
+use quarterdeck_shared::routes;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
@@ -11,7 +12,6 @@ use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::message::{LinkMessage, Message};
 use crate::model::link::Problem;
-use crate::route;
 
 /// Pause after the first failure; it doubles with each.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -76,7 +76,7 @@ async fn session(
     attempts: &mut u32,
 ) -> Result<std::convert::Infallible, End> {
     let send = async |message| messages.send(Message::Link(message)).await.map_err(|_| End::Console);
-    let version: VersionAnswer = client.get(route::VERSION).await?;
+    let version: VersionAnswer = client.get(routes::VERSION.path()).await?;
     send(LinkMessage::Hello(version.role)).await?;
     tracing::info!("agent {} answers, process {}", version.agent, version.pid);
     loop {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::Address;
-use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogQuery, LogRecord};
+use quarterdeck_shared::id::TypedId;
+use quarterdeck_shared::protocol::{Accepted, DiffAnswer, LogRecord};
+use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, LogOptions, LogQuery};
+use quarterdeck_shared::routes;
 use serde::Serialize;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, mpsc};
@@ -22,7 +25,6 @@ use crate::model::act::Act;
 use crate::model::link::Problem;
 use crate::model::log::{Resume, Source};
 use crate::model::{diff, text};
-use crate::route;
 use crate::runtime::link;
 
 /// More of what makes a screen old may follow within this time.
@@ -144,21 +146,26 @@ impl Tasks {
 async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
     let answer = match what {
         Ask::Diff(of, revision) => {
-            let answer: DiffAnswer = client.get(&route::diff(&of.into(), revision.as_deref())).await?;
+            let answer: DiffAnswer = client.get(&routes::DIFF.of_with(&of.into(), &AtRevision { revision })).await?;
             Answer::Diff(Box::new(beside(move || diff::document(answer)).await?))
         }
         Ask::Manifests(of, revision) => {
-            let answer = client.get(&route::manifests(&of.into(), revision.as_deref())).await?;
+            let answer = client.get(&routes::MANIFESTS.of_with(&of.into(), &AtRevision { revision })).await?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
         Ask::Object(of, resource) => {
-            let answer = client.get(&route::object(&of.into(), &resource)).await?;
+            let answer = client.get(&routes::OBJECT.of_with(&of.into(), &resource)).await?;
             Answer::Text(Box::new(beside(move || text::document(answer)).await?))
         }
-        Ask::History(of) => Answer::History(client.get(&route::history(&of.into(), SYNCS_ASKED)).await?),
+        Ask::History(of) => {
+            let limit = Limit { limit: Some(SYNCS_ASKED) };
+            Answer::History(client.get(&routes::HISTORY.of_with(&of.into(), &limit)).await?)
+        }
         Ask::Events(of, before) => {
-            let of = of.as_ref().map(Address::from);
-            Answer::Events(client.get(&route::events(of.as_ref(), EVENTS_ASKED, before)).await?)
+            let before = before.map(TypedId::from);
+            let events =
+                EventsQuery { limit: Some(EVENTS_ASKED), before, ..EventsQuery::about(of.as_ref().map(Address::from)) };
+            Answer::Events(client.get(&routes::EVENTS.with(&events)).await?)
         }
     };
     Ok(answer)
@@ -173,15 +180,15 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
     let words = what.describe();
     let accepted: Result<Accepted, ClientError> = match what {
-        Act::Sync(of, body) => post(client, &route::environment(&of.into(), "sync"), &body).await,
-        Act::Build(name, body) => post(client, &route::application(&name, "build"), &body).await,
-        Act::Push(name, body) => post(client, &route::application(&name, "push"), &body).await,
-        Act::Rollback(of, body) => post(client, &route::environment(&of.into(), "rollback"), &body).await,
-        Act::Suspend(of, body) => post(client, &route::environment(&of.into(), "suspend"), &body).await,
-        Act::Unpin(of) => client.poke(&route::environment(&of.into(), "unpin")).await,
-        Act::Resume(of) => client.poke(&route::environment(&of.into(), "resume")).await,
-        Act::Refresh(name) => client.poke(&route::application(&name, "refresh")).await,
-        Act::Cancel(run) => client.poke(&route::run_cancel(run)).await,
+        Act::Sync(of, body) => post(client, &routes::SYNC.of(&of.into()), &body).await,
+        Act::Build(name, body) => post(client, &routes::BUILD.of(&name), &body).await,
+        Act::Push(name, body) => post(client, &routes::PUSH.of(&name), &body).await,
+        Act::Rollback(of, body) => post(client, &routes::ROLLBACK.of(&of.into()), &body).await,
+        Act::Suspend(of, body) => post(client, &routes::SUSPEND.of(&of.into()), &body).await,
+        Act::Unpin(of) => client.poke(&routes::UNPIN.of(&of.into())).await,
+        Act::Resume(of) => client.poke(&routes::RESUME.of(&of.into())).await,
+        Act::Refresh(name) => client.poke(&routes::REFRESH.of(&name)).await,
+        Act::Cancel(run) => client.poke(&routes::CANCEL.of(&run.into())).await,
     };
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),
@@ -253,10 +260,10 @@ fn log_path(source: &Source, resume: Resume, now: Timestamp) -> String {
                 since_seconds,
                 previous: *previous,
             };
-            route::pod_log(&of.clone().into(), &log)
+            routes::POD_LOG.of_with(&of.clone().into(), &log)
         }
-        Source::Run { run, .. } => route::run_log(*run, true),
-        Source::Agent => route::agent_log(true, Some(TAIL)),
+        Source::Run { run, .. } => routes::RUN_LOG.of_with(&(*run).into(), &LogOptions { follow: true, tail: None }),
+        Source::Agent => routes::AGENT_LOG.with(&LogOptions { follow: true, tail: Some(TAIL) }),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::objects::{Objects, segment};
 use crate::problem::{ApiProblem, Class};
 use crate::requests::get;
 use quarterdeck_core::output;
-use quarterdeck_shared::protocol::LogQuery;
+use quarterdeck_shared::queries::LogQuery;
 
 /// A log is answered at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,10 +9,11 @@ use anyhow::ensure;
 use harness::agent::is_at;
 use harness::real::{Town, code};
 use harness::world::borrowed;
-use quarterdeck_shared::protocol::{Check, CheckResult, LogQuery, LogRecord};
+use quarterdeck_shared::protocol::{Check, CheckResult, LogRecord};
+use quarterdeck_shared::queries::LogQuery;
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::SyncStatus;
-use quarterdeck_tui::route;
 
 use super::*;
 
@@ -79,7 +80,7 @@ async fn the_least_role_is_enough_in_a_pod() -> anyhow::Result<()> {
 }
 
 async fn reads_logs(town: &Town) -> anyhow::Result<()> {
-    let path = route::pod_log(&"shop".parse()?, &LogQuery { tail: Some(5), ..LogQuery::default() });
+    let path = routes::POD_LOG.of_with(&"shop".parse()?, &LogQuery { tail: Some(5), ..LogQuery::default() });
     let mut records = town.agent.client().stream::<LogRecord>(&path, None).await?;
     let mut seen = Vec::new();
     while let Some(record) = records.next().await? {
@@ -131,7 +132,7 @@ async fn comes_back_with_a_new_token(town: &Town, account: &Path) -> anyhow::Res
     town.kubectl(&["delete", "secret", "login-1"])?;
     // The server believes a token that it saw for some seconds more.
     let refused = async || {
-        let checks: Vec<Check> = town.agent.client().get(route::DOCTOR).await?;
+        let checks: Vec<Check> = town.agent.client().get(routes::DOCTOR.path()).await?;
         let cluster = checks.into_iter().find(|check| check.name == "cluster in-cluster");
         anyhow::Ok(cluster.filter(|check| check.result == CheckResult::Bad))
     };

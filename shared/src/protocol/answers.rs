@@ -1,0 +1,101 @@
+//! What is asked for on demand, beside the state: diffs, manifests, commits, checks.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::application::EnvironmentId;
+use crate::change::{Action, Plan};
+use crate::resource::ResourceRef;
+use crate::revision::{CommitId, Revision};
+use crate::status::Health;
+
+/// The answer of [`DIFF`](crate::routes::DIFF): the plan, and both sides of what differs as YAML, secrets masked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiffAnswer {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// What a sync would do.
+    pub plan: Plan,
+    /// What differs, in the order of the plan.
+    pub objects: Vec<ObjectDiff>,
+}
+
+/// Both sides of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectDiff {
+    /// Which.
+    pub resource: ResourceRef,
+    /// What a sync would do to it.
+    pub action: Action,
+    /// As it is in the cluster; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+    /// As it would be after a sync; absent where it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<String>,
+}
+
+/// The answer of [`MANIFESTS`](crate::routes::MANIFESTS) and of [`OBJECT`](crate::routes::OBJECT): YAML with secrets masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestsAnswer {
+    /// What was rendered; absent for a live object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// Documents, in the order in which they are applied.
+    pub yaml: String,
+}
+
+/// A commit of the deploy repository, for choosing what to roll back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitAnswer {
+    /// Its id.
+    pub commit: CommitId,
+    /// The first line of its message.
+    pub subject: String,
+    /// Who wrote it.
+    pub author: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The way a check of `qd doctor` went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    /// Well.
+    Good,
+    /// It works, but.
+    Warning,
+    /// It does not.
+    Bad,
+}
+
+/// One line of the answer of [`DOCTOR`](crate::routes::DOCTOR).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// `git ssh://…`, `engine`, `registry …`, `cluster prod`, `renderer kustomize`.
+    pub name: String,
+    /// How it went.
+    pub result: CheckResult,
+    /// What was found.
+    pub message: String,
+    /// What to do; empty where all is well.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+/// `qd-agent health -o json`, a line an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthLine {
+    /// `Deployment`.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// How it is.
+    pub health: Health,
+    /// Why; empty where there is nothing to say.
+    pub reason: String,
+    /// Which rule spoke: `built in: apps/Deployment`, `cert-manager.io/Certificate`, `configuration: …`, `generic`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
+}
