@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use quarterdeck_core::render::kustomize::{BuildFailure, Built, Kustomize, Needs};
-use quarterdeck_core::render::tree::{Tree, TreeFailure, is_lfs_pointer};
+use quarterdeck_core::tree::{Tree, TreeFailure, is_lfs_pointer};
 use quarterdeck_core::yaml;
 use quarterdeck_shared::error::Hint;
 
@@ -144,7 +144,7 @@ fn write(tree: &dyn Tree, needs: &Needs, root: &Path) -> Result<(), BuildError> 
     let mut bytes_left = INPUT_BYTES_MAX;
     let read = |path: &str, source| BuildError::Read { path: path.to_owned(), source };
     for (path, entry) in &needs.files {
-        let content = tree.blob(&entry.id).map_err(|source| read(path, source))?;
+        let content = tree.blob(entry).map_err(|source| read(path, source))?;
         if is_lfs_pointer(&content) {
             return Err(BuildError::LargeFileStorage { path: path.clone() });
         }
@@ -158,13 +158,13 @@ fn write(tree: &dyn Tree, needs: &Needs, root: &Path) -> Result<(), BuildError> 
     }
     // What nothing names is not missed: it is written as far as it fits, and where no link is in the way.
     for (path, entry) in &needs.beside {
-        let size = tree.size(&entry.id).map_err(|source| read(path, source))?;
+        let size = tree.size(entry).map_err(|source| read(path, source))?;
         let is_behind_a_link = || path.match_indices('/').any(|(end, _)| needs.links.contains_key(&path[..end]));
         if size > BESIDE_BYTES_MAX.min(bytes_left) || is_behind_a_link() {
             continue;
         }
         bytes_left -= size;
-        let content = tree.blob(&entry.id).map_err(|source| read(path, source))?;
+        let content = tree.blob(entry).map_err(|source| read(path, source))?;
         place(root, path, |target| std::fs::write(target, &content))?;
     }
     Ok(())

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
 use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
-use quarterdeck_container::engine::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use quarterdeck_container::engine::{
     ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest,
@@ -15,6 +14,8 @@ use quarterdeck_container::engine::{
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_container::registry::oci::{Registries, RegistryError};
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::tree::memory::Files;
+use quarterdeck_core::tree::{Node, Tree, TreeEntry, TreeFailure, TreeListing};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +65,8 @@ impl World {
 
     fn request(&self, tag: &str, files: &[(&str, &str)]) -> BuildRequest {
         BuildRequest {
-            context: Arc::new(Files::of(files)),
+            tree: Arc::new(Damaged(Files::new(files))),
+            context: String::new(),
             modified: 1_700_000_000,
             dockerfile: "Dockerfile".to_owned(),
             target: None,
@@ -127,27 +129,25 @@ fn chain(error: &dyn std::error::Error) -> String {
         .fold(error.to_string(), |all, e| format!("{all}: {e}"))
 }
 
-/// A commit's tree, in memory.
-struct Files(BTreeMap<String, String>);
+/// Files of a commit, of which those whose content is `unreadable` cannot be read.
+struct Damaged(Files);
 
-impl Files {
-    fn of(files: &[(&str, &str)]) -> Self {
-        Self(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
-    }
-}
-
-impl TreeReader for Files {
-    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
-        let entry = |path: &String| ContextEntry { path: path.clone(), kind: EntryKind::File, id: path.clone() };
-        Ok(self.0.keys().map(entry).collect())
+impl Tree for Damaged {
+    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+        self.0.lookup(path)
     }
 
-    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
-        match self.0.get(id).map(String::as_str) {
-            Some("unreadable") => Err("the object is damaged".into()),
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => Err("no such object".into()),
-        }
+    fn entries(&self, folder: &str) -> Result<TreeListing, TreeFailure> {
+        self.0.entries(folder)
+    }
+
+    fn size(&self, entry: &TreeEntry) -> Result<u64, TreeFailure> {
+        self.0.size(entry)
+    }
+
+    fn blob(&self, entry: &TreeEntry) -> Result<Vec<u8>, TreeFailure> {
+        let content = self.0.blob(entry)?;
+        if content == b"unreadable" { Err("the object is damaged".into()) } else { Ok(content) }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::tree::Tree;
 use quarterdeck_shared::error::Hint;
 
 pub mod docker;
@@ -78,8 +79,10 @@ pub enum Progress {
 /// What is to be built.
 #[derive(Clone)]
 pub struct BuildRequest {
-    /// The files of the context.
-    pub context: Arc<dyn context::TreeReader>,
+    /// The files of the commit.
+    pub tree: Arc<dyn Tree>,
+    /// The folder of the context, from the root of the commit; a link on the way is followed.
+    pub context: String,
     /// The time that every file gets, in seconds since the epoch: the commit's (see [`context`]).
     pub modified: u64,
     /// Seen from the context.

@@ -1,4 +1,5 @@
-//! What git says, in words: ids, refs, trees, commits, and edits that become a commit. Who asks git is not here.
+//! What git says, in words: ids, refs, commits, and edits that become a commit. The files of a commit are [`crate::tree`]. Who
+//! asks git is not here.
 
 mod id;
 
@@ -60,40 +61,6 @@ impl std::fmt::Display for Target {
             Target::Default => f.write_str("the default branch"),
         }
     }
-}
-
-/// What a tree entry is, apart from directories, which listings descend into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum EntryMode {
-    /// A plain file.
-    File,
-    /// A file with the executable bit.
-    Executable,
-    /// A symbolic link; its blob is the target path.
-    Symlink,
-    /// A submodule; its id is a commit of another repository and is not in the mirror.
-    Submodule,
-}
-
-/// One file of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeEntry {
-    /// The path below the listed directory, with `/`.
-    pub path: String,
-    /// What kind of file it is.
-    pub mode: EntryMode,
-    /// The blob, or the commit of a submodule.
-    pub id: ObjectId,
-}
-
-/// The files below a directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TreeListing {
-    /// In the order of their paths' bytes. Names that differ only in case are two, as they are
-    /// in git: nothing is written to a file system that could take one for the other.
-    pub entries: Vec<TreeEntry>,
-    /// Paths of those that are left out, since their names are no UTF-8, with what could not be read escaped.
-    pub unnameable: Vec<String>,
 }
 
 /// A commit, for reading.

@@ -8,7 +8,8 @@
 //! the files of a commit ─ render ─► manifests ─ sync (order, ignore, drift, plan) ─► what differs ─ steps ─► what a sync does
 //! a live object ─ health ─► how it is
 //! ```
-//! - [`git`], [`image_ref`], [`yaml`]: the words of git, names of images, and YAML that keeps its places.
+//! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
+//! - [`image_ref`], [`yaml`]: names of images, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
@@ -21,6 +22,7 @@
 
 pub mod git;
 pub mod image_ref;
+pub mod tree;
 pub mod yaml;
 
 pub mod dockerignore;

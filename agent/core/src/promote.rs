@@ -33,8 +33,8 @@ use self::manifests::Spellings;
 use crate::git::FileEdit;
 use crate::render::kustomize::Kustomize;
 use crate::render::plain::Source;
-use crate::render::tree::{Tree, TreeFailure, is_lfs_pointer};
 use crate::render::{self, RenderError};
+use crate::tree::{Tree, TreeFailure, is_lfs_pointer};
 use crate::yaml::YamlError;
 
 /// A manifest larger than this is not promoted into: 4 MiB is several times the largest file with all CRDs of an
@@ -274,10 +274,10 @@ fn into_files(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> 
     for Source { path, entry } in sources {
         let reading = |source| PromoteError::Read { path: path.clone(), source };
         // Who renders refuses it, and it is not read for an image that it cannot hold.
-        if manifests.tree.size(&entry.id).map_err(reading)? > READ_BYTES_MAX {
+        if manifests.tree.size(&entry).map_err(reading)? > READ_BYTES_MAX {
             continue;
         }
-        let content = manifests.tree.blob(&entry.id).map_err(reading)?;
+        let content = manifests.tree.blob(&entry).map_err(reading)?;
         if is_lfs_pointer(&content) {
             return Err(PromoteError::LargeFileStorage { path });
         }
@@ -315,7 +315,7 @@ fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promot
     };
     let output = built(tree, folder, manifests.kustomize)?;
     let reading = |source| PromoteError::Read { path: file.path.clone(), source };
-    let before = tree.blob(&file.id).map_err(reading)?;
+    let before = tree.blob(&file).map_err(reading)?;
     let (mut content, mut edits) = (before.clone(), Edits::default());
     for image in images {
         let Spellings { names, .. } = spellings(folder, &output, image)?;

@@ -1,6 +1,6 @@
 //! Where code and manifests come from: git repositories, as the rest of the agent sees them.
 //!
-//! The words (ids, refs, trees, commits, edits) are [`quarterdeck_core::git`]; `error` holds failures, `remote` the part of the configuration
+//! The words are [`quarterdeck_core::git`] (ids, refs, commits, edits) and [`quarterdeck_core::tree`] (the files of a commit); `error` holds failures, `remote` the part of the configuration
 //! that says how a repository is reached. Neither does I/O: [`mirror`] does, by gix and the git program, behind
 //! [`mirror::Mirror`].
 //!
@@ -22,9 +22,9 @@ pub mod mirror;
 
 pub use error::{GitError, GitErrorKind};
 pub use quarterdeck_core::git::{
-    Author, BadId, CommitId, CommitInfo, EntryMode, FileEdit, ObjectId, RefSnapshot, TagRef, Target, TreeEntry, TreeId,
-    TreeListing,
+    Author, BadId, CommitId, CommitInfo, FileEdit, ObjectId, RefSnapshot, TagRef, Target, TreeId,
 };
+pub use quarterdeck_core::tree::{EntryMode, TreeEntry, TreeListing};
 pub use remote::{ConfigProblem, Remote, RemoteLimits, RepositoryConfig};
 
 /// What a fetch did to the mirror.

@@ -21,6 +21,7 @@ use crate::config::{ClusterConfig, IN_CLUSTER};
 use crate::kubeconfig::{self, Seen, Way};
 use crate::{exec, proxy};
 use quarterdeck_core::secrets::SecretScrubber;
+use quarterdeck_system::secret::{self, Place};
 
 /// What a client is made of.
 pub(super) struct Access {
@@ -133,16 +134,13 @@ fn keep_secret(user: &AuthInfo) {
     }
 }
 
-/// The token of a file outranks one that is written down, which may be an old copy of it; people end files with a line feed.
+/// The token of a file outranks one that is written down, which may be an old copy of it. It is read as every secret is; spaces
+/// around it go as well, as with kubectl.
 fn token(user: &mut AuthInfo) -> Result<(), String> {
     user.token = user.token.take().filter(|token| !token.expose_secret().is_empty());
     let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read the token file {path}: {error}"))?;
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(format!("the token file {path} is empty"));
-    }
-    user.token = Some(text.to_owned().into());
+    let token = secret::read(&Place::file(&path)).map_err(|error| format!("no token to log in with: {error}"))?;
+    user.token = Some(token.expose_secret().trim().into());
     Ok(())
 }
 
@@ -175,6 +173,25 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_file_is_read_within_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token").display().to_string();
+        let read = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            let mut user = AuthInfo { token_file: Some(path.clone()), ..AuthInfo::default() };
+            token(&mut user).map(|()| user.token.unwrap().expose_secret().to_owned())
+        };
+        assert_eq!(read(b" token-of-a-test \r\n").as_deref(), Ok("token-of-a-test"));
+        for (content, why) in [
+            (&b" \n"[..], "is empty"),
+            (&b"\xff"[..], "is not UTF-8"),
+            (&[b'x'; 65_537][..], "has more than 65536 bytes"),
+        ] {
+            assert_eq!(read(content), Err(format!("no token to log in with: the file {path} {why}")));
+        }
+    }
 
     #[tokio::test]
     async fn a_credential_over_plain_http_to_another_machine_needs_leave() {

@@ -21,7 +21,7 @@ use quarterdeck_shared::snapshot::RunStatus;
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{self, git};
-use crate::commit_tree::CommitTree;
+use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
 use crate::kustomize::ByProgram;
@@ -315,7 +315,7 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
     let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
     let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
     let manifests = Manifests {
-        tree: &CommitTree { mirror, commit: &base },
+        tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
         path,
         render: *render,
         kustomize: &ByProgram { renderers, scratch },

@@ -1,6 +1,6 @@
 use quarterdeck_core::render::scope;
-use quarterdeck_core::render::tree::Files;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
+use quarterdeck_core::tree::memory::Files;
 use quarterdeck_shared::application::RenderKind;
 use quarterdeck_shared::error::Failure;
 use serde_json::json;

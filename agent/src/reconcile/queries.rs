@@ -27,22 +27,36 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(environment, status).await };
-    match named(environment, text).await? {
+    match named(environment, text, &[]).await? {
         (commit, true) => Ok(Revision::new(text, commit)),
         (commit, false) => Ok(Revision::new(Revision::PIN, commit)),
     }
 }
 
-/// The commit of the deploy repository that a person names, and whether it is by a tag or branch.
-pub(super) async fn named(environment: &Environment, text: &str) -> Result<(CommitId, bool), ReconcileError> {
+/// The commit that a person names, in the deploy repository or among those that are `known` without it, and whether it is by a
+/// tag or branch.
+///
+/// # Errors
+/// [`ReconcileError::NoSuch`] where nothing or several commits are named so, and [`ReconcileError::Resolve`] where the mirror
+/// cannot be read and none of the known ones is meant.
+pub(super) async fn named(
+    environment: &Environment,
+    text: &str,
+    known: &[CommitId],
+) -> Result<(CommitId, bool), ReconcileError> {
     let (refs, asked) = (environment.repository.refs().borrow().clone(), text.to_owned());
-    let named = environment.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
-    match named.map_err(|source| ReconcileError::Resolve { what: text.to_owned(), source })? {
+    let in_mirror = environment.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
+    let (in_mirror, unreadable) = match in_mirror {
+        Ok(named) => (named, None),
+        Err(source) => (Named::Missing, Some(source)),
+    };
+    match in_mirror.or_among(known, text) {
         Named::Reference(commit) => Ok((commit, true)),
         Named::Commit(commit) => Ok((commit, false)),
-        Named::Missing => {
-            Err(ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")))
-        }
+        Named::Missing => Err(match unreadable {
+            Some(source) => ReconcileError::Resolve { what: text.to_owned(), source },
+            None => ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")),
+        }),
         Named::Ambiguous => Err(ReconcileError::NoSuch(Named::ambiguous(text))),
     }
 }

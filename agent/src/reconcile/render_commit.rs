@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::commit_tree::CommitTree;
+use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::kustomize::ByProgram;
 use crate::poll::Repository;
 use crate::wanted::Inputs;
-use quarterdeck_core::render::tree::{Node, Tree as _};
 use quarterdeck_core::render::{self, RenderError, Rendered};
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
@@ -29,7 +28,7 @@ pub(super) async fn render(
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
         render::render(&render::Request {
-            tree: &CommitTree { mirror: &mirror, commit: &commit },
+            tree: &CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX },
             path: &spec.path,
             kind: spec.render,
             environment: &id,
@@ -67,8 +66,5 @@ fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {
     if let Ok(Some(tree)) = mirror.tree_of(commit, path) {
         return Some(tree.to_string());
     }
-    match (CommitTree { mirror, commit }).lookup(path) {
-        Ok(Some(Node::File(entry))) => Some(entry.id),
-        _ => None,
-    }
+    mirror.entry(commit, path).ok().flatten().map(|entry| entry.id.to_string())
 }

@@ -1,4 +1,4 @@
-//! What a person rolls back to: the revision before the present one, a sync's, or a commit.
+//! What a person rolls back to: the revision before the present one, a sync's, or a commit that is named as everywhere.
 //!
 //! The present one is not what the branch is at: a commit that changed nothing of this environment is in force without a
 //! sync, and the content that runs is that of an earlier one. So releases are told apart by what their manifests say.
@@ -39,9 +39,13 @@ pub async fn target(
                 ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", environment.id))
             })?
         }
-        Some(text) => match named(context, environment, &releases, text).await? {
+        Some(text) => match synced_by(context, environment, text).await? {
             Some(commit) => commit,
-            None => queries::named(environment, text).await?.0,
+            None => {
+                // The history knows them where the mirror was lost and the forge is away.
+                let known: Vec<CommitId> = releases.into_iter().map(|sync| sync.revision.commit).collect();
+                queries::named(environment, text, &known).await?.0
+            }
         },
     };
     Ok(Revision::new(Revision::PIN, commit))
@@ -72,35 +76,29 @@ fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Opti
     releases.iter().find(is_other).map(|sync| &sync.revision.commit)
 }
 
-/// The commit of a sync by its number, or of a release that begins with these digits.
-async fn named(
+/// The commit of a sync that ended well, by its number or its whole id; nothing where the text is something else.
+async fn synced_by(
     context: &Context,
     environment: &Environment,
-    releases: &[SyncRecord],
     text: &str,
 ) -> Result<Option<CommitId>, ReconcileError> {
-    if let Ok(id) = text.parse::<TypedId>() {
-        let name = environment.id.clone();
-        let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
-        if sync.is_none() && id.history.is_some() {
-            let foreign = foreign("sync", id, context.journal.history());
-            let missing = || format!("sync {id} of {} does not exist, or is older than what is kept", environment.id);
-            return Err(ReconcileError::NoSuch(foreign.unwrap_or_else(missing)));
-        }
-        let sync = sync.filter(|sync| sync.phase == Phase::Succeeded);
-        if let Some(part) = sync.as_ref().and_then(|sync| sync.part.as_ref()) {
-            let (count, of) = (part.count, part.of);
-            return Err(ReconcileError::NoSuch(format!(
-                "sync {} applied {count} of {of} objects, which is not a release",
-                id.number
-            )));
-        }
-        if let Some(sync) = sync {
-            return Ok(Some(sync.revision.commit));
-        }
+    let Ok(id) = text.parse::<TypedId>() else { return Ok(None) };
+    let name = environment.id.clone();
+    let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
+    if sync.is_none() && id.history.is_some() {
+        let foreign = foreign("sync", id, context.journal.history());
+        let missing = || format!("sync {id} of {} does not exist, or is older than what is kept", environment.id);
+        return Err(ReconcileError::NoSuch(foreign.unwrap_or_else(missing)));
     }
-    let commits = releases.iter().map(|sync| &sync.revision.commit);
-    Ok(commits.into_iter().find(|commit| text.len() >= 7 && commit.as_str().starts_with(text)).cloned())
+    let Some(sync) = sync.filter(|sync| sync.phase == Phase::Succeeded) else { return Ok(None) };
+    if let Some(part) = sync.part {
+        let (count, of) = (part.count, part.of);
+        return Err(ReconcileError::NoSuch(format!(
+            "sync {} applied {count} of {of} objects, which is not a release",
+            id.number
+        )));
+    }
+    Ok(Some(sync.revision.commit))
 }
 
 #[cfg(test)]

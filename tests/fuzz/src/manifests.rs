@@ -10,11 +10,12 @@ use std::path::Path;
 use quarterdeck_agent::kustomize::ByProgram;
 use quarterdeck_agent::kustomize::renderers::Renderers;
 use quarterdeck_core::render::images::images;
-use quarterdeck_core::render::tree::{EntryMode, Listing, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::path::{parse, readable};
 use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_fields, mask, normalize, order};
+use quarterdeck_core::tree::EntryMode;
+use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::yaml::{self, Document, YamlError};
 use quarterdeck_shared::application::RenderKind;
 use serde_json::Value;
@@ -24,8 +25,8 @@ const FIRST: &str = "apps/shop/a.yaml";
 /// `data` is how, and the files.
 pub fn check(data: &[u8]) {
     let Some((how, rest)) = data.split_first() else { return };
-    let files = Files::read(rest);
-    for (_, content) in files.0.values() {
+    let files = files(rest);
+    for (_, content) in files.files.values() {
         round_trip(content);
     }
     let kind = if *how == b'k' { RenderKind::Kustomize } else { RenderKind::Plain };
@@ -126,71 +127,35 @@ fn leaves_to_others(object: &Value) {
 /// What was rendered is itself a folder of manifests, of the same objects.
 fn renders_from_its_output(rendered: &Rendered) {
     let text = yaml::write_all(rendered.manifests.iter().map(|manifest| manifest.object.as_ref()));
-    let again = Files([(FIRST.to_owned(), (EntryMode::File, text.clone().into_bytes()))].into());
+    let again = Files::new(&[(FIRST, &text)]);
     let again = render_all(&again, RenderKind::Plain).unwrap_or_else(|error| panic!("{error:?} in {text}"));
     assert_eq!(again.digest(), rendered.digest(), "{text}");
 }
 
-/// Files of a commit, by path.
-struct Files(BTreeMap<String, (EntryMode, Vec<u8>)>);
-
-impl Files {
-    fn read(data: &[u8]) -> Self {
-        let mut files = BTreeMap::new();
-        let (mut path, mut mode, mut content) = (FIRST.to_owned(), EntryMode::File, Vec::new());
-        for line in data.split_inclusive(|byte| *byte == b'\n') {
-            let header = line.strip_prefix(b"=== ").and_then(|path| std::str::from_utf8(path.trim_ascii()).ok());
-            match header.filter(|header| is_path(header.trim_end_matches('@'))) {
-                Some(header) => {
-                    files.insert(path, (mode, std::mem::take(&mut content)));
-                    path = header.trim_end_matches('@').to_owned();
-                    mode = if header.ends_with('@') { EntryMode::Symlink } else { EntryMode::File };
-                }
-                None => content.extend_from_slice(line),
+/// The files that the data describes.
+fn files(data: &[u8]) -> Files {
+    let mut files = BTreeMap::new();
+    let (mut path, mut mode, mut content) = (FIRST.to_owned(), EntryMode::File, Vec::new());
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        let header = line.strip_prefix(b"=== ").and_then(|path| std::str::from_utf8(path.trim_ascii()).ok());
+        match header.filter(|header| is_path(header.trim_end_matches('@'))) {
+            Some(header) => {
+                files.insert(path, (mode, std::mem::take(&mut content)));
+                path = header.trim_end_matches('@').to_owned();
+                mode = if header.ends_with('@') { EntryMode::Symlink } else { EntryMode::File };
             }
+            None => content.extend_from_slice(line),
         }
-        files.insert(path, (mode, content));
-        // In a commit no file lies below a file.
-        let paths: Vec<String> = files.keys().cloned().collect();
-        let below =
-            |path: &str| paths.iter().any(|file| path.strip_prefix(file.as_str()).is_some_and(|p| p.starts_with('/')));
-        files.retain(|path, _| !below(path));
-        Self(files)
     }
-
-    fn entry(&self, path: &str) -> Option<TreeEntry> {
-        let (mode, _) = self.0.get(path)?;
-        Some(TreeEntry { path: path.to_owned(), mode: *mode, id: path.to_owned() })
-    }
-
-    fn below<'f>(&'f self, folder: &'f str) -> impl Iterator<Item = &'f String> {
-        let inside = move |path: &&String| {
-            folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-        };
-        self.0.keys().filter(inside)
-    }
+    files.insert(path, (mode, content));
+    // In a commit no file lies below a file.
+    let paths: Vec<String> = files.keys().cloned().collect();
+    let below =
+        |path: &str| paths.iter().any(|file| path.strip_prefix(file.as_str()).is_some_and(|p| p.starts_with('/')));
+    files.retain(|path, _| !below(path));
+    Files { files, ..Files::default() }
 }
 
 fn is_path(path: &str) -> bool {
     !path.is_empty() && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
-impl Tree for Files {
-    fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
-        let folder = || (path.is_empty() || self.below(path).next().is_some()).then_some(Node::Folder);
-        Ok(self.entry(path).map(Node::File).or_else(folder))
-    }
-
-    fn entries(&self, folder: &str) -> Result<Listing, TreeFailure> {
-        let entries = self.below(folder).filter_map(|path| self.entry(path)).collect();
-        Ok(Listing { entries, unreadable: Vec::new() })
-    }
-
-    fn size(&self, id: &str) -> Result<u64, TreeFailure> {
-        self.blob(id).map(|content| content.len() as u64)
-    }
-
-    fn blob(&self, id: &str) -> Result<Vec<u8>, TreeFailure> {
-        self.0.get(id).map(|(_, content)| content.clone()).ok_or_else(|| format!("{id} was never handed out").into())
-    }
 }

@@ -160,21 +160,21 @@ async fn trees_are_read_and_what_is_left_out_is_named() {
     on(&mirror, move |mirror| mirror.fetch(&refs)).await.unwrap();
     on(&mirror, move |mirror| {
         let commit = id(&commit);
-        let listing = mirror.entries(&commit, "apps/shop").unwrap();
+        let listing = mirror.entries(&commit, "/apps/./shop/").unwrap();
         let files: Vec<_> = listing.entries.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
         assert_eq!(
             files,
             [
-                ("README", EntryMode::File),
-                ("deployment.yaml", EntryMode::File),
-                ("inside", EntryMode::Symlink),
-                ("lib", EntryMode::Submodule),
-                ("outside", EntryMode::Symlink),
-                ("readme", EntryMode::File),
-                ("run.sh", EntryMode::Executable),
+                ("apps/shop/README", EntryMode::File),
+                ("apps/shop/deployment.yaml", EntryMode::File),
+                ("apps/shop/inside", EntryMode::Symlink),
+                ("apps/shop/lib", EntryMode::Submodule),
+                ("apps/shop/outside", EntryMode::Symlink),
+                ("apps/shop/readme", EntryMode::File),
+                ("apps/shop/run.sh", EntryMode::Executable),
             ]
         );
-        assert_eq!(listing.unnameable, ["caf\\xe9.yaml"]);
+        assert_eq!(listing.unnameable, ["apps/shop/caf\\xe9.yaml"]);
         assert_eq!(mirror.blob(&listing.entries[1].id, 100).unwrap(), b"kind: Deployment\n");
         assert!(matches!(mirror.blob(&listing.entries[1].id, 5), Err(GitError::BlobTooBig { size: 17, limit: 5, .. })));
         assert_eq!(mirror.file(&commit, "secret", 10).unwrap().as_deref(), Some(&b"s"[..]));

@@ -1,6 +1,6 @@
 //! When git is followed, and when a person says otherwise.
 
-use quarterdeck_shared::event::{Cause, Event, EventRecord};
+use quarterdeck_shared::event::{Cause, Event, EventRecord, SyncRecord};
 use quarterdeck_shared::status::Health;
 use serde_json::json;
 
@@ -78,6 +78,55 @@ async fn a_pin_outlives_the_agent_and_new_commits() {
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
     ask(&world, "unpin", json!({})).await;
     synced_to(&world, &third).await;
+}
+
+/// As `qd build`, `qd push` and `qd diff` name a commit, and a sync by its number besides.
+#[tokio::test]
+async fn a_rollback_names_its_commit_as_every_question_does() {
+    let world = deployed(&[("a.yaml", &config_map("a", "one"))], "").await;
+    let first = deploy(&world).rev("main");
+    synced_to(&world, &first).await;
+    let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
+    synced_to(&world, &second).await;
+    let third = manifests(&world, &[("a.yaml", &config_map("a", "three"))], "A third value");
+    synced_to(&world, &third).await;
+    // A tag comes before a commit, and so before a release that begins so.
+    let name = &first[..7];
+    deploy(&world).tag(name, &second);
+    polled_twice(&world).await;
+    let syncs: Vec<SyncRecord> = world.client().get("/v1/environments/shop/history").await.unwrap();
+    let sync = syncs.iter().find(|sync| sync.revision.commit.as_str() == first).expect("the first sync").id;
+    for (to, commit) in [
+        (name, &second),
+        (&first[..8], &first),
+        (&second[..12].to_uppercase(), &second),
+        (&sync.number.to_string(), &first),
+        ("main", &third),
+        (&sync.to_string(), &first),
+    ] {
+        ask(&world, "rollback", json!({ "to": to, "reason": "a test" })).await;
+        let status = synced_to(&world, commit).await;
+        assert!(status.pin.is_some(), "{to}: {status:?}");
+    }
+    let nothing = json!({ "to": &first[..6], "reason": "a test" });
+    let told = world.client().post::<Accepted>("/v1/environments/shop/rollback", &nothing).await.unwrap_err();
+    assert!(told.to_string().contains("no branch, tag or commit"), "six digits name nothing: {told}");
+}
+
+#[tokio::test]
+async fn a_release_is_named_by_its_digits_while_the_mirror_and_the_forge_are_away() {
+    let mut world = world().await;
+    let first = manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests");
+    let address = world.forge.http("ops/deploy");
+    world.configure(&(world.config_head("a test") + &application("shop", &address, ""))).unwrap();
+    world.start_agent().await.unwrap();
+    synced_to(&world, &first).await;
+    world.stop_agent().unwrap();
+    std::fs::remove_dir_all(world.path("data/mirrors")).unwrap();
+    world.forge.http_away().await;
+    world.start_agent().await.unwrap();
+    let taken = ask(&world, "rollback", json!({ "to": &first[..7], "reason": "a test" })).await;
+    assert_eq!(taken.revision.map(|revision| revision.commit.to_string()), Some(first));
 }
 
 #[tokio::test]

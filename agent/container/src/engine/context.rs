@@ -1,7 +1,7 @@
 //! A build context straight from the tree of a commit: no checkout, a blob at a time, the same bytes for the same commit.
 //!
 //! ```text
-//! TreeReader --entries--> Context::plan (.dockerignore, checks; small) --blobs one by one--> Context::write --> tar
+//! Tree --entries--> Context::plan (.dockerignore, checks; small) --blobs one by one--> Context::write --> tar
 //! ```
 //!
 //! Owners are zero and the order is that of the paths. The time of every file is the one that the caller gives, which should be the
@@ -9,57 +9,24 @@
 //! size, and zero is before what zip can hold. Docker's and BuildKit's caches look at contents, not at times.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 
 use quarterdeck_core::dockerignore::{Dockerignore, DockerignoreError};
-use quarterdeck_core::render::tree::is_lfs_pointer;
+use quarterdeck_core::tree::links::{Followed, resolve, resolve_noting};
+use quarterdeck_core::tree::subtree::Subtree;
+use quarterdeck_core::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure, TreeListing, is_lfs_pointer};
 use quarterdeck_shared::error::Hint;
-
-/// The files that a context can be made of. Implemented by whoever can read a commit; all calls may block.
-pub trait TreeReader: Send + Sync {
-    /// Every file below the folder of the context, with paths seen from it.
-    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError>;
-    /// The content of a file, or the target of a symbolic link.
-    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError>;
-}
-
-/// Why a tree could not be read, in the reader's words.
-pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A file of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContextEntry {
-    /// Seen from the context's folder, with slashes.
-    pub path: String,
-    /// What it is.
-    pub kind: EntryKind,
-    /// The name of its content, for [`TreeReader::blob`].
-    pub id: String,
-}
-
-/// What an entry of a tree is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A plain file.
-    File,
-    /// A file with the executable bit.
-    Executable,
-    /// A symbolic link, which stays one.
-    Symlink,
-    /// A commit of another repository: there is nothing of it here.
-    Submodule,
-    /// Its name is not UTF-8: it cannot be named to an engine, and the path is one to show.
-    Unnameable,
-}
 
 /// What goes to the engine, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// Sorted by path; folders are made from them.
-    entries: Vec<ContextEntry>,
+    /// The folder in the commit, links followed.
+    folder: String,
+    /// Seen from the folder, sorted by path; folders are made from them.
+    entries: Vec<TreeEntry>,
     /// What a person should know of this context: what is left out of it.
     pub warnings: Vec<String>,
 }
@@ -76,14 +43,14 @@ pub struct Sent {
 /// Why there is no context to build from.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
-    /// The reader failed.
+    /// The tree could not be read.
     #[error("reading {what} for the build context")]
     Read {
         /// A path, or the whole tree.
         what: String,
-        /// The reader's words.
+        /// What the tree says.
         #[source]
-        source: ReadError,
+        source: TreeFailure,
     },
     /// The Dockerfile is not in the commit.
     #[error("the commit has no {dockerfile} in the build context{}", there_is(.like))]
@@ -153,46 +120,63 @@ impl Hint for ContextError {
 }
 
 impl Context {
-    /// Decides what is sent: all that `<Dockerfile>.dockerignore`, or else `.dockerignore`, lets through. The Dockerfile and
-    /// `.dockerignore` are sent even if they are excluded, for the engine needs them. Where one of these is a link, it is
-    /// followed within the context.
-    pub fn plan(reader: &dyn TreeReader, dockerfile: &str) -> Result<Self, ContextError> {
+    /// Decides what is sent of `folder`: all that `<Dockerfile>.dockerignore`, or else `.dockerignore`, lets through. The
+    /// Dockerfile and `.dockerignore` are sent even if they are excluded, for the engine needs them. Where one of these is a
+    /// link, it is followed within the context; a link to the folder itself is followed within the commit.
+    ///
+    /// # Errors
+    /// Where the folder or the Dockerfile is not in the commit, where a path leaves the context, where a file that decides
+    /// over the build cannot be used, and where the tree cannot be read.
+    pub fn plan(tree: &dyn Tree, folder: &str, dockerfile: &str) -> Result<Self, ContextError> {
         let dockerfile =
             normal(dockerfile).ok_or_else(|| ContextError::DockerfileOutside { dockerfile: dockerfile.to_owned() })?;
-        let mut entries =
-            reader.entries().map_err(|source| ContextError::Read { what: "the tree".to_owned(), source })?;
-        if let Some(entry) = entries.iter().find(|entry| !is_below(&entry.path)) {
-            return Err(ContextError::Escapes { path: entry.path.clone() });
+        let reading = |source| ContextError::Read { what: "the tree".to_owned(), source };
+        let folder = match resolve(tree, folder).map_err(reading)? {
+            Followed::Folder(folder) => folder,
+            // To list it says what is missing.
+            Followed::File(_) | Followed::Nowhere(_) => folder.to_owned(),
+        };
+        let tree = &Subtree { tree, folder: &folder };
+        let TreeListing { mut entries, mut unnameable } = tree.entries("").map_err(reading)?;
+        let mut paths = entries.iter().map(|entry| &entry.path).chain(&unnameable);
+        if let Some(path) = paths.find(|path| !is_below(path)) {
+            return Err(ContextError::Escapes { path: path.clone() });
         }
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        let by_path: BTreeMap<&str, &ContextEntry> = entries.iter().map(|entry| (entry.path.as_str(), entry)).collect();
-        let Some(file) = file_at(reader, &by_path, &dockerfile)? else {
-            let same_name = |entry: &&ContextEntry| {
+        let mut links = Vec::new();
+        let Some(file) = file_at(tree, &dockerfile, &mut links)? else {
+            let same_name = |entry: &&TreeEntry| {
                 entry.path.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("dockerfile"))
             };
             let like = entries.iter().find(same_name).map(|entry| entry.path.clone());
             return Err(ContextError::NoDockerfile { dockerfile, like });
         };
-        read(reader, file)?;
+        read(tree, &file)?;
+        let ignore = ignore_file(tree, &dockerfile)?;
         // The engine follows links on the way to the Dockerfile, so that all of them are sent.
-        let mut needed: BTreeSet<String> = [dockerfile.clone(), ".dockerignore".to_owned(), file.path.clone()].into();
-        needed.extend(links_to(reader, &by_path, &dockerfile)?);
-        let ignore = ignore_file(reader, &by_path, &dockerfile)?;
+        let needed: BTreeSet<String> =
+            [dockerfile, ".dockerignore".to_owned(), file.path].into_iter().chain(links).collect();
         entries.retain(|entry| needed.contains(&entry.path) || !ignore.excludes(&entry.path));
-        let warnings = entries.iter().filter_map(left_out).collect();
-        entries.retain(|entry| left_out(entry).is_none());
-        Ok(Self { entries, warnings })
+        unnameable.retain(|path| !ignore.excludes(path));
+        let (submodules, entries): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.mode == EntryMode::Submodule);
+        let warnings = warnings(submodules, unnameable);
+        Ok(Self { folder, entries, warnings })
     }
 
     /// Writes the context as a tar archive, with `modified` (seconds since the epoch) as the time of every file. One blob is in
-    /// memory at a time. `tell` gets a sentence for each file that is only a pointer to Git LFS.
+    /// memory at a time. `tell` gets a sentence for each file that is only a pointer to Git LFS. `tree` is the one that it was
+    /// planned from.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or `out` takes no more.
     pub fn write(
         &self,
-        reader: &dyn TreeReader,
+        tree: &dyn Tree,
         modified: u64,
         out: impl Write,
         mut tell: impl FnMut(String),
     ) -> Result<Sent, ContextError> {
+        let tree = Subtree { tree, folder: &self.folder };
         let mut archive = tar::Builder::new(out);
         let mut sent = Sent::default();
         let mut folder = String::new();
@@ -205,8 +189,8 @@ impl Context {
             folder = entry.path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
 
             let read = |source| ContextError::Read { what: entry.path.clone(), source };
-            let content = reader.blob(&entry.id).map_err(read)?;
-            if entry.kind == EntryKind::Symlink {
+            let content = tree.blob(entry).map_err(read)?;
+            if entry.mode == EntryMode::Symlink {
                 let mut header = header(tar::EntryType::Symlink, 0o777, 0, modified);
                 archive.append_link(&mut header, &entry.path, OsStr::from_bytes(&content)).map_err(failed)?;
             } else {
@@ -216,7 +200,7 @@ impl Context {
                         entry.path
                     ));
                 }
-                let mode = if entry.kind == EntryKind::Executable { 0o755 } else { 0o644 };
+                let mode = if entry.mode == EntryMode::Executable { 0o755 } else { 0o644 };
                 let mut header = header(tar::EntryType::Regular, mode, content.len() as u64, modified);
                 archive.append_data(&mut header, &entry.path, content.as_slice()).map_err(failed)?;
                 sent.bytes += content.len() as u64;
@@ -229,26 +213,23 @@ impl Context {
     }
 }
 
-/// Why an entry is not sent; nothing for those that are.
-fn left_out(entry: &ContextEntry) -> Option<String> {
-    let path = &entry.path;
-    match entry.kind {
-        EntryKind::File | EntryKind::Executable | EntryKind::Symlink => None,
-        EntryKind::Submodule => {
-            Some(format!("{path} is a git submodule: its files are in another repository and not in the context"))
-        }
-        EntryKind::Unnameable => Some(format!("{path} is left out of the context: its name is not UTF-8; rename it")),
-    }
+/// A sentence for each file that is not sent, in the order of their paths.
+fn warnings(submodules: Vec<TreeEntry>, unnameable: Vec<String>) -> Vec<String> {
+    let submodule = |TreeEntry { path, .. }| {
+        format!("{path} is a git submodule: its files are in another repository and not in the context")
+    };
+    let unnameable = unnameable
+        .into_iter()
+        .map(|path| format!("{path} is left out of the context: its name is not UTF-8; rename it"));
+    let mut warnings: Vec<String> = submodules.into_iter().map(submodule).chain(unnameable).collect();
+    warnings.sort();
+    warnings
 }
 
-fn ignore_file(
-    reader: &dyn TreeReader,
-    entries: &BTreeMap<&str, &ContextEntry>,
-    dockerfile: &str,
-) -> Result<Dockerignore, ContextError> {
+fn ignore_file(tree: &dyn Tree, dockerfile: &str) -> Result<Dockerignore, ContextError> {
     for file in [format!("{dockerfile}.dockerignore"), ".dockerignore".to_owned()] {
-        if let Some(entry) = file_at(reader, entries, &file)? {
-            let content = read(reader, entry)?;
+        if let Some(entry) = file_at(tree, &file, &mut Vec::new())? {
+            let content = read(tree, &entry)?;
             return Dockerignore::parse(&String::from_utf8_lossy(&content))
                 .map_err(|source| ContextError::Dockerignore { file, source });
         }
@@ -257,71 +238,29 @@ fn ignore_file(
 }
 
 /// A file that decides over the build.
-fn read(reader: &dyn TreeReader, entry: &ContextEntry) -> Result<Vec<u8>, ContextError> {
+fn read(tree: &dyn Tree, entry: &TreeEntry) -> Result<Vec<u8>, ContextError> {
     let file = entry.path.clone();
-    let content = reader.blob(&entry.id).map_err(|source| ContextError::Read { what: file.clone(), source })?;
+    let content = tree.blob(entry).map_err(|source| ContextError::Read { what: file.clone(), source })?;
     if is_lfs_pointer(&content) { Err(ContextError::LargeFileStorage { file }) } else { Ok(content) }
 }
 
-/// Links that are followed on the way to one file; more is a circle.
-const LINKS_MAX: usize = 40;
-
-/// What is at a path of the context, links followed within it.
-fn file_at<'e>(
-    reader: &dyn TreeReader,
-    entries: &BTreeMap<&str, &'e ContextEntry>,
-    path: &str,
-) -> Result<Option<&'e ContextEntry>, ContextError> {
-    resolve(reader, entries, path, &mut Vec::new())
+/// The file at a path of the context, links followed within it, and those links.
+fn file_at(tree: &dyn Tree, path: &str, links: &mut Vec<String>) -> Result<Option<TreeEntry>, ContextError> {
+    let followed = resolve_noting(tree, path, links);
+    let reading = |source| ContextError::Read { what: links.last().map_or(path, String::as_str).to_owned(), source };
+    let target = match (followed.map_err(reading)?, links.first()) {
+        (Followed::File(entry), _) => return Ok(Some(entry)),
+        (_, None) => return Ok(None),
+        (Followed::Nowhere(target), Some(_)) => target,
+        (Followed::Folder(_), Some(link)) => written(tree, link).map_err(reading)?,
+    };
+    Err(ContextError::Link { file: path.to_owned(), target })
 }
 
-/// The links on the way to a path.
-fn links_to(
-    reader: &dyn TreeReader,
-    entries: &BTreeMap<&str, &ContextEntry>,
-    path: &str,
-) -> Result<Vec<String>, ContextError> {
-    let mut links = Vec::new();
-    resolve(reader, entries, path, &mut links)?;
-    Ok(links)
-}
-
-fn resolve<'e>(
-    reader: &dyn TreeReader,
-    entries: &BTreeMap<&str, &'e ContextEntry>,
-    path: &str,
-    links: &mut Vec<String>,
-) -> Result<Option<&'e ContextEntry>, ContextError> {
-    let mut waiting: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-    let (mut real, mut first): (Vec<String>, Option<String>) = (Vec::new(), None);
-    let leads_nowhere =
-        |first: &Option<String>| first.clone().map(|target| ContextError::Link { file: path.to_owned(), target });
-    while let Some(part) = waiting.pop() {
-        match part.as_str() {
-            "" | "." => continue,
-            ".." if real.pop().is_some() => continue,
-            ".." => return leads_nowhere(&first).map_or(Ok(None), Err),
-            _ => real.push(part),
-        }
-        // A folder has no entry of its own.
-        let Some(entry) = entries.get(real.join("/").as_str()).copied() else { continue };
-        if entry.kind != EntryKind::Symlink {
-            let is_end = waiting.iter().all(|part| matches!(part.as_str(), "" | "."));
-            let found = Some(entry).filter(|entry| is_end && left_out(entry).is_none());
-            return found.map_or_else(|| leads_nowhere(&first).map_or(Ok(None), Err), |entry| Ok(Some(entry)));
-        }
-        real.pop();
-        let target = reader.blob(&entry.id);
-        let target = target.map_err(|source| ContextError::Read { what: entry.path.clone(), source })?;
-        let target = String::from_utf8_lossy(&target).into_owned();
-        first.get_or_insert_with(|| target.clone());
-        links.push(entry.path.clone());
-        if links.len() > LINKS_MAX || target.starts_with('/') {
-            return leads_nowhere(&first).map_or(Ok(None), Err);
-        }
-        waiting.extend(target.split('/').rev().map(str::to_owned));
-    }
-    leads_nowhere(&first).map_or(Ok(None), Err)
+/// Where a link leads, as it is written.
+fn written(tree: &dyn Tree, link: &str) -> Result<String, TreeFailure> {
+    let Some(Node::File(entry)) = tree.lookup(link)? else { return Ok(String::new()) };
+    Ok(String::from_utf8_lossy(&tree.blob(&entry)?).into_owned())
 }
 
 fn header(kind: tar::EntryType, mode: u32, size: u64, modified: u64) -> tar::Header {

@@ -70,6 +70,13 @@ id! {
     /// Any object: a blob, a tree, a commit or a tag object.
     ObjectId
 }
+impl ObjectId {
+    /// The id of no object, as git writes it.
+    pub fn null() -> Self {
+        Self("0".repeat(40))
+    }
+}
+
 id! {
     /// A tree: equal ids mean equal files, whatever commit they come from.
     TreeId

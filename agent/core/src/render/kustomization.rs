@@ -15,10 +15,9 @@ use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
 use crate::render::KUSTOMIZATIONS;
-use crate::render::tree::{
-    EntryMode, Followed, Node, Tree, TreeEntry, TreeFailure, file_name, follow, is_lfs_pointer, join, parent, resolve,
-    resolve_noting,
-};
+use crate::tree::links::{Followed, resolve, resolve_noting};
+use crate::tree::paths::{file_name, join, parent};
+use crate::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure, is_lfs_pointer};
 use crate::yaml::{self, YamlError};
 
 /// Files that a kustomization may need: a repository of some hundred environments, all with bases, has fewer.
@@ -173,10 +172,10 @@ impl Search<'_> {
         let path = entry.path.clone();
         match entry.mode {
             _ if !is_sound(&path) => {}
-            EntryMode::File => drop(self.needs.beside.insert(path, entry)),
+            EntryMode::File | EntryMode::Executable => drop(self.needs.beside.insert(path, entry)),
             EntryMode::Symlink => {
                 let reading = |source| KustomizationError::Read { path: path.clone(), source };
-                if let Followed::File(target) = follow(self.tree, &entry).map_err(reading)? {
+                if let Followed::File(target) = resolve(self.tree, &path).map_err(reading)? {
                     self.needs.inputs.insert(target.path.clone());
                     self.needs.beside.insert(path, target);
                 }
@@ -195,7 +194,7 @@ impl Search<'_> {
         }
         let mut way = Vec::new();
         let target = match entry.mode {
-            EntryMode::File => entry,
+            EntryMode::File | EntryMode::Executable => entry,
             EntryMode::Submodule => return Ok(false),
             EntryMode::Symlink => match resolve_noting(self.tree, &path, &mut way).map_err(reading)? {
                 Followed::File(target) => target,
@@ -220,7 +219,7 @@ impl Search<'_> {
     fn follow_names(&mut self, path: &str) -> Result<(), KustomizationError> {
         let folder = parent(path).to_owned();
         let reading = |source| KustomizationError::Read { path: path.to_owned(), source };
-        let bytes = self.tree.blob(&self.needs.files[path].id).map_err(reading)?;
+        let bytes = self.tree.blob(&self.needs.files[path]).map_err(reading)?;
         if is_lfs_pointer(&bytes) {
             return Err(KustomizationError::LargeFileStorage { path: path.to_owned() });
         }

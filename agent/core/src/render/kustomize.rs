@@ -8,8 +8,8 @@ use quarterdeck_shared::error::Hint;
 
 use crate::render::kustomization::needs;
 use crate::render::object::{self, Found};
-use crate::render::tree::Tree;
 use crate::render::{RenderError, Request};
+use crate::tree::Tree;
 use crate::yaml;
 
 pub use crate::render::kustomization::{KustomizationError, Needs};

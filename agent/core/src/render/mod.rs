@@ -14,8 +14,6 @@
 //!
 //! Not here: Helm charts, decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
 
-pub mod tree;
-
 mod injected;
 pub mod object;
 pub(crate) mod plain;
@@ -38,8 +36,9 @@ use sha2::{Digest as _, Sha256};
 use crate::render::kustomize::{Kustomize, KustomizeError, Kustomized};
 use crate::render::plain::Plain;
 use crate::render::scope::Scope;
-use crate::render::tree::{Followed, Tree, TreeEntry, TreeFailure};
 use crate::sync::manifest::{ContentDigest, Manifest};
+use crate::tree::links::{Followed, resolve, resolve_noting};
+use crate::tree::{Tree, TreeEntry, TreeFailure, paths};
 use crate::yaml::YamlError;
 
 /// What to render, for whom.
@@ -234,11 +233,11 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     // Where the folder is reached by links, these count as well.
     let path = request.path.trim_start_matches('/');
     let read = |source| RenderError::Read { path: path.to_owned(), source };
-    tree::resolve_noting(request.tree, path, &mut inputs).map_err(read)?;
+    resolve_noting(request.tree, path, &mut inputs).map_err(read)?;
     inputs.sort();
     inputs.dedup();
     let all = inputs.clone();
-    inputs.retain(|path| !all.iter().any(|folder| folder != path && tree::is_below(path, folder)));
+    inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
     Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs })
 }
 
@@ -254,8 +253,8 @@ pub(crate) fn by_kustomize(tree: &dyn Tree, folder: &str, kind: RenderKind) -> R
 /// The kustomization file of a folder, links followed.
 pub(crate) fn kustomization_file(tree: &dyn Tree, folder: &str) -> Result<Option<TreeEntry>, RenderError> {
     for name in KUSTOMIZATIONS {
-        let path = tree::join(folder, name).unwrap_or_default();
-        let found = tree::resolve(tree, &path).map_err(|source| RenderError::Read { path, source })?;
+        let path = paths::join(folder, name).unwrap_or_default();
+        let found = resolve(tree, &path).map_err(|source| RenderError::Read { path, source })?;
         if let Followed::File(entry) = found {
             return Ok(Some(entry));
         }
@@ -266,8 +265,8 @@ pub(crate) fn kustomization_file(tree: &dyn Tree, folder: &str) -> Result<Option
 /// The folder of the manifests as trees name it: without `./`, links followed, and known to be there.
 pub(crate) fn folder(tree: &dyn Tree, path: &str) -> Result<String, RenderError> {
     let missing = || RenderError::NoFolder { path: path.to_owned() };
-    let plain = tree::join("", path.trim_start_matches('/')).ok_or_else(missing)?;
-    match tree::resolve(tree, &plain) {
+    let plain = paths::join("", path.trim_start_matches('/')).ok_or_else(missing)?;
+    match resolve(tree, &plain) {
         Ok(Followed::Folder(folder)) => Ok(folder),
         Ok(_) => Err(missing()),
         Err(source) => Err(RenderError::Read { path: plain, source }),

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::render::object::{self, Found};
-use crate::render::tree::{self, EntryMode, Followed, Tree, TreeEntry, file_name};
 use crate::render::{KUSTOMIZATIONS, RenderError};
+use crate::tree::links::{Followed, resolve_noting};
+use crate::tree::paths::{file_name, is_below};
+use crate::tree::{EntryMode, Tree, TreeEntry, is_lfs_pointer};
 use crate::yaml::{self, YamlError};
 
 /// What a folder holds.
@@ -96,7 +98,7 @@ type Link = (String, TreeEntry);
 fn take_folder(tree: &dyn Tree, folder: &str, shown: &str, sources: &mut Sources) -> Result<Vec<Link>, RenderError> {
     sources.folders.insert(folder.to_owned());
     let listing = tree.entries(folder).map_err(|source| RenderError::Read { path: folder.to_owned(), source })?;
-    if let Some(path) = listing.unreadable.into_iter().find(|path| is_manifest(path)) {
+    if let Some(path) = listing.unnameable.into_iter().find(|path| is_manifest(path)) {
         return Err(RenderError::NameNotUtf8 { path });
     }
     let mut links = Vec::new();
@@ -109,11 +111,11 @@ fn take_folder(tree: &dyn Tree, folder: &str, shown: &str, sources: &mut Sources
             EntryMode::Submodule => return Err(RenderError::Submodule { path: entry.path }),
             _ if is_hidden => sources.hidden += usize::from(is_manifest(below)),
             EntryMode::Symlink => links.push((path, entry)),
-            EntryMode::File if !is_manifest(below) => {}
-            EntryMode::File if KUSTOMIZATIONS.contains(&file_name(below)) => sources
+            _ if !is_manifest(below) => {}
+            _ if KUSTOMIZATIONS.contains(&file_name(below)) => sources
                 .notes
                 .push(format!("{path} is left out: it is for kustomize, and this folder is rendered plain")),
-            EntryMode::File => sources.take(path, entry),
+            EntryMode::File | EntryMode::Executable => sources.take(path, entry),
         }
     }
     Ok(links)
@@ -130,15 +132,15 @@ fn take_link(
     let reading = |source| RenderError::Read { path: shown.to_owned(), source };
     let named = is_manifest(shown) && !KUSTOMIZATIONS.contains(&file_name(shown));
     let mut way = Vec::new();
-    let to = tree::resolve_noting(tree, &link.path, &mut way).map_err(reading)?;
-    let is_elsewhere = |path: &str| !tree::is_below(path, folder) && path != folder;
+    let to = resolve_noting(tree, &link.path, &mut way).map_err(reading)?;
+    let is_elsewhere = |path: &str| !is_below(path, folder) && path != folder;
     match to {
         Followed::File(target) if named => {
             sources.outside.extend(way.into_iter().chain([target.path.clone()]).filter(|path| is_elsewhere(path)));
             sources.take(shown.to_owned(), target);
         }
         Followed::File(_) => {}
-        Followed::Folder(target) if tree::is_below(folder, &target) => sources.notes.push(format!(
+        Followed::Folder(target) if is_below(folder, &target) => sources.notes.push(format!(
             "{shown} is left out: it is a link to {}, which holds this folder itself",
             super::Folder(&target)
         )),
@@ -157,8 +159,8 @@ fn take_link(
 
 fn read(tree: &dyn Tree, file: &Source, found: &mut Vec<Found>) -> Result<(), RenderError> {
     let Source { path, entry } = file;
-    let bytes = tree.blob(&entry.id).map_err(|source| RenderError::Read { path: path.clone(), source })?;
-    if tree::is_lfs_pointer(&bytes) {
+    let bytes = tree.blob(entry).map_err(|source| RenderError::Read { path: path.clone(), source })?;
+    if is_lfs_pointer(&bytes) {
         return Err(RenderError::LargeFileStorage { path: path.clone() });
     }
     let documents = yaml::parse(&bytes).map_err(|source| match is_template(&bytes, &source) {

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::render::tree::Files;
+use crate::tree::EntryMode;
+use crate::tree::memory::Files;
 use quarterdeck_shared::error::Failure;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
@@ -297,8 +298,7 @@ fn what_cannot_be_read_is_refused() {
     ] {
         assert_eq!(refusal(&files), message);
     }
-    let mut tree = Files::new(&[("apps/shop/a.yaml", DEPLOYMENT), ("apps/shop/lib", "")]);
-    tree.0.get_mut("apps/shop/lib").unwrap().0 = tree::EntryMode::Submodule;
+    let tree = Files::new(&[("apps/shop/a.yaml", DEPLOYMENT)]).with("apps/shop/lib", EntryMode::Submodule, "");
     let error = Failure::of(&try_render_at("apps/shop", RenderKind::Plain, &tree).unwrap_err()).to_string();
     assert_eq!(
         error,

@@ -8,8 +8,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use quarterdeck_system::program::{Limits, run};
 use sha2::{Digest, Sha256};
 
 use super::program::unprompted;
@@ -63,19 +65,31 @@ fn control_dir(mirrors: &Path) -> Option<PathBuf> {
     Some(dir)
 }
 
-/// Ends the shared connections, because the agent stops. What cannot be ended ends by itself.
+/// How long the end of all shared connections together may take. Each is a word to a process of this machine, which takes
+/// milliseconds; one that is stopped or hangs must not hold up the end of the agent, of which all other work has 8 s.
+const HANG_UP_WITHIN: Duration = Duration::from_secs(2);
+/// Of what `ssh -O exit` prints, which is `Exit request sent.`
+const HANG_UP_BYTES_MAX: u64 = 4 << 10;
+
+/// Ends the shared connections, because the agent stops. What cannot be ended ends by itself. Blocks for two seconds at the
+/// most.
 pub fn hang_up(mirrors: &Path) {
+    hang_up_within(mirrors, HANG_UP_WITHIN);
+}
+
+fn hang_up_within(mirrors: &Path, within: Duration) {
+    let started = Instant::now();
     for socket in std::fs::read_dir(mirrors.join(".ssh")).into_iter().flatten().flatten() {
-        let path = format!("ControlPath={}", socket.path().display());
+        let time = within.saturating_sub(started.elapsed());
+        if time.is_zero() {
+            return;
+        }
         let mut command = Command::new("ssh");
         // The host is not used: the socket says which connection is meant.
-        command
-            .args(["-o", &path, "-O", "exit", "forge"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let path = format!("ControlPath={}", socket.path().display());
+        command.args(["-o", &path, "-O", "exit", "forge"]);
         unprompted(&mut command);
-        let _ = command.status();
+        let _ = run(command, b"", Limits { time, output_bytes: HANG_UP_BYTES_MAX });
     }
 }
 
@@ -176,6 +190,20 @@ mod tests {
         assert!(path("a").starts_with(&format!("ControlPath={}/.ssh/", dir.path().display())), "{}", path("a"));
         assert!(path("a").ends_with("%C") && path("a") == path("a") && path("a") != path("b"));
         assert_eq!(control_dir(&dir.path().join("x".repeat(40))), None, "no socket has so long a path");
+    }
+
+    #[test]
+    fn a_connection_that_does_not_answer_holds_nothing_up() {
+        let mirrors = tempfile::Builder::new().prefix("qd").tempdir().unwrap();
+        let sockets = control_dir(mirrors.path()).unwrap();
+        let _deaf = ["one", "two"].map(|name| std::os::unix::net::UnixListener::bind(sockets.join(name)).unwrap());
+        let (end, ended) = std::sync::mpsc::channel();
+        let folder = mirrors.path().to_owned();
+        std::thread::spawn(move || {
+            hang_up_within(&folder, Duration::from_millis(300));
+            end.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(30)).expect("the end of the agent waits for it");
     }
 
     #[test]

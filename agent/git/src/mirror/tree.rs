@@ -97,19 +97,18 @@ impl Mirror {
         })
     }
 
-    /// All files below the directory `path` of a commit.
+    /// All files below the directory `path` of a commit, by their whole paths.
+    ///
+    /// # Errors
+    /// Where there is no such directory, where it holds more than the repository's limit of `tree_entries`, and where the
+    /// mirror cannot be read.
     pub fn entries(&self, commit: &CommitId, path: &str) -> Result<TreeListing, GitError> {
-        match self.tree_of(commit, path)? {
-            Some(tree) => self.entries_of(&tree),
-            None => Err(self.not_found(format!("the directory `{path}` at commit {}", commit.short()))),
-        }
-    }
-
-    /// All files below a tree.
-    pub fn entries_of(&self, tree: &TreeId) -> Result<TreeListing, GitError> {
+        let missing = || self.not_found(format!("the directory `{path}` at commit {}", commit.short()));
+        let tree = self.tree_of(commit, path)?.ok_or_else(missing)?;
         let repository = self.repository();
         let mut walk = Walk { repository: &repository, listing: TreeListing::default(), seen: 0 };
-        self.descend(&mut walk, tree.to_gix(), "", 0)?;
+        let below: String = parts(path).flat_map(|part| [part, "/"]).collect();
+        self.descend(&mut walk, tree.to_gix(), &below, 0)?;
         let mut listing = walk.listing;
         // Git sorts a directory `a` as `a/`, and its files where they belong to it: so sorted by bytes of whole paths.
         listing.entries.sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));

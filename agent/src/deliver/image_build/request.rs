@@ -7,17 +7,17 @@ use quarterdeck_shared::application::{BuildArg, ImageSpec};
 
 use sha2::{Digest, Sha256};
 
-use crate::commit_tree;
+use crate::commit_tree::CommitTree;
 use crate::context::Application;
 use crate::deliver::DeliverError;
 use crate::deliver::stages::repository;
 use quarterdeck_container::engine::base::base_images;
-use quarterdeck_container::engine::context::{ContextEntry, EntryKind, ReadError, TreeReader};
 use quarterdeck_container::engine::{ArgValue, BuildRequest};
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_core::render::tree::{Followed, resolve};
+use quarterdeck_core::tree::Tree as _;
+use quarterdeck_core::tree::links::{Followed, resolve};
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{CommitId, CommitInfo, EntryMode, ObjectId};
+use quarterdeck_git::{CommitId, CommitInfo};
 use quarterdeck_system::secret::{self, Place};
 
 /// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
@@ -42,11 +42,8 @@ pub(super) fn request(
     labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
     let args = spec.args.iter().map(|(name, arg)| Ok((name.clone(), argument(name, arg)?)));
     Ok(BuildRequest {
-        context: Arc::new(CommitTree {
-            mirror: repository.mirror(),
-            commit: checkout.id.clone(),
-            folder: spec.context.clone(),
-        }),
+        tree: Arc::new(CommitTree { mirror: repository.mirror(), commit: checkout.id.clone(), bytes_max: BLOB_MAX }),
+        context: spec.context.clone(),
         modified: u64::try_from(checkout.time.as_second()).unwrap_or_default(),
         dockerfile: spec.dockerfile.clone(),
         target: spec.target.clone(),
@@ -73,8 +70,9 @@ pub(super) async fn bases(
 
 /// A Dockerfile, links followed as the engine follows them.
 fn file(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<Vec<u8>> {
-    match resolve(&commit_tree::CommitTree { mirror, commit }, path) {
-        Ok(Followed::File(entry)) => mirror.blob(&entry.id.parse().ok()?, DOCKERFILE_MAX).ok(),
+    let tree = CommitTree { mirror, commit: commit.clone(), bytes_max: DOCKERFILE_MAX };
+    match resolve(&tree, path) {
+        Ok(Followed::File(entry)) => tree.blob(&entry).ok(),
         _ => None,
     }
 }
@@ -103,40 +101,4 @@ fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
     };
     let secret = secret::read(&place).map_err(|source| DeliverError::Argument { name: name.to_owned(), source })?;
     Ok(ArgValue::Secret(secret))
-}
-
-/// A folder of a commit as a build context.
-struct CommitTree {
-    mirror: Arc<Mirror>,
-    commit: CommitId,
-    folder: String,
-}
-
-impl TreeReader for CommitTree {
-    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
-        let tree = commit_tree::CommitTree { mirror: &self.mirror, commit: &self.commit };
-        let folder = match resolve(&tree, &self.folder)? {
-            Followed::Folder(folder) => folder,
-            // To list it says what is missing.
-            Followed::File(_) | Followed::Nowhere(_) => self.folder.clone(),
-        };
-        let listing = self.mirror.entries(&self.commit, &folder)?;
-        let entry = |entry: quarterdeck_git::TreeEntry| ContextEntry {
-            path: entry.path,
-            kind: match entry.mode {
-                EntryMode::File => EntryKind::File,
-                EntryMode::Executable => EntryKind::Executable,
-                EntryMode::Symlink => EntryKind::Symlink,
-                EntryMode::Submodule => EntryKind::Submodule,
-            },
-            id: entry.id.to_string(),
-        };
-        let unnameable = |path| ContextEntry { path, kind: EntryKind::Unnameable, id: String::new() };
-        Ok(listing.entries.into_iter().map(entry).chain(listing.unnameable.into_iter().map(unnameable)).collect())
-    }
-
-    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
-        let id: ObjectId = id.parse()?;
-        Ok(self.mirror.blob(&id, BLOB_MAX)?)
-    }
 }

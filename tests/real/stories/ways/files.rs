@@ -172,7 +172,7 @@ async fn who_is_not_let_in_is_told_why() -> anyhow::Result<()> {
                 guest.server(),
                 "    tokenFile: nothing".to_owned(),
                 Class::Configuration,
-                "cannot read the token file",
+                "no token to log in with: the file",
             ),
             (
                 "what Kubernetes gave up",

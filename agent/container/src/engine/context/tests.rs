@@ -1,43 +1,13 @@
 //! A context is held against what comes out of the tar.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::*;
+use quarterdeck_core::tree::memory::Files;
 use quarterdeck_shared::error::Failure;
 
-/// Paths to kind and content; the id is the path.
-struct Files(BTreeMap<String, (EntryKind, Vec<u8>)>);
-
-impl Files {
-    fn of(files: &[(&str, &str)]) -> Self {
-        Self(files.iter().map(|(p, text)| ((*p).to_owned(), (EntryKind::File, text.as_bytes().to_vec()))).collect())
-    }
-
-    fn with(mut self, path: &str, kind: EntryKind, content: &str) -> Self {
-        self.0.insert(path.to_owned(), (kind, content.as_bytes().to_vec()));
-        self
-    }
-}
-
-impl TreeReader for Files {
-    fn entries(&self) -> Result<Vec<ContextEntry>, ReadError> {
-        let entry = |(path, (kind, _)): (&String, &(EntryKind, Vec<u8>))| ContextEntry {
-            path: path.clone(),
-            kind: *kind,
-            id: path.clone(),
-        };
-        // Not in order: the context has to sort.
-        Ok(self.0.iter().rev().map(entry).collect())
-    }
-
-    fn blob(&self, id: &str) -> Result<Vec<u8>, ReadError> {
-        self.0.get(id).map(|(_, content)| content.clone()).ok_or_else(|| format!("no object {id}").into())
-    }
-}
-
 fn tar_of(files: &Files, dockerfile: &str) -> (Vec<u8>, Vec<String>) {
-    let context = Context::plan(files, dockerfile).unwrap();
+    let context = Context::plan(files, "", dockerfile).unwrap();
     let (mut out, mut told) = (Vec::new(), context.warnings.clone());
     context.write(files, 1_700_000_000, &mut out, |sentence| told.push(sentence)).unwrap();
     (out, told)
@@ -63,14 +33,14 @@ fn listed(tar: &[u8]) -> String {
 
 #[test]
 fn the_tar_is_sorted_complete_and_the_same_each_time() {
-    let files = Files::of(&[
+    let files = Files::new(&[
         ("Dockerfile", "FROM scratch"),
         ("src/main.rs", "fn main() {}"),
         ("src/a/b", "x"),
         ("src.txt", ""),
     ])
-    .with("run.sh", EntryKind::Executable, "#!/bin/sh")
-    .with("link", EntryKind::Symlink, "../outside/of/it");
+    .with("run.sh", EntryMode::Executable, "#!/bin/sh")
+    .with("link", EntryMode::Symlink, "../outside/of/it");
     let (tar, told) = tar_of(&files, "./Dockerfile");
     let want = "644 Dockerfile FROM scratch\n777 link  -> ../outside/of/it\n755 run.sh #!/bin/sh\n644 src.txt\n755 src/\n755 src/a/\n\
                 644 src/a/b x\n644 src/main.rs fn main() {}";
@@ -80,7 +50,7 @@ fn the_tar_is_sorted_complete_and_the_same_each_time() {
 
 #[test]
 fn ignored_files_stay_home_but_never_the_two_that_the_engine_needs() {
-    let files = Files::of(&[
+    let files = Files::new(&[
         (".dockerignore", "*\n!src\nsrc/secret\n"),
         ("build/Dockerfile", "FROM scratch"),
         ("src/a", "a"),
@@ -94,7 +64,7 @@ fn ignored_files_stay_home_but_never_the_two_that_the_engine_needs() {
 
 #[test]
 fn the_dockerfiles_own_ignore_file_beats_the_common_one() {
-    let files = Files::of(&[
+    let files = Files::new(&[
         (".dockerignore", "a"),
         ("Dockerfile.web", "FROM scratch"),
         ("Dockerfile.web.dockerignore", "b\n*.dockerignore"),
@@ -110,12 +80,12 @@ fn the_dockerfiles_own_ignore_file_beats_the_common_one() {
 #[test]
 fn what_is_left_out_and_lfs_pointers_are_told() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
-    let files = Files::of(&[("Dockerfile", "FROM scratch"), ("model.bin", pointer)]).with(
+    let files = Files::new(&[("Dockerfile", "FROM scratch"), ("model.bin", pointer)]).with(
         "vendor/lib",
-        EntryKind::Submodule,
+        EntryMode::Submodule,
         "",
     );
-    let files = files.with("caf\\xe9", EntryKind::Unnameable, "");
+    let files = Files { unnameable: vec!["caf\\xe9".to_owned()], ..files };
     let (tar, told) = tar_of(&files, "Dockerfile");
     assert!(!listed(&tar).contains("vendor") && !listed(&tar).contains("caf"));
     assert_eq!(told[0], "caf\\xe9 is left out of the context: its name is not UTF-8; rename it");
@@ -126,8 +96,8 @@ fn what_is_left_out_and_lfs_pointers_are_told() {
 #[test]
 fn what_is_wrong_is_named() {
     let plan =
-        |files: &Files, dockerfile: &str| Failure::of(&Context::plan(files, dockerfile).unwrap_err()).to_string();
-    let files = Files::of(&[("docker/Dockerfile", "FROM scratch")]);
+        |files: &Files, dockerfile: &str| Failure::of(&Context::plan(files, "", dockerfile).unwrap_err()).to_string();
+    let files = Files::new(&[("docker/Dockerfile", "FROM scratch")]);
     let missing = plan(&files, "Dockerfile");
     assert_eq!(
         missing,
@@ -138,11 +108,11 @@ fn what_is_wrong_is_named() {
         assert!(plan(&files, outside).contains("leaves the build context"), "{outside}");
     }
     for hostile in ["../evil", "a/../../evil", "/etc/passwd", "a//b"] {
-        let files = Files::of(&[("Dockerfile", "FROM scratch"), (hostile, "x")]);
+        let files = Files::new(&[("Dockerfile", "FROM scratch"), (hostile, "x")]);
         assert!(plan(&files, "Dockerfile").ends_with(", which leaves the build context"), "{hostile}");
     }
-    let files = Files::of(&[("Dockerfile", "FROM scratch"), (".dockerignore", "ok\n[")]);
-    let error = Context::plan(&files, "Dockerfile").unwrap_err();
+    let files = Files::new(&[("Dockerfile", "FROM scratch"), (".dockerignore", "ok\n[")]);
+    let error = Context::plan(&files, "", "Dockerfile").unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(
         (error.to_string().as_str(), cause.as_str()),
@@ -153,20 +123,20 @@ fn what_is_wrong_is_named() {
 #[test]
 fn names_longer_than_a_tar_header_holds_arrive_whole() {
     let long = format!("{}/{}", "d".repeat(120), "f".repeat(180));
-    let files = Files::of(&[("Dockerfile", "FROM scratch"), (&long, "x")]);
+    let files = Files::new(&[("Dockerfile", "FROM scratch"), (&long, "x")]);
     assert!(listed(&tar_of(&files, "Dockerfile").0).contains(&format!("644 {long} x")));
 }
 
 #[test]
 fn a_list_that_is_a_link_is_followed_within_the_context() {
-    let files = Files::of(&[
+    let files = Files::new(&[
         ("Dockerfile", "FROM scratch"),
         ("lists/ignore", "*.pem\nlists\n"),
         ("server.pem", "secret"),
         ("src/a", "a"),
     ]);
-    let files = files.with(".dockerignore", EntryKind::Symlink, "current/ignore");
-    let files = files.with("current", EntryKind::Symlink, "lists");
+    let files = files.with(".dockerignore", EntryMode::Symlink, "current/ignore");
+    let files = files.with("current", EntryMode::Symlink, "lists");
     let sent = listed(&tar_of(&files, "Dockerfile").0);
     assert_eq!(
         sent,
@@ -176,9 +146,9 @@ fn a_list_that_is_a_link_is_followed_within_the_context() {
 
 #[test]
 fn a_dockerfile_that_is_a_link_is_sent_with_what_it_leads_to() {
-    let files = Files::of(&[("build/Dockerfile", "FROM scratch"), (".dockerignore", "*")]);
-    let files = files.with("Dockerfile", EntryKind::Symlink, "here/Dockerfile");
-    let files = files.with("here", EntryKind::Symlink, "./build");
+    let files = Files::new(&[("build/Dockerfile", "FROM scratch"), (".dockerignore", "*")]);
+    let files = files.with("Dockerfile", EntryMode::Symlink, "here/Dockerfile");
+    let files = files.with("here", EntryMode::Symlink, "./build");
     let sent = listed(&tar_of(&files, "Dockerfile").0);
     let want =
         "777 Dockerfile  -> here/Dockerfile\n755 build/\n644 build/Dockerfile FROM scratch\n777 here  -> ./build";
@@ -186,10 +156,31 @@ fn a_dockerfile_that_is_a_link_is_sent_with_what_it_leads_to() {
 }
 
 #[test]
+fn a_context_is_a_folder_of_the_commit_and_ends_there() {
+    let files = Files::new(&[
+        ("apps/shop/Dockerfile", "FROM scratch"),
+        ("apps/shop/a", "a"),
+        ("apps/shop/.dockerignore@", "../list"),
+        ("apps/list", ""),
+        ("current@", "apps/shop"),
+    ]);
+    let plan = |files: &Files, folder: &str| Context::plan(files, folder, "Dockerfile");
+    let refused = plan(&files, "current").unwrap_err();
+    assert_eq!(refused.to_string(), ".dockerignore is a link to \"../list\", which is not a file of the build context");
+    let files = files.with("apps/shop/.dockerignore", EntryMode::File, "b");
+    let mut tar = Vec::new();
+    plan(&files, "current").unwrap().write(&files, 1_700_000_000, &mut tar, drop).unwrap();
+    assert_eq!(listed(&tar), "644 .dockerignore b\n644 Dockerfile FROM scratch\n644 a a");
+    let error = plan(&files, "apps/cart").unwrap_err();
+    assert_eq!(error.to_string(), "reading the tree for the build context");
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("apps/cart"), "{error:?}");
+}
+
+#[test]
 fn what_decides_over_the_build_and_cannot_be_read_is_told() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-    let docker = || Files::of(&[("Dockerfile", "FROM scratch")]);
-    let link = |to: &str| docker().with(".dockerignore", EntryKind::Symlink, to);
+    let docker = || Files::new(&[("Dockerfile", "FROM scratch")]);
+    let link = |to: &str| docker().with(".dockerignore", EntryMode::Symlink, to);
     for (files, words) in [
         (
             link("../secrets/list"),
@@ -208,18 +199,22 @@ fn what_decides_over_the_build_and_cannot_be_read_is_told() {
             ".dockerignore is a link to \".dockerignore\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
         (
-            docker().with(".dockerignore", EntryKind::File, pointer),
+            docker().with(".dockerignore", EntryMode::File, pointer),
             ".dockerignore is a Git LFS pointer, and its content is not fetched\nhint: keep it in git itself",
         ),
         (
-            Files::of(&[("Dockerfile", pointer)]),
+            Files::new(&[("Dockerfile", pointer)]),
             "Dockerfile is a Git LFS pointer, and its content is not fetched\nhint: keep it in git itself",
         ),
         (
-            Files::of(&[]).with("Dockerfile", EntryKind::Symlink, "../Dockerfile"),
+            docker().with("list/a", EntryMode::File, "").with(".dockerignore", EntryMode::Symlink, "list"),
+            ".dockerignore is a link to \"list\", which is not a file of the build context\nhint: put the file there instead of the link",
+        ),
+        (
+            Files::new(&[]).with("Dockerfile", EntryMode::Symlink, "../Dockerfile"),
             "Dockerfile is a link to \"../Dockerfile\", which is not a file of the build context\nhint: put the file there instead of the link",
         ),
     ] {
-        assert_eq!(Failure::of(&Context::plan(&files, "Dockerfile").unwrap_err()).to_string(), words);
+        assert_eq!(Failure::of(&Context::plan(&files, "", "Dockerfile").unwrap_err()).to_string(), words);
     }
 }

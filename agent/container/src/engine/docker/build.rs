@@ -148,22 +148,22 @@ impl Upload {
     async fn start(request: BuildRequest, sink: Sink) -> Result<Self, BuildError> {
         let (pieces, body) = mpsc::channel(PIECES_WAITING_MAX);
         let (sent, error) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
-        let reader = request.context.clone();
+        let tree = request.tree.clone();
         let span = tracing::Span::current();
-        let plan = move || span.in_scope(|| Context::plan(&*reader, &request.dockerfile));
+        let plan = move || span.in_scope(|| Context::plan(&*tree, &request.context, &request.dockerfile));
         let planned = tokio::task::spawn_blocking(plan).await;
         let context = planned.expect("planning a context does not panic")?;
         for warning in &context.warnings {
             send(&sink, Progress::Line(format!("warning: {warning}"))).await;
         }
-        let reader = request.context;
+        let tree = request.tree;
         let (counter, slot) = (sent.clone(), error.clone());
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             let _span = span.enter();
             let out = Pieces { pieces: pieces.clone(), buffer: BytesMut::new(), sent: counter };
             let warn = |warning| drop(sink.blocking_send(Progress::Line(format!("warning: {warning}"))));
-            if let Err(error) = context.write(&*reader, request.modified, out, warn) {
+            if let Err(error) = context.write(&*tree, request.modified, out, warn) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 // Ends the request; the engine throws away what it has.
                 let _ = pieces.blocking_send(Err(io::Error::other("the build context could not be read")));

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::render::kustomize::{BuildFailure, Built, Needs};
-use crate::render::tree::{Files, Node};
+use crate::tree::Node;
+use crate::tree::memory::Files;
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name.
@@ -18,15 +19,14 @@ impl Kustomize for Small {
 
 fn resources(tree: &dyn Tree, folder: &str) -> Vec<serde_json::Value> {
     let file = render::kustomization_file(tree, folder).unwrap().expect("a kustomization");
-    let kustomization = crate::yaml::parse(&tree.blob(&file.id).unwrap()).unwrap().remove(0).value;
+    let kustomization = crate::yaml::parse(&tree.blob(&file).unwrap()).unwrap().remove(0).value;
     let mut objects = Vec::new();
     for resource in kustomization["resources"].as_array().into_iter().flatten().filter_map(|text| text.as_str()) {
-        let path = render::tree::join(folder, resource).unwrap();
+        let path = crate::tree::paths::join(folder, resource).unwrap();
         match tree.lookup(&path).unwrap().expect("what it names") {
             Node::Folder => objects.extend(resources(tree, &path)),
             Node::File(entry) => {
-                objects
-                    .extend(crate::yaml::parse(&tree.blob(&entry.id).unwrap()).unwrap().into_iter().map(|d| d.value));
+                objects.extend(crate::yaml::parse(&tree.blob(&entry).unwrap()).unwrap().into_iter().map(|d| d.value));
             }
         }
     }

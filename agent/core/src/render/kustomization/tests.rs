@@ -1,5 +1,5 @@
 use super::*;
-use crate::render::tree::Files;
+use crate::tree::memory::Files;
 use quarterdeck_shared::error::Failure;
 
 fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
