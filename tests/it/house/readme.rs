@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files::sources;
 use super::house;
+use super::paths::first_word;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
 const PLACES: [(&str, &str); 12] = [
@@ -163,7 +164,7 @@ fn tests(folder: &Path) -> BTreeSet<String> {
             is_test |= code.starts_with("#[test]") || code.starts_with("#[tokio::test");
             let function = code.split_once("fn ").filter(|(front, _)| ["", "async ", "pub "].contains(front));
             if let (Some((_, rest)), true) = (function, is_test) {
-                let name = super::files::first_word(rest);
+                let name = first_word(rest).to_owned();
                 let path = rooms.iter().chain(inner.iter().map(|(_, name)| name)).chain([&name]);
                 found.insert(path.cloned().collect::<Vec<_>>().join("::"));
                 is_test = false;

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use http::Method;
@@ -158,69 +157,4 @@ async fn what_the_agent_writes_is_for_its_own_user() {
         }
     }
     assert!(open.is_empty() && count > 20, "{count} files, and open are {open:#?}");
-}
-
-/// A shell would read what a repository or a configuration says as its own language. git runs the ssh command of a push
-/// through one, and for that each word is quoted (`quarterdeck_git`, `mirror::ssh`).
-#[test]
-fn no_program_is_run_through_a_shell() {
-    let mut found = Vec::new();
-    let mut commands = 0;
-    let crates =
-        ["agent", "agent/core", "agent/system", "agent/kubernetes", "agent/git", "agent/container", "tui", "shared"];
-    let parts = crates.map(|part| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(part).join("src"));
-    for path in parts.iter().flat_map(|folder| sources(folder)) {
-        let text = std::fs::read_to_string(&path).unwrap();
-        commands += text.matches("Command::new(").count();
-        for (number, line) in without_tests(&text) {
-            let shell = ["\"sh\"", "\"bash\"", "/bin/sh", "/bin/bash", "\"-c\"", "\"cmd\""];
-            if !line.trim_start().starts_with("//") && shell.iter().any(|word| line.contains(word)) {
-                found.push(format!("{}:{number}: {line}", path.display()));
-            }
-        }
-    }
-    assert!(found.is_empty() && commands >= 5, "{commands} programs are run, and through a shell {found:#?}");
-}
-
-/// The lines of a source with their numbers, but for what is built for tests alone: the item after each `#[cfg(test)]`,
-/// which ends where something stands as far to the left again.
-fn without_tests(text: &str) -> Vec<(usize, &str)> {
-    let mut kept = Vec::new();
-    let mut lines = text.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
-            kept.push((number + 1, line));
-            continue;
-        }
-        let margin = line.len() - line.trim_start().len();
-        for (_, line) in lines.by_ref() {
-            let is_first_or_last = !line.trim().is_empty() && line.len() - line.trim_start().len() <= margin;
-            if is_first_or_last && (line.ends_with([';', '}'])) {
-                break;
-            }
-        }
-    }
-    kept
-}
-
-#[test]
-fn what_is_for_tests_alone_is_told_apart() {
-    let text = "use a;\n#[cfg(test)]\nmod tests;\nfn b() {}\n#[cfg(test)]\nmod more {\n    fn c() {}\n}\nfn d() {}\n";
-    let kept: Vec<&str> = without_tests(text).into_iter().map(|(_, line)| line).collect();
-    assert_eq!(kept, ["use a;", "fn b() {}", "fn d() {}"]);
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
-        match (path.is_dir(), is_test) {
-            (true, true) => {}
-            (true, false) => found.extend(sources(&path)),
-            (false, false) if path.extension().is_some_and(|ending| ending == "rs") => found.push(path),
-            _ => {}
-        }
-    }
-    found
 }
