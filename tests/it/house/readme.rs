@@ -196,6 +196,19 @@ fn every_test_of_a_fault_is_on_the_page() {
     assert!(missing.is_empty(), "not in the matrix of tests/README.md: {missing:#?}");
 }
 
+/// A test that only root can run is ignored for all others, and run by its name where root is.
+#[test]
+fn every_test_that_wants_root_is_run_by_name() {
+    let run = std::fs::read_to_string(house().join("tests/real/run")).unwrap();
+    let by_name = run.lines().filter_map(|line| line.trim().split(' ').next()).filter(|word| word.contains("::"));
+    let by_name: BTreeSet<String> = by_name.map(str::to_owned).collect();
+    let folder = house().join("tests/it");
+    let gone: Vec<_> = by_name.difference(&tests(&folder)).cloned().collect();
+    assert!(gone.is_empty(), "tests/real/run names tests that are not there: {gone:#?}");
+    let marks = |file| std::fs::read_to_string(file).unwrap().matches("; told by tests/real/run\"]").count();
+    assert_eq!(sources(&folder).into_iter().map(marks).sum::<usize>(), by_name.len(), "{by_name:#?}");
+}
+
 /// A room that is new is put where it belongs.
 #[test]
 fn every_room_is_on_the_page_whole_or_partly() {
