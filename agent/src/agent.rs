@@ -57,11 +57,8 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let socket_path = places::socket(&config.agent);
     let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
     let (journal, cut_off) = Journal::open(&data_dir, &config.history, &supervise::names(&config), started)?;
-    if cut_off.interrupted > 0 {
-        tracing::info!(
-            runs_and_syncs = cut_off.interrupted,
-            "the previous run ended unexpectedly; resuming unfinished work"
-        );
+    if cut_off > 0 {
+        tracing::info!(runs_and_syncs = cut_off, "the previous run ended unexpectedly; resuming unfinished work");
     }
     clear_scratch(&data_dir);
     let stop = CancellationToken::new();

@@ -27,7 +27,6 @@ use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::{Prefix, RunId, SyncId};
-use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::Phase;
 use tokio::sync::{mpsc, oneshot};
 
@@ -98,17 +97,9 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-/// What the last life left in the middle, for the story to take up.
-#[derive(Debug, Default)]
-pub struct CutOff {
-    /// Runs that wait for their turn, the interrupted ones' successors among them; in order.
-    pub queued: Vec<RunStatus>,
-    /// How many runs and syncs were cut off.
-    pub interrupted: u64,
-}
-
 impl Journal {
-    /// Opens the history in `data_dir`, marks what was cut off, and begins to write.
+    /// Opens the history in `data_dir`, marks what was cut off, and begins to write. Beside it how many runs and syncs were
+    /// cut off.
     ///
     /// Runs of applications that are not `configured` stay in the history and out of the snapshot.
     pub fn open(
@@ -116,7 +107,7 @@ impl Journal {
         bounds: &HistoryConfig,
         configured: &BTreeSet<ApplicationName>,
         now: Timestamp,
-    ) -> Result<(Self, CutOff), HistoryError> {
+    ) -> Result<(Self, u64), HistoryError> {
         let path = data_dir.join("history.db");
         let connection = sqlite::open(&path)?;
         let logs = RunLogs::open(&data_dir.join("runs"), bounds.log_bytes)
@@ -153,32 +144,25 @@ impl Journal {
     }
 
     /// Facts for the first transaction of this life: what was cut off is Interrupted, and what it owed is queued again.
-    fn take_up(&self, remembered: &Left, now: Timestamp) -> (Batch, CutOff) {
+    fn take_up(&self, remembered: &Left, now: Timestamp) -> (Batch, u64) {
         let mut batch = Batch::new();
-        let mut cut_off = CutOff::default();
-        for run in remembered.runs.iter().filter(|run| !run.phase.is_final()) {
-            if run.phase == Phase::Queued {
-                cut_off.queued.push(run.clone());
-                continue;
-            }
-            cut_off.interrupted += 1;
+        let mut cut_off = 0;
+        for run in remembered.runs.iter().filter(|run| !run.phase.is_final() && run.phase != Phase::Queued) {
+            cut_off += 1;
             let successor = run::again(run, self.next_run(), now);
             let why = "the agent ended in the middle";
             batch.push(Fact::Run(Box::new(run::interrupted(run, successor.id, why, now))));
-            batch.push(Fact::Run(Box::new(successor.clone())));
-            cut_off.queued.push(successor);
+            batch.push(Fact::Run(Box::new(successor)));
         }
         for sync in &remembered.open_syncs {
-            cut_off.interrupted += 1;
+            cut_off += 1;
             let mut sync = sync.clone();
             sync.phase = Phase::Interrupted;
             sync.finished = Some(now);
             sync.message = "the agent ended in the middle; the next sync does what is left".to_owned();
             batch.push(Fact::Sync(Box::new(sync)));
         }
-        cut_off.queued.sort_by_key(RunStatus::place);
-        let event =
-            Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off.interrupted };
+        let event = Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off };
         batch.push(Fact::at_large(Cause::Agent, event));
         (batch, cut_off)
     }

@@ -1,13 +1,15 @@
 //! The house itself: which crate may know which, what the pure ones may be made of, rooms that do not go in circles, no
 //! dependency without a use and no file that nobody compiles. `DESIGN` says why; the compiler keeps the rest.
 
+mod code;
 mod files;
 mod guide;
 mod language;
+mod paths;
 mod readme;
 mod rooms;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each crate: where it is, and which crates of the house it may know.
@@ -80,8 +82,8 @@ fn house() -> PathBuf {
 }
 
 /// What the manifest of a crate names: dependencies, and those of its tests.
-fn depends_on(folder: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let text = std::fs::read_to_string(house().join(folder).join("Cargo.toml")).unwrap();
+fn depends_on(folder: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let names = |table: &str| match manifest.get(table).and_then(|names| names.as_table()) {
         Some(names) => names.keys().cloned().collect(),
@@ -102,9 +104,9 @@ fn every_crate_of_the_house_is_known_here() {
 #[test]
 fn no_crate_knows_one_above_it_or_beside_it() {
     for (name, folder, may) in CRATES {
-        let knows: BTreeSet<_> =
-            depends_on(folder).0.into_iter().filter(|one| one.starts_with("quarterdeck-")).collect();
-        let more: Vec<_> = knows.iter().filter(|one| !may.contains(&one.as_str())).collect();
+        let (knows, _) = depends_on(&house().join(folder));
+        let own = knows.iter().filter(|one| one.starts_with("quarterdeck-"));
+        let more: Vec<_> = own.filter(|one| !may.contains(&one.as_str())).collect();
         assert!(more.is_empty(), "{name} may not know {more:?}");
     }
 }
@@ -112,25 +114,42 @@ fn no_crate_knows_one_above_it_or_beside_it() {
 #[test]
 fn what_decides_does_nothing() {
     for (name, folder, _) in CRATES.iter().filter(|(name, ..)| PURE.contains(name)) {
-        let more: Vec<_> =
-            depends_on(folder).0.into_iter().filter(|part| !PURE_PARTS.contains(&part.as_str())).collect();
+        let (parts, _) = depends_on(&house().join(folder));
+        let more: Vec<_> = parts.iter().filter(|part| !PURE_PARTS.contains(&part.as_str())).collect();
         assert!(more.is_empty(), "{name} is pure, and depends on {more:?}");
-        let named = files::named_by(&house().join(folder).join("src"), &WORLD);
-        assert!(named.is_empty(), "{name} is pure, and names the world outside in {named:#?}");
+        for file in files::of_product(&house().join(folder)) {
+            let code = code::product(&std::fs::read_to_string(&file).unwrap());
+            let named = WORLD.iter().find(|one| code.contains(&format!("std::{one}")));
+            assert!(named.is_none(), "{name} is pure, and {} names std::{}", file.display(), named.unwrap());
+        }
     }
 }
 
+/// Where a path begins with its name, or it stands behind `use`; and where only tests name it, it is one of theirs.
 #[test]
 fn every_dependency_is_used() {
-    let mut unused = Vec::new();
+    let mut idle = Vec::new();
     for (name, folder, _) in CRATES {
-        let (normal, dev) = depends_on(folder);
-        let used = files::words_of(&house().join(folder));
-        let missing = normal.union(&dev).filter(|part| !used.contains(&part.replace('-', "_")));
-        let missing = missing.filter(|part| !FOR_ANOTHER.contains(&(name, part)));
-        unused.extend(missing.map(|part| format!("{name}: {part}")));
+        let folder = house().join(folder);
+        let (normal, dev) = depends_on(&folder);
+        let used = heads(files::sources(&folder), code::bare);
+        let used_by_product = heads(files::of_product(&folder), code::product);
+        for part in normal.union(&dev).filter(|part| !FOR_ANOTHER.contains(&(name, part))) {
+            let word = part.replace('-', "_");
+            if !used.contains(&word) {
+                idle.push(format!("{name}: {part} is not used"));
+            } else if normal.contains(part) && !used_by_product.contains(&word) {
+                idle.push(format!("{name}: {part} is used by tests alone, and belongs in dev-dependencies"));
+            }
+        }
     }
-    assert!(unused.is_empty(), "declared and not used: {unused:#?}");
+    assert!(idle.is_empty(), "{idle:#?}");
+}
+
+/// The names that paths begin with in these files, as far as that code is counted.
+fn heads(files: impl IntoIterator<Item = PathBuf>, counted: fn(&str) -> String) -> BTreeSet<String> {
+    let read = |file| paths::heads(&counted(&std::fs::read_to_string(file).unwrap()));
+    files.into_iter().flat_map(read).collect()
 }
 
 #[test]
@@ -141,7 +160,7 @@ fn every_pinned_dependency_has_a_member() {
     let declared: BTreeSet<_> = CRATES
         .iter()
         .flat_map(|(_, folder, _)| {
-            let (normal, dev) = depends_on(folder);
+            let (normal, dev) = depends_on(&house().join(folder));
             normal.into_iter().chain(dev)
         })
         .collect();
@@ -157,28 +176,35 @@ fn every_file_is_compiled() {
 
 #[test]
 fn no_rooms_go_in_a_circle() {
-    for (name, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
-        let circles = rooms::circles(&rooms::arrows(&house().join(folder).join("src")));
-        assert!(circles.is_empty(), "in {name} these know each other:\n{}", circles.join("\n"));
+    for (name, folder, _) in CRATES {
+        for root in files::roots(&house().join(folder), &files::KINDS) {
+            let circles = rooms::circles(&rooms::arrows(&root));
+            assert!(
+                circles.is_empty(),
+                "in {name}, {}, these know each other:\n{}",
+                root.display(),
+                circles.join("\n")
+            );
+        }
     }
 }
 
-/// The test of the test: a circle that is there is found, with the files that make it.
+/// A shell would read what a repository or a configuration says as its own language. git runs the ssh command of a push
+/// through one, and for that each word is quoted (`quarterdeck_git`, `mirror::ssh`).
 #[test]
-fn a_circle_is_found() {
-    let arrows =
-        BTreeMap::from([(("a", "b"), "a/x.rs"), (("b", "c"), "b.rs"), (("c", "a"), "c.rs"), (("d", "a"), "d.rs")]);
-    let arrows =
-        arrows.into_iter().map(|((from, to), file)| ((from.to_owned(), to.to_owned()), file.to_owned())).collect();
-    assert_eq!(rooms::circles(&arrows), ["a -> b (a/x.rs), b -> c (b.rs), c -> a (c.rs)"]);
+fn no_program_is_run_through_a_shell() {
+    let (mut found, mut commands) = (Vec::new(), 0);
+    for (_, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
+        for file in files::of_product(&house().join(folder)) {
+            let text = code::without_tests(&std::fs::read_to_string(&file).unwrap());
+            commands += text.matches("Command::new(").count();
+            let shells = code::literals(&text).into_iter().filter(|literal| is_of_a_shell(literal));
+            found.extend(shells.map(|literal| format!("{}: {literal:?}", file.display())));
+        }
+    }
+    assert!(found.is_empty() && commands >= 5, "{commands} programs are run, and through a shell {found:#?}");
 }
 
-/// And what code names is read as the compiler reads it, whatever the depth.
-#[test]
-fn what_a_module_names_is_read() {
-    let own = ["watch", "stream"].map(str::to_owned);
-    let named = |code: &str| -> Vec<String> { rooms::named(code, &own).iter().map(|way| way.join("::")).collect() };
-    assert_eq!(named("use crate::{pace, cache::{self, seen::Seen}};"), ["pace", "cache::self", "cache::seen::Seen"]);
-    assert_eq!(named("use super::pages; super::super::pace::next()"), ["watch::pages", "pace::next"]);
-    assert_eq!(named("pub(super) fn other_crate::x() { mycrate::y(); tokio::super_::z() }"), Vec::<String>::new());
+fn is_of_a_shell(literal: &str) -> bool {
+    ["sh", "bash", "-c", "cmd"].contains(&literal) || literal.contains("/bin/sh") || literal.contains("/bin/bash")
 }

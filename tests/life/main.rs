@@ -8,16 +8,17 @@
 //! `QD_LIFE_SEEDS=1..1000 cargo test -p quarterdeck-tests --test life -- --ignored many --nocapture`; `QD_LIFE_AT_ONCE` of them
 //! at the same time, and each failure is shrunk for `QD_LIFE_SHRINK` seconds. What was found stands in [`found`], step by step.
 
+mod dice;
 mod things;
 
-mod draw;
-
-mod acts;
+mod reader;
 
 mod ledger;
 mod town;
 
-mod reader;
+mod acts;
+
+mod draw;
 
 mod holds;
 

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use axum::body::Body;
+use harness::cluster::Cluster;
 use harness::git::Repo;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use crate::things::{App, Place, RESOURCES, resource};
-use crate::town::Town;
 
 /// One request over the socket. An error where nobody answers, and where the answer is no yes.
 pub(crate) async fn request(socket: &Path, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -41,6 +41,11 @@ pub(crate) fn number(id: &Value) -> Option<u64> {
     id.as_str()?.rsplit_once('-')?.1.parse().ok()
 }
 
+/// The commit of a revision as it is written on the wire.
+pub(crate) fn commit_of(revision: &Value) -> Option<String> {
+    revision.as_str()?.rsplit(':').next().map(str::to_owned)
+}
+
 /// Objects by where they are.
 pub(crate) type Objects = BTreeMap<Place, Value>;
 
@@ -65,10 +70,10 @@ pub(crate) fn wanted(deploy: &Repo, commit: &str) -> Wanted {
 }
 
 /// What is in the cluster, of all that the fleet has.
-pub(crate) fn live(town: &Town) -> Objects {
+pub(crate) fn live(cluster: &Cluster) -> Objects {
     let mut all = Objects::new();
     for resource in RESOURCES {
-        for object in town.world.cluster.list(resource, "") {
+        for object in cluster.list(resource, "") {
             let part = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
             let place = Place { resource, namespace: part("namespace"), name: part("name") };
             all.insert(place, (*object).clone());

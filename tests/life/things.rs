@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 
 /// An application of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,6 +204,9 @@ pub(crate) fn definition() -> String {
         },
     }))
 }
+
+/// The file of the Deployment of the shop, which promotion writes.
+pub(crate) const SHOP: &str = "apps/shop/shop.yaml";
 
 /// The Deployment that runs the image of the shop.
 pub(crate) fn deployment(image: &str) -> String {

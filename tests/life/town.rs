@@ -4,18 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use harness::cluster::Pace;
 use harness::cluster::faults::Fault;
 use harness::cluster::store::Snapshot;
 use harness::git::{Change, Repo};
 use harness::world::World;
 use serde_json::Value;
 
-use crate::acts;
-use crate::holds;
 use crate::ledger::Ledger;
-use crate::reader::{self, Wanted};
-use crate::things::{App, Thing, definition, deployment};
+use crate::reader::{self, Wanted, commit_of};
+use crate::things::{App, Thing};
 
 /// Everything of one life.
 pub(crate) struct Town {
@@ -69,47 +66,28 @@ pub(crate) struct Configured {
 const ANSWER: Duration = Duration::from_secs(5);
 
 impl Town {
-    /// A town on its first day: everything is deployed, the shop in its first version.
-    pub(crate) async fn found() -> anyhow::Result<Town> {
-        let agent = (env!("CARGO_BIN_EXE_playground").into(), vec!["agent".into()]);
-        let world = World::start(Pace::default(), agent).await?;
+    /// A town of which nothing is deployed yet.
+    pub(crate) fn new(world: World) -> Town {
         let (code, deploy) = (world.forge.repo("ops/shop"), world.forge.repo("ops/deploy"));
-        let mut change = deploy
-            .change("main")
-            .write(acts::SHOP, deployment(&format!("{}:none", world.image("ops/shop"))))
-            .write("apps/sea/boats.yaml", definition());
-        for thing in Thing::ALL {
-            change = change.write(thing.file(thing.home()), thing.manifest(1));
+        let mut ledger = Ledger::default();
+        for app in App::ALL {
+            ledger.suspended.insert(app, false);
+            ledger.pinned.insert(app, None);
         }
-        change.commit("All that there is");
-        code.commit("main", &harness::world::borrowed(&harness::world::code("shop", "0")), "A shop");
-        let mut town = Town {
+        Town {
             world,
             code,
             deploy,
-            ledger: Ledger::default(),
+            ledger,
             accidents: Accidents::default(),
             configured: Configured::default(),
             backup: None,
             wanted: Mutex::default(),
-        };
-        for app in App::ALL {
-            town.ledger.suspended.insert(app, false);
-            town.ledger.pinned.insert(app, None);
         }
-        town.configure()?;
-        town.start().await?;
-        town.first_day().await?;
-        Ok(town)
     }
 
-    /// The first version is pushed, and what is not automatic is synced for the first time.
-    async fn first_day(&mut self) -> anyhow::Result<()> {
-        acts::Step::Person(acts::Person::TagPush).perform(self).await?;
-        acts::Step::Operator(acts::Operator::Sync(App::Tea)).perform(self).await
-    }
-
-    fn configure(&self) -> anyhow::Result<()> {
+    /// Writes the configuration as it is now.
+    pub(crate) fn configure(&self) -> anyhow::Result<()> {
         let interval = if self.configured.slower { "350ms" } else { "300ms" };
         let mut text = self.world.config_head("a life").replace("\"500ms\"", &format!("\"{interval}\""));
         for app in App::ALL.into_iter().filter(|app| !self.configured.without.contains(app)) {
@@ -137,7 +115,7 @@ impl Town {
         text
     }
 
-    /// Writes the configuration as it is now, and has the agent read it.
+    /// The same, and has the agent read it.
     pub(crate) fn reload(&self) -> anyhow::Result<()> {
         self.configure()?;
         self.world.reload_agent();
@@ -151,7 +129,7 @@ impl Town {
 
     /// Whether the code is there.
     pub(crate) fn has_code(&self) -> bool {
-        !acts::aside(&self.code).exists()
+        !aside(&self.code).exists()
     }
 
     /// Whether the manifests have this file.
@@ -210,7 +188,7 @@ impl Town {
     pub(crate) async fn offered(&self, app: App) -> Vec<String> {
         let state = self.state().await.unwrap_or_default();
         let row = &state["objects"][format!("environment/{}/prod", app.name())];
-        let mut all = Vec::from_iter(holds::commit_of(&row["target"]));
+        let mut all = Vec::from_iter(commit_of(&row["target"]));
         if self.has_deploy() {
             let newer = all.first().map(|seen| self.deploy.git(&["rev-list", &format!("{seen}..main")]));
             all.extend(newer.iter().flat_map(|newer| newer.lines()).map(str::to_owned));
@@ -236,38 +214,11 @@ impl Town {
         }
         Ok(())
     }
+}
 
-    /// Lifts every accident. What people meant stays.
-    ///
-    /// # Errors
-    /// What the test itself could not do.
-    pub(crate) async fn lift(&mut self) -> anyhow::Result<()> {
-        self.thaw();
-        self.restore_repositories()?;
-        self.tags_return();
-        self.forge_heals();
-        self.forge_back().await?;
-        for app in App::ALL {
-            if self.has_file(&acts::bad(app)) {
-                self.commit("the slip is out", |c| c.remove(acts::bad(app)));
-            }
-        }
-        self.registry_back().await?;
-        self.world.registry.heal();
-        self.engine_back().await?;
-        self.allow();
-        self.world.cluster.mend();
-        self.cluster_back().await;
-        Thing::ALL.into_iter().for_each(|thing| self.let_go(thing));
-        if !self.configured.without.is_empty() {
-            self.configured.without.clear();
-            self.reload()?;
-        }
-        if self.world.pid().is_none() {
-            self.start().await?;
-        }
-        Ok(())
-    }
+/// Where a repository is while it is not there.
+pub(crate) fn aside(repository: &Repo) -> std::path::PathBuf {
+    repository.path().with_extension("aside")
 }
 
 /// How long whoever waits for a state waits until it looks again.

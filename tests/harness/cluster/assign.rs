@@ -3,33 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::ids::address;
 use super::kinds::Kind;
 use super::store::{State, items, text};
-
-/// A uid in the usual form, from a cluster and a number that it gives once.
-pub fn uid(cluster: u64, serial: u64) -> String {
-    let serial = (cluster << 32 | serial) & 0xffff_ffff_ffff;
-    let mixed = serial.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    format!(
-        "{:08x}-{:04x}-4{:03x}-8{:03x}-{serial:012x}",
-        mixed >> 32,
-        (mixed >> 16) & 0xffff,
-        (mixed >> 4) & 0xfff,
-        mixed & 0xfff
-    )
-}
-
-/// Five letters as the server appends them to a `generateName`.
-pub fn suffix(serial: u64) -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let mut rest = serial.wrapping_add(7).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 8;
-    let mut letter = || {
-        let letter = LETTERS[(rest % LETTERS.len() as u64) as usize];
-        rest /= LETTERS.len() as u64;
-        char::from(letter)
-    };
-    (0..5).map(|_| letter()).collect()
-}
 
 /// Hands out what a new object of this kind needs.
 pub fn on_create(state: &mut State, kind: &Kind, object: &mut Value, now: &str) {
@@ -152,11 +128,6 @@ fn drop_what_belongs_to_the_old_type(object: &mut Value, live: &Value) {
             spec.remove(name);
         }
     }
-}
-
-/// An address below a /16.
-pub fn address(prefix: &str, serial: u64) -> String {
-    format!("{prefix}.{}.{}", (serial >> 8) & 0xff, (serial & 0xff).max(1))
 }
 
 /// A Job selects its pods by its own uid.

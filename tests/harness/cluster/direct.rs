@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::controllers::{Clock, Manager};
+use super::clock::Clock;
+use super::controllers::Manager;
 use super::delete::{self, Terms};
 use super::failure::Failure;
 use super::faults::{Counts, Fault};

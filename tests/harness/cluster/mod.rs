@@ -26,6 +26,9 @@
 //! How it decides is held by a table that a real API server is asked as well (`conformance`); what it does not do stands
 //! there too, row by row, as far as one request can show it. Where the two differ, the stand-in is mended.
 
+pub mod clock;
+pub mod ids;
+
 pub mod kinds;
 
 pub mod schema;
@@ -52,9 +55,11 @@ pub mod view;
 
 pub mod discovery;
 
-pub mod controllers;
+pub mod events;
 
 pub mod kubelet;
+
+pub mod controllers;
 
 pub mod failure;
 
@@ -81,7 +86,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use self::controllers::{Clock, Manager, Next};
+use self::clock::Clock;
+use self::controllers::{Manager, Next};
 use self::discovery::Stale;
 use self::faults::{Counts, Faults};
 use self::kubelet::images::{self, Pull};

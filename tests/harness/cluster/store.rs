@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::assign;
+use super::ids;
 use super::kinds::{self, Kind};
 
 mod past;
@@ -326,6 +326,6 @@ impl State {
 
     /// A uid that no object of any cluster had before.
     pub fn uid(&mut self) -> String {
-        assign::uid(self.identity, self.serial())
+        ids::uid(self.identity, self.serial())
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::State;
 use super::dockerfile::{Dockerfile, Instruction, Stage, Word, expand};
 use super::files::{Node, Tree, copy, fingerprint, pack, put, resolve};
-use super::images::{History, ImageConfig, Layer, with_tag};
+use super::images::{History, ImageConfig, Layer, short, with_tag};
 use super::output::{Output, Stop};
 use super::{pull, run};
 
@@ -332,12 +332,6 @@ fn expanded(instruction: &Instruction, variables: &BTreeMap<String, String>) -> 
     let (rest, text) = (expand(&instruction.rest, &lookup), expand(&instruction.text, &lookup));
     let flags = instruction.flags.iter().map(|(key, value)| (key.clone(), expand(value, &lookup))).collect();
     Instruction { rest, text, flags, word: instruction.word }
-}
-
-/// An id as the daemon prints it: twelve digits, or nothing for scratch.
-pub(super) fn short(id: &str) -> &str {
-    let hex = id.strip_prefix("sha256:").unwrap_or(id);
-    hex.get(..12).unwrap_or(hex)
 }
 
 /// A tree of the given files, for images that a test puts into the engine.

@@ -5,9 +5,8 @@ use http::Method;
 use serde_json::Value;
 
 use super::State;
-use super::build::short;
 use super::files::{digest, read_tar};
-use super::images::{ImageConfig, Layer};
+use super::images::{ImageConfig, Layer, short};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote, refused};
 

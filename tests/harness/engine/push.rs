@@ -10,9 +10,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::State;
-use super::build::short;
 use super::files::digest;
-use super::images::{Image, Layer};
+use super::images::{Image, Layer, short};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote, location, refused};
 

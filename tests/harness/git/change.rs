@@ -4,6 +4,19 @@
 
 use super::Repo;
 
+impl Repo {
+    /// A change to the tip of `branch`, or the first commit of it.
+    pub fn change(&self, branch: &str) -> Change<'_> {
+        Change { repo: self, branch: branch.to_owned(), commands: Vec::new() }
+    }
+
+    /// Commits these files on top of `branch`; gives the commit.
+    pub fn commit(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
+        let change = self.change(branch);
+        files.iter().fold(change, |change, (path, content)| change.write(path, content)).commit(message)
+    }
+}
+
 /// A change to the tip of a branch; nothing happens before [`Change::commit`].
 #[must_use = "a change is nothing before it is committed"]
 pub struct Change<'r> {
@@ -13,10 +26,6 @@ pub struct Change<'r> {
 }
 
 impl<'r> Change<'r> {
-    pub(super) fn new(repo: &'r Repo, branch: &str) -> Self {
-        Self { repo, branch: branch.to_owned(), commands: Vec::new() }
-    }
-
     /// Writes a plain file.
     pub fn write(self, path: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Self {
         self.entry("100644", path.as_ref(), content.as_ref())

@@ -1,4 +1,5 @@
-//! A bare repository under a test's control: commits, branches, tags and hooks, made by the git program.
+//! A bare repository under a test's control: branches, tags and hooks, made by the git program; commits are beside it
+//! (`change.rs`).
 //!
 //! git runs with a clean environment and without any configuration of the person or the machine. Times are made up
 //! and go up by a second with each commit, so a test sees the same ids in every run.
@@ -8,8 +9,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
-
-use super::Change;
 
 /// The second of the first commit: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
@@ -46,17 +45,6 @@ impl Repo {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// A change to the tip of `branch`, or the first commit of it.
-    pub fn change(&self, branch: &str) -> Change<'_> {
-        Change::new(self, branch)
-    }
-
-    /// Commits these files on top of `branch`; gives the commit.
-    pub fn commit(&self, branch: &str, files: &[(&str, &str)], message: &str) -> String {
-        let change = self.change(branch);
-        files.iter().fold(change, |change, (path, content)| change.write(path, content)).commit(message)
     }
 
     /// Sets a lightweight tag, moving it if it is there.

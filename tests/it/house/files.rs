@@ -1,7 +1,9 @@
-//! The files of a crate: the words in them, and those that no `mod` leads to.
+//! The files of a crate: all that lie there, those that `mod` leads to, and those of them that are built for more than tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use super::code::{bare, product};
 
 /// Every Rust file below a folder that belongs to its crate: not those of a crate inside it.
 pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -20,77 +22,55 @@ pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every name that stands in front of `::` or behind `use` in a crate's code.
-pub(super) fn words_of(folder: &Path) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
-    for file in sources(folder) {
-        let text = code(&std::fs::read_to_string(file).unwrap());
-        for (at, _) in text.match_indices("::") {
-            words.insert(last_word(&text[..at]));
-        }
-        for (at, _) in text.match_indices("use ") {
-            words.insert(first_word(&text[at + 4..]));
-        }
-    }
-    words
-}
-
-/// The files of a folder that name one of these in code that is no test.
-pub(super) fn named_by(folder: &Path, names: &[&str]) -> Vec<String> {
-    let named = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = code(text.split("#[cfg(test)]\nmod tests").next().unwrap());
-        let one = names.iter().find(|name| text.contains(&format!("std::{name}")))?;
-        Some(format!("{}: std::{one}", file.display()))
-    };
-    sources(folder).into_iter().filter(|file| !is_test(file)).filter_map(named).collect()
-}
-
-/// Whether a file is there for tests alone.
-pub(super) fn is_test(file: &Path) -> bool {
-    file.iter().any(|part| part == "tests" || part == "tests.rs")
-}
-
-/// Code without its comments.
-pub(super) fn code(text: &str) -> String {
-    text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n")
-}
-
-pub(super) fn first_word(text: &str) -> String {
-    text.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
-}
-
-fn last_word(text: &str) -> String {
-    let backwards = text.chars().rev().take_while(|char| char.is_alphanumeric() || *char == '_');
-    backwards.collect::<Vec<_>>().into_iter().rev().collect()
+/// The files of a crate that its library and its programs are built from.
+pub(super) fn of_product(folder: &Path) -> BTreeSet<PathBuf> {
+    roots(folder, &["lib", "bin"]).iter().flat_map(|root| below(root, product)).collect()
 }
 
 /// Files of a crate that the compiler never sees.
 pub(super) fn forgotten(folder: &Path) -> Vec<PathBuf> {
+    let seen: BTreeSet<_> = roots(folder, &KINDS).iter().flat_map(|root| below(root, bare)).collect();
+    sources(folder).into_iter().filter(|file| !seen.contains(file)).collect()
+}
+
+/// What cargo builds from a crate.
+pub(super) const KINDS: [&str; 5] = ["lib", "bin", "test", "bench", "example"];
+
+/// The files with which what cargo builds begins, of these kinds.
+pub(super) fn roots(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let mut roots: Vec<PathBuf> = ["src/lib.rs", "src/main.rs"].map(|root| folder.join(root)).into();
-    let tables = ["lib", "bin", "test", "bench", "example"].into_iter().filter_map(|kind| manifest.get(kind));
+    let tables = kinds.iter().filter_map(|kind| manifest.get(*kind));
     for table in tables.flat_map(|table| table.as_array().cloned().unwrap_or_else(|| vec![table.clone()])) {
         roots.extend(table.get("path").and_then(|path| path.as_str()).map(|path| folder.join(path)));
     }
-    // What stands in `tests/` of a crate is a program of its own each, as cargo has it.
-    let programs = folder.join("tests").read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
-    roots.extend(programs.filter(|path| path.is_file()));
+    if kinds.contains(&"test") {
+        // What stands in `tests/` of a crate is a program of its own each, as cargo has it.
+        let programs = folder.join("tests").read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
+        roots.extend(programs.filter(|path| path.is_file()));
+    }
+    roots.retain(|root| root.exists());
+    roots.sort();
+    roots.dedup();
+    roots
+}
+
+/// The file of a root and those that `mod` leads to from there, as far as that code is counted.
+pub(super) fn below(root: &Path, counted: fn(&str) -> String) -> BTreeSet<PathBuf> {
     let mut seen = BTreeSet::new();
-    let mut open: Vec<_> = roots.into_iter().filter(|root| root.exists()).map(|root| (root, true)).collect();
-    while let Some((file, is_root)) = open.pop() {
-        let text = code(&std::fs::read_to_string(&file).unwrap());
+    let mut open = vec![root.to_owned()];
+    while let Some(file) = open.pop() {
         let own = file.file_stem().unwrap().to_str().unwrap();
         let parent = file.parent().unwrap();
-        let below = if is_root || own == "mod" { parent.to_owned() } else { parent.join(own) };
-        for name in modules(&text) {
+        let below = if file == root || own == "mod" { parent.to_owned() } else { parent.join(own) };
+        for name in modules(&counted(&std::fs::read_to_string(&file).unwrap())) {
             let places = [below.join(format!("{name}.rs")), below.join(&name).join("mod.rs")];
-            open.extend(places.into_iter().filter(|place| place.exists()).map(|place| (place, false)));
+            open.extend(places.into_iter().filter(|place| place.exists()));
         }
         seen.insert(file);
     }
-    sources(folder).into_iter().filter(|file| !seen.contains(file)).collect()
+    seen
 }
 
 /// The modules that a file says are files of their own.

@@ -1,11 +1,8 @@
 //! The language of what people read: no text of the programs is worded as the table says not to. What is looked at are the
 //! string literals of more than one word in code that is no test; what is filled in (`{name}`) does not count.
 
-use std::iter::Peekable;
-use std::str::Chars;
-
-use super::files::{is_test, sources};
-use super::{CRATES, house};
+use super::files::of_product;
+use super::{CRATES, code, house};
 
 /// What is not written, and what is instead. A `*` at the end stands for the rest of a word, and what follows `unless` may come
 /// behind.
@@ -43,10 +40,8 @@ const INSTEAD: [(&str, &[&str], &str); 27] = [
 fn texts_are_in_the_language_of_the_field() {
     let mut found = Vec::new();
     for (_, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
-        for file in sources(&house().join(folder)).into_iter().filter(|file| !is_test(file)) {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-            for literal in literals(code) {
+        for file in of_product(&house().join(folder)) {
+            for literal in literals(&code::without_tests(&std::fs::read_to_string(&file).unwrap())) {
                 let worded = INSTEAD.iter().filter(|(not, unless, _)| has(&literal, not, unless));
                 found
                     .extend(worded.map(|(not, _, but)| format!("{}: {literal:?}: not `{not}`: {but}", file.display())));
@@ -69,7 +64,7 @@ const OF_VALUES: [&str; 3] = ["agent/git/src/url.rs", "agent/git/src/remote.rs",
 fn what_to_do_is_the_hint_of_an_error_and_not_in_its_text() {
     let mut found = Vec::new();
     for (_, folder, _) in CRATES.iter().filter(|(_, folder, _)| *folder != "tests") {
-        for file in sources(&house().join(folder)).into_iter().filter(|file| !is_test(file)) {
+        for file in of_product(&house().join(folder)) {
             let text = std::fs::read_to_string(&file).unwrap();
             let of_a_value = OF_VALUES.iter().any(|value| file.ends_with(value));
             for attribute in text.split("#[error(").skip(1).filter(|_| !of_a_value) {
@@ -115,69 +110,11 @@ fn has(text: &str, words: &str, unless: &[&str]) -> bool {
 
 /// The string literals of a code that hold more than one word.
 fn literals(code: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut chars = code.chars().peekable();
-    let mut before = ' ';
-    while let Some(char) = chars.next() {
-        match char {
-            '/' if chars.peek() == Some(&'/') => _ = chars.find(|char| *char == '\n'),
-            '\'' => character(&mut chars),
-            '"' if before == 'r' || before == '#' => found.push(raw(&mut chars, before)),
-            '"' => found.push(plain(&mut chars)),
-            _ => {}
-        }
-        before = char;
-    }
-    found.retain(|text| text.contains(' '));
-    found
-}
-
-/// Passes over a character; what begins a lifetime stays.
-fn character(chars: &mut Peekable<Chars<'_>>) {
-    let mut ahead = chars.clone();
-    let first = ahead.next();
-    if first == Some('\\') || ahead.next() == Some('\'') {
-        let mut escaped = false;
-        _ = chars.find(|char| {
-            let is_end = *char == '\'' && !escaped;
-            escaped = *char == '\\' && !escaped;
-            is_end
-        });
-    }
-}
-
-fn plain(chars: &mut Peekable<Chars<'_>>) -> String {
-    let mut text = String::new();
-    while let Some(char) = chars.next() {
-        match char {
-            '"' => break,
-            '\\' => match chars.next() {
-                Some('\n') => while chars.next_if(|char| char.is_whitespace()).is_some() {},
-                Some(char) => text.extend([' ', char]),
-                None => break,
-            },
-            char => text.push(char),
-        }
-    }
-    text
-}
-
-fn raw(chars: &mut Peekable<Chars<'_>>, before: char) -> String {
-    let mut text = String::new();
-    while let Some(char) = chars.next() {
-        if char == '"' && (before == 'r' || chars.peek() == Some(&'#')) {
-            break;
-        }
-        text.push(char);
-    }
-    text
+    code::literals(code).into_iter().filter(|text| text.contains(' ')).collect()
 }
 
 #[test]
-fn literals_are_found_and_read() {
-    let code = "// a \"comment b\"\nlet a = \"one {name} \\\n    two\"; let b = ('\"', \"x\", '\\''); fn f<'a>(c: &'a str) { \"three \\\"four\\\"\" } \
-                r#\"five \"six\" seven\"# r\"eight nine\"";
-    assert_eq!(literals(code), ["one {name} two", "three  \"four \"", "five \"six\" seven", "eight nine"]);
+fn words_are_found_in_a_text() {
     for (text, words, has_them) in [
         ("{a} is no pattern", "is no", true),
         ("it is no longer there", "is no", false),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files::sources;
 use super::house;
+use super::paths::first_word;
 
 /// Where tests are, and how the page tells of which crate one is. Those of `it` and `life` are told by their name alone.
 const PLACES: [(&str, &str); 12] = [
@@ -163,7 +164,7 @@ fn tests(folder: &Path) -> BTreeSet<String> {
             is_test |= code.starts_with("#[test]") || code.starts_with("#[tokio::test");
             let function = code.split_once("fn ").filter(|(front, _)| ["", "async ", "pub "].contains(front));
             if let (Some((_, rest)), true) = (function, is_test) {
-                let name = super::files::first_word(rest);
+                let name = first_word(rest).to_owned();
                 let path = rooms.iter().chain(inner.iter().map(|(_, name)| name)).chain([&name]);
                 found.insert(path.cloned().collect::<Vec<_>>().join("::"));
                 is_test = false;
@@ -193,6 +194,19 @@ fn every_test_of_a_fault_is_on_the_page() {
     let all = tests(&house().join("tests/it"));
     let missing: Vec<_> = all.into_iter().filter(|test| of_whole(test) && !told(test)).collect();
     assert!(missing.is_empty(), "not in the matrix of tests/README.md: {missing:#?}");
+}
+
+/// A test that only root can run is ignored for all others, and run by its name where root is.
+#[test]
+fn every_test_that_wants_root_is_run_by_name() {
+    let run = std::fs::read_to_string(house().join("tests/real/run")).unwrap();
+    let by_name = run.lines().filter_map(|line| line.trim().split(' ').next()).filter(|word| word.contains("::"));
+    let by_name: BTreeSet<String> = by_name.map(str::to_owned).collect();
+    let folder = house().join("tests/it");
+    let gone: Vec<_> = by_name.difference(&tests(&folder)).cloned().collect();
+    assert!(gone.is_empty(), "tests/real/run names tests that are not there: {gone:#?}");
+    let marks = |file| std::fs::read_to_string(file).unwrap().matches("; told by tests/real/run\"]").count();
+    assert_eq!(sources(&folder).into_iter().map(marks).sum::<usize>(), by_name.len(), "{by_name:#?}");
 }
 
 /// A room that is new is put where it belongs.

@@ -4,23 +4,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::files::{code, first_word, is_test, sources};
+use super::code::product;
+use super::files::below;
+use super::paths::{Way, named, passed_on};
 
 /// From which room to which, and a file that shows it.
 pub(super) type Arrows = BTreeMap<(String, String), String>;
 
-/// The names from the crate's root down to a module.
-type Way = Vec<String>;
-
-pub(super) fn arrows(src: &Path) -> Arrows {
-    let files: Vec<_> = sources(src).into_iter().filter(|file| !is_test(file)).collect();
+/// The arrows of what is built from this root.
+pub(super) fn arrows(root: &Path) -> Arrows {
+    let src = root.parent().unwrap();
+    let files = below(root, product);
     let ways: Vec<Way> = files.iter().map(|file| way(file.strip_prefix(src).unwrap())).collect();
     let rooms: BTreeSet<&[String]> = ways.iter().flat_map(|way| (1..=way.len()).map(|depth| &way[..depth])).collect();
+    let codes: Vec<String> = files.iter().map(|file| product(&std::fs::read_to_string(file).unwrap())).collect();
+    let passed_on: BTreeMap<Way, Way> = codes.iter().zip(&ways).flat_map(|(code, own)| passed_on(code, own)).collect();
     let mut arrows = Arrows::new();
-    for (file, own) in files.iter().zip(&ways) {
-        let text = std::fs::read_to_string(file).unwrap();
-        let text = code(text.split("#[cfg(test)]\nmod tests").next().unwrap());
-        for named in named(&text, own) {
+    for ((file, own), code) in files.iter().zip(&ways).zip(&codes) {
+        for named in named(code, own) {
+            let from = (1..=named.len()).find_map(|depth| passed_on.get(&named[..depth]));
+            let named = from.cloned().unwrap_or(named);
             let common = own.iter().zip(&named).take_while(|(one, other)| one == other).count();
             if common == own.len() || common == named.len() || !rooms.contains(&named[..=common]) {
                 continue;
@@ -36,59 +39,6 @@ pub(super) fn arrows(src: &Path) -> Arrows {
 fn way(file: &Path) -> Way {
     let names = file.iter().map(|name| name.to_str().unwrap().trim_end_matches(".rs").to_owned());
     names.filter(|name| !["lib", "main", "mod"].contains(&name.as_str())).collect()
-}
-
-/// What code of a module names by `crate::` and `super::`, each from the root down: also each of `super::{room, other::{…}}`.
-pub(super) fn named(code: &str, own: &[String]) -> Vec<Way> {
-    let mut found = Vec::new();
-    let starts = |front| code.match_indices(front).filter(|(at, _)| !is_further(&code[..*at]));
-    for (at, front) in starts("crate::") {
-        expand(&code[at + front.len()..], &[], &mut found);
-    }
-    for (at, _) in starts("super::") {
-        let (mut rest, mut base) = (&code[at..], own);
-        while let Some(above) = rest.strip_prefix("super::") {
-            (rest, base) = (above, base.split_last().map_or(base, |(_, above)| above));
-        }
-        expand(rest, base, &mut found);
-    }
-    found
-}
-
-/// Whether a path is under way at the end of this, or a longer word.
-fn is_further(code: &str) -> bool {
-    code.ends_with(|char: char| char.is_alphanumeric() || char == '_' || char == ':')
-}
-
-/// Each path that code begins with, behind those names.
-fn expand(code: &str, base: &[String], found: &mut Vec<Way>) {
-    let code = code.trim_start();
-    if let Some(list) = code.strip_prefix('{') {
-        return items(list).iter().for_each(|item| expand(item, base, found));
-    }
-    let word = first_word(code);
-    let way = [base, std::slice::from_ref(&word)].concat();
-    match code[word.len()..].strip_prefix("::") {
-        Some(rest) if !word.is_empty() => expand(rest, &way, found),
-        _ => found.push(way),
-    }
-}
-
-/// The items of a list in braces, up to its end.
-fn items(list: &str) -> Vec<String> {
-    let (mut depth, mut item, mut items) = (0, String::new(), Vec::new());
-    for char in list.chars() {
-        match char {
-            '}' if depth == 0 => break,
-            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
-            _ => {
-                depth += i32::from(char == '{') - i32::from(char == '}');
-                item.push(char);
-            }
-        }
-    }
-    items.push(item);
-    items
 }
 
 /// A line for each circle: the shortest way back to where it begins, with a file for each arrow. A room is in one line only.
@@ -127,4 +77,12 @@ fn way_back(arrows: &Arrows, start: &str) -> Option<Vec<String>> {
         }
     }
     None
+}
+
+/// The test of the test: a circle that is there is found, with the files that make it.
+#[test]
+fn a_circle_is_found() {
+    let arrows = [(("a", "b"), "a/x.rs"), (("b", "c"), "b.rs"), (("c", "a"), "c.rs"), (("d", "a"), "d.rs")];
+    let owned = |((from, to), file): ((&str, &str), &str)| ((from.to_owned(), to.to_owned()), file.to_owned());
+    assert_eq!(circles(&arrows.map(owned).into()), ["a -> b (a/x.rs), b -> c (b.rs), c -> a (c.rs)"]);
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use http::Method;
@@ -25,10 +24,36 @@ const PEOPLE: [(u32, Option<Role>); 4] =
 const METHODS: [&Method; 7] =
     [&Method::GET, &Method::POST, &Method::HEAD, &Method::OPTIONS, &Method::PUT, &Method::PATCH, &Method::DELETE];
 
-/// The stand-ins answer on another thread while this one waits for a client that is a process.
-/// Only root can be several users: for anybody else this shows that the agent's own user may do everything, and no more.
+/// Only root can be several users.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "wants root, which alone can be several users; told by tests/real/run"]
 async fn every_route_asks_every_role() {
+    let world = guarded(&format!("socket_group = \"{GROUP}\"\n")).await;
+    let denied: usize = PEOPLE.into_iter().chain([own()]).map(|(uid, role)| ask_all(&world, uid, role)).sum();
+    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await.unwrap();
+    let told = events.iter().filter(|record| matches!(record.event, Event::RequestDenied { .. })).count();
+    assert!(told == denied && told > 0, "each of {denied} refusals is an event: {told}");
+
+    // Who is not even in the group cannot knock.
+    let answers = ask_as(&world, 64_299, 64_299, &["GET /v1/version"]);
+    assert!(answers[0].starts_with("000 Permission denied"), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_agents_own_user_may_do_everything() {
+    let world = guarded("").await;
+    let (uid, role) = own();
+    assert_eq!(ask_all(&world, uid, role), 0);
+}
+
+/// The user of these tests and of their agent, who needs no rule.
+fn own() -> (u32, Option<Role>) {
+    (rustix::process::getuid().as_raw(), Some(Role::Approver))
+}
+
+/// A shop, a vault that is protected, and the rules of [`PEOPLE`]. The stand-ins answer on another thread while that of a
+/// test waits for a client that is a process.
+async fn guarded(options: &str) -> World {
     let mut world = world().await;
     manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests of the shop");
     deploy(&world).commit("main", &[("apps/vault/b.yaml", &config_map("b", "one"))], "Manifests of the vault");
@@ -40,13 +65,46 @@ async fn every_route_asks_every_role() {
         .collect();
     let vault =
         application("vault", &address, "").replacen("name = \"prod\"\n", "name = \"prod\"\nprotected = true\n", 1);
-    let head = world.config_head("a test").replace("[agent]\n", &format!("[agent]\nsocket_group = \"{GROUP}\"\n"));
+    let head = world.config_head("a test").replace("[agent]\n", &format!("[agent]\n{options}"));
     world.configure(&(head + &rules + &application("shop", &address, "") + &vault)).unwrap();
     std::fs::set_permissions(world.path(""), std::fs::Permissions::from_mode(0o711)).unwrap();
     world.start_agent().await.unwrap();
     world.wait_for("the shop to be synced", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
+    world
+}
 
-    let mut requests: Vec<(&Row, bool, &Method, String)> = Vec::new();
+/// Has a user ask every route with every method, of the shop and of the vault: what their role may not is refused, and
+/// nothing else. So many requests were refused.
+fn ask_all(world: &World, uid: u32, role: Option<Role>) -> usize {
+    let requests = requests();
+    let lines: Vec<&str> = requests.iter().map(|(_, _, _, line)| line.as_str()).collect();
+    let mut denied = 0;
+    for ((route, protected, method, line), answer) in requests.iter().zip(ask_as(world, uid, group(), &lines)) {
+        // Who asks for the head alone asks for as much as who asks for the whole.
+        let is_head = *method == Method::HEAD && route.method == routes::Method::Get;
+        if method.as_str() != route.method.as_str() && !is_head {
+            assert!(answer.starts_with("405 "), "{uid} with {role:?} asks {line}: {answer}");
+            continue;
+        }
+        let needed = if route.guarded && *protected { Role::Approver } else { route.role };
+        let refused = answer.starts_with("403 ");
+        assert_eq!(refused, role < Some(needed), "{uid} with {role:?} asks {line}: {answer}");
+        assert!(refused || !answer.starts_with("000"), "{line}: {answer}");
+        if refused {
+            denied += 1;
+            let has = role.map_or("none".to_owned(), |role| format!("{role:?}"));
+            let path = line.split('?').next().unwrap();
+            let words = format!("{path} requires the role {needed:?}, and {uid} has {has}");
+            let told = answer.contains(&words) && answer.contains("[[access]]");
+            assert!(told || is_head, "{answer}");
+        }
+    }
+    denied
+}
+
+/// Every route with every method: the route, whether it is asked of the vault, the method, and the line that asks.
+fn requests() -> Vec<(&'static Row, bool, &'static Method, String)> {
+    let mut requests = Vec::new();
     let templates =
         ROUTES.iter().flat_map(|route| route.templates().into_iter().map(move |template| (route, template)));
     for (route, template) in templates {
@@ -55,46 +113,11 @@ async fn every_route_asks_every_role() {
             let path = template.replace("{application}", name);
             let path = path.replace("{environment}", "prod").replace("{id}", "1");
             let query = if path.ends_with("/object") { "?kind=ConfigMap&name=a&namespace=shop" } else { "" };
-            for method in METHODS {
-                requests.push((route, *name == "vault", method, format!("{method} {path}{query}")));
-            }
+            let lines = METHODS.map(|method| (route, *name == "vault", method, format!("{method} {path}{query}")));
+            requests.extend(lines);
         }
     }
-    let mut denied = 0;
-    let am_root = rustix::process::getuid().is_root();
-    let own = (rustix::process::getuid().as_raw(), Some(Role::Approver));
-    for (uid, role) in PEOPLE.into_iter().filter(|_| am_root).chain([own]) {
-        let lines: Vec<&str> = requests.iter().map(|(_, _, _, line)| line.as_str()).collect();
-        for ((route, protected, method, line), answer) in requests.iter().zip(ask_as(&world, uid, group(), &lines)) {
-            // Who asks for the head alone asks for as much as who asks for the whole.
-            let is_head = *method == Method::HEAD && route.method == routes::Method::Get;
-            if method.as_str() != route.method.as_str() && !is_head {
-                assert!(answer.starts_with("405 "), "{uid} with {role:?} asks {line}: {answer}");
-                continue;
-            }
-            let needed = if route.guarded && *protected { Role::Approver } else { route.role };
-            let refused = answer.starts_with("403 ");
-            assert_eq!(refused, role < Some(needed), "{uid} with {role:?} asks {line}: {answer}");
-            assert!(refused || !answer.starts_with("000"), "{line}: {answer}");
-            if refused {
-                denied += 1;
-                let has = role.map_or("none".to_owned(), |role| format!("{role:?}"));
-                let path = line.split('?').next().unwrap();
-                let words = format!("{path} requires the role {needed:?}, and {uid} has {has}");
-                let told = answer.contains(&words) && answer.contains("[[access]]");
-                assert!(told || is_head, "{answer}");
-            }
-        }
-    }
-    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await.unwrap();
-    let told = events.iter().filter(|record| matches!(record.event, Event::RequestDenied { .. })).count();
-    assert_eq!(told, denied, "each refusal is an event");
-
-    if am_root {
-        // Who is not even in the group cannot knock.
-        let answers = ask_as(&world, 64_299, 64_299, &["GET /v1/version"]);
-        assert!(answers[0].starts_with("000 Permission denied"), "{answers:?}");
-    }
+    requests
 }
 
 #[test]
@@ -156,69 +179,4 @@ async fn what_the_agent_writes_is_for_its_own_user() {
         }
     }
     assert!(open.is_empty() && count > 20, "{count} files, and open are {open:#?}");
-}
-
-/// A shell would read what a repository or a configuration says as its own language. git runs the ssh command of a push
-/// through one, and for that each word is quoted (`quarterdeck_git`, `mirror::ssh`).
-#[test]
-fn no_program_is_run_through_a_shell() {
-    let mut found = Vec::new();
-    let mut commands = 0;
-    let crates =
-        ["agent", "agent/core", "agent/system", "agent/kubernetes", "agent/git", "agent/container", "tui", "shared"];
-    let parts = crates.map(|part| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(part).join("src"));
-    for path in parts.iter().flat_map(|folder| sources(folder)) {
-        let text = std::fs::read_to_string(&path).unwrap();
-        commands += text.matches("Command::new(").count();
-        for (number, line) in without_tests(&text) {
-            let shell = ["\"sh\"", "\"bash\"", "/bin/sh", "/bin/bash", "\"-c\"", "\"cmd\""];
-            if !line.trim_start().starts_with("//") && shell.iter().any(|word| line.contains(word)) {
-                found.push(format!("{}:{number}: {line}", path.display()));
-            }
-        }
-    }
-    assert!(found.is_empty() && commands >= 5, "{commands} programs are run, and through a shell {found:#?}");
-}
-
-/// The lines of a source with their numbers, but for what is built for tests alone: the item after each `#[cfg(test)]`,
-/// which ends where something stands as far to the left again.
-fn without_tests(text: &str) -> Vec<(usize, &str)> {
-    let mut kept = Vec::new();
-    let mut lines = text.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
-            kept.push((number + 1, line));
-            continue;
-        }
-        let margin = line.len() - line.trim_start().len();
-        for (_, line) in lines.by_ref() {
-            let is_first_or_last = !line.trim().is_empty() && line.len() - line.trim_start().len() <= margin;
-            if is_first_or_last && (line.ends_with([';', '}'])) {
-                break;
-            }
-        }
-    }
-    kept
-}
-
-#[test]
-fn what_is_for_tests_alone_is_told_apart() {
-    let text = "use a;\n#[cfg(test)]\nmod tests;\nfn b() {}\n#[cfg(test)]\nmod more {\n    fn c() {}\n}\nfn d() {}\n";
-    let kept: Vec<&str> = without_tests(text).into_iter().map(|(_, line)| line).collect();
-    assert_eq!(kept, ["use a;", "fn b() {}", "fn d() {}"]);
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
-        match (path.is_dir(), is_test) {
-            (true, true) => {}
-            (true, false) => found.extend(sources(&path)),
-            (false, false) if path.extension().is_some_and(|ending| ending == "rs") => found.push(path),
-            _ => {}
-        }
-    }
-    found
 }

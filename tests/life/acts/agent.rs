@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::town::Town;
 
 /// An accident, or the end of one.

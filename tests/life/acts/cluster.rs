@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::cluster::faults::Fault;
 use serde_json::{Value, json};
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::things::{App, BOATS, CRDS, Thing};
 use crate::town::Town;
 

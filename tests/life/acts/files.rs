@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::town::Town;
 
 /// An accident.

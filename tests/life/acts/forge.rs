@@ -2,8 +2,8 @@
 
 use harness::git::{Fault, Repo};
 
-use crate::draw::Dice;
-use crate::town::Town;
+use crate::dice::Dice;
+use crate::town::{Town, aside};
 
 /// An accident, or the end of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,6 @@ const RACED: &str = "raced";
 const RACE: &str = "[ -e raced ] && exit 0\ntouch raced\n\
     export GIT_AUTHOR_NAME=Bob GIT_AUTHOR_EMAIL=bob@example.org GIT_COMMITTER_NAME=Bob GIT_COMMITTER_EMAIL=bob@example.org\n\
     git update-ref refs/heads/main $(git commit-tree -p refs/heads/main -m 'Bob was faster' 'refs/heads/main^{tree}')\nexit 0";
-
-/// Where a repository is while it is not there.
-pub(crate) fn aside(repository: &Repo) -> std::path::PathBuf {
-    repository.path().with_extension("aside")
-}
 
 impl Town {
     /// The forge is up again.

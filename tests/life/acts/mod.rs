@@ -1,5 +1,5 @@
-//! What happens: acts of people and accidents of machines, one family a file. Whatever cannot be done as things stand is
-//! left out, so that any part of a life is a life.
+//! What happens: acts of people and accidents of machines, one family a file; the first day before them, and what
+//! lifts the accidents. Whatever cannot be done as things stand is left out, so that any part of a life is a life.
 
 mod agent;
 mod cluster;
@@ -9,15 +9,18 @@ mod operator;
 mod person;
 mod stores;
 
+mod founding;
+mod lift;
+
 pub(crate) use self::agent::Agent;
 pub(crate) use self::cluster::Cluster;
 pub(crate) use self::files::Files;
-pub(crate) use self::forge::{Forge, aside};
+pub(crate) use self::forge::Forge;
 pub(crate) use self::operator::Operator;
-pub(crate) use self::person::{Person, SHOP, bad};
+pub(crate) use self::person::Person;
 pub(crate) use self::stores::Stores;
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::town::Town;
 
 /// One step of a life.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::things::{App, Thing};
 use crate::town::Town;
 

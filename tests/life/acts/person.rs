@@ -1,7 +1,7 @@
 //! What people do who write code and manifests.
 
-use crate::draw::Dice;
-use crate::things::{App, Thing};
+use crate::dice::Dice;
+use crate::things::{App, SHOP, Thing};
 use crate::town::Town;
 
 /// An act.
@@ -93,7 +93,7 @@ impl Person {
 }
 
 /// The file that is no YAML.
-pub(crate) fn bad(app: App) -> String {
+pub(super) fn bad(app: App) -> String {
     format!("apps/{}/slip.yaml", app.name())
 }
 
@@ -162,6 +162,3 @@ impl Town {
         }
     }
 }
-
-/// The file that promotion writes.
-pub(crate) const SHOP: &str = "apps/shop/shop.yaml";

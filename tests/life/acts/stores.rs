@@ -2,7 +2,7 @@
 
 use harness::registry::{Fault, Step};
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::town::Town;
 
 /// An accident, or the end of one.

@@ -9,7 +9,7 @@ use crate::town::Town;
 /// What is claimed, and stands on nothing.
 pub(crate) fn unsaid(state: &Value, town: &Town) -> Vec<Finding> {
     let mut found = Vec::new();
-    let live = reader::live(town);
+    let live = reader::live(&town.world.cluster);
     // What has nothing in the cluster has nothing to be watched.
     let is_there = |row: &Value| {
         live.values()

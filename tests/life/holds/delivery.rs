@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Finding, Seen};
-use crate::acts::SHOP;
 use crate::ledger::Tag;
+use crate::things::SHOP;
 use crate::town::Town;
 
 pub(super) fn broken(seen: &Seen, town: &Town) -> Vec<Finding> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::reader::{self, Objects, Wanted};
+use crate::reader::{self, Objects, Wanted, commit_of};
 use crate::things::App;
 use crate::town::Town;
 
@@ -72,7 +72,7 @@ impl Seen {
             let names = staying.map(|pod| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned());
             pods.insert(app.namespace().to_owned(), names.collect());
         }
-        Some(Seen { state, events, runs, live: reader::live(town), pods, head, wanted, subjects })
+        Some(Seen { state, events, runs, live: reader::live(&town.world.cluster), pods, head, wanted, subjects })
     }
 
     /// The row of an application.
@@ -95,11 +95,6 @@ fn row(state: &Value, app: App) -> Option<&Value> {
 /// The commit that a row is pinned to.
 pub(crate) fn pin(row: &Value) -> Option<String> {
     commit_of(&row["pin"]["revision"])
-}
-
-/// The commit of a revision as it is written on the wire.
-pub(crate) fn commit_of(revision: &Value) -> Option<String> {
-    revision.as_str()?.rsplit(':').next().map(str::to_owned)
 }
 
 /// All that has to hold at a rest.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Finding, Seen};
-use crate::reader::{goes, is_so, label, of_kind};
+use crate::reader::{commit_of, goes, is_so, label, of_kind};
 use crate::things::{App, BOATS, CRDS, Place, Thing};
 use crate::town::Town;
 
@@ -63,7 +63,7 @@ fn application(seen: &Seen, town: &Town, app: App, found: &mut Vec<Finding>) {
         if !differs.is_empty() {
             say("sync", format!("{}; it says {told}", differs.join(", ")));
         }
-        if super::commit_of(&row["revision"]).as_ref() != Some(commit) {
+        if commit_of(&row["revision"]).as_ref() != Some(commit) {
             say("revision", format!("git is at {commit}, and it says {told}"));
         }
         // A person may have taken back all that was promoted: then git names an image that nobody pushed.

@@ -96,17 +96,6 @@ pub fn sort(manifests: &mut [Manifest]) {
     manifests.sort_by(|a, b| compare(&a.resource, &b.resource));
 }
 
-/// Sorts objects into the order in which they are pruned: who needs another goes before it.
-pub fn sort_for_prune(resources: &mut [ResourceRef]) {
-    resources.sort_by(|a, b| compare(b, a));
-}
-
-/// Sorted manifests cut where one stage ends and the next begins; no part is empty.
-pub fn stages(sorted: &[Manifest]) -> impl Iterator<Item = (Stage, &[Manifest])> {
-    let of = |manifest: &Manifest| stage(&manifest.resource.group, &manifest.resource.kind);
-    sorted.chunk_by(move |a, b| of(a) == of(b)).map(move |part| (of(&part[0]), part))
-}
-
 fn rank(resource: &ResourceRef) -> (Stage, usize) {
     match position(&resource.group, &resource.kind) {
         Some(place) => (KINDS[place].0, place),
@@ -181,28 +170,13 @@ mod tests {
         assert!(KINDS.is_sorted_by_key(|(stage, _, _)| *stage));
     }
 
-    #[test]
-    fn stages_are_cut_from_what_is_there() {
-        let mut manifests: Vec<_> = ["apps/Deployment/p/a", "/ConfigMap/p/a", "/ConfigMap/p/b", "/Namespace//p"]
-            .map(|text| manifest(resource(text)))
-            .into();
-        sort(&mut manifests);
-        let cut: Vec<_> = stages(&manifests).map(|(stage, part)| (stage, part.len())).collect();
-        assert_eq!(cut, [(Stage::Prerequisites, 1), (Stage::Configuration, 2), (Stage::Workloads, 1)]);
-        assert_eq!(stages(&[]).count(), 0);
-    }
-
     proptest! {
         #[test]
         fn any_order_of_input_gives_the_same_order(shuffled in Just(IN_ORDER.to_vec()).prop_shuffle()) {
             let mut manifests: Vec<_> = shuffled.iter().map(|text| manifest(resource(text))).collect();
             sort(&mut manifests);
-            let sorted: Vec<_> = manifests.iter().map(|m| m.resource.clone()).collect();
-            prop_assert_eq!(&sorted, &IN_ORDER.iter().map(|text| resource(text)).collect::<Vec<_>>());
-
-            let mut pruned: Vec<_> = shuffled.iter().map(|text| resource(text)).collect();
-            sort_for_prune(&mut pruned);
-            prop_assert!(pruned.iter().eq(sorted.iter().rev()));
+            let sorted: Vec<_> = manifests.into_iter().map(|m| m.resource).collect();
+            prop_assert_eq!(sorted, IN_ORDER.iter().map(|text| resource(text)).collect::<Vec<_>>());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::reads::scale_of;
 use super::{About, Ask, json_response};
 use crate::cluster::Shared;
-use crate::cluster::controllers::Clock;
+use crate::cluster::clock::Clock;
 use crate::cluster::delete::{self, Terms};
 use crate::cluster::failure::{Failure, Problem};
 use crate::cluster::faults::Hit;

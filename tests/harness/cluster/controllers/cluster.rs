@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, MANAGER, events, garbage, pods};
-use crate::cluster::assign;
+use super::{MANAGER, garbage, pods};
+use crate::cluster::clock::Clock;
 use crate::cluster::delete;
+use crate::cluster::events;
+use crate::cluster::ids::address;
 use crate::cluster::kinds::Kind;
 use crate::cluster::store::{Key, State, items, number, text};
 use crate::cluster::write::{self, Part};
@@ -23,7 +25,7 @@ pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<I
         }
         ("persistentvolumeclaims", Some(claim)) => self::claim(state, key, &claim, clock),
         ("ingresses.networking.k8s.io", Some(ingress)) if ingress.pointer("/status/loadBalancer/ingress").is_none() => {
-            let ip = assign::address("192.0", state.serial() + 512);
+            let ip = address("192.0", state.serial() + 512);
             pods::set_status(state, key, json!({"loadBalancer": {"ingress": [{"ip": ip}]}}), clock);
         }
         ("horizontalpodautoscalers.autoscaling", Some(autoscaler)) => self::autoscaler(state, key, &autoscaler, clock),

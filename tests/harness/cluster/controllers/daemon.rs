@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, pods};
+use super::pods;
+use crate::cluster::clock::Clock;
 use crate::cluster::kubelet::NODE;
 use crate::cluster::store::{Key, State, text};
 

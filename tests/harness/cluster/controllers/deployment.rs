@@ -6,8 +6,10 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::rollout::{self, Set, Slack};
-use super::{Clock, MANAGER, events, pods};
+use super::{MANAGER, pods};
+use crate::cluster::clock::Clock;
 use crate::cluster::delete;
+use crate::cluster::events;
 use crate::cluster::store::{Key, State, items, number, text};
 use crate::cluster::write::{self, Part};
 

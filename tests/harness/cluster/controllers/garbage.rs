@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Clock, MANAGER};
+use super::MANAGER;
+use crate::cluster::clock::Clock;
 use crate::cluster::delete::{self, Terms};
 use crate::cluster::store::{Key, State, items, text};
 use crate::cluster::write::{self, Part};

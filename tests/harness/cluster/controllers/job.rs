@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, events, pods};
+use super::pods;
+use crate::cluster::clock::Clock;
 use crate::cluster::delete;
+use crate::cluster::events;
 use crate::cluster::store::{Key, State, items, number, text};
 
 pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<Instant> {

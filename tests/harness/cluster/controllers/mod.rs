@@ -5,8 +5,6 @@
 //! is so, writes the difference through the same code as a client's request, and says when it wants to look again.
 //! There is no queue to lose anything from: a key is looked at because it is dirty, not because of what happened.
 
-pub mod events;
-
 mod deployment;
 
 mod rollout;
@@ -30,42 +28,13 @@ mod pods;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use super::Pace;
-use super::kubelet::{Kubelet, status};
+use super::clock::Clock;
+use super::kubelet::Kubelet;
 use super::store::{Key, State};
 
 /// The name under which controllers write.
 pub const MANAGER: &str = "kube-controller-manager";
-
-/// Now, for timers and for people.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    /// For timers.
-    pub instant: Instant,
-    /// For people.
-    pub now: Timestamp,
-}
-
-impl Clock {
-    /// The clocks of this machine.
-    pub fn read() -> Clock {
-        Clock { instant: Instant::now(), now: Timestamp::now() }
-    }
-
-    /// Now as Kubernetes writes it.
-    pub fn stamp(&self) -> String {
-        status::stamp(self.now)
-    }
-
-    /// When the moment `seconds` after `since` (as Kubernetes writes it) is; `None` if it is past.
-    pub fn later(&self, since: &str, seconds: i64) -> Option<Instant> {
-        let since: Timestamp = since.parse().ok()?;
-        let left = since.as_millisecond() + seconds * 1_000 - self.now.as_millisecond();
-        (left > 0).then(|| self.instant + std::time::Duration::from_millis(left as u64))
-    }
-}
 
 /// All controllers and the node.
 #[derive(Debug, Default)]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Clock, MANAGER, events};
+use super::MANAGER;
+use crate::cluster::clock::Clock;
 use crate::cluster::delete;
-use crate::cluster::kubelet::status::digits;
+use crate::cluster::events;
+use crate::cluster::ids::digits;
 use crate::cluster::store::{Key, State, items, number, text};
 use crate::cluster::write;
 

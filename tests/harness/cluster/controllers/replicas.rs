@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, pods};
+use super::pods;
+use crate::cluster::clock::Clock;
 use crate::cluster::store::{Key, State, number, text};
 
 pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<Instant> {

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, MANAGER, pods};
-use crate::cluster::assign;
+use super::{MANAGER, pods};
+use crate::cluster::clock::Clock;
+use crate::cluster::ids::address;
 use crate::cluster::select::label_selector_matches;
 use crate::cluster::store::{Key, State, items, text};
 use crate::cluster::write::{self, Part};
@@ -28,7 +29,7 @@ pub(super) fn reconcile(state: &mut State, key: &Key, clock: &Clock) -> Option<I
         return None;
     };
     if text(&service, "/spec/type") == "LoadBalancer" && service.pointer("/status/loadBalancer/ingress").is_none() {
-        let ip = assign::address("192.0", state.serial() + 512);
+        let ip = address("192.0", state.serial() + 512);
         let status = json!({"loadBalancer": {"ingress": [{"ip": ip, "ipMode": "VIP"}]}});
         pods::set_status(state, key, status, clock);
     }

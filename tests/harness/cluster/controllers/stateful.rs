@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Clock, MANAGER, pods};
+use super::{MANAGER, pods};
+use crate::cluster::clock::Clock;
 use crate::cluster::store::{Key, State, items, number, text};
 use crate::cluster::write;
 

@@ -9,6 +9,8 @@ use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 
+use crate::cluster::ids::digits;
+
 /// What a node asks a registry for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PullRequest {
@@ -35,7 +37,7 @@ pub fn everything() -> Pull {
     Arc::new(|request| {
         let digest = match request.image.split_once('@') {
             Some((_, digest)) => digest.to_owned(),
-            None => format!("sha256:{}", super::status::digits(&request.image, 64)),
+            None => format!("sha256:{}", digits(&request.image, 64)),
         };
         Box::pin(std::future::ready(Ok(ImageInfo { digest, labels: BTreeMap::new() })))
     })

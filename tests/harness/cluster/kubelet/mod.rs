@@ -27,10 +27,11 @@ use serde_json::{Value, json};
 use self::behaviour::Behaviour;
 use self::container::{Container, Image, State as Life, Step};
 use self::images::{ImageInfo, PullRequest};
-use super::controllers::{Clock, events};
+use super::clock::Clock;
+use super::ids::address;
 use super::store::{Key, State, items, text};
 use super::write::{self, Part};
-use super::{Pace, assign};
+use super::{Pace, events};
 
 /// The name of the one node.
 pub const NODE: &str = "standin-node";
@@ -153,7 +154,7 @@ impl Kubelet {
         };
         Pod {
             uid: text(object, "/metadata/uid").to_owned(),
-            ip: assign::address("10.244", state.serial()),
+            ip: address("10.244", state.serial()),
             started: clock.now,
             init: of("/spec/initContainers", "PodInitializing"),
             containers: of("/spec/containers", waiting),

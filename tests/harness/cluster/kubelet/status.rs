@@ -8,19 +8,9 @@ use serde_json::{Value, json};
 use super::container::{Container, Ended, State};
 use super::{NODE_IP, Pod};
 use crate::cluster::Pace;
+use crate::cluster::clock::stamp;
+use crate::cluster::ids::digits;
 use crate::cluster::store::{items, number, text};
-
-/// A moment as Kubernetes writes it: RFC 3339 to the second.
-pub fn stamp(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// `count` hexadecimal digits that stand for a text.
-pub fn digits(text: &str, count: usize) -> String {
-    use sha2::Digest;
-    let hash = sha2::Sha256::digest(text.as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().chars().cycle().take(count).collect()
-}
 
 /// The status of this pod now.
 pub(super) fn of(object: &Value, pod: &Pod, now: Instant, clock: Timestamp, pace: &Pace) -> Value {

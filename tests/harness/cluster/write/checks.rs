@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Strictness, Write};
-use crate::cluster::assign;
 use crate::cluster::defaults;
 use crate::cluster::failure::{Failure, Problem};
+use crate::cluster::ids;
 use crate::cluster::kinds::Kind;
 use crate::cluster::schema::normal::{self, Findings};
 use crate::cluster::store::{State, text};
@@ -87,7 +87,7 @@ pub(super) fn name_and_place(state: &mut State, write: &mut Write, body: &mut Va
     }
     let prefix = text(body, "/metadata/generateName").to_owned();
     if text(body, "/metadata/name").is_empty() && !prefix.is_empty() {
-        body["metadata"]["name"] = json!(format!("{prefix}{}", assign::suffix(state.serial())));
+        body["metadata"]["name"] = json!(format!("{prefix}{}", ids::suffix(state.serial())));
     }
     write.key.name = text(body, "/metadata/name").to_owned();
     Ok(())

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::Clock;
-use crate::cluster::kubelet::status::digits;
-use crate::cluster::store::{Key, State, number, text};
-use crate::cluster::write::{self, Part};
+use super::clock::Clock;
+use super::ids::digits;
+use super::store::{Key, State, number, text};
+use super::write::{self, Part};
 
 /// Events kept; the oldest go first. A real cluster keeps them for an hour, which no play here lasts on busy objects.
 const EVENTS_MAX: usize = 1_000;
