@@ -15,7 +15,7 @@ use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::application::{Application, Destination};
+pub use self::application::{Application, Codebase, Destination};
 pub use self::environment::{Drift, Environment};
 use crate::access::Access;
 use crate::clusters::Clusters;

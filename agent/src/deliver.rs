@@ -31,7 +31,7 @@ pub use self::ask::ask;
 pub use self::error::DeliverError;
 use self::execution::Execution;
 use self::owing::Owing;
-use crate::context::{Application, Context};
+use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;
 use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::queue;
@@ -49,18 +49,20 @@ pub const NO_CODE: &str = "the application has no [application.code] any more; s
 pub struct Delivery {
     context: Arc<Context>,
     application: Arc<Application>,
+    code: Arc<Codebase>,
     owing: Owing,
 }
 
 impl Delivery {
     /// Nothing was thought of yet.
-    pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
-        Self { context: context.clone(), application: application.clone(), owing: Owing::default() }
+    pub fn new(context: &Arc<Context>, application: &Arc<Application>, code: &Arc<Codebase>) -> Self {
+        let (context, application, code) = (context.clone(), application.clone(), code.clone());
+        Self { context, application, code, owing: Owing::default() }
     }
 
     /// Queues what the tags ask for; false where that has to be tried again.
     async fn queue_what_is_owed(&mut self) -> bool {
-        let queued = Box::pin(self.owing.queue(&self.context, &self.application)).await;
+        let queued = Box::pin(self.owing.queue(&self.context, &self.application, &self.code)).await;
         queued.inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the tags")).is_ok()
     }
 }
@@ -72,12 +74,12 @@ impl Reconciler for Delivery {
         if !self.queue_what_is_owed().await {
             return Requeue::Retry;
         }
-        let (context, application) = (self.context.clone(), self.application.clone());
+        let (context, application, code) = (self.context.clone(), self.application.clone(), self.code.clone());
         let runs = context.journal.snapshot().runs(&application.spec.name);
         let Some(run) = queue::next(&runs).cloned() else { return Requeue::Idle };
         // On the heap while it runs: who waits for a tag keeps none of it.
         let news = Notify::new();
-        let mut work = Box::pin(deliver(&context, &application, run, &news));
+        let mut work = Box::pin(deliver(&context, &application, &code, run, &news));
         let result = loop {
             tokio::select! {
                 biased;
@@ -104,6 +106,7 @@ impl Reconciler for Delivery {
 async fn deliver(
     context: &Arc<Context>,
     application: &Arc<Application>,
+    code: &Codebase,
     run: RunStatus,
     news: &Notify,
 ) -> Result<(), DeliverError> {
@@ -127,7 +130,7 @@ async fn deliver(
     }
     let mut course = Execution::begin(&context.journal, run, cancel, news).await?;
     let span = tracing::error_span!("run", run = %course.run.id);
-    let result = steps(context, application, &mut course).instrument(span).await;
+    let result = steps(context, application, code, &mut course).instrument(span).await;
     application.running(None);
     match result {
         // Where the agent ends the run stays as it is, and is taken up at the next start.
@@ -178,18 +181,19 @@ async fn take_up(context: &Context, run: &RunStatus, successor: RunStatus, why: 
 async fn steps(
     context: &Arc<Context>,
     application: &Arc<Application>,
+    code: &Codebase,
     course: &mut Execution<'_>,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
-    let checkout = course.stage(StageKind::Checkout, None, timeout, stages::Checkout { application }).await?;
-    let build = image_build::Build { context, application, checkout };
+    let checkout = course.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
+    let build = image_build::Build { context, application, code, checkout };
     let built = course.stage(StageKind::Build, None, timeout, build).await?;
     if course.run.goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }
     let push = image_push::Push { context, built };
     let pushed = course.stage(StageKind::Push, None, timeout, push).await?;
-    let promoted = promote(context, application, course, &pushed).await?;
+    let promoted = promote(context, application, code, course, &pushed).await?;
     let by_person = course.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };
     Ok(format!("pushed {}{promoted}{late}", pushed.tagged()))
@@ -199,13 +203,14 @@ async fn steps(
 async fn promote(
     context: &Arc<Context>,
     application: &Arc<Application>,
+    code: &Codebase,
     course: &mut Execution<'_>,
     pushed: &Artifact,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
     let (mut told, mut refused) = (String::new(), None);
     for to in &application.destinations {
-        let promote = promotion::Promote { context, application, to, pushed };
+        let promote = promotion::Promote { context, application, code, to, pushed };
         match course.stage(StageKind::Promote, Some(&to.spec.name), timeout, promote).await {
             Ok(promoted) if application.destinations.len() == 1 => told = promoted.to_string(),
             Ok(promoted) => told.push_str(&format!("; {}{promoted}", to.spec.name)),

@@ -13,7 +13,7 @@ use crate::poll::Repository;
 /// Tells it of the code repository until the application ends. At the begin too: an earlier configuration may have left
 /// another answer.
 pub async fn of_code(context: Arc<Context>, application: Arc<Application>) {
-    let Some(code) = &application.code else { return };
+    let Some(code) = application.code.as_ref().map(|code| &code.repository) else { return };
     let name = &application.spec.name;
     let what = format!("code repository {}", code.address());
     let known = || context.journal.snapshot().application(name).map(|status| status.unseen).unwrap_or_default();

@@ -103,7 +103,7 @@ fn used(context: &Context) -> Vec<Arc<Repository>> {
     let environments = context.environments.read().unwrap_or_else(PoisonError::into_inner);
     let of_application = |application: &Arc<Application>| {
         let promoted_to = application.destinations.iter().map(|destination| destination.repository.clone());
-        application.code.iter().cloned().chain(promoted_to).collect::<Vec<_>>()
+        application.code.iter().map(|code| code.repository.clone()).chain(promoted_to).collect::<Vec<_>>()
     };
     let of_environment = |environment: &Arc<Environment>| environment.repository.clone();
     applications.values().flat_map(of_application).chain(environments.values().map(of_environment)).collect()

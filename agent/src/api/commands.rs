@@ -56,7 +56,7 @@ pub(super) async fn sync(
 
 /// The repositories of an application and its environments are asked now, and their workers look again.
 pub(super) async fn refresh(State(context): State<Shared>, Named(application): Named) -> Answer<Taken> {
-    application.code.iter().for_each(|repository| repository.wake());
+    application.code.iter().for_each(|code| code.repository.wake());
     application.wake_delivery();
     let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
     for environment in ids.filter_map(|id| context.environment(&id)) {

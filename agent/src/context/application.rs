@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quarterdeck_shared::application::{ApplicationSpec, EnvironmentName, EnvironmentSpec};
+use quarterdeck_shared::application::{ApplicationSpec, DeliverySpec, EnvironmentName, EnvironmentSpec};
 use quarterdeck_shared::snapshot::RunId;
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +13,8 @@ use crate::worker::Poke;
 pub struct Application {
     /// What the configuration says.
     pub spec: ApplicationSpec,
-    /// Its code repository.
-    pub code: Option<Arc<Repository>>,
+    /// What it is built from; none where it is only deployed.
+    pub code: Option<Arc<Codebase>>,
     /// Where what it builds is promoted to, in the order of its environments.
     pub destinations: Vec<Destination>,
     /// Pokes the worker that delivers.
@@ -30,6 +30,14 @@ pub struct Application {
     running: Arc<Mutex<Option<(RunId, CancellationToken)>>>,
 }
 
+/// The code of an application.
+pub struct Codebase {
+    /// What the configuration says of it and of its images.
+    pub spec: DeliverySpec,
+    /// Its repository.
+    pub repository: Arc<Repository>,
+}
+
 /// An environment that artifacts are promoted to.
 pub struct Destination {
     /// What the configuration says of it.
@@ -42,7 +50,7 @@ impl Application {
     /// An application whose worker is about to begin.
     pub fn new(
         spec: ApplicationSpec,
-        code: Option<Arc<Repository>>,
+        code: Option<Arc<Codebase>>,
         destinations: Vec<Destination>,
         end: &CancellationToken,
     ) -> Self {
@@ -62,7 +70,7 @@ impl Application {
     /// beginning.
     pub fn delivers_as(&self, before: &Self) -> bool {
         let same_code = match (&self.code, &before.code) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (Some(one), Some(other)) => one.spec == other.spec && Arc::ptr_eq(&one.repository, &other.repository),
             (one, other) => one.is_none() && other.is_none(),
         };
         let same = |(one, other): (&Destination, &Destination)| {
@@ -72,7 +80,7 @@ impl Application {
             };
             way(one) == way(other) && Arc::ptr_eq(&one.repository, &other.repository)
         };
-        (&self.spec.name, &self.spec.delivery) == (&before.spec.name, &before.spec.delivery)
+        self.spec.name == before.spec.name
             && same_code
             && self.destinations.len() == before.destinations.len()
             && self.destinations.iter().zip(&before.destinations).all(same)

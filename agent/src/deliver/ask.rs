@@ -19,7 +19,7 @@ pub async fn ask(
     cause: Cause,
 ) -> Result<RunStatus, DeliverError> {
     let name = &application.spec.name;
-    let Some(repository) = &application.code else {
+    let Some(repository) = application.code.as_ref().map(|code| &code.repository) else {
         return Err(DeliverError::NoSuch(format!(
             "application {name} is only deployed: it has no [application.code] to build from"
         )));

@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use self::request::{labels, request};
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
-use super::stages::{PROGRESS_QUEUE, delivery, repository, rules, tell_while};
-use crate::context::{Application, Context};
+use super::stages::{PROGRESS_QUEUE, rules, tell_while};
+use crate::context::{Application, Codebase, Context};
 use quarterdeck_container::engine::docker::DockerEngine;
 use quarterdeck_container::engine::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
 use quarterdeck_core::image_ref::ImageRef;
@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Build<'a> {
     pub(super) context: &'a Context,
     pub(super) application: &'a Application,
+    pub(super) code: &'a Codebase,
     pub(super) checkout: CommitInfo,
 }
 
@@ -43,7 +44,7 @@ struct Made {
 
 impl Step<Artifact> for Build<'_> {
     async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
-        let specs = &delivery(self.application)?.images;
+        let specs = &self.code.spec.images;
         let tag = self.image_tag(&course.run.reference)?;
         let names: Vec<ImageRef> =
             specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
@@ -85,9 +86,9 @@ impl Step<Artifact> for Build<'_> {
 impl Build<'_> {
     /// The tag of the images. Where another trigger tag gives the same one for another commit, the commit tells them apart.
     fn image_tag(&self, reference: &str) -> Result<String, DeliverError> {
-        let code = &delivery(self.application)?.code;
+        let code = &self.code.spec.code;
         let template = TagTemplate::parse(&code.image_tag)?;
-        let refs = repository(self.application)?.refs().borrow().clone();
+        let refs = self.code.repository.refs().borrow().clone();
         let now = refs.map(|refs| refs.tags.clone()).unwrap_or_default();
         Ok(trigger::image_tag(&rules(code)?, &template, reference, &self.checkout.id, &now))
     }
@@ -96,7 +97,7 @@ impl Build<'_> {
     async fn already_pushed(&self, names: &[ImageRef]) -> Result<Option<Artifact>, DeliverError> {
         let (application, commit) = (self.application.spec.name.clone(), self.checkout.id.clone());
         let known = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await?;
-        let specs = &delivery(self.application)?.images;
+        let specs = &self.code.spec.images;
         let is_these = |artifact: &Artifact| {
             artifact.pushed.is_some()
                 && artifact.images.iter().map(|image| &image.name).eq(specs.iter().map(|spec| &spec.name))
@@ -138,9 +139,9 @@ impl Build<'_> {
         name: &ImageRef,
         tag: &str,
     ) -> Result<BuildRequest, DeliverError> {
-        let mut request = request(self.application, &self.checkout, spec, name, tag)?;
+        let mut request = request(self.application, &self.code.repository, &self.checkout, spec, name, tag)?;
         request.no_cache = course.run.rebuild;
-        let bases = request::bases(self.application, &self.checkout.id, spec, &request).await?;
+        let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
         let (logins, problems) = self.context.images().logins(&bases).await;
         problems.iter().for_each(|problem| course.say(problem));
         request.logins = logins;

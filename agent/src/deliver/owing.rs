@@ -11,7 +11,7 @@ use super::DeliverError;
 use super::queue;
 use super::run::new_run;
 use super::stages;
-use crate::context::{Application, Context, Destination};
+use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::{Batch, Fact};
 use quarterdeck_core::promote::log::Promotion;
 use quarterdeck_core::trigger;
@@ -41,8 +41,13 @@ pub(super) struct Owing {
 
 impl Owing {
     /// Queues what is owed.
-    pub(super) async fn queue(&mut self, context: &Context, application: &Application) -> Result<(), DeliverError> {
-        let (Some(delivery), Some(repository)) = (&application.spec.delivery, &application.code) else { return Ok(()) };
+    pub(super) async fn queue(
+        &mut self,
+        context: &Context,
+        application: &Application,
+        code: &Codebase,
+    ) -> Result<(), DeliverError> {
+        let repository = &code.repository;
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
         let is_thought_of = |before: &Arc<RefSnapshot>| {
             before.tags == refs.tags && before.branches.is_empty() == refs.branches.is_empty()
@@ -55,7 +60,7 @@ impl Owing {
         let of = name.clone();
         let seen =
             context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
-        let rules = stages::rules(&delivery.code)?;
+        let rules = stages::rules(&code.spec.code)?;
         let seen = seen.map(|seen| seen.tags);
         let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len() + seen.going.len());
         let asked = refs.clone();

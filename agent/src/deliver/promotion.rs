@@ -22,7 +22,7 @@ use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{self, git};
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
-use crate::context::{Application, Context, Destination};
+use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::Fact;
 use crate::kustomize::ByProgram;
 use crate::kustomize::renderers::Renderers;
@@ -73,6 +73,7 @@ impl fmt::Display for Promotes {
 pub(super) struct Promote<'a> {
     pub(super) context: &'a Context,
     pub(super) application: &'a Application,
+    pub(super) code: &'a Codebase,
     pub(super) to: &'a Destination,
     pub(super) pushed: &'a Artifact,
 }
@@ -175,10 +176,8 @@ impl Promote<'_> {
 
     /// The push tags that are newer than this one, with their commits.
     async fn newer(&self, than: &str) -> Result<BTreeMap<String, CommitId>, DeliverError> {
-        let (Some(delivery), Some(repository)) = (&self.application.spec.delivery, &self.application.code) else {
-            return Ok(BTreeMap::new());
-        };
-        let rules = stages::rules(&delivery.code)?;
+        let repository = &self.code.repository;
+        let rules = stages::rules(&self.code.spec.code)?;
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(BTreeMap::new()) };
         let than = than.to_owned();
         let newer = repository.work(move |mirror| Ok(newer(mirror, &rules, &refs, &than))).await;

@@ -1,14 +1,11 @@
 //! The first stage of a run, checkout, and what the others need as well. Each first looks whether what it should bring about is already so.
 
-use std::sync::Arc;
-
-use quarterdeck_shared::application::{Code, DeliverySpec};
+use quarterdeck_shared::application::Code;
 use tokio::sync::mpsc;
 
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
-use crate::context::Application;
-use crate::poll::Repository;
+use crate::context::Codebase;
 use quarterdeck_container::engine::{BuildError, Progress};
 use quarterdeck_core::trigger::TagRules;
 use quarterdeck_git::{CommitInfo, GitError};
@@ -22,13 +19,15 @@ pub(super) fn git(doing: &'static str) -> impl FnOnce(GitError) -> DeliverError 
 
 /// The commit's tree is at hand.
 pub(super) struct Checkout<'a> {
-    pub(super) application: &'a Application,
+    pub(super) code: &'a Codebase,
 }
 
 impl Step<CommitInfo> for Checkout<'_> {
     async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
         let commit = course.run.commit.clone();
-        let info = repository(self.application)?
+        let info = self
+            .code
+            .repository
             .work(move |mirror| mirror.commit_info(&commit))
             .await
             .map_err(git("read the commit"))?;
@@ -36,18 +35,6 @@ impl Step<CommitInfo> for Checkout<'_> {
         let message = format!("{} {}", info.id.short(), info.subject);
         Ok(Outcome::Done(info, message))
     }
-}
-
-pub(super) fn repository(application: &Application) -> Result<&Arc<Repository>, DeliverError> {
-    application
-        .code
-        .as_ref()
-        .ok_or_else(|| DeliverError::NoSuch("the application has no code repository any more".to_owned()))
-}
-
-pub(super) fn delivery(application: &Application) -> Result<&DeliverySpec, DeliverError> {
-    let gone = || DeliverError::NoSuch("the application has no [application.code] any more".to_owned());
-    application.spec.delivery.as_ref().ok_or_else(gone)
 }
 
 pub(super) fn rules(code: &Code) -> Result<TagRules, DeliverError> {

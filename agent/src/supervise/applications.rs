@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_core::run;
-use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, DeliverySpec};
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::status::Phase;
 use tracing::Instrument as _;
 
 use super::{Change, work};
-use crate::context::{Application, Context, Destination};
+use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::NotKept;
 use crate::journal::fact::{ApplicationPatch, Fact};
 use crate::{deliver, readable};
@@ -102,7 +102,10 @@ fn remove(context: &Context, name: &ApplicationName) {
 }
 
 fn equip(change: &Change<'_>, spec: &ApplicationSpec) -> Result<Application, GitError> {
-    let code = spec.delivery.as_ref().map(|delivery| change.repository(&delivery.code.repository)).transpose()?;
+    let code = |spec: &DeliverySpec| {
+        Ok(Arc::new(Codebase { spec: spec.clone(), repository: change.repository(&spec.code.repository)? }))
+    };
+    let code = spec.delivery.as_ref().map(code).transpose()?;
     let destination = |spec: &quarterdeck_shared::application::EnvironmentSpec| {
         Ok(Destination { spec: spec.clone(), repository: change.repository(&spec.repository)? })
     };
@@ -123,8 +126,8 @@ fn operate(change: &Change<'_>, application: Arc<Application>, delivers: bool) {
             application.delivery.clone(),
             application.delivering.clone(),
             application.turn.clone(),
-            code.refs(),
-            deliver::Delivery::new(context, &application),
+            code.repository.refs(),
+            deliver::Delivery::new(context, &application, code),
         );
         change.tasks.spawn(delivery.instrument(span()));
     }

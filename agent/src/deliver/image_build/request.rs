@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::commit_tree::CommitTree;
 use crate::context::Application;
 use crate::deliver::DeliverError;
-use crate::deliver::stages::repository;
+use crate::poll::Repository;
 use quarterdeck_container::engine::base::base_images;
 use quarterdeck_container::engine::{ArgValue, BuildRequest};
 use quarterdeck_core::image_ref::ImageRef;
@@ -29,12 +29,12 @@ const BLOB_MAX: u64 = 512 << 20;
 /// What the engine is asked for, but for logins.
 pub(super) fn request(
     application: &Application,
+    repository: &Repository,
     checkout: &CommitInfo,
     spec: &ImageSpec,
     name: &ImageRef,
     tag: &str,
 ) -> Result<BuildRequest, DeliverError> {
-    let repository = repository(application)?;
     let mut labels = labels(application, &checkout.id, spec);
     labels.insert("org.opencontainers.image.source".to_owned(), repository.address().to_owned());
     labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
@@ -57,15 +57,15 @@ pub(super) fn request(
 
 /// The images that the Dockerfile builds on. One that is missing or too long is told by the build itself.
 pub(super) async fn bases(
-    application: &Application,
+    repository: &Repository,
     commit: &CommitId,
     spec: &ImageSpec,
     request: &BuildRequest,
-) -> Result<Vec<ImageRef>, DeliverError> {
+) -> Vec<ImageRef> {
     let (commit, path) = (commit.clone(), format!("{}/{}", spec.context, spec.dockerfile));
-    let read = repository(application)?.work(move |mirror| Ok(file(mirror, &commit, &path))).await;
+    let read = repository.work(move |mirror| Ok(file(mirror, &commit, &path))).await;
     let text = read.ok().flatten().unwrap_or_default();
-    Ok(base_images(&String::from_utf8_lossy(&text), &request.args))
+    base_images(&String::from_utf8_lossy(&text), &request.args)
 }
 
 /// A Dockerfile, links followed as the engine follows them.
