@@ -32,7 +32,7 @@
 //! lists them.
 //!
 //! A `POST` without a body is one with the defaults. Where the environment is `protected`, sync, rollback, unpin and
-//! resume ask for the approver's role. Every answer that is not 2xx is an [`ErrorAnswer`].
+//! resume require role `approver`. Every answer that is not 2xx is an [`ErrorAnswer`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,17 @@ pub enum Role {
     Operator,
     /// The same for environments that are `protected`.
     Approver,
+}
+
+impl Role {
+    /// The word for it, as in the configuration and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+        }
+    }
 }
 
 /// `GET /v1/version`.

@@ -10,7 +10,7 @@ use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 use crate::route;
 
-/// The manifests of an environment as they are rendered.
+/// The rendered manifests of an environment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which environment.
@@ -21,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     pub at: At,
 
-    /// Another form than YAML.
+    /// The output format; YAML by default.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }
