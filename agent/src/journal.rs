@@ -163,7 +163,7 @@ impl Journal {
             }
             cut_off.interrupted += 1;
             let successor = run::again(run, self.next_run(), now);
-            let why = "the agent ended in the middle";
+            let why = "the agent stopped during the run";
             batch.push(Fact::Run(Box::new(run::interrupted(run, successor.id, why, now))));
             batch.push(Fact::Run(Box::new(successor.clone())));
             cut_off.queued.push(successor);
@@ -173,7 +173,7 @@ impl Journal {
             let mut sync = sync.clone();
             sync.phase = Phase::Interrupted;
             sync.finished = Some(now);
-            sync.message = "the agent ended in the middle; the next sync does what is left".to_owned();
+            sync.message = "the agent stopped during the sync; the next sync does what is left".to_owned();
             batch.push(Fact::Sync(Box::new(sync)));
         }
         cut_off.queued.sort_by_key(RunStatus::place);
