@@ -231,7 +231,7 @@ impl<'n> Execution<'n> {
     /// What a person could do while it is tried again, or now that it has failed.
     fn hint(&mut self, hint: String) {
         if !hint.is_empty() && hint != self.run.hint {
-            self.write(LogRecord::Notice { text: hint_line(hint).into() });
+            self.write(LogRecord::Notice { text: hint_line(&hint).into() });
         }
         self.run.hint = hint;
     }
