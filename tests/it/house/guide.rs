@@ -44,7 +44,9 @@ fn the_commands_are_those_of_the_command_line() {
     let mut page =
         "# Commands\n\nGenerated from the help of the command lines: `qd` first, then `qd-agent`.\n".to_owned();
     for program in programs() {
-        for command in std::iter::once(&program).chain(program.get_subcommands()) {
+        // That `qd-agent help` prints what is here is known.
+        let own = program.get_subcommands().filter(|command| command.get_name() != "help");
+        for command in std::iter::once(&program).chain(own) {
             describe(&mut page, command, program.get_name());
         }
     }
