@@ -105,7 +105,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         let _ = serving.await;
     };
     if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
-        tracing::warn!("some work did not end in time; it resumes at the next start");
+        tracing::warn!("some tasks did not stop in time; they resume at the next start");
     }
     quarterdeck_git::mirror::hang_up(&context.data_dir.join("mirrors"));
     let event = Fact::at_large(Cause::Agent, Event::AgentStopped);
@@ -142,16 +142,16 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
             let mut changes = needs_restart(&before, &config);
             context.access.send_replace(access(&config));
             if let Err(error) = context.log.set_level(&config.agent.log_level) {
-                tracing::error!(error = %chain(&error), "the log level stays as it was");
+                tracing::error!(error = %chain(&error), "the log level is unchanged");
             }
             if before.engine != config.engine || before.registry != config.registry {
                 context.images.send_replace(Arc::new(Images::new(&config)));
-                changes.push("the engine or registries are changed".to_owned());
+                changes.push("engine or registry settings changed".to_owned());
             }
             context.journal.bounds(config.history.clone()).await;
             match supervise::apply(context, config.clone(), tasks).await {
                 Ok(more) => changes.extend(more),
-                Err(error) => tracing::error!(error = %chain(&error), "the configuration came into force only in part"),
+                Err(error) => tracing::error!(error = %chain(&error), "the configuration was applied only in part"),
             }
             if changes.is_empty() {
                 changes.push("nothing changed".to_owned());
@@ -162,7 +162,7 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
         }
         Err(error) => {
             let message = chain(&error);
-            tracing::error!("the new configuration is not used, the previous one stays: {message}");
+            tracing::error!("the new configuration was rejected, the previous one stays in use: {message}");
             let config = context.config();
             context
                 .journal
@@ -190,14 +190,14 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
     fixed
         .iter()
         .filter(|(_, changed)| *changed)
-        .map(|(option, _)| format!("agent.{option} changes at the next start"))
+        .map(|(option, _)| format!("agent.{option} takes effect after a restart"))
         .collect()
 }
 
 fn access(config: &Config) -> Access {
     let (access, unknown) = Access::new(config, rustix::process::getuid().as_raw());
     for name in unknown {
-        tracing::warn!("an [[access]] rule names {name}, whom this machine does not know");
+        tracing::warn!("[[access]] rule: unknown {name} on this machine");
     }
     access
 }

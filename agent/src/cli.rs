@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::api::socket::SocketError;
 use crate::command::backup;
@@ -14,10 +14,10 @@ use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
 use crate::history::error::HistoryError;
 use quarterdeck_core::health::rules::Rules;
-use quarterdeck_shared::error::{Failure, Hint, chain};
+use quarterdeck_shared::error::{self, Hint, chain};
 
 /// Nothing went wrong.
-pub const GOOD: i32 = 0;
+pub const DONE: i32 = 0;
 /// What was asked for failed.
 pub const FAILED: i32 = 1;
 
@@ -40,29 +40,29 @@ enum Command {
         #[command(flatten)]
         config: ConfigPath,
     },
-    /// Validate a configuration: every problem with its file, line, and what would be right
+    /// Validate a configuration: list every problem with its file, line and fix
     Check {
         #[command(flatten)]
         config: ConfigPath,
     },
-    /// Write a commented starter configuration and say where it is
+    /// Write a commented starter configuration and print its path
     Init {
         #[command(flatten)]
         config: ConfigPath,
     },
-    /// Copy the history of a running or stopped agent to a file: what persons asked for, and what happened
+    /// Copy the history (requests, runs, syncs, events) of a running or stopped agent to a file
     Backup {
-        /// Where to; only its owner may read it
+        /// The file to write; only its owner can read it
         file: PathBuf,
-        /// Replace the file where it exists
+        /// Replace the file if it exists
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         config: ConfigPath,
     },
-    /// Put a backup in the place of the history, while no agent runs, and say what the agent will resume
+    /// Replace the history with a backup, while no agent runs, and list what the agent will resume
     Restore {
-        /// What `qd-agent backup` wrote
+        /// A file written by `qd-agent backup`
         file: PathBuf,
         /// Do not ask
         #[arg(long)]
@@ -75,7 +75,7 @@ enum Command {
         /// YAML or JSON files with live objects; `-` reads standard input
         #[arg(short = 'f', long = "filename", required_unless_present = "cases", num_args = 1..)]
         files: Vec<PathBuf>,
-        /// A folder of cases: YAML files whose documents begin with `# expected: Degraded`. Fails where a verdict differs
+        /// A folder of cases: YAML files whose documents begin with `# expected: Degraded`. Fails if a verdict differs
         #[arg(long, value_name = "DIR", conflicts_with = "files")]
         cases: Option<PathBuf>,
         /// A configuration whose [[health]] rules apply; its other tables are not read
@@ -105,7 +105,12 @@ impl ConfigPath {
     }
 }
 
-/// Runs what the arguments ask for; the answer is the exit code: 0 good, 1 failed, 2 not understood.
+/// The command line as clap knows it, for what prints or checks its help.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs what the arguments ask for; the answer is the exit code: 0 done, 1 failed, 2 not understood.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -129,10 +134,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Health { files, cases, rules, at, output } => health(&files, cases, rules, at, output),
     };
     match result {
-        Ok(()) => GOOD,
+        Ok(()) => DONE,
         Err(error) => {
-            let told = Failure { message: chain(error.as_ref()), hint: hint(&error).into_owned() };
-            let _ = writeln!(std::io::stderr(), "qd-agent: {told}");
+            let lines = error::lines("qd-agent", &chain(error.as_ref()), &[hint(&error)]);
+            let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
             FAILED
         }
     }
@@ -170,7 +175,7 @@ fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {
 fn check(path: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let count = config.applications.len();
-    writeln!(std::io::stdout(), "{}: good, {count} application{}", path.display(), if count == 1 { "" } else { "s" })?;
+    writeln!(std::io::stdout(), "{}: OK ({count} application{})", path.display(), if count == 1 { "" } else { "s" })?;
     Ok(())
 }
 
@@ -185,10 +190,7 @@ fn init(path: &std::path::Path) -> anyhow::Result<()> {
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match made {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            anyhow::bail!(
-                "{} is already there, and nothing was changed; edit it, then try `qd-agent check`",
-                path.display()
-            )
+            anyhow::bail!("{} already exists and was not changed; edit it, then try `qd-agent check`", path.display())
         }
         made => made.map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?,
     };

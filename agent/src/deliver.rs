@@ -95,7 +95,7 @@ impl Reconciler for Delivery {
             Ok(()) => Requeue::Now,
             Err(_) if application.delivering.is_cancelled() => Requeue::Idle,
             Err(error) => {
-                tracing::error!(error = %chain(&error), "cannot keep what became of a run");
+                tracing::error!(error = %chain(&error), "cannot record the result of a run");
                 Requeue::Retry
             }
         }
@@ -158,7 +158,7 @@ async fn hand_over(context: &Context, run: &RunStatus) -> Result<(), DeliverErro
         return Ok(context.journal.record(vec![Fact::Run(Box::new(over))]).await?);
     }
     let successor = again(run, context.journal.next_run(), now);
-    take_up(context, run, successor, "the configuration changed in the middle").await
+    take_up(context, run, successor, "the configuration changed during the run").await
 }
 
 /// A run that waits for something gives way: it is queued again, behind all that wait now.

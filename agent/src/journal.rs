@@ -150,7 +150,7 @@ impl Journal {
         for run in remembered.runs.iter().filter(|run| !run.phase.is_final() && run.phase != Phase::Queued) {
             cut_off += 1;
             let successor = run::again(run, self.next_run(), now);
-            let why = "the agent ended in the middle";
+            let why = "the agent stopped during the run";
             batch.push(Fact::Run(Box::new(run::interrupted(run, successor.id, why, now))));
             batch.push(Fact::Run(Box::new(successor)));
         }
@@ -159,7 +159,7 @@ impl Journal {
             let mut sync = sync.clone();
             sync.phase = Phase::Interrupted;
             sync.finished = Some(now);
-            sync.message = "the agent ended in the middle; the next sync does what is left".to_owned();
+            sync.message = "the agent stopped during the sync; the next sync does what is left".to_owned();
             batch.push(Fact::Sync(Box::new(sync)));
         }
         let event = Event::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), interrupted: cut_off };

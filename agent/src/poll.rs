@@ -178,7 +178,7 @@ impl Repositories {
                 .and_then(|(remote, interval)| repository.configure(remote, interval));
             if let Err(error) = configured {
                 let error = chain(&error);
-                tracing::error!(repository = %repository.address, %error, "the options of the repository stay as they were");
+                tracing::error!(repository = %repository.address, %error, "the options of the repository are unchanged");
             }
         }
     }

@@ -349,7 +349,7 @@ pub struct EnvironmentSpec {
     pub sync: SyncPolicy,
     /// How pushed images get into the manifests.
     pub promote: PromotePolicy,
-    /// Whether what changes its cluster by hand (sync, rollback, resume) asks for the approver's role.
+    /// Whether what changes its cluster manually (sync, rollback, resume) requires role `approver`.
     pub protected: bool,
 }
 

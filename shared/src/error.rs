@@ -50,12 +50,25 @@ impl<T: Into<String>> From<T> for Failure {
     }
 }
 
-/// As programs print it: the message, and below it the hint.
+/// The message, and below it the hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "\nhint: {}", self.hint) }
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "\n{}", hint_line(&self.hint)) }
     }
+}
+
+/// A hint as a line below what it is about, the same in both programs.
+pub fn hint_line(hint: &str) -> String {
+    format!("hint: {hint}")
+}
+
+/// The lines that a program prints on standard error when it fails: `PROGRAM: MESSAGE`, and one for each hint.
+///
+/// They carry no colour, so that a terminal, a log and a pipe get the same.
+pub fn lines<H: AsRef<str>>(program: &str, message: &str, hints: &[H]) -> Vec<String> {
+    let hints = hints.iter().map(H::as_ref).filter(|hint| !hint.is_empty()).map(hint_line);
+    std::iter::once(format!("{program}: {message}")).chain(hints).collect()
 }
 
 /// An error with all its causes: `cannot read x: permission denied`. A cause that the text says already is not repeated.
@@ -95,6 +108,12 @@ mod tests {
         assert_eq!(outer.to_string(), "cannot read x: permission denied\nhint: try it again");
         assert_eq!(outer.or_hint("another").hint, "try it again");
         assert_eq!(Failure::text("gone").or_hint("another").to_string(), "gone\nhint: another");
+    }
+
+    #[test]
+    fn a_program_prints_each_hint_on_a_line() {
+        assert_eq!(lines("qd", "gone", &["wait", "", "look"]), ["qd: gone", "hint: wait", "hint: look"]);
+        assert_eq!(lines("qd", "gone", &[""]), ["qd: gone"]);
     }
 
     #[test]

@@ -70,6 +70,17 @@ pub enum Role {
     Approver,
 }
 
+impl Role {
+    /// The word for it, as in the configuration and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+        }
+    }
+}
+
 /// The answer of [`VERSION`](crate::routes::VERSION).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionAnswer {

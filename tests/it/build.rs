@@ -393,7 +393,7 @@ async fn what_a_registry_refuses_is_told_in_its_words_and_tried_again_if_it_pass
     };
     let denied = "denied: requested access to the resource is denied\nhint: no login was found";
     refused(Step::UploadStart, 403, denied, false).await;
-    refused(Step::UploadStart, 404, "the repository or project is not there", false).await;
+    refused(Step::UploadStart, 404, "the repository or project does not exist", false).await;
     let unavailable = "received unexpected HTTP status: 503 Service Unavailable";
     refused(Step::Version, 503, unavailable, true).await;
     refused(Step::UploadPatch, 500, "received unexpected HTTP status: 500", true).await;

@@ -1,8 +1,9 @@
 //! The words of the command line: options, subcommands, and what the exit codes mean.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
     act, api, build, completions, diff, doctor, events, history, logs, manifests, pods, rollback, runs, status, sync,
@@ -14,11 +15,11 @@ use crate::output::Colour;
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done; diff: no differences
-    1  not found, refused, failed; doctor: something is bad; diff: there are differences
+    1  not found, refused, failed; doctor: a check failed; diff: there are differences
     2  the command line is wrong; diff: what is 1 elsewhere
     3  no agent to talk to: none answers, it does not answer in time, or it is of another version
-    4  --wait: it ended, and not well
-    5  --wait: it had not ended well when --timeout was over
+    4  --wait: the operation failed
+    5  --wait: timed out
   130  interrupted (Ctrl-C)
   141  whoever read the output stopped reading
 
@@ -36,11 +37,11 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     pub socket: Option<PathBuf>,
 
-    /// When to colour.
+    /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, help_heading = "Global options")]
     pub color: Colour,
 
-    /// Draw the console with ASCII signs alone, whatever the locale says.
+    /// Draw the console in ASCII only, in any locale.
     #[arg(long)]
     pub ascii: bool,
 
@@ -56,11 +57,11 @@ pub enum Command {
     Status(status::Args),
     /// What a sync would change in the cluster; exits 1 where it would.
     Diff(diff::Args),
-    /// Make the cluster as git says, now.
+    /// Make the cluster equal to git, now.
     Sync(sync::Args),
     /// Build the images of a commit.
     Build(build::Args),
-    /// Push the images of a commit, building them where they are not there.
+    /// Push the images of a commit, building those that do not exist yet.
     Push(build::Args),
     /// The runs that built and pushed, their logs, and how to stop one.
     Runs(runs::Args),
@@ -72,19 +73,19 @@ pub enum Command {
     Unpin(act::UnpinArgs),
     /// Stop syncing an environment.
     Suspend(act::SuspendArgs),
-    /// Go on syncing an environment.
+    /// Resume syncing an environment.
     Resume(act::ResumeArgs),
-    /// Look now whether git has something new.
+    /// Poll git now.
     Refresh(act::RefreshArgs),
     /// The pods of environments.
     Pods(pods::Args),
-    /// What the pods of an environment write.
+    /// The logs of the pods of an environment.
     Logs(logs::Args),
-    /// What happened, and who or what caused it.
+    /// What happened, and what caused it.
     Events(events::Args),
-    /// The manifests of an environment as they are rendered.
+    /// The rendered manifests of an environment.
     Manifests(manifests::Args),
-    /// Ask the agent anything, as it is on the wire.
+    /// Send a request to the agent's API.
     Api(api::Args),
     /// Check git, engine, registries, clusters and renderers, and say what to do.
     Doctor(doctor::Args),
@@ -94,15 +95,43 @@ pub enum Command {
     Version(version::Args),
 }
 
+/// Reads a command line, and whether its command answers in JSON (`-o json`): then its errors are JSON as well.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, bool), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let as_json = is_json(&matches);
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+    Ok((cli, as_json))
+}
+
+fn is_json(matches: &ArgMatches) -> bool {
+    // Some commands have no form to choose, for which clap has an error.
+    let form = matches.try_get_raw("output").ok().flatten().and_then(|mut given| given.next_back());
+    form.is_some_and(|form| form == "json") || matches.subcommand().is_some_and(|(_, matches)| is_json(matches))
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_form_of_errors_is_that_of_the_answer() {
+        for (line, as_json) in [
+            ("qd", false),
+            ("qd status", false),
+            ("qd status -o wide", false),
+            ("qd status -ojson", true),
+            ("qd runs show 1 --output=json", true),
+            ("qd runs show 1", false),
+            ("qd completions bash", false),
+        ] {
+            let words = line.split(' ').map(OsString::from);
+            assert_eq!(parse(words).unwrap().1, as_json, "{line}");
+        }
     }
 
     #[test]

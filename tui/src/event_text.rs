@@ -50,7 +50,7 @@ pub fn describe(event: &Event) -> EventText<'_> {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
             (Tone::Warning, format!("history restored from {from}{state}"), "")
         }
-        Event::RequestDenied { request } => (Tone::Warning, "refused: a role is required".to_owned(), request),
+        Event::RequestDenied { request } => (Tone::Warning, "access denied: a role is required".to_owned(), request),
 
         Event::TagsChanged { repository, changed, moved, deleted } => {
             let named = |tag: &String| if moved.contains(tag) { format!("{tag} (moved)") } else { tag.clone() };
@@ -87,14 +87,9 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::RevisionChanged { revision, rewritten: false } => {
             (Tone::Plain, format!("git says {}", revision.short()), "")
         }
-        Event::RevisionChanged { revision, rewritten: true } => (
-            Tone::Warning,
-            format!(
-                "git says {}, and what it said before is not part of its history: it was rewritten",
-                revision.short()
-            ),
-            "",
-        ),
+        Event::RevisionChanged { revision, rewritten: true } => {
+            (Tone::Warning, format!("git says {}; its history was rewritten (force push)", revision.short()), "")
+        }
         Event::SyncStarted { sync, revision } => {
             (Tone::Plain, format!("sync {} to {} started", sync.number, revision.short()), "")
         }

@@ -73,9 +73,10 @@ mod standin;
 use std::ffi::OsString;
 use std::io;
 
-use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use quarterdeck_shared::error::{chain, lines};
+use quarterdeck_shared::protocol::ErrorAnswer;
 
 use crate::cli::{Cli, Command};
 use crate::client::{Client, socket_candidates};
@@ -85,11 +86,12 @@ use crate::output::{Colour, Output};
 
 /// Runs the program with the arguments of its command line, the program's name first; its exit code, see [`Exit`].
 pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let (cli, as_json) = match cli::parse(args) {
+        Ok(parsed) => parsed,
         Err(answer) => return i32::from(say(&answer, &mut Output::process(Colour::Auto)) as u8),
     };
-    let output = Output::process(cli.color);
+    let mut output = Output::process(cli.color);
+    output.errors_as_json = as_json;
     let aside = output.aside();
     let mut context = Context {
         client: Client::new(socket_candidates(cli.socket.as_deref()))
@@ -127,14 +129,19 @@ fn report(error: CommandError, cli: &Cli, output: &mut Output) -> Exit {
     fail(error, exit, output)
 }
 
-/// Tells an error with all its causes and what to do.
+/// Tells an error with all its causes and what to do: as text, or as a line of JSON where the answer was to be JSON.
 pub(crate) fn fail(error: CommandError, exit: Exit, output: &mut Output) -> Exit {
     if error.exit() == Exit::PipeClosed {
         return Exit::PipeClosed;
     }
-    let text = format!("qd: {}", quarterdeck_shared::error::chain(&error));
-    let mut lines = std::iter::once(text).chain(error.hints().into_iter().map(|hint| format!("  {hint}")));
-    lines.try_for_each(|line| output.complain(&line)).map_or(Exit::PipeClosed, |()| exit)
+    let (message, hints) = (chain(&error), error.hints());
+    let told = if output.errors_as_json {
+        let answer = ErrorAnswer { error: error.code().to_owned(), message, hint: hints.join("; ") };
+        output.complain_json(&answer)
+    } else {
+        lines("qd", &message, &hints).iter().try_for_each(|line| output.complain(line))
+    };
+    told.map_or(Exit::PipeClosed, |()| exit)
 }
 
 /// Help and versions, which were asked for; and what is wrong with the command line, which was not.

@@ -79,9 +79,14 @@ pub struct Aside(Arc<Mutex<Box<dyn Write + Send>>>);
 impl Aside {
     /// Says something beside the answer.
     pub fn say(&self, text: &str) {
+        self.line(&clean(text));
+    }
+
+    /// Writes a harmless line.
+    fn line(&self, text: &str) {
         let mut err = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // In one piece: what others write into the same pipe or file stands before or after it, and never in its middle.
-        let line = format!("{}\n", clean(text));
+        let line = format!("{text}\n");
         // Whether standard error can be written to changes nothing about the answer.
         let _ = err.write_all(line.as_bytes());
     }
@@ -89,6 +94,8 @@ impl Aside {
 
 /// Standard output and standard error, and what is known of the terminal.
 pub struct Output {
+    /// Whether errors are JSON, as the answer is.
+    pub errors_as_json: bool,
     out: Box<dyn Write + Send>,
     err: Aside,
     dress: Dress,
@@ -119,7 +126,7 @@ impl Output {
 
     /// Any writers, dressed as told, in tables of at most `width` columns.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, dress: Dress, width: Option<usize>) -> Self {
-        Self { out, err: Aside(Arc::new(Mutex::new(err))), dress, width }
+        Self { errors_as_json: false, out, err: Aside(Arc::new(Mutex::new(err))), dress, width }
     }
 
     /// The way to standard error for those who speak while a command is at work.
@@ -179,10 +186,21 @@ impl Output {
     /// Says what went wrong, though what was written before may be why: on a full disk nothing else tells of it. Not where
     /// whoever read the answer has left.
     pub fn complain(&mut self, text: &str) -> io::Result<()> {
+        self.complain_in(&clean(text))
+    }
+
+    /// The same as a line of JSON.
+    pub fn complain_json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut line = Vec::new();
+        json::write(&mut line, value, false)?;
+        self.complain_in(&String::from_utf8_lossy(&line))
+    }
+
+    fn complain_in(&mut self, line: &str) -> io::Result<()> {
         match self.out.flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error),
             _ => {
-                self.err.say(text);
+                self.err.line(line);
                 Ok(())
             }
         }

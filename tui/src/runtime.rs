@@ -164,7 +164,7 @@ impl Console {
         if terminal::is_job() {
             return self.screen.stop();
         }
-        self.model.toast(Said::Note, "no shell waits here that could take the console up again");
+        self.model.toast(Said::Note, "cannot suspend: no job-control shell");
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Output, Stdio};
 
+use quarterdeck_shared::protocol::ErrorAnswer;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// `qd` that looks for its agent at a socket in this folder, and finds nothing else of this machine's.
@@ -52,6 +53,21 @@ fn exit_codes_reach_the_shell() {
     assert_eq!(away.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&away.stderr).contains("start one: qd-agent run"));
     assert!(away.stdout.is_empty());
+}
+
+/// What a script reads of a failure: the kind, the message and the hint, as the socket answers, and the same exit code.
+#[test]
+fn an_error_of_a_json_command_is_json() {
+    for line in ["status -o json", "sync shop --wait --output=json", "runs show 1 -ojson"] {
+        let away = run(line);
+        assert_eq!(away.status.code(), Some(3), "{line}");
+        assert!(away.stdout.is_empty(), "{line}");
+        let error: ErrorAnswer = serde_json::from_slice(&away.stderr).unwrap();
+        assert_eq!(error.error, "unavailable", "{line}");
+        assert!(error.message.starts_with("no agent answers: "), "{line}: {error:?}");
+        assert!(error.hint.starts_with("start one: qd-agent run"), "{line}: {error:?}");
+        assert_eq!(String::from_utf8_lossy(&away.stderr).lines().count(), 1, "{line}: the last line is the error");
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn brings_credentials(user: &AuthInfo) -> bool {
 /// The service account of the pod that the agent runs in.
 fn own_pod() -> Result<Access, String> {
     let mut made = Config::incluster().map_err(|error| {
-        format!("{IN_CLUSTER} is the service account of the agent's own pod, and here is none: {error}")
+        format!("{IN_CLUSTER} is the service account of the agent's own pod, and there is none: {error}")
     })?;
     // The kubelet renews the token, and the authority beside it; like those that a kubeconfig names they are read again
     // when their files change.

@@ -107,7 +107,7 @@ impl Executor<'_> {
             return Ok(());
         }
         let doing = format!("write the inventory of {}", plan.environment);
-        let message = format!("namespace {} is not there", plan.options.namespace);
+        let message = format!("namespace {} does not exist", plan.options.namespace);
         Err(ApiProblem::new(Class::NamespaceMissing, doing, message))
     }
 

@@ -177,7 +177,7 @@ impl Connection {
             }
             Err(problem) => {
                 if let Some(lent) = self.still_good() {
-                    tracing::warn!(%problem, "the way in is not renewed yet; the last one is still good");
+                    tracing::warn!(%problem, "cannot renew the credentials yet; the previous ones are still valid");
                     return Ok(lent);
                 }
                 *last = Some((Instant::now(), problem.clone()));

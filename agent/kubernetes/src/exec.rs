@@ -93,7 +93,7 @@ async fn ask_within(limits: Limits, exec: &ExecConfig, cluster: &Cluster) -> Res
 
 fn not_run(program: &str, error: &std::io::Error, hint: Option<&str>) -> String {
     let why = match error.kind() {
-        ErrorKind::NotFound if program.contains('/') => "is not there".to_owned(),
+        ErrorKind::NotFound if program.contains('/') => "does not exist".to_owned(),
         ErrorKind::NotFound => "is not in the agent's PATH".to_owned(),
         _ => format!("cannot be run: {error}"),
     };

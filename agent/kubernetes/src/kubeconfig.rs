@@ -111,12 +111,13 @@ fn chosen(config: &ClusterConfig, kubeconfig: &Kubeconfig) -> Result<(Cluster, A
     let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster);
     let cluster = cluster
         .and_then(|named| named.cluster.clone())
-        .ok_or_else(|| format!("its context {name} names the cluster {:?}, which is not there", context.cluster))?;
+        .ok_or_else(|| format!("its context {name} names the cluster {:?}, which does not exist", context.cluster))?;
     let user = match context.user.filter(|user| !user.is_empty()) {
         None => AuthInfo::default(),
         Some(user) => {
             let named = kubeconfig.auth_infos.iter().find(|named| named.name == user);
-            let named = named.ok_or_else(|| format!("its context {name} names the user {user:?}, who is not there"))?;
+            let named =
+                named.ok_or_else(|| format!("its context {name} names the user {user:?}, which does not exist"))?;
             named.auth_info.clone().unwrap_or_default()
         }
     };
@@ -228,8 +229,8 @@ users:
             (Some("dev"), Some("nobody"), None, dev),
             (Some("dev"), None, None, &format!("it has no context \"dev\"; {none}")),
             (Some("dev"), Some("typo"), Some("f"), &format!("it has no context \"typo\"; {none}")),
-            (Some("prod"), None, None, "its context prod names the user \"gone\", who is not there"),
-            (Some("half"), None, None, "its context half names the cluster \"gone\", which is not there"),
+            (Some("prod"), None, None, "its context prod names the user \"gone\", which does not exist"),
+            (Some("half"), None, None, "its context half names the cluster \"gone\", which does not exist"),
         ] {
             assert_eq!(find(name, context, file, TEXT), found, "{name:?} {context:?} {file:?}");
         }

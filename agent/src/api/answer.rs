@@ -40,8 +40,8 @@ impl Failure {
 
     /// Each route takes one method, and HEAD where that is GET.
     pub(super) fn no_such_method(method: &Method, path: &str, takes: routes::Method) -> Self {
-        let message = format!("{path} takes {takes}, and was asked with {method}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message, "")
+        let message = format!("method {method} is not allowed for {path}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", message, &format!("use {takes}"))
     }
 
     pub(super) fn forbidden(message: impl Into<String>, hint: &str) -> Self {
@@ -205,6 +205,5 @@ pub(super) fn body<T: DeserializeOwned + Default>(bytes: &[u8]) -> Answer<T> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(bytes)
-        .map_err(|error| Failure::bad_request(format!("the body of the request is not as it should be: {error}"), ""))
+    serde_json::from_slice(bytes).map_err(|error| Failure::bad_request(format!("invalid request body: {error}"), ""))
 }

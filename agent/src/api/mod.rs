@@ -119,11 +119,7 @@ async fn permit(
     // Not kept on a full disk: the answer is the same.
     let _ = context.journal.record(vec![Fact::at_large(peer.cause(), event)]).await;
     Failure::forbidden(
-        format!(
-            "{what} requires the role {needed:?}, and {} has {}",
-            peer.name,
-            has.map_or("none".to_owned(), |role| format!("{role:?}"))
-        ),
+        format!("{what} requires role {}; {} has {}", needed.word(), peer.name, has.map_or("none", Role::word)),
         "ask whoever runs the agent for an [[access]] rule",
     )
     .into_response()

@@ -51,7 +51,7 @@ pub enum SocketError {
         path: PathBuf,
     },
     /// There is no such group.
-    #[error("agent.socket_group names the group {group}, and there is none of that name")]
+    #[error("agent.socket_group: group {group} does not exist")]
     Group {
         /// Which.
         group: String,

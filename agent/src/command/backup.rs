@@ -159,7 +159,7 @@ fn after(history: &Path, backup: &Contents) -> String {
     };
     let since = backup.newest.map_or(String::new(), |newest| format!(" after {newest:.0}"));
     format!(
-        "{text}\nsuspensions, pins, runs and syncs{since} are not in the backup; git, registry and clusters stay as they are"
+        "{text}\nsuspensions, pins, runs and syncs{since} are not in the backup; git, registry and clusters are not changed"
     )
 }
 

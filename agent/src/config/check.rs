@@ -24,7 +24,7 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
     if config.agent.poll_interval.0.as_millis() < 100 {
         say(
             "poll_interval",
-            "a poll interval below 100ms only hammers the remote: write 30s, or wake the agent with `qd refresh`",
+            "a poll interval below 100ms is too short: write 30s, and use `qd refresh` to poll immediately",
         );
     }
     if config.agent.max_concurrent_builds == 0 {
@@ -34,7 +34,7 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
         say("max_concurrent_syncs", "0 concurrent syncs would never sync: write 1 or more");
     }
     if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::EnvFilter>() {
-        say("log_level", &format!("no log level ({error}): write error, warn, info, debug or trace"));
+        say("log_level", &format!("not a valid log level ({error}): write error, warn, info, debug or trace"));
     }
 }
 

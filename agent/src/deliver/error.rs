@@ -58,7 +58,7 @@ pub enum DeliverError {
     #[error(transparent)]
     Promote(#[from] PromoteError),
     /// Others were faster, each time.
-    #[error("the deploy branch {branch} moved {tries} times while the promotion was written")]
+    #[error("the deploy branch {branch} changed {tries} times during the promotion")]
     Raced {
         /// Which branch.
         branch: String,
@@ -149,7 +149,7 @@ impl Hint for DeliverError {
                 hint => hint,
             },
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
-            Self::Raced { .. } => "try again when it is quieter".into(),
+            Self::Raced { .. } => "retry later".into(),
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same".into(),
             Self::GaveUp { source, .. } => {
                 let again = "ask for it again when that is back: `qd push` or `qd build` with this tag";

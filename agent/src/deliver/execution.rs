@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::journal::fact::{Batch, Fact};
 use quarterdeck_core::queue::{self, Way};
 use quarterdeck_core::run;
-use quarterdeck_shared::error::{Failure, chain};
+use quarterdeck_shared::error::{Failure, chain, hint_line};
 
 /// The waits between tries of a stage that meets an outage.
 const AGAIN: ExponentialBuilder = ExponentialBuilder::new().with_max_delay(TRY_MAX).without_max_times();
@@ -231,7 +231,7 @@ impl<'n> Execution<'n> {
     /// What a person could do while it is tried again, or now that it has failed.
     fn hint(&mut self, hint: String) {
         if !hint.is_empty() && hint != self.run.hint {
-            self.write(LogRecord::Notice { text: format!("hint: {hint}").into() });
+            self.write(LogRecord::Notice { text: hint_line(&hint).into() });
         }
         self.run.hint = hint;
     }

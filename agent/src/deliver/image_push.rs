@@ -74,7 +74,7 @@ impl Push<'_> {
             tries += 1;
             match tell_while(course, progress, pushing).await {
                 Err(DeliverError::Build(error)) if is_good && error.is_login_lost() && tries < TRIES => {
-                    course.say(&format!("{error}; the login was good when the push began: pushing what is missing"));
+                    course.say(&format!("{error}; the login was valid when the push began: pushing what is missing"));
                 }
                 pushed => break pushed?,
             }

@@ -50,6 +50,6 @@ pub(super) async fn telling<T>(
     tokio::select! {
         biased;
         done = work => done,
-        () = tell => unreachable!("it waits for ever"),
+        () = tell => unreachable!("it never ends"),
     }
 }

@@ -25,13 +25,13 @@ pub enum Distrust {
         names: Vec<String>,
     },
     /// Its time is over.
-    #[error("it ended at {at}")]
+    #[error("it expired at {at}")]
     Ended {
         /// When it ended.
         at: Timestamp,
     },
     /// Its time is to come.
-    #[error("it does not begin before {at}")]
+    #[error("it is not valid before {at}")]
     NotBegun {
         /// When it begins.
         at: Timestamp,
@@ -131,7 +131,7 @@ mod tests {
             let why = CertificateError::ExpiredContext { time: at(time), not_after: at(1_600_000_000) };
             said.push(distrust(&wrapped(why)).unwrap().to_string());
         }
-        assert_eq!(said, ["it ended at 2020-09-13T12:26:40Z"; 2]);
+        assert_eq!(said, ["it expired at 2020-09-13T12:26:40Z"; 2]);
         let name = CertificateError::NotValidForNameContext {
             expected: "forge.example".try_into().unwrap(),
             presented: vec!["DnsName(\"old.example\")".to_owned(), "IpAddress(127.0.0.1)".to_owned()],

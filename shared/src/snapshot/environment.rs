@@ -107,7 +107,7 @@ pub struct SpecSummary {
     pub prune: bool,
     /// Drift is reverted.
     pub self_heal: bool,
-    /// Changing it by hand asks for the approver's role.
+    /// Changing it manually requires role `approver`.
     #[serde(default)]
     pub protected: bool,
 }

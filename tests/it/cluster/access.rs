@@ -292,7 +292,7 @@ async fn a_server_is_known_by_its_certificate() {
         (ours.sign("api.example"), &trusted, Some("it is for api.example, not for 127.0.0.1")),
         (ours.sign("api.example"), &renamed, None),
         (ours.sign("127.0.0.1"), &renamed, Some("it is for 127.0.0.1, not for api.example")),
-        (ours.sign_ended("127.0.0.1"), &trusted, Some("it ended at 2020-02-03T00:00:00Z")),
+        (ours.sign_ended("127.0.0.1"), &trusted, Some("it expired at 2020-02-03T00:00:00Z")),
         (theirs.sign("api.example"), &anybody, None),
         (Ok(its_own), &itself, Some("it is the certificate of an authority (CA:TRUE), shown as that of a server")),
     ] {

@@ -1,6 +1,6 @@
 //! The user's guide: its reference pages are what the code says, and its links and commands lead somewhere.
 //!
-//! `QD_WRITE_GUIDE=1 cargo test -p quarterdeck-tests --test it house::guide` writes the reference pages anew.
+//! `QD_WRITE_GUIDE=1 cargo test -p quarterdeck-tests --test it house::guide` writes the reference pages.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -36,39 +36,50 @@ fn is_generated(name: &str, text: &str) {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let same = found == text;
-    assert!(same, "{} is not what the code says; write it anew with QD_WRITE_GUIDE=1", path.display());
+    assert!(same, "{} is not what the code says; write it with QD_WRITE_GUIDE=1", path.display());
 }
 
 #[test]
 fn the_commands_are_those_of_the_command_line() {
-    let mut page = "# Commands\n\nGenerated from the command line's own help.\n".to_owned();
-    let mut cli = Cli::command();
-    cli.build();
-    for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
-        describe(&mut page, command);
+    let mut page =
+        "# Commands\n\nGenerated from the help of the command lines: `qd` first, then `qd-agent`.\n".to_owned();
+    for program in programs() {
+        // That `qd-agent help` prints what is here is known.
+        let own = program.get_subcommands().filter(|command| command.get_name() != "help");
+        for command in std::iter::once(&program).chain(own) {
+            describe(&mut page, command, program.get_name());
+        }
     }
     is_generated("commands.md", &page);
 }
 
-fn describe(page: &mut String, command: &clap::Command) {
+/// The command lines of both programs, with what clap fills in.
+pub(super) fn programs() -> [clap::Command; 2] {
+    [Cli::command(), quarterdeck_agent::cli::command()].map(|mut program| {
+        program.build();
+        program
+    })
+}
+
+fn describe(page: &mut String, command: &clap::Command, program: &str) {
     let mut command = command.clone();
-    let title = command.get_bin_name().unwrap_or("qd").to_owned();
+    let title = command.get_bin_name().unwrap_or(program).to_owned();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     writeln!(page, "\n## `{title}`\n\n{about}.\n\n```text\n{}\n```", command.render_usage()).unwrap();
     let rows: Vec<String> =
-        command.get_arguments().filter(|one| !one.is_hide_set() && is_own(one, &title)).map(row).collect();
+        command.get_arguments().filter(|one| !one.is_hide_set() && is_own(one, title == program)).map(row).collect();
     if !rows.is_empty() {
         writeln!(page, "\n| argument | meaning |\n| --- | --- |\n{}", rows.join("\n")).unwrap();
     }
     let below: Vec<clap::Command> = command.get_subcommands().cloned().collect();
-    for sub in below.iter().filter(|_| title != "qd") {
-        describe(page, sub);
+    for sub in below.iter().filter(|_| title != program) {
+        describe(page, sub, program);
     }
 }
 
 /// The options of every command are listed once, at the top.
-fn is_own(argument: &clap::Arg, title: &str) -> bool {
-    !(argument.is_global_set() && title != "qd") && argument.get_id() != "help" && argument.get_id() != "version"
+fn is_own(argument: &clap::Arg, is_top: bool) -> bool {
+    !(argument.is_global_set() && !is_top) && argument.get_id() != "help" && argument.get_id() != "version"
 }
 
 fn row(argument: &clap::Arg) -> String {

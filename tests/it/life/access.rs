@@ -92,9 +92,9 @@ fn ask_all(world: &World, uid: u32, role: Option<Role>) -> usize {
         assert!(refused || !answer.starts_with("000"), "{line}: {answer}");
         if refused {
             denied += 1;
-            let has = role.map_or("none".to_owned(), |role| format!("{role:?}"));
+            let has = role.map_or("none", Role::word);
             let path = line.split('?').next().unwrap();
-            let words = format!("{path} requires the role {needed:?}, and {uid} has {has}");
+            let words = format!("{path} requires role {}; {uid} has {has}", needed.word());
             let told = answer.contains(&words) && answer.contains("[[access]]");
             assert!(told || is_head, "{answer}");
         }

@@ -34,7 +34,7 @@ async fn a_forge_with_a_bad_certificate_is_told_and_the_last_good_state_keeps_ru
         (ours.sign("forge.example"), "it is for forge.example, not for 127.0.0.1", "have one made for 127.0.0.1"),
         (
             ours.sign_ended("127.0.0.1"),
-            "it ended at 2020-02-03T00:00:00Z",
+            "it expired at 2020-02-03T00:00:00Z",
             "have it renewed, or see that this machine's clock",
         ),
         (

@@ -252,7 +252,7 @@ async fn while_a_registry_refuses() {
         }),
         ("404", &|| world.registry.fail(Step::UploadStart, RegistryFault::Status(404), u32::MAX), &|tag| {
             format!(
-                "{} name unknown: repository name not known to registry\nhint: the repository or project is not there: create it in the registry, or check the image's name",
+                "{} name unknown: repository name not known to registry\nhint: the repository or project does not exist: create it in the registry, or check the image's name",
                 pushing(tag)
             )
         }),

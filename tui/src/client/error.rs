@@ -158,7 +158,7 @@ impl ClientError {
     pub fn hints(&self) -> Vec<String> {
         let hints: &[&str] = match self {
             Self::NoAgent { tried } if tried.iter().any(|t| t.source.kind() == io::ErrorKind::PermissionDenied) => &[
-                "a socket is there, but you may not open it: ask its owner to share it with a group of yours \
+                "the socket exists, but you may not open it: ask its owner to share it with a group of yours \
                  (`socket_group` in the agent's configuration)",
                 "or start an agent of your own: qd-agent run",
             ],

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 
-/// Ask the agent anything, as it is on the wire.
+/// Send a request to the agent's API.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// GET or POST.
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(value_name = "BODY")]
     pub body: Option<String>,
 
-    /// Another form than the one for people: a value of JSON a line.
+    /// The output format; indented JSON by default. json: a value per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }

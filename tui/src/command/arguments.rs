@@ -62,7 +62,7 @@ pub struct At {
 /// Why.
 #[derive(Debug, clap::Args)]
 pub struct Why {
-    /// Why, for those who wonder later.
+    /// The reason, shown in status and events.
     #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub reason: String,
 }
@@ -82,7 +82,7 @@ pub struct Waiting {
 /// In which form to answer.
 #[derive(Debug, clap::Args)]
 pub struct InForm {
-    /// Another form than the one for people.
+    /// The output format; text by default.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }
@@ -90,7 +90,7 @@ pub struct InForm {
 /// In which form to answer with a list.
 #[derive(Debug, Default, clap::Args)]
 pub struct InListForm {
-    /// Another form than a table.
+    /// The output format; a table by default.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<ListFormat>,
 }

@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(value_name = "REF")]
     pub reference: Option<String>,
 
-    /// Build again although the images of that commit are there.
+    /// Build again even if the images of that commit exist.
     #[arg(long)]
     pub rebuild: bool,
 

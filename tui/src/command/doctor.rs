@@ -5,6 +5,7 @@
 
 use std::io;
 
+use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::{Check, CheckResult, VersionAnswer};
 use quarterdeck_shared::routes;
 
@@ -36,7 +37,6 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
 /// That it answers is what is to be known; and what it lets us do.
 fn agent(version: &VersionAnswer, context: &Context) -> Check {
     let ours = env!("CARGO_PKG_VERSION");
-    let role = format!("{:?}", version.role).to_ascii_lowercase();
     let up = age(version.started, (context.clock)());
     let (result, hint) = match version.agent == ours {
         true => (CheckResult::Good, String::new()),
@@ -44,7 +44,8 @@ fn agent(version: &VersionAnswer, context: &Context) -> Check {
             (CheckResult::Warning, format!("this qd is {ours}; they work together, but install them from one build"))
         }
     };
-    let message = format!("version {}, process {}, up {up}; you are its {role}", version.agent, version.pid);
+    let message =
+        format!("version {}, process {}, up {up}; your role is {}", version.agent, version.pid, version.role.word());
     Check { name: "agent".to_owned(), result, message, hint }
 }
 
@@ -53,19 +54,20 @@ fn people(context: &mut Context, checks: &Vec<Check>) -> io::Result<()> {
     for check in checks {
         let meaning = of_check(check.result);
         let word = match check.result {
-            CheckResult::Good => "good   ",
+            CheckResult::Good => "good",
             CheckResult::Warning => "warning",
-            CheckResult::Bad => "bad    ",
+            CheckResult::Bad => "bad",
         };
+        let word = format!("{word:<7}");
         let padding = " ".repeat(width - columns(&check.name));
         context.output.line(
             Line::new()
-                .with(meaning.tone, context.output.word(meaning, word))
+                .with(meaning.tone, context.output.word(meaning, &word))
                 .with(Tone::Strong, format!("  {}{padding}  ", check.name))
                 .with(Tone::Plain, &*check.message),
         )?;
         if !check.hint.is_empty() {
-            context.output.line(Line::new().with(Tone::Warning, format!("    → {}", check.hint)))?;
+            context.output.line(Line::new().with(Tone::Warning, format!("    {}", hint_line(&check.hint))))?;
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(value_name = "APP[/ENV]")]
     pub address: Option<Address>,
 
-    /// Go on with what happens next.
+    /// Follow the events.
     #[arg(short, long)]
     pub follow: bool,
 
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = limit)]
     pub limit: usize,
 
-    /// Another form than the one for people; with --follow, a record of JSON a line.
+    /// The output format; text by default. json with --follow: a record per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }

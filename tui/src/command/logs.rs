@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::output::Line;
 use crate::status_style::Tone;
 
-/// What the pods of an environment write.
+/// The logs of the pods of an environment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which environment.
@@ -35,31 +35,31 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
 
-    /// Go on with what they write, also with pods that join later.
+    /// Follow the logs, including those of pods that start later.
     #[arg(short, long)]
     pub follow: bool,
 
-    /// The last so many lines of each container; all that are kept where absent.
+    /// The last N lines of each container; all that are kept by default.
     #[arg(long, value_name = "N")]
     pub tail: Option<u64>,
 
-    /// The lines of the last while: 30s, 10m, 2h.
+    /// Only lines newer than this: 30s, 10m, 2h.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub since: Option<Duration>,
 
-    /// Of the containers before their last restart.
+    /// Logs of the containers before their last restart.
     #[arg(short, long)]
     pub previous: bool,
 
-    /// Each line with its pod and container, also where one pod is named.
+    /// Print pod and container before each line, even if a pod is named.
     #[arg(long)]
     pub prefix: bool,
 
-    /// Each line with its time.
+    /// Print the time before each line.
     #[arg(long)]
     pub timestamps: bool,
 
-    /// Another form than the one for people: a record of JSON a line.
+    /// The output format; text by default. json: a record per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }

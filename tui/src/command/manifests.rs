@@ -11,7 +11,7 @@ use crate::command::several::{self, NAME_ONE};
 use crate::command::{CommandError, Context, Format};
 use crate::exit::Exit;
 
-/// The manifests of an environment as they are rendered.
+/// The rendered manifests of an environment.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which environment.
@@ -22,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     pub at: At,
 
-    /// Another form than YAML.
+    /// The output format; YAML by default.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }

@@ -142,7 +142,7 @@ pub enum CommandError {
     #[error("{}", .0.message)]
     WaitFailed(Failure),
     /// What was waited for did not end well in time.
-    #[error("not there after {waited}: {state}")]
+    #[error("timed out after {waited}: {state}")]
     WaitTimeout {
         /// How long.
         waited: String,
@@ -177,6 +177,21 @@ impl CommandError {
             Self::Of { source, .. } => source.exit(),
             Self::WaitFailed(_) => Exit::WaitFailed,
             Self::WaitTimeout { .. } => Exit::WaitTimeout,
+        }
+    }
+
+    /// The kind of it for programs, as in [`ErrorAnswer`](quarterdeck_shared::protocol::ErrorAnswer): the agent's own where
+    /// the agent answered, and `failed` or `timeout` where `--wait` ended so.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Client(ClientError::Answer { answer, .. }) => &answer.error,
+            Self::Client(error) if error.is_no_agent() => "unavailable",
+            Self::NotFound { .. } => "not_found",
+            Self::Usage { .. } => "bad_request",
+            Self::Of { source, .. } => source.code(),
+            Self::WaitFailed(_) => "failed",
+            Self::WaitTimeout { .. } => "timeout",
+            Self::Client(_) | Self::Console(_) | Self::Start(_) | Self::Output(_) => "internal",
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) fn applications(state: &State) -> impl Iterator<Item = &ApplicationSt
 pub(super) fn application<'a>(state: &'a State, name: &ApplicationName) -> Result<&'a ApplicationStatus, CommandError> {
     applications(state).find(|application| application.name == *name).ok_or_else(|| CommandError::NotFound {
         what: format!("application {:?}", name.as_str()),
-        hint: there_are(&applications(state).map(|a| a.name.as_str()).collect::<Vec<_>>()),
+        hint: one_of(&applications(state).map(|a| a.name.as_str()).collect::<Vec<_>>()),
     })
 }
 
@@ -59,7 +59,7 @@ pub(super) fn addressed<'a>(
         Some(environment) => Ok((application, vec![environment])),
         None => Err(CommandError::NotFound {
             what: format!("environment {:?} of {}", name.as_str(), application.name),
-            hint: there_are(&application.environments.iter().map(|name| name.as_str()).collect::<Vec<_>>()),
+            hint: one_of(&application.environments.iter().map(|name| name.as_str()).collect::<Vec<_>>()),
         }),
     }
 }
@@ -104,12 +104,12 @@ pub(super) fn runs<'a>(state: &'a State, name: &ApplicationName) -> Vec<&'a RunS
     runs
 }
 
-/// `there are cart, shop`, cut after ten.
-fn there_are(names: &[&str]) -> String {
+/// `name one of: cart, shop`, cut after ten.
+fn one_of(names: &[&str]) -> String {
     match names {
-        [] => "there are none yet; the agent's configuration names them".to_owned(),
-        [name] => format!("there is {name}"),
-        names if names.len() <= 10 => format!("there are {}", names.join(", ")),
-        names => format!("there are {} and {} more: qd status", names[..10].join(", "), names.len() - 10),
+        [] => "add one to the agent's configuration".to_owned(),
+        [name] => format!("use {name}, the only one"),
+        names if names.len() <= 10 => format!("name one of: {}", names.join(", ")),
+        names => format!("name one of: {} and {} more (qd status)", names[..10].join(", "), names.len() - 10),
     }
 }

@@ -53,7 +53,7 @@ pub struct Args {
 pub enum RunCommand {
     /// All about one run.
     Show(OneArgs),
-    /// What a run wrote.
+    /// The log of a run.
     Log(LogArgs),
     /// Stop a run.
     Cancel(OneArgs),
@@ -86,11 +86,11 @@ pub struct LogArgs {
     #[command(flatten)]
     pub run: One,
 
-    /// Go on with what it writes until it ends.
+    /// Follow the log until the run ends.
     #[arg(short, long)]
     pub follow: bool,
 
-    /// Another form than the one for people: a record of JSON a line.
+    /// The output format; text by default. json: a record per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
 }

@@ -21,7 +21,7 @@ use crate::command::wait::{self, Goal};
 use crate::command::{CommandError, Context, Format, act};
 use crate::exit::Exit;
 
-/// Make the cluster as git says, now.
+/// Make the cluster equal to git, now.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which environment, or each.
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "OBJECT", conflicts_with = "only")]
     pub prune_anyway: Vec<ObjectName>,
 
-    /// Say what it would do, and do nothing.
+    /// Show the plan, and change nothing.
     #[arg(long, conflicts_with_all = ["prune", "full", "only", "prune_anyway", "wait"])]
     pub dry_run: bool,
 

@@ -74,7 +74,7 @@ impl Goal {
             }
             (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone").into()),
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
-            (Self::Run(id), _) => Judgement::Waiting(format!("run {} is not to be seen yet", id.number)),
+            (Self::Run(id), _) => Judgement::Waiting(format!("run {} not found yet", id.number)),
         }
     }
 }

@@ -50,7 +50,7 @@ impl Workers {
 
     /// Runs a task on it, until the handle is dropped.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-        let runtime = self.0.as_ref().expect("the workers are there until they are dropped");
+        let runtime = self.0.as_ref().expect("the workers run until they are dropped");
         AbortOnDropHandle::new(runtime.spawn(task))
     }
 }

@@ -149,13 +149,13 @@ async fn answers_come_ready_for_drawing() {
 async fn a_refusal_is_told_with_its_hint() {
     let agent = StandIn::start(|asked| match asked {
         "POST /v1/environments/shop/prod/resume " | "POST /v1/environments/shop/prod/resume" => {
-            Reply::error(403, "forbidden", "resume asks for the approver's role", "ask carol")
+            Reply::error(403, "forbidden", "resume requires role approver", "ask carol")
         }
         _ => Reply::Never,
     });
     let messages = done(agent, Effect::Send(TICKET, Act::Resume(fixture::id("shop/prod")))).await;
     let [Message::Answered(TICKET, Err(problem))] = &messages[..] else { panic!("{messages:?}") };
-    assert_eq!(problem.message, "resume of shop/prod: resume asks for the approver's role");
+    assert_eq!(problem.message, "resume of shop/prod: resume requires role approver");
     assert_eq!(problem.hints, ["ask carol"]);
 }
 

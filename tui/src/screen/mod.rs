@@ -217,7 +217,7 @@ fn state_of(of: Option<Subject>, world: &World, short: bool) -> Texts {
 /// An answer of another kind than was asked for is the runtime's mistake; the reader is told rather than left waiting.
 pub fn expected<T>(answer: Option<T>) -> Result<T, Problem> {
     answer.ok_or_else(|| Problem {
-        message: "the console got an answer to another question".to_owned(),
-        hints: vec!["this is a bug of the console; r asks again".to_owned()],
+        message: "unexpected type of response".to_owned(),
+        hints: vec!["press r to fetch again; this is a bug in the console".to_owned()],
     })
 }

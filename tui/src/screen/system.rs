@@ -58,7 +58,7 @@ impl List for System {
         match health {
             Health::Healthy => "reachable",
             Health::Progressing => "not polled yet",
-            Health::Degraded => "away",
+            Health::Degraded => "unreachable",
             Health::Suspended => "suspended",
             Health::Missing => "missing",
             Health::Unknown => "unknown",
@@ -88,8 +88,8 @@ pub enum Row<'a> {
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::text("WHAT", 10, what),
-        Column::new("NAME", Kind::Names, (28, 60), name).naming(),
-        Column::text("STATE", 12, state).from(44),
+        Column::new("NAME", Kind::Names, (27, 60), name).naming(),
+        Column::text("STATE", 13, state).from(44),
         Column::time("SINCE", 5, since).from(60),
         Column::new("IS", Kind::Prose, (19, 60), is).from(66),
     ]
@@ -129,7 +129,7 @@ fn name(row: &Row) -> Cell {
 fn state(row: &Row) -> Cell {
     match row {
         Row::Connection(one, health) => {
-            Cell::mark(of_health(*health), if one.reachable { "reachable" } else { "away" })
+            Cell::mark(of_health(*health), if one.reachable { "reachable" } else { "unreachable" })
         }
         Row::Repository(one, health) => {
             let word = match (&one.error, one.polled) {

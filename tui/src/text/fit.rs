@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use quarterdeck_shared::error::hint_line;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text::columns;
@@ -30,7 +31,11 @@ pub fn shorten(name: &str, columns_max: usize) -> Cow<'_, str> {
 
 /// A message with what to do next in a line of its own, as [`paragraphs`] shows it.
 pub fn with_hint<'a>(message: &'a str, hint: &str) -> Cow<'a, str> {
-    if hint.is_empty() || message.is_empty() { message.into() } else { format!("{message}\nhint: {hint}").into() }
+    if hint.is_empty() || message.is_empty() {
+        message.into()
+    } else {
+        format!("{message}\n{}", hint_line(hint)).into()
+    }
 }
 
 /// The lines of a text, each broken as [`broken`] does it.

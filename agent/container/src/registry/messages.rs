@@ -28,7 +28,7 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
     let inside = |c: char| c.is_ascii_alphanumeric() || "-/._?&%".contains(c);
     let status = |code: &str| words.split(|c| !inside(c)).any(|word| word.trim_end_matches('.') == code);
     if says(&["immutable"]) {
-        return Some("the registry keeps this tag as it is: push under another tag");
+        return Some("the registry does not let this tag be overwritten: push under another tag");
     }
     if !with_login && says(&["unauthorized", "no basic auth", "authentication required", "denied", "forbidden"]) {
         return Some(
@@ -47,7 +47,7 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
         );
     }
     if says(&["name unknown", "name_unknown", "not found"]) || status("404") {
-        return Some("the repository or project is not there: create it in the registry, or check the image's name");
+        return Some("the repository or project does not exist: create it in the registry, or check the image's name");
     }
     if says(&["size invalid", "too large"]) || status("413") {
         return Some("the registry, or a proxy before it, takes no upload of that size: raise its limit");

@@ -382,7 +382,7 @@ impl Registries {
 fn no_permission(image: &str, user: Option<&str>) -> String {
     match user {
         Some(user) => format!("{user} may not read {image}"),
-        None => format!("{image} is not open to everybody, or not there"),
+        None => format!("{image} does not exist, or requires a login"),
     }
 }
 

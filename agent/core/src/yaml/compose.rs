@@ -166,7 +166,7 @@ impl Reader {
 
     fn alias(&mut self, id: usize, start: Marker) -> Result<Node, Fault> {
         let Some(Anchored { value, word, weight }) = self.anchors.get(&id) else {
-            return Err(Fault::at(start, "an alias stands inside of what its anchor names"));
+            return Err(Fault::at(start, "an alias is inside the value that its anchor names"));
         };
         let (node, weight) = (Node { value: value.clone(), word: word.clone(), is_merge: false }, *weight);
         if self.open.len() + weight.depth > DEPTH_MAX {

@@ -118,7 +118,7 @@ pub(crate) fn quoted(word: &str) -> String {
 /// What a failed ssh session was about, by what ssh and the server said.
 pub(crate) fn failure(url: &str, said: &str) -> GitError {
     let url = url.to_owned();
-    let detail = if said.is_empty() { "ssh ended without a word".to_owned() } else { said.replace('\n', "; ") };
+    let detail = if said.is_empty() { "ssh ended without a message".to_owned() } else { said.replace('\n', "; ") };
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "No ED25519 host key is known"])
     {

@@ -149,7 +149,7 @@ async fn a_restored_history_says_so_and_gives_no_number_twice() {
         "backup: 1 environment, 0 runs, 1 sync, ",
         "\nsuspended: shop/prod\npinned: shop/prod to main@aaaaaaa\nrequested syncs: none\nunfinished runs, resumed at the next start: none\n",
         "\nin place of: 1 environment, 0 runs, 3 syncs, ",
-        " are not in the backup; git, registry and clusters stay as they are\n",
+        " are not in the backup; git, registry and clusters are not changed\n",
         "history.db: start the agent\n",
     ] {
         assert!(told.contains(words), "{words}: {told}");

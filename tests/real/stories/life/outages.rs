@@ -99,10 +99,10 @@ impl Outage {
         let (forge, polled, _, cluster) = town.agent.wait("both outages to be told", told).await?;
         ensure!(forge.contains("cannot be reached") && polled < jiff::Timestamp::now(), "{forge}");
         ensure!(!cluster.is_empty(), "the cluster's outage has no words");
-        let lost = ["cluster world away", &format!("/ops/{}.git not polled", town.name), "/ops/deploy-"];
+        let lost = ["cluster world unreachable", &format!("/ops/{}.git not polled", town.name), "/ops/deploy-"];
         shows(&console, "what is away", &lost).await?;
         console.type_keys("5")?;
-        shows(&console, "the system", &["✖ away", "✖ failed", "cannot be reached"]).await?;
+        shows(&console, "the system", &["✖ unreachable", "✖ failed", "cannot be reached"]).await?;
 
         sleep_until(away + AWAY / 2).await;
         let half = tries();
@@ -127,7 +127,7 @@ impl Outage {
         town.agent.wait("both to answer again", answered).await?;
         let fine = |screen: &vt100::Screen| {
             let text = screen.contents();
-            let bad = ["away", "not polled", "failed", "cannot be reached", "stale"];
+            let bad = ["unreachable", "not polled", "failed", "cannot be reached", "stale"];
             text.matches("● polled").count() == 2
                 && text.contains("● reachable")
                 && !bad.iter().any(|bad| text.contains(bad))

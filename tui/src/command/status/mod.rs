@@ -20,6 +20,7 @@ use std::io;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::Address;
+use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
     ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus,
@@ -180,7 +181,7 @@ fn unreachable(state: &State, of: Option<&Chosen>, context: &mut Context) -> io:
 
 /// What to do, in a line below what is wrong.
 fn hint(hint: &str) -> Option<String> {
-    (!hint.is_empty()).then(|| format!("  hint: {hint}"))
+    (!hint.is_empty()).then(|| hint_line(hint))
 }
 
 fn nothing_yet(state: &State) -> String {

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use clap::Parser as _;
 use http::StatusCode;
 use serde_json::json;
 
 use super::*;
+use crate::cli::Cli;
 use crate::client::Limits;
 
 /// A command line of every command that asks the agent.

@@ -7,15 +7,15 @@ mod faults;
 mod wait;
 mod world;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::Parser;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::cli::Cli;
+use crate::cli;
 use crate::output::Dress;
 use crate::run_in;
 use crate::standin::{Reply, StandIn};
@@ -65,10 +65,11 @@ pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, te
 
 /// Runs `qd` with these words, in a pipe or on a terminal so many columns wide.
 pub(super) async fn qd_on(agent: &StandIn, line: &str, terminal: Option<usize>) -> Ran {
-    let words = std::iter::once("qd").chain(line.split_whitespace());
-    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+    let words = std::iter::once("qd").chain(line.split_whitespace()).map(OsString::from);
+    let (cli, as_json) = cli::parse(words).unwrap_or_else(|error| panic!("{line}: {error}"));
     let (out, err) = (Page::default(), Page::default());
     let mut context = context(agent, Box::new(out.clone()), err.clone(), terminal);
+    context.output.errors_as_json = as_json;
     let exit = run_in(&cli, &mut context).await;
     let hide = |text: String| text.replace(&agent.socket().display().to_string(), "SOCKET");
     Ran { exit: exit as u8, out: hide(out.text()), err: hide(err.text()) }

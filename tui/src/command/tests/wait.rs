@@ -102,7 +102,7 @@ fn a_run_is_judged_by_its_end() {
     ] {
         assert_eq!(Goal::Run(run_19).judge(&objects(&[run(phase, "words")])), expected, "{phase}");
     }
-    let unseen = Judgement::Waiting("run 19 is not to be seen yet".to_owned());
+    let unseen = Judgement::Waiting("run 19 not found yet".to_owned());
     assert_eq!(Goal::Run(run_19).judge(&Objects::new()), unseen);
 }
 

@@ -44,10 +44,10 @@ pub(super) fn answer(asked: &str) -> Reply {
             Reply::json(&json!({"message": "shop goes back to e4b1c77", "revision": OLD, "after_sync": "k7x2m-42"}))
         }
         "POST /v1/environments/locked/sync" => {
-            Reply::error(403, "forbidden", "locked is protected: syncing it asks for the approver's role", "ask ops")
+            Reply::error(403, "forbidden", "sync of locked requires role approver; bob has operator", "ask ops")
         }
         "POST /v1/environments/media/qa/resume" => {
-            Reply::error(403, "forbidden", "resuming it asks for the approver's role", "ask ops")
+            Reply::error(403, "forbidden", "resume requires role approver; bob has operator", "ask ops")
         }
         path if path.starts_with("POST /v1/environments/media/") && path.matches('/').count() == 5 => {
             let said = path.trim_start_matches("POST /v1/environments/");

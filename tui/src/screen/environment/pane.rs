@@ -1,6 +1,7 @@
 //! What is known of the selected object: of the environment its conditions, of a pod its containers, of anything else
 //! why it is as it is.
 
+use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, Pending, PodStatus, Progress, ResourceStatus, Unseen};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -45,7 +46,7 @@ impl Page<'_, '_> {
     /// What to do about what was said before.
     fn hint(&mut self, hint: &str) {
         if !hint.is_empty() {
-            self.say(&format!("hint: {hint}"), Tone::Plain);
+            self.say(&hint_line(hint), Tone::Plain);
         }
     }
 
@@ -136,7 +137,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
     page.fact("pending", &pending, Tone::Warning);
     let revision = environment.revision.as_ref().map(|revision| revision.short()).unwrap_or_default();
-    page.fact("runs", &revision, Tone::Plain);
+    page.fact("revision", &revision, Tone::Plain);
     let target = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
     page.fact("git says", &target.map(|target| target.short()).unwrap_or_default(), Tone::Warning);
     for image in &environment.images {
@@ -147,7 +148,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         let took = page.painter.span(Some(sync.started), sync.finished);
         let ago = page.painter.ago(sync.finished.unwrap_or(sync.started));
         let words = format!("{} {} in {took}, {ago}, by {}", sync.id.number, sync.phase, sync.cause.describe());
-        page.fact("sync", &words, of_phase(sync.phase).tone);
+        page.fact("last sync", &words, of_phase(sync.phase).tone);
         // Told at the top where it is why the environment is as it is.
         let is_told = sync.message == environment.message;
         page.fact("", if is_told { "" } else { &sync.message }, Tone::Plain);
@@ -156,7 +157,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     if let Some(run) = world.fleet.newest_run(&environment.environment.application) {
         let ago = page.painter.ago(run.finished.or(run.started).unwrap_or(run.queued));
         let words = format!("{} {} {}, {ago}, by {}", run.id.number, run.goal.word(), run.phase, run.cause.describe());
-        page.fact("run", &words, of_phase(run.phase).tone);
+        page.fact("last run", &words, of_phase(run.phase).tone);
         page.fact("", if cut { "" } else { &run.message }, Tone::Plain);
         page.fact("hint", &run.hint, Tone::Plain);
     }
@@ -171,9 +172,9 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         on(spec.self_heal, "heals drift", "leaves drift"),
     ];
     page.fact("policy", &policy.join(", "), Tone::Plain);
-    page.fact("protected", if spec.protected { "asks for the approver's role" } else { "" }, Tone::Plain);
+    page.fact("protected", if spec.protected { "requires role approver" } else { "" }, Tone::Plain);
     let code = application.and_then(|application| application.code.as_deref());
-    page.fact("source", code.unwrap_or_default(), Tone::Plain);
+    page.fact("code", code.unwrap_or_default(), Tone::Plain);
     page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
 }
 

@@ -49,7 +49,7 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     }
     for lost in model.world.fleet.connections().filter(|connection| !connection.reachable) {
         let age = painter.age(lost.since);
-        notices.push((format!(" ✖ {} {} away {age} ", lost.to.word(), lost.name), bad));
+        notices.push((format!(" ✖ {} {} unreachable {age} ", lost.to.word(), lost.name), bad));
     }
     for lost in model.world.fleet.repositories().filter(|repository| repository.failures > 1) {
         notices.push((format!(" ✖ {} not polled ", lost.address), bad));

@@ -53,5 +53,5 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
 }
 
 fn of_default(source: &str) -> String {
-    format!("Of {source}; its default branch where nothing is typed.")
+    format!("From {source}; leave empty for the default branch.")
 }

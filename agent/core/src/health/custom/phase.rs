@@ -65,9 +65,9 @@ pub(super) fn without_conditions(object: &Value, has_status: Option<bool>) -> Op
         found
     };
     let all: Vec<String> = if own.is_empty() { deeper() } else { own };
-    let judged = all.iter().map(|word| {
-        judge(object, word).unwrap_or_else(|| Verdict::progressing(format!("{word}: a state that we do not know")))
-    });
+    let judged = all
+        .iter()
+        .map(|word| judge(object, word).unwrap_or_else(|| Verdict::progressing(format!("{word}: unknown state"))));
     let says_nothing = all.is_empty() && fields().any(|(name, value)| is_phase(name) && value.as_str() == Some(""));
     let silent = says_nothing.then(|| Verdict::progressing("its controller has reported no state yet"));
     judged.chain(replicas(object)).chain(flags(status)).chain(silent).max_by_key(|verdict| verdict.health)

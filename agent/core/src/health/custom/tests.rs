@@ -166,7 +166,7 @@ fn phases_are_read_where_there_are_no_conditions() {
         ("phase: Unknown", "Unknown: Unknown"),
         ("health: green", "Healthy"),
         ("health: {status: Degraded}", "Degraded: Degraded"),
-        ("phase: Quux", "Progressing: Quux: a state that we do not know"),
+        ("phase: Quux", "Progressing: Quux: unknown state"),
         ("conditions: [], phase: Failed", "Degraded: Failed"),
         ("conditions: [{type: Ready, status: 'True'}], phase: Failed", "Degraded: Failed"),
         ("replicas: 3", "Healthy"),
