@@ -79,7 +79,7 @@ fn describe(page: &mut String, command: &clap::Command, program: &str) {
 
 /// The options of every command are listed once, at the top.
 fn is_own(argument: &clap::Arg, is_top: bool) -> bool {
-    !(argument.is_global_set() && !is_top) && argument.get_id() != "help" && argument.get_id() != "version"
+    (is_top || !argument.is_global_set()) && argument.get_id() != "help" && argument.get_id() != "version"
 }
 
 fn row(argument: &clap::Arg) -> String {
