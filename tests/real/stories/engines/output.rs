@@ -9,8 +9,8 @@ const LOG_BYTES: u64 = 1 << 20;
 const GROWTH_KIB: u64 = 32 << 10;
 
 /// How much each builder is made to print. BuildKit hands some MB on and counts the rest as clipped; the classic one hands
-/// all of it on, which a debug build of the agent takes at 10 MB/s.
-const PRINTS: [(&str, u64); 2] = [("buildkit", 1 << 30), ("classic", 256 << 20)];
+/// all of it on, which a debug build of the agent takes at 10 MB/s, and at a tenth of that beside other stories on a slow day.
+const PRINTS: [(&str, u64); 2] = [("buildkit", 1 << 30), ("classic", 128 << 20)];
 
 /// The build goes on to its end, the log keeps its beginning and its end, and the agent holds little of it at any time.
 #[tokio::test]
