@@ -28,6 +28,7 @@ mod kept;
 mod kept_running;
 mod killed;
 mod kinds;
+mod logged;
 mod manifests;
 mod moved;
 mod order;

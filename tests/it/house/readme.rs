@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 29] = [
+const WHOLE: [&str; 30] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -45,6 +45,7 @@ const WHOLE: [&str; 29] = [
     "life::kept_running",
     "life::killed",
     "life::kinds",
+    "life::logged",
     "life::manifests",
     "life::moved",
     "life::order",

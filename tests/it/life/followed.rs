@@ -113,14 +113,20 @@ async fn a_rollback_names_its_commit_as_every_question_does() {
     assert!(told.to_string().contains("no branch, tag or commit"), "six digits name nothing: {told}");
 }
 
-#[tokio::test]
-async fn a_release_is_named_by_its_digits_while_the_mirror_and_the_forge_are_away() {
+/// A shop whose manifests come over http, and the commit that it is synced to.
+async fn deployed_over_http() -> (World, String) {
     let mut world = world().await;
     let first = manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests");
     let address = world.forge.http("ops/deploy");
     world.configure(&(world.config_head("a test") + &application("shop", &address, ""))).unwrap();
     world.start_agent().await.unwrap();
     synced_to(&world, &first).await;
+    (world, first)
+}
+
+#[tokio::test]
+async fn a_release_is_named_by_its_digits_while_the_mirror_and_the_forge_are_away() {
+    let (mut world, first) = deployed_over_http().await;
     world.stop_agent().unwrap();
     std::fs::remove_dir_all(world.path("data/mirrors")).unwrap();
     world.forge.http_away().await;
@@ -131,12 +137,7 @@ async fn a_release_is_named_by_its_digits_while_the_mirror_and_the_forge_are_awa
 
 #[tokio::test]
 async fn a_rollback_works_while_the_forge_is_away() {
-    let mut world = world().await;
-    let first = manifests(&world, &[("a.yaml", &config_map("a", "one"))], "Manifests");
-    let address = world.forge.http("ops/deploy");
-    world.configure(&(world.config_head("a test") + &application("shop", &address, ""))).unwrap();
-    world.start_agent().await.unwrap();
-    synced_to(&world, &first).await;
+    let (world, first) = deployed_over_http().await;
     let second = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
     synced_to(&world, &second).await;
     world.forge.http_away().await;
