@@ -91,6 +91,9 @@ pub(super) async fn run(State(context): State<Shared>, Path(id): Path<TypedId>) 
 /// The run that a person means.
 pub(super) async fn run_meant(context: &Shared, id: TypedId) -> Answer<RunStatus> {
     let run = context.journal.ask(move |history| history.run(id)).await?;
+    if let Some(run) = &run {
+        tracing::Span::current().record("run", tracing::field::display(&run.id));
+    }
     run.ok_or_else(|| match crate::history::foreign("run", id, context.journal.history()) {
         Some(message) => Failure::not_found(message, "`qd version` shows what the ids of an agent begin with"),
         None => Failure::not_found(
