@@ -74,7 +74,7 @@ pub struct SeenTags {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: Objects,
     /// Those that went in the listings up to the last one, in each of them some: the beginning of a loss, where the rest
-    /// follows. A forge that is busy deletes a hundred tags in a minute, and is polled meanwhile.
+    /// follows, or all of one so far. A forge that is busy deletes a hundred tags in a minute, and is polled meanwhile.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub going: Objects,
 }
@@ -129,9 +129,11 @@ pub fn owed(
                 going.extend(seen.going.iter().filter(|(name, _)| is_gone(name)).map(copied));
             }
             let all_went = now.tags.is_empty() && going.len() > 1;
-            if all_went || is_loss(gone, seen.there.len(), !now.branches.is_empty()) {
+            // What goes while a loss is on its way goes with it, were it the last tag alone.
+            let goes_on = going.keys().any(|name| decision.seen.lost.contains_key(name));
+            if goes_on || all_went || is_loss(gone, seen.there.len(), !now.branches.is_empty()) {
                 decision.lost = going.len();
-                decision.seen.lost.append(&mut going);
+                decision.seen.lost.extend(going.iter().map(copied));
                 while decision.seen.lost.len() > LOST_MAX {
                     decision.seen.lost.pop_first();
                 }

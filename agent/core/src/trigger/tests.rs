@@ -144,6 +144,12 @@ fn a_tag_that_was_deleted_by_itself_is_asked_for_again_and_what_was_lost_is_not(
             vec![all.clone(), tags(&[two.clone(), three.clone()]), tags(&[]), all.clone()],
             vec![],
         ),
+        ("most, and then the rest", vec![all.clone(), alone.clone(), tags(&[]), all.clone()], vec![]),
+        (
+            "most, and a person's much later",
+            vec![all.clone(), alone.clone(), alone.clone(), tags(&[]), all.clone()],
+            vec!["push-1"],
+        ),
         (
             "one after another",
             vec![
@@ -236,6 +242,32 @@ proptest! {
         let mut names: Vec<&str> = second.owed.iter().map(|owed| owed.tag.as_str()).collect();
         names.sort_unstable();
         prop_assert_eq!(names, new.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+    }
+
+    /// However many listings see them go until none is left, and however many see them come back: nothing is owed.
+    #[test]
+    fn what_is_lost_in_any_steps_asks_for_nothing_when_it_is_back(
+        all in listing().prop_filter("a single tag that goes is a person's", |all| all.tags.len() > 1),
+        goes in proptest::collection::vec(1_u8..5, 10),
+        comes in proptest::collection::vec(0_u8..4, 10),
+    ) {
+        let rules = rules(ExistingTags::All);
+        let part = |which: &dyn Fn(u8) -> bool, when: &[u8]| {
+            with(all.tags.iter().zip(when).filter(|(_, when)| which(**when)).map(|(tag, _)| (tag.0.clone(), tag.1.clone())).collect())
+        };
+        let mut seen = owed(&rules, &all, None, time).seen;
+        // In each step some go: a pause between two would end what is one loss.
+        let mut steps: Vec<u8> = goes[..all.tags.len()].to_vec();
+        steps.sort_unstable();
+        steps.dedup();
+        let there = steps.iter().map(|step| part(&|when| when > *step, &goes));
+        let back = (0..4).map(|step| part(&|when| when <= step, &comes));
+        for now in there.chain(back) {
+            let decision = owed(&rules, &now, Some(&seen), time);
+            prop_assert_eq!(decision.owed, vec![]);
+            seen = decision.seen;
+        }
+        prop_assert_eq!(seen.there.len(), all.tags.len());
     }
 
     /// Tags come one after another, in one poll or in several: the same runs are owed, whichever comes first.
