@@ -4,8 +4,15 @@
 //! are queued in the order of their times, so production ends on the newest; what a restart, a reload or kill -9 cut off
 //! is taken up under a new number and in its old place.
 
+use jiff::SignedDuration;
+use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::snapshot::{RunGoal, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
+
+/// Tags that are seen within this time of one another may be of one push. A forge shows them piece by piece, by their names:
+/// Gitea needs a third of a second a tag, and was seen to need two seconds where the machine was busy, which is longer than
+/// its tags are listed again for. Nobody pushes an older tag so soon after a newer one, and wants the older one to run.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(10);
 
 /// What comes first: by place, and of one place (there is one such run that is not ended) by number.
 fn order(run: &RunStatus) -> (RunId, RunId) {
@@ -31,6 +38,14 @@ pub fn retold(runs: &[RunStatus]) -> Vec<RunStatus> {
         before = Some(run.id);
     }
     changed
+}
+
+/// Whether the tags of two runs may be of one push. `runs` are those of the application: a run that takes up one that was cut
+/// off is of the time of that one.
+pub fn are_together(one: &RunStatus, other: &RunStatus, runs: &[RunStatus]) -> bool {
+    let seen = |run: &RunStatus| runs.iter().find(|first| first.id == run.place()).unwrap_or(run).queued;
+    let by_tag = |run: &RunStatus| matches!(run.cause, Cause::Tag { .. });
+    by_tag(one) && by_tag(other) && seen(one).duration_since(seen(other)).abs() <= TOGETHER
 }
 
 /// How a run that does nothing but wait for something that is away gives way.

@@ -28,6 +28,7 @@ use crate::kustomize::ByProgram;
 use crate::kustomize::renderers::Renderers;
 use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
 use quarterdeck_core::promote::{self, Manifests, Promoted};
+use quarterdeck_core::queue;
 use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{Author, CommitId, PushOutcome, RefSnapshot, Target};
@@ -156,8 +157,9 @@ impl Promote<'_> {
     async fn asked(&self, run: &RunStatus) -> Result<Asked, DeliverError> {
         let (name, environment) = (self.application.spec.name.clone(), &self.to.spec.name);
         let runs = self.context.journal.ask(move |history| history.runs(Some(&name), RUNS_ASKED)).await?;
-        let known: BTreeSet<CommitId> =
-            runs.into_iter().filter_map(|run| run.promoted.get(environment).cloned()).collect();
+        // Of tags that came together the newest is to run, in whichever order they were seen.
+        let in_turn = runs.iter().filter(|other| !queue::are_together(run, other, &runs));
+        let known: BTreeSet<CommitId> = in_turn.filter_map(|run| run.promoted.get(environment).cloned()).collect();
         let Artifact { application, images, tag, .. } = self.pushed;
         let version = |image: &Image| format!("{tag}@{}", image.digest.as_deref().unwrap_or_default());
         let path = self.to.spec.path.trim_matches('/');

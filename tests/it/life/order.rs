@@ -209,6 +209,21 @@ async fn tags_of_one_push_are_done_in_their_order_however_they_come() {
     assert_eq!(promoted(&world), ["1.10", "1.9"]);
 }
 
+/// A forge that is busy shows the older one when the newer one is decided already.
+#[tokio::test]
+async fn an_older_tag_of_one_push_that_is_shown_late_takes_nothing_back() {
+    let world = watched(|text| text).await;
+    let repository = code(&world);
+    let [older, newer] = ["1.9", "1.10"].map(|version| repository.commit("main", &[("app.txt", version)], version));
+    repository.tag("push-1.10", &newer);
+    world.wait_run("the newer one to be decided", |run| run.reference == "push-1.10").await.unwrap();
+    repository.tag("push-1.9", &older);
+    succeeded(&world, "push-1.10").await;
+    let run = succeeded(&world, "push-1.9").await;
+    assert!(run.message.contains(", not promoted: push-1.10 was, by "), "{}", run.message);
+    assert_eq!(promoted(&world), ["1.10"]);
+}
+
 fn is_mirrored(mirrors: &Path, tag: &str) -> bool {
     let name = format!("refs/tags/{tag}");
     let mirrors = std::fs::read_dir(mirrors).into_iter().flatten().flatten().map(|entry| entry.path());

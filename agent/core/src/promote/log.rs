@@ -131,7 +131,7 @@ pub struct Asked {
     pub by_person: bool,
     /// Push tags that are newer than that of the run, with their commits.
     pub newer: BTreeMap<String, CommitId>,
-    /// Promotions that the history knows of.
+    /// Promotions that the history knows of, but for those of tags that may be of one push with that of the run.
     pub known: BTreeSet<CommitId>,
 }
 
@@ -153,7 +153,7 @@ pub enum Verdict {
     Own(CommitId),
     /// It was made before, and is not made again: what the manifests name since, somebody wanted.
     Before(CommitId),
-    /// A newer tag was promoted, by an agent of which this history knows nothing; it is not rolled back.
+    /// A newer tag was promoted, by an agent of which this history knows nothing, or of the same push; it is not rolled back.
     Overtaken {
         /// The newer tag.
         by: String,

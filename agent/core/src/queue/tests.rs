@@ -54,6 +54,28 @@ fn running(run: RunStatus) -> RunStatus {
 }
 
 #[test]
+fn tags_that_are_seen_within_seconds_may_be_of_one_push() {
+    let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+    let tagged = |number, seconds| RunStatus { queued: at(seconds), ..push(number) };
+    let asked = |number, seconds| RunStatus { cause: Cause::Agent, ..tagged(number, seconds) };
+    // Cut off, and taken up a minute later.
+    let (cut_off, taken_up) = (tagged(12, 100), again(&running(tagged(12, 100)), id(14), at(160)));
+    let runs = [cut_off.clone(), taken_up.clone(), tagged(13, 102)];
+    for (one, other, together) in [
+        (tagged(13, 102), cut_off.clone(), true),
+        (cut_off.clone(), tagged(13, 102), true),
+        (tagged(15, 110), cut_off.clone(), true),
+        (tagged(15, 111), cut_off.clone(), false),
+        (tagged(13, 102), taken_up.clone(), true),
+        (tagged(15, 161), taken_up, false),
+        (asked(13, 102), cut_off.clone(), false),
+        (tagged(13, 102), asked(12, 100), false),
+    ] {
+        assert_eq!(are_together(&one, &other, &runs), together, "{} {}", one.id, other.id);
+    }
+}
+
+#[test]
 fn what_takes_up_a_run_has_its_place() {
     let cut_off = running(RunStatus { rebuild: true, ..push(12) });
     let taken_up = again(&cut_off, id(14), Timestamp::UNIX_EPOCH);
