@@ -19,7 +19,7 @@ pub struct Peer {
 
 impl Peer {
     /// Looks up the names behind the kernel's numbers. May ask a directory service: call it where it may block.
-    pub fn look_up(uid: u32, gid: u32) -> Self {
+    pub fn of_user(uid: u32, gid: u32) -> Self {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let mut gids = vec![gid];
         if let Some(user) = &user

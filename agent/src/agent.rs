@@ -89,11 +89,11 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     tasks.spawn(connectivity::watch(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
-    let look = Arc::new(Notify::new());
-    tasks.spawn(upkeep::keep(context.clone(), socket, look.clone()));
+    let check_now = Arc::new(Notify::new());
+    tasks.spawn(upkeep::keep(context.clone(), socket, check_now.clone()));
     tracing::info!(socket = %socket_path.display(), applications = context.config().applications.len(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    serve_signals(&context, &tasks, &look).await?;
+    serve_signals(&context, &tasks, &check_now).await?;
 
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -114,7 +114,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads.
-async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, look: &Notify) -> anyhow::Result<()> {
+async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, check_now: &Notify) -> anyhow::Result<()> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
@@ -123,7 +123,7 @@ async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, look: &Notif
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => {
-                look.notify_one();
+                check_now.notify_one();
                 reload(context, tasks).await;
             }
         }

@@ -84,7 +84,7 @@ impl Reconciler for Delivery {
             tokio::select! {
                 biased;
                 result = &mut work => break result,
-                () = application.delivery.poked() => {
+                () = application.delivery.woken() => {
                     // What cannot be queued now is queued by the next pass.
                     self.queue_what_is_owed().await;
                     news.notify_one();
@@ -128,19 +128,19 @@ async fn deliver(
         application.running(None);
         return Ok(());
     }
-    let mut course = Execution::begin(&context.journal, run, cancel, news).await?;
-    let span = tracing::error_span!("run", run = %course.run.id);
-    let result = steps(context, application, code, &mut course).instrument(span).await;
+    let mut execution = Execution::begin(&context.journal, run, cancel, news).await?;
+    let span = tracing::error_span!("run", run = %execution.run.id);
+    let result = steps(context, application, code, &mut execution).instrument(span).await;
     application.running(None);
     match result {
         // Where the agent ends the run stays as it is, and is taken up at the next start.
         Err(DeliverError::Cancelled) if context.stop.is_cancelled() => Err(DeliverError::Cancelled),
         Err(DeliverError::Cancelled) if application.delivering.is_cancelled() => {
-            hand_over(context, &course.run).await?;
+            hand_over(context, &execution.run).await?;
             Err(DeliverError::Cancelled)
         }
-        Err(error @ DeliverError::GaveWay { .. }) => step_aside(context, &course.run, &error).await,
-        result => course.end(result).await,
+        Err(error @ DeliverError::GaveWay { .. }) => step_aside(context, &execution.run, &error).await,
+        result => execution.end(result).await,
     }
 }
 
@@ -182,19 +182,19 @@ async fn steps(
     context: &Arc<Context>,
     application: &Arc<Application>,
     code: &Codebase,
-    course: &mut Execution<'_>,
+    execution: &mut Execution<'_>,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
-    let checkout = course.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
+    let checkout = execution.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
     let build = image_build::Build { context, application, code, checkout };
-    let built = course.stage(StageKind::Build, None, timeout, build).await?;
-    if course.run.goal == RunGoal::Build {
+    let built = execution.stage(StageKind::Build, None, timeout, build).await?;
+    if execution.run.goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }
     let push = image_push::Push { context, built };
-    let pushed = course.stage(StageKind::Push, None, timeout, push).await?;
-    let promoted = promote(context, application, code, course, &pushed).await?;
-    let by_person = course.cancel.is_cancelled() && !application.delivering.is_cancelled();
+    let pushed = execution.stage(StageKind::Push, None, timeout, push).await?;
+    let promoted = promote(context, application, code, execution, &pushed).await?;
+    let by_person = execution.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };
     Ok(format!("pushed {}{promoted}{late}", pushed.tagged()))
 }
@@ -204,14 +204,14 @@ async fn promote(
     context: &Arc<Context>,
     application: &Arc<Application>,
     code: &Codebase,
-    course: &mut Execution<'_>,
+    execution: &mut Execution<'_>,
     pushed: &Artifact,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
     let (mut told, mut refused) = (String::new(), None);
     for to in &application.destinations {
         let promote = promotion::Promote { context, application, code, to, pushed };
-        match course.stage(StageKind::Promote, Some(&to.spec.name), timeout, promote).await {
+        match execution.stage(StageKind::Promote, Some(&to.spec.name), timeout, promote).await {
             Ok(promoted) if application.destinations.len() == 1 => told = promoted.to_string(),
             Ok(promoted) => told.push_str(&format!("; {}{promoted}", to.spec.name)),
             Err(error) if error.is_of_promotion() => {

@@ -93,7 +93,7 @@ struct Next {
 enum Message {
     Batch(Batch, Option<oneshot::Sender<Result<(), NotKept>>>),
     Bounds(HistoryConfig),
-    Look,
+    CheckFiles,
     Flush(oneshot::Sender<()>),
 }
 
@@ -192,8 +192,8 @@ impl Journal {
     }
 
     /// Has the journal look whether the history is still where it was.
-    pub async fn look(&self) {
-        let _ = self.sender.send(Message::Look).await;
+    pub async fn check_files(&self) {
+        let _ = self.sender.send(Message::CheckFiles).await;
     }
 
     /// Returns when all that was told before is written.

@@ -7,7 +7,7 @@
 //!   sends it.
 //! - **A manifest becomes a patch**: [`reconcile`] reads straight down; the core's `steps` say what is done in which order,
 //!   `apply` of [`quarterdeck_kubernetes`] walks them, `objects` there is where the patch is sent.
-//! - **A request becomes work**: `commands` of [`api`] records what a person asks for as a fact, then pokes the worker whose pass
+//! - **A request becomes work**: `commands` of [`api`] records what a person asks for as a fact, then wakes the worker whose pass
 //!   does it.
 //! - **A dead pod becomes a red row**: `cache` of [`quarterdeck_kubernetes`] has it judged by [`quarterdeck_core::health`] as its
 //!   watch names it, [`monitor`] hands the verdict to the journal; the page of the console goes on from there.
@@ -19,9 +19,9 @@
 //! ```text
 //! poll ─ refs ─► worker ─► deliver:   trigger* ─► checkout ─► build ─► push ─► promote* ─► a commit in git
 //!             └► worker ─► reconcile: render* ─► cluster: observe ─► plan* ─► steps* ─► walk them: apply, wait, delete
-//!                          cluster: watch ─► cache: health*, drift* ─► monitor; drift pokes the worker
+//!                          cluster: watch ─► cache: health*, drift* ─► monitor; drift wakes the worker
 //! each step ─ Facts ─► journal ─► history (SQLite) ─► snapshot ─► api ══ Unix socket ══► consoles
-//! api ─ intent as a fact, then a poke ─► worker
+//! api ─ intent as a fact, then a wake-up ─► worker
 //! ```
 //! What has a star decides, and is [`quarterdeck_core`]. Three doors do what was decided, each to one kind of other program, and do
 //! not know each other: [`quarterdeck_git`], [`quarterdeck_container`], [`quarterdeck_kubernetes`]; what they ask of this machine

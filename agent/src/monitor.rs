@@ -1,5 +1,5 @@
-//! What the watches of a cluster say becomes what consoles see: objects and pods, the health of each environment, and
-//! drift as a poke for its worker.
+//! What the watches of a cluster say becomes what consoles see: objects and pods, the health of each environment.
+//! Drift wakes its worker.
 //!
 //! One task a cluster. An environment is as healthy as its worst object; a pod that fails makes it Degraded although its
 //! Deployment still counts as on its way, since waiting for the deadline would keep the reason from the person. What
@@ -29,12 +29,12 @@ use quarterdeck_kubernetes::{Cluster, ClusterChange};
 pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationToken) {
     let mut fleet = Fleet::default();
     let mut covers = Covers::default();
-    let mut look_again = None;
+    let mut next_check = None;
     tell_connection(&context, &cluster, &mut fleet, None).await;
     loop {
         let changes = tokio::select! {
             changes = cluster.changes() => changes,
-            () = coverage::due(look_again) => vec![ClusterChange::Cover],
+            () = coverage::due(next_check) => vec![ClusterChange::Cover],
             () = stop.cancelled() => break,
         };
         let mut facts = Batch::new();
@@ -78,7 +78,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
         let told = cover.then(|| covers.clone());
         if cover {
             facts.extend(covers.news(&context, &cluster));
-            look_again = covers.look_again(&cluster);
+            next_check = covers.next_check(&cluster);
         }
         facts.extend(touched.iter().filter_map(|name| fleet.verdict(name)));
         if !facts.is_empty() && context.journal.record(facts).await.is_err() {
@@ -86,7 +86,7 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
             // told again after a while.
             touched.iter().for_each(|name| fleet.forget_verdict(name));
             if let Some(told) = told {
-                (covers, look_again) = (told, Some(Instant::now() + coverage::AGAIN));
+                (covers, next_check) = (told, Some(Instant::now() + coverage::AGAIN));
             }
         }
     }

@@ -326,7 +326,7 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
         .work(move |mirror| {
             mirror.heal()?;
             let mut refs = mirror.list_refs()?;
-            mirror.settle(&mut refs, known.as_deref());
+            mirror.peel_known(&mut refs, known.as_deref());
             let renewed = mirror.is_anew();
             let mut tags_are_news = false;
             if renewed || known.as_deref() != Some(&refs) {
@@ -335,7 +335,7 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
                     GitError::Mirror { .. } if mirror.heal()? => mirror.fetch(&refs),
                     other => Err(other),
                 })?;
-                mirror.settle(&mut refs, known.as_deref());
+                mirror.peel_known(&mut refs, known.as_deref());
                 tags_are_news =
                     fetched.updated.iter().chain(&fetched.pruned).any(|name| name.starts_with("refs/tags/"));
                 // What was fetched counts, also where there is no git program to pack it up with.

@@ -60,11 +60,11 @@ struct Remembered {
     /// What was applied, by object; read from the history when it is first watched.
     memory: Memory,
     /// The last pass that found or made everything as git says.
-    settled: Option<Settled>,
+    synced: Option<Synced>,
     /// When the cluster was last compared with git.
     compared: Option<Instant>,
     /// Whether the pass that runs looks at the cluster only since a watch is missing.
-    looks_around: bool,
+    compares_unwatched: bool,
     /// Whether the cluster was told what to watch.
     watched: bool,
     /// Which life of the cluster all this is about.
@@ -74,7 +74,7 @@ struct Remembered {
 }
 
 /// What a pass depended on that found nothing to do.
-struct Settled {
+struct Synced {
     revision: Revision,
     /// The files and folders that were rendered, with their ids.
     inputs: Arc<Inputs>,
@@ -121,7 +121,7 @@ impl Reconciliation {
 impl Reconciler for Reconciliation {
     async fn reconcile(&mut self) -> Requeue {
         if self.environment.intent().is_none()
-            && let Some(wait) = self.state.fights.settles(self.environment.drifted_at(), Instant::now())
+            && let Some(wait) = self.state.fights.collects(self.environment.drifted_at(), Instant::now())
         {
             return Requeue::After(wait);
         }
@@ -132,9 +132,9 @@ impl Reconciler for Reconciliation {
             Ok(Requeue::Idle) => self.rest(),
             Ok(next) => next,
             // What is missing is told where it is missed; what was known of the environment stays.
-            Err(error) if self.state.looks_around && error.is_outage() => Requeue::After(COMPARE_EVERY),
+            Err(error) if self.state.compares_unwatched && error.is_outage() => Requeue::After(COMPARE_EVERY),
             Err(error) => {
-                self.state.settled = None;
+                self.state.synced = None;
                 records::tell_failure(&self.context, &self.environment, &error).await;
                 if error.may_pass() { Requeue::Retry } else { Requeue::Idle }
             }
@@ -152,7 +152,7 @@ async fn reconcile(
     let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Requeue::Idle) };
     let intent = environment.intent();
     let drift = environment.drift();
-    state.looks_around = false;
+    state.compares_unwatched = false;
 
     if state.epoch != environment.cluster.epoch() {
         forget(context, environment, state).await?;
@@ -161,15 +161,16 @@ async fn reconcile(
     let watched = begin(context, environment, state).await;
     note_ended(context, environment, &mut state.memory).await?;
     let revision = match resolve(environment, &status).await {
-        // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news poke us.
+        // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news wake us.
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
         resolved => resolved?,
     };
     // An object is written for its kind as it was served then.
-    let settled = !environment.cluster.kinds_differ(name) && is_settled(state, environment, &revision).await;
-    let is_known = settled && watched.is_ok() && intent.is_none() && drift.is_none();
-    state.looks_around = is_known && is_due(state.compared, Instant::now()) && environment.cluster.unwatched(name);
-    let rests = is_known && !state.looks_around;
+    let synced = !environment.cluster.kinds_differ(name) && is_synced(state, environment, &revision).await;
+    let is_known = synced && watched.is_ok() && intent.is_none() && drift.is_none();
+    state.compares_unwatched =
+        is_known && is_due(state.compared, Instant::now()) && environment.cluster.unwatched(name);
+    let rests = is_known && !state.compares_unwatched;
     let mut noted = Vec::new();
     if status.target.as_ref() != Some(&revision) {
         let rewritten = is_rewritten(environment, status.target.as_ref(), &revision).await;
@@ -186,13 +187,13 @@ async fn reconcile(
     if !noted.is_empty() {
         context.journal.record(noted.into_iter().map(|patch| Fact::patch(name, patch)).collect()).await?;
     }
-    let pending = pending::pending(environment, &status, state.settled.as_ref()).await;
+    let pending = pending::pending(environment, &status, state.synced.as_ref()).await;
     if status.pending != pending {
         context.journal.record(vec![Fact::patch(name, Patch::Pending(pending))]).await?;
     }
     watched?;
     if rests {
-        state.settled.iter_mut().for_each(|settled| settled.revision = revision.clone());
+        state.synced.iter_mut().for_each(|synced| synced.revision = revision.clone());
         return Ok(Requeue::Idle);
     }
     let journal = &context.journal;
@@ -203,7 +204,7 @@ async fn reconcile(
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
-    let options = Options { fresh: is_new && !settled, ..options(environment, intent.as_ref()) };
+    let options = Options { fresh: is_new && !synced, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
     let planning = neighbours::plan(context, environment, &wanted, memory, options);
     let planned = with_progress(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
@@ -230,16 +231,16 @@ async fn reconcile(
     let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
     let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
     let sync = Sync { context, environment, status, revision, rendered, intent, planned };
-    let ((outcome, undone), look_again) = match decision {
+    let ((outcome, undone), retry_after) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
-        Decision::Hold { message, look_again } => {
+        Decision::Hold { message, retry_after } => {
             // Once, and not with each edit of who goes on editing.
             let news = drift.filter(|_| status.known().sync != SyncStatus::OutOfSync);
             let was_refused = !sync.planned.refusals.is_empty();
             sync.hold(message, news, memory).await?;
             environment.drift_done();
-            state.settled = None;
-            return Ok(match look_again {
+            state.synced = None;
+            return Ok(match retry_after {
                 Some(wait) => Requeue::After(wait),
                 // No news tell that the cluster would answer otherwise by now.
                 None if was_refused => Requeue::Retry,
@@ -262,12 +263,12 @@ async fn reconcile(
             }
             let reverted = changed.iter().filter(|one| is_revert && !held.objects.contains(*one));
             reverted.for_each(|one| state.fights.healed(one, Instant::now()));
-            (outcome, held.look_again)
+            (outcome, held.retry_after)
         }
     };
     // A sync of some objects says nothing of the others.
-    let is_whole = outcome == Outcome::Whole && undone.is_settled();
-    state.settled = is_whole.then(|| Settled { revision: revision.clone(), inputs });
+    let is_whole = outcome == Outcome::Whole && undone.is_final();
+    state.synced = is_whole.then(|| Synced { revision: revision.clone(), inputs });
     if outcome == Outcome::Stopped {
         return Ok(Requeue::Now);
     }
@@ -275,7 +276,7 @@ async fn reconcile(
     neighbours::brought(context, name);
     environment.intent_done(intent);
     environment.drift_done();
-    match look_again {
+    match retry_after {
         Some(wait) => Ok(Requeue::After(wait)),
         None if outcome == Outcome::Part && intent.is_some() => Ok(Requeue::Now),
         // What could not be seen, or is not gone, is looked at again.
@@ -304,10 +305,10 @@ async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now:
     matches!(environment.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
 }
 
-async fn is_settled(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
-    let Some(settled) = &state.settled else { return false };
-    settled.revision.commit == revision.commit
-        || render_commit::are_same_in(&settled.inputs, &environment.repository, &revision.commit).await
+async fn is_synced(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
+    let Some(synced) = &state.synced else { return false };
+    synced.revision.commit == revision.commit
+        || render_commit::are_same_in(&synced.inputs, &environment.repository, &revision.commit).await
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {

@@ -20,7 +20,7 @@ use crate::context::{Application, Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
-use crate::worker::{self, Poke, Reconciler};
+use crate::worker::{self, Reconciler, Wake};
 use quarterdeck_git::GitError;
 
 /// Brings a configuration into force. Returns a line a change.
@@ -75,24 +75,24 @@ pub async fn record_event(context: &Context, event: Event) {
     let _ = context.journal.record(vec![Fact::at_large(Cause::Configuration, event)]).await;
 }
 
-/// Drives a story; news of its repository pokes it. It begins when the worker before it has ended its last pass.
-async fn work(poke: Poke, stop: CancellationToken, turn: Arc<Mutex<()>>, news: News, story: impl Reconciler) {
+/// Drives a story; news of its repository wakes it. It begins when the worker before it has ended its last pass.
+async fn work(wake: Wake, stop: CancellationToken, turn: Arc<Mutex<()>>, news: News, story: impl Reconciler) {
     let _turn = tokio::select! {
         turn = turn.lock() => turn,
         () = stop.cancelled() => return,
     };
     tokio::select! {
-        () = worker::run(&poke, &stop, story) => {}
-        () = poke_on_news(news, &poke) => {}
+        () = worker::run(&wake, &stop, story) => {}
+        () = wake_on_news(news, &wake) => {}
     }
 }
 
 type News = tokio::sync::watch::Receiver<Option<Arc<quarterdeck_git::RefSnapshot>>>;
 
 /// Pokes whenever the refs of a repository are others.
-async fn poke_on_news(mut news: News, poke: &Poke) {
+async fn wake_on_news(mut news: News, wake: &Wake) {
     while news.changed().await.is_ok() {
-        poke.poke();
+        wake.wake();
     }
     // The repository is polled no more: the worker is ended by others.
     std::future::pending().await

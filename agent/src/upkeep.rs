@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use quarterdeck_shared::event::{Cause, Event};
 use tokio::sync::Notify;
 
-use crate::api::socket::{Look, Socket};
+use crate::api::socket::{Presence, Socket};
 use crate::context::Context;
 use crate::flood::Flood;
 use crate::journal::fact::Fact;
@@ -26,13 +26,13 @@ pub async fn keep(context: Arc<Context>, mut socket: Socket, asked: Arc<Notify>)
             () = asked.notified() => {}
             () = context.stop.cancelled() => return,
         }
-        context.journal.look().await;
-        let event = match socket.look() {
-            Ok(Look::Ours) => {
+        context.journal.check_files().await;
+        let event = match socket.check() {
+            Ok(Presence::Ours) => {
                 failing = None;
                 continue;
             }
-            Ok(Look::Again(missed)) => {
+            Ok(Presence::Again(missed)) => {
                 failing = None;
                 let path = socket.path().display().to_string();
                 tracing::warn!(socket = %path, "listening at the socket again: {missed}");

@@ -1,6 +1,6 @@
-//! When to reconcile: a worker waits for a poke, a time or a change, and runs one pass at a time.
+//! When to reconcile: a worker waits for a wake-up, a time or a change, and runs one pass at a time.
 //!
-//! Ten pokes while it is busy are one more pass. A pass gets no input from what woke it: it compares what is asked with
+//! Ten wake-ups while it is busy are one more pass. A pass gets no input from what woke it: it compares what is asked with
 //! what is so, so that a timer, a hotkey and a restart take the same path. A pass that fails is tried again, later and
 //! later, until something changes.
 
@@ -15,13 +15,13 @@ use quarterdeck_core::backoff::doubled;
 /// What a pass says of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeue {
-    /// When somebody pokes.
+    /// When somebody wakes it.
     Idle,
     /// At once: more work was seen.
     Now,
-    /// After this long, or when somebody pokes.
+    /// After this long, or when somebody wakes it.
     After(Duration),
-    /// It failed: after a growing while, or when somebody pokes.
+    /// It failed: after a growing while, or when somebody wakes it.
     Retry,
 }
 
@@ -37,24 +37,24 @@ const RETRY_FIRST: Duration = Duration::from_secs(2);
 /// The longest wait after failures: somebody who mended something outside sees it taken up within minutes.
 const RETRY_MAX: Duration = Duration::from_secs(180);
 
-/// A poke for a worker. Cheap to clone.
+/// Wakes a worker. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Poke(Arc<Notify>);
+pub struct Wake(Arc<Notify>);
 
-impl Poke {
+impl Wake {
     /// One more pass, soon.
-    pub fn poke(&self) {
+    pub fn wake(&self) {
         self.0.notify_one();
     }
 
-    /// Waits for a poke; one that came before counts.
-    pub async fn poked(&self) {
+    /// Waits to be woken; a wake-up that came before counts.
+    pub async fn woken(&self) {
         self.0.notified().await;
     }
 }
 
 /// Runs passes until stopped. The first pass is at once: what an earlier life of the agent owes is done first.
-pub async fn run(poke: &Poke, stop: &CancellationToken, mut reconciler: impl Reconciler) {
+pub async fn run(wake: &Wake, stop: &CancellationToken, mut reconciler: impl Reconciler) {
     let mut failures = 0;
     loop {
         let next = reconciler.reconcile().await;
@@ -67,8 +67,8 @@ pub async fn run(poke: &Poke, stop: &CancellationToken, mut reconciler: impl Rec
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            // What did not run out makes the next one no longer: pokes may come by the dozen while something is away.
-            () = poke.poked() => failures = failures.saturating_sub(1),
+            // What did not run out makes the next one no longer: wake-ups may come by the dozen while something is away.
+            () = wake.woken() => failures = failures.saturating_sub(1),
             () = sleep(wait) => {}
         }
     }
@@ -107,43 +107,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn passes_that_were_poked_make_no_wait_longer() {
-        struct Fails<'a>(&'a Poke, &'a CancellationToken, Vec<std::time::Instant>);
+    async fn passes_that_were_woken_make_no_wait_longer() {
+        struct Fails<'a>(&'a Wake, &'a CancellationToken, Vec<std::time::Instant>);
         impl Reconciler for &mut Fails<'_> {
             async fn reconcile(&mut self) -> Requeue {
                 self.2.push(std::time::Instant::now());
                 match self.2.len() {
-                    1..=10 => self.0.poke(),
+                    1..=10 => self.0.wake(),
                     11 => {}
                     _ => self.1.cancel(),
                 }
                 Requeue::Retry
             }
         }
-        let (poke, stop) = (Poke::default(), CancellationToken::new());
-        let mut reconciler = Fails(&poke, &stop, Vec::new());
-        run(&poke, &stop, &mut reconciler).await;
+        let (wake, stop) = (Wake::default(), CancellationToken::new());
+        let mut reconciler = Fails(&wake, &stop, Vec::new());
+        run(&wake, &stop, &mut reconciler).await;
         let waited = reconciler.2[11].duration_since(reconciler.2[10]);
         assert!(waited < RETRY_FIRST * 2, "{waited:?}");
     }
 
     #[tokio::test]
-    async fn ten_pokes_while_busy_are_one_more_pass() {
-        let poke = Poke::default();
+    async fn ten_wake_ups_while_busy_are_one_more_pass() {
+        let wake = Wake::default();
         let stop = CancellationToken::new();
-        struct Busy<'a>(&'a Poke, &'a CancellationToken, u32);
+        struct Busy<'a>(&'a Wake, &'a CancellationToken, u32);
         impl Reconciler for &mut Busy<'_> {
             async fn reconcile(&mut self) -> Requeue {
                 self.2 += 1;
                 match self.2 {
-                    1 => (0..10).for_each(|_| self.0.poke()),
+                    1 => (0..10).for_each(|_| self.0.wake()),
                     _ => self.1.cancel(),
                 }
                 Requeue::Idle
             }
         }
-        let mut reconciler = Busy(&poke, &stop, 0);
-        run(&poke, &stop, &mut reconciler).await;
+        let mut reconciler = Busy(&wake, &stop, 0);
+        run(&wake, &stop, &mut reconciler).await;
         assert_eq!(reconciler.2, 2);
     }
 }

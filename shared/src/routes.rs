@@ -85,7 +85,7 @@ impl<Of: Subject, Query> Route<Of, Query> {
     }
 }
 
-const fn look<Of: Subject, Query>(path: &'static str) -> Route<Of, Query> {
+const fn read<Of: Subject, Query>(path: &'static str) -> Route<Of, Query> {
     Route::new(Method::Get, path, Role::Viewer, false)
 }
 
@@ -109,50 +109,50 @@ macro_rules! routes {
 
 routes! {
     /// Who the agent is: [`VersionAnswer`](crate::protocol::VersionAnswer).
-    pub const VERSION: Route = look("/v1/version");
+    pub const VERSION: Route = read("/v1/version");
 
     /// Every object: [`State`](crate::protocol::State).
-    pub const STATE: Route = look("/v1/state");
+    pub const STATE: Route = read("/v1/state");
 
     /// What changes after a revision of the state, as NDJSON of [`WatchRecord`](crate::protocol::WatchRecord); 410: list again.
-    pub const WATCH: Route<(), WatchQuery> = look("/v1/watch");
+    pub const WATCH: Route<(), WatchQuery> = read("/v1/watch");
 
     /// What a sync would do: [`DiffAnswer`](crate::protocol::DiffAnswer).
-    pub const DIFF: Route<Address, AtRevision> = look("/v1/environments/{address}/diff");
+    pub const DIFF: Route<Address, AtRevision> = read("/v1/environments/{address}/diff");
 
     /// What is rendered: [`ManifestsAnswer`](crate::protocol::ManifestsAnswer).
-    pub const MANIFESTS: Route<Address, AtRevision> = look("/v1/environments/{address}/manifests");
+    pub const MANIFESTS: Route<Address, AtRevision> = read("/v1/environments/{address}/manifests");
 
     /// A live object: [`ManifestsAnswer`](crate::protocol::ManifestsAnswer).
-    pub const OBJECT: Route<Address, ResourceRef> = look("/v1/environments/{address}/object");
+    pub const OBJECT: Route<Address, ResourceRef> = read("/v1/environments/{address}/object");
 
     /// Syncs, newest first: an array of [`SyncRecord`](crate::event::SyncRecord).
-    pub const HISTORY: Route<Address, Limit> = look("/v1/environments/{address}/history");
+    pub const HISTORY: Route<Address, Limit> = read("/v1/environments/{address}/history");
 
     /// Commits of the deploy branch below the environment's path, newest first: an array of
     /// [`CommitAnswer`](crate::protocol::CommitAnswer).
-    pub const COMMITS: Route<Address, Limit> = look("/v1/environments/{address}/commits");
+    pub const COMMITS: Route<Address, Limit> = read("/v1/environments/{address}/commits");
 
     /// Lines of its pods, of all where none is named, as NDJSON of [`LogRecord`](crate::protocol::LogRecord).
-    pub const POD_LOG: Route<Address, LogQuery> = look("/v1/environments/{address}/logs");
+    pub const POD_LOG: Route<Address, LogQuery> = read("/v1/environments/{address}/logs");
 
     /// Runs, newest first: an array of [`RunStatus`](crate::snapshot::RunStatus).
-    pub const RUNS: Route<(), RunsQuery> = look("/v1/runs");
+    pub const RUNS: Route<(), RunsQuery> = read("/v1/runs");
 
     /// One run: [`RunStatus`](crate::snapshot::RunStatus).
-    pub const RUN: Route<TypedId> = look("/v1/runs/{id}");
+    pub const RUN: Route<TypedId> = read("/v1/runs/{id}");
 
     /// What a run wrote, as NDJSON of [`LogRecord`](crate::protocol::LogRecord).
-    pub const RUN_LOG: Route<TypedId, LogOptions> = look("/v1/runs/{id}/log");
+    pub const RUN_LOG: Route<TypedId, LogOptions> = read("/v1/runs/{id}/log");
 
     /// Events, newest first: an array of [`EventRecord`](crate::event::EventRecord).
-    pub const EVENTS: Route<(), EventsQuery> = look("/v1/events");
+    pub const EVENTS: Route<(), EventsQuery> = read("/v1/events");
 
     /// The agent's own log, as NDJSON of [`LogRecord`](crate::protocol::LogRecord).
-    pub const AGENT_LOG: Route<(), LogOptions> = look("/v1/log");
+    pub const AGENT_LOG: Route<(), LogOptions> = read("/v1/log");
 
     /// What the agent can reach and use: an array of [`Check`](crate::protocol::Check).
-    pub const DOCTOR: Route = look("/v1/doctor");
+    pub const DOCTOR: Route = read("/v1/doctor");
 
     /// Syncs now, with a [`SyncRequest`](crate::protocol::SyncRequest).
     pub const SYNC: Route<Address> = act_guarded("/v1/environments/{address}/sync");

@@ -91,7 +91,7 @@ impl Yard {
         repo.tag(tag, "main");
         let began = Instant::now();
         let refresh = routes::REFRESH.of(&application.parse()?);
-        self.agent.client().poke::<Accepted>(&refresh).await?;
+        self.agent.client().post_empty::<Accepted>(&refresh).await?;
         let (mut first, mut last) = (None, None);
         let done = follow.until("the run", |object| {
             let Object::Run(run) = object else { return false };

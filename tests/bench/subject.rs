@@ -121,7 +121,7 @@ impl Subject {
     async fn refresh(&self) -> anyhow::Result<()> {
         let first = self.names.first().map(|name| name.parse()).transpose()?;
         let path = first.map(|name| routes::REFRESH.of(&name)).unwrap_or_default();
-        Ok(self.agent.client().poke::<Accepted>(&path).await.map(drop)?)
+        Ok(self.agent.client().post_empty::<Accepted>(&path).await.map(drop)?)
     }
 
     /// Asks for a sync that compares every object with the cluster, and waits for its record. Milliseconds.

@@ -67,7 +67,7 @@ pub struct Limits {
     pub notice: Duration,
     /// For an answer that the agent has in its memory or on its disk; and after this time an agent that is slow with
     /// anything else has to show that it is alive. Also the longest silence within an answer.
-    pub look: Duration,
+    pub read: Duration,
     /// For a whole answer, and for the head of a stream. A difference renders and asks the cluster about every object,
     /// which the agent itself bounds at a minute or so.
     pub answer: Duration,
@@ -82,7 +82,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(5),
             notice: Duration::from_secs(5),
-            look: Duration::from_secs(10),
+            read: Duration::from_secs(10),
             answer: Duration::from_secs(120),
             answer_bytes_max: 128 * 1024 * 1024,
             line_bytes_max: 1024 * 1024,
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// `POST`s a request without a body: one with the defaults.
-    pub async fn poke<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub async fn post_empty<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::POST, path, None).await
     }
 
@@ -191,8 +191,8 @@ impl Client {
         let collect = async {
             let mut whole = BytesMut::new();
             loop {
-                let next = timeout(self.limits.look, answer.next()).await;
-                let next = next.map_err(|_| ClientError::slow(&request, self.limits.look, pid, false))?;
+                let next = timeout(self.limits.read, answer.next()).await;
+                let next = next.map_err(|_| ClientError::slow(&request, self.limits.read, pid, false))?;
                 let Some(bytes) = next? else { return Ok(whole.freeze()) };
                 if whole.len() + bytes.len() > limit {
                     return Err(ClientError::TooLong { request: request.clone(), limit });

@@ -22,8 +22,8 @@ pub enum Form {
 /// What a column holds, and so how it is aligned and what becomes of a text that is wider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Words: whole in a table.
-    Words,
+    /// Text of a few words: whole in a table.
+    Text,
     /// Names that may be of any length: they lose their middle.
     Names,
     /// Numbers: they end below each other.
@@ -66,7 +66,7 @@ impl<R> Column<R> {
 
     /// One of words, of a fixed width.
     pub fn text(title: &'static str, width: u16, cell: fn(&R) -> Cell) -> Self {
-        Self::new(title, Kind::Words, (width, width), cell)
+        Self::new(title, Kind::Text, (width, width), cell)
     }
 
     /// One of numbers.

@@ -73,14 +73,14 @@ const BYTES_A_SECOND: u32 = 72 * 1024;
 /// # Errors
 /// The terminal cannot be taken, or is gone.
 pub async fn console(client: Client, options: ConsoleOptions) -> Result<(), ConsoleError> {
-    let mut look = Capabilities::detect(options.ascii, |name| std::env::var(name).ok());
-    look.colour = options.colour.unwrap_or(look.colour);
+    let mut capabilities = Capabilities::detect(options.ascii, |name| std::env::var(name).ok());
+    capabilities.colour = options.colour.unwrap_or(capabilities.colour);
     let workers = Workers::start().map_err(ConsoleError::Start)?;
     // Before the terminal is taken, so that no signal can end the process between the two.
     let mut signals = Signals::listen(&workers).map_err(ConsoleError::Start)?;
-    let mut screen = Screen::take(look.colour)?;
+    let mut screen = Screen::take(capabilities.colour)?;
     log_collector::begin();
-    let mut model = Model::new(Timestamp::now(), screen.size(), look);
+    let mut model = Model::new(Timestamp::now(), screen.size(), capabilities);
     // The first picture comes before anything is asked of anybody, the system's folder of time zones included.
     screen.draw(|frame| view(&model, frame))?;
     model.world.zone = TimeZone::system();

@@ -199,32 +199,32 @@ pub enum BuildError {
     #[error(transparent)]
     Context(#[from] context::ContextError),
     /// The Dockerfile failed.
-    #[error("building {image} failed: {words}")]
+    #[error("building {image} failed: {message}")]
     Build {
         /// The first name that it was to have.
         image: String,
         /// The engine's words.
-        words: String,
+        message: String,
     },
     /// The registry, or the engine, did not take the image.
-    #[error("pushing {image} failed: {words}")]
+    #[error("pushing {image} failed: {message}")]
     Push {
         /// The full name.
         image: String,
         /// The engine's words.
-        words: String,
+        message: String,
         /// What to do, where the words are known.
         hint: Option<&'static str>,
     },
     /// The engine refused a request.
-    #[error("{doing}: the engine refused ({status}): {words}")]
+    #[error("{doing}: the engine refused ({status}): {message}")]
     Refused {
         /// What we were doing.
         doing: String,
         /// The HTTP status.
         status: u16,
         /// The engine's words.
-        words: String,
+        message: String,
     },
     /// BuildKit is asked for in the configuration, and the engine has none.
     #[error("the engine at {address} has no BuildKit")]
@@ -262,7 +262,7 @@ impl Hint for BuildError {
 impl BuildError {
     /// Whether a push was refused as by somebody unknown. Where the login was good when it began, its token ended on the way.
     pub fn is_login_lost(&self) -> bool {
-        matches!(self, BuildError::Push { words, .. } if crate::registry::messages::is_unknown(words))
+        matches!(self, BuildError::Push { message, .. } if crate::registry::messages::is_unknown(message))
     }
 
     /// Whether trying the same again later can help: the engine or the registry was away, slow or busy.
@@ -272,9 +272,9 @@ impl BuildError {
             | BuildError::Away { .. }
             | BuildError::Silent { .. }
             | BuildError::CutOff { .. } => true,
-            BuildError::Push { words, .. } => crate::registry::messages::is_transient(words),
+            BuildError::Push { message, .. } => crate::registry::messages::is_transient(message),
             BuildError::Refused { status, .. } => *status >= 500 || *status == 429,
-            BuildError::Build { words, .. } => crate::registry::messages::is_transient(words),
+            BuildError::Build { message, .. } => crate::registry::messages::is_transient(message),
             BuildError::Address { .. }
             | BuildError::Context(_)
             | BuildError::NoBuildkit { .. }

@@ -157,8 +157,8 @@ fn check_registry(registry: &str) -> Result<(), &'static str> {
     };
     // Rust reads a number with a plus in front as well.
     let number = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let sound = host.split('.').all(label) && port.is_none_or(number);
-    if sound { Ok(()) } else { Err(WHY) }
+    let valid = host.split('.').all(label) && port.is_none_or(number);
+    if valid { Ok(()) } else { Err(WHY) }
 }
 
 fn check_repository(repository: &str) -> Result<(), &'static str> {
@@ -183,19 +183,19 @@ fn check_repository(repository: &str) -> Result<(), &'static str> {
 /// Is this a tag that registries take?
 pub fn check_tag(tag: &str) -> Result<(), &'static str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let sound = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
-    if sound { Ok(()) } else { Err("a tag has at most 128 letters, digits, _ . and -, and does not begin with . or -") }
+    let valid = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
+    if valid { Ok(()) } else { Err("a tag has at most 128 letters, digits, _ . and -, and does not begin with . or -") }
 }
 
 /// Is this a digest, as `sha256:` and 64 hexadecimal digits?
 pub fn check_digest(digest: &str) -> Result<(), &'static str> {
     let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let sound = match digest.split_once(':') {
+    let valid = match digest.split_once(':') {
         Some(("sha256", value)) => value.len() == 64 && hex(value),
         Some(("sha512", value)) => value.len() == 128 && hex(value),
         _ => false,
     };
-    if sound { Ok(()) } else { Err("a digest is sha256: and 64 hexadecimal digits") }
+    if valid { Ok(()) } else { Err("a digest is sha256: and 64 hexadecimal digits") }
 }
 
 #[cfg(test)]

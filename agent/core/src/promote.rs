@@ -392,8 +392,8 @@ fn promote_manifests(
 /// What is spliced has to be one word without meaning to YAML, whatever quotes it lands in.
 fn check(to: &Promoted) -> Result<(), PromoteError> {
     for word in [&to.image, &to.tag, &to.digest] {
-        let sound = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:/".contains(&b));
-        if !sound || word.is_empty() || !word.as_bytes()[0].is_ascii_alphanumeric() && !word.starts_with('_') {
+        let valid = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:/".contains(&b));
+        if !valid || word.is_empty() || !word.as_bytes()[0].is_ascii_alphanumeric() && !word.starts_with('_') {
             return Err(PromoteError::NotAnImage(word.chars().take(200).flat_map(char::escape_default).collect()));
         }
     }

@@ -141,9 +141,9 @@ impl Executor<'_> {
         });
         walk.executed.failed.extend(decided.refusals);
         walk.executed.undone.refused.extend(decided.undone.refused);
-        for (place, live) in decided.settled {
+        for (place, live) in decided.unchanged {
             let Manifest { resource, digest, .. } = &later[place];
-            walk.settled.insert(resource.clone());
+            walk.unchanged.insert(resource.clone());
             walk.executed.memory.push((resource.clone(), Remembered { manifest: *digest, live, ended: None }));
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Executor<'_> {
             }
             .boxed()
         };
-        let writes = writes.into_iter().filter(|write| !walk.settled.contains(&write.manifest.resource));
+        let writes = writes.into_iter().filter(|write| !walk.unchanged.contains(&write.manifest.resource));
         let results = at_once(writes.map(write)).await;
         for (manifest, result) in results {
             match result {
@@ -234,21 +234,21 @@ pub(super) struct Walk<'a> {
     /// The inventory names old and new.
     announced: bool,
     /// What a dry run on the way found as it should be.
-    settled: HashSet<ResourceRef>,
+    unchanged: HashSet<ResourceRef>,
     /// Deleting has begun: it is brought to its end, and kept, whatever fails of it.
     ends: bool,
 }
 
 impl<'a> Walk<'a> {
     fn begin(plan: &'a PlannedSync, stopped: bool) -> Self {
-        let (memory, undone) = (plan.settled.clone(), plan.undone.clone());
+        let (memory, undone) = (plan.unchanged.clone(), plan.undone.clone());
         Self {
             plan,
             done: Done::begin(plan.size(), &plan.changes),
             executed: Executed { memory, undone, stopped, ..Executed::default() },
             after: plan.after.clone(),
             announced: false,
-            settled: HashSet::new(),
+            unchanged: HashSet::new(),
             ends: false,
         }
     }

@@ -29,7 +29,7 @@ use crate::changes::{ClusterChange, Outbox};
 use crate::classes::Classes;
 use crate::link::Hears;
 use crate::problem::ApiProblem;
-use crate::watch_set::{Places, WatchKey, What};
+use crate::watch_set::{Scopes, WatchKey, What};
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
 
@@ -50,7 +50,7 @@ pub(super) struct ObjectCache {
 
 struct State {
     applied: Applied,
-    family: Owners,
+    owners: Owners,
     covers: Coverage,
 }
 
@@ -73,7 +73,7 @@ impl Hears for ObjectCache {
 impl ObjectCache {
     pub(super) fn new(cluster: &str, judge: Judge) -> Self {
         let covers = Coverage::new(cluster, Instant::now());
-        let state = State { applied: Applied::default(), family: Owners::new(cluster), covers };
+        let state = State { applied: Applied::default(), owners: Owners::new(cluster), covers };
         Self {
             state: Mutex::new(state),
             outbox: Outbox::default(),
@@ -102,10 +102,10 @@ impl ObjectCache {
 
     /// What an environment has in the cluster, and how it was when it was last seen to be as its manifests. True where
     /// other watches are needed now.
-    pub(super) fn interest(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) -> bool {
+    pub(super) fn track(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) -> bool {
         let mut changes = Vec::new();
         let mut state = self.state();
-        let moved = state.applied.interest(environment, inventory, memory, &mut changes);
+        let moved = state.applied.track(environment, inventory, memory, &mut changes);
         state.covers.begun(environment);
         drop(state);
         changes.push(ClusterChange::Cover);
@@ -124,7 +124,7 @@ impl ObjectCache {
         let mut changes = Vec::new();
         let mut state = self.state();
         state.applied.forget(environment, &mut changes);
-        state.family.forget(environment, &mut changes);
+        state.owners.forget(environment, &mut changes);
         state.covers.begun(environment);
         drop(state);
         self.publish(changes);
@@ -163,8 +163,8 @@ impl ObjectCache {
     }
 
     /// The places of all environments, from which the watches follow.
-    pub(super) fn places(&self) -> Places {
-        self.state().applied.places()
+    pub(super) fn scopes(&self) -> Scopes {
+        self.state().applied.scopes()
     }
 
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
@@ -194,11 +194,11 @@ impl ObjectCache {
             }
             // Definitions of kinds are no live objects of anybody: they are never handed in.
             What::Between | What::Pods | What::Kinds => {
-                let relative = owners::Relative::of(object, &self.judge.rules);
-                let (resource, uid) = (relative.resource.clone(), relative.uid);
+                let dependent = owners::Dependent::of(object, &self.judge.rules);
+                let (resource, uid) = (dependent.resource.clone(), dependent.uid);
                 let mut state = self.state();
-                let set_back = state.family.is_set_back(&relative, told);
-                state.family.put(relative, told, &mut changes);
+                let set_back = state.owners.is_set_back(&dependent, told);
+                state.owners.put(dependent, told, &mut changes);
                 Put { resource, uid, set_back }
             }
         };
@@ -214,12 +214,12 @@ impl ObjectCache {
             What::Applied => {
                 let Seen { resource, uid, api, .. } = Seen::of(object, &self.judge);
                 if state.applied.remove(&resource, uid, &api, &mut changes) {
-                    state.family.remove(&resource, uid, &mut changes);
+                    state.owners.remove(&resource, uid, &mut changes);
                 }
             }
             What::Between | What::Pods | What::Kinds => {
-                let owners::Relative { resource, uid, .. } = owners::Relative::of(object, &self.judge.rules);
-                state.family.remove(&resource, uid, &mut changes);
+                let owners::Dependent { resource, uid, .. } = owners::Dependent::of(object, &self.judge.rules);
+                state.owners.remove(&resource, uid, &mut changes);
             }
         }
         drop(state);
@@ -233,10 +233,10 @@ impl ObjectCache {
         match key.what {
             What::Applied => {
                 for (resource, uid) in state.applied.retain(key, seen, &mut changes) {
-                    state.family.remove(&resource, uid, &mut changes);
+                    state.owners.remove(&resource, uid, &mut changes);
                 }
             }
-            What::Between | What::Pods | What::Kinds => state.family.retain(key, seen, &mut changes),
+            What::Between | What::Pods | What::Kinds => state.owners.retain(key, seen, &mut changes),
         }
         drop(state);
         self.publish(changes);
@@ -281,7 +281,7 @@ impl ObjectCache {
     /// What cannot be seen of an environment now, where this was told last.
     pub(super) fn unseen(&self, environment: &EnvironmentId, before: &[Unseen]) -> Vec<Unseen> {
         let state = self.state();
-        state.covers.unseen(environment, state.applied.places_of(environment), before, Instant::now())
+        state.covers.unseen(environment, state.applied.scopes_of(environment), before, Instant::now())
     }
 
     /// The watches that are not connected although the cluster answers.
@@ -292,11 +292,11 @@ impl ObjectCache {
     /// Whether a claim about the environment stands on one of these.
     pub(super) fn is_unwatched(&self, environment: &EnvironmentId) -> bool {
         let state = self.state();
-        state.covers.is_unwatched(state.applied.places_of(environment), Instant::now())
+        state.covers.is_unwatched(state.applied.scopes_of(environment), Instant::now())
     }
 
     /// When [`Self::unseen`] may be another without anything happening.
-    pub(super) fn look_again(&self) -> Option<Instant> {
+    pub(super) fn next_check(&self) -> Option<Instant> {
         self.state().covers.next(Instant::now())
     }
 
@@ -305,7 +305,7 @@ impl ObjectCache {
         let mut changes = vec![ClusterChange::Replaced { how: how.to_owned() }];
         let mut state = self.state();
         state.applied.replaced();
-        state.family.replaced(&mut changes);
+        state.owners.replaced(&mut changes);
         drop(state);
         self.publish(changes);
     }
@@ -318,7 +318,7 @@ impl ObjectCache {
 
     /// The pods of an environment as they are now.
     pub(super) fn pods_of(&self, environment: &EnvironmentId) -> Vec<PodLogs> {
-        self.state().family.pods_of(environment)
+        self.state().owners.pods_of(environment)
     }
 
     /// Wakes whenever a pod came, changed or went.
@@ -331,7 +331,7 @@ impl ObjectCache {
         let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &pod["metadata"];
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
-        self.state().family.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
+        self.state().owners.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
     }
 
     fn publish(&self, changes: Vec<ClusterChange>) {
@@ -354,11 +354,11 @@ impl State {
     fn put_applied(&mut self, seen: Seen, told: ToldBy, changes: &mut Vec<ClusterChange>) {
         let uid = seen.uid;
         if let Some(environment) = &seen.environment {
-            self.family.root(uid, environment, &seen.resource, changes);
+            self.owners.root(uid, environment, &seen.resource, changes);
         }
         // One of the same name was deleted without a word, and what it owned goes after it.
         if let Some((resource, before)) = self.applied.put(seen, told, changes).filter(|(_, before)| *before != uid) {
-            self.family.remove(&resource, before, changes);
+            self.owners.remove(&resource, before, changes);
         }
     }
 

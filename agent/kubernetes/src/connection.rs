@@ -83,7 +83,7 @@ pub(super) struct Lent {
 
 struct Built {
     lent: Lent,
-    looked: Instant,
+    checked: Instant,
     files: Vec<Seen>,
     /// When to make another, and until when this one is good: its credential ends.
     ends: Option<(Instant, Instant)>,
@@ -119,7 +119,7 @@ impl Connection {
 
     /// Looks at the files that the client came from, for a cluster that is asked nothing else: a person who lets the
     /// kubeconfig point elsewhere expects it to count. Costs no request unless one changed.
-    pub(super) async fn look_at_files(self: &Arc<Self>) {
+    pub(super) async fn check_files(self: &Arc<Self>) {
         if self.state().built.is_some() {
             let _ = self.client().await;
         }
@@ -217,7 +217,7 @@ impl Connection {
     fn in_hand(&self) -> Option<InHand> {
         let mut state = self.state();
         let built = state.built.as_mut().filter(|built| built.failed.is_none())?;
-        if built.looked.elapsed() >= FILES_PAUSE && built.has_changed(&self.config) {
+        if built.checked.elapsed() >= FILES_PAUSE && built.has_changed(&self.config) {
             state.built = None;
             return None;
         }
@@ -252,7 +252,7 @@ impl Connection {
 impl Built {
     /// What is gone has not changed: tokens are taken away after they were read, and files replaced in two steps.
     fn has_changed(&mut self, config: &ClusterConfig) -> bool {
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         let changed = self.files.iter().any(Seen::has_changed);
         if changed {
             tracing::info!(cluster = %config.name, "the connection settings changed: reconnecting");
@@ -276,5 +276,5 @@ async fn build(config: &ClusterConfig) -> Result<(Built, LeadsTo), ApiProblem> {
         let renew = lasts.saturating_sub(RENEW_BEFORE).max(lasts / 2).max(RENEW_PAUSE);
         (now + renew, now + lasts)
     });
-    Ok((Built { lent: Lent { client, made: now }, looked: now, files, ends, failed: None }, leads_to))
+    Ok((Built { lent: Lent { client, made: now }, checked: now, files, ends, failed: None }, leads_to))
 }

@@ -90,7 +90,7 @@ mod tests {
                 change("old", Action::Prune),
             ],
             refusals: Vec::new(),
-            settled: Vec::new(),
+            unchanged: Vec::new(),
             undone: Undone::default(),
             by: None,
             options: Options::default(),

@@ -36,7 +36,7 @@ pub(super) type Ways = (u64, u64);
 
 /// What a look at the cluster came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Compared {
     /// It is the one that it was.
     Same,
     /// It is another, or an older one: what to tell of it.
@@ -57,7 +57,7 @@ struct State {
     /// When the last look failed, and how.
     failed: Option<(Instant, ApiProblem)>,
     /// When and through which ways, and what that came to.
-    looked: Option<(Instant, Ways, Look)>,
+    checked: Option<(Instant, Ways, Compared)>,
     marks: Option<Marks>,
 }
 
@@ -68,85 +68,85 @@ impl Identity {
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look(
+    pub(super) async fn check(
         &self,
         requests: &Requests,
         ways: Ways,
         broke: Option<Instant>,
         newest: u64,
         replaced: Replaced<'_>,
-    ) -> Result<Look, ApiProblem> {
+    ) -> Result<Compared, ApiProblem> {
         let came = Instant::now();
         let mut state = self.0.lock().await;
         // Who waited for a look that failed does not wait for another.
         if let Some((_, problem)) = state.failed.as_ref().filter(|(at, _)| *at > came) {
             return Err(problem.clone());
         }
-        if let Some((at, then, look)) = &state.looked
+        if let Some((at, then, compared)) = &state.checked
             && *then == ways
             && at.elapsed() < EVERY
             && broke.is_none_or(|broke| *at > broke)
         {
             // That it was replaced has been told.
-            return Ok(if *look == Look::Unreadable { Look::Unreadable } else { Look::Same });
+            return Ok(if *compared == Compared::Unreadable { Compared::Unreadable } else { Compared::Same });
         }
-        state.look(requests, ways, newest, replaced).await
+        state.check(requests, ways, newest, replaced).await
     }
 
     /// Looks at the cluster now: something that it said does not fit what it said before.
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look_now(
+    pub(super) async fn check_now(
         &self,
         requests: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
-    ) -> Result<Look, ApiProblem> {
-        self.0.lock().await.look(requests, ways, newest, replaced).await
+    ) -> Result<Compared, ApiProblem> {
+        self.0.lock().await.check(requests, ways, newest, replaced).await
     }
 }
 
 impl State {
-    async fn look(
+    async fn check(
         &mut self,
         requests: &Requests,
         ways: Ways,
         newest: u64,
         replaced: Replaced<'_>,
-    ) -> Result<Look, ApiProblem> {
+    ) -> Result<Compared, ApiProblem> {
         let at = Instant::now();
-        let look = match marks(requests).await {
+        let compared = match marks(requests).await {
             Ok(now) => {
-                let look = judge(self.marks.as_ref(), &now, newest);
+                let compared = judge(self.marks.as_ref(), &now, newest);
                 self.marks = Some(now);
-                if let Look::Replaced(how) = look {
+                if let Compared::Replaced(how) = compared {
                     replaced(how);
                 }
-                look
+                compared
             }
             Err(problem) if matches!(problem.class, Class::Forbidden | Class::NotFound | Class::Refused) => {
-                Look::Unreadable
+                Compared::Unreadable
             }
             Err(problem) if problem.class.is_way_in() => {
                 self.failed = Some((Instant::now(), problem.clone()));
                 return Err(problem);
             }
             // It has other troubles; asked again the next time.
-            Err(_) => return Ok(Look::Unreadable),
+            Err(_) => return Ok(Compared::Unreadable),
         };
-        self.looked = Some((at, ways, look.clone()));
-        Ok(look)
+        self.checked = Some((at, ways, compared.clone()));
+        Ok(compared)
     }
 }
 
 /// `newest` is the newest version that had been seen when it was looked.
-fn judge(before: Option<&Marks>, now: &Marks, newest: u64) -> Look {
+fn judge(before: Option<&Marks>, now: &Marks, newest: u64) -> Compared {
     match before {
-        Some(before) if before.uid != now.uid => Look::Replaced(ANOTHER),
-        _ if now.version.is_some_and(|version| version < newest) => Look::Replaced(SET_BACK),
-        _ => Look::Same,
+        Some(before) if before.uid != now.uid => Compared::Replaced(ANOTHER),
+        _ if now.version.is_some_and(|version| version < newest) => Compared::Replaced(SET_BACK),
+        _ => Compared::Same,
     }
 }
 
@@ -179,17 +179,17 @@ mod tests {
     #[test]
     fn another_uid_and_a_version_that_runs_backwards_are_noticed() {
         let marks = |uid: &str, version: Option<u64>| Marks { uid: uid.to_owned(), version };
-        for (before, newest, now, look) in [
-            (None, 0, marks("a", Some(7)), Look::Same),
-            (None, 9, marks("a", Some(7)), Look::Replaced(SET_BACK)),
-            (Some(marks("a", Some(7))), 7, marks("a", Some(7)), Look::Same),
-            (Some(marks("a", Some(7))), 8, marks("a", Some(9)), Look::Same),
-            (Some(marks("a", Some(7))), 9, marks("a", Some(8)), Look::Replaced(SET_BACK)),
-            (Some(marks("a", Some(7))), 7, marks("b", Some(9)), Look::Replaced(ANOTHER)),
-            (Some(marks("a", Some(7))), 7, marks("b", Some(1)), Look::Replaced(ANOTHER)),
-            (Some(marks("a", Some(7))), 7, marks("a", None), Look::Same),
+        for (before, newest, now, compared) in [
+            (None, 0, marks("a", Some(7)), Compared::Same),
+            (None, 9, marks("a", Some(7)), Compared::Replaced(SET_BACK)),
+            (Some(marks("a", Some(7))), 7, marks("a", Some(7)), Compared::Same),
+            (Some(marks("a", Some(7))), 8, marks("a", Some(9)), Compared::Same),
+            (Some(marks("a", Some(7))), 9, marks("a", Some(8)), Compared::Replaced(SET_BACK)),
+            (Some(marks("a", Some(7))), 7, marks("b", Some(9)), Compared::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), 7, marks("b", Some(1)), Compared::Replaced(ANOTHER)),
+            (Some(marks("a", Some(7))), 7, marks("a", None), Compared::Same),
         ] {
-            assert_eq!(judge(before.as_ref(), &now, newest), look, "{before:?} {newest} {now:?}");
+            assert_eq!(judge(before.as_ref(), &now, newest), compared, "{before:?} {newest} {now:?}");
         }
     }
 }

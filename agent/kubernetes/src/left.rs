@@ -30,8 +30,8 @@ const GROUPS: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
                       application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
 /// What one look at an object brought.
-enum Look {
-    ObjectCache(Value),
+enum Seen {
+    Live(Value),
     Is(Left),
     KindMissing,
 }
@@ -46,16 +46,16 @@ impl Observer<'_> {
         desired: &[Manifest],
         candidates: Vec<InventoryItem>,
     ) -> Result<Vec<(InventoryItem, Left)>, ApiProblem> {
-        let looks = at_once(candidates.iter().map(|item| self.look_at(item).boxed())).await;
-        let looks = looks.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let vanished = self.vanished(candidates.iter().zip(&looks)).await?;
+        let observed = at_once(candidates.iter().map(|item| self.observe(item).boxed())).await;
+        let observed = observed.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let vanished = self.vanished(candidates.iter().zip(&observed)).await?;
         let mut seen = Vec::with_capacity(candidates.len());
         let mut containers = Vec::new();
-        for (place, (item, look)) in candidates.into_iter().zip(looks).enumerate() {
-            let left = match look {
-                Look::Is(left) => left,
-                Look::KindMissing => vanished[&(item.resource.group.clone(), item.resource.kind.clone())].clone(),
-                Look::ObjectCache(live) => {
+        for (place, (item, one)) in candidates.into_iter().zip(observed).enumerate() {
+            let left = match one {
+                Seen::Is(left) => left,
+                Seen::KindMissing => vanished[&(item.resource.group.clone(), item.resource.kind.clone())].clone(),
+                Seen::Live(live) => {
                     let left = self.judge(desired, &item.resource, &live).await?;
                     let container = Container::of(&item.resource, &live);
                     containers.extend(container.map(|container| (place, container, live)));
@@ -64,17 +64,17 @@ impl Observer<'_> {
             };
             seen.push((item, left));
         }
-        self.look_into(desired, containers, &mut seen).await?;
+        self.list_contents(desired, containers, &mut seen).await?;
         Ok(seen)
     }
 
-    async fn look_at(&self, item: &InventoryItem) -> Result<Look, ApiProblem> {
+    async fn observe(&self, item: &InventoryItem) -> Result<Seen, ApiProblem> {
         Ok(match self.objects.get(&item.resource, None).await {
-            Ok(None) => Look::Is(Left::Gone),
-            Ok(Some(live)) => Look::ObjectCache(live),
-            Err(problem) if problem.class == Class::KindMissing => Look::KindMissing,
+            Ok(None) => Seen::Is(Left::Gone),
+            Ok(Some(live)) => Seen::Live(live),
+            Err(problem) if problem.class == Class::KindMissing => Seen::KindMissing,
             Err(problem) if problem.class.is_transient() => return Err(problem),
-            Err(problem) => Look::Is(Left::Unseen(problem.message)),
+            Err(problem) => Seen::Is(Left::Unseen(problem.message)),
         })
     }
 
@@ -120,7 +120,7 @@ impl Observer<'_> {
     }
 
     /// Counts what lives in those that would be deleted, but for what goes with them.
-    async fn look_into(
+    async fn list_contents(
         &self,
         desired: &[Manifest],
         containers: Vec<(usize, Container, Value)>,
@@ -160,10 +160,10 @@ impl Observer<'_> {
     /// What is to be thought of objects whose kind is not served, kind by kind.
     async fn vanished(
         &self,
-        looks: impl Iterator<Item = (&InventoryItem, &Look)>,
+        observed: impl Iterator<Item = (&InventoryItem, &Seen)>,
     ) -> Result<BTreeMap<(String, String), Left>, ApiProblem> {
         let mut kinds = BTreeMap::new();
-        for (item, _) in looks.filter(|(_, look)| matches!(look, Look::KindMissing)) {
+        for (item, _) in observed.filter(|(_, seen)| matches!(seen, Seen::KindMissing)) {
             let ResourceRef { group, kind, .. } = &item.resource;
             if let Entry::Vacant(unknown) = kinds.entry((group.clone(), kind.clone())) {
                 let left = match self.why_not_served(group, kind).await {

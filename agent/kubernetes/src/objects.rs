@@ -168,11 +168,11 @@ impl Objects {
     /// # Errors
     /// [`Class::KindMissing`] where the cluster does not know the kind, or not in this version.
     pub(super) async fn resource(&self, object: &ResourceRef, version: Option<&str>) -> Result<Route, ApiProblem> {
-        let look = |kinds: &Kinds| route(kinds, object, version);
-        if let Ok(found) = look(&*self.kinds().await?) {
+        let find = |kinds: &Kinds| route(kinds, object, version);
+        if let Ok(found) = find(&*self.kinds().await?) {
             return Ok(found);
         }
-        look(&*self.kinds.newer(&self.requests).await?)
+        find(&*self.kinds.newer(&self.requests).await?)
     }
 
     /// An object; none where it is not there.

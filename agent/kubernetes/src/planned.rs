@@ -21,7 +21,7 @@ pub struct PlannedSync {
     /// What the cluster refuses. Not empty: the plan is not executed.
     pub refusals: Vec<Refusal>,
     /// What is as it should be, to be remembered also when nothing is executed.
-    pub settled: Vec<(ResourceRef, Remembered)>,
+    pub unchanged: Vec<(ResourceRef, Remembered)>,
     /// What it leaves undone.
     pub undone: Undone,
     /// The sync that executes it; none where it is only looked at. The inventory names it.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cache::ObjectCache;
-use crate::identity::{Identity, Look, SET_BACK, Ways};
+use crate::identity::{Compared, Identity, SET_BACK, Ways};
 use crate::inventory::Inventories;
 use crate::namespaced::NamespacedFallback;
 use crate::objects::Objects;
@@ -40,7 +40,7 @@ const FILES_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     pub(super) objects: Objects,
     pub(super) cache: Arc<ObjectCache>,
-    pub(super) words: TerminationMessages,
+    pub(super) messages: TerminationMessages,
     /// Which kinds environments use that not every cluster serves.
     pub(super) uses: Uses,
     inventories: Arc<Inventories>,
@@ -60,7 +60,7 @@ pub(super) struct Watches {
 impl Watches {
     pub(super) fn new(objects: Objects, cache: Arc<ObjectCache>, inventories: Arc<Inventories>) -> Self {
         let shared = Shared {
-            words: TerminationMessages::new(objects.clone(), cache.clone()),
+            messages: TerminationMessages::new(objects.clone(), cache.clone()),
             objects,
             cache,
             inventories,
@@ -80,8 +80,8 @@ impl Watches {
                 || tracing::error_span!("cluster", cluster = self.shared.objects.requests.connection().cluster());
             let spawned = [
                 tokio::spawn(keep(self.shared.clone()).instrument(span())),
-                tokio::spawn(look_at_files(self.shared.clone()).instrument(span())),
-                tokio::spawn(kinds::look(self.shared.clone()).instrument(span())),
+                tokio::spawn(check_files(self.shared.clone()).instrument(span())),
+                tokio::spawn(kinds::poll(self.shared.clone()).instrument(span())),
             ];
             spawned.map(AbortOnDropHandle::new)
         });
@@ -168,7 +168,7 @@ impl Shared {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if listed.is_some() {
             // One that cannot be asked breaks the watches, and is looked at then.
-            let _ = self.look(self.ways(), listed).await;
+            let _ = self.check_identity(self.ways(), listed).await;
         }
     }
 
@@ -176,9 +176,9 @@ impl Shared {
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub(super) async fn look(&self, ways: Ways, broke: Option<Instant>) -> Result<(), ApiProblem> {
+    pub(super) async fn check_identity(&self, ways: Ways, broke: Option<Instant>) -> Result<(), ApiProblem> {
         let newest = self.objects.clock.newest(self.objects.clock.epoch());
-        self.identity.look(&self.objects.requests, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
+        self.identity.check(&self.objects.requests, ways, broke, newest, &|how| self.replaced(how)).await.map(drop)
     }
 
     /// A watch was told of a version before one that it was told of already. A cluster that cannot be looked at is believed,
@@ -189,9 +189,10 @@ impl Shared {
     /// Where it cannot be asked.
     pub(super) async fn ran_backwards(&self, key: &WatchKey) -> Result<bool, ApiProblem> {
         let (requests, newest) = (&self.objects.requests, self.objects.clock.newest(self.objects.clock.epoch()));
-        let look = self.identity.look_now(requests, self.ways(), newest, &|how| self.replaced(how)).await?;
-        let is_same = look == Look::Same || (look == Look::Unreadable && watch_set::is_foreign(&key.group));
-        if look == Look::Unreadable && !is_same {
+        let identity = self.identity.check_now(requests, self.ways(), newest, &|how| self.replaced(how)).await?;
+        let is_same =
+            identity == Compared::Same || (identity == Compared::Unreadable && watch_set::is_foreign(&key.group));
+        if identity == Compared::Unreadable && !is_same {
             self.replaced(SET_BACK);
         }
         Ok(is_same)
@@ -232,7 +233,7 @@ async fn keep(shared: Arc<Shared>) {
         }
         let began = Instant::now();
         let narrow = shared.narrowed().kinds();
-        let mut wanted: BTreeSet<WatchKey> = watch_set::wanted(&shared.cache.places(), &narrow);
+        let mut wanted: BTreeSet<WatchKey> = watch_set::wanted(&shared.cache.scopes(), &narrow);
         wanted.extend(shared.uses.wanted());
         let ended: Vec<WatchKey> = running.keys().filter(|key| !wanted.contains(key)).cloned().collect();
         for key in ended {
@@ -254,10 +255,10 @@ async fn keep(shared: Arc<Shared>) {
     }
 }
 
-async fn look_at_files(shared: Arc<Shared>) {
+async fn check_files(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(FILES_EVERY).await;
-        shared.objects.requests.connection().look_at_files().await;
+        shared.objects.requests.connection().check_files().await;
         shared.confirmed().await;
     }
 }

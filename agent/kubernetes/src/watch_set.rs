@@ -67,13 +67,13 @@ impl WatchKey {
 }
 
 /// What decides which watch an object needs: group, kind, version, namespace.
-type Place = (String, String, String, Option<String>);
+type Scope = (String, String, String, Option<String>);
 
-/// Places: two environments with the same need the same watches.
-pub(super) type Places = BTreeSet<Place>;
+/// Scopes: two environments with the same need the same watches.
+pub(super) type Scopes = BTreeSet<Scope>;
 
 /// The places of these objects.
-pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> Places {
+pub(super) fn scopes<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> Scopes {
     let place = |item: &InventoryItem| {
         let ResourceRef { group, kind, namespace, .. } = item.resource.clone();
         (group, kind, item.version.clone(), namespace)
@@ -83,8 +83,8 @@ pub(super) fn places<'a>(items: impl IntoIterator<Item = &'a InventoryItem>) -> 
 
 /// Whether what is claimed of objects in these places stands on this watch: it tells of the objects themselves, of what
 /// stands between them and their pods, or of the pods.
-pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
-    places.iter().any(|(group, kind, version, namespace)| {
+pub(super) fn stands_on(scopes: &Scopes, watch: &WatchKey) -> bool {
+    scopes.iter().any(|(group, kind, version, namespace)| {
         if !watch.covers(namespace.as_deref()) {
             return false;
         }
@@ -102,11 +102,11 @@ pub(super) fn stands_on(places: &Places, watch: &WatchKey) -> bool {
 
 /// Where environments live, and how many do: a fleet in one namespace needs the same watches as its first.
 #[derive(Debug, Default)]
-pub(super) struct Inhabited(BTreeMap<Place, usize>);
+pub(super) struct Inhabited(BTreeMap<Scope, usize>);
 
 impl Inhabited {
     /// An environment lives in other places than before. True where one of them was empty, or one is empty now.
-    pub(super) fn moves(&mut self, before: &Places, now: &Places) -> bool {
+    pub(super) fn moves(&mut self, before: &Scopes, now: &Scopes) -> bool {
         let mut moved = false;
         for place in now.difference(before) {
             let count = self.0.entry(place.clone()).or_default();
@@ -125,7 +125,7 @@ impl Inhabited {
     }
 
     /// All of them.
-    pub(super) fn places(&self) -> Places {
+    pub(super) fn scopes(&self) -> Scopes {
         self.0.keys().cloned().collect()
     }
 }
@@ -134,11 +134,11 @@ impl Inhabited {
 pub(super) type Narrow = BTreeSet<(What, String, String)>;
 
 /// The watches for these places.
-pub(super) fn wanted(places: &Places, narrow: &Narrow) -> BTreeSet<WatchKey> {
+pub(super) fn wanted(scopes: &Scopes, narrow: &Narrow) -> BTreeSet<WatchKey> {
     let mut applied: BTreeMap<(&str, &str, &str), BTreeSet<Option<&str>>> = BTreeMap::new();
     let mut between: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     let mut pods: BTreeSet<&str> = BTreeSet::new();
-    for (group, kind, version, namespace) in places {
+    for (group, kind, version, namespace) in scopes {
         applied.entry((group, kind, version)).or_default().insert(namespace.as_deref());
         let Some(namespace) = namespace else { continue };
         let makes = makes(group, kind);
@@ -224,7 +224,7 @@ mod tests {
             })
             .collect();
         let narrow = narrow.iter().map(|(what, g, k)| (*what, (*g).to_owned(), (*k).to_owned())).collect();
-        let got: Vec<String> = wanted(&places(&items), &narrow)
+        let got: Vec<String> = wanted(&scopes(&items), &narrow)
             .into_iter()
             .map(|key| format!("{:?} {} in {}", key.what, key.kind, key.namespace.as_deref().unwrap_or("all")))
             .collect();
@@ -297,6 +297,6 @@ mod tests {
             })
             .collect();
         let narrow = narrow.iter().map(|(what, g, k)| (*what, (*g).to_owned(), (*k).to_owned())).collect();
-        assert_eq!(wanted(&places(&items), &narrow).len(), 2 * (NAMESPACES_MAX + 1));
+        assert_eq!(wanted(&scopes(&items), &narrow).len(), 2 * (NAMESPACES_MAX + 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Requests that want something done: the intent is recorded, then the worker is poked, then the answer goes out.
+//! Requests that want something done: the intent is recorded, then the worker is woken, then the answer goes out.
 
 use axum::body::Bytes;
 use axum::extract::State;

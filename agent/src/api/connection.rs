@@ -105,8 +105,8 @@ async fn attend(stream: UnixStream, router: Router, counts: Counts, patience: Pa
         let _ = stream.try_write(too_many().as_bytes());
         return;
     };
-    let looked_up = tokio::task::spawn_blocking(move || Peer::look_up(credentials.uid(), credentials.gid()));
-    let Ok(peer) = looked_up.await else { return };
+    let found = tokio::task::spawn_blocking(move || Peer::of_user(credentials.uid(), credentials.gid()));
+    let Ok(peer) = found.await else { return };
     let line = Line(Arc::new(stream));
     let router = router.layer(Extension(peer)).layer(Extension(patience)).layer(Extension(line.clone()));
     let service = TowerToHyperService::new(router);

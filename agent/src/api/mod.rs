@@ -1,7 +1,7 @@
 //! The API: what consoles may ask, over the Unix socket.
 //!
 //! One handler for each route of [`routes`], and one place where a request meets the role that its route requires:
-//! [`permit`]. A handler looks or records an intent and pokes a worker; it never does the work itself, so that a
+//! [`permit`]. A handler looks or records an intent and wakes a worker; it never does the work itself, so that a
 //! request that was answered is not lost when the agent ends.
 
 pub mod connection;

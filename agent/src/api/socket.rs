@@ -108,7 +108,7 @@ struct Made {
 
 /// What a look at the path came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Presence {
     /// It is ours.
     Ours,
     /// It was not, and the agent listens there again.
@@ -154,9 +154,9 @@ impl Socket {
     }
 
     /// Looks whether the path leads to our socket, and listens there again where it does not.
-    pub fn look(&mut self) -> Result<Look, SocketError> {
-        let Some(own) = &mut self.own else { return Ok(Look::Ours) };
-        let Some(missed) = own.missed() else { return Ok(Look::Ours) };
+    pub fn check(&mut self) -> Result<Presence, SocketError> {
+        let Some(own) = &mut self.own else { return Ok(Presence::Ours) };
+        let Some(missed) = own.missed() else { return Ok(Presence::Ours) };
         // Whoever answers there is another agent, which came to the path where ours was removed.
         if StdStream::connect(&own.path).is_ok() {
             return Err(SocketError::Taken { path: own.path.clone() });
@@ -166,7 +166,7 @@ impl Socket {
         let (listener, made) = bind(&own.path, own.gid)?;
         own.made = made;
         self.listener.send_replace(Arc::new(listener));
-        Ok(Look::Again(missed))
+        Ok(Presence::Again(missed))
     }
 }
 

@@ -104,7 +104,7 @@ fn is_part_of(history: &Path, file: &Path) -> bool {
 
 /// The restored history says that it is one: an event, by the person who did it.
 fn mark(copy: &Path, from: &Path, found: &Contents, now: Timestamp) -> anyhow::Result<()> {
-    let who = Peer::look_up(rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let who = Peer::of_user(rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let event = Event::HistoryRestored { from: from.display().to_string(), state_of: found.newest };
     let mut connection = sqlite::open(copy)?;
     let transaction = connection.transaction()?;

@@ -7,7 +7,7 @@ use quarterdeck_shared::snapshot::RunId;
 use tokio_util::sync::CancellationToken;
 
 use crate::poll::Repository;
-use crate::worker::Poke;
+use crate::worker::Wake;
 
 /// An application in force.
 pub struct Application {
@@ -18,7 +18,7 @@ pub struct Application {
     /// Where what it builds is promoted to, in the order of its environments.
     pub destinations: Vec<Destination>,
     /// Pokes the worker that delivers.
-    pub delivery: Poke,
+    pub delivery: Wake,
     /// Ends what tells about it; the worker that delivers has its own end.
     pub stop: CancellationToken,
     /// Ends the worker that delivers. It outlives a reload that leaves the code, the images and the deploy branches as they
@@ -58,7 +58,7 @@ impl Application {
             spec,
             code,
             destinations,
-            delivery: Poke::default(),
+            delivery: Wake::default(),
             stop: end.child_token(),
             delivering: end.child_token(),
             turn: Arc::default(),
@@ -100,7 +100,7 @@ impl Application {
 
     /// One more pass of the worker that delivers.
     pub fn wake_delivery(&self) {
-        self.delivery.poke();
+        self.delivery.wake();
     }
 
     /// Says which run is being done; the token ends it.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::history::Intent;
 use crate::poll::Repository;
-use crate::worker::Poke;
+use crate::worker::Wake;
 use quarterdeck_kubernetes::Cluster;
 
 /// An environment in force.
@@ -23,7 +23,7 @@ pub struct Environment {
     /// The cluster.
     pub cluster: Cluster,
     /// Pokes the worker that syncs.
-    pub sync: Poke,
+    pub sync: Wake,
     /// Ends the worker that syncs.
     pub stop: CancellationToken,
     /// Held by the worker that syncs for as long as it works; handed on to the environment that a reload makes of this one.
@@ -76,7 +76,7 @@ impl Environment {
         end: &CancellationToken,
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
-        let (sync, stop, turn) = (Poke::default(), end.child_token(), Arc::default());
+        let (sync, stop, turn) = (Wake::default(), end.child_token(), Arc::default());
         Self { id, spec, repository, cluster, sync, stop, turn, owed }
     }
 
@@ -127,7 +127,7 @@ impl Environment {
 
     /// One more pass of the worker that syncs.
     pub fn wake(&self) {
-        self.sync.poke();
+        self.sync.wake();
     }
 }
 

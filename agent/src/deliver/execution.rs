@@ -1,4 +1,4 @@
-//! The course of one run: which stage it is in, told to the journal and to its log as it goes.
+//! The execution of one run: which stage it is in, told to the journal and to its log as it goes.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub(super) trait Step<T> {
     /// Whether an attempt looks itself whether the run is cancelled, since it may not be dropped in the middle.
     const MINDS_CANCEL: bool = false;
 
-    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<T>, DeliverError>;
+    async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<T>, DeliverError>;
 }
 
 impl<'n> Execution<'n> {
@@ -89,9 +89,9 @@ impl<'n> Execution<'n> {
             .writer(run.id)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
-        let course = Self { run, cancel, journal: journal.clone(), log, now: 0, published: Instant::now(), news };
-        course.record(Vec::new()).await?;
-        Ok(course)
+        let execution = Self { run, cancel, journal: journal.clone(), log, now: 0, published: Instant::now(), news };
+        execution.record(Vec::new()).await?;
+        Ok(execution)
     }
 
     /// Does one stage: tells its beginning and its end, and tries again for as long as `timeout` where something is

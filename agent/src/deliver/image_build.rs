@@ -43,28 +43,28 @@ struct Made {
 }
 
 impl Step<Artifact> for Build<'_> {
-    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let specs = &self.code.spec.images;
-        let tag = self.image_tag(&course.run.reference)?;
+        let tag = self.image_tag(&execution.run.reference)?;
         let names: Vec<ImageRef> =
             specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
-        if !course.run.rebuild
+        if !execution.run.rebuild
             && let Some(pushed) = self.already_pushed(&names).await?
         {
             let message = format!("{} of this commit is in the registry already", pushed.tagged());
-            course.run.artifact = Some(pushed.clone());
+            execution.run.artifact = Some(pushed.clone());
             return Ok(Outcome::Skipped(pushed, message));
         }
         let mut made: BTreeMap<usize, Made> = BTreeMap::new();
         let mut requests = Vec::new();
         for (place, (spec, name)) in specs.iter().zip(&names).enumerate() {
-            match self.found(course, spec, name).await? {
+            match self.found(execution, spec, name).await? {
                 Some(id) => drop(made.insert(place, Made { id, size: None })),
-                None => requests.push((place, self.ready(course, spec, name, &tag).await?)),
+                None => requests.push((place, self.ready(execution, spec, name, &tag).await?)),
             }
         }
         let is_new = !requests.is_empty();
-        for (place, built) in self.build(course, requests).await? {
+        for (place, built) in self.build(execution, requests).await? {
             made.insert(place, Made { id: built.id, size: Some(built.size_bytes) });
         }
         let images = specs.iter().zip(made.values());
@@ -77,7 +77,7 @@ impl Step<Artifact> for Build<'_> {
             built: Timestamp::now(),
             pushed: None,
         };
-        course.keep(&artifact, Some(Event::ImageBuilt { artifact: artifact.clone() })).await?;
+        execution.keep(&artifact, Some(Event::ImageBuilt { artifact: artifact.clone() })).await?;
         let message = summary(&artifact, &made);
         Ok(if is_new { Outcome::Done(artifact, message) } else { Outcome::Skipped(artifact, message) })
     }
@@ -116,11 +116,11 @@ impl Build<'_> {
     /// The image of the commit, where it was built before.
     async fn found(
         &self,
-        course: &Execution<'_>,
+        execution: &Execution<'_>,
         spec: &ImageSpec,
         name: &ImageRef,
     ) -> Result<Option<String>, DeliverError> {
-        if course.run.rebuild {
+        if execution.run.rebuild {
             return Ok(None);
         }
         let images = self.context.images();
@@ -134,16 +134,16 @@ impl Build<'_> {
     /// What the engine is asked for, with the logins for what the image is built on.
     async fn ready(
         &self,
-        course: &mut Execution<'_>,
+        execution: &mut Execution<'_>,
         spec: &ImageSpec,
         name: &ImageRef,
         tag: &str,
     ) -> Result<BuildRequest, DeliverError> {
         let mut request = request(self.application, &self.code.repository, &self.checkout, spec, name, tag)?;
-        request.no_cache = course.run.rebuild;
+        request.no_cache = execution.run.rebuild;
         let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
         let (logins, problems) = self.context.images().logins(&bases).await;
-        problems.iter().for_each(|problem| course.say(problem));
+        problems.iter().for_each(|problem| execution.say(problem));
         request.logins = logins;
         Ok(request)
     }
@@ -151,10 +151,10 @@ impl Build<'_> {
     /// Builds what has to be built, by its place among the images.
     async fn build(
         &self,
-        course: &mut Execution<'_>,
+        execution: &mut Execution<'_>,
         requests: Vec<(usize, BuildRequest)>,
     ) -> Result<Vec<(usize, BuiltImage)>, DeliverError> {
-        let (images, cancel) = (self.context.images(), course.cancel.child_token());
+        let (images, cancel) = (self.context.images(), execution.cancel.child_token());
         let more = u32::try_from(requests.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let free = (1..=more).rev().find_map(|places| self.context.builds.try_acquire_many(places).ok());
         let at_once = 1 + free.as_ref().map_or(0, |places| places.num_permits());
@@ -168,7 +168,7 @@ impl Build<'_> {
         // Made before it is waited for: what is not begun when one fails is never begun.
         let builds: Vec<_> = builds.collect();
         drop(sink);
-        tell_while(course, progress, all(builds, at_once, &cancel)).await
+        tell_while(execution, progress, all(builds, at_once, &cancel)).await
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Push<'a> {
 
 impl Step<Artifact> for Push<'_> {
     /// One image after the other, each kept as soon as it is there: what a later one fails for is not pushed again.
-    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
+    async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         if self.built.pushed.is_some() {
             // The build stage asked the registry just now.
             let message = format!("{} is in the registry already", self.built.pinned().join(", "));
@@ -36,17 +36,17 @@ impl Step<Artifact> for Push<'_> {
             if image.digest.is_some() {
                 continue;
             }
-            let (digest, before) = self.push(course, image).await?;
+            let (digest, before) = self.push(execution, image).await?;
             if let Some(before) = before.filter(|before| *before != digest) {
                 replaced.push(before);
             }
             self.built.images[place].digest = Some(digest);
             if place + 1 < self.built.images.len() {
-                course.keep(&self.built, None).await?;
+                execution.keep(&self.built, None).await?;
             }
         }
         self.built.pushed = Some(Timestamp::now());
-        course.keep(&self.built, Some(Event::ImagePushed { artifact: self.built.clone() })).await?;
+        execution.keep(&self.built, Some(Event::ImagePushed { artifact: self.built.clone() })).await?;
         let mut message = self.built.pinned().join(", ");
         if !replaced.is_empty() {
             message.push_str(&format!("; until now {} was {}", self.built.tag, replaced.join(", ")));
@@ -57,24 +57,29 @@ impl Step<Artifact> for Push<'_> {
 
 impl Push<'_> {
     /// Pushes one image; its digest, and what had its name before.
-    async fn push(&self, course: &mut Execution<'_>, image: &Image) -> Result<(String, Option<String>), DeliverError> {
+    async fn push(
+        &self,
+        execution: &mut Execution<'_>,
+        image: &Image,
+    ) -> Result<(String, Option<String>), DeliverError> {
         let name = ImageRef::parse(&image.name)?.with_tag(&self.built.tag)?;
         let images = self.context.images();
         images.engine.tag(&image.id, &name).await?;
         let (login, notes) = images.search(&name).await?;
-        notes.iter().for_each(|note| course.say(note));
+        notes.iter().for_each(|note| execution.say(note));
         // Who may push but not look is not told what went; the push is none the worse.
         let before = images.registries.digest(&name, login.as_ref()).await;
         let is_good = login.is_some() && before.is_ok();
-        let cancel = course.cancel.clone();
+        let cancel = execution.cancel.clone();
         let mut tries = 0;
         let pushed = loop {
             let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
             let pushing = images.engine.push(&name, login.as_ref(), sink, &cancel);
             tries += 1;
-            match tell_while(course, progress, pushing).await {
+            match tell_while(execution, progress, pushing).await {
                 Err(DeliverError::Build(error)) if is_good && error.is_login_lost() && tries < TRIES => {
-                    course.say(&format!("{error}; the login was valid when the push began: pushing what is missing"));
+                    execution
+                        .say(&format!("{error}; the login was valid when the push began: pushing what is missing"));
                 }
                 pushed => break pushed?,
             }

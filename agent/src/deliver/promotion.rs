@@ -82,36 +82,36 @@ pub(super) struct Promote<'a> {
 impl Step<Promotes> for Promote<'_> {
     const MINDS_CANCEL: bool = true;
 
-    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<Promotes>, DeliverError> {
+    async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Promotes>, DeliverError> {
         let Destination { spec, repository } = self.to;
         if spec.promote.by == PromoteBy::None {
             return Ok(Outcome::Skipped(Promotes::Nothing, "promotion is off: promote.by is none".to_owned()));
         }
-        let cancel = course.cancel.clone();
+        let cancel = execution.cancel.clone();
         for _ in 0..RACES {
             let decided = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(DeliverError::Cancelled),
-                decided = self.decide(&course.run) => decided?,
+                decided = self.decide(&execution.run) => decided?,
             };
             let ready = match decided {
                 Decided::Push(ready) => ready,
                 Decided::Already(commit, is_own) => {
                     let message = format!("the manifests name {} already", self.written());
-                    return self.found(course, commit, is_own, message).await;
+                    return self.found(execution, commit, is_own, message).await;
                 }
                 Decided::Found(commit) => {
                     let message = "the manifests name another image since this run promoted its own".to_owned();
-                    return self.found(course, Some(commit), true, message).await;
+                    return self.found(execution, Some(commit), true, message).await;
                 }
-                Decided::Skip(promotes) => return Ok(self.skipped(promotes, &course.run.reference)),
+                Decided::Skip(promotes) => return Ok(self.skipped(promotes, &execution.run.reference)),
             };
             let Ready { branch, base, commit, absent } = ready.clone();
             let pushed = repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
             match pushed.map_err(git("push the commit"))? {
                 PushOutcome::Pushed => {
                     repository.wake();
-                    self.record(course, &ready.commit).await?;
+                    self.record(execution, &ready.commit).await?;
                     let not_there = if absent.is_empty() {
                         String::new()
                     } else {
@@ -120,7 +120,7 @@ impl Step<Promotes> for Promote<'_> {
                     let message = format!("{} names {}{not_there}", ready.commit.short(), self.written());
                     return Ok(Outcome::Done(Promotes::By(ready.commit), message));
                 }
-                PushOutcome::Raced { .. } => course.say("the deploy branch changed in the meantime; deciding again"),
+                PushOutcome::Raced { .. } => execution.say("the deploy branch changed in the meantime; deciding again"),
             }
         }
         Err(DeliverError::Raced { branch: spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })
@@ -189,17 +189,17 @@ impl Promote<'_> {
     /// The promotion was made before: where a commit of this very run is found, it is recorded.
     async fn found(
         &self,
-        course: &mut Execution<'_>,
+        execution: &mut Execution<'_>,
         commit: Option<CommitId>,
         is_own: bool,
         message: String,
     ) -> Result<Outcome<Promotes>, DeliverError> {
         let Some(commit) = commit else { return Ok(Outcome::Skipped(Promotes::Nothing, message)) };
         let message = format!("{message}, by {}", commit.short());
-        if is_own && !course.run.promoted.contains_key(&self.to.spec.name) {
-            self.record(course, &commit).await?;
+        if is_own && !execution.run.promoted.contains_key(&self.to.spec.name) {
+            self.record(execution, &commit).await?;
         } else {
-            course.run.promoted.insert(self.to.spec.name.clone(), commit.clone());
+            execution.run.promoted.insert(self.to.spec.name.clone(), commit.clone());
         }
         Ok(Outcome::Skipped(Promotes::By(commit), message))
     }
@@ -216,11 +216,11 @@ impl Promote<'_> {
     }
 
     /// Keeps that the images were promoted, with the run.
-    async fn record(&self, course: &mut Execution<'_>, commit: &CommitId) -> Result<(), DeliverError> {
+    async fn record(&self, execution: &mut Execution<'_>, commit: &CommitId) -> Result<(), DeliverError> {
         let id = EnvironmentId::new(&self.application.spec.name, &self.to.spec.name);
-        course.run.promoted.insert(id.environment.clone(), commit.clone());
+        execution.run.promoted.insert(id.environment.clone(), commit.clone());
         let event = Event::ImagePromoted { images: self.images(), commit: commit.clone() };
-        course.record(vec![Fact::happened(&id, &course.run.cause, event)]).await
+        execution.record(vec![Fact::happened(&id, &execution.run.cause, event)]).await
     }
 
     /// What the manifests name.

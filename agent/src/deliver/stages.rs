@@ -23,15 +23,15 @@ pub(super) struct Checkout<'a> {
 }
 
 impl Step<CommitInfo> for Checkout<'_> {
-    async fn attempt(&mut self, course: &mut Execution<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
-        let commit = course.run.commit.clone();
+    async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
+        let commit = execution.run.commit.clone();
         let info = self
             .code
             .repository
             .work(move |mirror| mirror.commit_info(&commit))
             .await
             .map_err(git("read the commit"))?;
-        course.run.subject.clone_from(&info.subject);
+        execution.run.subject.clone_from(&info.subject);
         let message = format!("{} {}", info.id.short(), info.subject);
         Ok(Outcome::Done(info, message))
     }
@@ -43,7 +43,7 @@ pub(super) fn rules(code: &Code) -> Result<TagRules, DeliverError> {
 
 /// Waits for the engine, telling its progress meanwhile.
 pub(super) async fn tell_while<T>(
-    course: &mut Execution<'_>,
+    execution: &mut Execution<'_>,
     mut progress: mpsc::Receiver<Progress>,
     work: impl Future<Output = Result<T, BuildError>>,
 ) -> Result<T, DeliverError> {
@@ -51,22 +51,22 @@ pub(super) async fn tell_while<T>(
     let result = loop {
         tokio::select! {
             biased;
-            Some(step) = progress.recv() => report(course, step),
+            Some(step) = progress.recv() => report(execution, step),
             result = work.as_mut() => break result,
         }
     };
     while let Ok(step) = progress.try_recv() {
-        report(course, step);
+        report(execution, step);
     }
     Ok(result?)
 }
 
-fn report(course: &mut Execution<'_>, step: Progress) {
+fn report(execution: &mut Execution<'_>, step: Progress) {
     match step {
         Progress::Line(line) => {
-            course.say(&line);
-            course.progress(None, Some(&line));
+            execution.say(&line);
+            execution.progress(None, Some(&line));
         }
-        Progress::Percent(percent) => course.progress(Some(percent), None),
+        Progress::Percent(percent) => execution.progress(Some(percent), None),
     }
 }

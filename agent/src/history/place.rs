@@ -33,7 +33,7 @@ impl Place {
     /// one process may share memory that has no name any more, and other processes would not see their locks.
     pub fn of(database: &Path) -> Self {
         let files = [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")];
-        let opened = files.map(|file| (file.clone(), look(&file).unwrap_or(NOWHERE))).into();
+        let opened = files.map(|file| (file.clone(), file_id(&file).unwrap_or(NOWHERE))).into();
         Self { database: database.to_owned(), opened }
     }
 
@@ -51,7 +51,7 @@ impl Place {
     /// be brought into the database, and no other process wrote anything that this would undo.
     pub fn can_be_renewed(&self) -> bool {
         let log = beside(&self.database, "-wal");
-        let is_ours = || self.opened.iter().any(|(file, opened)| *file == log && look(&log).ok() == Some(*opened));
+        let is_ours = || self.opened.iter().any(|(file, opened)| *file == log && file_id(&log).ok() == Some(*opened));
         self.check_database().is_ok() && (std::fs::metadata(&log).map_or(true, |found| found.len() == 0) || is_ours())
     }
 
@@ -64,7 +64,7 @@ impl Place {
 
     fn check_those(&self, those: impl Fn(&Path) -> bool) -> Result<(), HistoryError> {
         for (file, opened) in self.opened.iter().filter(|(file, _)| those(file)) {
-            if let Some(loss) = loss(*opened, look(file).ok()) {
+            if let Some(loss) = loss(*opened, file_id(file).ok()) {
                 return Err(HistoryError::Lost { path: file.clone(), loss });
             }
         }
@@ -80,7 +80,7 @@ fn loss(opened: FileId, found: Option<FileId>) -> Option<Loss> {
     }
 }
 
-fn look(path: &Path) -> io::Result<FileId> {
+fn file_id(path: &Path) -> io::Result<FileId> {
     let found = std::fs::metadata(path)?;
     Ok(FileId { device: found.dev(), inode: found.ino() })
 }

@@ -201,7 +201,7 @@ fn a_history_that_is_removed_or_exchanged_takes_nothing_until_it_is_back() {
     ];
     for (number, (loss, accident, remedy)) in accidents.into_iter().enumerate() {
         accident();
-        thread.look();
+        thread.check_files();
         let words = format!(
             "cannot write to the history database, no changes were made: history.db was {loss} while the agent runs"
         );
@@ -210,7 +210,7 @@ fn a_history_that_is_removed_or_exchanged_takes_nothing_until_it_is_back() {
         assert_eq!(not_kept.to_string(), words);
         assert!(not_kept.hint().ends_with("qd-agent restore FILE"), "{}", not_kept.hint());
         remedy();
-        thread.look();
+        thread.check_files();
         assert_eq!(error_shown(&thread), None);
         write(&mut thread, told(number + 2)).unwrap();
         assert_eq!(kept(&data).len(), number + 2, "each once, and none that was refused");
@@ -232,7 +232,7 @@ fn what_is_removed_beside_the_history_costs_nothing() {
         for ending in gone {
             std::fs::remove_file(dir.path().join(format!("history.db{ending}"))).unwrap();
         }
-        thread.look();
+        thread.check_files();
         assert_eq!(kept(dir.path()), [2, 1], "{gone:?}: also while nothing is written");
         write(&mut thread, told(3)).unwrap();
         // As after kill -9: what is on disk now, without the last words of the process.

@@ -112,12 +112,12 @@ impl JournalWriter {
             let mut group = Vec::new();
             let mut next = Some(first);
             let mut flushed = None;
-            let mut look = false;
+            let mut check_files = false;
             while let Some(message) = next {
                 match message {
                     Message::Batch(batch, waiting) => group.push((batch, waiting)),
                     Message::Bounds(bounds) => self.bounds = bounds,
-                    Message::Look => look = true,
+                    Message::CheckFiles => check_files = true,
                     Message::Flush(done) => {
                         flushed = Some(done);
                         break;
@@ -126,8 +126,8 @@ impl JournalWriter {
                 next = if group.len() < GROUP { receiver.try_recv().ok() } else { None };
             }
             self.write(group);
-            if look {
-                self.look();
+            if check_files {
+                self.check_files();
             }
             if let Some(done) = flushed {
                 let _ = done.send(());
@@ -167,7 +167,7 @@ impl JournalWriter {
     }
 
     /// Looks whether the history is where it was, also while nothing is to be written.
-    pub(super) fn look(&mut self) {
+    pub(super) fn check_files(&mut self) {
         match self.in_place() {
             Ok(()) if self.lost => {
                 tracing::info!("the history is back in its place");

@@ -47,9 +47,9 @@ impl Covers {
     }
 
     /// When to look again, if at all.
-    pub(super) fn look_again(&self, cluster: &Cluster) -> Option<Instant> {
+    pub(super) fn next_check(&self, cluster: &Cluster) -> Option<Instant> {
         let again = (!self.0.is_empty()).then(|| Instant::now() + AGAIN);
-        again.into_iter().chain(cluster.look_again()).min()
+        again.into_iter().chain(cluster.next_check()).min()
     }
 
     /// Takes back all that was told.

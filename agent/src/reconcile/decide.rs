@@ -51,7 +51,7 @@ pub(super) enum Decision {
     /// There is nothing in it.
     Nothing,
     /// It is left, for this reason, until something changes or this time has gone by.
-    Hold { message: String, look_again: Option<Duration> },
+    Hold { message: String, retry_after: Option<Duration> },
     /// It becomes so, for this reason, but for what is held of it.
     Sync { cause: Cause, held: Held },
 }
@@ -63,13 +63,13 @@ pub(super) struct Held {
     /// Why.
     pub(super) message: String,
     /// Until this time has gone by, or something changes.
-    pub(super) look_again: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// Decides. A plan that was refused is decided like any other: where it would become so, the refusal is told instead.
 pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now: Instant) -> Decision {
     let Standing { status, policy, intent, drift, revision, differing, fights } = standing;
-    let hold = |message: String| Decision::Hold { message, look_again: None };
+    let hold = |message: String| Decision::Hold { message, retry_after: None };
     let whole = |cause: Cause| Decision::Sync { cause, held: Held::default() };
     if nothing && !refused {
         return Decision::Nothing;
@@ -104,17 +104,17 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     }
     let wait = |differing: &&Differing<'_>| fights.wait(&differing.change.resource, now);
     let (fought, free): (Vec<&Differing<'_>>, Vec<_>) = reverts.iter().partition(|one| wait(one).is_some());
-    let look_again = fought.iter().filter_map(wait).min();
+    let retry_after = fought.iter().filter_map(wait).min();
     let message = match (fought.is_empty(), waits.is_empty()) {
         (false, _) => fights.describe(&fought.iter().map(|one| one.change).collect::<Vec<_>>()),
         (true, false) => waiting(status, revision, differs),
         (true, true) => String::new(),
     };
     if free.is_empty() && !fought.is_empty() && !refused {
-        return Decision::Hold { message, look_again };
+        return Decision::Hold { message, retry_after };
     }
     let objects = fought.iter().chain(&waits).map(|held| held.change.resource.clone()).collect();
-    Decision::Sync { cause: reverting(*drift, &free), held: Held { objects, message, look_again } }
+    Decision::Sync { cause: reverting(*drift, &free), held: Held { objects, message, retry_after } }
 }
 
 /// Whether nothing but who owns fields would change.

@@ -64,7 +64,7 @@ impl Sync<'_> {
     pub(super) async fn nothing_to_do(self, memory: &mut Memory) -> Result<(Outcome, Undone), ReconcileError> {
         self.environment.cluster.keep(&self.planned).await.map_err(|source| cluster_error(self.environment, source))?;
         let undone = self.planned.undone.clone();
-        let mut facts = vec![self.found_settled(memory)];
+        let mut facts = vec![self.found_unchanged(memory)];
         let part = self.part(&Held::default());
         if let Some(intent) = self.intent {
             let mut sync = self.begun(intent.cause.clone(), part.clone());
@@ -107,7 +107,7 @@ impl Sync<'_> {
             }
             None => (SyncStatus::OutOfSync, message.into()),
         };
-        let mut facts = vec![self.found_settled(memory), self.compared(sync, why, differing as u32)];
+        let mut facts = vec![self.found_unchanged(memory), self.compared(sync, why, differing as u32)];
         facts.extend(drift.map(|Drift { resource, manager }| {
             let event = Event::DriftFound { resources: vec![resource.clone()] };
             Fact::happened(&self.environment.id, &Cause::Drift { resource, manager }, event)
@@ -236,9 +236,9 @@ impl Sync<'_> {
     }
 
     /// What needs nothing done is remembered; only what is news goes into the history.
-    fn found_settled(&self, memory: &mut Memory) -> Fact {
-        let fact = self.applied(new_against(&self.planned.settled, memory), Vec::new());
-        memory.extend(self.planned.settled.iter().cloned());
+    fn found_unchanged(&self, memory: &mut Memory) -> Fact {
+        let fact = self.applied(new_against(&self.planned.unchanged, memory), Vec::new());
+        memory.extend(self.planned.unchanged.iter().cloned());
         fact
     }
 

@@ -99,7 +99,7 @@ impl Fights {
     }
 
     /// How long drift is still collected before it is reverted: not at all, unless something was reverted a moment ago.
-    pub(super) fn settles(&self, newest: Option<Instant>, now: Instant) -> Option<Duration> {
+    pub(super) fn collects(&self, newest: Option<Instant>, now: Instant) -> Option<Duration> {
         let last = self.last.filter(|last| now.duration_since(*last) < BURST)?;
         let at = (newest? + QUIET).min(last + BURST_MAX);
         at.checked_duration_since(now).filter(|left| !left.is_zero())
@@ -213,17 +213,17 @@ mod tests {
     fn the_first_drift_is_reverted_without_a_wait_and_a_burst_is_collected() {
         let ms = Duration::from_millis;
         let (mut fights, start) = (Fights::default(), Instant::now());
-        assert_eq!(fights.settles(Some(start), start), None);
+        assert_eq!(fights.collects(Some(start), start), None);
         fights.healed(&scaled(), start);
-        assert_eq!(fights.settles(None, start), None, "no drift, no wait");
+        assert_eq!(fights.collects(None, start), None, "no drift, no wait");
         let now = start + ms(100);
-        assert_eq!(fights.settles(Some(now), now), Some(QUIET));
-        assert_eq!(fights.settles(Some(now), now + ms(300)), Some(ms(200)), "nothing more came meanwhile");
-        assert_eq!(fights.settles(Some(now), now + QUIET), None);
+        assert_eq!(fights.collects(Some(now), now), Some(QUIET));
+        assert_eq!(fights.collects(Some(now), now + ms(300)), Some(ms(200)), "nothing more came meanwhile");
+        assert_eq!(fights.collects(Some(now), now + QUIET), None);
         let late = start + ms(4_900);
-        assert_eq!(fights.settles(Some(late), late), Some(ms(100)), "one that does not end is not waited for");
+        assert_eq!(fights.collects(Some(late), late), Some(ms(100)), "one that does not end is not waited for");
         let after = start + BURST;
-        assert_eq!(fights.settles(Some(after), after), None);
+        assert_eq!(fights.collects(Some(after), after), None);
     }
 
     #[test]

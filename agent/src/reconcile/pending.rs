@@ -4,14 +4,14 @@
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Pending};
 
-use super::{Settled, queries, target};
+use super::{Synced, queries, target};
 use crate::context::Environment;
 
 /// The commits that change the environment and wait; none where it follows git by itself, or where that cannot be said.
 pub(super) async fn pending(
     environment: &Environment,
     status: &EnvironmentStatus,
-    settled: Option<&Settled>,
+    synced: Option<&Synced>,
 ) -> Option<Pending> {
     if !status.is_held() && environment.spec.sync.automatic {
         return None;
@@ -26,7 +26,7 @@ pub(super) async fn pending(
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let newest = Revision::new(target::reference(&target::followed(environment), default.as_deref()), head.clone());
     // What was rendered last, else the folder: a commit that changes something else waits for nobody here.
-    let rendered = settled.map(|settled| settled.inputs.0.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+    let rendered = synced.map(|synced| synced.inputs.0.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
     let paths = rendered.filter(|paths| !paths.is_empty()).unwrap_or_else(|| vec![environment.spec.path.clone()]);
     let most = Pending::MAX as usize;
     let count = environment.repository.work(move |mirror| mirror.ahead(&head, &now, &paths, most)).await;

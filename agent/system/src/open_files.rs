@@ -11,9 +11,9 @@ pub fn is_reached(error: &io::Error) -> bool {
 }
 
 /// Whether an error in a library's words is that: they hold the number that the system gave.
-pub fn is_reached_in(words: &str) -> bool {
-    [Errno::MFILE, Errno::NFILE].iter().any(|code| words.contains(&format!("(os error {})", code.raw_os_error())))
-        || words.contains("Too many open files")
+pub fn is_reached_in(message: &str) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|code| message.contains(&format!("(os error {})", code.raw_os_error())))
+        || message.contains("Too many open files")
 }
 
 /// What is reached, and how it is raised.
@@ -33,7 +33,7 @@ mod tests {
         assert!(is_reached_in(&format!("opening a pack: {}", io::Error::from_raw_os_error(24))));
         assert!(is_reached_in("error: cannot create pipe for upload-pack: Too many open files"));
         assert!(!is_reached_in("No such file or directory (os error 2)"));
-        let words = limit_reached();
-        assert!(words.starts_with("the limit of open files (") && words.contains("ulimit -n"), "{words}");
+        let message = limit_reached();
+        assert!(message.starts_with("the limit of open files (") && message.contains("ulimit -n"), "{message}");
     }
 }

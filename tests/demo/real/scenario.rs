@@ -144,7 +144,7 @@ async fn crash_and_rollback(town: &Town, tour: &mut Tour, first: &Version) -> an
     tour.done("rollback", "the first version's pods run, and the Service answers with it")?;
 
     let commit = town.deploy.commit(&[("shop/deployment.yaml", &whole)], "No till is needed")?;
-    let _: Accepted = town.agent.client().poke("/v1/environments/shop/unpin").await?;
+    let _: Accepted = town.agent.client().post_empty("/v1/environments/shop/unpin").await?;
     town.healthy("the way back", &commit).await?;
     town.answers("1.5.0").await?;
     tour.done("unpinned", "git is followed again: shop 1.5.0")

@@ -14,7 +14,7 @@ const FOLDER: &str = "/etc/qd";
 pub fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Config::parse(&Path::new(FOLDER).join("config.toml"), text) {
-        Ok(config) => is_sound(&config),
+        Ok(config) => is_valid(&config),
         Err(ConfigError::Wrong { problems }) => {
             assert!(!problems.is_empty());
             problems.iter().for_each(|problem| is_in_text(problem, text));
@@ -31,7 +31,7 @@ fn is_in_text(problem: &Problem, text: &str) {
     assert!((1..=line.len() + 1).contains(&problem.column), "{problem} names a column that is not there");
 }
 
-fn is_sound(config: &Config) {
+fn is_valid(config: &Config) {
     assert!(config.agent.poll_interval.0.as_millis() >= 100 && config.agent.max_concurrent_builds > 0);
     let names: BTreeSet<_> = config.applications.iter().map(|application| &application.name).collect();
     assert_eq!(names.len(), config.applications.len());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::protocol::{Accepted, LogRecord, ManifestsAnswer, Role, State, WatchRecord};
 use quarterdeck_shared::snapshot::Object;
 use quarterdeck_tui::console::Model;
-use quarterdeck_tui::console::invariants::assert_sound;
+use quarterdeck_tui::console::invariants::assert_invariants;
 use quarterdeck_tui::effect::{Answer, Ask, Effect, Ticket};
 use quarterdeck_tui::keymap::{Code, Key};
 use quarterdeck_tui::message::{LinkMessage, Message};
@@ -177,7 +177,7 @@ impl Console {
 
     /// What holds after every message.
     pub fn holds(&self) {
-        assert_sound(&self.model);
+        assert_invariants(&self.model);
         let picture = picture(&self.model);
         let harmless = |symbol: &str| !symbol.contains(|c: char| c.is_control() || is_control(c));
         assert!(picture.content.iter().all(|cell| harmless(cell.symbol())), "{picture:?}");

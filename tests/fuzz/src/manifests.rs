@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
     }
     let kind = if *how == b'k' { RenderKind::Kustomize } else { RenderKind::Plain };
     if let Ok(rendered) = render_all(&files, kind) {
-        is_sound(&rendered);
+        is_valid(&rendered);
         assert_eq!(render_all(&files, kind).ok().as_ref(), Some(&rendered), "the same files are the same manifests");
         renders_from_its_output(&rendered);
     }
@@ -71,7 +71,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
     })
 }
 
-fn is_sound(rendered: &Rendered) {
+fn is_valid(rendered: &Rendered) {
     assert!(!rendered.manifests.is_empty(), "nothing is an error, never a plan that prunes all");
     let mut seen = std::collections::BTreeSet::new();
     for manifest in &rendered.manifests {

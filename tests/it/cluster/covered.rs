@@ -44,7 +44,7 @@ impl Scene {
                 if wanted(&unseen) {
                     return;
                 }
-                match self.cluster.look_again() {
+                match self.cluster.next_check() {
                     Some(at) => tokio::select! {
                         _ = self.cluster.changes() => {}
                         () = tokio::time::sleep_until(at) => {}

@@ -21,7 +21,7 @@ async fn fetched(mirror: &std::sync::Arc<Mirror>) -> RefSnapshot {
     on(mirror, |mirror| {
         let mut refs = mirror.list_refs()?;
         mirror.fetch(&refs)?;
-        mirror.settle(&mut refs, None);
+        mirror.peel_known(&mut refs, None);
         Ok::<_, GitError>(refs)
     })
     .await
@@ -84,7 +84,7 @@ async fn a_tag_of_no_commit_triggers_nothing_and_stops_nothing() {
         let known = refs.clone();
         let again = on(&mirror, move |mirror| {
             let mut refs = mirror.list_refs()?;
-            mirror.settle(&mut refs, Some(&known));
+            mirror.peel_known(&mut refs, Some(&known));
             Ok::<_, GitError>(refs)
         });
         assert_eq!(again.await.unwrap(), refs, "what is settled is no news at the next poll");

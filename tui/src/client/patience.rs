@@ -21,7 +21,7 @@ use crate::client::{Client, request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// To look up what it knows.
-    Look,
+    Read,
     /// To find something out: it may ask a cluster, a repository, everything.
     Work,
     /// To change something.
@@ -36,7 +36,7 @@ impl Kind {
         match path.rsplit('/').next() {
             _ if method != Method::GET => Self::Change,
             Some(last) if WORK.contains(&last) => Self::Work,
-            _ => Self::Look,
+            _ => Self::Read,
         }
     }
 }
@@ -63,7 +63,7 @@ impl Waiting {
     pub fn with_way_out(&self) -> String {
         let more = match self.kind {
             Kind::Change => "; the request may still be carried out",
-            Kind::Look | Kind::Work => "",
+            Kind::Read | Kind::Work => "",
         };
         format!("{} (ctrl-c to stop{more})", self.text())
     }
@@ -109,7 +109,7 @@ impl Client {
     pub(super) async fn patiently<T>(&self, kind: Kind, exchange: impl Future<Output = T>) -> Result<T, Duration> {
         let limits = &*self.limits;
         let (began, mut exchange) = (Instant::now(), std::pin::pin!(exchange));
-        let most = if kind == Kind::Look { limits.look.min(limits.answer) } else { limits.answer };
+        let most = if kind == Kind::Read { limits.read.min(limits.answer) } else { limits.answer };
         let answered = |answer| {
             self.notice.answered();
             answer
@@ -122,12 +122,12 @@ impl Client {
             return timeout_at(began + most, exchange).await.map(answered).map_err(|_| most);
         }
         // Asked beside from now on, so that it is known when a look would be given up.
-        let look = limits.look.min(most);
+        let read = limits.read.min(most);
         let is_alive = tokio::select! {
             answer = &mut exchange => return Ok(answered(answer)),
-            alive = timeout_at(began + look, self.is_alive()) => alive.unwrap_or(false),
+            alive = timeout_at(began + read, self.is_alive()) => alive.unwrap_or(false),
         };
-        let most = if is_alive { most } else { look };
+        let most = if is_alive { most } else { read };
         timeout_at(began + most, exchange).await.map(answered).map_err(|_| most)
     }
 
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn what_costs_the_agent_work_is_told_from_what_it_knows() {
         for (method, path, kind) in [
-            (Method::GET, "/v1/state", Kind::Look),
-            (Method::GET, "/v1/watch?epoch=e&since=1", Kind::Look),
-            (Method::GET, "/v1/runs/17/log?follow=true", Kind::Look),
-            (Method::GET, "/v1/applications/shop/history?limit=20", Kind::Look),
+            (Method::GET, "/v1/state", Kind::Read),
+            (Method::GET, "/v1/watch?epoch=e&since=1", Kind::Read),
+            (Method::GET, "/v1/runs/17/log?follow=true", Kind::Read),
+            (Method::GET, "/v1/applications/shop/history?limit=20", Kind::Read),
             (Method::GET, "/v1/applications/shop/diff?revision=a/state", Kind::Work),
             (Method::GET, "/v1/applications/shop/logs?follow=true", Kind::Work),
             (Method::GET, "/v1/doctor", Kind::Work),

@@ -31,7 +31,7 @@ async fn it_asks_and_reads_the_answer() {
     assert_eq!(client.get::<Vec<Check>>("/v1/doctor").await.unwrap(), [check]);
     let reason = SuspendRequest { reason: "a fire".to_owned() };
     client.post::<Accepted>("/v1/environments/shop/suspend", &reason).await.unwrap();
-    client.poke::<Accepted>("/v1/environments/shop/resume").await.unwrap();
+    client.post_empty::<Accepted>("/v1/environments/shop/resume").await.unwrap();
 
     assert_eq!(
         agent.asked(),
@@ -91,7 +91,7 @@ async fn an_agent_of_another_wire_is_told_and_who_should_move() {
 #[tokio::test]
 async fn a_refusal_is_told_in_the_agents_words() {
     let agent = StandIn::start(|_| Reply::error(403, "forbidden", "shop is protected", "ask an approver"));
-    let error = client(&agent).poke::<Accepted>("/v1/environments/shop/sync").await.unwrap_err();
+    let error = client(&agent).post_empty::<Accepted>("/v1/environments/shop/sync").await.unwrap_err();
     assert_eq!(error.to_string(), "shop is protected");
     assert_eq!(error.hints(), ["ask an approver"]);
 
@@ -106,8 +106,8 @@ async fn a_slow_agent_is_given_up() {
         "GET /v1/state" => Reply::Never,
         _ => Reply::Lines(vec![], true),
     });
-    let [notice, look, answer] = [50, 100, 200].map(Duration::from_millis);
-    let client = Client::with_limits(vec![agent.socket()], Limits { notice, look, answer, ..limits() });
+    let [notice, read, answer] = [50, 100, 200].map(Duration::from_millis);
+    let client = Client::with_limits(vec![agent.socket()], Limits { notice, read, answer, ..limits() });
     assert!(matches!(client.state().await, Err(ClientError::Slow { .. })));
     // A body that never comes to its end, and a stream that says nothing.
     assert!(matches!(client.get::<Vec<Check>>("/v1/doctor").await, Err(ClientError::Slow { .. })));

@@ -76,7 +76,7 @@ pub async fn suspend(args: &SuspendArgs, context: &mut Context) -> Result<Exit, 
 /// `qd resume`.
 pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, CommandError> {
     several::each(&args.of, context, async |of, context| {
-        let accepted = context.client.poke(&routes::RESUME.of(of)).await;
+        let accepted = context.client.post_empty(&routes::RESUME.of(of)).await;
         let accepted = several::one(accepted, of, NAME_ONE_OR_ALL, context).await?;
         print_accepted(&accepted, args.form.output, context)
     })
@@ -86,14 +86,14 @@ pub async fn resume(args: &ResumeArgs, context: &mut Context) -> Result<Exit, Co
 /// `qd unpin`.
 pub async fn unpin(args: &UnpinArgs, context: &mut Context) -> Result<Exit, CommandError> {
     let of = &args.of.address;
-    let accepted = context.client.poke(&routes::UNPIN.of(of)).await;
+    let accepted = context.client.post_empty(&routes::UNPIN.of(of)).await;
     let accepted = several::one(accepted, of, NAME_ONE, context).await?;
     print_accepted(&accepted, args.form.output, context)
 }
 
 /// `qd refresh`.
 pub async fn refresh(args: &RefreshArgs, context: &mut Context) -> Result<Exit, CommandError> {
-    let accepted = context.client.poke(&routes::REFRESH.of(&args.of.application)).await?;
+    let accepted = context.client.post_empty(&routes::REFRESH.of(&args.of.application)).await?;
     print_accepted(&accepted, args.form.output, context)
 }
 

@@ -123,7 +123,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             logs::write(records, Prefix::Source, false, args.output, context).await
         }
         Some(RunCommand::Cancel(args)) => {
-            let accepted: Accepted = context.client.poke(&routes::CANCEL.of(&args.run.id)).await?;
+            let accepted: Accepted = context.client.post_empty(&routes::CANCEL.of(&args.run.id)).await?;
             act::print_accepted(&accepted, args.form.output, context)
         }
     }

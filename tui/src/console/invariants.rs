@@ -4,7 +4,7 @@
 use crate::console::Model;
 
 /// Panics where a cursor is not on a row, or what is selected is not what lies under it.
-pub fn assert_sound(model: &Model) {
+pub fn assert_invariants(model: &Model) {
     assert!(!model.screens.is_empty());
-    model.place().assert_sound(&model.world);
+    model.place().assert_invariants(&model.world);
 }

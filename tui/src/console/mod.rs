@@ -35,10 +35,10 @@ pub struct Model {
 
 impl Model {
     /// A console that has just begun: no agent, the list of applications, nothing in it.
-    pub fn new(now: Timestamp, size: (u16, u16), look: Capabilities) -> Self {
+    pub fn new(now: Timestamp, size: (u16, u16), capabilities: Capabilities) -> Self {
         let first = Opened { id: 1, place: Place::first() };
         Self {
-            world: World::new(now, size, look),
+            world: World::new(now, size, capabilities),
             screens: vec![first],
             shelf: Shelf::default(),
             overlay: None,

@@ -46,7 +46,7 @@ impl Act {
     }
 
     /// The same with the words that were typed for it: what is to be built, or why it is done.
-    pub fn with_words(mut self, words: &str) -> Self {
+    pub fn with_text(mut self, words: &str) -> Self {
         match &mut self {
             Self::Build(_, request) | Self::Push(_, request) => {
                 request.reference = (!words.is_empty()).then(|| words.to_owned());

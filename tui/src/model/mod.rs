@@ -48,7 +48,7 @@ pub struct World {
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// What the terminal can show.
-    pub look: Capabilities,
+    pub capabilities: Capabilities,
     /// Where the reader is, for the times of lines; UTC until it is said.
     #[serde(skip, default = "utc")]
     pub zone: TimeZone,
@@ -62,8 +62,8 @@ pub struct World {
 
 impl World {
     /// Before anything is known of the agent.
-    pub fn new(now: Timestamp, size: (u16, u16), look: Capabilities) -> Self {
-        Self { now, size, look, zone: utc(), link: Link::new(now), role: None, fleet: Store::default() }
+    pub fn new(now: Timestamp, size: (u16, u16), capabilities: Capabilities) -> Self {
+        Self { now, size, capabilities, zone: utc(), link: Link::new(now), role: None, fleet: Store::default() }
     }
 }
 

@@ -161,7 +161,7 @@ impl<T: Record> Records<T> {
         self.select(self.cursor.saturating_add_signed(by), size);
     }
     /// Panics where the cursor is not on a row.
-    pub fn assert_sound(&self) {
+    pub fn assert_invariants(&self) {
         assert!(self.cursor < self.rows.len().max(1) && self.top <= self.cursor);
     }
 }

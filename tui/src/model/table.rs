@@ -170,7 +170,7 @@ impl<L: Lists> Table<L> {
     }
 
     /// Finds the selected object again and brings it into view. The screen stays where it is around it.
-    pub fn settle(&mut self, fleet: &Store, lines: u16) {
+    pub fn keep_selected(&mut self, fleet: &Store, lines: u16) {
         let selected = self.selected.as_ref().and_then(|key| fleet.slot(key));
         match selected.and_then(|slot| self.rows.iter().position(|row| row.slot == slot)) {
             Some(place) => {

@@ -43,7 +43,7 @@ impl Column {
     /// A column of a list.
     fn of<R>(column: &column::Column<R>) -> Self {
         match column.kind {
-            Kind::Words | Kind::Times => Self::text(column.title),
+            Kind::Text | Kind::Times => Self::text(column.title),
             Kind::Names => Self::names(column.title),
             Kind::Numbers => Self::numbers(column.title),
             Kind::Prose => Self::prose(column.title),

@@ -174,10 +174,10 @@ mod tests {
         let column = |title, kind, widths| Column::new(title, kind, widths, |_: &()| Cell::nothing());
         vec![
             column("A", Kind::Names, (10, 20)),
-            column("B", Kind::Words, (5, 5)),
+            column("B", Kind::Text, (5, 5)),
             column("C", Kind::Prose, (10, 100)).from(50).of_all(),
             column("D", Kind::Numbers, (4, 4)),
-            Column::listed("E", Kind::Words, |_: &()| Cell::nothing()),
+            Column::listed("E", Kind::Text, |_: &()| Cell::nothing()),
         ]
     }
 

@@ -18,7 +18,7 @@ use crate::text;
 #[derive(Debug)]
 pub struct Painter<'a> {
     buffer: &'a mut Buffer,
-    look: Capabilities,
+    capabilities: Capabilities,
     now: Timestamp,
     until: Option<Timestamp>,
     /// The styles of this terminal.
@@ -27,8 +27,8 @@ pub struct Painter<'a> {
 
 impl<'a> Painter<'a> {
     /// A painter for a terminal, at a time.
-    pub fn new(buffer: &'a mut Buffer, look: Capabilities, now: Timestamp) -> Self {
-        Self { buffer, look, now, until: None, theme: Theme::new(look) }
+    pub fn new(buffer: &'a mut Buffer, capabilities: Capabilities, now: Timestamp) -> Self {
+        Self { buffer, capabilities, now, until: None, theme: Theme::new(capabilities) }
     }
 
     /// When the picture would be another by time alone.
@@ -69,7 +69,7 @@ impl<'a> Painter<'a> {
         }
         let text = harmless(text);
         let text = fit(&text, usize::from(area.width));
-        let text = if self.look.unicode { text } else { Cow::Owned(ascii::ascii(&text)) };
+        let text = if self.capabilities.unicode { text } else { Cow::Owned(ascii::ascii(&text)) };
         // What was there before must not shine through: a rule is dim, a text on it is not.
         let style = Style::reset().patch(style);
         let (end, _) = self.buffer.set_stringn(area.x, area.y, text, usize::from(area.width), style);
@@ -97,7 +97,7 @@ impl<'a> Painter<'a> {
     /// Draws a line across.
     pub fn rule(&mut self, area: Rect) {
         let style = self.theme.line();
-        let sign = if self.look.unicode { "─" } else { "-" };
+        let sign = if self.capabilities.unicode { "─" } else { "-" };
         let line = Rect { height: area.height.min(1), ..area };
         for position in line.intersection(self.buffer.area).positions() {
             self.buffer[position].reset();
@@ -204,23 +204,23 @@ fn harmless(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn paint(width: u16, look: Capabilities, paint: impl FnOnce(&mut Painter, Rect)) -> String {
+    fn paint(width: u16, capabilities: Capabilities, paint: impl FnOnce(&mut Painter, Rect)) -> String {
         let area = Rect::new(0, 0, width, 1);
         let mut buffer = Buffer::empty(area);
-        paint(&mut Painter::new(&mut buffer, look, Timestamp::UNIX_EPOCH), area);
+        paint(&mut Painter::new(&mut buffer, capabilities, Timestamp::UNIX_EPOCH), area);
         (0..width).map(|x| buffer[(x, 0)].symbol().to_owned()).collect()
     }
 
     #[test]
     fn text_is_fitted_and_harmless() {
         let plain = Style::new();
-        let look = Capabilities::default();
-        assert_eq!(paint(6, look, |p, area| _ = p.text(area, "deployment", plain)), "deplo…");
-        assert_eq!(paint(6, look, |p, area| _ = p.name(area, "shop-7b46-x9k", plain)), "sh…x9k");
-        assert_eq!(paint(8, look, |p, area| _ = p.right(area, "42", plain)), "      42");
-        assert_eq!(paint(9, look, |p, area| _ = p.text(area, "\x1b[31m!", plain)), "^[[31m!  ");
-        assert_eq!(paint(9, look, |p, area| _ = p.text(area, "two\nlines", plain)), "two lines");
-        let ascii = Capabilities { unicode: false, ..look };
+        let capabilities = Capabilities::default();
+        assert_eq!(paint(6, capabilities, |p, area| _ = p.text(area, "deployment", plain)), "deplo…");
+        assert_eq!(paint(6, capabilities, |p, area| _ = p.name(area, "shop-7b46-x9k", plain)), "sh…x9k");
+        assert_eq!(paint(8, capabilities, |p, area| _ = p.right(area, "42", plain)), "      42");
+        assert_eq!(paint(9, capabilities, |p, area| _ = p.text(area, "\x1b[31m!", plain)), "^[[31m!  ");
+        assert_eq!(paint(9, capabilities, |p, area| _ = p.text(area, "two\nlines", plain)), "two lines");
+        let ascii = Capabilities { unicode: false, ..capabilities };
         assert_eq!(paint(9, ascii, |p, area| _ = p.text(area, "✔ grün …", plain)), "+ gr?n ~ ");
         assert_eq!(paint(4, ascii, |p, area| p.rule(area)), "----");
     }

@@ -9,13 +9,13 @@ use crate::status_style::Tone;
 /// The styles of a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
-    look: Capabilities,
+    capabilities: Capabilities,
 }
 
 impl Theme {
     /// The styles of what the terminal can show.
-    pub fn new(look: Capabilities) -> Self {
-        Self { look }
+    pub fn new(capabilities: Capabilities) -> Self {
+        Self { capabilities }
     }
 
     /// How a tone is drawn. Without colours, weight tells the strong tones from the quiet ones.
@@ -84,6 +84,6 @@ impl Theme {
     }
 
     fn coloured(&self, colour: Color, without: Modifier) -> Style {
-        if self.look.colour { Style::new().fg(colour) } else { Style::new().add_modifier(without) }
+        if self.capabilities.colour { Style::new().fg(colour) } else { Style::new().add_modifier(without) }
     }
 }

@@ -185,10 +185,10 @@ async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
         Act::Push(name, body) => post(client, &routes::PUSH.of(&name), &body).await,
         Act::Rollback(of, body) => post(client, &routes::ROLLBACK.of(&of.into()), &body).await,
         Act::Suspend(of, body) => post(client, &routes::SUSPEND.of(&of.into()), &body).await,
-        Act::Unpin(of) => client.poke(&routes::UNPIN.of(&of.into())).await,
-        Act::Resume(of) => client.poke(&routes::RESUME.of(&of.into())).await,
-        Act::Refresh(name) => client.poke(&routes::REFRESH.of(&name)).await,
-        Act::Cancel(run) => client.poke(&routes::CANCEL.of(&run.into())).await,
+        Act::Unpin(of) => client.post_empty(&routes::UNPIN.of(&of.into())).await,
+        Act::Resume(of) => client.post_empty(&routes::RESUME.of(&of.into())).await,
+        Act::Refresh(name) => client.post_empty(&routes::REFRESH.of(&name)).await,
+        Act::Cancel(run) => client.post_empty(&routes::CANCEL.of(&run.into())).await,
     };
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),

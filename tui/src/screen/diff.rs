@@ -139,7 +139,7 @@ impl Screen for DiffScreen {
         }
     }
 
-    fn assert_sound(&self, _world: &World) {
+    fn assert_invariants(&self, _world: &World) {
         assert!(self.top < self.rows.len().max(1));
     }
 }

@@ -208,8 +208,8 @@ impl Screen for Events {
         );
     }
 
-    fn assert_sound(&self, _world: &World) {
-        self.records.assert_sound();
+    fn assert_invariants(&self, _world: &World) {
+        self.records.assert_invariants();
     }
 }
 
@@ -256,8 +256,8 @@ pub struct Row<'a> {
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
         Column::time("AGE", 4, |row: &Row| Cell::age(Some(row.record.at)).quiet()).on_screen(0),
-        Column::listed("TIME", Kind::Words, |row: &Row| Cell::text(&row.time).quiet()),
-        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.of)).naming().of_all().from(40),
+        Column::listed("TIME", Kind::Text, |row: &Row| Cell::text(&row.time).quiet()),
+        Column::new("APPLICATION", Kind::Text, (11, 24), |row: &Row| Cell::text(&row.of)).naming().of_all().from(40),
         Column::new("EVENT", Kind::Prose, (42, 110), marked).on_screen(0),
         Column::new("CAUSE", Kind::Names, (16, 40), |row: &Row| Cell::text(row.record.cause.describe()).quiet())
             .from(80),

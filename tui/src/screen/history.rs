@@ -165,8 +165,8 @@ impl Screen for History {
         });
     }
 
-    fn assert_sound(&self, _world: &World) {
-        self.records.assert_sound();
+    fn assert_invariants(&self, _world: &World) {
+        self.records.assert_invariants();
     }
 }
 

@@ -163,7 +163,7 @@ impl<L: List> Screen for Table<L> {
 
     fn rebuild(&mut self, world: &World) {
         Table::rebuild(self, &world.fleet, world.size.0);
-        Table::settle(self, &world.fleet, geometry::table_lines(world.size));
+        Table::keep_selected(self, &world.fleet, geometry::table_lines(world.size));
     }
 
     fn find(&self) -> Option<Find<'_>> {
@@ -184,11 +184,11 @@ impl<L: List> Screen for Table<L> {
         Table::changed(self, &world.fleet, slot);
     }
 
-    fn settle(&mut self, world: &World, many: bool) {
+    fn changes_done(&mut self, world: &World, many: bool) {
         if many {
             Table::rebuild(self, &world.fleet, world.size.0);
         }
-        Table::settle(self, &world.fleet, geometry::table_lines(world.size));
+        Table::keep_selected(self, &world.fleet, geometry::table_lines(world.size));
     }
 
     fn draw(&self, painter: &mut Painter, world: &World, area: Rect) {
@@ -215,7 +215,7 @@ impl<L: List> Screen for Table<L> {
         self.of.below(painter, world, area, used);
     }
 
-    fn assert_sound(&self, world: &World) {
+    fn assert_invariants(&self, world: &World) {
         assert!(self.cursor < self.rows().len().max(1) && self.top <= self.cursor);
         let under = self.slot().and_then(|slot| world.fleet.key(slot));
         assert!(self.rows().is_empty() || self.selected.as_ref() == under);

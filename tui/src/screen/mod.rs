@@ -150,7 +150,7 @@ pub trait Screen {
     fn changed(&mut self, _slot: Slot, _world: &World) {}
 
     /// A batch of changes, of which it draws some, is over; where there were many, none was told by itself.
-    fn settle(&mut self, world: &World, _many: bool) {
+    fn changes_done(&mut self, world: &World, _many: bool) {
         self.rebuild(world);
     }
 
@@ -183,7 +183,7 @@ pub trait Screen {
     fn draw(&self, painter: &mut Painter, world: &World, area: Rect);
 
     /// Panics where a cursor is not on a row, or what is selected is not what lies under it.
-    fn assert_sound(&self, _world: &World) {}
+    fn assert_invariants(&self, _world: &World) {}
 }
 
 /// `shop › history`.

@@ -119,19 +119,19 @@ pub struct Row<'a> {
 /// The columns of pods.
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::new("POD", Kind::Words, (24, 52), |row: &Row| Cell::text(&row.pod.name)).naming(),
+        Column::new("POD", Kind::Text, (24, 52), |row: &Row| Cell::text(&row.pod.name)).naming(),
         Column::time("READY", 5, ready).from(36),
-        Column::new("STATUS", Kind::Words, (20, 26), |row: &Row| {
+        Column::new("STATUS", Kind::Text, (20, 26), |row: &Row| {
             Cell::mark(if row.is_old { OLD } else { of_health(row.pod.health) }, &row.pod.status)
         })
         .from(48),
         Column::number("RESTARTS", 8, restarts).from(68),
         Column::time("AGE", 5, |row: &Row| Cell::age(row.pod.created)).from(60),
-        Column::new("APPLICATION", Kind::Words, (11, 24), |row: &Row| Cell::text(&row.of)).from(80).of_all(),
-        Column::new("CLUSTER", Kind::Words, (10, 20), |row: &Row| Cell::text(&row.pod.cluster).quiet())
+        Column::new("APPLICATION", Kind::Text, (11, 24), |row: &Row| Cell::text(&row.of)).from(80).of_all(),
+        Column::new("CLUSTER", Kind::Text, (10, 20), |row: &Row| Cell::text(&row.pod.cluster).quiet())
             .from(160)
             .or_wide(),
-        Column::new("NAMESPACE", Kind::Words, (14, 24), |row: &Row| Cell::text(&row.pod.namespace).quiet())
+        Column::new("NAMESPACE", Kind::Text, (14, 24), |row: &Row| Cell::text(&row.pod.namespace).quiet())
             .from(100)
             .or_wide(),
         Column::text("IP", 15, |row: &Row| Cell::text(&row.pod.ip).quiet()).from(140).or_wide(),

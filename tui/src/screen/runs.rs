@@ -126,19 +126,19 @@ impl List for Runs {
 pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
     vec![
         Column::number("RUN", 4, |run: &&RunStatus| Cell::text(run.id.number).quiet()).naming(),
-        Column::new("APPLICATION", Kind::Words, (11, 26), |run: &&RunStatus| Cell::text(&run.application))
+        Column::new("APPLICATION", Kind::Text, (11, 26), |run: &&RunStatus| Cell::text(&run.application))
             .naming()
             .from(20)
             .of_all(),
-        Column::listed("GOAL", Kind::Words, |run: &&RunStatus| Cell::text(run.goal.word())),
+        Column::listed("GOAL", Kind::Text, |run: &&RunStatus| Cell::text(run.goal.word())),
         Column::text("PHASE", 13, |run: &&RunStatus| Cell::mark(of_phase(run.phase), run.phase.word())).from(48),
         Column::new("REFERENCE", Kind::Names, (12, 26), |run: &&RunStatus| Cell::text(&run.reference)).from(34),
         Column::text("COMMIT", 7, |run: &&RunStatus| Cell::text(run.commit.short()).quiet()).from(110),
         Column::listed("CAUSE", Kind::Names, |run: &&RunStatus| Cell::text(run.cause.describe())).wide(),
-        Column::new("STAGES", Kind::Words, (22, 62), stages).on_screen(75),
+        Column::new("STAGES", Kind::Text, (22, 62), stages).on_screen(75),
         Column::time("AGE", 4, |run: &&RunStatus| Cell::age(Some(run.queued))).from(80),
         Column::time("TOOK", 6, |run: &&RunStatus| Cell::took(run.started, run.finished)).from(56),
-        Column::listed("STAGES", Kind::Words, |run: &&RunStatus| {
+        Column::listed("STAGES", Kind::Text, |run: &&RunStatus| {
             let stages = run.stages.iter().map(|stage| {
                 let environment = stage.environment.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
                 format!("{}{environment}:{}", stage.kind, stage.phase)

@@ -181,7 +181,7 @@ impl Screen for Text {
         }
     }
 
-    fn assert_sound(&self, _world: &World) {
+    fn assert_invariants(&self, _world: &World) {
         assert!(self.top < self.lines().len().max(1));
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn press_prompt(model: &mut Model, key: Key, effects: &mut Vec<Effect
     match key.code {
         Code::Esc => model.overlay = None,
         Code::Enter => {
-            let act = prompt.act.clone().with_words(prompt.input.value().trim());
+            let act = prompt.act.clone().with_text(prompt.input.value().trim());
             model.overlay = None;
             go::turn(model, effects, |_, turn| turn.send(act));
         }

@@ -81,7 +81,7 @@ fn apply(model: &mut Model, records: Vec<WatchRecord>) -> bool {
         }
     }
     if is_drawn {
-        place.settle(world, many);
+        place.changes_done(world, many);
     }
     is_old
 }

@@ -21,7 +21,7 @@ use crate::paint::painter::Painter;
 /// nothing on it ages.
 pub fn view(model: &Model, frame: &mut Frame) -> Option<Timestamp> {
     let area = frame.area();
-    let mut painter = Painter::new(frame.buffer_mut(), model.world.look, model.world.now);
+    let mut painter = Painter::new(frame.buffer_mut(), model.world.capabilities, model.world.now);
     if area.is_empty() {
         return None;
     }

@@ -285,8 +285,8 @@ fn new_folders<'a>(folder: &str, path: &'a str) -> Vec<&'a str> {
 /// `./a//b` as `a/b`; none if it is empty, absolute or climbs.
 fn normal(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let sound = !path.starts_with('/') && !parts.is_empty() && !parts.contains(&"..");
-    sound.then(|| parts.join("/"))
+    let valid = !path.starts_with('/') && !parts.is_empty() && !parts.contains(&"..");
+    valid.then(|| parts.join("/"))
 }
 
 fn is_below(path: &str) -> bool {

@@ -181,7 +181,7 @@ impl Sources {
     /// The login for the registry of this image; none means that anybody may ask. Its secret is masked in the log from now on.
     pub async fn find(&self, image: &ImageRef) -> Result<Search, CredentialError> {
         let mut notes = Vec::new();
-        let found = self.look_for(image, &mut notes).await?;
+        let found = self.search(image, &mut notes).await?;
         match &found {
             Some(found) => SecretScrubber::global().keep(found.login.secret().expose_secret()),
             None => {
@@ -219,7 +219,7 @@ impl Sources {
         (logins, problems)
     }
 
-    async fn look_for(
+    async fn search(
         &self,
         image: &ImageRef,
         notes: &mut Vec<CredentialError>,

@@ -21,12 +21,12 @@ pub fn fit(mask: &Mask, text: &str) -> String {
 }
 
 /// What a person can do about a failed push or pull, where the words are known. Who came without a login is told that first.
-pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
-    let words = words.to_ascii_lowercase();
-    let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
+pub fn hint(message: &str, with_login: bool) -> Option<&'static str> {
+    let message = message.to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|part| message.contains(part));
     // A status stands by itself; in a port, an upload's name or a digest its digits mean nothing.
     let inside = |c: char| c.is_ascii_alphanumeric() || "-/._?&%".contains(c);
-    let status = |code: &str| words.split(|c| !inside(c)).any(|word| word.trim_end_matches('.') == code);
+    let status = |code: &str| message.split(|c| !inside(c)).any(|word| word.trim_end_matches('.') == code);
     if says(&["immutable"]) {
         return Some("the registry does not let this tag be overwritten: push under another tag");
     }
@@ -64,17 +64,17 @@ pub fn hint(words: &str, with_login: bool) -> Option<&'static str> {
 }
 
 /// Do these words say that nobody known came: of a login that was good a moment ago, that its token ended on the way.
-pub fn is_unknown(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["unauthorized", "authentication required"].iter().any(|part| words.contains(part))
+pub fn is_unknown(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["unauthorized", "authentication required"].iter().any(|part| message.contains(part))
 }
 
 /// Do these words tell of something that passes: a registry or network that is away, slow or busy?
-pub fn is_transient(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
+pub fn is_transient(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     // A command of the Dockerfile failed; its text may hold any word.
     let ran = ["the command '", "executor failed running", "did not complete successfully", "exit status"];
-    if ran.iter().any(|part| words.contains(part)) {
+    if ran.iter().any(|part| message.contains(part)) {
         return false;
     }
     let passing = [
@@ -96,7 +96,7 @@ pub fn is_transient(words: &str) -> bool {
         "too many requests",
         "network is unreachable",
     ];
-    passing.iter().any(|part| words.contains(part))
+    passing.iter().any(|part| message.contains(part))
 }
 
 /// Replaces what looks like a token, a password in a URL, or a value behind a telling name.
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_known() {
-        for (words, passes) in [
+        for (message, passes) in [
             ("received unexpected HTTP status: 503 Service Unavailable", true),
             ("Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", true),
             ("Patch \"http://r/v2/x\": EOF", true),
@@ -183,18 +183,18 @@ mod tests {
             ("executor failed running [/bin/sh -c curl --timeout 3]: exit code: 28", false),
             ("process \"/bin/sh -c timeout 1 x\" did not complete successfully: exit code: 1", false),
         ] {
-            assert_eq!(is_transient(words), passes, "{words}");
+            assert_eq!(is_transient(message), passes, "{message}");
         }
-        for (words, unknown) in [
+        for (message, unknown) in [
             ("unauthorized: authentication required", true),
             ("unauthorized: unauthorized to access repository: ops/shop, action: push", true),
             ("denied: requested access to the resource is denied", false),
             ("toomanyrequests: slow down", false),
         ] {
-            assert_eq!(is_unknown(words), unknown, "{words}");
+            assert_eq!(is_unknown(message), unknown, "{message}");
         }
         let denied = "denied: requested access to the resource is denied";
-        for (words, with_login, part) in [
+        for (message, with_login, part) in [
             ("unauthorized: authentication required", true, "check the login"),
             ("errors:; denied: requested access is denied; unauthorized", true, "push rights"),
             (denied, true, "push rights"),
@@ -206,16 +206,16 @@ mod tests {
             ("received unexpected HTTP status: 404.", true, "create it"),
             ("status:413", true, "raise its limit"),
         ] {
-            assert!(hint(words, with_login).is_some_and(|hint| hint.contains(part)), "{words}");
+            assert!(hint(message, with_login).is_some_and(|hint| hint.contains(part)), "{message}");
         }
         // What passes is tried again, and digits in an address are no status.
-        for words in [
+        for message in [
             "something else",
             "Patch \"http://127.0.0.1:35403/v2/ops/shop/blobs/uploads/9-401-a?state=here\": EOF",
             "Put \"http://r:404/v2/x/manifests/sha256:413f429\": EOF",
             "toomanyrequests: slow down",
         ] {
-            assert_eq!(hint(words, true), None, "{words}");
+            assert_eq!(hint(message, true), None, "{message}");
         }
     }
 }

@@ -60,14 +60,14 @@ pub struct Tags {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// 401 with a login: it is wrong, or it has ended.
-    #[error("the registry {registry} does not accept the login of {user}: {words}")]
+    #[error("the registry {registry} does not accept the login of {user}: {message}")]
     WrongLogin {
         /// The host.
         registry: String,
         /// The user name, or what kind of token it was.
         user: String,
         /// The registry's words.
-        words: String,
+        message: String,
     },
     /// 401 or 403 though the login is good, or there is none.
     #[error("{}", no_permission(.image, .user.as_deref()))]
@@ -78,12 +78,12 @@ pub enum RegistryError {
         user: Option<String>,
     },
     /// It could not be reached, or broke off.
-    #[error("the registry {registry} is unreachable: {words}")]
+    #[error("the registry {registry} is unreachable: {message}")]
     Away {
         /// The host.
         registry: String,
         /// What happened.
-        words: String,
+        message: String,
     },
     /// Its certificate is not to be trusted.
     #[error("the certificate of the registry {registry} was rejected: {why}")]
@@ -94,12 +94,12 @@ pub enum RegistryError {
         why: Distrust,
     },
     /// 429
-    #[error("the registry {registry} limits requests ({words})")]
+    #[error("the registry {registry} limits requests ({message})")]
     Busy {
         /// The host.
         registry: String,
         /// The registry's words.
-        words: String,
+        message: String,
     },
     /// The registry has something else under the tag than what was pushed.
     #[error(
@@ -114,20 +114,20 @@ pub enum RegistryError {
         found: String,
     },
     /// Any other answer.
-    #[error("asking the registry about {image}: {words}")]
+    #[error("asking the registry about {image}: {message}")]
     Answer {
         /// The image.
         image: String,
         /// Status and the registry's words.
-        words: String,
+        message: String,
     },
     /// No client could be made.
-    #[error("the registry {registry} cannot be asked: {words}")]
+    #[error("the registry {registry} cannot be asked: {message}")]
     NoClient {
         /// The host.
         registry: String,
         /// Why.
-        words: String,
+        message: String,
     },
     /// The login is of a kind that only the engine can use.
     #[error(
@@ -282,7 +282,7 @@ impl Registries {
     /// Whether there is a registry at all, whoever asks: any answer to `/v2/` will do, a refusal too. A server that stands
     /// before it and says 5xx speaks of its absence.
     pub async fn answers(&self, registry: &str) -> Result<(), RegistryError> {
-        let away = |words: String| RegistryError::Away { registry: registry.to_owned(), words };
+        let away = |message: String| RegistryError::Away { registry: registry.to_owned(), message };
         let scheme = if self.is_plain(registry) { "http" } else { "https" };
         let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
         let asked = self.bare(registry)?.get(format!("{scheme}://{host}/v2/")).send().await;
@@ -297,7 +297,8 @@ impl Registries {
     }
 
     fn bare(&self, registry: &str) -> Result<&reqwest::Client, RegistryError> {
-        let told = |words: &String| RegistryError::NoClient { registry: registry.to_owned(), words: words.clone() };
+        let told =
+            |message: &String| RegistryError::NoClient { registry: registry.to_owned(), message: message.clone() };
         self.bare.as_ref().map_err(told)
     }
 

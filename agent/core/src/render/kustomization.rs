@@ -171,7 +171,7 @@ impl Search<'_> {
     fn note_beside(&mut self, entry: TreeEntry) -> Result<(), KustomizationError> {
         let path = entry.path.clone();
         match entry.mode {
-            _ if !is_sound(&path) => {}
+            _ if !is_valid(&path) => {}
             EntryMode::File | EntryMode::Executable => drop(self.needs.beside.insert(path, entry)),
             EntryMode::Symlink => {
                 let reading = |source| KustomizationError::Read { path: path.clone(), source };
@@ -189,7 +189,7 @@ impl Search<'_> {
     fn take_file(&mut self, entry: TreeEntry, is_kustomization: bool) -> Result<bool, KustomizationError> {
         let path = entry.path.clone();
         let reading = |source| KustomizationError::Read { path: path.clone(), source };
-        if !is_sound(&path) {
+        if !is_valid(&path) {
             return Err(KustomizationError::Path { path });
         }
         let mut way = Vec::new();
@@ -308,7 +308,7 @@ impl Search<'_> {
 }
 
 /// Whether a file can be written at a path of the tree.
-fn is_sound(path: &str) -> bool {
+fn is_valid(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | "..")) && !path.contains('\0')
 }
 

@@ -190,7 +190,7 @@ pub struct Decided {
     /// What cannot be applied. Not empty: nothing is.
     pub refusals: Vec<Refusal>,
     /// What is as it should be: the place in `desired`, and the digest of what is ours in the live object.
-    pub settled: Vec<(usize, ContentDigest)>,
+    pub unchanged: Vec<(usize, ContentDigest)>,
     /// What is written: the place in `desired`, and whether it was not yet dry-run.
     pub writes: Vec<(usize, Later)>,
     /// What is deleted, in this order, with the uid that it must still have.
@@ -240,7 +240,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
     let mut change =
         Change { resource: manifest.resource.clone(), action: Action::Unchanged, fields: vec![], reason: None };
     match observed {
-        Observed::Known(live) | Observed::Same(live) => decided.settled.push((place, *live)),
+        Observed::Known(live) | Observed::Same(live) => decided.unchanged.push((place, *live)),
         Observed::Predicted { live: None, .. } => {
             change.action = Action::Create;
             decided.writes.push((place, Later::No));
@@ -266,7 +266,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             }
             let managers = takeover::managers(live);
             if digest == managed_fields::digest(predicted) && managers.is_empty() {
-                decided.settled.push((place, digest));
+                decided.unchanged.push((place, digest));
             } else {
                 let found = differences(live, predicted, &manifest.object);
                 change.action = Action::Configure;

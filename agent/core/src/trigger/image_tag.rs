@@ -131,8 +131,8 @@ pub fn image_tag(
 
 /// The nearest text that an image tag can hold, all ASCII.
 fn fitted(text: &str) -> String {
-    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let mut fit: String = text.chars().map(|c| if sound(c) { c } else { '-' }).collect();
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let mut fit: String = text.chars().map(|c| if valid(c) { c } else { '-' }).collect();
     if fit.starts_with(['.', '-']) || fit.is_empty() {
         fit.insert(0, '_');
     }

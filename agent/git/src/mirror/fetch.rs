@@ -187,8 +187,8 @@ impl Mirror {
 }
 
 /// Whether words of gix are about a commit of the mirror that it cannot read while it prepares what to tell the remote.
-fn is_unreadable(words: &str) -> bool {
-    ["could not be decoded", "look up commit in graph", "actor signature"].iter().any(|said| words.contains(said))
+fn is_unreadable(message: &str) -> bool {
+    ["could not be decoded", "look up commit in graph", "actor signature"].iter().any(|said| message.contains(said))
 }
 
 fn wanted(refs: &RefSnapshot) -> BTreeMap<String, gix::ObjectId> {

@@ -138,7 +138,7 @@ impl Mirror {
         self.doubt().anew.get_or_insert_with(|| "nothing was fetched into it yet".to_owned());
     }
 
-    /// Notes that something failed which a sound mirror would have done.
+    /// Notes that something failed which an intact mirror would have done.
     pub(super) fn suspect(&self) {
         self.doubt().raised = true;
     }
@@ -152,11 +152,11 @@ impl Mirror {
     }
 
     /// The failure where these words of a library or a program are about this machine.
-    pub(super) fn ours(&self, doing: &'static str, words: &str) -> Option<GitError> {
-        Some(match lack(words)? {
-            Lack::Room => GitError::NoRoom { url: self.url(), detail: words.to_owned() },
+    pub(super) fn ours(&self, doing: &'static str, message: &str) -> Option<GitError> {
+        Some(match lack(message)? {
+            Lack::Room => GitError::NoRoom { url: self.url(), detail: message.to_owned() },
             Lack::OpenFiles => GitError::OpenFiles { url: self.url(), limit: open_files::limit_reached() },
-            Lack::Right => GitError::Mirror { dir: self.dir.clone(), doing, detail: words.to_owned() },
+            Lack::Right => GitError::Mirror { dir: self.dir.clone(), doing, detail: message.to_owned() },
         })
     }
 
@@ -186,15 +186,15 @@ pub(super) enum Lack {
 }
 
 /// Pure: libraries' errors have no kinds to tell by, and hold the system's number or words.
-pub(super) fn lack(words: &str) -> Option<Lack> {
-    if ["No space left on device", "Disk quota exceeded"].iter().any(|said| words.contains(said)) {
+pub(super) fn lack(message: &str) -> Option<Lack> {
+    if ["No space left on device", "Disk quota exceeded"].iter().any(|said| message.contains(said)) {
         return Some(Lack::Room);
     }
-    if open_files::is_reached_in(words) {
+    if open_files::is_reached_in(message) {
         return Some(Lack::OpenFiles);
     }
     // EPERM, EACCES, EROFS by number alone: ssh says `Permission denied` of a key.
-    [1, 13, 30].iter().any(|code| words.contains(&format!("(os error {code})"))).then_some(Lack::Right)
+    [1, 13, 30].iter().any(|code| message.contains(&format!("(os error {code})"))).then_some(Lack::Right)
 }
 
 /// Looks whether a mirror is whole, as far as some milliseconds tell: its folders, configuration and refs, the end of each
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_this_machine_lacks_is_told_by_the_systems_number_or_words() {
         let system = |code| std::io::Error::from_raw_os_error(code).to_string();
-        for (words, wanted) in [
+        for (message, wanted) in [
             (system(28), Some(Lack::Room)),
             (system(122), Some(Lack::Room)),
             ("error: file write error: No space left on device".to_owned(), Some(Lack::Room)),
@@ -286,7 +286,7 @@ mod tests {
             (system(104), None),
             ("object not found".to_owned(), None),
         ] {
-            assert_eq!(lack(&words), wanted, "{words}");
+            assert_eq!(lack(&message), wanted, "{message}");
         }
     }
 }

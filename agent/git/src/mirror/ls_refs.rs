@@ -31,7 +31,7 @@ impl Mirror {
 
     /// Brings tags to what the mirror knows of them: one whose object is here and is a tree or a blob has no commit. What was
     /// `known` of a tag that did not move still holds.
-    pub fn settle(&self, refs: &mut RefSnapshot, known: Option<&RefSnapshot>) {
+    pub fn peel_known(&self, refs: &mut RefSnapshot, known: Option<&RefSnapshot>) {
         let repository = self.repository();
         for (name, tag) in &mut refs.tags {
             if let Some(known) = known.and_then(|known| known.tags.get(name)).filter(|known| known.object == tag.object)
@@ -154,8 +154,8 @@ impl<'a> Listing<'a> {
     /// The branch that HEAD names; anything else (a detached HEAD, a name that is no branch) is no default branch.
     fn head(&mut self, target: &BStr) {
         let branch = target.strip_prefix(b"refs/heads/").and_then(|name| name.to_str().ok());
-        let sound = gix::validate::reference::name(target).is_ok() && !target.iter().any(u8::is_ascii_control);
-        self.snapshot.default_branch = branch.filter(|_| sound).map(str::to_owned);
+        let valid = gix::validate::reference::name(target).is_ok() && !target.iter().any(u8::is_ascii_control);
+        self.snapshot.default_branch = branch.filter(|_| valid).map(str::to_owned);
     }
 
     fn add(&mut self, full: &BStr, object: gix::ObjectId, peeled: gix::ObjectId) -> Result<(), GitError> {
@@ -187,12 +187,12 @@ impl<'a> Listing<'a> {
             return Err(GitError::TooMuch { url, limit, what: "refs", option: Some("refs") });
         }
         // As `git fetch`, which ignores a funny ref and takes the others. Control characters beyond ASCII (C1) move cursors too.
-        let is_sound = gix::validate::reference::name(full).is_ok()
+        let is_valid = gix::validate::reference::name(full).is_ok()
             && full.len() <= NAME_MAX
             && !full.iter().any(u8::is_ascii_control)
             && !full.contains_str("..");
         match short.to_str() {
-            Ok(name) if is_sound && !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
+            Ok(name) if is_valid && !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
             _ => {
                 if self.snapshot.skipped.len() < RefSnapshot::SKIPPED_MAX {
                     self.snapshot.skipped.push(Escaped(full).to_string());

@@ -24,8 +24,8 @@ impl Mirror {
     /// elsewhere nothing happens, and the answer says where. What the forge refuses is told in its words.
     pub fn push(&self, branch: &str, expected_old: &CommitId, new: &CommitId) -> Result<PushOutcome, GitError> {
         let name = format!("refs/heads/{branch}");
-        let sound = gix::validate::reference::name(name.as_str().into()).is_ok();
-        if !sound {
+        let valid = gix::validate::reference::name(name.as_str().into()).is_ok();
+        if !valid {
             return Err(self.not_found(format!("branch {branch}")));
         }
         let _writing = self.writing();

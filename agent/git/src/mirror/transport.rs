@@ -101,11 +101,11 @@ impl Mirror {
             return noted;
         }
         let doing = "storing what was fetched";
-        let words = chain(&error);
-        if is_of_this_disk(&words, &self.dir) {
-            return self.failed_here(doing, words);
+        let message = chain(&error);
+        if is_of_this_disk(&message, &self.dir) {
+            return self.failed_here(doing, message);
         }
-        if let Some(ours) = self.ours(doing, &words).or_else(|| self.damaged(doing)) {
+        if let Some(ours) = self.ours(doing, &message).or_else(|| self.damaged(doing)) {
             return ours;
         }
         let Some(running) = running else { return talk.verdict(&error) };
@@ -134,11 +134,11 @@ impl Mirror {
 }
 
 /// Whether files failed, and not a connection: what that failed with is noted before. Pure.
-fn is_of_this_disk(words: &str, mirror: &Path) -> bool {
+fn is_of_this_disk(message: &str, mirror: &Path) -> bool {
     // ENOENT, EIO, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, ESTALE, EUCLEAN: no pipe or socket that is open answers so.
     const OF_FILES: [i32; 8] = [2, 5, 17, 20, 21, 39, 116, 117];
-    words.contains(&clean(&mirror.display().to_string()))
-        || OF_FILES.iter().any(|code| words.contains(&format!("(os error {code})")))
+    message.contains(&clean(&mirror.display().to_string()))
+        || OF_FILES.iter().any(|code| message.contains(&format!("(os error {code})")))
 }
 
 fn upload_pack(path: &Path) -> Command {
@@ -163,7 +163,7 @@ mod tests {
     fn what_fails_on_this_disk_is_known_by_its_place_or_the_systems_number() {
         let mirror = Path::new("/data/mirrors/shop-1.git");
         let system = |code| format!("cannot write a pack: {}", std::io::Error::from_raw_os_error(code));
-        for (words, wanted) in [
+        for (message, wanted) in [
             (system(2), true),
             (system(5), true),
             (system(17), true),
@@ -173,7 +173,7 @@ mod tests {
             (system(110), false),
             ("the server sent half a line".to_owned(), false),
         ] {
-            assert_eq!(is_of_this_disk(&words, mirror), wanted, "{words}");
+            assert_eq!(is_of_this_disk(&message, mirror), wanted, "{message}");
         }
     }
 }

@@ -134,7 +134,7 @@ impl Mirror {
             }
             walk.seen += 1;
             let name = entry.filename();
-            let Some(name) = name.to_str().ok().filter(|name| is_sound(name)) else {
+            let Some(name) = name.to_str().ok().filter(|name| is_valid(name)) else {
                 walk.listing.unnameable.push(format!("{below}{}", Escaped(name)));
                 continue;
             };
@@ -217,6 +217,6 @@ struct Walk<'a> {
 }
 
 /// Names that git forbids in trees but a hostile tree may hold.
-fn is_sound(name: &str) -> bool {
+fn is_valid(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
 }

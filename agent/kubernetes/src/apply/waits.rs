@@ -19,7 +19,7 @@ use quarterdeck_core::sync::manifest::Manifest;
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// The pauses between the looks at what is waited for.
-fn looks(first: Duration) -> impl Iterator<Item = Duration> {
+fn pauses(first: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new().with_min_delay(first).with_max_delay(LOOK_MAX).without_max_times().build()
 }
 
@@ -33,7 +33,7 @@ impl Executor<'_> {
         walk: &mut Walk<'_>,
     ) -> Result<(), ApiProblem> {
         let (begun, deadline) = (Instant::now(), Instant::now() + timeout);
-        let mut pauses = looks(Duration::from_millis(50));
+        let mut pauses = pauses(Duration::from_millis(50));
         loop {
             let kinds = self.observer.objects.kinds().await?;
             let is_unknown = |m: &&Manifest| {
@@ -98,7 +98,7 @@ impl Executor<'_> {
         };
         let deadline = Instant::now() + timeout;
         let written = managed_fields::digest(&live);
-        let mut pauses = looks(Duration::from_millis(25));
+        let mut pauses = pauses(Duration::from_millis(25));
         loop {
             let waits = match steps::reached(wait, &live) {
                 Reached::Yes => return Ok(live),

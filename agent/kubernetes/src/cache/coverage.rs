@@ -12,7 +12,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::time::Instant;
 
-use crate::watch_set::{self, Places, WatchKey, What};
+use crate::watch_set::{self, Scopes, WatchKey, What};
 
 /// A watch ends every few minutes and is connected again within a second; an API server that is restarted by its
 /// kubelet, or a proxy that is reloaded, takes two or three. What takes longer is an outage. Five seconds hide the
@@ -120,7 +120,7 @@ impl Coverage {
     pub(super) fn unseen(
         &self,
         environment: &EnvironmentId,
-        places: &Places,
+        scopes: &Scopes,
         before: &[Unseen],
         now: Instant,
     ) -> Vec<Unseen> {
@@ -132,7 +132,7 @@ impl Coverage {
             Answers::No(_) => return before.to_vec(),
             Answers::Yes { since } => *since,
         };
-        let watches = self.missing.iter().filter(|(key, _)| watch_set::stands_on(places, key));
+        let watches = self.missing.iter().filter(|(key, _)| watch_set::stands_on(scopes, key));
         let watches = watches.map(|(key, missing)| (key.describe(), missing));
         let unbegun = self.unbegun.get(environment).map(|missing| ("objects".to_owned(), missing));
         let missing: Vec<_> = watches.chain(unbegun).collect();
@@ -150,10 +150,10 @@ impl Coverage {
     }
 
     /// Whether one of these is a watch that something in these places stands on.
-    pub(super) fn is_unwatched(&self, places: &Places, now: Instant) -> bool {
+    pub(super) fn is_unwatched(&self, scopes: &Scopes, now: Instant) -> bool {
         let Answers::Yes { since } = &self.answers else { return false };
         let mut late = self.missing.iter().filter(|(_, missing)| is_late(missing.since.max(*since), now));
-        late.any(|(key, _)| watch_set::stands_on(places, key))
+        late.any(|(key, _)| watch_set::stands_on(scopes, key))
     }
 
     /// When the answer may be another without anything happening: the end of the next grace.
@@ -194,7 +194,7 @@ mod tests {
         WatchKey { what, group: group.to_owned(), kind: kind.to_owned(), version, namespace }
     }
 
-    fn places(objects: &[(&str, &str)]) -> Places {
+    fn scopes(objects: &[(&str, &str)]) -> Scopes {
         let items: Vec<InventoryItem> = objects
             .iter()
             .map(|(kind, namespace)| {
@@ -203,7 +203,7 @@ mod tests {
                 InventoryItem { resource, version: "v1".to_owned() }
             })
             .collect();
-        watch_set::places(&items)
+        watch_set::scopes(&items)
     }
 
     fn name() -> EnvironmentId {
@@ -219,39 +219,47 @@ mod tests {
     fn a_claim_is_withdrawn_after_the_grace_and_made_again_when_all_is_back() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let shop = places(&[("Deployment", "shop")]);
+        let shop = scopes(&[("Deployment", "shop")]);
         let (deployments, pods) = (key(What::Applied, "Deployment", None), key(What::Pods, "Pod", Some("shop")));
         let mut covers = Coverage::new("prod", start);
         let mut told = Vec::new();
-        let mut look = |covers: &Coverage, seconds: u64| {
+        let mut unseen_at = |covers: &Coverage, seconds: u64| {
             told = covers.unseen(&name(), &shop, &told, at(seconds));
             words(&told)
         };
         covers.begins(&deployments, start);
         covers.begins(&pods, start);
-        assert_eq!(look(&covers, 1), [""; 0], "they are about to come");
+        assert_eq!(unseen_at(&covers, 1), [""; 0], "they are about to come");
         covers.connected(&deployments);
         assert_eq!(covers.next(at(1)), Some(at(5)));
-        assert_eq!(look(&covers, 5), ["pods in namespace shop not watched: its first list is not complete"]);
+        assert_eq!(unseen_at(&covers, 5), ["pods in namespace shop not watched: its first list is not complete"]);
         covers.connected(&pods);
-        assert_eq!((look(&covers, 6), covers.next(at(6))), (vec![], None));
+        assert_eq!((unseen_at(&covers, 6), covers.next(at(6))), (vec![], None));
 
         covers.lost(&pods, "forbidden to watch", at(10), Timestamp::UNIX_EPOCH);
-        assert_eq!(look(&covers, 14), [""; 0], "an ordinary reconnect");
+        assert_eq!(unseen_at(&covers, 14), [""; 0], "an ordinary reconnect");
         covers.lost(&pods, "forbidden to list", at(14), Timestamp::UNIX_EPOCH);
-        assert_eq!(look(&covers, 15), ["pods in namespace shop not watched: forbidden to list"]);
+        assert_eq!(unseen_at(&covers, 15), ["pods in namespace shop not watched: forbidden to list"]);
         assert_eq!(covers.unwatched(at(15)).len(), 1);
 
         covers.unreachable("refused", at(20), Some(Timestamp::UNIX_EPOCH));
-        assert_eq!(look(&covers, 21), ["pods in namespace shop not watched: forbidden to list"], "nothing new yet");
+        assert_eq!(
+            unseen_at(&covers, 21),
+            ["pods in namespace shop not watched: forbidden to list"],
+            "nothing new yet"
+        );
         covers.unreachable("no route", at(22), None);
-        assert_eq!(look(&covers, 25), ["cluster prod cannot be observed: no route"]);
+        assert_eq!(unseen_at(&covers, 25), ["cluster prod cannot be observed: no route"]);
         assert_eq!((covers.unwatched(at(25)).len(), covers.next(at(25))), (0, None), "nothing can be asked");
 
         covers.reachable(at(30));
-        assert_eq!(look(&covers, 31), ["cluster prod cannot be observed: no route"], "no watch has said anything yet");
+        assert_eq!(
+            unseen_at(&covers, 31),
+            ["cluster prod cannot be observed: no route"],
+            "no watch has said anything yet"
+        );
         covers.connected(&pods);
-        assert_eq!(look(&covers, 32), [""; 0]);
+        assert_eq!(unseen_at(&covers, 32), [""; 0]);
 
         // Another watch takes its place, and goes on where it ended.
         let all = key(What::Pods, "Pod", None);
@@ -264,15 +272,15 @@ mod tests {
     fn what_an_application_has_is_not_seen_before_it_could_be_asked_for() {
         let start = Instant::now();
         let mut covers = Coverage::new("prod", start);
-        let look = |covers: &Coverage| words(&covers.unseen(&name(), &Places::new(), &[], start + GRACE));
+        let unseen_at = |covers: &Coverage| words(&covers.unseen(&name(), &Scopes::new(), &[], start + GRACE));
         covers.not_begun(&name(), "refused", start);
         covers.not_begun(&name(), "forbidden", start + GRACE);
         assert_eq!(
-            (look(&covers), covers.next(start)),
+            (unseen_at(&covers), covers.next(start)),
             (vec!["objects not watched: forbidden".to_owned()], Some(start + GRACE))
         );
         covers.begun(&name());
-        assert_eq!((look(&covers), covers.next(start)), (vec![], None));
+        assert_eq!((unseen_at(&covers), covers.next(start)), (vec![], None));
     }
 
     #[test]
@@ -292,7 +300,7 @@ mod tests {
         ] {
             let mut covers = Coverage::new("prod", start);
             covers.begins(&missing, start);
-            let unseen = covers.unseen(&name(), &places(&[objects]), &[], late);
+            let unseen = covers.unseen(&name(), &scopes(&[objects]), &[], late);
             assert_eq!(!unseen.is_empty(), concerned, "{missing:?} {objects:?}");
             assert_eq!(covers.unwatched(late).len(), 1);
         }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::cache::seen::{Seen, ToldBy, Uid, fingerprint, is_set_back, stands};
 use crate::cache::tombstones::Tombstones;
 use crate::changes::ClusterChange;
-use crate::watch_set::{self, Inhabited, Places, WatchKey};
+use crate::watch_set::{self, Inhabited, Scopes, WatchKey};
 use quarterdeck_core::health::Verdict;
 use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
@@ -37,7 +37,7 @@ pub(crate) enum Expect {
 pub(super) struct Applied {
     environments: HashMap<EnvironmentId, Application>,
     /// Of who has none.
-    nowhere: Places,
+    nowhere: Scopes,
     inhabited: Inhabited,
     present: HashMap<ResourceRef, Present>,
     gone: Tombstones,
@@ -49,7 +49,7 @@ pub(super) struct Applied {
 
 #[derive(Default)]
 struct Application {
-    places: Places,
+    scopes: Scopes,
     wants: HashMap<ResourceRef, Want>,
     synced: bool,
 }
@@ -121,16 +121,16 @@ impl Applied {
         wants.filter_map(|(resource, want)| Some((resource.clone(), want.ended?))).collect()
     }
 
-    pub(super) fn places(&self) -> Places {
-        self.inhabited.places()
+    pub(super) fn scopes(&self) -> Scopes {
+        self.inhabited.scopes()
     }
 
-    pub(super) fn places_of(&self, environment: &EnvironmentId) -> &Places {
-        self.environments.get(environment).map_or(&self.nowhere, |environment| &environment.places)
+    pub(super) fn scopes_of(&self, environment: &EnvironmentId) -> &Scopes {
+        self.environments.get(environment).map_or(&self.nowhere, |environment| &environment.scopes)
     }
 
     /// True where other watches are needed now.
-    pub(super) fn interest(
+    pub(super) fn track(
         &mut self,
         name: &EnvironmentId,
         inventory: &Inventory,
@@ -138,9 +138,9 @@ impl Applied {
         changes: &mut Vec<ClusterChange>,
     ) -> bool {
         let mut before = self.environments.remove(name).unwrap_or_default();
-        let places = watch_set::places(&inventory.items);
-        let moved = self.inhabited.moves(&before.places, &places);
-        let mut now = Application { places, wants: HashMap::new(), synced: before.synced };
+        let scopes = watch_set::scopes(&inventory.items);
+        let moved = self.inhabited.moves(&before.scopes, &scopes);
+        let mut now = Application { scopes, wants: HashMap::new(), synced: before.synced };
         for item in &inventory.items {
             let old = before.wants.remove(&item.resource);
             let told = old.as_ref().and_then(|want| want.told);
@@ -168,13 +168,13 @@ impl Applied {
             self.compare(name, &item.resource, changes);
             self.report(name, &item.resource, changes);
         }
-        self.settle([name.clone()], changes);
+        self.report_synced([name.clone()], changes);
         moved
     }
 
     pub(super) fn forget(&mut self, name: &EnvironmentId, changes: &mut Vec<ClusterChange>) {
-        let Application { places, wants, .. } = self.environments.remove(name).unwrap_or_default();
-        self.inhabited.moves(&places, &Places::new());
+        let Application { scopes, wants, .. } = self.environments.remove(name).unwrap_or_default();
+        self.inhabited.moves(&scopes, &Scopes::new());
         for (resource, _) in wants.into_iter().filter(|(_, want)| want.told.is_some()) {
             changes.push(ClusterChange::ResourceGone { environment: name.clone(), resource });
         }
@@ -347,7 +347,7 @@ impl Applied {
             self.report(name, resource, changes);
         }
         let names: BTreeSet<EnvironmentId> = wanted.into_iter().map(|(name, _)| name).collect();
-        self.settle(names, changes);
+        self.report_synced(names, changes);
     }
 
     /// What was seen is of another cluster, or of a time that this one forgot. All is told again once it is listed anew.
@@ -430,7 +430,7 @@ impl Applied {
     }
 
     /// Says so, once, of each of these that is wholly known now.
-    fn settle(&mut self, names: impl IntoIterator<Item = EnvironmentId>, changes: &mut Vec<ClusterChange>) {
+    fn report_synced(&mut self, names: impl IntoIterator<Item = EnvironmentId>, changes: &mut Vec<ClusterChange>) {
         for name in names {
             let Some(environment) = self.environments.get(&name) else { continue };
             if environment.synced || !environment.wants.keys().all(|resource| self.is_covered(resource)) {

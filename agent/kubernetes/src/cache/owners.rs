@@ -30,7 +30,7 @@ pub(super) struct Owners {
     /// Pods of ours, by namespace and name: a StatefulSet gives a name to one pod after another.
     pods: HashMap<(Box<str>, Box<str>), Pod>,
     /// Who waits for an owner.
-    waiting: HashMap<Uid, Vec<Relative>>,
+    waiting: HashMap<Uid, Vec<Dependent>>,
 }
 
 struct Node {
@@ -73,7 +73,7 @@ pub(crate) struct Started {
 }
 
 /// What is taken from an object that may belong to somebody, before anything is locked.
-pub(super) struct Relative {
+pub(super) struct Dependent {
     pub(super) resource: ResourceRef,
     pub(super) uid: Uid,
     version: u64,
@@ -91,7 +91,7 @@ enum Is {
     },
 }
 
-impl Relative {
+impl Dependent {
     pub(super) fn of(object: &Value, rules: &Rules) -> Self {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (group, _) = text("/apiVersion").split_once('/').unwrap_or_default();
@@ -154,21 +154,21 @@ impl Owners {
         }
     }
 
-    pub(super) fn put(&mut self, relative: Relative, told: ToldBy, changes: &mut Vec<ClusterChange>) {
-        let parent = relative.parent.and_then(|parent| self.nodes.get(&parent));
-        let environment = match (&relative.labelled, parent) {
+    pub(super) fn put(&mut self, dependent: Dependent, told: ToldBy, changes: &mut Vec<ClusterChange>) {
+        let parent = dependent.parent.and_then(|parent| self.nodes.get(&parent));
+        let environment = match (&dependent.labelled, parent) {
             (Some(environment), _) => environment.clone(),
             (None, Some(parent)) => parent.environment.clone(),
             (None, None) => {
-                if let Some(parent) = relative.parent {
+                if let Some(parent) = dependent.parent {
                     let waiting = self.waiting.entry(parent).or_default();
-                    waiting.retain(|other| other.resource != relative.resource);
-                    waiting.push(relative);
+                    waiting.retain(|other| other.resource != dependent.resource);
+                    waiting.push(dependent);
                 }
                 return;
             }
         };
-        let Relative { resource, uid, version, is, .. } = relative;
+        let Dependent { resource, uid, version, is, .. } = dependent;
         match is {
             Is::Pod(mut pod) => {
                 pod.environment = environment;
@@ -201,11 +201,11 @@ impl Owners {
     }
 
     /// Whether a list names a pod in a state before the one that is known.
-    pub(super) fn is_set_back(&self, relative: &Relative, told: ToldBy) -> bool {
-        let ResourceRef { namespace, name, .. } = &relative.resource;
+    pub(super) fn is_set_back(&self, dependent: &Dependent, told: ToldBy) -> bool {
+        let ResourceRef { namespace, name, .. } = &dependent.resource;
         let place = (Box::from(namespace.as_deref().unwrap_or_default()), Box::from(name.as_str()));
-        let known = self.pods.get(&place).filter(|pod| pod.uid == relative.uid);
-        known.is_some_and(|pod| is_set_back(told, pod.seen, relative.version < pod.version))
+        let known = self.pods.get(&place).filter(|pod| pod.uid == dependent.uid);
+        known.is_some_and(|pod| is_set_back(told, pod.seen, dependent.version < pod.version))
     }
 
     /// The pods of an environment, by namespace and name.
@@ -254,8 +254,8 @@ impl Owners {
     }
 
     fn adopt(&mut self, parent: Uid, changes: &mut Vec<ClusterChange>) {
-        for relative in self.waiting.remove(&parent).unwrap_or_default() {
-            self.put(relative, ToldBy::Followed, changes);
+        for dependent in self.waiting.remove(&parent).unwrap_or_default() {
+            self.put(dependent, ToldBy::Followed, changes);
         }
     }
 
@@ -277,7 +277,7 @@ impl Owners {
             changes.push(ClusterChange::ResourceGone { environment, resource });
         }
         for waiting in self.waiting.values_mut() {
-            waiting.retain(|relative| relative.uid != uid);
+            waiting.retain(|dependent| dependent.uid != uid);
         }
         self.waiting.retain(|_, waiting| !waiting.is_empty());
     }
@@ -304,7 +304,7 @@ impl Owners {
             .map(|((namespace, name), pod)| (ResourceRef::new("", "Pod", Some(namespace), name), pod.uid));
         lost.extend(pods.filter(|(resource, uid)| is_lost(resource, *uid)));
         for waiting in self.waiting.values_mut() {
-            waiting.retain(|relative| !is_lost(&relative.resource, relative.uid));
+            waiting.retain(|dependent| !is_lost(&dependent.resource, dependent.uid));
         }
         for (resource, uid) in lost {
             // The row of one that has a successor of the same name is the successor's.

@@ -18,7 +18,7 @@ use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
 
 impl Cluster {
-    pub(super) async fn look(
+    pub(super) async fn observe_and_plan(
         &self,
         environment: &EnvironmentId,
         desired: &[Manifest],
@@ -60,7 +60,7 @@ impl Cluster {
         );
         let planned = PlannedSync {
             environment: environment.clone(),
-            settled: decided.settled.iter().map(remembered).collect(),
+            unchanged: decided.unchanged.iter().map(remembered).collect(),
             writes: decided.writes.iter().map(write).collect(),
             changes: decided.changes,
             refusals: decided.refusals,

@@ -38,7 +38,7 @@ impl Cluster {
     ///
     /// Must be called within a tokio runtime: the watches are tasks of their own.
     pub fn watch(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) {
-        if self.0.cache.interest(environment, inventory, memory) {
+        if self.0.cache.track(environment, inventory, memory) {
             self.0.watches.moved();
         }
     }
@@ -68,8 +68,8 @@ impl Cluster {
     }
 
     /// When [`Self::unseen`] may be another without anything happening, if it may.
-    pub fn look_again(&self) -> Option<Instant> {
-        self.0.cache.look_again()
+    pub fn next_check(&self) -> Option<Instant> {
+        self.0.cache.next_check()
     }
 
     /// Whether the cluster answers and yet a watch of the environment is not connected, beyond an ordinary reconnect: then

@@ -30,7 +30,7 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
-        let planned = self.look(environment, desired, memory, options).await?.0;
+        let planned = self.observe_and_plan(environment, desired, memory, options).await?.0;
         self.0.cache.expect(environment, expectations(&planned));
         Ok(planned)
     }
@@ -47,7 +47,7 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<(PlannedSync, Vec<ObjectDiff>), ClusterError> {
-        let (planned, observed) = self.look(environment, desired, memory, options).await?;
+        let (planned, observed) = self.observe_and_plan(environment, desired, memory, options).await?;
         let mut sides = Vec::new();
         for change in &planned.changes {
             let seen = || desired.iter().zip(&observed).find(|(manifest, _)| manifest.resource == change.resource);
@@ -82,7 +82,7 @@ impl Cluster {
         };
         // What others took out of the inventory is watched no more either.
         if written || plan.before != plan.after {
-            let memory = plan.settled.iter().cloned().collect();
+            let memory = plan.unchanged.iter().cloned().collect();
             self.watch(environment, &watched(&plan.after, &plan.undone), &memory);
         }
         Ok(())
@@ -128,11 +128,11 @@ impl Cluster {
 
 /// How the objects of a plan should be, by what was seen for it.
 fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
-    let settled = plan.settled.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
+    let unchanged = plan.unchanged.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
     // What is pruned is expected to go: its end is no drift.
     let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Gone));
-    settled.chain(writes).chain(prunes).chain(going(&plan.undone)).collect()
+    unchanged.chain(writes).chain(prunes).chain(going(&plan.undone)).collect()
 }
 
 /// What is being deleted: its end is told, since a pass waits for it.

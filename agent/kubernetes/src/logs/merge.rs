@@ -57,10 +57,10 @@ impl Merge {
     /// The next record; none when every source has ended. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Option<LogRecord> {
         loop {
-            let waits_until = match poll_fn(|context| Poll::Ready(self.look(context))).await {
-                Look::Record(record) => return Some(record),
-                Look::Over => return None,
-                Look::Wait(until) => until,
+            let waits_until = match poll_fn(|context| Poll::Ready(self.poll_next(context))).await {
+                Next::Record(record) => return Some(record),
+                Next::Over => return None,
+                Next::Wait(until) => until,
             };
             let more = poll_fn(|context| if self.receive(context) { Poll::Ready(()) } else { Poll::Pending });
             match waits_until {
@@ -70,26 +70,26 @@ impl Merge {
         }
     }
 
-    fn look(&mut self, context: &mut Context<'_>) -> Look {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Next {
         self.receive(context);
         self.sources.retain(|source| source.open || source.next.is_some());
         let oldest = (0..self.sources.len())
             .filter(|place| self.sources[*place].next.is_some())
             .min_by_key(|place| self.sources[*place].next.as_ref().map(|(record, _)| time_of(record)));
         let Some(oldest) = oldest else {
-            return if self.sources.is_empty() { Look::Over } else { Look::Wait(None) };
+            return if self.sources.is_empty() { Next::Over } else { Next::Wait(None) };
         };
         let all_told = self.sources.iter().all(|source| source.next.is_some());
         let came = self.sources[oldest].next.as_ref().map(|(_, came)| *came).unwrap_or_else(Instant::now);
         if !all_told && !self.follow {
-            return Look::Wait(None);
+            return Next::Wait(None);
         }
         if !all_told && came.elapsed() < WINDOW {
-            return Look::Wait(Some(came + WINDOW));
+            return Next::Wait(Some(came + WINDOW));
         }
         match self.sources[oldest].next.take() {
-            Some((record, _)) => Look::Record(record),
-            None => Look::Wait(None),
+            Some((record, _)) => Next::Record(record),
+            None => Next::Wait(None),
         }
     }
 
@@ -113,7 +113,7 @@ impl Merge {
     }
 }
 
-enum Look {
+enum Next {
     Record(LogRecord),
     Wait(Option<Instant>),
     Over,

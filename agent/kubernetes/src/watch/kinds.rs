@@ -25,7 +25,7 @@ use quarterdeck_core::render::scope::builtin;
 
 /// When discovery is asked after news, each counted from the one before: the API server takes up a definition within some
 /// 100 ms, and the kinds of another API server when that one answers. The last two are for who still waits for a kind.
-const LOOKS: [Duration; 4] =
+const POLLS: [Duration; 4] =
     [Duration::from_millis(300), Duration::from_millis(1_500), Duration::from_secs(3), Duration::from_secs(5)];
 
 /// Definitions come by the hundred: however many do, discovery (some MB in a large cluster) is asked this often at most.
@@ -157,17 +157,17 @@ fn is_other(used: &BTreeMap<Use, Option<Kind>>, kinds: &Kinds) -> bool {
 
 /// Asks discovery after each news, and tells whose kinds differ. Where it does not answer the watches list anew when it
 /// does again, which is news.
-pub(super) async fn look(shared: Arc<Shared>) {
+pub(super) async fn poll(shared: Arc<Shared>) {
     let uses = &shared.uses;
     loop {
         uses.news.notified().await;
-        let mut looks = 0;
-        while let Some(pause) = LOOKS.get(looks) {
+        let mut polls = 0;
+        while let Some(pause) = POLLS.get(polls) {
             tokio::select! {
-                () = tokio::time::sleep(*pause) => looks += 1,
+                () = tokio::time::sleep(*pause) => polls += 1,
                 () = uses.news.notified() => {
                     tokio::time::sleep(LOOK_EVERY).await;
-                    looks = 1;
+                    polls = 1;
                 }
             }
             let kinds = match shared.objects.kinds_now().await {
@@ -178,7 +178,7 @@ pub(super) async fn look(shared: Arc<Shared>) {
                 }
             };
             let differing = uses.differing(&kinds);
-            let is_seen = looks > 1 || !differing.is_empty();
+            let is_seen = polls > 1 || !differing.is_empty();
             shared.cache.outbox.push(differing.into_iter().map(|environment| ClusterChange::Kinds { environment }));
             if is_seen && !uses.is_awaited(&kinds) {
                 break;

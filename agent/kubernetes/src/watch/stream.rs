@@ -216,7 +216,7 @@ async fn wait(shared: &Shared, key: &WatchKey, problem: &ApiProblem, failures: u
 /// Lists where that is needed, and follows until the end.
 async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End, ApiProblem> {
     let ways = shared.ways();
-    shared.look(ways, at.broke).await?;
+    shared.check_identity(ways, at.broke).await?;
     if at.broke.is_some() || at.ways != ways {
         // The server may have begun anew with a past that another one has overtaken: what a list says is so in any.
         at.version = None;
@@ -306,7 +306,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
             shared.cache.classes().learn(&shared.objects, &object).await;
-            let Put { resource, uid, set_back } = shared.words.put(&shared.cache, key, object, told);
+            let Put { resource, uid, set_back } = shared.messages.put(&shared.cache, key, object, told);
             seen.insert(resource, uid);
             is_set_back |= set_back;
         }
@@ -397,7 +397,7 @@ async fn watch(
             }
             Some((object, true)) => {
                 shared.cache.classes().learn(&shared.objects, &object).await;
-                drop(shared.words.put(&shared.cache, key, object, ToldBy::Followed));
+                drop(shared.messages.put(&shared.cache, key, object, ToldBy::Followed));
             }
             Some((object, false)) => shared.cache.remove(key, &object),
             None => continue,

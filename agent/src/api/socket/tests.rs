@@ -49,18 +49,18 @@ async fn a_socket_that_is_removed_is_made_again_and_no_other_agent_takes_its_pla
     let listener = socket.listener();
     let first = StdStream::connect(&path).unwrap();
     listener.borrow().accept().await.unwrap();
-    assert_eq!(socket.look().unwrap(), Look::Ours);
+    assert_eq!(socket.check().unwrap(), Presence::Ours);
 
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(listen(&path, None), Err(SocketError::Taken { .. })));
-    assert_eq!(socket.look().unwrap(), Look::Again(Missed::Removed));
+    assert_eq!(socket.check().unwrap(), Presence::Again(Missed::Removed));
     std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     assert!(matches!(listen(&path, None), Err(SocketError::Taken { .. })), "its folder and lock are gone");
-    assert_eq!(socket.look().unwrap(), Look::Again(Missed::Removed));
+    assert_eq!(socket.check().unwrap(), Presence::Again(Missed::Removed));
     assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "no socket").unwrap();
-    assert_eq!(socket.look().unwrap(), Look::Again(Missed::Replaced));
+    assert_eq!(socket.check().unwrap(), Presence::Again(Missed::Replaced));
 
     assert!(listener.has_changed().unwrap());
     let _second = StdStream::connect(&path).unwrap();
@@ -77,7 +77,7 @@ async fn what_another_agent_listens_at_is_neither_taken_nor_removed() {
     let mut socket = listen(&path, None).unwrap();
     std::fs::remove_file(&path).unwrap();
     let _other = StdListener::bind(&path).unwrap();
-    assert!(matches!(socket.look(), Err(SocketError::Taken { .. })));
+    assert!(matches!(socket.check(), Err(SocketError::Taken { .. })));
     drop(socket);
     assert!(path.exists());
 }

@@ -122,7 +122,7 @@ fn a_plan_that_could_not_be_told_is_not_said_to_differ() {
             fights: &fights,
         };
         let decision = decide(&standing, false, refused, Instant::now());
-        assert_eq!(decision, Decision::Hold { message: message.to_owned(), look_again: None });
+        assert_eq!(decision, Decision::Hold { message: message.to_owned(), retry_after: None });
     }
 }
 
@@ -174,7 +174,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
     };
     assert_eq!(held.objects, [resource("two"), resource("precious")].into());
     assert_eq!(held.message, words);
-    let held = Decision::Hold { message: words.to_owned(), look_again: None };
+    let held = Decision::Hold { message: words.to_owned(), retry_after: None };
     assert_eq!(decide(&standing(&differing[1..]), false, false, Instant::now()), held);
     assert_eq!(
         decide(&standing(&differing), false, true, Instant::now()),
@@ -201,7 +201,7 @@ fn what_is_fought_over_is_held_and_the_rest_is_reverted() {
     };
     let Decision::Sync { cause, held } = decide(&standing, false, false, now) else { panic!("nothing is reverted") };
     assert_eq!(cause, Cause::Drift { resource: resource("till"), manager: None });
-    assert_eq!((held.objects, held.look_again), ([resource("shop")].into(), Some(WAIT_FIRST)));
+    assert_eq!((held.objects, held.retry_after), ([resource("shop")].into(), Some(WAIT_FIRST)));
     assert!(held.message.contains("keeps changing Deployment/shop"), "{}", held.message);
     let later = now + WAIT_FIRST;
     let Decision::Sync { held, .. } = decide(&standing, false, false, later) else { panic!("it is tried again") };
@@ -224,7 +224,7 @@ fn a_suspended_application_says_by_whom() {
         fights: &fights,
     };
     let message = "suspended by alice: a test; differs from git".to_owned();
-    let held = Decision::Hold { message, look_again: None };
+    let held = Decision::Hold { message, retry_after: None };
     assert_eq!(decide(&standing, false, false, Instant::now()), held);
 }
 

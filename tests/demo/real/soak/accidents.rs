@@ -177,7 +177,7 @@ impl Day<'_> {
             self.find(&anyhow::anyhow!("a suspended application was synced"))?;
         }
         self.commit_greeting("hello")?;
-        let _: Accepted = self.town.agent.client().poke("/v1/environments/shop/resume").await?;
+        let _: Accepted = self.town.agent.client().post_empty("/v1/environments/shop/resume").await?;
         held.map_or_else(|error| self.find(&error), |_| Ok(()))
     }
 

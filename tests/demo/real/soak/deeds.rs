@@ -106,7 +106,7 @@ impl Day<'_> {
         }
         let there = |app: &EnvironmentStatus| is_at(app, &to) && app.pin.is_some();
         let there = self.town.agent.wait_for("the rollback", "shop", there).await;
-        let _: Accepted = self.town.agent.client().poke("/v1/environments/shop/unpin").await?;
+        let _: Accepted = self.town.agent.client().post_empty("/v1/environments/shop/unpin").await?;
         there.map_or_else(|error| self.find(&error), |_| Ok(()))
     }
 }

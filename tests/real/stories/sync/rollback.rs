@@ -37,7 +37,7 @@ async fn a_rollback_works_while_the_forge_is_away() -> anyhow::Result<()> {
         let pushed = jiff::Timestamp::now();
         town.agent.wait("a poll after it", |state| polled(state).filter(|at| *at > pushed)).await?;
         ensure!(field(town, "configmap/shop", ".data.value")? == "one", "the pin does not hold");
-        let _: Accepted = town.agent.client().poke("/v1/environments/shop/unpin").await?;
+        let _: Accepted = town.agent.client().post_empty("/v1/environments/shop/unpin").await?;
         town.healthy("the newest state", &third).await?;
         ensure!(field(town, "configmap/shop", ".data.value")? == "three", "the third state is not there");
         Ok(())

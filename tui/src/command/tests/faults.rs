@@ -105,7 +105,7 @@ async fn a_frozen_agent_is_told_by_each_command_and_reads_give_up() {
 async fn each_gives_up(socket: &std::path::Path) {
     let limits = || Limits {
         notice: Duration::from_millis(20),
-        look: Duration::from_millis(40),
+        read: Duration::from_millis(40),
         answer: Duration::from_secs(1),
         ..Limits::default()
     };

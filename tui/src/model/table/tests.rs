@@ -36,13 +36,13 @@ fn put(fleet: &mut Store, table: &mut Table<All>, name: &str, health: Health) {
         let slot = fleet.put(object.key(), object);
         table.changed(fleet, slot);
     }
-    table.settle(fleet, LINES);
+    table.keep_selected(fleet, LINES);
 }
 
 fn del(fleet: &mut Store, table: &mut Table<All>, name: &str) {
     let slot = fleet.del(&fixture::key(name)).expect("it was there");
     table.changed(fleet, slot);
-    table.settle(fleet, LINES);
+    table.keep_selected(fleet, LINES);
 }
 
 fn names(fleet: &Store, table: &Table<All>) -> Vec<String> {
@@ -127,9 +127,9 @@ fn a_selection_that_a_filter_hides_comes_back_with_it() {
     table.select(&fleet, 1, LINES);
     table.filter = "zzz".to_owned();
     table.rebuild(&fleet, 80);
-    table.settle(&fleet, LINES);
+    table.keep_selected(&fleet, LINES);
     table.filter.clear();
     table.rebuild(&fleet, 80);
-    table.settle(&fleet, LINES);
+    table.keep_selected(&fleet, LINES);
     assert_eq!((selected(&table), table.cursor), ("b", 1));
 }

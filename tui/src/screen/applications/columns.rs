@@ -44,21 +44,21 @@ impl<'a> Row<'a> {
 /// The columns of applications and environments.
 pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        Column::new("APPLICATION", Kind::Words, (12, 30), |row: &Row| Cell::text(&row.name)).naming(),
-        Column::new("SYNC", Kind::Words, (12, 18), activity).on_screen(27),
-        Column::listed("SYNC", Kind::Words, sync_or_held).narrow(),
-        Column::listed("SYNC", Kind::Words, sync).wide(),
+        Column::new("APPLICATION", Kind::Text, (12, 30), |row: &Row| Cell::text(&row.name)).naming(),
+        Column::new("SYNC", Kind::Text, (12, 18), activity).on_screen(27),
+        Column::listed("SYNC", Kind::Text, sync_or_held).narrow(),
+        Column::listed("SYNC", Kind::Text, sync).wide(),
         Column::text("HEALTH", 13, health).from(42),
-        Column::listed("SUSPENDED", Kind::Words, suspended).wide(),
-        Column::listed("PINNED", Kind::Words, pinned).wide(),
+        Column::listed("SUSPENDED", Kind::Text, suspended).wide(),
+        Column::listed("PINNED", Kind::Text, pinned).wide(),
         Column::new("REVISION", Kind::Names, (14, 14), revision).from(56),
         Column::listed("TARGET", Kind::Names, target).wide(),
         Column::new("IMAGE", Kind::Names, (8, 14), image).from(64).not_wide(),
         Column::time("SINCE", 5, since).from(71),
-        Column::new("LAST", Kind::Words, (8, 11), last).from(80).or_wide(),
+        Column::new("LAST", Kind::Text, (8, 11), last).from(80).or_wide(),
         Column::new("DESTINATION", Kind::Names, (14, 26), destination).on_screen(110),
-        Column::listed("CLUSTER", Kind::Words, |row: &Row| of_spec(row, |one| &one.spec.cluster)).wide(),
-        Column::listed("NAMESPACE", Kind::Words, |row: &Row| of_spec(row, |one| &one.spec.namespace)).wide(),
+        Column::listed("CLUSTER", Kind::Text, |row: &Row| of_spec(row, |one| &one.spec.cluster)).wide(),
+        Column::listed("NAMESPACE", Kind::Text, |row: &Row| of_spec(row, |one| &one.spec.namespace)).wide(),
         Column::number("OBJECTS", 7, |row: &Row| {
             row.summary.map_or(Cell::nothing(), |all| Cell::text(all.resources).quiet())
         })

@@ -142,7 +142,7 @@ impl Screen for Environment {
         draw(painter, world, self);
     }
 
-    fn assert_sound(&self, world: &World) {
+    fn assert_invariants(&self, world: &World) {
         assert!(self.tree.cursor < self.tree.rows().len().max(1) && self.tree.top <= self.tree.cursor);
         let under = self.tree.slot().and_then(|slot| world.fleet.key(slot));
         assert_eq!(self.tree.selected.as_ref(), under);

@@ -9,7 +9,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::console::invariants::assert_sound;
+use crate::console::invariants::assert_invariants;
 use crate::effect::{Answer, Ask};
 use crate::model::link::Problem;
 use crate::model::{diff, text};
@@ -182,7 +182,7 @@ proptest! {
             let Some(message) = world.message(throw) else { continue };
             let effects = update(&mut model, message);
             world.hear(effects);
-            assert_sound(&model);
+            assert_invariants(&model);
             draw(&model);
         }
     }
@@ -203,7 +203,7 @@ fn every_screen_is_drawn_at_every_size() {
                     world.hear(effects);
                 }
             }
-            assert_sound(&model);
+            assert_invariants(&model);
             draw(&model);
         }
     }

@@ -337,7 +337,7 @@ fn nothing_yet() {
 #[test]
 fn without_unicode_and_colour() {
     let mut model = console((80, 24));
-    model.world.look = Capabilities { colour: false, unicode: false };
+    model.world.capabilities = Capabilities { colour: false, unicode: false };
     let ascii = picture(&model);
     assert!(ascii.is_ascii(), "{ascii}");
     insta::assert_snapshot!("applications_ascii", ascii);

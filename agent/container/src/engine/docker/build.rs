@@ -275,7 +275,7 @@ fn failure(
     mask: &Mask,
     vertex: Option<String>,
 ) -> BuildError {
-    let failed = |words: &str| BuildError::Build { image: image.to_owned(), words: one_line(mask, plain(words)) };
+    let failed = |message: &str| BuildError::Build { image: image.to_owned(), message: one_line(mask, plain(message)) };
     match error {
         EngineError::DockerStreamError { error } => {
             failed(vertex.as_deref().filter(|_| error.is_empty()).unwrap_or(&error))
@@ -283,7 +283,7 @@ fn failure(
         // Before the first step a mistake in the request or the Dockerfile is a status, 500 included.
         EngineError::DockerResponseServerError { status_code: 400 | 404 | 500, message } => failed(&message),
         EngineError::DockerResponseServerError { status_code, message } => {
-            BuildError::Refused { doing: doing.to_owned(), status: status_code, words: one_line(mask, &message) }
+            BuildError::Refused { doing: doing.to_owned(), status: status_code, message: one_line(mask, &message) }
         }
         _ if begun => BuildError::CutOff { doing: doing.to_owned() },
         error => connection.away(doing, error),
@@ -291,10 +291,10 @@ fn failure(
 }
 
 /// BuildKit's words without the names of its own parts in front.
-fn plain(words: &str) -> &str {
+fn plain(message: &str) -> &str {
     let own =
         ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "failed to create LLB definition: "];
-    own.iter().fold(words, |words, part| words.strip_prefix(part).unwrap_or(words))
+    own.iter().fold(message, |message, part| message.strip_prefix(part).unwrap_or(message))
 }
 
 /// Tells who listens. Nobody listening is no reason to stop.

@@ -164,7 +164,7 @@ impl Connection {
     pub(super) fn failed(&self, doing: &str, error: bollard::errors::Error) -> BuildError {
         match error {
             bollard::errors::Error::DockerResponseServerError { status_code, message } => {
-                BuildError::Refused { doing: doing.to_owned(), status: status_code, words: message }
+                BuildError::Refused { doing: doing.to_owned(), status: status_code, message }
             }
             error => self.away(doing, error),
         }

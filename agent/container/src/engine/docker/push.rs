@@ -141,9 +141,9 @@ fn failure(
     mask: &Mask,
 ) -> BuildError {
     let doing = format!("pushing {name}");
-    let failed = |words: &str| {
-        let words = fit(mask, words);
-        BuildError::Push { image: name.to_string(), hint: hint(&words, with_login), words }
+    let failed = |message: &str| {
+        let message = fit(mask, message);
+        BuildError::Push { image: name.to_string(), hint: hint(&message, with_login), message }
     };
     match error {
         EngineError::DockerStreamError { error } => failed(&error),

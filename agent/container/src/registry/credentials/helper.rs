@@ -55,8 +55,8 @@ pub(super) async fn ask(
     let output = String::from_utf8_lossy(&said.stdout);
     if !said.status.success() {
         // Helpers put their complaint on standard output.
-        let words = fit(&Mask::default(), if output.trim().is_empty() { &said.stderr } else { &output });
-        return if words.contains("credentials not found") { Ok(None) } else { Err(failed(words)) };
+        let message = fit(&Mask::default(), if output.trim().is_empty() { &said.stderr } else { &output });
+        return if message.contains("credentials not found") { Ok(None) } else { Err(failed(message)) };
     }
     let answer: Answer =
         serde_json::from_str(&output).map_err(|_| failed("its answer is not the JSON of a login".to_owned()))?;

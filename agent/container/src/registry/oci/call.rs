@@ -36,12 +36,12 @@ impl Call {
                 self.has_token = token.is_some();
                 Ok(self)
             }
-            Err(OciDistributionError::AuthenticationFailure(words)) if tells_of_login(&words) => {
-                Err(self.wrong_login(&words))
+            Err(OciDistributionError::AuthenticationFailure(message)) if tells_of_login(&message) => {
+                Err(self.wrong_login(&message))
             }
-            Err(OciDistributionError::AuthenticationFailure(words)) => {
-                let words = fit(&self.mask, &format!("its token server gave no token: {words}"));
-                Err(RegistryError::Away { registry: self.registry, words })
+            Err(OciDistributionError::AuthenticationFailure(message)) => {
+                let message = fit(&self.mask, &format!("its token server gave no token: {message}"));
+                Err(RegistryError::Away { registry: self.registry, message })
             }
             Err(error) => Err(self.error(error)),
         }
@@ -57,25 +57,27 @@ impl Call {
         tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    pub(super) fn wrong_login(&self, words: &str) -> RegistryError {
+    pub(super) fn wrong_login(&self, message: &str) -> RegistryError {
         match &self.user {
             Some(user) => RegistryError::WrongLogin {
                 registry: self.registry.clone(),
                 user: user.clone(),
-                words: fit(&self.mask, words),
+                message: fit(&self.mask, message),
             },
             None => RegistryError::NoPermission { image: self.image.clone(), user: None },
         }
     }
 
-    pub(super) fn answer(&self, words: &str) -> RegistryError {
-        RegistryError::Answer { image: self.image.clone(), words: fit(&self.mask, words) }
+    pub(super) fn answer(&self, message: &str) -> RegistryError {
+        RegistryError::Answer { image: self.image.clone(), message: fit(&self.mask, message) }
     }
 
     pub(super) fn error(&self, error: OciDistributionError) -> RegistryError {
         let registry = self.registry.clone();
-        let away = |words: String| RegistryError::Away { registry: registry.clone(), words: fit(&self.mask, &words) };
-        let busy = |words: &str| RegistryError::Busy { registry: registry.clone(), words: fit(&self.mask, words) };
+        let away =
+            |message: String| RegistryError::Away { registry: registry.clone(), message: fit(&self.mask, &message) };
+        let busy =
+            |message: &str| RegistryError::Busy { registry: registry.clone(), message: fit(&self.mask, message) };
         let no_permission = || RegistryError::NoPermission { image: self.image.clone(), user: self.user.clone() };
         match error {
             OciDistributionError::UnauthorizedError { .. } => match &self.auth {
@@ -90,14 +92,14 @@ impl Call {
             OciDistributionError::ServerError { code, message, .. } => self.answer(&format!("{code} {message}")),
             OciDistributionError::RegistryError { envelope, .. } => {
                 let codes: Vec<&OciErrorCode> = envelope.errors.iter().map(|error| &error.code).collect();
-                let words: Vec<String> =
+                let message: Vec<String> =
                     envelope.errors.iter().map(|error| format!("{:?}: {}", error.code, error.message)).collect();
                 if codes.contains(&&OciErrorCode::Toomanyrequests) {
-                    busy(&words.join("; "))
+                    busy(&message.join("; "))
                 } else if codes.contains(&&OciErrorCode::Denied) || codes.contains(&&OciErrorCode::Unauthorized) {
                     no_permission()
                 } else {
-                    self.answer(&words.join("; "))
+                    self.answer(&message.join("; "))
                 }
             }
             OciDistributionError::RequestError(error) => match distrust(&error) {
@@ -112,11 +114,11 @@ impl Call {
 
 /// The library does not tell the status of a token server's refusal. One that speaks of the login refuses it; anything else is
 /// a server in trouble.
-fn tells_of_login(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
+fn tells_of_login(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     ["unauthorized", "auth", "incorrect", "invalid", "denied", "forbidden", "password", "credential"]
         .iter()
-        .any(|word| words.contains(word))
+        .any(|word| message.contains(word))
 }
 
 /// 401, in the forms that registries give it.

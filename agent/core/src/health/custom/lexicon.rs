@@ -131,7 +131,7 @@ pub(super) fn tells_of_work(message: &str) -> bool {
 
 /// `BuildFailed`, `InvalidPath`, `ErrImagePull`.
 pub(super) fn is_failure(word: &str) -> bool {
-    const SOUNDS: &[&str] = &[
+    const STEMS: &[&str] = &[
         "abort",
         "backoff",
         "conflict",
@@ -176,12 +176,12 @@ pub(super) fn is_failure(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     // `DefaultTLSCertificate`, `failover`, `NoErrors`.
     let word = word.replace("default", "").replace("failover", "").replace("noerror", "").replace("nofail", "");
-    word.starts_with("err") || SOUNDS.iter().any(|sound| word.contains(sound))
+    word.starts_with("err") || STEMS.iter().any(|stem| word.contains(stem))
 }
 
 /// `Creating`, `Pending`, `MigratingData`, `Waiting for more replicas`.
 pub(super) fn is_work(word: &str) -> bool {
-    const SOUNDS: &[&str] = &[
+    const STEMS: &[&str] = &[
         "awaiting",
         "dependencynotready",
         "doesnotexist",
@@ -200,7 +200,7 @@ pub(super) fn is_work(word: &str) -> bool {
     ];
     let lower = word.to_ascii_lowercase();
     let begins = lower.starts_with("init") && !lower.ends_with("ized");
-    begins || is_doing(word) || SOUNDS.iter().any(|sound| lower.contains(sound))
+    begins || is_doing(word) || STEMS.iter().any(|stem| lower.contains(stem))
 }
 
 /// Whether a word begins or ends with a part in -ing, and its end does not say that it is over. Running is the very
@@ -233,9 +233,7 @@ fn camel_parts(word: &str) -> Vec<&str> {
 /// `ReconcilePaused`, `Stopped`.
 pub(super) fn is_stop(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    ["paused", "suspended", "stopped", "hibernated", "disabled", "hibernating"]
-        .iter()
-        .any(|sound| word.ends_with(sound))
+    ["paused", "suspended", "stopped", "hibernated", "disabled", "hibernating"].iter().any(|stem| word.ends_with(stem))
 }
 
 #[cfg(test)]

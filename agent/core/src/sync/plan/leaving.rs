@@ -89,7 +89,7 @@ impl Undone {
     }
 
     /// Whether nothing need be looked at again before something changes.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         self.refused.is_empty() && self.open.is_empty() && self.handed.is_empty() && self.held.is_empty()
     }
 }

@@ -135,7 +135,7 @@ fn what_is_as_it_was_is_unchanged() {
     let decided = Scene::new([known(), same])
         .left(Left::Gone)
         .check("= a, = b, · old (no longer in git, and gone already) | during a b | after a b");
-    assert_eq!(decided.settled.len(), 2);
+    assert_eq!(decided.unchanged.len(), 2);
     assert!(decided.writes.is_empty());
 }
 
@@ -247,7 +247,7 @@ fn what_another_application_wants_is_handed_over_and_stays_known_until_it_has_it
     let decided = scene
         .check("= a, = b, · old (environment other/prod wants it now: handed over) | during a b old | after a b old");
     assert_eq!(decided.undone.handed, [item("old").resource]);
-    assert!(!decided.undone.is_settled());
+    assert!(!decided.undone.is_final());
     // Also where a person names it, and where pruning is off.
     (scene.anyway, scene.prune) = (vec![item("old").resource], false);
     assert_eq!(scene.decide().prunes, []);
@@ -273,7 +273,7 @@ fn what_holds_data_waits_until_every_application_beside_is_rendered() {
         decided.undone.message(),
         "PersistentVolumeClaim/data is not deleted: environment other/prod may want it now, and cannot be rendered: bad manifest"
     );
-    assert!(decided.undone.open.is_empty() && !decided.undone.is_settled());
+    assert!(decided.undone.open.is_empty() && !decided.undone.is_final());
     scene.anyway = vec![claim.resource];
     assert_eq!(scene.decide().prunes.len(), 2);
 }
@@ -284,7 +284,7 @@ fn what_others_live_in_is_deleted_only_by_its_name() {
     let contents = "2 objects of this environment and 1 of neigh/prod are in it";
     let decided = scene.check(&format!("= a, = b, · old (not deleted: {contents}) | during a b old | after a b old"));
     assert_eq!(decided.undone.message(), format!("ConfigMap/old is not deleted: {contents}"));
-    assert!(decided.undone.is_settled(), "nothing of it is open");
+    assert!(decided.undone.is_final(), "nothing of it is open");
     scene.anyway = vec![item("old").resource];
     scene.check("= a, = b, - old (no longer in git) | during a b old | after a b");
 
@@ -293,7 +293,7 @@ fn what_others_live_in_is_deleted_only_by_its_name() {
         let contents = Box::new(Contents { unseen, ..Contents::default() });
         let decided =
             Scene::new([known(), known()]).left(Left::Ours { uid: "u".to_owned(), keep: false, contents }).decide();
-        assert_eq!((decided.prunes.len(), decided.undone.is_settled()), (0, !passes));
+        assert_eq!((decided.prunes.len(), decided.undone.is_final()), (0, !passes));
     }
 }
 
@@ -308,7 +308,7 @@ fn what_is_not_gone_keeps_the_application_open() {
     ] {
         let decided = Scene::new([known(), known()]).left(left).decide();
         assert_eq!((decided.undone.message().as_str(), decided.prunes.len()), (message, 0));
-        assert!(!decided.undone.is_settled() && decided.after.items.contains(&item("old")));
+        assert!(!decided.undone.is_final() && decided.after.items.contains(&item("old")));
     }
 }
 
@@ -458,7 +458,7 @@ proptest! {
             prop_assert_eq!(lines + refused, 1, "{}", manifest.resource);
         }
         // What is done to an object is one thing.
-        let done = decided.writes.len() + decided.settled.len() + decided.refusals.len();
+        let done = decided.writes.len() + decided.unchanged.len() + decided.refusals.len();
         prop_assert_eq!(done, scene.desired.len());
         let wanted: BTreeSet<&ResourceRef> = scene.desired.iter().map(|manifest| &manifest.resource).collect();
         for (pruned, _) in &decided.prunes {

@@ -15,7 +15,7 @@ fn only_the_first_and_the_last_in_a_place_need_other_watches() {
     };
     let mut moves = |name: &str, kinds: &[&str]| {
         let name: EnvironmentId = format!("{name}/prod").parse().unwrap();
-        applied.interest(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
+        applied.track(&name, &lives(kinds), &Memory::new(), &mut Vec::new())
     };
     for (what, name, kinds, moved) in [
         ("the first", "a", &["ConfigMap"][..], true),
@@ -27,10 +27,10 @@ fn only_the_first_and_the_last_in_a_place_need_other_watches() {
     ] {
         assert_eq!(moves(name, kinds), moved, "{what}");
     }
-    let places: Vec<String> = applied.places().into_iter().map(|(_, kind, _, _)| kind).collect();
-    assert_eq!(places, ["ConfigMap"]);
+    let scopes: Vec<String> = applied.scopes().into_iter().map(|(_, kind, _, _)| kind).collect();
+    assert_eq!(scopes, ["ConfigMap"]);
     applied.forget(&"b/prod".parse().unwrap(), &mut Vec::new());
-    assert!(applied.places().is_empty());
+    assert!(applied.scopes().is_empty());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_is_normal_for_a_moment_is_otherwise_when_its_time_is_over() {
     };
     let mut applied = Applied::default();
     let item = InventoryItem { resource: resource.clone(), version: "v1".to_owned() };
-    applied.interest(&name, &Inventory { items: [item].into() }, &Memory::new(), &mut Vec::new());
+    applied.track(&name, &Inventory { items: [item].into() }, &Memory::new(), &mut Vec::new());
     let told = |changes: &[ClusterChange]| match changes {
         [] => None,
         [ClusterChange::ResourceChanged(status)] => Some((status.health, status.message.clone())),
