@@ -80,7 +80,7 @@ use quarterdeck_shared::protocol::ErrorAnswer;
 
 use crate::cli::{Cli, Command};
 use crate::client::{Client, socket_candidates};
-use crate::command::{CommandError, Context};
+use crate::command::{CommandError, Context, several};
 use crate::exit::Exit;
 use crate::output::{Colour, Output};
 
@@ -99,6 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> i32 {
         output,
         clock: Timestamp::now,
         zone: TimeZone::system,
+        read_line: several::at_terminal(),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -26,8 +26,9 @@ pub mod version;
 
 pub mod arguments;
 
+pub mod several;
+
 mod objects;
-mod several;
 mod wait;
 
 #[cfg(test)]
@@ -38,12 +39,13 @@ use std::io;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use quarterdeck_shared::application::Address;
+use quarterdeck_shared::application::{Address, ApplicationName, EnvironmentId};
 use quarterdeck_shared::error::{Failure, Hint as _};
 use serde::Serialize;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
+use crate::command::several::ReadLine;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::runtime::ConsoleError;
@@ -58,6 +60,8 @@ pub struct Context {
     pub clock: fn() -> Timestamp,
     /// In which zone times are shown; asked for where one is: looking for it reads through the system's time zones.
     pub zone: fn() -> TimeZone,
+    /// How a person at the terminal answers a question; none where nobody sits there.
+    pub read_line: Option<ReadLine>,
 }
 
 impl Context {
@@ -130,6 +134,16 @@ pub enum CommandError {
         /// What would be right.
         hint: String,
     },
+    /// An application has several environments, and none was named.
+    #[error("{application} has {} environments: {}", .all.len(), names(.all))]
+    Several {
+        /// The application.
+        application: ApplicationName,
+        /// They, in the order of the configuration.
+        all: Vec<EnvironmentId>,
+        /// What the command can be told instead.
+        way_out: &'static str,
+    },
     /// What was done for one of several environments failed.
     #[error("{of}")]
     Of {
@@ -157,6 +171,11 @@ impl From<io::Error> for CommandError {
     }
 }
 
+/// `shop/qa, shop/prod`.
+fn names(all: &[EnvironmentId]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// `no space left on device`: the system's words without its number.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
@@ -173,7 +192,7 @@ impl CommandError {
             Self::Client(_) | Self::NotFound { .. } | Self::Console(_) | Self::Start(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Self::Output(_) => Exit::Failed,
-            Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Several { .. } => Exit::Usage,
             Self::Of { source, .. } => source.exit(),
             Self::WaitFailed(_) => Exit::WaitFailed,
             Self::WaitTimeout { .. } => Exit::WaitTimeout,
@@ -187,7 +206,7 @@ impl CommandError {
             Self::Client(ClientError::Answer { answer, .. }) => &answer.error,
             Self::Client(error) if error.is_no_agent() => "unavailable",
             Self::NotFound { .. } => "not_found",
-            Self::Usage { .. } => "bad_request",
+            Self::Usage { .. } | Self::Several { .. } => "bad_request",
             Self::Of { source, .. } => source.code(),
             Self::WaitFailed(_) => "failed",
             Self::WaitTimeout { .. } => "timeout",
@@ -200,6 +219,7 @@ impl CommandError {
         match self {
             Self::Client(error) => error.hints(),
             Self::Of { source, .. } => source.hints(),
+            Self::Several { way_out, .. } => vec![(*way_out).to_owned()],
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
             Self::Console(ConsoleError::Terminal(error)) if !error.hint().is_empty() => vec![error.hint().into_owned()],
             Self::WaitFailed(failure) if !failure.hint.is_empty() => vec![failure.hint.clone()],

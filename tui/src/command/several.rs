@@ -1,4 +1,9 @@
-//! An application with several environments, where a command is about one: which there are, or all with `--all`.
+//! An application with several environments, where a command is about one: which there are, or all with `--all`. A person
+//! at a terminal is asked which.
+
+mod question;
+
+pub use question::{ReadLine, Typed, at_terminal};
 
 use quarterdeck_shared::application::Address;
 
@@ -17,7 +22,7 @@ pub(super) const NAME_ONE_OR_ALL: &str = "name one of them, or all with --all";
 pub(super) async fn one<T>(
     answer: Result<T, ClientError>,
     of: &Address,
-    way_out: &str,
+    way_out: &'static str,
     context: &Context,
 ) -> Result<T, CommandError> {
     match answer {
@@ -33,29 +38,43 @@ fn is_conflict(error: &ClientError) -> bool {
 }
 
 /// What to say where an application has several environments. A conflict can be of another kind.
-async fn several(of: &Address, way_out: &str, context: &Context) -> Result<Option<CommandError>, CommandError> {
+async fn several(of: &Address, way_out: &'static str, context: &Context) -> Result<Option<CommandError>, CommandError> {
     let state = context.client.state().await?;
-    let application = objects::application(&state, &of.application)?;
-    let all: Vec<_> = application.ids().map(|id| id.to_string()).collect();
-    Ok((all.len() > 1).then(|| CommandError::Usage {
-        message: format!("{} has {} environments: {}", of.application, all.len(), all.join(", ")),
-        hint: way_out.to_owned(),
-    }))
+    let all: Vec<_> = objects::application(&state, &of.application)?.ids().collect();
+    Ok((all.len() > 1).then(|| CommandError::Several { application: of.application.clone(), all, way_out }))
 }
 
-/// Does something with the environment that is named, or with each of the application's where all are asked for: one after
-/// the other, in the order of the configuration. What fails is told, and the next one is done all the same; the exit is the
-/// greatest. Only an agent that does not answer, and a reader that left, end it.
+/// Does something with the environment that is named, or with each of the application's where all are asked for. Where there
+/// are several and none is named, a person at a terminal is asked.
 pub(super) async fn each(
     of: &OfEach,
     context: &mut Context,
     act: impl AsyncFn(&Address, &mut Context) -> Result<Exit, CommandError>,
 ) -> Result<Exit, CommandError> {
-    if !of.all {
-        return act(&of.address, context).await;
+    if of.all {
+        return one_by_one(all(&of.address, context).await?, context, act).await;
     }
+    match act(&of.address, context).await {
+        Err(CommandError::Several { application, all, way_out }) => {
+            match question::ask(&application, &all, context).await?[..] {
+                [] => Err(CommandError::Several { application, all, way_out }),
+                [ref one] => act(one, context).await,
+                ref chosen => one_by_one(chosen.to_vec(), context, act).await,
+            }
+        }
+        done => done,
+    }
+}
+
+/// One after the other, in the order of the configuration. What fails is told, and the next one is done all the same; the
+/// exit is the greatest. Only an agent that does not answer, and a reader that left, end it.
+async fn one_by_one(
+    addresses: Vec<Address>,
+    context: &mut Context,
+    act: impl AsyncFn(&Address, &mut Context) -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
     let mut worst = Exit::Done;
-    for address in all(&of.address, context).await? {
+    for address in addresses {
         let exit = match act(&address, context).await {
             Ok(exit) => exit,
             Err(error) if matches!(error.exit(), Exit::NoAgent | Exit::PipeClosed) => return Err(error),

@@ -65,6 +65,7 @@ async fn without_an_agent_each_command_says_so_and_how_to_start_one() {
             output: Output::new(Box::new(out.clone()), Box::new(err.clone()), Dress::default(), None),
             clock: Timestamp::now,
             zone: || TimeZone::UTC,
+            read_line: None,
         };
         let exit = run_in(&cli, &mut context).await;
         assert_eq!(exit, Exit::NoAgent, "{line}");
@@ -120,6 +121,7 @@ async fn each_gives_up(socket: &std::path::Path) {
             output,
             clock: Timestamp::now,
             zone: || TimeZone::UTC,
+            read_line: None,
         };
         assert_eq!(run_in(&cli, &mut context).await, Exit::NoAgent, "{line}");
         let err = err.text();

@@ -60,16 +60,23 @@ pub(super) fn context(agent: &StandIn, out: Box<dyn Write + Send>, err: Page, te
         output,
         clock: || world::NOW.parse().unwrap(),
         zone: || TimeZone::UTC,
+        read_line: None,
     }
 }
 
 /// Runs `qd` with these words, in a pipe or on a terminal so many columns wide.
 pub(super) async fn qd_on(agent: &StandIn, line: &str, terminal: Option<usize>) -> Ran {
+    qd_asking(agent, line, terminal, None).await
+}
+
+/// The same where somebody answers questions.
+async fn qd_asking(agent: &StandIn, line: &str, terminal: Option<usize>, read_line: Option<ReadLine>) -> Ran {
     let words = std::iter::once("qd").chain(line.split_whitespace()).map(OsString::from);
     let (cli, as_json) = cli::parse(words).unwrap_or_else(|error| panic!("{line}: {error}"));
     let (out, err) = (Page::default(), Page::default());
     let mut context = context(agent, Box::new(out.clone()), err.clone(), terminal);
     context.output.errors_as_json = as_json;
+    context.read_line = read_line;
     let exit = run_in(&cli, &mut context).await;
     let hide = |text: String| text.replace(&agent.socket().display().to_string(), "SOCKET");
     Ran { exit: exit as u8, out: hide(out.text()), err: hide(err.text()) }
@@ -305,6 +312,34 @@ async fn several_environments() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_person_is_asked_which_and_a_program_is_not() {
+    let posted = async |line: &str, answer: ReadLine| {
+        let agent = StandIn::start(world::answer);
+        let ran = qd_asking(&agent, line, Some(80), Some(answer)).await;
+        let asked = agent.asked().into_iter().filter(|asked| asked.starts_with("POST /v1/environments/media/"));
+        (ran.exit, ran.err.contains("2  media/prod\nwhich one?"), asked.count())
+    };
+    let (second, all, nothing, odd): (ReadLine, ReadLine, ReadLine, ReadLine) = (
+        || Box::pin(async { Ok("2\n".to_owned()) }),
+        || Box::pin(async { Ok("all\n".to_owned()) }),
+        || Box::pin(async { Ok(String::new()) }),
+        || Box::pin(async { Ok("stage\n".to_owned()) }),
+    );
+    for (line, answer, wanted) in [
+        // Where none is named, the agent refuses one request first.
+        ("sync media", second, (0, true, 1 + 1)),
+        ("sync media --dry-run", odd, (2, true, 0)),
+        ("suspend media", all, (0, true, 1 + 2)),
+        ("suspend media", nothing, (2, true, 1)),
+        ("sync media -o json", second, (2, false, 1)),
+        ("sync media/qa", second, (0, false, 1)),
+    ] {
+        let (exit, was_asked, posts) = posted(line, answer).await;
+        assert_eq!((exit, was_asked, posts), wanted, "{line}");
+    }
 }
 
 #[tokio::test]
