@@ -101,30 +101,46 @@ impl Hint for YamlError {
 /// # Errors
 /// Says the document, line and column of what is wrong. Nothing is returned of a text that is wrong in part.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Document>, YamlError> {
+    let mut documents = Vec::new();
+    each(bytes, |document| documents.push(document))?;
+    Ok(documents)
+}
+
+/// The same, one by one as they are read: not all of a large text are in memory at once.
+///
+/// # Errors
+/// As [`parse`]; those that are before what is wrong were given by then.
+pub fn each(bytes: &[u8], mut take: impl FnMut(Document)) -> Result<(), YamlError> {
     if bytes.len() > TEXT_BYTES_MAX {
         return Err(YamlError::TooLong { bytes: bytes.len() });
     }
     let text = text::decode(bytes)?.text;
     let (text, blanks) = text::without_marks(&text);
-    let line = |line: usize| text::written_line(line, &blanks) as u64;
-    let read = parse_text(&text).map(|mut documents| {
-        documents.iter_mut().for_each(|document| document.line = line(document.line as usize));
-        documents
-    });
+    let line = |line: u64| text::written_line(line as usize, &blanks) as u64;
+    let read = each_in(&text, &mut |document| take(Document { line: line(document.line), ..document }));
     read.map_err(|error| match error {
         YamlError::Syntax { document, line: at, column, what } => {
-            YamlError::Syntax { document, line: line(at as usize), column, what }
+            YamlError::Syntax { document, line: line(at), column, what }
         }
         other => other,
     })
 }
 
+fn each_in(text: &str, take: &mut dyn FnMut(Document)) -> Result<(), YamlError> {
+    if text.trim_start().starts_with('{') {
+        parse_flow(text)?.into_iter().for_each(take);
+        return Ok(());
+    }
+    each_of_yaml(text, take)
+}
+
 /// JSON is nearly YAML; tabs, documents without a separator and long keys are what is not. What begins like JSON and is
 /// none may be a YAML mapping in flow style, so that is tried too; of what is neither, whoever read further tells.
-fn parse_text(text: &str) -> Result<Vec<Document>, YamlError> {
-    if !text.trim_start().starts_with('{') {
-        return parse_yaml(text);
-    }
+fn parse_flow(text: &str) -> Result<Vec<Document>, YamlError> {
+    let parse_yaml = |text| {
+        let mut documents = Vec::new();
+        each_of_yaml(text, &mut |document| documents.push(document)).map(|()| documents)
+    };
     let place = |error: &YamlError| match error {
         YamlError::Syntax { line, column, .. } => (*line, *column),
         _ => (0, 0),
@@ -158,8 +174,8 @@ fn write_with(value: &Value, options: SerializerOptions) -> String {
     }
 }
 
-fn parse_yaml(text: &str) -> Result<Vec<Document>, YamlError> {
-    compose::documents(text).map_err(|compose::Fault { line, column, what }| {
+fn each_of_yaml(text: &str, take: &mut dyn FnMut(Document)) -> Result<(), YamlError> {
+    compose::documents(text, take).map_err(|compose::Fault { line, column, what }| {
         let (line, column) = (line as u64, column as u64);
         YamlError::Syntax { document: document_at(text, line), line, column, what }
     })

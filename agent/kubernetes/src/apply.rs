@@ -16,17 +16,16 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use quarterdeck_shared::change::{Action, Change, Wait};
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
-use serde_json::Value;
 
 pub(super) use self::progress::Done;
 pub use self::progress::Far;
-use self::waits::is_definition;
 use crate::error::ClusterError;
 use crate::objects::Mode;
 use crate::observe::{Observer, at_once, refusal};
 use crate::planned::{PlannedSync, namespaces};
 use crate::problem::{ApiProblem, Class};
 use quarterdeck_core::steps::{self, Reached, Step, Write};
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Undone};
@@ -170,8 +169,6 @@ impl Executor<'_> {
             match result {
                 None => walk.executed.stopped = true,
                 Some(Ok(live)) => {
-                    self.observer.cache.wrote(&live);
-                    let live = managed_fields::digest(&live);
                     walk.executed.changes.extend(walk.done.line(&manifest.resource));
                     let remembered = Remembered { manifest: manifest.digest, live, ended: None };
                     walk.executed.memory.push((manifest.resource, remembered));
@@ -181,6 +178,7 @@ impl Executor<'_> {
         }
     }
 
+    /// Writes an object, and waits for it; the digest of it then.
     async fn write(
         &self,
         manifest: &Manifest,
@@ -188,21 +186,22 @@ impl Executor<'_> {
         wait: Wait,
         timeout: Duration,
         done: &Done<'_>,
-    ) -> Result<Value, ApiProblem> {
+    ) -> Result<ContentDigest, ApiProblem> {
         let objects = self.observer.objects;
         if takes_over {
             objects.take_over(manifest).await?;
         }
         let written = objects.apply(manifest, Mode::Write).await?;
         let live = if steps::reached(wait, &written) == Reached::Yes {
-            Ok(written)
+            self.observer.cache.wrote(&written);
+            Ok(managed_fields::digest(&written))
         } else {
             self.waits(done, |waiting| waiting.add(&manifest.resource.kind));
             let live = self.wait_for(manifest, written, wait, timeout).await;
             self.waits(done, |waiting| waiting.remove(&manifest.resource.kind));
             live
         };
-        if is_definition(&manifest.resource) {
+        if manifest.defines.is_some() {
             // Versions and scope may be others than before, whatever became of it.
             objects.kinds_changed();
         }

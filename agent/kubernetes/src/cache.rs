@@ -30,7 +30,7 @@ use crate::classes::Classes;
 use crate::link::Hears;
 use crate::problem::ApiProblem;
 use crate::watch_set::{Scopes, WatchKey, What};
-use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
 
 pub(super) use crate::cache::managed::Expect;

@@ -143,6 +143,6 @@ impl Cluster {
     }
 
     pub(super) fn observer<'a>(&'a self, environment: &'a EnvironmentId, options: &'a Options) -> Observer<'a> {
-        Observer { objects: &self.0.objects, cache: &self.0.cache, environment, options }
+        Observer { objects: &self.0.objects, cache: &self.0.cache, environment, options, shows: false }
     }
 }

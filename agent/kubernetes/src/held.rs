@@ -45,7 +45,6 @@ impl PlannedSync {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use quarterdeck_shared::change::Change;
     use quarterdeck_shared::resource::Inventory;
@@ -54,7 +53,6 @@ mod tests {
     use super::*;
     use crate::options::Options;
     use quarterdeck_core::steps::Write;
-    use quarterdeck_core::sync::manifest::ContentDigest;
     use quarterdeck_core::sync::plan::{Later, Undone};
 
     fn resource(name: &str) -> ResourceRef {
@@ -67,13 +65,7 @@ mod tests {
 
     fn write(name: &str) -> Write {
         let object = json!({"kind": "ConfigMap"});
-        let manifest = Manifest {
-            resource: resource(name),
-            version: "v1".to_owned(),
-            digest: ContentDigest::of(&object),
-            object: Arc::new(object),
-            origin: "a.yaml".into(),
-        };
+        let manifest = Manifest::new(resource(name), "v1".to_owned(), object, "a.yaml".into());
         Write { manifest, later: Later::No, takes_over: false }
     }
 

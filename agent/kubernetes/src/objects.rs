@@ -19,6 +19,7 @@ use crate::requests::{Requests, get, request};
 use crate::waiting::Waiting;
 use quarterdeck_core::failpoint;
 use quarterdeck_core::render::scope::Scope;
+use quarterdeck_core::sync::content::Content;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::path::Step;
 use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, concede, ignore, managed_fields, mask, takeover};
@@ -198,9 +199,8 @@ impl Objects {
             Mode::DryRun => format!("check {}", manifest.resource.with_namespace()),
             Mode::Write => format!("apply {}", manifest.resource.with_namespace()),
         };
-        let object = &*self.to_apply(manifest).await?;
-        let body = serde_json::to_vec(object);
-        let body = &Bytes::from(body.map_err(|error| ApiProblem::new(Class::Invalid, &*doing, error.to_string()))?);
+        let object = self.to_apply(manifest).await?;
+        let body = &Bytes::from(object.json().into_owned());
         let (resource, doing) = (&manifest.resource, &*doing);
         if mode == Mode::Write {
             failpoint::reached("cluster: before an object is applied");
@@ -218,7 +218,9 @@ impl Objects {
             }
         };
         let done = self.about(resource, Some(&manifest.version), apply).await;
-        let done = done.map_err(|problem| ApiProblem { message: mask::scrub(&problem.message, object), ..problem })?;
+        let scrub =
+            |problem: ApiProblem| ApiProblem { message: mask::scrub(&problem.message, &object.value()), ..problem };
+        let done = done.map_err(scrub)?;
         if mode == Mode::Write {
             failpoint::reached("cluster: after an object is applied");
             let version = done["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
@@ -228,7 +230,7 @@ impl Objects {
     }
 
     /// The manifest's object, without what it leaves to others where it is there already.
-    async fn to_apply(&self, manifest: &Manifest) -> Result<Arc<Value>, ApiProblem> {
+    async fn to_apply(&self, manifest: &Manifest) -> Result<Content, ApiProblem> {
         if ignored(manifest)?.is_empty() {
             return Ok(manifest.object.clone());
         }
@@ -237,13 +239,24 @@ impl Objects {
     }
 
     /// What is sent of the manifest where this is live.
-    pub(super) fn sent(manifest: &Manifest, live: Option<&Value>) -> Result<Arc<Value>, ApiProblem> {
+    pub(super) fn sent(manifest: &Manifest, live: Option<&Value>) -> Result<Content, ApiProblem> {
         let ignored = ignored(manifest)?;
         match live {
             Some(live) if !ignored.is_empty() => {
-                Ok(concede::yielding(&manifest.object, &takeover::taken_over(live), &ignored).into())
+                Ok(concede::yielding(&manifest.object.value(), &takeover::taken_over(live), &ignored).into())
             }
             _ => Ok(manifest.object.clone()),
+        }
+    }
+
+    /// Whether the server serves a kind by now. The answer is small, where a definition with its status may have 1 MB.
+    pub(super) async fn serves(&self, group: &str, version: &str, kind: &str) -> Result<bool, ApiProblem> {
+        let doing = format!("ask for the kinds of {group}/{version}");
+        let path = format!("/apis/{}/{}", segment(group), segment(version));
+        match self.requests.json(&doing, get(&path)).await {
+            Ok(list) => Ok(list["resources"].as_array().into_iter().flatten().any(|one| one["kind"] == kind)),
+            Err(problem) if matches!(problem.class, Class::NotFound | Class::KindMissing) => Ok(false),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -300,7 +313,7 @@ impl Objects {
 
 /// The fields that the manifest leaves to others.
 fn ignored(manifest: &Manifest) -> Result<Vec<Vec<Step>>, ApiProblem> {
-    ignore::fields(&manifest.object).map_err(|why| {
+    ignore::fields(manifest.object.head()).map_err(|why| {
         let doing = format!("read {} of {}", ignore::IGNORE_ANNOTATION, manifest.resource.with_namespace());
         ApiProblem::new(Class::Invalid, doing, format!("{}: {why}", ignore::IGNORE_ANNOTATION))
     })

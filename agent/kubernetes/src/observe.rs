@@ -35,6 +35,8 @@ pub(super) struct Observer<'a> {
     pub(super) cache: &'a ObjectCache,
     pub(super) environment: &'a EnvironmentId,
     pub(super) options: &'a Options,
+    /// Whether somebody is to see what would be made; else it is not kept.
+    pub(super) shows: bool,
 }
 
 /// An answer to a dry run that still wants the live object beside it.
@@ -57,10 +59,10 @@ impl Observer<'_> {
         let mut live = self.read(wanted.map(|(manifest, _)| manifest).collect()).await?;
         let whole = |(manifest, seen): (&Manifest, Seen)| match seen {
             Seen::Whole(observed) => observed,
-            Seen::Wants(predicted) => {
-                let live = live.remove(&manifest.resource).map(Arc::new);
-                Observed::Predicted { predicted, live, scaled: None }
-            }
+            Seen::Wants(predicted) => match live.remove(&manifest.resource) {
+                Some(live) => Observed::Predicted { predicted, live: Arc::new(live), scaled: None },
+                None => self.absent(predicted),
+            },
         };
         let observed = desired.iter().zip(seen).map(whole).collect();
         self.scaled(desired, observed).await
@@ -70,8 +72,8 @@ impl Observer<'_> {
     /// that is nearly everybody, costs no request.
     async fn scaled(&self, desired: &[Manifest], mut observed: Vec<Observed>) -> Result<Vec<Observed>, ApiProblem> {
         let stake = |(place, (manifest, observed)): (usize, (&Manifest, &Observed))| match observed {
-            Observed::Predicted { predicted, live: Some(live), .. } => {
-                autoscaled::is_at_stake(&manifest.object, live, predicted).then(|| (place, live.clone()))
+            Observed::Predicted { predicted, live, .. } => {
+                autoscaled::is_at_stake(&manifest.object.value(), live, predicted).then(|| (place, live.clone()))
             }
             _ => None,
         };
@@ -80,7 +82,7 @@ impl Observer<'_> {
             at_stake.iter().filter_map(|(place, _)| desired[*place].resource.namespace.as_deref()).collect();
         let mut autoscalers: Vec<Autoscaler> = Vec::new();
         if !at_stake.is_empty() {
-            let of = |manifest: &Manifest| autoscaler(&manifest.object, manifest.resource.namespace.as_deref());
+            let of = |manifest: &Manifest| autoscaler(&manifest.object.value(), manifest.resource.namespace.as_deref());
             autoscalers.extend(desired.iter().filter_map(of));
         }
         for namespace in namespaces {
@@ -98,8 +100,8 @@ impl Observer<'_> {
             let manifest = &desired[place];
             let Some(by) = autoscalers.iter().find(|one| one.scales(&manifest.resource)) else { continue };
             let taken = takeover::taken_over(&live);
-            let Some(object) = autoscaled::leaving(by, &manifest.object, &taken) else { continue };
-            let manifest = Manifest { object: Arc::new(object), ..manifest.clone() };
+            let Some(object) = autoscaled::leaving(by, &manifest.object.value(), &taken) else { continue };
+            let manifest = Manifest { object: object.into(), ..manifest.clone() };
             let predicted = match &taken {
                 Cow::Owned(_) => self.objects.dry_take_over(&manifest, &live).await,
                 Cow::Borrowed(_) => self.objects.apply(&manifest, Mode::DryRun).await,
@@ -107,7 +109,7 @@ impl Observer<'_> {
             observed[place] = match predicted {
                 Ok(predicted) => {
                     let scaled = Some(Scaled { by: by.name.clone(), object: manifest.object.clone() });
-                    Observed::Predicted { predicted: Arc::new(predicted), live: Some(live.clone()), scaled }
+                    Observed::Predicted { predicted: Arc::new(predicted), live: live.clone(), scaled }
                 }
                 Err(problem) if problem.class.is_transient() => return Err(problem),
                 Err(problem) => Observed::Refused(refusal(&manifest, &problem)),
@@ -122,7 +124,7 @@ impl Observer<'_> {
         let Some(live) = live.filter(|live| !takeover::managers(live).is_empty()) else { return Ok(None) };
         match self.objects.dry_take_over(manifest, &live).await {
             Ok(predicted) => {
-                let (predicted, live) = (Arc::new(predicted), Some(Arc::new(live)));
+                let (predicted, live) = (Arc::new(predicted), Arc::new(live));
                 Ok(Some(Observed::Predicted { predicted, live, scaled: None }))
             }
             Err(problem) if problem.class.is_transient() => Err(problem),
@@ -155,9 +157,7 @@ impl Observer<'_> {
             Ok(predicted) => {
                 return Ok(match (self.predicted(resource, predicted), done) {
                     // It went since the watch last told of it, on its way out.
-                    (Seen::Whole(Observed::Predicted { live: None, .. }), Some(done)) => {
-                        Seen::Whole(Observed::Known(done))
-                    }
+                    (Seen::Whole(Observed::Absent(_)), Some(done)) => Seen::Whole(Observed::Known(done)),
                     (seen, _) => seen,
                 });
             }
@@ -175,11 +175,15 @@ impl Observer<'_> {
 
     fn predicted(&self, resource: &ResourceRef, predicted: Value) -> Seen {
         let Some(version) = predicted["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) else {
-            return Seen::Whole(Observed::Predicted { predicted: Arc::new(predicted), live: None, scaled: None });
+            return Seen::Whole(self.absent(Arc::new(predicted)));
         };
         let digest = managed_fields::digest(&predicted);
         let is_same = self.cache.at(resource, version, self.environment) == Some(digest);
         if is_same { Seen::Whole(Observed::Same(digest)) } else { Seen::Wants(Arc::new(predicted)) }
+    }
+
+    fn absent(&self, predicted: Arc<Value>) -> Observed {
+        Observed::Absent(Some(predicted).filter(|_| self.shows))
     }
 
     /// Live objects: many of one kind and namespace by lists of what carries our label, the others one by one.
@@ -268,17 +272,14 @@ struct Comes<'a> {
 
 impl<'a> Comes<'a> {
     fn with(desired: &'a [Manifest], options: &'a Options) -> Self {
-        let of = |group: &'static str, kind: &'static str| {
-            desired.iter().filter(move |m| m.resource.group == group && m.resource.kind == kind)
-        };
-        let mut namespaces: HashSet<&str> = of("", "Namespace").map(|m| m.resource.name.as_str()).collect();
+        let made = desired.iter().map(|manifest| &manifest.resource);
+        let made = made.filter(|resource| resource.group.is_empty() && resource.kind == "Namespace");
+        let mut namespaces: HashSet<&str> = made.map(|resource| resource.name.as_str()).collect();
         if options.create_namespace {
             namespaces.insert(&options.namespace);
         }
-        let definitions = of("apiextensions.k8s.io", "CustomResourceDefinition").map(|m| &m.object["spec"]);
-        let text = |value: &'a Value| value.as_str().unwrap_or_default();
-        let kinds = definitions.map(|spec| (text(&spec["group"]), text(&spec["names"]["kind"]))).collect();
-        Self { namespaces, kinds }
+        let defined = desired.iter().filter_map(|manifest| manifest.defines.as_ref());
+        Self { namespaces, kinds: defined.map(|(group, kind)| (group.as_str(), kind.as_str())).collect() }
     }
 
     fn what(&self, problem: &ApiProblem, resource: &ResourceRef) -> Option<String> {

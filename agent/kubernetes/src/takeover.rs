@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 3;
 impl Objects {
     /// What an apply would make of the object once it is taken over. Writes nothing.
     pub(super) async fn dry_take_over(&self, manifest: &Manifest, live: &Value) -> Result<Value, ApiProblem> {
-        let object = Self::sent(manifest, Some(live))?;
+        let object = Self::sent(manifest, Some(live))?.value();
         let patch = takeover::merge_patch(live, &takeover::predicted(live, &object));
         let doing = &*format!("check {}", manifest.resource.with_namespace());
         let done = self.patch(manifest, Mode::DryRun, "application/merge-patch+json", &patch, doing).await;

@@ -70,7 +70,7 @@ fn a_kustomization_is_built_by_its_program() {
         assert_eq!(rendered.inputs, ["apps/base", "apps/shop"]);
         assert_eq!(&*rendered.manifests[1].origin, "kustomization of apps/shop, document 2");
         assert_eq!(
-            rendered.manifests[1].object["metadata"]["labels"],
+            rendered.manifests[1].object.head()["metadata"]["labels"],
             json!({"quarterdeck.dev/application": "shop", "quarterdeck.dev/environment": "prod"})
         );
     }

@@ -54,12 +54,7 @@ fn missing(error: &ReconcileError) -> Option<(&str, &str)> {
 
 /// The kinds that others define. What stands beside its definition comes with it.
 fn used(manifests: &[Manifest]) -> BTreeSet<Use> {
-    let definitions = manifests.iter().filter(|one| {
-        (one.resource.group.as_str(), one.resource.kind.as_str())
-            == ("apiextensions.k8s.io", "CustomResourceDefinition")
-    });
-    let text = |one: &Manifest, at: &str| one.object.pointer(at).and_then(|text| text.as_str().map(str::to_owned));
-    let own: BTreeSet<_> = definitions.map(|one| (text(one, "/spec/group"), text(one, "/spec/names/kind"))).collect();
+    let own: BTreeSet<_> = manifests.iter().filter_map(|one| one.defines.clone()).collect();
     let all = manifests.iter().filter_map(|one| Use::new(&one.resource.group, &one.resource.kind, &one.version));
-    all.filter(|one| !own.contains(&(Some(one.group.clone()), Some(one.kind.clone())))).collect()
+    all.filter(|one| !own.contains(&(one.group.clone(), one.kind.clone()))).collect()
 }

@@ -116,7 +116,7 @@ pub async fn manifests(
         .manifests
         .iter()
         .map(|manifest| {
-            let mut object = (*manifest.object).clone();
+            let mut object = manifest.object.clone().into_value();
             mask::mask(&mut object);
             quarterdeck_core::yaml::write(&object)
         })

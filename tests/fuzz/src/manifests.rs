@@ -11,7 +11,7 @@ use quarterdeck_agent::kustomize::ByProgram;
 use quarterdeck_agent::kustomize::renderers::Renderers;
 use quarterdeck_core::render::images::images;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
-use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::path::{parse, readable};
 use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_fields, mask, normalize, order};
 use quarterdeck_core::tree::EntryMode;
@@ -75,7 +75,8 @@ fn is_valid(rendered: &Rendered) {
     assert!(!rendered.manifests.is_empty(), "nothing is an error, never a plan that prunes all");
     let mut seen = std::collections::BTreeSet::new();
     for manifest in &rendered.manifests {
-        let (object, resource) = (manifest.object.as_ref(), &manifest.resource);
+        let value = manifest.object.value();
+        let (object, resource) = (&*value, &manifest.resource);
         assert!(seen.insert(resource), "{resource} is defined twice");
         assert_eq!(object["metadata"]["labels"][APPLICATION_LABEL], "shop", "{object}");
         assert_eq!(object["metadata"]["name"].as_str(), Some(resource.name.as_str()), "{object}");
@@ -126,7 +127,12 @@ fn leaves_to_others(object: &Value) {
 
 /// What was rendered is itself a folder of manifests, of the same objects.
 fn renders_from_its_output(rendered: &Rendered) {
-    let text = yaml::write_all(rendered.manifests.iter().map(|manifest| manifest.object.as_ref()));
+    let text = rendered
+        .manifests
+        .iter()
+        .map(|manifest| yaml::write(&manifest.object.value()))
+        .collect::<Vec<_>>()
+        .join("---\n");
     let again = Files::new(&[(FIRST, &text)]);
     let again = render_all(&again, RenderKind::Plain).unwrap_or_else(|error| panic!("{error:?} in {text}"));
     assert_eq!(again.digest(), rendered.digest(), "{text}");

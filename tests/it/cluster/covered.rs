@@ -217,9 +217,9 @@ async fn a_definition_that_is_made_anew_is_found_in_its_new_scope_and_version() 
     // As the renderer does it for a kind of this scope.
     let mut boat = manifests(BOAT);
     boat[0].resource.namespace = None;
-    let mut object = (*boat[0].object).clone();
+    let mut object = boat[0].object.clone().into_value();
     object["metadata"].as_object_mut().unwrap().remove("namespace");
-    boat[0].object = Arc::new(object);
+    boat[0].object = object.into();
     let planned = scene.cluster.plan(&shop(), &boat, &scene.memory, &scene.options).await.unwrap();
     assert_eq!(planned.refusals, []);
     let executed = scene.cluster.execute(planned, &|_| {}).await.unwrap();

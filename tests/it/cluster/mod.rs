@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::cluster::{Cluster as StandIn, Options as StandInOptions};
-use quarterdeck_core::sync::manifest::{ContentDigest, Manifest};
+use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
 use quarterdeck_core::yaml;
@@ -173,13 +173,8 @@ fn manifest(mut object: Value, origin: &str) -> Manifest {
     object["metadata"]["labels"][APPLICATION_LABEL] = json!("shop");
     object["metadata"]["labels"][ENVIRONMENT_LABEL] = json!("prod");
     let (namespace, name) = (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
-    Manifest {
-        resource: ResourceRef::new(group, &kind, Some(&namespace), &name),
-        version: version.to_owned(),
-        digest: ContentDigest::of(&object),
-        object: Arc::new(object),
-        origin: origin.into(),
-    }
+    let resource = ResourceRef::new(group, &kind, Some(&namespace), &name);
+    Manifest::new(resource, version.to_owned(), object, origin.into())
 }
 
 fn config_maps(count: usize, value: &str) -> String {

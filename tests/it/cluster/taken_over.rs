@@ -124,7 +124,7 @@ async fn what_kubectl_still_owns_of_an_object_that_is_ours_goes_with_the_next_ch
     by_kubectl(&scene, CSA, BEFORE);
     // As an agent took it over that left kubectl its fields.
     for manifest in manifests(IN_GIT).iter().filter(|manifest| manifest.resource.kind == "ConfigMap") {
-        scene.api.put_as("quarterdeck", (*manifest.object).clone()).unwrap();
+        scene.api.put_as("quarterdeck", manifest.object.clone().into_value()).unwrap();
     }
     assert_eq!(scene.live("configmaps", "shop").unwrap()["data"]["legacy"], "remove me");
     let executed = scene.sync(IN_GIT).await.unwrap();

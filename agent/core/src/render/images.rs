@@ -9,8 +9,9 @@ use crate::sync::manifest::Manifest;
 /// Every image of every container in the manifests, sorted, each once.
 pub fn images(manifests: &[Manifest]) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for manifest in manifests {
-        collect(&manifest.object, &mut found);
+    // Definitions describe fields that are called so, and are large.
+    for manifest in manifests.iter().filter(|manifest| manifest.defines.is_none()) {
+        collect(&manifest.object.value(), &mut found);
     }
     found.into_iter().collect()
 }

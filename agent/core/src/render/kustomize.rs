@@ -10,7 +10,7 @@ use crate::render::kustomization::needs;
 use crate::render::object::{self, Found};
 use crate::render::{RenderError, Request};
 use crate::tree::Tree;
-use crate::yaml;
+use crate::yaml::{self, Document};
 
 pub use crate::render::kustomization::{KustomizationError, Needs};
 
@@ -83,9 +83,14 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, 
     let (Built { output, notes }, needs) = build(request.tree, folder, request.kustomize)?;
     let mut found = Vec::new();
     let wrong = |error| RenderError::Kustomize { path: folder.to_owned(), source: KustomizeError::Output(error) };
-    for document in yaml::parse(&output).map_err(wrong)? {
-        object::find(document.value, &format!("kustomization of {folder}, document {}", document.number), &mut found)?;
-    }
+    let mut outcome = Ok(());
+    let read = yaml::each(&output, |Document { number, value, .. }| {
+        if outcome.is_ok() {
+            outcome = object::find(value, &format!("kustomization of {folder}, document {number}"), &mut found);
+        }
+    });
+    read.map_err(wrong)?;
+    outcome?;
     if found.is_empty() {
         return Err(RenderError::Empty {
             path: folder.to_owned(),

@@ -15,18 +15,29 @@ use serde_json::{Map, Value};
 use crate::render::injected;
 use crate::render::scope::{self, Scope};
 use crate::render::{RenderError, Request};
-use crate::sync::manifest::{ContentDigest, Manifest};
+use crate::sync::content::Content;
+use crate::sync::manifest::{Manifest, defined};
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
 
 /// An object as a renderer found it: lists are taken apart, and it has an API version, a kind and a name.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    object: Map<String, Value>,
+    object: Content,
     origin: String,
     group: String,
     version: String,
     kind: String,
     name: String,
+    defines: Option<Definition>,
+}
+
+/// What is to be known of the kind that an object defines, before the cluster does.
+#[derive(Debug, Clone)]
+struct Definition {
+    /// Group and kind.
+    of: (String, String),
+    scope: Scope,
+    has_status: bool,
 }
 
 /// Takes a document apart into the objects that it holds.
@@ -52,27 +63,31 @@ pub(super) fn find(document: Value, origin: &str, found: &mut Vec<Found>) -> Res
     if object.get("sops").is_some_and(|sops| sops.get("mac").is_some()) {
         return Err(wrong("it is encrypted with SOPS, which is not decrypted here".to_owned()));
     }
-    let (group, version) = (group.to_owned(), version.to_owned());
-    found.push(Found { object, origin: origin.to_owned(), group, version, kind, name });
+    let (group, version, object) = (group.to_owned(), version.to_owned(), Value::Object(object));
+    let defines = definition(&group, &kind, &object);
+    found.push(Found { object: object.into(), origin: origin.to_owned(), group, version, kind, name, defines });
     Ok(())
 }
 
 /// Makes manifests of what was found, in the order in which they are applied.
 pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<Manifest>, RenderError> {
-    let defined = definitions(&found);
-    let tell_status: BTreeMap<_, _> =
-        found.iter().filter_map(|found| Some((defined_kind(found)?, defines_status(found)))).collect();
+    let defined: BTreeMap<_, _> = found
+        .iter()
+        .filter_map(|found| found.defines.as_ref())
+        .map(|Definition { of, scope, has_status }| (of.clone(), (*scope, *has_status)))
+        .collect();
     let mut manifests = Vec::with_capacity(found.len());
     let mut origins: BTreeMap<ResourceRef, Arc<str>> = BTreeMap::new();
     for found in found {
         let kind = (found.group.clone(), found.kind.clone());
-        let scope = (request.scope)(&kind.0, &kind.1).or_else(|| defined.get(&kind).copied());
+        let scope = (request.scope)(&kind.0, &kind.1).or_else(|| defined.get(&kind).map(|(scope, _)| *scope));
         let Some(scope) = scope else {
-            let api_version = found.object["apiVersion"].as_str().unwrap_or_default().to_owned();
+            let api_version = found.object.head()["apiVersion"].as_str().unwrap_or_default().to_owned();
             return Err(RenderError::UnknownKind { origin: found.origin, api_version, kind: found.kind });
         };
         // A custom kind may have a field that is called so.
-        let has_status = (request.has_status)(&kind.0, &kind.1).or_else(|| tell_status.get(&kind).copied());
+        let has_status =
+            (request.has_status)(&kind.0, &kind.1).or_else(|| defined.get(&kind).map(|(_, has_status)| *has_status));
         let is_field = has_status == Some(false) && scope::builtin(&kind.0, &kind.1).is_none();
         let manifest = manifest(found, scope, is_field, request)?;
         if let Some(first) = origins.insert(manifest.resource.clone(), manifest.origin.clone()) {
@@ -86,12 +101,14 @@ pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<
 }
 
 fn manifest(found: Found, scope: Scope, status_is_field: bool, request: &Request<'_>) -> Result<Manifest, RenderError> {
-    let Found { mut object, origin, group, version, kind, name } = found;
+    let Found { object, origin, group, version, kind, name, defines: _ } = found;
     let wrong = |problem: String| RenderError::Object { origin: origin.clone(), problem };
+    let mut value = object.into_value();
+    let object = value.as_object_mut().expect("find() saw a name in it");
     if !status_is_field {
         object.remove("status");
     }
-    drop_what_servers_write(&mut object);
+    drop_what_servers_write(object);
     let metadata = object["metadata"].as_object_mut().expect("find() saw a name in it");
     let namespace = match scope {
         Scope::Namespaced => Some(namespace(metadata, request.namespace).map_err(wrong)?),
@@ -105,37 +122,21 @@ fn manifest(found: Found, scope: Scope, status_is_field: bool, request: &Request
         only_text(metadata, words).map_err(wrong)?;
     }
     label(metadata, request.environment);
-    injected::drop_what_controllers_fill_in(&mut object, &group, &kind);
+    injected::drop_what_controllers_fill_in(object, &group, &kind);
     if group.is_empty() && kind == "Secret" {
-        encode_string_data(&mut object).map_err(wrong)?;
+        encode_string_data(object).map_err(wrong)?;
     }
-    let object = Value::Object(object);
-    let digest = ContentDigest::of(&object);
-    let resource = ResourceRef { group, kind, namespace, name };
-    Ok(Manifest { resource, version, object: Arc::new(object), origin: origin.into(), digest })
+    Ok(Manifest::new(ResourceRef { group, kind, namespace, name }, version, value, origin.into()))
 }
 
-/// The scopes of the kinds that these very objects define.
-fn definitions(found: &[Found]) -> BTreeMap<(String, String), Scope> {
-    let scope = |definition: &Found| {
-        let kind = defined_kind(definition)?;
-        let cluster = definition.object["spec"].get("scope").and_then(Value::as_str) == Some("Cluster");
-        Some((kind, if cluster { Scope::Cluster } else { Scope::Namespaced }))
-    };
-    found.iter().filter_map(scope).collect()
-}
-
-/// Group and kind that an object defines, if it is a definition.
-fn defined_kind(found: &Found) -> Option<(String, String)> {
-    let is_definition = found.group == "apiextensions.k8s.io" && found.kind == "CustomResourceDefinition";
-    let spec = found.object.get("spec").filter(|_| is_definition)?;
-    Some((spec.get("group")?.as_str()?.to_owned(), spec.pointer("/names/kind")?.as_str()?.to_owned()))
-}
-
-/// Whether the status of what an object defines is a subresource.
-fn defines_status(definition: &Found) -> bool {
-    let versions = definition.object["spec"].get("versions").and_then(Value::as_array);
-    versions.into_iter().flatten().any(|version| version.pointer("/subresources/status").is_some())
+/// What an object of this group and kind defines; whether its status is a subresource, in any of its versions.
+fn definition(group: &str, kind: &str, object: &Value) -> Option<Definition> {
+    let of = defined(group, kind, object)?;
+    let spec = &object["spec"];
+    let scope = if spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced };
+    let mut versions = spec["versions"].as_array().into_iter().flatten();
+    let has_status = versions.any(|version| version.pointer("/subresources/status").is_some());
+    Some(Definition { of, scope, has_status })
 }
 
 /// What the API server writes, and what an export of a live object therefore holds. Sent back, these are a conflict (resourceVersion,

@@ -10,7 +10,7 @@ use crate::render::{KUSTOMIZATIONS, RenderError};
 use crate::tree::links::{Followed, resolve_noting};
 use crate::tree::paths::{file_name, is_below};
 use crate::tree::{EntryMode, Tree, TreeEntry, is_lfs_pointer};
-use crate::yaml::{self, YamlError};
+use crate::yaml::{self, Document, YamlError};
 
 /// What a folder holds.
 pub(super) struct Plain {
@@ -163,14 +163,17 @@ fn read(tree: &dyn Tree, file: &Source, found: &mut Vec<Found>) -> Result<(), Re
     if is_lfs_pointer(&bytes) {
         return Err(RenderError::LargeFileStorage { path: path.clone() });
     }
-    let documents = yaml::parse(&bytes).map_err(|source| match is_template(&bytes, &source) {
+    let mut outcome = Ok(());
+    let read = yaml::each(&bytes, |Document { number, line, value }| {
+        if outcome.is_ok() {
+            outcome = object::find(value, &format!("{path}, document {number}, line {line}"), found);
+        }
+    });
+    read.map_err(|source| match is_template(&bytes, &source) {
         true => RenderError::Template { path: path.clone(), source },
         false => RenderError::Yaml { path: path.clone(), source },
     })?;
-    for document in documents {
-        object::find(document.value, &format!("{path}, document {}, line {}", document.number, document.line), found)?;
-    }
-    Ok(())
+    outcome
 }
 
 fn is_manifest(path: &str) -> bool {

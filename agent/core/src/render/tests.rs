@@ -46,7 +46,7 @@ fn refusal(files: &[(&str, &str)]) -> String {
 fn object(content: &str) -> Value {
     let rendered = try_render(&[("apps/shop/a.yaml", content)]).unwrap_or_else(|e| panic!("{content}: {e}"));
     assert_eq!(rendered.manifests.len(), 1, "{content}");
-    rendered.manifests[0].object.as_ref().clone()
+    rendered.manifests[0].object.clone().into_value()
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn a_status_that_is_an_ordinary_field_is_kept() {
         );
         let ticket = "apiVersion: example.com/v1\nkind: Ticket\nmetadata: {name: one}\nstatus: open\n";
         let rendered = try_render(&[("apps/shop/a.yaml", &definition), ("apps/shop/b.yaml", ticket)]).unwrap();
-        assert_eq!(rendered.manifests[0].object.get("status"), None, "the server's own kinds have one");
-        rendered.manifests[1].object.get("status").cloned()
+        assert_eq!(rendered.manifests[0].object.value().get("status"), None, "the server's own kinds have one");
+        rendered.manifests[1].object.value().get("status").cloned()
     };
     assert_eq!(render(""), Some(json!("open")));
     assert_eq!(render(", subresources: {status: {}}"), None);

@@ -1,10 +1,7 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::sync::manifest::ContentDigest;
 
 fn resource(text: &str) -> ResourceRef {
     let parts: Vec<&str> = text.split('/').collect();
@@ -13,13 +10,8 @@ fn resource(text: &str) -> ResourceRef {
 
 fn write(text: &str, later: Later) -> Write {
     let object = json!({"name": text});
-    let digest = ContentDigest::of(&object);
-    let (resource, version) = (resource(text), "v1".to_owned());
-    Write {
-        manifest: Manifest { resource, version, object: Arc::new(object), origin: "test".into(), digest },
-        later,
-        takes_over: false,
-    }
+    let manifest = Manifest::new(resource(text), "v1".to_owned(), object, "test".into());
+    Write { manifest, later, takes_over: false }
 }
 
 fn deletion(text: &str) -> Deletion {

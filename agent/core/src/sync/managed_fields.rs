@@ -12,7 +12,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::sync::manifest::ContentDigest;
+use crate::sync::digest::ContentDigest;
 use crate::sync::path::Step;
 use crate::sync::value_at;
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, ignore, normalize};

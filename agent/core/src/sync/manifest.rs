@@ -4,20 +4,9 @@ use std::sync::Arc;
 
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 of content that was put into one form: two manifests with the same digest are the same manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ContentDigest(pub [u8; 32]);
-
-impl ContentDigest {
-    /// Of a JSON value. serde_json keeps the keys of its maps sorted, so that equal values give equal bytes.
-    pub fn of(value: &Value) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(serde_json::to_vec(value).unwrap_or_default());
-        Self(hasher.finalize().into())
-    }
-}
+use crate::sync::content::Content;
+use crate::sync::digest::ContentDigest;
 
 /// One desired object.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,14 +16,23 @@ pub struct Manifest {
     /// The API version without its group: `v1`.
     pub version: String,
     /// The whole object, as it is sent.
-    pub object: Arc<Value>,
+    pub object: Content,
     /// Where it was written, for messages: `apps/shop/deployment.yaml, document 2`.
     pub origin: Arc<str>,
     /// Of [`Manifest::object`].
     pub digest: ContentDigest,
+    /// The group and the kind that it defines, where it is a CustomResourceDefinition.
+    pub defines: Option<(String, String)>,
 }
 
 impl Manifest {
+    /// The manifest of an object that has its namespace and is put into the form in which it is sent.
+    pub fn new(resource: ResourceRef, version: String, object: Value, origin: Arc<str>) -> Self {
+        let defines = defined(&resource.group, &resource.kind, &object);
+        let (object, digest) = Content::digested(object);
+        Self { resource, version, object, origin, digest, defines }
+    }
+
     /// `apps/v1`, `v1`.
     pub fn api_version(&self) -> String {
         match self.resource.group.as_str() {
@@ -42,4 +40,15 @@ impl Manifest {
             group => format!("{group}/{}", self.version),
         }
     }
+}
+
+/// Whether objects of this group and kind define kinds.
+pub fn is_definition(group: &str, kind: &str) -> bool {
+    group == "apiextensions.k8s.io" && kind == "CustomResourceDefinition"
+}
+
+/// The group and the kind that an object of this group and kind defines.
+pub fn defined(group: &str, kind: &str, object: &Value) -> Option<(String, String)> {
+    let spec = object.get("spec").filter(|_| is_definition(group, kind))?;
+    Some((spec.get("group")?.as_str()?.to_owned(), spec.pointer("/names/kind")?.as_str()?.to_owned()))
 }

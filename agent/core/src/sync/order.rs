@@ -109,13 +109,10 @@ fn position(group: &str, kind: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::sync::manifest::ContentDigest;
 
     fn resource(text: &str) -> ResourceRef {
         let parts: Vec<&str> = text.split('/').collect();
@@ -124,8 +121,7 @@ mod tests {
 
     fn manifest(resource: ResourceRef) -> Manifest {
         let object = json!({"name": resource.to_string()});
-        let digest = ContentDigest::of(&object);
-        Manifest { resource, version: "v1".to_owned(), object: Arc::new(object), origin: "test".into(), digest }
+        Manifest::new(resource, "v1".to_owned(), object, "test".into())
     }
 
     const IN_ORDER: &[&str] = &[

@@ -19,8 +19,10 @@ use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 use serde_json::Value;
 
+use crate::sync::content::Content;
+use crate::sync::digest::ContentDigest;
 use crate::sync::drift::differences;
-use crate::sync::manifest::{ContentDigest, Manifest};
+use crate::sync::manifest::Manifest;
 use crate::sync::{APPLICATION_LABEL, managed_fields, takeover};
 
 pub mod contents;
@@ -36,12 +38,14 @@ pub const PRUNE_ANNOTATION: &str = "quarterdeck.dev/prune";
 pub enum Observed {
     /// Its manifest and what is ours in the live object are as at the last sync. No request was made.
     Known(ContentDigest),
-    /// The dry run was made.
+    /// It is not there, and the dry run would make it; as it would be then, where somebody wants to see it.
+    Absent(Option<Arc<Value>>),
+    /// It is there, and the dry run may change it.
     Predicted {
         /// The object as it would be after an apply.
         predicted: Arc<Value>,
-        /// As it is; absent where it is not there.
-        live: Option<Arc<Value>>,
+        /// As it is.
+        live: Arc<Value>,
         /// The replicas are left to an autoscaler.
         scaled: Option<Scaled>,
     },
@@ -59,7 +63,7 @@ pub struct Scaled {
     /// `HorizontalPodAutoscaler/shop`.
     pub by: String,
     /// What is applied in the place of the manifest's object.
-    pub object: Arc<Value>,
+    pub object: Content,
 }
 
 impl Observed {
@@ -71,7 +75,7 @@ impl Observed {
     /// The live object, where it was read.
     pub fn live(&self) -> Option<&Arc<Value>> {
         match self {
-            Self::Predicted { live, .. } => live.as_ref(),
+            Self::Predicted { live, .. } => Some(live),
             _ => None,
         }
     }
@@ -80,11 +84,8 @@ impl Observed {
     pub fn was_applied_for(&self, environment: &EnvironmentId) -> bool {
         match self {
             Self::Known(_) | Self::Same(_) => true,
-            Self::Predicted { live, .. } => {
-                let owner = live.as_ref().and_then(|live| managed_fields::owner_of(live));
-                owner.is_some_and(|owner| owner.is(environment))
-            }
-            Self::Later(_) | Self::Refused(_) => false,
+            Self::Predicted { live, .. } => managed_fields::owner_of(live).is_some_and(|owner| owner.is(environment)),
+            Self::Absent(_) | Self::Later(_) | Self::Refused(_) => false,
         }
     }
 
@@ -92,10 +93,9 @@ impl Observed {
     pub fn wants_a_write(&self) -> bool {
         match self {
             Self::Known(_) | Self::Same(_) | Self::Refused(_) => false,
-            Self::Later(_) => true,
+            Self::Absent(_) | Self::Later(_) => true,
             Self::Predicted { live, predicted, .. } => {
-                live.as_ref().is_none_or(|live| managed_fields::digest(live) != managed_fields::digest(predicted))
-                    || self.is_taken_over()
+                managed_fields::digest(live) != managed_fields::digest(predicted) || self.is_taken_over()
             }
         }
     }
@@ -241,7 +241,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
         Change { resource: manifest.resource.clone(), action: Action::Unchanged, fields: vec![], reason: None };
     match observed {
         Observed::Known(live) | Observed::Same(live) => decided.unchanged.push((place, *live)),
-        Observed::Predicted { live: None, .. } => {
+        Observed::Absent(_) => {
             change.action = Action::Create;
             decided.writes.push((place, Later::No));
         }
@@ -250,7 +250,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             change.reason = Some(reason.clone());
             decided.writes.push((place, Later::Yes));
         }
-        Observed::Predicted { live: Some(live), predicted, scaled } => {
+        Observed::Predicted { live, predicted, scaled } => {
             let other = managed_fields::owner_of(live)
                 .filter(|other| !other.is(inputs.environment))
                 .map(|other| other.to_string());
@@ -261,14 +261,14 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             };
             let digest = managed_fields::digest(live);
             let mut reasons: Vec<String> = taken.into_iter().collect();
-            if let (Some(Scaled { by, .. }), false) = (scaled, manifest.object["spec"]["replicas"].is_null()) {
+            if let (Some(Scaled { by, .. }), false) = (scaled, manifest.object.value()["spec"]["replicas"].is_null()) {
                 reasons.push(format!("spec.replicas is left to {by}"));
             }
             let managers = takeover::managers(live);
             if digest == managed_fields::digest(predicted) && managers.is_empty() {
                 decided.unchanged.push((place, digest));
             } else {
-                let found = differences(live, predicted, &manifest.object);
+                let found = differences(live, predicted, &manifest.object.value());
                 change.action = Action::Configure;
                 if !managers.is_empty() {
                     reasons.push(format!("takes over the fields of {}", managers.join(", ")));

@@ -31,21 +31,25 @@ impl Fault {
     }
 }
 
-/// The documents of a text that hold something.
-pub(super) fn documents(text: &str) -> Result<Vec<Document>, Fault> {
+/// Gives the documents of a text that hold something, one by one.
+pub(super) fn documents(text: &str, take: &mut dyn FnMut(Document)) -> Result<(), Fault> {
     let options = granit_parser::options! { emit_comments: false };
     let mut reader = Reader::default();
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| Fault::of(&error))?;
         reader.take(event, span.start)?;
+        reader.document.take().into_iter().for_each(&mut *take);
     }
-    Ok(reader.documents)
+    Ok(())
 }
 
 /// What was read so far.
 #[derive(Default)]
 struct Reader {
-    documents: Vec<Document>,
+    /// How many documents held something.
+    documents: usize,
+    /// The last of them, which is to be given.
+    document: Option<Document>,
     /// Collections whose end has not come yet.
     open: Vec<Open>,
     /// The nodes of this document that have an anchor, complete ones alone.
@@ -141,12 +145,13 @@ impl Reader {
         match self.open.last_mut().map(|open| &mut open.holds) {
             None if node.value.is_null() => {}
             None => {
-                let number = self.documents.len() + 1;
+                let number = self.documents + 1;
                 if number > DOCUMENTS_MAX {
                     return Err(Fault::at(start, format!("more than {DOCUMENTS_MAX} documents in one file")));
                 }
                 let line = start.line().max(1) as u64;
-                self.documents.push(Document { number, line, value: node.value });
+                self.documents = number;
+                self.document = Some(Document { number, line, value: node.value });
             }
             Some(Holds::List(items)) => items.push(node.value),
             Some(Holds::Mapping(mapping)) => mapping.put(node).map_err(|what| Fault::at(start, what))?,

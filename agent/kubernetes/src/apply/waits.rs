@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::{Executor, Walk};
 use crate::problem::{ApiProblem, Class};
 use quarterdeck_core::steps::{self, Reached};
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::managed_fields;
-use quarterdeck_core::sync::manifest::Manifest;
+use quarterdeck_core::sync::manifest::{Manifest, is_definition};
 
 /// A look at what is waited for comes this often at least.
 const LOOK_MAX: Duration = Duration::from_secs(1);
@@ -70,7 +71,8 @@ impl Executor<'_> {
     /// A definition of this group that is not as this walk wrote or found it: its kind may never be served then.
     async fn changed_definition(&self, group: &str, walk: &Walk<'_>) -> Result<Option<String>, ApiProblem> {
         let suffix = format!(".{group}");
-        let is_of_group = |resource: &ResourceRef| is_definition(resource) && resource.name.ends_with(&suffix);
+        let is_of_group =
+            |resource: &ResourceRef| is_definition(&resource.group, &resource.kind) && resource.name.ends_with(&suffix);
         for (resource, written) in walk.executed.memory.iter().filter(|(resource, _)| is_of_group(resource)) {
             match self.observer.objects.get(resource, Some("v1")).await? {
                 Some(live) if managed_fields::digest(&live) == written.live => {}
@@ -81,14 +83,15 @@ impl Executor<'_> {
         Ok(None)
     }
 
-    /// Waits until a written object is as its step waits for it, or somebody stops it; the object as it is then.
+    /// Waits until a written object is as its step waits for it, or somebody stops it; the digest of it then. Nothing of the
+    /// object is kept between two looks at it: dozens of large ones are waited for at the same time.
     pub(super) async fn wait_for(
         &self,
         manifest: &Manifest,
         mut live: Value,
         wait: Wait,
         timeout: Duration,
-    ) -> Result<Value, ApiProblem> {
+    ) -> Result<ContentDigest, ApiProblem> {
         let until = |what: &str| format!("wait until {} is {what}", manifest.resource.short());
         let doing = || match wait {
             Wait::Established => format!("establish {}", manifest.resource.short()),
@@ -98,35 +101,71 @@ impl Executor<'_> {
         };
         let deadline = Instant::now() + timeout;
         let written = managed_fields::digest(&live);
+        let mut digest = written;
+        let mut defines = (wait == Wait::Established).then(|| served(&live)).flatten();
         let mut pauses = pauses(Duration::from_millis(25));
         loop {
             let waits = match steps::reached(wait, &live) {
-                Reached::Yes => return Ok(live),
+                Reached::Yes => {
+                    self.observer.cache.wrote(&live);
+                    return Ok(digest);
+                }
                 Reached::Never(why) => return Err(ApiProblem::new(Class::Invalid, doing(), why)),
                 Reached::NotYet(how) => how,
             };
+            drop(live);
             let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
                 let message = format!("after {} s: {waits}", timeout.as_secs());
                 return Err(ApiProblem::new(Class::Timeout, doing(), message));
             }
-            tokio::time::sleep(pause).await;
+            match defines.take() {
+                Some(kind) => defines = self.wait_served(kind).await,
+                None => tokio::time::sleep(pause).await,
+            }
             if (self.stop)() {
-                return Ok(live);
+                return Ok(digest);
             }
             let read = self.observer.objects.get(&manifest.resource, Some(&manifest.version)).await?;
             live = read.ok_or_else(|| ApiProblem::new(Class::NotFound, doing(), "it was deleted in the meantime"))?;
+            digest = managed_fields::digest(&live);
             // What is healthy or completed may be so although a controller writes to it; a definition is as it is written.
-            if wait == Wait::Established && managed_fields::digest(&live) != written {
+            if wait == Wait::Established && digest != written {
                 return Err(ApiProblem::new(Class::Conflict, doing(), "it was changed in the meantime"));
             }
         }
     }
+
+    /// Waits until the server serves this kind, for [`LOOK_MAX`] at most: a look at its definition comes then. The kind where
+    /// it does not yet.
+    async fn wait_served(&self, kind: Served) -> Option<Served> {
+        let until = Instant::now() + LOOK_MAX;
+        for pause in pauses(Duration::from_millis(25)) {
+            if Instant::now() + pause >= until || (self.stop)() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let Served { group, version, kind } = &kind;
+            if matches!(self.observer.objects.serves(group, version, kind).await, Ok(true)) {
+                return None;
+            }
+        }
+        Some(kind)
+    }
 }
 
-/// Whether it defines a kind.
-pub(super) fn is_definition(resource: &ResourceRef) -> bool {
-    resource.group == "apiextensions.k8s.io" && resource.kind == DEFINITION
+/// A kind as its definition says that it is served.
+struct Served {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+/// What a definition serves; nothing where it serves no version.
+fn served(definition: &Value) -> Option<Served> {
+    let (spec, text) = (&definition["spec"], |value: &Value| value.as_str().map(str::to_owned));
+    let version = spec["versions"].as_array()?.iter().find(|version| version["served"] == true)?;
+    Some(Served { group: text(&spec["group"])?, version: text(&version["name"])?, kind: text(&spec["names"]["kind"])? })
 }
 
 const DEFINITION: &str = "CustomResourceDefinition";

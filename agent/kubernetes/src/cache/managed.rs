@@ -14,7 +14,7 @@ use crate::cache::tombstones::Tombstones;
 use crate::changes::ClusterChange;
 use crate::watch_set::{self, Inhabited, Scopes, WatchKey};
 use quarterdeck_core::health::Verdict;
-use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory};
 
 /// How an object should be.

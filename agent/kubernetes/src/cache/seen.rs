@@ -14,8 +14,8 @@ use crate::classes::Classes;
 use crate::discovery::Cache;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::health::{self, Surroundings, Verdict};
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::managed_fields;
-use quarterdeck_core::sync::manifest::ContentDigest;
 use quarterdeck_core::sync::plan::Ended;
 
 /// A uid in 16 bytes.

@@ -8,6 +8,7 @@ use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 use crate::cluster::{Cluster, Inner};
 use crate::error::ClusterError;
 use crate::inventory::Held;
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::planned::{PlannedSync, namespaces};
 use crate::problem::ApiProblem;
@@ -18,14 +19,16 @@ use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
 
 impl Cluster {
+    /// A plan, and what was seen for it; with what would be made where it is to be shown.
     pub(super) async fn observe_and_plan(
         &self,
         environment: &EnvironmentId,
         desired: &[Manifest],
         memory: &Memory,
         options: &Options,
+        shows: bool,
     ) -> Result<(PlannedSync, Vec<Observed>), ClusterError> {
-        let observer = self.observer(environment, options);
+        let observer = Observer { shows, ..self.observer(environment, options) };
         let observed = observer.desired(desired, memory).await?;
         let strangers = self.strangers(desired, &observed, options).await?;
         let held = self.held(environment, desired, &observed, memory, options).await?;
@@ -165,7 +168,7 @@ impl Cluster {
         let Some(neighbours) = &options.neighbours else { return Ok(BTreeMap::new()) };
         let mut wanted: BTreeMap<String, Vec<&ResourceRef>> = BTreeMap::new();
         for (manifest, live) in desired.iter().zip(observed.iter().map(Observed::live)) {
-            let ours = managed_fields::owner_of(&manifest.object);
+            let ours = managed_fields::owner_of(manifest.object.head());
             let owner = live.and_then(|live| managed_fields::owner_of(live)).filter(|owner| Some(*owner) != ours);
             if let Some(owner) = owner.map(|owner| owner.to_string()).filter(|owner| neighbours.of(owner).is_none()) {
                 wanted.entry(owner).or_default().push(&manifest.resource);

@@ -30,7 +30,7 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
-        let planned = self.observe_and_plan(environment, desired, memory, options).await?.0;
+        let planned = self.observe_and_plan(environment, desired, memory, options, false).await?.0;
         self.0.cache.expect(environment, expectations(&planned));
         Ok(planned)
     }
@@ -47,7 +47,7 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<(PlannedSync, Vec<ObjectDiff>), ClusterError> {
-        let (planned, observed) = self.observe_and_plan(environment, desired, memory, options).await?;
+        let (planned, observed) = self.observe_and_plan(environment, desired, memory, options, true).await?;
         let mut sides = Vec::new();
         for change in &planned.changes {
             let seen = || desired.iter().zip(&observed).find(|(manifest, _)| manifest.resource == change.resource);
@@ -55,9 +55,10 @@ impl Cluster {
                 (Action::Unchanged | Action::Skip, _) => continue,
                 (Action::Prune, _) => (self.0.objects.get(&change.resource, None).await?.map(|o| masked(&o)), None),
                 (_, Some((_, Observed::Predicted { predicted, live, .. }))) => {
-                    (live.as_deref().map(masked), Some(masked(predicted)))
+                    (Some(masked(live)), Some(masked(predicted)))
                 }
-                (_, Some((manifest, _))) => (None, Some(masked(&manifest.object))),
+                (_, Some((_, Observed::Absent(Some(predicted))))) => (None, Some(masked(predicted))),
+                (_, Some((manifest, _))) => (None, Some(masked(&manifest.object.value()))),
                 (_, None) => continue,
             };
             sides.push(ObjectDiff { resource: change.resource.clone(), action: change.action, live, desired });

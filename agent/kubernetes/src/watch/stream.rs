@@ -32,9 +32,13 @@ use crate::watch::Shared;
 use crate::watch_set::{WatchKey, What, is_foreign};
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::APPLICATION_LABEL;
+use quarterdeck_core::sync::manifest::is_definition;
 
 /// Objects of one page. Pods have some 15 KB, so a page is below 10 MB.
 const PAGE: usize = 500;
+
+/// Definitions of one page: with the record of whose fields are whose, large ones have 1 MB.
+const PAGE_OF_DEFINITIONS: usize = 20;
 
 /// The server ends a watch after this many seconds; spread, so that a thousand do not end at once.
 const WATCH_SECONDS: u64 = 240;
@@ -229,8 +233,12 @@ async fn round(shared: &Shared, key: &WatchKey, at: &mut Position) -> Result<End
     let selector =
         if key.what == What::Applied { format!("&labelSelector={APPLICATION_LABEL}") } else { String::new() };
     let path = collection_path(&route.resource, namespace);
-    // Where definitions are followed from is enough of a list of them.
-    let page = if key.what == What::Kinds { 1 } else { PAGE };
+    let page = match key.what {
+        // Where definitions are followed from is enough of a list of them.
+        What::Kinds => 1,
+        _ if is_definition(&key.group, &key.kind) => PAGE_OF_DEFINITIONS,
+        _ => PAGE,
+    };
     let listed = match at.version {
         Some(_) => Ok(()),
         None => list(shared, key, &route, &format!("{path}?limit={page}{selector}"), at).await,
@@ -402,7 +410,7 @@ async fn watch(
             Some((object, false)) => shared.cache.remove(key, &object),
             None => continue,
         }
-        if (key.group.as_str(), key.kind.as_str()) == DEFINITION {
+        if is_definition(&key.group, &key.kind) {
             shared.objects.kinds_changed();
         }
     }
@@ -410,8 +418,6 @@ async fn watch(
 
 /// An object without its content.
 const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-
-const DEFINITION: (&str, &str) = ("apiextensions.k8s.io", "CustomResourceDefinition");
 
 fn version_of(object: &Value) -> String {
     object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned()

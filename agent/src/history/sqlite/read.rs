@@ -17,7 +17,7 @@ use super::{Result, bodies};
 use crate::history::Intent;
 use crate::history::TagsSeen;
 use crate::history::error::HistoryError;
-use quarterdeck_core::sync::manifest::ContentDigest;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 use quarterdeck_system::open_files;
 

@@ -286,7 +286,7 @@ fn reverts_and_failures_push_no_release_out() {
 #[test]
 fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
     use crate::history::Intent;
-    use quarterdeck_core::sync::manifest::ContentDigest;
+    use quarterdeck_core::sync::digest::ContentDigest;
     use quarterdeck_core::sync::plan::{Ended, Remembered};
 
     let folder = tempfile::tempdir().unwrap();

@@ -23,13 +23,8 @@ fn manifest(name: &str) -> Manifest {
     let object = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "prod"}, "data": {"a": "1"},
     });
-    Manifest {
-        resource: ResourceRef::new("", "ConfigMap", Some("prod"), name),
-        version: "v1".to_owned(),
-        digest: ContentDigest::of(&object),
-        object: Arc::new(object),
-        origin: format!("{name}.yaml").into(),
-    }
+    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), name);
+    Manifest::new(resource, "v1".to_owned(), object, format!("{name}.yaml").into())
 }
 
 fn item(name: &str) -> InventoryItem {
@@ -126,7 +121,11 @@ fn known() -> Observed {
 }
 
 fn predicted(live: Option<Arc<Value>>, value: &str) -> Observed {
-    Observed::Predicted { predicted: self::live(Some("shop"), value), live, scaled: None }
+    let predicted = self::live(Some("shop"), value);
+    match live {
+        Some(live) => Observed::Predicted { predicted, live, scaled: None },
+        None => Observed::Absent(None),
+    }
 }
 
 #[test]
