@@ -120,7 +120,7 @@ impl Executor<'_> {
                 return Err(ApiProblem::new(Class::Timeout, doing(), message));
             }
             match defines.take() {
-                Some(kind) => defines = self.wait_served(kind).await,
+                Some(kind) => defines = self.wait_served(kind, deadline).await,
                 None => tokio::time::sleep(pause).await,
             }
             if (self.stop)() {
@@ -136,10 +136,10 @@ impl Executor<'_> {
         }
     }
 
-    /// Waits until the server serves this kind, for [`LOOK_MAX`] at most: a look at its definition comes then. The kind where
-    /// it does not yet.
-    async fn wait_served(&self, kind: Served) -> Option<Served> {
-        let until = Instant::now() + LOOK_MAX;
+    /// Waits until the server serves this kind, for [`LOOK_MAX`] at most and not beyond the deadline: a look at its definition
+    /// comes then, which also says why where the server cannot be asked. The kind where it is not served yet.
+    async fn wait_served(&self, kind: Served, deadline: Instant) -> Option<Served> {
+        let until = deadline.min(Instant::now() + LOOK_MAX);
         for pause in pauses(Duration::from_millis(25)) {
             if Instant::now() + pause >= until || (self.stop)() {
                 break;
