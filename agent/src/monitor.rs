@@ -75,7 +75,6 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                 }
             }
         }
-        let told = cover.then(|| covers.clone());
         if cover {
             facts.extend(covers.news(&context, &cluster));
             next_check = covers.next_check(&cluster);
@@ -85,13 +84,16 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
             // The objects are shown all the same; the verdict comes again with the next change, and what cannot be seen is
             // told again after a while.
             touched.iter().for_each(|name| fleet.forget_verdict(name));
-            if let Some(told) = told {
-                (covers, next_check) = (told, Some(Instant::now() + coverage::AGAIN));
+            if cover {
+                next_check = Some(Instant::now() + coverage::AGAIN);
             }
         }
+        // What is said of an environment that is leaving is not kept: it is said again when it is back.
+        let shown = context.journal.snapshot();
+        touched.iter().filter(|name| shown.unseen(name).is_none()).for_each(|name| fleet.forget_verdict(name));
     }
     if !context.stop.is_cancelled() {
-        let mut facts = covers.taken_back();
+        let mut facts = covers.taken_back(&context, &cluster);
         facts.extend(fleet.environments.into_values().flat_map(|known| known.keys).map(Fact::Gone));
         // Not kept on a full disk: what is seen goes from the screens all the same.
         let _ = context.journal.record(facts).await;

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::protocol::WATCH_CHANGES_KEPT;
-use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Key, Object, RunId, RunStatus, Unseen};
 use tokio::sync::watch;
 
 /// The snapshot, shared. Cheap to clone.
@@ -97,6 +97,14 @@ impl Snapshots {
     pub fn environment(&self, id: &EnvironmentId) -> Option<EnvironmentStatus> {
         match &*self.get(&Key::environment(id))? {
             Object::Environment(status) => Some((**status).clone()),
+            _ => None,
+        }
+    }
+
+    /// What consoles are shown that cannot be seen of an environment.
+    pub fn unseen(&self, id: &EnvironmentId) -> Option<Vec<Unseen>> {
+        match &*self.get(&Key::environment(id))? {
+            Object::Environment(status) => Some(status.unseen.clone()),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::event::SyncRecord;
-use quarterdeck_shared::snapshot::{ApplicationStatus, Key, Object, RunId, RunStatus};
+use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Key, Object, RunId, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use super::RUNS_SHOWN;
@@ -67,10 +67,7 @@ impl JournalState {
         applications: BTreeMap<ApplicationName, ApplicationStatus>,
     ) -> Self {
         // What the last life was doing when it died nobody does any more.
-        rows.values_mut().for_each(|row| {
-            row.status.progress = None;
-            row.status.unseen.clear();
-        });
+        rows.values_mut().for_each(|row| of_now(&mut row.status));
         let (configured, operated, removed) = Default::default();
         Self { rows, configured, applications, operated, removed, runs: BTreeMap::new() }
     }
@@ -144,8 +141,9 @@ impl JournalState {
             Fact::ApplicationRemoved(name) => self.remove(name, writer, now, changes)?,
             Fact::Environment { id, patch } => self.patch(id, patch, writer, now, changes)?,
             Fact::EnvironmentRemoved(id) => {
-                // Its row stays: it may come back, suspended as it was.
+                // Its row stays: it may come back, suspended as it was. What is seen of it, and done, is of now.
                 self.configured.remove(id);
+                self.rows.get_mut(id).into_iter().for_each(|row| of_now(&mut row.status));
                 changes.push((Key::environment(id), None));
             }
             Fact::Run(run) if run.phase == Phase::Queued && self.removed.contains(&run.application) => {
@@ -289,6 +287,12 @@ impl JournalState {
             }
         }
     }
+}
+
+/// Takes away what is so only as long as somebody operates the environment.
+fn of_now(status: &mut EnvironmentStatus) {
+    status.progress = None;
+    status.unseen.clear();
 }
 
 /// The end of a run that is queued for an application which left the configuration.

@@ -2,7 +2,7 @@
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::error::{Failure, Hint as _};
-use quarterdeck_shared::snapshot::{Key, Object, SpecSummary};
+use quarterdeck_shared::snapshot::{Cover, Hold, Key, Object, Progress, SpecSummary, Unseen};
 
 use super::fact::Patch;
 use super::writer::LET_GO_EVERY;
@@ -156,6 +156,32 @@ fn a_torn_page_is_told_and_nothing_is_overwritten() {
         "{refused} are refused, and {begun} begun with, of {} pages",
         whole.len() / PAGE
     );
+}
+
+#[test]
+fn what_left_the_configuration_comes_back_without_what_was_seen_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut thread = thread(dir.path());
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let of = Cover::Watch;
+    let unseen = vec![Unseen { of, what: "Boats".into(), reason: "forbidden".into(), last_seen: None }];
+    let configured = || Fact::patch(&name, Patch::Configured(SpecSummary::default()));
+    let suspended = Fact::patch(
+        &name,
+        Patch::Suspension(Some(Hold { reason: String::new(), cause: Cause::Agent, at: Timestamp::UNIX_EPOCH })),
+    );
+    let first = vec![configured(), suspended, Fact::patch(&name, Patch::Unseen { of, unseen })];
+    for (batch, shown) in [
+        (first, Some((true, 1))),
+        (vec![Fact::EnvironmentRemoved(name.clone())], None),
+        // It may have been on its way.
+        (vec![Fact::patch(&name, Patch::Progress(Some(Progress::Rendering)))], None),
+        (vec![configured()], Some((true, 0))),
+    ] {
+        write(&mut thread, batch).unwrap();
+        let status = thread.published.environment(&name);
+        assert_eq!(status.map(|status| (status.suspended, status.unseen.len())), shown);
+    }
 }
 
 fn told(number: usize) -> Batch {

@@ -1,7 +1,7 @@
 //! What cannot be seen of the environments of a cluster, as consoles are told of it: once when it is so, and once when it
 //! is otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quarterdeck_shared::application::EnvironmentId;
@@ -17,45 +17,62 @@ use quarterdeck_kubernetes::Cluster;
 /// configuration, and get other objects. Costs no request.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-/// What was told of each environment; of those of which all is seen nothing is kept.
-#[derive(Clone, Default)]
-pub(super) struct Covers(BTreeMap<EnvironmentId, Vec<Unseen>>);
+/// Which environments were told that something of them cannot be seen. What they were told is what consoles are shown: it is
+/// not remembered here, since an environment that left the configuration and came back was told nothing.
+#[derive(Default)]
+pub(super) struct Covers {
+    told: BTreeSet<EnvironmentId>,
+    /// Consoles are not shown an environment yet that is here.
+    waits: bool,
+}
 
 impl Covers {
     /// What is news. The worker of each environment that it concerns is woken: without a watch objects have to be
     /// compared, and with it what came meanwhile is looked at.
     pub(super) fn news(&mut self, context: &Context, cluster: &Cluster) -> Batch {
         let here = environments(context, cluster);
-        self.0.retain(|name, _| here.iter().any(|environment| environment.id == *name));
+        *self = Self::default();
         let mut facts = Batch::new();
         for environment in here {
             let name = &environment.id;
-            let before = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
-            let now = cluster.unseen(name, before);
+            let Some(before) = told(context, name) else {
+                self.waits = true;
+                continue;
+            };
+            let now = cluster.unseen(name, &before);
+            if !now.is_empty() {
+                self.told.insert(name.clone());
+            }
             if before == now {
                 continue;
             }
-            facts.extend(patches(name, before, &now));
+            facts.extend(patches(name, &before, &now));
             // A cluster that does not answer cannot be compared with.
             if now.iter().all(|unseen| unseen.of != Cover::Cluster) {
                 environment.wake();
             }
-            self.0.insert(name.clone(), now);
         }
-        self.0.retain(|_, unseen| !unseen.is_empty());
         facts
     }
 
     /// When to look again, if at all.
     pub(super) fn next_check(&self, cluster: &Cluster) -> Option<Instant> {
-        let again = (!self.0.is_empty()).then(|| Instant::now() + AGAIN);
+        let again = (self.waits || !self.told.is_empty()).then(|| Instant::now() + AGAIN);
         again.into_iter().chain(cluster.next_check()).min()
     }
 
-    /// Takes back all that was told.
-    pub(super) fn taken_back(self) -> Batch {
-        self.0.iter().flat_map(|(name, before)| patches(name, before, &[])).collect()
+    /// Takes back all that was told, but of environments that are in another cluster now: who watches that tells them.
+    pub(super) fn taken_back(self, context: &Context, cluster: &Cluster) -> Batch {
+        let is_ours = |name: &EnvironmentId| context.environment(name).is_none_or(|one| one.cluster.is(cluster));
+        let ours = self.told.into_iter().filter(is_ours);
+        ours.flat_map(|name| patches(&name, &told(context, &name).unwrap_or_default(), &[])).collect()
     }
+}
+
+/// What consoles are shown that cannot be seen of an environment; nothing where they are shown no such environment.
+fn told(context: &Context, name: &EnvironmentId) -> Option<Vec<Unseen>> {
+    let unseen = context.journal.snapshot().unseen(name)?;
+    Some(unseen.into_iter().filter(|unseen| unseen.of != Cover::Repository).collect())
 }
 
 /// A patch for each kind of cover that is otherwise now.

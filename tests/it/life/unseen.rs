@@ -54,6 +54,35 @@ async fn what_may_not_be_watched_is_not_claimed_to_be_well() {
 }
 
 #[tokio::test]
+async fn what_comes_back_into_the_configuration_is_seen_anew() {
+    let world = settled().await;
+    let forbidden = Fault::forbidden().on("watch", "configmaps");
+    world.cluster.fault(forbidden.clone());
+    world.cluster.cut_watches();
+    let unwatched = |app: &EnvironmentStatus| app.health == Health::Unknown;
+    world.wait_for("it to be unknown", "shop", unwatched).await.unwrap();
+
+    // It leaves, and its watch ends, while another application stays in the cluster.
+    let with = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let (head, _) = with.split_once("\n[[application]]").unwrap();
+    let address = world.forge.path("ops/deploy").display().to_string();
+    let other = application("other", &address, "");
+    world.configure(&format!("{head}{other}")).unwrap();
+    world.reload_agent();
+    let is_gone = |state: &State| harness::agent::environment(state, "shop").is_none().then_some(());
+    world.wait("it to leave", is_gone).await.unwrap();
+    while doctor(&world).await.result != CheckResult::Good {
+        tokio::task::yield_now().await;
+    }
+
+    // When it comes back all of it can be seen.
+    world.cluster.lift(&forbidden);
+    world.configure(&format!("{with}{other}")).unwrap();
+    world.reload_agent();
+    well(&world, "it to be back").await;
+}
+
+#[tokio::test]
 async fn nothing_is_claimed_of_a_cluster_that_is_away() {
     let world = settled().await;
     world.cluster.away().await;
