@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use quarterdeck_shared::application::RenderKind;
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
@@ -14,6 +15,7 @@ use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
 use crate::probe;
+use crate::renderers::programs::Program;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_git::RefSnapshot;
 use quarterdeck_shared::error::{Failure, Hint, chain};
@@ -39,6 +41,7 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
+    checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));
     let mut checks = join_all(checks).await;
     checks.extend(sight::checks(context.journal.snapshot().environments().iter()));
     checks
@@ -187,6 +190,22 @@ async fn kustomize(context: Arc<Context>) -> Found {
             hint: "install one of them where manifests have a kustomization.yaml; plain YAML needs none".to_owned(),
         };
     };
+    version(program).await
+}
+
+async fn helm(context: Arc<Context>) -> Found {
+    let Some(program) = context.renderers.helm().cloned() else {
+        let config = context.config();
+        let mut environments = config.applications.iter().flat_map(|application| &application.environments);
+        return match environments.any(|environment| environment.render == RenderKind::Helm) {
+            true => Found::bad("helm was not in PATH when the agent began".to_owned(), "install helm 3 or 4"),
+            false => Found::good("helm was not in PATH when the agent began; charts alone need it".to_owned()),
+        };
+    };
+    version(program).await
+}
+
+async fn version(program: Program) -> Found {
     let words = program.command();
     let span = tracing::Span::current();
     match tokio::task::spawn_blocking(move || span.in_scope(|| program.version())).await {

@@ -31,7 +31,7 @@
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
-//! - [`kustomize`]: the program that builds kustomizations, from a [`commit_tree`].
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`].
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
@@ -69,7 +69,7 @@ pub mod worker;
 
 pub mod commit_tree;
 pub mod images;
-pub mod kustomize;
+pub mod renderers;
 
 pub mod wanted;
 

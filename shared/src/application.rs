@@ -339,6 +339,8 @@ pub struct EnvironmentSpec {
     pub path: String,
     /// How manifests become objects.
     pub render: RenderKind,
+    /// What a chart is given.
+    pub helm: HelmSpec,
     /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
     pub cluster: Option<String>,
     /// The namespace of objects that name none.
@@ -362,6 +364,7 @@ impl EnvironmentSpec {
             follow: Follow::default(),
             path: String::new(),
             render: RenderKind::default(),
+            helm: HelmSpec::default(),
             cluster: None,
             namespace,
             create_namespace: false,
@@ -398,13 +401,29 @@ impl Follow {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RenderKind {
-    /// Kustomize where a kustomization file is there, else plain.
+    /// Kustomize where a kustomization file is there, Helm where a `Chart.yaml` is, else plain.
     #[default]
     Auto,
     /// Every `.yaml`, `.yml` and `.json` file below the path.
     Plain,
     /// Through the `kustomize` or `kubectl` program.
     Kustomize,
+    /// Through the `helm` program, as a release of the chart.
+    Helm,
+}
+
+/// How a Helm chart is rendered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HelmSpec {
+    /// `.Release.Name`; the name of the application where absent.
+    pub release_name: Option<String>,
+    /// Files of values from the root of the repository; a later one overrules an earlier one, and each the chart's own.
+    pub values_files: Vec<String>,
+    /// Values that overrule all files.
+    pub values: serde_json::Map<String, serde_json::Value>,
+    /// Deploys a chart that has hooks without them.
+    pub skip_hooks: bool,
 }
 
 /// How the cluster is kept equal to git.

@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! a kustomization ──► its `images:` entry, as `kustomize edit set image` would      [kustomize]
+//! a chart ──────────► the values that it is given                                  [chart]
 //! none ─────────────► every place that names the repository, in every manifest      [manifests], [places]
 //! ```
 //!
 //! Only what is rendered is changed, and only the words that name the image. A parser says where they are, bytes are
 //! spliced, and everything else (order, comments, quotes, line ends) stays as its author wrote it. What was written is
-//! read again, and a kustomization is built with it: an edit after which the manifests would not name the artifact never
+//! read again, and a kustomization or chart is built with it: an edit after which the manifests would not name the artifact never
 //! becomes a commit.
 //!
 //! Not here: the commit, the push, and the decision to do it anew on a race.
 
 pub mod log;
 
+mod chart;
 mod kustomize;
 mod manifests;
+
+mod apart;
 mod places;
 
 mod edited;
@@ -31,9 +35,10 @@ use quarterdeck_shared::error::Hint;
 use self::edited::Edited;
 use self::manifests::Spellings;
 use crate::git::FileEdit;
-use crate::render::kustomize::Kustomize;
 use crate::render::plain::Source;
-use crate::render::{self, RenderError};
+use crate::render::programs::Programs;
+use crate::render::release::Release;
+use crate::render::{self, RenderError, Renderer};
 use crate::tree::{Tree, TreeFailure, is_lfs_pointer};
 use crate::yaml::YamlError;
 
@@ -84,8 +89,10 @@ pub struct Manifests<'a> {
     pub path: &'a str,
     /// How they are rendered.
     pub render: RenderKind,
-    /// Who builds kustomizations.
-    pub kustomize: &'a dyn Kustomize,
+    /// What a chart is told.
+    pub release: &'a Release<'a>,
+    /// Who runs the programs that render.
+    pub programs: &'a dyn Programs,
 }
 
 /// Why an artifact cannot be written into the manifests.
@@ -122,13 +129,44 @@ pub enum PromoteError {
         /// Kind and name of the objects.
         objects: Vec<String>,
     },
+    /// The image is nowhere in what a chart makes.
+    #[error("the chart of `{path}` makes nothing that names the image {image}")]
+    NowhereInChart {
+        /// The image.
+        image: String,
+        /// The folder of the chart.
+        path: String,
+    },
+    /// The values that an environment may change do not say the version of an image.
+    #[error("no values file says the version of {image}")]
+    NotInValues {
+        /// The image.
+        image: String,
+        /// The keys that lead to it.
+        at: String,
+        /// The file that would say it.
+        path: String,
+    },
+    /// What names the image in a chart is not changed by its values.
+    #[error(
+        "after the change of its values the chart of `{path}` still names another version of {image}, in {}",
+        .objects.join(", ")
+    )]
+    WithoutValues {
+        /// The folder of the chart.
+        path: String,
+        /// The image.
+        image: String,
+        /// Kind and name of the objects.
+        objects: Vec<String>,
+    },
     /// The manifests are not rendered, so nobody knows what they name.
     #[error("the manifests cannot be rendered")]
     Render(#[from] RenderError),
-    /// What kustomize wrote is no YAML.
-    #[error("the output of kustomize for {path} is not understood, line {line}: {what}")]
+    /// What a program wrote is no YAML.
+    #[error("what is rendered of {path} is not understood, line {line}: {what}")]
     Output {
-        /// The kustomization.
+        /// The folder.
         path: String,
         /// The line, from 1.
         line: usize,
@@ -198,6 +236,13 @@ impl Hint for PromoteError {
             Self::NowhereInKustomization { image, .. } => {
                 format!("write `image: {image}` in one of its resources, or set `promote.by = \"none\"`").into()
             }
+            Self::NowhereInChart { image, .. } => {
+                format!("let its values name {image}, or set `promote.by = \"none\"`").into()
+            }
+            Self::NotInValues { at, path, .. } => {
+                format!("write `{at}.tag` into {path} once; what other environments read as well is not changed").into()
+            }
+            Self::WithoutValues { .. } => "see which value the template takes the image from".into(),
             Self::Without { .. } => {
                 "an entry of `images:` changes the containers of pods alone, and only by the exact name".into()
             }
@@ -247,9 +292,10 @@ pub fn promote_all(
         return Ok((Vec::new(), Vec::new()));
     }
     let folder = render::folder(manifests.tree, manifests.path)?;
-    let edits = match render::by_kustomize(manifests.tree, &folder, manifests.render)? {
-        true => into_kustomization(manifests, &folder, &images)?,
-        false => into_files(manifests, &folder, &images)?,
+    let edits = match render::renderer(manifests.tree, &folder, manifests.render)? {
+        Renderer::Kustomize => into_kustomization(manifests, &folder, &images)?,
+        Renderer::Helm => chart::into_chart(manifests, &folder, &images)?,
+        Renderer::Plain => into_files(manifests, &folder, &images)?,
     };
     let Edits { changed, absent, nowhere } = edits;
     match nowhere.filter(|_| absent.len() == images.len()) {
@@ -310,10 +356,10 @@ fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promot
     let tree = manifests.tree;
     let Some(file) = render::kustomization_file(tree, folder)? else {
         // To build it says what is missing.
-        render::kustomize::build(tree, folder, manifests.kustomize)?;
+        render::kustomize::build(tree, folder, manifests.programs)?;
         return Ok(Edits::default());
     };
-    let output = built(tree, folder, manifests.kustomize)?;
+    let output = built(tree, folder, manifests.programs)?;
     let reading = |source| PromoteError::Read { path: file.path.clone(), source };
     let before = tree.blob(&file).map_err(reading)?;
     let (mut content, mut edits) = (before.clone(), Edits::default());
@@ -336,7 +382,7 @@ fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promot
     }
     let output = match edits.changed.is_empty() {
         true => output,
-        false => built(&Edited { tree, edits: &edits.changed }, folder, manifests.kustomize)?,
+        false => built(&Edited { tree, edits: &edits.changed }, folder, manifests.programs)?,
     };
     for image in images {
         let Spellings { names: _, others } = spellings(folder, &output, image)?;
@@ -349,8 +395,8 @@ fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promot
 }
 
 /// What kustomize makes of a folder.
-fn built(tree: &dyn Tree, folder: &str, kustomize: &dyn Kustomize) -> Result<String, PromoteError> {
-    let (built, _) = render::kustomize::build(tree, folder, kustomize)?;
+fn built(tree: &dyn Tree, folder: &str, programs: &dyn Programs) -> Result<String, PromoteError> {
+    let (built, _) = render::kustomize::build(tree, folder, programs)?;
     String::from_utf8(built.output).map_err(|_| {
         let source = render::kustomize::KustomizeError::Output(YamlError::NotUtf8 { line: 1 });
         PromoteError::Render(RenderError::Kustomize { path: folder.to_owned(), source })

@@ -24,6 +24,7 @@ use crate::problem::ApiProblem;
 use crate::strays::Strays;
 use crate::watch::Watches;
 use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::render::release::Capabilities;
 use quarterdeck_core::sync::mask;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_core::yaml;
@@ -83,6 +84,15 @@ impl Cluster {
     /// Where it cannot be asked.
     pub async fn version(&self) -> Result<String, ApiProblem> {
         Ok(format!("Kubernetes {}", self.0.objects.requests.version().await?))
+    }
+
+    /// The cluster as charts see it, with these kinds.
+    ///
+    /// # Errors
+    /// Where it cannot be asked for its version.
+    pub async fn capabilities(&self, kinds: &Kinds) -> Result<Capabilities, ApiProblem> {
+        let version = self.0.objects.requests.version().await?;
+        Ok(Capabilities { kube_version: Some(version), api_versions: kinds.api_versions() })
     }
 
     /// The kinds that it knows: what the renderer needs to fill in namespaces. Asked once and kept.

@@ -1,7 +1,8 @@
 //! The kinds that an API server knows: their paths and whether they live in namespaces. Asked once (two requests), and
 //! again when a kind is missing, when the server does not know what it knew, and when a CRD was written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,19 +41,43 @@ impl Kind {
     }
 }
 
-/// All kinds, by group and kind.
+/// All kinds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Kinds(HashMap<(String, String), Kind>);
+pub struct Kinds {
+    /// By group and kind.
+    all: HashMap<(String, String), Kind>,
+    /// Of [`Kinds::api_versions`].
+    digest: u64,
+}
 
 impl Kinds {
+    pub(super) fn new(all: HashMap<(String, String), Kind>) -> Self {
+        let kinds = Self { all, digest: 0 };
+        let mut hasher = DefaultHasher::new();
+        kinds.api_versions().hash(&mut hasher);
+        Self { digest: hasher.finish(), ..kinds }
+    }
+
     /// A kind.
     pub fn get(&self, group: &str, kind: &str) -> Option<&Kind> {
-        self.0.get(&(group.to_owned(), kind.to_owned()))
+        self.all.get(&(group.to_owned(), kind.to_owned()))
     }
 
     /// All of them whose objects can be listed.
     pub fn listed(&self) -> impl Iterator<Item = &Kind> {
-        self.0.values().filter(|kind| kind.lists)
+        self.all.values().filter(|kind| kind.lists)
+    }
+
+    /// A number for all versions and kinds that are served: within one process the same for the same.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Every version that is served and every kind of it, as charts ask for them: `apps/v1`, `apps/v1/Deployment`; sorted.
+    pub fn api_versions(&self) -> Vec<String> {
+        let resources = self.all.values().flat_map(|kind| &kind.versions);
+        let both = |one: &ApiResource| [one.api_version.clone(), format!("{}/{}", one.api_version, one.kind)];
+        resources.flat_map(both).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Where objects of the kind live.
@@ -185,5 +210,5 @@ async fn discover(requests: &Requests) -> Result<Kinds, ApiProblem> {
             kind.status |= capabilities.subresources.iter().any(|(below, _)| below.plural == "status");
         }
     }
-    Ok(Kinds(kinds))
+    Ok(Kinds::new(kinds))
 }

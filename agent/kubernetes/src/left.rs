@@ -18,8 +18,8 @@ use crate::requests::get;
 use crate::survey::{self, METADATA, accepting};
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::plan::PRUNE_ANNOTATION;
 use quarterdeck_core::sync::plan::contents::{Container, Contents};
+use quarterdeck_core::sync::plan::kept_by;
 use quarterdeck_core::sync::plan::leaving::{self, Left};
 
 /// Definitions that are read to find the one of a kind; a group has a handful.
@@ -90,11 +90,7 @@ impl Observer<'_> {
         if let Some(waits) = waits_for(live) {
             return Ok(Left::Going(waits));
         }
-        Ok(Left::Ours {
-            uid: uid.to_owned(),
-            keep: live["metadata"]["annotations"][PRUNE_ANNOTATION] == "disabled",
-            contents: Box::default(),
-        })
+        Ok(Left::Ours { uid: uid.to_owned(), keep: kept_by(live), contents: Box::default() })
     }
 
     /// The wanted object of another API group that is this very object.

@@ -76,4 +76,4 @@ pub use crate::logs::Logs;
 pub use crate::options::Options;
 pub use crate::planned::PlannedSync;
 pub use crate::problem::{ApiProblem, Class};
-pub use crate::watch::Use;
+pub use crate::watch::{Use, Used};

@@ -27,8 +27,8 @@ use crate::objects::Objects;
 use crate::problem::ApiProblem;
 use crate::watch_set::{self, WatchKey, What};
 
-pub use self::kinds::Use;
 use self::kinds::Uses;
+pub use self::kinds::{Use, Used};
 use crate::termination::TerminationMessages;
 use tracing::Instrument as _;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, BuildArg, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow,
+    ApplicationName, ApplicationSpec, BuildArg, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, HelmSpec,
     ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
 };
 use serde::Deserialize;
@@ -40,6 +40,8 @@ pub(super) struct WrittenEnvironment {
     pub(super) path: String,
     #[serde(default)]
     pub(super) render: RenderKind,
+    #[serde(default)]
+    pub(super) helm: HelmSpec,
     pub(super) cluster: Option<String>,
     pub(super) namespace: String,
     #[serde(default)]
@@ -71,13 +73,14 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
 }
 
 fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
-    let WrittenEnvironment { name, repository, branch, tag, path, render, cluster, namespace, .. } = written;
+    let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
         name,
         repository,
         follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
         path,
         render,
+        helm,
         cluster,
         namespace,
         create_namespace: written.create_namespace,
@@ -208,6 +211,7 @@ fn check_environments(
         if namespace.is_empty() {
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
+        check_helm(environment, &mut say);
         let is_known = |name: &str| clusters.is_empty() || name == "in-cluster" || clusters.contains(name);
         if let Some(cluster) = cluster.as_deref().filter(|name| !is_known(name)) {
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");
@@ -219,6 +223,21 @@ fn check_environments(
                 format!("{:?} is not a valid author: write \"Name <mail@example>\"", promote.author),
             );
         }
+    }
+}
+
+fn check_helm(environment: &WrittenEnvironment, say: &mut impl FnMut(&[&'static str], String)) {
+    let WrittenEnvironment { helm, render, .. } = environment;
+    if *helm != HelmSpec::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize) {
+        say(&["helm"], "settings of a chart, and render is not \"helm\": leave out one of the two".to_owned());
+    }
+    // What helm takes for the name of a release; the same rule as for names of applications.
+    if let Some(name) = helm.release_name.as_ref().filter(|name| name.parse::<ApplicationName>().is_err()) {
+        let rule = "write lower-case letters, digits and '-', 53 at most";
+        say(&["helm", "release_name"], format!("{name:?} is not a valid name of a release: {rule}"));
+    }
+    for path in helm.values_files.iter().filter(|path| path.is_empty() || escapes(path)) {
+        say(&["helm", "values_files"], format!("the values file {path:?} must be a file inside the repository"));
     }
 }
 

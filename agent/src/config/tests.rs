@@ -70,8 +70,15 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     assert_eq!((&shown.context, &shown.dockerfile), (&default.context, &default.dockerfile));
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
     assert_eq!(
-        (shown.create_namespace, shown.render, shown.protected, &shown.sync, &shown.promote),
-        (default.create_namespace, default.render, default.protected, &default.sync, &default.promote)
+        (shown.create_namespace, shown.render, shown.helm.skip_hooks, shown.protected, &shown.sync, &shown.promote),
+        (
+            default.create_namespace,
+            default.render,
+            default.helm.skip_hooks,
+            default.protected,
+            &default.sync,
+            &default.promote
+        )
     );
 }
 
@@ -98,6 +105,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
+        "[[application.environment]]\n[application.environment.helm]",
     ] {
         let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");
         assert_example_has(&toml::from_str::<Config>(&text).unwrap_err().to_string());
@@ -137,6 +145,13 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{application}\n{application}"), 9, "twice"),
         (format!("{application}branch = 'main'\ntag = 'v1'\n"), 8, "leave out one"),
         (format!("{application}path = '../other'\n"), 7, "inside the repository"),
+        (format!("{application}render = 'plain'\nhelm.release_name = 'shop'\n"), 8, "leave out one of the two"),
+        (
+            format!("{application}[application.environment.helm]\nrelease_name = 'Shop'\n"),
+            8,
+            "not a valid name of a release",
+        ),
+        (format!("{application}helm.values_files = ['../prod.yaml']\n"), 7, "a file inside the repository"),
         (format!("{application}[[application.image]]\nname = 'r/a'\n"), 7, "add [application.code]"),
         (
             format!(

@@ -13,22 +13,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, PromoteBy, RenderKind};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, PromoteBy};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::RunStatus;
+use tokio::runtime::Handle;
 
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{self, git};
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
-use crate::context::{Application, Codebase, Context, Destination};
+use crate::context::{Application, Codebase, Context, Destination, Environment};
 use crate::journal::fact::Fact;
-use crate::kustomize::ByProgram;
-use crate::kustomize::renderers::Renderers;
+use crate::renderers::ByProgram;
+use crate::renderers::programs::Renderers;
 use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
 use quarterdeck_core::promote::{self, Manifests, Promoted};
 use quarterdeck_core::queue;
+use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{Author, CommitId, PushOutcome, RefSnapshot, Target};
@@ -130,7 +132,8 @@ impl Step<Promotes> for Promote<'_> {
 impl Promote<'_> {
     /// What to do on the branch as it is now; the commit is made already where one is needed.
     async fn decide(&self, run: &RunStatus) -> Result<Decided, DeliverError> {
-        let EnvironmentSpec { path, follow, render, promote, .. } = &self.to.spec;
+        let EnvironmentSpec { name, follow, promote, .. } = &self.to.spec;
+        let id = EnvironmentId::new(&self.application.spec.name, name);
         let asked = self.asked(run).await?;
         let promoted = |image: &Image| Promoted {
             image: image.name.clone(),
@@ -139,9 +142,10 @@ impl Promote<'_> {
             by: promote.by,
         };
         let wanted = Wanted {
-            path: path.clone(),
+            spec: self.to.spec.clone(),
+            environment: self.context.environment(&id),
+            id,
             branch: follow.branch().map(str::to_owned),
-            render: *render,
             renderers: self.context.renderers.clone(),
             scratch: self.context.scratch(),
             images: self.pushed.images.iter().map(promoted).collect(),
@@ -266,6 +270,12 @@ fn newer(mirror: &Mirror, rules: &TagRules, refs: &RefSnapshot, than: &str) -> B
     newer.filter_map(|(tag, at)| Some((tag.clone(), at.commit.clone()?))).collect()
 }
 
+/// What a chart may ask of the cluster; none where that does not answer, for the manifests are changed in git alone. Blocks.
+fn capabilities(environment: &Environment) -> Option<Capabilities> {
+    let cluster = environment.cluster.clone();
+    Handle::current().block_on(async move { cluster.capabilities(&*cluster.kinds().await.ok()?).await.ok() })
+}
+
 /// `Name <mail>`; the configuration was checked for it.
 fn author(text: &str) -> Author {
     let (name, email) = text.split_once('<').unwrap_or((text, ""));
@@ -296,11 +306,13 @@ struct Ready {
 
 /// What a commit is made of.
 struct Wanted {
-    path: String,
+    spec: EnvironmentSpec,
+    id: EnvironmentId,
+    /// Where it is operated.
+    environment: Option<Arc<Environment>>,
     branch: Option<String>,
-    render: RenderKind,
     renderers: Arc<Renderers>,
-    /// A folder for what kustomize reads.
+    /// A folder for what programs read.
     scratch: PathBuf,
     images: Vec<Promoted>,
     author: Author,
@@ -310,16 +322,22 @@ struct Wanted {
 
 /// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
 fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError> {
-    let Wanted { path, branch, render, renderers, scratch, images, author, message, asked } = wanted;
+    let Wanted { spec, id, environment, branch, renderers, scratch, images, author, message, asked } = wanted;
     let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
     mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
     let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
     let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
     let manifests = Manifests {
         tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
-        path,
-        render: *render,
-        kustomize: &ByProgram { renderers, scratch },
+        path: &spec.path,
+        render: spec.render,
+        release: &Release {
+            name: spec.helm.release_name.as_deref().unwrap_or(id.application.as_str()),
+            namespace: &spec.namespace,
+            spec: &spec.helm,
+            capabilities: &|| Ok(environment.as_deref().and_then(capabilities).unwrap_or_default()),
+        },
+        programs: &ByProgram { renderers, scratch },
     };
     let (edits, absent) = promote::promote_all(&manifests, images)?;
     let promotions = mirror

@@ -9,7 +9,7 @@ use super::{ReconcileError, cluster_error, render_by};
 use crate::context::{Context, Environment};
 use quarterdeck_core::render::{RenderError, Rendered};
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_kubernetes::{ApiProblem, Use};
+use quarterdeck_kubernetes::{ApiProblem, Use, Used};
 
 /// Renders for a pass. A kind that is missing may have come since the cluster was asked.
 pub(super) async fn render(
@@ -30,12 +30,16 @@ pub(super) async fn render(
         }
     }
     match &rendered {
-        Ok(rendered) => cluster.uses(&environment.id, used(&rendered.manifests), &kinds),
+        Ok(rendered) => {
+            let used = Used { kinds: used(&rendered.manifests), all: rendered.asks_capabilities };
+            cluster.uses(&environment.id, used, &kinds);
+        }
         Err(error) => {
             // Of what else is wrong with the manifests nothing follows for their kinds.
             if let Some((api_version, kind)) = missing(error) {
                 let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-                cluster.uses(&environment.id, Use::new(group, kind, version).into_iter().collect(), &kinds);
+                let kinds_used = Use::new(group, kind, version).into_iter().collect();
+                cluster.uses(&environment.id, Used { kinds: kinds_used, all: false }, &kinds);
             }
         }
     }

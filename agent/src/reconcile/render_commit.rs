@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
-use crate::kustomize::ByProgram;
 use crate::poll::Repository;
+use crate::renderers::ByProgram;
 use crate::wanted::Inputs;
+use quarterdeck_core::render::built::BuildFailure;
+use quarterdeck_core::render::release::Release;
 use quarterdeck_core::render::{self, RenderError, Rendered};
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
@@ -22,11 +26,19 @@ pub(super) async fn render(
     let (mirror, commit, id, spec) =
         (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
+    let (cluster, handle) = (environment.cluster.clone(), Handle::current());
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
+        let capabilities = || handle.block_on(cluster.capabilities(&kinds)).map_err(BuildFailure::new);
+        let release = Release {
+            name: spec.helm.release_name.as_deref().unwrap_or(id.application.as_str()),
+            namespace: &spec.namespace,
+            spec: &spec.helm,
+            capabilities: &capabilities,
+        };
         render::render(&render::Request {
             tree: &CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX },
             path: &spec.path,
@@ -35,7 +47,8 @@ pub(super) async fn render(
             namespace: &spec.namespace,
             scope: &scope,
             has_status: &has_status,
-            kustomize: &ByProgram { renderers: &renderers, scratch: &scratch },
+            release: &release,
+            programs: &ByProgram { renderers: &renderers, scratch: &scratch },
         })
     });
     match rendered.await {

@@ -1,15 +1,16 @@
 //! Manifests: what is read as YAML is written and read back the same; what renders does so again, by itself and from
 //! its own output, keeps to what every manifest has, differs from itself in nothing, and shows no secret.
 //!
-//! The first byte says how: `k` with kustomize, anything else plainly. The rest is `apps/shop/a.yaml`, up to a line
+//! The first byte says how: `k` with kustomize, `h` with Helm, anything else plainly. The rest is `apps/shop/a.yaml`, up to a line
 //! `=== path` that begins another file; a path that ends in `@` is a link.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use quarterdeck_agent::kustomize::ByProgram;
-use quarterdeck_agent::kustomize::renderers::Renderers;
+use quarterdeck_agent::renderers::ByProgram;
+use quarterdeck_agent::renderers::programs::Renderers;
 use quarterdeck_core::render::images::images;
+use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::path::{parse, readable};
@@ -17,7 +18,7 @@ use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_
 use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::yaml::{self, Document, YamlError};
-use quarterdeck_shared::application::RenderKind;
+use quarterdeck_shared::application::{HelmSpec, RenderKind};
 use serde_json::Value;
 
 const FIRST: &str = "apps/shop/a.yaml";
@@ -29,7 +30,11 @@ pub fn check(data: &[u8]) {
     for (_, content) in files.files.values() {
         round_trip(content);
     }
-    let kind = if *how == b'k' { RenderKind::Kustomize } else { RenderKind::Plain };
+    let kind = match how {
+        b'k' => RenderKind::Kustomize,
+        b'h' => RenderKind::Helm,
+        _ => RenderKind::Plain,
+    };
     if let Ok(rendered) = render_all(&files, kind) {
         is_valid(&rendered);
         assert_eq!(render_all(&files, kind).ok().as_ref(), Some(&rendered), "the same files are the same manifests");
@@ -66,8 +71,14 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         namespace: "prod",
         scope: &scope::builtin,
         has_status: &|_, _| None,
-        // Without a program kustomize is not asked: what it would need is found, and that is all.
-        kustomize: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
+        release: &Release {
+            name: "shop",
+            namespace: "prod",
+            spec: &HelmSpec::default(),
+            capabilities: &|| Ok(Capabilities::default()),
+        },
+        // Without a program nothing is built: what it would need is found, and that is all.
+        programs: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
     })
 }
 

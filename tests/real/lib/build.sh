@@ -1,4 +1,4 @@
-# The two Go programs of the world, built once and kept: `cluster` (Kubernetes) and `forge` (Gitea).
+# The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea) and `helm`.
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
@@ -6,7 +6,7 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
-# programs_ready: leaves the folders of both programs in $cluster_built and $forge_built.
+# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built and $helm_built.
 programs_ready() {
 	mkdir -p "$cache"
 	exec 8>"$cache/lock"
@@ -14,6 +14,7 @@ programs_ready() {
 	rm -rf "$cache"/*.new
 	cluster_built=$(built cluster) || exit
 	forge_built=$(built forge) || exit
+	helm_built=$(built helm) || exit
 	exec 8>&-
 }
 
@@ -44,6 +45,13 @@ build_cluster() { # SOURCES FOLDER
 	go_build cluster "$1" "$2" 0 '' "-X $version.gitVersion=$release -X $version.gitMajor=1 -X $version.gitMinor=$(cut -d. -f2 <<<"$release")"
 }
 
+# After the cluster, whose modules it shares: with these compiled it takes a minute.
+build_helm() { # SOURCES FOLDER
+	local release
+	release=$(module_version "$1" helm.sh/helm/v3)
+	go_build helm "$1" "$2" 0 '' "-X helm.sh/helm/v3/internal/version.version=$release" helm.sh/helm/v3/cmd/helm
+}
+
 # The forge reads templates and locales from files; they are copied out of Go's cache, which the user it runs as may not be able to read.
 build_forge() { # SOURCES FOLDER
 	local release module
@@ -59,12 +67,12 @@ module_version() { # SOURCES MODULE
 	(cd "$1" && go list -m -f '{{.Version}}' "$2")
 }
 
-# go_build NAME SOURCES FOLDER CGO TAGS LINKER_FLAGS: minutes from cold, so it says every 20 s that it lives.
+# go_build NAME SOURCES FOLDER CGO TAGS LINKER_FLAGS [PACKAGE]: minutes from cold, so it says every 20 s that it lives.
 go_build() {
-	local name=$1 sources=$2 folder=$3 cgo=$4 tags=$5 flags=$6 log=$cache/$1.log began=$SECONDS pid next=20
+	local name=$1 sources=$2 folder=$3 cgo=$4 tags=$5 flags=$6 package=${7:-.} log=$cache/$1.log began=$SECONDS pid next=20
 	say "building $name with $(cd "$sources" && go env GOVERSION): once, 4 to 15 minutes (log: $log)"
 	(cd "$sources" && CGO_ENABLED=$cgo GOFLAGS=-mod=readonly exec nice -n 10 \
-		go build -v -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$folder/$name" .) >"$log" 2>&1 8>&- &
+		go build -v -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$folder/$name" "$package") >"$log" 2>&1 8>&- &
 	pid=$!
 	# A process in the background does not hear the terminal's interrupt.
 	trap 'kill "$pid"; exit 1' INT TERM

@@ -33,6 +33,7 @@ programs_placed() {
 	local name
 	place "$cluster_built/cluster"
 	place "$forge_built/forge"
+	place "$helm_built/helm"
 	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
 		ln -sf cluster "$state/bin/$name"
 	done

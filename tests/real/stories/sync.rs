@@ -3,6 +3,7 @@
 //! Nothing is built here: the manifests name an image that the world's registry has from its begin.
 
 mod beside;
+mod chart;
 mod drift;
 mod order;
 mod pull;

@@ -104,11 +104,11 @@ fn named(place: &Place<'_>, to: &Promoted) -> Option<String> {
 }
 
 /// Nodes, and what each is to say.
-type Words<'n> = Vec<(&'n Node, String)>;
+pub(super) type Words<'n> = Vec<(&'n Node, String)>;
 
 /// The words that change at a place: none where it names the artifact, nothing where it names another image, or why it
 /// cannot.
-fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Words<'n>>, (&'n Node, &'static str)> {
+pub(super) fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Words<'n>>, (&'n Node, &'static str)> {
     let Some(name) = named(place, to) else { return Ok(None) };
     let mut words = Vec::new();
     let mut set = |node: &'n Node, new: &str| {
@@ -180,7 +180,7 @@ pub(super) fn unclear(path: &str, text: &str, node: &Node) -> PromoteError {
     )
 }
 
-fn unclear_at(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
+pub(super) fn unclear_at(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
     let line = text[..node.at().start].matches('\n').count() + 1;
     PromoteError::Unclear { path: path.to_owned(), line, what: what.to_owned() }
 }

@@ -29,8 +29,8 @@ pub(super) enum Place<'n> {
 const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
 /// Keys of a repository that has its tag in a key beside it, and these keys: charts, operators, kustomizations of others.
-const REPOSITORY: [&str; 6] = ["repository", "image", "imageName", "imageRepository", "name", "newName"];
-const TAG: [&str; 3] = ["tag", "imageTag", "newTag"];
+pub(super) const REPOSITORY: [&str; 6] = ["repository", "image", "imageName", "imageRepository", "name", "newName"];
+pub(super) const TAG: [&str; 3] = ["tag", "imageTag", "newTag"];
 
 /// Groups of Kubernetes itself, beside those that end in `.k8s.io`.
 const BUILT_IN: [&str; 6] = ["", "apps", "autoscaling", "batch", "extensions", "policy"];

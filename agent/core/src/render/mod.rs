@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! Tree ─┬─ plain ──────────────────────────────────────┐
-//!       └─ kustomization ── kustomize* (the program) ──┴─ object ── manifests in the order of their apply
+//!       ├─ kustomization ── kustomize* (the program) ──┼─ object ── manifests in the order of their apply
+//!       └─ chart ────────── helm* (the program) ───────┘
 //! ```
 //!
 //! A render is all or nothing: a file that cannot be read, a document that is no object or a name that is defined twice
 //! is an error with its place, since rendering the rest would prune what could not be read. For the same reason a
 //! render without a single object is an error of its own, [`RenderError::Empty`], and never a plan that prunes all.
 //!
-//! The same tree always gives the same manifests: nothing is asked of a network, and remote bases are refused. What a
-//! render depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
+//! The same tree always gives the same manifests: nothing is asked of a network, and remote bases, charts from elsewhere
+//! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
 //!
-//! Not here: Helm charts, decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
+//! Not here: decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
 
 mod injected;
 pub mod object;
@@ -20,6 +21,13 @@ pub(crate) mod plain;
 
 mod kustomization;
 pub mod kustomize;
+
+pub mod chart;
+pub mod helm;
+pub mod release;
+
+pub mod built;
+pub mod programs;
 
 pub mod images;
 pub mod scope;
@@ -33,8 +41,11 @@ use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
-use crate::render::kustomize::{Kustomize, KustomizeError, Kustomized};
+use crate::render::helm::{Charted, HelmError};
+use crate::render::kustomize::{KustomizeError, Kustomized};
 use crate::render::plain::Plain;
+use crate::render::programs::Programs;
+use crate::render::release::Release;
 use crate::render::scope::Scope;
 use crate::sync::digest::ContentDigest;
 use crate::sync::manifest::Manifest;
@@ -58,8 +69,10 @@ pub struct Request<'a> {
     pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
     /// Whether a kind tells a status apart from what is asked for, by group and kind, where the cluster knows it.
     pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
-    /// Who builds kustomizations.
-    pub kustomize: &'a dyn Kustomize,
+    /// What a chart is told.
+    pub release: &'a Release<'a>,
+    /// Who runs the programs that render.
+    pub programs: &'a dyn Programs,
 }
 
 /// What came out.
@@ -71,6 +84,8 @@ pub struct Rendered {
     pub notes: Vec<String>,
     /// The files and folders that it depended on, sorted: while the ids of these in a tree are the same, so is the outcome.
     pub inputs: Vec<String>,
+    /// Whether it depends on the kinds that the cluster serves, used here or not: a chart may ask for any.
+    pub asks_capabilities: bool,
 }
 
 impl Rendered {
@@ -118,7 +133,7 @@ pub enum RenderError {
         source: YamlError,
     },
     /// A file is no YAML, and looks like a template.
-    #[error("{path} looks like a template, and Helm charts are not rendered")]
+    #[error("{path} looks like a template, and no Chart.yaml beside it makes it one of a chart")]
     Template {
         /// The file.
         path: String,
@@ -189,6 +204,14 @@ pub enum RenderError {
         /// Why not.
         source: KustomizeError,
     },
+    /// Helm gave nothing, or what is not deployed.
+    #[error("cannot render the chart of {}", Folder(.path))]
+    Helm {
+        /// The folder.
+        path: String,
+        /// Why not.
+        source: Box<HelmError>,
+    },
     /// A manifest is kept in Git LFS.
     #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
@@ -202,6 +225,7 @@ impl Hint for RenderError {
         match self {
             Self::Yaml { source, .. } => return source.hint(),
             Self::Kustomize { source, .. } => return source.hint(),
+            Self::Helm { source, .. } => return source.hint(),
             Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
             Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
             Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
@@ -223,13 +247,21 @@ impl Hint for RenderError {
 /// See [`RenderError`]; with an error nothing is to be applied and nothing to be pruned.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
-    let (found, notes, mut inputs) = if by_kustomize(request.tree, &folder, request.kind)? {
-        let Kustomized { found, notes, inputs } = kustomize::render(request, &folder)?;
-        (found, notes, inputs)
-    } else {
-        let Plain { found, notes, mut outside } = plain::render(request.tree, &folder)?;
-        outside.push(folder.clone());
-        (found, notes, outside)
+    let renderer = renderer(request.tree, &folder, request.kind)?;
+    let (found, notes, mut inputs) = match renderer {
+        Renderer::Kustomize => {
+            let Kustomized { found, notes, inputs } = kustomize::render(request, &folder)?;
+            (found, notes, inputs)
+        }
+        Renderer::Helm => {
+            let Charted { found, notes, inputs } = helm::render(request, &folder)?;
+            (found, notes, inputs)
+        }
+        Renderer::Plain => {
+            let Plain { found, notes, mut outside } = plain::render(request.tree, &folder)?;
+            outside.push(folder.clone());
+            (found, notes, outside)
+        }
     };
     // Where the folder is reached by links, these count as well.
     let path = request.path.trim_start_matches('/');
@@ -239,16 +271,31 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     inputs.dedup();
     let all = inputs.clone();
     inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
-    Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs })
+    let asks_capabilities = renderer == Renderer::Helm;
+    Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs, asks_capabilities })
 }
 
-/// Whether the manifests of a folder are made by kustomize.
-pub(crate) fn by_kustomize(tree: &dyn Tree, folder: &str, kind: RenderKind) -> Result<bool, RenderError> {
-    match kind {
-        RenderKind::Plain => Ok(false),
-        RenderKind::Kustomize => Ok(true),
-        RenderKind::Auto => Ok(kustomization_file(tree, folder)?.is_some()),
-    }
+/// What makes the manifests of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renderer {
+    /// They are its files.
+    Plain,
+    /// The program of that name, here and below.
+    Kustomize,
+    Helm,
+}
+
+/// What makes the manifests of a folder: what is configured, else what its files say. A kustomization beside a chart is
+/// taken: it is what uses the chart.
+pub(crate) fn renderer(tree: &dyn Tree, folder: &str, kind: RenderKind) -> Result<Renderer, RenderError> {
+    Ok(match kind {
+        RenderKind::Plain => Renderer::Plain,
+        RenderKind::Kustomize => Renderer::Kustomize,
+        RenderKind::Helm => Renderer::Helm,
+        RenderKind::Auto if kustomization_file(tree, folder)?.is_some() => Renderer::Kustomize,
+        RenderKind::Auto if helm::is_chart(tree, folder)? => Renderer::Helm,
+        RenderKind::Auto => Renderer::Plain,
+    })
 }
 
 /// The kustomization file of a folder, links followed.

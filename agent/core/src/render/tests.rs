@@ -2,31 +2,45 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::render::built::{BuildFailure, Built};
 use crate::tree::EntryMode;
 use crate::tree::memory::Files;
+use quarterdeck_shared::application::HelmSpec;
 use quarterdeck_shared::error::Failure;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
 
-/// Nobody builds kustomizations here.
+/// Nobody runs programs here.
 struct Nobody;
 
-impl kustomize::Kustomize for Nobody {
-    fn build(
-        &self,
-        _: &dyn Tree,
-        folder: &str,
-        _: &kustomize::Needs,
-    ) -> Result<kustomize::Built, kustomize::BuildFailure> {
+impl Programs for Nobody {
+    fn kustomize(&self, _: &dyn Tree, folder: &str, _: &kustomize::Needs) -> Result<Built, BuildFailure> {
         panic!("{folder} is no kustomization")
+    }
+
+    fn helm(&self, _: &dyn Tree, chart: &chart::Chart, _: &Release<'_>) -> Result<Built, BuildFailure> {
+        panic!("{} is no chart", chart.folder)
     }
 }
 
 fn try_render_at(path: &str, kind: RenderKind, tree: &dyn Tree) -> Result<Rendered, RenderError> {
+    try_render_by(&Nobody, path, kind, &HelmSpec::default(), tree)
+}
+
+/// The same by programs, and with what is configured of a chart.
+pub(super) fn try_render_by(
+    programs: &dyn Programs,
+    path: &str,
+    kind: RenderKind,
+    spec: &HelmSpec,
+    tree: &dyn Tree,
+) -> Result<Rendered, RenderError> {
     let environment = "shop/prod".parse().unwrap();
-    let (scope, has_status, kustomize) = (&scope::builtin, &|_: &str, _: &str| None, &Nobody);
-    render(&Request { tree, path, kind, environment: &environment, namespace: "prod", scope, has_status, kustomize })
+    let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
+    let capabilities = &|| Ok(release::Capabilities::default());
+    let release = &Release { name: "shop", namespace, spec, capabilities };
+    render(&Request { tree, path, kind, environment: &environment, namespace, scope, has_status, release, programs })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -271,7 +285,7 @@ fn what_cannot_be_read_is_refused() {
         ),
         (
             vec![("apps/shop/templates/a.yaml", "name: {{ .Values.name }}")],
-            "apps/shop/templates/a.yaml looks like a template, and Helm charts are not rendered: document 1, line 1, column 8: \
+            "apps/shop/templates/a.yaml looks like a template, and no Chart.yaml beside it makes it one of a chart: document 1, line 1, column 8: \
              a key has to be text",
         ),
         (

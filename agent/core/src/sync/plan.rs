@@ -4,7 +4,7 @@
 //! - As at the last sync, on both sides: unchanged (and was not even asked for).
 //! - The dry run made an object that is not there: create.
 //! - The dry run would change what is ours in it: configure. What others own never counts, see [`managed_fields`].
-//! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled`,
+//! - In the inventory and not in git: prune, unless pruning is off, the object says `quarterdeck.dev/prune: disabled` (or as much in Helm's words),
 //!   it is no longer ours, or something else wants it or lives in it: see [`leaving`]. Nothing rendered prunes nothing, ever.
 //! - An object of another environment is taken over where that environment does not want it any more; else it is refused,
 //!   and both are named.
@@ -28,7 +28,7 @@ use crate::sync::{APPLICATION_LABEL, managed_fields, takeover};
 pub mod contents;
 pub mod leaving;
 
-pub use self::leaving::{Leaving, Left, Undone, candidates};
+pub use self::leaving::{Leaving, Left, Undone, candidates, kept_by};
 
 /// On an object: never prune it.
 pub const PRUNE_ANNOTATION: &str = "quarterdeck.dev/prune";

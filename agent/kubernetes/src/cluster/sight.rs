@@ -1,6 +1,5 @@
 //! What is seen of a cluster: what is watched in it for whom, what cannot be, and what changed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,15 +12,15 @@ use crate::changes::ClusterChange;
 use crate::cluster::Cluster;
 use crate::discovery::Kinds;
 use crate::problem::ApiProblem;
-use crate::watch::Use;
+use crate::watch::Used;
 use quarterdeck_core::sync::plan::Memory;
 
 impl Cluster {
-    /// The environment uses these kinds, which were served so when it was rendered. It is told as [`ClusterChange::Kinds`]
-    /// where they are served otherwise.
+    /// The environment uses these kinds, or asks for all, which were served so when it was rendered. It is told as
+    /// [`ClusterChange::Kinds`] where they are served otherwise.
     ///
     /// Must be called within a tokio runtime: the watches are tasks of their own.
-    pub fn uses(&self, environment: &EnvironmentId, uses: BTreeSet<Use>, kinds: &Kinds) {
+    pub fn uses(&self, environment: &EnvironmentId, uses: Used, kinds: &Kinds) {
         if self.0.watches.uses().set(environment, uses, kinds) {
             self.0.watches.moved();
         }
@@ -52,7 +51,7 @@ impl Cluster {
     pub fn forget(&self, environment: &EnvironmentId) {
         self.0.cache.forget(environment);
         self.0.inventories.outdate(environment);
-        self.0.watches.uses().set(environment, BTreeSet::new(), &Kinds::default());
+        self.0.watches.uses().set(environment, Used::default(), &Kinds::default());
         self.0.watches.moved();
     }
 

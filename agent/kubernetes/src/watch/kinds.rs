@@ -60,6 +60,15 @@ impl Use {
     }
 }
 
+/// What an environment uses of what a cluster serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Kinds of its objects that not every cluster serves.
+    pub kinds: BTreeSet<Use>,
+    /// Whether it was rendered by what is served at all, used or not.
+    pub all: bool,
+}
+
 /// Who uses which kinds.
 #[derive(Default)]
 pub(crate) struct Uses {
@@ -69,32 +78,49 @@ pub(crate) struct Uses {
 
 #[derive(Default)]
 struct State {
-    /// The kinds of each environment, as they were served when it was last rendered.
-    used: BTreeMap<EnvironmentId, BTreeMap<Use, Option<Kind>>>,
+    /// What each environment uses, as it was served when it was last rendered.
+    used: BTreeMap<EnvironmentId, Served>,
     /// The watches that tell of news now.
     connected: BTreeSet<WatchKey>,
 }
 
+/// How what is used was served.
+struct Served {
+    kinds: BTreeMap<Use, Option<Kind>>,
+    /// Of all versions and kinds, for who asks for all.
+    all: Option<u64>,
+}
+
+impl Served {
+    fn new(used: Used, kinds: &Kinds) -> Self {
+        let served = |one: Use| {
+            let kind = kinds.get(&one.group, &one.kind).cloned();
+            (one, kind)
+        };
+        Self { kinds: used.kinds.into_iter().map(served).collect(), all: used.all.then(|| kinds.digest()) }
+    }
+
+    fn is_other(&self, kinds: &Kinds) -> bool {
+        self.kinds.iter().any(|(one, kind)| kinds.get(&one.group, &one.kind) != kind.as_ref())
+            || self.all.is_some_and(|all| all != kinds.digest())
+    }
+}
+
 impl Uses {
     /// An environment uses these kinds, which are served so. True where others have to be watched now.
-    pub(crate) fn set(&self, environment: &EnvironmentId, uses: BTreeSet<Use>, kinds: &Kinds) -> bool {
+    pub(crate) fn set(&self, environment: &EnvironmentId, used: Used, kinds: &Kinds) -> bool {
         let mut state = self.state();
         let before = !state.used.is_empty();
-        if uses.is_empty() {
-            state.used.remove(environment);
-        } else {
-            let served = |one: Use| {
-                let kind = kinds.get(&one.group, &one.kind).cloned();
-                (one, kind)
-            };
-            state.used.insert(environment.clone(), uses.into_iter().map(served).collect());
+        match used == Used::default() {
+            true => drop(state.used.remove(environment)),
+            false => drop(state.used.insert(environment.clone(), Served::new(used, kinds))),
         }
         before == state.used.is_empty()
     }
 
     /// Whether the kinds of the environment are served otherwise than when it was rendered.
     pub(crate) fn differ(&self, environment: &EnvironmentId, kinds: &Kinds) -> bool {
-        self.state().used.get(environment).is_some_and(|used| is_other(used, kinds))
+        self.state().used.get(environment).is_some_and(|served| served.is_other(kinds))
     }
 
     /// The watches that are needed.
@@ -130,29 +156,26 @@ impl Uses {
     pub(super) fn changed(&self, name: Option<&str>) {
         let group = name.map(|name| name.split_once('.').map_or("", |(_, group)| group));
         let is_used = |one: &Use| group.is_none_or(|group| group == one.group);
-        if self.state().used.values().flat_map(BTreeMap::keys).any(is_used) {
+        let concerns = |served: &Served| served.all.is_some() || served.kinds.keys().any(is_used);
+        if self.state().used.values().any(concerns) {
             self.news.notify_one();
         }
     }
 
     fn differing(&self, kinds: &Kinds) -> Vec<EnvironmentId> {
         let state = self.state();
-        let differing = state.used.iter().filter(|(_, used)| is_other(used, kinds));
+        let differing = state.used.iter().filter(|(_, served)| served.is_other(kinds));
         differing.map(|(environment, _)| environment.clone()).collect()
     }
 
     /// Whether somebody waits for a kind.
     fn is_awaited(&self, kinds: &Kinds) -> bool {
-        self.state().used.values().flat_map(BTreeMap::keys).any(|one| !one.is_served(kinds))
+        self.state().used.values().flat_map(|served| served.kinds.keys()).any(|one| !one.is_served(kinds))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_other(used: &BTreeMap<Use, Option<Kind>>, kinds: &Kinds) -> bool {
-    used.iter().any(|(one, kind)| kinds.get(&one.group, &one.kind) != kind.as_ref())
 }
 
 /// Asks discovery after each news, and tells whose kinds differ. Where it does not answer the watches list anew when it
@@ -189,10 +212,16 @@ pub(super) async fn poll(shared: Arc<Shared>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use kube::api::GroupVersionKind;
+    use kube::discovery::ApiResource;
+    use quarterdeck_core::render::scope::Scope;
+
     use super::*;
 
-    fn uses(all: &[(&str, &str)]) -> BTreeSet<Use> {
-        all.iter().filter_map(|(group, kind)| Use::new(group, kind, "v1")).collect()
+    fn uses(all: &[(&str, &str)]) -> Used {
+        Used { kinds: all.iter().filter_map(|(group, kind)| Use::new(group, kind, "v1")).collect(), all: false }
     }
 
     #[test]
@@ -216,10 +245,30 @@ mod tests {
             (&shop, uses(&[("", "ConfigMap")]), false, 0),
             (&shop, uses(&[("sea.example", "Boat")]), true, 2),
             (&blog, uses(&[("sea.example", "Boat")]), false, 2),
-            (&shop, BTreeSet::new(), false, 2),
-            (&blog, BTreeSet::new(), true, 0),
+            (&shop, Used::default(), false, 2),
+            (&blog, Used::default(), true, 0),
+            (&blog, Used { all: true, ..Used::default() }, true, 2),
         ] {
             assert_eq!((known.set(environment, used, &kinds), known.wanted().len()), (moved, watches));
+        }
+    }
+
+    #[test]
+    fn who_asks_for_all_is_told_of_any_kind() {
+        let boats = Kind { scope: Scope::Namespaced, versions: Vec::new(), lists: true, status: false };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("sea.example", "v1", "Boat"));
+        let boats = Kind { versions: vec![resource], ..boats };
+        let none = Kinds::new(HashMap::new());
+        let some = Kinds::new([(("sea.example".to_owned(), "Boat".to_owned()), boats)].into());
+        let (known, shop) = (Uses::default(), "shop/prod".parse().unwrap());
+        for (used, is_other) in [
+            (Used { all: true, ..Used::default() }, true),
+            (uses(&[("land.example", "Car")]), false),
+            (uses(&[("sea.example", "Boat")]), true),
+        ] {
+            known.set(&shop, used, &none);
+            assert!(!known.differ(&shop, &none));
+            assert_eq!(known.differ(&shop, &some), is_other);
         }
     }
 
@@ -227,16 +276,18 @@ mod tests {
     fn news_of_a_group_that_nobody_uses_are_none() {
         use futures::FutureExt as _;
         let known = Uses::default();
-        known.set(&"shop/prod".parse().unwrap(), uses(&[("sea.example", "Boat")]), &Kinds::default());
-        for (name, is_news) in [
-            (Some("boats.sea.example"), true),
-            (Some("v1.sea.example"), true),
-            (Some("cars.land.example"), false),
-            (Some("v1."), false),
-            (None, true),
+        for (all, name, is_news) in [
+            (false, Some("boats.sea.example"), true),
+            (false, Some("v1.sea.example"), true),
+            (false, Some("cars.land.example"), false),
+            (false, Some("v1."), false),
+            (false, None, true),
+            (true, Some("cars.land.example"), true),
         ] {
+            let used = Used { all, ..uses(&[("sea.example", "Boat")]) };
+            known.set(&"shop/prod".parse().unwrap(), used, &Kinds::default());
             known.changed(name);
-            assert_eq!(known.news.notified().now_or_never().is_some(), is_news, "{name:?}");
+            assert_eq!(known.news.notified().now_or_never().is_some(), is_news, "{all} {name:?}");
         }
     }
 }

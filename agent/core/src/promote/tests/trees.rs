@@ -1,19 +1,55 @@
 //! Promotion into trees: which files are looked at, and that what is rendered names the artifact.
 
 use super::*;
-use crate::render::kustomize::{BuildFailure, Built, Needs};
+use crate::render::built::{BuildFailure, Built};
+use crate::render::chart::Chart;
+use crate::render::kustomize::Needs;
+use crate::render::release::Capabilities;
 use crate::tree::Node;
 use crate::tree::memory::Files;
+use quarterdeck_shared::application::HelmSpec;
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
-/// tags of `images:` for the containers of pods, by the exact name.
+/// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
 struct Small;
 
-impl Kustomize for Small {
-    fn build(&self, tree: &dyn Tree, folder: &str, _: &Needs) -> Result<Built, BuildFailure> {
+impl Programs for Small {
+    fn helm(&self, tree: &dyn Tree, chart: &Chart, _: &Release<'_>) -> Result<Built, BuildFailure> {
+        let values = std::iter::once(format!("{}/values.yaml", chart.folder)).chain(chart.values.iter().cloned());
+        let values =
+            values.map(|path| crate::yaml::parse(&tree.blob(&chart.files[&path]).unwrap()).unwrap().remove(0).value);
+        let pod = chart_pod(&values.fold(serde_json::json!({}), merged));
+        Ok(Built { output: crate::yaml::write_all(&[pod]).into_bytes(), notes: Vec::new() })
+    }
+
+    fn kustomize(&self, tree: &dyn Tree, folder: &str, _: &Needs) -> Result<Built, BuildFailure> {
         let objects = resources(tree, folder);
         let output = crate::yaml::write_all(&objects).into_bytes();
         Ok(Built { output, notes: Vec::new() })
+    }
+}
+
+/// A pod of the image that values name: `image: word`, or its repository, tag and digest, as most charts have it.
+fn chart_pod(values: &serde_json::Value) -> serde_json::Value {
+    let text = |key: &str| values["image"][key].as_str().unwrap_or_default().to_owned();
+    let image = match values["image"].as_str() {
+        Some(word) => word.to_owned(),
+        None if text("digest").is_empty() => format!("{}:{}", text("repository"), text("tag")),
+        None => format!("{}@{}", text("repository"), text("digest")),
+    };
+    serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}, "spec": {"containers": [{"image": image}]}})
+}
+
+fn merged(mut below: serde_json::Value, above: serde_json::Value) -> serde_json::Value {
+    match (below.as_object_mut(), above) {
+        (Some(into), serde_json::Value::Object(fields)) => {
+            for (key, value) in fields {
+                let before = into.remove(&key).unwrap_or_default();
+                into.insert(key, merged(before, value));
+            }
+            below
+        }
+        (_, above) => above,
     }
 }
 
@@ -48,9 +84,21 @@ fn resources(tree: &dyn Tree, folder: &str) -> Vec<serde_json::Value> {
 }
 
 fn promoted(files: &[(&str, &str)], render: RenderKind) -> Result<Vec<(String, String)>, String> {
-    let manifests = Manifests { tree: &Files::new(files), path: "apps/shop", render, kustomize: &Small };
-    let image = Promoted { by: PromoteBy::Tag, ..to(PromoteBy::Tag) };
-    let (edits, absent) = promote_all(&manifests, &[image])
+    promoted_by(PromoteBy::Tag, &[], files, render)
+}
+
+fn promoted_by(
+    by: PromoteBy,
+    values_files: &[&str],
+    files: &[(&str, &str)],
+    render: RenderKind,
+) -> Result<Vec<(String, String)>, String> {
+    let values_files = values_files.iter().map(|path| (*path).to_owned()).collect();
+    let spec = &HelmSpec { values_files, ..HelmSpec::default() };
+    let capabilities = &|| Ok(Capabilities::default());
+    let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
+    let manifests = Manifests { tree: &Files::new(files), path: "apps/shop", render, release, programs: &Small };
+    let (edits, absent) = promote_all(&manifests, &[to(by)])
         .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
     assert!(absent.is_empty());
     Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
@@ -131,8 +179,10 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
             ("apps/base/kustomization.yml", "resources: [pod.yaml]"),
             ("apps/base/pod.yaml", &pod),
         ];
-        let manifests =
-            Manifests { tree: &Files::new(&files), path: "apps/shop/", render: RenderKind::Auto, kustomize: &Small };
+        let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
+        let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
+        let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
+        let manifests = Manifests { tree, path, render, release, programs: &Small };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -178,5 +228,91 @@ fn a_kustomization_that_would_not_run_the_artifact_is_told() {
         let files = [("apps/shop/a.yaml", resource), ("apps/shop/kustomization.yaml", kustomization)];
         let error = promoted(&files, RenderKind::Auto).unwrap_err();
         assert!(error.starts_with(words), "{error}");
+    }
+}
+
+const CHART: (&str, &str) = ("apps/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
+
+#[test]
+fn the_values_of_a_chart_name_the_image() {
+    let apart = "image:\n  repository: reg.example/ops/shop # ours\n  tag: \"1.3\" # now\n";
+    let set = "image:\n  repository: reg.example/ops/shop # ours\n  tag: \"1.4.0\" # now\n";
+    let with_digest = "image: {repository: reg.example/ops/shop, tag: '1', digest: ''}\n";
+    let digest = to(PromoteBy::Tag).digest;
+    let set_with_digest = format!("image: {{repository: reg.example/ops/shop, tag: '1.4.0', digest: \"{digest}\"}}\n");
+    let (tag, both) = (PromoteBy::Tag, PromoteBy::TagAndDigest);
+    for (name, by, values_files, files, expected) in [
+        ("its own values", tag, &[][..], &[("apps/shop/values.yaml", apart)][..], ("apps/shop/values.yaml", set)),
+        (
+            "a whole name",
+            tag,
+            &[],
+            &[("apps/shop/values.yaml", "image: reg.example/ops/shop:1\n")],
+            ("apps/shop/values.yaml", "image: reg.example/ops/shop:1.4.0\n"),
+        ),
+        ("a tag alone takes no digest", both, &[], &[("apps/shop/values.yaml", apart)], ("apps/shop/values.yaml", set)),
+        (
+            "a place for the digest",
+            both,
+            &[],
+            &[("apps/shop/values.yaml", with_digest)],
+            ("apps/shop/values.yaml", &set_with_digest),
+        ),
+        (
+            "the last file of the environment",
+            tag,
+            &["envs/all.yaml", "envs/prod.yaml"],
+            &[("apps/shop/values.yaml", apart), ("envs/all.yaml", apart), ("envs/prod.yaml", apart)],
+            ("envs/prod.yaml", set),
+        ),
+        (
+            "the repository in the chart, the tag in the environment",
+            tag,
+            &["envs/prod.yaml"],
+            &[("apps/shop/values.yaml", apart), ("envs/prod.yaml", "replicas: 2\nimage:\n  tag: 1.2.0\n")],
+            ("envs/prod.yaml", "replicas: 2\nimage:\n  tag: 1.4.0\n"),
+        ),
+    ] {
+        let files: Vec<_> = files.iter().copied().chain([CHART]).collect();
+        let edits =
+            promoted_by(by, values_files, &files, RenderKind::Auto).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(edits, [(expected.0.to_owned(), expected.1.to_owned())], "{name}");
+        let again: Vec<_> =
+            files.iter().map(|(path, text)| (*path, if *path == expected.0 { expected.1 } else { *text })).collect();
+        assert_eq!(promoted_by(by, values_files, &again, RenderKind::Auto), Ok(Vec::new()), "{name}, once more");
+    }
+}
+
+#[test]
+fn a_chart_whose_values_do_not_say_the_version_is_told() {
+    let apart = "image:\n  repository: reg.example/ops/shop\n  tag: '1.3'\n";
+    for (by, values_files, files, message) in [
+        (
+            PromoteBy::Tag,
+            &["envs/prod.yaml"][..],
+            &[("apps/shop/values.yaml", apart), ("envs/prod.yaml", "replicas: 2\n")][..],
+            "no values file says the version of reg.example/ops/shop\nhint: write `image.tag` into envs/prod.yaml once; what other environments read as well is not changed",
+        ),
+        (
+            PromoteBy::Digest,
+            &[],
+            &[("apps/shop/values.yaml", apart)],
+            "apps/shop/values.yaml, line 2: the image has its tag in a key beside it and no digest; set promote.by = \"tag\"",
+        ),
+        (
+            PromoteBy::Tag,
+            &[],
+            &[("apps/shop/values.yaml", "image: {repository: reg.example/ops/other, tag: '1'}\n")],
+            "the chart of `apps/shop` makes nothing that names the image reg.example/ops/shop\nhint: let its values name reg.example/ops/shop, or set `promote.by = \"none\"`",
+        ),
+        (
+            PromoteBy::Tag,
+            &[],
+            &[("apps/shop/values.yaml", "image: {repository: reg.example/ops/shop, tag: '1', digest: 'sha256:00'}\n")],
+            "apps/shop/values.yaml, line 1: the image has a digest beside its tag; set promote.by = \"tag_and_digest\"",
+        ),
+    ] {
+        let files: Vec<_> = files.iter().copied().chain([CHART]).collect();
+        assert_eq!(promoted_by(by, values_files, &files, RenderKind::Auto).unwrap_err(), message);
     }
 }

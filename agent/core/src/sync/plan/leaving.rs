@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use quarterdeck_shared::change::{Action, Change};
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
+use serde_json::Value;
 
 use super::contents::Contents;
 use super::{Decided, Inputs, PRUNE_ANNOTATION, Refusal};
@@ -24,8 +25,8 @@ pub enum Left {
     Ours {
         /// Deleted only as long as it is this very object.
         uid: String,
-        /// Whether it says `quarterdeck.dev/prune: disabled`.
-        keep: bool,
+        /// Which of its annotations keeps it, see [`kept_by`].
+        keep: Option<&'static str>,
         /// What lives in it; empty where nothing does, or nothing can.
         contents: Box<Contents>,
     },
@@ -39,6 +40,16 @@ pub enum Left {
     Gone,
     /// It could not be looked at; why.
     Unseen(String),
+}
+
+/// The annotation by which a live object says that it is not to be pruned: ours, or the one of Helm's charts.
+pub fn kept_by(live: &Value) -> Option<&'static str> {
+    let annotations = &live["metadata"]["annotations"];
+    let kept = [
+        (PRUNE_ANNOTATION, "disabled", "quarterdeck.dev/prune: disabled"),
+        ("helm.sh/resource-policy", "keep", "helm.sh/resource-policy: keep"),
+    ];
+    kept.into_iter().find(|(name, value, _)| annotations[*name] == *value).map(|(_, _, both)| both)
 }
 
 /// What a plan leaves undone, to be said and perhaps looked at again.
@@ -212,14 +223,14 @@ fn fate(inputs: &Inputs<'_>, resource: &ResourceRef, left: &Left) -> Fate {
 }
 
 /// Why an object that is ours is kept although it left git.
-fn why_kept(inputs: &Leaving<'_>, resource: &ResourceRef, keep: bool) -> Option<(String, Say)> {
+fn why_kept(inputs: &Leaving<'_>, resource: &ResourceRef, keep: Option<&str>) -> Option<(String, Say)> {
     let Leaving { prune, anyway, neighbours } = inputs;
     let named = anyway.contains(resource);
     if let Some(other) = neighbours.and_then(|neighbours| neighbours.wanting(resource)) {
         return Some((format!("environment {other} wants it now: handed over"), Say::Handed));
     }
-    if keep {
-        return Some((format!("{PRUNE_ANNOTATION}: disabled"), Say::Nothing));
+    if let Some(annotation) = keep {
+        return Some((annotation.to_owned(), Say::Nothing));
     }
     if !prune && !named {
         return Some(("pruning is off".to_owned(), Say::Nothing));

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::contents::{Blind, Contents};
 use super::*;
@@ -46,7 +46,7 @@ fn live(owner: Option<&str>, value: &str) -> Arc<Value> {
 }
 
 fn ours() -> Left {
-    Left::Ours { uid: "u".to_owned(), keep: false, contents: Box::default() }
+    Left::Ours { uid: "u".to_owned(), keep: None, contents: Box::default() }
 }
 
 impl Scene {
@@ -107,7 +107,7 @@ impl Scene {
 
 fn inhabited() -> Left {
     let contents = Contents { ours: 2, others: [("neigh/prod".to_owned(), 1)].into(), ..Contents::default() };
-    Left::Ours { uid: "u".to_owned(), keep: false, contents: Box::new(contents) }
+    Left::Ours { uid: "u".to_owned(), keep: None, contents: Box::new(contents) }
 }
 
 /// Application `other` beside, which wants these.
@@ -291,7 +291,7 @@ fn what_others_live_in_is_deleted_only_by_its_name() {
         let unseen = Some(Blind { why: "cannot list Widgets: no".to_owned(), passes });
         let contents = Box::new(Contents { unseen, ..Contents::default() });
         let decided =
-            Scene::new([known(), known()]).left(Left::Ours { uid: "u".to_owned(), keep: false, contents }).decide();
+            Scene::new([known(), known()]).left(Left::Ours { uid: "u".to_owned(), keep: None, contents }).decide();
         assert_eq!((decided.prunes.len(), decided.undone.is_final()), (0, !passes));
     }
 }
@@ -326,6 +326,10 @@ fn what_is_written_twice_is_refused() {
     scene.check("= a, - old (no longer in git) | during a old | after a | ConfigMap/a (b.yaml): it is written twice");
 }
 
+fn annotated(name: &str, value: &str) -> Value {
+    json!({"metadata": {"annotations": {name: value}}})
+}
+
 #[test]
 fn pruning_is_held_back_where_it_should_be() {
     let kept = "= a, = b, · old (pruning is off) | during a b old | after a b old";
@@ -334,8 +338,28 @@ fn pruning_is_held_back_where_it_should_be() {
     scene.check(kept);
     for (left, expected) in [
         (
-            Left::Ours { uid: "u".to_owned(), keep: true, contents: Box::default() },
+            Left::Ours {
+                uid: "u".to_owned(),
+                keep: kept_by(&annotated("quarterdeck.dev/prune", "disabled")),
+                contents: Box::default(),
+            },
             "= a, = b, · old (quarterdeck.dev/prune: disabled) | during a b old | after a b old",
+        ),
+        (
+            Left::Ours {
+                uid: "u".to_owned(),
+                keep: kept_by(&annotated("helm.sh/resource-policy", "keep")),
+                contents: Box::default(),
+            },
+            "= a, = b, · old (helm.sh/resource-policy: keep) | during a b old | after a b old",
+        ),
+        (
+            Left::Ours {
+                uid: "u".to_owned(),
+                keep: kept_by(&annotated("helm.sh/resource-policy", "delete")),
+                contents: Box::default(),
+            },
+            "= a, = b, - old (no longer in git) | during a b old | after a b",
         ),
         (
             Left::Unseen("no".to_owned()),
@@ -405,7 +429,11 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         Just(Observed::Refused(refused)),
     ];
     let left = prop_oneof![
-        any::<bool>().prop_map(|keep| Left::Ours { uid: "u".to_owned(), keep, contents: Box::default() }),
+        prop_oneof![Just(None), Just(Some("kept"))].prop_map(|keep| Left::Ours {
+            uid: "u".to_owned(),
+            keep,
+            contents: Box::default()
+        }),
         Just(inhabited()),
         Just(Left::Going("finalizer a/b".to_owned())),
         Just(Left::NotOurs(None)),

@@ -1,7 +1,8 @@
+use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::RenderKind;
+use quarterdeck_shared::application::{HelmSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -16,20 +17,26 @@ fn try_render_with(
     kind: RenderKind,
     tree: &dyn Tree,
 ) -> Result<Rendered, RenderError> {
-    let application = "shop/prod".parse().unwrap();
+    try_render_of(renderers, path, kind, &HelmSpec::default(), tree)
+}
+
+fn try_render_of(
+    renderers: &Renderers,
+    path: &str,
+    kind: RenderKind,
+    spec: &HelmSpec,
+    tree: &dyn Tree,
+) -> Result<Rendered, RenderError> {
+    let environment = &"shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let kustomize = &ByProgram { renderers, scratch: scratch.path() };
-    let (scope, has_status) = (&scope::builtin, &|_: &str, _: &str| None);
-    let rendered = render(&Request {
-        tree,
-        path,
-        kind,
-        environment: &application,
-        namespace: "prod",
-        scope,
-        has_status,
-        kustomize,
-    });
+    let programs = &ByProgram { renderers, scratch: scratch.path() };
+    let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
+    let capabilities = &|| {
+        let api_versions = vec!["apps/v1".to_owned(), "apps/v1/Deployment".to_owned()];
+        Ok(Capabilities { kube_version: Some("v1.35.4".to_owned()), api_versions })
+    };
+    let release = &Release { name: "shop", namespace, spec, capabilities };
+    let rendered = render(&Request { tree, path, kind, environment, namespace, scope, has_status, release, programs });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }
@@ -40,8 +47,12 @@ fn names(rendered: &Rendered) -> Vec<String> {
 
 /// A stand-in for kustomize: a script, found as the program is found. It does not build anything, it shows what it got.
 fn kustomize(script: &str) -> (tempfile::TempDir, Renderers) {
+    stand_in("kustomize", script)
+}
+
+fn stand_in(name: &str, script: &str) -> (tempfile::TempDir, Renderers) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("kustomize");
+    let path = folder.path().join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let renderers = Renderers::find(Some(folder.path().as_os_str()));
@@ -139,4 +150,59 @@ fn a_link_to_a_folder_is_a_link_for_the_program() {
     ]);
     let rendered = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
     assert_eq!(rendered.inputs, ["apps/shop", "releases/common/s.yaml", "releases/v2"]);
+}
+
+const CHART: &[(&str, &str)] = &[
+    ("charts/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n"),
+    ("charts/shop/templates/deployment.yaml", DEPLOYMENT),
+    ("charts/other/Chart.yaml", ""),
+    ("envs/prod.yaml", "replicas: 2\n"),
+];
+
+#[test]
+fn a_chart_is_rendered_by_helm_with_its_values_and_none_of_them_as_an_argument() {
+    let script = "[ -z \"$CARGO_MANIFEST_DIR$XDG_RUNTIME_DIR\" ] && [ ! -e \"$3/../other\" ] || exit 9
+        echo \"---\"; echo \"# Source: shop/templates/deployment.yaml\"; cat \"$3/templates/deployment.yaml\"
+        echo \"walk.go:75: found symbolic link in path: $3/a resolves to $3/b\" >&2
+        words=; for word; do words=\"$words $word\"; done
+        printf -- '---\\napiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: args}\\ndata: {words: \"%s\", values: %s}\\n' \"$words\" \"'$(cat)'\"";
+    let (_folder, renderers) = stand_in("helm", script);
+    let values = json!({"password": "s3cret"}).as_object().unwrap().clone();
+    let spec = HelmSpec { values_files: vec!["envs/prod.yaml".to_owned()], values, ..HelmSpec::default() };
+    let rendered = try_render_of(&renderers, "charts/shop", RenderKind::Auto, &spec, &Files::new(CHART)).unwrap();
+    assert_eq!(names(&rendered), ["/ConfigMap/prod/args", "apps/Deployment/prod/shop"]);
+    assert_eq!(&*rendered.manifests[1].origin, "charts/shop/templates/deployment.yaml");
+    assert_eq!(rendered.notes, ["walk.go:75: found symbolic link in path: charts/shop/a resolves to charts/shop/b"]);
+    assert_eq!(rendered.inputs, ["charts/shop", "envs/prod.yaml"]);
+    let object = rendered.manifests[0].object.clone().into_value();
+    assert_eq!(object["data"]["values"], "{\"password\":\"s3cret\"}");
+    let words = object["data"]["words"].as_str().unwrap();
+    let root = words.split_once(" template shop ").unwrap().1.split_once("/charts/shop ").unwrap().0;
+    assert_eq!(
+        words.replace(root, "ROOT"),
+        " template shop ROOT/charts/shop --namespace prod --include-crds --kube-version v1.35.4 --api-versions apps/v1 \
+         --api-versions apps/v1/Deployment --values ROOT/envs/prod.yaml --values -"
+    );
+}
+
+#[test]
+fn what_helm_says_no_to_is_told_in_its_words() {
+    let (_folder, renderers) = stand_in(
+        "helm",
+        "echo \"walk.go:75: found symbolic link in path: $3/a\" >&2
+        echo \"Error: execution error at (shop/templates/a.yaml:1:4): host is required\" >&2
+        echo >&2; echo \"Use --debug flag to render out invalid YAML\" >&2; exit 1",
+    );
+    let tell = |renderers: &Renderers| {
+        Failure::of(&try_render_with(renderers, "charts/shop", RenderKind::Auto, &Files::new(CHART)).unwrap_err())
+            .to_string()
+    };
+    assert_eq!(
+        tell(&renderers),
+        "cannot render the chart of charts/shop: helm template failed: exit status: 1: Error: execution error at (charts/shop/templates/a.yaml:1:4): host is required"
+    );
+    assert_eq!(
+        tell(&Renderers::default()),
+        "cannot render the chart of charts/shop: helm is not on the PATH\nhint: install helm 3 or 4 where the agent runs, and start the agent again"
+    );
 }

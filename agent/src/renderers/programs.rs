@@ -33,18 +33,26 @@ pub enum ProgramKind {
     Kustomize,
     /// `kubectl kustomize`.
     Kubectl,
+    /// `helm template`.
+    Helm,
 }
 
 impl Renderers {
     /// Looks for them on a `PATH`; on none where there is none.
     pub fn find(path: Option<&OsStr>) -> Self {
         let find = |kind: ProgramKind| Some(Program { kind, path: program::find(kind.name(), path?)? });
-        Self { programs: [ProgramKind::Kustomize, ProgramKind::Kubectl].into_iter().filter_map(find).collect() }
+        let kinds = [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm];
+        Self { programs: kinds.into_iter().filter_map(find).collect() }
     }
 
     /// The one that renders kustomizations.
     pub fn kustomize(&self) -> Option<&Program> {
-        self.programs.first()
+        self.programs.iter().find(|program| program.kind != ProgramKind::Helm)
+    }
+
+    /// The one that renders charts.
+    pub fn helm(&self) -> Option<&Program> {
+        self.programs.iter().find(|program| program.kind == ProgramKind::Helm)
     }
 }
 
@@ -54,6 +62,7 @@ impl ProgramKind {
         match self {
             Self::Kustomize => "kustomize",
             Self::Kubectl => "kubectl",
+            Self::Helm => "helm",
         }
     }
 }
@@ -64,6 +73,7 @@ impl Program {
         match self.kind {
             ProgramKind::Kustomize => "kustomize build",
             ProgramKind::Kubectl => "kubectl kustomize",
+            ProgramKind::Helm => "helm template",
         }
     }
 
@@ -71,6 +81,7 @@ impl Program {
         match self.kind {
             ProgramKind::Kustomize => &["build"],
             ProgramKind::Kubectl => &["kustomize"],
+            ProgramKind::Helm => &["template"],
         }
     }
 
@@ -82,6 +93,7 @@ impl Program {
         let arguments = match self.kind {
             ProgramKind::Kustomize => ["version"].as_slice(),
             ProgramKind::Kubectl => &["version", "--client"],
+            ProgramKind::Helm => &["version", "--short"],
         };
         let mut command = Command::new(&self.path);
         command.args(arguments);
@@ -90,7 +102,8 @@ impl Program {
     }
 }
 
-/// The version of kustomize in what a program prints: `v5.5.0`, `{Version:kustomize/v4.1.3 …}`, `Kustomize Version: v5.5.0`.
+/// The version in what a program prints, of kustomize for `kubectl`: `v5.5.0`, `{Version:kustomize/v4.1.3 …}`,
+/// `Kustomize Version: v5.5.0`, `v3.20.2+gabcdef`.
 fn version_in(text: &str) -> String {
     let line = text
         .lines()
@@ -124,7 +137,11 @@ mod tests {
         place("kustomize", 0o644);
         assert_eq!(found(), [ProgramKind::Kubectl], "a file that cannot be run is none");
         place("kustomize", 0o755);
-        assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl]);
+        place("helm", 0o755);
+        assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm]);
+        let renderers = Renderers::find(Some(folder.path().as_os_str()));
+        let kinds = [renderers.kustomize(), renderers.helm()].map(|program| program.map(|program| program.kind));
+        assert_eq!(kinds, [Some(ProgramKind::Kustomize), Some(ProgramKind::Helm)]);
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
     }
@@ -135,6 +152,7 @@ mod tests {
             ("v5.5.0\n", "v5.5.0"),
             ("{Version:kustomize/v4.1.3 GitCommit:0f61 BuildDate:2021}\n", "v4.1.3"),
             ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0\n", "v5.5.0"),
+            ("v3.20.2+g05fa379\n", "v3.20.2+g05fa379"),
             ("(devel)\n", "(devel)"),
             ("", ""),
         ] {

@@ -1,0 +1,34 @@
+//! What a program made of files, or why it made nothing.
+
+use std::error::Error;
+
+use quarterdeck_shared::error::Hint;
+
+/// What was built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Built {
+    /// YAML documents.
+    pub output: Vec<u8>,
+    /// Warnings, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Why a program gave nothing, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct BuildFailure {
+    source: Box<dyn Error + Send + Sync>,
+    hint: String,
+}
+
+impl BuildFailure {
+    /// Of the error of who runs the program.
+    pub fn new(error: impl Hint + Send + Sync + 'static) -> Self {
+        Self { hint: error.hint().into_owned(), source: Box::new(error) }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self) -> &str {
+        &self.hint
+    }
+}

@@ -1,0 +1,227 @@
+//! Renders a Helm chart: what it needs is found here (see [`super::chart`]), and the program that renders it is handed in.
+//!
+//! What comes out is deployed like any other manifests: no release is kept in the cluster, so that `helm` neither lists
+//! nor upgrades it. What that leaves undone is said: hooks are no objects, and a chart that has some is refused until the
+//! configuration says that they may be left out. Values that a chart makes up anew in each render are refused as well:
+//! they would be other ones after each restart.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use quarterdeck_shared::error::Hint;
+use serde_json::Value;
+
+use crate::render::built::{BuildFailure, Built};
+use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
+use crate::render::object::{self, Found};
+use crate::render::programs::Programs;
+use crate::render::release::Release;
+use crate::render::{RenderError, Request};
+use crate::tree::{Node, Tree};
+use crate::yaml::{self, Document, YamlError};
+
+/// Objects that are named in a message.
+const NAMED_MAX: usize = 5;
+
+/// Why there are no manifests of a chart.
+#[derive(Debug, thiserror::Error)]
+pub enum HelmError {
+    /// Helm was not asked.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// It gave nothing.
+    #[error(transparent)]
+    Build(#[from] BuildFailure),
+    /// What it wrote is no YAML.
+    #[error("its output is not understood")]
+    Output(#[source] YamlError),
+    /// It makes values of its own.
+    #[error("each render makes other values of {}", .objects.join(", "))]
+    Changes {
+        /// Kind and name of some of the objects.
+        objects: Vec<String>,
+    },
+    /// It wants something to be run beside its objects.
+    #[error("it has hooks, which are not run: {}", .hooks.join(", "))]
+    Hooks {
+        /// Kind, name and events of some of them.
+        hooks: Vec<String>,
+    },
+}
+
+impl Hint for HelmError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Chart(error) => error.hint(),
+            Self::Build(failure) => failure.hint().into(),
+            Self::Output(_) => "".into(),
+            Self::Changes { .. } => {
+                "the chart makes up what it is not given, such as passwords: give it as a value, or name a Secret of yours"
+                    .into()
+            }
+            Self::Hooks { .. } => {
+                "turn them off by the values of the chart, or deploy it without them: `helm.skip_hooks = true`".into()
+            }
+        }
+    }
+}
+
+/// What came of a chart.
+pub(super) struct Charted {
+    pub(super) found: Vec<Found>,
+    pub(super) notes: Vec<String>,
+    pub(super) inputs: Vec<String>,
+}
+
+/// Renders the chart of a folder.
+pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Charted, RenderError> {
+    let wrong = |source: HelmError| RenderError::Helm { path: folder.to_owned(), source: Box::new(source) };
+    let (Built { output, mut notes }, chart) = template(request.tree, folder, request.programs, request.release)?;
+    if chart.may_change {
+        let again = request.programs.helm(request.tree, &chart, request.release);
+        let again = again.map_err(|error| wrong(error.into()))?;
+        differing(&output, &again.output).map_err(wrong)?;
+    }
+    let (mut found, mut hooks) = (Vec::new(), Hooks::default());
+    let origins = Origins::of(&output, &chart);
+    let mut outcome = Ok(());
+    let read = yaml::each(&output, |Document { number, line, value }| {
+        if outcome.is_ok() && !hooks.take(&value) {
+            outcome = object::find(value, &origins.origin(line, number), &mut found);
+        }
+    });
+    read.map_err(|error| wrong(HelmError::Output(error)))?;
+    outcome?;
+    if !hooks.run.is_empty() && !request.release.spec.skip_hooks {
+        return Err(wrong(HelmError::Hooks { hooks: few(hooks.run) }));
+    }
+    if found.is_empty() {
+        return Err(RenderError::Empty { path: folder.to_owned(), why: "its chart makes no object".to_owned() });
+    }
+    if chart.looks_up {
+        notes.push(
+            "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering".to_owned(),
+        );
+    }
+    notes.extend(hooks.notes());
+    Ok(Charted { found, notes, inputs: chart.inputs.into_iter().collect() })
+}
+
+/// Whether a folder holds a chart.
+pub(super) fn is_chart(tree: &dyn Tree, folder: &str) -> Result<bool, RenderError> {
+    let path = if folder.is_empty() { CHART_FILE.to_owned() } else { format!("{folder}/{CHART_FILE}") };
+    let found = tree.lookup(&path).map_err(|source| RenderError::Read { path, source })?;
+    Ok(matches!(found, Some(Node::File(_))))
+}
+
+/// Renders the chart of a folder, and says what it needed.
+pub(crate) fn template(
+    tree: &dyn Tree,
+    folder: &str,
+    programs: &dyn Programs,
+    release: &Release<'_>,
+) -> Result<(Built, Chart), RenderError> {
+    let wrong = |source: HelmError| RenderError::Helm { path: folder.to_owned(), source: Box::new(source) };
+    let chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
+    let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
+    Ok((built, chart))
+}
+
+/// That two renders are the same, else which objects differ.
+fn differing(one: &[u8], other: &[u8]) -> Result<(), HelmError> {
+    if one == other {
+        return Ok(());
+    }
+    let objects = |output: &[u8]| -> Result<BTreeMap<String, Value>, HelmError> {
+        let documents = yaml::parse(output).map_err(HelmError::Output)?;
+        Ok(documents.into_iter().map(|document| (named(&document.value), document.value)).collect())
+    };
+    let (one, other) = (objects(one)?, objects(other)?);
+    let names = one.keys().chain(other.keys()).filter(|name| one.get(*name) != other.get(*name));
+    let names: BTreeSet<String> = names.cloned().collect();
+    // What differs in words that no object has, such as a comment, is no difference.
+    if names.is_empty() { Ok(()) } else { Err(HelmError::Changes { objects: few(names.into_iter().collect()) }) }
+}
+
+/// Hooks of a chart, by what becomes of them.
+#[derive(Default)]
+struct Hooks {
+    /// Those that an install or an upgrade would run.
+    run: Vec<String>,
+    /// Those of tests, of rollbacks and of deletion.
+    other: usize,
+}
+
+impl Hooks {
+    /// Takes an object that is a hook; tells whether it is one.
+    fn take(&mut self, object: &Value) -> bool {
+        let Some(events) = object.pointer("/metadata/annotations/helm.sh~1hook").and_then(Value::as_str) else {
+            return false;
+        };
+        let is_run = |event: &str| {
+            matches!(event.trim(), "pre-install" | "post-install" | "pre-upgrade" | "post-upgrade" | "crd-install")
+        };
+        match events.split(',').any(is_run) {
+            true => self.run.push(format!("{} ({events})", named(object))),
+            false => self.other += 1,
+        }
+        true
+    }
+
+    fn notes(self) -> impl Iterator<Item = String> {
+        let run =
+            (!self.run.is_empty()).then(|| format!("left out, since hooks are not run: {}", few(self.run).join(", ")));
+        let count = self.other;
+        let hooks = if count == 1 { "hook" } else { "hooks" };
+        let other = (count > 0).then(|| format!("left out: {count} {hooks} of tests, rollbacks or deletion"));
+        run.into_iter().chain(other)
+    }
+}
+
+/// Kind and name of an object, for people.
+fn named(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+    format!("{}/{}", text("/kind"), text("/metadata/name"))
+}
+
+/// The first few, and how many more there are.
+fn few(mut names: Vec<String>) -> Vec<String> {
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names
+}
+
+/// Which template each document of helm's output comes from: `# Source: shop/templates/service.yaml` stands above it, with
+/// the name of the chart in place of its folder.
+struct Origins {
+    folder: String,
+    /// By the line of the comment, from 1.
+    templates: Vec<(u64, String)>,
+}
+
+impl Origins {
+    fn of(output: &[u8], chart: &Chart) -> Self {
+        let text = String::from_utf8_lossy(output);
+        let begin = format!("# Source: {}/", chart.name);
+        let templates = (1..).zip(text.lines()).filter_map(|(line, text)| {
+            let path = text.strip_prefix(&begin)?.trim_end();
+            Some((line, if chart.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", chart.folder) }))
+        });
+        Self { folder: chart.folder.clone(), templates: templates.collect() }
+    }
+
+    fn origin(&self, line: u64, number: usize) -> String {
+        // The comment may count as the begin of its document.
+        let above = self.templates.partition_point(|(at, _)| *at <= line + 1);
+        match above.checked_sub(1).map(|index| &self.templates[index]) {
+            Some((_, template)) => template.clone(),
+            None => format!("chart of {}, document {number}", super::Folder(&self.folder)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

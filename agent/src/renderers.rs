@@ -1,0 +1,165 @@
+//! Runs the programs that make manifests: `kustomize build`, else `kubectl kustomize`, and `helm template`.
+//!
+//! The files that one needs are written to a folder of their own that only we can read, and gone afterwards. A program
+//! gets no shell, no network (proxies that lead nowhere, git without protocols) and none of our environment but `PATH`.
+
+mod files;
+mod helm;
+mod kustomize;
+pub mod programs;
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use quarterdeck_core::render::built::{BuildFailure, Built};
+use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::kustomize::Needs;
+use quarterdeck_core::render::programs::Programs;
+use quarterdeck_core::render::release::Release;
+use quarterdeck_core::tree::{Tree, TreeFailure};
+use quarterdeck_core::yaml;
+use quarterdeck_shared::error::Hint;
+
+use self::files::{INPUT_BYTES_MAX, shorten};
+use self::programs::{Program, Renderers};
+use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
+
+/// A render takes under a second; a large repository on a slow machine some.
+const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
+
+/// Warnings of the program that are passed on, and their length in characters.
+const WARNINGS_MAX: usize = 10;
+const WARNING_CHARS_MAX: usize = 300;
+
+/// Renders with what was found on this machine.
+pub struct ByProgram<'a> {
+    /// The programs to render with.
+    pub renderers: &'a Renderers,
+    /// A folder of ours for files that a program needs. What a build leaves there when the agent is killed in the
+    /// middle of it is the caller's to clear.
+    pub scratch: &'a Path,
+}
+
+/// Why nothing was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Nobody is there to ask.
+    #[error("neither kustomize nor kubectl is on the PATH")]
+    NoKustomize,
+    /// The same for charts.
+    #[error("helm is not on the PATH")]
+    NoHelm,
+    /// Its files could not be written.
+    #[error("cannot write {path} for it")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file could not be read from the repository.
+    #[error("cannot read {path} from the repository")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: TreeFailure,
+    },
+    /// Its files are too much.
+    #[error("the files that it names have more than {INPUT_BYTES_MAX} bytes")]
+    TooLarge,
+    /// A file that it names is kept in Git LFS.
+    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
+    LargeFileStorage {
+        /// The file.
+        path: String,
+    },
+    /// It failed. The words of the program are the source.
+    #[error("{program} failed")]
+    Program {
+        /// `kustomize build`, `kubectl kustomize`, `helm template`.
+        program: &'static str,
+        /// How.
+        source: ProgramError,
+    },
+}
+
+impl Hint for BuildError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::NoKustomize => "install one of them",
+            Self::NoHelm => "install helm 3 or 4 where the agent runs, and start the agent again",
+            Self::TooLarge => "begin at a smaller folder",
+            Self::LargeFileStorage { .. } => "keep it in git itself",
+            Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => "",
+        }
+        .into()
+    }
+}
+
+impl Programs for ByProgram<'_> {
+    fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
+        let program = self.renderers.kustomize().ok_or_else(|| BuildFailure::new(BuildError::NoKustomize))?;
+        kustomize::build(self.scratch, program, tree, folder, needs).map_err(BuildFailure::new)
+    }
+
+    fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {
+        let program = self.renderers.helm().ok_or_else(|| BuildFailure::new(BuildError::NoHelm))?;
+        let capabilities = (release.capabilities)()?;
+        helm::template(self.scratch, program, tree, chart, release, &capabilities).map_err(BuildFailure::new)
+    }
+}
+
+/// A folder that is gone when this is dropped.
+fn own_folder(scratch: &Path) -> Result<tempfile::TempDir, BuildError> {
+    let own = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(scratch);
+    own.map_err(|source| BuildError::Write { path: scratch.to_owned(), source })
+}
+
+/// Runs a program on files below `root`. `is_warning` tells which of its lines on the standard error are warnings.
+fn run(
+    program: &Program,
+    root: &Path,
+    arguments: &[impl AsRef<OsStr>],
+    input: &[u8],
+    is_warning: impl Fn(&str) -> bool,
+) -> Result<Built, BuildError> {
+    let mut command = Command::new(&program.path);
+    command.args(arguments).current_dir(root).env_clear();
+    command
+        .env("HOME", root)
+        .env("TMPDIR", root)
+        .env("LC_ALL", "C")
+        .env("HELM_PLUGINS", "/dev/null") // what the repository has at this place below HOME is no plugin
+        .env("GIT_ALLOW_PROTOCOL", "none")
+        .env("GIT_TERMINAL_PROMPT", "0");
+    for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+        command.env(proxy, "http://127.0.0.1:9"); // the discard port: nobody answers
+    }
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    let output =
+        program::run(command, input, LIMITS).and_then(Finished::successful).map_err(|source| BuildError::Program {
+            program: program.command(),
+            source: match source {
+                ProgramError::Failed { status, stderr } => {
+                    let (warnings, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| is_warning(line));
+                    let stderr = shorten(&if words.is_empty() { warnings } else { words }.join("\n"), root);
+                    ProgramError::Failed { status, stderr }
+                }
+                other => other,
+            },
+        })?;
+    let warnings = shorten(&output.stderr, root);
+    let warnings = warnings.lines().map(|line| line.trim_start_matches(['#', ' '])).filter(|line| !line.is_empty());
+    let notes = warnings.take(WARNINGS_MAX).map(|line| line.chars().take(WARNING_CHARS_MAX).collect()).collect();
+    Ok(Built { output: output.stdout, notes })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! `helm template`: a chart as a release of it, without a cluster.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use quarterdeck_core::render::built::Built;
+use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::release::{Capabilities, Release};
+use quarterdeck_core::tree::Tree;
+
+use super::programs::Program;
+use super::{BuildError, files, own_folder, run};
+use quarterdeck_system::program::ProgramError;
+
+pub(super) fn template(
+    scratch: &Path,
+    program: &Program,
+    tree: &dyn Tree,
+    chart: &Chart,
+    release: &Release<'_>,
+    capabilities: &Capabilities,
+) -> Result<Built, BuildError> {
+    let own = own_folder(scratch)?;
+    let root = files::real(own.path());
+    let mut bytes_left = files::INPUT_BYTES_MAX;
+    files::write(tree, &chart.files, &root, &mut bytes_left)?;
+    let mut arguments: Vec<OsString> = vec!["template".into(), release.name.into(), root.join(&chart.folder).into()];
+    arguments.extend(["--namespace".into(), release.namespace.into(), "--include-crds".into()]);
+    if let Some(version) = &capabilities.kube_version {
+        arguments.extend(["--kube-version".into(), version.into()]);
+    }
+    for version in &capabilities.api_versions {
+        arguments.extend(["--api-versions".into(), version.into()]);
+    }
+    for path in &chart.values {
+        arguments.extend(["--values".into(), root.join(path).into()]);
+    }
+    // Not as an argument, which everybody on the machine may read.
+    let values = &release.spec.values;
+    let values = if values.is_empty() { Vec::new() } else { serde_json::to_vec(values).unwrap_or_default() };
+    if !values.is_empty() {
+        arguments.extend(["--values".into(), "-".into()]);
+    }
+    run(program, &root, &arguments, &values, is_warning).map_err(|error| match error {
+        BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
+            BuildError::Program { program, source: ProgramError::Failed { status, stderr: located(&stderr, chart) } }
+        }
+        other => other,
+    })
+}
+
+/// The words of helm with the place of a template in the repository: helm begins it with the name of the chart. Without its
+/// advice for who sits at a terminal.
+fn located(words: &str, chart: &Chart) -> String {
+    let folder = if chart.folder.is_empty() { String::new() } else { format!("{}/", chart.folder) };
+    let lines = words.lines().filter(|line| !line.is_empty() && !line.starts_with("Use --debug flag"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    ["templates/", "charts/"]
+        .iter()
+        .fold(text, |text, below| text.replace(&format!("({}/{below}", chart.name), &format!("({folder}{below}")))
+}
+
+/// What helm writes beside an error: how it found a link, what it thinks of a field.
+fn is_warning(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.contains("walk.go:") || line.starts_with("warning") || line.contains("level=warn")
+}
