@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use futures::FutureExt as _;
@@ -22,6 +22,9 @@ use crate::subject::Subject;
 
 /// Each run clears a cluster of some hundred definitions twice, which takes minutes.
 const RUNS: usize = 3;
+
+/// After this long with nothing to do memory is at rest: what was freed is given back within ten seconds.
+const REST: Duration = Duration::from_secs(20);
 
 pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figure>>> {
     measure(options).boxed()
@@ -83,12 +86,14 @@ impl Place<'_> {
         let first = subject.operate(&names).await?;
         subject.settle().await?;
         let process = subject.process().await?;
+        tokio::time::sleep(REST).await;
         let (peak, rest) = (process.peak()?, process.resident()?);
         subject.agent.stop_agent()?;
         subject.agent.start_agent().await?;
         // All that is compared after a start is compared by then.
         subject.poll().await?;
         subject.settle().await?;
+        tokio::time::sleep(REST).await;
         let restarted = subject.process().await?.resident()?;
         drop(subject);
         self.clear()?;

@@ -16,6 +16,7 @@ mod git;
 
 mod apply;
 mod bundles;
+mod charts;
 mod fleet;
 mod growth;
 mod start;
@@ -81,6 +82,7 @@ const FAMILIES: &[Family] = &[
     ("forge", git::forge),
     ("apply", apply::family),
     (BUNDLES, bundles::family),
+    ("charts", charts::family),
     ("fleet", fleet::family),
     ("growth", growth::family),
     ("start", start::family),

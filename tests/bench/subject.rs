@@ -37,7 +37,8 @@ impl Subject {
     /// An agent that runs and operates nothing yet. Where there is a gate, its way to the cluster is through that.
     pub(crate) async fn start(options: &Options, namespace: Option<&str>, gate: Option<&Gate>) -> anyhow::Result<Self> {
         let parts = options.parts()?;
-        let agent = Agent::new((options.agent.clone(), Vec::new()), PATIENCE)?;
+        let mut agent = Agent::new((options.agent.clone(), Vec::new()), PATIENCE)?;
+        agent.set("PATH", parts.path_with_programs()?);
         let forge = Forge::start().await?;
         let repo = forge.repo("ops/deploy");
         let context = parts.get("KUBE_CONTEXT").to_owned();

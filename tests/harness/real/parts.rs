@@ -78,6 +78,13 @@ impl Parts {
         self.told.get(name).map_or("", String::as_str)
     }
 
+    /// Where programs are found, those of the world first: kubectl, helm.
+    pub fn path_with_programs(&self) -> anyhow::Result<PathBuf> {
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(self.get("WORLD_BIN").into()).chain(std::env::split_paths(&others));
+        Ok(std::env::join_paths(all)?.into())
+    }
+
     /// Runs kubectl on the world's cluster and gives what it printed.
     pub fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
         self.kubectl_with(words, &[])

@@ -43,11 +43,8 @@ fn chart(town: &Town, greeting: &str) -> Vec<(String, String)> {
 }
 
 fn configure(town: &mut Town, more: &str) -> anyhow::Result<()> {
-    let path = std::env::join_paths(
-        std::iter::once(town.parts.get("WORLD_BIN").into())
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
-    )?;
-    town.agent.set("PATH", path.into());
+    let path = town.parts.path_with_programs()?;
+    town.agent.set("PATH", path);
     let group = format!("{}.example", town.name);
     let helm = format!(
         "[application.environment.helm]\nvalues_files = [\"envs/prod.yaml\"]\nvalues = {{ group = \"{group}\" }}\n{more}"
