@@ -9,6 +9,7 @@ use quarterdeck_shared::application::{
     ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Config;
 use super::finding::Finding;
@@ -236,8 +237,20 @@ fn check_helm(environment: &WrittenEnvironment, say: &mut impl FnMut(&[&'static 
         let rule = "write lower-case letters, digits and '-', 53 at most";
         say(&["helm", "release_name"], format!("{name:?} is not a valid name of a release: {rule}"));
     }
+    if helm.values.values().any(has_date) {
+        say(&["helm", "values"], "a date is not a value of a chart: write it in quotes".to_owned());
+    }
     for path in helm.values_files.iter().filter(|path| path.is_empty() || escapes(path)) {
         say(&["helm", "values_files"], format!("the values file {path:?} must be a file inside the repository"));
+    }
+}
+
+/// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.
+fn has_date(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key("$__toml_private_datetime") || fields.values().any(has_date),
+        Value::Array(items) => items.iter().any(has_date),
+        _ => false,
     }
 }
 

@@ -151,6 +151,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             8,
             "not a valid name of a release",
         ),
+        (format!("{application}helm.values = {{ since = [2026-11-29] }}\n"), 7, "write it in quotes"),
         (format!("{application}helm.values_files = ['../prod.yaml']\n"), 7, "a file inside the repository"),
         (format!("{application}[[application.image]]\nname = 'r/a'\n"), 7, "add [application.code]"),
         (
