@@ -22,11 +22,21 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<(us
     if !mentions(content, &to.image) {
         return Ok((0, None));
     }
+    set_places(path, content, to, |document, _| places(document))
+}
+
+/// The same for the places of each document that are asked for, whether or not the file mentions the image.
+pub(super) fn set_places(
+    path: &str,
+    content: &[u8],
+    to: &Promoted,
+    places: impl for<'n> Fn(&'n Node, &'n Promoted) -> Vec<Place<'n>>,
+) -> Result<(usize, Option<Vec<u8>>), PromoteError> {
     let Text { text, encoding } = readable(path, content)?;
     let syntax = |Broken { line, what }| PromoteError::Syntax { path: path.to_owned(), line, what };
     let (mut count, mut splices) = (0, Vec::new());
     for document in parse(&text).map_err(syntax)? {
-        for place in places(&document) {
+        for place in places(&document, to) {
             let Some(words) = wanted(&place, to).map_err(|(node, what)| unclear_at(path, &text, node, what))? else {
                 continue;
             };
@@ -40,7 +50,7 @@ pub(super) fn set_image(path: &str, content: &[u8], to: &Promoted) -> Result<(us
     splices.sort_by_key(|splice| (splice.at.start, splice.at.end));
     splices.dedup();
     let changed = finish(path, &text, splices, |documents| {
-        let places = documents.iter().flat_map(places);
+        let places = documents.iter().flat_map(|document| places(document, to));
         Ok(places
             .map(|place| wanted(&place, to))
             .all(|words| words.is_ok_and(|words| words.is_none_or(|words| words.is_empty()))))
@@ -104,11 +114,11 @@ fn named(place: &Place<'_>, to: &Promoted) -> Option<String> {
 }
 
 /// Nodes, and what each is to say.
-pub(super) type Words<'n> = Vec<(&'n Node, String)>;
+type Words<'n> = Vec<(&'n Node, String)>;
 
 /// The words that change at a place: none where it names the artifact, nothing where it names another image, or why it
 /// cannot.
-pub(super) fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Words<'n>>, (&'n Node, &'static str)> {
+fn wanted<'n>(place: &Place<'n>, to: &Promoted) -> Result<Option<Words<'n>>, (&'n Node, &'static str)> {
     let Some(name) = named(place, to) else { return Ok(None) };
     let mut words = Vec::new();
     let mut set = |node: &'n Node, new: &str| {
@@ -180,7 +190,7 @@ pub(super) fn unclear(path: &str, text: &str, node: &Node) -> PromoteError {
     )
 }
 
-pub(super) fn unclear_at(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
+fn unclear_at(path: &str, text: &str, node: &Node, what: &str) -> PromoteError {
     let line = text[..node.at().start].matches('\n').count() + 1;
     PromoteError::Unclear { path: path.to_owned(), line, what: what.to_owned() }
 }

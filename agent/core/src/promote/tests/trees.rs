@@ -272,6 +272,17 @@ fn the_values_of_a_chart_name_the_image() {
             &[("apps/shop/values.yaml", apart), ("envs/prod.yaml", "replicas: 2\nimage:\n  tag: 1.2.0\n")],
             ("envs/prod.yaml", "replicas: 2\nimage:\n  tag: 1.4.0\n"),
         ),
+        (
+            "the repository in two files at the same keys, the tag in a third",
+            tag,
+            &["envs/all.yaml", "envs/prod.yaml"],
+            &[
+                ("apps/shop/values.yaml", apart),
+                ("envs/all.yaml", "image: {repository: reg.example/ops/shop}\n"),
+                ("envs/prod.yaml", "image: {tag: 1.2.0}\n"),
+            ],
+            ("envs/prod.yaml", "image: {tag: 1.4.0}\n"),
+        ),
     ] {
         let files: Vec<_> = files.iter().copied().chain([CHART]).collect();
         let edits =
