@@ -327,16 +327,12 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
     mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
     let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
     let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
+    let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
     let manifests = Manifests {
         tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
         path: &spec.path,
         render: spec.render,
-        release: &Release {
-            name: spec.helm.release_name.as_deref().unwrap_or(id.application.as_str()),
-            namespace: &spec.namespace,
-            spec: &spec.helm,
-            capabilities: &|| Ok(environment.as_deref().and_then(capabilities).unwrap_or_default()),
-        },
+        release: &Release::new(&id.application, spec, &capabilities),
         programs: &ByProgram { renderers, scratch },
     };
     let (edits, absent) = promote::promote_all(&manifests, images)?;

@@ -33,12 +33,6 @@ pub(super) async fn render(
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
         let capabilities = || handle.block_on(cluster.capabilities(&kinds)).map_err(BuildFailure::new);
-        let release = Release {
-            name: spec.helm.release_name.as_deref().unwrap_or(id.application.as_str()),
-            namespace: &spec.namespace,
-            spec: &spec.helm,
-            capabilities: &capabilities,
-        };
         render::render(&render::Request {
             tree: &CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX },
             path: &spec.path,
@@ -47,7 +41,7 @@ pub(super) async fn render(
             namespace: &spec.namespace,
             scope: &scope,
             has_status: &has_status,
-            release: &release,
+            release: &Release::new(&id.application, &spec, &capabilities),
             programs: &ByProgram { renderers: &renderers, scratch: &scratch },
         })
     });

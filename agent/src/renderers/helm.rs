@@ -37,7 +37,8 @@ pub(super) fn template(
     }
     // Not as an argument, which everybody on the machine may read.
     let values = &release.spec.values;
-    let values = if values.is_empty() { Vec::new() } else { serde_json::to_vec(values).unwrap_or_default() };
+    let values =
+        if values.is_empty() { Vec::new() } else { serde_json::Value::from(values.clone()).to_string().into_bytes() };
     if !values.is_empty() {
         arguments.extend(["--values".into(), "-".into()]);
     }

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
-use crate::render::object::{self, Found};
+use crate::render::object;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
-use crate::render::{RenderError, Request};
+use crate::render::{Made, RenderError, Request};
 use crate::tree::{Node, Tree};
 use crate::yaml::{self, Document, YamlError};
 
@@ -66,15 +66,8 @@ impl Hint for HelmError {
     }
 }
 
-/// What came of a chart.
-pub(super) struct Charted {
-    pub(super) found: Vec<Found>,
-    pub(super) notes: Vec<String>,
-    pub(super) inputs: Vec<String>,
-}
-
 /// Renders the chart of a folder.
-pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Charted, RenderError> {
+pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, RenderError> {
     let wrong = |source: HelmError| RenderError::Helm { path: folder.to_owned(), source: Box::new(source) };
     let (Built { output, mut notes }, chart) = template(request.tree, folder, request.programs, request.release)?;
     if chart.may_change {
@@ -104,7 +97,7 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Charted, Ren
         );
     }
     notes.extend(hooks.notes());
-    Ok(Charted { found, notes, inputs: chart.inputs.into_iter().collect() })
+    Ok(Made { found, notes, inputs: chart.inputs.into_iter().collect() })
 }
 
 /// Whether a folder holds a chart.

@@ -7,9 +7,9 @@ use quarterdeck_shared::error::Hint;
 
 use crate::render::built::{BuildFailure, Built};
 use crate::render::kustomization::needs;
-use crate::render::object::{self, Found};
+use crate::render::object;
 use crate::render::programs::Programs;
-use crate::render::{RenderError, Request};
+use crate::render::{Made, RenderError, Request};
 use crate::tree::Tree;
 use crate::yaml::{self, Document};
 
@@ -39,15 +39,8 @@ impl Hint for KustomizeError {
     }
 }
 
-/// What came of a kustomization.
-pub(super) struct Kustomized {
-    pub(super) found: Vec<Found>,
-    pub(super) notes: Vec<String>,
-    pub(super) inputs: Vec<String>,
-}
-
 /// Renders the kustomization of a folder.
-pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, RenderError> {
+pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, RenderError> {
     let (Built { output, notes }, needs) = build(request.tree, folder, request.programs)?;
     let mut found = Vec::new();
     let wrong = |error| RenderError::Kustomize { path: folder.to_owned(), source: KustomizeError::Output(error) };
@@ -65,7 +58,7 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Kustomized, 
             why: "its kustomization makes no object".to_owned(),
         });
     }
-    Ok(Kustomized { found, notes, inputs: needs.inputs.into_iter().collect() })
+    Ok(Made { found, notes, inputs: needs.inputs.into_iter().collect() })
 }
 
 /// Builds the kustomization of a folder, and says what it needed.

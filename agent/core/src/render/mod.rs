@@ -11,7 +11,8 @@
 //! render without a single object is an error of its own, [`RenderError::Empty`], and never a plan that prunes all.
 //!
 //! The same tree always gives the same manifests: nothing is asked of a network, and remote bases, charts from elsewhere
-//! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
+//! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render
+//! depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
 //!
 //! Not here: decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
 
@@ -41,8 +42,8 @@ use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
-use crate::render::helm::{Charted, HelmError};
-use crate::render::kustomize::{KustomizeError, Kustomized};
+use crate::render::helm::HelmError;
+use crate::render::kustomize::KustomizeError;
 use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
@@ -248,19 +249,13 @@ impl Hint for RenderError {
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
-    let (found, notes, mut inputs) = match renderer {
-        Renderer::Kustomize => {
-            let Kustomized { found, notes, inputs } = kustomize::render(request, &folder)?;
-            (found, notes, inputs)
-        }
-        Renderer::Helm => {
-            let Charted { found, notes, inputs } = helm::render(request, &folder)?;
-            (found, notes, inputs)
-        }
+    let Made { found, notes, mut inputs } = match renderer {
+        Renderer::Kustomize => kustomize::render(request, &folder)?,
+        Renderer::Helm => helm::render(request, &folder)?,
         Renderer::Plain => {
-            let Plain { found, notes, mut outside } = plain::render(request.tree, &folder)?;
-            outside.push(folder.clone());
-            (found, notes, outside)
+            let Plain { found, notes, outside: mut inputs } = plain::render(request.tree, &folder)?;
+            inputs.push(folder.clone());
+            Made { found, notes, inputs }
         }
     };
     // Where the folder is reached by links, these count as well.
@@ -273,6 +268,13 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
     let asks_capabilities = renderer == Renderer::Helm;
     Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs, asks_capabilities })
+}
+
+/// What a renderer made of a folder, before it is put into one form.
+struct Made {
+    found: Vec<object::Found>,
+    notes: Vec<String>,
+    inputs: Vec<String>,
 }
 
 /// What makes the manifests of a folder.
