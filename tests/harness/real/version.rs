@@ -67,7 +67,8 @@ impl Town {
         self.agent.wait_for(what, "shop", well).await
     }
 
-    /// What the kubelet says that it runs, of the pods that are not on their way out.
+    /// What the kubelet says that it runs, of the pods that are not on their way out. One that is over stays as an object until
+    /// Kubernetes collects it, and runs nothing: an etcd that is put back brings such.
     pub fn runs_digest(&self, version: &Version) -> anyhow::Result<()> {
         let pods = self.kubectl(&["get", "pods", "--selector", "app=shop", "-o", "json"])?;
         let pods: serde_json::Value = serde_json::from_str(&pods)?;
@@ -76,6 +77,7 @@ impl Town {
             .into_iter()
             .flatten()
             .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .filter(|pod| !["Failed", "Succeeded"].iter().any(|over| pod["status"]["phase"] == *over))
             .filter_map(|pod| pod["status"]["containerStatuses"][0]["imageID"].as_str())
             .collect();
         let right = running.len() == 2 && running.iter().all(|id| id.ends_with(&version.digest));
