@@ -56,17 +56,18 @@ struct State {
 
 impl Hears for ObjectCache {
     fn lost(&self, problem: &ApiProblem, is_news: bool, ever: bool) {
-        self.state().covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
-        self.publish(vec![ClusterChange::Cover]);
-        if is_news {
-            self.outbox.push([ClusterChange::Away { why: Failure::of(problem) }]);
-        }
+        self.change(|state, changes| {
+            state.covers.unreachable(&problem.message, Instant::now(), ever.then(Timestamp::now));
+            changes.push(ClusterChange::Cover);
+            changes.extend(is_news.then(|| ClusterChange::Away { why: Failure::of(problem) }));
+        });
     }
 
     fn found(&self) {
-        self.state().covers.reachable(Instant::now());
-        self.publish(vec![ClusterChange::Cover]);
-        self.outbox.push([ClusterChange::Back]);
+        self.change(|state, changes| {
+            state.covers.reachable(Instant::now());
+            changes.extend([ClusterChange::Cover, ClusterChange::Back]);
+        });
     }
 }
 
@@ -103,31 +104,28 @@ impl ObjectCache {
     /// What an environment has in the cluster, and how it was when it was last seen to be as its manifests. True where
     /// other watches are needed now.
     pub(super) fn track(&self, environment: &EnvironmentId, inventory: &Inventory, memory: &Memory) -> bool {
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        let moved = state.applied.track(environment, inventory, memory, &mut changes);
-        state.covers.begun(environment);
-        drop(state);
-        changes.push(ClusterChange::Cover);
-        self.publish(changes);
-        moved
+        self.change(|state, changes| {
+            state.covers.begun(environment);
+            changes.push(ClusterChange::Cover);
+            state.applied.track(environment, inventory, memory, changes)
+        })
     }
 
     /// It cannot be asked what the environment has here.
     pub(super) fn not_begun(&self, environment: &EnvironmentId, why: &str) {
-        self.state().covers.not_begun(environment, why, Instant::now());
-        self.publish(vec![ClusterChange::Cover]);
+        self.change(|state, changes| {
+            state.covers.not_begun(environment, why, Instant::now());
+            changes.push(ClusterChange::Cover);
+        });
     }
 
     /// The environment is no concern any more.
     pub(super) fn forget(&self, environment: &EnvironmentId) {
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        state.applied.forget(environment, &mut changes);
-        state.owners.forget(environment, &mut changes);
-        state.covers.begun(environment);
-        drop(state);
-        self.publish(changes);
+        self.change(|state, changes| {
+            state.applied.forget(environment, changes);
+            state.owners.forget(environment, changes);
+            state.covers.begun(environment);
+        });
     }
 
     /// How objects should be, by what a plan or an apply just found.
@@ -136,13 +134,11 @@ impl ObjectCache {
         environment: &EnvironmentId,
         expected: impl IntoIterator<Item = (ResourceRef, Expect)>,
     ) {
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        for (resource, expect) in expected {
-            state.applied.expect(environment, &resource, expect, &mut changes);
-        }
-        drop(state);
-        self.publish(changes);
+        self.change(|state, changes| {
+            for (resource, expect) in expected {
+                state.applied.expect(environment, &resource, expect, changes);
+            }
+        });
     }
 
     /// When the next object is otherwise by time alone.
@@ -152,9 +148,7 @@ impl ObjectCache {
 
     /// Takes in that it is this late.
     pub(super) fn expire(&self, now: Timestamp) {
-        let mut changes = Vec::new();
-        self.state().applied.expire(now, &mut changes);
-        self.publish(changes);
+        self.change(|state, changes| state.applied.expire(now, changes));
     }
 
     /// The Jobs of an environment that ended, be they there or gone.
@@ -170,112 +164,102 @@ impl ObjectCache {
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
     pub(super) fn wrote(&self, object: &Value) {
         let seen = Seen::of(object, &self.judge);
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        if let Some(environment) = seen.environment.clone() {
-            state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), &mut changes);
-        }
-        state.put_applied(seen, ToldBy::Followed, &mut changes);
-        drop(state);
-        self.publish(changes);
+        self.change(|state, changes| {
+            if let Some(environment) = seen.environment.clone() {
+                state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), changes);
+            }
+            state.put_applied(seen, ToldBy::Followed, changes);
+        });
     }
 
     /// Takes in an object that a watch tells of; gives which it is.
     pub(super) fn put(&self, key: &WatchKey, object: &Value, told: ToldBy) -> Put {
-        let mut changes = Vec::new();
-        let put = match key.what {
+        match key.what {
             What::Applied => {
                 let seen = Seen::of(object, &self.judge);
                 let (resource, uid) = (seen.resource.clone(), seen.uid);
-                let mut state = self.state();
-                let set_back = state.applied.is_set_back(&seen, told);
-                state.put_applied(seen, told, &mut changes);
-                Put { resource, uid, set_back }
+                self.change(|state, changes| {
+                    let set_back = state.applied.is_set_back(&seen, told);
+                    state.put_applied(seen, told, changes);
+                    Put { resource, uid, set_back }
+                })
             }
             // Definitions of kinds are no live objects of anybody: they are never handed in.
             What::Between | What::Pods | What::Kinds => {
                 let dependent = owners::Dependent::of(object, &self.judge.rules);
                 let (resource, uid) = (dependent.resource.clone(), dependent.uid);
-                let mut state = self.state();
-                let set_back = state.owners.is_set_back(&dependent, told);
-                state.owners.put(dependent, told, &mut changes);
-                Put { resource, uid, set_back }
+                self.change(|state, changes| {
+                    let set_back = state.owners.is_set_back(&dependent, told);
+                    state.owners.put(dependent, told, changes);
+                    Put { resource, uid, set_back }
+                })
             }
-        };
-        self.publish(changes);
-        put
+        }
     }
 
     /// Takes in that an object is gone.
     pub(super) fn remove(&self, key: &WatchKey, object: &Value) {
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        match key.what {
+        self.change(|state, changes| match key.what {
             What::Applied => {
                 let Seen { resource, uid, api, .. } = Seen::of(object, &self.judge);
-                if state.applied.remove(&resource, uid, &api, &mut changes) {
-                    state.owners.remove(&resource, uid, &mut changes);
+                if state.applied.remove(&resource, uid, &api, changes) {
+                    state.owners.remove(&resource, uid, changes);
                 }
             }
             What::Between | What::Pods | What::Kinds => {
                 let owners::Dependent { resource, uid, .. } = owners::Dependent::of(object, &self.judge.rules);
-                state.owners.remove(&resource, uid, &mut changes);
+                state.owners.remove(&resource, uid, changes);
             }
-        }
-        drop(state);
-        self.publish(changes);
+        });
     }
 
     /// A watch has told of all that is there, and nothing else is.
     pub(super) fn listed(&self, key: &WatchKey, seen: &HashMap<ResourceRef, Uid>) {
-        let mut changes = Vec::new();
-        let mut state = self.state();
-        match key.what {
+        self.change(|state, changes| match key.what {
             What::Applied => {
-                for (resource, uid) in state.applied.retain(key, seen, &mut changes) {
-                    state.owners.remove(&resource, uid, &mut changes);
+                for (resource, uid) in state.applied.retain(key, seen, changes) {
+                    state.owners.remove(&resource, uid, changes);
                 }
             }
-            What::Between | What::Pods | What::Kinds => state.owners.retain(key, seen, &mut changes),
-        }
-        drop(state);
-        self.publish(changes);
+            What::Between | What::Pods | What::Kinds => state.owners.retain(key, seen, changes),
+        });
     }
 
     /// A watch is about to be connected.
     pub(super) fn begins(&self, key: &WatchKey) {
-        self.state().covers.begins(key, Instant::now());
-        self.publish(vec![ClusterChange::Cover]);
+        self.change(|state, changes| {
+            state.covers.begins(key, Instant::now());
+            changes.push(ClusterChange::Cover);
+        });
     }
 
     /// A watch is connected.
     pub(super) fn connected(&self, key: &WatchKey) {
-        let mut changes = vec![ClusterChange::Cover];
-        let mut state = self.state();
-        state.covers.connected(key);
-        if key.what == What::Applied {
-            state.applied.cover(key, true, &mut changes);
-        }
-        drop(state);
-        self.publish(changes);
+        self.change(|state, changes| {
+            changes.push(ClusterChange::Cover);
+            state.covers.connected(key);
+            if key.what == What::Applied {
+                state.applied.cover(key, true, changes);
+            }
+        });
     }
 
     /// A watch is not connected any more, or still not, and why.
     pub(super) fn lost(&self, key: &WatchKey, why: &str) {
-        let mut state = self.state();
-        state.covers.lost(key, why, Instant::now(), Timestamp::now());
-        state.uncover(key);
-        drop(state);
-        self.publish(vec![ClusterChange::Cover]);
+        self.change(|state, changes| {
+            state.covers.lost(key, why, Instant::now(), Timestamp::now());
+            state.uncover(key);
+            changes.push(ClusterChange::Cover);
+        });
     }
 
     /// Nobody wants the watch any more.
     pub(super) fn ends(&self, key: &WatchKey) {
-        let mut state = self.state();
-        state.covers.ends(key, Timestamp::now());
-        state.uncover(key);
-        drop(state);
-        self.publish(vec![ClusterChange::Cover]);
+        self.change(|state, changes| {
+            state.covers.ends(key, Timestamp::now());
+            state.uncover(key);
+            changes.push(ClusterChange::Cover);
+        });
     }
 
     /// What cannot be seen of an environment now, where this was told last.
@@ -302,12 +286,11 @@ impl ObjectCache {
 
     /// The cluster is another or an older one: what was seen of it is not so. What environments want there stays.
     pub(super) fn replaced(&self, how: &str) {
-        let mut changes = vec![ClusterChange::Replaced { how: how.to_owned() }];
-        let mut state = self.state();
-        state.applied.replaced();
-        state.owners.replaced(&mut changes);
-        drop(state);
-        self.publish(changes);
+        self.change(|state, changes| {
+            changes.push(ClusterChange::Replaced { how: how.to_owned() });
+            state.applied.replaced();
+            state.owners.replaced(changes);
+        });
     }
 
     /// Waits until every object of the environment is known.
@@ -332,6 +315,16 @@ impl ObjectCache {
         let metadata = &pod["metadata"];
         let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
         self.state().owners.has_pod(&namespace, &name, Uid::of(&text(&metadata["uid"])))
+    }
+
+    /// Changes what is known, and tells of it before anybody else changes it: of two that change the same object at the same
+    /// time the later one is told last, and stays.
+    fn change<T>(&self, change: impl FnOnce(&mut State, &mut Vec<ClusterChange>) -> T) -> T {
+        let mut changes = Vec::new();
+        let mut state = self.state();
+        let result = change(&mut state, &mut changes);
+        self.publish(changes);
+        result
     }
 
     fn publish(&self, changes: Vec<ClusterChange>) {
@@ -368,3 +361,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,12 @@ impl Outbox {
         }
     }
 
+    /// Nobody pushes before this is dropped.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> impl Sized + '_ {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the reader is done with all that was pushed before.
     pub(super) async fn read(&self) {
         let pushed = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pushed;

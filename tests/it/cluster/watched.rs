@@ -42,6 +42,30 @@ async fn a_claim_of_a_class_that_waits_for_its_first_consumer_is_as_it_should_be
     assert_eq!(reason, "its volume is made for the first pod that uses it");
 }
 
+/// Nothing happens to a claim when its class can be read after all.
+#[tokio::test]
+async fn a_claim_is_judged_anew_once_its_class_can_be_read() {
+    let mut scene = Scene::new().await;
+    for (name, fault) in [("away", Fault::status(503)), ("forbidden", Fault::forbidden())] {
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+            "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        scene.api.put(class).unwrap();
+        scene.api.fault(fault.on("get", "storageclasses").times(3));
+        let claim = format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
+             storageClassName: {name}, resources: {{requests: {{storage: 1Gi}}}}}}\n"
+        );
+        scene.sync(&claim).await.unwrap();
+        let told = |change: &ClusterChange| {
+            let claim = resource(change, "PersistentVolumeClaim");
+            claim.filter(|claim| claim.resource.name == name && claim.health == Health::Healthy)
+        };
+        scene.wait_for("the claim to be judged by its class", told).await;
+    }
+}
+
 #[tokio::test]
 async fn a_rollout_is_told_until_it_is_healthy() {
     let mut scene = Scene::new().await;

@@ -69,7 +69,12 @@ fn application(seen: &Seen, town: &Town, app: App, found: &mut Vec<Finding>) {
         // A person may have taken back all that was promoted: then git names an image that nobody pushed.
         let is_there = !objects.values().any(|object| object.to_string().contains("ops/shop:none"));
         if (row["health"] == "Healthy") != is_there {
-            say("health", format!("it says {told}"));
+            let rows = of_kind(&seen.state, "Resource").filter(|one| one["environment"] == row["environment"]);
+            let ill = rows.filter(|one| one["health"] != "Healthy").map(|one| {
+                let live = seen.live.iter().find(|(place, _)| place.name == one["resource"]["name"]);
+                format!("{one}, and it is {}", live.map_or(&Value::Null, |(_, live)| &live["status"]))
+            });
+            say("health", format!("it says {told}; {}", ill.collect::<Vec<_>>().join("; ")));
         }
     }
 }

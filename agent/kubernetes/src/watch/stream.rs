@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cache::{Put, ToldBy, Uid};
+use crate::classes::Claims;
 use crate::identity::{SET_BACK, Ways};
 use crate::objects::{Route, collection_path, segment};
 use crate::pace::{self, PAUSE_MAX, WOKEN_PAUSE};
@@ -65,7 +66,7 @@ enum End {
 }
 
 /// How far the watch is in the history of the cluster.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Position {
     /// The epoch of all that is here.
     epoch: u64,
@@ -83,6 +84,8 @@ struct Position {
     ordered: bool,
     /// Whether it was listed, and not connected since.
     listed: bool,
+    /// Claims that are judged once their storage class is known.
+    claims: Claims,
 }
 
 /// Follows one watch until it is told that others do its work.
@@ -313,7 +316,7 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
         for item in page.items.unwrap_or_default() {
             let mut object: Value = serde_json::from_str(item.get()).map_err(bad)?;
             name_kind(&mut object, &route.resource);
-            shared.cache.classes().learn(&shared.objects, &object).await;
+            at.claims.saw(shared.cache.classes(), &shared.objects, &object).await;
             let Put { resource, uid, set_back } = shared.messages.put(&shared.cache, key, object, told);
             seen.insert(resource, uid);
             is_set_back |= set_back;
@@ -375,18 +378,29 @@ async fn watch(
     }
     let limit = Duration::from_secs(seconds) + GRACE;
     let ends = Instant::now() + limit;
+    let mut silent_since = Instant::now();
     loop {
-        let event = match tokio::time::timeout(SILENCE, events.try_next()).await {
+        let patience = silent_since + SILENCE;
+        let look = at.claims.again.map_or(patience, |again| again.min(patience));
+        let event = match tokio::time::timeout_at(look, events.try_next()).await {
             Ok(event) => event.map_err(failed)?,
+            Err(_) if look < patience => {
+                for claim in at.claims.again(shared.cache.classes(), &shared.objects).await {
+                    drop(shared.messages.put(&shared.cache, key, claim, ToldBy::Followed));
+                }
+                continue;
+            }
             Err(_) if Instant::now() >= ends => return Err(silent()),
             Err(_) => {
                 shared.objects.requests.suspect(&silent()).await;
                 if shared.objects.requests.link().is_lost() {
                     return Err(silent());
                 }
+                silent_since = Instant::now();
                 continue;
             }
         };
+        silent_since = Instant::now();
         let Some(event) = event else { return Ok(()) };
         let (version, object) = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => (version_of(&object), Some((object, true))),
@@ -404,10 +418,13 @@ async fn watch(
                 continue;
             }
             Some((object, true)) => {
-                shared.cache.classes().learn(&shared.objects, &object).await;
+                at.claims.saw(shared.cache.classes(), &shared.objects, &object).await;
                 drop(shared.messages.put(&shared.cache, key, object, ToldBy::Followed));
             }
-            Some((object, false)) => shared.cache.remove(key, &object),
+            Some((object, false)) => {
+                at.claims.lost(&object);
+                shared.cache.remove(key, &object);
+            }
             None => continue,
         }
         if is_definition(&key.group, &key.kind) {
