@@ -164,12 +164,7 @@ impl ObjectCache {
     /// Takes in an object that we have just written, so that its echo on the watch is no news.
     pub(super) fn wrote(&self, object: &Value) {
         let seen = Seen::of(object, &self.judge);
-        self.change(|state, changes| {
-            if let Some(environment) = seen.environment.clone() {
-                state.applied.expect(&environment, &seen.resource, Expect::Digest(seen.digest), changes);
-            }
-            state.put_applied(seen, ToldBy::Followed, changes);
-        });
+        self.change(|state, changes| state.put_applied(seen, None, changes));
     }
 
     /// Takes in an object that a watch tells of; gives which it is.
@@ -180,7 +175,7 @@ impl ObjectCache {
                 let (resource, uid) = (seen.resource.clone(), seen.uid);
                 self.change(|state, changes| {
                     let set_back = state.applied.is_set_back(&seen, told);
-                    state.put_applied(seen, told, changes);
+                    state.put_applied(seen, Some(told), changes);
                     Put { resource, uid, set_back }
                 })
             }
@@ -344,13 +339,18 @@ impl ObjectCache {
 }
 
 impl State {
-    fn put_applied(&mut self, seen: Seen, told: ToldBy, changes: &mut Vec<ClusterChange>) {
+    /// An object as a watch told of it, or as we have just written it.
+    fn put_applied(&mut self, seen: Seen, told: Option<ToldBy>, changes: &mut Vec<ClusterChange>) {
         let uid = seen.uid;
         if let Some(environment) = &seen.environment {
             self.owners.root(uid, environment, &seen.resource, changes);
         }
         // One of the same name was deleted without a word, and what it owned goes after it.
-        if let Some((resource, before)) = self.applied.put(seen, told, changes).filter(|(_, before)| *before != uid) {
+        let before = match told {
+            Some(told) => self.applied.put(seen, told, changes),
+            None => self.applied.wrote(seen, changes),
+        };
+        if let Some((resource, before)) = before.filter(|(_, before)| *before != uid) {
             self.owners.remove(&resource, before, changes);
         }
     }

@@ -180,6 +180,7 @@ impl Applied {
         }
     }
 
+    /// How an object should be, by what was seen of it: it may be otherwise since.
     pub(super) fn expect(
         &mut self,
         name: &EnvironmentId,
@@ -187,14 +188,30 @@ impl Applied {
         expect: Expect,
         changes: &mut Vec<ClusterChange>,
     ) {
+        if self.will_be(name, resource, expect) {
+            self.compare(name, resource, changes);
+            self.report(name, resource, changes);
+        }
+    }
+
+    /// How an object should be from now on; false where it should be so already.
+    fn will_be(&mut self, name: &EnvironmentId, resource: &ResourceRef, expect: Expect) -> bool {
         let want = self.environments.get_mut(name).and_then(|environment| environment.wants.get_mut(resource));
-        let Some(want) = want.filter(|want| want.expect != expect) else { return };
+        let Some(want) = want.filter(|want| want.expect != expect) else { return false };
         want.expect = expect;
         (want.differing, want.left) = (None, None);
-        if matches!(expect, Expect::Going | Expect::Otherwise) {
-            self.compare(name, resource, changes);
-        }
-        self.report(name, resource, changes);
+        true
+    }
+
+    /// Takes in what we have just written, which is how it should be. What a watch told of it already may be newer, and is
+    /// compared with it then.
+    pub(super) fn wrote(&mut self, seen: Seen, changes: &mut Vec<ClusterChange>) -> Option<(ResourceRef, Uid)> {
+        let (name, resource) = (seen.environment.clone()?, seen.resource.clone());
+        self.will_be(&name, &resource, Expect::Digest(seen.digest));
+        let before = self.put(seen, ToldBy::Followed, changes);
+        self.compare(&name, &resource, changes);
+        self.report(&name, &resource, changes);
+        before
     }
 
     /// Whether a list names an object in a state before the one that is known, or one that was seen to go.

@@ -118,3 +118,49 @@ fn what_went_and_is_listed_as_it_was_says_that_the_cluster_was_set_back() {
     applied.replaced();
     assert!(!applied.is_set_back(&seen("a", "7"), ToldBy::Listed(later)), "that is known by then");
 }
+
+/// Between the look of a plan, or a write, and the moment in which what it found is expected, the watch may tell more.
+#[test]
+fn what_changed_before_it_was_expected_is_no_less_told() {
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "shop");
+    let seen = |version: &str, digest: u8| Seen {
+        resource: resource.clone(),
+        environment: Some(name.clone()),
+        api: "v1".into(),
+        version: version.into(),
+        uid: Uid::of("a"),
+        digest: ContentDigest([digest; 32]),
+        edition: 0,
+        verdict: assess_in(&serde_json::json!({}), Surroundings::default()),
+        created: None,
+        manager: None,
+        ended: None,
+    };
+    let watched = || {
+        let mut applied = Applied::default();
+        let items = [InventoryItem { resource: resource.clone(), version: "v1".to_owned() }].into();
+        applied.track(&name, &Inventory { items }, &Memory::new(), &mut Vec::new());
+        let (group, kind, namespace) = (String::new(), "ConfigMap".to_owned(), Some("prod".to_owned()));
+        let key = WatchKey { what: watch_set::What::Applied, group, kind, version: Some("v1".to_owned()), namespace };
+        applied.cover(&key, true, &mut Vec::new());
+        applied
+    };
+    let is_drift = |changes: &[ClusterChange]| {
+        changes.iter().filter(|change| matches!(change, ClusterChange::ContentChanged { .. })).count()
+    };
+    for (what, before, drifts) in [("as it was seen", seen("1", 1), 0), ("edited since", seen("2", 2), 1)] {
+        let (mut applied, mut changes) = (watched(), Vec::new());
+        applied.put(before, ToldBy::Followed, &mut changes);
+        assert_eq!(is_drift(&changes), 0, "{what}: nobody compared it yet");
+        applied.expect(&name, &resource, Expect::Digest(ContentDigest([1; 32])), &mut changes);
+        assert_eq!(is_drift(&changes), drifts, "a plan, {what}");
+    }
+    for (what, told, drifts) in [("nothing more", seen("1", 0), 0), ("an edit of what we wrote", seen("3", 3), 1)] {
+        let (mut applied, mut changes) = (watched(), Vec::new());
+        applied.expect(&name, &resource, Expect::Otherwise, &mut changes);
+        applied.put(told, ToldBy::Followed, &mut changes);
+        applied.wrote(seen("2", 2), &mut changes);
+        assert_eq!(is_drift(&changes), drifts, "a write, {what}");
+    }
+}
