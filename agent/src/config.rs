@@ -10,6 +10,8 @@ pub mod finding;
 pub mod health;
 pub mod locate;
 pub mod places;
+mod test;
+mod values;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

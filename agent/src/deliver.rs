@@ -1,11 +1,11 @@
-//! THE FIRST STORY: a tag becomes a built, pushed and promoted image.
+//! THE FIRST STORY: a tag becomes a built, tested, pushed and promoted image.
 //!
 //! ```text
-//! tags of the code repository --trigger (pure)--> runs owed --> checkout -> build -> push -> promote (a commit in git)
+//! tags of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> promote (a commit in git)
 //! ```
 //!
 //! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
-//! image, the engine has it, the registry answers its digest, the manifests name it, the deploy branch says that it was
+//! image and what it passed, the engine has it, the registry answers its digest, the manifests name it, the deploy branch says that it was
 //! promoted before) and does the difference. A run that was cut off is queued again under a new number, in its old place,
 //! and does no more than what was missing.
 
@@ -14,10 +14,12 @@ mod error;
 mod execution;
 mod image_build;
 mod image_push;
+mod image_test;
 mod owing;
 mod promotion;
 mod run;
 mod stages;
+mod values;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::sync::Notify;
 
-pub use self::ask::ask;
+pub use self::ask::{ask, retry};
 pub use self::error::DeliverError;
 use self::execution::Execution;
 use self::owing::Owing;
@@ -186,8 +188,12 @@ async fn steps(
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
     let checkout = execution.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
-    let build = image_build::Build { context, application, code, checkout };
-    let built = execution.stage(StageKind::Build, None, timeout, build).await?;
+    let commit = image_build::Commit { context, application, code, checkout };
+    let build = image_build::Build { commit: commit.clone() };
+    let mut built = execution.stage(StageKind::Build, None, timeout, build).await?;
+    if !code.spec.tests.is_empty() {
+        built = execution.stage(StageKind::Test, None, timeout, image_test::Test { commit, built }).await?;
+    }
     if execution.run.goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }

@@ -1,10 +1,14 @@
 //! Applications: the unit that a person operates. What is written here is what a person writes in the configuration.
 
+mod test;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 
 /// Text that names a thing of ours: a DNS label (RFC 1123), since it becomes a label value and part of object names.
 macro_rules! name {
@@ -21,10 +25,10 @@ macro_rules! name {
             }
         }
 
-        #[doc = concat!("A text that cannot name an ", $what, ".")]
+        #[doc = concat!("A text that cannot name ", $what, ".")]
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
         #[error(
-            "{0:?} cannot name an {what}: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit",
+            "{0:?} cannot name {what}: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit",
             what = $what
         )]
         pub struct $error(String);
@@ -71,14 +75,28 @@ name!(
     /// The name of an application.
     ApplicationName,
     ApplicationNameError,
-    "application"
+    "an application"
 );
 
 name!(
     /// The name of an environment among those of its application.
     EnvironmentName,
     EnvironmentNameError,
-    "environment"
+    "an environment"
+);
+
+name!(
+    /// The name of a test among those of its application.
+    TestName,
+    TestNameError,
+    "a test"
+);
+
+name!(
+    /// The name of a service among those of its test, by which the test reaches it.
+    ServiceName,
+    ServiceNameError,
+    "a service"
 );
 
 /// An environment of an application, as people address it: `shop/prod`.
@@ -230,13 +248,15 @@ impl ApplicationSpec {
     }
 }
 
-/// Code, and the images that are built of its commits.
+/// Code, the images that are built of its commits, and what tests them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySpec {
     /// Where the code is.
     pub code: Code,
     /// What is built of one commit; at least one.
     pub images: Vec<ImageSpec>,
+    /// What is run between build and push, in this order.
+    pub tests: Vec<TestSpec>,
 }
 
 /// Where the code of an application is, and which tags mean what.
@@ -301,17 +321,17 @@ pub struct ImageSpec {
     pub target: Option<String>,
     /// Build arguments; secret ones name the environment variable or file that holds them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub args: BTreeMap<String, BuildArg>,
+    pub args: BTreeMap<String, ValueFrom>,
 }
 
 fn default_dockerfile() -> String {
     "Dockerfile".to_owned()
 }
 
-/// The value of a build argument.
+/// Where the value of a build argument or of a variable comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, rename_all = "snake_case")]
-pub enum BuildArg {
+pub enum ValueFrom {
     /// Written in the configuration: not a secret.
     Plain(String),
     /// In this environment variable of the agent: masked in every output.

@@ -1,9 +1,11 @@
 //! Artifacts: images that we built, by image id and, once pushed, by the digest the registry answered with.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::ApplicationName;
+use crate::application::{ApplicationName, TestName};
 use crate::revision::CommitId;
 
 /// All images of one commit of one application, under one tag. It is recorded when built and completed when pushed.
@@ -22,6 +24,9 @@ pub struct Artifact {
     /// When the last push ended; absent until all are pushed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Timestamp>,
+    /// The tests that it passed, each with a digest of what was run on which image: what has another is tested again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tested: BTreeMap<TestName, String>,
 }
 
 /// One image of an artifact.

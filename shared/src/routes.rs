@@ -179,6 +179,9 @@ routes! {
     /// Syncs again after a suspension.
     pub const RESUME: Route<Address> = act_guarded("/v1/environments/{address}/resume");
 
+    /// Queues a run that has ended once more; the answer names the new one.
+    pub const RETRY: Route<TypedId> = act("/v1/runs/{id}/retry");
+
     /// Stops a run.
     pub const CANCEL: Route<TypedId> = act("/v1/runs/{id}/cancel");
 }

@@ -6,6 +6,7 @@ mod environment;
 mod live;
 mod read;
 mod run;
+mod test;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use self::environment::{
 };
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{RunGoal, RunStatus};
+pub use self::test::{Cases, FAILURES_MAX, FailedCase, TestResult};
 use crate::application::{ApplicationName, EnvironmentId};
 pub use crate::id::RunId;
 use crate::resource::ResourceRef;

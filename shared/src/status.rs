@@ -79,6 +79,8 @@ pub enum StageKind {
     Checkout,
     /// The image is built.
     Build,
+    /// The images that were built pass their tests.
+    Test,
     /// The images are in the registry.
     Push,
     /// The artifact is written into the manifests of an environment in git.
@@ -155,7 +157,7 @@ words!(Phase {
     Queued => "Queued", Running => "Running", Succeeded => "Succeeded", Failed => "Failed",
     Skipped => "Skipped", Cancelled => "Cancelled", Interrupted => "Interrupted",
 });
-words!(StageKind { Checkout => "checkout", Build => "build", Push => "push", Promote => "promote" });
+words!(StageKind { Checkout => "checkout", Build => "build", Test => "test", Push => "push", Promote => "promote" });
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! build: from a tag to the digest in the registry, and a large context on its way to the engine.
+//! build: from a tag to the digest in the registry, a test of what was built, and a large context on its way to the engine.
 //!
 //! Code on this machine, the world's engine and its registry without login. A run has a commit of its own that changes only
 //! what `.dockerignore` names, so that every step is cached and yet no image of that commit is there. Beside it stands the
@@ -35,6 +35,7 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
         let mut yard = Yard::make(options, parts).await?;
         let measured = async {
             let mut figures = small(options, &mut yard).await?;
+            figures.push(tested(options, &mut yard).await?);
             figures.extend(large(options, &mut yard).await?);
             Ok(figures)
         };
@@ -46,10 +47,11 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
     .boxed()
 }
 
-/// An agent with two applications that are only built, and a folder for the docker program.
+/// An agent with three applications that are only built, and a folder for the docker program.
 struct Yard {
     agent: Agent,
     small: Repo,
+    tested: Repo,
     large: Repo,
     parts: Parts,
     /// `127.0.0.1:15000/bench-4711`
@@ -62,7 +64,7 @@ impl Yard {
         let mut agent = Agent::new((options.agent.clone(), Vec::new()), Duration::from_secs(60))?;
         let forge = Forge::start().await?;
         let image = format!("{}/bench-{}", parts.get("REGISTRY"), std::process::id());
-        let (small, large) = (forge.repo("ops/small"), forge.repo("ops/large"));
+        let [small, tested, large] = ["small", "tested", "large"].map(|name| forge.repo(&format!("ops/{name}")));
         let application = |name: &str| {
             format!(
                 "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{}\"\n[[application.image]]\nname = \"{image}/{name}\"\n",
@@ -70,23 +72,30 @@ impl Yard {
             )
         };
         agent.configure(&format!(
-            "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n\n[engine]\naddress = \"{}\"\n{}{}",
+            "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\n\n[engine]\naddress = \"{}\"\n{}{}{}\
+             [[application.test]]\nname = \"unit\"\ncommand = [\"true\"]\n",
             agent.path("data").display(),
             agent.socket().display(),
             parts.get("DOCKER_HOST"),
             application("small"),
             application("large"),
+            application("tested"),
         ))?;
         fill_small(&small);
+        fill_small(&tested);
         fill_large(&large);
         agent.start_agent().await?;
-        Ok(Self { agent, small, large, parts: parts.clone(), image, _forge: forge })
+        Ok(Self { agent, small, tested, large, parts: parts.clone(), image, _forge: forge })
     }
 
     /// Sets a tag and wakes the agent, as a hook of a forge does; gives the run at its end, with the milliseconds from the
     /// wake to the first stage and to the end.
     async fn deliver(&self, application: &str, tag: &str) -> anyhow::Result<(RunStatus, f64, f64)> {
-        let repo = if application == "small" { &self.small } else { &self.large };
+        let repo = match application {
+            "small" => &self.small,
+            "tested" => &self.tested,
+            _ => &self.large,
+        };
         let mut follow = Follow::begin(&self.agent.client()).await?;
         repo.tag(tag, "main");
         let began = Instant::now();
@@ -172,6 +181,23 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
         Figure::new("of it, the push", Unit::Milliseconds, pushed),
         Figure::new("wake to the first stage of the run", Unit::Milliseconds, first).goal(Goal::AtMost(200.0)),
     ])
+}
+
+/// A test that does nothing: what it costs to run one.
+async fn tested(options: &Options, yard: &mut Yard) -> anyhow::Result<Figure> {
+    let (mut ours, mut docker) = (Vec::new(), Vec::new());
+    for run in 0..=options.runs {
+        yard.tested.commit("main", &[("README.md", &format!("Version {run}\n"))], "Words");
+        let (done, ..) = yard.deliver("tested", &format!("build-1.{run}.0")).await?;
+        let image = done.artifact.as_ref().context("an image was built")?.images[0].id.clone();
+        let beside = measure::run(&mut yard.docker(true, &["run", "--rm", &image, "true"]))?;
+        if run > 0 {
+            ours.push(took(&done, StageKind::Test)?);
+            docker.push(beside);
+        }
+    }
+    let figure = Figure::new("test of a built image that does nothing", Unit::Milliseconds, ours);
+    Ok(figure.beside("docker run --rm", docker).goal(Goal::Times(1.15)))
 }
 
 /// A large context: the build stage alone, since the docker program begins with files that somebody checked out.

@@ -145,6 +145,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             message: "pushed".to_owned(),
             hint: String::new(),
             artifact: None,
+            tests: Vec::new(),
             promoted: Default::default(),
         })?;
     }

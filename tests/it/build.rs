@@ -8,14 +8,16 @@ use std::time::Duration;
 use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
 use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_container::engine::testing::{ContainerRequest, TestRequest};
 use quarterdeck_container::engine::{
-    ArgValue, BuildError, BuildRequest, Builder as _, BuiltImage, Progress, PushedDigest,
+    BuildError, BuildRequest, Builder as _, BuiltImage, GivenValue, Progress, PushedDigest,
 };
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_container::registry::oci::{Registries, RegistryError};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::tree::{Node, Tree, TreeEntry, TreeFailure, TreeListing};
+use quarterdeck_shared::application::ContainerLimits;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -157,7 +159,7 @@ async fn an_image_is_built_with_its_names_labels_and_progress() {
     let mut request = world
         .request("1.4.0", &[("Dockerfile", DOCKERFILE), ("hello", "hi"), ("secret", "s"), (".dockerignore", "secret")]);
     request.tags.push(world.image("latest"));
-    request.args.insert("VERSION".to_owned(), ArgValue::Plain("1.4.0".to_owned()));
+    request.args.insert("VERSION".to_owned(), GivenValue::Plain("1.4.0".to_owned()));
     let told = world.build(request).await;
     let built = told.result.unwrap();
 
@@ -177,7 +179,7 @@ async fn buildkit_builds_in_its_own_manner() {
     world.engine.have_buildkit();
     let mut request = world.request("1.4.0", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
     request.tags.push(world.image("latest"));
-    request.args.insert("VERSION".to_owned(), ArgValue::Secret("$VERSION".into()));
+    request.args.insert("VERSION".to_owned(), GivenValue::Secret("$VERSION".into()));
     let told = world.build(request.clone()).await;
     let built = told.result.unwrap();
     assert_eq!(Some(&built.id), world.engine.image_id(&world.image("1.4.0").to_string()).as_ref());
@@ -275,8 +277,8 @@ async fn output_comes_clean_bounded_and_without_secrets() {
     let world = World::open().await;
     let dockerfile = "FROM scratch\nARG TOKEN\nARG V\nRUN printf '\\033[31mred\\033[0m 10%\\r100%\\n' && seq 5000\nENV LEAK=$TOKEN\nLABEL leak=$TOKEN\n";
     let mut request = world.request("1", &[("Dockerfile", dockerfile)]);
-    request.args.insert("TOKEN".to_owned(), ArgValue::Secret("hunter2-hunter2".into()));
-    request.args.insert("V".to_owned(), ArgValue::Plain("1".to_owned()));
+    request.args.insert("TOKEN".to_owned(), GivenValue::Secret("hunter2-hunter2".into()));
+    request.args.insert("V".to_owned(), GivenValue::Plain("1".to_owned()));
     let debug = format!("{:?}", request.args);
     let told = world.build(request).await;
     told.result.unwrap();
@@ -287,7 +289,7 @@ async fn output_comes_clean_bounded_and_without_secrets() {
 
     let failing = "FROM scratch\nARG TOKEN\nRUN echo hunter2-hunter2 && false\n";
     let mut request = world.request("1", &[("Dockerfile", failing)]);
-    request.args.insert("TOKEN".to_owned(), ArgValue::Secret("hunter2-hunter2".into()));
+    request.args.insert("TOKEN".to_owned(), GivenValue::Secret("hunter2-hunter2".into()));
     let told = world.build(request).await;
     let error = told.result.unwrap_err().to_string();
     assert!(error.contains("echo *** && false") && !told.lines.concat().contains("hunter2"), "{error}");
@@ -479,7 +481,12 @@ async fn an_engine_that_is_away_cut_or_silent_is_told_apart() {
     let patient = world.room.clone();
     let heartbeat = Duration::from_millis(50);
     let silence = Duration::from_millis(300);
-    let hasty = patient.clone().with_limits(Limits { heartbeat, build_silent: silence, push_silent: silence });
+    let hasty = patient.clone().with_limits(Limits {
+        heartbeat,
+        build_silent: silence,
+        push_silent: silence,
+        ..Limits::default()
+    });
     let files = [("Dockerfile", DOCKERFILE), ("hello", "hi")];
 
     world.engine.fail_build(StreamFault::CutAfter(2));
@@ -510,6 +517,31 @@ async fn an_engine_that_is_away_cut_or_silent_is_told_apart() {
     );
     world.engine.back().await.unwrap();
     world.built("1").await;
+}
+
+#[tokio::test]
+async fn a_test_that_writes_too_much_is_stopped() {
+    let mut world = World::open().await;
+    world.built("1").await;
+    world.room = world.room.clone().with_limits(Limits { test_output_bytes: 1 << 20, ..Limits::default() });
+    let command = ["yes", "more and more", "|", "head", "-c", "2M"].map(str::to_owned).to_vec();
+    let container = ContainerRequest { image: world.image("1").to_string(), command, env: BTreeMap::new() };
+    let request = TestRequest {
+        name: "unit".to_owned(),
+        owner: "history/shop".to_owned(),
+        called: "quarterdeck-1-unit".to_owned(),
+        container,
+        reports: Vec::new(),
+        services: Vec::new(),
+        limits: ContainerLimits { memory_bytes: 64 << 20, processes: 10 },
+        timeout: Duration::from_secs(60),
+        logins: BTreeMap::new(),
+    };
+    let (sink, mut progress) = mpsc::channel(16);
+    let listen = async { while progress.recv().await.is_some() {} };
+    let (result, ()) = tokio::join!(world.room.test(&request, sink, &world.cancel), listen);
+    assert_eq!(result.unwrap_err().to_string(), "test unit wrote more than 1 MiB and was stopped");
+    assert_eq!(world.engine.left(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -52,13 +52,14 @@ const EVERYTHING: &[&str] = &[
 const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 
 /// What the pure ones may be made of.
-const PURE_PARTS: [&str; 13] = [
+const PURE_PARTS: [&str; 14] = [
     "base64",
     "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories
     "granit-parser",
     "jiff",
     "quarterdeck-shared",
+    "roxmltree",
     "secrecy",
     "serde",
     "serde-saphyr",

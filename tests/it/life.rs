@@ -41,6 +41,7 @@ mod refused;
 mod secrets;
 mod socket;
 mod tags;
+mod tested;
 mod unseen;
 
 /// A world without anything to operate yet.

@@ -74,6 +74,8 @@ pub enum Command {
     Runs,
     /// Stop a run.
     Cancel,
+    /// Queue the selected run once more.
+    Retry,
 
     /// Filter a table, search a text.
     Filter,

@@ -1,7 +1,7 @@
 //! Building and pushing images: what an engine can do for us, in words that know no engine.
 //!
 //! ```text
-//! deliver --BuildRequest--> Builder (docker/) --tar of the commit's tree (context.rs)--> engine
+//! deliver --BuildRequest, TestRequest--> Builder (docker/) --tar of the commit's tree (context.rs)--> engine
 //!    ^                          '--Progress (progress.rs)--> whoever keeps the run's log
 //!    '--BuiltImage, PushedDigest
 //! ```
@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::testing::{TestError, TestOutcome, TestRequest};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::Tree;
@@ -29,8 +30,9 @@ pub mod docker;
 pub mod base;
 pub mod context;
 mod progress;
+pub mod testing;
 
-/// A container engine that builds and pushes.
+/// A container engine that builds, tests and pushes.
 pub trait Builder: Send + Sync {
     /// What answers, for people and for `doctor`.
     fn info(&self) -> BoxFuture<'_, Result<EngineInfo, BuildError>>;
@@ -48,6 +50,18 @@ pub trait Builder: Send + Sync {
         sink: Sink,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<BuiltImage, BuildError>>;
+
+    /// Runs a command in a container of an image. Output goes to `sink` as it comes; it ends early when `cancel` says so.
+    /// Whatever it comes to, nothing of it is left on the engine.
+    fn test<'a>(
+        &'a self,
+        request: &'a TestRequest,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<TestOutcome, TestError>>;
+
+    /// Takes away what is left of an owner's tests.
+    fn clear_tests<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), BuildError>>;
 
     /// Gives an image another name.
     fn tag<'a>(&'a self, image_id: &'a str, name: &'a ImageRef) -> BoxFuture<'a, Result<(), BuildError>>;
@@ -90,7 +104,7 @@ pub struct BuildRequest {
     /// The stage to build; the last if absent.
     pub target: Option<String>,
     /// Build arguments.
-    pub args: BTreeMap<String, ArgValue>,
+    pub args: BTreeMap<String, GivenValue>,
     /// Labels beside those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
     /// Names for the image; at least one, or it could not be found again.
@@ -101,20 +115,20 @@ pub struct BuildRequest {
     pub logins: BTreeMap<String, Login>,
 }
 
-/// The value of a build argument.
+/// The value of a build argument, or of a variable of a container.
 #[derive(Clone)]
-pub enum ArgValue {
+pub enum GivenValue {
     /// May be shown.
     Plain(String),
-    /// Is masked in every line of output. The engine still keeps it in the image's history: that is how build arguments are.
+    /// Is masked in every line of output. The engine still keeps a build argument in the image's history: that is how they are.
     Secret(SecretString),
 }
 
-impl fmt::Debug for ArgValue {
+impl fmt::Debug for GivenValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ArgValue::Plain(value) => write!(f, "{value:?}"),
-            ArgValue::Secret(_) => f.write_str("***"),
+            GivenValue::Plain(value) => write!(f, "{value:?}"),
+            GivenValue::Secret(_) => f.write_str("***"),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! a live object ─ health ─► how it is
 //! ```
 //! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
-//! - [`image_ref`], [`yaml`]: names of images, and YAML that keeps its places.
+//! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
@@ -22,6 +22,7 @@
 
 pub mod git;
 pub mod image_ref;
+pub mod junit;
 pub mod tree;
 pub mod yaml;
 

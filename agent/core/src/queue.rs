@@ -74,5 +74,17 @@ pub fn gives_way(waits: &RunStatus, runs: &[RunStatus]) -> Option<Way> {
     }
 }
 
+/// The newest push that is or will be delivered after this one: to push this one again would go back behind it.
+pub fn outdone(run: &RunStatus, runs: &[RunStatus]) -> Option<RunId> {
+    let delivers = |other: &&RunStatus| {
+        let phase = matches!(other.phase, Phase::Queued | Phase::Running | Phase::Succeeded);
+        other.goal == RunGoal::Push && phase && other.place() > run.place() && other.commit != run.commit
+    };
+    if run.goal == RunGoal::Build {
+        return None;
+    }
+    runs.iter().filter(delivers).max_by_key(|other| order(other)).map(|other| other.id)
+}
+
 #[cfg(test)]
 mod tests;

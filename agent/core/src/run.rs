@@ -23,6 +23,7 @@ pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
         message: String::new(),
         hint: String::new(),
         artifact: None,
+        tests: Vec::new(),
         ..run.clone()
     }
 }

@@ -9,13 +9,13 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, Progress, RunGoal};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, Progress, RunGoal, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
 use super::answer::{Answer, Failure, In, Named, Path, body};
 use crate::access::Peer;
-use crate::context::Environment;
+use crate::context::{Application, Environment};
 use crate::deliver;
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -82,22 +82,39 @@ async fn ask_for_run(
     goal: RunGoal,
 ) -> Answer<Taken> {
     let request: DeliverRequest = body(bytes)?;
-    let name = &application.spec.name;
     let run = deliver::ask(&context, &application, goal, &request, peer.cause())
         .await
         .map_err(|error| Failure::bad_request(chain(&error), &error.hint()))?;
-    let mut answer =
-        taken(format!("{name}: run {} will {} {} ({})", run.id.number, goal.word(), run.reference, run.commit.short()));
-    context
-        .journal
-        .record(vec![
-            Fact::Run(Box::new(run.clone())),
-            Fact::happened(name, &peer.cause(), Event::RunQueued { run: run.id }),
-        ])
-        .await?;
-    application.wake_delivery();
+    queue(&context, &application, run).await
+}
+
+/// Queues a run that a person asks for.
+async fn queue(context: &Shared, application: &Application, run: RunStatus) -> Answer<Taken> {
+    let (name, number, goal) = (&run.application, run.id.number, run.goal.word());
+    let mut answer = taken(format!("{name}: run {number} will {goal} {} ({})", run.reference, run.commit.short()));
     answer.1.run = Some(run.id);
+    let queued = Fact::happened(name, &run.cause, Event::RunQueued { run: run.id });
+    context.journal.record(vec![Fact::Run(Box::new(run)), queued]).await?;
+    application.wake_delivery();
     Ok(answer)
+}
+
+pub(super) async fn retry(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<TypedId>,
+) -> Answer<Taken> {
+    let run = super::reads::run_meant(&context, id).await?;
+    let Some(application) = context.application(&run.application) else { return Err(left(&run)) };
+    let runs = context.journal.snapshot().runs(&run.application);
+    let again = deliver::retry(&context, &application, &run, &runs, peer.cause());
+    let again = again.map_err(|error| Failure::conflict(chain(&error), &error.hint()))?;
+    queue(&context, &application, again).await
+}
+
+/// A run whose application is no longer there.
+fn left(run: &RunStatus) -> Failure {
+    Failure::conflict(format!("application {} is no longer in the configuration", run.application), "")
 }
 
 pub(super) async fn cancel(
@@ -110,12 +127,7 @@ pub(super) async fn cancel(
     if run.phase.is_final() {
         return Err(Failure::conflict(format!("run {} has ended: {}", id.number, run.phase), ""));
     }
-    let Some(application) = context.application(&run.application) else {
-        return Err(Failure::conflict(
-            format!("application {} is no longer in the configuration", run.application),
-            "",
-        ));
-    };
+    let Some(application) = context.application(&run.application) else { return Err(left(&run)) };
     if !application.cancel(id) {
         if run.phase == Phase::Running {
             return Err(Failure::conflict(format!("run {} is about to end", id.number), ""));

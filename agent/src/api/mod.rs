@@ -59,6 +59,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::UNPIN, commands::unpin),
         mount(routes::SUSPEND, commands::suspend),
         mount(routes::RESUME, commands::resume),
+        mount(routes::RETRY, commands::retry),
         mount(routes::CANCEL, commands::cancel),
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, BuildArg, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, HelmSpec,
+    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, HelmSpec,
     ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
 };
 use serde::Deserialize;
@@ -14,6 +14,8 @@ use serde_json::Value;
 use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
+use super::test::{self, WrittenTest};
+use super::values;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{TagRules, TagTemplate};
 
@@ -25,6 +27,8 @@ pub(super) struct Written {
     pub(super) code: Option<Code>,
     #[serde(default)]
     pub(super) image: Vec<ImageSpec>,
+    #[serde(default)]
+    pub(super) test: Vec<WrittenTest>,
     #[serde(default)]
     pub(super) environment: Vec<WrittenEnvironment>,
 }
@@ -57,17 +61,18 @@ pub(super) struct WrittenEnvironment {
 
 /// What applications mean that were found right; relative paths in them begin at `base`.
 pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
-    let anchored = |mut image: ImageSpec| {
-        for arg in image.args.values_mut() {
-            if let BuildArg::File { file } = arg {
-                *file = base.join(&*file).display().to_string();
-            }
-        }
+    let image = |mut image: ImageSpec| {
+        values::anchor(&mut image.args, base);
         image
     };
-    let application = |Written { name, code, image, environment }| ApplicationSpec {
+    let delivery = |code, images: Vec<ImageSpec>, tests| DeliverySpec {
+        code,
+        tests: test::read(tests, &images, base),
+        images: images.into_iter().map(image).collect(),
+    };
+    let application = |Written { name, code, image, test, environment }| ApplicationSpec {
         name,
-        delivery: code.map(|code| DeliverySpec { code, images: image.into_iter().map(anchored).collect() }),
+        delivery: code.map(|code| delivery(code, image, test)),
         environments: environment.into_iter().map(meaning).collect(),
     };
     written.into_iter().map(application).collect()
@@ -110,12 +115,19 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         }
         check_parts(written, &mut say);
         check_delivery(written, base, &mut say);
+        test::check(&written.test, &written.image, &mut say);
         check_environments(written, &clusters, base, &mut say);
     }
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
-    let Written { name, code, image, environment } = written;
+    let Written { name, code, image, test, environment } = written;
+    if image.is_empty() && !test.is_empty() {
+        say(
+            &[Step::Key("test")],
+            format!("application {name} has tests and no image to test: add [[application.image]]"),
+        );
+    }
     match (code, image.is_empty()) {
         (None, true) if environment.is_empty() => say(
             &[Step::Key("name")],

@@ -1,5 +1,7 @@
 //! The configuration held against its example, and bad ones against their messages.
 
+use quarterdeck_shared::application::{TestRun, TestSpec};
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -68,6 +70,19 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     );
     let (shown, default) = (&application.image[0], &bare.image[0]);
     assert_eq!((&shown.context, &shown.dockerfile), (&default.context, &default.dockerfile));
+    let tests = |tests: Vec<test::WrittenTest>| test::read(tests, &bare.image, Path::new("/"));
+    let [shown] = &tests(application.test.clone())[..] else { panic!("one test") };
+    let bare_test = toml::from_str("name = 'unit'\ncommand = ['a']").unwrap();
+    let [default] = &tests(vec![bare_test])[..] else { panic!("one test") };
+    assert_eq!(shown.timeout, default.timeout);
+    // Of the two ways to say what a test is the stage counts; the limits are those of the other.
+    let mut command = application.test.clone();
+    command.iter_mut().for_each(|test| test.target = None);
+    let limits = |test: &TestSpec| match &test.run {
+        TestRun::Command(command) => command.limits,
+        TestRun::Target(_) => panic!("a command"),
+    };
+    assert_eq!(limits(&tests(command)[0]), limits(default));
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
     assert_eq!(
         (shown.create_namespace, shown.render, shown.helm.skip_hooks, shown.protected, &shown.sync, &shown.promote),
@@ -102,6 +117,8 @@ fn every_option_stands_in_the_example() {
     for part in [
         "[application.code]",
         "[[application.image]]",
+        "[[application.test]]",
+        "[[application.test]]\n[[application.test.service]]",
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
@@ -135,6 +152,8 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
+    let built =
+        format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
@@ -173,6 +192,34 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             ),
             12,
             "write it without",
+        ),
+        (format!("{built}[[application.test]]\nname = 'unit'\n"), 12, "give it `command` or `target`"),
+        (format!("{built}[[application.test]]\nname = 'Unit'\n"), 12, "cannot name a test"),
+        (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\ntarget = 'b'\n"), 14, "leave out one"),
+        (
+            format!("{built}[[application.test]]\nname = 'unit'\ntarget = 'b'\nreports = ['/r']\n"),
+            14,
+            "`reports` belongs to a command",
+        ),
+        (
+            format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\nreports = ['r']\n"),
+            14,
+            "a path from the root of the container",
+        ),
+        (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\nimage = 'r/b'\n"), 14, "there are: r/a"),
+        (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\nmemory_bytes = 1\n"), 14, "6 MiB"),
+        (
+            format!(
+                "{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\n[[application.test.service]]\nname = 'db'\n\
+                 image = 'Bad Name'\n"
+            ),
+            16,
+            "write postgres:17",
+        ),
+        (
+            format!("{application}[[application.test]]\nname = 'unit'\ncommand = ['a']\n"),
+            7,
+            "has tests and no image to test",
         ),
         (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 7, "there are: qa"),
         (

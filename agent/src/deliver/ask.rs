@@ -1,4 +1,5 @@
-//! A run that a person asks for: what the words name in the code repository becomes a commit, and a queued run.
+//! A run that a person asks for: what the words name in the code repository becomes a commit, and a queued run; or one that
+//! has ended is queued once more.
 
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::protocol::DeliverRequest;
@@ -7,6 +8,7 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use super::DeliverError;
 use super::run::queued;
 use crate::context::{Application, Context};
+use quarterdeck_core::queue;
 use quarterdeck_git::mirror::Named;
 use quarterdeck_git::{GitErrorKind, Target};
 
@@ -52,4 +54,30 @@ pub async fn ask(
     let mut run = queued(context, application, goal, reference, commit, cause, jiff::Timestamp::now());
     run.rebuild = request.rebuild;
     Ok(run)
+}
+
+/// A run that has ended, once more under a new number and behind all that wait: what it did is found and not done again.
+pub fn retry(
+    context: &Context,
+    application: &Application,
+    run: &RunStatus,
+    runs: &[RunStatus],
+    cause: Cause,
+) -> Result<RunStatus, DeliverError> {
+    let name = &application.spec.name;
+    let no = |why: String, hint: String| Err(DeliverError::NoRetry { run: run.id.number, why, hint });
+    if !run.phase.is_final() {
+        return no("it has not ended".to_owned(), format!("`qd runs cancel {}` ends it", run.id.number));
+    }
+    if application.code.is_none() {
+        return no(format!("application {name} has no [application.code] any more"), String::new());
+    }
+    if let Some(newer) = queue::outdone(run, runs) {
+        let why = format!("run {} pushes a newer version, and this one would replace it", newer.number);
+        return no(why, format!("to go back to it all the same: qd push {name} {}", run.reference));
+    }
+    let (reference, commit, now) = (run.reference.clone(), run.commit.clone(), jiff::Timestamp::now());
+    let mut again = queued(context, application, run.goal, reference, commit, cause, now);
+    again.subject.clone_from(&run.subject);
+    Ok(again)
 }

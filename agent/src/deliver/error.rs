@@ -9,11 +9,13 @@ use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
 use quarterdeck_container::engine::BuildError;
+use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
 use quarterdeck_git::GitError;
+use quarterdeck_shared::application::TestName;
 use quarterdeck_shared::error::Hint;
 use quarterdeck_system::secret::SecretError;
 
@@ -31,15 +33,28 @@ pub enum DeliverError {
     /// The engine failed.
     #[error(transparent)]
     Build(BuildError),
+    /// A test could not be run to its end.
+    #[error(transparent)]
+    Test(TestError),
+    /// A test failed.
+    #[error("test {test} failed: {message}")]
+    TestFailed {
+        /// Which.
+        test: TestName,
+        /// Why, in a line.
+        message: String,
+    },
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The image cannot be named so.
     #[error("the image cannot be named")]
     Name(#[from] ImageRefError),
-    /// A secret build argument is not there.
-    #[error("build argument {name} has no value")]
-    Argument {
+    /// A secret is not there.
+    #[error("{what} {name} has no value")]
+    Value {
+        /// What it is the value of: a build argument, a variable.
+        what: &'static str,
         /// Which.
         name: String,
         /// Where it should be, and why not.
@@ -68,6 +83,16 @@ pub enum DeliverError {
     /// What a person asked for is not there.
     #[error("{0}")]
     NoSuch(String),
+    /// A run cannot be done once more.
+    #[error("run {run} cannot be retried: {why}")]
+    NoRetry {
+        /// Its number.
+        run: u64,
+        /// Why not.
+        why: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// The history cannot be written.
     #[error(transparent)]
     NotKept(#[from] NotKept),
@@ -113,6 +138,16 @@ impl From<BuildError> for DeliverError {
     }
 }
 
+/// The same of a test.
+impl From<TestError> for DeliverError {
+    fn from(error: TestError) -> Self {
+        match error {
+            TestError::Engine(error) => error.into(),
+            error => Self::Test(error),
+        }
+    }
+}
+
 impl DeliverError {
     /// Whether something is merely away, so that trying again is of use.
     pub fn is_outage(&self) -> bool {
@@ -120,6 +155,7 @@ impl DeliverError {
             Self::Git { source, .. } => source.passes(),
             Self::Promote(error) => of_git(error).is_some_and(GitError::passes),
             Self::Build(error) => error.is_transient(),
+            Self::Test(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::NotKept(_) | Self::History(_) => true,
             _ => false,
@@ -137,6 +173,8 @@ impl Hint for DeliverError {
         match self {
             Self::Git { source, .. } => source.hint(),
             Self::Build(error) => error.hint(),
+            Self::Test(error) => error.hint(),
+            Self::TestFailed { .. } => "its output is in the log of the run; `qd runs retry` runs it once more".into(),
             Self::Registry(error) => error.hint(),
             Self::Login(error) => error.hint(),
             Self::NotKept(error) => error.hint(),
@@ -149,6 +187,7 @@ impl Hint for DeliverError {
                 hint => hint,
             },
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
+            Self::NoRetry { hint, .. } => hint.into(),
             Self::Raced { .. } => "retry later".into(),
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same".into(),
             Self::GaveUp { source, .. } => {
@@ -159,7 +198,7 @@ impl Hint for DeliverError {
                 }
             }
             Self::Name(_)
-            | Self::Argument { .. }
+            | Self::Value { .. }
             | Self::Glob(_)
             | Self::Template(_)
             | Self::Cancelled

@@ -43,6 +43,8 @@ pub(super) struct Execution<'n> {
     /// The stage that it is in.
     now: usize,
     published: Instant,
+    /// Something of it was not published, since other things were just before.
+    untold: bool,
     /// Notified when the queue may have changed.
     news: &'n Notify,
 }
@@ -89,7 +91,8 @@ impl<'n> Execution<'n> {
             .writer(run.id)
             .inspect_err(|error| tracing::warn!(run = %run.id, %error, "cannot write the log of the run"))
             .ok();
-        let execution = Self { run, cancel, journal: journal.clone(), log, now: 0, published: Instant::now(), news };
+        let execution =
+            Self { run, cancel, journal: journal.clone(), log, now: 0, published: Instant::now(), untold: false, news };
         execution.record(Vec::new()).await?;
         Ok(execution)
     }
@@ -105,9 +108,10 @@ impl<'n> Execution<'n> {
     ) -> Result<T, DeliverError> {
         let is_it = |stage: &Stage| stage.kind == kind && stage.environment.as_ref() == environment;
         self.now = self.run.stages.iter().position(is_it).unwrap_or_else(|| {
-            // A run that was queued before the environment came.
-            self.run.stages.push(Stage { environment: environment.cloned(), ..Stage::queued(kind) });
-            self.run.stages.len() - 1
+            // A run that was queued before the environment, or the tests, came.
+            let place = self.run.stages.partition_point(|stage| stage.kind <= kind);
+            self.run.stages.insert(place, Stage { environment: environment.cloned(), ..Stage::queued(kind) });
+            place
         });
         self.change(|stage| {
             stage.phase = Phase::Running;
@@ -250,13 +254,24 @@ impl<'n> Execution<'n> {
                 stage.message = message.chars().take(200).collect();
             }
         });
+        self.untold = true;
         if self.published.elapsed() >= PUBLISH_EVERY {
             self.publish();
         }
     }
 
+    /// Waits until what was not published may be, and publishes it: the last words before a long silence. Never where
+    /// nothing waits.
+    pub(super) async fn tell_the_rest(&mut self) {
+        if !self.untold {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep_until(self.published + PUBLISH_EVERY).await;
+        self.publish();
+    }
+
     fn publish(&mut self) {
-        self.published = Instant::now();
+        (self.published, self.untold) = (Instant::now(), false);
         self.journal.try_publish(Fact::RunProgress(Box::new(self.run.clone())));
     }
 

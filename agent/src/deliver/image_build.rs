@@ -27,12 +27,18 @@ use quarterdeck_core::trigger::{self, TagTemplate};
 use quarterdeck_git::CommitInfo;
 use tokio_util::sync::CancellationToken;
 
-/// The images of the commit are on the engine, or already in the registry.
-pub(super) struct Build<'a> {
+/// A commit of an application: what its images are made of.
+#[derive(Clone)]
+pub(super) struct Commit<'a> {
     pub(super) context: &'a Context,
     pub(super) application: &'a Application,
     pub(super) code: &'a Codebase,
     pub(super) checkout: CommitInfo,
+}
+
+/// The images of the commit are on the engine, or already in the registry.
+pub(super) struct Build<'a> {
+    pub(super) commit: Commit<'a>,
 }
 
 /// An image of the commit on the engine.
@@ -42,9 +48,28 @@ struct Made {
     size: Option<u64>,
 }
 
+impl Commit<'_> {
+    /// What the engine is asked for, with the logins for what the image is built on.
+    pub(super) async fn ready(
+        &self,
+        execution: &mut Execution<'_>,
+        spec: &ImageSpec,
+        name: &ImageRef,
+        tag: &str,
+    ) -> Result<BuildRequest, DeliverError> {
+        let mut request = request(self.application, &self.code.repository, &self.checkout, spec, name, tag)?;
+        request.no_cache = execution.run.rebuild;
+        let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
+        let (logins, problems) = self.context.images().logins(&bases).await;
+        problems.iter().for_each(|problem| execution.say(problem));
+        request.logins = logins;
+        Ok(request)
+    }
+}
+
 impl Step<Artifact> for Build<'_> {
     async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
-        let specs = &self.code.spec.images;
+        let specs = &self.commit.code.spec.images;
         let tag = self.image_tag(&execution.run.reference)?;
         let names: Vec<ImageRef> =
             specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
@@ -60,7 +85,7 @@ impl Step<Artifact> for Build<'_> {
         for (place, (spec, name)) in specs.iter().zip(&names).enumerate() {
             match self.found(execution, spec, name).await? {
                 Some(id) => drop(made.insert(place, Made { id, size: None })),
-                None => requests.push((place, self.ready(execution, spec, name, &tag).await?)),
+                None => requests.push((place, self.commit.ready(execution, spec, name, &tag).await?)),
             }
         }
         let is_new = !requests.is_empty();
@@ -70,12 +95,14 @@ impl Step<Artifact> for Build<'_> {
         let images = specs.iter().zip(made.values());
         let images = images.map(|(spec, made)| Image { name: spec.name.clone(), id: made.id.clone(), digest: None });
         let artifact = Artifact {
-            application: self.application.spec.name.clone(),
-            commit: self.checkout.id.clone(),
+            application: self.commit.application.spec.name.clone(),
+            commit: self.commit.checkout.id.clone(),
             tag,
             images: images.collect(),
             built: Timestamp::now(),
             pushed: None,
+            // Of an image that is another one now it says nothing: what was tested is known with the image's id.
+            tested: self.known().await?.map(|known| known.tested).unwrap_or_default(),
         };
         execution.keep(&artifact, Some(Event::ImageBuilt { artifact: artifact.clone() })).await?;
         let message = summary(&artifact, &made);
@@ -86,25 +113,30 @@ impl Step<Artifact> for Build<'_> {
 impl Build<'_> {
     /// The tag of the images. Where another trigger tag gives the same one for another commit, the commit tells them apart.
     fn image_tag(&self, reference: &str) -> Result<String, DeliverError> {
-        let code = &self.code.spec.code;
+        let code = &self.commit.code.spec.code;
         let template = TagTemplate::parse(&code.image_tag)?;
-        let refs = self.code.repository.refs().borrow().clone();
+        let refs = self.commit.code.repository.refs().borrow().clone();
         let now = refs.map(|refs| refs.tags.clone()).unwrap_or_default();
-        Ok(trigger::image_tag(&rules(code)?, &template, reference, &self.checkout.id, &now))
+        Ok(trigger::image_tag(&rules(code)?, &template, reference, &self.commit.checkout.id, &now))
+    }
+
+    /// The artifact of this commit that the history has.
+    async fn known(&self) -> Result<Option<Artifact>, DeliverError> {
+        let (application, commit) = (self.commit.application.spec.name.clone(), self.commit.checkout.id.clone());
+        Ok(self.commit.context.journal.ask(move |history| history.artifact(&application, &commit)).await?)
     }
 
     /// An artifact of this commit under these names that the registries still have, whole.
     async fn already_pushed(&self, names: &[ImageRef]) -> Result<Option<Artifact>, DeliverError> {
-        let (application, commit) = (self.application.spec.name.clone(), self.checkout.id.clone());
-        let known = self.context.journal.ask(move |history| history.artifact(&application, &commit)).await?;
-        let specs = &self.code.spec.images;
+        let known = self.known().await?;
+        let specs = &self.commit.code.spec.images;
         let is_these = |artifact: &Artifact| {
             artifact.pushed.is_some()
                 && artifact.images.iter().map(|image| &image.name).eq(specs.iter().map(|spec| &spec.name))
                 && names.iter().all(|name| name.tag() == Some(artifact.tag.as_str()))
         };
         let Some(artifact) = known.filter(is_these) else { return Ok(None) };
-        let images = self.context.images();
+        let images = self.commit.context.images();
         for (name, image) in names.iter().zip(&artifact.images) {
             if images.registries.digest(name, images.login(name).await?.as_ref()).await? != image.digest {
                 return Ok(None);
@@ -123,29 +155,13 @@ impl Build<'_> {
         if execution.run.rebuild {
             return Ok(None);
         }
-        let images = self.context.images();
-        let Some(found) = images.engine.find(&labels(self.application, &self.checkout.id, spec)).await? else {
+        let images = self.commit.context.images();
+        let Some(found) = images.engine.find(&labels(self.commit.application, &self.commit.checkout.id, spec)).await?
+        else {
             return Ok(None);
         };
         images.engine.tag(&found.id, name).await?;
         Ok(Some(found.id))
-    }
-
-    /// What the engine is asked for, with the logins for what the image is built on.
-    async fn ready(
-        &self,
-        execution: &mut Execution<'_>,
-        spec: &ImageSpec,
-        name: &ImageRef,
-        tag: &str,
-    ) -> Result<BuildRequest, DeliverError> {
-        let mut request = request(self.application, &self.code.repository, &self.checkout, spec, name, tag)?;
-        request.no_cache = execution.run.rebuild;
-        let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
-        let (logins, problems) = self.context.images().logins(&bases).await;
-        problems.iter().for_each(|problem| execution.say(problem));
-        request.logins = logins;
-        Ok(request)
     }
 
     /// Builds what has to be built, by its place among the images.
@@ -154,9 +170,9 @@ impl Build<'_> {
         execution: &mut Execution<'_>,
         requests: Vec<(usize, BuildRequest)>,
     ) -> Result<Vec<(usize, BuiltImage)>, DeliverError> {
-        let (images, cancel) = (self.context.images(), execution.cancel.child_token());
+        let (images, cancel) = (self.commit.context.images(), execution.cancel.child_token());
         let more = u32::try_from(requests.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let free = (1..=more).rev().find_map(|places| self.context.builds.try_acquire_many(places).ok());
+        let free = (1..=more).rev().find_map(|places| self.commit.context.builds.try_acquire_many(places).ok());
         let at_once = 1 + free.as_ref().map_or(0, |places| places.num_permits());
         let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
         let names = requests.len() > 1;

@@ -30,6 +30,9 @@ pub(super) fn queued(
     now: Timestamp,
 ) -> RunStatus {
     let mut kinds = vec![StageKind::Checkout, StageKind::Build];
+    if application.spec.delivery.as_ref().is_some_and(|delivery| !delivery.tests.is_empty()) {
+        kinds.push(StageKind::Test);
+    }
     if goal == RunGoal::Push {
         kinds.push(StageKind::Push);
     }
@@ -54,6 +57,7 @@ pub(super) fn queued(
         message: String::new(),
         hint: String::new(),
         artifact: None,
+        tests: Vec::new(),
         promoted: BTreeMap::new(),
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use crate::context::Codebase;
-use quarterdeck_container::engine::{BuildError, Progress};
+use quarterdeck_container::engine::Progress;
 use quarterdeck_core::trigger::TagRules;
 use quarterdeck_git::{CommitInfo, GitError};
 
@@ -42,10 +42,10 @@ pub(super) fn rules(code: &Code) -> Result<TagRules, DeliverError> {
 }
 
 /// Waits for the engine, telling its progress meanwhile.
-pub(super) async fn tell_while<T>(
+pub(super) async fn tell_while<T, E: Into<DeliverError>>(
     execution: &mut Execution<'_>,
     mut progress: mpsc::Receiver<Progress>,
-    work: impl Future<Output = Result<T, BuildError>>,
+    work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, DeliverError> {
     let mut work = std::pin::pin!(work);
     let result = loop {
@@ -53,12 +53,13 @@ pub(super) async fn tell_while<T>(
             biased;
             Some(step) = progress.recv() => report(execution, step),
             result = work.as_mut() => break result,
+            () = execution.tell_the_rest() => {}
         }
     };
     while let Ok(step) = progress.try_recv() {
         report(execution, step);
     }
-    Ok(result?)
+    result.map_err(Into::into)
 }
 
 fn report(execution: &mut Execution<'_>, step: Progress) {

@@ -1,54 +1,33 @@
 //! The routes of the stand-in engine, with and without the `/v1.xx` in front.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use super::answer::{API_VERSION, Query, answered, failed};
 use super::build::{BuildAsked, build};
 use super::dockerfile::Dockerfile;
 use super::files::{Node, read_tar, resolve};
 use super::images::{Image, with_tag};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote};
-use super::{BuildRecord, Outcome, PushRecord, State, buildkit, locked, pull, push};
-use crate::serve::{Answer, Cut, query_pairs};
-
-/// The newest version of the API that the stand-in claims to speak.
-const API_VERSION: &str = "1.41";
-
-/// The parameters of a request.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn first(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
-
-    fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone()).collect()
-    }
-
-    fn on(&self, name: &str) -> bool {
-        self.first(name).is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
-    }
-
-    fn map(&self, name: &str) -> BTreeMap<String, String> {
-        self.first(name).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
-    }
-}
+use super::{BuildRecord, Outcome, PushRecord, State, buildkit, container_api, locked, pull, push};
+use crate::serve::{Answer, Cut};
 
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-    let query = Query(query_pairs(parts.uri.query().unwrap_or("")));
+    let query = Query::of(parts.uri.query().unwrap_or(""));
     let path = unversioned(parts.uri.path()).to_owned();
+    if let Some(answer) = container_api::answer(&state, parts.method.as_str(), &path, &query, &body).await {
+        return Ok(answer);
+    }
     let image = |suffix: &str| path.strip_prefix("/images/").and_then(|rest| rest.strip_suffix(suffix));
     Ok(match (parts.method.as_str(), path.as_str()) {
         ("GET" | "HEAD", "/_ping") => ping(&state),
@@ -206,17 +185,7 @@ fn start_pull(state: Arc<State>, parts: &Parts, query: &Query) -> Response<Body>
 }
 
 fn list(state: &State, query: &Query) -> Value {
-    let filters: BTreeMap<String, Value> =
-        query.first("filters").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-    // Clients send `{"label":["a=b"]}`, and older ones `{"label":{"a=b":true}}`.
-    let wanted = |name: &str| -> Vec<String> {
-        match filters.get(name) {
-            Some(Value::Array(values)) => values.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
-            Some(Value::Object(values)) => values.keys().cloned().collect(),
-            _ => Vec::new(),
-        }
-    };
-    let (labels, references) = (wanted("label"), wanted("reference"));
+    let (labels, references) = (query.filter("label"), query.filter("reference"));
     let images = state.images();
     let mut found: Vec<(String, Image)> = images.tagged();
     found.retain(|(id, image)| {
@@ -298,16 +267,6 @@ fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
 fn unversioned(path: &str) -> &str {
     let rest = path.strip_prefix("/v1.").map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
-}
-
-fn answered(status: u16, body: Value) -> Response<Body> {
-    let status = StatusCode::from_u16(status).expect("a status written in this file");
-    let answer = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
-    answer.header("api-version", API_VERSION).body(body.to_string().into()).expect("a plain answer")
-}
-
-fn failed(status: u16, message: &str) -> Response<Body> {
-    answered(status, json!({ "message": message }))
 }
 
 fn streamed(body: Body) -> Response<Body> {

@@ -7,13 +7,16 @@
 //! ```
 //!
 //! It really parses Dockerfiles, copies files, makes layers, and pushes and pulls them; ids and digests are true hashes, and the
-//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` for the few commands that it plays), ask anything in a session, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
+//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` and `containers.rs` for the few commands that it plays), ask anything in a session, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
 //! keep owners, times or hard links, fetch from the network (`ADD URL`, images of Docker Hub), retry or send layers in parallel,
-//! have containers, networks, volumes or events, or keep more than one platform.
+//! have volumes or events, list images without a name, or keep more than one platform.
 
+mod answer;
 mod api;
 mod build;
 mod buildkit;
+mod container_api;
+mod containers;
 mod dockerfile;
 mod files;
 mod images;
@@ -28,9 +31,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use containers::ContainerRecord;
 pub use output::StreamFault;
 
 use crate::serve::{Place, Server};
+use containers::Containers;
 use images::{ImageConfig, Images};
 
 /// How an engine is to be.
@@ -103,6 +108,9 @@ pub enum Outcome {
 struct State {
     images: Mutex<Images>,
     plan: Mutex<Plan>,
+    containers: Mutex<Containers>,
+    /// Every container that was made so far.
+    ran: Mutex<Vec<ContainerRecord>>,
     builds: Mutex<Vec<BuildRecord>>,
     pushes: Mutex<Vec<PushRecord>>,
 }
@@ -125,6 +133,8 @@ impl Engine {
         let state = Arc::new(State {
             images: Mutex::new(Images::open(options.folder)?),
             plan: Mutex::default(),
+            containers: Mutex::default(),
+            ran: Mutex::default(),
             builds: Mutex::default(),
             pushes: Mutex::default(),
         });
@@ -156,6 +166,18 @@ impl Engine {
     /// Every push asked for so far.
     pub fn pushes(&self) -> Vec<PushRecord> {
         locked(&self.state.pushes).clone()
+    }
+
+    /// Every container made so far, those that are gone included.
+    pub fn ran(&self) -> Vec<ContainerRecord> {
+        locked(&self.state.ran).clone()
+    }
+
+    /// The names of the containers and networks that are there now.
+    pub fn left(&self) -> Vec<String> {
+        let containers = locked(&self.state.containers);
+        let networks = containers.networks.values().map(|network| network.name.clone());
+        containers.all.values().map(|container| container.name.clone()).chain(networks).collect()
     }
 
     /// The id of the image that has this name, if any.

@@ -1,4 +1,4 @@
-//! What the stand-in engine makes of a `RUN`: nothing is run.
+//! What the stand-in engine makes of a `RUN`, and of the command of a container: nothing is run.
 //!
 //! The commands `true`, `false`, `exit`, `echo`, `printf`, `seq`, `sleep` and `yes TEXT | head -c N` (`64M`), joined by `&&` or `;`,
 //! do what they say (without redirection or variables); any other is named in the output and passed over.
@@ -8,49 +8,77 @@ use std::time::Duration;
 use super::dockerfile::Instruction;
 use super::output::{Output, Stop};
 
-/// Plays the commands of a `RUN`; the first that fails ends it, in the daemon's words.
-pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), Stop> {
-    let script = instruction.list().map_or_else(|| instruction.rest.clone(), |list| list.join(" "));
-    for command in script.split("&&").flat_map(|part| part.split(';')).map(str::trim) {
-        let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
-        let number = || rest.trim().parse::<u64>().unwrap_or(1);
-        let code = match word {
-            "false" => 1,
-            "exit" => i64::try_from(number()).unwrap_or(1),
-            _ => 0,
-        };
-        if code != 0 {
-            let message = format!("The command '/bin/sh -c {script}' returned a non-zero code: {code}");
-            return Err(Stop::Failed { message, code: Some(code) });
-        }
-        match word {
-            "true" | "exit" | "" => {}
-            "sleep" => out.pause(Duration::from_secs_f64(rest.trim().parse().unwrap_or(1.0))).await?,
-            "echo" => out.stream(&format!("{}\n", rest.trim_matches(['"', '\'']))).await?,
-            "yes" => yes(rest, out).await?,
-            "printf" => out.stream(&unescaped(rest.trim_matches(['"', '\'']))).await?,
-            "seq" => {
-                for number in 1..=number() {
-                    out.stream(&format!("{number}\n")).await?;
-                }
-            }
-            _ => out.stream(&format!("(the stand-in engine does not run: {command})\n")).await?,
-        }
-    }
-    Ok(())
+/// What a command does.
+pub(super) enum Act {
+    /// It ends, with this code; 0 goes on.
+    Exit(i64),
+    Sleep(Duration),
+    Print(String),
+    /// The same line again and again, to so many bytes.
+    Fill(String, usize),
+    /// It is not known here.
+    Other(String),
 }
 
-/// The same line again and again, in pieces of the size in which the daemon copies output.
-async fn yes(rest: &str, out: &Output) -> Result<(), Stop> {
-    const PIECE: usize = 32 << 10;
+/// What the commands of a script do, in their order.
+pub(super) fn acts(script: &str) -> Vec<Act> {
+    script.split("&&").flat_map(|part| part.split(';')).map(|command| act(command.trim())).collect()
+}
+
+fn act(command: &str) -> Act {
+    let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
+    let number = || rest.trim().parse::<u64>().unwrap_or(1);
+    match word {
+        "true" | "" => Act::Exit(0),
+        "false" => Act::Exit(1),
+        "exit" => Act::Exit(i64::try_from(number()).unwrap_or(1)),
+        "sleep" => Act::Sleep(Duration::from_secs_f64(rest.trim().parse().unwrap_or(1.0))),
+        "echo" => Act::Print(format!("{}\n", rest.trim_matches(['"', '\'']))),
+        "yes" => yes(rest),
+        "printf" => Act::Print(unescaped(rest.trim_matches(['"', '\'']))),
+        "seq" => Act::Print((1..=number()).map(|number| format!("{number}\n")).collect()),
+        _ => Act::Other(command.to_owned()),
+    }
+}
+
+fn yes(rest: &str) -> Act {
     let (text, end) = rest.split_once('|').unwrap_or((rest, ""));
     let number = end.trim().trim_start_matches("head -c").trim();
     let (number, unit) = match number.strip_suffix('M') {
         Some(number) => (number, 1 << 20),
         None => (number, 1),
     };
-    let mut left = number.parse::<usize>().unwrap_or(0) * unit;
     let line = format!("{}\n", text.trim().trim_matches(['"', '\'']));
+    Act::Fill(line, number.parse::<usize>().unwrap_or(0) * unit)
+}
+
+/// Plays the commands of a `RUN`; the first that fails ends it, in the daemon's words.
+pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), Stop> {
+    let script = instruction.list().map_or_else(|| instruction.rest.clone(), |list| list.join(" "));
+    for act in acts(&script) {
+        match act {
+            Act::Exit(0) => {}
+            Act::Exit(code) => {
+                let message = format!("The command '/bin/sh -c {script}' returned a non-zero code: {code}");
+                return Err(Stop::Failed { message, code: Some(code) });
+            }
+            Act::Sleep(time) => out.pause(time).await?,
+            // A line at a time, as a program writes them.
+            Act::Print(text) => {
+                for line in text.split_inclusive('\n') {
+                    out.stream(line).await?;
+                }
+            }
+            Act::Fill(line, bytes) => fill(&line, bytes, out).await?,
+            Act::Other(command) => out.stream(&format!("(the stand-in engine does not run: {command})\n")).await?,
+        }
+    }
+    Ok(())
+}
+
+/// In pieces of the size in which the daemon copies output.
+async fn fill(line: &str, mut left: usize, out: &Output) -> Result<(), Stop> {
+    const PIECE: usize = 32 << 10;
     // Of whole lines, so that each piece goes on where the one before ended.
     let piece = line.repeat((PIECE / line.len()).max(1));
     while left > 0 {

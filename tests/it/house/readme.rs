@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 30] = [
+const WHOLE: [&str; 31] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -54,6 +54,7 @@ const WHOLE: [&str; 30] = [
     "life::own_files",
     "life::quiet",
     "life::secrets",
+    "life::tested",
     "life::unseen",
 ];
 

@@ -31,6 +31,14 @@ const FRESH_WORLDS: u32 = 3;
 /// Rounds in which nobody died, after which there is no step more.
 const QUIET: u32 = 2;
 
+/// A shop whose image is tested, so that every step is on its way.
+async fn tested_shop() -> World {
+    let world = shop().await;
+    let test = "[[application.test]]\nname = \"unit\"\ncommand = [\"true\"]\n";
+    world.configure(&(world.config_head("a test") + &world.application("shop", test))).unwrap();
+    world
+}
+
 /// Steps that are not on the way of every story: git packs a mirror up now and then.
 const SELDOM: [&str; 2] = ["git: before a mirror is packed up", "git: after a mirror is packed up"];
 
@@ -53,7 +61,7 @@ async fn at_any_step_of_the_first_life_the_end_is_the_same() {
     // In the first life there is nothing to delete; and of a name that comes in another order each time, none may have had
     // its number's turn.
     for name in named.difference(&died_at) {
-        let mut world = shop().await;
+        let mut world = tested_shop().await;
         let deaths = if name.contains("deleted") {
             round(&mut world, 0, "none").await;
             round(&mut world, 1, name).await
@@ -67,7 +75,7 @@ async fn at_any_step_of_the_first_life_the_end_is_the_same() {
 /// A mirror of more packs than git takes for few.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_mirror_is_packed_up_the_end_is_the_same() {
-    let mut world = shop().await;
+    let mut world = tested_shop().await;
     round(&mut world, 0, "none").await;
     for (number, name) in (1..).zip(SELDOM) {
         let mirrors: Vec<_> = std::fs::read_dir(world.path("data/mirrors")).unwrap().flatten().collect();
@@ -90,7 +98,7 @@ fn many_packs(mirror: &Path) {
 
 /// A round a step, for each so-manieth of them, until the agent comes to the end before its step, twice running.
 async fn rounds(first: u32) {
-    let mut world = shop().await;
+    let mut world = tested_shop().await;
     let mut quiet = 0;
     for number in 0.. {
         let deaths = round(&mut world, number, &(first + 1 + number * WORLDS).to_string()).await;
@@ -106,7 +114,7 @@ async fn fresh_rounds(steps: Arc<AtomicU32>, quiet: Arc<AtomicU32>) -> BTreeSet<
     let mut died_at = BTreeSet::new();
     while quiet.load(Ordering::SeqCst) < QUIET {
         let step = steps.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut world = shop().await;
+        let mut world = tested_shop().await;
         let deaths = round(&mut world, 0, &step.to_string()).await;
         if deaths.is_empty() {
             quiet.fetch_add(1, Ordering::SeqCst);

@@ -2,6 +2,7 @@
 
 mod output;
 mod registries;
+mod tested;
 
 use std::process::Command;
 

@@ -1,11 +1,13 @@
-//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`: the runs that built and pushed.
+//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`, `qd runs retry ID`: the runs that built, tested
+//! and pushed.
 //!
 //! JSON: an array of [`RunStatus`], newest first: `id`, `resumes` (the first run of its trigger, where one was cut off),
 //! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `reference`,
 //! `commit`, `subject`, `phase`, `stages` (`kind`, `environment` of a promotion, `phase`, `started`, `finished`,
-//! `percent`, `message`), `queued`, `started`, `finished`, `message`, `artifact` (`tag`, `images`), `promoted` (a commit by
-//! environment). `show` gives one. `log` gives a record a line, see
-//! [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`.
+//! `percent`, `message`), `queued`, `started`, `finished`, `message`, `artifact` (`tag`, `images`, `tested`), `tests` (`name`,
+//! `phase`, `message`, `cases`: `passed`, `failed`, `skipped`, `failures`), `promoted` (a commit by environment). `show` gives
+//! one. `log` gives a record a line, see [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`; so does `retry`,
+//! with the new `run`.
 
 use std::io;
 
@@ -14,7 +16,7 @@ use quarterdeck_shared::id::{InvalidId, TypedId};
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::queries::{LogOptions, RunsQuery};
 use quarterdeck_shared::routes;
-use quarterdeck_shared::snapshot::RunStatus;
+use quarterdeck_shared::snapshot::{Cases, RunStatus};
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
 use crate::command::logs::{self, Prefix};
@@ -57,6 +59,8 @@ pub enum RunCommand {
     Log(LogArgs),
     /// Stop a run.
     Cancel(OneArgs),
+    /// Queue a run that has ended once more: what it did is not done again.
+    Retry(OneArgs),
 }
 
 /// Which run.
@@ -126,6 +130,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             let accepted: Accepted = context.client.post_empty(&routes::CANCEL.of(&args.run.id)).await?;
             act::print_accepted(&accepted, args.form.output, context)
         }
+        Some(RunCommand::Retry(args)) => {
+            let accepted: Accepted = context.client.post_empty(&routes::RETRY.of(&args.run.id)).await?;
+            act::print_accepted(&accepted, args.form.output, context)
+        }
     }
 }
 
@@ -188,5 +196,43 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         ]);
     }
     context.output.line("")?;
-    context.output.table(&stages)
+    context.output.table(&stages)?;
+    tests(context, run)
+}
+
+/// What the tests of a run came to, and the cases that failed.
+fn tests(context: &mut Context, run: &RunStatus) -> io::Result<()> {
+    if run.tests.is_empty() {
+        return Ok(());
+    }
+    let mut tests = Table::new(&[
+        Column::text("TEST"),
+        Column::text("PHASE"),
+        Column::numbers("PASSED"),
+        Column::numbers("FAILED"),
+        Column::numbers("SKIPPED"),
+        Column::prose("MESSAGE"),
+    ]);
+    let mut failures = Table::new(&[Column::text("TEST"), Column::prose("FAILED CASE"), Column::prose("MESSAGE")]);
+    for test in &run.tests {
+        let count = |of: fn(&Cases) -> u32| test.cases.as_ref().map(|cases| of(cases).to_string()).unwrap_or_default();
+        tests.row(vec![
+            test.name.to_string().into(),
+            Cell::of(of_phase(test.phase), test.phase.word()),
+            count(|cases| cases.passed).into(),
+            count(|cases| cases.failed).into(),
+            count(|cases| cases.skipped).into(),
+            (&test.message).into(),
+        ]);
+        for case in test.cases.iter().flat_map(|cases| &cases.failures) {
+            failures.row(vec![test.name.to_string().into(), (&case.name).into(), (&case.message).into()]);
+        }
+    }
+    context.output.line("")?;
+    context.output.table(&tests)?;
+    if run.tests.iter().flat_map(|test| &test.cases).any(|cases| !cases.failures.is_empty()) {
+        context.output.line("")?;
+        context.output.table(&failures)?;
+    }
+    Ok(())
 }

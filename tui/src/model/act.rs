@@ -27,6 +27,8 @@ pub enum Act {
     Refresh(ApplicationName),
     /// Stop a run.
     Cancel(RunId),
+    /// Queue a run that has ended once more.
+    Retry(RunId),
 }
 
 impl Act {
@@ -42,6 +44,7 @@ impl Act {
             Self::Resume(id) => format!("resume of {id}"),
             Self::Refresh(name) => format!("refresh of {name}"),
             Self::Cancel(run) => format!("cancel of run {}", run.number),
+            Self::Retry(run) => format!("retry of run {}", run.number),
         }
     }
 
@@ -53,7 +56,8 @@ impl Act {
             }
             Self::Rollback(_, request) => request.reason = words.to_owned(),
             Self::Suspend(_, request) => request.reason = words.to_owned(),
-            Self::Sync(..) | Self::Unpin(_) | Self::Resume(_) | Self::Refresh(_) | Self::Cancel(_) => {}
+            Self::Sync(..) | Self::Unpin(_) | Self::Resume(_) | Self::Refresh(_) | Self::Cancel(_) | Self::Retry(_) => {
+            }
         }
         self
     }

@@ -189,6 +189,7 @@ async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
         Act::Resume(of) => client.post_empty(&routes::RESUME.of(&of.into())).await,
         Act::Refresh(name) => client.post_empty(&routes::REFRESH.of(&name)).await,
         Act::Cancel(run) => client.post_empty(&routes::CANCEL.of(&run.into())).await,
+        Act::Retry(run) => client.post_empty(&routes::RETRY.of(&run.into())).await,
     };
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
 use crate::event_text::stage_called;
-use crate::keymap::Command::{self, Cancel, Open};
+use crate::keymap::Command::{self, Cancel, Open, Retry};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
@@ -32,6 +32,7 @@ pub const KEYS: &[Binding] = &[
     PUSH,
     LOGS,
     hint("x", Cancel, "cancel", "stop the selected run; asks"),
+    quiet("a", Retry, "again", "queue the selected run once more; asks"),
     EVENTS,
     HISTORY,
     PODS,
@@ -115,7 +116,9 @@ impl List for Runs {
         match (command, object) {
             (Cancel, Some(Object::Run(run))) if !run.phase.is_final() => turn.confirm(Act::Cancel(run.id)),
             (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id.number)),
-            (Cancel, _) => turn.say("no run is selected"),
+            (Retry, Some(Object::Run(run))) if run.phase.is_final() => turn.confirm(Act::Retry(run.id)),
+            (Retry, Some(Object::Run(run))) => turn.say(format!("run {} has not ended", run.id.number)),
+            (Cancel | Retry, _) => turn.say("no run is selected"),
             _ => return false,
         }
         true

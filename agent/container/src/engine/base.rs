@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ArgValue;
+use super::GivenValue;
 use lines::Lines;
 use quarterdeck_core::image_ref::ImageRef;
 
@@ -23,14 +23,14 @@ const SYNTAX_ARGUMENT: &str = "BUILDKIT_SYNTAX";
 
 /// The images named by `# syntax=` (the frontend, which BuildKit asks for first), `FROM`, `COPY --from=` and
 /// `RUN --mount=…,from=…`, without stages and `scratch`. Variables take their value from `args`, else their default.
-pub fn base_images(dockerfile: &str, args: &BTreeMap<String, ArgValue>) -> Vec<ImageRef> {
+pub fn base_images(dockerfile: &str, args: &BTreeMap<String, GivenValue>) -> Vec<ImageRef> {
     let Lines { syntax, escape, lines } = Lines::of(dockerfile);
     let mut variables = platform();
     let mut arguments = 0;
     let mut stages: BTreeSet<String> = BTreeSet::new();
     let mut images: Vec<ImageRef> = Vec::new();
     let frontend = match args.get(SYNTAX_ARGUMENT) {
-        Some(ArgValue::Plain(image)) => Some(image.clone()),
+        Some(GivenValue::Plain(image)) => Some(image.clone()),
         _ => syntax,
     };
     images.extend(frontend.and_then(|name| ImageRef::parse(&name).ok()));
@@ -42,9 +42,9 @@ pub fn base_images(dockerfile: &str, args: &BTreeMap<String, ArgValue>) -> Vec<I
                     arguments += 1;
                     let (name, default) = word.split_once('=').map_or((&**word, None), |(n, d)| (n, Some(d)));
                     let value = match args.get(name) {
-                        Some(ArgValue::Plain(value)) => Some(value.clone()),
+                        Some(GivenValue::Plain(value)) => Some(value.clone()),
                         // A secret in the name of an image would be shown by every message about it.
-                        Some(ArgValue::Secret(_)) => None,
+                        Some(GivenValue::Secret(_)) => None,
                         None => default.and_then(|default| expand::word(default, escape, &variables)),
                     };
                     match value {
@@ -120,8 +120,8 @@ mod tests {
 
     fn names(dockerfile: &str) -> String {
         let args = BTreeMap::from([
-            ("VERSION".to_owned(), ArgValue::Plain("2".to_owned())),
-            ("TOKEN".to_owned(), ArgValue::Secret("hunter2".into())),
+            ("VERSION".to_owned(), GivenValue::Plain("2".to_owned())),
+            ("TOKEN".to_owned(), GivenValue::Secret("hunter2".into())),
         ]);
         base_images(dockerfile, &args).iter().map(ImageRef::to_string).collect::<Vec<_>>().join(" ")
     }
@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(names(dockerfile), want, "{dockerfile}");
         }
         let built = |dockerfile: &str, name: &str, value: &str| {
-            let args = BTreeMap::from([(name.to_owned(), ArgValue::Plain(value.to_owned()))]);
+            let args = BTreeMap::from([(name.to_owned(), GivenValue::Plain(value.to_owned()))]);
             base_images(dockerfile, &args).iter().map(ImageRef::to_string).collect::<Vec<_>>().join(" ")
         };
         let file = "ARG REGISTRY=private.example\nARG BASE=${REGISTRY}/ops/base:1\nARG TOOL=\"$REGISTRY/ops/tool\"\n\

@@ -37,6 +37,7 @@ pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
         message: String::new(),
         hint: String::new(),
         artifact: None,
+        tests: Vec::new(),
         promoted: BTreeMap::new(),
     }
 }
@@ -122,5 +123,22 @@ fn a_run_that_waits_gives_way_to_a_newer_release_alone() {
         ("one that ended", push(5), vec![ended(push(6), Phase::Cancelled, String::new(), Timestamp::UNIX_EPOCH)], None),
     ] {
         assert_eq!(gives_way(&running(waits), &queued), way, "{what}");
+    }
+}
+
+#[test]
+fn a_push_is_not_done_once_more_behind_a_newer_one() {
+    let (failed, good) =
+        (|run| RunStatus { phase: Phase::Failed, ..run }, |run| RunStatus { phase: Phase::Succeeded, ..run });
+    let of_this_commit = RunStatus { commit: push(5).commit, ..good(push(8)) };
+    for (what, run, others, newer) in [
+        ("alone", push(5), vec![], None),
+        ("older ones", push(5), vec![good(push(4))], None),
+        ("newer ones", push(5), vec![good(push(6)), push(7), good(build(8))], Some(7)),
+        ("newer ones that failed", push(5), vec![failed(push(6))], None),
+        ("the same commit", push(5), vec![of_this_commit], None),
+        ("a build", build(5), vec![good(push(6))], None),
+    ] {
+        assert_eq!(outdone(&failed(run), &others).map(|run| run.number), newer, "{what}");
     }
 }

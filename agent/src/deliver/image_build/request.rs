@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{BuildArg, ImageSpec};
+use quarterdeck_shared::application::ImageSpec;
 
 use sha2::{Digest, Sha256};
 
 use crate::commit_tree::CommitTree;
 use crate::context::Application;
 use crate::deliver::DeliverError;
+use crate::deliver::values::given;
 use crate::poll::Repository;
+use quarterdeck_container::engine::BuildRequest;
 use quarterdeck_container::engine::base::base_images;
-use quarterdeck_container::engine::{ArgValue, BuildRequest};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::Tree as _;
 use quarterdeck_core::tree::links::{Followed, resolve};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{CommitId, CommitInfo};
-use quarterdeck_system::secret::{self, Place};
 
 /// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
 const DOCKERFILE_MAX: u64 = 1 << 20;
@@ -40,14 +40,13 @@ pub(super) fn request(
     labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
     // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
     labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
-    let args = spec.args.iter().map(|(name, arg)| Ok((name.clone(), argument(name, arg)?)));
     Ok(BuildRequest {
         tree: Arc::new(CommitTree { mirror: repository.mirror(), commit: checkout.id.clone(), bytes_max: BLOB_MAX }),
         context: spec.context.clone(),
         modified: u64::try_from(checkout.time.as_second()).unwrap_or_default(),
         dockerfile: spec.dockerfile.clone(),
         target: spec.target.clone(),
-        args: args.collect::<Result<_, DeliverError>>()?,
+        args: given("build argument", &spec.args)?,
         labels,
         tags: vec![name.clone()],
         no_cache: false,
@@ -91,14 +90,4 @@ fn digest_of(spec: &ImageSpec) -> String {
     let ImageSpec { name: _, context, dockerfile, target, args } = spec;
     let text = serde_json::json!([context, dockerfile, target, args]).to_string();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn argument(name: &str, arg: &BuildArg) -> Result<ArgValue, DeliverError> {
-    let place = match arg {
-        BuildArg::Plain(value) => return Ok(ArgValue::Plain(value.clone())),
-        BuildArg::Environment { env } => Place::variable(env),
-        BuildArg::File { file } => Place::file(file),
-    };
-    let secret = secret::read(&place).map_err(|source| DeliverError::Argument { name: name.to_owned(), source })?;
-    Ok(ArgValue::Secret(secret))
 }

@@ -93,6 +93,7 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
         message: String::new(),
         hint: String::new(),
         artifact: None,
+        tests: Vec::new(),
         promoted: Default::default(),
     }
 }
@@ -123,6 +124,7 @@ fn artifact(digit: &str, tag: &str, built: Timestamp) -> Artifact {
         images: vec![Image { name: "registry.example/ops/shop".to_owned(), id: "sha256:1".to_owned(), digest: None }],
         built,
         pushed: None,
+        tested: std::collections::BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A question that needs a yes: what would be done first, then the keys. No is the default.
 
 use quarterdeck_shared::change::{Action, Change};
+use quarterdeck_shared::snapshot::RunId;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -49,6 +50,7 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         Act::Resume(id) => format!("Resume {}?", label(id)),
         Act::Unpin(id) => format!("Unpin {}?", label(id)),
         Act::Cancel(run) => format!("Cancel run {}?", run.number),
+        Act::Retry(run) => format!("Retry run {}?", run.number),
         act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.describe()),
     }
 }
@@ -115,15 +117,18 @@ fn body(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Ve
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }
-        Act::Cancel(run) => {
-            let run = model.world.fleet.run(*run);
-            let of = run.map(|run| format!("{} of {} for {}. ", run.goal.word(), run.application, run.reference));
-            format!("{}What it built so far is kept; a new tag or b starts again.", of.unwrap_or_default())
-        }
+        Act::Cancel(run) => format!("{}What it built so far is kept; a starts it again.", of_run(model, *run)),
+        Act::Retry(run) => format!("{}What it did is not done again.", of_run(model, *run)),
         _ => String::new(),
     };
     let style = painter.theme.tone(Tone::Plain);
     text::broken(&sentence, columns.saturating_sub(4)).into_iter().map(|line| vec![(line, style)]).collect()
+}
+
+/// `push of shop for push-1.4.0. `
+fn of_run(model: &Model, run: RunId) -> String {
+    let run = model.world.fleet.run(run);
+    run.map(|run| format!("{} of {} for {}. ", run.goal.word(), run.application, run.reference)).unwrap_or_default()
 }
 
 fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {
@@ -134,6 +139,7 @@ fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {
         Act::Resume(_) => " resume   ",
         Act::Unpin(_) => " unpin   ",
         Act::Cancel(_) => " cancel it   ",
+        Act::Retry(_) => " retry   ",
         Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_) => " yes   ",
     };
     let mut texts = vec![("y", accent), (word, quiet)];

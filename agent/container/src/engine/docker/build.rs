@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Connection;
 use super::watch::{Limits, Watch};
-use super::{docker_login, inspect, name_image, server_address};
+use super::{docker_login, inspect, name_image, send, server_address};
 use crate::engine::context::{Context, ContextError};
 use crate::engine::progress::{BuildkitProgress, ClassicProgress};
-use crate::engine::{ArgValue, BuildError, BuildRequest, BuiltImage, Progress, Sink};
+use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::output::{Lines, Mask, one_line};
@@ -44,8 +44,8 @@ pub(super) async fn build(
     let options = options(&request, buildkit);
     let logins = logins(&request, buildkit);
     let secrets = request.args.values().filter_map(|value| match value {
-        ArgValue::Secret(secret) => Some(secret),
-        ArgValue::Plain(_) => None,
+        GivenValue::Secret(secret) => Some(secret),
+        GivenValue::Plain(_) => None,
     });
     let secrets: Vec<&SecretString> = secrets.chain(request.logins.values().map(Login::secret)).collect();
     secrets.iter().for_each(|secret| SecretScrubber::global().keep(secret.expose_secret()));
@@ -96,9 +96,9 @@ pub(super) async fn build(
 }
 
 fn options(request: &BuildRequest, buildkit: bool) -> BuildImageOptions {
-    let value = |value: &ArgValue| match value {
-        ArgValue::Plain(text) => text.clone(),
-        ArgValue::Secret(secret) => secret.expose_secret().to_owned(),
+    let value = |value: &GivenValue| match value {
+        GivenValue::Plain(text) => text.clone(),
+        GivenValue::Secret(secret) => secret.expose_secret().to_owned(),
     };
     let args: HashMap<String, String> = request.args.iter().map(|(name, of)| (name.clone(), value(of))).collect();
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
@@ -295,9 +295,4 @@ fn plain(message: &str) -> &str {
     let own =
         ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "failed to create LLB definition: "];
     own.iter().fold(message, |message, part| message.strip_prefix(part).unwrap_or(message))
-}
-
-/// Tells who listens. Nobody listening is no reason to stop.
-pub(super) async fn send(sink: &Sink, progress: Progress) {
-    let _ = sink.send(progress).await;
 }

@@ -1,7 +1,7 @@
 //! Docker and Podman, through their HTTP API.
 //!
 //! ```text
-//! discover.rs (where is it?) --> connect.rs (who is it?) --> build.rs, push.rs (streams, read through watch.rs)
+//! discover.rs (where is it?) --> connect.rs (who is it?) --> build.rs, testing.rs, push.rs (streams, read through watch.rs)
 //! ```
 //!
 //! No connection is kept: the engine is looked for at each piece of work, so that one which was restarted, or installed
@@ -14,7 +14,9 @@ mod connect;
 mod watch;
 
 mod build;
+mod pull;
 mod push;
+mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,9 +26,11 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 pub use discover::Environment;
+pub use testing::OWNER_LABEL;
 pub use watch::Limits;
 
-use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, PushedDigest, Sink};
+use super::testing::{TestError, TestOutcome, TestRequest};
+use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, Progress, PushedDigest, Sink};
 use crate::registry::credentials::Login;
 use connect::Connection;
 use quarterdeck_core::failpoint;
@@ -135,6 +139,19 @@ impl Builder for DockerEngine {
         async move { name_image(&self.connect().await?, image_id, name).await }.boxed()
     }
 
+    fn test<'a>(
+        &'a self,
+        request: &'a TestRequest,
+        sink: Sink,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<TestOutcome, TestError>> {
+        async move { testing::test(&self.connect().await?, &self.limits, request, &sink, cancel).await }.boxed()
+    }
+
+    fn clear_tests<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), BuildError>> {
+        async move { testing::clear(&self.connect().await?, owner).await }.boxed()
+    }
+
     fn push<'a>(
         &'a self,
         name: &'a ImageRef,
@@ -151,6 +168,11 @@ impl Builder for DockerEngine {
         }
         .boxed()
     }
+}
+
+/// Tells who listens. Nobody listening is no reason to stop.
+pub(super) async fn send(sink: &Sink, progress: Progress) {
+    let _ = sink.send(progress).await;
 }
 
 async fn name_image(connection: &Connection, image_id: &str, name: &ImageRef) -> Result<(), BuildError> {

@@ -9,10 +9,9 @@ use bollard::query_parameters::PushImageOptions;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::build::send;
 use super::connect::Connection;
-use super::docker_login;
 use super::watch::{Limits, Watch};
+use super::{docker_login, send};
 use crate::engine::progress::PushProgress;
 use crate::engine::{BuildError, Progress, PushedDigest, Sink};
 use crate::registry::credentials::Login;

@@ -15,7 +15,7 @@ use super::connect::ping;
 use super::discover::Host;
 use crate::engine::BuildError;
 
-/// How long silence may last.
+/// How long silence may last, and what is too much to say.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// After so much silence the engine is pinged, and again each time.
@@ -24,6 +24,8 @@ pub struct Limits {
     pub build_silent: Duration,
     /// A push that said nothing for so long is given up.
     pub push_silent: Duration,
+    /// The most that a test may write.
+    pub test_output_bytes: u64,
 }
 
 impl Default for Limits {
@@ -31,7 +33,13 @@ impl Default for Limits {
         // Two hours is twice what the slowest single steps that people write (compilers, package mirrors) take; a push tells
         // each half megabyte.
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        Self { heartbeat: Duration::from_secs(30), build_silent: minutes(120), push_silent: minutes(15) }
+        Self {
+            heartbeat: Duration::from_secs(30),
+            build_silent: minutes(120),
+            push_silent: minutes(15),
+            // A suite that runs for hours writes a tenth of it, and an engine keeps all of it on its disk until the end.
+            test_output_bytes: 256 << 20,
+        }
     }
 }
 
