@@ -84,9 +84,12 @@ impl Test<'_> {
         found.ok_or_else(|| DeliverError::NoSuch(format!("test {} is of an image that was not built", test.name)))
     }
 
-    /// Whose what the tests make is, on the engine: of this application, and of the history that gave the run its number.
-    fn owner(&self, execution: &Execution<'_>) -> String {
-        format!("{}/{}", execution.run.id.history, self.commit.application.spec.name)
+    /// Whose what the tests make is, on the engine: of this application, and of the agent that works in this folder of this
+    /// host. That outlives the loss of all that is in the folder.
+    fn owner(&self) -> String {
+        let context = self.commit.context;
+        let (host, folder) = (&context.identity.host, context.data_dir.display());
+        format!("{host}:{folder}/{}", self.commit.application.spec.name)
     }
 
     /// A stage of the Dockerfile is the test: it is built like the image, and nothing of it is kept.
@@ -98,7 +101,7 @@ impl Test<'_> {
         target: &str,
     ) -> Result<TestResult, DeliverError> {
         execution.say(&format!("test {}: stage {target} of {}", test.name, spec.dockerfile));
-        let (owner, name) = (self.owner(execution), ImageRef::parse(&spec.name)?);
+        let (owner, name) = (self.owner(), ImageRef::parse(&spec.name)?);
         let mut request = self.commit.ready(execution, spec, &name, &self.built.tag).await?;
         request.target = Some(target.to_owned());
         request.labels = [(OWNER_LABEL.to_owned(), owner.clone())].into();
@@ -133,7 +136,7 @@ impl Test<'_> {
     ) -> Result<TestResult, DeliverError> {
         execution.say(&format!("test {}: {}", test.name, command.command.join(" ")));
         let images = self.commit.context.images();
-        let mut request = request::request(test, command, image, self.owner(execution), execution.run.id)?;
+        let mut request = request::request(test, command, image, self.owner(), execution.run.id)?;
         let bases: Vec<ImageRef> = request.services.iter().map(|(_, service)| service.image.clone()).collect();
         let (logins, problems) = images.logins(&bases).await;
         problems.iter().for_each(|problem| execution.say(problem));

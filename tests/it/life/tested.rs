@@ -235,6 +235,23 @@ async fn a_cancelled_or_killed_test_leaves_nothing_and_is_taken_up() {
     assert_eq!(world.engine.left(), Vec::<String>::new(), "what the killed one left is gone");
 }
 
+/// Also where it forgot all that it did.
+#[tokio::test]
+async fn what_an_agent_left_that_lost_its_data_is_taken_away() {
+    let service = "[[application.test.service]]\nname = 'db'\nimage = 'busybox:1'\n";
+    let mut world = tested(&command("['forever']", service), &[]).await;
+    code(&world).tag("build-1", "main");
+    let left = |_: &State| (world.engine.left().len() == 3).then_some(());
+    world.wait("the test and its service to run", left).await.unwrap();
+    world.kill_agent();
+    std::fs::remove_dir_all(world.path("data")).unwrap();
+    configure(&world, &command("['true']", ""));
+    world.start_agent().await.unwrap();
+    let run = ended(&world, "build-1").await;
+    assert_eq!(run.phase, Phase::Succeeded, "{run:#?}");
+    assert_eq!(world.engine.left(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn secrets_of_a_test_are_in_no_log() {
     let test = command("['env']", "env = { MODE = 'fast', TOKEN = { file = 'token' } }\n");

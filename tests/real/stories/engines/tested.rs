@@ -35,9 +35,10 @@ async fn ends(town: &mut Town, tests: &str, tag: &str) -> anyhow::Result<RunStat
     town.agent.wait_run(&format!("the end of {tag}"), |run| run.reference == tag && run.phase.is_final()).await
 }
 
-/// What tests made and did not take away, of this town: its names begin with the town's history.
-fn left(town: &Town, run: &RunStatus) -> anyhow::Result<String> {
-    let mine = format!("{LABEL}={}/shop", run.id.history);
+/// What tests made and did not take away, of this town.
+fn left(town: &Town) -> anyhow::Result<String> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
+    let mine = format!("{LABEL}={}:{}/shop", host.trim(), town.agent.path("data").display());
     let list = |words: &[&str]| town.parts.docker(&[words, &["--quiet", "--filter", &mine]].concat());
     Ok(list(&["ps", "--all"])? + &list(&["network", "ls"])? + &list(&["images", "--all"])?)
 }
@@ -71,7 +72,7 @@ async fn a_test_reaches_its_services_and_what_it_counts_is_told() -> anyhow::Res
         ensure!(run.phase == Phase::Succeeded, "{}\n{:#?}", run.message, town.log(run.id).await?);
         ensure!(run.tests.len() == 1 && run.tests[0].message == "1 passed", "{:#?}", run.tests);
         ensure!(town.log(run.id).await?.iter().any(|line| line.starts_with("pulling ")), "the service was pulled");
-        ensure!(left(town, &run)?.is_empty(), "left: {}", left(town, &run)?);
+        ensure!(left(town)?.is_empty(), "left: {}", left(town)?);
 
         town.shop.commit(&borrowed(&code("1.5.0", 0)), "Another")?;
         let failed =
@@ -79,7 +80,7 @@ async fn a_test_reaches_its_services_and_what_it_counts_is_told() -> anyhow::Res
                 .await?;
         ensure!(failed.message.contains("test unit failed: 1 of 2 failed"), "{}", failed.message);
         ensure!(digest(&failed).is_none(), "nothing was pushed");
-        ensure!(left(town, &failed)?.is_empty(), "left: {}", left(town, &failed)?);
+        ensure!(left(town)?.is_empty(), "left: {}", left(town)?);
         town.parts.docker(&["rmi", &web]).map(drop)?;
         Place::open(town).forget(town, &run).await
     })
@@ -103,7 +104,7 @@ async fn each_limit_of_a_test_is_kept_by_the_engine() -> anyhow::Result<()> {
             let run = ends(town, &command(words, more), &format!("build-{number}")).await?;
             let log = town.log(run.id).await?;
             ensure!(run.phase == Phase::Failed && run.message.contains(told), "{told}: {}\n{log:#?}", run.message);
-            ensure!(left(town, &run)?.is_empty(), "{told}: left: {}", left(town, &run)?);
+            ensure!(left(town)?.is_empty(), "{told}: left: {}", left(town)?);
         }
         Ok(())
     })
@@ -131,17 +132,17 @@ async fn a_cancelled_test_ends_within_two_seconds_and_a_killed_agent_leaves_noth
         let run = town.agent.wait_run("its end", |run| run.reference == "build-1" && run.phase.is_final()).await?;
         let took = asked.elapsed();
         ensure!(run.phase == Phase::Cancelled && took < Duration::from_secs(2), "{} after {took:?}", run.phase);
-        ensure!(left(town, &run)?.is_empty(), "left: {}", left(town, &run)?);
+        ensure!(left(town)?.is_empty(), "left: {}", left(town)?);
 
         town.shop.tag("build-2")?;
         begun(town, "build-2").await?;
         town.agent.kill_agent();
-        ensure!(left(town, &run)?.lines().count() == 3, "two containers and a network: {}", left(town, &run)?);
+        ensure!(left(town)?.lines().count() == 3, "two containers and a network: {}", left(town)?);
         town.agent.configure(&configured(town, "auto", &command("[\"true\"]", "")))?;
         town.agent.start_agent().await?;
         let resumed = |run: &RunStatus| run.resumes.is_some() && run.phase == Phase::Succeeded;
-        let run = town.agent.wait_run("the run that takes it up", resumed).await?;
-        ensure!(left(town, &run)?.is_empty(), "left: {}", left(town, &run)?);
+        town.agent.wait_run("the run that takes it up", resumed).await?;
+        ensure!(left(town)?.is_empty(), "left: {}", left(town)?);
         Ok(())
     })
     .await
@@ -165,7 +166,7 @@ async fn a_stage_of_the_dockerfile_is_a_test_on_each_builder() -> anyhow::Result
             ensure!(run.phase == Phase::Succeeded, "{builder}: {}", run.message);
             ensure!(run.tests[0].message == "stage check was built", "{builder}: {:?}", run.tests);
             ensure!(town.log(run.id).await?.iter().any(|line| line.contains("is checked")), "{builder}: its output");
-            ensure!(left(town, &run)?.is_empty(), "{builder}: left: {}", left(town, &run)?);
+            ensure!(left(town)?.is_empty(), "{builder}: left: {}", left(town)?);
         }
         Ok(())
     })
