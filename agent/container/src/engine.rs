@@ -15,13 +15,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::testing::{TestError, TestOutcome, TestRequest};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::output::Mask;
+use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_shared::error::Hint;
 
@@ -122,6 +124,30 @@ pub enum GivenValue {
     Plain(String),
     /// Is masked in every line of output. The engine still keeps a build argument in the image's history: that is how they are.
     Secret(SecretString),
+}
+
+impl GivenValue {
+    /// As the engine is told it.
+    fn reveal(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose_secret(),
+        }
+    }
+
+    /// What of it is to be masked.
+    fn secret(&self) -> Option<&SecretString> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secret(secret) => Some(secret),
+        }
+    }
+}
+
+/// A mask for these secrets, which the process keeps from now on.
+fn masking(secrets: Vec<&SecretString>) -> Mask {
+    secrets.iter().for_each(|secret| SecretScrubber::global().keep(secret.expose_secret()));
+    Mask::new(secrets)
 }
 
 impl fmt::Debug for GivenValue {

@@ -11,7 +11,6 @@ use bollard::errors::Error as EngineError;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::{Bytes, BytesMut};
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +20,10 @@ use super::watch::{Limits, Watch};
 use super::{docker_login, inspect, name_image, send, server_address};
 use crate::engine::context::{Context, ContextError};
 use crate::engine::progress::{BuildkitProgress, ClassicProgress};
-use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink};
+use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink, masking};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::output::{Lines, Mask, one_line};
-use quarterdeck_core::secrets::SecretScrubber;
 
 /// The context goes out in pieces of this size, and so many wait for the engine: 2 MiB beside the one file that is read.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -43,13 +41,8 @@ pub(super) async fn build(
     let doing = format!("building {image}");
     let options = options(&request, buildkit);
     let logins = logins(&request, buildkit);
-    let secrets = request.args.values().filter_map(|value| match value {
-        GivenValue::Secret(secret) => Some(secret),
-        GivenValue::Plain(_) => None,
-    });
-    let secrets: Vec<&SecretString> = secrets.chain(request.logins.values().map(Login::secret)).collect();
-    secrets.iter().for_each(|secret| SecretScrubber::global().keep(secret.expose_secret()));
-    let mask = Mask::new(secrets);
+    let secrets = request.args.values().filter_map(GivenValue::secret);
+    let mask = masking(secrets.chain(request.logins.values().map(Login::secret)).collect());
     let first = request.tags.first().cloned();
     let other_names: Vec<ImageRef> = request.tags.iter().skip(1).cloned().collect();
 
@@ -96,11 +89,8 @@ pub(super) async fn build(
 }
 
 fn options(request: &BuildRequest, buildkit: bool) -> BuildImageOptions {
-    let value = |value: &GivenValue| match value {
-        GivenValue::Plain(text) => text.clone(),
-        GivenValue::Secret(secret) => secret.expose_secret().to_owned(),
-    };
-    let args: HashMap<String, String> = request.args.iter().map(|(name, of)| (name.clone(), value(of))).collect();
+    let args = request.args.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+    let args: HashMap<String, String> = args.collect();
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     BuildImageOptions {
         dockerfile: request.dockerfile.clone(),

@@ -25,7 +25,7 @@ use bollard::query_parameters::{
     WaitContainerOptions,
 };
 use futures::StreamExt as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -36,10 +36,10 @@ use super::watch::{Limits, Watch};
 use crate::engine::testing::{
     ContainerRequest, REPORT_BYTES_MAX, ReportFile, ServiceRequest, TestError, TestOutcome, TestRequest,
 };
-use crate::engine::{BuildError, GivenValue, Progress, Sink};
+use crate::engine::{BuildError, GivenValue, Progress, Sink, masking};
+use crate::registry::credentials::Login;
 use quarterdeck_core::failpoint;
-use quarterdeck_core::output::{Lines, Mask};
-use quarterdeck_core::secrets::SecretScrubber;
+use quarterdeck_core::output::{Lines, Mask, one_line};
 
 /// By whom a container, network or image of a test is found again. No image that is kept has it: containers have the labels
 /// of their images as well.
@@ -70,9 +70,7 @@ pub(super) async fn test(
     sink: &Sink,
     cancel: &CancellationToken,
 ) -> Result<TestOutcome, TestError> {
-    let secrets = secrets(request);
-    secrets.iter().for_each(|secret| SecretScrubber::global().keep(secret.expose_secret()));
-    let (mask, deadline) = (Mask::new(secrets), Instant::now() + request.timeout);
+    let (mask, deadline) = (masking(secrets(request)), Instant::now() + request.timeout);
     clear(connection, &request.owner).await?;
     failpoint::reached("engine: before a test");
     let result = Bench { connection, request, limits, mask, sink, cancel, deadline }.run().await;
@@ -86,12 +84,8 @@ pub(super) async fn test(
 
 fn secrets(request: &TestRequest) -> Vec<&SecretString> {
     let containers = request.services.iter().map(|(_, service)| &service.container).chain([&request.container]);
-    let values = containers.flat_map(|container| container.env.values());
-    let secrets = values.filter_map(|value| match value {
-        GivenValue::Secret(secret) => Some(secret),
-        GivenValue::Plain(_) => None,
-    });
-    secrets.chain(request.logins.values().map(crate::registry::credentials::Login::secret)).collect()
+    let secrets = containers.flat_map(|container| container.env.values()).filter_map(GivenValue::secret);
+    secrets.chain(request.logins.values().map(Login::secret)).collect()
 }
 
 /// Takes away whatever is on the engine of this owner's tests: containers with their volumes, networks, unnamed images.
@@ -134,7 +128,7 @@ impl Bench<'_> {
             let (image, watch) = (&service.image, self.watch("pulling the image of a service"));
             let pulling = pull(self.connection, &watch, service, &self.request.logins, self.sink, &self.mask);
             self.until(&format!("{image} was being pulled"), pulling).await?;
-            self.begin(Some(name), &service.container, health(service)).await?;
+            self.begin(Some(name), &service.container, Some(health(service))).await?;
         }
         for (name, _) in services {
             self.until(&format!("service {name} was not ready"), self.ready(name)).await?;
@@ -246,7 +240,7 @@ impl Bench<'_> {
     fn not_started(&self, what: &str, error: bollard::errors::Error) -> TestError {
         match error {
             bollard::errors::Error::DockerResponseServerError { message, .. } => {
-                let message = quarterdeck_core::output::one_line(&self.mask, &message);
+                let message = one_line(&self.mask, &message);
                 TestError::Start { what: what.to_owned(), message }
             }
             error => self.connection.failed(&format!("starting {what}"), error).into(),
@@ -336,7 +330,7 @@ impl Bench<'_> {
             match item {
                 Ok(piece) => packed.extend_from_slice(&piece),
                 Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
-                    send(self.sink, Progress::Line(format!("warning: there is no report at {path}"))).await;
+                    send(self.sink, Progress::Line(format!("warning: no report found at {path}"))).await;
                     return Ok(Vec::new());
                 }
                 Err(error) => return Err(self.connection.failed("reading the reports of a test", error).into()),
@@ -368,21 +362,17 @@ impl Bench<'_> {
 }
 
 fn variables(container: &ContainerRequest) -> Vec<String> {
-    let value = |value: &GivenValue| match value {
-        GivenValue::Plain(text) => text.clone(),
-        GivenValue::Secret(secret) => secret.expose_secret().to_owned(),
-    };
-    container.env.iter().map(|(name, of)| format!("{name}={}", value(of))).collect()
+    container.env.iter().map(|(name, value)| format!("{name}={}", value.reveal())).collect()
 }
 
 /// How a service says that it is ready: by this command, else by its image's own check, asked more often than in production.
 /// It is given all the time that the test has: what is not ready yet may be so later.
-fn health(service: &ServiceRequest) -> Option<HealthConfig> {
+fn health(service: &ServiceRequest) -> HealthConfig {
     let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
     let command = service.ready.iter().cloned();
     let test =
         if service.ready.is_empty() { Vec::new() } else { std::iter::once("CMD".to_owned()).chain(command).collect() };
-    Some(HealthConfig { test: Some(test), interval: nanoseconds(READY_EVERY), ..HealthConfig::default() })
+    HealthConfig { test: Some(test), interval: nanoseconds(READY_EVERY), ..HealthConfig::default() }
 }
 
 /// The regular files of an archive: a file as it is, of a folder what ends in `.xml`.
@@ -438,7 +428,7 @@ mod tests {
         let container = ContainerRequest { image: "postgres:17".into(), command: Vec::new(), env: Default::default() };
         let of = |ready: &[&str]| {
             let ready = ready.iter().map(|word| (*word).to_owned()).collect();
-            health(&ServiceRequest { container: container.clone(), image: image.clone(), ready }).unwrap().test.unwrap()
+            health(&ServiceRequest { container: container.clone(), image: image.clone(), ready }).test.unwrap()
         };
         assert_eq!(of(&["pg_isready", "-q"]), ["CMD", "pg_isready", "-q"]);
         assert_eq!(of(&[]), Vec::<String>::new());
