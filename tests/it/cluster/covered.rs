@@ -36,7 +36,7 @@ impl Scene {
     }
 
     /// Waits until what cannot be seen of the shop is as `wanted`, as the agent looks.
-    async fn sees(&self, what: &str, wanted: impl Fn(&[Unseen]) -> bool) -> Vec<Unseen> {
+    pub(super) async fn sees(&self, what: &str, wanted: impl Fn(&[Unseen]) -> bool) -> Vec<Unseen> {
         let mut unseen = Vec::new();
         let found = async {
             loop {

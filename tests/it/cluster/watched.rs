@@ -52,18 +52,68 @@ async fn a_claim_is_judged_anew_once_its_class_can_be_read() {
             "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
         });
         scene.api.put(class).unwrap();
-        scene.api.fault(fault.on("get", "storageclasses").times(3));
+        scene.api.fault(fault.on("get", "storageclasses.storage.k8s.io").times(3));
         let claim = format!(
             "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
              storageClassName: {name}, resources: {{requests: {{storage: 1Gi}}}}}}\n"
         );
         scene.sync(&claim).await.unwrap();
-        let told = |change: &ClusterChange| {
-            let claim = resource(change, "PersistentVolumeClaim");
-            claim.filter(|claim| claim.resource.name == name && claim.health == Health::Healthy)
-        };
-        scene.wait_for("the claim to be judged by its class", told).await;
+        // Not before the class could be read.
+        for health in [Health::Progressing, Health::Healthy] {
+            let told = |change: &ClusterChange| {
+                let claim = resource(change, "PersistentVolumeClaim");
+                claim.filter(|claim| claim.resource.name == name && claim.health == health)
+            };
+            scene.wait_for("the claim to be judged", told).await;
+        }
     }
+}
+
+/// Its class comes back, and it does not.
+#[tokio::test]
+async fn a_claim_that_went_while_nobody_watched_is_not_judged_once_its_class_can_be_read() {
+    let mut scene = Scene::new().await;
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "later"},
+        "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    scene.api.put(class).unwrap();
+    let unreadable = Fault::forbidden().on("get", "storageclasses.storage.k8s.io");
+    scene.api.fault(unreadable.clone());
+    let claim = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
+             storageClassName: later, resources: {{requests: {{storage: 1Gi}}}}}}\n"
+        )
+    };
+    scene.sync(&format!("{}---\n{}", claim("gone"), claim("kept"))).await.unwrap();
+    scene.synced().await;
+    let is = |change: &ClusterChange, name: &str, health: Health| {
+        resource(change, "PersistentVolumeClaim").is_some_and(|one| one.resource.name == name && one.health == health)
+    };
+    let unwatched = Fault::forbidden().on("watch", "persistentvolumeclaims");
+    scene.api.fault(unwatched.clone());
+    scene.api.cut_watches();
+    scene.sees("the watch is missing", |unseen| !unseen.is_empty()).await;
+    scene.api.delete("persistentvolumeclaims", "prod", "gone").unwrap();
+    while scene.live("persistentvolumeclaims", "gone").is_some() {
+        tokio::task::yield_now().await;
+    }
+    scene.api.compact();
+    scene.api.lift(&unwatched);
+    scene.wait_for("it to be missed", |change| is(change, "gone", Health::Missing).then_some(())).await;
+
+    scene.api.lift(&unreadable);
+    let mut is_back = false;
+    let mut told = |change: &ClusterChange, name: &str, health: Health| {
+        is_back |= is(change, "gone", Health::Healthy);
+        is(change, name, health).then_some(())
+    };
+    scene.wait_for("the other to be judged", |change| told(change, "kept", Health::Healthy)).await;
+    // What is told after that of the same kind was told after all that waited for the class.
+    scene.api.delete("persistentvolumeclaims", "prod", "kept").unwrap();
+    scene.wait_for("the other to be missed", |change| told(change, "kept", Health::Missing)).await;
+    assert!(!is_back, "it is gone");
 }
 
 #[tokio::test]

@@ -291,6 +291,8 @@ async fn list(shared: &Shared, key: &WatchKey, route: &Route, path: &str, at: &m
     let bad =
         |error: serde_json::Error| ApiProblem::new(Class::Other, &*doing, format!("the answer is not a list: {error}"));
     let told = ToldBy::Listed(Instant::now());
+    // Those that are there still are seen again; what is gone must not come back with its class.
+    at.claims = Claims::default();
     let mut seen: HashMap<_, Uid> = HashMap::new();
     let mut is_set_back = false;
     let mut next = String::new();
