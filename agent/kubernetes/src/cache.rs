@@ -128,15 +128,16 @@ impl ObjectCache {
         });
     }
 
-    /// How objects should be, by what a plan or an apply just found.
+    /// How objects should be, by what a plan or an apply found that began to look at `since`.
     pub(super) fn expect(
         &self,
         environment: &EnvironmentId,
         expected: impl IntoIterator<Item = (ResourceRef, Expect)>,
+        since: Instant,
     ) {
         self.change(|state, changes| {
             for (resource, expect) in expected {
-                state.applied.expect(environment, &resource, expect, changes);
+                state.applied.expect(environment, &resource, expect, since, changes);
             }
         });
     }

@@ -391,3 +391,19 @@ async fn of_two_commits_in_a_second_the_last_wins() {
         assert_eq!(syncs(&world).await[0].revision.commit.as_str(), last);
     }
 }
+
+#[tokio::test]
+async fn what_left_git_and_is_deleted_by_hand_is_waited_for_no_more() {
+    let manual = "[application.environment.sync]\nautomatic = false\n";
+    let files = [("a.yaml", config_map("a", "one")), ("b.yaml", config_map("b", "two"))];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let world = deployed(&files, manual).await;
+    ask(&world, "sync", json!({})).await;
+    world.wait_for("the first sync", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
+    deploy(&world).change("main").remove("apps/shop/b.yaml").commit("Without b");
+    let waits = |app: &EnvironmentStatus| app.message.starts_with("differs from git, and automatic sync is off");
+    world.wait_for("what left git to wait for a person", "shop", waits).await.unwrap();
+    world.cluster.delete("configmaps", "shop", "b").unwrap();
+    world.wait_for("that git says so now", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
+    assert_eq!(syncs(&world).await.len(), 1, "by somebody's hand, and by no sync");
+}

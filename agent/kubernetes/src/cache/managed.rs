@@ -26,7 +26,7 @@ pub(crate) enum Expect {
     Digest(ContentDigest),
     /// Not as it is: git wants it otherwise, and nobody has applied that yet.
     Otherwise,
-    /// Not there: it left git.
+    /// Not there: it left git. Where nobody deletes it for us, somebody else may.
     Gone,
     /// Not at all: it left git and is being deleted. Its end is told, since a pass waits for it.
     Going,
@@ -61,7 +61,7 @@ struct Want {
     told: Option<u64>,
     /// The content that was told of as not as expected: a digest, or none for an object that is gone.
     differing: Option<Option<ContentDigest>>,
-    /// The edition in which it was left otherwise than git says; none for an object that is gone.
+    /// The edition in which it was left otherwise than git says, or though it left git; none for an object that is gone.
     left: Option<Option<u64>>,
     /// How the object ended that was last seen here, where it is a Job that did: its end needs no other.
     ended: Option<Ended>,
@@ -180,15 +180,21 @@ impl Applied {
         }
     }
 
-    /// How an object should be, by what was seen of it: it may be otherwise since.
+    /// How an object should be, by a look at it that began at `since`: it may be otherwise by now.
     pub(super) fn expect(
         &mut self,
         name: &EnvironmentId,
         resource: &ResourceRef,
         expect: Expect,
+        since: Instant,
         changes: &mut Vec<ClusterChange>,
     ) {
         if self.will_be(name, resource, expect) {
+            let is_newer = self.present.get(resource).is_some_and(|present| present.seen > since);
+            if expect == Expect::Otherwise && is_newer {
+                // Nobody knows whether the look saw it so: it is looked at again.
+                changes.push(ClusterChange::Otherwise { environment: name.clone() });
+            }
             self.compare(name, resource, changes);
             self.report(name, resource, changes);
         }
@@ -398,17 +404,19 @@ impl Applied {
         let is_expected = match want.expect {
             Expect::Digest(expected) => now == Some(expected) || (now.is_none() && want.ended.is_some()),
             Expect::Going => now.is_some(),
-            Expect::Otherwise => {
-                // It is not as git says, and is left so: where anybody writes it, it may have become so. What is ours in it
-                // does not tell: a field that somebody took over stays theirs, whatever its value.
+            // It is not as git says, and is left so: where anybody writes it, it may have become so. What is ours in it does
+            // not tell: a field that somebody took over stays theirs, whatever its value. What left git was there when it was
+            // looked at.
+            Expect::Otherwise | Expect::Gone => {
                 let edition = there.map(|present| present.edition);
                 let before = want.left.replace(edition);
-                if before.is_some_and(|before| before != edition) {
+                let went_since = want.expect == Expect::Gone && before.is_none() && edition.is_none();
+                if went_since || before.is_some_and(|before| before != edition) {
                     changes.push(ClusterChange::Otherwise { environment: name.clone() });
                 }
                 return;
             }
-            Expect::Unknown | Expect::Gone => return,
+            Expect::Unknown => return,
         };
         if is_expected {
             // Somebody undid what was left to differ.

@@ -5,6 +5,7 @@ use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::ObjectDiff;
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::apply::{Executed, Executor, Far};
 use crate::cache::Expect;
@@ -30,8 +31,9 @@ impl Cluster {
         memory: &Memory,
         options: &Options,
     ) -> Result<PlannedSync, ClusterError> {
+        let since = Instant::now();
         let planned = self.observe_and_plan(environment, desired, memory, options, false).await?.0;
-        self.0.cache.expect(environment, expectations(&planned));
+        self.0.cache.expect(environment, expectations(&planned), since);
         Ok(planned)
     }
 
@@ -117,7 +119,7 @@ impl Cluster {
         let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
         self.watch(&environment, &watched(&executed.after, &executed.undone), &memory);
-        self.0.cache.expect(&environment, going(&executed.undone));
+        self.0.cache.expect(&environment, going(&executed.undone), Instant::now());
         Ok(executed)
     }
 
@@ -131,7 +133,7 @@ impl Cluster {
 fn expectations(plan: &PlannedSync) -> Vec<(ResourceRef, Expect)> {
     let unchanged = plan.unchanged.iter().map(|(resource, known)| (resource.clone(), Expect::Digest(known.live)));
     let writes = plan.writes.iter().map(|write| (write.manifest.resource.clone(), Expect::Otherwise));
-    // What is pruned is expected to go: its end is no drift.
+    // What is pruned is expected to go: its end is no drift, and where it is held, it ends what is held.
     let prunes = plan.prunes.iter().map(|(item, _)| (item.resource.clone(), Expect::Gone));
     unchanged.chain(writes).chain(prunes).chain(going(&plan.undone)).collect()
 }

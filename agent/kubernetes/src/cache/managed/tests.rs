@@ -119,33 +119,85 @@ fn what_went_and_is_listed_as_it_was_says_that_the_cluster_was_set_back() {
     assert!(!applied.is_set_back(&seen("a", "7"), ToldBy::Listed(later)), "that is known by then");
 }
 
-/// Between the look of a plan, or a write, and the moment in which what it found is expected, the watch may tell more.
-#[test]
-fn what_changed_before_it_was_expected_is_no_less_told() {
-    let name: EnvironmentId = "shop/prod".parse().unwrap();
-    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "shop");
-    let seen = |version: &str, digest: u8| Seen {
+/// A ConfigMap of an environment, in this version with this content.
+fn seen_of(name: &EnvironmentId, resource: &ResourceRef, version: &str, digest: u8) -> Seen {
+    Seen {
         resource: resource.clone(),
         environment: Some(name.clone()),
         api: "v1".into(),
         version: version.into(),
         uid: Uid::of("a"),
         digest: ContentDigest([digest; 32]),
-        edition: 0,
+        edition: digest.into(),
         verdict: assess_in(&serde_json::json!({}), Surroundings::default()),
         created: None,
         manager: None,
         ended: None,
+    }
+}
+
+/// What is known of an environment that has it, once its watch is connected.
+fn watched_of(name: &EnvironmentId, resource: &ResourceRef) -> Applied {
+    let mut applied = Applied::default();
+    let items = [InventoryItem { resource: resource.clone(), version: "v1".to_owned() }].into();
+    applied.track(name, &Inventory { items }, &Memory::new(), &mut Vec::new());
+    let (group, kind, namespace) = (String::new(), "ConfigMap".to_owned(), Some("prod".to_owned()));
+    let key = WatchKey { what: watch_set::What::Applied, group, kind, version: Some("v1".to_owned()), namespace };
+    applied.cover(&key, true, &mut Vec::new());
+    applied
+}
+
+/// What differs from git and is left so is looked at again where anybody changes it, also between the look that found it and
+/// the moment in which it is known to be left.
+#[test]
+fn what_is_left_to_differ_is_looked_at_again_when_it_is_another() {
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "shop");
+    let again = |changes: &[ClusterChange]| {
+        changes.iter().filter(|change| matches!(change, ClusterChange::Otherwise { .. })).count()
     };
-    let watched = || {
-        let mut applied = Applied::default();
-        let items = [InventoryItem { resource: resource.clone(), version: "v1".to_owned() }].into();
-        applied.track(&name, &Inventory { items }, &Memory::new(), &mut Vec::new());
-        let (group, kind, namespace) = (String::new(), "ConfigMap".to_owned(), Some("prod".to_owned()));
-        let key = WatchKey { what: watch_set::What::Applied, group, kind, version: Some("v1".to_owned()), namespace };
-        applied.cover(&key, true, &mut Vec::new());
-        applied
-    };
+    #[derive(Clone, Copy, PartialEq)]
+    enum Act {
+        Nothing,
+        Edits,
+        Deletes,
+    }
+    use Act::*;
+    for (expect, before, after, times) in [
+        (Expect::Otherwise, Nothing, Nothing, 0),
+        (Expect::Otherwise, Edits, Nothing, 1),
+        (Expect::Otherwise, Nothing, Edits, 1),
+        (Expect::Otherwise, Nothing, Deletes, 1),
+        (Expect::Gone, Nothing, Nothing, 0),
+        (Expect::Gone, Deletes, Nothing, 1),
+        (Expect::Gone, Nothing, Deletes, 1),
+        (Expect::Gone, Nothing, Edits, 1),
+    ] {
+        let (mut applied, mut changes) = (watched_of(&name, &resource), Vec::new());
+        applied.put(seen_of(&name, &resource, "1", 1), ToldBy::Followed, &mut changes);
+        let since = Instant::now();
+        let act = |act: Act, applied: &mut Applied, changes: &mut Vec<ClusterChange>| match act {
+            Nothing => {}
+            Edits => drop(applied.put(seen_of(&name, &resource, "2", 2), ToldBy::Followed, changes)),
+            Deletes => assert!(applied.remove(&resource, Uid::of("a"), "v1", changes)),
+        };
+        act(before, &mut applied, &mut changes);
+        applied.expect(&name, &resource, expect, since, &mut changes);
+        act(after, &mut applied, &mut changes);
+        // What it is expected to be already is not compared once more.
+        applied.expect(&name, &resource, expect, since, &mut changes);
+        let what = format!("{expect:?}, before {}, after {}", before as u8, after as u8);
+        assert_eq!(again(&changes), times, "{what}");
+    }
+}
+
+/// Between the look of a plan, or a write, and the moment in which what it found is expected, the watch may tell more.
+#[test]
+fn what_changed_before_it_was_expected_is_no_less_told() {
+    let name: EnvironmentId = "shop/prod".parse().unwrap();
+    let resource = ResourceRef::new("", "ConfigMap", Some("prod"), "shop");
+    let seen = |version: &str, digest: u8| seen_of(&name, &resource, version, digest);
+    let watched = || watched_of(&name, &resource);
     let is_drift = |changes: &[ClusterChange]| {
         changes.iter().filter(|change| matches!(change, ClusterChange::ContentChanged { .. })).count()
     };
@@ -153,12 +205,12 @@ fn what_changed_before_it_was_expected_is_no_less_told() {
         let (mut applied, mut changes) = (watched(), Vec::new());
         applied.put(before, ToldBy::Followed, &mut changes);
         assert_eq!(is_drift(&changes), 0, "{what}: nobody compared it yet");
-        applied.expect(&name, &resource, Expect::Digest(ContentDigest([1; 32])), &mut changes);
+        applied.expect(&name, &resource, Expect::Digest(ContentDigest([1; 32])), Instant::now(), &mut changes);
         assert_eq!(is_drift(&changes), drifts, "a plan, {what}");
     }
     for (what, told, drifts) in [("nothing more", seen("1", 0), 0), ("an edit of what we wrote", seen("3", 3), 1)] {
         let (mut applied, mut changes) = (watched(), Vec::new());
-        applied.expect(&name, &resource, Expect::Otherwise, &mut changes);
+        applied.expect(&name, &resource, Expect::Otherwise, Instant::now(), &mut changes);
         applied.put(told, ToldBy::Followed, &mut changes);
         applied.wrote(seen("2", 2), &mut changes);
         assert_eq!(is_drift(&changes), drifts, "a write, {what}");
