@@ -154,7 +154,8 @@ impl DeliverError {
         match self {
             Self::Git { source, .. } => source.passes(),
             Self::Promote(error) => of_git(error).is_some_and(GitError::passes),
-            Self::Build(error) => error.is_transient(),
+            // A build reads the commit from the mirror, which may be in trouble as well.
+            Self::Build(error) => error.is_transient() || of_git(error).is_some_and(GitError::passes),
             Self::Test(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::NotKept(_) | Self::History(_) => true,
@@ -208,14 +209,33 @@ impl Hint for DeliverError {
 }
 
 /// The failure of git that an error comes of.
-fn of_git(error: &PromoteError) -> Option<&GitError> {
-    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source());
+fn of_git<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e GitError> {
+    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
     causes.find_map(|cause| cause.downcast_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quarterdeck_container::engine::context::ContextError;
+
+    /// A mirror that is lost in the middle of a build is fetched again, and the build is tried again.
+    #[test]
+    fn a_mirror_in_trouble_is_an_outage_of_a_build_as_well() {
+        let lost = || GitError::Mirror {
+            dir: "/data/mirrors/shop.git".into(),
+            doing: "reading a tree",
+            detail: "no such file".into(),
+        };
+        let gone = || GitError::NotFound { url: "/srv/shop".into(), what: "commit 1f3c2a9".into() };
+        let read = |source: GitError| {
+            let what = "the tree".to_owned();
+            DeliverError::Build(BuildError::Context(ContextError::Read { what, source: Box::new(source) }))
+        };
+        for (error, is_outage) in [(read(lost()), true), (read(gone()), false)] {
+            assert_eq!(error.is_outage(), is_outage, "{error:?}");
+        }
+    }
 
     /// The engine may notice before the stage does; the run is handed on all the same.
     #[test]
