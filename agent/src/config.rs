@@ -7,6 +7,7 @@
 mod application;
 pub mod check;
 pub mod finding;
+pub mod forge;
 pub mod health;
 pub mod locate;
 pub mod places;
@@ -42,6 +43,8 @@ pub struct Config {
     pub repository: Vec<RepositoryConfig>,
     /// Credentials and options of registries, by host.
     pub registry: Vec<RegistryConfig>,
+    /// Forges that are told what became of their commits.
+    pub forge: Vec<forge::ForgeConfig>,
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
     /// Rules that say how well objects of a kind are.
@@ -294,6 +297,7 @@ impl Config {
         anchor(&mut self.agent.socket);
         self.registry.iter_mut().for_each(|registry| anchor(&mut registry.password_file));
         self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
+        self.forge.iter_mut().for_each(|forge| anchor(&mut forge.token_file));
         for repository in &mut self.repository {
             anchor(&mut repository.ssh_key);
             anchor(&mut repository.known_hosts);

@@ -1,7 +1,8 @@
-//! THE FIRST STORY: a tag becomes a built, tested, pushed and promoted image.
+//! THE FIRST STORY: a tag becomes a built, tested, pushed and promoted image; a new commit of a branch or merge request
+//! becomes a built and tested one.
 //!
 //! ```text
-//! tags of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> promote (a commit in git)
+//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> promote (a commit in git)
 //! ```
 //!
 //! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
@@ -19,6 +20,7 @@ mod owing;
 mod promotion;
 mod run;
 mod stages;
+mod superseded;
 mod values;
 
 use std::sync::Arc;
@@ -62,15 +64,19 @@ impl Delivery {
         Self { context, application, code, owing: Owing::default() }
     }
 
-    /// Queues what the tags ask for; false where that has to be tried again.
+    /// Queues what the refs ask for, and ends what that made pointless; false where that has to be tried again.
     async fn queue_what_is_owed(&mut self) -> bool {
-        let queued = Box::pin(self.owing.queue(&self.context, &self.application, &self.code)).await;
-        queued.inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the tags")).is_ok()
+        let work = async {
+            self.owing.queue(&self.context, &self.application, &self.code).await?;
+            superseded::end(&self.context, &self.application).await
+        };
+        let queued = Box::pin(work).await;
+        queued.inspect_err(|error| tracing::warn!(error = %chain(error), "cannot look at the refs")).is_ok()
     }
 }
 
 impl Reconciler for Delivery {
-    /// What the tags ask for is queued, then the next of what is queued is done; what they ask for meanwhile is queued
+    /// What the refs ask for is queued, then the next of what is queued is done; what they ask for meanwhile is queued
     /// beside it.
     async fn reconcile(&mut self) -> Requeue {
         if !self.queue_what_is_owed().await {
@@ -142,6 +148,11 @@ async fn deliver(
             Err(DeliverError::Cancelled)
         }
         Err(error @ DeliverError::GaveWay { .. }) => step_aside(context, &execution.run, &error).await,
+        Err(DeliverError::Cancelled) => {
+            let runs = context.journal.snapshot().runs(&application.spec.name);
+            let newer = queue::superseded_by(&execution.run, &runs).map(|by| DeliverError::Outdated { by });
+            execution.end(Err(newer.unwrap_or(DeliverError::Cancelled))).await
+        }
         result => execution.end(result).await,
     }
 }
@@ -188,7 +199,8 @@ async fn steps(
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
     let checkout = execution.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
-    let commit = image_build::Commit { context, application, code, checkout };
+    let is_of_fork = execution.run.permission.is_some();
+    let commit = image_build::Commit { context, application, code, checkout, is_of_fork };
     let build = image_build::Build { commit: commit.clone() };
     let mut built = execution.stage(StageKind::Build, None, timeout, build).await?;
     if !code.spec.tests.is_empty() {

@@ -14,7 +14,7 @@ use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
-use crate::probe;
+use crate::probe::{self, Probe};
 use crate::renderers::programs::Program;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_git::RefSnapshot;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What to do where a registry refuses and nobody knows more.
 const LOG_IN: &str = "set username and password_env or password_file in [[registry]], or log in with docker login";
 
-/// Checks git, engine, registries, clusters and renderers.
+/// Checks git, engine, registries, forges, clusters and renderers.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
@@ -36,6 +36,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
     for image in one_of_each_registry(&context.config()) {
         checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
+    }
+    for probe in probe::of_forges(&context.config()) {
+        checks.push(Box::pin(within(format!("forge {}", probe.name), forge(probe))));
     }
     for cluster in context.clusters.all() {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
@@ -76,6 +79,14 @@ impl Found {
 
     fn not(Failure { message, hint }: Failure) -> Self {
         Self { result: CheckResult::Bad, message, hint }
+    }
+}
+
+/// Whether a forge takes our token; whether it lets us write statuses is seen with the first of them.
+async fn forge(probe: Probe) -> Found {
+    match probe.answer.await {
+        Ok(_) => Found::good("answers, and accepts the token"),
+        Err(failure) => Found::not(failure),
     }
 }
 

@@ -29,6 +29,7 @@
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
+//! - [`forge`]: what forges are told of their commits.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`].
@@ -77,6 +78,8 @@ pub mod clusters;
 pub mod monitor;
 
 pub mod flood;
+
+pub mod forge;
 
 pub mod history;
 pub mod journal;

@@ -213,7 +213,11 @@ impl Repositories {
 
 /// How a repository is reached, and how often it is polled.
 fn reached(url: RepositoryUrl, config: &Config, base: &Path) -> Result<(Remote, Duration), UrlError> {
-    let remote = Remote::new(url, &config.repository, base)?;
+    let mut remote = Remote::new(url, &config.repository, base)?;
+    let code = config.applications.iter().filter_map(|one| one.delivery.as_ref()).map(|delivery| &delivery.code);
+    remote.merge_requests = code
+        .filter(|code| code.merge_requests)
+        .any(|code| RepositoryUrl::parse(&code.repository, base).is_ok_and(|other| other.key() == remote.url.key()));
     let interval = remote.access.poll_interval().unwrap_or(config.agent.poll_interval.0);
     Ok((remote, interval))
 }

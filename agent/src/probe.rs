@@ -11,6 +11,7 @@ use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::snapshot::ConnectionKind;
 
 use crate::config::Config;
+use crate::forge::Forge;
 use crate::images::{Images, one_of_each_registry};
 use quarterdeck_container::engine::Builder as _;
 
@@ -55,6 +56,19 @@ pub fn of_images(config: &Config, images: &Arc<Images>) -> Vec<Probe> {
     let builds = config.applications.iter().any(|application| application.delivery.is_some());
     let engine = builds.then(|| engine(config, images));
     engine.into_iter().chain(one_of_each_registry(config).iter().map(|one| registry(one.registry(), images))).collect()
+}
+
+/// Each forge that is told what became of its commits.
+pub fn of_forges(config: &Config) -> Vec<Probe> {
+    let probe = |forge: Forge| {
+        let name = forge.config.url.clone();
+        let answers = async move {
+            forge.answers().await.map_err(|error| Failure::of(&error))?;
+            Ok(Answer::default())
+        };
+        Probe { to: ConnectionKind::Forge, name, answer: Box::pin(answers) }
+    };
+    config.forge.iter().filter_map(Forge::new).map(probe).collect()
 }
 
 /// The engine.

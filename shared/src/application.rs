@@ -274,6 +274,15 @@ pub struct Code {
     /// What to do with the tags that are there when the repository is first seen.
     #[serde(default)]
     pub existing_tags: ExistingTags,
+    /// Globs of the branches whose new commits are built and tested; none by default.
+    #[serde(default)]
+    pub branches: Vec<String>,
+    /// Builds and tests each new commit of a merge request (of a pull request, as some forges call it).
+    #[serde(default)]
+    pub merge_requests: bool,
+    /// What happens with merge requests whose code is of no branch of the repository.
+    #[serde(default)]
+    pub forks: Forks,
     /// The tag of the images, from `{suffix}` (of the git tag, else the short commit), `{tag}`, `{commit}`, `{short_commit}`.
     #[serde(default = "default_image_tag")]
     pub image_tag: String,
@@ -302,6 +311,19 @@ pub enum ExistingTags {
     None,
     /// All of them.
     All,
+}
+
+/// What happens with a merge request whose code is of no branch of the repository: anyone may have written it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forks {
+    /// It waits for a person's permission, each commit anew.
+    #[default]
+    Ask,
+    /// It is run as any other, without secrets.
+    Run,
+    /// It is not run.
+    Never,
 }
 
 /// An image of an application, and how it is built.

@@ -61,6 +61,20 @@ pub enum Cause {
         /// What it points at, peeled.
         commit: CommitId,
     },
+    /// A new commit of a branch of the code repository.
+    Branch {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// A new commit of a merge request of the code repository.
+    MergeRequest {
+        /// The number that the forge gave it.
+        number: u64,
+        /// The commit.
+        commit: CommitId,
+    },
     /// A new commit of the deploy repository.
     Commit {
         /// The branch or tag, and the commit.
@@ -85,6 +99,8 @@ impl Cause {
             Self::Agent => "agent".to_owned(),
             Self::Person { name, .. } => name.clone(),
             Self::Tag { tag, .. } => format!("tag {tag}"),
+            Self::Branch { branch, .. } => format!("branch {branch}"),
+            Self::MergeRequest { number, .. } => format!("merge request {number}"),
             Self::Commit { revision } => format!("commit {}", revision.short()),
             Self::Drift { resource, manager: Some(manager) } => format!("drift of {} by {manager}", resource.short()),
             Self::Drift { resource, manager: None } => format!("drift of {}", resource.short()),
@@ -247,6 +263,11 @@ pub enum Event {
 
     /// A trigger made a run.
     RunQueued {
+        /// Which.
+        run: RunId,
+    },
+    /// A run of a fork's code got the permission that it waited for.
+    RunAllowed {
         /// Which.
         run: RunId,
     },

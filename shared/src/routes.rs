@@ -182,6 +182,9 @@ routes! {
     /// Queues a run that has ended once more; the answer names the new one.
     pub const RETRY: Route<TypedId> = act("/v1/runs/{id}/retry");
 
+    /// Lets a run of a fork's code run.
+    pub const ALLOW: Route<TypedId> = act("/v1/runs/{id}/allow");
+
     /// Stops a run.
     pub const CANCEL: Route<TypedId> = act("/v1/runs/{id}/cancel");
 }

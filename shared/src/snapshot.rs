@@ -19,7 +19,7 @@ pub use self::environment::{
     Awaited, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, SpecSummary, Unseen,
 };
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
-pub use self::run::{RunGoal, RunStatus};
+pub use self::run::{Permission, RunGoal, RunStatus};
 pub use self::test::{Cases, FAILURES_MAX, FailedCase, TestResult};
 use crate::application::{ApplicationName, EnvironmentId};
 pub use crate::id::RunId;

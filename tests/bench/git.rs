@@ -162,7 +162,7 @@ impl Place {
     fn mirror(&self, folder: &Path) -> anyhow::Result<Mirror> {
         let url = RepositoryUrl::parse(&self.address, Path::new("/"))?;
         let dir = folder.join("mirrors").join(url.mirror_name());
-        let mirror = Mirror::open_or_init(dir, Remote { url, access: self.access.clone() })?;
+        let mirror = Mirror::open_or_init(dir, Remote { merge_requests: false, url, access: self.access.clone() })?;
         mirror.fetch(&mirror.list_refs()?)?;
         Ok(mirror)
     }

@@ -133,6 +133,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             behind: None,
             goal: RunGoal::Push,
             rebuild: false,
+            permission: None,
             cause: Cause::Agent,
             reference: format!("push-1.{number}.0"),
             commit: Clone::clone(&commit),

@@ -48,7 +48,7 @@ impl World {
 
     fn remote(&self, way: Way, access: RepositoryConfig) -> Remote {
         let url = RepositoryUrl::parse(&self.address(way), Path::new("/")).unwrap();
-        Remote { url, access }
+        Remote { url, access, merge_requests: false }
     }
 
     fn dir(&self, remote: &Remote) -> PathBuf {

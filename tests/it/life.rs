@@ -14,6 +14,7 @@ mod access;
 mod alone;
 mod asked;
 mod certificates;
+mod checked;
 mod configured;
 mod crashed;
 mod edited;
@@ -42,6 +43,7 @@ mod secrets;
 mod socket;
 mod tags;
 mod tested;
+mod told;
 mod unseen;
 
 /// A world without anything to operate yet.

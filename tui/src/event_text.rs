@@ -71,6 +71,7 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::ClusterReplaced { cluster, message } => (Tone::Warning, format!("cluster {cluster} {message}"), ""),
 
         Event::RunQueued { run } => (Tone::Plain, format!("run {} queued", run.number), ""),
+        Event::RunAllowed { run } => (Tone::Plain, format!("run {} of a fork's code allowed", run.number), ""),
         Event::StageChanged { run, stage, environment, phase, message } => {
             let stage = stage_called(*stage, environment.as_ref());
             (of_phase(*phase).tone, format!("run {}: {stage} {}", run.number, lower(phase.word())), message)

@@ -76,6 +76,8 @@ pub enum Command {
     Cancel,
     /// Queue the selected run once more.
     Retry,
+    /// Let the selected run of a fork's code run.
+    Allow,
 
     /// Filter a table, search a text.
     Filter,

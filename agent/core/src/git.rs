@@ -16,6 +16,8 @@ pub struct RefSnapshot {
     pub branches: BTreeMap<String, CommitId>,
     /// Tags by name without `refs/tags/`.
     pub tags: BTreeMap<String, TagRef>,
+    /// The heads of merge requests by number, closed ones too; nothing where they were not asked for.
+    pub merge_requests: Option<BTreeMap<u64, MergeRequestRef>>,
     /// The branch that `HEAD` of the remote points to, if the remote says so. It may be unborn.
     pub default_branch: Option<String>,
     /// Refs left out because of their names (not UTF-8, or none that git allows), escaped for reading; at most
@@ -26,6 +28,26 @@ pub struct RefSnapshot {
 impl RefSnapshot {
     /// As many skipped names are kept as a person would read.
     pub const SKIPPED_MAX: usize = 20;
+}
+
+/// The head of a merge request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeRequestRef {
+    /// The whole name that the forge gives it: `refs/merge-requests/7/head`, `refs/pull/7/head`.
+    pub name: String,
+    /// Its newest commit.
+    pub commit: CommitId,
+}
+
+impl MergeRequestRef {
+    /// Where forges keep them: GitLab; GitHub, Gitea and Forgejo.
+    pub const PLACES: [&'static str; 2] = ["refs/merge-requests/", "refs/pull/"];
+
+    /// The number of a merge request by the whole name of its head; nothing where it is another ref.
+    pub fn number(name: &str) -> Option<u64> {
+        let rest = Self::PLACES.iter().find_map(|place| name.strip_prefix(place))?;
+        rest.strip_suffix("/head")?.parse().ok()
+    }
 }
 
 /// What a tag points to.

@@ -26,6 +26,7 @@ pub mod junit;
 pub mod tree;
 pub mod yaml;
 
+pub mod commit_status;
 pub mod dockerignore;
 pub mod promote;
 pub mod queue;

@@ -2,7 +2,8 @@
 //!
 //! Runs are done one at a time, by their place ([`RunStatus::place`]): the number of the first run of their trigger. Tags
 //! are queued in the order of their times, so production ends on the newest; what a restart, a reload or kill -9 cut off
-//! is taken up under a new number and in its old place.
+//! is taken up under a new number and in its old place. What tags and people ask for is done before what new commits of
+//! branches and merge requests ask for; of these the newest commit counts, and what it supersedes is ended.
 
 use jiff::SignedDuration;
 use quarterdeck_shared::event::Cause;
@@ -14,20 +15,26 @@ use quarterdeck_shared::status::Phase;
 /// its tags are listed again for. Nobody pushes an older tag so soon after a newer one, and wants the older one to run.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(10);
 
-/// What comes first: by place, and of one place (there is one such run that is not ended) by number.
-fn order(run: &RunStatus) -> (RunId, RunId) {
-    (run.place(), run.id)
+/// What comes first: tags and people before checks, then by place, and of one place (there is one such run that is not
+/// ended) by number.
+fn order(run: &RunStatus) -> (bool, RunId, RunId) {
+    (run.is_check(), run.place(), run.id)
+}
+
+/// Whether a run waits for its turn, and for nothing else.
+fn waits(run: &RunStatus) -> bool {
+    run.phase == Phase::Queued && !run.awaits_permission()
 }
 
 /// The run that is done next.
 pub fn next(runs: &[RunStatus]) -> Option<&RunStatus> {
-    runs.iter().filter(|run| run.phase == Phase::Queued).min_by_key(|run| order(run))
+    runs.iter().filter(|run| waits(run)).min_by_key(|run| order(run))
 }
 
 /// The runs whose `behind` is no longer so, as they are now: each that waits is behind the one before it, the first behind
 /// the one that runs. `runs` are all that are not ended; others do not matter.
 pub fn retold(runs: &[RunStatus]) -> Vec<RunStatus> {
-    let mut waiting: Vec<&RunStatus> = runs.iter().filter(|run| run.phase == Phase::Queued).collect();
+    let mut waiting: Vec<&RunStatus> = runs.iter().filter(|run| waits(run)).collect();
     waiting.sort_by_key(|run| order(run));
     let mut before = runs.iter().find(|run| run.phase == Phase::Running).map(|run| run.id);
     let mut changed = Vec::new();
@@ -66,12 +73,37 @@ pub enum Way {
 /// | build | builds | waits: each image is wanted for itself, and none is more urgent |
 /// | push | builds | waits: a release outranks them |
 pub fn gives_way(waits: &RunStatus, runs: &[RunStatus]) -> Option<Way> {
-    let is_behind = |run: &&RunStatus| run.phase == Phase::Queued && order(run) > order(waits);
+    // A check that runs was the first when it began: what came before it since then is behind it all the same.
+    let comes_later = |run: &RunStatus| order(run) > order(waits) || waits.is_check() && !run.is_check();
+    let is_behind = |run: &&RunStatus| run.phase == Phase::Queued && comes_later(run);
     let pushes = runs.iter().filter(is_behind).filter(|run| run.goal == RunGoal::Push);
     match waits.goal {
         RunGoal::Push => pushes.max_by_key(|run| order(run)).map(|run| Way::Superseded(run.id)),
         RunGoal::Build => pushes.min_by_key(|run| order(run)).map(|run| Way::Behind(run.id)),
     }
+}
+
+/// The run of a newer commit of the same branch or merge request, which makes this one pointless. `runs` are all that are not
+/// ended.
+pub fn superseded_by(run: &RunStatus, runs: &[RunStatus]) -> Option<RunId> {
+    let is_of_same = |other: &&RunStatus| match (&run.cause, &other.cause) {
+        (Cause::Branch { branch, .. }, Cause::Branch { branch: other, .. }) => branch == other,
+        (Cause::MergeRequest { number, .. }, Cause::MergeRequest { number: other, .. }) => number == other,
+        _ => false,
+    };
+    let is_newer = |other: &&RunStatus| !other.phase.is_final() && other.place() > run.place();
+    runs.iter().filter(is_of_same).filter(is_newer).map(|other| other.id).max()
+}
+
+/// Runs of forks' code of one application that wait for a person: anyone can add to them, and nobody reads through more.
+pub const AWAITED_MAX: usize = 50;
+
+/// Those that wait for a person longest, where more than [`AWAITED_MAX`] do.
+pub fn crowded_out(runs: &[RunStatus]) -> Vec<&RunStatus> {
+    let mut awaiting: Vec<&RunStatus> = runs.iter().filter(|run| run.awaits_permission()).collect();
+    awaiting.sort_by_key(|run| run.id);
+    awaiting.truncate(awaiting.len().saturating_sub(AWAITED_MAX));
+    awaiting
 }
 
 /// The newest push that is or will be delivered after this one: to push this one again would go back behind it.
@@ -87,4 +119,4 @@ pub fn outdone(run: &RunStatus, runs: &[RunStatus]) -> Option<RunId> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,12 +3,15 @@
 //! Nothing is remembered here and nothing is done. The caller keeps the tags it has seen beside the runs that it has
 //! queued, in one step; so a poll that is lost or repeated (a crash, a webhook and a timer at once) owes the same runs.
 //!
+//! What branches and merge requests ask for is `heads`.
+//!
 //! ```text
 //! tags of the remote ─┐
 //! tags seen before ───┼─► owed ─► runs, in order (build: make the image; push: push the image of that very commit)
 //! globs, existing tags┘       └─► tags seen now
 //! ```
 
+mod heads;
 mod image_tag;
 mod rules;
 mod version;
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::{ObjectId, RefSnapshot};
 
+pub use heads::{Head, HeadRules, HeadsDecision, OwedHead, owed_heads};
 pub use image_tag::{TagTemplate, TemplateError, image_tag};
 pub use rules::{GlobError, TagRules};
 pub use version::NaturalKey;
@@ -55,19 +59,33 @@ pub struct Decision {
     /// The runs that are owed, in the [`order`] of their tags.
     pub owed: Vec<Owed>,
     /// What is to be kept as seen together with the runs.
-    pub seen: SeenTags,
+    pub seen: Seen,
     /// How many tags this listing lost, see [`is_loss`]; zero where tags went one by one.
     pub lost: usize,
     /// Tags that match a rule and point to no commit: they trigger nothing, and a person should know.
     pub without_commit: Vec<String>,
 }
 
-/// Tags by name, with what they pointed at.
+/// Names, with what they pointed at.
 pub type Objects = BTreeMap<String, ObjectId>;
 
-/// The tags of a repository that need no thought any more.
+/// The refs of a repository that need no thought any more.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SeenTags {
+pub struct SeenRefs {
+    /// Its tags.
+    #[serde(flatten)]
+    pub tags: Seen,
+    /// Its branches; nothing where they were no triggers at the last listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branches: Option<Seen>,
+    /// Its merge requests by number; nothing as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_requests: Option<Seen>,
+}
+
+/// Names of one kind that need no thought any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seen {
     /// Those of the last listing.
     pub there: Objects,
     /// Those that a listing lost, until they come back: a restore brings them at the same objects, and nothing is new.
@@ -97,15 +115,14 @@ pub fn order(time: Option<Timestamp>, kind: TriggerKind, tag: &str) -> impl Ord 
 pub fn owed(
     rules: &TagRules,
     now: &RefSnapshot,
-    seen: Option<&SeenTags>,
+    seen: Option<&Seen>,
     time_of: impl Fn(&str) -> Option<Timestamp>,
 ) -> Decision {
     let mut decision = Decision::default();
-    let (there, lost) = seen.map(|seen| (&seen.there, &seen.lost)).unzip();
+    let mut there = Objects::new();
     for (name, tag) in &now.tags {
-        decision.seen.there.insert(name.clone(), tag.object.clone());
-        let was = |before: Option<&Objects>| before.and_then(|before| before.get(name)) == Some(&tag.object);
-        let is_new = !was(there) && !was(lost);
+        there.insert(name.clone(), tag.object.clone());
+        let is_new = is_new(seen, name, &tag.object);
         let Some(kind) = rules.kind_of(name).filter(|_| is_new) else { continue };
         match &tag.commit {
             Some(commit) => {
@@ -116,32 +133,44 @@ pub fn owed(
         }
     }
     decision.owed.sort_by_cached_key(|owed| order(time_of(&owed.tag), owed.kind, &owed.tag));
-    match seen {
-        None => decision.owed = existing_tags(rules.existing_tags, decision.owed),
-        Some(seen) => {
-            let is_gone = |name: &&String| !now.tags.contains_key(*name);
-            let newly: Objects = seen.there.iter().filter(|(name, _)| is_gone(name)).map(copied).collect();
-            let still_lost = seen.lost.iter().filter(|(name, _)| is_gone(name));
-            decision.seen.lost = still_lost.map(copied).collect();
-            let gone = newly.len();
-            let mut going = newly;
-            if gone > 0 {
-                going.extend(seen.going.iter().filter(|(name, _)| is_gone(name)).map(copied));
-            }
-            let all_went = now.tags.is_empty() && going.len() > 1;
-            // What goes while a loss is on its way goes with it, were it the last tag alone.
-            let goes_on = going.keys().any(|name| decision.seen.lost.contains_key(name));
-            if goes_on || all_went || is_loss(gone, seen.there.len(), !now.branches.is_empty()) {
-                decision.lost = going.len();
-                decision.seen.lost.extend(going.iter().map(copied));
-                while decision.seen.lost.len() > LOST_MAX {
-                    decision.seen.lost.pop_first();
-                }
-            }
-            decision.seen.going = going;
+    if seen.is_none() {
+        decision.owed = existing_tags(rules.existing_tags, decision.owed);
+    }
+    (decision.seen, decision.lost) = seen_after(there, seen, !now.branches.is_empty());
+    decision
+}
+
+/// What is seen after a listing of `there`, and how many names the listing lost.
+fn seen_after(there: Objects, before: Option<&Seen>, has_branches: bool) -> (Seen, usize) {
+    let mut seen = Seen { there, ..Seen::default() };
+    let Some(before) = before else { return (seen, 0) };
+    let is_gone = |name: &&String| !seen.there.contains_key(*name);
+    let newly: Objects = before.there.iter().filter(|(name, _)| is_gone(name)).map(copied).collect();
+    seen.lost = before.lost.iter().filter(|(name, _)| is_gone(name)).map(copied).collect();
+    let gone = newly.len();
+    let mut going = newly;
+    if gone > 0 {
+        going.extend(before.going.iter().filter(|(name, _)| is_gone(name)).map(copied));
+    }
+    let all_went = seen.there.is_empty() && going.len() > 1;
+    // What goes while a loss is on its way goes with it, were it the last tag alone.
+    let goes_on = going.keys().any(|name| seen.lost.contains_key(name));
+    let mut lost = 0;
+    if goes_on || all_went || is_loss(gone, before.there.len(), has_branches) {
+        lost = going.len();
+        seen.lost.extend(going.iter().map(copied));
+        while seen.lost.len() > LOST_MAX {
+            seen.lost.pop_first();
         }
     }
-    decision
+    seen.going = going;
+    (seen, lost)
+}
+
+/// Whether a name was not seen at this object, neither at the last listing nor before it was lost.
+fn is_new(seen: Option<&Seen>, name: &str, object: &ObjectId) -> bool {
+    let was = |objects: &Objects| objects.get(name) == Some(object);
+    !seen.is_some_and(|seen| was(&seen.there) || was(&seen.lost))
 }
 
 fn copied((name, object): (&String, &ObjectId)) -> (String, ObjectId) {

@@ -22,7 +22,7 @@ pub mod mirror;
 
 pub use error::{GitError, GitErrorKind};
 pub use quarterdeck_core::git::{
-    Author, BadId, CommitId, CommitInfo, FileEdit, ObjectId, RefSnapshot, TagRef, Target, TreeId,
+    Author, BadId, CommitId, CommitInfo, FileEdit, MergeRequestRef, ObjectId, RefSnapshot, TagRef, Target, TreeId,
 };
 pub use quarterdeck_core::tree::{EntryMode, TreeEntry, TreeListing};
 pub use remote::{ConfigProblem, Remote, RemoteLimits, RepositoryConfig};

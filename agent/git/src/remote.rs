@@ -126,6 +126,8 @@ pub struct Remote {
     pub url: RepositoryUrl,
     /// How it is reached, and what that may cost.
     pub access: RepositoryConfig,
+    /// Whether its merge requests are listed. A forge keeps the refs of those that were closed too.
+    pub merge_requests: bool,
 }
 
 impl Remote {
@@ -140,7 +142,7 @@ impl Remote {
             }
         }
         let access = best.map(|(_, config)| config.clone()).unwrap_or_default();
-        Ok(Self { url, access })
+        Ok(Self { url, access, merge_requests: false })
     }
 }
 

@@ -118,6 +118,23 @@ impl RepositoryUrl {
         Ok(path.map(|path| path.len()))
     }
 
+    /// What the forge at `web`, its address in a browser, calls this repository: `ops/shop`. Nothing where it is elsewhere:
+    /// on another host, or, by http, at another port or beside the forge's folder. The port of ssh says nothing.
+    pub fn project_at(&self, web: &Self) -> Option<String> {
+        let Location::Http { host, port, path: folder, .. } = &web.location else { return None };
+        let project = match &self.location {
+            Location::Http { host: own, port: own_port, path, .. } if own == host && own_port == port => {
+                let (path, folder) = (trimmed(path), trimmed(folder));
+                let below = path.strip_prefix(&folder)?;
+                let is_below = folder.is_empty() || below.starts_with('/');
+                is_below.then(|| below.trim_start_matches('/').to_owned())?
+            }
+            Location::Ssh { host: own, path, .. } if own == host => trimmed(path),
+            _ => return None,
+        };
+        project.contains('/').then_some(project)
+    }
+
     pub(crate) fn location(&self) -> &Location {
         &self.location
     }

@@ -9,7 +9,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Pin, Progress, RunGoal, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Permission, Pin, Progress, RunGoal, RunStatus};
 use quarterdeck_shared::status::Phase;
 
 use super::Shared;
@@ -115,6 +115,28 @@ pub(super) async fn retry(
 /// A run whose application is no longer there.
 fn left(run: &RunStatus) -> Failure {
     Failure::conflict(format!("application {} is no longer in the configuration", run.application), "")
+}
+
+/// A person lets a run of a fork's code run.
+pub(super) async fn allow(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<TypedId>,
+) -> Answer<Taken> {
+    let run = super::reads::run_meant(&context, id).await?;
+    let number = run.id.number;
+    if !run.awaits_permission() {
+        return Err(Failure::conflict(format!("run {number} does not wait for a permission"), ""));
+    }
+    let Some(application) = context.application(&run.application) else { return Err(left(&run)) };
+    let mut answer =
+        taken(format!("{}: run {number} will build {} ({})", run.application, run.reference, run.commit.short()));
+    answer.1.run = Some(run.id);
+    let allowed = Fact::happened(&run.application, &peer.cause(), Event::RunAllowed { run: run.id });
+    let run = RunStatus { permission: Some(Permission::Given), ..run };
+    context.journal.record(vec![Fact::Run(Box::new(run)), allowed]).await?;
+    application.wake_delivery();
+    Ok(answer)
 }
 
 pub(super) async fn cancel(

@@ -60,6 +60,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::SUSPEND, commands::suspend),
         mount(routes::RESUME, commands::resume),
         mount(routes::RETRY, commands::retry),
+        mount(routes::ALLOW, commands::allow),
         mount(routes::CANCEL, commands::cancel),
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, HelmSpec,
+    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, HelmSpec,
     ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
 };
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::locate::Step;
 use super::test::{self, WrittenTest};
 use super::values;
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_core::trigger::{TagRules, TagTemplate};
+use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
 
 /// An application as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -157,6 +157,13 @@ fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], 
             if let Err(error) = TagRules::new(globs, &[], code.existing_tags) {
                 say(&option(name), error.to_string());
             }
+        }
+        if let Err(error) = HeadRules::new(code) {
+            say(&option("branches"), error.to_string());
+        }
+        if code.forks != Forks::default() && !code.merge_requests {
+            let message = "forks says what happens with merge requests, and merge_requests is off: turn it on";
+            say(&option("forks"), message.to_owned());
         }
         if let Err(error) = TagTemplate::parse(&code.image_tag) {
             say(&option("image_tag"), error.to_string());

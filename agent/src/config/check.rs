@@ -63,6 +63,15 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());
         }
     }
+    for (index, forge) in config.forge.iter().enumerate() {
+        for (option, problem) in forge.problems() {
+            say("forge", index, option, problem);
+        }
+        if config.forge[..index].iter().any(|other| other.url.trim_end_matches('/') == forge.url.trim_end_matches('/'))
+        {
+            say("forge", index, "url", format!("the forge {} is defined twice: leave out one", forge.url));
+        }
+    }
     for (index, repository) in config.repository.iter().enumerate() {
         for problem in repository.problems(base) {
             say("repository", index, "url", problem.to_string());

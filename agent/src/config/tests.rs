@@ -65,8 +65,8 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     .unwrap();
     let (shown, default) = (application.code.as_ref().unwrap(), bare.code.as_ref().unwrap());
     assert_eq!(
-        (&shown.build_tags, &shown.push_tags, shown.existing_tags, &shown.image_tag),
-        (&default.build_tags, &default.push_tags, default.existing_tags, &default.image_tag)
+        (&shown.build_tags, &shown.push_tags, shown.existing_tags, &shown.image_tag, shown.forks),
+        (&default.build_tags, &default.push_tags, default.existing_tags, &default.image_tag, default.forks)
     );
     let (shown, default) = (&application.image[0], &bare.image[0]);
     assert_eq!((&shown.context, &shown.dockerfile), (&default.context, &default.dockerfile));
@@ -107,6 +107,7 @@ fn every_option_stands_in_the_example() {
         "[access]",
         "[repository]",
         "[registry]",
+        "[forge]",
         "[cluster]",
         "[health]",
         "[application]",
@@ -154,6 +155,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
     let built =
         format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
+    let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
@@ -193,6 +195,32 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             12,
             "write it without",
         ),
+        ("[[forge]]\nkind = 'svn'\n".to_owned(), 2, "expected one of `gitlab`, `github`, `gitea`"),
+        (
+            "[[forge]]\nkind = 'gitea'\nurl = 'forge.example'\ntoken_env = 'A'\n".to_owned(),
+            3,
+            "write https://forge.example",
+        ),
+        (
+            "[[forge]]\nkind = 'gitea'\nurl = 'https://a:b@forge.example'\ntoken_env = 'A'\n".to_owned(),
+            3,
+            "without user or token",
+        ),
+        (
+            "[[forge]]\nkind = 'gitea'\nurl = 'http://forge.example'\ntoken_env = 'A'\n".to_owned(),
+            3,
+            "or insecure = true",
+        ),
+        (
+            "[[forge]]\nkind = 'gitea'\nurl = 'https://forge.example'\ntoken_env = 'A'\n".repeat(2),
+            7,
+            "is defined twice: leave out one",
+        ),
+        ("[[forge]]\nkind = 'gitea'\nurl = 'https://forge.example'\n".to_owned(), 2, "set token_file or token_env"),
+        (format!("{coded}branches = ['main', '']\n"), 9, "an empty pattern matches nothing"),
+        (format!("{coded}branches = ['refs/heads/main']\n"), 9, "leave `refs/…/` out"),
+        (format!("{coded}forks = 'run'\n"), 9, "merge_requests is off: turn it on"),
+        (format!("{coded}forks = 'always'\n"), 9, "expected one of `ask`, `run`, `never`"),
         (format!("{built}[[application.test]]\nname = 'unit'\n"), 12, "give it `command` or `target`"),
         (format!("{built}[[application.test]]\nname = 'Unit'\n"), 12, "cannot name a test"),
         (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\ntarget = 'b'\n"), 14, "leave out one"),

@@ -79,5 +79,6 @@ pub fn retry(
     let (reference, commit, now) = (run.reference.clone(), run.commit.clone(), jiff::Timestamp::now());
     let mut again = queued(context, application, run.goal, reference, commit, cause, now);
     again.subject.clone_from(&run.subject);
+    again.permission = run.permission;
     Ok(again)
 }

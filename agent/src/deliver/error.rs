@@ -13,6 +13,7 @@ use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
+use quarterdeck_core::queue::AWAITED_MAX;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
 use quarterdeck_git::GitError;
 use quarterdeck_shared::application::TestName;
@@ -118,6 +119,18 @@ pub enum DeliverError {
         /// What it met the last time.
         waited_for: String,
     },
+    /// Its branch or merge request has a newer commit.
+    #[error("superseded by run {} of a newer commit", by.number)]
+    Outdated {
+        /// The run of that commit.
+        by: RunId,
+    },
+    /// Too many of forks' code wait for a person.
+    #[error("{max} newer runs wait for a permission", max = AWAITED_MAX)]
+    CrowdedOut {
+        /// Its number.
+        run: u64,
+    },
     /// It waited for what was away, and a run that goes further waits behind it.
     #[error("gave way to run {} while waiting for: {waited_for}", to.number)]
     GaveWay {
@@ -189,6 +202,7 @@ impl Hint for DeliverError {
             },
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
             Self::NoRetry { hint, .. } => hint.into(),
+            Self::CrowdedOut { run } => format!("`qd runs retry {run}` queues it once more").into(),
             Self::Raced { .. } => "retry later".into(),
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same".into(),
             Self::GaveUp { source, .. } => {
@@ -203,6 +217,7 @@ impl Hint for DeliverError {
             | Self::Glob(_)
             | Self::Template(_)
             | Self::Cancelled
+            | Self::Outdated { .. }
             | Self::GaveWay { .. } => "".into(),
         }
     }

@@ -60,7 +60,7 @@ pub(super) enum Outcome<T> {
 /// What a run or a stage is that ended so.
 fn phase_of(error: &DeliverError) -> Phase {
     match error {
-        DeliverError::Cancelled | DeliverError::Superseded { .. } => Phase::Cancelled,
+        DeliverError::Cancelled | DeliverError::Superseded { .. } | DeliverError::Outdated { .. } => Phase::Cancelled,
         DeliverError::GaveWay { .. } => Phase::Interrupted,
         _ => Phase::Failed,
     }
@@ -211,11 +211,13 @@ impl<'n> Execution<'n> {
         }
     }
 
-    /// Keeps an artifact and what happened to it, with the run.
+    /// Keeps an artifact and what happened to it, with the run. What is made of a fork's code stays with its run alone: what
+    /// is pushed one day of the same commit is built with all that belongs to it.
     pub(super) async fn keep(&mut self, artifact: &Artifact, event: Option<Event>) -> Result<(), DeliverError> {
         self.run.artifact = Some(artifact.clone());
         let happened = event.map(|event| Fact::happened(&self.run.application, &self.run.cause, event));
-        self.record(std::iter::once(Fact::Artifact(artifact.clone())).chain(happened).collect()).await
+        let artifact = self.run.permission.is_none().then(|| Fact::Artifact(artifact.clone()));
+        self.record(artifact.into_iter().chain(happened).collect()).await
     }
 
     /// Keeps facts together with the run as it is now.

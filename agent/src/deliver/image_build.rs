@@ -19,6 +19,7 @@ use self::request::{labels, request};
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, rules, tell_while};
+use super::values::withheld;
 use crate::context::{Application, Codebase, Context};
 use quarterdeck_container::engine::docker::DockerEngine;
 use quarterdeck_container::engine::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
@@ -34,6 +35,8 @@ pub(super) struct Commit<'a> {
     pub(super) application: &'a Application,
     pub(super) code: &'a Codebase,
     pub(super) checkout: CommitInfo,
+    /// Anyone may have written it: it gets no secrets, and shares nothing with what is built of the repository's own code.
+    pub(super) is_of_fork: bool,
 }
 
 /// The images of the commit are on the engine, or already in the registry.
@@ -57,8 +60,12 @@ impl Commit<'_> {
         name: &ImageRef,
         tag: &str,
     ) -> Result<BuildRequest, DeliverError> {
-        let mut request = request(self.application, &self.code.repository, &self.checkout, spec, name, tag)?;
+        let mut request = request(self, spec, name, tag)?;
         request.no_cache = execution.run.rebuild;
+        if self.is_of_fork {
+            execution.say(&withheld("secret build arguments are", spec.args.iter()));
+            return Ok(request);
+        }
         let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
         let (logins, problems) = self.context.images().logins(&bases).await;
         problems.iter().for_each(|problem| execution.say(problem));
@@ -71,6 +78,7 @@ impl Step<Artifact> for Build<'_> {
     async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let specs = &self.commit.code.spec.images;
         let tag = self.image_tag(&execution.run.reference)?;
+        let tag = if self.commit.is_of_fork { format!("fork-{tag}") } else { tag };
         let names: Vec<ImageRef> =
             specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
         if !execution.run.rebuild
@@ -122,6 +130,9 @@ impl Build<'_> {
 
     /// The artifact of this commit that the history has.
     async fn known(&self) -> Result<Option<Artifact>, DeliverError> {
+        if self.commit.is_of_fork {
+            return Ok(None);
+        }
         let (application, commit) = (self.commit.application.spec.name.clone(), self.commit.checkout.id.clone());
         Ok(self.commit.context.journal.ask(move |history| history.artifact(&application, &commit)).await?)
     }
@@ -156,8 +167,7 @@ impl Build<'_> {
             return Ok(None);
         }
         let images = self.commit.context.images();
-        let Some(found) = images.engine.find(&labels(self.commit.application, &self.commit.checkout.id, spec)).await?
-        else {
+        let Some(found) = images.engine.find(&labels(&self.commit, spec)).await? else {
             return Ok(None);
         };
         images.engine.tag(&found.id, name).await?;

@@ -19,6 +19,7 @@ use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::image_build::Commit;
 use super::stages::{PROGRESS_QUEUE, tell_while};
+use super::values::withheld;
 use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_core::image_ref::ImageRef;
 
@@ -136,7 +137,11 @@ impl Test<'_> {
     ) -> Result<TestResult, DeliverError> {
         execution.say(&format!("test {}: {}", test.name, command.command.join(" ")));
         let images = self.commit.context.images();
-        let mut request = request::request(test, command, image, self.owner(), execution.run.id)?;
+        let mut request = request::request(test, command, image, self.owner(), &execution.run)?;
+        if self.commit.is_of_fork {
+            let all = command.env.iter().chain(command.services.iter().flat_map(|service| &service.env));
+            execution.say(&withheld("secret variables are", all));
+        }
         let bases: Vec<ImageRef> = request.services.iter().map(|(_, service)| service.image.clone()).collect();
         let (logins, problems) = images.logins(&bases).await;
         problems.iter().for_each(|problem| execution.say(problem));

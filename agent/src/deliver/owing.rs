@@ -1,20 +1,22 @@
-//! A tag becomes a run: what the refs ask for beyond what was thought of before is queued, in one transaction with the
-//! note that it was thought of. Beside a run as well: who waits is seen, and a tag that is deleted meanwhile is not lost.
+//! A tag, or a new commit of a branch or merge request, becomes a run: what the refs ask for beyond what was thought of
+//! before is queued, in one transaction with the note that it was thought of. Beside a run as well: who waits is seen, and
+//! a tag that is deleted meanwhile is not lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::Code;
 use quarterdeck_shared::event::{Cause, Event};
 
 use super::DeliverError;
 use super::queue;
-use super::run::new_run;
+use super::run::{check, new_run};
 use super::stages;
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::{Batch, Fact};
 use quarterdeck_core::promote::log::Promotion;
-use quarterdeck_core::trigger;
+use quarterdeck_core::trigger::{self, HeadRules, SeenRefs};
 use quarterdeck_git::{GitError, RefSnapshot, Target};
 use tokio::time::Instant;
 
@@ -49,8 +51,13 @@ impl Owing {
     ) -> Result<(), DeliverError> {
         let repository = &code.repository;
         let Some(refs) = repository.refs().borrow().clone() else { return Ok(()) };
+        let Code { branches, merge_requests, .. } = &code.spec.code;
+        let heads_trigger = !branches.is_empty() || *merge_requests;
         let is_thought_of = |before: &Arc<RefSnapshot>| {
-            before.tags == refs.tags && before.branches.is_empty() == refs.branches.is_empty()
+            let same_heads = before.branches == refs.branches && before.merge_requests == refs.merge_requests;
+            before.tags == refs.tags
+                && before.branches.is_empty() == refs.branches.is_empty()
+                && (same_heads || !heads_trigger)
         };
         if self.thought_of.as_ref().is_some_and(is_thought_of) {
             return Ok(());
@@ -59,8 +66,10 @@ impl Owing {
         let address = repository.address().to_owned();
         let of = name.clone();
         let seen =
-            context.journal.ask(move |history| history.tags_seen(&of)).await?.filter(|seen| seen.repository == address);
+            context.journal.ask(move |history| history.refs_seen(&of)).await?.filter(|seen| seen.repository == address);
         let rules = stages::rules(&code.spec.code)?;
+        let seen = seen.map(|seen| seen.refs);
+        let heads = trigger::owed_heads(&HeadRules::new(&code.spec.code)?, &refs, seen.as_ref());
         let seen = seen.map(|seen| seen.tags);
         let of_seen = seen.as_ref().map_or(0, |seen| seen.there.len() + seen.going.len());
         let asked = refs.clone();
@@ -74,7 +83,7 @@ impl Owing {
         for tag in &decision.without_commit {
             tracing::warn!(tag, "the tag points at no commit and triggers nothing");
         }
-        if !decision.owed.is_empty() {
+        if !decision.owed.is_empty() || !heads.owed.is_empty() {
             self.number(context, application).await;
         }
         let mut facts = Batch::new();
@@ -84,17 +93,19 @@ impl Owing {
             facts.push(Fact::happened(name, &Cause::Agent, Event::TagsLost { repository, lost, of }));
         }
         let mut runs = context.journal.snapshot().runs(name);
-        for owed in decision.owed {
-            let run = new_run(context, application, owed, Timestamp::now());
+        let now = Timestamp::now();
+        let tags = decision.owed.into_iter().map(|owed| new_run(context, application, owed, now));
+        let checks = heads.owed.into_iter().map(|owed| check(context, application, owed, now));
+        for run in tags.chain(checks) {
             facts.push(Fact::happened(&run.application, &run.cause, Event::RunQueued { run: run.id }));
             facts.push(Fact::Run(Box::new(run.clone())));
             runs.push(run);
         }
         facts.extend(queue::retold(&runs).into_iter().map(|run| Fact::Run(Box::new(run))));
-        facts.push(Fact::TagsSeen {
+        facts.push(Fact::RefsSeen {
             application: name.clone(),
             repository: repository.address().to_owned(),
-            tags: decision.seen,
+            refs: SeenRefs { tags: decision.seen, branches: heads.branches, merge_requests: heads.merge_requests },
         });
         context.journal.record(facts).await?;
         self.thought_of = Some(refs);

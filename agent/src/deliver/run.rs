@@ -8,7 +8,7 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 use crate::context::{Application, Context};
-use quarterdeck_core::trigger::{Owed, TriggerKind};
+use quarterdeck_core::trigger::{Head, Owed, OwedHead, TriggerKind};
 use quarterdeck_git::CommitId;
 
 pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, now: Timestamp) -> RunStatus {
@@ -18,6 +18,18 @@ pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, 
     };
     let cause = Cause::Tag { tag: owed.tag.clone(), commit: owed.commit.clone() };
     queued(context, application, goal, owed.tag, owed.commit, cause, now)
+}
+
+/// A run that a new commit of a branch or merge request asks for: it is built and tested.
+pub(super) fn check(context: &Context, application: &Application, owed: OwedHead, now: Timestamp) -> RunStatus {
+    let OwedHead { head, commit, permission } = owed;
+    let (reference, cause) = match head {
+        Head::Branch(branch) => (branch.clone(), Cause::Branch { branch, commit: commit.clone() }),
+        Head::MergeRequest(number) => {
+            (format!("merge-request-{number}"), Cause::MergeRequest { number, commit: commit.clone() })
+        }
+    };
+    RunStatus { permission, ..queued(context, application, RunGoal::Build, reference, commit, cause, now) }
 }
 
 pub(super) fn queued(
@@ -46,6 +58,7 @@ pub(super) fn queued(
         goal,
         rebuild: false,
         cause,
+        permission: None,
         reference,
         commit,
         subject: String::new(),

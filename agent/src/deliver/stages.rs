@@ -8,7 +8,8 @@ use super::execution::{Execution, Outcome, Step};
 use crate::context::Codebase;
 use quarterdeck_container::engine::Progress;
 use quarterdeck_core::trigger::TagRules;
-use quarterdeck_git::{CommitInfo, GitError};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{CommitInfo, GitError, GitErrorKind};
 
 /// Progress that waits to be told; an engine whose output nobody reads has to wait.
 pub(super) const PROGRESS_QUEUE: usize = 256;
@@ -25,12 +26,19 @@ pub(super) struct Checkout<'a> {
 impl Step<CommitInfo> for Checkout<'_> {
     async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<CommitInfo>, DeliverError> {
         let commit = execution.run.commit.clone();
-        let info = self
-            .code
-            .repository
-            .work(move |mirror| mirror.commit_info(&commit))
-            .await
-            .map_err(git("read the commit"))?;
+        // The mirror holds all branches and tags, and of merge requests what was needed.
+        let refs = self.code.repository.refs().borrow().clone();
+        let read = move |mirror: &Mirror| match mirror.commit_info(&commit) {
+            Err(error) if error.kind() == GitErrorKind::NotFound => {
+                let all = refs.as_ref().and_then(|refs| refs.merge_requests.as_ref());
+                let head = all.into_iter().flatten().find(|(_, head)| head.commit == commit);
+                let Some((_, head)) = head else { return Err(error) };
+                mirror.fetch_merge_request(head)?;
+                mirror.commit_info(&commit)
+            }
+            answer => answer,
+        };
+        let info = self.code.repository.work(read).await.map_err(git("read the commit"))?;
         execution.run.subject.clone_from(&info.subject);
         let message = format!("{} {}", info.id.short(), info.subject);
         Ok(Outcome::Done(info, message))

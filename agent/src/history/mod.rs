@@ -21,10 +21,11 @@ use quarterdeck_shared::application::{ApplicationName, EnvironmentId, Environmen
 use quarterdeck_shared::event::{Cause, SyncRecord};
 use quarterdeck_shared::id::{Prefix, TypedId};
 use quarterdeck_shared::protocol::SyncRequest;
+use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, RunStatus};
 use serde::{Deserialize, Serialize};
 
-use quarterdeck_core::trigger::SeenTags;
+use quarterdeck_core::trigger::SeenRefs;
 
 /// An environment as it is kept: its status, and the two halves of its message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,13 +98,26 @@ pub struct Left {
     pub last_sync: u64,
 }
 
-/// Which tags of a code repository need no thought any more.
+/// What a forge knows of a run, and what it is yet to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The commit whose statuses they are.
+    pub commit: CommitId,
+    /// The tag or branch that the run is of.
+    pub reference: Option<String>,
+    /// By context the state that it knows, in its own words.
+    pub known: BTreeMap<String, String>,
+    /// By context the state that it does not know yet, and the line beside it.
+    pub owed: BTreeMap<String, (String, String)>,
+}
+
+/// Which refs of a code repository need no thought any more.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TagsSeen {
+pub struct RefsSeen {
     /// The repository they were seen at.
     pub repository: String,
-    /// Name to object.
-    pub tags: SeenTags,
+    /// With what they pointed at.
+    pub refs: SeenRefs,
 }
 
 /// A sync that a person asked for.

@@ -45,6 +45,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE applied (environment TEXT NOT NULL, resource TEXT NOT NULL, manifest BLOB NOT NULL, live BLOB NOT NULL,
         ended INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (environment, resource)) STRICT, WITHOUT ROWID;
     CREATE TABLE intent (environment TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    CREATE TABLE commit_status (run INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;

@@ -13,9 +13,9 @@ use quarterdeck_shared::snapshot::{
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::history::{About, Intent};
+use crate::history::{About, Intent, Told};
 use quarterdeck_core::sync::plan::Remembered;
-use quarterdeck_core::trigger::SeenTags;
+use quarterdeck_core::trigger::SeenRefs;
 
 /// Facts that belong together: all of them are kept, or none.
 pub type Batch = Vec<Fact>;
@@ -58,14 +58,21 @@ pub enum Fact {
     Sync(Box<SyncRecord>),
     /// Images were built or pushed: kept, and the application's newest.
     Artifact(Artifact),
-    /// The tags of an application's code repository that need no thought any more, with the objects they point at.
-    TagsSeen {
+    /// The refs of an application's code repository that need no thought any more, with the objects they point at.
+    RefsSeen {
         /// Whose.
         application: ApplicationName,
         /// The address they were seen at: another repository is seen for the first time.
         repository: String,
         /// All of them.
-        tags: SeenTags,
+        refs: SeenRefs,
+    },
+    /// What the forge of a run knows of it, and what it is yet to be told.
+    Told {
+        /// The run's number.
+        run: u64,
+        /// All of it.
+        told: Told,
     },
     /// What was applied, so that what did not change since costs no request.
     Applied {

@@ -179,7 +179,8 @@ impl JournalState {
                     changes.push(shown_application(status));
                 }
             }
-            Fact::TagsSeen { application, repository, tags } => writer.tags_seen(application, repository, tags)?,
+            Fact::Told { run, told } => writer.told(*run, told)?,
+            Fact::RefsSeen { application, repository, refs } => writer.refs_seen(application, repository, refs)?,
             Fact::Applied { environment, applied, gone } => writer.applied(environment, applied, gone)?,
             Fact::Intent { environment, intent } => writer.intent(environment, intent)?,
             Fact::IntentDone { environment, intent } => writer.intent_done(environment, intent)?,

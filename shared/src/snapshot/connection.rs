@@ -1,4 +1,4 @@
-//! What the agent talks to: repositories, clusters, the engine and registries.
+//! What the agent talks to: repositories, clusters, the engine, registries and forges.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub enum ConnectionKind {
     Engine,
     /// An OCI registry.
     Registry,
+    /// The API of a forge.
+    Forge,
 }
 
 impl ConnectionKind {
@@ -48,6 +50,7 @@ impl ConnectionKind {
             Self::Cluster => "cluster",
             Self::Engine => "engine",
             Self::Registry => "registry",
+            Self::Forge => "forge",
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct RunStatus {
     pub rebuild: bool,
     /// Why it exists.
     pub cause: Cause,
+    /// Whether it may run on the engine, where its code is of a fork; absent where it is the repository's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Permission>,
     /// The git tag that named it, or what a person asked for.
     pub reference: String,
     /// The commit that is delivered.
@@ -76,13 +79,37 @@ impl RunStatus {
         self.resumes.unwrap_or(self.id)
     }
 
-    /// What it comes to, in a line: its message, or behind which run it waits.
+    /// Whether it waits for a person to allow it.
+    pub fn awaits_permission(&self) -> bool {
+        self.phase == Phase::Queued && self.permission == Some(Permission::Awaited)
+    }
+
+    /// Whether a commit of a branch or merge request made it: it only looks whether that commit is good.
+    pub fn is_check(&self) -> bool {
+        matches!(self.cause, Cause::Branch { .. } | Cause::MergeRequest { .. })
+    }
+
+    /// What it comes to, in a line: its message, or what it waits for.
     pub fn line(&self) -> std::borrow::Cow<'_, str> {
         match self.behind {
+            _ if self.awaits_permission() => {
+                let number = self.id.number;
+                format!("its code is of a fork and waits for a person: qd runs allow {number}").into()
+            }
             Some(run) if self.phase == Phase::Queued => format!("queued behind run {}", run.number).into(),
             _ => (&*self.message).into(),
         }
     }
+}
+
+/// Whether a run of a fork's code may run on the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// It waits for a person.
+    Awaited,
+    /// By a person, or by the configuration. It gets no secrets all the same, and nothing of it is pushed.
+    Given,
 }
 
 /// How far a run goes.

@@ -119,7 +119,7 @@ async fn ssh_failures_are_told_in_words_that_help() {
     world.forge.ssh_fault(SshFault::None);
     on(&mirror, Mirror::list_refs).await.unwrap();
     let gone = RepositoryUrl::parse(&world.forge.ssh("ops/none"), Path::new("/")).unwrap();
-    let mirror = world.open(Remote { url: gone, access: world.access() });
+    let mirror = world.open(Remote { merge_requests: false, url: gone, access: world.access() });
     assert_eq!(list_error(&mirror).await.kind(), GitErrorKind::NotFound);
 }
 
@@ -142,7 +142,7 @@ async fn the_file_of_a_private_authority_is_read_anew_when_it_changes() {
     let file = world.data.path().join("ca.pem");
     let access = RepositoryConfig { ca_file: Some(file.clone()), ..world.access() };
     let url = RepositoryUrl::parse(&world.forge.https("ops/shop"), Path::new("/")).unwrap();
-    let mirror = world.open(Remote { url, access });
+    let mirror = world.open(Remote { merge_requests: false, url, access });
 
     let error = list_error(&mirror).await.to_string();
     assert!(error.contains("ca.pem: No such file"), "{error}");

@@ -2,7 +2,7 @@
 
 use harness::git::{Counted, Repo};
 use quarterdeck_git::mirror::{Mirror, Named};
-use quarterdeck_git::{EntryMode, GitError, GitErrorKind, PushOutcome, Target};
+use quarterdeck_git::{EntryMode, GitError, GitErrorKind, PushOutcome, Remote, Target};
 
 use super::{Way, World, ann, edit, id, on};
 
@@ -37,6 +37,62 @@ async fn a_person_names_a_tag_a_branch_or_a_commit_by_its_first_digits() {
         let (asked, refs) = (text.to_owned(), refs.clone());
         let found = on(&mirror, move |mirror| mirror.named(Some(&refs), &asked)).await.unwrap();
         assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn merge_requests_are_listed_where_they_are_wanted_and_fetched_one_by_one() {
+    for way in [Way::Path, Way::Http, Way::Ssh] {
+        let world = World::new().await;
+        let shop = world.forge.repo("ops/shop");
+        let main = shop.commit("main", &[("a", "1\n")], "first");
+        let of_merge_request = |name: &str, text: &str| {
+            shop.branch("away", "main");
+            let commit = shop.commit("away", &[("a", text)], text);
+            shop.delete_branch("away");
+            shop.git(&["update-ref", name, &commit]);
+            commit
+        };
+        let seven = of_merge_request("refs/pull/7/head", "seven");
+        let eight = of_merge_request("refs/merge-requests/8/head", "eight");
+        shop.git(&["update-ref", "refs/pull/7/merge", &main]);
+        shop.git(&["update-ref", "refs/pull/nine/head", &main]);
+
+        let plain = on(&world.mirror(way), Mirror::list_refs).await.unwrap();
+        assert_eq!((plain.branches.len(), plain.merge_requests), (1, None), "{way:?}");
+
+        let remote = world.remote(way, world.access());
+        let mirror = world.open(Remote { merge_requests: true, ..remote });
+        let refs = on(&mirror, Mirror::list_refs).await.unwrap();
+        let listed = refs.merge_requests.clone().unwrap();
+        let heads: Vec<_> = listed.iter().map(|(number, head)| (*number, &*head.name, head.commit.as_str())).collect();
+        let wanted = [(7, "refs/pull/7/head", &*seven), (8, "refs/merge-requests/8/head", &*eight)];
+        assert_eq!(heads, wanted, "{way:?}");
+
+        let all = refs.clone();
+        let outcome = on(&mirror, move |mirror| mirror.fetch(&all)).await.unwrap();
+        assert_eq!(outcome.updated, ["refs/heads/main"], "{way:?}");
+        let (commit, head) = (id(&seven), listed[&7].clone());
+        let missing = on(&mirror, move |mirror| mirror.commit_info(&commit)).await.unwrap_err();
+        assert_eq!(missing.kind(), GitErrorKind::NotFound, "{way:?}");
+        on(&mirror, move |mirror| mirror.fetch_merge_request(&head)).await.unwrap();
+        let commit = id(&seven);
+        let info = on(&mirror, move |mirror| mirror.commit_info(&commit)).await.unwrap();
+        assert_eq!(info.subject, "seven", "{way:?}");
+
+        // It stays for as long as it is listed.
+        for (gone, pruned) in [(false, vec![]), (true, vec!["refs/pull/7/head"])] {
+            if gone {
+                shop.git(&["update-ref", "-d", "refs/pull/7/head"]);
+            }
+            let listing = on(&mirror, Mirror::list_refs).await.unwrap();
+            let outcome = on(&mirror, move |mirror| mirror.fetch(&listing)).await.unwrap();
+            assert_eq!(
+                (outcome.updated.len(), outcome.pruned),
+                (0, pruned.iter().map(|name| (*name).to_owned()).collect()),
+                "{way:?}"
+            );
+        }
     }
 }
 

@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 31] = [
+const WHOLE: [&str; 32] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -55,11 +55,12 @@ const WHOLE: [&str; 31] = [
     "life::quiet",
     "life::secrets",
     "life::tested",
+    "life::told",
     "life::unseen",
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.
-const PARTLY: [&str; 20] = [
+const PARTLY: [&str; 21] = [
     "build",
     "cluster::access",
     "cluster::logs",
@@ -73,6 +74,7 @@ const PARTLY: [&str; 20] = [
     "git::push",
     "house",
     "life::access",
+    "life::checked",
     "life::configured",
     "life::environments",
     "life::followed",

@@ -38,8 +38,9 @@ const REGISTRY_ENV: &str = "registry+variable/4721=";
 const DOCKER_HELPER: &str = "docker+helper/4722=";
 const SSH_KEY: &str = "c3NoK2tleQ+ssh/4723=";
 const REFUSED: &str = "refused+secret/4724=";
+const API: &str = "token+of+an+api/4725=";
 
-const PLANTED: [&str; 15] = [
+const PLANTED: [&str; 16] = [
     ROBOT,
     KUBECONFIG,
     ADDRESS,
@@ -55,6 +56,7 @@ const PLANTED: [&str; 15] = [
     DOCKER_HELPER,
     SSH_KEY,
     REFUSED,
+    API,
 ];
 
 /// What the agent itself never reads, or lets go as soon as it is sent: nobody else has it to say it.
@@ -109,10 +111,12 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
         "[[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_file = \"forge-token\"\n\
          [[repository]]\nurl = \"{}\"\nusername = \"robot\"\ntoken_env = \"QD_TEST_FORGE_TOKEN\"\n\
          [[repository]]\nurl = \"ssh://git@forge.test\"\nssh_key = \"key\"\nssh_program = \"{}\"\n\
+         [[forge]]\nkind = \"gitlab\"\nurl = \"{web}\"\napi = \"{web}/api/v4\"\ntoken_env = \"QD_TEST_API_TOKEN\"\n\
          [[registry]]\nhost = \"127.0.0.1:9\"\nusername = \"robot\"\npassword_env = \"QD_TEST_REGISTRY_PASSWORD\"\n",
         world.forge.http("ops/deploy"),
         world.forge.http("ops/vault"),
         world.forge.ssh_program().display(),
+        web = world.forge.http("ops").trim_end_matches("/ops.git"),
     );
     let text = world.config_head("a test").replace("[agent]\n", "[agent]\nlog_level = \"trace\"\n")
         + &more
@@ -142,6 +146,7 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
         ("QD_TEST_BUILD_TOKEN", VARIABLE.into()),
         ("QD_TEST_FORGE_TOKEN", TOKEN_ENV.into()),
         ("QD_TEST_REGISTRY_PASSWORD", REGISTRY_ENV.into()),
+        ("QD_TEST_API_TOKEN", API.into()),
         ("PATH", search),
     ]
 }

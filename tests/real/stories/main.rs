@@ -4,6 +4,7 @@
 
 mod conformance;
 mod engines;
+mod forge;
 mod git;
 mod job;
 mod life;

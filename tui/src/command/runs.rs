@@ -1,13 +1,13 @@
-//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`, `qd runs retry ID`: the runs that built, tested
-//! and pushed.
+//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`, `qd runs retry ID`, `qd runs allow ID`: the
+//! runs that built, tested and pushed.
 //!
 //! JSON: an array of [`RunStatus`], newest first: `id`, `resumes` (the first run of its trigger, where one was cut off),
-//! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `reference`,
+//! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `permission` (of a fork's code: `awaited`, `given`), `reference`,
 //! `commit`, `subject`, `phase`, `stages` (`kind`, `environment` of a promotion, `phase`, `started`, `finished`,
 //! `percent`, `message`), `queued`, `started`, `finished`, `message`, `artifact` (`tag`, `images`, `tested`), `tests` (`name`,
 //! `phase`, `message`, `cases`: `passed`, `failed`, `skipped`, `failures`), `promoted` (a commit by environment). `show` gives
-//! one. `log` gives a record a line, see [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`; so does `retry`,
-//! with the new `run`.
+//! one. `log` gives a record a line, see [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`; so do `retry`,
+//! with the new `run`, and `allow`.
 
 use std::io;
 
@@ -61,6 +61,8 @@ pub enum RunCommand {
     Cancel(OneArgs),
     /// Queue a run that has ended once more: what it did is not done again.
     Retry(OneArgs),
+    /// Let a run of a fork's code run: without secrets, and nothing of it is pushed.
+    Allow(OneArgs),
 }
 
 /// Which run.
@@ -132,6 +134,10 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         }
         Some(RunCommand::Retry(args)) => {
             let accepted: Accepted = context.client.post_empty(&routes::RETRY.of(&args.run.id)).await?;
+            act::print_accepted(&accepted, args.form.output, context)
+        }
+        Some(RunCommand::Allow(args)) => {
+            let accepted: Accepted = context.client.post_empty(&routes::ALLOW.of(&args.run.id)).await?;
             act::print_accepted(&accepted, args.form.output, context)
         }
     }

@@ -29,6 +29,8 @@ pub enum Act {
     Cancel(RunId),
     /// Queue a run that has ended once more.
     Retry(RunId),
+    /// Let a run of a fork's code run.
+    Allow(RunId),
 }
 
 impl Act {
@@ -45,6 +47,7 @@ impl Act {
             Self::Refresh(name) => format!("refresh of {name}"),
             Self::Cancel(run) => format!("cancel of run {}", run.number),
             Self::Retry(run) => format!("retry of run {}", run.number),
+            Self::Allow(run) => format!("permission of run {}", run.number),
         }
     }
 
@@ -56,8 +59,13 @@ impl Act {
             }
             Self::Rollback(_, request) => request.reason = words.to_owned(),
             Self::Suspend(_, request) => request.reason = words.to_owned(),
-            Self::Sync(..) | Self::Unpin(_) | Self::Resume(_) | Self::Refresh(_) | Self::Cancel(_) | Self::Retry(_) => {
-            }
+            Self::Sync(..)
+            | Self::Unpin(_)
+            | Self::Resume(_)
+            | Self::Refresh(_)
+            | Self::Cancel(_)
+            | Self::Retry(_)
+            | Self::Allow(_) => {}
         }
         self
     }

@@ -190,6 +190,7 @@ async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
         Act::Refresh(name) => client.post_empty(&routes::REFRESH.of(&name)).await,
         Act::Cancel(run) => client.post_empty(&routes::CANCEL.of(&run.into())).await,
         Act::Retry(run) => client.post_empty(&routes::RETRY.of(&run.into())).await,
+        Act::Allow(run) => client.post_empty(&routes::ALLOW.of(&run.into())).await,
     };
     match accepted {
         Ok(accepted) => Ok(Answer::Accepted(accepted)),

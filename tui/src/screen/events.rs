@@ -53,7 +53,10 @@ impl Events {
     fn open(&self, turn: &mut Turn<'_>) {
         let Some(record) = self.records.current() else { return };
         let run = match &record.event {
-            Event::RunQueued { run } | Event::StageChanged { run, .. } | Event::RunFinished { run, .. } => Some(*run),
+            Event::RunQueued { run }
+            | Event::RunAllowed { run }
+            | Event::StageChanged { run, .. }
+            | Event::RunFinished { run, .. } => Some(*run),
             _ => None,
         };
         match (run, subject(record, turn.world)) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
 use crate::event_text::stage_called;
-use crate::keymap::Command::{self, Cancel, Open, Retry};
+use crate::keymap::Command::{self, Allow, Cancel, Open, Retry};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
@@ -19,7 +19,7 @@ use crate::model::timeline::stage_seconds;
 use crate::paint::list::Line;
 use crate::screen::list::List;
 use crate::screen::turn::Turn;
-use crate::status_style::{StatusStyle, of_phase};
+use crate::status_style::{StatusStyle, Tone, of_phase};
 use crate::text;
 
 /// Its keys.
@@ -33,6 +33,7 @@ pub const KEYS: &[Binding] = &[
     LOGS,
     hint("x", Cancel, "cancel", "stop the selected run; asks"),
     quiet("a", Retry, "again", "queue the selected run once more; asks"),
+    quiet("A", Allow, "allow", "let the selected run of a fork's code run; asks"),
     EVENTS,
     HISTORY,
     PODS,
@@ -118,7 +119,11 @@ impl List for Runs {
             (Cancel, Some(Object::Run(run))) => turn.say(format!("run {} has ended", run.id.number)),
             (Retry, Some(Object::Run(run))) if run.phase.is_final() => turn.confirm(Act::Retry(run.id)),
             (Retry, Some(Object::Run(run))) => turn.say(format!("run {} has not ended", run.id.number)),
-            (Cancel | Retry, _) => turn.say("no run is selected"),
+            (Allow, Some(Object::Run(run))) if run.awaits_permission() => turn.confirm(Act::Allow(run.id)),
+            (Allow, Some(Object::Run(run))) => {
+                turn.say(format!("run {} does not wait for a permission", run.id.number))
+            }
+            (Cancel | Retry | Allow, _) => turn.say("no run is selected"),
             _ => return false,
         }
         true
@@ -160,8 +165,11 @@ pub fn columns<'a>() -> Vec<Column<&'a RunStatus>> {
 }
 
 /// `✔ 2s ✔ 31s ◐ push 43% ·`: a sign a stage; the one that runs, or ended it, by name. Names of all, where there is room.
-/// For one that waits: behind which run.
+/// For one that waits: behind which run, or for a person.
 fn stages(run: &&RunStatus) -> Cell {
+    if run.awaits_permission() {
+        return Cell::text("of a fork: A allows it").toned(Tone::Warning);
+    }
     if let (Phase::Queued, Some(before)) = (run.phase, run.behind) {
         return Cell::text(format!("behind run {}", before.number)).quiet();
     }

@@ -9,6 +9,7 @@ use crate::run::{again, ended};
 use jiff::Timestamp;
 use quarterdeck_shared::event::Cause;
 use quarterdeck_shared::id::Prefix;
+use quarterdeck_shared::snapshot::Permission;
 
 /// A run of one history.
 fn id(number: u64) -> RunId {
@@ -16,7 +17,7 @@ fn id(number: u64) -> RunId {
 }
 
 /// A run of a tag, queued.
-pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
+pub(crate) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
     let commit: quarterdeck_shared::revision::CommitId = format!("{id:040x}").parse().unwrap();
     RunStatus {
         id: self::id(id),
@@ -26,6 +27,7 @@ pub(super) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
         goal,
         rebuild: false,
         cause: Cause::Tag { tag: reference.to_owned(), commit: commit.clone() },
+        permission: None,
         reference: reference.to_owned(),
         commit,
         subject: String::new(),
@@ -52,6 +54,73 @@ fn build(id: u64) -> RunStatus {
 
 fn running(run: RunStatus) -> RunStatus {
     RunStatus { phase: Phase::Running, ..run }
+}
+
+/// A run of a new commit of a branch.
+fn check(id: u64, branch: &str) -> RunStatus {
+    let run = build(id);
+    RunStatus { cause: Cause::Branch { branch: branch.to_owned(), commit: run.commit.clone() }, ..run }
+}
+
+/// A run of a new commit of a merge request.
+fn merge_request(id: u64, number: u64) -> RunStatus {
+    let run = build(id);
+    RunStatus { cause: Cause::MergeRequest { number, commit: run.commit.clone() }, ..run }
+}
+
+fn of_fork(run: RunStatus, permission: Permission) -> RunStatus {
+    RunStatus { permission: Some(permission), ..run }
+}
+
+#[test]
+fn tags_and_people_come_before_checks_and_a_fork_waits_for_a_person() {
+    let fork = |permission| of_fork(merge_request(2, 7), permission);
+    for (what, runs, is_next) in [
+        ("a tag", vec![check(1, "main"), build(3)], Some(3)),
+        ("the older check", vec![check(4, "main"), merge_request(3, 7)], Some(3)),
+        ("not what waits for a person", vec![fork(Permission::Awaited), check(4, "main")], Some(4)),
+        ("nothing else", vec![fork(Permission::Awaited)], None),
+        ("what was allowed", vec![fork(Permission::Given), check(4, "main")], Some(2)),
+    ] {
+        assert_eq!(next(&runs).map(|run| run.id.number), is_next, "{what}");
+        let told: Vec<u64> = retold(&runs).iter().map(|run| run.id.number).collect();
+        assert!(!runs.iter().any(|run| run.awaits_permission() && told.contains(&run.id.number)), "{what}");
+    }
+    let line = fork(Permission::Awaited).line().into_owned();
+    assert_eq!(line, "its code is of a fork and waits for a person: qd runs allow 2");
+}
+
+/// Anyone can open merge requests from forks, as many as they like.
+#[test]
+fn of_forks_that_wait_for_a_person_the_newest_fifty_stay() {
+    let fork = |number| of_fork(merge_request(number, number), Permission::Awaited);
+    let more = [push(1), of_fork(merge_request(2, 2), Permission::Given)];
+    for (count, out) in [(50, vec![]), (53, vec![10, 11, 12])] {
+        let runs: Vec<RunStatus> = more.iter().cloned().chain((10..10 + count).map(fork)).collect();
+        assert_eq!(crowded_out(&runs).iter().map(|run| run.id.number).collect::<Vec<_>>(), out, "{count}");
+    }
+}
+
+#[test]
+fn of_a_branch_or_merge_request_the_newest_commit_counts() {
+    let over = |run: RunStatus| ended(run, Phase::Failed, String::new(), Timestamp::UNIX_EPOCH);
+    let taken_up = again(&running(check(1, "main")), id(9), Timestamp::UNIX_EPOCH);
+    let newer_fork = of_fork(merge_request(4, 7), Permission::Awaited);
+    for (what, run, others, by) in [
+        ("a newer one", check(1, "main"), vec![check(2, "main"), check(3, "main")], Some(3)),
+        ("also where it runs", running(check(1, "main")), vec![check(2, "main")], Some(2)),
+        ("an older one does not", check(2, "main"), vec![running(check(1, "main"))], None),
+        ("what takes up an older one does not", check(2, "main"), vec![taken_up.clone()], None),
+        ("what takes up an older one is", taken_up, vec![check(2, "main")], Some(2)),
+        ("another branch does not", check(1, "main"), vec![check(2, "next")], None),
+        ("a tag does not", check(1, "main"), vec![push(2)], None),
+        ("nor is a tag", push(1), vec![check(2, "main"), push(3)], None),
+        ("one that ended does not", check(1, "main"), vec![over(check(2, "main"))], None),
+        ("one that waits for a person does", running(merge_request(1, 7)), vec![newer_fork], Some(4)),
+        ("another merge request does not", merge_request(1, 7), vec![merge_request(2, 8)], None),
+    ] {
+        assert_eq!(superseded_by(&run, &others).map(|by| by.number), by, "{what}");
+    }
 }
 
 #[test]
@@ -118,6 +187,9 @@ fn a_run_that_waits_gives_way_to_a_newer_release_alone() {
         ("a newer release", push(5), vec![push(6), push(7), build(8)], superseded(7)),
         ("builds only", push(5), vec![build(6)], None),
         ("a build, and releases", build(5), vec![build(6), push(7), push(8)], behind(7)),
+        ("a check, and a release", check(5, "main"), vec![build(6), push(7)], behind(7)),
+        ("a check, and an older release", check(5, "main"), vec![push(3)], behind(3)),
+        ("a release, and checks", push(5), vec![check(6, "main")], None),
         ("a build, and builds", build(5), vec![build(6), build(7)], None),
         ("an older one that was taken up", push(5), vec![taken_up], None),
         ("one that ended", push(5), vec![ended(push(6), Phase::Cancelled, String::new(), Timestamp::UNIX_EPOCH)], None),

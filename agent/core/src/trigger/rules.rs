@@ -14,24 +14,24 @@ pub struct TagRules {
     pub(super) existing_tags: ExistingTags,
 }
 
-/// A pattern for tags: `*` is any text, slashes too; `?` one character; `[a-z]` one of these.
+/// A pattern for tags or branches: `*` is any text, slashes too; `?` one character; `[a-z]` one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct TagGlob(String);
+pub(super) struct TagGlob(String);
 
-/// A text that is no pattern for tags.
+/// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
     /// Nothing can match it.
-    #[error("an empty pattern matches no tag; leave it out, or write the name of a tag")]
+    #[error("an empty pattern matches nothing; leave it out, or write a name")]
     Empty,
     /// It names the ref and not the tag.
-    #[error("`{0}` is matched against names such as `build-1.4.0`: leave `refs/tags/` out")]
+    #[error("`{0}` is matched against names such as `build-1.4.0` or `main`: leave `refs/…/` out")]
     WholeRef(String),
     /// A bracket is open.
     #[error("`{0}` opens a `[` that is not closed")]
     OpenBracket(String),
     /// Matching could take for ever.
-    #[error("`{0}` has more than {STARS_MAX} stars; a pattern for tags needs one or two")]
+    #[error("`{0}` has more than {STARS_MAX} stars; a pattern needs one or two")]
     TooManyStars(String),
 }
 
@@ -68,7 +68,7 @@ impl TagRules {
 }
 
 impl TagGlob {
-    fn parse(text: &str) -> Result<Self, GlobError> {
+    pub(super) fn parse(text: &str) -> Result<Self, GlobError> {
         let text = text.trim();
         let open = text.rfind('[').is_some_and(|open| !text[open..].contains(']'));
         match () {
@@ -80,7 +80,7 @@ impl TagGlob {
         }
     }
 
-    fn matches(&self, tag: &str) -> bool {
+    pub(super) fn matches(&self, tag: &str) -> bool {
         gix_glob::wildmatch(self.0.as_str().into(), tag.into(), wildmatch::Mode::empty())
     }
 

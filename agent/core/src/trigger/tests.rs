@@ -112,7 +112,7 @@ fn new_moved_and_rewritten_tags_are_owed_and_deleted_ones_are_not() {
 
 /// The names of what is owed by listings that follow each other, listing by listing.
 fn told(rules: &TagRules, listings: &[RefSnapshot]) -> Vec<Vec<String>> {
-    let mut seen: Option<SeenTags> = None;
+    let mut seen: Option<Seen> = None;
     let mut all = Vec::new();
     for now in listings {
         let decision = owed(rules, now, seen.as_ref(), time);
@@ -277,7 +277,7 @@ proptest! {
         order in proptest::collection::vec(any::<u32>(), 10),
     ) {
         let rules = rules(ExistingTags::Latest);
-        let seen = SeenTags::default();
+        let seen = Seen::default();
         let at_once = owed(&rules, &all, Some(&seen), time);
         let mut names: Vec<&String> = all.tags.keys().collect();
         names.sort_by_key(|name| order[all.tags.keys().position(|key| key == *name).unwrap_or(0)]);

@@ -140,7 +140,7 @@ mod tests {
 
     fn remote(url: &str, access: RepositoryConfig) -> Remote {
         let url = RepositoryUrl::parse(url, Path::new("/")).unwrap();
-        Remote { url, access }
+        Remote { url, access, merge_requests: false }
     }
 
     #[test]

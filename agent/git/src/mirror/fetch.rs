@@ -16,7 +16,7 @@ use super::Mirror;
 use super::operation::{Bounds, Operation};
 use crate::error::chain;
 use crate::id::GixId;
-use crate::{FetchOutcome, GitError, RefSnapshot};
+use crate::{FetchOutcome, GitError, MergeRequestRef, RefSnapshot};
 use quarterdeck_core::failpoint;
 
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
@@ -26,7 +26,9 @@ const BY_NAME: usize = 200;
 const OVER_ALLOC_LIMIT: &str = "too large to fit in memory";
 
 impl Mirror {
-    /// Makes the mirror hold exactly the refs of `refs`, with all their objects. Nothing is sent if it does already.
+    /// Makes the mirror hold exactly the branches and tags of `refs`, with all their objects. Nothing is sent if it does
+    /// already. Merge requests are fetched one by one ([`Mirror::fetch_merge_request`]); those that it holds stay for as long
+    /// as they are listed.
     ///
     /// A ref that moved since it was listed is fetched as it is now; the next listing tells. Pass a smaller snapshot to
     /// mirror less than all.
@@ -37,7 +39,11 @@ impl Mirror {
         let repository = self.repository_for(want.values().next())?;
         let have = self.own_refs(&repository)?;
 
-        let gone: Vec<&String> = have.keys().filter(|name| !want.contains_key(*name)).collect();
+        let is_listed = |name: &String| {
+            let listed = MergeRequestRef::number(name).zip(refs.merge_requests.as_ref());
+            listed.and_then(|(number, all)| all.get(&number)).is_some_and(|head| head.name == *name)
+        };
+        let gone: Vec<&String> = have.keys().filter(|name| !want.contains_key(*name) && !is_listed(name)).collect();
         let differ: Vec<(&String, gix::ObjectId)> =
             want.iter().filter(|(name, id)| have.get(*name) != Some(id)).map(|(name, id)| (name, *id)).collect();
         // A tip that we have under another name came with all its history: it needs a ref and nothing else.
@@ -59,6 +65,13 @@ impl Mirror {
         }
         self.complete();
         Ok(FetchOutcome { updated, pruned: gone.into_iter().cloned().collect(), objects })
+    }
+
+    /// Brings the newest commit of a merge request into the mirror.
+    pub fn fetch_merge_request(&self, head: &MergeRequestRef) -> Result<(), GitError> {
+        let _writing = self.writing();
+        self.receive(&self.repository(), &[&head.name])?;
+        Ok(())
     }
 
     /// The mirror, of the kind of ids that the remote counts in.

@@ -1,7 +1,8 @@
 //! The poll: which branches and tags a remote has now.
 //!
 //! A listing costs one round: over http a POST on a warm connection, over ssh one session, for a directory of this
-//! machine a look at its files. The server filters (`ref-prefix`), so merge requests and other refs cost nothing.
+//! machine a look at its files. The server filters (`ref-prefix`), so merge requests that nobody asks for and other refs
+//! cost nothing.
 
 use std::path::Path;
 use std::sync::PoisonError;
@@ -17,11 +18,12 @@ use super::transport::{Link, served};
 use super::{Mirror, RefSnapshot};
 use crate::error::{Escaped, chain};
 use crate::id::GixId;
-use crate::{CommitId, GitError, ObjectId, TagRef};
+use crate::{CommitId, GitError, MergeRequestRef, ObjectId, TagRef};
 use quarterdeck_system::open_files;
 
 impl Mirror {
-    /// Lists branches, tags and the default branch of the remote. It does not touch the mirror.
+    /// Lists branches, tags and the default branch of the remote, and merge requests where they are wanted. It does not touch
+    /// the mirror.
     pub fn list_refs(&self) -> Result<RefSnapshot, GitError> {
         match &self.link {
             Link::Local(path) => self.list_local(path),
@@ -48,6 +50,12 @@ impl Mirror {
         }
     }
 
+    /// Below which names refs are listed.
+    fn listed_places(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let more = self.remote.merge_requests.then_some(MergeRequestRef::PLACES);
+        ["refs/heads/", "refs/tags/"].into_iter().chain(more.into_iter().flatten())
+    }
+
     fn list_remote(&self) -> Result<RefSnapshot, GitError> {
         let limits = &self.remote.access.limits;
         let bounds = || Bounds {
@@ -65,7 +73,7 @@ impl Mirror {
                 return Ok(refs);
             }
             let mut prefixes = RefPrefixes::new();
-            prefixes.extend(["HEAD", "refs/heads/", "refs/tags/"].map(Into::into));
+            prefixes.extend(std::iter::once("HEAD").chain(self.listed_places()).map(Into::into));
             let agent = ("agent", Some(gix::protocol::agent(concat!("quarterdeck-", env!("CARGO_PKG_VERSION")))));
             let command = LsRefsCommand::new(Some(prefixes), &shake.capabilities, agent);
             let refs = command.invoke_blocking(&mut transport, &mut Discard, false)?;
@@ -95,7 +103,7 @@ impl Mirror {
             listing.head(name.as_bstr());
         }
         let platform = repository.references().map_err(failed)?;
-        for prefix in ["refs/heads/", "refs/tags/"] {
+        for prefix in self.listed_places() {
             for found in platform.prefixed(prefix).map_err(failed)? {
                 let mut found = found.map_err(failed)?;
                 let name = found.name().as_bstr().to_owned();
@@ -131,7 +139,8 @@ struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     fn new(mirror: &'a Mirror) -> Self {
-        Self { mirror, snapshot: RefSnapshot::default(), count: 0 }
+        let merge_requests = mirror.remote.merge_requests.then(Default::default);
+        Self { mirror, snapshot: RefSnapshot { merge_requests, ..RefSnapshot::default() }, count: 0 }
     }
 
     fn take(&mut self, found: Ref) -> Result<(), GitError> {
@@ -166,6 +175,15 @@ impl<'a> Listing<'a> {
             }
             return Ok(());
         }
+        if self.snapshot.merge_requests.is_some()
+            && let Ok(name) = full.to_str()
+            && let Some(number) = MergeRequestRef::number(name)
+        {
+            self.count()?;
+            let head = MergeRequestRef { name: name.to_owned(), commit };
+            self.snapshot.merge_requests.get_or_insert_default().insert(number, head);
+            return Ok(());
+        }
         self.tag(full, TagRef { object: ObjectId::from_gix(object), commit: Some(commit) })
     }
 
@@ -178,14 +196,20 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// The name to use; `None` if it is left out.
-    fn name(&mut self, full: &BStr, short: &BStr) -> Result<Option<String>, GitError> {
+    /// Counts one more ref.
+    fn count(&mut self) -> Result<(), GitError> {
         self.count += 1;
         let limit = self.mirror.remote.access.limits.refs;
         if self.count > limit {
             let url = self.mirror.url();
             return Err(GitError::TooMuch { url, limit, what: "refs", option: Some("refs") });
         }
+        Ok(())
+    }
+
+    /// The name to use; `None` if it is left out.
+    fn name(&mut self, full: &BStr, short: &BStr) -> Result<Option<String>, GitError> {
+        self.count()?;
         // As `git fetch`, which ignores a funny ref and takes the others. Control characters beyond ASCII (C1) move cursors too.
         let is_valid = gix::validate::reference::name(full).is_ok()
             && full.len() <= NAME_MAX

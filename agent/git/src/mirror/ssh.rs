@@ -158,7 +158,7 @@ mod tests {
 
     fn shown(url: &str, access: RepositoryConfig) -> String {
         let url = RepositoryUrl::parse(url, Path::new("/")).unwrap();
-        let command = command(&Remote { url, access }, None, "git-upload-pack").unwrap();
+        let command = command(&Remote { url, access, merge_requests: false }, None, "git-upload-pack").unwrap();
         let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
@@ -184,7 +184,7 @@ mod tests {
         let words = |key: &str| {
             let url = RepositoryUrl::parse("git@forge:shop", Path::new("/")).unwrap();
             let access = RepositoryConfig { ssh_key: Some(key.into()), ..Default::default() };
-            program(&Remote { url, access }, Some(dir.path()))
+            program(&Remote { url, access, merge_requests: false }, Some(dir.path()))
         };
         let path = |key| words(key).last().unwrap().to_string_lossy().into_owned();
         assert!(path("a").starts_with(&format!("ControlPath={}/.ssh/", dir.path().display())), "{}", path("a"));

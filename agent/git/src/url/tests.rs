@@ -131,3 +131,22 @@ fn what_is_shown_has_no_secret() {
         assert_eq!(redact(text), shown);
     }
 }
+
+#[test]
+fn a_forge_knows_its_repositories_by_their_projects() {
+    let at = |text: &str| RepositoryUrl::parse(text, Path::new("/")).unwrap();
+    for (web, address, project) in [
+        ("https://forge.example/", "https://forge.example/ops/shop.git", Some("ops/shop")),
+        ("https://forge.example/", "https://forge.example/group/sub/shop", Some("group/sub/shop")),
+        ("https://forge.example/", "ssh://git@forge.example:2222/ops/shop.git", Some("ops/shop")),
+        ("https://forge.example/", "git@forge.example:ops/shop.git", Some("ops/shop")),
+        ("https://forge.example:8443/", "https://forge.example/ops/shop", None),
+        ("https://forge.example/git/", "https://forge.example/git/ops/shop.git", Some("ops/shop")),
+        ("https://forge.example/git/", "https://forge.example/gitlab/ops/shop", None),
+        ("https://forge.example/", "https://other.example/ops/shop", None),
+        ("https://forge.example/", "https://forge.example/shop", None),
+        ("https://forge.example/", "/srv/ops/shop", None),
+    ] {
+        assert_eq!(at(address).project_at(&at(web)).as_deref(), project, "{web} {address}");
+    }
+}

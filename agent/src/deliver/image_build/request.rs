@@ -8,36 +8,44 @@ use quarterdeck_shared::application::ImageSpec;
 use sha2::{Digest, Sha256};
 
 use crate::commit_tree::CommitTree;
-use crate::context::Application;
 use crate::deliver::DeliverError;
+use crate::deliver::image_build::Commit;
 use crate::deliver::values::given;
 use crate::poll::Repository;
-use quarterdeck_container::engine::BuildRequest;
 use quarterdeck_container::engine::base::base_images;
+use quarterdeck_container::engine::{BuildRequest, GivenValue};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::Tree as _;
 use quarterdeck_core::tree::links::{Followed, resolve};
+use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{CommitId, CommitInfo};
 
 /// The longest Dockerfile whose base images get logins; those that people write have a hundredth of it.
 const DOCKERFILE_MAX: u64 = 1 << 20;
+
+/// The build argument by which BuildKit keeps the folders of `RUN --mount=type=cache` apart: what a fork writes into one is
+/// never seen by another commit.
+const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
 /// The largest file that a build context may hold; larger ones belong into a registry or a volume.
 const BLOB_MAX: u64 = 512 << 20;
 
 /// What the engine is asked for, but for logins.
 pub(super) fn request(
-    application: &Application,
-    repository: &Repository,
-    checkout: &CommitInfo,
+    commit: &Commit<'_>,
     spec: &ImageSpec,
     name: &ImageRef,
     tag: &str,
 ) -> Result<BuildRequest, DeliverError> {
-    let mut labels = labels(application, &checkout.id, spec);
+    let (repository, checkout) = (&commit.code.repository, &commit.checkout);
+    let mut labels = labels(commit, spec);
     labels.insert("org.opencontainers.image.source".to_owned(), repository.address().to_owned());
     labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
+    let mut args = given("build argument", &spec.args, commit.is_of_fork)?;
+    if commit.is_of_fork {
+        let of_forks = format!("fork-{}", checkout.id.short());
+        args.insert(CACHE_NAMESPACE.to_owned(), GivenValue::Plain(of_forks));
+    }
     // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
     labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
     Ok(BuildRequest {
@@ -46,7 +54,7 @@ pub(super) fn request(
         modified: u64::try_from(checkout.time.as_second()).unwrap_or_default(),
         dockerfile: spec.dockerfile.clone(),
         target: spec.target.clone(),
-        args: given("build argument", &spec.args)?,
+        args,
         labels,
         tags: vec![name.clone()],
         no_cache: false,
@@ -76,12 +84,14 @@ fn file(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// What an image is known by on the engine, so that one that was built before is found even where the history was lost.
-pub(super) fn labels(application: &Application, commit: &CommitId, spec: &ImageSpec) -> BTreeMap<String, String> {
+/// What an image is known by on the engine, so that one that was built before is found even where the history was lost. One
+/// of a fork's code is another, though the commit be the same: it was built without secrets.
+pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, String> {
+    let of_fork = if commit.is_of_fork { "fork-" } else { "" };
     BTreeMap::from([
-        ("dev.quarterdeck.application".to_owned(), application.spec.name.to_string()),
-        ("dev.quarterdeck.build".to_owned(), digest_of(spec)),
-        ("org.opencontainers.image.revision".to_owned(), commit.to_string()),
+        ("dev.quarterdeck.application".to_owned(), commit.application.spec.name.to_string()),
+        ("dev.quarterdeck.build".to_owned(), format!("{of_fork}{}", digest_of(spec))),
+        ("org.opencontainers.image.revision".to_owned(), commit.checkout.id.to_string()),
     ])
 }
 

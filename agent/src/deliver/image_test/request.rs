@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::{ImageSpec, ServiceSpec, TestCommand, TestSpec};
 use quarterdeck_shared::artifact::Image;
-use quarterdeck_shared::snapshot::RunId;
+use quarterdeck_shared::snapshot::RunStatus;
 use sha2::{Digest as _, Sha256};
 
 use crate::deliver::DeliverError;
@@ -24,17 +24,18 @@ pub(super) fn request(
     command: &TestCommand,
     image: &Image,
     owner: String,
-    run: RunId,
+    run: &RunStatus,
 ) -> Result<TestRequest, DeliverError> {
-    let service = |spec: &ServiceSpec| Ok::<_, DeliverError>((spec.name.to_string(), service(spec)?));
+    let is_of_fork = run.permission.is_some();
+    let service = |spec: &ServiceSpec| Ok::<_, DeliverError>((spec.name.to_string(), service(spec, is_of_fork)?));
     Ok(TestRequest {
         name: test.name.to_string(),
         owner,
-        called: format!("quarterdeck-{run}-{}", test.name),
+        called: format!("quarterdeck-{}-{}", run.id, test.name),
         container: ContainerRequest {
             image: image.id.clone(),
             command: command.command.clone(),
-            env: given("variable", &command.env)?,
+            env: given("variable", &command.env, is_of_fork)?,
         },
         reports: command.reports.clone(),
         services: command.services.iter().map(service).collect::<Result<_, _>>()?,
@@ -44,9 +45,9 @@ pub(super) fn request(
     })
 }
 
-fn service(spec: &ServiceSpec) -> Result<ServiceRequest, DeliverError> {
+fn service(spec: &ServiceSpec, is_of_fork: bool) -> Result<ServiceRequest, DeliverError> {
     let image = ImageRef::parse(&spec.image)?;
-    let env = given("variable", &spec.env)?;
+    let env = given("variable", &spec.env, is_of_fork)?;
     let container = ContainerRequest { image: spec.image.clone(), command: spec.command.clone(), env };
     Ok(ServiceRequest { container, image, ready: spec.ready.clone() })
 }

@@ -14,9 +14,8 @@ use quarterdeck_shared::snapshot::RunStatus;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Result, bodies};
-use crate::history::Intent;
-use crate::history::TagsSeen;
 use crate::history::error::HistoryError;
+use crate::history::{Intent, RefsSeen, Told};
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 use quarterdeck_system::open_files;
@@ -133,14 +132,30 @@ impl Reader {
     }
 
     /// Which tags need no thought any more; nothing where the application was never looked at.
-    pub fn tags_seen(&self, application: &ApplicationName) -> Result<Option<TagsSeen>> {
+    pub fn refs_seen(&self, application: &ApplicationName) -> Result<Option<RefsSeen>> {
         let row = self
             .0
             .query_row("SELECT repository, tags FROM tags_seen WHERE application = ?1", [application.as_str()], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
             })
             .optional()?;
-        row.map(|(repository, tags)| Ok(TagsSeen { repository, tags: serde_json::from_str(&tags)? })).transpose()
+        row.map(|(repository, tags)| Ok(RefsSeen { repository, refs: serde_json::from_str(&tags)? })).transpose()
+    }
+
+    /// What forges know, by application and the number of the run.
+    pub fn told(&self) -> Result<BTreeMap<ApplicationName, BTreeMap<u64, Told>>> {
+        let sql = "SELECT run.application, run.id, commit_status.body FROM commit_status JOIN run ON run.id = commit_status.run";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)))?;
+        let mut all: BTreeMap<ApplicationName, BTreeMap<u64, Told>> = BTreeMap::new();
+        for row in rows {
+            let (application, run, body) = row?;
+            // A name that is none any more is of a configuration that nobody has.
+            let Ok(application) = application.parse() else { continue };
+            all.entry(application).or_default().insert(run as u64, serde_json::from_str(&body)?);
+        }
+        Ok(all)
     }
 
     /// What was applied at the last sync.

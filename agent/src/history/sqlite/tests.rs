@@ -81,6 +81,7 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
         behind: None,
         goal: RunGoal::Push,
         rebuild: false,
+        permission: None,
         cause: Cause::Agent,
         reference: format!("push-{id}"),
         commit: commit("a"),

@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::read::{IS_RELEASE, number_of};
 use super::{Result, prefix};
 use crate::config::HistoryConfig;
-use crate::history::{About, EnvironmentRow, Intent};
+use crate::history::{About, EnvironmentRow, Intent, Told};
 use quarterdeck_core::sync::plan::Remembered;
-use quarterdeck_core::trigger::SeenTags;
+use quarterdeck_core::trigger::SeenRefs;
 
 /// Artifacts kept of each application: a rollback reaches as far as its syncs, a rebuild costs minutes only.
 pub(super) const ARTIFACTS_KEPT: u32 = 200;
@@ -104,11 +104,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps which tags need no thought any more.
-    pub fn tags_seen(&self, application: &ApplicationName, repository: &str, tags: &SeenTags) -> Result<()> {
+    /// Keeps which refs need no thought any more.
+    pub fn refs_seen(&self, application: &ApplicationName, repository: &str, refs: &SeenRefs) -> Result<()> {
         self.transaction
             .prepare_cached("INSERT INTO tags_seen (application, repository, tags) VALUES (?1, ?2, ?3) ON CONFLICT (application) DO UPDATE SET repository = ?2, tags = ?3")?
-            .execute(params![application.as_str(), repository, json(tags)?])?;
+            .execute(params![application.as_str(), repository, json(refs)?])?;
+        Ok(())
+    }
+
+    /// Keeps what the forge knows of a run, by its number, and what it does not.
+    pub fn told(&self, run: u64, told: &Told) -> Result<()> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO commit_status (run, body) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET body = ?2",
+            )?
+            .execute(params![run as i64, json(told)?])?;
         Ok(())
     }
 
@@ -163,6 +173,9 @@ impl Writer<'_> {
         let runs: Vec<RunId> = runs.iter().filter_map(|id| id.parse().ok()).collect();
         for run in &runs {
             self.transaction.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.number as i64])?;
+            self.transaction
+                .prepare_cached("DELETE FROM commit_status WHERE run = ?1")?
+                .execute([run.number as i64])?;
         }
         self.transaction.execute(&syncs_to_let_go(), params![bounds.syncs, oldest])?;
         self.transaction.execute(

@@ -51,6 +51,7 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         Act::Unpin(id) => format!("Unpin {}?", label(id)),
         Act::Cancel(run) => format!("Cancel run {}?", run.number),
         Act::Retry(run) => format!("Retry run {}?", run.number),
+        Act::Allow(run) => format!("Let run {} run?", run.number),
         act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.describe()),
     }
 }
@@ -119,6 +120,10 @@ fn body(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Ve
         }
         Act::Cancel(run) => format!("{}What it built so far is kept; a starts it again.", of_run(model, *run)),
         Act::Retry(run) => format!("{}What it did is not done again.", of_run(model, *run)),
+        Act::Allow(run) => format!(
+            "{}Anyone may have written its code: read the commit first. It gets no secrets, and nothing of it is pushed.",
+            of_run(model, *run)
+        ),
         _ => String::new(),
     };
     let style = painter.theme.tone(Tone::Plain);
@@ -140,6 +145,7 @@ fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {
         Act::Unpin(_) => " unpin   ",
         Act::Cancel(_) => " cancel it   ",
         Act::Retry(_) => " retry   ",
+        Act::Allow(_) => " allow   ",
         Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_) => " yes   ",
     };
     let mut texts = vec![("y", accent), (word, quiet)];

@@ -32,9 +32,13 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
             let title = format!("Hold {} at {aim}: why?", model.world.fleet.label(id));
             (title, "It stays there until it is unpinned.".to_owned())
         }
-        act @ (Act::Sync(..) | Act::Unpin(_) | Act::Resume(_) | Act::Refresh(_) | Act::Cancel(_) | Act::Retry(_)) => {
-            (format!("{}?", act.describe()), String::new())
-        }
+        act @ (Act::Sync(..)
+        | Act::Unpin(_)
+        | Act::Resume(_)
+        | Act::Refresh(_)
+        | Act::Cancel(_)
+        | Act::Retry(_)
+        | Act::Allow(_)) => (format!("{}?", act.describe()), String::new()),
     };
     let quiet = painter.theme.tone(Tone::Quiet);
     let help = text::broken(&help, area.width.saturating_sub(2));

@@ -20,7 +20,7 @@ use quarterdeck_shared::application::EnvironmentName;
 use crate::promote::log::{Asked, Promotion, Trailers, Verdict, judge, written_by};
 use crate::queue;
 use crate::run::{again, ended, interrupted};
-use crate::trigger::{SeenTags, TagRules, TriggerKind, order, owed};
+use crate::trigger::{Seen, TagRules, TriggerKind, order, owed};
 
 /// What happens.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ enum Act {
 #[derive(Debug, Clone, Default)]
 struct History {
     runs: Vec<RunStatus>,
-    seen: Option<SeenTags>,
+    seen: Option<Seen>,
     last: u64,
 }
 

@@ -1,0 +1,169 @@
+//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses go: their paths, logins, states, and what
+//! each of them answers to what it does not take. It keeps what it was told. It does NOT: know projects or commits (all are
+//! there), make pipelines, or list anything.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Body;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::serve::{Answer, Cut, Place, Server};
+
+/// The token that it takes.
+pub const TOKEN: &str = "forge-token-4711";
+
+/// A status as it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// `ops/shop`
+    pub project: String,
+    /// Of which commit.
+    pub commit: String,
+    /// Its context, or name.
+    pub context: String,
+    /// In the words of the forge.
+    pub state: String,
+    /// The line beside it.
+    pub description: String,
+    /// The tag or branch, where one was named.
+    pub reference: Option<String>,
+}
+
+#[derive(Default)]
+struct State {
+    told: Vec<Posted>,
+    /// Answers to the next statuses, instead of taking them.
+    faults: VecDeque<u16>,
+    /// How often it was asked with a token that it does not take.
+    refused: usize,
+}
+
+/// A running stand-in.
+pub struct ForgeApi {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl ForgeApi {
+    /// Starts it on a loopback port.
+    pub async fn start() -> anyhow::Result<Self> {
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
+        let handler = Arc::new(move |request| {
+            let state = shared.clone();
+            Box::pin(answer(state, request)) as _
+        });
+        Ok(Self { server: Server::start(Place::loopback(0), handler).await?, state })
+    }
+
+    /// `http://127.0.0.1:PORT`, below which each forge has its path: `/api/v4`, `/api/v3`, `/api/v1`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// All that it was told, in order.
+    pub fn told(&self) -> Vec<Posted> {
+        locked(&self.state).told.clone()
+    }
+
+    /// The states of a context of a commit, in order.
+    pub fn states(&self, commit: &str, context: &str) -> Vec<String> {
+        let is_it = |one: &Posted| one.commit == commit && one.context == context;
+        self.told().into_iter().filter(is_it).map(|one| one.state).collect()
+    }
+
+    /// How often it did not take the token.
+    pub fn refused(&self) -> usize {
+        locked(&self.state).refused
+    }
+
+    /// Answers the next status so.
+    pub fn fault(&self, status: u16) {
+        locked(&self.state).faults.push_back(status);
+    }
+
+    /// Nothing listens any more.
+    pub async fn away(&self) {
+        self.server.away().await;
+    }
+
+    /// It listens again.
+    pub async fn back(&self) -> std::io::Result<()> {
+        self.server.back().await
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which forge a path is of: how it is logged in to, and the states that it knows.
+fn forge(path: &str, headers: &HeaderMap) -> Option<(&'static str, bool, &'static [&'static str])> {
+    let is = |header: &str, value: String| headers.get(header).and_then(|given| given.to_str().ok()) == Some(&value);
+    Some(match path.split('/').take(3).collect::<Vec<_>>()[..] {
+        ["", "api", "v4"] => (
+            "gitlab",
+            is("private-token", TOKEN.to_owned()),
+            &["pending", "running", "success", "failed", "canceled", "skipped"],
+        ),
+        ["", "api", "v3"] => {
+            ("github", is("authorization", format!("Bearer {TOKEN}")), &["pending", "success", "failure", "error"])
+        }
+        ["", "api", "v1"] => (
+            "gitea",
+            is("authorization", format!("token {TOKEN}")),
+            &["pending", "success", "failure", "error", "warning"],
+        ),
+        _ => return None,
+    })
+}
+
+async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let Some((kind, is_logged_in, states)) = forge(&path, &parts.headers) else {
+        return Ok(told(404, json!({ "message": "Not Found" })));
+    };
+    if !is_logged_in {
+        locked(&state).refused += 1;
+        return Ok(told(401, json!({ "message": "401 Unauthorized" })));
+    }
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let rest: Vec<&str> = path.split('/').skip(3).collect();
+    let (project, commit) = match rest[..] {
+        ["user"] => return Ok(told(200, json!({ "username": "quarterdeck", "login": "quarterdeck" }))),
+        ["projects", project, "statuses", commit] if kind == "gitlab" => (project.replace("%2F", "/"), commit),
+        ["repos", owner, name, "statuses", commit] if kind != "gitlab" => (format!("{owner}/{name}"), commit),
+        _ => return Ok(told(404, json!({ "message": "404 Not Found" }))),
+    };
+    let mut state = locked(&state);
+    if let Some(status) = state.faults.pop_front() {
+        return Ok(told(status, json!({ "message": format!("{status} on purpose") })));
+    }
+    let given: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |key: &str| given[key].as_str().map(str::to_owned);
+    let context = text(if kind == "gitlab" { "name" } else { "context" });
+    let (Some(word), Some(context)) = (text("state").filter(|word| states.contains(&word.as_str())), context) else {
+        return Ok(told(422, json!({ "message": "state is not included in the list" })));
+    };
+    let is_it = |one: &&Posted| one.commit == commit && one.context == context;
+    let before = state.told.iter().rfind(is_it).map(|one| one.state.as_str());
+    if kind == "gitlab" && before == Some(&word) && matches!(&*word, "pending" | "running") {
+        let message = format!("Cannot transition status via :run from :{word}");
+        return Ok(told(400, json!({ "message": message })));
+    }
+    let description = text("description").unwrap_or_default();
+    let posted =
+        Posted { project, commit: commit.to_owned(), context, state: word, description, reference: text("ref") };
+    state.told.push(posted);
+    Ok(told(201, json!({ "id": state.told.len() })))
+}
+
+fn told(status: u16, body: Value) -> Response<Body> {
+    let response = Response::builder().status(status).header("content-type", "application/json");
+    response.body(body.to_string().into()).expect("a plain answer")
+}
