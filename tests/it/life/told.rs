@@ -124,11 +124,17 @@ async fn what_a_forge_could_not_be_told_it_is_told_by_the_next_life() {
 async fn a_status_that_a_forge_does_not_take_keeps_no_other_from_it() {
     let (world, api) = on_a_forge("gitea", "/api/v1").await;
     told(&api, "the first run", |all| all.iter().filter(|one| one.state == "success").count() == 2).await;
+    // The first status of a run that goes on for long.
+    world.engine.set_step_delay(Duration::from_secs(600));
     api.fault(404);
-    let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
-    told(&api, "the test", is(&commit, "test", "success")).await;
-    told(&api, "the build", is(&commit, "build", "success")).await;
+    let held = code(&world).commit("main", &[("app.txt", "held")], "Held");
+    told(&api, "the other stages of that run", is(&held, "test", "pending")).await;
     assert!(world.log().contains("rejects the status: 404 404 on purpose"), "{}", world.log());
+    assert_eq!(api.states(&held, "quarterdeck/shop/build"), Vec::<String>::new());
+    world.engine.set_step_delay(Duration::ZERO);
+    let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
+    told(&api, "the build of the next", is(&commit, "build", "success")).await;
+    told(&api, "its test", is(&commit, "test", "success")).await;
 }
 
 #[tokio::test]
