@@ -15,7 +15,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{ConnectionKind, Key, Object};
-use quarterdeck_shared::status::{Health, SyncStatus};
+use quarterdeck_shared::status::Health;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -55,17 +55,10 @@ pub async fn assess(context: Arc<Context>, cluster: Cluster, stop: CancellationT
                         environment.drifted(Drift { resource, manager });
                     }
                 }
-                ClusterChange::Kinds { environment } => {
+                // What differs is looked at again whatever is told of it so far: the pass that leaves it so may be under way, and
+                // says it in a moment. Where a sync of ours made it so, one more pass finds nothing to do, and asks nothing.
+                ClusterChange::Kinds { environment } | ClusterChange::Otherwise { environment } => {
                     if let Some(environment) = context.environment(&environment) {
-                        environment.wake();
-                    }
-                }
-                ClusterChange::Otherwise { environment } => {
-                    // Whose own sync made it so knows.
-                    let status = context.journal.snapshot().environment(&environment);
-                    if status.is_some_and(|status| status.known().sync == SyncStatus::OutOfSync)
-                        && let Some(environment) = context.environment(&environment)
-                    {
                         environment.wake();
                     }
                 }
