@@ -43,8 +43,7 @@ pub(super) fn request(
     labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
     let mut args = given("build argument", &spec.args, commit.is_of_fork)?;
     if commit.is_of_fork {
-        let of_forks = format!("fork-{}", checkout.id.short());
-        args.insert(CACHE_NAMESPACE.to_owned(), GivenValue::Plain(of_forks));
+        args.insert(CACHE_NAMESPACE.to_owned(), GivenValue::Plain(format!("fork-{}", checkout.id)));
     }
     // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
     labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
