@@ -26,7 +26,7 @@ use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
-use crate::{api, connectivity, forge, supervise, upkeep};
+use crate::{api, connectivity, forge, supervise, upkeep, webhook};
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::identity::Identity;
 
@@ -88,6 +88,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     supervise::apply(&context, config, &tasks).await?;
     tasks.spawn(connectivity::watch(context.clone()));
     tasks.spawn(forge::watch(context.clone()));
+    tasks.spawn(webhook::listen(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
     let check_now = Arc::new(Notify::new());

@@ -13,6 +13,7 @@ pub mod locate;
 pub mod places;
 mod test;
 mod values;
+pub mod webhook;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub struct Config {
     pub registry: Vec<RegistryConfig>,
     /// Forges that are told what became of their commits.
     pub forge: Vec<forge::ForgeConfig>,
+    /// Where forges say that something was pushed; nowhere where absent.
+    pub webhook: Option<webhook::WebhookConfig>,
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
     /// Rules that say how well objects of a kind are.
@@ -297,6 +300,7 @@ impl Config {
         anchor(&mut self.agent.socket);
         self.registry.iter_mut().for_each(|registry| anchor(&mut registry.password_file));
         self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
+        self.webhook.iter_mut().for_each(|webhook| anchor(&mut webhook.secret_file));
         self.forge.iter_mut().for_each(|forge| anchor(&mut forge.token_file));
         for repository in &mut self.repository {
             anchor(&mut repository.ssh_key);

@@ -3,6 +3,7 @@
 
 mod sight;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for probe in probe::of_forges(&context.config()) {
         checks.push(Box::pin(within(format!("forge {}", probe.name), forge(probe))));
+    }
+    if let Some(webhook) = &context.config().webhook {
+        checks.push(Box::pin(within(format!("webhook {}", webhook.listen), listener(webhook.listen))));
     }
     for cluster in context.clusters.all() {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
@@ -87,6 +91,17 @@ async fn forge(probe: Probe) -> Found {
     match probe.answer.await {
         Ok(_) => Found::good("answers, and accepts the token"),
         Err(failure) => Found::not(failure),
+    }
+}
+
+/// Whether somebody listens where webhooks are to come; that it is us is in the agent's log.
+async fn listener(address: SocketAddr) -> Found {
+    match tokio::net::TcpStream::connect(address).await {
+        Ok(_) => Found::good("listens"),
+        Err(error) => Found::bad(
+            format!("nothing listens: {error}"),
+            "see the agent's log for why; repositories are polled as before",
+        ),
     }
 }
 

@@ -29,7 +29,7 @@
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
-//! - [`forge`]: what forges are told of their commits.
+//! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`].
@@ -80,6 +80,7 @@ pub mod monitor;
 pub mod flood;
 
 pub mod forge;
+pub mod webhook;
 
 pub mod history;
 pub mod journal;

@@ -23,6 +23,7 @@ mod fleet;
 mod followed;
 mod fought;
 mod held;
+mod hooked;
 mod ids;
 mod jobs;
 mod kept;

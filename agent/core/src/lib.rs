@@ -32,6 +32,7 @@ pub mod promote;
 pub mod queue;
 pub mod run;
 pub mod trigger;
+pub mod webhook;
 
 pub mod render;
 pub mod steps;

@@ -135,6 +135,21 @@ impl RepositoryUrl {
         project.contains('/').then_some(project)
     }
 
+    /// Whether another address, on whatever host and by whatever way, names the same project, as far as paths tell: a forge
+    /// names a repository by addresses that nobody here may use.
+    pub fn is_probably(&self, other: &Self) -> bool {
+        let path = |url: &Self| match &url.location {
+            Location::Http { path, .. } | Location::Ssh { path, .. } => Some(trimmed(path)),
+            Location::File(_) => None,
+        };
+        let ends = |long: &str, short: &str| {
+            long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        };
+        let (Some(one), Some(other)) = (path(self), path(other)) else { return self.key == other.key };
+        let (one, other) = if one.len() < other.len() { (other, one) } else { (one, other) };
+        other.contains('/') && ends(&one, &other)
+    }
+
     pub(crate) fn location(&self) -> &Location {
         &self.location
     }

@@ -11,6 +11,7 @@ use super::locate::Step;
 pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_agent(config, &mut findings);
+    check_webhook(config, &mut findings);
     check_lists(config, base, &mut findings);
     super::health::check(&config.health, &mut findings);
     super::application::check(config, base, &mut findings);
@@ -35,6 +36,12 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
     }
     if let Err(error) = config.agent.log_level.parse::<tracing_subscriber::EnvFilter>() {
         say("log_level", &format!("not a valid log level ({error}): write error, warn, info, debug or trace"));
+    }
+}
+
+fn check_webhook(config: &Config, findings: &mut Vec<Finding>) {
+    for (option, message) in config.webhook.iter().flat_map(|webhook| webhook.problems()) {
+        findings.push(Finding { place: vec![Step::Key("webhook"), Step::Key(option)], message });
     }
 }
 

@@ -108,6 +108,7 @@ fn every_option_stands_in_the_example() {
         "[repository]",
         "[registry]",
         "[forge]",
+        "webhook",
         "[cluster]",
         "[health]",
         "[application]",
@@ -195,6 +196,9 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             12,
             "write it without",
         ),
+        ("[webhook]\nlisten = 'here'\nsecret_env = 'A'\n".to_owned(), 2, "invalid socket address"),
+        ("[webhook]\nlisten = '0.0.0.0:9180'\nsecret_env = 'A'\n".to_owned(), 2, "behind a proxy with TLS"),
+        ("[webhook]\nlisten = '127.0.0.1:9180'\n".to_owned(), 2, "set secret_file or secret_env"),
         ("[[forge]]\nkind = 'svn'\n".to_owned(), 2, "expected one of `gitlab`, `github`, `gitea`"),
         (
             "[[forge]]\nkind = 'gitea'\nurl = 'forge.example'\ntoken_env = 'A'\n".to_owned(),

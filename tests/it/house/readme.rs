@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 32] = [
+const WHOLE: [&str; 33] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -39,6 +39,7 @@ const WHOLE: [&str; 32] = [
     "life::fleet",
     "life::fought",
     "life::held",
+    "life::hooked",
     "life::ids",
     "life::jobs",
     "life::kept",

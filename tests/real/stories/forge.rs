@@ -1,4 +1,5 @@
-//! Merge requests of a real forge, the repository's own and a fork's, and what it is told of them.
+//! Merge requests of a real forge, the repository's own and a fork's: its hooks say when there is one, and its statuses what
+//! became of it.
 
 use std::time::Duration;
 
@@ -40,7 +41,17 @@ async fn tell(town: &mut Town, guests: &str) -> anyhow::Result<()> {
         town.parts.get("FORGE_URL")
     );
     let config = config.replacen("[[application.environment]]", &format!("{TEST}[[application.environment]]"), 1);
-    town.agent.configure(&config.replacen("[[application]]", &format!("{forge}[[application]]"), 1))?;
+    // Polls come seldom: what is noticed is noticed by the forge's own hooks.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    town.write_secret("webhook-secret", "hooks-4711")?;
+    let webhook = format!("[webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"webhook-secret\"\n\n");
+    let config = config.replacen("[[application]]", &format!("{webhook}{forge}[[application]]"), 1);
+    town.agent.configure(&config.replacen("poll_interval = \"1s\"", "poll_interval = \"10m\"", 1))?;
+    let events = ["push", "create", "pull_request", "pull_request_sync"];
+    let to = json!({ "url": format!("http://127.0.0.1:{port}/"), "content_type": "json", "secret": "hooks-4711" });
+    let hook = json!({ "type": "gitea", "active": true, "events": events, "config": to });
+    let hooks = format!("/repos/{}/{}/hooks", town.parts.get("FORGE_USER"), town.name);
+    town.parts.forge("POST", &hooks, &hook.to_string()).await?;
     town.shop.commit(&borrowed(&code("1.0.0", 0)), "A shop")?;
     town.shop.tag("build-0")?;
     town.agent.start_agent().await?;

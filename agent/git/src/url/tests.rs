@@ -150,3 +150,20 @@ fn a_forge_knows_its_repositories_by_their_projects() {
         assert_eq!(at(address).project_at(&at(web)).as_deref(), project, "{web} {address}");
     }
 }
+
+#[test]
+fn a_project_is_known_by_its_path_whatever_its_host() {
+    let at = |text: &str| RepositoryUrl::parse(text, Path::new("/")).unwrap();
+    for (one, other, same) in [
+        ("https://forge.example/ops/shop", "git@forge:ops/shop.git", true),
+        ("https://forge.example/git/ops/shop.git", "ssh://git@forge:2222/ops/shop", true),
+        ("https://forge.example/ops/shop", "https://forge.example/ops/workshop", false),
+        ("https://forge.example/ops/shop", "https://forge.example/other/shop", false),
+        ("https://forge.example/shop", "https://forge.example/ops/shop", false),
+        ("/srv/ops/shop", "https://forge.example/ops/shop", false),
+        ("/srv/ops/shop", "/srv/ops/shop", true),
+    ] {
+        assert_eq!(at(one).is_probably(&at(other)), same, "{one} {other}");
+        assert_eq!(at(other).is_probably(&at(one)), same, "{other} {one}");
+    }
+}

@@ -1,0 +1,195 @@
+//! The listener for webhooks: a forge says that something was pushed, and the repository is polled now instead of at its next
+//! turn. Polls go on without it, so a hook that is lost costs time and nothing else.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use quarterdeck_core::backoff::doubled;
+use quarterdeck_core::webhook;
+use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_shared::error::chain;
+use quarterdeck_system::secret::{self, Place};
+use secrecy::ExposeSecret as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::webhook::WebhookConfig;
+use crate::context::Context;
+use crate::flood::Flood;
+use crate::poll::Repository;
+
+/// Connections at the same time; forges open one a hook, and close it.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of a hook. Those of a push with twenty commits have some 50 KB; what is longer is found by the next poll.
+const BODY_MAX: usize = 1 << 20;
+
+/// Who has not sent its request by then is let go: forges wait for ten seconds themselves.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Deliveries that are remembered, so that one that is sent again polls nothing: those of an hour of a busy forge.
+const REMEMBERED: usize = 1_000;
+
+/// The waits before the listener is tried again, from the first to the longest.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Listens where the configuration says so, until the agent ends.
+pub async fn listen(context: Arc<Context>) {
+    let mut configuration = context.config.subscribe();
+    let mut failures = 0;
+    loop {
+        let webhook = configuration.borrow_and_update().webhook.clone();
+        let is_other = |config: &Arc<crate::config::Config>| config.webhook != webhook;
+        let Some(config) = webhook.clone() else {
+            tokio::select! {
+                changed = configuration.wait_for(is_other) => if changed.is_err() { return },
+                () = context.stop.cancelled() => return,
+            }
+            continue;
+        };
+        let end = context.stop.child_token();
+        let (address, result) = (config.listen, TcpListener::bind(config.listen).await);
+        let wait = match result {
+            Ok(listener) => {
+                tracing::info!(%address, "webhooks are accepted");
+                failures = 0;
+                tokio::spawn(serve(listener, context.clone(), config, end.clone()));
+                None
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::error!(%address, %error, "cannot listen for webhooks; repositories are polled as before");
+                Some(doubled(AGAIN.0, failures, AGAIN.1))
+            }
+        };
+        tokio::select! {
+            changed = configuration.wait_for(is_other) => if changed.is_err() { return },
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+            () = context.stop.cancelled() => return,
+        }
+        end.cancel();
+    }
+}
+
+/// What each hook is held against.
+struct Hooks {
+    context: Arc<Context>,
+    config: WebhookConfig,
+    delivered: Mutex<VecDeque<String>>,
+    refused: Mutex<Flood>,
+}
+
+async fn serve(listener: TcpListener, context: Arc<Context>, config: WebhookConfig, end: CancellationToken) {
+    let hooks = Hooks { context, config, delivered: Mutex::default(), refused: Mutex::default() };
+    let router = Router::new().fallback(hook).with_state(Arc::new(hooks));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = end.cancelled() => return,
+        };
+        // One that cannot be accepted, for want of files, is the next poll's to make up for.
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(AGAIN.0).await;
+            continue;
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let (router, end) = (router.clone(), end.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = attend(stream, router) => {}
+                () = end.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn attend(stream: TcpStream, router: Router) {
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // Who goes away or sends garbage has had its answer.
+    let _ = connection.await;
+}
+
+async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -> (StatusCode, String) {
+    let body = match tokio::time::timeout(PATIENCE, to_bytes(body, BODY_MAX)).await {
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, String::new()),
+        Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, format!("a webhook has {BODY_MAX} bytes at most\n")),
+        Ok(Ok(body)) => body,
+    };
+    let secret = match secret::read(&place(&hooks.config)) {
+        Ok(secret) => secret,
+        Err(error) => {
+            hooks.refuses(&format!("the secret of webhooks cannot be read: {}", chain(&error)));
+            return (StatusCode::SERVICE_UNAVAILABLE, "the agent has no secret to verify with\n".to_owned());
+        }
+    };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match webhook::verify(header, &body, secret.expose_secret(), Timestamp::now()) {
+        Err(refusal) => {
+            hooks.refuses(&format!("a webhook is refused: {refusal}"));
+            (StatusCode::UNAUTHORIZED, format!("{refusal}\n"))
+        }
+        Ok(delivery) => {
+            if delivery.is_none_or(|delivery| hooks.is_new(delivery)) {
+                hooks.polls(&webhook::addresses(&body));
+            }
+            (StatusCode::OK, String::new())
+        }
+    }
+}
+
+fn place(config: &WebhookConfig) -> Place {
+    match (&config.secret_env, &config.secret_file) {
+        (Some(variable), _) => Place::variable(variable),
+        // The configuration was checked for one of them.
+        (None, file) => Place::file(file.as_deref().unwrap_or(std::path::Path::new(""))),
+    }
+}
+
+impl Hooks {
+    /// Polls the repositories that a hook names now; all of them where it names none, for people write bodies of their own.
+    fn polls(&self, addresses: &BTreeSet<String>) {
+        let named: Vec<RepositoryUrl> =
+            addresses.iter().filter_map(|one| RepositoryUrl::parse(one, std::path::Path::new("/")).ok()).collect();
+        let is_meant = |repository: &Arc<Repository>| {
+            let url = repository.mirror().remote().url.clone();
+            addresses.is_empty() || named.iter().any(|one| one.is_probably(&url))
+        };
+        let repositories = self.context.repositories.all();
+        let meant: Vec<&Arc<Repository>> = repositories.iter().filter(|one| is_meant(one)).collect();
+        tracing::debug!(repositories = meant.len(), "a webhook polls them");
+        meant.iter().for_each(|repository| repository.wake());
+    }
+
+    fn is_new(&self, delivery: String) -> bool {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        if delivered.contains(&delivery) {
+            return false;
+        }
+        delivered.push_back(delivery);
+        if delivered.len() > REMEMBERED {
+            delivered.pop_front();
+        }
+        true
+    }
+
+    fn refuses(&self, why: &str) {
+        let count = self.refused.lock().unwrap_or_else(PoisonError::into_inner).count(std::time::Instant::now());
+        if let Some(times) = count {
+            tracing::warn!(times, "{why}");
+        }
+    }
+}

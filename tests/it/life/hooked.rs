@@ -1,0 +1,122 @@
+//! Webhooks: a push is noticed when the forge says so, and who does not know the secret moves nothing.
+
+use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::snapshot::RunStatus;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const SECRET: &str = "It's a Secret to Everybody";
+
+/// What GitHub's documentation signs with that secret, and the signature.
+const SIGNED: (&str, &str) =
+    ("Hello, World!", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+
+/// A port that is free now.
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+fn configure(world: &World, port: u16) {
+    let code = world.forge.http("ops/shop");
+    let folder = world.forge.path("ops/shop").display().to_string();
+    let application = world.application("shop", "").replacen(&folder, &code, 1);
+    let head = world.config_head("a test").replacen("500ms", "1h", 1);
+    let webhook = format!("\n[webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"webhook-secret\"\n");
+    world.configure(&(head + &webhook + &application)).unwrap();
+}
+
+/// A shop that is polled once an hour, and listens for webhooks. Its code was polled.
+async fn hooked() -> (World, u16) {
+    let mut world = shop().await;
+    let port = free_port().await;
+    std::fs::write(world.path("webhook-secret"), format!("{SECRET}\n")).unwrap();
+    configure(&world, port);
+    world.start_agent().await.unwrap();
+    let polled = |state: &State| repositories(state).iter().filter(|one| one.polled.is_some()).count() == 2;
+    world.wait("the first polls", |state| polled(state).then_some(())).await.unwrap();
+    (world, port)
+}
+
+/// The status of the answer to a hook; none where nobody listens.
+async fn post(port: u16, headers: &[(&str, &str)], body: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let request =
+        format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+    // Who answers before it has read all may close meanwhile.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok())
+}
+
+/// What GitLab sends of a push to this project.
+fn push_to(project: &str) -> String {
+    format!(r#"{{"object_kind": "push", "project": {{"git_ssh_url": "git@forge.example:{project}.git"}}}}"#)
+}
+
+async fn built(world: &World, tag: &str) {
+    let is_it = |run: &RunStatus| run.reference == tag && run.phase.is_final();
+    world.wait_run(&format!("the end of {tag}"), is_it).await.unwrap();
+}
+
+async fn runs(world: &World) -> usize {
+    world.client().get::<Vec<RunStatus>>("/v1/runs?limit=100").await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_hook_polls_its_repository_and_no_other() {
+    let (world, port) = hooked().await;
+    code(&world).tag("build-1", "main");
+    let token = ("X-Gitlab-Token", SECRET);
+    for (headers, body, status) in [
+        (vec![], push_to("ops/shop"), 401),
+        (vec![("X-Gitlab-Token", "guessed")], push_to("ops/shop"), 401),
+        (vec![("X-Gitea-Signature", "00"), token], push_to("ops/shop"), 401),
+        (vec![token], push_to("ops/workshop"), 200),
+        (vec![token], "x".repeat((1 << 20) + 1), 413),
+    ] {
+        assert_eq!(post(port, &headers, &body).await, Some(status), "{headers:?}");
+    }
+    assert_eq!(runs(&world).await, 0);
+    assert_eq!(post(port, &[token, ("Idempotency-Key", "a")], &push_to("ops/shop")).await, Some(200));
+    built(&world, "build-1").await;
+
+    // The same delivery once more says nothing new; one that names nothing may mean any.
+    code(&world).tag("build-2", "main");
+    assert_eq!(post(port, &[token, ("Idempotency-Key", "a")], &push_to("ops/shop")).await, Some(200));
+    assert_eq!(runs(&world).await, 1);
+    assert_eq!(post(port, &[("X-Hub-Signature-256", SIGNED.1)], SIGNED.0).await, Some(200));
+    built(&world, "build-2").await;
+    let log = std::fs::read_to_string(world.path("agent.log")).unwrap();
+    assert!(log.contains("a webhook is refused: no signature and no token") && !log.contains("Everybody"), "{log}");
+}
+
+#[tokio::test]
+async fn the_listener_goes_where_the_configuration_says_and_waits_for_its_place() {
+    let (world, first) = hooked().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let second = taken.local_addr().unwrap().port();
+    configure(&world, second);
+    world.reload_agent();
+    while post(first, &[], "").await.is_some() {
+        tokio::task::yield_now().await;
+    }
+    drop(taken);
+    while post(second, &[], "").await != Some(401) {
+        tokio::task::yield_now().await;
+    }
+    let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
+    let check = checks.iter().find(|check| check.name == format!("webhook 127.0.0.1:{second}")).unwrap();
+    assert_eq!((check.result, &*check.message), (CheckResult::Good, "listens"));
+
+    std::fs::remove_file(world.path("webhook-secret")).unwrap();
+    assert_eq!(
+        post(second, &[("X-Gitlab-Token", SECRET)], "{}").await,
+        Some(503),
+        "without a secret nobody is believed"
+    );
+}
