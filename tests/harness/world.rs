@@ -27,7 +27,7 @@ const LOGIN: (&str, &str) = ("robot", "robot-secret-4711");
 pub const EVERYWHERE: &str = "everywhere.example";
 
 /// How long a state is waited for before it is missing. Far above what any takes, so that a busy machine passes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A world. Everything in it ends when it is dropped.
 pub struct World {

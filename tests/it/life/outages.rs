@@ -85,7 +85,8 @@ async fn the_cluster_is_away() {
     let (message, error) = world.wait("the cluster to be missed", told).await.unwrap();
     let refused = "Connection refused (os error 111)";
     assert_eq!(message, format!("cluster demo: cannot ask the cluster for its kinds: {refused}\nhint: {HINT}"));
-    assert_eq!(error, format!("cannot ask for the version: {refused}"));
+    // Of what is asked when it is away, whatever is answered first.
+    assert!(error.starts_with("cannot ask ") && error.ends_with(&format!(": {refused}")), "{error}");
     world.cluster.back().await;
     succeeds(&world).await;
 }

@@ -45,7 +45,7 @@ async fn told(api: &ForgeApi, what: &str, wanted: impl Fn(&[Posted]) -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), found).await;
+    let waited = tokio::time::timeout(Duration::from_secs(120), found).await;
     waited.unwrap_or_else(|_| panic!("{what}: {:#?}", api.told()));
 }
 
