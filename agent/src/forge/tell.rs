@@ -141,11 +141,14 @@ impl Teller {
         while let Some(name) = self.behind.pop_first() {
             let runs = context.journal.snapshot().runs(&name);
             let told = all.entry(name).or_default();
+            let first = told.keys().next().copied();
             told.retain(|number, one| !one.owed.is_empty() || runs.iter().any(|run| run.id.number == *number));
             for run in &runs {
                 let before = told.get(&run.id.number);
-                // What ended before this life began was noted by the one before, or by nobody.
-                if before.is_none() && run.queued < context.started && run.phase.is_final() {
+                // What ended before this life began, and before the first that was noted, is of a time without this forge. What
+                // is newer than that was missed by an agent that was killed in the moment.
+                let is_missed = first.is_some_and(|first| first < run.id.number);
+                if before.is_none() && !is_missed && run.queued < context.started && run.phase.is_final() {
                     continue;
                 }
                 let now = self.noted(run, &runs, before);
