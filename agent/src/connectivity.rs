@@ -1,5 +1,5 @@
-//! Whether the engine, the registries and the forges answer: asked at the pace of polls, so that a person sees an outage before a tag
-//! meets it. Clusters are watched and repositories polled anyway; these are only used when a run comes.
+//! Whether the engine, the registries and the forges answer: asked at the pace of polls, so that a person sees an outage
+//! before a tag meets it. Clusters are watched and repositories polled anyway; these are only used when a run comes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,13 +25,8 @@ pub async fn watch(context: Arc<Context>) {
     let mut known: BTreeMap<Key, ConnectionStatus> = BTreeMap::new();
     loop {
         let config = configuration.borrow_and_update().clone();
-        let answers = join_all(
-            probe::of_images(&config, &context.images())
-                .into_iter()
-                .chain(probe::of_forges(&config))
-                .map(|one| one.ask(PATIENCE)),
-        )
-        .await;
+        let probes = probe::of_images(&config, &context.images()).into_iter().chain(probe::of_forges(&config));
+        let answers = join_all(probes.map(|one| one.ask(PATIENCE))).await;
         let mut now = BTreeMap::new();
         for (to, name, answer) in answers {
             let status = seen(to, name, answer.map(|answer| answer.version));

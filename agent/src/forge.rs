@@ -1,11 +1,11 @@
 //! Forges, beyond git: they are told what became of their commits, by commit statuses.
 //!
-//! `api` says what each of them is asked and what its answers mean (pure), `client` asks, `tell` compares what was told with
-//! what is so and tells the rest: a forge that is away is told when it is back, also by the next life of the agent.
+//! `api` says what each of them is asked and what its answers mean (pure), `client` asks, `report` compares what
+//! was reported with what is so and sends the rest: a forge that is away gets it when it is back, also by the next life of the agent.
 
 mod api;
 mod client;
-mod tell;
+mod report;
 
 pub use client::{Forge, ForgeError};
-pub use tell::watch;
+pub use report::watch;

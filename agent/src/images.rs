@@ -115,11 +115,8 @@ pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
 }
 
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
-    let place = match (&registry.password_env, &registry.password_file) {
-        (Some(variable), _) => Place::variable(variable),
-        (None, Some(file)) => Place::file(file),
-        (None, None) => return Ok(None),
-    };
+    let named = Place::named(registry.password_env.as_deref(), registry.password_file.as_deref());
+    let Some(place) = named else { return Ok(None) };
     let password = secret::read(&place);
     password.map(Some).map_err(|source| LoginError::Password { host: registry.host.clone(), source })
 }

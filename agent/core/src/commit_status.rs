@@ -106,7 +106,7 @@ mod tests {
     }
 
     /// A line a status.
-    fn told(run: &RunStatus) -> Vec<String> {
+    fn lines(run: &RunStatus) -> Vec<String> {
         let line = |one: CommitStatus| format!("{} {:?}: {}", one.context, one.state, one.description);
         statuses(run, false).into_iter().map(line).collect()
     }
@@ -120,13 +120,13 @@ mod tests {
             ..run(12, "push-1", RunGoal::Push)
         };
         assert_eq!(
-            told(&queued),
+            lines(&queued),
             ["quarterdeck/shop/build Pending: run 12", "quarterdeck/shop/promote/prod Pending: run 12"]
         );
         let waits =
             RunStatus { permission: Some(Permission::Awaited), stages: vec![Stage::queued(Build)], ..queued.clone() };
         let why = "its code is of a fork and waits for a person: qd runs allow 12";
-        assert_eq!(told(&waits), [format!("quarterdeck/shop/build Pending: run 12: {why}")]);
+        assert_eq!(lines(&waits), [format!("quarterdeck/shop/build Pending: run 12: {why}")]);
 
         let stages = vec![
             stage(Checkout, Succeeded, ""),
@@ -136,7 +136,7 @@ mod tests {
         ];
         let running = RunStatus { phase: Running, stages, ..queued.clone() };
         assert_eq!(
-            told(&running),
+            lines(&running),
             [
                 "quarterdeck/shop/build Success: run 12: built before",
                 "quarterdeck/shop/test Running: run 12",
@@ -153,14 +153,14 @@ mod tests {
         let failed = RunStatus { stages: running.stages.iter().map(failed).collect(), ..running.clone() };
         let failed = ended(failed, Failed, "test unit failed".to_owned(), Timestamp::UNIX_EPOCH);
         assert_eq!(
-            told(&failed)[1..],
+            lines(&failed)[1..],
             [
                 "quarterdeck/shop/test Failure: run 12: 1 of 2 failed",
                 "quarterdeck/shop/push Skipped: run 12: test unit failed"
             ]
         );
         let cancelled = ended(running.clone(), Cancelled, "superseded by run 13".to_owned(), Timestamp::UNIX_EPOCH);
-        assert_eq!(told(&cancelled)[1], "quarterdeck/shop/test Cancelled: run 12: superseded by run 13");
+        assert_eq!(lines(&cancelled)[1], "quarterdeck/shop/test Cancelled: run 12: superseded by run 13");
         let cut_off = ended(running, Interrupted, "the agent was killed".to_owned(), Timestamp::UNIX_EPOCH);
         assert_eq!((statuses(&cut_off, true), statuses(&cut_off, false).len()), (Vec::new(), 3));
     }

@@ -124,10 +124,8 @@ impl RepositoryUrl {
         let Location::Http { host, port, path: folder, .. } = &web.location else { return None };
         let project = match &self.location {
             Location::Http { host: own, port: own_port, path, .. } if own == host && own_port == port => {
-                let (path, folder) = (trimmed(path), trimmed(folder));
-                let below = path.strip_prefix(&folder)?;
-                let is_below = folder.is_empty() || below.starts_with('/');
-                is_below.then(|| below.trim_start_matches('/').to_owned())?
+                let inside = below(path, folder).then(|| trimmed(path)[trimmed(folder).len()..].to_owned())?;
+                inside.trim_start_matches('/').to_owned()
             }
             Location::Ssh { host: own, path, .. } if own == host => trimmed(path),
             _ => return None,

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
+use super::values::two_places;
 
 /// Everything that is wrong; empty where nothing is.
 pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
@@ -58,13 +59,9 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
                 format!("{:?} is not a registry host: write registry.example or localhost:5000", registry.host),
             );
         }
-        if registry.password_env.is_some() && registry.password_file.is_some() {
-            say(
-                "registry",
-                index,
-                "password_file",
-                "the password comes from one place: leave out password_env or password_file".to_owned(),
-            );
+        let twice = two_places("password", registry.password_env.as_ref(), registry.password_file.as_ref());
+        if let Some(problem) = twice {
+            say("registry", index, "password_file", problem);
         }
         if registry.username.is_none() && (registry.password_env.is_some() || registry.password_file.is_some()) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());

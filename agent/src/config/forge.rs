@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_system::secret::Place;
+use reqwest::Url;
 use serde::Deserialize;
+
+use super::values::{no_place, required, two_places};
 
 /// A forge.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -54,43 +58,32 @@ impl ForgeConfig {
         })
     }
 
+    /// Where the token is.
+    pub fn token(&self) -> Place {
+        required(self.token_env.as_ref(), self.token_file.as_ref())
+    }
+
     /// What is wrong with it, each with the option that says it.
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        for (option, address) in [("url", Some(&self.url)), ("api", self.api.as_ref())] {
-            let Some(address) = address else { continue };
-            match reqwest::Url::parse(address) {
-                Ok(url)
-                    if matches!(url.scheme(), "http" | "https")
-                        && url.username().is_empty()
-                        && url.password().is_none() =>
-                {
-                    let loopback =
-                        url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-                    if option == "url" && self.api.is_some() || url.scheme() == "https" || loopback || self.insecure {
-                        continue;
-                    }
-                    problems.push((
-                        option,
-                        "the token would go over plain http: write https, or insecure = true".to_owned(),
-                    ));
-                }
-                _ => problems.push((
-                    option,
-                    "not the address of a forge: write https://forge.example, without user or token".to_owned(),
-                )),
-            }
-        }
-        match (&self.token_file, &self.token_env) {
-            (None, None) => problems.push(("kind", "a token is required: set token_file or token_env".to_owned())),
-            (Some(_), Some(_)) => {
-                problems.push((
-                    "token_file",
-                    "the token comes from one place: leave out token_env or token_file".to_owned(),
-                ));
-            }
-            _ => {}
-        }
+        problems.extend(address_problem(&self.url, self.insecure || self.api.is_some()).map(|why| ("url", why)));
+        let api = self.api.as_ref().and_then(|api| address_problem(api, self.insecure));
+        problems.extend(api.map(|why| ("api", why)));
+        let (env, file) = (self.token_env.as_ref(), self.token_file.as_ref());
+        problems.extend(no_place("token", env, file).map(|why| ("kind", why)));
+        problems.extend(two_places("token", env, file).map(|why| ("token_file", why)));
         problems
     }
+}
+
+/// What is wrong with an address of a forge; plain http to another machine is, unless it `may_be_plain`.
+fn address_problem(address: &str, may_be_plain: bool) -> Option<String> {
+    let is_bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_bare(url));
+    let Some(url) = url else {
+        return Some("not the address of a forge: write https://forge.example, without user or token".to_owned());
+    };
+    let is_loopback = || url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    let is_safe = url.scheme() == "https" || may_be_plain || is_loopback();
+    (!is_safe).then(|| "the token would go over plain http: write https, or insecure = true".to_owned())
 }

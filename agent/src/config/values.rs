@@ -1,9 +1,10 @@
 //! Values that are not written in the configuration: where they are found.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quarterdeck_shared::application::ValueFrom;
+use quarterdeck_system::secret::Place;
 
 /// Relative paths of files that hold values begin at `base`.
 pub(super) fn anchor(values: &mut BTreeMap<String, ValueFrom>, base: &Path) {
@@ -12,4 +13,21 @@ pub(super) fn anchor(values: &mut BTreeMap<String, ValueFrom>, base: &Path) {
             *file = base.join(&*file).display().to_string();
         }
     }
+}
+
+/// What is wrong with the options `WHAT_env` and `WHAT_file`, which name one secret from one place.
+pub(super) fn two_places(what: &str, env: Option<&String>, file: Option<&PathBuf>) -> Option<String> {
+    let both = env.is_some() && file.is_some();
+    both.then(|| format!("the {what} comes from one place: leave out {what}_env or {what}_file"))
+}
+
+/// The same where there has to be one.
+pub(super) fn no_place(what: &str, env: Option<&String>, file: Option<&PathBuf>) -> Option<String> {
+    let neither = env.is_none() && file.is_none();
+    neither.then(|| format!("a {what} is required: set {what}_file or {what}_env"))
+}
+
+/// Where a secret is that has to be somewhere; in no file where the configuration was not checked.
+pub(super) fn required(env: Option<&String>, file: Option<&PathBuf>) -> Place {
+    Place::named(env.map(String::as_str), file.map(PathBuf::as_path)).unwrap_or_else(|| Place::file(""))
 }

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use quarterdeck_system::secret::Place;
 use serde::Deserialize;
+
+use super::values::{no_place, required, two_places};
 
 /// The listener for webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,6 +24,11 @@ pub struct WebhookConfig {
 }
 
 impl WebhookConfig {
+    /// Where the secret is.
+    pub fn secret(&self) -> Place {
+        required(self.secret_env.as_ref(), self.secret_file.as_ref())
+    }
+
     /// What is wrong with it, each with the option that says it.
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
@@ -28,16 +36,9 @@ impl WebhookConfig {
             let why = "webhooks would come over plain http: listen on 127.0.0.1 behind a proxy with TLS, or set insecure = true";
             problems.push(("listen", why.to_owned()));
         }
-        match (&self.secret_file, &self.secret_env) {
-            (None, None) => {
-                problems.push(("listen", "a secret is required: set secret_file or secret_env".to_owned()));
-            }
-            (Some(_), Some(_)) => problems.push((
-                "secret_file",
-                "the secret comes from one place: leave out secret_env or secret_file".to_owned(),
-            )),
-            _ => {}
-        }
+        let (env, file) = (self.secret_env.as_ref(), self.secret_file.as_ref());
+        problems.extend(no_place("secret", env, file).map(|why| ("listen", why)));
+        problems.extend(two_places("secret", env, file).map(|why| ("secret_file", why)));
         problems
     }
 }

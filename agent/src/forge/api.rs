@@ -31,7 +31,7 @@ pub struct Status<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It is known now.
-    Told,
+    Accepted,
     /// Our token is not good, or may not do this.
     Refused,
     /// This status will never be taken.
@@ -93,9 +93,9 @@ impl ForgeKind {
     /// What an answer to a status means.
     pub(super) fn meaning(self, status: StatusCode, body: &str) -> Meaning {
         match status.as_u16() {
-            200..300 => Meaning::Told,
+            200..300 => Meaning::Accepted,
             // What it knows already is an error to GitLab.
-            400 if self == Self::Gitlab && body.contains("Cannot transition status") => Meaning::Told,
+            400 if self == Self::Gitlab && body.contains("Cannot transition status") => Meaning::Accepted,
             401 | 403 => Meaning::Refused,
             408 | 409 | 425 | 429 | 500.. => Meaning::Away,
             _ => Meaning::Rejected,
@@ -114,7 +114,7 @@ pub(super) fn below<'p>(api: &Url, parts: impl IntoIterator<Item = &'p str>) -> 
 }
 
 /// The words of an answer: its `message` or `error`, else its text; one line.
-pub(super) fn words(body: &str) -> String {
+pub(super) fn message(body: &str) -> String {
     let json = serde_json::from_str::<Value>(body).ok();
     let field = json.as_ref().and_then(|json| json.get("message").or_else(|| json.get("error")));
     let text = match field {
@@ -164,8 +164,8 @@ mod tests {
     fn an_answer_says_whether_to_try_again() {
         let stays = r#"{"message":"Cannot transition status via :run from :running (Reason(s): Status cannot transition via \"run\")"}"#;
         for (kind, status, body, meaning) in [
-            (Gitlab, 201, "{}", Meaning::Told),
-            (Gitlab, 400, stays, Meaning::Told),
+            (Gitlab, 201, "{}", Meaning::Accepted),
+            (Gitlab, 400, stays, Meaning::Accepted),
             (Gitea, 400, stays, Meaning::Rejected),
             (Gitlab, 404, r#"{"message":"404 References for commit Not Found"}"#, Meaning::Rejected),
             (Gitlab, 409, "", Meaning::Away),
@@ -188,8 +188,8 @@ mod tests {
             (r#"{"message":{"state":["is missing"]}}"#, r#"{"state":["is missing"]}"#),
             ("Retry later\n", "Retry later"),
         ] {
-            assert_eq!(words(body), told);
+            assert_eq!(message(body), told);
         }
-        assert_eq!(words(&"x".repeat(1000)).len(), WORDS_MAX);
+        assert_eq!(message(&"x".repeat(1000)).len(), WORDS_MAX);
     }
 }

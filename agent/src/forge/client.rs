@@ -1,17 +1,18 @@
 //! Asks a forge.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_system::secret::{self, Place, SecretError};
+use quarterdeck_system::secret::{self, SecretError};
 use reqwest::{Client, Method, Url};
 use secrecy::ExposeSecret as _;
 
-use super::api::{Meaning, Status, below, words};
+use super::api::{Meaning, Status, below, message};
 use crate::config::forge::ForgeConfig;
 
 /// The longest one answer may take: forges are seen to lock a commit for ten seconds while others tell of it.
@@ -19,6 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes of an answer that are read; those to a status have some hundred.
 const ANSWER_MAX: usize = 64 << 10;
+
+/// One for all forges and the life of the agent: they are asked at the pace of polls, and to make one reads all authorities.
+static CLIENT: LazyLock<Option<Client>> = LazyLock::new(|| {
+    let client = Client::builder()
+        .timeout(PATIENCE)
+        // A project that moved is told by its new address: what is posted does not follow.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("quarterdeck/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.inspect_err(|error| tracing::error!(error = %chain(error), "no commit statuses can be sent")).ok()
+});
 
 /// A forge that can be asked.
 pub struct Forge {
@@ -94,16 +106,8 @@ impl Hint for ForgeError {
 impl Forge {
     /// As the configuration says. Nothing is connected yet; nothing where this machine has no certificate authorities.
     pub fn new(config: &ForgeConfig) -> Option<Self> {
-        let client = Client::builder()
-            .timeout(PATIENCE)
-            // A project that moved is told by its new address: what is posted does not follow.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("quarterdeck/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client
-            .inspect_err(|error| tracing::error!(error = %chain(error), "no commit statuses can be sent"))
-            .ok()?;
-        Some(Self { web: config.web()?, api: config.api().parse().ok()?, client, config: config.clone() })
+        let (web, api) = (config.web()?, config.api().parse().ok()?);
+        Some(Self { web, api, client: CLIENT.clone()?, config: config.clone() })
     }
 
     /// What it calls a repository of this address.
@@ -112,7 +116,7 @@ impl Forge {
     }
 
     /// Tells it one status of a commit.
-    pub async fn tell(
+    pub async fn post(
         &self,
         project: &str,
         commit: &CommitId,
@@ -151,9 +155,9 @@ impl Forge {
         }
         // Masked before it is cut: of a secret that is cut nobody knows the rest.
         let body = SecretScrubber::global().scrub(&String::from_utf8_lossy(&bytes)).into_owned();
-        let (status, words) = (answer.status().as_u16(), words(&body));
+        let (status, words) = (answer.status().as_u16(), message(&body));
         match self.config.kind.meaning(answer.status(), &body) {
-            Meaning::Told => Ok(body),
+            Meaning::Accepted => Ok(body),
             Meaning::Refused => Err(ForgeError::Refused { forge: forge(), status, words }),
             Meaning::Away => Err(ForgeError::Busy { forge: forge(), status, words }),
             Meaning::Rejected => Err(ForgeError::Rejected { forge: forge(), status, words }),
@@ -162,11 +166,7 @@ impl Forge {
 
     /// Read each time, so that a rotated one is taken up.
     fn token(&self) -> Result<secrecy::SecretString, ForgeError> {
-        let place = match (&self.config.token_env, &self.config.token_file) {
-            (Some(variable), _) => Place::variable(variable),
-            // The configuration was checked for one of them.
-            (None, file) => Place::file(file.as_deref().unwrap_or(std::path::Path::new(""))),
-        };
-        secret::read(&place).map_err(|source| ForgeError::Token { forge: self.config.url.clone(), source })
+        secret::read(&self.config.token())
+            .map_err(|source| ForgeError::Token { forge: self.config.url.clone(), source })
     }
 }

@@ -100,7 +100,7 @@ pub struct Left {
 
 /// What a forge knows of a run, and what it is yet to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct CommitStatuses {
     /// The commit whose statuses they are.
     pub commit: CommitId,
     /// The tag or branch that the run is of.

@@ -13,7 +13,7 @@ use quarterdeck_shared::snapshot::{
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::history::{About, Intent, Told};
+use crate::history::{About, CommitStatuses, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenRefs;
 
@@ -68,11 +68,11 @@ pub enum Fact {
         refs: SeenRefs,
     },
     /// What the forge of a run knows of it, and what it is yet to be told.
-    Told {
+    CommitStatuses {
         /// The run's number.
         run: u64,
         /// All of it.
-        told: Told,
+        statuses: CommitStatuses,
     },
     /// What was applied, so that what did not change since costs no request.
     Applied {

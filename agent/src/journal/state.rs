@@ -179,7 +179,7 @@ impl JournalState {
                     changes.push(shown_application(status));
                 }
             }
-            Fact::Told { run, told } => writer.told(*run, told)?,
+            Fact::CommitStatuses { run, statuses } => writer.commit_statuses(*run, statuses)?,
             Fact::RefsSeen { application, repository, refs } => writer.refs_seen(application, repository, refs)?,
             Fact::Applied { environment, applied, gone } => writer.applied(environment, applied, gone)?,
             Fact::Intent { environment, intent } => writer.intent(environment, intent)?,

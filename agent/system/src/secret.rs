@@ -28,6 +28,11 @@ impl Place {
         Self::Variable(name.into())
     }
 
+    /// The one that a configuration names, which names a variable or a file; none where it names neither.
+    pub fn named(variable: Option<&str>, file: Option<&Path>) -> Option<Self> {
+        variable.map(Self::variable).or_else(|| file.map(Self::file))
+    }
+
     /// A file, by its path.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::File(path.as_ref().to_owned())

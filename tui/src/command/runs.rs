@@ -15,7 +15,7 @@ use clap::Subcommand;
 use quarterdeck_shared::id::{InvalidId, TypedId};
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::queries::{LogOptions, RunsQuery};
-use quarterdeck_shared::routes;
+use quarterdeck_shared::routes::{self, Route};
 use quarterdeck_shared::snapshot::{Cases, RunStatus};
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
@@ -128,19 +128,16 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             let records = context.client.stream(&routes::RUN_LOG.of_with(&args.run.id, &lines), None).await?;
             logs::write(records, Prefix::Source, false, args.output, context).await
         }
-        Some(RunCommand::Cancel(args)) => {
-            let accepted: Accepted = context.client.post_empty(&routes::CANCEL.of(&args.run.id)).await?;
-            act::print_accepted(&accepted, args.form.output, context)
-        }
-        Some(RunCommand::Retry(args)) => {
-            let accepted: Accepted = context.client.post_empty(&routes::RETRY.of(&args.run.id)).await?;
-            act::print_accepted(&accepted, args.form.output, context)
-        }
-        Some(RunCommand::Allow(args)) => {
-            let accepted: Accepted = context.client.post_empty(&routes::ALLOW.of(&args.run.id)).await?;
-            act::print_accepted(&accepted, args.form.output, context)
-        }
+        Some(RunCommand::Cancel(args)) => ask(&routes::CANCEL, args, context).await,
+        Some(RunCommand::Retry(args)) => ask(&routes::RETRY, args, context).await,
+        Some(RunCommand::Allow(args)) => ask(&routes::ALLOW, args, context).await,
     }
+}
+
+/// Asks for something to be done with one run.
+async fn ask(route: &Route<TypedId>, args: &OneArgs, context: &mut Context) -> Result<Exit, CommandError> {
+    let accepted: Accepted = context.client.post_empty(&route.of(&args.run.id)).await?;
+    act::print_accepted(&accepted, args.form.output, context)
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {

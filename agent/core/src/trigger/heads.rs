@@ -70,8 +70,8 @@ pub fn owed_heads(rules: &HeadRules, now: &RefSnapshot, seen: Option<&SeenRefs>)
     if !rules.branches.is_empty() {
         let before = seen.and_then(|seen| seen.branches.as_ref());
         let there = now.branches.iter().map(|(name, commit)| (name.clone(), commit.clone().into()));
-        let (news, seen) = news(there.collect(), before, now);
-        let is_wanted = |name: &String| news.contains(name) && rules.branches.iter().any(|glob| glob.matches(name));
+        let (changed, seen) = changed(there.collect(), before, now);
+        let is_wanted = |name: &String| changed.contains(name) && rules.branches.iter().any(|glob| glob.matches(name));
         let wanted = now.branches.iter().filter(|(name, _)| is_wanted(name));
         let owed = |(name, commit): (&String, &CommitId)| OwedHead {
             head: Head::Branch(name.clone()),
@@ -84,8 +84,9 @@ pub fn owed_heads(rules: &HeadRules, now: &RefSnapshot, seen: Option<&SeenRefs>)
     if let Some(listed) = now.merge_requests.as_ref().filter(|_| rules.merge_requests) {
         let before = seen.and_then(|seen| seen.merge_requests.as_ref());
         let there = listed.iter().map(|(number, head)| (number.to_string(), head.commit.clone().into()));
-        let (news, seen) = news(there.collect(), before, now);
-        for (number, MergeRequestRef { commit, .. }) in listed.iter().filter(|(n, _)| news.contains(&n.to_string())) {
+        let (changed, seen) = changed(there.collect(), before, now);
+        for (number, MergeRequestRef { commit, .. }) in listed.iter().filter(|(n, _)| changed.contains(&n.to_string()))
+        {
             let permission = match rules.forks {
                 _ if now.branches.values().any(|tip| tip == commit) => None,
                 Forks::Ask => Some(Permission::Awaited),
@@ -101,10 +102,10 @@ pub fn owed_heads(rules: &HeadRules, now: &RefSnapshot, seen: Option<&SeenRefs>)
 }
 
 /// The names that are new or elsewhere than they were seen, and what is seen now.
-fn news(there: Objects, before: Option<&Seen>, now: &RefSnapshot) -> (BTreeSet<String>, Seen) {
-    let is_news = |(name, object): &(&String, &ObjectId)| before.is_some() && is_new(before, name, object);
-    let news = there.iter().filter(is_news).map(|(name, _)| name.clone()).collect();
-    (news, seen_after(there, before, !now.branches.is_empty()).0)
+fn changed(there: Objects, before: Option<&Seen>, now: &RefSnapshot) -> (BTreeSet<String>, Seen) {
+    let is_changed = |(name, object): &(&String, &ObjectId)| before.is_some() && is_new(before, name, object);
+    let names = there.iter().filter(is_changed).map(|(name, _)| name.clone()).collect();
+    (names, seen_after(there, before, !now.branches.is_empty()).0)
 }
 
 #[cfg(test)]

@@ -52,12 +52,7 @@ impl Credential {
 pub(crate) fn configured(remote: &Remote) -> Result<Option<Credential>, GitError> {
     let access = &remote.access;
     let user = access.username.clone().unwrap_or_else(|| "git".to_owned());
-    let place = match (&access.token_file, &access.token_env) {
-        (Some(file), _) => Some(Place::file(file)),
-        (None, Some(name)) => Some(Place::variable(name)),
-        (None, None) => None,
-    };
-    if let Some(place) = place {
+    if let Some(place) = Place::named(access.token_env.as_deref(), access.token_file.as_deref()) {
         let told = |detail: String| GitError::Secret { url: remote.url.to_string(), detail };
         let text = secret::read(&place).map_err(|error| told(error.to_string()))?;
         // A token is one line; what is below it is a note.

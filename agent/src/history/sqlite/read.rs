@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Result, bodies};
 use crate::history::error::HistoryError;
-use crate::history::{Intent, RefsSeen, Told};
+use crate::history::{CommitStatuses, Intent, RefsSeen};
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 use quarterdeck_system::open_files;
@@ -143,12 +143,12 @@ impl Reader {
     }
 
     /// What forges know, by application and the number of the run.
-    pub fn told(&self) -> Result<BTreeMap<ApplicationName, BTreeMap<u64, Told>>> {
+    pub fn commit_statuses(&self) -> Result<BTreeMap<ApplicationName, BTreeMap<u64, CommitStatuses>>> {
         let sql = "SELECT run.application, run.id, commit_status.body FROM commit_status JOIN run ON run.id = commit_status.run";
         let mut statement = self.0.prepare_cached(sql)?;
         let rows = statement
             .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)))?;
-        let mut all: BTreeMap<ApplicationName, BTreeMap<u64, Told>> = BTreeMap::new();
+        let mut all: BTreeMap<ApplicationName, BTreeMap<u64, CommitStatuses>> = BTreeMap::new();
         for row in rows {
             let (application, run, body) = row?;
             // A name that is none any more is of a configuration that nobody has.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::read::{IS_RELEASE, number_of};
 use super::{Result, prefix};
 use crate::config::HistoryConfig;
-use crate::history::{About, EnvironmentRow, Intent, Told};
+use crate::history::{About, CommitStatuses, EnvironmentRow, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenRefs;
 
@@ -113,12 +113,12 @@ impl Writer<'_> {
     }
 
     /// Keeps what the forge knows of a run, by its number, and what it does not.
-    pub fn told(&self, run: u64, told: &Told) -> Result<()> {
+    pub fn commit_statuses(&self, run: u64, statuses: &CommitStatuses) -> Result<()> {
         self.transaction
             .prepare_cached(
                 "INSERT INTO commit_status (run, body) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET body = ?2",
             )?
-            .execute(params![run as i64, json(told)?])?;
+            .execute(params![run as i64, json(statuses)?])?;
         Ok(())
     }
 

@@ -33,7 +33,7 @@ fn rules(branches: &[&str], merge_requests: bool, forks: &str) -> HeadRules {
 }
 
 /// The owed heads, a word each: `main`, `7`, `7?` of a fork that waits, `7!` of one that may run.
-fn words(decision: &HeadsDecision) -> Vec<String> {
+fn labels(decision: &HeadsDecision) -> Vec<String> {
     let word = |owed: &OwedHead| {
         let sign = match owed.permission {
             None => "",
@@ -53,7 +53,7 @@ fn story(rules: &HeadRules, listings: &[RefSnapshot]) -> Vec<Vec<String>> {
     let mut seen = SeenRefs::default();
     let turn = |now: &RefSnapshot| {
         let decision = owed_heads(rules, now, Some(&seen));
-        let told = words(&decision);
+        let told = labels(&decision);
         seen = SeenRefs { branches: decision.branches, merge_requests: decision.merge_requests, ..seen.clone() };
         told
     };

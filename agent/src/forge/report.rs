@@ -1,7 +1,7 @@
 //! Tells each forge what became of its commits: what it knows of a run is compared with what is so, and the rest is owed.
 //!
 //! Both are kept with the run, so that a forge that is away, and an agent that is killed, cost no status: at worst one is
-//! told twice. A run that leaves the history takes what is owed of it along.
+//! sent twice. A run that leaves the history takes what is owed of it along.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::api::Status;
 use super::{Forge, ForgeError};
 use crate::config::Config;
 use crate::context::Context;
-use crate::history::Told;
+use crate::history::CommitStatuses;
 use crate::journal::fact::Fact;
 use crate::journal::snapshots::Changes;
 
@@ -34,7 +34,7 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 const REFUSED: Duration = Duration::from_secs(600);
 
 /// A forge, and the applications whose code it has.
-struct Teller {
+struct Reporter {
     forge: Forge,
     /// By application what it calls its repository.
     projects: BTreeMap<ApplicationName, String>,
@@ -43,46 +43,46 @@ struct Teller {
     failures: u32,
     not_before: Option<Instant>,
     /// The words of the last failure, which are logged once.
-    said: String,
+    warned: String,
 }
 
 /// By application and number of the run what the forge knows, and what it does not.
-type All = BTreeMap<ApplicationName, BTreeMap<u64, Told>>;
+type All = BTreeMap<ApplicationName, BTreeMap<u64, CommitStatuses>>;
 
 /// Tells until the agent ends.
 pub async fn watch(context: Arc<Context>) {
     let snapshot = context.journal.snapshot();
     let (mut changes, mut configuration) = (snapshot.subscribe(), context.config.subscribe());
-    let Some(mut told) = told_before(&context).await else { return };
+    let Some(mut reported) = recorded(&context).await else { return };
     let mut seen = *changes.borrow_and_update();
-    let mut tellers = of(&configuration.borrow_and_update().clone(), &context);
+    let mut reporters = reporters_of(&configuration.borrow_and_update().clone(), &context);
     loop {
-        for teller in &mut tellers {
+        for reporter in &mut reporters {
             // What is sent and not recorded when the agent ends is sent once more by the next life.
             tokio::select! {
-                () = teller.round(&context, &mut told) => {}
+                () = reporter.round(&context, &mut reported) => {}
                 () = context.stop.cancelled() => return,
             }
         }
-        let again = tellers.iter().filter_map(|teller| teller.not_before).min();
+        let again = reporters.iter().filter_map(|reporter| reporter.not_before).min();
         tokio::select! {
             () = tokio::time::sleep(PACE) => {}
             () = context.stop.cancelled() => return,
         }
         tokio::select! {
-            changed = changes.changed(), if !tellers.is_empty() => {
+            changed = changes.changed(), if !reporters.is_empty() => {
                 if changed.is_err() {
                     return;
                 }
                 let changed = context.journal.snapshot().since(seen).ok();
                 seen = changed.as_ref().map_or_else(|| *changes.borrow(), |changed| changed.revision);
-                tellers.iter_mut().for_each(|teller| teller.falls_behind(changed.as_ref()));
+                reporters.iter_mut().for_each(|reporter| reporter.falls_behind(changed.as_ref()));
             }
             changed = configuration.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                tellers = of(&configuration.borrow_and_update().clone(), &context);
+                reporters = reporters_of(&configuration.borrow_and_update().clone(), &context);
             }
             () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
             () = context.stop.cancelled() => return,
@@ -90,11 +90,11 @@ pub async fn watch(context: Arc<Context>) {
     }
 }
 
-/// What the lives before told; nothing where the agent ends meanwhile.
-async fn told_before(context: &Context) -> Option<All> {
+/// What the lives before reported; nothing where the agent ends meanwhile.
+async fn recorded(context: &Context) -> Option<All> {
     loop {
-        match context.journal.ask(|history| history.told()).await {
-            Ok(told) => return Some(told),
+        match context.journal.ask(|history| history.commit_statuses()).await {
+            Ok(reported) => return Some(reported),
             Err(error) => tracing::warn!(error = %chain(&error), "cannot read which commit statuses were sent"),
         }
         tokio::select! {
@@ -105,7 +105,7 @@ async fn told_before(context: &Context) -> Option<All> {
 }
 
 /// The forges of the configuration that have code of ours. Each is behind with all of it.
-fn of(config: &Config, context: &Context) -> Vec<Teller> {
+fn reporters_of(config: &Config, context: &Context) -> Vec<Reporter> {
     let base = context.config_path.parent().unwrap_or(&context.config_path);
     let one = |forge: Forge| {
         let projects = config.applications.iter().filter_map(|application| {
@@ -114,13 +114,13 @@ fn of(config: &Config, context: &Context) -> Vec<Teller> {
         });
         let projects: BTreeMap<_, _> = projects.collect();
         let behind = projects.keys().cloned().collect();
-        Teller { projects, behind, forge, failures: 0, not_before: None, said: String::new() }
+        Reporter { projects, behind, forge, failures: 0, not_before: None, warned: String::new() }
     };
-    let tellers = config.forge.iter().filter_map(Forge::new).map(one);
-    tellers.filter(|one| !one.projects.is_empty()).collect()
+    let reporters = config.forge.iter().filter_map(Forge::new).map(one);
+    reporters.filter(|one| !one.projects.is_empty()).collect()
 }
 
-impl Teller {
+impl Reporter {
     /// Takes note of what changed; of everything where more did than is kept.
     fn falls_behind(&mut self, changed: Option<&Changes>) {
         let Some(changed) = changed else {
@@ -140,11 +140,11 @@ impl Teller {
     async fn round(&mut self, context: &Context, all: &mut All) {
         while let Some(name) = self.behind.pop_first() {
             let runs = context.journal.snapshot().runs(&name);
-            let told = all.entry(name).or_default();
-            let first = told.keys().next().copied();
-            told.retain(|number, one| !one.owed.is_empty() || runs.iter().any(|run| run.id.number == *number));
+            let reported = all.entry(name).or_default();
+            let first = reported.keys().next().copied();
+            reported.retain(|number, one| !one.owed.is_empty() || runs.iter().any(|run| run.id.number == *number));
             for run in &runs {
-                let before = told.get(&run.id.number);
+                let before = reported.get(&run.id.number);
                 // What ended before this life began, and before the first that was noted, is of a time without this forge. What
                 // is newer than that was missed by an agent that was killed in the moment.
                 let is_missed = first.is_some_and(|first| first < run.id.number);
@@ -153,8 +153,8 @@ impl Teller {
                 }
                 let now = self.noted(run, &runs, before);
                 if before != Some(&now) {
-                    keep(context, run.id.number, &now).await;
-                    told.insert(run.id.number, now);
+                    record(context, run.id.number, &now).await;
+                    reported.insert(run.id.number, now);
                 }
             }
         }
@@ -164,8 +164,11 @@ impl Teller {
         self.not_before = None;
         for (name, project) in &self.projects {
             for (number, one) in all.get_mut(name).into_iter().flatten().filter(|(_, one)| !one.owed.is_empty()) {
-                let result = self.tell(project, one).await;
-                keep(context, *number, one).await;
+                let owed = one.owed.len();
+                let result = self.send(project, one).await;
+                if one.owed.len() < owed {
+                    record(context, *number, one).await;
+                }
                 if let Err(error) = result {
                     return self.failed(&error);
                 }
@@ -174,11 +177,11 @@ impl Teller {
         if self.failures > 0 {
             tracing::info!(forge = %self.forge.config.url, "the forge accepts commit statuses again");
         }
-        (self.failures, self.said) = (0, String::new());
+        (self.failures, self.warned) = (0, String::new());
     }
 
     /// What it knows of a run, and what it is yet to be told as the run is now.
-    fn noted(&self, run: &RunStatus, runs: &[RunStatus], before: Option<&Told>) -> Told {
+    fn noted(&self, run: &RunStatus, runs: &[RunStatus], before: Option<&CommitStatuses>) -> CommitStatuses {
         let is_taken_up = runs.iter().any(|other| other.resumes == Some(run.place()) && other.id > run.id);
         let known = before.map(|before| before.known.clone()).unwrap_or_default();
         let owed = statuses(run, is_taken_up).into_iter().map(|status| {
@@ -186,21 +189,21 @@ impl Teller {
             (status.context, (word.to_owned(), status.description))
         });
         let owed = owed.filter(|(context, (word, _))| known.get(context) != Some(word)).collect();
-        Told { commit: run.commit.clone(), reference: reference(run).map(str::to_owned), known, owed }
+        CommitStatuses { commit: run.commit.clone(), reference: reference(run).map(str::to_owned), known, owed }
     }
 
     /// Tells what is owed of one run, and notes what it knows then.
-    async fn tell(&self, project: &str, told: &mut Told) -> Result<(), ForgeError> {
-        while let Some((context, (state, description))) = told.owed.first_key_value() {
+    async fn send(&self, project: &str, statuses: &mut CommitStatuses) -> Result<(), ForgeError> {
+        while let Some((context, (state, description))) = statuses.owed.first_key_value() {
             let status = Status { context, state, description };
-            match self.forge.tell(project, &told.commit, told.reference.as_deref(), status).await {
+            match self.forge.post(project, &statuses.commit, statuses.reference.as_deref(), status).await {
                 Err(error @ ForgeError::Rejected { .. }) => {
-                    tracing::warn!(commit = %told.commit, %context, error = %chain(&error), "a commit status was rejected");
+                    tracing::warn!(commit = %statuses.commit, %context, error = %chain(&error), "a commit status was rejected");
                 }
                 result => result?,
             }
-            if let Some((context, (state, _))) = told.owed.pop_first() {
-                told.known.insert(context, state);
+            if let Some((context, (state, _))) = statuses.owed.pop_first() {
+                statuses.known.insert(context, state);
             }
         }
         Ok(())
@@ -214,16 +217,16 @@ impl Teller {
             _ => doubled(WAIT.0, self.failures, WAIT.1),
         };
         self.not_before = Some(Instant::now() + wait);
-        if self.said != message {
+        if self.warned != message {
             tracing::warn!(error = %message, %hint, "commit statuses wait");
         }
-        self.said = message;
+        self.warned = message;
     }
 }
 
-/// Keeps it for the next life. What cannot be kept is told twice at worst.
-async fn keep(context: &Context, run: u64, told: &Told) {
-    let fact = Fact::Told { run, told: told.clone() };
+/// Keeps it for the next life. What cannot be kept is sent twice at worst.
+async fn record(context: &Context, run: u64, statuses: &CommitStatuses) {
+    let fact = Fact::CommitStatuses { run, statuses: statuses.clone() };
     if let Err(error) = context.journal.record(vec![fact]).await {
         tracing::debug!(error = %chain(&error), "which commit statuses were sent is not recorded");
     }
