@@ -16,7 +16,7 @@ use quarterdeck_core::backoff::doubled;
 use quarterdeck_core::webhook;
 use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::error::chain;
-use quarterdeck_system::secret::{self, Place};
+use quarterdeck_system::secret;
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -58,11 +58,12 @@ pub async fn listen(context: Arc<Context>) {
         };
         let end = context.stop.child_token();
         let (address, result) = (config.listen, TcpListener::bind(config.listen).await);
+        let mut served = None;
         let wait = match result {
             Ok(listener) => {
                 tracing::info!(%address, "webhooks are accepted");
                 failures = 0;
-                tokio::spawn(serve(listener, context.clone(), config, end.clone()));
+                served = Some(tokio::spawn(serve(listener, context.clone(), config, end.clone())));
                 None
             }
             Err(error) => {
@@ -77,6 +78,10 @@ pub async fn listen(context: Arc<Context>) {
             () = context.stop.cancelled() => return,
         }
         end.cancel();
+        // Only then its place is free, should the next be the same with another secret.
+        if let Some(served) = served {
+            let _ = served.await;
+        }
     }
 }
 
@@ -129,7 +134,7 @@ async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -
         Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, format!("a webhook has {BODY_MAX} bytes at most\n")),
         Ok(Ok(body)) => body,
     };
-    let secret = match secret::read(&place(&hooks.config)) {
+    let secret = match secret::read(&hooks.config.secret()) {
         Ok(secret) => secret,
         Err(error) => {
             hooks.refuses(&format!("the secret of webhooks cannot be read: {}", chain(&error)));
@@ -148,14 +153,6 @@ async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -
             }
             (StatusCode::OK, String::new())
         }
-    }
-}
-
-fn place(config: &WebhookConfig) -> Place {
-    match (&config.secret_env, &config.secret_file) {
-        (Some(variable), _) => Place::variable(variable),
-        // The configuration was checked for one of them.
-        (None, file) => Place::file(file.as_deref().unwrap_or(std::path::Path::new(""))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Webhooks: a push is noticed when the forge says so, and who does not know the secret moves nothing.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::RunStatus;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,26 +15,33 @@ const SECRET: &str = "It's a Secret to Everybody";
 const SIGNED: (&str, &str) =
     ("Hello, World!", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
 
-/// A port that is free now.
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+/// A listener whose port stays free when it is gone: it is none of those that are given to who asks for any.
+async fn reserved() -> (TcpListener, u16) {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = std::process::id() as u16 % 100 * 100 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + offset;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return (listener, port);
+        }
+    }
 }
 
-fn configure(world: &World, port: u16) {
+fn configure(world: &World, port: u16, secret_file: &str) {
     let code = world.forge.http("ops/shop");
     let folder = world.forge.path("ops/shop").display().to_string();
     let application = world.application("shop", "").replacen(&folder, &code, 1);
     let head = world.config_head("a test").replacen("500ms", "1h", 1);
-    let webhook = format!("\n[webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"webhook-secret\"\n");
+    let webhook = format!("\n[webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"{secret_file}\"\n");
     world.configure(&(head + &webhook + &application)).unwrap();
 }
 
 /// A shop that is polled once an hour, and listens for webhooks. Its code was polled.
 async fn hooked() -> (World, u16) {
     let mut world = shop().await;
-    let port = free_port().await;
+    let (_, port) = reserved().await;
     std::fs::write(world.path("webhook-secret"), format!("{SECRET}\n")).unwrap();
-    configure(&world, port);
+    configure(&world, port, "webhook-secret");
     world.start_agent().await.unwrap();
     let polled = |state: &State| repositories(state).iter().filter(|one| one.polled.is_some()).count() == 2;
     world.wait("the first polls", |state| polled(state).then_some(())).await.unwrap();
@@ -98,9 +107,8 @@ async fn a_hook_polls_its_repository_and_no_other() {
 #[tokio::test]
 async fn the_listener_goes_where_the_configuration_says_and_waits_for_its_place() {
     let (world, first) = hooked().await;
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let second = taken.local_addr().unwrap().port();
-    configure(&world, second);
+    let (taken, second) = reserved().await;
+    configure(&world, second, "webhook-secret");
     world.reload_agent();
     while post(first, &[], "").await.is_some() {
         tokio::task::yield_now().await;
@@ -113,7 +121,18 @@ async fn the_listener_goes_where_the_configuration_says_and_waits_for_its_place(
     let check = checks.iter().find(|check| check.name == format!("webhook 127.0.0.1:{second}")).unwrap();
     assert_eq!((check.result, &*check.message), (CheckResult::Good, "listens"));
 
-    std::fs::remove_file(world.path("webhook-secret")).unwrap();
+    // Another secret in the same place: it is let go of before it is taken again.
+    let failures = || world.log().matches("cannot listen for webhooks").count();
+    let before = failures();
+    std::fs::write(world.path("other-secret"), "other").unwrap();
+    configure(&world, second, "other-secret");
+    world.reload_agent();
+    while post(second, &[("X-Gitlab-Token", "other")], "{}").await != Some(200) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(failures(), before);
+
+    std::fs::remove_file(world.path("other-secret")).unwrap();
     assert_eq!(
         post(second, &[("X-Gitlab-Token", SECRET)], "{}").await,
         Some(503),
