@@ -6,8 +6,10 @@ use harness::cluster::Pace;
 use harness::git::Repo;
 use harness::world::{self, World, borrowed};
 use quarterdeck_shared::error::Failure;
-use quarterdeck_shared::protocol::{Accepted, State};
-use quarterdeck_shared::snapshot::{AgentStatus, ConnectionKind, EnvironmentStatus, Object, RepositoryStatus};
+use quarterdeck_shared::protocol::{Accepted, LogRecord, State};
+use quarterdeck_shared::snapshot::{
+    AgentStatus, ConnectionKind, EnvironmentStatus, Object, RepositoryStatus, RunStatus,
+};
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
@@ -137,6 +139,18 @@ async fn ask(world: &World, what: &str, body: serde_json::Value) -> Accepted {
 
 fn agent(state: &State) -> Option<&AgentStatus> {
     state.objects.values().find_map(|object| if let Object::Agent(agent) = object { Some(agent) } else { None })
+}
+
+/// The lines of the log of a run.
+async fn log_lines(world: &World, run: &RunStatus) -> Vec<String> {
+    let mut told = world.client().stream::<LogRecord>(&format!("/v1/runs/{}/log", run.id), None).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(record) = told.next().await.unwrap() {
+        if let LogRecord::Line { text, .. } = record {
+            lines.push(text.into());
+        }
+    }
+    lines
 }
 
 fn repositories(state: &State) -> Vec<&RepositoryStatus> {

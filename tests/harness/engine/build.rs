@@ -241,7 +241,10 @@ impl Builder<'_> {
             self.out.vertex(&format!("[{stage}{vertex}/{of}] {}", instruction.text)).await?;
         }
         let delay = self.state.plan().step_delay;
-        self.out.pause(delay).await?;
+        self.state.held.send_modify(|steps| *steps += 1);
+        let passed = self.out.pause(delay).await;
+        self.state.held.send_modify(|steps| *steps -= 1);
+        passed?;
         self.out.fault_after(self.step).await
     }
 

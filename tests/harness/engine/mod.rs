@@ -33,6 +33,7 @@ use std::time::Duration;
 
 pub use containers::ContainerRecord;
 pub use output::StreamFault;
+use tokio::sync::watch;
 
 use crate::serve::{Place, Server};
 use containers::Containers;
@@ -108,6 +109,8 @@ pub enum Outcome {
 struct State {
     images: Mutex<Images>,
     plan: Mutex<Plan>,
+    /// How many build steps wait for their delay now.
+    held: watch::Sender<usize>,
     containers: Mutex<Containers>,
     /// Every container that was made so far.
     ran: Mutex<Vec<ContainerRecord>>,
@@ -133,6 +136,7 @@ impl Engine {
         let state = Arc::new(State {
             images: Mutex::new(Images::open(options.folder)?),
             plan: Mutex::default(),
+            held: watch::Sender::default(),
             containers: Mutex::default(),
             ran: Mutex::default(),
             builds: Mutex::default(),
@@ -212,9 +216,15 @@ impl Engine {
         Ok(id)
     }
 
-    /// Every build step takes this long from now on, so that progress can be watched.
+    /// Every build step that begins from now on takes this long, so that progress can be watched.
     pub fn set_step_delay(&self, delay: Duration) {
         self.state.plan().step_delay = delay;
+    }
+
+    /// Waits until a build step takes its time: another delay is one of later steps then.
+    pub async fn held(&self) {
+        // It fails without a sender alone, and `self` has it.
+        let _ = self.state.held.subscribe().wait_for(|steps| *steps > 0).await;
     }
 
     /// Every eighth of a layer takes this long to push from now on.

@@ -21,17 +21,26 @@ fn content(change: &ClusterChange, kind: &str) -> Option<Option<String>> {
     }
 }
 
+/// A storage class whose volumes are made for the first pod that uses them.
+fn class(name: &str) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+        "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+    })
+}
+
+fn claim(name: &str, class: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
+         storageClassName: {class}, resources: {{requests: {{storage: 1Gi}}}}}}\n"
+    )
+}
+
 #[tokio::test]
 async fn a_claim_of_a_class_that_waits_for_its_first_consumer_is_as_it_should_be() {
     let mut scene = Scene::new().await;
-    let class = json!({
-        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "later"},
-        "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
-    });
-    scene.api.put(class).unwrap();
-    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: cache}\nspec: {accessModes: [ReadWriteOnce], \
-                 storageClassName: later, resources: {requests: {storage: 1Gi}}}\n";
-    scene.sync(claim).await.unwrap();
+    scene.api.put(class("later")).unwrap();
+    scene.sync(&claim("cache", "later")).await.unwrap();
     let told = |change: &ClusterChange| match change {
         ClusterChange::ResourceChanged(status) if status.resource.name == "cache" => {
             (status.health == quarterdeck_shared::status::Health::Healthy).then(|| status.message.to_string())
@@ -47,17 +56,9 @@ async fn a_claim_of_a_class_that_waits_for_its_first_consumer_is_as_it_should_be
 async fn a_claim_is_judged_anew_once_its_class_can_be_read() {
     let mut scene = Scene::new().await;
     for (name, fault) in [("away", Fault::status(503)), ("forbidden", Fault::forbidden())] {
-        let class = json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
-            "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
-        });
-        scene.api.put(class).unwrap();
+        scene.api.put(class(name)).unwrap();
         scene.api.fault(fault.on("get", "storageclasses.storage.k8s.io").times(3));
-        let claim = format!(
-            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
-             storageClassName: {name}, resources: {{requests: {{storage: 1Gi}}}}}}\n"
-        );
-        scene.sync(&claim).await.unwrap();
+        scene.sync(&claim(name, name)).await.unwrap();
         // Not before the class could be read.
         for health in [Health::Progressing, Health::Healthy] {
             let told = |change: &ClusterChange| {
@@ -73,20 +74,10 @@ async fn a_claim_is_judged_anew_once_its_class_can_be_read() {
 #[tokio::test]
 async fn a_claim_that_went_while_nobody_watched_is_not_judged_once_its_class_can_be_read() {
     let mut scene = Scene::new().await;
-    let class = json!({
-        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "later"},
-        "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
-    });
-    scene.api.put(class).unwrap();
+    scene.api.put(class("later")).unwrap();
     let unreadable = Fault::forbidden().on("get", "storageclasses.storage.k8s.io");
     scene.api.fault(unreadable.clone());
-    let claim = |name: &str| {
-        format!(
-            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], \
-             storageClassName: later, resources: {{requests: {{storage: 1Gi}}}}}}\n"
-        )
-    };
-    scene.sync(&format!("{}---\n{}", claim("gone"), claim("kept"))).await.unwrap();
+    scene.sync(&format!("{}---\n{}", claim("gone", "later"), claim("kept", "later"))).await.unwrap();
     scene.synced().await;
     let is = |change: &ClusterChange, name: &str, health: Health| {
         resource(change, "PersistentVolumeClaim").is_some_and(|one| one.resource.name == name && one.health == health)

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use quarterdeck_shared::event::{Cause, Event, EventRecord};
-use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::{Permission, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use serde_json::json;
@@ -60,18 +59,6 @@ async fn runs(world: &World) -> Vec<RunStatus> {
     world.client().get("/v1/runs?limit=100").await.unwrap()
 }
 
-async fn lines(world: &World, run: &RunStatus) -> String {
-    let mut told = world.client().stream::<LogRecord>(&format!("/v1/runs/{}/log", run.id), None).await.unwrap();
-    let mut lines = String::new();
-    while let Some(record) = told.next().await.unwrap() {
-        if let LogRecord::Line { text, .. } = record {
-            lines.push_str(&text);
-            lines.push('\n');
-        }
-    }
-    lines
-}
-
 #[tokio::test]
 async fn a_new_commit_of_a_branch_is_built_and_tested_and_its_tag_pushes_that_very_image() {
     let world = checked("branches = ['main', 'release/*']").await;
@@ -110,6 +97,7 @@ async fn of_a_branch_the_newest_commit_counts() {
     let superseded = ended_at(&world, &waiting).await;
     assert_eq!((superseded.id, superseded.phase), (waits.id, Phase::Cancelled));
 
+    world.engine.held().await;
     world.engine.set_step_delay(Duration::ZERO);
     let newest = code(&world).commit("main", &[("app.txt", "4")], "Newest");
     let stopped = ended_at(&world, &running).await;
@@ -145,7 +133,7 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     code(&world).git(&["update-ref", "refs/merge-requests/7/head", &own]);
     let run = ended(&world, "merge-request-7").await;
     assert_eq!((run.phase, run.permission), (Phase::Succeeded, None), "{run:#?}");
-    assert!(lines(&world, &run).await.contains("TOKEN=***"));
+    assert!(log_lines(&world, &run).await.concat().contains("TOKEN=***"));
 
     let foreign = of_fork(&world, 8, "from elsewhere");
     let waits = |run: &RunStatus| run.reference == "merge-request-8" && run.awaits_permission();
@@ -158,7 +146,7 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     let allowed = ended(&world, "merge-request-8").await;
     assert_eq!((allowed.phase, allowed.permission), (Phase::Succeeded, Some(Permission::Given)), "{allowed:#?}");
     assert_eq!((allowed.id, allowed.commit.as_str()), (waits.id, &*foreign));
-    let log = lines(&world, &allowed).await;
+    let log = log_lines(&world, &allowed).await.join("\n");
     for line in [
         "MODE=fast",
         "secret build arguments are withheld from code of a fork: KEY",

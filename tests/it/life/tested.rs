@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use quarterdeck_shared::event::{Event, EventRecord};
-use quarterdeck_shared::protocol::LogRecord;
 use quarterdeck_shared::snapshot::{RunStatus, TestResult};
 use quarterdeck_shared::status::{Phase, StageKind};
 use serde_json::json;
@@ -55,17 +54,6 @@ async fn ended(world: &World, tag: &str) -> RunStatus {
     world.wait_run(&format!("the end of {tag}"), is_it).await.unwrap()
 }
 
-async fn lines(world: &World, run: &RunStatus) -> Vec<String> {
-    let mut told = world.client().stream::<LogRecord>(&format!("/v1/runs/{}/log", run.id), None).await.unwrap();
-    let mut lines = Vec::new();
-    while let Some(record) = told.next().await.unwrap() {
-        if let LogRecord::Line { text, .. } = record {
-            lines.push(text.into());
-        }
-    }
-    lines
-}
-
 fn result(run: &RunStatus) -> &TestResult {
     run.tests.first().unwrap_or_else(|| panic!("a test of {run:#?}"))
 }
@@ -77,7 +65,7 @@ async fn what_passes_is_pushed_by_its_id_and_not_tested_twice() {
     code(&world).tag("build-1.4.0", "main");
     let built = ended(&world, "build-1.4.0").await;
     assert_eq!((built.phase, &*result(&built).message), (Phase::Succeeded, "1 passed, 1 skipped"), "{built:#?}");
-    assert!(lines(&world, &built).await.contains(&"two cases".to_owned()));
+    assert!(log_lines(&world, &built).await.contains(&"two cases".to_owned()));
 
     code(&world).tag("push-1.4.0", "main");
     let pushed = ended(&world, "push-1.4.0").await;
@@ -100,7 +88,7 @@ async fn what_fails_is_not_pushed_and_can_be_retried() {
     let cases = result(&failed).cases.clone().unwrap();
     assert_eq!((cases.passed, cases.failed), (1, 1));
     assert_eq!((&*cases.failures[0].name, &*cases.failures[0].message), ("cart pays", "3 is not 4"));
-    let log = lines(&world, &failed).await;
+    let log = log_lines(&world, &failed).await;
     for line in ["testing", "failed: cart pays: 3 is not 4", "    at cart.rs:7"] {
         assert!(log.iter().any(|one| one == line), "{line}: {log:#?}");
     }
@@ -151,7 +139,7 @@ async fn services_are_reached_by_their_names_once_they_are_ready() {
     code(&world).tag("build-2", "main");
     let run = ended(&world, "build-2").await;
     assert_eq!(run.message, "service db ended with exit code 3 before it was ready");
-    assert!(lines(&world, &run).await.contains(&"db: no disk".to_owned()));
+    assert!(log_lines(&world, &run).await.contains(&"db: no disk".to_owned()));
     assert_eq!(world.engine.left(), Vec::<String>::new());
 }
 
@@ -260,7 +248,7 @@ async fn secrets_of_a_test_are_in_no_log() {
     reconfigure(&world, &test).await;
     code(&world).tag("build-1", "main");
     let run = ended(&world, "build-1").await;
-    let log = lines(&world, &run).await;
+    let log = log_lines(&world, &run).await;
     assert!(log.iter().any(|line| line == "MODE=fast") && log.iter().any(|line| line == "TOKEN=***"), "{log:#?}");
     std::fs::remove_file(world.path("token")).unwrap();
     let commit = code(&world).commit("main", &[("app.txt", "newer")], "Newer");

@@ -70,6 +70,7 @@ async fn each_forge_is_told_of_each_stage() {
         };
         world.wait_run("the build to begin", builds).await.unwrap();
         told(&api, "a test that waits", is(&held, "test", "pending")).await;
+        world.engine.held().await;
         world.engine.set_step_delay(Duration::ZERO);
         let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
         let cancelled = if kind == "gitlab" { "canceled" } else { "error" };
