@@ -131,6 +131,12 @@ impl Reader {
         Ok(bodies(&self.0, sql, params![application.as_str(), commit.as_str()])?.pop())
     }
 
+    /// All images of an application that are known, the last worked with first.
+    pub fn artifacts(&self, application: &ApplicationName) -> Result<Vec<Artifact>> {
+        let sql = "SELECT body FROM artifact WHERE application = ?1 ORDER BY rowid DESC";
+        bodies(&self.0, sql, [application.as_str()])
+    }
+
     /// Which tags need no thought any more; nothing where the application was never looked at.
     pub fn refs_seen(&self, application: &ApplicationName) -> Result<Option<RefsSeen>> {
         let row = self

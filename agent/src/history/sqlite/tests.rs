@@ -172,6 +172,28 @@ fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
 }
 
 #[test]
+fn what_branches_and_merge_requests_ran_and_built_pushes_no_release_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let bounds = HistoryConfig { runs: 3, ..HistoryConfig::default() };
+    let check = |id| RunStatus { cause: Cause::MergeRequest { number: id, commit: commit("b") }, ..run(id, noon()) };
+    write(&mut connection, noon(), &bounds, |writer| {
+        writer.artifact(&Artifact { pushed: Some(noon()), ..artifact("a", "1.0", noon()) }).unwrap();
+        (1..=2).for_each(|id| writer.run(&run(id, noon())).unwrap());
+        (3..=9).for_each(|id| writer.run(&check(id)).unwrap());
+        for number in 0..=ARTIFACTS_KEPT {
+            writer.artifact(&artifact("b", &format!("{number}"), noon())).unwrap();
+        }
+    });
+    let reader = Reader::open(&path).unwrap();
+    let left: Vec<u64> = reader.runs(None, 100).unwrap().iter().map(|run| run.id.number).collect();
+    assert_eq!(left, [9, 8, 7, 2, 1]);
+    assert!(reader.artifact(&shop(), &commit("a")).unwrap().is_some());
+    assert_eq!(reader.artifacts(&shop()).unwrap().len() as u32, ARTIFACTS_KEPT + 1);
+}
+
+#[test]
 fn an_image_that_was_made_while_the_clock_was_behind_is_kept_before_older_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");

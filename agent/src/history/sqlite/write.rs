@@ -164,10 +164,11 @@ impl Writer<'_> {
     pub fn let_go(&self, bounds: &HistoryConfig, now: Option<Timestamp>) -> Result<Vec<RunId>> {
         let kept = jiff::SignedDuration::from_hours(24 * i64::from(bounds.days));
         let oldest = now.and_then(|now| now.saturating_sub(kept).ok()).unwrap_or(Timestamp::MIN).to_string();
-        // Runs that were cut off and taken up count by themselves: no storm of restarts or reloads pushes real ones out.
+        // Runs that were cut off and taken up count by themselves, and so do those of branches and merge requests: no storm of
+        // restarts or reloads and no busy week pushes releases out.
         let runs: Vec<String> = self
             .transaction
-            .prepare_cached("SELECT body ->> '$.id' FROM (SELECT id, open, at, body, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
+            .prepare_cached("SELECT body ->> '$.id' FROM (SELECT id, open, at, body, row_number() OVER (PARTITION BY application, cut_off, body ->> '$.cause.by' IN ('branch', 'merge_request') ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
             .query_map(params![bounds.runs, oldest], |row| row.get(0))?
             .collect::<std::result::Result<_, _>>()?;
         let runs: Vec<RunId> = runs.iter().filter_map(|id| id.parse().ok()).collect();
@@ -183,7 +184,7 @@ impl Writer<'_> {
             params![bounds.events, oldest],
         )?;
         self.transaction.execute(
-            "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application ORDER BY rowid DESC) AS place FROM artifact) WHERE place > ?1)",
+            "DELETE FROM artifact WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER (PARTITION BY application, body ->> '$.pushed' IS NULL ORDER BY rowid DESC) AS place FROM artifact) WHERE place > ?1)",
             [ARTIFACTS_KEPT],
         )?;
         Ok(runs)

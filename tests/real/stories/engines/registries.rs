@@ -70,7 +70,10 @@ async fn wrong_then_right(town: &mut Town, config: &str, place: &Place) -> anyho
     town.shop.tag("push-1.4.1")?;
     let run = town.run("push-1.4.1").await?;
     let images: std::collections::BTreeSet<String> = town.images()?.lines().map(str::to_owned).collect();
-    ensure!(images.len() == 1, "built once: {images:?}");
+    if images.len() != 1 {
+        let log = std::fs::read_to_string(town.agent.path("agent.log"))?;
+        bail!("built once: {images:?}: {}\n{log}", town.log(run.id).await?.concat());
+    }
     Ok(run)
 }
 
