@@ -26,7 +26,7 @@ use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
-use crate::{api, connectivity, forge, supervise, upkeep, webhook};
+use crate::{api, connectivity, forge, gc, supervise, upkeep, webhook};
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::identity::Identity;
 
@@ -79,6 +79,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         builds: Arc::new(Semaphore::new(config.agent.max_concurrent_builds)),
         syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
+        gc: watch::Sender::new(Cause::Agent),
         log,
         started,
         stop: stop.clone(),
@@ -89,6 +90,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     tasks.spawn(connectivity::watch(context.clone()));
     tasks.spawn(forge::watch(context.clone()));
     tasks.spawn(webhook::listen(context.clone()));
+    tasks.spawn(gc::keep(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
     let check_now = Arc::new(Notify::new());

@@ -38,6 +38,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// What is kept, and for how long.
     pub history: HistoryConfig,
+    /// When what nobody needs any more is deleted.
+    pub gc: GcConfig,
     /// Who else may connect; the agent's own user and root may do everything.
     pub access: Vec<AccessRule>,
     /// Credentials and options of repositories, by the beginning of their address.
@@ -148,6 +150,24 @@ pub struct HistoryConfig {
 impl Default for HistoryConfig {
     fn default() -> Self {
         Self { runs: 50, syncs: 100, events: 50_000, log_bytes: 8 << 20, days: 180 }
+    }
+}
+
+/// What of the machine's disk is kept.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GcConfig {
+    /// It is deleted once an hour; else only when a person asks.
+    pub automatic: bool,
+    /// Commits of each application whose images are kept, of those that were pushed and of the others.
+    pub images: usize,
+    /// Images and mirrors that are younger than this many days are kept.
+    pub days: u32,
+}
+
+impl Default for GcConfig {
+    fn default() -> Self {
+        Self { automatic: true, images: 20, days: 7 }
     }
 }
 

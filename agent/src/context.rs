@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
+use quarterdeck_shared::event::Cause;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +64,8 @@ pub struct Context {
     pub syncs: Arc<Semaphore>,
     /// The programs that render.
     pub renderers: Arc<Renderers>,
+    /// Who asked last for what nobody needs to be deleted.
+    pub gc: watch::Sender<Cause>,
     /// The agent's own log.
     pub log: Telemetry,
     /// When the agent began.

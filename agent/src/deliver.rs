@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 pub use self::ask::{ask, retry};
 pub use self::error::DeliverError;
 use self::execution::Execution;
+pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;

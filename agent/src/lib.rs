@@ -30,6 +30,7 @@
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
 //! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed.
+//! - [`gc`]: what nobody needs any more on this machine's disk.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`].
@@ -80,6 +81,7 @@ pub mod monitor;
 pub mod flood;
 
 pub mod forge;
+pub mod gc;
 pub mod webhook;
 
 pub mod history;

@@ -212,6 +212,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state_of: Option<Timestamp>,
     },
+    /// What nobody needs any more was deleted from the agent's machine.
+    Cleaned {
+        /// Images on the engine.
+        images: u64,
+        /// Mirrors of repositories that are not in the configuration.
+        mirrors: u64,
+        /// Bytes of both; images may share some of them with what stays.
+        bytes: u64,
+    },
     /// A request was refused: a role is required.
     RequestDenied {
         /// Method and path.

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::answers::{Check, CheckResult, CommitAnswer, DiffAnswer, HealthLine, ManifestsAnswer, ObjectDiff};
+pub use self::answers::{
+    Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ManifestsAnswer, ObjectDiff,
+};
 pub use self::records::{LogRecord, WatchRecord};
 pub use self::requests::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
 use crate::id::Prefix;

@@ -154,6 +154,9 @@ routes! {
     /// What the agent can reach and use: an array of [`Check`](crate::protocol::Check).
     pub const DOCTOR: Route = read("/v1/doctor");
 
+    /// What the agent made on its machine, and what of it nobody needs: [`GcAnswer`](crate::protocol::GcAnswer).
+    pub const UNNEEDED: Route = read("/v1/gc");
+
     /// Syncs now, with a [`SyncRequest`](crate::protocol::SyncRequest).
     pub const SYNC: Route<Address> = act_guarded("/v1/environments/{address}/sync");
 
@@ -187,6 +190,9 @@ routes! {
 
     /// Stops a run.
     pub const CANCEL: Route<TypedId> = act("/v1/runs/{id}/cancel");
+
+    /// Deletes what nobody needs; an event tells what became of it.
+    pub const GC: Route = act("/v1/gc/delete");
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod alone;
 mod asked;
 mod certificates;
 mod checked;
+mod cleaned;
 mod configured;
 mod crashed;
 mod edited;

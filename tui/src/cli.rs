@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    act, api, build, completions, diff, doctor, events, history, logs, manifests, pods, rollback, runs, status, sync,
-    version,
+    act, api, build, completions, diff, doctor, events, gc, history, logs, manifests, pods, rollback, runs, status,
+    sync, version,
 };
 use crate::output::Colour;
 
@@ -89,6 +89,8 @@ pub enum Command {
     Api(api::Args),
     /// Check git, engine, registries, clusters and renderers, and say what to do.
     Doctor(doctor::Args),
+    /// Delete images and mirrors on the agent's machine that no one needs.
+    Gc(gc::Args),
     /// A completion script for a shell.
     Completions(completions::Args),
     /// The versions of this program and of the agent.

@@ -4,7 +4,7 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Context, act, api, build, completions, diff, doctor, events, history, logs, manifests, pods,
+    CommandError, Context, act, api, build, completions, diff, doctor, events, gc, history, logs, manifests, pods,
     rollback, runs, status, sync, version,
 };
 use crate::exit::Exit;
@@ -39,6 +39,7 @@ pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError>
         Some(Command::Manifests(args)) => manifests::run(args, context).await,
         Some(Command::Api(args)) => api::run(args, context).await,
         Some(Command::Doctor(args)) => doctor::run(args, context).await,
+        Some(Command::Gc(args)) => gc::run(args, context).await,
         Some(Command::Completions(args)) => completions::run(args, &mut Cli::command(), context),
         Some(Command::Version(args)) => version::run(args, context).await,
     }

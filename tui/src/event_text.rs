@@ -6,6 +6,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::status::StageKind;
 
 use crate::status_style::{Tone, of_health, of_phase, of_sync};
+use crate::text::{counted, size};
 
 /// What happened, in a person's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,14 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::HistoryRestored { from, state_of } => {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
             (Tone::Warning, format!("history restored from {from}{state}"), "")
+        }
+        Event::Cleaned { images, mirrors, bytes } => {
+            let counts = [(*images, "image", "images"), (*mirrors, "mirror", "mirrors")];
+            let counts = counts.into_iter().filter(|(number, ..)| *number > 0);
+            let counts: Vec<_> = counts.map(|(number, one, many)| counted(number, one, many)).collect();
+            let what =
+                format!("deleted {} that no run or environment needs, up to {}", counts.join(" and "), size(*bytes));
+            (Tone::Plain, what, "")
         }
         Event::RequestDenied { request } => (Tone::Warning, "access denied: a role is required".to_owned(), request),
 

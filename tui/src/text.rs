@@ -74,6 +74,12 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `12.3 MB`, `4.5 GB`: bytes as registries and `docker images` tell them.
+pub fn size(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes < 1000.0 { format!("{megabytes:.1} MB") } else { format!("{:.1} GB", megabytes / 1000.0) }
+}
+
 /// Seconds by which a moment may lie ahead and still be now: clocks of machines differ.
 const AHEAD_SECONDS: i64 = 60;
 

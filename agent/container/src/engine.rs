@@ -68,6 +68,12 @@ pub trait Builder: Send + Sync {
     /// Gives an image another name.
     fn tag<'a>(&'a self, image_id: &'a str, name: &'a ImageRef) -> BoxFuture<'a, Result<(), BuildError>>;
 
+    /// All images that have this label, with a name or without one.
+    fn labelled<'a>(&'a self, label: &'a str) -> BoxFuture<'a, Result<Vec<LabelledImage>, BuildError>>;
+
+    /// Takes an image and all of its names off the engine's disk, unless something there needs it.
+    fn remove<'a>(&'a self, id: &'a str, names: &'a [String]) -> BoxFuture<'a, Result<Removal, BuildError>>;
+
     /// Pushes the image of this name, and tells the digest that the engine says it has there. What the registry itself
     /// answers is asked through `registry::oci`; the two have to be equal.
     fn push<'a>(
@@ -168,6 +174,30 @@ pub struct BuiltImage {
     pub size_bytes: u64,
     /// Its names, as the engine tells them.
     pub names: Vec<String>,
+}
+
+/// An image with labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledImage {
+    /// `sha256:…`
+    pub id: String,
+    /// Its names; none where another image has them now.
+    pub names: Vec<String>,
+    /// All of its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, in seconds since the epoch. Of one whose steps were all cached that may be long before it was built.
+    pub created: i64,
+    /// Bytes of its layers, some of which others may share.
+    pub size_bytes: u64,
+}
+
+/// What became of an image that was to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Done,
+    /// Something on the engine needs it, in the engine's words.
+    Refused(String),
 }
 
 /// What the engine says it pushed: `sha256:…`.

@@ -117,6 +117,12 @@ fn left(run: &RunStatus) -> Failure {
     Failure::conflict(format!("application {} is no longer in the configuration", run.application), "")
 }
 
+/// What nobody needs is deleted now.
+pub(super) async fn gc(State(context): State<Shared>, Extension(peer): Extension<Peer>) -> Taken {
+    context.gc.send_replace(peer.cause());
+    taken("what is no longer needed will be deleted; `qd events` shows when that is done".to_owned())
+}
+
 /// A person lets a run of a fork's code run.
 pub(super) async fn allow(
     State(context): State<Shared>,

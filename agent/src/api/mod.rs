@@ -51,6 +51,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::EVENTS, reads::events),
         mount(routes::AGENT_LOG, streams::agent_log),
         mount(routes::DOCTOR, reads::doctor),
+        mount(routes::UNNEEDED, reads::unneeded),
         mount(routes::SYNC, commands::sync),
         mount(routes::REFRESH, commands::refresh),
         mount(routes::BUILD, commands::build),
@@ -62,6 +63,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::RETRY, commands::retry),
         mount(routes::ALLOW, commands::allow),
         mount(routes::CANCEL, commands::cancel),
+        mount(routes::GC, commands::gc),
     ]
 }
 

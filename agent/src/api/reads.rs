@@ -6,7 +6,7 @@ use quarterdeck_shared::error::{Hint as _, chain};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
-    Check, CommitAnswer, DiffAnswer, ManifestsAnswer, ROWS, ROWS_MAX, VersionAnswer, WIRE_VERSION,
+    Check, CommitAnswer, DiffAnswer, GcAnswer, ManifestsAnswer, ROWS, ROWS_MAX, VersionAnswer, WIRE_VERSION,
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
 use quarterdeck_shared::resource::ResourceRef;
@@ -116,4 +116,8 @@ pub(super) async fn events(
 
 pub(super) async fn doctor(State(context): State<Shared>) -> Json<Vec<Check>> {
     Json(crate::doctor::check(&context).await)
+}
+
+pub(super) async fn unneeded(State(context): State<Shared>) -> Json<GcAnswer> {
+    Json(crate::gc::look(&context).await)
 }

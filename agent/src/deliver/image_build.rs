@@ -5,6 +5,8 @@
 
 mod request;
 
+pub use request::{APPLICATION_LABEL, REVISION_LABEL};
+
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;

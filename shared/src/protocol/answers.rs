@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::EnvironmentId;
+use crate::application::{ApplicationName, EnvironmentId};
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
@@ -82,6 +82,65 @@ pub struct Check {
     /// What to do; empty where all is well.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+}
+
+/// What can be deleted, and for what it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GcKind {
+    /// An image on the engine's disk.
+    Image,
+    /// The mirror of a repository.
+    Mirror,
+}
+
+impl GcKind {
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
+/// Something that the agent made on its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcItem {
+    /// What it is.
+    pub kind: GcKind,
+    /// An image's name, or its id where it has none; the name of a mirror's folder.
+    pub name: String,
+    /// Of which application, of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationName>,
+    /// From which commit it was built, of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// When an image was built, or a mirror last changed.
+    pub at: Timestamp,
+    /// Bytes on the disk; images may share some of them.
+    pub bytes: u64,
+    /// Why it stays; absent where nobody needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
+/// What the agent made on its machine, and what of it nobody needs any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcAnswer {
+    /// What nobody needs first, then by age.
+    pub items: Vec<GcItem>,
+    /// What could not be looked at, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Check>,
+}
+
+impl GcAnswer {
+    /// What nobody needs.
+    pub fn unneeded(&self) -> impl Iterator<Item = &GcItem> {
+        self.items.iter().filter(|item| item.kept.is_none())
+    }
 }
 
 /// `qd-agent health -o json`, a line an object.

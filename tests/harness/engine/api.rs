@@ -234,7 +234,15 @@ fn tag(state: &State, name: &str, query: &Query) -> Response<Body> {
     Response::builder().status(201).body(Body::empty()).expect("a plain answer")
 }
 
+/// An image with a container stays, as the daemon has it.
 fn remove(state: &State, name: &str) -> Response<Body> {
+    let id = |name: &str| state.images().find(name).map(|(id, _)| id.to_owned());
+    let of_image = id(name);
+    let used =
+        locked(&state.containers).all.values().any(|container| of_image.is_some() && id(&container.image) == of_image);
+    if used {
+        return failed(409, &format!("conflict: unable to remove repository reference \"{name}\" (must force)"));
+    }
     match state.images().remove(name) {
         None => failed(404, &format!("No such image: {}", with_tag(name))),
         Some((untagged, deleted)) => {

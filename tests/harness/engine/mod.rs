@@ -189,6 +189,12 @@ impl Engine {
         self.state.images().find(name).map(|(id, _)| id.to_owned())
     }
 
+    /// Gives an image another name, as a person does.
+    pub fn name(&self, image: &str, name: &str) {
+        let id = self.image_id(image).unwrap_or_else(|| panic!("there is no image {image}"));
+        self.state.images().tag(&id, name);
+    }
+
     /// The labels of an image.
     pub fn labels(&self, name: &str) -> BTreeMap<String, String> {
         self.state.images().find(name).map(|(_, image)| image.config.config.labels.clone()).unwrap_or_default()

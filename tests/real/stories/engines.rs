@@ -1,5 +1,6 @@
 //! Engines and registries: each engine builds and pushes the shop, to registries of each kind of login.
 
+mod cleaned;
 mod output;
 mod registries;
 mod tested;

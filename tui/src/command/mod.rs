@@ -22,6 +22,7 @@ pub mod pods;
 pub mod api;
 pub mod completions;
 pub mod doctor;
+pub mod gc;
 pub mod version;
 
 pub mod arguments;

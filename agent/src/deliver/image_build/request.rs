@@ -83,14 +83,20 @@ fn file(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<Vec<u8>> {
     }
 }
 
+/// The label that names the application of an image.
+pub const APPLICATION_LABEL: &str = "dev.quarterdeck.application";
+
+/// The label that names the commit of an image, as OCI has it.
+pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
+
 /// What an image is known by on the engine, so that one that was built before is found even where the history was lost. One
 /// of a fork's code is another, though the commit be the same: it was built without secrets.
 pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, String> {
     let of_fork = if commit.is_of_fork { "fork-" } else { "" };
     BTreeMap::from([
-        ("dev.quarterdeck.application".to_owned(), commit.application.spec.name.to_string()),
+        (APPLICATION_LABEL.to_owned(), commit.application.spec.name.to_string()),
         ("dev.quarterdeck.build".to_owned(), format!("{of_fork}{}", digest_of(spec))),
-        ("org.opencontainers.image.revision".to_owned(), commit.checkout.id.to_string()),
+        (REVISION_LABEL.to_owned(), commit.checkout.id.to_string()),
     ])
 }
 

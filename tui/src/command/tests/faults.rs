@@ -38,6 +38,8 @@ const ALL: &[&str] = &[
     "manifests shop",
     "api GET /v1/state",
     "doctor",
+    "gc",
+    "gc --dry-run",
     "version",
 ];
 

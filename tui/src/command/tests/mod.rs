@@ -406,6 +406,18 @@ async fn doctor_and_version() {
 }
 
 #[tokio::test]
+async fn gc() {
+    let agent = StandIn::start(world::answer);
+    check("gc", &agent, &["gc --dry-run", "80> gc --all --dry-run", "gc --dry-run -o json"]).await;
+    assert_eq!(agent.asked(), ["GET /v1/gc"; 3]);
+    check("gc_deletes", &agent, &["gc"]).await;
+    assert_eq!(agent.asked()[4], "POST /v1/gc/delete");
+    let agent = StandIn::start(|_| Reply::json(&serde_json::json!({"items": []})));
+    check("gc_nothing", &agent, &["gc"]).await;
+    assert_eq!(agent.asked(), ["GET /v1/gc"]);
+}
+
+#[tokio::test]
 async fn api() {
     let agent = StandIn::start(world::answer);
     check(

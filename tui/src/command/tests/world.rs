@@ -28,6 +28,8 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
         "GET /v1/events" => Reply::json(&events()),
         "GET /v1/doctor" => Reply::json(&checks()),
+        "GET /v1/gc" => Reply::json(&unneeded()),
+        "POST /v1/gc/delete" => accepted("what is no longer needed will be deleted"),
         "GET /v1/environments/shop/diff" => Reply::json(&diff()),
         "GET /v1/environments/search/diff" => Reply::json(&no_diff()),
         "GET /v1/environments/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
@@ -430,10 +432,31 @@ fn no_diff() -> Value {
     })
 }
 
+fn unneeded() -> Value {
+    let image = |tag: &str, commit: &str, at: &str, kept: Option<&str>| {
+        let name = format!("registry.example/ops/shop:{tag}");
+        let commit = commit.repeat(40);
+        json!({"kind": "image", "name": name, "application": "shop", "commit": commit, "at": at, "bytes": 71_400_000, "kept": kept})
+    };
+    json!({
+        "items": [
+            image("1.2.0", "a", "2026-07-01T12:00:00Z", None),
+            image("main", "b", "2026-07-02T12:00:00Z", None),
+            {"kind": "mirror", "name": "forge.example-ops-old-1f", "at": "2026-06-01T12:00:00Z", "bytes": 2_300_000_000_u64},
+            image("1.4.0", "c", "2026-07-03T12:00:00Z", Some("an environment runs it, or ran it before")),
+        ],
+        "problems": [{"name": "engine", "result": "bad", "message": "cannot be reached"}],
+    })
+}
+
 fn checks() -> Value {
     json!([
         {"name": "engine", "result": "good", "message": "Docker 28.2.2"},
         {"name": "registry registry.example", "result": "warning", "message": "no login", "hint": "docker login registry.example"},
         {"name": "cluster prod", "result": "bad", "message": "connection refused", "hint": "is the VPN up?"},
     ])
+}
+
+fn accepted(message: &str) -> Reply {
+    Reply::json(&json!({ "message": message }))
 }

@@ -14,6 +14,7 @@ mod connect;
 mod watch;
 
 mod build;
+mod local;
 mod pull;
 mod push;
 mod testing;
@@ -30,7 +31,9 @@ pub use testing::OWNER_LABEL;
 pub use watch::Limits;
 
 use super::testing::{TestError, TestOutcome, TestRequest};
-use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, Progress, PushedDigest, Sink};
+use super::{
+    BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, LabelledImage, Progress, PushedDigest, Removal, Sink,
+};
 use crate::registry::credentials::Login;
 use connect::Connection;
 use quarterdeck_core::failpoint;
@@ -137,6 +140,14 @@ impl Builder for DockerEngine {
 
     fn tag<'a>(&'a self, image_id: &'a str, name: &'a ImageRef) -> BoxFuture<'a, Result<(), BuildError>> {
         async move { name_image(&self.connect().await?, image_id, name).await }.boxed()
+    }
+
+    fn labelled<'a>(&'a self, label: &'a str) -> BoxFuture<'a, Result<Vec<LabelledImage>, BuildError>> {
+        async move { local::labelled(&self.connect().await?, label).await }.boxed()
+    }
+
+    fn remove<'a>(&'a self, id: &'a str, names: &'a [String]) -> BoxFuture<'a, Result<Removal, BuildError>> {
+        async move { local::remove(&self.connect().await?, id, names).await }.boxed()
     }
 
     fn test<'a>(

@@ -1,0 +1,100 @@
+//! The machine's disk: what the agent made there and nobody needs any more is deleted, once an hour and when a person asks.
+//!
+//! ```text
+//! engine, history, snapshot ─► images.rs ─┐
+//!                                         ├─► what nobody needs ─► deleted, and an event
+//! mirrors, configuration ───► mirrors.rs ─┘
+//! ```
+//! Which images those are is decided by [`quarterdeck_core::gc`].
+
+mod images;
+mod mirrors;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::error::{Failure, chain};
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::protocol::{Check, CheckResult, GcAnswer};
+
+use crate::context::Context;
+use crate::journal::fact::Fact;
+
+/// A busy fleet builds some hundred images a day: an hour's fit on any disk that takes a week's.
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Deletes until the agent ends.
+pub async fn keep(context: Arc<Context>) {
+    let mut asked = context.gc.subscribe();
+    loop {
+        let cause = tokio::select! {
+            () = tokio::time::sleep(EVERY) => Cause::Agent,
+            changed = asked.changed() => match changed {
+                Ok(()) => asked.borrow_and_update().clone(),
+                Err(_) => return,
+            },
+            () = context.stop.cancelled() => return,
+        };
+        if cause == Cause::Agent && !context.config().gc.automatic {
+            continue;
+        }
+        tokio::select! {
+            () = clean(&context, cause) => {}
+            () = context.stop.cancelled() => return,
+        }
+    }
+}
+
+/// What is there, what of it nobody needs, and why the rest stays.
+pub async fn look(context: &Context) -> GcAnswer {
+    let mut answer = GcAnswer::default();
+    match images::found(context, Timestamp::now()).await {
+        Ok(found) => answer.items.extend(found.into_iter().map(images::item)),
+        Err(why) => answer.problems.push(problem("engine", why)),
+    }
+    match mirrors::found(context, Timestamp::now()).await {
+        Ok(found) => answer.items.extend(found.into_iter().map(mirrors::item)),
+        Err(why) => answer.problems.push(problem("mirrors", why)),
+    }
+    answer
+        .items
+        .sort_by(|a, b| (a.kept.is_some(), a.kind, a.at, &a.name).cmp(&(b.kept.is_some(), b.kind, b.at, &b.name)));
+    answer
+}
+
+fn problem(name: &str, Failure { message, hint }: Failure) -> Check {
+    Check { name: name.to_owned(), result: CheckResult::Bad, message, hint }
+}
+
+async fn clean(context: &Context, cause: Cause) {
+    let now = Timestamp::now();
+    let (mut images, mut mirrors) = (Deleted::default(), Deleted::default());
+    let results = [images::delete(context, now, &mut images).await, mirrors::delete(context, now, &mut mirrors).await];
+    for why in results.into_iter().filter_map(Result::err) {
+        tracing::warn!("cannot delete all that is no longer needed: {}", why.message);
+    }
+    if images.count + mirrors.count == 0 {
+        return;
+    }
+    let bytes = images.bytes + mirrors.bytes;
+    tracing::info!(images = images.count, mirrors = mirrors.count, bytes, "deleted what is no longer needed");
+    let event = Event::Cleaned { images: images.count, mirrors: mirrors.count, bytes };
+    if let Err(error) = context.journal.record(vec![Fact::at_large(cause, event)]).await {
+        tracing::warn!(error = %chain(&error), "what was deleted is not in the history");
+    }
+}
+
+/// What was deleted of one kind.
+#[derive(Debug, Default)]
+struct Deleted {
+    count: u64,
+    bytes: u64,
+}
+
+impl Deleted {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
