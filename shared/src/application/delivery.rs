@@ -1,0 +1,109 @@
+//! What of an application is built: its code, which tags, branches and merge requests mean what, and its images.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{TestSpec, ValueFrom};
+
+/// Code, the images that are built of its commits, and what tests them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySpec {
+    /// Where the code is.
+    pub code: Code,
+    /// What is built of one commit; at least one.
+    pub images: Vec<ImageSpec>,
+    /// What is run between build and push, in this order.
+    pub tests: Vec<TestSpec>,
+}
+
+/// Where the code of an application is, and which tags mean what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Path, `file://`, `ssh://`, `user@host:path` or `http(s)://`.
+    pub repository: String,
+    /// Globs of the tags that build the image of their commit.
+    #[serde(default = "default_build_tags")]
+    pub build_tags: Vec<String>,
+    /// Globs of the tags that push the image of their commit.
+    #[serde(default = "default_push_tags")]
+    pub push_tags: Vec<String>,
+    /// What to do with the tags that are there when the repository is first seen.
+    #[serde(default)]
+    pub existing_tags: ExistingTags,
+    /// Globs of the branches whose new commits are built and tested; none by default.
+    #[serde(default)]
+    pub branches: Vec<String>,
+    /// Builds and tests each new commit of a merge request (of a pull request, as some forges call it).
+    #[serde(default)]
+    pub merge_requests: bool,
+    /// What happens with merge requests whose code is of no branch of the repository.
+    #[serde(default)]
+    pub forks: Forks,
+    /// The tag of the images, from `{suffix}` (of the git tag, else the short commit), `{tag}`, `{commit}`, `{short_commit}`.
+    #[serde(default = "default_image_tag")]
+    pub image_tag: String,
+}
+
+fn default_image_tag() -> String {
+    "{suffix}".to_owned()
+}
+
+fn default_build_tags() -> Vec<String> {
+    ["build", "build-*", "build/*"].map(str::to_owned).into()
+}
+
+fn default_push_tags() -> Vec<String> {
+    ["push", "push-*", "push/*"].map(str::to_owned).into()
+}
+
+/// Which of the tags that are already there are triggers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingTags {
+    /// The newest of each kind.
+    #[default]
+    Latest,
+    /// None.
+    None,
+    /// All of them.
+    All,
+}
+
+/// What happens with a merge request whose code is of no branch of the repository: anyone may have written it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forks {
+    /// It waits for a person's permission, each commit anew.
+    #[default]
+    Ask,
+    /// It is run as any other, without secrets.
+    Run,
+    /// It is not run.
+    Never,
+}
+
+/// An image of an application, and how it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSpec {
+    /// Registry and repository without a tag: `registry.example/ops/shop`.
+    pub name: String,
+    /// The folder of the repository that is sent to the engine; the whole repository by default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Below the context.
+    #[serde(default = "default_dockerfile")]
+    pub dockerfile: String,
+    /// The stage of the Dockerfile to build; the last by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Build arguments; secret ones name the environment variable or file that holds them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, ValueFrom>,
+}
+
+fn default_dockerfile() -> String {
+    "Dockerfile".to_owned()
+}

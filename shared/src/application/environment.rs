@@ -1,0 +1,161 @@
+//! Where an application runs: its manifests, how they become objects, and the policies of sync and promotion.
+
+use serde::{Deserialize, Serialize};
+
+use super::EnvironmentName;
+
+/// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentSpec {
+    /// What people and events call it, behind the name of the application.
+    pub name: EnvironmentName,
+    /// Where the manifests are; like [`Code::repository`](super::Code::repository).
+    pub repository: String,
+    /// What is deployed of it.
+    pub follow: Follow,
+    /// The folder of the manifests; the whole repository where empty.
+    pub path: String,
+    /// How manifests become objects.
+    pub render: RenderKind,
+    /// What a chart is given.
+    pub helm: HelmSpec,
+    /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
+    pub cluster: Option<String>,
+    /// The namespace of objects that name none.
+    pub namespace: String,
+    /// Makes the namespace where it is not there. Off by default: who may deploy need not be allowed to make namespaces.
+    pub create_namespace: bool,
+    /// How the cluster is kept equal to git.
+    pub sync: SyncPolicy,
+    /// How pushed images get into the manifests.
+    pub promote: PromotePolicy,
+    /// Whether what changes its cluster manually (sync, rollback, resume) requires role `approver`.
+    pub protected: bool,
+}
+
+impl EnvironmentSpec {
+    /// An environment with the defaults for all that need not be said.
+    pub fn new(name: EnvironmentName, repository: String, namespace: String) -> Self {
+        Self {
+            name,
+            repository,
+            follow: Follow::default(),
+            path: String::new(),
+            render: RenderKind::default(),
+            helm: HelmSpec::default(),
+            cluster: None,
+            namespace,
+            create_namespace: false,
+            sync: SyncPolicy::default(),
+            promote: PromotePolicy::default(),
+            protected: false,
+        }
+    }
+}
+
+/// What is deployed of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// The remote's default branch.
+    #[default]
+    Default,
+    /// A branch.
+    Branch(String),
+    /// A tag. Nothing is promoted to it: a promotion is a commit on a branch.
+    Tag(String),
+}
+
+impl Follow {
+    /// The branch that promotions go to, where one is named.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Branch(branch) => Some(branch),
+            Self::Default | Self::Tag(_) => None,
+        }
+    }
+}
+
+/// How a folder of manifests becomes objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenderKind {
+    /// Kustomize where a kustomization file is there, Helm where a `Chart.yaml` is, else plain.
+    #[default]
+    Auto,
+    /// Every `.yaml`, `.yml` and `.json` file below the path.
+    Plain,
+    /// Through the `kustomize` or `kubectl` program.
+    Kustomize,
+    /// Through the `helm` program, as a release of the chart.
+    Helm,
+}
+
+/// How a Helm chart is rendered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HelmSpec {
+    /// `.Release.Name`; the name of the application where absent.
+    pub release_name: Option<String>,
+    /// Files of values from the root of the repository; a later one overrules an earlier one, and each the chart's own.
+    pub values_files: Vec<String>,
+    /// Values that overrule all files.
+    pub values: serde_json::Map<String, serde_json::Value>,
+    /// Deploys a chart that has hooks without them.
+    pub skip_hooks: bool,
+}
+
+/// How the cluster is kept equal to git.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyncPolicy {
+    /// A new revision is synced without being asked.
+    pub automatic: bool,
+    /// What left git is deleted.
+    pub prune: bool,
+    /// Drift is reverted.
+    pub self_heal: bool,
+}
+
+impl Default for SyncPolicy {
+    fn default() -> Self {
+        Self { automatic: true, prune: true, self_heal: true }
+    }
+}
+
+/// How pushed images get into the manifests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromotePolicy {
+    /// Whether, and by what name the image is written.
+    pub by: PromoteBy,
+    /// The author of the commit: `Name <mail>`.
+    pub author: String,
+    /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
+    /// Trailers follow it, by which the branch says what was promoted.
+    pub message: String,
+}
+
+impl Default for PromotePolicy {
+    fn default() -> Self {
+        Self {
+            by: PromoteBy::TagAndDigest,
+            author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
+            message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
+        }
+    }
+}
+
+/// By what name a promoted image is written into the manifests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromoteBy {
+    /// `name:1.4.0@sha256:…`.
+    #[default]
+    TagAndDigest,
+    /// `name:1.4.0`.
+    Tag,
+    /// `name@sha256:…`.
+    Digest,
+    /// Not at all: the manifests are somebody else's.
+    None,
+}
