@@ -24,7 +24,8 @@ pub(super) fn template(
     let root = files::real(own.path());
     let mut bytes_left = files::INPUT_BYTES_MAX;
     files::write(tree, &chart.files, &root, &mut bytes_left)?;
-    let mut arguments: Vec<OsString> = vec!["template".into(), release.name.into(), root.join(&chart.folder).into()];
+    let mut arguments: Vec<OsString> =
+        vec![program.subcommand().into(), release.name.into(), root.join(&chart.folder).into()];
     arguments.extend(["--namespace".into(), release.namespace.into(), "--include-crds".into()]);
     if let Some(version) = &capabilities.kube_version {
         arguments.extend(["--kube-version".into(), version.into()]);

@@ -1,5 +1,6 @@
 //! `kustomize build`, else `kubectl kustomize`.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use quarterdeck_core::render::built::Built;
@@ -23,6 +24,6 @@ pub(super) fn build(
     files::link(&needs.links, &root)?;
     files::write_beside(tree, needs, &root, bytes_left)?;
     let folder = root.join(folder);
-    let arguments = program.kustomize_arguments().iter().map(AsRef::as_ref).chain([folder.as_os_str()]);
-    run(program, &root, &arguments.collect::<Vec<_>>(), b"", |line| line.starts_with("# Warning"))
+    let arguments = [OsStr::new(program.subcommand()), folder.as_os_str()];
+    run(program, &root, &arguments, b"", |line| line.starts_with("# Warning"))
 }

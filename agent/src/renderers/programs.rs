@@ -77,11 +77,11 @@ impl Program {
         }
     }
 
-    pub(super) fn kustomize_arguments(&self) -> &'static [&'static str] {
+    pub(super) fn subcommand(&self) -> &'static str {
         match self.kind {
-            ProgramKind::Kustomize => &["build"],
-            ProgramKind::Kubectl => &["kustomize"],
-            ProgramKind::Helm => &["template"],
+            ProgramKind::Kustomize => "build",
+            ProgramKind::Kubectl => "kustomize",
+            ProgramKind::Helm => "template",
         }
     }
 
