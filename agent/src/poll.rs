@@ -5,7 +5,7 @@
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -130,6 +130,8 @@ impl Repository {
 #[derive(Default)]
 pub struct Repositories {
     by_key: Mutex<BTreeMap<String, Arc<Repository>>>,
+    /// The keys of those whose merge requests an application wants.
+    merge_requests: Mutex<BTreeSet<String>>,
 }
 
 impl Repositories {
@@ -143,7 +145,7 @@ impl Repositories {
         journal: &Journal,
     ) -> Result<Arc<Repository>, GitError> {
         let url = RepositoryUrl::parse(address, base).map_err(|error| bad_address(address, &error))?;
-        let (remote, interval) = reached(url, config, base).map_err(|error| bad_address(address, &error))?;
+        let (remote, interval) = self.reached(url, config, base).map_err(|error| bad_address(address, &error))?;
         let key = remote.url.key().to_owned();
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = by_key.get(&key) {
@@ -171,9 +173,15 @@ impl Repositories {
 
     /// Brings other options of repositories and another interval into force, without a stop of what uses them.
     pub fn configure(&self, config: &Config, base: &Path) {
+        let code = config.applications.iter().filter_map(|one| one.delivery.as_ref()).map(|delivery| &delivery.code);
+        let wanted = code.filter(|code| code.merge_requests);
+        let wanted = wanted.filter_map(|code| RepositoryUrl::parse(&code.repository, base).ok());
+        *self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner) =
+            wanted.map(|url| url.key().to_owned()).collect();
         for repository in self.all() {
             let url = repository.mirror().remote().url.clone();
-            let configured = reached(url, config, base)
+            let configured = self
+                .reached(url, config, base)
                 .map_err(|error| bad_address(&repository.address, &error))
                 .and_then(|(remote, interval)| repository.configure(remote, interval));
             if let Err(error) = configured {
@@ -181,6 +189,15 @@ impl Repositories {
                 tracing::error!(repository = %repository.address, %error, "the options of the repository are unchanged");
             }
         }
+    }
+
+    /// How a repository is reached, and how often it is polled.
+    fn reached(&self, url: RepositoryUrl, config: &Config, base: &Path) -> Result<(Remote, Duration), UrlError> {
+        let mut remote = Remote::new(url, &config.repository, base)?;
+        let wanted = self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner);
+        remote.merge_requests = wanted.contains(remote.url.key());
+        let interval = remote.access.poll_interval().unwrap_or(config.agent.poll_interval.0);
+        Ok((remote, interval))
     }
 
     /// Stops polling what nobody uses any more: who does is `used`, by address.
@@ -209,17 +226,6 @@ impl Repositories {
     pub fn all(&self) -> Vec<Arc<Repository>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
-}
-
-/// How a repository is reached, and how often it is polled.
-fn reached(url: RepositoryUrl, config: &Config, base: &Path) -> Result<(Remote, Duration), UrlError> {
-    let mut remote = Remote::new(url, &config.repository, base)?;
-    let code = config.applications.iter().filter_map(|one| one.delivery.as_ref()).map(|delivery| &delivery.code);
-    remote.merge_requests = code
-        .filter(|code| code.merge_requests)
-        .any(|code| RepositoryUrl::parse(&code.repository, base).is_ok_and(|other| other.key() == remote.url.key()));
-    let interval = remote.access.poll_interval().unwrap_or(config.agent.poll_interval.0);
-    Ok((remote, interval))
 }
 
 fn bad_address(address: &str, error: &UrlError) -> GitError {
