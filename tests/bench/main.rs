@@ -22,6 +22,7 @@ mod growth;
 mod start;
 
 mod build;
+mod hooks;
 
 mod console;
 
@@ -87,6 +88,7 @@ const FAMILIES: &[Family] = &[
     ("growth", growth::family),
     ("start", start::family),
     ("build", build::family),
+    ("hooks", hooks::family),
     ("console", console::family),
     ("log", console::log::family),
 ];
