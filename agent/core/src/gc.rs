@@ -17,10 +17,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::artifact::{Artifact, Image};
-use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::RunStatus;
-use quarterdeck_shared::status::Phase;
 
 use crate::image_ref::ImageRef;
 
@@ -158,18 +156,6 @@ impl Needs {
         };
         named().filter(is_newest).map(|image| image.id.as_str()).collect()
     }
-}
-
-/// The images of the last two releases of an environment; `syncs` are newest first.
-pub fn ran_last(syncs: &[SyncRecord]) -> BTreeSet<String> {
-    let releases = syncs.iter().filter(|sync| sync.phase == Phase::Succeeded && sync.part.is_none());
-    let mut images: Vec<&Vec<String>> = Vec::new();
-    for release in releases {
-        if images.len() < 2 && !images.contains(&&release.images) {
-            images.push(&release.images);
-        }
-    }
-    images.into_iter().flatten().cloned().collect()
 }
 
 /// The commits that each environment got last, and the ones before; `runs` are newest first.

@@ -72,6 +72,9 @@ pub struct Mirror {
     known: Arc<known::Known>,
 }
 
+/// The file of a bare repository that says what it is, as git has it: the redacted address of what a mirror mirrors.
+pub const DESCRIPTION: &str = "description";
+
 impl Mirror {
     /// Opens the mirror at `dir`, or makes an empty one there. Nothing is sent to the remote yet.
     ///
@@ -94,6 +97,8 @@ impl Mirror {
             empty(&dir, gix::hash::Kind::Sha1)?;
         }
         let repository = open(&dir, &remote).map_err(|detail| opening(&dir, detail))?;
+        // For whoever looks into the folder; the mirror does without.
+        let _ = std::fs::write(dir.join(DESCRIPTION), format!("{}\n", remote.url));
         let link = Link::new(&remote, &dir);
         let (writing, seen, interrupt) = (Arc::default(), Mutex::default(), Arc::default());
         let (repository, doubt, known) = (RwLock::new(repository), Arc::default(), Arc::default());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use quarterdeck_container::engine::{Builder as _, LabelledImage, Removal};
-use quarterdeck_core::gc::{Kept, LocalImage, Needs, Rules, ran_last};
+use quarterdeck_core::gc::{Kept, LocalImage, Needs, Rules};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::application::{ApplicationSpec, EnvironmentId};
 use quarterdeck_shared::error::{Failure, chain};
@@ -31,6 +31,11 @@ pub(super) async fn found(context: &Context, now: Timestamp) -> Result<Vec<(Loca
 /// Deletes those that nobody needs. One that the engine does not let go stays until the next time.
 pub(super) async fn delete(context: &Context, now: Timestamp, deleted: &mut Deleted) -> Result<(), Failure> {
     for (image, _) in found(context, now).await?.into_iter().filter(|(_, kept)| kept.is_none()) {
+        // A run may have been queued meanwhile.
+        let runs = context.journal.snapshot().runs(&image.of.0);
+        if runs.iter().any(|run| !run.phase.is_final() && run.commit == image.of.1) {
+            continue;
+        }
         match context.images().engine.remove(&image.id, &image.names).await.map_err(|error| Failure::of(&error))? {
             Removal::Done => deleted.add(image.bytes),
             Removal::Refused(why) => tracing::info!(image = %name(&image), %why, "the engine needs an image still"),
@@ -62,18 +67,19 @@ async fn needed(
     applications: &[ApplicationSpec],
 ) -> Result<(Needs, BTreeMap<String, Timestamp>), Failure> {
     let (mut needs, mut built) = (Needs::default(), BTreeMap::new());
-    for application in applications {
+    for application in applications.iter().filter(|application| application.delivery.is_some()) {
         let name = application.name.clone();
         let environments = application.environments.iter().map(|one| EnvironmentId::new(&application.name, &one.name));
         let environments: Vec<EnvironmentId> = environments.collect();
         let now = environments.iter().filter_map(|id| context.journal.snapshot().environment(id));
         let mut deployed: Vec<String> = now.flat_map(|environment| environment.images).collect();
         let known = context.journal.ask(move |history| {
-            let syncs = environments.iter().map(|id| history.syncs(id, ROWS_MAX)).collect::<Result<Vec<_>, _>>()?;
-            Ok((history.runs(Some(&name), ROWS_MAX)?, history.artifacts(&name)?, syncs))
+            let released =
+                environments.iter().map(|id| history.released_images(id, 2)).collect::<Result<Vec<_>, _>>()?;
+            Ok((history.runs(Some(&name), ROWS_MAX)?, history.artifacts(&name)?, released))
         });
-        let (runs, artifacts, syncs) = known.await.map_err(|error| Failure::text(chain(&error)))?;
-        deployed.extend(syncs.iter().flat_map(|syncs| ran_last(syncs)));
+        let (runs, artifacts, released) = known.await.map_err(|error| Failure::text(chain(&error)))?;
+        deployed.extend(released.into_iter().flatten().flatten());
         let images = application.delivery.iter().flat_map(|delivery| &delivery.images);
         let names = images.filter_map(|image| Some(ImageRef::parse(&image.name).ok()?.name())).collect();
         needs.add(&application.name, names, &runs, &artifacts, &deployed);

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use quarterdeck_git::mirror::DESCRIPTION;
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::protocol::{GcItem, GcKind};
 
@@ -73,6 +74,7 @@ fn look(folder: &Path, used: &BTreeSet<String>, oldest: Timestamp) -> io::Result
             true => Some("its repository is in the configuration"),
             false => (changed > oldest).then_some("it changed lately"),
         };
+        let name = std::fs::read_to_string(entry.path().join(DESCRIPTION)).map_or(name, |text| text.trim().to_owned());
         found.push(LocalMirror { path: entry.path(), name, changed, bytes, kept });
     }
     Ok(found)
@@ -107,13 +109,14 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name).join("objects")).unwrap();
             std::fs::write(folder.path().join(name).join("objects/pack"), "12345").unwrap();
         }
+        std::fs::write(folder.path().join("used/description"), "ssh://forge.example/shop.git\n").unwrap();
         let used = BTreeSet::from(["used".to_owned()]);
         let told = |oldest: Timestamp| {
             let mut found = look(folder.path(), &used, oldest).unwrap();
             found.sort_by(|a, b| a.name.cmp(&b.name));
             found.into_iter().map(|one| (one.name, one.bytes, one.kept)).collect::<Vec<_>>()
         };
-        let used = ("used".to_owned(), 5, Some("its repository is in the configuration"));
+        let used = ("ssh://forge.example/shop.git".to_owned(), 5 + 29, Some("its repository is in the configuration"));
         let now = Timestamp::now();
         let (before, after) = (now - SignedDuration::from_hours(1), now + SignedDuration::from_hours(1));
         assert_eq!(told(before), [("left".to_owned(), 5, Some("it changed lately")), used.clone()]);

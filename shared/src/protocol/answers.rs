@@ -109,7 +109,7 @@ impl GcKind {
 pub struct GcItem {
     /// What it is.
     pub kind: GcKind,
-    /// An image's name, or its id where it has none; the name of a mirror's folder.
+    /// An image's name, or its id where it has none; the redacted address of a mirror's repository.
     pub name: String,
     /// Of which application, of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ mod tested;
 
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use harness::agent::{digest, runs};
 use harness::real::{Town, code, http, manifests, said, world};

@@ -131,6 +131,15 @@ impl Reader {
         Ok(bodies(&self.0, sql, params![application.as_str(), commit.as_str()])?.pop())
     }
 
+    /// The images of the last releases of an environment, the newest first; releases of the same images count as one.
+    pub fn released_images(&self, environment: &EnvironmentId, count: usize) -> Result<Vec<Vec<String>>> {
+        let sql = format!(
+            "SELECT body ->> '$.images' AS images FROM sync WHERE environment = ?1 AND {IS_RELEASE} AND images IS NOT NULL
+             GROUP BY images ORDER BY max(id) DESC LIMIT ?2"
+        );
+        bodies(&self.0, &sql, params![environment.to_string(), count as i64])
+    }
+
     /// All images of an application that are known, the last worked with first.
     pub fn artifacts(&self, application: &ApplicationName) -> Result<Vec<Artifact>> {
         let sql = "SELECT body FROM artifact WHERE application = ?1 ORDER BY rowid DESC";

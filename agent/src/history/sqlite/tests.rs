@@ -117,6 +117,13 @@ fn sync(id: u64, started: Timestamp) -> SyncRecord {
     }
 }
 
+fn drift() -> Cause {
+    Cause::Drift {
+        resource: quarterdeck_shared::resource::ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
+        manager: None,
+    }
+}
+
 fn artifact(digit: &str, tag: &str, built: Timestamp) -> Artifact {
     Artifact {
         application: "shop".parse().unwrap(),
@@ -169,6 +176,30 @@ fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
         assert_eq!((left.last_run, left.last_sync), (number as u64 + 1, number as u64 + 1));
         assert_eq!(left.runs.last().unwrap().id.number, number as u64 + 1);
     }
+}
+
+#[test]
+fn the_images_of_the_last_releases_are_those_that_were_brought_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut connection = open(&path).unwrap();
+    let brought = |id, image: &str| SyncRecord { images: vec![image.to_owned()], ..sync(id, noon()) };
+    write(&mut connection, noon(), &HistoryConfig::default(), |writer| {
+        for record in [
+            brought(1, "shop:1"),
+            brought(2, "shop:2"),
+            brought(3, "shop:3"),
+            // Another commit of the same images, one that failed, and one that reverted drift.
+            brought(4, "shop:3"),
+            SyncRecord { phase: Phase::Failed, ..brought(5, "shop:4") },
+            SyncRecord { cause: drift(), ..brought(6, "shop:1") },
+            sync(7, noon()),
+        ] {
+            writer.sync(&record).unwrap();
+        }
+    });
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.released_images(&prod(), 2).unwrap(), [["shop:3"], ["shop:2"]]);
 }
 
 #[test]
@@ -264,10 +295,6 @@ fn reverts_and_failures_push_no_release_out() {
         revision: Revision::new("main", commit(digit)),
         content: format!("content {digit}"),
         ..sync(id, noon())
-    };
-    let drift = || Cause::Drift {
-        resource: quarterdeck_shared::resource::ResourceRef::new("apps", "Deployment", Some("prod"), "shop"),
-        manager: None,
     };
     let part = || Some(quarterdeck_shared::event::Part { named: Vec::new(), count: 1, of: 3 });
     let later = noon() + hours(24 * 400);
