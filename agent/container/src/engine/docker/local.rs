@@ -8,20 +8,25 @@ use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 use super::connect::Connection;
 use crate::engine::{BuildError, LabelledImage, Removal};
 
-/// All images that have this label, with a name or without one.
-pub(super) async fn labelled(connection: &Connection, label: &str) -> Result<Vec<LabelledImage>, BuildError> {
-    let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+/// All images that have these labels, each a name or `NAME=VALUE`, with a name of their own or without one. Engines differ in how they
+/// read a value with commas or equals signs: what counts is looked at once more by who asks.
+pub(super) async fn labelled(
+    connection: &Connection,
+    labels: Vec<String>,
+    doing: &str,
+) -> Result<Vec<LabelledImage>, BuildError> {
+    let filters = HashMap::from([("label".to_owned(), labels)]);
     let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
     let listed = connection.docker.list_images(Some(options)).await;
-    let listed = listed.map_err(|error| connection.failed("listing images", error))?;
+    let listed = listed.map_err(|error| connection.failed(doing, error))?;
     let image = |image: bollard::models::ImageSummary| LabelledImage {
-        names: image.repo_tags.into_iter().filter(|name| !name.contains("<none>")).collect(),
+        names: image.repo_tags.into_iter().filter(|name| !name.starts_with("<none>")).collect(),
         labels: image.labels.into_iter().collect(),
         created: image.created,
         size_bytes: u64::try_from(image.size).unwrap_or(0),
         id: image.id,
     };
-    Ok(listed.into_iter().filter(|image| image.labels.contains_key(label)).map(image).collect())
+    Ok(listed.into_iter().map(image).collect())
 }
 
 /// Takes the names of an image away, and with the last of them the image. Never by force: the engine refuses while a container or

@@ -19,9 +19,9 @@ mod pull;
 mod push;
 mod testing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use bollard::query_parameters::{ListImagesOptions, TagImageOptions};
+use bollard::query_parameters::TagImageOptions;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -87,20 +87,13 @@ impl DockerEngine {
 
     async fn newest(&self, labels: &BTreeMap<String, String>) -> Result<Option<BuiltImage>, BuildError> {
         let connection = self.connect().await?;
-        let filter = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let filters = HashMap::from([("label".to_owned(), filter)]);
-        let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
-        let listed = connection.docker.list_images(Some(options)).await;
-        let mut images = listed.map_err(|error| connection.failed("looking for an image by its labels", error))?;
-        // Engines differ in how they read a value with commas or equals signs: what counts is looked at once more.
+        let wanted = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut images = local::labelled(&connection, wanted, "looking for an image by its labels").await?;
         images.retain(|image| labels.iter().all(|(key, value)| image.labels.get(key) == Some(value)));
-        images.retain(|image| image.repo_tags.iter().any(|tag| !tag.starts_with("<none>")));
+        images.retain(|image| !image.names.is_empty());
         images.sort_by_key(|image| (std::cmp::Reverse(image.created), image.id.clone()));
-        Ok(images.into_iter().next().map(|image| BuiltImage {
-            id: image.id,
-            size_bytes: u64::try_from(image.size).unwrap_or(0),
-            names: image.repo_tags,
-        }))
+        let newest = images.into_iter().next();
+        Ok(newest.map(|LabelledImage { id, size_bytes, names, .. }| BuiltImage { id, size_bytes, names }))
     }
 }
 
@@ -143,7 +136,12 @@ impl Builder for DockerEngine {
     }
 
     fn labelled<'a>(&'a self, label: &'a str) -> BoxFuture<'a, Result<Vec<LabelledImage>, BuildError>> {
-        async move { local::labelled(&self.connect().await?, label).await }.boxed()
+        async move {
+            let mut images = local::labelled(&self.connect().await?, vec![label.to_owned()], "listing images").await?;
+            images.retain(|image| image.labels.contains_key(label));
+            Ok(images)
+        }
+        .boxed()
     }
 
     fn remove<'a>(&'a self, id: &'a str, names: &'a [String]) -> BoxFuture<'a, Result<Removal, BuildError>> {
