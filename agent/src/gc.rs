@@ -47,13 +47,13 @@ pub async fn keep(context: Arc<Context>) {
 }
 
 /// What is there, what of it nobody needs, and why the rest stays.
-pub async fn look(context: &Context) -> GcAnswer {
+pub async fn report(context: &Context) -> GcAnswer {
     let mut answer = GcAnswer::default();
     match images::found(context, Timestamp::now()).await {
         Ok(found) => answer.items.extend(found.into_iter().map(images::item)),
         Err(why) => answer.problems.push(problem("engine", why)),
     }
-    match mirrors::found(context, Timestamp::now()).await {
+    match mirrors::found(context, Timestamp::now(), true).await {
         Ok(found) => answer.items.extend(found.into_iter().map(mirrors::item)),
         Err(why) => answer.problems.push(problem("mirrors", why)),
     }
@@ -72,13 +72,13 @@ async fn clean(context: &Context, cause: Cause) {
     let (mut images, mut mirrors) = (Deleted::default(), Deleted::default());
     let results = [images::delete(context, now, &mut images).await, mirrors::delete(context, now, &mut mirrors).await];
     for why in results.into_iter().filter_map(Result::err) {
-        tracing::warn!("cannot delete all that is no longer needed: {}", why.message);
+        tracing::warn!("cannot delete all unneeded images and mirrors: {}", why.message);
     }
     if images.count + mirrors.count == 0 {
         return;
     }
     let bytes = images.bytes + mirrors.bytes;
-    tracing::info!(images = images.count, mirrors = mirrors.count, bytes, "deleted what is no longer needed");
+    tracing::info!(images = images.count, mirrors = mirrors.count, bytes, "unneeded images and mirrors were deleted");
     let event = Event::Cleaned { images: images.count, mirrors: mirrors.count, bytes };
     if let Err(error) = context.journal.record(vec![Fact::at_large(cause, event)]).await {
         tracing::warn!(error = %chain(&error), "what was deleted is not in the history");

@@ -120,7 +120,7 @@ fn left(run: &RunStatus) -> Failure {
 /// What nobody needs is deleted now.
 pub(super) async fn gc(State(context): State<Shared>, Extension(peer): Extension<Peer>) -> Taken {
     context.gc.send_replace(peer.cause());
-    taken("what is no longer needed will be deleted; `qd events` shows when that is done".to_owned())
+    taken("unneeded images and mirrors will be deleted; `qd events` shows when that is done".to_owned())
 }
 
 /// A person lets a run of a fork's code run.

@@ -119,5 +119,5 @@ pub(super) async fn doctor(State(context): State<Shared>) -> Json<Vec<Check>> {
 }
 
 pub(super) async fn unneeded(State(context): State<Shared>) -> Json<GcAnswer> {
-    Json(crate::gc::look(&context).await)
+    Json(crate::gc::report(&context).await)
 }

@@ -22,14 +22,14 @@ pub(super) struct LocalMirror {
     kept: Option<&'static str>,
 }
 
-/// The mirrors that there are, each with why it stays.
-pub(super) async fn found(context: &Context, now: Timestamp) -> Result<Vec<LocalMirror>, Failure> {
+/// The mirrors that there are, those in use only where they are asked for: to measure one reads its whole folder.
+pub(super) async fn found(context: &Context, now: Timestamp, used_too: bool) -> Result<Vec<LocalMirror>, Failure> {
     let repositories = context.repositories.all();
     let used = repositories.iter().map(|repository| repository.mirror().remote().url.mirror_name()).collect();
     let folder = context.data_dir.join("mirrors");
     let oldest = now - SignedDuration::from_hours(24 * i64::from(context.config().gc.days));
     let failed = |error: io::Error| Failure::text(format!("cannot look through {}: {error}", folder.display()));
-    let (within, is_looking) = (folder.clone(), move |folder: &Path| look(folder, &used, oldest));
+    let (within, is_looking) = (folder.clone(), move |folder: &Path| mirrors_in(folder, &used, used_too, oldest));
     let looked = tokio::task::spawn_blocking(move || is_looking(&within)).await;
     looked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)
 }
@@ -37,7 +37,7 @@ pub(super) async fn found(context: &Context, now: Timestamp) -> Result<Vec<Local
 /// Deletes those that nobody needs, while no reload takes one into use.
 pub(super) async fn delete(context: &Context, now: Timestamp, deleted: &mut Deleted) -> Result<(), Failure> {
     let _no_reload = context.reload.clone().read_owned().await;
-    for mirror in found(context, now).await?.into_iter().filter(|mirror| mirror.kept.is_none()) {
+    for mirror in found(context, now, false).await?.into_iter().filter(|mirror| mirror.kept.is_none()) {
         let path = mirror.path.clone();
         let gone = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
         let gone = gone.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -60,17 +60,23 @@ pub(super) fn item(mirror: LocalMirror) -> GcItem {
     }
 }
 
-/// The mirrors in a folder; what begins with a dot is no mirror. Blocks.
-fn look(folder: &Path, used: &BTreeSet<String>, oldest: Timestamp) -> io::Result<Vec<LocalMirror>> {
+/// The mirrors in a folder, each with why it stays; what begins with a dot is no mirror. Blocks.
+fn mirrors_in(
+    folder: &Path,
+    used: &BTreeSet<String>,
+    used_too: bool,
+    oldest: Timestamp,
+) -> io::Result<Vec<LocalMirror>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || !entry.file_type()?.is_dir() {
+        let is_used = used.contains(&name);
+        if name.starts_with('.') || !entry.file_type()?.is_dir() || is_used && !used_too {
             continue;
         }
         let (bytes, changed) = size(&entry.path())?;
-        let kept = match used.contains(&name) {
+        let kept = match is_used {
             true => Some("its repository is in the configuration"),
             false => (changed > oldest).then_some("it changed lately"),
         };
@@ -111,15 +117,16 @@ mod tests {
         }
         std::fs::write(folder.path().join("used/description"), "ssh://forge.example/shop.git\n").unwrap();
         let used = BTreeSet::from(["used".to_owned()]);
-        let told = |oldest: Timestamp| {
-            let mut found = look(folder.path(), &used, oldest).unwrap();
+        let told = |used_too: bool, oldest: Timestamp| {
+            let mut found = mirrors_in(folder.path(), &used, used_too, oldest).unwrap();
             found.sort_by(|a, b| a.name.cmp(&b.name));
             found.into_iter().map(|one| (one.name, one.bytes, one.kept)).collect::<Vec<_>>()
         };
         let used = ("ssh://forge.example/shop.git".to_owned(), 5 + 29, Some("its repository is in the configuration"));
         let now = Timestamp::now();
         let (before, after) = (now - SignedDuration::from_hours(1), now + SignedDuration::from_hours(1));
-        assert_eq!(told(before), [("left".to_owned(), 5, Some("it changed lately")), used.clone()]);
-        assert_eq!(told(after), [("left".to_owned(), 5, None), used]);
+        assert_eq!(told(true, before), [("left".to_owned(), 5, Some("it changed lately")), used.clone()]);
+        assert_eq!(told(false, after), [("left".to_owned(), 5, None)]);
+        assert_eq!(told(true, after), [("left".to_owned(), 5, None), used]);
     }
 }
