@@ -1,6 +1,8 @@
-//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses go: their paths, logins, states, and what
-//! each of them answers to what it does not take. It keeps what it was told. It does NOT: know projects or commits (all are
-//! there), make pipelines, or list anything.
+//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses and comments on merge requests go: their
+//! paths, logins, states, pages, and what each of them answers to what it does not take. It keeps what it was told. It does
+//! NOT: know projects, commits or merge requests (all are there), make pipelines, or list statuses.
+
+mod comments;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use self::comments::Comments;
+pub use self::comments::Shown;
 use crate::serve::{Answer, Cut, Place, Server};
 
 /// The token that it takes.
@@ -36,6 +40,9 @@ pub struct Posted {
 #[derive(Default)]
 struct State {
     told: Vec<Posted>,
+    comments: Comments,
+    /// Whether the token may comment.
+    is_mute: bool,
     /// Answers to the next statuses, instead of taking them.
     faults: VecDeque<u16>,
     /// How often it was asked with a token that it does not take.
@@ -74,6 +81,26 @@ impl ForgeApi {
     pub fn states(&self, commit: &str, context: &str) -> Vec<String> {
         let is_it = |one: &Posted| one.commit == commit && one.context == context;
         self.told().into_iter().filter(is_it).map(|one| one.state).collect()
+    }
+
+    /// The comments on a merge request, in the order in which they were written.
+    pub fn comments(&self, project: &str, number: u64) -> Vec<Shown> {
+        locked(&self.state).comments.on(project, number)
+    }
+
+    /// Somebody else writes a comment there.
+    pub fn write_comment(&self, project: &str, number: u64, author: &str, body: &str) {
+        locked(&self.state).comments.write(project, number, author, body);
+    }
+
+    /// Somebody deletes a comment.
+    pub fn delete_comment(&self, id: u64) {
+        locked(&self.state).comments.delete(id);
+    }
+
+    /// Whether the token may comment from now on.
+    pub fn may_comment(&self, may: bool) {
+        locked(&self.state).is_mute = !may;
     }
 
     /// How often it did not take the token.
@@ -124,7 +151,7 @@ fn forge(path: &str, headers: &HeaderMap) -> Option<(&'static str, bool, &'stati
 
 async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
+    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
     let Some((kind, is_logged_in, states)) = forge(&path, &parts.headers) else {
         return Ok(told(404, json!({ "message": "Not Found" })));
     };
@@ -134,8 +161,16 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     }
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
     let rest: Vec<&str> = path.split('/').skip(3).collect();
+    if let Some(asked) = comments::asked(kind, &parts.method, &rest) {
+        let mut state = locked(&state);
+        if state.is_mute {
+            return Ok(told(403, json!({ "message": "403 Forbidden" })));
+        }
+        let (status, answer) = state.comments.answer(kind, &asked, &query, &body);
+        return Ok(told(status, answer));
+    }
     let (project, commit) = match rest[..] {
-        ["user"] => return Ok(told(200, json!({ "username": "quarterdeck", "login": "quarterdeck" }))),
+        ["user"] => return Ok(told(200, comments::user(kind, comments::OWN))),
         ["projects", project, "statuses", commit] if kind == "gitlab" => (project.replace("%2F", "/"), commit),
         ["repos", owner, name, "statuses", commit] if kind != "gitlab" => (format!("{owner}/{name}"), commit),
         _ => return Ok(told(404, json!({ "message": "404 Not Found" }))),

@@ -18,6 +18,7 @@ mod asked;
 mod certificates;
 mod checked;
 mod cleaned;
+mod commented;
 mod configured;
 mod crashed;
 mod edited;

@@ -11,6 +11,7 @@
 //! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
+//! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
@@ -30,6 +31,7 @@ pub mod yaml;
 pub mod commit_status;
 pub mod dockerignore;
 pub mod gc;
+pub mod merge_comment;
 pub mod promote;
 pub mod queue;
 pub mod run;

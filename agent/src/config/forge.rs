@@ -23,6 +23,9 @@ pub struct ForgeConfig {
     pub token_file: Option<PathBuf>,
     /// The environment variable that holds it.
     pub token_env: Option<String>,
+    /// Whether a merge request is shown by a comment what became of it, beside the statuses of its commits.
+    #[serde(default)]
+    pub comment: bool,
     /// The token may go over plain http although anyone on the way can read it; loopback addresses need not say so.
     #[serde(default)]
     pub insecure: bool,

@@ -5,13 +5,22 @@
 //! | GitLab | `POST /projects/ID/statuses/SHA` (docs.gitlab.com/api/commits) | pending, running, success, failed, canceled, skipped |
 //! | GitHub | `POST /repos/OWNER/NAME/statuses/SHA` (docs.github.com/rest/commits/statuses) | pending, success, failure, error |
 //! | Gitea, Forgejo | the same path | pending, success, failure, error; newer ones more |
+//!
+//! | forge | comments of merge request N | one of them |
+//! | --- | --- | --- |
+//! | GitLab | `GET` and `POST /projects/ID/merge_requests/N/notes` (docs.gitlab.com/api/notes) | `PUT …/notes/NOTE` |
+//! | GitHub | `GET` and `POST /repos/OWNER/NAME/issues/N/comments` (docs.github.com/rest/issues/comments) | `PATCH /repos/OWNER/NAME/issues/comments/ID` |
+//! | Gitea, Forgejo | the same path; all of them in one answer | the same path |
 
 use quarterdeck_core::commit_status::State;
 use quarterdeck_shared::revision::CommitId;
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use crate::config::forge::ForgeKind;
+
+/// Comments of a page: the most that GitLab and GitHub list.
+pub(super) const PAGE: usize = 100;
 
 /// Characters of an answer that are told: what a person needs to know why.
 const WORDS_MAX: usize = 200;
@@ -27,7 +36,27 @@ pub struct Status<'a> {
     pub description: &'a str,
 }
 
-/// What an answer to a status means.
+/// A merge request of a forge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MergeRequest {
+    /// What the forge calls the repository.
+    pub project: String,
+    /// Its number there.
+    pub number: u64,
+}
+
+/// A comment as forges list it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What the forge calls it.
+    pub id: u64,
+    /// Its text.
+    pub body: String,
+    /// Who wrote it.
+    pub author: String,
+}
+
+/// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It is known now.
@@ -90,7 +119,46 @@ impl ForgeKind {
         }
     }
 
-    /// What an answer to a status means.
+    /// Where the comments of a merge request are, a page of the most that it lists; nothing after the last that there is.
+    pub(super) fn comments(self, api: &Url, of: &MergeRequest, page: usize) -> Option<Url> {
+        let (mut url, _) = self.comment_at(api, of, None);
+        match self {
+            // It knows no pages here.
+            Self::Gitea if page > 1 => return None,
+            Self::Gitea => {}
+            Self::Gitlab | Self::Github => {
+                url.query_pairs_mut().append_pair("per_page", &PAGE.to_string()).append_pair("page", &page.to_string());
+            }
+        }
+        Some(url)
+    }
+
+    /// Where a new comment goes to, or what changes one that is there.
+    pub(super) fn comment(self, api: &Url, of: &MergeRequest, id: Option<u64>) -> (Method, Url) {
+        let (url, change) = self.comment_at(api, of, id);
+        (if id.is_some() { change } else { Method::POST }, url)
+    }
+
+    fn comment_at(self, api: &Url, of: &MergeRequest, id: Option<u64>) -> (Url, Method) {
+        let (number, id) = (of.number.to_string(), id.map(|id| id.to_string()));
+        match self {
+            Self::Gitlab => {
+                let path = ["projects", &of.project, "merge_requests", &number, "notes"];
+                (below(api, path.into_iter().chain(id.as_deref())), Method::PUT)
+            }
+            Self::Github | Self::Gitea => {
+                let project = ["repos"].into_iter().chain(of.project.split('/')).chain(["issues"]);
+                let url = match &id {
+                    // An id is one of the whole project.
+                    Some(id) => below(api, project.chain(["comments", id])),
+                    None => below(api, project.chain([&*number, "comments"])),
+                };
+                (url, Method::PATCH)
+            }
+        }
+    }
+
+    /// What an answer means.
     pub(super) fn meaning(self, status: StatusCode, body: &str) -> Meaning {
         match status.as_u16() {
             200..300 => Meaning::Accepted,
@@ -111,6 +179,26 @@ pub(super) fn below<'p>(api: &Url, parts: impl IntoIterator<Item = &'p str>) -> 
         path.pop_if_empty().extend(parts);
     }
     url
+}
+
+/// The comments of an answer, also those whose author is not there any more.
+pub(super) fn listed(body: &str) -> Vec<Listed> {
+    let all = serde_json::from_str::<Vec<Value>>(body).unwrap_or_default();
+    let one = |one: &Value| {
+        let author = one.get("author").or_else(|| one.get("user")).and_then(name).unwrap_or_default();
+        Some(Listed { id: one["id"].as_u64()?, body: one["body"].as_str().unwrap_or_default().to_owned(), author })
+    };
+    all.iter().filter_map(one).collect()
+}
+
+/// The id of the one comment of an answer.
+pub(super) fn id(body: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(body).ok()?["id"].as_u64()
+}
+
+/// The name by which a user logs in.
+pub(super) fn name(user: &Value) -> Option<String> {
+    user.get("username").or_else(|| user.get("login"))?.as_str().map(str::to_owned)
 }
 
 /// The words of an answer: its `message` or `error`, else its text; one line.
@@ -157,6 +245,46 @@ mod tests {
             assert_eq!(body["description"], "run 12: superseded");
             let named = if kind == Gitlab { ("name", json!("push-1")) } else { ("context", Value::Null) };
             assert_eq!((&body[named.0], &body["ref"]), (&json!("quarterdeck/shop/test"), &named.1), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn each_forge_has_its_comments_where_it_has_them() {
+        let of = MergeRequest { project: "ops/web/shop".to_owned(), number: 7 };
+        for (kind, list, create, change) in [
+            (
+                Gitlab,
+                Some("projects/ops%2Fweb%2Fshop/merge_requests/7/notes?per_page=100&page=2"),
+                "POST projects/ops%2Fweb%2Fshop/merge_requests/7/notes",
+                "PUT projects/ops%2Fweb%2Fshop/merge_requests/7/notes/31",
+            ),
+            (
+                Github,
+                Some("repos/ops/web/shop/issues/7/comments?per_page=100&page=2"),
+                "POST repos/ops/web/shop/issues/7/comments",
+                "PATCH repos/ops/web/shop/issues/comments/31",
+            ),
+            (Gitea, None, "POST repos/ops/web/shop/issues/7/comments", "PATCH repos/ops/web/shop/issues/comments/31"),
+        ] {
+            let api: Url = "https://forge.example/api/".parse().unwrap();
+            let shown =
+                |(method, url): (Method, Url)| format!("{method} {}", url.as_str().replacen(api.as_str(), "", 1));
+            assert_eq!(shown(kind.comment(&api, &of, None)), create);
+            assert_eq!(shown(kind.comment(&api, &of, Some(31))), change);
+            let listed = kind.comments(&api, &of, 2).map(|url| url.as_str().replacen(api.as_str(), "", 1));
+            assert_eq!(listed.as_deref(), list);
+        }
+    }
+
+    #[test]
+    fn comments_are_read_as_each_forge_lists_them() {
+        for text in [
+            r#"[{"id": 31, "body": "text", "author": {"username": "bot", "id": 4}, "system": false}]"#,
+            r#"[{"id": 31, "body": "text", "user": {"login": "bot", "id": 4}, "html_url": "https://forge.example"}]"#,
+            r#"[{"id": 31, "body": "text", "user": {"login": "bot", "username": "bot"}}]"#,
+        ] {
+            let one = Listed { id: 31, body: "text".to_owned(), author: "bot".to_owned() };
+            assert_eq!(listed(text), [one], "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Asks a forge.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -11,15 +12,19 @@ use quarterdeck_shared::revision::CommitId;
 use quarterdeck_system::secret::{self, SecretError};
 use reqwest::{Client, Method, Url};
 use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
-use super::api::{Meaning, Status, below, message};
+use super::api::{self, Listed, Meaning, MergeRequest, PAGE, Status, below, message};
 use crate::config::forge::ForgeConfig;
 
 /// The longest one answer may take: forges are seen to lock a commit for ten seconds while others tell of it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Bytes of an answer that are read; those to a status have some hundred.
-const ANSWER_MAX: usize = 64 << 10;
+/// Bytes of an answer that are read: those to a status have some hundred, a page of comments is seldom longer than this.
+const ANSWER_MAX: usize = 4 << 20;
+
+/// Pages of comments in which ours is looked for: a merge request with a thousand comments before our first has another problem.
+const PAGES_MAX: usize = 10;
 
 /// One for all forges and the life of the agent: they are asked at the pace of polls, and to make one reads all authorities.
 static CLIENT: LazyLock<Option<Client>> = LazyLock::new(|| {
@@ -65,6 +70,8 @@ pub enum ForgeError {
     Refused {
         /// Which forge.
         forge: String,
+        /// For what.
+        what: What,
         /// The status of its answer.
         status: u16,
         /// Its words.
@@ -81,10 +88,12 @@ pub enum ForgeError {
         words: String,
     },
     /// It will never take this.
-    #[error("forge {forge} rejects the status: {status} {words}")]
+    #[error("forge {forge} rejects the {what}: {status} {words}")]
     Rejected {
         /// Which forge.
         forge: String,
+        /// What was asked of it.
+        what: What,
         /// The status of its answer.
         status: u16,
         /// Its words.
@@ -92,12 +101,31 @@ pub enum ForgeError {
     },
 }
 
+/// What a forge is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A commit status, or who we are.
+    Status,
+    /// A comment on a merge request.
+    Comment,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Status => "status",
+            Self::Comment => "comment",
+        })
+    }
+}
+
 impl Hint for ForgeError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Token { .. } => "set token_env or token_file in [[forge]]".into(),
             Self::Unreachable { .. } => "see that url and api in [[forge]] are right, and that the way to it is open".into(),
-            Self::Refused { .. } => "give the token the right to write commit statuses: scope api in GitLab, repo:status in GitHub, write:repository in Gitea".into(),
+            Self::Refused { what: What::Comment, .. } => "give the token the right to comment, or leave out `comment`: scope api in GitLab, repo or Pull requests: write in GitHub, write:issue in Gitea".into(),
+            Self::Refused { what: What::Status, .. } => "give the token the right to write commit statuses: scope api in GitLab, repo:status in GitHub, write:repository in Gitea".into(),
             Self::Busy { .. } | Self::Rejected { .. } => "".into(),
         }
     }
@@ -124,15 +152,41 @@ impl Forge {
         status: Status<'_>,
     ) -> Result<(), ForgeError> {
         let (to, body) = self.config.kind.status(&self.api, project, commit, reference, status);
-        self.ask(Method::POST, to, Some(body.to_string())).await.map(drop)
+        self.ask(What::Status, Method::POST, to, Some(body)).await.map(drop)
+    }
+
+    /// Writes a comment on a merge request, a new one or over the one with this id. Tells its id, where the answer has one.
+    pub async fn comment(&self, of: &MergeRequest, id: Option<u64>, text: &str) -> Result<Option<u64>, ForgeError> {
+        let (method, to) = self.config.kind.comment(&self.api, of, id);
+        let answer = self.ask(What::Comment, method, to, Some(json!({ "body": text }))).await?;
+        Ok(api::id(&answer).or(id))
+    }
+
+    /// The first of the comments of a merge request that we wrote and `is_it`.
+    pub async fn find_comment(
+        &self,
+        of: &MergeRequest,
+        is_it: impl Fn(&Listed) -> bool,
+    ) -> Result<Option<u64>, ForgeError> {
+        let own = self.ask(What::Comment, Method::GET, below(&self.api, ["user"]), None).await?;
+        let own = serde_json::from_str(&own).ok().and_then(|user| api::name(&user));
+        for page in 1..=PAGES_MAX {
+            let Some(at) = self.config.kind.comments(&self.api, of, page) else { break };
+            let listed = api::listed(&self.ask(What::Comment, Method::GET, at, None).await?);
+            let found = listed.iter().find(|one| Some(&one.author) == own.as_ref() && is_it(one));
+            if found.is_some() || listed.len() < PAGE {
+                return Ok(found.map(|one| one.id));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether it answers, and takes our token.
     pub async fn answers(&self) -> Result<(), ForgeError> {
-        self.ask(Method::GET, below(&self.api, ["user"]), None).await.map(drop)
+        self.ask(What::Status, Method::GET, below(&self.api, ["user"]), None).await.map(drop)
     }
 
-    async fn ask(&self, method: Method, to: Url, body: Option<String>) -> Result<String, ForgeError> {
+    async fn ask(&self, what: What, method: Method, to: Url, body: Option<Value>) -> Result<String, ForgeError> {
         let forge = || self.config.url.clone();
         let token = self.token()?;
         let unreachable = |error: reqwest::Error| {
@@ -143,7 +197,7 @@ impl Forge {
         let (header, value) = self.config.kind.login(token.expose_secret());
         let mut request = self.client.request(method, to).header(header, value).header("Accept", "application/json");
         if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body);
+            request = request.header("Content-Type", "application/json").body(body.to_string());
         }
         let mut answer = request.send().await.map_err(unreachable)?;
         let mut bytes = Vec::new();
@@ -158,9 +212,9 @@ impl Forge {
         let (status, words) = (answer.status().as_u16(), message(&body));
         match self.config.kind.meaning(answer.status(), &body) {
             Meaning::Accepted => Ok(body),
-            Meaning::Refused => Err(ForgeError::Refused { forge: forge(), status, words }),
+            Meaning::Refused => Err(ForgeError::Refused { forge: forge(), what, status, words }),
             Meaning::Away => Err(ForgeError::Busy { forge: forge(), status, words }),
-            Meaning::Rejected => Err(ForgeError::Rejected { forge: forge(), status, words }),
+            Meaning::Rejected => Err(ForgeError::Rejected { forge: forge(), what, status, words }),
         }
     }
 

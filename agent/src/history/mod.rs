@@ -111,6 +111,15 @@ pub struct CommitStatuses {
     pub owed: BTreeMap<String, (String, String)>,
 }
 
+/// Our comment on a merge request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comment {
+    /// What the forge calls it; absent where none is known.
+    pub id: Option<u64>,
+    /// A digest of the text that it shows; empty where it shows none yet.
+    pub shown: String,
+}
+
 /// Which refs of a code repository need no thought any more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefsSeen {

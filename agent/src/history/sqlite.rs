@@ -47,6 +47,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE intent (environment TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 ", "
     CREATE TABLE commit_status (run INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    CREATE TABLE comment (merge_request TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;

@@ -13,7 +13,7 @@ use quarterdeck_shared::snapshot::{
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::history::{About, CommitStatuses, Intent};
+use crate::history::{About, Comment, CommitStatuses, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenRefs;
 
@@ -73,6 +73,13 @@ pub enum Fact {
         run: u64,
         /// All of it.
         statuses: CommitStatuses,
+    },
+    /// Our comment on a merge request.
+    Comment {
+        /// Of which forge, project and number.
+        merge_request: String,
+        /// All of it.
+        comment: Comment,
     },
     /// What was applied, so that what did not change since costs no request.
     Applied {

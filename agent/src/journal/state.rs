@@ -180,6 +180,7 @@ impl JournalState {
                 }
             }
             Fact::CommitStatuses { run, statuses } => writer.commit_statuses(*run, statuses)?,
+            Fact::Comment { merge_request, comment } => writer.comment(merge_request, comment)?,
             Fact::RefsSeen { application, repository, refs } => writer.refs_seen(application, repository, refs)?,
             Fact::Applied { environment, applied, gone } => writer.applied(environment, applied, gone)?,
             Fact::Intent { environment, intent } => writer.intent(environment, intent)?,

@@ -89,6 +89,14 @@ impl RunStatus {
         matches!(self.cause, Cause::Branch { .. } | Cause::MergeRequest { .. })
     }
 
+    /// The merge request that it is of, also where a person queued it once more.
+    pub fn merge_request(&self) -> Option<u64> {
+        match self.cause {
+            Cause::MergeRequest { number, .. } => Some(number),
+            _ => self.reference.strip_prefix("merge-request-")?.parse().ok(),
+        }
+    }
+
     /// What it comes to, in a line: its message, or what it waits for.
     pub fn line(&self) -> std::borrow::Cow<'_, str> {
         match self.behind {

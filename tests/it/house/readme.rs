@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 34] = [
+const WHOLE: [&str; 35] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -35,6 +35,7 @@ const WHOLE: [&str; 34] = [
     "life::asked",
     "life::certificates",
     "life::cleaned",
+    "life::commented",
     "life::crashed",
     "life::edited",
     "life::fleet",

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Result, bodies};
 use crate::history::error::HistoryError;
-use crate::history::{CommitStatuses, Intent, RefsSeen};
+use crate::history::{Comment, CommitStatuses, Intent, RefsSeen};
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Remembered};
 use quarterdeck_system::open_files;
@@ -171,6 +171,14 @@ impl Reader {
             all.entry(application).or_default().insert(run as u64, serde_json::from_str(&body)?);
         }
         Ok(all)
+    }
+
+    /// Our comments, by merge request.
+    pub fn comments(&self) -> Result<BTreeMap<String, Comment>> {
+        let mut statement = self.0.prepare_cached("SELECT merge_request, body FROM comment")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| row.map_err(Into::into).and_then(|(key, body)| Ok((key, serde_json::from_str(&body)?))))
+            .collect()
     }
 
     /// What was applied at the last sync.

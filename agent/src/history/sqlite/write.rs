@@ -16,12 +16,15 @@ use serde::Serialize;
 use super::read::{IS_RELEASE, number_of};
 use super::{Result, prefix};
 use crate::config::HistoryConfig;
-use crate::history::{About, CommitStatuses, EnvironmentRow, Intent};
+use crate::history::{About, Comment, CommitStatuses, EnvironmentRow, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenRefs;
 
 /// Artifacts kept of each application: a rollback reaches as far as its syncs, a rebuild costs minutes only.
 pub(super) const ARTIFACTS_KEPT: u32 = 200;
+
+/// Comments kept: more than merge requests are open at a time.
+const COMMENTS_KEPT: u32 = 2_000;
 
 /// What the journal writes, each within its transaction.
 pub struct Writer<'a> {
@@ -119,6 +122,17 @@ impl Writer<'_> {
                 "INSERT INTO commit_status (run, body) VALUES (?1, ?2) ON CONFLICT (run) DO UPDATE SET body = ?2",
             )?
             .execute(params![run as i64, json(statuses)?])?;
+        Ok(())
+    }
+
+    /// Keeps our comment on a merge request. The newest are kept; of one that is let go its forge is asked.
+    pub fn comment(&self, merge_request: &str, comment: &Comment) -> Result<()> {
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO comment (merge_request, body) VALUES (?1, ?2)")?
+            .execute(params![merge_request, json(comment)?])?;
+        self.transaction
+            .prepare_cached("DELETE FROM comment WHERE rowid <= (SELECT max(rowid) FROM comment) - ?1")?
+            .execute([COMMENTS_KEPT])?;
         Ok(())
     }
 
