@@ -9,11 +9,15 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::api::socket::SocketError;
 use crate::command::backup;
+use crate::command::config_path::ConfigPath;
 use crate::command::health::{Judge, Output};
+use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
 use crate::history::error::HistoryError;
 use quarterdeck_core::health::rules::Rules;
+use quarterdeck_core::own_repository::request::Refusal;
+use quarterdeck_git::own::OwnError;
 use quarterdeck_shared::error::{self, Hint, chain};
 
 /// Nothing went wrong.
@@ -70,6 +74,11 @@ enum Command {
         #[command(flatten)]
         config: ConfigPath,
     },
+    /// Repositories of your own on this machine: teammates push over ssh, and the agent sees it immediately
+    Repo {
+        #[command(subcommand)]
+        command: RepoCommand,
+    },
     /// Judge the health of Kubernetes objects in files, without a cluster
     Health {
         /// YAML or JSON files with live objects; `-` reads standard input
@@ -88,21 +97,6 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
-}
-
-#[derive(clap::Args)]
-struct ConfigPath {
-    /// The configuration [default: $XDG_CONFIG_HOME/quarterdeck/config.toml]
-    #[arg(long, value_name = "FILE", env = "QD_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-impl ConfigPath {
-    fn path(self) -> anyhow::Result<PathBuf> {
-        let path = self.config.map_or_else(places::config_file, Ok)?;
-        // Relative paths inside begin at its folder, so the folder must have a name.
-        Ok(std::path::absolute(path)?)
-    }
 }
 
 /// The command line as clap knows it, for what prints or checks its help.
@@ -131,6 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             anyhow::ensure!(yes || backup::can_ask(), "no terminal to confirm on: use --yes");
             backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
         }),
+        Command::Repo { command } => repo::run(command, &mut std::io::stdout().lock()),
         Command::Health { files, cases, rules, at, output } => health(&files, cases, rules, at, output),
     };
     match result {
@@ -148,7 +143,16 @@ fn hint(error: &anyhow::Error) -> Cow<'_, str> {
     fn of<E: Hint + 'static>(error: &anyhow::Error) -> Option<Cow<'_, str>> {
         error.chain().find_map(|cause| cause.downcast_ref::<E>()).map(E::hint)
     }
-    let hints = [of::<HistoryError>, of::<ConfigError>, of::<NoPlace>, of::<SocketError>];
+    let hints = [
+        of::<HistoryError>,
+        of::<ConfigError>,
+        of::<NoPlace>,
+        of::<SocketError>,
+        of::<Refusal>,
+        of::<OwnError>,
+        of::<RemoveError>,
+        of::<Foreign>,
+    ];
     hints.into_iter().find_map(|of| of(error)).unwrap_or_default()
 }
 

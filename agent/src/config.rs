@@ -107,6 +107,33 @@ impl Default for AgentConfig {
     }
 }
 
+impl AgentConfig {
+    /// The agent's own table of a file; the others are not read, and may be wrong.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is not TOML, or this table is wrong.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        #[derive(Deserialize)]
+        struct Part {
+            #[serde(default)]
+            agent: AgentConfig,
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let part: Part = toml::from_str(&text).map_err(|error| ConfigError::unreadable(path, &text, &error))?;
+        let mut agent = part.agent;
+        agent.anchor(path.parent().unwrap_or(path));
+        Ok(agent)
+    }
+
+    /// Relative paths begin at the folder of the configuration, wherever the agent was started.
+    fn anchor(&mut self, base: &Path) {
+        for path in [&mut self.data_dir, &mut self.socket].into_iter().flatten() {
+            *path = base.join(&*path);
+        }
+    }
+}
+
 /// The container engine.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -239,6 +266,16 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// A text that is not TOML, or has an option that does not exist.
+    fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let (line, column) = locate::position(text, error.span().map_or(0, |span| span.start));
+        Self::Wrong {
+            problems: vec![Problem { path: path.to_owned(), line, column, message: error.message().to_owned() }],
+        }
+    }
+}
+
 impl Hint for ConfigError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
@@ -279,15 +316,7 @@ impl Config {
         let wrong = |problems| Err(ConfigError::Wrong { problems });
         let mut config: Self = match toml::from_str(text) {
             Ok(config) => config,
-            Err(error) => {
-                let (line, column) = locate::position(text, error.span().map_or(0, |span| span.start));
-                return wrong(vec![Problem {
-                    path: path.to_owned(),
-                    line,
-                    column,
-                    message: error.message().to_owned(),
-                }]);
-            }
+            Err(error) => return Err(ConfigError::unreadable(path, text, &error)),
         };
         let problems = check::check(&config, path.parent().unwrap_or(path));
         if problems.is_empty() {
@@ -316,8 +345,7 @@ impl Config {
                 *path = base.join(&*path);
             }
         };
-        anchor(&mut self.agent.data_dir);
-        anchor(&mut self.agent.socket);
+        self.agent.anchor(base);
         self.registry.iter_mut().for_each(|registry| anchor(&mut registry.password_file));
         self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
         self.webhook.iter_mut().for_each(|webhook| anchor(&mut webhook.secret_file));

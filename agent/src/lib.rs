@@ -29,7 +29,8 @@
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
-//! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed.
+//! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed; a repository of this
+//!   machine says it through `repo received` of [`command`].
 //! - [`gc`]: what nobody needs any more on this machine's disk.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.

@@ -1,7 +1,8 @@
 //! Polling: one loop a repository, however many applications use it.
 //!
 //! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched, and only where
-//! tags are news is it asked again: until two listings agree. Who works
+//! tags are news is it asked again: until two listings agree. Where the repository itself says that a push is complete, one
+//! listing has all of it. Who works
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
@@ -51,6 +52,7 @@ pub struct Repository {
     refs: watch::Sender<Option<Arc<RefSnapshot>>>,
     trouble: watch::Sender<Option<Trouble>>,
     wake: Notify,
+    received: Notify,
     stop: CancellationToken,
 }
 
@@ -91,6 +93,17 @@ impl Repository {
     /// Polls now.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Polls now: a push is complete, as the repository's own hook says after git wrote the last of its refs. Where a turn waits
+    /// for the rest of a push it waits no longer.
+    pub fn received(&self) {
+        self.received.notify_one();
+    }
+
+    /// Whether the remote is this git directory of this machine, which is written absolute and without links. Blocks.
+    pub fn is_at(&self, directory: &Path) -> bool {
+        quarterdeck_git::local::leads_to(&self.mirror().remote().url, directory)
     }
 
     /// Runs git work where it may block. The mirror bounds its own time, so that no thread is lost for ever.
@@ -163,6 +176,7 @@ impl Repositories {
             refs: watch::Sender::new(None),
             trouble: watch::Sender::new(None),
             wake: Notify::new(),
+            received: Notify::new(),
             stop: CancellationToken::new(),
         });
         by_key.insert(key, repository.clone());
@@ -244,8 +258,9 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         hint: String::new(),
         failures: 0,
     };
+    let mut whole = false;
     loop {
-        let answer = turn(&repository).await;
+        let answer = turn(&repository, whole).await;
         let now = Timestamp::now();
         let wait = match answer {
             Ok(Listed { refs, passed_by, renewed, .. }) => {
@@ -285,29 +300,34 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         };
         status.next_poll = Timestamp::now().checked_add(wait).ok();
         journal.publish(vec![Fact::Seen(Object::Repository(status.clone()))]).await;
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = repository.wake.notified() => {}
+        whole = tokio::select! {
+            () = repository.received.notified() => true,
+            () = tokio::time::sleep(wait) => false,
+            () = repository.wake.notified() => false,
             () = repository.stop.cancelled() => return,
-        }
+        };
     }
 }
 
 /// One poll: the refs, and what is new of them fetched. Where tags are news, it is listed again until two listings agree
 /// on them: a forge shows the tags of one push one after another, and they are to be decided together.
-async fn turn(repository: &Repository) -> Result<Listed, GitError> {
+///
+/// So does git itself: it writes the refs of a push one by one, with the hooks of each between them, and a listing may come in
+/// their midst, on this machine as well as elsewhere. Its post-receive hook runs after the last of them. A turn that begins
+/// with its word (`whole`) sees all of that push, and decides it without a second look. Another push that is under way at that
+/// moment says so itself when it is complete; what was seen of it is decided in parts, as of one that takes longer than our
+/// patience, and its tags keep their order by `queue::are_together`.
+async fn turn(repository: &Repository, mut whole: bool) -> Result<Listed, GitError> {
     let known = repository.refs.borrow().clone();
     let mut seen: Vec<String> = Vec::new();
     let mut listed = list(repository, known).await?;
     for _ in 0..LISTINGS_MAX {
-        if !listed.tags_are_news {
-            break;
-        }
-        let pause = PAUSE.min(*repository.interval.borrow() / 2);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+        let Some(pause) = pause(listed.tags_are_news, whole, *repository.interval.borrow()) else { break };
+        whole = tokio::select! {
+            () = repository.received.notified() => true,
+            () = tokio::time::sleep(pause) => false,
             () = repository.stop.cancelled() => break,
-        }
+        };
         seen.extend(listed.refs.tags.keys().cloned());
         let again = list(repository, Some(listed.refs)).await?;
         listed = Listed { renewed: listed.renewed || again.renewed, ..again };
@@ -316,6 +336,11 @@ async fn turn(repository: &Repository) -> Result<Listed, GitError> {
     seen.sort();
     seen.dedup();
     Ok(Listed { passed_by: seen, ..listed })
+}
+
+/// How long to wait before the tags are listed again; nothing where they are to be decided as they were listed.
+fn pause(tags_are_news: bool, whole: bool, interval: Duration) -> Option<Duration> {
+    (tags_are_news && !whole).then(|| PAUSE.min(interval / 2))
 }
 
 /// What a poll found.
@@ -396,6 +421,21 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_are_listed_again_unless_the_push_is_known_to_be_complete() {
+        let (often, seldom) = (Duration::from_millis(500), Duration::from_secs(3_600));
+        for (tags_are_news, whole, interval, wanted) in [
+            (false, false, seldom, None),
+            (false, true, seldom, None),
+            (true, true, seldom, None),
+            (true, true, often, None),
+            (true, false, seldom, Some(PAUSE)),
+            (true, false, often, Some(often / 2)),
+        ] {
+            assert_eq!(pause(tags_are_news, whole, interval), wanted, "{tags_are_news} {whole} {interval:?}");
+        }
+    }
 
     #[test]
     fn who_fails_is_asked_less_and_less_and_who_refuses_us_least() {

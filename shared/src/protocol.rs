@@ -19,7 +19,7 @@ pub use self::answers::{
     Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ManifestsAnswer, ObjectDiff,
 };
 pub use self::records::{LogRecord, WatchRecord};
-pub use self::requests::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
+pub use self::requests::{Accepted, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest};
 use crate::id::Prefix;
 use crate::snapshot::{Key, Object};
 

@@ -193,6 +193,10 @@ routes! {
 
     /// Deletes what nobody needs; an event tells what became of it.
     pub const GC: Route = act("/v1/gc/delete");
+
+    /// A push to a repository of the agent's machine is complete, with a [`ReceivedRequest`](crate::protocol::ReceivedRequest): it
+    /// is polled now. 404 where no application uses it.
+    pub const RECEIVED: Route = act("/v1/repositories/received");
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! hooks: how long a forge waits for the answer to its webhook while 500 come a second, and how long after one of a tag the
-//! first stage of its run begins.
+//! first stage of its run begins; the same from the beginning of a push to a repository of one's own.
 //!
-//! A connection for each hook, as forges have it, and each of them wakes the poll of a repository of this machine.
+//! A connection for each hook, as forges have it, and each of them wakes the poll of a repository of this machine. The push is
+//! git's own, through the forced command of a key; what ssh takes for its connection is not in it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use harness::agent::Agent;
-use harness::git::{Forge, Repo};
+use harness::git::{Forge, Repo, SshKey};
 use quarterdeck_shared::protocol::{Accepted, VersionAnswer};
 use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::{Object, RunStatus};
@@ -35,12 +36,20 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
         repo.commit("main", &[("Dockerfile", "FROM scratch\n")], "First");
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         configure(&agent, &forge, port)?;
+        let key = own_repository(&agent, options)?;
+        push(&key, &repo, "main").await?;
         agent.start_agent().await?;
-        let polled = |object: &Object| matches!(object, Object::Repository(status) if status.polled.is_some());
-        Follow::begin(&agent.client()).await?.until("the first poll", polled).await?;
-        let mut first = Vec::new();
+        for address in [forge.path("ops/shop"), agent.path("data/repositories/own.git")] {
+            let address = address.display().to_string();
+            let polled = |object: &Object| matches!(object, Object::Repository(status) if status.polled.is_some() && status.address == address);
+            Follow::begin(&agent.client()).await?.until("the first poll", polled).await?;
+        }
+        let (mut first, mut own) = (Vec::new(), Vec::new());
         for number in 0..options.runs {
-            first.push(first_stage(&agent, &repo, port, &format!("build-1.{number}")).await?);
+            let tag = format!("build-1.{number}");
+            repo.tag(&tag, "main");
+            first.push(first_stage(&agent, "shop", &tag, hook(port)).await?);
+            own.push(first_stage(&agent, "own", &tag, push(&key, &repo, &tag)).await?);
         }
         let answer: VersionAnswer = agent.client().get(routes::VERSION.path()).await?;
         let process = Process(answer.pid);
@@ -59,6 +68,8 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
             Figure::new("the same, p99", Unit::Milliseconds, p99).goal(Goal::AtMost(5.0)),
             Figure::new("of 10 s of them, with the polls that they wake", Unit::CpuSeconds, processor),
             Figure::new("webhook of a tag to the first stage of its run", Unit::Milliseconds, first),
+            Figure::new("push of a tag to a repository of one's own, from its beginning to the first stage", Unit::Milliseconds, own)
+                .goal(Goal::AtMost(200.0)),
         ])
     }
     .boxed()
@@ -70,28 +81,54 @@ fn configure(agent: &Agent, forge: &Forge, port: u16) -> anyhow::Result<()> {
     agent.configure(&format!(
         "[agent]\ndata_dir = \"{}\"\nsocket = \"{}\"\npoll_interval = \"1h\"\n\n[engine]\naddress = \"tcp://127.0.0.1:9\"\n\n\
          [webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"secret\"\n\n\
-         [[application]]\nname = \"shop\"\n[application.code]\nrepository = \"{}\"\n[[application.image]]\nname = \"127.0.0.1:9/ops/shop\"\n",
+         [[application]]\nname = \"shop\"\n[application.code]\nrepository = \"{}\"\n[[application.image]]\nname = \"127.0.0.1:9/ops/shop\"\n\n\
+         [[application]]\nname = \"own\"\n[application.code]\nrepository = \"data/repositories/own.git\"\n[[application.image]]\nname = \"127.0.0.1:9/ops/own\"\n",
         data.display(),
         socket.display(),
         code.display(),
     ))
 }
 
-/// Milliseconds from a hook of a new tag to the first stage of its run. No engine answers: the run itself waits then.
-async fn first_stage(agent: &Agent, repo: &Repo, port: u16, tag: &str) -> anyhow::Result<f64> {
-    let mut follow = Follow::begin(&agent.client()).await?;
-    repo.tag(tag, "main");
+/// A repository of one's own, made by the agent's program, and a key for it.
+fn own_repository(agent: &Agent, options: &Options) -> anyhow::Result<SshKey> {
+    let created = agent.agent_command().args(["repo", "create", "own"]).output()?;
+    anyhow::ensure!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    let config = agent.path("config.toml");
+    let forced =
+        [options.agent.as_os_str(), "repo".as_ref(), "serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+    Ok(SshKey::new(agent.path("ssh"), &agent.path("home"), &forced)?)
+}
+
+/// Pushes a ref to the repository of one's own; milliseconds until git is done.
+async fn push(key: &SshKey, repo: &Repo, name: &str) -> anyhow::Result<f64> {
     let began = Instant::now();
-    hook(port).await?;
+    let pushed = key.git(repo.path(), &["push", "ssh://git@host/own.git", name])?;
+    let said = String::from_utf8_lossy(&pushed.stderr);
+    anyhow::ensure!(pushed.status.success() && said.contains("quarterdeck: "), "{said}");
+    Ok(since(began))
+}
+
+/// Milliseconds from the beginning of what announces a new tag to the first stage of its run. No engine answers: the run itself
+/// waits then.
+async fn first_stage(
+    agent: &Agent,
+    application: &str,
+    tag: &str,
+    announce: impl Future<Output = anyhow::Result<f64>>,
+) -> anyhow::Result<f64> {
+    let mut follow = Follow::begin(&agent.client()).await?;
+    let is_it = |run: &RunStatus| run.application.as_str() == application && run.reference == tag;
+    let began = Instant::now();
+    announce.await?;
     let begun = |object: &Object| match object {
-        Object::Run(run) => run.reference == tag && run.stages.iter().any(|stage| stage.phase != Phase::Queued),
+        Object::Run(run) => is_it(run) && run.stages.iter().any(|stage| stage.phase != Phase::Queued),
         _ => false,
     };
     let seen = follow.until("the first stage", begun).await?.duration_since(began).as_secs_f64() * 1000.0;
-    let run = agent.client().get::<Vec<RunStatus>>("/v1/runs").await?;
-    let run = run.first().context("a run is there")?.id;
+    let runs = agent.client().get::<Vec<RunStatus>>("/v1/runs").await?;
+    let run = runs.iter().find(|run| is_it(run)).context("a run is there")?.id;
     let _: Accepted = agent.client().post_empty(&format!("/v1/runs/{run}/cancel")).await?;
-    let ended = |object: &Object| matches!(object, Object::Run(run) if run.reference == tag && run.phase.is_final());
+    let ended = |object: &Object| matches!(object, Object::Run(run) if is_it(run) && run.phase.is_final());
     Follow::begin(&agent.client()).await?.until("the end of the run", ended).await?;
     Ok(seen)
 }

@@ -89,9 +89,13 @@ fn main() {
     std::process::exit(code);
 }
 
-/// The arguments; without a part's name they are the playground's own, so that `cargo demo -- --tour` needs no more words.
+/// The arguments; without a part's name they are the playground's own, so that `cargo demo -- --tour` needs no more words. A hook of
+/// a repository runs what made it, this program, as it would `qd-agent`: with `repo received`.
 fn arguments() -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "repo") {
+        arguments.insert(1, "agent".into());
+    }
     let names_a_part =
         arguments.get(1).is_some_and(|first| ["agent", "ask", "console", "demo"].iter().any(|part| first == part));
     if !names_a_part {

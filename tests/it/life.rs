@@ -41,6 +41,7 @@ mod order;
 mod outages;
 mod output;
 mod own_files;
+mod own_repository;
 mod pruned;
 mod quiet;
 mod refused;

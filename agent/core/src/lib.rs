@@ -13,6 +13,7 @@
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
+//! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
@@ -32,6 +33,7 @@ pub mod commit_status;
 pub mod dockerignore;
 pub mod gc;
 pub mod merge_comment;
+pub mod own_repository;
 pub mod promote;
 pub mod queue;
 pub mod run;

@@ -10,6 +10,8 @@
 //!                   └── commit_edits, push: a promotion becomes a commit, and the commit reaches the branch
 //! ```
 //!
+//! [`own`] holds repositories on this machine instead of reaching them elsewhere.
+//!
 //! Invariant: nothing here or below ever prompts, and no text made here holds a password, a token or a key.
 
 pub mod url;
@@ -18,7 +20,9 @@ mod error;
 pub(crate) mod id;
 mod remote;
 
+pub mod local;
 pub mod mirror;
+pub mod own;
 
 pub use error::{GitError, GitErrorKind};
 pub use quarterdeck_core::git::{

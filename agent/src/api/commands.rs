@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::id::TypedId;
-use quarterdeck_shared::protocol::{Accepted, DeliverRequest, RollbackRequest, SuspendRequest, SyncRequest};
+use quarterdeck_shared::protocol::{
+    Accepted, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest,
+};
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Hold, Permission, Pin, Progress, RunGoal, RunStatus};
 use quarterdeck_shared::status::Phase;
 
@@ -64,6 +66,21 @@ pub(super) async fn refresh(State(context): State<Shared>, Named(application): N
         environment.wake();
     }
     Ok(taken(format!("the repositories of {} are asked now", application.spec.name)))
+}
+
+/// A repository of this machine was pushed to: it is asked now, under whatever address applications have it.
+pub(super) async fn received(State(context): State<Shared>, bytes: Bytes) -> Answer<Taken> {
+    let ReceivedRequest { directory }: ReceivedRequest = body(&bytes)?;
+    let shown = directory.display().to_string();
+    let repositories = context.repositories.all();
+    let find = move || repositories.into_iter().filter(|repository| repository.is_at(&directory)).collect::<Vec<_>>();
+    let found = tokio::task::spawn_blocking(find).await.unwrap_or_default();
+    if found.is_empty() {
+        let hint = "name it in the configuration as the repository of an application";
+        return Err(Failure::not_found(format!("no application uses the repository {shown}"), hint));
+    }
+    found.iter().for_each(|repository| repository.received());
+    Ok(taken(format!("{shown} is polled now")))
 }
 
 pub(super) async fn build(state: State<Shared>, peer: Extension<Peer>, named: Named, bytes: Bytes) -> Answer<Taken> {

@@ -64,6 +64,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::ALLOW, commands::allow),
         mount(routes::CANCEL, commands::cancel),
         mount(routes::GC, commands::gc),
+        mount(routes::RECEIVED, commands::received),
     ]
 }
 

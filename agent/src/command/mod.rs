@@ -1,5 +1,8 @@
 //! What `qd-agent` does beside running: one subcommand a file.
 
+pub mod config_path;
+
 pub mod backup;
 pub mod cases;
 pub mod health;
+pub mod repo;

@@ -78,10 +78,7 @@ pub fn read(path: &Path) -> Result<Rules, ConfigError> {
     }
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let problem = |(line, column), message| Problem { path: path.to_owned(), line, column, message };
-    let part: Part = toml::from_str(&text).map_err(|error| {
-        let at = locate::position(&text, error.span().map_or(0, |span| span.start));
-        ConfigError::Wrong { problems: vec![problem(at, error.message().to_owned())] }
-    })?;
+    let part: Part = toml::from_str(&text).map_err(|error| ConfigError::unreadable(path, &text, &error))?;
     let mut findings = Vec::new();
     check(&part.health, &mut findings);
     let problems: Vec<Problem> =

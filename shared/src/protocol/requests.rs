@@ -1,6 +1,8 @@
 //! What a command asks for, and the answer to one that was accepted. A field that is absent has its default; an unknown one is
 //! refused, so that no word of a person is lost.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RunId, SyncId};
@@ -48,6 +50,14 @@ pub struct RollbackRequest {
 pub struct SuspendRequest {
     /// In the person's words.
     pub reason: String,
+}
+
+/// The body of [`RECEIVED`](crate::routes::RECEIVED).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReceivedRequest {
+    /// The git directory that was pushed to: absolute, with its links followed.
+    pub directory: PathBuf,
 }
 
 /// The answer to a request that was taken: the work goes on and shows in the state.

@@ -11,15 +11,18 @@
 //! What is real: every object, ref, pack, hook and word of protocol, because git itself serves them (`upload-pack`,
 //! `receive-pack`, `http-backend`). What stands in: the http server in front of `http-backend` ([`http`]), with logins and
 //! faults to switch on; and the `ssh` program ([`ssh`]), which has no encryption, no keys and no host keys: it runs what a
-//! real ssh would run on the far side, or says what a real ssh says when it fails.
+//! real ssh would run on the far side, or says what a real ssh says when it fails. A key with a forced command is another such
+//! program ([`key`]).
 
 mod change;
 mod http;
+mod key;
 mod repo;
 mod ssh;
 
 pub use change::Change;
 pub use http::{Counted, Fault};
+pub use key::{CLIENT, SshKey, write_program};
 pub use repo::Repo;
 pub use ssh::SshFault;
 

@@ -45,7 +45,7 @@ fn the_commands_are_those_of_the_command_line() {
         "# Commands\n\nGenerated from the help of the command lines: `qd` first, then `qd-agent`.\n".to_owned();
     for program in programs() {
         // That `qd-agent help` prints what is here is known.
-        let own = program.get_subcommands().filter(|command| command.get_name() != "help");
+        let own = program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
         for command in std::iter::once(&program).chain(own) {
             describe(&mut page, command, program.get_name());
         }
@@ -71,7 +71,7 @@ fn describe(page: &mut String, command: &clap::Command, program: &str) {
     if !rows.is_empty() {
         writeln!(page, "\n| argument | meaning |\n| --- | --- |\n{}", rows.join("\n")).unwrap();
     }
-    let below: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+    let below: Vec<clap::Command> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect();
     for sub in below.iter().filter(|_| title != program) {
         describe(page, sub, program);
     }

@@ -55,6 +55,7 @@ const WHOLE: [&str; 35] = [
     "life::outages",
     "life::output",
     "life::own_files",
+    "life::own_repository",
     "life::quiet",
     "life::secrets",
     "life::tested",

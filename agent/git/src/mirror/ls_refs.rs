@@ -14,10 +14,11 @@ use gix::protocol::ls_refs::RefPrefixes;
 use gix::protocol::{LsRefsCommand, indicate_end_of_interaction};
 
 use super::operation::Bounds;
-use super::transport::{Link, served};
+use super::transport::Link;
 use super::{Mirror, RefSnapshot};
 use crate::error::{Escaped, chain};
 use crate::id::GixId;
+use crate::local::served;
 use crate::{CommitId, GitError, MergeRequestRef, ObjectId, TagRef};
 use quarterdeck_system::open_files;
 

@@ -15,6 +15,7 @@ use super::operation::{Bounds, Operation};
 use super::process;
 use super::{Mirror, http, program, ssh};
 use crate::error::{chain, clean};
+use crate::local::served;
 use crate::url::Location;
 use crate::{GitError, Remote};
 
@@ -147,12 +148,6 @@ fn upload_pack(path: &Path) -> Command {
     program::unprompted(&mut command);
     command.env("GIT_PROTOCOL", "version=2");
     command
-}
-
-/// The git directory of a local repository, bare or not.
-pub(super) fn served(path: &Path) -> PathBuf {
-    let inner = path.join(".git");
-    if inner.exists() { inner } else { path.to_owned() }
 }
 
 #[cfg(test)]
