@@ -27,9 +27,22 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(environment, status).await };
+    if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
+        return merge_request(environment, text, number).await;
+    }
     match named(environment, text, &[]).await? {
         (commit, true) => Ok(Revision::new(text, commit)),
         (commit, false) => Ok(Revision::new(Revision::PIN, commit)),
+    }
+}
+
+/// The newest commit of a merge request of the deploy repository. `merge-request-7` means this also where a branch has such a
+/// name.
+async fn merge_request(environment: &Environment, text: &str, number: u64) -> Result<Revision, ReconcileError> {
+    let found = environment.repository.work(move |mirror| mirror.merge_request(number)).await;
+    match found.map_err(|source| ReconcileError::Resolve { what: format!("merge request {number}"), source })? {
+        Some(commit) => Ok(Revision::new(text, commit)),
+        None => Err(ReconcileError::NoSuch(format!("the deploy repository has no merge request {number}"))),
     }
 }
 

@@ -80,6 +80,17 @@ async fn merge_requests_are_listed_where_they_are_wanted_and_fetched_one_by_one(
         let info = on(&mirror, move |mirror| mirror.commit_info(&commit)).await.unwrap();
         assert_eq!(info.subject, "seven", "{way:?}");
 
+        // Who asks for one gets it, listed or not, and as it is now.
+        let (plain, again) = (world.mirror(way), of_merge_request("refs/pull/9/head", "nine"));
+        for commit in [again, of_merge_request("refs/pull/9/head", "nine and a half")] {
+            shop.git(&["update-ref", "refs/pull/9/head", &commit]);
+            let found = on(&plain, |mirror| mirror.merge_request(9)).await.unwrap();
+            assert_eq!(found, Some(id(&commit)), "{way:?}");
+        }
+        assert_eq!(on(&plain, |mirror| mirror.merge_request(8)).await.unwrap(), Some(id(&eight)), "{way:?}");
+        shop.git(&["update-ref", "-d", "refs/pull/9/head"]);
+        assert_eq!(on(&plain, |mirror| mirror.merge_request(9)).await.unwrap(), None, "{way:?}");
+
         // It stays for as long as it is listed.
         for (gone, pruned) in [(false, vec![]), (true, vec!["refs/pull/7/head"])] {
             if gone {

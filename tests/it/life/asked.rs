@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use harness::cluster::faults::Fault;
+use quarterdeck_shared::change::Action;
 use quarterdeck_shared::event::SyncRecord;
+use quarterdeck_shared::protocol::DiffAnswer;
 use quarterdeck_shared::snapshot::Progress;
 use quarterdeck_shared::status::Phase;
 use serde_json::{Value, json};
@@ -21,6 +23,27 @@ async fn answered(world: &World, what: &str, body: Value) -> SyncRecord {
         app.last_sync.as_ref().is_some_and(|sync| Some(sync.id) > taken.after_sync && sync.phase.is_final())
     };
     world.wait_for("the end of the sync that was asked for", "shop", ended).await.unwrap().last_sync.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_merge_request_would_change_is_shown_before_it_is_merged() {
+    let world = deployed(&[("one.yaml", &config_map("one", "1")), ("two.yaml", &config_map("two", "1"))], "").await;
+    let change = deploy(&world);
+    change.branch("proposal", "main");
+    let commit = change.commit("proposal", &[("apps/shop/one.yaml", &config_map("one", "2"))], "Two");
+    change.delete_branch("proposal");
+    change.git(&["update-ref", "refs/merge-requests/7/head", &commit]);
+
+    let path = |number: u64| format!("/v1/environments/shop/diff?revision=merge-request-{number}");
+    let diff: DiffAnswer = world.client().get(&path(7)).await.unwrap();
+    let revision = (&*diff.plan.revision.reference, diff.plan.revision.commit.as_str());
+    assert_eq!(revision, ("merge-request-7", &*commit));
+    let changed: Vec<_> = diff.plan.changes.iter().filter(|change| change.action != Action::Unchanged).collect();
+    let [one] = changed[..] else { panic!("{changed:#?}") };
+    assert_eq!((&*one.resource.name, one.action), ("one", Action::Configure));
+    assert_eq!(value(&world, "one").as_deref(), Some("1"), "nothing is written");
+    let missing = world.client().get::<DiffAnswer>(&path(8)).await.unwrap_err().to_string();
+    assert!(missing.contains("the deploy repository has no merge request 8"), "{missing}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::Mirror;
 use super::operation::{Bounds, Operation};
 use crate::error::chain;
 use crate::id::GixId;
-use crate::{FetchOutcome, GitError, MergeRequestRef, RefSnapshot};
+use crate::{CommitId, FetchOutcome, GitError, MergeRequestRef, RefSnapshot};
 use quarterdeck_core::failpoint;
 
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
@@ -72,6 +72,24 @@ impl Mirror {
         let _writing = self.writing();
         self.receive(&self.repository(), &[&head.name])?;
         Ok(())
+    }
+
+    /// The newest commit of a merge request, asked for and fetched now, also where merge requests are not listed; none where
+    /// the remote has no such one. It stays until the next [`Mirror::fetch`].
+    pub fn merge_request(&self, number: u64) -> Result<Option<CommitId>, GitError> {
+        let _writing = self.writing();
+        for place in MergeRequestRef::PLACES {
+            let name = format!("{place}{number}/head");
+            let repository = self.repository();
+            // What is known from before may be gone by now.
+            let known = self.own_refs(&repository)?.contains_key(&name).then(|| deletion(&name));
+            self.edit(&repository, known.into_iter())?;
+            self.receive(&repository, &[&name])?;
+            if let Some(id) = self.own_refs(&self.repository())?.get(&name) {
+                return Ok(Some(CommitId::from_gix(*id)));
+            }
+        }
+        Ok(None)
     }
 
     /// The mirror, of the kind of ids that the remote counts in.
