@@ -7,6 +7,7 @@
 mod application;
 pub mod check;
 pub mod finding;
+mod follow;
 pub mod forge;
 pub mod health;
 pub mod locate;
@@ -67,6 +68,8 @@ pub struct Config {
 pub struct AgentConfig {
     /// How often each repository is asked for its refs; each wait is drawn from ±10 % of it.
     pub poll_interval: Interval,
+    /// How often registries are asked for the tags of images that are followed.
+    pub image_interval: Interval,
     /// Where mirrors, history and logs are; the XDG data directory by default.
     pub data_dir: Option<PathBuf>,
     /// Where the agent listens; in the XDG runtime directory by default.
@@ -93,6 +96,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             poll_interval: Interval(Duration::from_secs(30)),
+            image_interval: Interval(Duration::from_secs(300)),
             data_dir: None,
             socket: None,
             socket_group: None,

@@ -11,8 +11,10 @@
 //! and does no more than what was missing.
 
 mod ask;
+mod deploy_branch;
 mod error;
 mod execution;
+mod follow;
 mod image_build;
 mod image_push;
 mod image_test;
@@ -34,6 +36,7 @@ use tokio::sync::Notify;
 pub use self::ask::{ask, retry};
 pub use self::error::DeliverError;
 use self::execution::Execution;
+pub use self::follow::Follower;
 pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};

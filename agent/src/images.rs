@@ -100,12 +100,14 @@ impl Images {
     }
 }
 
-/// One image of each registry that something is pushed to.
+/// One image of each registry that something is pushed to, or whose images are followed.
 pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
     let mut images: Vec<ImageRef> = Vec::new();
     let deliveries = config.applications.iter().filter_map(|application| application.delivery.as_ref());
-    for image in deliveries.flat_map(|delivery| &delivery.images) {
-        if let Ok(image) = ImageRef::parse(&image.name)
+    let pushed = deliveries.flat_map(|delivery| &delivery.images).map(|image| &image.name);
+    let followed = config.applications.iter().flat_map(|application| &application.followed).map(|one| &one.image);
+    for image in pushed.chain(followed) {
+        if let Ok(image) = ImageRef::parse(image)
             && !images.iter().any(|other| other.registry() == image.registry())
         {
             images.push(image);

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod environment;
+mod follow;
 mod test;
 mod value;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::delivery::{Code, DeliverySpec, ExistingTags, Forks, ImageSpec};
 pub use self::environment::{EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy};
+pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
 
@@ -244,6 +246,8 @@ pub struct ApplicationSpec {
     pub delivery: Option<DeliverySpec>,
     /// Where it runs, in the order in which they were written; none for images that are only built.
     pub environments: Vec<EnvironmentSpec>,
+    /// Images of others whose newest tags are written into the manifests of its environments.
+    pub followed: Vec<FollowSpec>,
 }
 
 impl ApplicationSpec {

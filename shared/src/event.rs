@@ -75,6 +75,13 @@ pub enum Cause {
         /// The commit.
         commit: CommitId,
     },
+    /// A new tag of an image that the application follows.
+    ImageTag {
+        /// Registry and repository.
+        image: String,
+        /// The tag.
+        tag: String,
+    },
     /// A new commit of the deploy repository.
     Commit {
         /// The branch or tag, and the commit.
@@ -101,6 +108,7 @@ impl Cause {
             Self::Tag { tag, .. } => format!("tag {tag}"),
             Self::Branch { branch, .. } => format!("branch {branch}"),
             Self::MergeRequest { number, .. } => format!("merge request {number}"),
+            Self::ImageTag { image, tag } => format!("image {image}:{tag}"),
             Self::Commit { revision } => format!("commit {}", revision.short()),
             Self::Drift { resource, manager: Some(manager) } => format!("drift of {} by {manager}", resource.short()),
             Self::Drift { resource, manager: None } => format!("drift of {}", resource.short()),

@@ -3,6 +3,7 @@
 mod application;
 mod connection;
 mod environment;
+mod followed;
 mod live;
 mod read;
 mod run;
@@ -18,6 +19,7 @@ pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
     Awaited, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, SpecSummary, Unseen,
 };
+pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{Permission, RunGoal, RunStatus};
 pub use self::test::{Cases, FAILURES_MAX, FailedCase, TestResult};
@@ -61,6 +63,11 @@ impl Key {
         Self(format!("connection/{}/{name}", to.word()).into())
     }
 
+    /// Where an image is that an application follows.
+    pub fn followed(application: &ApplicationName, image: &str) -> Self {
+        Self(format!("followed/{application}/{image}").into())
+    }
+
     /// Where an object of an environment is.
     pub fn resource(environment: &EnvironmentId, resource: &ResourceRef) -> Self {
         Self(format!("resource/{environment}/{resource}").into())
@@ -97,6 +104,8 @@ pub enum Object {
     Repository(RepositoryStatus),
     /// A cluster, an engine or a registry that the agent talks to.
     Connection(ConnectionStatus),
+    /// An image that an application follows.
+    FollowedImage(Box<FollowedImage>),
     /// A run that is queued, running or among the newest of its application.
     Run(Box<RunStatus>),
     /// An object in a cluster that we applied, or that such an object owns (a pod is a [`Object::Pod`]).
@@ -114,6 +123,7 @@ impl Object {
             Self::Environment(e) => Key::environment(&e.environment),
             Self::Repository(r) => Key::repository(&r.address),
             Self::Connection(c) => Key::connection(c.to, &c.name),
+            Self::FollowedImage(f) => Key::followed(&f.application, &f.image),
             Self::Run(r) => Key::run(r.id),
             Self::Resource(r) => Key::resource(&r.environment, &r.resource),
             Self::Pod(p) => Key::pod(&p.cluster, &p.namespace, &p.name),

@@ -52,7 +52,7 @@ const EVERYTHING: &[&str] = &[
 const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 
 /// What the pure ones may be made of.
-const PURE_PARTS: [&str; 15] = [
+const PURE_PARTS: [&str; 16] = [
     "base64",
     "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories
@@ -62,6 +62,7 @@ const PURE_PARTS: [&str; 15] = [
     "quarterdeck-shared",
     "roxmltree",
     "secrecy",
+    "semver",
     "serde",
     "serde-saphyr",
     "serde_json",

@@ -29,6 +29,7 @@ mod fought;
 mod held;
 mod hooked;
 mod ids;
+mod images;
 mod jobs;
 mod kept;
 mod kept_running;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    act, api, build, completions, diff, doctor, events, gc, history, logs, manifests, pods, rollback, runs, status,
-    sync, version,
+    act, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback, runs,
+    status, sync, version,
 };
 use crate::output::Colour;
 
@@ -79,6 +79,8 @@ pub enum Command {
     Refresh(act::RefreshArgs),
     /// The pods of environments.
     Pods(pods::Args),
+    /// The images that applications follow.
+    Images(images::Args),
     /// The logs of the pods of an environment.
     Logs(logs::Args),
     /// What happened, and what caused it.

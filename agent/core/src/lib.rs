@@ -12,6 +12,7 @@
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
+//! - [`follow`]: which tag of an image of others is wanted.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
@@ -31,6 +32,7 @@ pub mod yaml;
 
 pub mod commit_status;
 pub mod dockerignore;
+pub mod follow;
 pub mod gc;
 pub mod merge_comment;
 pub mod own_repository;

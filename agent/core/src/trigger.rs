@@ -27,7 +27,7 @@ use crate::git::{ObjectId, RefSnapshot};
 
 pub use heads::{Head, HeadRules, HeadsDecision, OwedHead, owed_heads};
 pub use image_tag::{TagTemplate, TemplateError, image_tag};
-pub use rules::{GlobError, TagRules};
+pub use rules::{GlobError, TagGlob, TagRules};
 pub use version::NaturalKey;
 
 /// What a tag asks for.

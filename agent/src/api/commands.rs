@@ -60,6 +60,7 @@ pub(super) async fn sync(
 pub(super) async fn refresh(State(context): State<Shared>, Named(application): Named) -> Answer<Taken> {
     application.code.iter().for_each(|code| code.repository.wake());
     application.wake_delivery();
+    application.following.wake();
     let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
     for environment in ids.filter_map(|id| context.environment(&id)) {
         environment.repository.wake();

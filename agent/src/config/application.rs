@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::finding::Finding;
+use super::follow::{self, Target, WrittenFollow};
 use super::locate::Step;
 use super::test::{self, WrittenTest};
 use super::values;
@@ -31,6 +32,8 @@ pub(super) struct Written {
     pub(super) test: Vec<WrittenTest>,
     #[serde(default)]
     pub(super) environment: Vec<WrittenEnvironment>,
+    #[serde(default)]
+    pub(super) follow_image: Vec<WrittenFollow>,
 }
 
 /// An environment as it is written.
@@ -70,10 +73,11 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
         tests: test::read(tests, &images, base),
         images: images.into_iter().map(image).collect(),
     };
-    let application = |Written { name, code, image, test, environment }| ApplicationSpec {
+    let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
         name,
         delivery: code.map(|code| delivery(code, image, test)),
         environments: environment.into_iter().map(meaning).collect(),
+        followed: follow::read(follow_image),
     };
     written.into_iter().map(application).collect()
 }
@@ -117,11 +121,18 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         check_delivery(written, base, &mut say);
         test::check(&written.test, &written.image, &mut say);
         check_environments(written, &clusters, base, &mut say);
+        let targets = written.environment.iter().map(|environment| Target {
+            name: &environment.name,
+            promotes: environment.promote.by != PromoteBy::None,
+            has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
+            is_tag: environment.tag.is_some(),
+        });
+        follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), &mut say);
     }
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
-    let Written { name, code, image, test, environment } = written;
+    let Written { name, code, image, test, environment, follow_image: _ } = written;
     if image.is_empty() && !test.is_empty() {
         say(
             &[Step::Key("test")],

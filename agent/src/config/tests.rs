@@ -29,6 +29,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     let config: Config = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let AgentConfig {
         poll_interval,
+        image_interval,
         data_dir,
         socket,
         socket_group,
@@ -47,6 +48,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         socket_group: None,
         banner: None,
         poll_interval,
+        image_interval,
         log_format,
         log_level,
         max_concurrent_builds,
@@ -195,6 +197,33 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             ),
             12,
             "write it without",
+        ),
+        (format!("{application}[[application.follow_image]]\nimage = 'r/a'\n"), 8, "Set semver, newest or tag"),
+        (format!("{application}[[application.follow_image]]\nimage = 'r/a:1'\ntag = 'x'\n"), 8, "write it without"),
+        (
+            format!("{application}[[application.follow_image]]\nimage = 'r/a'\nsemver = '6'\ntag = 'x'\n"),
+            10,
+            "leave out semver or tag",
+        ),
+        (
+            format!("{application}[[application.follow_image]]\nimage = 'r/a'\nsemver = 'newest'\n"),
+            9,
+            "is not a range of versions",
+        ),
+        (
+            format!("{application}[[application.follow_image]]\nimage = 'r/a'\ntag = 'x'\nenvironments = ['qa']\n"),
+            10,
+            "there is no environment qa",
+        ),
+        (
+            format!("{application}promote.by = 'tag'\n[[application.follow_image]]\nimage = 'r/a'\ntag = 'x'\n"),
+            10,
+            "writes none",
+        ),
+        (
+            format!("{built}[[application.follow_image]]\nimage = 'r/a'\ntag = 'x'\n"),
+            12,
+            "is built by this application",
         ),
         ("[webhook]\nlisten = 'here'\nsecret_env = 'A'\n".to_owned(), 2, "invalid socket address"),
         ("[webhook]\nlisten = '0.0.0.0:9180'\nsecret_env = 'A'\n".to_owned(), 2, "behind a proxy with TLS"),

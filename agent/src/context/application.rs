@@ -19,7 +19,9 @@ pub struct Application {
     pub destinations: Vec<Destination>,
     /// Pokes the worker that delivers.
     pub delivery: Wake,
-    /// Ends what tells about it; the worker that delivers has its own end.
+    /// Pokes the worker that follows images.
+    pub following: Wake,
+    /// Ends what tells about it, and the worker that follows images; the worker that delivers has its own end.
     pub stop: CancellationToken,
     /// Ends the worker that delivers. It outlives a reload that leaves the code, the images and the deploy branches as they
     /// are: see [`Application::inherit_delivery`].
@@ -59,6 +61,7 @@ impl Application {
             code,
             destinations,
             delivery: Wake::default(),
+            following: Wake::default(),
             stop: end.child_token(),
             delivering: end.child_token(),
             turn: Arc::default(),

@@ -9,41 +9,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use jiff::Timestamp;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, PromoteBy};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::RunStatus;
-use tokio::runtime::Handle;
 
 use super::DeliverError;
+use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{self, git};
-use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
-use crate::context::{Application, Codebase, Context, Destination, Environment};
+use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::Fact;
-use crate::renderers::ByProgram;
-use crate::renderers::programs::Renderers;
+use quarterdeck_core::promote::Promoted;
 use quarterdeck_core::promote::log::{self, Asked, Promotion, Trailers, Verdict};
-use quarterdeck_core::promote::{self, Manifests, Promoted};
 use quarterdeck_core::queue;
-use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::trigger::{self, TagRules, TriggerKind};
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{Author, CommitId, PushOutcome, RefSnapshot, Target};
-
-/// Promotions that lost a race are decided anew this often: a branch that moves faster is a robot's.
-const RACES: u32 = 10;
-
-/// Commits of the deploy branch that are searched for earlier promotions, newest first: half a year of a branch with a
-/// hundred commits a day, read in well under a second. What lies further back counts as not promoted.
-const COMMITS_SEARCHED: usize = 20_000;
-
-/// Promotions that are compared at the most: the tags that anybody still remembers.
-const PROMOTIONS_SEARCHED: usize = 500;
+use quarterdeck_git::{Author, CommitId, PushOutcome, RefSnapshot};
 
 /// Runs of the history that are asked for what they promoted: as many as it keeps by default, four times over.
 const RUNS_ASKED: usize = 200;
@@ -132,7 +115,7 @@ impl Step<Promotes> for Promote<'_> {
 impl Promote<'_> {
     /// What to do on the branch as it is now; the commit is made already where one is needed.
     async fn decide(&self, run: &RunStatus) -> Result<Decided, DeliverError> {
-        let EnvironmentSpec { name, follow, promote, .. } = &self.to.spec;
+        let EnvironmentSpec { name, promote, .. } = &self.to.spec;
         let id = EnvironmentId::new(&self.application.spec.name, name);
         let asked = self.asked(run).await?;
         let promoted = |image: &Image| Promoted {
@@ -141,14 +124,9 @@ impl Promote<'_> {
             digest: image.digest.clone().unwrap_or_default(),
             by: promote.by,
         };
+        let images = self.pushed.images.iter().map(promoted).collect();
         let wanted = Wanted {
-            spec: self.to.spec.clone(),
-            environment: self.context.environment(&id),
-            id,
-            branch: follow.branch().map(str::to_owned),
-            renderers: self.context.renderers.clone(),
-            scratch: self.context.scratch(),
-            images: self.pushed.images.iter().map(promoted).collect(),
+            deploy: DeployBranch::new(self.context, id, self.to, images),
             author: author(&promote.author),
             message: asked.what.below(&self.message(&promote.message), run.id),
             asked,
@@ -245,13 +223,13 @@ impl Promote<'_> {
     fn message(&self, template: &str) -> String {
         let Artifact { application, commit, tag, .. } = self.pushed;
         let fill = [
-            ("{application}", application.to_string()),
-            ("{environment}", self.to.spec.name.to_string()),
-            ("{images}", self.pushed.pinned().join("\n")),
-            ("{tag}", tag.clone()),
-            ("{commit}", commit.to_string()),
+            ("{application}", application.as_str()),
+            ("{environment}", self.to.spec.name.as_str()),
+            ("{images}", &self.pushed.pinned().join("\n")),
+            ("{tag}", tag),
+            ("{commit}", commit.as_str()),
         ];
-        fill.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value))
+        deploy_branch::message(template, &fill)
     }
 }
 
@@ -270,18 +248,6 @@ fn newer(mirror: &Mirror, rules: &TagRules, refs: &RefSnapshot, than: &str) -> B
     newer.filter_map(|(tag, at)| Some((tag.clone(), at.commit.clone()?))).collect()
 }
 
-/// What a chart may ask of the cluster; none where that does not answer, for the manifests are changed in git alone. Blocks.
-fn capabilities(environment: &Environment) -> Option<Capabilities> {
-    let cluster = environment.cluster.clone();
-    Handle::current().block_on(async move { cluster.capabilities(&*cluster.kinds().await.ok()?).await.ok() })
-}
-
-/// `Name <mail>`; the configuration was checked for it.
-fn author(text: &str) -> Author {
-    let (name, email) = text.split_once('<').unwrap_or((text, ""));
-    Author { name: name.trim().to_owned(), email: email.trim_end_matches('>').trim().to_owned() }
-}
-
 /// What one look at the branch came to.
 enum Decided {
     /// The manifests name the images already; by which commit, and whether that is one of this run.
@@ -294,27 +260,9 @@ enum Decided {
     Push(Ready),
 }
 
-/// A commit that is made and not pushed.
-#[derive(Clone)]
-struct Ready {
-    branch: String,
-    base: CommitId,
-    commit: CommitId,
-    /// Images that the manifests do not name.
-    absent: Vec<String>,
-}
-
-/// What a commit is made of.
+/// What is to be decided.
 struct Wanted {
-    spec: EnvironmentSpec,
-    id: EnvironmentId,
-    /// Where it is operated.
-    environment: Option<Arc<Environment>>,
-    branch: Option<String>,
-    renderers: Arc<Renderers>,
-    /// A folder for what programs read.
-    scratch: PathBuf,
-    images: Vec<Promoted>,
+    deploy: DeployBranch,
     author: Author,
     message: String,
     asked: Asked,
@@ -322,24 +270,10 @@ struct Wanted {
 
 /// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
 fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError> {
-    let Wanted { spec, id, environment, branch, renderers, scratch, images, author, message, asked } = wanted;
-    let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
-    mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
-    let branch = branch.clone().or_else(|| refs.default_branch.clone()).unwrap_or_else(|| "main".to_owned());
-    let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
-    let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
-    let manifests = Manifests {
-        tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
-        path: &spec.path,
-        render: spec.render,
-        release: &Release::new(&id.application, spec, &capabilities),
-        programs: &ByProgram { renderers, scratch },
-    };
-    let (edits, absent) = promote::promote_all(&manifests, images)?;
-    let promotions = mirror
-        .search(&base, COMMITS_SEARCHED, PROMOTIONS_SEARCHED, Promotion::read)
-        .map_err(git("read the log of the deploy branch"))?;
-    if edits.is_empty() {
+    let Wanted { deploy, author, message, asked } = wanted;
+    let look = deploy.look(mirror)?;
+    let promotions = look.log(mirror, Promotion::read)?;
+    if look.is_so_already() {
         let (commit, is_own) = log::written_by(asked, &promotions).unzip();
         return Ok(Decided::Already(commit, is_own.unwrap_or(false)));
     }
@@ -349,7 +283,5 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
         Verdict::Before(commit) => return Ok(Decided::Skip(Promotes::Before(commit))),
         Verdict::Overtaken { by, commit } => return Ok(Decided::Skip(Promotes::Overtaken(by, commit))),
     }
-    let commit =
-        mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
-    Ok(Decided::Push(Ready { branch, base, commit, absent }))
+    look.commit(mirror, author, message).map(Decided::Push)
 }

@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use quarterdeck_core::run;
-use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, DeliverySpec};
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, DeliverySpec, FollowSpec};
 use quarterdeck_shared::error::chain;
+use quarterdeck_shared::snapshot::Key;
 use quarterdeck_shared::status::Phase;
 use tracing::Instrument as _;
 
@@ -14,7 +15,7 @@ use super::{Change, work};
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::NotKept;
 use crate::journal::fact::{ApplicationPatch, Fact};
-use crate::{deliver, readable};
+use crate::{deliver, readable, worker};
 use quarterdeck_git::GitError;
 
 /// Ends the applications that are not named any more.
@@ -27,6 +28,7 @@ pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
         application.stop.cancel();
         application.delivering.cancel();
         remove(context, &name);
+        follow_no_more(context, &application.spec, &[]).await;
         lines.push(format!("application {name} is removed"));
         context.journal.record(vec![Fact::ApplicationRemoved(name)]).await?;
     }
@@ -60,6 +62,7 @@ pub(super) async fn begin(change: &Change<'_>, specs: Vec<&ApplicationSpec>) -> 
         lines.push(format!("application {name} is {}", if known.is_some() { "changed" } else { "added" }));
         if let Some(known) = known {
             known.stop.cancel();
+            follow_no_more(context, &known.spec, &spec.followed).await;
         }
         match equip(change, spec) {
             Ok(mut application) => {
@@ -109,8 +112,12 @@ fn equip(change: &Change<'_>, spec: &ApplicationSpec) -> Result<Application, Git
     let destination = |spec: &quarterdeck_shared::application::EnvironmentSpec| {
         Ok(Destination { spec: spec.clone(), repository: change.repository(&spec.repository)? })
     };
-    let destinations =
-        spec.environments.iter().filter(|_| code.is_some()).map(destination).collect::<Result<_, _>>()?;
+    let destinations = spec
+        .environments
+        .iter()
+        .filter(|_| code.is_some() || !spec.followed.is_empty())
+        .map(destination)
+        .collect::<Result<_, _>>()?;
     Ok(Application::new(spec.clone(), code, destinations, &change.context.stop))
 }
 
@@ -121,6 +128,11 @@ fn operate(change: &Change<'_>, application: Arc<Application>, delivers: bool) {
     context.applications.write().unwrap_or_else(PoisonError::into_inner).insert(name, application.clone());
     let span = || tracing::error_span!("application", application = %application.spec.name);
     change.tasks.spawn(readable::of_code(context.clone(), application.clone()).instrument(span()));
+    if !application.spec.followed.is_empty() {
+        let follower = deliver::Follower::new(context, &application);
+        let (wake, stop) = (application.following.clone(), application.stop.clone());
+        change.tasks.spawn(async move { worker::run(&wake, &stop, follower).await }.instrument(span()));
+    }
     if let Some(code) = application.code.as_ref().filter(|_| delivers) {
         let delivery = work(
             application.delivery.clone(),
@@ -130,6 +142,15 @@ fn operate(change: &Change<'_>, application: Arc<Application>, delivers: bool) {
             deliver::Delivery::new(context, &application, code),
         );
         change.tasks.spawn(delivery.instrument(span()));
+    }
+}
+
+/// What is followed no more is not shown any more.
+async fn follow_no_more(context: &Context, before: &ApplicationSpec, now: &[FollowSpec]) {
+    let gone = before.followed.iter().filter(|one| !now.iter().any(|other| other.image == one.image));
+    let facts: Vec<_> = gone.map(|one| Fact::Gone(Key::followed(&before.name, &one.image))).collect();
+    if !facts.is_empty() {
+        context.journal.publish(facts).await;
     }
 }
 

@@ -36,11 +36,14 @@ fn is_valid(config: &Config) {
     let names: BTreeSet<_> = config.applications.iter().map(|application| &application.name).collect();
     assert_eq!(names.len(), config.applications.len());
     for application in &config.applications {
-        let ApplicationSpec { name, delivery, environments } = application;
+        let ApplicationSpec { name, delivery, environments, followed } = application;
         assert!(delivery.is_some() || !environments.is_empty(), "{name} has nothing to do");
         assert!(delivery.as_ref().is_none_or(|delivery| !delivery.images.is_empty()), "{name} builds nothing");
         let names: BTreeSet<_> = environments.iter().map(|environment| &environment.name).collect();
         assert_eq!(names.len(), environments.len(), "{name}");
+        let followed: BTreeSet<_> = followed.iter().map(|one| &one.image).collect();
+        let built = delivery.iter().flat_map(|delivery| &delivery.images);
+        assert!(built.map(|image| &image.name).all(|name| !followed.contains(name)), "{name} follows what it builds");
         let promotes = |one: &&EnvironmentSpec| delivery.is_some() && one.promote.by != PromoteBy::None;
         let on_a_tag = environments.iter().filter(promotes).find(|one| matches!(one.follow, Follow::Tag(_)));
         assert!(on_a_tag.is_none(), "{name} promotes to a tag");

@@ -110,6 +110,19 @@ impl Registry {
         self.state.store().blob_anywhere(digest).map(|bytes| bytes.to_vec())
     }
 
+    /// Somebody pushes an image under a tag: one without layers, made of this text. Tells its digest.
+    pub fn publish(&self, repository: &str, tag: &str, text: &str) -> String {
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let json = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "annotations": { "text": text } });
+        let manifest = store::Manifest { media_type, bytes: json.to_string().into() };
+        self.state.store().put_manifest(repository, tag, manifest).expect("a manifest that names no blob")
+    }
+
+    /// Somebody deletes a tag.
+    pub fn withdraw(&self, repository: &str, tag: &str) {
+        self.state.store().delete_manifest(repository, tag);
+    }
+
     /// How many requests were answered, by step. Requests that a fault met count as well.
     pub fn counts(&self) -> BTreeMap<Step, u64> {
         self.state.faults().counts.clone()

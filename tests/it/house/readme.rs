@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 35] = [
+const WHOLE: [&str; 37] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -43,6 +43,7 @@ const WHOLE: [&str; 35] = [
     "life::held",
     "life::hooked",
     "life::ids",
+    "life::images",
     "life::jobs",
     "life::kept",
     "life::kept_running",

@@ -15,6 +15,7 @@ pub mod history;
 pub mod rollback;
 
 pub mod events;
+pub mod images;
 pub mod logs;
 pub mod manifests;
 pub mod pods;

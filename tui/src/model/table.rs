@@ -252,6 +252,11 @@ fn compare(fleet: &Store, order: Order, a: Slot, b: Slot) -> Ordering {
         (Object::Run(x), Object::Run(y)) => y.id.cmp(&x.id),
         (Object::Connection(x), Object::Connection(y)) => (x.to, &x.name).cmp(&(y.to, &y.name)),
         (Object::Repository(x), Object::Repository(y)) => x.address.cmp(&y.address),
+        (Object::FollowedImage(x), Object::FollowedImage(y)) => {
+            (&x.application, &x.image).cmp(&(&y.application, &y.image))
+        }
+        (Object::Repository(_), Object::FollowedImage(_)) => Ordering::Less,
+        (Object::FollowedImage(_), Object::Repository(_)) => Ordering::Greater,
         (Object::Connection(_), _) => Ordering::Less,
         (_, Object::Connection(_)) => Ordering::Greater,
         _ => a.cmp(&b),

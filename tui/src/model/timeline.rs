@@ -272,7 +272,7 @@ pub fn concerns(object: &Object, id: &EnvironmentId) -> bool {
         Object::Environment(e) => e.environment == *id,
         Object::Resource(r) => r.environment == *id,
         Object::Pod(p) => p.environment == *id,
-        Object::Agent(_) | Object::Repository(_) | Object::Connection(_) => false,
+        Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::FollowedImage(_) => false,
     }
 }
 

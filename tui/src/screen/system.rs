@@ -1,6 +1,6 @@
-//! The agent, and what it talks to: clusters, engines, registries, repositories.
+//! The agent, and what it talks to: clusters, engines, registries, repositories, and the images that it follows.
 
-use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, Object, RepositoryStatus};
+use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, FollowedImage, Object, RepositoryStatus};
 use quarterdeck_shared::status::Health;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -26,7 +26,7 @@ pub struct System;
 
 impl Lists for System {
     fn lists(&self, object: &Object) -> bool {
-        matches!(object, Object::Connection(_) | Object::Repository(_))
+        matches!(object, Object::Connection(_) | Object::Repository(_) | Object::FollowedImage(_))
     }
 }
 
@@ -45,9 +45,14 @@ impl List for System {
         let row = match object {
             Object::Connection(one) => Row::Connection(one, row.health.unwrap_or_default()),
             Object::Repository(one) => Row::Repository(one, row.health.unwrap_or_default()),
+            Object::FollowedImage(one) => Row::Image(one, row.health.unwrap_or_default()),
             _ => return None,
         };
-        Some(Line { below: Cell::text(text::with_hint(row.error(), row.hint())).toned(Tone::Bad), row, is_old: false })
+        let below = match row {
+            Row::Image(one, Health::Suspended) => Cell::text(one.line()).toned(Tone::Warning),
+            _ => Cell::text(text::with_hint(row.error(), row.hint())).toned(Tone::Bad),
+        };
+        Some(Line { below, row, is_old: false })
     }
 
     fn title(&self) -> String {
@@ -82,6 +87,8 @@ pub enum Row<'a> {
     Connection(&'a ConnectionStatus, Health),
     /// A repository.
     Repository(&'a RepositoryStatus, Health),
+    /// An image that is followed.
+    Image(&'a FollowedImage, Health),
 }
 
 /// The columns of what the agent talks to.
@@ -98,16 +105,22 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
 impl Row<'_> {
     /// What went wrong.
     pub fn error(&self) -> &str {
-        let (Row::Connection(ConnectionStatus { error, .. }, _) | Row::Repository(RepositoryStatus { error, .. }, _)) =
-            self;
-        error.as_deref().unwrap_or_default()
+        match self {
+            Row::Connection(ConnectionStatus { error, .. }, _) | Row::Repository(RepositoryStatus { error, .. }, _) => {
+                error.as_deref().unwrap_or_default()
+            }
+            Row::Image(one, _) => one.problem().unwrap_or_default().0,
+        }
     }
 
     /// What to do about it.
     fn hint(&self) -> &str {
-        let (Row::Connection(ConnectionStatus { hint, .. }, _) | Row::Repository(RepositoryStatus { hint, .. }, _)) =
-            self;
-        hint
+        match self {
+            Row::Connection(ConnectionStatus { hint, .. }, _) | Row::Repository(RepositoryStatus { hint, .. }, _) => {
+                hint
+            }
+            Row::Image(one, _) => one.problem().unwrap_or_default().1,
+        }
     }
 }
 
@@ -115,6 +128,7 @@ fn what(row: &Row) -> Cell {
     Cell::text(match row {
         Row::Connection(one, _) => one.to.word(),
         Row::Repository(..) => "repository",
+        Row::Image(..) => "image",
     })
     .quiet()
 }
@@ -123,6 +137,7 @@ fn name(row: &Row) -> Cell {
     Cell::text(match row {
         Row::Connection(one, _) => &one.name,
         Row::Repository(one, _) => &one.address,
+        Row::Image(one, _) => &one.image,
     })
 }
 
@@ -139,6 +154,15 @@ fn state(row: &Row) -> Cell {
             };
             Cell::mark(of_health(*health), word)
         }
+        Row::Image(one, health) => {
+            let word = match (&one.error, &one.tag) {
+                (Some(_), _) => "failed",
+                (None, Some(tag)) => tag,
+                (None, None) if one.checked.is_some() => "no such tag",
+                (None, None) => "not checked",
+            };
+            Cell::mark(of_health(*health), word.to_owned())
+        }
     }
 }
 
@@ -146,6 +170,7 @@ fn since(row: &Row) -> Cell {
     match row {
         Row::Connection(one, _) => Cell::age(Some(one.since)),
         Row::Repository(one, _) => Cell::age(one.polled),
+        Row::Image(one, _) => Cell::age(one.checked),
     }
 }
 
@@ -156,6 +181,7 @@ fn is(row: &Row) -> Cell {
             let branches = text::counted(one.branches.into(), "branch", "branches");
             format!("{branches}, {}", text::counted(one.tags.into(), "tag", "tags"))
         }
+        Row::Image(one, _) => format!("{}: {}", one.application, one.policy),
     })
     .quiet()
 }

@@ -16,7 +16,11 @@
 //!
 //! Whoever may write to the branch may write trailers, and may write the manifests as well: they are trusted alike.
 
+mod following;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::following::{Following, Standing};
 
 use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::revision::CommitId;
@@ -70,25 +74,7 @@ impl Promotion {
     /// Reads a commit; nothing where it is no promotion. Of a trailer that occurs twice the last counts, as the user's
     /// words come first.
     pub fn read(commit: &CommitInfo) -> Option<Self> {
-        let mut fields = BTreeMap::new();
-        let mut images = Vec::new();
-        for line in commit.message.lines() {
-            match line.strip_prefix("Quarterdeck-").and_then(|line| line.split_once(": ")) {
-                Some(("Image", named)) => images.extend([version(named.trim())]),
-                Some((name, value)) => {
-                    // Ours begin here.
-                    if name == "Application" {
-                        images.clear();
-                    }
-                    fields.insert(name, value.trim());
-                }
-                None => {}
-            }
-        }
-        let images: BTreeMap<_, _> = images.into_iter().collect::<Option<_>>()?;
-        if images.is_empty() {
-            return None;
-        }
+        let (fields, images) = trailers(&commit.message)?;
         let what = Trailers {
             application: fields.get("Application")?.parse().ok()?,
             environment: fields.get("Environment")?.parse().ok()?,
@@ -109,6 +95,27 @@ impl Promotion {
     fn is_of(&self, wanted: &Trailers) -> bool {
         (&self.what.reference, &self.what.source) == (&wanted.reference, &wanted.source)
     }
+}
+
+/// The trailers of a message by name, and its images with their versions; nothing where it names none.
+fn trailers(message: &str) -> Option<(BTreeMap<&str, &str>, BTreeMap<String, String>)> {
+    let mut fields = BTreeMap::new();
+    let mut images = Vec::new();
+    for line in message.lines() {
+        match line.strip_prefix("Quarterdeck-").and_then(|line| line.split_once(": ")) {
+            Some(("Image", named)) => images.extend([version(named.trim())]),
+            Some((name, value)) => {
+                // Ours begin here.
+                if name == "Application" {
+                    images.clear();
+                }
+                fields.insert(name, value.trim());
+            }
+            None => {}
+        }
+    }
+    let images: BTreeMap<_, _> = images.into_iter().collect::<Option<_>>()?;
+    (!images.is_empty()).then_some((fields, images))
 }
 
 /// The image of a trailer, and its version. A registry's port has a colon too: the tag is behind the last `/`.

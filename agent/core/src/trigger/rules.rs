@@ -16,7 +16,7 @@ pub struct TagRules {
 
 /// A pattern for tags or branches: `*` is any text, slashes too; `?` one character; `[a-z]` one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TagGlob(String);
+pub struct TagGlob(String);
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +68,8 @@ impl TagRules {
 }
 
 impl TagGlob {
-    pub(super) fn parse(text: &str) -> Result<Self, GlobError> {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<Self, GlobError> {
         let text = text.trim();
         let open = text.rfind('[').is_some_and(|open| !text[open..].contains(']'));
         match () {
@@ -80,7 +81,8 @@ impl TagGlob {
         }
     }
 
-    pub(super) fn matches(&self, tag: &str) -> bool {
+    /// Whether a name matches.
+    pub fn matches(&self, tag: &str) -> bool {
         gix_glob::wildmatch(self.0.as_str().into(), tag.into(), wildmatch::Mode::empty())
     }
 

@@ -32,6 +32,7 @@ const ALL: &[&str] = &[
     "resume shop",
     "refresh shop",
     "pods",
+    "images",
     "logs shop",
     "events",
     "events -f",

@@ -406,6 +406,15 @@ async fn doctor_and_version() {
 }
 
 #[tokio::test]
+async fn images() {
+    let agent = StandIn::start(|_| Reply::json(&world::followed()));
+    let all = ["images", "images -o wide", "images cart", "images -o name", "images shop -o json", "images nothing"];
+    check("images", &agent, &all).await;
+    let agent = StandIn::start(|_| Reply::json(&world::empty()));
+    check("images_none", &agent, &["images", "images -o json"]).await;
+}
+
+#[tokio::test]
 async fn gc() {
     let agent = StandIn::start(world::answer);
     check("gc", &agent, &["gc --dry-run", "80> gc --all --dry-run", "gc --dry-run -o json"]).await;

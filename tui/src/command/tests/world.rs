@@ -432,6 +432,37 @@ fn no_diff() -> Value {
     })
 }
 
+/// A state with images that are followed: one that is so, one that a person took back, one whose registry is away.
+pub(super) fn followed() -> Value {
+    let image = |application: &str, image: &str, changed: Value| {
+        let followed = json!({
+            "kind": "FollowedImage", "application": application, "image": image, "policy": "semver >=6.0 <7", "tag": "6.9.1",
+            "digest": format!("sha256:{}", "5f91f762".repeat(8)), "checked": "2026-11-23T12:04:18Z",
+            "environments": {"prod": {"state": "current", "message": "6.9.1"}},
+        });
+        with(followed, changed)
+    };
+    let held = json!({"environments": {
+        "prod": {"state": "held", "message": "6.9.1 was promoted by 1f3c2a9 and reverted"},
+        "qa": {"state": "current", "message": "6.9.1"},
+    }});
+    let away = json!({
+        "error": "the registry ghcr.io is unreachable: connection refused", "hint": "", "tag": null, "checked": null,
+        "environments": {}, "policy": "newest main-*",
+    });
+    state_of(
+        7,
+        &[
+            agent(json!({})),
+            application("shop", &["prod"], json!({})),
+            application("cart", &["prod"], json!({})),
+            image("shop", "docker.io/library/redis", json!({})),
+            image("shop", "ghcr.io/stefanprodan/podinfo", held),
+            image("cart", "ghcr.io/vendor/cart", away),
+        ],
+    )
+}
+
 fn unneeded() -> Value {
     let image = |tag: &str, commit: &str, at: &str, kept: Option<&str>| {
         let name = format!("registry.example/ops/shop:{tag}");

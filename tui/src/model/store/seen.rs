@@ -39,7 +39,11 @@ impl Store {
             Object::Resource(r) => self
                 .environment(&r.environment)
                 .is_some_and(|e| self.lost_cluster(e).is_some() || unseen::over_resource(e, &r.resource).is_some()),
-            Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::Run(_) => false,
+            Object::Agent(_)
+            | Object::Repository(_)
+            | Object::Connection(_)
+            | Object::FollowedImage(_)
+            | Object::Run(_) => false,
         }
     }
 

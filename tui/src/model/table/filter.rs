@@ -59,6 +59,10 @@ fn mentions(object: &Object, word: &str) -> bool {
         }
         Object::Connection(c) => any(&[c.to.word(), &c.name, &c.version, c.error.as_deref().unwrap_or("")]),
         Object::Repository(r) => any(&["repository", &r.address, r.error.as_deref().unwrap_or("")]),
+        Object::FollowedImage(f) => {
+            any(&["image", f.application.as_str(), &f.image, &f.policy, f.tag.as_deref().unwrap_or_default()])
+                || contains(&f.line(), word)
+        }
         Object::Resource(r) => any(&[&r.resource.kind, &r.resource.name, r.health.word()]),
         Object::Agent(a) => any(&[&a.host, &a.version]),
     }

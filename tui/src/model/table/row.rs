@@ -52,6 +52,12 @@ pub(super) fn row(fleet: &Store, (slot, object): (Slot, &Object), head: Slot, is
             None if r.polled.is_none() => (Some(Health::Progressing), "".into()),
             None => (Some(Health::Healthy), "".into()),
         },
+        Object::FollowedImage(f) => match f.problem() {
+            Some((problem, hint)) => (Some(Health::Degraded), text::with_hint(problem, hint)),
+            None if f.checked.is_none() => (Some(Health::Progressing), "".into()),
+            None if f.is_held() => (Some(Health::Suspended), f.line().into()),
+            None => (Some(Health::Healthy), "".into()),
+        },
         Object::Agent(_) | Object::Resource(_) => (None, "".into()),
     };
     // Two lines where all of it stands in the pane of the environment, so that many in trouble are still a list.

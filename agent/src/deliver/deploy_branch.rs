@@ -1,0 +1,141 @@
+//! The branch that an environment is deployed from: which edits would make its manifests name images, and their commit.
+//!
+//! One look at the branch as it is now, and a push that only counts if the branch still is there. Whether the edits are
+//! wanted is decided by who looks: [`super::promotion`] for what was built, [`super::follow`] for images of others.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use quarterdeck_core::git::FileEdit;
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use tokio::runtime::Handle;
+
+use super::DeliverError;
+use super::stages::git;
+use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
+use crate::context::{Context, Destination, Environment};
+use crate::renderers::ByProgram;
+use crate::renderers::programs::Renderers;
+use quarterdeck_core::promote::{self, Manifests, Promoted};
+use quarterdeck_core::render::release::{Capabilities, Release};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{Author, CommitId, CommitInfo, Target};
+
+/// Promotions that lost a race are decided anew this often: a branch that moves faster is a robot's.
+pub(super) const RACES: u32 = 10;
+
+/// Commits of the branch that are searched for earlier promotions, newest first: half a year of a branch with a
+/// hundred commits a day, read in well under a second. What lies further back counts as not promoted.
+const COMMITS_SEARCHED: usize = 20_000;
+
+/// Promotions that are compared at the most: the tags that anybody still remembers.
+const PROMOTIONS_SEARCHED: usize = 500;
+
+/// An environment, and what its manifests are to name.
+pub(super) struct DeployBranch {
+    spec: EnvironmentSpec,
+    id: EnvironmentId,
+    /// Where it is operated.
+    environment: Option<Arc<Environment>>,
+    renderers: Arc<Renderers>,
+    /// A folder for what programs read.
+    scratch: PathBuf,
+    images: Vec<Promoted>,
+}
+
+/// The branch as it is now.
+pub(super) struct Look {
+    branch: String,
+    base: CommitId,
+    edits: Vec<FileEdit>,
+    /// Images that the manifests do not name.
+    absent: Vec<String>,
+}
+
+/// A commit that is made and not pushed.
+#[derive(Clone)]
+pub(super) struct Ready {
+    pub(super) branch: String,
+    pub(super) base: CommitId,
+    pub(super) commit: CommitId,
+    /// Images that the manifests do not name.
+    pub(super) absent: Vec<String>,
+}
+
+impl DeployBranch {
+    /// Of a place that an application is promoted to.
+    pub(super) fn new(context: &Context, id: EnvironmentId, to: &Destination, images: Vec<Promoted>) -> Self {
+        Self {
+            spec: to.spec.clone(),
+            environment: context.environment(&id),
+            id,
+            renderers: context.renderers.clone(),
+            scratch: context.scratch(),
+            images,
+        }
+    }
+
+    /// The branch as it is now. Blocks.
+    pub(super) fn look(&self, mirror: &Mirror) -> Result<Look, DeliverError> {
+        let Self { spec, id, environment, renderers, scratch, images } = self;
+        let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
+        mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
+        let branch = spec.follow.branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
+        let branch = branch.unwrap_or_else(|| "main".to_owned());
+        let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
+        let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
+        let manifests = Manifests {
+            tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
+            path: &spec.path,
+            render: spec.render,
+            release: &Release::new(&id.application, spec, &capabilities),
+            programs: &ByProgram { renderers, scratch },
+        };
+        let (edits, absent) = promote::promote_all(&manifests, images)?;
+        Ok(Look { branch, base, edits, absent })
+    }
+}
+
+impl Look {
+    /// Whether the manifests name the images already.
+    pub(super) fn is_so_already(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// What earlier commits of the branch say, newest first. Blocks.
+    pub(super) fn log<T>(
+        &self,
+        mirror: &Mirror,
+        read: impl Fn(&CommitInfo) -> Option<T>,
+    ) -> Result<Vec<T>, DeliverError> {
+        mirror
+            .search(&self.base, COMMITS_SEARCHED, PROMOTIONS_SEARCHED, read)
+            .map_err(git("read the log of the deploy branch"))
+    }
+
+    /// The commit that makes it so. Blocks.
+    pub(super) fn commit(self, mirror: &Mirror, author: &Author, message: &str) -> Result<Ready, DeliverError> {
+        let Self { branch, base, edits, absent } = self;
+        let commit =
+            mirror.commit_edits(&base, &edits, author, message, Timestamp::now()).map_err(git("write the commit"))?;
+        Ok(Ready { branch, base, commit, absent })
+    }
+}
+
+/// What a chart may ask of the cluster; none where that does not answer, for the manifests are changed in git alone. Blocks.
+fn capabilities(environment: &Environment) -> Option<Capabilities> {
+    let cluster = environment.cluster.clone();
+    Handle::current().block_on(async move { cluster.capabilities(&*cluster.kinds().await.ok()?).await.ok() })
+}
+
+/// `Name <mail>`; the configuration was checked for it.
+pub(super) fn author(text: &str) -> Author {
+    let (name, email) = text.split_once('<').unwrap_or((text, ""));
+    Author { name: name.trim().to_owned(), email: email.trim_end_matches('>').trim().to_owned() }
+}
+
+/// The message of a commit from the user's template.
+pub(super) fn message(template: &str, fill: &[(&str, &str)]) -> String {
+    fill.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, value))
+}

@@ -1,0 +1,301 @@
+//! Images of others that an application follows: the tag that its policy wants is written into the manifests, as one commit.
+//!
+//! ```text
+//! tags of a registry --policy (pure)--> the tag that is wanted --the deploy branch, and its log (pure)--> a commit in git
+//! ```
+//!
+//! Nothing is kept: the registry says what is wanted, and the branch what is so and what was written before. A registry is
+//! asked for its tags once an interval, and the branch is looked at only where the tag, its image or the branch changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentName, FollowSpec, PromoteBy, TagPolicy};
+use quarterdeck_shared::error::Failure;
+use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{FollowState, FollowedImage, FollowedIn, Object};
+use tokio::sync::Semaphore;
+
+use super::DeliverError;
+use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
+use super::stages::git;
+use crate::context::{Application, Context, Destination};
+use crate::journal::fact::Fact;
+use crate::worker::{Reconciler, Requeue, jitter};
+use quarterdeck_core::follow::Wanted;
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::promote::Promoted;
+use quarterdeck_core::promote::log::{Following, Standing};
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::{CommitId, PushOutcome};
+
+/// Tags that are read of one image. The busiest public images have some thousand.
+const TAGS_MAX: usize = 20_000;
+
+/// Images that are asked for at a time, of all applications: registries count what comes from one address.
+static ASKING: Semaphore = Semaphore::const_new(8);
+
+/// How long the first look waits for the first poll of a deploy repository.
+const POLLED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Follows the images of one application.
+pub struct Follower {
+    context: Arc<Context>,
+    application: Arc<Application>,
+    known: BTreeMap<String, Known>,
+}
+
+/// What is known of an image.
+struct Known {
+    status: FollowedImage,
+    /// By environment what was looked at last: while all of it is the same, the answer is.
+    looked: BTreeMap<EnvironmentName, Looked>,
+}
+
+/// What an answer was given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Looked {
+    tag: String,
+    digest: String,
+    /// The tip of the deploy branch, as it was polled.
+    tip: Option<CommitId>,
+}
+
+impl Follower {
+    /// Nothing is known yet.
+    pub fn new(context: &Arc<Context>, application: &Arc<Application>) -> Self {
+        Self { context: context.clone(), application: application.clone(), known: BTreeMap::new() }
+    }
+
+    async fn check(&mut self, spec: &FollowSpec) {
+        let mut known = self.known.remove(&spec.image).unwrap_or_else(|| Known {
+            status: FollowedImage {
+                application: self.application.spec.name.clone(),
+                image: spec.image.clone(),
+                policy: spec.policy.to_string(),
+                tag: None,
+                digest: None,
+                checked: None,
+                environments: BTreeMap::new(),
+                error: None,
+                hint: String::new(),
+            },
+            looked: BTreeMap::new(),
+        });
+        let asked = {
+            let _place = ASKING.acquire().await;
+            self.ask(spec, &known.status).await
+        };
+        match asked {
+            Ok((tag, digest)) => {
+                let checked = Some(Timestamp::now());
+                known.status = FollowedImage { tag, digest, checked, error: None, hint: String::new(), ..known.status };
+                self.write(spec, &mut known).await;
+            }
+            Err(Failure { message, hint }) => {
+                if known.status.error.as_ref() != Some(&message) {
+                    tracing::warn!(image = %spec.image, error = %message, %hint, "cannot ask for the tags of an image");
+                }
+                known.status = FollowedImage { error: Some(message), hint, ..known.status };
+            }
+        }
+        if !self.application.stop.is_cancelled() {
+            let seen = Object::FollowedImage(Box::new(known.status.clone()));
+            self.context.journal.publish(vec![Fact::Seen(seen)]).await;
+        }
+        self.known.insert(spec.image.clone(), known);
+    }
+
+    /// The tag that is wanted and its digest; what the registry said last where a tag that does not move is the same.
+    async fn ask(&self, spec: &FollowSpec, last: &FollowedImage) -> Result<(Option<String>, Option<String>), Failure> {
+        let wanted = Wanted::read(&spec.policy).map_err(|error| Failure::from(error.to_string()))?;
+        let image = ImageRef::parse(&spec.image).map_err(|error| Failure::from(error.to_string()))?;
+        let images = self.context.images();
+        let login = images.login(&image).await.map_err(|error| Failure::of(&error))?;
+        let tag = match &wanted {
+            Wanted::Tag(tag) => Some(tag.clone()),
+            _ => {
+                let all = images.registries.tags(&image, login.as_ref(), TAGS_MAX).await;
+                let all = all.map_err(|error| Failure::of(&error))?;
+                wanted.choose(all.tags.iter().map(String::as_str)).map(str::to_owned)
+            }
+        };
+        let Some(tag) = tag else { return Ok((None, None)) };
+        if last.tag.as_ref() == Some(&tag) && last.digest.is_some() && !matches!(spec.policy, TagPolicy::Tag(_)) {
+            return Ok((Some(tag), last.digest.clone()));
+        }
+        let tagged =
+            ImageRef::parse(&format!("{}:{tag}", spec.image)).map_err(|error| Failure::from(error.to_string()))?;
+        let digest = images.registries.digest(&tagged, login.as_ref()).await.map_err(|error| Failure::of(&error))?;
+        // A tag that is listed and not there was deleted in between, or is not there yet.
+        Ok(if digest.is_some() { (Some(tag), digest) } else { (None, None) })
+    }
+
+    /// Writes it into the manifests of each environment that is to have it.
+    async fn write(&self, spec: &FollowSpec, known: &mut Known) {
+        let (Some(tag), Some(digest)) = (known.status.tag.clone(), known.status.digest.clone()) else { return };
+        let destinations = self.application.destinations.iter();
+        let wants = |to: &&Destination| spec.is_for(&to.spec.name) && to.spec.promote.by != PromoteBy::None;
+        for to in destinations.filter(wants) {
+            let name = &to.spec.name;
+            let looked = Looked { tag: tag.clone(), digest: digest.clone(), tip: tip(to).await };
+            let before = known.status.environments.get(name).filter(|one| one.state != FollowState::Failed);
+            if before.is_some() && known.looked.get(name) == Some(&looked) {
+                continue;
+            }
+            let found = match self.put(spec, to, &tag, &digest).await {
+                Ok(found) => found,
+                Err(error) => {
+                    let Failure { message, hint } = Failure::of(&error);
+                    FollowedIn { state: FollowState::Failed, message, hint }
+                }
+            };
+            if found.state == FollowState::Failed && known.status.environments.get(name) != Some(&found) {
+                tracing::warn!(environment = %name, image = %spec.image, error = %found.message, "cannot promote an image");
+            }
+            known.looked.insert(name.clone(), looked);
+            known.status.environments.insert(name.clone(), found);
+        }
+    }
+
+    /// Makes the manifests of one environment name it.
+    async fn put(
+        &self,
+        spec: &FollowSpec,
+        to: &Destination,
+        tag: &str,
+        digest: &str,
+    ) -> Result<FollowedIn, DeliverError> {
+        let id = EnvironmentId::new(&self.application.spec.name, &to.spec.name);
+        let path = to.spec.path.trim_matches('/');
+        let promoted = Promoted {
+            image: spec.image.clone(),
+            tag: tag.to_owned(),
+            digest: digest.to_owned(),
+            by: to.spec.promote.by,
+        };
+        let following = Following {
+            application: id.application.clone(),
+            environment: id.environment.clone(),
+            image: spec.image.clone(),
+            tag: tag.to_owned(),
+            digest: digest.to_owned(),
+            path: if path.is_empty() { ".".to_owned() } else { path.to_owned() },
+            policy: spec.policy.to_string(),
+        };
+        for _ in 0..RACES {
+            let deploy = DeployBranch::new(&self.context, id.clone(), to, vec![promoted.clone()]);
+            let (following, policy, promote) = (following.clone(), spec.policy.clone(), to.spec.promote.clone());
+            let decide = move |mirror: &Mirror| {
+                let message = following.below(&message(&promote.message, &following));
+                Ok(decide(mirror, &deploy, &following, &policy, &author(&promote.author), &message))
+            };
+            let ready = match to.repository.work(decide).await.map_err(git("promote"))?? {
+                Decided::Push(ready) => ready,
+                Decided::Stays(found) => return Ok(found),
+            };
+            let Ready { branch, base, commit, .. } = ready.clone();
+            let pushed = to.repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
+            if pushed.map_err(git("push the commit"))? == PushOutcome::Pushed {
+                to.repository.wake();
+                return self.pushed(&id, spec, tag, digest, &ready.commit).await;
+            }
+        }
+        Err(DeliverError::Raced { branch: to.spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })
+    }
+
+    async fn pushed(
+        &self,
+        id: &EnvironmentId,
+        spec: &FollowSpec,
+        tag: &str,
+        digest: &str,
+        commit: &CommitId,
+    ) -> Result<FollowedIn, DeliverError> {
+        let image = format!("{}:{tag}@{digest}", spec.image);
+        let cause = Cause::ImageTag { image: spec.image.clone(), tag: tag.to_owned() };
+        let event = Event::ImagePromoted { images: vec![image], commit: commit.clone() };
+        self.context.journal.record(vec![Fact::happened(id, &cause, event)]).await?;
+        Ok(current(format!("promoted by {}", commit.short())))
+    }
+}
+
+impl Reconciler for Follower {
+    /// Each image in turn. What fails is tried again at the pace of the interval, so that no registry is hammered.
+    async fn reconcile(&mut self) -> Requeue {
+        let application = self.application.clone();
+        for spec in &application.spec.followed {
+            if application.stop.is_cancelled() {
+                return Requeue::Idle;
+            }
+            self.check(spec).await;
+        }
+        Requeue::After(jitter(self.context.config().agent.image_interval.0))
+    }
+}
+
+/// The tip of the branch that an environment is deployed from, once it was polled.
+async fn tip(to: &Destination) -> Option<CommitId> {
+    let mut refs = to.repository.refs();
+    let refs = tokio::time::timeout(POLLED_WITHIN, refs.wait_for(|refs| refs.is_some())).await.ok()?.ok()?;
+    let refs = refs.as_deref()?;
+    let branch = to.spec.follow.branch().or(refs.default_branch.as_deref())?;
+    refs.branches.get(branch).cloned()
+}
+
+/// What one look at the branch came to.
+enum Decided {
+    /// Nothing is written.
+    Stays(FollowedIn),
+    /// This commit is to be pushed.
+    Push(Ready),
+}
+
+/// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
+fn decide(
+    mirror: &Mirror,
+    deploy: &DeployBranch,
+    following: &Following,
+    policy: &TagPolicy,
+    author: &quarterdeck_git::Author,
+    message: &str,
+) -> Result<Decided, DeliverError> {
+    let look = deploy.look(mirror)?;
+    if look.is_so_already() {
+        return Ok(Decided::Stays(current(following.tag.clone())));
+    }
+    let held =
+        |message: String| Ok(Decided::Stays(FollowedIn { state: FollowState::Held, message, hint: String::new() }));
+    let log = look.log(mirror, Following::read)?;
+    let Ok(wanted) = Wanted::read(policy) else { return held("its policy cannot be read".to_owned()) };
+    match following.standing(&wanted, &log) {
+        Standing::New => look.commit(mirror, author, message).map(Decided::Push),
+        Standing::Reverted(commit) => {
+            held(format!("{} was promoted by {} and reverted", following.tag, commit.short()))
+        }
+        Standing::Older { than, commit } => {
+            held(format!("{} is older than {than}, promoted by {}", following.tag, commit.short()))
+        }
+    }
+}
+
+fn current(message: String) -> FollowedIn {
+    FollowedIn { state: FollowState::Current, message, hint: String::new() }
+}
+
+/// The user's template, without the lines that speak of a commit of the code: there is none.
+fn message(template: &str, following: &Following) -> String {
+    let lines = template.lines().filter(|line| !line.contains("{commit}"));
+    let template: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let Following { application, environment, image, tag, digest, .. } = following;
+    let pinned = format!("{image}:{tag}@{digest}");
+    let fill = [
+        ("{application}", application.as_str()),
+        ("{environment}", environment.as_str()),
+        ("{images}", &pinned),
+        ("{tag}", tag),
+    ];
+    deploy_branch::message(&template, &fill)
+}
