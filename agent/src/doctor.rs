@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quarterdeck_shared::application::RenderKind;
+use quarterdeck_shared::application::{ApplicationSpec, RenderKind};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
 use crate::probe::{self, Probe};
 use crate::renderers::programs::Program;
+use quarterdeck_container::engine::Builder as _;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_git::RefSnapshot;
 use quarterdeck_shared::error::{Failure, Hint, chain};
@@ -26,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What to do where a registry refuses and nobody knows more.
 const LOG_IN: &str = "set username and password_env or password_file in [[registry]], or log in with docker login";
+
+/// What to do where the engine builds without BuildKit what needs it.
+const BUILDKIT: &str = "build on Docker 18.09 or newer, without `builder = \"classic\"` in [engine]";
 
 /// Checks git, engine, registries, forges, clusters and renderers.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
@@ -158,15 +163,30 @@ fn listed(refs: &RefSnapshot, fetched: Option<&RefSnapshot>) -> Found {
 async fn engine(context: Arc<Context>) -> Found {
     let config = context.config();
     let builds = config.applications.iter().any(|application| application.delivery.is_some());
-    match probe::engine(&config, &context.images()).answer.await {
-        Ok(answer) => Found::good(answer.detail),
-        Err(failure) if builds => Found::not(failure),
-        Err(failure) => Found {
+    match context.images().engine.info().await {
+        Ok(info) => {
+            let detail = probe::described(&info).detail;
+            match needs_buildkit(&config).filter(|_| info.builder != "BuildKit") {
+                Some(needs) => Found::bad(format!("{detail}; {needs}"), BUILDKIT),
+                None => Found::good(detail),
+            }
+        }
+        Err(error) if builds => Found::of(&error, ""),
+        Err(error) => Found {
             result: CheckResult::Warning,
-            message: failure.message,
+            message: Failure::of(&error).message,
             hint: "no application builds an image, so none is needed".to_owned(),
         },
     }
+}
+
+/// Whose builds fail without BuildKit, where there are such.
+fn needs_buildkit(config: &Config) -> Option<String> {
+    let needs = |application: &&ApplicationSpec| {
+        application.delivery.iter().flat_map(|delivery| &delivery.images).any(|image| !image.secrets.is_empty())
+    };
+    let names: Vec<&str> = config.applications.iter().filter(needs).map(|one| one.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("build secrets of {} need BuildKit", names.join(", ")))
 }
 
 async fn registry(context: Arc<Context>, image: ImageRef) -> Found {

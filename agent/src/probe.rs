@@ -13,7 +13,7 @@ use quarterdeck_shared::snapshot::ConnectionKind;
 use crate::config::Config;
 use crate::forge::Forge;
 use crate::images::{Images, one_of_each_registry};
-use quarterdeck_container::engine::Builder as _;
+use quarterdeck_container::engine::{Builder as _, EngineInfo};
 
 /// The engine's name where the configuration does not say which: it is found as the `docker` program finds it.
 const FOUND: &str = "default";
@@ -76,12 +76,17 @@ pub fn engine(config: &Config, images: &Arc<Images>) -> Probe {
     let images = images.clone();
     let info = async move {
         let info = images.engine.info().await.map_err(|error| Failure::of(&error))?;
-        let version = format!("{} {}, {}", info.name, info.version, info.builder);
-        let detail = format!("{version}, API {}, {} at {}", info.api, info.platform, info.address);
-        Ok(Answer { version, detail })
+        Ok(described(&info))
     };
     let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
     Probe { to: ConnectionKind::Engine, name, answer: Box::pin(info) }
+}
+
+/// An engine, in words.
+pub fn described(info: &EngineInfo) -> Answer {
+    let version = format!("{} {}, {}", info.name, info.version, info.builder);
+    let detail = format!("{version}, API {}, {} at {}", info.api, info.platform, info.address);
+    Answer { version, detail }
 }
 
 /// A registry.

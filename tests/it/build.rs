@@ -73,6 +73,7 @@ impl World {
             dockerfile: "Dockerfile".to_owned(),
             target: None,
             args: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
             tags: vec![self.image(tag)],
             no_cache: false,
@@ -213,6 +214,60 @@ async fn buildkit_builds_in_its_own_manner() {
     world.engine.fail_build(StreamFault::CutAfter(2));
     let error = world.build(world.request("3", &[("Dockerfile", stages), ("hello", "hi")])).await.result.unwrap_err();
     assert!(matches!(error, BuildError::CutOff { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_of_a_build_is_where_a_step_mounts_it_and_nowhere_else() {
+    let world = World::open().await;
+    let dockerfile = "FROM scratch\nCOPY hello /\nRUN --mount=type=secret,id=npmrc,target=/root/.npmrc cat /root/.npmrc\n\
+                      RUN --mount=type=secret,id=token,required=true echo installed\n\
+                      RUN --mount=type=secret,id=other echo without\n";
+    let request = |tag: &str| {
+        let mut request = world.request(tag, &[("Dockerfile", dockerfile), ("hello", "hi")]);
+        let secrets =
+            [("npmrc", "//npm.example/:_authToken=hunter-4711\nalways-auth=true\n"), ("token", "hunter-4712")];
+        request.secrets = secrets.map(|(id, secret)| (id.to_owned(), secret.into())).into();
+        request
+    };
+    // The classic builder would read its first step, and Podman build without it.
+    let error = world.build(request("1")).await.result.unwrap_err();
+    let failure = Failure::of(&error);
+    assert!(
+        failure.message.starts_with("build secrets need BuildKit, and the engine at unix:///"),
+        "{}",
+        failure.message
+    );
+    assert!(failure.hint.contains("Docker 18.09 or newer"), "{}", failure.hint);
+    assert!(!error.is_transient() && world.engine.builds().is_empty());
+
+    world.engine.have_buildkit();
+    let told = world.build(request("1")).await;
+    let built = told.result.unwrap();
+    let of_step = [
+        "#3 [2/4] RUN --mount=type=secret,id=npmrc,target=/root/.npmrc cat /root/.npmrc",
+        "#3 ***",
+        "#3 ***",
+        "#3 DONE 0.0s",
+        "#4 [3/4] RUN --mount=type=secret,id=token,required=true echo installed",
+        "#4 installed",
+    ];
+    assert!(told.lines.windows(of_step.len()).any(|lines| lines == of_step), "{:#?}", told.lines);
+    let left = format!("{:?} {:?}", world.engine.builds(), world.engine.history(&built.id));
+    assert!(left.contains("id=npmrc") && !left.contains("hunter"), "{left}");
+    assert_eq!(world.engine.file(&built.id, "/root/.npmrc"), None);
+
+    let mut without = request("2");
+    without.no_cache = true;
+    without.secrets.clear();
+    let error = world.build(without).await.result.unwrap_err().to_string();
+    assert!(error.ends_with("did not complete successfully: exit code: 1"), "{error}");
+    let mut without = request("2");
+    without.no_cache = true;
+    without.secrets.remove("token");
+    let error = world.build(without).await.result.unwrap_err().to_string();
+    assert!(error.ends_with("failed: secret token: not found"), "{error}");
+    // Each session ends with its build.
+    world.engine.no_sessions().await;
 }
 
 #[tokio::test]
@@ -583,7 +638,7 @@ async fn the_engine_is_described_and_its_builder_chosen() {
     assert_eq!(world.room.info().await.unwrap().builder, "classic");
     world.room = DockerEngine::new(Some(world.engine.host()), BuilderChoice::Buildkit, Environment::default());
     let error = world.build(world.request("1", &[("Dockerfile", DOCKERFILE)])).await.result.unwrap_err().to_string();
-    assert!(error.ends_with("Builder V2 unavailable"), "{error}");
+    assert!(error.starts_with("opening a session for building") && error.contains("refused (404)"), "{error}");
     let nowhere = DockerEngine::new(None, BuilderChoice::Auto, Environment::default());
     assert!(nowhere.info().await.unwrap_err().hint().contains("start Docker or Podman"));
 }

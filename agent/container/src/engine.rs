@@ -113,6 +113,8 @@ pub struct BuildRequest {
     pub target: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, GivenValue>,
+    /// Secrets by their ids, for `RUN --mount=type=secret`; BuildKit alone has it. Masked in every line of output.
+    pub secrets: BTreeMap<String, SecretString>,
     /// Labels beside those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
     /// Names for the image; at least one, or it could not be found again.
@@ -121,6 +123,13 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// Logins for the registries of base images, by host.
     pub logins: BTreeMap<String, Login>,
+}
+
+impl BuildRequest {
+    /// What of it no builder but BuildKit can do.
+    fn of_buildkit(&self) -> Option<&'static str> {
+        (!self.secrets.is_empty()).then_some("build secrets")
+    }
 }
 
 /// The value of a build argument, or of a variable of a container.
@@ -302,6 +311,14 @@ pub enum BuildError {
         /// Where the engine is.
         address: String,
     },
+    /// The engine builds without BuildKit what needs it.
+    #[error("{what} need BuildKit, and the engine at {address} builds without it")]
+    NeedsBuildkit {
+        /// What of the build needs it, in the plural.
+        what: &'static str,
+        /// Where the engine is.
+        address: String,
+    },
     /// It was asked to stop.
     #[error("{doing} was cancelled")]
     Cancelled {
@@ -319,6 +336,9 @@ impl Hint for BuildError {
             Self::Away { .. } => "start the engine, and let the user of the agent reach its socket",
             Self::Silent { .. } => "see the engine's log, or build manually to see where it hangs",
             Self::NoBuildkit { .. } => "set `builder = \"auto\"` in [engine], or turn BuildKit on in the engine",
+            Self::NeedsBuildkit { .. } => {
+                "build on Docker 18.09 or newer, and leave out `builder = \"classic\"` in [engine]; Podman has no BuildKit"
+            }
             Self::Address { .. }
             | Self::CutOff { .. }
             | Self::Build { .. }
@@ -348,6 +368,7 @@ impl BuildError {
             BuildError::Address { .. }
             | BuildError::Context(_)
             | BuildError::NoBuildkit { .. }
+            | BuildError::NeedsBuildkit { .. }
             | BuildError::Cancelled { .. } => false,
         }
     }

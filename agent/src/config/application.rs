@@ -11,14 +11,17 @@ use quarterdeck_shared::application::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Config;
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::locate::Step;
 use super::test::{self, WrittenTest};
 use super::values;
+use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
+
+/// Where a build asks for what the builder that the configuration names cannot do.
+const CLASSIC: &str = "build secrets need BuildKit: leave out them, or builder = \"classic\" in [engine]";
 
 /// An application as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -66,6 +69,7 @@ pub(super) struct WrittenEnvironment {
 pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
     let image = |mut image: ImageSpec| {
         values::anchor(&mut image.args, base);
+        values::anchor(&mut image.secrets, base);
         image
     };
     let delivery = |code, images: Vec<ImageSpec>, tests| DeliverySpec {
@@ -118,7 +122,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             );
         }
         check_parts(written, &mut say);
-        check_delivery(written, base, &mut say);
+        check_delivery(written, base, config.engine.builder, &mut say);
         test::check(&written.test, &written.image, &mut say);
         check_environments(written, &clusters, base, &mut say);
         let targets = written.environment.iter().map(|environment| Target {
@@ -161,7 +165,7 @@ fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
     }
 }
 
-fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], String)) {
+fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mut impl FnMut(&[Step], String)) {
     if let Some(code) = &written.code {
         let option = |name: &'static str| [Step::Key("code"), Step::Key(name)];
         for (name, globs) in [("build_tags", &code.build_tags), ("push_tags", &code.push_tags)] {
@@ -186,7 +190,7 @@ fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], 
         let mut say = |name: &'static str, message: String| {
             say(&[Step::Key("image"), Step::Index(index), Step::Key(name)], message);
         };
-        let ImageSpec { name, context, dockerfile, target: _, args: _ } = image;
+        let ImageSpec { name, context, dockerfile, target: _, args: _, secrets } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
         }
@@ -202,6 +206,10 @@ fn check_delivery(written: &Written, base: &Path, say: &mut impl FnMut(&[Step], 
         }
         if escapes(dockerfile) {
             say("dockerfile", format!("the Dockerfile {dockerfile:?} must be inside the context"));
+        }
+        values::check_secrets(secrets, &mut |message| say("secrets", message));
+        if !secrets.is_empty() && builder == BuilderKind::Classic {
+            say("secrets", CLASSIC.to_owned());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration held against its example, and bad ones against their messages.
 
-use quarterdeck_shared::application::{TestRun, TestSpec};
+use quarterdeck_shared::application::{TestRun, TestSpec, ValueFrom};
 
 use super::*;
 
@@ -148,9 +148,15 @@ fn assert_example_has(error: &str) {
 #[test]
 fn relative_paths_begin_at_the_folder_of_the_configuration() {
     let text = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secret'\n[[cluster]]\nname = 'c'\nkubeconfig = '/k'\n";
-    let config = Config::parse(Path::new("/etc/qd/config.toml"), text).unwrap();
+    let text = text.to_owned()
+        + "[[application]]\nname = 'a'\n[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
+           args = { KEY = { file = 'key' } }\nsecrets = { npmrc = { file = 'npmrc' } }\n";
+    let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
     assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
     assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
+    let image = &config.applications[0].delivery.as_ref().unwrap().images[0];
+    let file = |file: &str| ValueFrom::File { file: file.to_owned() };
+    assert_eq!((&image.args["KEY"], &image.secrets["npmrc"]), (&file("/etc/qd/key"), &file("/etc/qd/npmrc")));
 }
 
 #[test]
@@ -254,6 +260,13 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{coded}branches = ['refs/heads/main']\n"), 9, "leave `refs/…/` out"),
         (format!("{coded}forks = 'run'\n"), 9, "merge_requests is off: turn it on"),
         (format!("{coded}forks = 'always'\n"), 9, "expected one of `ask`, `run`, `never`"),
+        (format!("{built}secrets = {{ 'a b' = {{ env = 'A' }} }}\n"), 11, "not a valid id of a secret"),
+        (format!("{built}secrets = {{ npmrc = 's3cret' }}\n"), 11, "write the name of its place, as npmrc = { file"),
+        (
+            format!("{built}secrets = {{ npmrc = {{ env = 'A' }} }}\n[engine]\nbuilder = 'classic'\n"),
+            11,
+            "build secrets need BuildKit",
+        ),
         (format!("{built}[[application.test]]\nname = 'unit'\n"), 12, "give it `command` or `target`"),
         (format!("{built}[[application.test]]\nname = 'Unit'\n"), 12, "cannot name a test"),
         (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\ntarget = 'b'\n"), 14, "leave out one"),

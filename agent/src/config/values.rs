@@ -15,6 +15,22 @@ pub(super) fn anchor(values: &mut BTreeMap<String, ValueFrom>, base: &Path) {
     }
 }
 
+/// What is wrong with the secrets of a build: a `RUN --mount` names each by its id, in a list of words between commas.
+pub(super) fn check_secrets(secrets: &BTreeMap<String, ValueFrom>, say: &mut impl FnMut(String)) {
+    for (id, from) in secrets {
+        let is_named = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if id.is_empty() || !id.bytes().all(is_named) {
+            say(format!("{id:?} is not a valid id of a secret: write letters, digits, '.', '_' and '-'"));
+        }
+        if matches!(from, ValueFrom::Plain(_)) {
+            say(format!(
+                "the secret {id} is written in the configuration: write the name of its place, as \
+                 {id} = {{ file = \"{id}\" }} or {id} = {{ env = \"NAME\" }}"
+            ));
+        }
+    }
+}
+
 /// What is wrong with the options `WHAT_env` and `WHAT_file`, which name one secret from one place.
 pub(super) fn two_places(what: &str, env: Option<&String>, file: Option<&PathBuf>) -> Option<String> {
     let both = env.is_some() && file.is_some();

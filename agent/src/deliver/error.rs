@@ -54,7 +54,7 @@ pub enum DeliverError {
     /// A secret is not there.
     #[error("{what} {name} has no value")]
     Value {
-        /// What it is the value of: a build argument, a variable.
+        /// What it is the value of: a build argument, a build secret, a variable.
         what: &'static str,
         /// Which.
         name: String,

@@ -66,6 +66,7 @@ impl Commit<'_> {
         request.no_cache = execution.run.rebuild;
         if self.is_of_fork {
             execution.say(&withheld("secret build arguments are", spec.args.iter()));
+            execution.say(&withheld("build secrets are", spec.secrets.iter()));
             return Ok(request);
         }
         let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;

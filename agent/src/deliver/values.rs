@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::ValueFrom;
 
+use secrecy::SecretString;
+
 use super::DeliverError;
 use quarterdeck_container::engine::GivenValue;
 use quarterdeck_system::secret::{self, Place};
@@ -17,6 +19,25 @@ pub(super) fn given(
 ) -> Result<BTreeMap<String, GivenValue>, DeliverError> {
     let values = values.iter().filter(|(_, from)| !is_of_fork || !is_secret(from));
     values.map(|(name, from)| Ok((name.clone(), value(what, name, from)?))).collect()
+}
+
+/// Secrets of a build, each as it is now, byte for byte. Code of a fork gets none.
+pub(super) fn secrets(
+    values: &BTreeMap<String, ValueFrom>,
+    is_of_fork: bool,
+) -> Result<BTreeMap<String, SecretString>, DeliverError> {
+    let values = values.iter().filter(|_| !is_of_fork);
+    let read = |(id, from): (&String, &ValueFrom)| {
+        let secret = match from {
+            // None is written in the configuration, which was checked for it.
+            ValueFrom::Plain(text) => Ok(text.as_str().into()),
+            ValueFrom::Environment { env } => secret::read_whole(&Place::variable(env)),
+            ValueFrom::File { file } => secret::read_whole(&Place::file(file)),
+        };
+        let secret = secret.map_err(|source| DeliverError::Value { what: "build secret", name: id.clone(), source })?;
+        Ok((id.clone(), secret))
+    };
+    values.map(read).collect()
 }
 
 /// A line about what is withheld from code of a fork; empty where nothing is.

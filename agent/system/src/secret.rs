@@ -1,4 +1,4 @@
-//! The one reader of the secrets that a configuration names: tokens, passwords, build arguments.
+//! The one reader of the secrets that a configuration names: tokens, passwords, build arguments, secrets of a build.
 //!
 //! A secret is read at each use, so that a rotated one is used at the next, and is known to the scrubber of this process
 //! before anything is done with it.
@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use quarterdeck_core::secrets::SecretScrubber;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// The longest secret that is read from a file, in bytes: JSON web tokens and private keys have a few KiB.
 const BYTES_MAX: u64 = 64 << 10;
@@ -18,7 +18,7 @@ const BYTES_MAX: u64 = 64 << 10;
 pub enum Place {
     /// An environment variable of the agent.
     Variable(String),
-    /// A file: all of it but the line breaks at its end.
+    /// A file.
     File(PathBuf),
 }
 
@@ -56,12 +56,21 @@ pub struct SecretError {
     why: String,
 }
 
-/// Reads a secret.
+/// Reads a secret, without the line breaks at its end.
 ///
 /// # Errors
 /// Where the variable is not set or the file cannot be read, where there is nothing in it or more than 64 KiB, and where
 /// it is not UTF-8.
 pub fn read(place: &Place) -> Result<SecretString, SecretError> {
+    let whole = read_whole(place)?;
+    Ok(whole.expose_secret().trim_end_matches(['\r', '\n']).into())
+}
+
+/// The same, byte for byte: some files (the private key of ssh) are valid with their last line break alone.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_whole(place: &Place) -> Result<SecretString, SecretError> {
     let failed = |why: String| SecretError { place: place.clone(), why };
     let bytes = match place {
         Place::Variable(name) => match std::env::var_os(name) {
@@ -74,12 +83,11 @@ pub fn read(place: &Place) -> Result<SecretString, SecretError> {
         return Err(failed(format!("has more than {BYTES_MAX} bytes")));
     }
     let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8".to_owned()))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.trim().is_empty() {
+    if text.trim().is_empty() {
         return Err(failed("is empty".to_owned()));
     }
-    SecretScrubber::global().keep(secret);
-    Ok(secret.to_owned().into())
+    SecretScrubber::global().keep(&text);
+    Ok(text.into())
 }
 
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -90,8 +98,6 @@ fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     #[test]
@@ -112,6 +118,8 @@ mod tests {
             let should = secret.map(str::to_owned);
             assert_eq!(read, should.map_err(|why| format!("the file {} {why}", file.path().display())));
         }
+        std::fs::write(file.path(), "-----BEGIN KEY-----\nabc\n").unwrap();
+        assert_eq!(read_whole(&Place::file(file.path())).unwrap().expose_secret(), "-----BEGIN KEY-----\nabc\n");
         let text = SecretScrubber::global().scrub("it was s3cret-of-a-test").into_owned();
         assert_eq!(text, "it was ***", "what was read is masked from then on");
     }

@@ -102,6 +102,10 @@ pub struct ImageSpec {
     /// Build arguments; secret ones name the environment variable or file that holds them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, ValueFrom>,
+    /// Secrets by their ids, for `RUN --mount=type=secret,id=…`: each names the environment variable or file that holds it,
+    /// which is read at each build. Only BuildKit has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, ValueFrom>,
 }
 
 fn default_dockerfile() -> String {

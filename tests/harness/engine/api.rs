@@ -17,7 +17,7 @@ use super::files::{Node, read_tar, resolve};
 use super::images::{Image, with_tag};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote};
-use super::{BuildRecord, Outcome, PushRecord, State, buildkit, container_api, locked, pull, push};
+use super::{BuildRecord, Outcome, PushRecord, State, container_api, locked, pull, push, session};
 use crate::serve::{Answer, Cut};
 
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
@@ -33,7 +33,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Ans
         ("GET" | "HEAD", "/_ping") => ping(&state),
         ("GET", "/version") => answered(200, version()),
         ("GET", "/info") => answered(200, info(&state)),
-        ("POST", "/session" | "/grpc") if state.plan().buildkit => buildkit::hold(parts),
+        ("POST", "/session") if state.plan().buildkit => session::open(&state, parts),
         ("POST", "/auth") => check_login(&body).await,
         ("POST", "/build") => start_build(&state, &query, &body),
         ("GET", "/images/json") => answered(200, list(&state, &query)),
@@ -109,6 +109,7 @@ fn start_build(state: &Arc<State>, query: &Query, context: &[u8]) -> Response<Bo
         labels: query.map("labels"),
         tags: query.all("t"),
         no_cache: query.on("nocache"),
+        session: query.first("session").filter(|_| traced).map(str::to_owned),
     };
     let record = BuildRecord {
         tags: asked.tags.clone(),

@@ -7,7 +7,9 @@ use super::State;
 use super::dockerfile::{Dockerfile, Instruction, Stage, Word, expand};
 use super::files::{Node, Tree, copy, fingerprint, pack, put, resolve};
 use super::images::{History, ImageConfig, Layer, short, with_tag};
+use super::mounts::mounted;
 use super::output::{Output, Stop};
+use super::session::Session;
 use super::{pull, run};
 
 /// What a client asked to be built.
@@ -18,6 +20,8 @@ pub(super) struct BuildAsked {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) tags: Vec<String>,
     pub(super) no_cache: bool,
+    /// The session of a build with BuildKit.
+    pub(super) session: Option<String>,
 }
 
 /// A stage on its way: the image so far, and what instructions can see.
@@ -38,6 +42,7 @@ struct Builder<'a> {
     step: usize,
     /// The stage at work as BuildKit names it, and which of how many vertexes of that it is at.
     vertex: (String, usize, usize),
+    session: Option<Session>,
     /// A step that was not cached makes all later ones of its stage new.
     cached_so_far: bool,
     done: Vec<(Option<String>, Draft)>,
@@ -63,8 +68,13 @@ pub(super) async fn build(
         last.instructions.push(Instruction::parse(&format!("LABEL {}", labels.join(" "))).map_err(Stop::failed)?);
     }
     let steps = file.steps();
+    let session = match &asked.session {
+        Some(id) => Some(Session::named(&state.sessions, id).await?),
+        None => None,
+    };
     let mut builder = Builder {
         state,
+        session,
         asked,
         out,
         steps,
@@ -180,7 +190,8 @@ impl Builder<'_> {
             self.out.remark(&format!(" ---> Running in {container}\n")).await?;
         }
         if instruction.word == Word::Run {
-            run::run(&instruction, self.out).await?;
+            let mounted = mounted(&instruction, self.session.as_ref()).await?;
+            run::run(&instruction, &mounted, self.out).await?;
         }
         if brought.is_none() {
             self.out.remark(&format!("Removing intermediate container {container}\n")).await?;

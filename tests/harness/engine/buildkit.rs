@@ -1,14 +1,9 @@
 //! BuildKit's manner of telling a build: one vertex after another, each as protobuf in a line of JSON. What is done is done
 //! by the classic builder (`build.rs`).
-//!
-//! Clients of BuildKit open two connections beside the request: a session, in which it would ask them for files and logins,
-//! and one for its control. Both are taken and held, and nothing is ever asked there: the context came with the request.
+//! What is asked of its client meanwhile is `session.rs`.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{Request, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
 /// What was told of a build so far.
@@ -95,16 +90,4 @@ pub(super) fn words(classic: &str) -> String {
         Some((command, code)) => format!("process {command:?} did not complete successfully: exit code: {code}"),
         None => classic.to_owned(),
     }
-}
-
-/// Takes a connection out of HTTP and holds it until the client lets it go.
-pub(super) fn hold(parts: http::request::Parts) -> Response<axum::body::Body> {
-    let upgrade: OnUpgrade = hyper::upgrade::on(Request::from_parts(parts, ()));
-    tokio::spawn(async move {
-        if let Ok(connection) = upgrade.await {
-            let _ = tokio::io::copy(&mut TokioIo::new(connection), &mut tokio::io::sink()).await;
-        }
-    });
-    let answer = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-    answer.header("connection", "Upgrade").header("upgrade", "h2c").body(Default::default()).expect("a plain answer")
 }

@@ -97,7 +97,7 @@ impl Instruction {
         let word = word_of(word).ok_or_else(|| format!("unknown instruction: {}", word.to_uppercase()))?;
         let mut flags = Vec::new();
         rest = rest.trim_start();
-        while let Some(flag) = rest.strip_prefix("--").filter(|_| word != Word::Run && word != Word::Cmd) {
+        while let Some(flag) = rest.strip_prefix("--").filter(|_| word != Word::Cmd) {
             let (flag, tail) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
             let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
             flags.push((name.to_owned(), value.to_owned()));

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! client --HTTP--> api.rs --> build.rs (dockerfile.rs, files.rs) --> images.rs (memory, and a folder where told to)
+//!    ^                |            '--> session.rs (mounts.rs: what a RUN wants of its client)
+//!    '--secrets?------|-----------------'
 //!                     '-----> push.rs, pull.rs --> remote.rs --HTTP--> a registry
 //! ```
 //!
 //! It really parses Dockerfiles, copies files, makes layers, and pushes and pulls them; ids and digests are true hashes, and the
-//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` and `containers.rs` for the few commands that it plays), ask anything in a session, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
+//! same build is cached and has the same id. It does NOT: run programs (see `run.rs` and `containers.rs` for the few commands that it plays), ask for logins in a session, apply `.dockerignore` (the client does; the daemon would only drop the two files themselves),
 //! keep owners, times or hard links, fetch from the network (`ADD URL`, images of Docker Hub), retry or send layers in parallel,
 //! have volumes or events, list images without a name, or keep more than one platform.
 
@@ -20,11 +22,13 @@ mod containers;
 mod dockerfile;
 mod files;
 mod images;
+mod mounts;
 mod output;
 mod pull;
 mod push;
 mod remote;
 mod run;
+mod session;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -38,6 +42,7 @@ use tokio::sync::watch;
 use crate::serve::{Place, Server};
 use containers::Containers;
 use images::{ImageConfig, Images};
+use session::Sessions;
 
 /// How an engine is to be.
 #[derive(Debug, Clone)]
@@ -116,6 +121,7 @@ struct State {
     ran: Mutex<Vec<ContainerRecord>>,
     builds: Mutex<Vec<BuildRecord>>,
     pushes: Mutex<Vec<PushRecord>>,
+    sessions: Sessions,
 }
 
 /// What the engine is to do beside its work.
@@ -141,6 +147,7 @@ impl Engine {
             ran: Mutex::default(),
             builds: Mutex::default(),
             pushes: Mutex::default(),
+            sessions: Sessions::default(),
         });
         let shared = state.clone();
         let handler: crate::serve::Handler =
@@ -198,6 +205,19 @@ impl Engine {
     /// The labels of an image.
     pub fn labels(&self, name: &str) -> BTreeMap<String, String> {
         self.state.images().find(name).map(|(_, image)| image.config.config.labels.clone()).unwrap_or_default()
+    }
+
+    /// What the steps of an image were, as its history tells them.
+    pub fn history(&self, name: &str) -> Vec<String> {
+        let images = self.state.images();
+        let steps = images.find(name).map(|(_, image)| &image.config.history);
+        steps.into_iter().flatten().map(|step| step.created_by.clone()).collect()
+    }
+
+    /// Waits until no client of BuildKit can be asked for anything.
+    pub async fn no_sessions(&self) {
+        // It fails without a sender alone, and `self` has it.
+        let _ = self.state.sessions.subscribe().wait_for(|sessions| sessions.is_empty()).await;
     }
 
     /// The text of a file in an image.

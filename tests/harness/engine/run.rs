@@ -1,11 +1,13 @@
 //! What the stand-in engine makes of a `RUN`, and of the command of a container: nothing is run.
 //!
 //! The commands `true`, `false`, `exit`, `echo`, `printf`, `seq`, `sleep` and `yes TEXT | head -c N` (`64M`), joined by `&&` or `;`,
-//! do what they say (without redirection or variables); any other is named in the output and passed over.
+//! do what they say (without redirection or variables), and `cat FILE` in a build prints what is mounted there; any other is named
+//! in the output and passed over.
 
 use std::time::Duration;
 
 use super::dockerfile::Instruction;
+use super::mounts::Mounted;
 use super::output::{Output, Stop};
 
 /// What a command does.
@@ -53,15 +55,16 @@ fn yes(rest: &str) -> Act {
 }
 
 /// Plays the commands of a `RUN`; the first that fails ends it, in the daemon's words.
-pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), Stop> {
+pub(super) async fn run(instruction: &Instruction, mounted: &Mounted, out: &Output) -> Result<(), Stop> {
     let script = instruction.list().map_or_else(|| instruction.rest.clone(), |list| list.join(" "));
+    let failed = |code: i64| {
+        let message = format!("The command '/bin/sh -c {script}' returned a non-zero code: {code}");
+        Stop::Failed { message, code: Some(code) }
+    };
     for act in acts(&script) {
         match act {
             Act::Exit(0) => {}
-            Act::Exit(code) => {
-                let message = format!("The command '/bin/sh -c {script}' returned a non-zero code: {code}");
-                return Err(Stop::Failed { message, code: Some(code) });
-            }
+            Act::Exit(code) => return Err(failed(code)),
             Act::Sleep(time) => out.pause(time).await?,
             // A line at a time, as a program writes them.
             Act::Print(text) => {
@@ -70,6 +73,16 @@ pub(super) async fn run(instruction: &Instruction, out: &Output) -> Result<(), S
                 }
             }
             Act::Fill(line, bytes) => fill(&line, bytes, out).await?,
+            Act::Other(command) if command.starts_with("cat ") => {
+                let path = command.trim_start_matches("cat ").trim();
+                let Some(bytes) = mounted.get(path) else {
+                    out.stream(&format!("cat: {path}: No such file or directory\n")).await?;
+                    return Err(failed(1));
+                };
+                for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+                    out.stream(line).await?;
+                }
+            }
             Act::Other(command) => out.stream(&format!("(the stand-in engine does not run: {command})\n")).await?,
         }
     }

@@ -16,6 +16,7 @@ const TEST: &str =
 /// A shop whose code has these triggers beside tags. Its first tag was built: what the repository holds was seen.
 async fn checked(code_options: &str) -> World {
     let mut world = shop().await;
+    world.engine.have_buildkit();
     std::fs::write(world.path("token"), "token-secret-4711").unwrap();
     configure(&world, code_options);
     code(&world).tag("build-0", "main");
@@ -30,16 +31,21 @@ fn configure(world: &World, code_options: &str) {
         &format!("{code_options}\n[[application.image]]"),
         1,
     );
-    let secret = "args = { FLAVOUR = 'sweet', KEY = { file = 'token' } }\n[[application.environment]]";
+    let secret = "args = { FLAVOUR = 'sweet', KEY = { file = 'token' } }\n\
+                  secrets = { npmrc = { file = 'token' } }\n[[application.environment]]";
     let application = application.replacen("[[application.environment]]", secret, 1);
     world.configure(&(world.config_head("a test") + &application)).unwrap();
 }
 
 /// A commit on `main` in a fork, as the forge shows it in the merge request.
 fn of_fork(world: &World, number: u64, text: &str) -> String {
+    of_fork_with(world, number, &[("app.txt", text)])
+}
+
+fn of_fork_with(world: &World, number: u64, files: &[(&str, &str)]) -> String {
     let repo = code(world);
     repo.branch("elsewhere", "main");
-    let commit = repo.commit("elsewhere", &[("app.txt", text)], text);
+    let commit = repo.commit("elsewhere", files, &format!("Of merge request {number}"));
     repo.delete_branch("elsewhere");
     repo.git(&["update-ref", &format!("refs/pull/{number}/head"), &commit]);
     commit
@@ -150,6 +156,7 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     for line in [
         "MODE=fast",
         "secret build arguments are withheld from code of a fork: KEY",
+        "build secrets are withheld from code of a fork: npmrc",
         "secret variables are withheld from code of a fork: TOKEN",
     ] {
         assert!(log.contains(line), "{line}: {log}");
@@ -176,6 +183,42 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     of_fork(&world, 8, "something else");
     let again = |run: &RunStatus| run.reference == "merge-request-8" && run.id != waits.id && run.awaits_permission();
     world.wait_run("the next commit to wait", again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_forks_build_is_given_no_secret_and_the_same_commit_is_once_it_is_merged() {
+    let world = checked("merge_requests = true\nforks = 'run'").await;
+    let dockerfile = code(&world).git(&["show", "main:Dockerfile"])
+        + "\nRUN --mount=type=secret,id=npmrc,required=true cat /run/secrets/npmrc\n";
+    let commit = of_fork_with(&world, 9, &[("Dockerfile", &dockerfile)]);
+    let run = ended(&world, "merge-request-9").await;
+    assert_eq!(run.phase, Phase::Failed);
+    assert!(run.message.ends_with("secret npmrc: not found"), "{}", run.message);
+
+    code(&world).branch("main", &commit);
+    code(&world).tag("push-3", "main");
+    let pushed = ended(&world, "push-3").await;
+    assert_eq!(pushed.phase, Phase::Succeeded, "{pushed:#?}");
+    let log = log_lines(&world, &pushed).await.join("\n");
+    assert!(log.contains("cat /run/secrets/npmrc") && !log.contains("4711"), "{log}");
+}
+
+#[tokio::test]
+async fn a_build_secret_that_is_missing_is_named() {
+    let mut world = checked("").await;
+    world.kill_agent();
+    std::fs::remove_file(world.path("token")).unwrap();
+    let secrets = std::fs::read_to_string(world.path("config.toml")).unwrap().replace(", KEY = { file = 'token' }", "");
+    world.configure(&secrets).unwrap();
+    let builds = world.engine.builds().len();
+    let commit = code(&world).commit("main", &[("app.txt", "without")], "Without");
+    world.start_agent().await.unwrap();
+    code(&world).tag("build-1", &commit);
+    let run = ended(&world, "build-1").await;
+    assert_eq!(run.phase, Phase::Failed);
+    let words = "build secret npmrc has no value: the file ";
+    assert!(run.message.starts_with(words) && run.message.contains("cannot be read"), "{}", run.message);
+    assert_eq!(world.engine.builds().len(), builds);
 }
 
 #[tokio::test]

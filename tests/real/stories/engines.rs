@@ -3,6 +3,7 @@
 mod cleaned;
 mod output;
 mod registries;
+mod secrets;
 mod tested;
 
 use std::process::Command;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quarterdeck_shared::application::ImageSpec;
-
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::commit_tree::CommitTree;
 use crate::deliver::DeliverError;
 use crate::deliver::image_build::Commit;
-use crate::deliver::values::given;
+use crate::deliver::values::{given, secrets};
 use crate::poll::Repository;
 use quarterdeck_container::engine::base::base_images;
 use quarterdeck_container::engine::{BuildRequest, GivenValue};
@@ -54,6 +54,7 @@ pub(super) fn request(
         dockerfile: spec.dockerfile.clone(),
         target: spec.target.clone(),
         args,
+        secrets: secrets(&spec.secrets, commit.is_of_fork)?,
         labels,
         tags: vec![name.clone()],
         no_cache: false,
@@ -102,7 +103,12 @@ pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, 
 
 /// Of everything that makes the image another one, apart from the commit.
 fn digest_of(spec: &ImageSpec) -> String {
-    let ImageSpec { name: _, context, dockerfile, target, args } = spec;
-    let text = serde_json::json!([context, dockerfile, target, args]).to_string();
+    let ImageSpec { name: _, context, dockerfile, target, args, secrets } = spec;
+    let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
+    // Left out where there are none: an image that was built before there were any is found again.
+    if !secrets.is_empty() {
+        parts.push(json!({ "secrets": secrets }));
+    }
+    let text = Value::from(parts).to_string();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

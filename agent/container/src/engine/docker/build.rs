@@ -1,33 +1,26 @@
 //! One build on a Docker or Podman engine: the context goes up, lines come down, an image id at the end.
 
-use std::collections::HashMap;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+mod call;
+mod upload;
+
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
-use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use self::upload::Upload;
 use super::connect::Connection;
+use super::session::{Given, Session};
 use super::watch::{Limits, Watch};
 use super::{docker_login, inspect, name_image, send, server_address};
-use crate::engine::context::{Context, ContextError};
 use crate::engine::progress::{BuildkitProgress, ClassicProgress};
 use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink, masking};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::output::{Lines, Mask, one_line};
-
-/// The context goes out in pieces of this size, and so many wait for the engine: 2 MiB beside the one file that is read.
-const PIECE_BYTES: usize = 128 * 1024;
-const PIECES_WAITING_MAX: usize = 16;
 
 pub(super) async fn build(
     connection: &Connection,
@@ -39,17 +32,16 @@ pub(super) async fn build(
 ) -> Result<BuiltImage, BuildError> {
     let image = request.tags.first().map_or_else(|| "an image without a name".to_owned(), ImageRef::to_string);
     let doing = format!("building {image}");
-    let options = options(&request, buildkit);
-    let logins = logins(&request, buildkit);
-    let secrets = request.args.values().filter_map(GivenValue::secret);
+    let secrets = request.args.values().filter_map(GivenValue::secret).chain(request.secrets.values());
     let mask = masking(secrets.chain(request.logins.values().map(Login::secret)).collect());
     let first = request.tags.first().cloned();
     let other_names: Vec<ImageRef> = request.tags.iter().skip(1).cloned().collect();
 
-    let upload = Upload::start(request, sink.clone()).await?;
-    let docker = connection.streaming();
-    let body = bollard::body_try_stream(upload.body);
-    let mut stream = docker.build_image(options, Some(logins).filter(|logins| !logins.is_empty()), Some(body));
+    let session = if buildkit { Some(open(connection, &request, &doing, cancel).await?) } else { None };
+    let options = options(&request, session.as_ref());
+    let logins = if buildkit { HashMap::new() } else { logins(&request) };
+    let mut upload = Upload::start(request, sink.clone()).await?;
+    let mut stream = call::build(&connection.candidate.host, &options, &logins, upload.body());
 
     let watch = Watch {
         host: &connection.candidate.host,
@@ -67,7 +59,7 @@ pub(super) async fn build(
             Err(error) => {
                 output.finish().await;
                 // The reason of a broken upload is here and not in what the connection says about it.
-                if let Some(error) = upload.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                if let Some(error) = upload.error() {
                     return Err(error.into());
                 }
                 return Err(failure(connection, error, begun, &image, &doing, &mask, output.buildkit.error.take()));
@@ -75,7 +67,7 @@ pub(super) async fn build(
         }
         begun = true;
     }
-    drop(stream);
+    drop((stream, session));
     output.finish().await;
     let Some(id) = output.id.or(if output.succeeded { first.map(|name| name.to_string()) } else { None }) else {
         return Err(BuildError::CutOff { doing });
@@ -88,7 +80,23 @@ pub(super) async fn build(
     Ok(built)
 }
 
-fn options(request: &BuildRequest, buildkit: bool) -> BuildImageOptions {
+/// Opens the session in which BuildKit asks for logins and secrets.
+async fn open(
+    connection: &Connection,
+    request: &BuildRequest,
+    doing: &str,
+    cancel: &CancellationToken,
+) -> Result<Session, BuildError> {
+    let given = Given { logins: hosts(request), secrets: request.secrets.clone() };
+    tokio::select! {
+        () = cancel.cancelled() => Err(BuildError::Cancelled { doing: doing.to_owned() }),
+        opened = Session::open(&connection.candidate.host, given) => {
+            opened.map_err(|error| connection.failed(&format!("opening a session for {doing}"), error))
+        }
+    }
+}
+
+fn options(request: &BuildRequest, session: Option<&Session>) -> BuildImageOptions {
     let args = request.args.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
     let args: HashMap<String, String> = args.collect();
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
@@ -101,95 +109,22 @@ fn options(request: &BuildRequest, buildkit: bool) -> BuildImageOptions {
         buildargs: Some(args).filter(|args| !args.is_empty()),
         labels: Some(labels).filter(|labels| !labels.is_empty()),
         target: request.target.clone().unwrap_or_default(),
-        version: if buildkit { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 },
-        session: buildkit.then(session_id),
+        version: if session.is_some() { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 },
+        session: session.map(|session| session.id.clone()),
         ..BuildImageOptions::default()
     }
 }
 
-/// Logins for base images, under the names by which the engine looks for them.
-fn logins(request: &BuildRequest, buildkit: bool) -> HashMap<String, DockerCredentials> {
-    let mut logins = HashMap::new();
-    for (registry, login) in &request.logins {
-        logins.insert(server_address(registry).to_owned(), docker_login(registry, login));
-        if buildkit && registry == DOCKER_HUB {
-            logins.insert("registry-1.docker.io".to_owned(), docker_login(registry, login));
-        }
-    }
-    logins
+/// Logins for base images, under the names by which the classic builder looks for them.
+fn logins(request: &BuildRequest) -> HashMap<String, DockerCredentials> {
+    let logins = request.logins.iter();
+    logins.map(|(registry, login)| (server_address(registry).to_owned(), docker_login(registry, login))).collect()
 }
 
-/// A name for BuildKit's session that no other session of the engine has.
-fn session_id() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    format!("quarterdeck-{}-{nanos}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// The context on its way: a thread reads the commit and packs it, as fast as the engine takes it.
-struct Upload {
-    body: ReceiverStream<io::Result<Bytes>>,
-    sent: Arc<AtomicU64>,
-    error: Arc<Mutex<Option<ContextError>>>,
-}
-
-impl Upload {
-    /// Decides what is sent, then begins. What a person should know of the context is told first.
-    async fn start(request: BuildRequest, sink: Sink) -> Result<Self, BuildError> {
-        let (pieces, body) = mpsc::channel(PIECES_WAITING_MAX);
-        let (sent, error) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
-        let tree = request.tree.clone();
-        let span = tracing::Span::current();
-        let plan = move || span.in_scope(|| Context::plan(&*tree, &request.context, &request.dockerfile));
-        let planned = tokio::task::spawn_blocking(plan).await;
-        let context = planned.expect("planning a context does not panic")?;
-        for warning in &context.warnings {
-            send(&sink, Progress::Line(format!("warning: {warning}"))).await;
-        }
-        let tree = request.tree;
-        let (counter, slot) = (sent.clone(), error.clone());
-        let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || {
-            let _span = span.enter();
-            let out = Pieces { pieces: pieces.clone(), buffer: BytesMut::new(), sent: counter };
-            let warn = |warning| drop(sink.blocking_send(Progress::Line(format!("warning: {warning}"))));
-            if let Err(error) = context.write(&*tree, request.modified, out, warn) {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                // Ends the request; the engine throws away what it has.
-                let _ = pieces.blocking_send(Err(io::Error::other("the build context could not be read")));
-            }
-        });
-        Ok(Self { body: ReceiverStream::new(body), sent, error })
-    }
-}
-
-/// Gathers small writes into pieces, and waits while the engine is slow.
-struct Pieces {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
-    sent: Arc<AtomicU64>,
-}
-
-impl io::Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE_BYTES - self.buffer.len());
-        self.buffer.extend_from_slice(&bytes[..taken]);
-        if self.buffer.len() >= PIECE_BYTES {
-            self.flush()?;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let piece = self.buffer.split().freeze();
-        if piece.is_empty() {
-            return Ok(());
-        }
-        self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        self.pieces
-            .blocking_send(Ok(piece))
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the engine stopped listening"))
-    }
+/// The same, under the names of hosts by which BuildKit asks for them.
+fn hosts(request: &BuildRequest) -> BTreeMap<String, Login> {
+    let host = |registry: &str| if registry == DOCKER_HUB { "registry-1.docker.io" } else { registry }.to_owned();
+    request.logins.iter().map(|(registry, login)| (host(registry), login.clone())).collect()
 }
 
 /// What comes down, made into progress.

@@ -9,20 +9,16 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tracing::Instrument as _;
 
+use super::dial::dial;
 use super::discover::{Candidate, Host};
 use crate::engine::{BuildError, EngineInfo};
 
 /// Short questions are answered within this time, or the engine is away.
 pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// The first answer to a build comes when the whole context is there: the connection may be slow, so the limit is not about
-/// it. Silence has its own limits (see `watch.rs`).
+/// What is asked for may take hours to begin: the output of a test, the end of a container. Silence has its own limits (see
+/// `watch.rs`).
 const STREAM_LIMIT_SECONDS: u64 = 4 * 60 * 60;
 
 /// From this version of its interface on (Docker 18.09) an engine has BuildKit, unless it runs on Windows.
@@ -60,28 +56,16 @@ pub(super) async fn connect(candidates: Vec<Candidate>) -> Result<Connection, Bu
 /// Knocks; true if the engine offers BuildKit. The client library does not show the header that tells it.
 pub(super) async fn ping(host: &Host) -> io::Result<bool> {
     let knock = async {
-        match host {
-            Host::Unix(path) => knock(UnixStream::connect(path).await?).await,
-            Host::Tcp(address) => knock(TcpStream::connect(address).await?).await,
-            Host::Tls { address, certificates } => knock_safely(address, certificates).await,
+        let request = Request::get("/_ping").header("host", "engine").body(Empty::<Bytes>::new());
+        let mut line = dial(host).await?;
+        let answer = line.sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+        if !answer.status().is_success() {
+            return Err(io::Error::other(format!("it answers {} to a ping", answer.status())));
         }
+        Ok(offers_buildkit(answer.headers()))
     };
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", REQUEST_LIMIT.as_secs()));
     tokio::time::timeout(REQUEST_LIMIT, knock).await.map_err(late)?
-}
-
-async fn knock<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> io::Result<bool> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection.in_current_span());
-    let request =
-        Request::get("/_ping").header("host", "engine").body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
-    let answer = sender.send_request(request).await.map_err(io::Error::other);
-    connection.abort();
-    let answer = answer?;
-    if !answer.status().is_success() {
-        return Err(io::Error::other(format!("it answers {} to a ping", answer.status())));
-    }
-    Ok(offers_buildkit(answer.headers()))
 }
 
 /// Docker from 23 on names its builder. From 18.09 to 22 it does so only where its configuration turns BuildKit on or off, and
@@ -99,14 +83,6 @@ fn has_buildkit(api: &str, os: &str) -> bool {
     let number = |text: &str| text.parse::<u32>().ok();
     let api = api.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
     os == "linux" && api.is_some_and(|api| api >= API_WITH_BUILDKIT)
-}
-
-/// Over TLS the library has to do it, and the header is guessed from the version.
-async fn knock_safely(address: &str, certificates: &Path) -> io::Result<bool> {
-    let docker = secure(address, certificates).map_err(io::Error::other)?;
-    let version = docker.version().await.map_err(io::Error::other)?;
-    let has = has_buildkit(&version.api_version.clone().unwrap_or_default(), &version.os.clone().unwrap_or_default());
-    Ok(has && !is_podman(&version))
 }
 
 fn is_podman(version: &SystemVersion) -> bool {

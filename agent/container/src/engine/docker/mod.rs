@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! discover.rs (where is it?) --> connect.rs (who is it?) --> build.rs, testing.rs, push.rs (streams, read through watch.rs)
+//!                      dial.rs (a connection of our own) <--'  '--> session.rs (what BuildKit asks us for)
 //! ```
 //!
 //! No connection is kept: the engine is looked for at each piece of work, so that one which was restarted, or installed
@@ -10,8 +11,12 @@
 
 mod discover;
 
+mod dial;
+
 mod connect;
 mod watch;
+
+mod session;
 
 mod build;
 mod local;
@@ -123,6 +128,9 @@ impl Builder for DockerEngine {
         async move {
             let connection = self.connect().await?;
             let buildkit = self.use_buildkit(&connection).await?;
+            if let (false, Some(what)) = (buildkit, request.of_buildkit()) {
+                return Err(BuildError::NeedsBuildkit { what, address: connection.candidate.host.to_string() });
+            }
             failpoint::reached("engine: before a build");
             let built = build::build(&connection, buildkit, &self.limits, request, &sink, cancel).await?;
             failpoint::reached("engine: after a build");
