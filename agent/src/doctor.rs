@@ -183,10 +183,14 @@ async fn engine(context: Arc<Context>) -> Found {
 /// Whose builds fail without BuildKit, where there are such.
 fn needs_buildkit(config: &Config) -> Option<String> {
     let needs = |application: &&ApplicationSpec| {
-        application.delivery.iter().flat_map(|delivery| &delivery.images).any(|image| !image.secrets.is_empty())
+        application
+            .delivery
+            .iter()
+            .flat_map(|delivery| &delivery.images)
+            .any(|image| !image.secrets.is_empty() || image.ssh)
     };
     let names: Vec<&str> = config.applications.iter().filter(needs).map(|one| one.name.as_str()).collect();
-    (!names.is_empty()).then(|| format!("build secrets of {} need BuildKit", names.join(", ")))
+    (!names.is_empty()).then(|| format!("the builds of {} need BuildKit", names.join(", ")))
 }
 
 async fn registry(context: Arc<Context>, image: ImageRef) -> Found {

@@ -18,6 +18,7 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::tree::{Node, Tree, TreeEntry, TreeFailure, TreeListing};
 use quarterdeck_shared::application::ContainerLimits;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +75,7 @@ impl World {
             target: None,
             args: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            ssh: None,
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
             tags: vec![self.image(tag)],
             no_cache: false,
@@ -268,6 +270,37 @@ async fn a_secret_of_a_build_is_where_a_step_mounts_it_and_nowhere_else() {
     assert!(error.ends_with("failed: secret token: not found"), "{error}");
     // Each session ends with its build.
     world.engine.no_sessions().await;
+}
+
+#[tokio::test]
+async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
+    let world = World::open().await;
+    let dockerfile = "FROM scratch\nCOPY hello /\nRUN --mount=type=ssh,required=true cat /run/buildkit/ssh_agent.0\n";
+    let socket = world._folder.path().join("ssh-agent.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let agent = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 5];
+        connection.read_exact(&mut asked).await.unwrap();
+        connection.write_all(b"\0\0\0\x0ea key of tests").await.unwrap();
+        asked
+    });
+    let mut request = world.request("1", &[("Dockerfile", dockerfile), ("hello", "hi")]);
+    request.ssh = Some(socket);
+    let error = world.build(request.clone()).await.result.unwrap_err().to_string();
+    assert!(error.starts_with("ssh mounts need BuildKit"), "{error}");
+    world.engine.have_buildkit();
+    let told = world.build(request.clone()).await;
+    told.result.unwrap();
+    assert!(told.lines.contains(&"#3 a key of tests".to_owned()), "{:#?}", told.lines);
+    assert_eq!(agent.await.unwrap(), [0, 0, 0, 1, 11], "it is asked for its keys, and never to forget them");
+
+    request.no_cache = true;
+    let error = world.build(request.clone()).await.result.unwrap_err().to_string();
+    assert!(error.contains("the ssh agent does not answer"), "{error}");
+    request.ssh = None;
+    let error = world.build(request).await.result.unwrap_err().to_string();
+    assert!(error.ends_with("unset ssh forward key default"), "{error}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -115,6 +116,8 @@ pub struct BuildRequest {
     pub args: BTreeMap<String, GivenValue>,
     /// Secrets by their ids, for `RUN --mount=type=secret`; BuildKit alone has it. Masked in every line of output.
     pub secrets: BTreeMap<String, SecretString>,
+    /// The socket of an ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
+    pub ssh: Option<PathBuf>,
     /// Labels beside those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
     /// Names for the image; at least one, or it could not be found again.
@@ -128,7 +131,8 @@ pub struct BuildRequest {
 impl BuildRequest {
     /// What of it no builder but BuildKit can do.
     fn of_buildkit(&self) -> Option<&'static str> {
-        (!self.secrets.is_empty()).then_some("build secrets")
+        let asked = [("build secrets", !self.secrets.is_empty()), ("ssh mounts", self.ssh.is_some())];
+        asked.into_iter().find_map(|(what, is_asked)| is_asked.then_some(what))
     }
 }
 

@@ -20,9 +20,6 @@ use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
 
-/// Where a build asks for what the builder that the configuration names cannot do.
-const CLASSIC: &str = "build secrets need BuildKit: leave out them, or builder = \"classic\" in [engine]";
-
 /// An application as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,7 +187,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         let mut say = |name: &'static str, message: String| {
             say(&[Step::Key("image"), Step::Index(index), Step::Key(name)], message);
         };
-        let ImageSpec { name, context, dockerfile, target: _, args: _, secrets } = image;
+        let ImageSpec { name, context, dockerfile, target: _, args: _, secrets, ssh } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
         }
@@ -208,8 +205,11 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
             say("dockerfile", format!("the Dockerfile {dockerfile:?} must be inside the context"));
         }
         values::check_secrets(secrets, &mut |message| say("secrets", message));
-        if !secrets.is_empty() && builder == BuilderKind::Classic {
-            say("secrets", CLASSIC.to_owned());
+        let of_buildkit = [("secrets", "build secrets", !secrets.is_empty()), ("ssh", "ssh mounts", *ssh)];
+        for (option, what, _) in
+            of_buildkit.into_iter().filter(|(_, _, is_asked)| *is_asked && builder == BuilderKind::Classic)
+        {
+            say(option, format!("{what} need BuildKit: leave out {option}, or builder = \"classic\" in [engine]"));
         }
     }
 }

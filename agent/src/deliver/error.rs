@@ -61,6 +61,12 @@ pub enum DeliverError {
         /// Where it should be, and why not.
         source: SecretError,
     },
+    /// A build is to have an ssh agent, and there is none.
+    #[error("the build has no ssh agent: {why}")]
+    NoSshAgent {
+        /// Where it should be.
+        why: String,
+    },
     /// A pattern of tags is none; the configuration was checked for it.
     #[error(transparent)]
     Glob(#[from] GlobError),
@@ -200,6 +206,9 @@ impl Hint for DeliverError {
                 }
                 hint => hint,
             },
+            Self::NoSshAgent { .. } => {
+                "start an ssh agent, and name its socket in the environment of the agent: the guide shows how".into()
+            }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
             Self::NoRetry { hint, .. } => hint.into(),
             Self::CrowdedOut { run } => format!("`qd runs retry {run}` queues it once more").into(),

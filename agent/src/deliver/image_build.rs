@@ -67,6 +67,7 @@ impl Commit<'_> {
         if self.is_of_fork {
             execution.say(&withheld("secret build arguments are", spec.args.iter()));
             execution.say(&withheld("build secrets are", spec.secrets.iter()));
+            execution.say(if spec.ssh { "the ssh agent is withheld from code of a fork" } else { "" });
             return Ok(request);
         }
         let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;

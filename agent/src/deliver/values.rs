@@ -1,6 +1,7 @@
-//! Values of build arguments and variables, found where the configuration says they are.
+//! Values of build arguments, secrets and variables, and the ssh agent of a build, found where the configuration says they are.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use quarterdeck_shared::application::ValueFrom;
 
@@ -38,6 +39,18 @@ pub(super) fn secrets(
         Ok((id.clone(), secret))
     };
     values.map(read).collect()
+}
+
+/// The socket of the ssh agent of this process, as it is now.
+pub(super) fn ssh_agent() -> Result<PathBuf, DeliverError> {
+    let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from);
+    let Some(socket) = socket else {
+        return Err(DeliverError::NoSshAgent { why: "SSH_AUTH_SOCK is not set".to_owned() });
+    };
+    if socket.exists() {
+        return Ok(socket);
+    }
+    Err(DeliverError::NoSshAgent { why: format!("SSH_AUTH_SOCK names {}, which does not exist", socket.display()) })
 }
 
 /// A line about what is withheld from code of a fork; empty where nothing is.

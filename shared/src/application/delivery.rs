@@ -106,6 +106,13 @@ pub struct ImageSpec {
     /// which is read at each build. Only BuildKit has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, ValueFrom>,
+    /// Lets `RUN --mount=type=ssh` use the keys of the ssh agent that the agent's `SSH_AUTH_SOCK` names. Only BuildKit does.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub ssh: bool,
+}
+
+fn is_off(option: &bool) -> bool {
+    !option
 }
 
 fn default_dockerfile() -> String {

@@ -1,5 +1,6 @@
-//! What a `RUN --mount` brings into a step for its time alone. Of the types there are `secret`, and `cache` and `tmpfs`, which
-//! bring nothing; BuildKit alone has any.
+//! What a `RUN --mount` brings into a step for its time alone. Of the types there are `secret`, `ssh`, of which a step sees in
+//! the place of the socket what the agent answers when it is asked for its keys, and `cache` and `tmpfs`, which bring nothing;
+//! BuildKit alone has any.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,13 @@ pub(super) async fn mounted(instruction: &Instruction, session: Option<&Session>
                     None => {}
                 }
             }
+            Some("ssh") => match session.keys(field("id").unwrap_or("default")).await? {
+                Some(keys) => drop(files.insert("/run/buildkit/ssh_agent.0".to_owned(), keys)),
+                None if field("required") == Some("true") => {
+                    return Err(Stop::failed("unset ssh forward key default"));
+                }
+                None => {}
+            },
             Some("cache" | "tmpfs") => {}
             other => return Err(Stop::failed(format!("the stand-in engine has no mount of type {other:?}"))),
         }

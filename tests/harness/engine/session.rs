@@ -11,8 +11,10 @@ use bollard::health::HealthCheckRequest;
 use bollard::health::health_client::HealthClient;
 use bollard::moby::buildkit::secrets::v1::GetSecretRequest;
 use bollard::moby::buildkit::secrets::v1::secrets_client::SecretsClient;
-use futures::FutureExt as _;
+use bollard::moby::sshforward::v1::ssh_client::SshClient;
+use bollard::moby::sshforward::v1::{BytesMessage, CheckAgentRequest};
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryStreamExt as _};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -79,6 +81,35 @@ impl Session {
             Ok(answer) => Ok(Some(answer.into_inner().data)),
             Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => Ok(None),
             Err(status) => Err(Stop::failed(status.message())),
+        }
+    }
+}
+
+impl Session {
+    /// What the ssh agent of a client answers when it is asked for its keys, after it refused to forget them; none where
+    /// there is no agent.
+    pub(super) async fn keys(&self, id: &str) -> Result<Option<Vec<u8>>, Stop> {
+        const FORGET_ALL: [u8; 5] = [0, 0, 0, 1, 19];
+        const REFUSED: [u8; 5] = [0, 0, 0, 1, 5];
+        const KEYS: [u8; 5] = [0, 0, 0, 1, 11];
+        let mut client = SshClient::with_origin(self.clone(), origin());
+        match client.check_agent(CheckAgentRequest { id: id.to_owned() }).await {
+            Ok(_) => {}
+            Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => return Ok(None),
+            Err(status) => return Err(Stop::failed(status.message())),
+        }
+        let asked = [FORGET_ALL, KEYS].map(|question| BytesMessage { data: question.to_vec() });
+        let answers = client.forward_agent(futures::stream::iter(asked)).await;
+        let answers = match answers {
+            Ok(answers) => answers.into_inner().map_ok(|answer| answer.data).try_collect::<Vec<_>>().await,
+            Err(status) => Err(status),
+        };
+        let answers = answers.map_err(|status| Stop::failed(status.message()))?;
+        let [refused, keys] = &answers[..] else { return Err(Stop::failed(format!("{} answers", answers.len()))) };
+        if *refused == REFUSED {
+            Ok(Some(keys.clone()))
+        } else {
+            Err(Stop::failed("the agent was asked to forget its keys"))
         }
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::commit_tree::CommitTree;
 use crate::deliver::DeliverError;
 use crate::deliver::image_build::Commit;
-use crate::deliver::values::{given, secrets};
+use crate::deliver::values::{given, secrets, ssh_agent};
 use crate::poll::Repository;
 use quarterdeck_container::engine::base::base_images;
 use quarterdeck_container::engine::{BuildRequest, GivenValue};
@@ -55,6 +55,7 @@ pub(super) fn request(
         target: spec.target.clone(),
         args,
         secrets: secrets(&spec.secrets, commit.is_of_fork)?,
+        ssh: if spec.ssh && !commit.is_of_fork { Some(ssh_agent()?) } else { None },
         labels,
         tags: vec![name.clone()],
         no_cache: false,
@@ -103,11 +104,14 @@ pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, 
 
 /// Of everything that makes the image another one, apart from the commit.
 fn digest_of(spec: &ImageSpec) -> String {
-    let ImageSpec { name: _, context, dockerfile, target, args, secrets } = spec;
+    let ImageSpec { name: _, context, dockerfile, target, args, secrets, ssh } = spec;
     let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
-    // Left out where there are none: an image that was built before there were any is found again.
+    // Left out where they are not used: an image that was built before there were any is found again.
     if !secrets.is_empty() {
         parts.push(json!({ "secrets": secrets }));
+    }
+    if *ssh {
+        parts.push(json!({ "ssh": ssh }));
     }
     let text = Value::from(parts).to_string();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()

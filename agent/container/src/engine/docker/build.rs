@@ -87,7 +87,7 @@ async fn open(
     doing: &str,
     cancel: &CancellationToken,
 ) -> Result<Session, BuildError> {
-    let given = Given { logins: hosts(request), secrets: request.secrets.clone() };
+    let given = Given { logins: hosts(request), secrets: request.secrets.clone(), ssh: request.ssh.clone() };
     tokio::select! {
         () = cancel.cancelled() => Err(BuildError::Cancelled { doing: doing.to_owned() }),
         opened = Session::open(&connection.candidate.host, given) => {

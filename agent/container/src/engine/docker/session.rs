@@ -3,15 +3,17 @@
 //!
 //! ```text
 //! us --POST /session, upgraded to HTTP/2--> engine
-//! us <--gRPC: is it alive? a login? a secret?-- BuildKit, at work on the /build with the same session
+//! us <--gRPC: is it alive? a login? a secret? a signature?-- BuildKit, at work on the /build with the same session
 //! ```
 //!
 //! A secret goes this way alone: not with the request, whose address others log, and not into the context. BuildKit mounts
 //! it into the one `RUN` that names it, in memory, and keeps it in no layer and no history.
 
 mod asked;
+mod ssh;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +21,7 @@ use bollard::errors::Error as EngineError;
 use bollard::health::health_server::HealthServer;
 use bollard::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard::moby::filesync::v1::auth_server::AuthServer;
+use bollard::moby::sshforward::v1::ssh_server::SshServer;
 use bytes::Bytes;
 use http::{HeaderName, Request, StatusCode};
 use http_body_util::Empty;
@@ -31,6 +34,7 @@ use tonic::service::Routes;
 use tracing::Instrument as _;
 
 use self::asked::{Alive, Logins, Secrets};
+use self::ssh::Agent;
 use super::dial::{dial, refusal};
 use super::discover::Host;
 use crate::registry::credentials::Login;
@@ -38,8 +42,9 @@ use crate::registry::credentials::Login;
 const ID: HeaderName = HeaderName::from_static("x-docker-expose-session-uuid");
 const METHOD: HeaderName = HeaderName::from_static("x-docker-expose-session-grpc-method");
 
-/// What the engine can be asked of us in a session, each method with its service.
+/// What we can be asked in a session, each method with its service; the engine looks for those of ssh alone.
 const METHODS: [&str; 2] = ["/moby.filesync.v1.Auth/Credentials", "/moby.buildkit.secrets.v1.Secrets/GetSecret"];
+const METHODS_OF_SSH: [&str; 2] = ["/moby.sshforward.v1.SSH/CheckAgent", "/moby.sshforward.v1.SSH/ForwardAgent"];
 
 /// What a build may ask for.
 pub(super) struct Given {
@@ -47,6 +52,8 @@ pub(super) struct Given {
     pub(super) logins: BTreeMap<String, Login>,
     /// Secrets, by their ids.
     pub(super) secrets: BTreeMap<String, SecretString>,
+    /// The socket of an ssh agent.
+    pub(super) ssh: Option<PathBuf>,
 }
 
 /// A session; it ends when this is dropped.
@@ -65,7 +72,7 @@ impl Session {
             .header("connection", "Upgrade")
             .header("upgrade", "h2c")
             .header(ID, &id);
-        for method in METHODS {
+        for method in METHODS.into_iter().chain(given.ssh.iter().flat_map(|_| METHODS_OF_SSH)) {
             request = request.header(METHOD, method);
         }
         let request = request.body(Empty::<Bytes>::new())?;
@@ -78,6 +85,10 @@ impl Session {
         let routes = Routes::new(HealthServer::new(Alive))
             .add_service(AuthServer::new(Logins(given.logins)))
             .add_service(SecretsServer::new(Secrets(given.secrets)));
+        let routes = match given.ssh {
+            Some(socket) => routes.add_service(SshServer::new(Agent(socket))),
+            None => routes,
+        };
         let serve = http2::Builder::new(TokioExecutor::new())
             .serve_connection(connection, TowerToHyperService::new(routes.prepare()));
         // It ends with the build, or with the engine, which the build notices as well.
