@@ -187,7 +187,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         let mut say = |name: &'static str, message: String| {
             say(&[Step::Key("image"), Step::Index(index), Step::Key(name)], message);
         };
-        let ImageSpec { name, context, dockerfile, target: _, args: _, secrets, ssh } = image;
+        let ImageSpec { name, context, dockerfile, target: _, args, secrets, ssh, source_date_epoch } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
         }
@@ -205,6 +205,9 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
             say("dockerfile", format!("the Dockerfile {dockerfile:?} must be inside the context"));
         }
         values::check_secrets(secrets, &mut |message| say("secrets", message));
+        if *source_date_epoch && args.contains_key("SOURCE_DATE_EPOCH") {
+            say("source_date_epoch", "SOURCE_DATE_EPOCH is in args as well: leave out one of the two".to_owned());
+        }
         let of_buildkit = [("secrets", "build secrets", !secrets.is_empty()), ("ssh", "ssh mounts", *ssh)];
         for (option, what, _) in
             of_buildkit.into_iter().filter(|(_, _, is_asked)| *is_asked && builder == BuilderKind::Classic)

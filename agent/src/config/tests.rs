@@ -268,6 +268,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "build secrets need BuildKit",
         ),
         (format!("{built}ssh = true\n[engine]\nbuilder = 'classic'\n"), 11, "ssh mounts need BuildKit"),
+        (
+            format!("{built}args.SOURCE_DATE_EPOCH = '0'\nsource_date_epoch = true\n"),
+            12,
+            "SOURCE_DATE_EPOCH is in args as well",
+        ),
         (format!("{built}[[application.test]]\nname = 'unit'\n"), 12, "give it `command` or `target`"),
         (format!("{built}[[application.test]]\nname = 'Unit'\n"), 12, "cannot name a test"),
         (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\ntarget = 'b'\n"), 14, "leave out one"),

@@ -109,6 +109,9 @@ pub struct ImageSpec {
     /// Lets `RUN --mount=type=ssh` use the keys of the ssh agent that the agent's `SSH_AUTH_SOCK` names. Only BuildKit does.
     #[serde(default, skip_serializing_if = "is_off")]
     pub ssh: bool,
+    /// Gives the build the commit's time as `SOURCE_DATE_EPOCH`.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub source_date_epoch: bool,
 }
 
 fn is_off(option: &bool) -> bool {

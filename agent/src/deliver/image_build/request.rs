@@ -27,6 +27,9 @@ const DOCKERFILE_MAX: u64 = 1 << 20;
 /// never seen by another commit.
 const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
+/// The build argument by which BuildKit, since 0.11, and many programs are told what time is to be in what they make.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// The largest file that a build context may hold; larger ones belong into a registry or a volume.
 const BLOB_MAX: u64 = 512 << 20;
 
@@ -45,7 +48,11 @@ pub(super) fn request(
     if commit.is_of_fork {
         args.insert(CACHE_NAMESPACE.to_owned(), GivenValue::Plain(format!("fork-{}", checkout.id)));
     }
-    // The commit's time, as SOURCE_DATE_EPOCH means it: building a commit twice gives one image.
+    if spec.source_date_epoch {
+        let seconds = checkout.time.as_second().to_string();
+        args.insert(SOURCE_DATE_EPOCH.to_owned(), GivenValue::Plain(seconds));
+    }
+    // The commit's time: building a commit twice gives one image.
     labels.insert("org.opencontainers.image.created".to_owned(), checkout.time.to_string());
     Ok(BuildRequest {
         tree: Arc::new(CommitTree { mirror: repository.mirror(), commit: checkout.id.clone(), bytes_max: BLOB_MAX }),
@@ -104,7 +111,7 @@ pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, 
 
 /// Of everything that makes the image another one, apart from the commit.
 fn digest_of(spec: &ImageSpec) -> String {
-    let ImageSpec { name: _, context, dockerfile, target, args, secrets, ssh } = spec;
+    let ImageSpec { name: _, context, dockerfile, target, args, secrets, ssh, source_date_epoch } = spec;
     let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
     // Left out where they are not used: an image that was built before there were any is found again.
     if !secrets.is_empty() {
@@ -112,6 +119,9 @@ fn digest_of(spec: &ImageSpec) -> String {
     }
     if *ssh {
         parts.push(json!({ "ssh": ssh }));
+    }
+    if *source_date_epoch {
+        parts.push(json!({ "source_date_epoch": source_date_epoch }));
     }
     let text = Value::from(parts).to_string();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
