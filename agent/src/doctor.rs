@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quarterdeck_shared::application::{ApplicationSpec, RenderKind};
+use quarterdeck_shared::application::{ApplicationSpec, ImageSpec, RenderKind};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
@@ -182,12 +182,11 @@ async fn engine(context: Arc<Context>) -> Found {
 
 /// Whose builds fail without BuildKit, where there are such.
 fn needs_buildkit(config: &Config) -> Option<String> {
+    let is_of_buildkit = |image: &ImageSpec| {
+        !image.secrets.is_empty() || image.ssh || !image.cache_from.is_empty() || image.cache_to.is_some()
+    };
     let needs = |application: &&ApplicationSpec| {
-        application
-            .delivery
-            .iter()
-            .flat_map(|delivery| &delivery.images)
-            .any(|image| !image.secrets.is_empty() || image.ssh)
+        application.delivery.iter().flat_map(|delivery| &delivery.images).any(is_of_buildkit)
     };
     let names: Vec<&str> = config.applications.iter().filter(needs).map(|one| one.name.as_str()).collect();
     (!names.is_empty()).then(|| format!("the builds of {} need BuildKit", names.join(", ")))

@@ -76,6 +76,8 @@ impl World {
             args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             ssh: None,
+            cache_from: Vec::new(),
+            inline_cache: false,
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
             tags: vec![self.image(tag)],
             no_cache: false,
@@ -301,6 +303,21 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
     request.ssh = None;
     let error = world.build(request).await.result.unwrap_err().to_string();
     assert!(error.ends_with("unset ssh forward key default"), "{error}");
+}
+
+#[tokio::test]
+async fn caches_of_registries_are_asked_for_and_written_where_there_is_buildkit() {
+    let world = World::open().await;
+    let mut request = world.request("1", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
+    request.cache_from = vec![world.image("main"), world.image("0.9")];
+    request.inline_cache = true;
+    let error = world.build(request.clone()).await.result.unwrap_err().to_string();
+    assert!(error.starts_with("caches of registries need BuildKit"), "{error}");
+    world.engine.have_buildkit();
+    world.build(request.clone()).await.result.unwrap();
+    let build = world.engine.builds().remove(0);
+    assert_eq!(build.cache_from, request.cache_from.iter().map(ImageRef::to_string).collect::<Vec<_>>());
+    assert_eq!(build.args, ["BUILDKIT_INLINE_CACHE"]);
 }
 
 #[tokio::test]

@@ -118,6 +118,10 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, SecretString>,
     /// The socket of an ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
     pub ssh: Option<PathBuf>,
+    /// Images of registries whose build cache is used; BuildKit alone does.
+    pub cache_from: Vec<ImageRef>,
+    /// Writes the build cache into the image; BuildKit alone does.
+    pub inline_cache: bool,
     /// Labels beside those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
     /// Names for the image; at least one, or it could not be found again.
@@ -131,7 +135,12 @@ pub struct BuildRequest {
 impl BuildRequest {
     /// What of it no builder but BuildKit can do.
     fn of_buildkit(&self) -> Option<&'static str> {
-        let asked = [("build secrets", !self.secrets.is_empty()), ("ssh mounts", self.ssh.is_some())];
+        let asked = [
+            ("build secrets", !self.secrets.is_empty()),
+            ("ssh mounts", self.ssh.is_some()),
+            ("caches of registries", !self.cache_from.is_empty()),
+            ("caches in images", self.inline_cache),
+        ];
         asked.into_iter().find_map(|(what, is_asked)| is_asked.then_some(what))
     }
 }

@@ -187,7 +187,18 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         let mut say = |name: &'static str, message: String| {
             say(&[Step::Key("image"), Step::Index(index), Step::Key(name)], message);
         };
-        let ImageSpec { name, context, dockerfile, target: _, args, secrets, ssh, source_date_epoch } = image;
+        let ImageSpec {
+            name,
+            context,
+            dockerfile,
+            target: _,
+            args,
+            secrets,
+            ssh,
+            source_date_epoch,
+            cache_from,
+            cache_to,
+        } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
         }
@@ -208,7 +219,17 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         if *source_date_epoch && args.contains_key("SOURCE_DATE_EPOCH") {
             say("source_date_epoch", "SOURCE_DATE_EPOCH is in args as well: leave out one of the two".to_owned());
         }
-        let of_buildkit = [("secrets", "build secrets", !secrets.is_empty()), ("ssh", "ssh mounts", *ssh)];
+        for image in cache_from {
+            if let Err(error) = ImageRef::parse(image) {
+                say("cache_from", format!("{error}: write registry.example/team/name:cache"));
+            }
+        }
+        let of_buildkit = [
+            ("secrets", "build secrets", !secrets.is_empty()),
+            ("ssh", "ssh mounts", *ssh),
+            ("cache_from", "caches of registries", !cache_from.is_empty()),
+            ("cache_to", "caches in images", cache_to.is_some()),
+        ];
         for (option, what, _) in
             of_buildkit.into_iter().filter(|(_, _, is_asked)| *is_asked && builder == BuilderKind::Classic)
         {

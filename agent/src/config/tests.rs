@@ -273,6 +273,13 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             12,
             "SOURCE_DATE_EPOCH is in args as well",
         ),
+        (format!("{built}cache_from = ['Not/An image']\n"), 11, "write registry.example/team/name:cache"),
+        (format!("{built}cache_to = 'registry'\n"), 11, "expected `inline`"),
+        (
+            format!("{built}cache_to = 'inline'\n[engine]\nbuilder = 'classic'\n"),
+            11,
+            "caches in images need BuildKit: leave out cache_to",
+        ),
         (format!("{built}[[application.test]]\nname = 'unit'\n"), 12, "give it `command` or `target`"),
         (format!("{built}[[application.test]]\nname = 'Unit'\n"), 12, "cannot name a test"),
         (format!("{built}[[application.test]]\nname = 'unit'\ncommand = ['a']\ntarget = 'b'\n"), 14, "leave out one"),

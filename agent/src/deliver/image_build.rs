@@ -70,8 +70,9 @@ impl Commit<'_> {
             execution.say(if spec.ssh { "the ssh agent is withheld from code of a fork" } else { "" });
             return Ok(request);
         }
-        let bases = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
-        let (logins, problems) = self.context.images().logins(&bases).await;
+        let mut pulled = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
+        pulled.extend(request.cache_from.iter().cloned());
+        let (logins, problems) = self.context.images().logins(&pulled).await;
         problems.iter().for_each(|problem| execution.say(problem));
         request.logins = logins;
         Ok(request)

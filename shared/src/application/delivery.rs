@@ -112,6 +112,20 @@ pub struct ImageSpec {
     /// Gives the build the commit's time as `SOURCE_DATE_EPOCH`.
     #[serde(default, skip_serializing_if = "is_off")]
     pub source_date_epoch: bool,
+    /// Images of registries whose build cache is used beside the engine's own. Only BuildKit does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_from: Vec<String>,
+    /// Where the build cache goes beside the engine. Only BuildKit writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_to: Option<CacheTo>,
+}
+
+/// Where the cache of a build goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheTo {
+    /// Into the image itself, as far as its layers are in it.
+    Inline,
 }
 
 fn is_off(option: &bool) -> bool {

@@ -32,7 +32,8 @@ fn configure(world: &World, code_options: &str) {
         1,
     );
     let secret = "args = { FLAVOUR = 'sweet', KEY = { file = 'token' } }\n\
-                  secrets = { npmrc = { file = 'token' } }\nsource_date_epoch = true\n[[application.environment]]";
+                  secrets = { npmrc = { file = 'token' } }\nsource_date_epoch = true\n\
+                  cache_from = ['127.0.0.1:9/shop:cache']\ncache_to = 'inline'\n[[application.environment]]";
     let application = application.replacen("[[application.environment]]", secret, 1);
     world.configure(&(world.config_head("a test") + &application)).unwrap();
 }
@@ -164,6 +165,7 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     assert!(!log.contains("TOKEN=") && !log.contains("4711"), "{log}");
     let of_commit = |commit: &str| world.engine.builds_labelled("org.opencontainers.image.revision", commit);
     assert_eq!(of_commit(&foreign)[0].args, ["BUILDKIT_CACHE_MOUNT_NS", "FLAVOUR", "SOURCE_DATE_EPOCH"]);
+    assert!(of_commit(&foreign)[0].cache_from.is_empty());
     let refused = world.client().post::<Accepted>(&path, &json!({})).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("run {} does not wait for a permission", waits.id.number)), "{refused}");
     let events: Vec<EventRecord> = world.client().get("/v1/events?limit=200").await.unwrap();
@@ -176,7 +178,8 @@ async fn a_merge_request_of_the_repository_is_run_and_a_forks_waits_for_a_person
     let pushed = ended(&world, "push-2").await;
     assert_eq!(pushed.phase, Phase::Succeeded, "{pushed:#?}");
     let builds = of_commit(&foreign);
-    assert_eq!(builds.last().unwrap().args, ["FLAVOUR", "KEY", "SOURCE_DATE_EPOCH"]);
+    assert_eq!(builds.last().unwrap().args, ["BUILDKIT_INLINE_CACHE", "FLAVOUR", "KEY", "SOURCE_DATE_EPOCH"]);
+    assert_eq!(builds.last().unwrap().cache_from, ["127.0.0.1:9/shop:cache"]);
     assert_eq!(pushed.tests[0].phase, Phase::Succeeded, "it is tested anew");
 
     // Each commit needs a permission of its own.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::ImageSpec;
+use quarterdeck_shared::application::{CacheTo, ImageSpec};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -63,11 +63,18 @@ pub(super) fn request(
         args,
         secrets: secrets(&spec.secrets, commit.is_of_fork)?,
         ssh: if spec.ssh && !commit.is_of_fork { Some(ssh_agent()?) } else { None },
+        // What a fork builds is neither kept for others nor made of what others are given a login for.
+        cache_from: if commit.is_of_fork { Vec::new() } else { caches(spec)? },
+        inline_cache: spec.cache_to == Some(CacheTo::Inline) && !commit.is_of_fork,
         labels,
         tags: vec![name.clone()],
         no_cache: false,
         logins: BTreeMap::new(),
     })
+}
+
+fn caches(spec: &ImageSpec) -> Result<Vec<ImageRef>, DeliverError> {
+    Ok(spec.cache_from.iter().map(|image| ImageRef::parse(image)).collect::<Result<_, _>>()?)
 }
 
 /// The images that the Dockerfile builds on. One that is missing or too long is told by the build itself.
@@ -111,18 +118,27 @@ pub(super) fn labels(commit: &Commit<'_>, spec: &ImageSpec) -> BTreeMap<String, 
 
 /// Of everything that makes the image another one, apart from the commit.
 fn digest_of(spec: &ImageSpec) -> String {
-    let ImageSpec { name: _, context, dockerfile, target, args, secrets, ssh, source_date_epoch } = spec;
+    let ImageSpec {
+        name: _,
+        context,
+        dockerfile,
+        target,
+        args,
+        secrets,
+        ssh,
+        source_date_epoch,
+        cache_from: _,
+        cache_to,
+    } = spec;
     let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
-    // Left out where they are not used: an image that was built before there were any is found again.
-    if !secrets.is_empty() {
-        parts.push(json!({ "secrets": secrets }));
-    }
-    if *ssh {
-        parts.push(json!({ "ssh": ssh }));
-    }
-    if *source_date_epoch {
-        parts.push(json!({ "source_date_epoch": source_date_epoch }));
-    }
+    // Left out where they are not used: an image that was built before there were such options is found again.
+    let more = [
+        ("secrets", json!(secrets), !secrets.is_empty()),
+        ("ssh", json!(ssh), *ssh),
+        ("source_date_epoch", json!(source_date_epoch), *source_date_epoch),
+        ("cache_to", json!(cache_to), cache_to.is_some()),
+    ];
+    parts.extend(more.into_iter().filter(|(_, _, is_used)| *is_used).map(|(name, value, _)| json!({ name: value })));
     let text = Value::from(parts).to_string();
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

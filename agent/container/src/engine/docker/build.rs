@@ -22,6 +22,9 @@ use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::output::{Lines, Mask, one_line};
 
+/// The build argument by which the engine's interface has BuildKit write its cache into the image. It knows no other place.
+const INLINE_CACHE: &str = "BUILDKIT_INLINE_CACHE";
+
 pub(super) async fn build(
     connection: &Connection,
     buildkit: bool,
@@ -98,12 +101,17 @@ async fn open(
 
 fn options(request: &BuildRequest, session: Option<&Session>) -> BuildImageOptions {
     let args = request.args.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
-    let args: HashMap<String, String> = args.collect();
+    let mut args: HashMap<String, String> = args.collect();
+    if request.inline_cache {
+        args.insert(INLINE_CACHE.to_owned(), "1".to_owned());
+    }
+    let cache_from = request.cache_from.iter().map(ImageRef::to_string).collect::<Vec<_>>();
     let labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     BuildImageOptions {
         dockerfile: request.dockerfile.clone(),
         t: request.tags.first().map(ImageRef::to_string),
         nocache: request.no_cache,
+        cachefrom: Some(cache_from).filter(|images| !images.is_empty()),
         rm: true,
         forcerm: true,
         buildargs: Some(args).filter(|args| !args.is_empty()),
