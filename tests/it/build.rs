@@ -76,6 +76,7 @@ impl World {
             args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             ssh: None,
+            platform: None,
             cache_from: Vec::new(),
             inline_cache: false,
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
@@ -303,6 +304,25 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
     request.ssh = None;
     let error = world.build(request).await.result.unwrap_err().to_string();
     assert!(error.ends_with("unset ssh forward key default"), "{error}");
+}
+
+#[tokio::test]
+async fn a_platform_is_asked_for_and_one_that_is_not_emulated_says_what_to_do() {
+    let world = World::open().await;
+    let mut request = world.request("1", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
+    request.platform = Some("linux/arm64".to_owned());
+    for buildkit in [false, true] {
+        if buildkit {
+            world.engine.have_buildkit();
+        }
+        world.build(request.clone()).await.result.unwrap();
+        assert_eq!(world.engine.builds().last().unwrap().platform.as_deref(), Some("linux/arm64"));
+        let dockerfile = "FROM scratch\nRUN echo exec /bin/sh: exec format error && exit 1\n";
+        let error = world.build(world.request("2", &[("Dockerfile", dockerfile)])).await.result.unwrap_err();
+        assert!(error.hint().contains("install emulation there"), "{error}");
+        let other = world.build(world.request("3", &[("Dockerfile", "FROM scratch\nRUN false\n")])).await;
+        assert_eq!(other.result.unwrap_err().hint(), "");
+    }
 }
 
 #[tokio::test]

@@ -118,6 +118,8 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, SecretString>,
     /// The socket of an ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
     pub ssh: Option<PathBuf>,
+    /// The platform to build for; the engine's own if absent.
+    pub platform: Option<String>,
     /// Images of registries whose build cache is used; BuildKit alone does.
     pub cache_from: Vec<ImageRef>,
     /// Writes the build cache into the image; BuildKit alone does.
@@ -297,6 +299,8 @@ pub enum BuildError {
         image: String,
         /// The engine's words.
         message: String,
+        /// What to do, where the words are known.
+        hint: Option<&'static str>,
     },
     /// The registry, or the engine, did not take the image.
     #[error("pushing {image} failed: {message}")]
@@ -344,7 +348,7 @@ impl Hint for BuildError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Context(error) => return error.hint(),
-            Self::Push { hint, .. } => hint.unwrap_or_default(),
+            Self::Push { hint, .. } | Self::Build { hint, .. } => hint.unwrap_or_default(),
             Self::NoEngine { .. } => "start Docker or Podman, or set `address` in [engine]",
             Self::Away { .. } => "start the engine, and let the user of the agent reach its socket",
             Self::Silent { .. } => "see the engine's log, or build manually to see where it hangs",
@@ -354,7 +358,6 @@ impl Hint for BuildError {
             }
             Self::Address { .. }
             | Self::CutOff { .. }
-            | Self::Build { .. }
             | Self::Refused { .. }
             | Self::Cancelled { .. } => "",
         }

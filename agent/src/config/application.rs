@@ -198,6 +198,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
             source_date_epoch,
             cache_from,
             cache_to,
+            platform,
         } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
@@ -218,6 +219,9 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         values::check_secrets(secrets, &mut |message| say("secrets", message));
         if *source_date_epoch && args.contains_key("SOURCE_DATE_EPOCH") {
             say("source_date_epoch", "SOURCE_DATE_EPOCH is in args as well: leave out one of the two".to_owned());
+        }
+        if let Some(platform) = platform.as_ref().filter(|platform| !is_platform(platform)) {
+            say("platform", format!("{platform:?} is not a valid platform: write one, as linux/arm64 or linux/arm/v7"));
         }
         for image in cache_from {
             if let Err(error) = ImageRef::parse(image) {
@@ -320,6 +324,13 @@ fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMu
     if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(address, base) {
         say(place, error.to_string());
     }
+}
+
+/// `os/architecture`, or `os/architecture/variant`.
+fn is_platform(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    matches!(parts.len(), 2 | 3) && parts.iter().all(is_word)
 }
 
 fn escapes(path: &str) -> bool {

@@ -273,6 +273,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             12,
             "SOURCE_DATE_EPOCH is in args as well",
         ),
+        (format!("{built}platform = 'arm64'\n"), 11, "not a valid platform"),
+        (format!("{built}platform = 'linux/amd64,linux/arm64'\n"), 11, "write one, as linux/arm64"),
         (format!("{built}cache_from = ['Not/An image']\n"), 11, "write registry.example/team/name:cache"),
         (format!("{built}cache_to = 'registry'\n"), 11, "expected `inline`"),
         (

@@ -115,6 +115,9 @@ pub struct ImageSpec {
     /// Images of registries whose build cache is used beside the engine's own. Only BuildKit does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_from: Vec<String>,
+    /// The platform to build for, as `linux/arm64`; the engine's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// Where the build cache goes beside the engine. Only BuildKit writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_to: Option<CacheTo>,

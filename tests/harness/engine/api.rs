@@ -115,6 +115,7 @@ fn start_build(state: &Arc<State>, query: &Query, context: &[u8]) -> Response<Bo
         tags: asked.tags.clone(),
         labels: asked.labels.clone(),
         args: asked.args.keys().cloned().collect(),
+        platform: query.first("platform").map(str::to_owned),
         cache_from: query.first("cachefrom").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
         context_bytes: context.len() as u64,
         outcome: Outcome::Running,

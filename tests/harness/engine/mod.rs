@@ -80,6 +80,8 @@ pub struct BuildRecord {
     pub labels: BTreeMap<String, String>,
     /// Names of the build arguments; their values are nobody's business.
     pub args: Vec<String>,
+    /// The platform that was asked for.
+    pub platform: Option<String>,
     /// Images whose cache is to be used.
     pub cache_from: Vec<String>,
     /// Bytes of the context as it arrived.

@@ -63,6 +63,7 @@ pub(super) fn request(
         args,
         secrets: secrets(&spec.secrets, commit.is_of_fork)?,
         ssh: if spec.ssh && !commit.is_of_fork { Some(ssh_agent()?) } else { None },
+        platform: spec.platform.clone(),
         // What a fork builds is neither kept for others nor made of what others are given a login for.
         cache_from: if commit.is_of_fork { Vec::new() } else { caches(spec)? },
         inline_cache: spec.cache_to == Some(CacheTo::Inline) && !commit.is_of_fork,
@@ -129,6 +130,7 @@ fn digest_of(spec: &ImageSpec) -> String {
         source_date_epoch,
         cache_from: _,
         cache_to,
+        platform,
     } = spec;
     let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
     // Left out where they are not used: an image that was built before there were such options is found again.
@@ -137,6 +139,7 @@ fn digest_of(spec: &ImageSpec) -> String {
         ("ssh", json!(ssh), *ssh),
         ("source_date_epoch", json!(source_date_epoch), *source_date_epoch),
         ("cache_to", json!(cache_to), cache_to.is_some()),
+        ("platform", json!(platform), platform.is_some()),
     ];
     parts.extend(more.into_iter().filter(|(_, _, is_used)| *is_used).map(|(name, value, _)| json!({ name: value })));
     let text = Value::from(parts).to_string();

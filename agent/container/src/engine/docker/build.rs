@@ -65,7 +65,8 @@ pub(super) async fn build(
                 if let Some(error) = upload.error() {
                     return Err(error.into());
                 }
-                return Err(failure(connection, error, begun, &image, &doing, &mask, output.buildkit.error.take()));
+                let told = Told { begun, vertex: output.buildkit.error.take(), is_foreign: output.is_foreign };
+                return Err(failure(connection, error, told, &image, &doing, &mask));
             }
         }
         begun = true;
@@ -116,6 +117,7 @@ fn options(request: &BuildRequest, session: Option<&Session>) -> BuildImageOptio
         forcerm: true,
         buildargs: Some(args).filter(|args| !args.is_empty()),
         labels: Some(labels).filter(|labels| !labels.is_empty()),
+        platform: request.platform.clone().unwrap_or_default(),
         target: request.target.clone().unwrap_or_default(),
         version: if session.is_some() { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 },
         session: session.map(|session| session.id.clone()),
@@ -145,13 +147,15 @@ struct Output<'a> {
     id: Option<String>,
     /// The engine said that it is done, without saying the id (old Podman).
     succeeded: bool,
+    /// A program was of another platform than the engine's.
+    is_foreign: bool,
 }
 
 impl<'a> Output<'a> {
     fn new(mask: &Mask, sink: &'a Sink) -> Self {
         let (lines, classic, buildkit) =
             (Lines::new(mask.clone()), ClassicProgress::default(), BuildkitProgress::default());
-        Self { sink, lines, classic, buildkit, id: None, succeeded: false }
+        Self { sink, lines, classic, buildkit, id: None, succeeded: false, is_foreign: false }
     }
 
     async fn take(&mut self, info: BuildInfo) {
@@ -185,6 +189,7 @@ impl<'a> Output<'a> {
 
     async fn line(&mut self, line: String) {
         self.succeeded |= line.starts_with("Successfully built") || line.starts_with("Successfully tagged");
+        self.is_foreign |= line.contains(FOREIGN);
         if let Some(percent) = self.classic.line(&line) {
             send(self.sink, Progress::Percent(percent)).await;
         }
@@ -198,17 +203,36 @@ impl<'a> Output<'a> {
     }
 }
 
+/// What came before an error.
+struct Told {
+    begun: bool,
+    /// What the step that failed says.
+    vertex: Option<String>,
+    is_foreign: bool,
+}
+
+/// The kernel's words where a program is of another architecture and nothing emulates it.
+const FOREIGN: &str = "exec format error";
+
+/// What to do then.
+const EMULATE: &str = "build on an engine of that platform, or install emulation there: docker run --privileged --rm \
+                       tonistiigi/binfmt --install all";
+
 /// What an error of the stream means.
 fn failure(
     connection: &Connection,
     error: EngineError,
-    begun: bool,
+    told: Told,
     image: &str,
     doing: &str,
     mask: &Mask,
-    vertex: Option<String>,
 ) -> BuildError {
-    let failed = |message: &str| BuildError::Build { image: image.to_owned(), message: one_line(mask, plain(message)) };
+    let Told { begun, vertex, is_foreign } = told;
+    let failed = |message: &str| BuildError::Build {
+        image: image.to_owned(),
+        message: one_line(mask, plain(message)),
+        hint: (is_foreign || message.contains(FOREIGN)).then_some(EMULATE),
+    };
     match error {
         EngineError::DockerStreamError { error } => {
             failed(vertex.as_deref().filter(|_| error.is_empty()).unwrap_or(&error))
