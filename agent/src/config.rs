@@ -10,6 +10,7 @@ pub mod finding;
 mod follow;
 pub mod forge;
 pub mod health;
+mod helm;
 pub mod locate;
 pub mod places;
 mod test;

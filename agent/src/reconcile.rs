@@ -29,7 +29,7 @@ mod selected;
 mod stop;
 mod target;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quarterdeck_shared::event::Cause;
@@ -50,6 +50,7 @@ use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::wanted::Inputs;
 use crate::worker::{Reconciler, Requeue};
+use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_kubernetes::{ClusterError, Kinds, Options};
@@ -72,6 +73,10 @@ struct Remembered {
     /// What was reverted lately.
     fights: Fights,
 }
+
+/// A place among the syncs that run at the same time. A sync gives it up when it begins to wait for a hook, which may take
+/// many minutes: some migrations of a fleet would hold up all of it.
+type Place = Mutex<Option<OwnedSemaphorePermit>>;
 
 /// What a pass depended on that found nothing to do.
 struct Synced {
@@ -125,9 +130,9 @@ impl Reconciler for Reconciliation {
         {
             return Requeue::After(wait);
         }
-        let Some(_place) = self.place().await else { return Requeue::Idle };
+        let Some(place) = self.place().await.map(|place| Mutex::new(Some(place))) else { return Requeue::Idle };
         // On the heap while it runs, for it is some 10 KB: a thousand environments that rest, or wait for a place, keep none.
-        match Box::pin(reconcile(&self.context, &self.environment, &mut self.state)).await {
+        match Box::pin(reconcile(&self.context, &self.environment, &mut self.state, &place)).await {
             _ if self.environment.stop.is_cancelled() => Requeue::Idle,
             Ok(Requeue::Idle) => self.rest(),
             Ok(next) => next,
@@ -147,6 +152,7 @@ async fn reconcile(
     context: &Arc<Context>,
     environment: &Arc<Environment>,
     state: &mut Remembered,
+    place: &Place,
 ) -> Result<Requeue, ReconcileError> {
     let name = &environment.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return Ok(Requeue::Idle) };
@@ -204,7 +210,8 @@ async fn reconcile(
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
-    let options = Options { fresh: is_new && !synced, ..options(environment, intent.as_ref()) };
+    let hooks = hooks(&rendered, &revision, intent.as_ref());
+    let options = Options { fresh: is_new && !synced, hooks, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
     let planning = neighbours::plan(context, environment, &wanted, memory, options);
     let planned = with_progress(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
@@ -222,6 +229,7 @@ async fn reconcile(
         drift: drift.as_ref(),
         revision: &revision,
         differing: &differing,
+        hooks: planned.runs_hooks(),
         fights: &state.fights,
     };
     // Nothing has to be done now; what is left to be deleted later is a person's to decide where nothing is automatic.
@@ -230,7 +238,7 @@ async fn reconcile(
     let decision = decide::decide(&standing, nothing, !planned.refusals.is_empty(), Instant::now());
     let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
     let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
-    let sync = Sync { context, environment, status, revision, rendered, intent, planned };
+    let sync = Sync { context, environment, status, revision, rendered, intent, planned, place };
     let ((outcome, undone), retry_after) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, retry_after } => {
@@ -390,6 +398,17 @@ const WATCH_WITHIN: Duration = Duration::from_secs(3);
 
 fn cluster_error(environment: &Environment, source: ClusterError) -> ReconcileError {
     ReconcileError::Cluster { cluster: environment.cluster.name().to_owned(), source }
+}
+
+/// The hooks of a revision; none where only some objects of it are synced.
+fn hooks(rendered: &Rendered, revision: &Revision, intent: Option<&Intent>) -> Option<Arc<Wanted>> {
+    let is_whole = intent.is_none_or(|intent| intent.request.only.is_empty());
+    let wanted = || Wanted {
+        hooks: rendered.hooks.clone(),
+        content: execute::content(rendered),
+        rollback: revision.reference == Revision::PIN,
+    };
+    is_whole.then(|| Arc::new(wanted()))
 }
 
 fn options(environment: &Environment, intent: Option<&Intent>) -> Options {

@@ -116,6 +116,25 @@ pub struct PlanStep {
     pub wait: Wait,
     /// How long at most, in seconds; zero where nothing is waited for.
     pub timeout_seconds: u64,
+    /// When in the release its hook runs, where the step runs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookMoment>,
+}
+
+/// When in a release a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookMoment {
+    /// In the words of whoever defines it: `pre-upgrade`.
+    pub phase: String,
+    /// Of the hooks of a phase the lowest runs first.
+    pub weight: i64,
+}
+
+impl HookMoment {
+    /// `Job/migrate (pre-upgrade, weight 0)`.
+    pub fn of(&self, resource: &ResourceRef) -> String {
+        format!("{} ({}, weight {})", resource.short(), self.phase, self.weight)
+    }
 }
 
 /// What a step does with its objects.
@@ -126,6 +145,8 @@ pub enum StepAction {
     Apply,
     /// They are deleted.
     Delete,
+    /// One object that is run as a hook: an older one of that name is deleted before, if its policy says so.
+    Hook,
 }
 
 /// What is waited for before the next step begins.
@@ -152,8 +173,13 @@ impl fmt::Display for PlanStep {
         let action = match self.action {
             StepAction::Apply => "apply",
             StepAction::Delete => "delete",
+            StepAction::Hook => "run hook",
         };
-        let named = self.resources.iter().take(NAMED).map(ResourceRef::short).collect::<Vec<_>>().join(", ");
+        let name = |resource: &ResourceRef| match &self.hook {
+            Some(moment) => moment.of(resource),
+            None => resource.short(),
+        };
+        let named = self.resources.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
         write!(f, "{action} {named}")?;
         match self.resources.len().saturating_sub(NAMED) {
             0 => {}
@@ -176,9 +202,15 @@ impl Plan {
         self.changes.iter().filter(|change| change.action == action).count()
     }
 
-    /// Whether a sync would write anything.
+    /// Whether a sync would write anything, or run a hook.
     pub fn differs(&self) -> bool {
-        self.changes.iter().any(|c| matches!(c.action, Action::Create | Action::Configure | Action::Prune))
+        let writes = |change: &Change| matches!(change.action, Action::Create | Action::Configure | Action::Prune);
+        self.changes.iter().any(writes) || self.hooks() > 0
+    }
+
+    /// How many hooks a sync would run.
+    pub fn hooks(&self) -> usize {
+        self.steps.iter().filter(|step| step.hook.is_some()).count()
     }
 
     /// `1. apply ConfigMap/flags`, a line a step; none where all is one step that waits for nothing, since the lines of the plan
@@ -186,14 +218,20 @@ impl Plan {
     pub fn step_lines(&self) -> Vec<String> {
         match self.steps.as_slice() {
             [] => Vec::new(),
-            [one] if one.wait == Wait::None => Vec::new(),
+            [one] if one.wait == Wait::None && one.hook.is_none() => Vec::new(),
             steps => steps.iter().enumerate().map(|(place, step)| format!("{}. {step}", place + 1)).collect(),
         }
     }
 
-    /// `1 to create, 2 to configure, 1 to prune, 9 unchanged`; only what there is.
+    /// `1 to create, 2 to configure, 1 to prune, 9 unchanged, 1 hook to run`; only what there is.
     pub fn summary(&self) -> String {
-        planned(self.changes.iter().map(|change| change.action))
+        let objects = planned(self.changes.iter().map(|change| change.action));
+        let hooks = match self.hooks() {
+            0 => return objects,
+            1 => "1 hook to run".to_owned(),
+            hooks => format!("{hooks} hooks to run"),
+        };
+        if self.changes.is_empty() { hooks } else { format!("{objects}, {hooks}") }
     }
 }
 
@@ -234,6 +272,27 @@ fn count(actions: impl Iterator<Item = Action> + Clone, none: &str, label: impl 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_is_a_step_that_says_when_it_runs() {
+        let job = ResourceRef::new("batch", "Job", Some("shop"), "migrate");
+        let hook = |wait, timeout_seconds| PlanStep {
+            action: StepAction::Hook,
+            resources: vec![job.clone()],
+            wait,
+            timeout_seconds,
+            hook: Some(HookMoment { phase: "pre-upgrade".to_owned(), weight: -5 }),
+        };
+        let plan =
+            |steps| Plan { revision: Revision::new("main", "a".repeat(40).parse().unwrap()), changes: vec![], steps };
+        let awaited = plan(vec![hook(Wait::Completed, 300)]);
+        let line = "1. run hook Job/migrate (pre-upgrade, weight -5); wait until completed, 300 s at most";
+        assert_eq!(awaited.step_lines(), [line]);
+        assert_eq!((awaited.differs(), awaited.summary().as_str()), (true, "1 hook to run"));
+        assert_eq!(plan(vec![hook(Wait::None, 0)]).step_lines(), ["1. run hook Job/migrate (pre-upgrade, weight -5)"]);
+        let text = serde_json::to_string(&awaited).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), awaited, "{text}");
+    }
 
     #[test]
     fn a_summary_counts_what_is_there() {

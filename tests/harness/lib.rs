@@ -14,6 +14,7 @@ pub mod serve;
 pub mod tls;
 
 pub mod git;
+pub mod helm;
 
 pub mod engine;
 pub mod forge_api;

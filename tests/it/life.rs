@@ -16,6 +16,7 @@ mod access;
 mod alone;
 mod asked;
 mod certificates;
+mod chart_hooks;
 mod checked;
 mod cleaned;
 mod commented;

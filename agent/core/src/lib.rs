@@ -6,6 +6,7 @@
 //! tags ─ trigger ─► runs owed ─ queue ─► which is next ─ run ─► how one ends and is taken up again
 //! an artifact ─ promote ─► edits of manifests, one commit
 //! the files of a commit ─ render ─► manifests ─ sync (order, ignore, drift, plan) ─► what differs ─ steps ─► what a sync does
+//!                              └─► hooks ─ due? ────────────────────────────────────────────────────┘
 //! a live object ─ health ─► how it is
 //! ```
 //! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
@@ -16,6 +17,7 @@
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
+//! - [`hooks`]: what is run beside a release, and when.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
 //!   Kubernetes Secret are masked by [`sync::mask`].
@@ -42,6 +44,7 @@ pub mod run;
 pub mod trigger;
 pub mod webhook;
 
+pub mod hooks;
 pub mod render;
 pub mod steps;
 pub mod sync;

@@ -1,11 +1,12 @@
 //! A plan as a list of steps, which its executor only walks: each is done side by side, and waited for, before the next.
 //!
 //! ```text
-//! announce -> apply what others need, wait -> (dry run of what needed it) -> apply stage by stage -> delete -> conclude
+//! announce -> apply what others need, wait -> (dry run of what needed it) -> hooks before -> apply stage by stage -> delete
+//!          -> hooks after -> conclude
 //! ```
 //!
-//! [`by_kind`] is the one producer today: the order of kinds says what belongs together and who waits for whom. Waves,
-//! hooks and dependencies are other producers of the same steps.
+//! [`by_kind`] is the one producer today: the order of kinds says what belongs together and who waits for whom, and hooks
+//! stand before and after all of it. Waves and dependencies are other producers of the same steps.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use quarterdeck_shared::status::Health;
 use serde_json::Value;
 
 use crate::health;
+use crate::hooks::{Phase, Phases, Run, When};
 use crate::sync::manifest::Manifest;
 use crate::sync::order;
 use crate::sync::plan::{Ended, Later};
@@ -25,6 +27,10 @@ pub const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is deleted and not gone is waited for this long: the protection of a volume claim is taken off within moments, and
 /// what takes longer is waited for by later passes.
 pub const GONE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the delete policy of a hook that succeeded deletes is waited for this long: a Job goes within a moment, and a pod
+/// with it, within the 30 s that it is given by default.
+pub const CLEARED_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An object to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,13 +82,25 @@ pub enum Step {
         /// At most so long; what is not gone stays in the inventory.
         timeout: Duration,
     },
+    /// This hook is run, and waited for; one that runs already or was done in the same run of hooks is only waited for.
+    Hook(Box<Run>),
+    /// The hooks of this side succeeded: that is kept, so that none of them is run again for a later try.
+    Passed(When),
+    /// Those of them are deleted whose policy says so, and waited for until they are gone.
+    Clear {
+        /// Which; what is there under their names and is not of this run stays.
+        runs: Vec<Run>,
+        /// At most so long.
+        timeout: Duration,
+    },
     /// The inventory names what is left, and what was taken over leaves the inventories where it was.
     Conclude,
 }
 
 /// The steps by the order of kinds: definitions and namespaces first, and waited for; then one stage after another;
-/// deletions the other way round.
-pub fn by_kind(writes: &[Write], deletions: &[Deletion], create_namespace: bool) -> Vec<Step> {
+/// deletions the other way round. Hooks of one side come before all objects that need no more than definitions and
+/// namespaces, those of the other after the deletions, as helm has them.
+pub fn by_kind(writes: &[Write], deletions: &[Deletion], create_namespace: bool, hooks: &Phases) -> Vec<Step> {
     let brings = |resource: &ResourceRef| order::must_be_ready(&resource.group, &resource.kind);
     let (first, rest): (Vec<Write>, Vec<Write>) = writes.iter().cloned().partition(|w| brings(&w.manifest.resource));
     let later: Vec<Manifest> =
@@ -97,12 +115,28 @@ pub fn by_kind(writes: &[Write], deletions: &[Deletion], create_namespace: bool)
     if !later.is_empty() {
         steps.push(Step::DryRun { manifests: later, timeout: ESTABLISHED_TIMEOUT });
     }
+    steps.extend(in_phase(When::Before, &hooks.before));
     steps.extend(in_stages(&rest, Wait::None, Duration::ZERO));
     for stage in deletions.chunk_by(|(a, _), (b, _)| same_stage(&a.resource, &b.resource)) {
         let holders = stage.iter().map(|(item, _)| item.resource.clone()).filter(|resource| brings(resource));
         steps.push(Step::Delete { holders: holders.collect(), deletions: stage.to_vec(), timeout: GONE_TIMEOUT });
     }
+    steps.extend(in_phase(When::After, &hooks.after));
     steps.push(Step::Conclude);
+    steps
+}
+
+/// The hooks of one side, one after another; those that go then go the other way round.
+fn in_phase(when: When, Phase { runs, passed }: &Phase) -> Vec<Step> {
+    let run = |run: &Run| Step::Hook(Box::new(run.clone()));
+    let mut steps: Vec<Step> = runs.iter().filter(|_| !passed).map(run).collect();
+    if !steps.is_empty() {
+        steps.push(Step::Passed(when));
+    }
+    let cleared: Vec<Run> = runs.iter().rev().filter(|run| run.goes_when_succeeded()).cloned().collect();
+    if !cleared.is_empty() {
+        steps.push(Step::Clear { runs: cleared, timeout: CLEARED_TIMEOUT });
+    }
     steps
 }
 
@@ -126,14 +160,30 @@ pub fn shown(steps: &[Step]) -> Vec<PlanStep> {
             resources: writes.iter().map(|write| write.manifest.resource.clone()).collect(),
             wait: *wait,
             timeout_seconds: timeout.as_secs(),
+            hook: None,
+        }),
+        Step::Hook(run) => Some(PlanStep {
+            action: StepAction::Hook,
+            resources: vec![run.resource().clone()],
+            wait: run.wait(),
+            timeout_seconds: if run.wait() == Wait::None { 0 } else { run.timeout.as_secs() },
+            hook: Some(run.moment.clone()),
+        }),
+        Step::Clear { runs, timeout } => Some(PlanStep {
+            action: StepAction::Delete,
+            resources: runs.iter().map(|run| run.resource().clone()).collect(),
+            wait: Wait::Gone,
+            timeout_seconds: timeout.as_secs(),
+            hook: None,
         }),
         Step::Delete { deletions, timeout, .. } => Some(PlanStep {
             action: StepAction::Delete,
             resources: deletions.iter().map(|(item, _)| item.resource.clone()).collect(),
             wait: Wait::Gone,
             timeout_seconds: timeout.as_secs(),
+            hook: None,
         }),
-        Step::Announce { .. } | Step::CreateNamespace | Step::DryRun { .. } | Step::Conclude => None,
+        Step::Announce { .. } | Step::CreateNamespace | Step::DryRun { .. } | Step::Passed(_) | Step::Conclude => None,
     };
     steps.iter().filter_map(show).collect()
 }

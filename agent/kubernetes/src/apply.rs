@@ -4,9 +4,10 @@
 //! Everything was dry-run before the first write, except what needs a kind or a namespace that this very plan brings:
 //! that is dry-run when these are there, and before the first write of the rest. So a refusal leaves nothing half done,
 //! or at most new kinds and namespaces without content. The first failure ends the walk after its step, and nothing is
-//! pruned then. A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said. Who
+//! pruned then, nor is a later hook run. A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said. Who
 //! stops it stops it before the next object: what is in the air is let come down, so that what was done is known.
 
+mod hooks;
 mod progress;
 mod waits;
 
@@ -24,6 +25,7 @@ use crate::objects::Mode;
 use crate::observe::{Observer, at_once, refusal};
 use crate::planned::{PlannedSync, namespaces};
 use crate::problem::{ApiProblem, Class};
+use quarterdeck_core::hooks::{Record, Run};
 use quarterdeck_core::steps::{self, Reached, Step, Write};
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_core::sync::managed_fields;
@@ -35,6 +37,8 @@ use quarterdeck_core::sync::plan::{self, Memory, Refusal, Remembered, Undone};
 pub struct Executed {
     /// What was created, configured and pruned, and what was skipped, in that order.
     pub changes: Vec<Change>,
+    /// How many hooks succeeded.
+    pub hooks: usize,
     /// To be remembered: what was written, and what was found as it should be.
     pub memory: Vec<(ResourceRef, Remembered)>,
     /// To be forgotten: what is gone.
@@ -93,6 +97,9 @@ impl Executor<'_> {
                 Step::Delete { deletions, holders, timeout } => {
                     self.delete_all(&deletions, &holders, timeout, &mut walk).await;
                 }
+                Step::Hook(run) => self.hook(*run, &mut walk).await,
+                Step::Passed(when) => self.passed(when, &mut walk).await?,
+                Step::Clear { runs, timeout } => self.clear(&runs, timeout, &mut walk).await,
                 Step::Conclude => self.conclude(&mut walk).await?,
             }
         }
@@ -101,7 +108,7 @@ impl Executor<'_> {
 
     async fn announce(&self, walk: &mut Walk<'_>, namespace_follows: bool) -> Result<(), ApiProblem> {
         let plan = walk.plan;
-        walk.announced = walk.announced || self.write_inventory(plan, &plan.during).await?;
+        walk.announced = walk.announced || self.write_inventory(walk, &plan.during).await?;
         if walk.announced || namespace_follows {
             return Ok(());
         }
@@ -111,9 +118,10 @@ impl Executor<'_> {
     }
 
     /// False where its namespace is not there yet.
-    async fn write_inventory(&self, plan: &PlannedSync, inventory: &Inventory) -> Result<bool, ApiProblem> {
-        let objects = self.observer.objects;
-        match self.inventories.write(objects, &plan.environment, &plan.options.namespace, inventory, plan.by).await {
+    async fn write_inventory(&self, walk: &Walk<'_>, inventory: &Inventory) -> Result<bool, ApiProblem> {
+        let (objects, plan, hooks) = (self.observer.objects, walk.plan, &walk.hooks);
+        let (environment, namespace) = (&plan.environment, &plan.options.namespace);
+        match self.inventories.write(objects, environment, namespace, inventory, hooks, plan.by).await {
             Ok(_) => Ok(true),
             Err(problem) if problem.class == Class::NamespaceMissing => Ok(false),
             Err(problem) => Err(problem),
@@ -212,7 +220,10 @@ impl Executor<'_> {
     async fn conclude(&self, walk: &mut Walk<'_>) -> Result<(), ApiProblem> {
         let plan = walk.plan;
         walk.executed.changes.extend(plan.changes.iter().filter(|change| change.action == Action::Skip).cloned());
-        self.write_inventory(plan, &walk.after).await?;
+        if !walk.executed.is_over() {
+            walk.hooks = plan.hooks.after.clone();
+        }
+        self.write_inventory(walk, &walk.after).await?;
         walk.executed.after = walk.after.clone();
         for (owner, adopted) in &plan.adopted {
             for namespace in namespaces(&plan.options.namespace, adopted.iter()) {
@@ -230,6 +241,10 @@ pub(super) struct Walk<'a> {
     pub(super) executed: Executed,
     /// What the inventory names in the end: what the plan says, and what was deleted and is not gone.
     pub(super) after: Inventory,
+    /// What the inventory says of hooks.
+    hooks: Record,
+    /// The hooks of this phase that succeeded.
+    succeeded: Vec<Run>,
     /// The inventory names old and new.
     announced: bool,
     /// What a dry run on the way found as it should be.
@@ -246,6 +261,8 @@ impl<'a> Walk<'a> {
             done: Done::begin(plan.size(), &plan.changes),
             executed: Executed { memory, undone, stopped, ..Executed::default() },
             after: plan.after.clone(),
+            hooks: plan.hooks_during(),
+            succeeded: Vec::new(),
             announced: false,
             unchanged: HashSet::new(),
             ends: false,

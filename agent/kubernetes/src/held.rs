@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
 
-use crate::planned::PlannedSync;
+use crate::planned::{PlannedHooks, PlannedSync};
+use quarterdeck_core::steps::Step;
 use quarterdeck_core::sync::manifest::Manifest;
 
 impl PlannedSync {
@@ -15,15 +16,17 @@ impl PlannedSync {
         self.writes.iter().map(|write| &write.manifest)
     }
 
-    /// How many objects it would write or delete.
+    /// How many objects it would write, delete or run as hooks.
     pub fn size(&self) -> usize {
-        self.writes.len() + self.prunes.len()
+        let hooks = self.steps().iter().filter(|step| matches!(step, Step::Hook(_))).count();
+        self.writes.len() + self.prunes.len() + hooks
     }
 
     /// The same without these objects. What of them was applied before stays in the inventory as it was, and what was not
-    /// does not come into it.
+    /// does not come into it. No hook is run: they belong to the whole.
     pub fn without(mut self, held: &HashSet<ResourceRef>) -> Self {
         let is_held = |resource: &ResourceRef| held.contains(resource);
+        self.hooks = PlannedHooks { due: None, after: self.hooks.before.clone(), before: self.hooks.before };
         self.writes.retain(|write| !is_held(&write.manifest.resource));
         self.prunes.retain(|(item, _)| !is_held(&item.resource));
         for change in self.changes.iter_mut().filter(|change| is_held(&change.resource)) {
@@ -91,6 +94,7 @@ mod tests {
             contested: false,
             writes: vec![write("drifted"), write("new")],
             prunes: vec![(item("old"), "uid".to_owned())],
+            hooks: PlannedHooks::default(),
             before: inventory(&["drifted", "same", "old"]),
             during: inventory(&["drifted", "new", "same", "old"]),
             after: inventory(&["drifted", "new", "same"]),

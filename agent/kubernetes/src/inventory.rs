@@ -9,10 +9,11 @@
 //! remembered beside what it is: an inventory that was deleted or changed by others loses no object by that, and is
 //! written anew. It is written only over what was read: where the cluster was set back in the meantime it names objects that
 //! the plan does not know, and an agent that overwrote them and died would leave them to nobody. It carries the mark of the
-//! agent that wrote it last, see [`mark`].
+//! agent that wrote it last, see [`mark`], and which release with hooks was applied last, see [`releases`].
 
 mod format;
 mod mark;
+mod releases;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -31,6 +32,7 @@ use self::mark::{Mark, Operator};
 use crate::objects::{Objects, collection_path, segment};
 use crate::problem::{ApiProblem, Class};
 use crate::requests::get;
+use quarterdeck_core::hooks::Record;
 use quarterdeck_core::sync::plan::Stranger;
 use quarterdeck_system::identity::Identity;
 
@@ -72,6 +74,8 @@ struct Known {
     version: Option<String>,
     /// All that we applied, whatever became of the ConfigMap.
     believed: Inventory,
+    /// What it says of releases with hooks.
+    hooks: Record,
     /// It is there and makes no sense; nothing is known then.
     unreadable: bool,
     operator: Operator,
@@ -84,6 +88,8 @@ pub(super) struct Held {
     pub(super) inventory: Inventory,
     /// Whether there is one in the cluster.
     pub(super) recorded: bool,
+    /// What it says of releases with hooks.
+    pub(super) hooks: Record,
 }
 
 impl Inventories {
@@ -148,6 +154,7 @@ impl Inventories {
         known.unreadable = false;
         known.believed.items.extend(recorded.iter().flat_map(|inventory| inventory.items.iter().cloned()));
         (known.recorded, known.version) = (recorded, object.as_ref().and_then(version_of));
+        known.hooks = object.as_ref().map(releases::of).unwrap_or_default();
         known.operator.saw(object.as_ref().and_then(Mark::of).as_ref(), &self.me, Instant::now());
         Ok(known.held())
     }
@@ -170,10 +177,12 @@ impl Inventories {
         environment: &EnvironmentId,
         namespace: &str,
         inventory: &Inventory,
+        hooks: &Record,
         by: Option<SyncId>,
     ) -> Result<bool, ApiProblem> {
         let place = place_of(environment, namespace);
-        let is_so = |known: &Known| known.recorded.as_ref() == Some(inventory) && !known.operator.takes_over();
+        let is_same = |known: &Known| known.recorded.as_ref() == Some(inventory) && known.hooks == *hooks;
+        let is_so = |known: &Known| is_same(known) && !known.operator.takes_over();
         if let Some(known) = self.known().get_mut(&place).filter(|known| is_so(known)) {
             known.believed = inventory.clone();
             return Ok(false);
@@ -181,13 +190,17 @@ impl Inventories {
         let name = environment.to_string();
         let (version, before) =
             self.known().get(&place).map(|k| (k.version.clone(), k.believed.clone())).unwrap_or_default();
-        let written = match self.put(objects, &name, &place, inventory, version.as_deref(), by).await {
+        let put = |version: Option<String>| {
+            let (name, place) = (&name, &place);
+            async move { self.put(objects, name, place, inventory, hooks, version.as_deref(), by).await }
+        };
+        let written = match put(version).await {
             Err(problem) if problem.class == Class::Conflict => {
                 if self.fresh(objects, environment, namespace).await?.inventory != before {
                     return Err(problem);
                 }
                 let version = self.known().get(&place).and_then(|known| known.version.clone());
-                self.put(objects, &name, &place, inventory, version.as_deref(), by).await?
+                put(version).await?
             }
             written => written?,
         };
@@ -195,6 +208,7 @@ impl Inventories {
         let known = all.entry(place).or_default();
         (known.recorded, known.believed) = (Some(inventory.clone()), inventory.clone());
         known.version = version_of(&written);
+        known.hooks = hooks.clone();
         known.unreadable = false;
         known.operator.wrote();
         Ok(true)
@@ -207,10 +221,12 @@ impl Inventories {
         environment: &str,
         place: &ResourceRef,
         inventory: &Inventory,
+        hooks: &Record,
         version: Option<&str>,
         by: Option<SyncId>,
     ) -> Result<Value, ApiProblem> {
         let mut object = encode(environment, place, inventory)?;
+        releases::put(&mut object, hooks);
         object["metadata"]["resourceVersion"] = version.unwrap_or(ABSENT).into();
         Mark::put(&mut object, &self.me, by, Timestamp::now());
         objects.apply_own(place, &object).await
@@ -290,7 +306,8 @@ impl Inventories {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             objects.delete(&place, "v1", uid).await?;
         } else if inventory.items.len() < before {
-            self.put(objects, owner, &place, &inventory, version_of(&object).as_deref(), by).await?;
+            let (hooks, version) = (releases::of(&object), version_of(&object));
+            self.put(objects, owner, &place, &inventory, &hooks, version.as_deref(), by).await?;
         }
         self.outdate(owner);
         Ok(())
@@ -363,6 +380,7 @@ impl Inventories {
             Err(_) => known.unreadable = true,
         }
         known.version = version_of(object);
+        known.hooks = releases::of(object);
         known.operator.saw(Mark::of(object).as_ref(), &self.me, Instant::now());
         self.known().entry(place).or_insert(known);
     }
@@ -382,7 +400,7 @@ impl Inventories {
 
 impl Known {
     fn held(&self) -> Held {
-        Held { inventory: self.believed.clone(), recorded: self.recorded.is_some() }
+        Held { inventory: self.believed.clone(), recorded: self.recorded.is_some(), hooks: self.hooks.clone() }
     }
 }
 

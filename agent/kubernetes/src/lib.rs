@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! plan:     desired + memory -> observe (dry runs, only what is needed) -> sync::plan (pure) -> PlannedSync
-//! execute:  inventory -> kinds, namespaces -> rest -> prunes -> inventory
+//! execute:  inventory -> kinds, namespaces -> hooks -> rest -> prunes -> hooks -> inventory
 //! ```
 //!
 //! A [`Cluster`] is a handle: it is made without a request, and cloning it is free. Every request has a deadline, and
@@ -18,7 +18,9 @@
 //!
 //! Invariant: objects are written by server-side apply as the field manager `quarterdeck` alone, but for the one patch of
 //! `takeover` that makes the fields of client-side kubectl ours. No object is deleted but what is in the inventory, carries our
-//! label and still has the uid that was seen; an inventory that names nothing any more goes as well.
+//! label and still has the uid that was seen; an inventory that names nothing any more goes as well, and so does what is there
+//! under the name of a hook that runs, where that says by an annotation that it is a hook, or by our label that it was an object
+//! of this environment.
 
 mod cluster;
 mod config;

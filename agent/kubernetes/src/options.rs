@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quarterdeck_shared::resource::ResourceRef;
 
+use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::sync::neighbours::Neighbours;
 use quarterdeck_core::sync::plan::Leaving;
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub neighbours: Option<Arc<Neighbours>>,
     /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
     pub fresh: bool,
+    /// The hooks of the release; none where `desired` is not all of one.
+    pub hooks: Option<Arc<Wanted>>,
 }
 
 impl Options {

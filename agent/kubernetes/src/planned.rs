@@ -8,6 +8,7 @@ use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 
 use crate::options::Options;
+use quarterdeck_core::hooks::{Due, Phases, Record};
 use quarterdeck_core::steps::{self, Step, Write};
 use quarterdeck_core::sync::plan::{Refusal, Remembered, Stranger, Undone};
 
@@ -32,20 +33,51 @@ pub struct PlannedSync {
     pub(super) contested: bool,
     pub(super) writes: Vec<Write>,
     pub(super) prunes: Vec<(InventoryItem, String)>,
+    pub(super) hooks: PlannedHooks,
     pub(super) before: Inventory,
     pub(super) during: Inventory,
     pub(super) after: Inventory,
 }
 
+/// The hooks of a plan, and what the inventory says of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct PlannedHooks {
+    /// Those that run.
+    pub(super) due: Option<Due>,
+    /// What the inventory says before.
+    pub(super) before: Record,
+    /// What it says when the whole plan is done.
+    pub(super) after: Record,
+}
+
 impl PlannedSync {
-    /// Whether it writes and deletes nothing. That the inventory forgets what is gone is no sync.
+    /// Whether it writes and deletes nothing, and runs no hooks. That the inventory forgets what is gone is no sync.
     pub fn is_nothing(&self) -> bool {
-        self.writes.is_empty() && self.prunes.is_empty()
+        self.writes.is_empty() && self.prunes.is_empty() && !self.runs_hooks()
+    }
+
+    /// Whether it runs hooks.
+    pub fn runs_hooks(&self) -> bool {
+        self.hooks.due.is_some()
     }
 
     /// What its execution does, in order.
     pub(super) fn steps(&self) -> Vec<Step> {
-        steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace)
+        let phases = |due: &Due| due.phases(&self.environment.to_string(), &self.run_id());
+        let hooks = self.hooks.due.as_ref().map_or_else(Phases::default, phases);
+        steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace, &hooks)
+    }
+
+    /// What the inventory says of hooks while they run.
+    pub(super) fn hooks_during(&self) -> Record {
+        let before = &self.hooks.before;
+        let during = |due: &Due| due.record(before.applied.clone(), &self.run_id());
+        self.hooks.due.as_ref().map_or_else(|| before.clone(), during)
+    }
+
+    /// Of a run of hooks that this plan begins.
+    fn run_id(&self) -> String {
+        self.by.map(|sync| sync.to_string()).unwrap_or_default()
     }
 
     /// The same for people; nothing where it is refused.

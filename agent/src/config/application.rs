@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, HelmSpec,
-    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
+    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
+    PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
+use super::helm::WrittenHelm;
 use super::locate::Step;
 use super::test::{self, WrittenTest};
-use super::values;
+use super::values::{self, escapes};
 use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
@@ -49,7 +49,7 @@ pub(super) struct WrittenEnvironment {
     #[serde(default)]
     pub(super) render: RenderKind,
     #[serde(default)]
-    pub(super) helm: HelmSpec,
+    pub(super) helm: WrittenHelm,
     pub(super) cluster: Option<String>,
     pub(super) namespace: String,
     #[serde(default)]
@@ -91,7 +91,7 @@ fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
         follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
         path,
         render,
-        helm,
+        helm: helm.read(),
         cluster,
         namespace,
         create_namespace: written.create_namespace,
@@ -278,7 +278,7 @@ fn check_environments(
         if namespace.is_empty() {
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
-        check_helm(environment, &mut say);
+        environment.helm.check(environment.render, &mut say);
         let is_known = |name: &str| clusters.is_empty() || name == "in-cluster" || clusters.contains(name);
         if let Some(cluster) = cluster.as_deref().filter(|name| !is_known(name)) {
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");
@@ -293,33 +293,6 @@ fn check_environments(
     }
 }
 
-fn check_helm(environment: &WrittenEnvironment, say: &mut impl FnMut(&[&'static str], String)) {
-    let WrittenEnvironment { helm, render, .. } = environment;
-    if *helm != HelmSpec::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize) {
-        say(&["helm"], "settings of a chart, and render is not \"helm\": leave out one of the two".to_owned());
-    }
-    // What helm takes for the name of a release; the same rule as for names of applications.
-    if let Some(name) = helm.release_name.as_ref().filter(|name| name.parse::<ApplicationName>().is_err()) {
-        let rule = "write lower-case letters, digits and '-', 53 at most";
-        say(&["helm", "release_name"], format!("{name:?} is not a valid name of a release: {rule}"));
-    }
-    if helm.values.values().any(has_date) {
-        say(&["helm", "values"], "a date is not a value of a chart: write it in quotes".to_owned());
-    }
-    for path in helm.values_files.iter().filter(|path| path.is_empty() || escapes(path)) {
-        say(&["helm", "values_files"], format!("the values file {path:?} must be a file inside the repository"));
-    }
-}
-
-/// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.
-fn has_date(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.contains_key("$__toml_private_datetime") || fields.values().any(has_date),
-        Value::Array(items) => items.iter().any(has_date),
-        _ => false,
-    }
-}
-
 fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
     if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(address, base) {
         say(place, error.to_string());
@@ -331,8 +304,4 @@ fn is_platform(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     matches!(parts.len(), 2 | 3) && parts.iter().all(is_word)
-}
-
-fn escapes(path: &str) -> bool {
-    path.starts_with('/') || path.split('/').any(|part| part == "..")
 }

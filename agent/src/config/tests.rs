@@ -86,16 +86,13 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     };
     assert_eq!(limits(&tests(command)[0]), limits(default));
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
+    let hooks = |environment: &application::WrittenEnvironment| {
+        let helm = environment.helm.clone().read();
+        (helm.skip_hooks, helm.hook_timeout)
+    };
     assert_eq!(
-        (shown.create_namespace, shown.render, shown.helm.skip_hooks, shown.protected, &shown.sync, &shown.promote),
-        (
-            default.create_namespace,
-            default.render,
-            default.helm.skip_hooks,
-            default.protected,
-            &default.sync,
-            &default.promote
-        )
+        (shown.create_namespace, shown.render, hooks(shown), shown.protected, &shown.sync, &shown.promote),
+        (default.create_namespace, default.render, hooks(default), default.protected, &default.sync, &default.promote)
     );
 }
 
@@ -183,6 +180,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ),
         (format!("{application}helm.values = {{ since = [2026-11-29] }}\n"), 7, "write it in quotes"),
         (format!("{application}helm.values_files = ['../prod.yaml']\n"), 7, "a file inside the repository"),
+        (format!("{application}helm.hook_timeout = '0s'\n"), 7, "write 5m"),
+        (format!("{application}helm.hook_timeout = '5 mins'\n"), 7, "write 30s, 5m or 1h"),
         (format!("{application}[[application.image]]\nname = 'r/a'\n"), 7, "add [application.code]"),
         (
             format!(

@@ -47,3 +47,8 @@ pub(super) fn no_place(what: &str, env: Option<&String>, file: Option<&PathBuf>)
 pub(super) fn required(env: Option<&String>, file: Option<&PathBuf>) -> Place {
     Place::named(env.map(String::as_str), file.map(PathBuf::as_path)).unwrap_or_else(|| Place::file(""))
 }
+
+/// Whether a path leads out of the folder that it should be in.
+pub(super) fn escapes(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}

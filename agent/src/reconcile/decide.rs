@@ -4,6 +4,7 @@
 //! - What git says anew is applied where that is automatic, and else waits for a person. Of an environment that is not
 //!   automatic only what was applied before, with the very manifest that it still has, is applied again; nothing of it is
 //!   pruned without a person.
+//! - Hooks are run with the whole of what git says, and never for what somebody changed.
 //! - What somebody changed is reverted where that is wanted, object by object; one that is fought over is held for a while.
 
 use std::collections::HashSet;
@@ -34,6 +35,8 @@ pub(super) struct Standing<'a> {
     pub(super) revision: &'a Revision,
     /// What the plan would do to objects in the cluster.
     pub(super) differing: &'a [Differing<'a>],
+    /// Whether the plan runs hooks: its content is not what was last applied as a whole.
+    pub(super) hooks: bool,
     pub(super) fights: &'a Fights,
 }
 
@@ -60,15 +63,24 @@ pub(super) enum Decision {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Held {
     pub(super) objects: HashSet<ResourceRef>,
+    /// The hooks are left as well: they are run for the whole of what git says.
+    pub(super) hooks: bool,
     /// Why.
     pub(super) message: String,
     /// Until this time has gone by, or something changes.
     pub(super) retry_after: Option<Duration>,
 }
 
+impl Held {
+    /// Whether nothing is left of the plan.
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty() && !self.hooks
+    }
+}
+
 /// Decides. A plan that was refused is decided like any other: where it would become so, the refusal is told instead.
 pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now: Instant) -> Decision {
-    let Standing { status, policy, intent, drift, revision, differing, fights } = standing;
+    let Standing { status, policy, intent, drift, revision, differing, hooks, fights } = standing;
     let hold = |message: String| Decision::Hold { message, retry_after: None };
     let whole = |cause: Cause| Decision::Sync { cause, held: Held::default() };
     if nothing && !refused {
@@ -86,7 +98,11 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     if is_new && policy.automatic {
         return whole(Cause::Commit { revision: (*revision).clone() });
     }
-    // Only what left git and is to be deleted later is left to decide.
+    // The options of the environment changed, or the hooks of this revision did not all succeed.
+    if differing.is_empty() && *hooks && policy.automatic && !refused {
+        return whole(Cause::Agent);
+    }
+    // Only what left git and is to be deleted later is left to decide, or hooks.
     if differing.is_empty() && !refused {
         return hold(waiting(status, revision, differs));
     }
@@ -113,8 +129,10 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     if free.is_empty() && !fought.is_empty() && !refused {
         return Decision::Hold { message, retry_after };
     }
-    let objects = fought.iter().chain(&waits).map(|held| held.change.resource.clone()).collect();
-    Decision::Sync { cause: reverting(*drift, &free), held: Held { objects, message, retry_after } }
+    let objects: HashSet<ResourceRef> = fought.iter().chain(&waits).map(|held| held.change.resource.clone()).collect();
+    let hooks = *hooks && (!policy.automatic || !objects.is_empty());
+    let message = if message.is_empty() && hooks { waiting(status, revision, differs) } else { message };
+    Decision::Sync { cause: reverting(*drift, &free), held: Held { objects, hooks, message, retry_after } }
 }
 
 /// Whether nothing but who owns fields would change.

@@ -1,8 +1,8 @@
 //! A decided plan becomes so, is left on purpose, or is told why it cannot: and the history says which.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_shared::change::{self, Action};
@@ -11,14 +11,13 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress};
 use quarterdeck_shared::status::{Phase, SyncStatus};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::decide::Held;
 use super::progress::telling;
 use super::records::{begun, ended};
 use super::stop::{self, Stop};
-use super::{ReconcileError, cluster_error};
+use super::{Place, ReconcileError, cluster_error};
 use crate::context::{Context, Drift, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -41,6 +40,7 @@ pub(super) struct Sync<'a> {
     pub(super) rendered: &'a Rendered,
     pub(super) intent: Option<&'a Intent>,
     pub(super) planned: PlannedSync,
+    pub(super) place: &'a Place,
 }
 
 /// How a plan that became so ended.
@@ -122,7 +122,7 @@ impl Sync<'_> {
         held: &Held,
         memory: &mut Memory,
     ) -> Result<(Outcome, Undone), ReconcileError> {
-        if !held.objects.is_empty() {
+        if !held.is_empty() {
             self.planned = self.planned.without(&held.objects);
         }
         let name = self.environment.id.clone();
@@ -132,7 +132,7 @@ impl Sync<'_> {
         sync.message = change::planned(self.planned.changes.iter().map(|change| change.action));
         let event = Event::SyncStarted { sync: sync.id, revision: self.revision.clone() };
         let total = self.planned.size();
-        let (news, progress) = watch::channel(applying(Far { done: 0, total, waiting: Vec::new() }));
+        let (news, progress) = watch::channel(applying(Far { done: 0, total, waiting: Vec::new(), hook: None }));
         let begins = Fact::patch(&name, Patch::Progress(Some(progress.borrow().clone())));
         journal
             .record(vec![Fact::Sync(Box::new(sync.clone())), Fact::happened(&name, &sync.cause, event), begins])
@@ -141,6 +141,9 @@ impl Sync<'_> {
         let done = AtomicUsize::new(0);
         let tell = |far: Far| {
             done.fetch_max(far.done, Ordering::Relaxed);
+            if far.hook.is_some() {
+                self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
             news.send_replace(applying(far));
         };
         let stop = || stop::asked(self.context, self.environment, self.status);
@@ -186,7 +189,7 @@ impl Sync<'_> {
             facts.push(self.deployed());
             facts.push(self.finished(&undone));
         }
-        if result.is_ok() && outcome == Outcome::Part && !held.objects.is_empty() {
+        if result.is_ok() && outcome == Outcome::Part && !held.is_empty() {
             facts.push(self.compared(SyncStatus::OutOfSync, held.message.clone(), held.objects.len() as u32));
         }
         // A person's request is done also where it failed: the person is told. Only what a crash or the end of the agent cut
@@ -201,7 +204,7 @@ impl Sync<'_> {
 
     /// What was done, in a line; or which objects failed after it.
     fn outcome(&self, executed: &Executed, part: Option<&Part>) -> Result<String, ReconcileError> {
-        let did = change::done(executed.changes.iter().map(|change| change.action));
+        let did = did(executed);
         let Some(first) = executed.failed.first() else {
             let unchanged = self.planned.changes.iter().filter(|change| change.action == Action::Unchanged).count();
             let of = part.filter(|_| self.intent.is_some()).map(|part| part.applied(self.revision) + ": ");
@@ -221,7 +224,7 @@ impl Sync<'_> {
     fn part(&self, held: &Held) -> Option<Part> {
         let all = self.rendered.manifests.len();
         let named: HashSet<&ResourceRef> = self.named().iter().collect();
-        if named.is_empty() && held.objects.is_empty() {
+        if named.is_empty() && held.is_empty() {
             return None;
         }
         let manifests = self.rendered.manifests.iter().map(|manifest| &manifest.resource);
@@ -243,7 +246,7 @@ impl Sync<'_> {
     }
 
     fn images(&self) -> Vec<String> {
-        quarterdeck_core::render::images::images(&self.rendered.manifests)
+        quarterdeck_core::render::images::images(self.rendered.all())
     }
 
     fn deployed(&self) -> Fact {
@@ -274,17 +277,24 @@ fn phase(undone: &Undone) -> Phase {
     if undone.refused.is_empty() { Phase::Succeeded } else { Phase::Failed }
 }
 
-fn applying(Far { done, total, waiting }: Far) -> Progress {
-    Progress::Applying { done: done as u32, of: total as u32, waiting }
+/// `1 created, 2 configured, 1 hook done`.
+fn did(executed: &Executed) -> String {
+    let objects = change::done(executed.changes.iter().map(|change| change.action));
+    let hooks = match executed.hooks {
+        0 => return objects,
+        1 => "1 hook done".to_owned(),
+        hooks => format!("{hooks} hooks done"),
+    };
+    if executed.changes.is_empty() { hooks } else { format!("{objects}, {hooks}") }
 }
 
-/// A digest of all manifests, which are in one order. Half of a SHA-256 tells any number of releases apart.
-fn content(rendered: &Rendered) -> String {
-    let mut hasher = Sha256::new();
-    for manifest in &rendered.manifests {
-        hasher.update(manifest.digest.0);
-    }
-    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+fn applying(Far { done, total, waiting, hook }: Far) -> Progress {
+    Progress::Applying { done: done as u32, of: total as u32, waiting, hook: hook.map(Box::new) }
+}
+
+/// A digest of all manifests and hooks, which are in one order. Half of a SHA-256 tells any number of releases apart.
+pub(super) fn content(rendered: &Rendered) -> String {
+    rendered.digest().0[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What of this is not in memory so: only that is written to history.

@@ -95,6 +95,7 @@ pub async fn diff(
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let mut options = options(environment, None);
+    options.hooks = super::hooks(&rendered, &revision, None);
     options.neighbours = Some(Arc::new(super::neighbours::all(context, environment).await));
     let (planned, objects) = environment
         .cluster
@@ -116,7 +117,7 @@ pub async fn diff(
     })
 }
 
-/// The manifests of a revision as YAML, secrets masked.
+/// The manifests of a revision as YAML, secrets masked; those of hooks follow, as in `helm template`.
 pub async fn manifests(
     context: &Context,
     environment: &Environment,
@@ -126,8 +127,7 @@ pub async fn manifests(
     let revision = revision(environment, &status, at).await?;
     let rendered = render(context, environment, &revision).await?;
     let documents: Vec<String> = rendered
-        .manifests
-        .iter()
+        .all()
         .map(|manifest| {
             let mut object = manifest.object.clone().into_value();
             mask::mask(&mut object);

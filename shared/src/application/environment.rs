@@ -1,5 +1,7 @@
 //! Where an application runs: its manifests, how they become objects, and the policies of sync and promotion.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::EnvironmentName;
@@ -90,9 +92,8 @@ pub enum RenderKind {
     Helm,
 }
 
-/// How a Helm chart is rendered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// How a Helm chart is rendered, and its hooks are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HelmSpec {
     /// `.Release.Name`; the name of the application where absent.
     pub release_name: Option<String>,
@@ -102,6 +103,25 @@ pub struct HelmSpec {
     pub values: serde_json::Map<String, serde_json::Value>,
     /// Deploys a chart that has hooks without them.
     pub skip_hooks: bool,
+    /// Each hook has to be done within this time.
+    pub hook_timeout: Duration,
+}
+
+impl HelmSpec {
+    /// As long as `helm` itself waits for a hook.
+    pub const HOOK_TIMEOUT: Duration = Duration::from_secs(300);
+}
+
+impl Default for HelmSpec {
+    fn default() -> Self {
+        Self {
+            release_name: None,
+            values_files: Vec::new(),
+            values: serde_json::Map::new(),
+            skip_hooks: false,
+            hook_timeout: Self::HOOK_TIMEOUT,
+        }
+    }
 }
 
 /// How the cluster is kept equal to git.

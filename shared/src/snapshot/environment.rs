@@ -13,7 +13,7 @@ mod progress;
 mod unseen;
 
 pub use self::held::{Hold, Pending, Pin};
-pub use self::progress::{Awaited, Progress};
+pub use self::progress::{Awaited, AwaitedHook, Progress};
 pub use self::unseen::{Cover, Known, Unseen};
 
 /// An environment as it is now.

@@ -204,6 +204,8 @@ pub struct Counts {
     pub dry_runs: BTreeMap<(String, String), u64>,
     /// Writes that were meant, by object: `deployments.apps shop/shop`.
     pub written: BTreeMap<String, u64>,
+    /// The patches among them.
+    pub patched: BTreeMap<String, u64>,
     /// Requests other than watches, by namespace; empty for what is in none.
     pub namespaces: BTreeMap<String, u64>,
     /// Looks whether it is still the same cluster, which are in none of the others: when they come depends on the time.
@@ -225,6 +227,9 @@ impl Counts {
             *self.dry_runs.entry(at).or_default() += 1;
         } else if WRITES.contains(&hit.verb) {
             let object = format!("{} {}/{}", hit.resource, hit.namespace, hit.name);
+            if hit.verb == "patch" {
+                *self.patched.entry(object.clone()).or_default() += 1;
+            }
             *self.written.entry(object).or_default() += 1;
         }
         if hit.verb != "watch" {

@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 37] = [
+const WHOLE: [&str; 38] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -34,6 +34,7 @@ const WHOLE: [&str; 37] = [
     "life::alone",
     "life::asked",
     "life::certificates",
+    "life::chart_hooks",
     "life::cleaned",
     "life::commented",
     "life::crashed",

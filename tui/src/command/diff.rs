@@ -2,7 +2,8 @@
 //! `kubectl diff` does.
 //!
 //! JSON: [`DiffAnswer`]: `environment`, `plan` (`revision`, `changes` with `resource`, `action` as `create`, `configure`,
-//! `unchanged`, `prune`, `skip`, `fields`, `reason`), `objects` (`resource`, `action`, `live`, `desired` as YAML).
+//! `unchanged`, `prune`, `skip`, `fields`, `reason`, and `steps` with `action` as `apply`, `delete`, `hook`, `resources`, `wait`,
+//! `timeout_seconds` and, of a hook, its `phase` and `weight`), `objects` (`resource`, `action`, `live`, `desired` as YAML).
 //!
 //! For people, a unified difference on standard output, so that it can be paged, mailed and highlighted; counts and what
 //! is skipped on standard error.

@@ -1,9 +1,10 @@
 //! Renders a Helm chart: what it needs is found here (see [`super::chart`]), and the program that renders it is handed in.
 //!
 //! What comes out is deployed like any other manifests: no release is kept in the cluster, so that `helm` neither lists
-//! nor upgrades it. What that leaves undone is said: hooks are no objects, and a chart that has some is refused until the
-//! configuration says that they may be left out. Values that a chart makes up anew in each render are refused as well:
-//! they would be other ones after each restart.
+//! nor upgrades it. Its hooks are no objects: they are told apart here, see [`hooks`]. Values that a chart makes up anew in
+//! each render are refused: they would be other ones after each restart.
+
+mod hooks;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
+use self::hooks::Sorted;
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
 use crate::render::object;
@@ -41,11 +43,11 @@ pub enum HelmError {
         /// Kind and name of some of the objects.
         objects: Vec<String>,
     },
-    /// It wants something to be run beside its objects.
-    #[error("it has hooks, which are not run: {}", .hooks.join(", "))]
-    Hooks {
-        /// Kind, name and events of some of them.
-        hooks: Vec<String>,
+    /// It wants too much to be run beside its objects.
+    #[error("it has {count} hooks, more than {}", hooks::HOOKS_MAX)]
+    TooManyHooks {
+        /// How many.
+        count: usize,
     },
 }
 
@@ -59,7 +61,7 @@ impl Hint for HelmError {
                 "the chart makes up what it is not given, such as passwords: give it as a value, or name a Secret of yours"
                     .into()
             }
-            Self::Hooks { .. } => {
+            Self::TooManyHooks { .. } => {
                 "turn them off by the values of the chart, or deploy it without them: `helm.skip_hooks = true`".into()
             }
         }
@@ -75,19 +77,21 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
         let again = again.map_err(|error| wrong(error.into()))?;
         differing(&output, &again.output).map_err(wrong)?;
     }
-    let (mut found, mut hooks) = (Vec::new(), Hooks::default());
+    let mut found = Vec::new();
+    let mut sorted = Sorted::new(request.release.spec);
     let origins = Origins::of(&output, &chart);
     let mut outcome = Ok(());
     let read = yaml::each(&output, |Document { number, line, value }| {
-        if outcome.is_ok() && !hooks.take(&value) {
-            outcome = object::find(value, &origins.origin(line, number), &mut found);
+        if outcome.is_ok() {
+            let origin = origins.origin(line, number);
+            outcome = sorted.sort(value, &origin).and_then(|object| match object {
+                Some(object) => object::find(object, &origin, &mut found),
+                None => Ok(()),
+            });
         }
     });
     read.map_err(|error| wrong(HelmError::Output(error)))?;
     outcome?;
-    if !hooks.run.is_empty() && !request.release.spec.skip_hooks {
-        return Err(wrong(HelmError::Hooks { hooks: few(hooks.run) }));
-    }
     if found.is_empty() {
         return Err(RenderError::Empty { path: folder.to_owned(), why: "its chart makes no object".to_owned() });
     }
@@ -96,8 +100,9 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
             "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering".to_owned(),
         );
     }
-    notes.extend(hooks.notes());
-    Ok(Made { found, notes, inputs: chart.inputs.into_iter().collect() })
+    let (hooks, left_out) = sorted.done().map_err(wrong)?;
+    notes.extend(left_out);
+    Ok(Made { found, hooks, notes, inputs: chart.inputs.into_iter().collect() })
 }
 
 /// Whether a folder holds a chart.
@@ -134,41 +139,6 @@ fn differing(one: &[u8], other: &[u8]) -> Result<(), HelmError> {
     let names: BTreeSet<String> = names.cloned().collect();
     // What differs in words that no object has, such as a comment, is no difference.
     if names.is_empty() { Ok(()) } else { Err(HelmError::Changes { objects: few(names.into_iter().collect()) }) }
-}
-
-/// Hooks of a chart, by what becomes of them.
-#[derive(Default)]
-struct Hooks {
-    /// Those that an install or an upgrade would run.
-    run: Vec<String>,
-    /// Those of tests, of rollbacks and of deletion.
-    other: usize,
-}
-
-impl Hooks {
-    /// Takes an object that is a hook; tells whether it is one.
-    fn take(&mut self, object: &Value) -> bool {
-        let Some(events) = object.pointer("/metadata/annotations/helm.sh~1hook").and_then(Value::as_str) else {
-            return false;
-        };
-        let is_run = |event: &str| {
-            matches!(event.trim(), "pre-install" | "post-install" | "pre-upgrade" | "post-upgrade" | "crd-install")
-        };
-        match events.split(',').any(is_run) {
-            true => self.run.push(format!("{} ({events})", named(object))),
-            false => self.other += 1,
-        }
-        true
-    }
-
-    fn notes(self) -> impl Iterator<Item = String> {
-        let run =
-            (!self.run.is_empty()).then(|| format!("left out, since hooks are not run: {}", few(self.run).join(", ")));
-        let count = self.other;
-        let hooks = if count == 1 { "hook" } else { "hooks" };
-        let other = (count > 0).then(|| format!("left out: {count} {hooks} of tests, rollbacks or deletion"));
-        run.into_iter().chain(other)
-    }
 }
 
 /// Kind and name of an object, for people.

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::sync::manifest::Manifest;
 
 /// Every image of every container in the manifests, sorted, each once.
-pub fn images(manifests: &[Manifest]) -> Vec<String> {
+pub fn images<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<String> {
     let mut found = BTreeSet::new();
     // Definitions describe fields that are called so, and are large.
-    for manifest in manifests.iter().filter(|manifest| manifest.defines.is_none()) {
+    for manifest in manifests.into_iter().filter(|manifest| manifest.defines.is_none()) {
         collect(&manifest.object.value(), &mut found);
     }
     found.into_iter().collect()

@@ -42,6 +42,7 @@ use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
+use crate::hooks::Hook;
 use crate::render::helm::HelmError;
 use crate::render::kustomize::KustomizeError;
 use crate::render::plain::Plain;
@@ -81,6 +82,8 @@ pub struct Request<'a> {
 pub struct Rendered {
     /// The objects, in the order in which they are applied; never none.
     pub manifests: Vec<Manifest>,
+    /// What is run beside them.
+    pub hooks: Vec<Hook>,
     /// What a person should know of it: files that were left out, warnings of a renderer.
     pub notes: Vec<String>,
     /// The files and folders that it depended on, sorted: while the ids of these in a tree are the same, so is the outcome.
@@ -90,13 +93,18 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Of all manifests: two renders with the same digest ask for the same.
+    /// Of all manifests and hooks: two renders with the same digest ask for the same.
     pub fn digest(&self) -> ContentDigest {
         let mut hasher = Sha256::new();
-        for manifest in &self.manifests {
+        for manifest in self.all() {
             hasher.update(manifest.digest.0);
         }
         ContentDigest(hasher.finalize().into())
+    }
+
+    /// Its objects, and those of its hooks.
+    pub fn all(&self) -> impl Iterator<Item = &Manifest> {
+        self.manifests.iter().chain(self.hooks.iter().map(|hook| &hook.manifest))
     }
 }
 
@@ -249,13 +257,13 @@ impl Hint for RenderError {
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
-    let Made { found, notes, mut inputs } = match renderer {
+    let Made { found, hooks, notes, mut inputs } = match renderer {
         Renderer::Kustomize => kustomize::render(request, &folder)?,
         Renderer::Helm => helm::render(request, &folder)?,
         Renderer::Plain => {
             let Plain { found, notes, outside: mut inputs } = plain::render(request.tree, &folder)?;
             inputs.push(folder.clone());
-            Made { found, notes, inputs }
+            Made { found, hooks: Vec::new(), notes, inputs }
         }
     };
     // Where the folder is reached by links, these count as well.
@@ -267,12 +275,15 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let all = inputs.clone();
     inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
     let asks_capabilities = renderer == Renderer::Helm;
-    Ok(Rendered { manifests: object::manifests(found, request)?, notes, inputs, asks_capabilities })
+    let (manifests, hooks) = object::manifests(found, hooks, request)?;
+    Ok(Rendered { manifests, hooks, notes, inputs, asks_capabilities })
 }
 
 /// What a renderer made of a folder, before it is put into one form.
 struct Made {
     found: Vec<object::Found>,
+    /// Objects that are run as hooks, and when.
+    hooks: Vec<(object::Found, object::Runs)>,
     notes: Vec<String>,
     inputs: Vec<String>,
 }

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::{Map, Value};
 
+use crate::hooks::{DeletePolicy, Hook, Moment};
 use crate::render::injected;
 use crate::render::scope::{self, Scope};
 use crate::render::{RenderError, Request};
@@ -69,38 +71,71 @@ pub(super) fn find(document: Value, origin: &str, found: &mut Vec<Found>) -> Res
     Ok(())
 }
 
-/// Makes manifests of what was found, in the order in which they are applied.
-pub(super) fn manifests(found: Vec<Found>, request: &Request<'_>) -> Result<Vec<Manifest>, RenderError> {
-    let defined: BTreeMap<_, _> = found
+/// When a hook runs, and what becomes of its object.
+#[derive(Debug, Clone)]
+pub(super) struct Runs {
+    pub(super) moments: Vec<Moment>,
+    pub(super) weight: i64,
+    pub(super) deleted: DeletePolicy,
+    pub(super) timeout: Duration,
+}
+
+/// Makes manifests of what was found, in the order in which they are applied, and hooks.
+pub(super) fn manifests(
+    found: Vec<Found>,
+    hooks: Vec<(Found, Runs)>,
+    request: &Request<'_>,
+) -> Result<(Vec<Manifest>, Vec<Hook>), RenderError> {
+    let defined: Defined = found
         .iter()
         .filter_map(|found| found.defines.as_ref())
         .map(|Definition { of, scope, has_status }| (of.clone(), (*scope, *has_status)))
         .collect();
     let mut manifests = Vec::with_capacity(found.len());
     let mut origins: BTreeMap<ResourceRef, Arc<str>> = BTreeMap::new();
+    let twice = |manifest: &Manifest, first: Arc<str>| {
+        let (resource, second) = (Box::new(manifest.resource.clone()), manifest.origin.clone());
+        RenderError::Twice { resource, first, second }
+    };
     for found in found {
-        let kind = (found.group.clone(), found.kind.clone());
-        let scope = (request.scope)(&kind.0, &kind.1).or_else(|| defined.get(&kind).map(|(scope, _)| *scope));
-        let Some(scope) = scope else {
-            let api_version = found.object.head()["apiVersion"].as_str().unwrap_or_default().to_owned();
-            return Err(RenderError::UnknownKind { origin: found.origin, api_version, kind: found.kind });
-        };
-        // A custom kind may have a field that is called so.
-        let has_status =
-            (request.has_status)(&kind.0, &kind.1).or_else(|| defined.get(&kind).map(|(_, has_status)| *has_status));
-        let is_field = has_status == Some(false) && scope::builtin(&kind.0, &kind.1).is_none();
-        let manifest = manifest(found, scope, is_field, request)?;
+        let manifest = manifest(found, &defined, Some(request.environment), request)?;
         if let Some(first) = origins.insert(manifest.resource.clone(), manifest.origin.clone()) {
-            let resource = Box::new(manifest.resource);
-            return Err(RenderError::Twice { resource, first, second: manifest.origin });
+            return Err(twice(&manifest, first));
         }
         manifests.push(manifest);
     }
     order::sort(&mut manifests);
-    Ok(manifests)
+    let mut all = Vec::with_capacity(hooks.len());
+    for (found, Runs { moments, weight, deleted, timeout }) in hooks {
+        let manifest = manifest(found, &defined, None, request)?;
+        if let Some(first) = origins.get(&manifest.resource) {
+            return Err(twice(&manifest, first.clone()));
+        }
+        all.push(Hook { manifest, moments, weight, deleted, timeout });
+    }
+    Ok((manifests, all))
 }
 
-fn manifest(found: Found, scope: Scope, status_is_field: bool, request: &Request<'_>) -> Result<Manifest, RenderError> {
+/// The scope of kinds that come with these objects, and whether they tell a status apart, by group and kind.
+type Defined = BTreeMap<(String, String), (Scope, bool)>;
+
+/// The manifest of an object, labelled as one of this environment.
+fn manifest(
+    found: Found,
+    defined: &Defined,
+    of: Option<&EnvironmentId>,
+    request: &Request<'_>,
+) -> Result<Manifest, RenderError> {
+    let key = (found.group.clone(), found.kind.clone());
+    let scope = (request.scope)(&key.0, &key.1).or_else(|| defined.get(&key).map(|(scope, _)| *scope));
+    let Some(scope) = scope else {
+        let api_version = found.object.head()["apiVersion"].as_str().unwrap_or_default().to_owned();
+        return Err(RenderError::UnknownKind { origin: found.origin, api_version, kind: found.kind });
+    };
+    // A custom kind may have a field that is called so.
+    let has_status =
+        (request.has_status)(&key.0, &key.1).or_else(|| defined.get(&key).map(|(_, has_status)| *has_status));
+    let status_is_field = has_status == Some(false) && scope::builtin(&key.0, &key.1).is_none();
     let Found { object, origin, group, version, kind, name, defines: _ } = found;
     let wrong = |problem: String| RenderError::Object { origin: origin.clone(), problem };
     let mut value = object.into_value();
@@ -121,7 +156,9 @@ fn manifest(found: Found, scope: Scope, status_is_field: bool, request: &Request
     for words in ["labels", "annotations"] {
         only_text(metadata, words).map_err(wrong)?;
     }
-    label(metadata, request.environment);
+    if let Some(environment) = of {
+        label(metadata, environment);
+    }
     injected::drop_what_controllers_fill_in(object, &group, &kind);
     if group.is_empty() && kind == "Secret" {
         encode_string_data(object).map_err(wrong)?;

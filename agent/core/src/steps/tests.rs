@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::hooks;
 
 fn resource(text: &str) -> ResourceRef {
     let parts: Vec<&str> = text.split('/').collect();
@@ -39,6 +40,14 @@ fn lines(steps: &[Step]) -> Vec<String> {
             let names = names(&mut deletions.iter().map(|(item, _)| &item.resource));
             format!("delete {names}, {} of them holders: {} s", holders.len(), timeout.as_secs())
         }
+        Step::Hook(run) => {
+            format!("hook {}: {:?} {} s", run.moment.of(run.resource()), run.wait(), run.timeout.as_secs())
+        }
+        Step::Passed(when) => format!("passed {when:?}"),
+        Step::Clear { runs, timeout } => {
+            let names = names(&mut runs.iter().map(Run::resource));
+            format!("clear {names}: {} s", timeout.as_secs())
+        }
         Step::Conclude => "conclude".to_owned(),
     };
     steps.iter().map(line).collect()
@@ -57,7 +66,7 @@ fn what_others_need_comes_first_and_deletions_go_the_other_way_round() {
     let deletions =
         [deletion("apps/Deployment/shop/old"), deletion("/ConfigMap/shop/old"), deletion("/Namespace//old")];
     assert_eq!(
-        lines(&by_kind(&writes, &deletions, true)),
+        lines(&by_kind(&writes, &deletions, true, &Phases::default())),
         [
             "announce, if the namespace exists",
             "namespace",
@@ -73,7 +82,70 @@ fn what_others_need_comes_first_and_deletions_go_the_other_way_round() {
             "conclude",
         ]
     );
-    assert_eq!(lines(&by_kind(&[], &[], false)), ["announce, if the namespace exists", "announce", "conclude"]);
+    assert_eq!(
+        lines(&by_kind(&[], &[], false, &Phases::default())),
+        ["announce, if the namespace exists", "announce", "conclude"]
+    );
+}
+
+/// A hook of an upgrade, and when it is deleted.
+fn hook(text: &str, moment: &str, succeeded: bool) -> hooks::Hook {
+    let object = json!({"metadata": {"name": text, "annotations": {}}});
+    hooks::Hook {
+        manifest: Manifest::new(resource(text), "v1".to_owned(), object, "test".into()),
+        moments: vec![hooks::Moment::named(moment).unwrap()],
+        weight: 0,
+        deleted: hooks::DeletePolicy { before_creation: true, succeeded, failed: false },
+        timeout: Duration::from_secs(300),
+    }
+}
+
+/// What is done by a plan with hooks of an upgrade, where this phase succeeded already.
+fn upgrade(passed: Option<When>) -> Vec<Step> {
+    let hooks = vec![
+        hook("batch/Job/shop/a", "pre-upgrade", true),
+        hook("/ConfigMap/shop/b", "pre-upgrade", true),
+        hook("batch/Job/shop/c", "post-upgrade", false),
+    ];
+    let wanted = hooks::Wanted { hooks, content: "2".to_owned(), rollback: false };
+    let running = passed.map(|passed| hooks::Running {
+        content: "2".to_owned(),
+        event: hooks::Event::Upgrade,
+        id: "s-1".to_owned(),
+        passed: Some(passed),
+    });
+    let record = hooks::Record { applied: Some("1".to_owned()), running };
+    let due = hooks::due(&wanted, &record, hooks::Seen { is_first: false, changes: true }).unwrap();
+    let writes = [write("/Namespace//shop", Later::No), write("/Secret/shop/key", Later::No)];
+    by_kind(&writes, &[deletion("/ConfigMap/shop/old")], false, &due.phases("shop/prod", "s-1"))
+}
+
+#[test]
+fn hooks_run_before_and_after_what_is_written_and_deleted() {
+    let before =
+        ["hook Job/a (pre-upgrade, weight 0): Completed 300 s", "hook ConfigMap/b (pre-upgrade, weight 0): None 300 s"];
+    let after = ["hook Job/c (post-upgrade, weight 0): Completed 300 s", "passed After"];
+    let first = ["announce, if the namespace exists", "apply Namespace/shop: Established 30 s", "announce"];
+    let rest = ["apply Secret/key: None 0 s", "delete ConfigMap/old, 0 of them holders: 3 s"];
+    let (passed, cleared) = (["passed Before"], ["clear ConfigMap/b Job/a: 60 s"]);
+    for (done, expected) in [
+        (None, [&first[..], &before, &passed, &cleared, &rest, &after, &["conclude"]].concat()),
+        (Some(When::Before), [&first[..], &cleared, &rest, &after, &["conclude"]].concat()),
+        (Some(When::After), [&first[..], &cleared, &rest, &["conclude"]].concat()),
+    ] {
+        assert_eq!(lines(&upgrade(done)), expected, "{done:?}");
+    }
+    assert_eq!(
+        shown(&upgrade(None))[1..].iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "run hook Job/a (pre-upgrade, weight 0); wait until completed, 300 s at most",
+            "run hook ConfigMap/b (pre-upgrade, weight 0)",
+            "delete ConfigMap/b, Job/a; wait until gone, 60 s at most",
+            "apply Secret/key",
+            "delete ConfigMap/old; wait until gone, 3 s at most",
+            "run hook Job/c (post-upgrade, weight 0); wait until completed, 300 s at most",
+        ]
+    );
 }
 
 #[test]
@@ -85,7 +157,7 @@ fn people_see_the_steps_that_change_something() {
         write("/ConfigMap/shop/c", Later::No),
         write("/ConfigMap/shop/d", Later::No),
     ];
-    let steps = shown(&by_kind(&writes, &[deletion("/ConfigMap/shop/old")], true));
+    let steps = shown(&by_kind(&writes, &[deletion("/ConfigMap/shop/old")], true, &Phases::default()));
     assert_eq!(
         steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
@@ -141,7 +213,7 @@ proptest! {
         let mut deletions: Vec<Deletion> = picked.iter().enumerate().filter(|(_, (_, writes))| !*writes).map(|one| deletion(&name(one))).collect();
         deletions.sort_by(|a, b| order::compare(&b.0.resource, &a.0.resource));
 
-        let steps = by_kind(&writes, &deletions, false);
+        let steps = by_kind(&writes, &deletions, false, &Phases::default());
         let mut written = Vec::new();
         let mut deleted = Vec::new();
         for step in &steps {

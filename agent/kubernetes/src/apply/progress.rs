@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use quarterdeck_shared::change::Change;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::Awaited;
+use quarterdeck_shared::snapshot::{Awaited, AwaitedHook};
 
 use super::Executor;
 
@@ -19,6 +19,8 @@ pub struct Far {
     pub total: usize,
     /// What was written and is waited for, by kind.
     pub waiting: Vec<Awaited>,
+    /// The hook that runs.
+    pub hook: Option<AwaitedHook>,
 }
 
 impl Executor<'_> {
@@ -31,8 +33,8 @@ impl Executor<'_> {
     pub(super) fn waits(&self, done: &Done<'_>, note: impl FnOnce(&mut Waiting)) {
         let mut waiting = done.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         note(&mut waiting);
-        let far = Far { done: done.count.load(Ordering::Relaxed), total: done.total, waiting: waiting.awaited() };
-        (self.progress)(far);
+        let (awaited, hook) = (waiting.awaited(), waiting.hook.clone());
+        (self.progress)(Far { done: done.count.load(Ordering::Relaxed), total: done.total, waiting: awaited, hook });
     }
 }
 
@@ -56,25 +58,28 @@ impl<'a> Done<'a> {
     }
 }
 
-/// How many objects of which kind are waited for.
+/// How many objects of which kind are waited for, and which hook.
 #[derive(Default)]
-pub(super) struct Waiting(BTreeMap<String, usize>);
+pub(super) struct Waiting {
+    kinds: BTreeMap<String, usize>,
+    pub(super) hook: Option<AwaitedHook>,
+}
 
 impl Waiting {
     pub(super) fn set(&mut self, kind: &str, count: usize) {
-        self.0.insert(kind.to_owned(), count);
+        self.kinds.insert(kind.to_owned(), count);
     }
 
     pub(super) fn add(&mut self, kind: &str) {
-        *self.0.entry(kind.to_owned()).or_default() += 1;
+        *self.kinds.entry(kind.to_owned()).or_default() += 1;
     }
 
     pub(super) fn remove(&mut self, kind: &str) {
-        self.0.entry(kind.to_owned()).and_modify(|count| *count = count.saturating_sub(1));
+        self.kinds.entry(kind.to_owned()).and_modify(|count| *count = count.saturating_sub(1));
     }
 
     fn awaited(&self) -> Vec<Awaited> {
         let awaited = |(kind, count): (&String, &usize)| Awaited { kind: kind.clone(), count: *count as u32 };
-        self.0.iter().filter(|(_, count)| **count > 0).map(awaited).collect()
+        self.kinds.iter().filter(|(_, count)| **count > 0).map(awaited).collect()
     }
 }

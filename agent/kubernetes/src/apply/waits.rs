@@ -17,10 +17,10 @@ use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::{Manifest, is_definition};
 
 /// A look at what is waited for comes this often at least.
-const LOOK_MAX: Duration = Duration::from_secs(1);
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// The pauses between the looks at what is waited for.
-fn pauses(first: Duration) -> impl Iterator<Item = Duration> {
+pub(super) fn pauses(first: Duration) -> impl Iterator<Item = Duration> {
     ExponentialBuilder::new().with_min_delay(first).with_max_delay(LOOK_MAX).without_max_times().build()
 }
 

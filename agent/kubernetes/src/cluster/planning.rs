@@ -10,9 +10,10 @@ use crate::error::ClusterError;
 use crate::inventory::Held;
 use crate::observe::Observer;
 use crate::options::Options;
-use crate::planned::{PlannedSync, namespaces};
+use crate::planned::{PlannedHooks, PlannedSync, namespaces};
 use crate::problem::ApiProblem;
 use crate::survey;
+use quarterdeck_core::hooks::{self, Record, Seen, When};
 use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
@@ -61,6 +62,18 @@ impl Cluster {
         undone.kept.extend(
             other.map(|host| format!("environment {environment} is also operated by the agent on host {host}")),
         );
+        let mut prunes = decided.prunes;
+        let seen = Seen {
+            is_first: held.inventory.items.is_empty(),
+            changes: !decided.writes.is_empty() || !prunes.is_empty(),
+        };
+        let hooks = planned_hooks(options, held.hooks, seen);
+        // What was an object and is a hook now is replaced when that is run.
+        let runs_first = |resource: &ResourceRef| {
+            let mut runs = hooks.due.iter().flat_map(|due| due.hooks(When::Before));
+            runs.any(|hook| hook.manifest.resource == *resource)
+        };
+        prunes.retain(|(item, _)| !runs_first(&item.resource));
         let planned = PlannedSync {
             environment: environment.clone(),
             unchanged: decided.unchanged.iter().map(remembered).collect(),
@@ -73,7 +86,8 @@ impl Cluster {
             adopted: decided.adopted,
             strangers,
             contested: decided.contested,
-            prunes: decided.prunes,
+            prunes,
+            hooks,
             before: held.inventory,
             during: decided.during,
             after: decided.after,
@@ -94,7 +108,11 @@ impl Cluster {
         let Inner { objects, inventories, .. } = &*self.0;
         let mut held = inventories.read(objects, environment, &options.namespace).await?;
         let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
-        if options.fresh || leaves || observed.iter().any(Observed::wants_a_write) {
+        let may_run = options
+            .hooks
+            .as_ref()
+            .is_some_and(|wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content));
+        if options.fresh || leaves || may_run || observed.iter().any(Observed::wants_a_write) {
             held = inventories.fresh(objects, environment, &options.namespace).await?;
         }
         let strays = self.0.strays.take(objects, self.epoch(), environment, &options.namespace, &held).await?;
@@ -195,4 +213,14 @@ impl Cluster {
     ) -> Result<bool, ApiProblem> {
         Ok(!plan::candidates(desired, &self.inventory(environment, namespace, &Memory::new()).await?).is_empty())
     }
+}
+
+/// The hooks of a plan. Where the environment never had any, nothing is said of them.
+fn planned_hooks(options: &Options, before: Record, seen: Seen) -> PlannedHooks {
+    let Some(wanted) = &options.hooks else { return PlannedHooks { due: None, after: before.clone(), before } };
+    let after = match wanted.hooks.is_empty() && before == Record::default() {
+        true => Record::default(),
+        false => Record { applied: Some(wanted.content.clone()), running: None },
+    };
+    PlannedHooks { due: hooks::due(wanted, &before, seen), before, after }
 }

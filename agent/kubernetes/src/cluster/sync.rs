@@ -75,7 +75,8 @@ impl Cluster {
     /// Where it cannot be written.
     pub async fn keep(&self, plan: &PlannedSync) -> Result<(), ClusterError> {
         let (environment, namespace) = (&plan.environment, &plan.options.namespace);
-        let write = || self.0.inventories.write(&self.0.objects, environment, namespace, &plan.after, plan.by);
+        let (inventories, objects, hooks) = (&self.0.inventories, &self.0.objects, &plan.hooks.after);
+        let write = || inventories.write(objects, environment, namespace, &plan.after, hooks, plan.by);
         let written = match write().await {
             Err(problem) if problem.class == Class::NamespaceMissing && plan.options.create_namespace => {
                 self.0.objects.make_namespace(namespace).await?;

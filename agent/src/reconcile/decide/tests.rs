@@ -85,6 +85,7 @@ fn policies_and_persons_decide() {
             drift: drifted.then_some(&drift),
             revision: &target,
             differing: &[Differing { change: &change, again }],
+            hooks: false,
             fights,
         };
         let decision = decide(&standing, false, false, now);
@@ -119,6 +120,7 @@ fn a_plan_that_could_not_be_told_is_not_said_to_differ() {
             drift: None,
             revision: &target,
             differing,
+            hooks: false,
             fights: &fights,
         };
         let decision = decide(&standing, false, refused, Instant::now());
@@ -162,6 +164,7 @@ fn of_a_manual_application_only_what_was_applied_before_is_applied_again() {
         drift: Some(&drift),
         revision: &REVISION,
         differing,
+        hooks: false,
         fights: &PEACE,
     };
     static REVISION: std::sync::LazyLock<Revision> = std::sync::LazyLock::new(|| revision("b"));
@@ -197,6 +200,7 @@ fn what_is_fought_over_is_held_and_the_rest_is_reverted() {
         drift: Some(&drift),
         revision: &target,
         differing: &differing,
+        hooks: false,
         fights: &fights,
     };
     let Decision::Sync { cause, held } = decide(&standing, false, false, now) else { panic!("nothing is reverted") };
@@ -221,11 +225,66 @@ fn a_suspended_application_says_by_whom() {
         drift: None,
         revision: &target,
         differing: &[],
+        hooks: false,
         fights: &fights,
     };
     let message = "suspended by alice: a test; differs from git".to_owned();
     let held = Decision::Hold { message, retry_after: None };
     assert_eq!(decide(&standing, false, false, Instant::now()), held);
+}
+
+#[test]
+fn hooks_alone_are_run_where_that_is_automatic_or_a_person_asks() {
+    let (automatic, intent, fights) = (SyncPolicy::default(), intent(), Fights::default());
+    let manual = SyncPolicy { automatic: false, ..automatic.clone() };
+    let target = revision("b");
+    let waits =
+        || Decision::Hold { message: "differs from git, and automatic sync is off".to_owned(), retry_after: None };
+    let sync = |cause| Decision::Sync { cause, held: Held::default() };
+    for (deployed, policy, asked, expected) in [
+        ("a", &automatic, false, sync(Cause::Commit { revision: target.clone() })),
+        ("b", &automatic, false, sync(Cause::Agent)),
+        ("a", &manual, false, waits()),
+        ("b", &manual, false, waits()),
+        ("b", &manual, true, sync(person())),
+    ] {
+        let status = status(Some(deployed));
+        let standing = Standing {
+            status: &status,
+            policy,
+            intent: asked.then_some(&intent),
+            drift: None,
+            revision: &target,
+            differing: &[],
+            hooks: true,
+            fights: &fights,
+        };
+        assert_eq!(decide(&standing, false, false, Instant::now()), expected, "{deployed} {policy:?}");
+    }
+}
+
+/// A manual environment whose next commit has hooks: what somebody changed meanwhile is reverted without them.
+#[test]
+fn a_revert_runs_no_hooks_that_nobody_asked_for() {
+    let manual = SyncPolicy { automatic: false, ..SyncPolicy::default() };
+    let (status, target, fights) = (status(Some("a")), revision("b"), Fights::default());
+    let drifted = change("shop", Action::Configure);
+    let drift = Drift { resource: resource("shop"), manager: None };
+    let standing = Standing {
+        status: &status,
+        policy: &manual,
+        intent: None,
+        drift: Some(&drift),
+        revision: &target,
+        differing: &[Differing { change: &drifted, again: true }],
+        hooks: true,
+        fights: &fights,
+    };
+    let Decision::Sync { cause: Cause::Drift { .. }, held } = decide(&standing, false, false, Instant::now()) else {
+        panic!("the drift is not reverted")
+    };
+    assert_eq!((held.hooks, held.objects.len(), held.is_empty()), (true, 0, false));
+    assert_eq!(held.message, "differs from git, and automatic sync is off");
 }
 
 proptest! {
@@ -235,7 +294,7 @@ proptest! {
     fn nothing_is_synced_against_a_persons_will(
         (suspended, automatic, self_heal) in any::<(bool, bool, bool)>(),
         (is_deployed, is_new, asked, drifted) in any::<(bool, bool, bool, bool)>(),
-        (nothing, refused) in any::<(bool, bool)>(),
+        (nothing, refused, hooks) in any::<(bool, bool, bool)>(),
         objects in proptest::collection::vec((any::<bool>(), any::<bool>(), 0..3_u8), 0..6),
     ) {
         let mut status = status(is_deployed.then_some(if is_new { "a" } else { "b" }));
@@ -267,6 +326,7 @@ proptest! {
             drift: drifted.then_some(&drift),
             revision: &target,
             differing: &differing,
+            hooks,
             fights: &fights,
         };
         let decision = decide(&standing, nothing, refused, now);
@@ -284,7 +344,9 @@ proptest! {
                 prop_assert!(!done.iter().any(|one| is_held(&one)), "no fight goes on");
                 prop_assert!(automatic || done.iter().all(|one| one.again), "nothing is applied that nobody asked for");
             }
-            prop_assert_eq!(held.objects.is_empty(), held.message.is_empty(), "what is held is told");
+            prop_assert_eq!(held.is_empty(), held.message.is_empty(), "what is held is told");
+            prop_assert!(!hooks || held.hooks || asked || automatic, "no hook is run that nobody asked for");
+            prop_assert!(!hooks || held.hooks || held.objects.is_empty(), "hooks are run for the whole");
         }
         // The same standing is decided the same way.
         prop_assert_eq!(decide(&standing, nothing, refused, now), decision);

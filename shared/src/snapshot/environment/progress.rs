@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::resource::plural;
+use crate::change::HookMoment;
+use crate::resource::{ResourceRef, plural};
 
 /// What is being done to the cluster of an environment right now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,21 @@ pub enum Progress {
         /// What was written and is waited for.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         waiting: Vec<Awaited>,
+        /// The hook that runs and is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<Box<AwaitedHook>>,
     },
+}
+
+/// A hook that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedHook {
+    /// The object that is run.
+    pub resource: ResourceRef,
+    /// When in the release it runs.
+    pub moment: HookMoment,
+    /// How it is: `running: 1 active`.
+    pub message: String,
 }
 
 /// Objects of a kind that are waited for.
@@ -39,17 +54,18 @@ pub struct Awaited {
 }
 
 impl Progress {
-    /// `applying 12 of 80, waiting for 9 CRDs`.
+    /// `applying 12 of 80, waiting for 9 CRDs`, `applying 0 of 3, waiting for hook Job/migrate (pre-upgrade, weight 0): running: 1 active`.
     pub fn describe(&self) -> String {
         match self {
             Self::Queued => "waiting for other syncs".to_owned(),
             Self::Rendering => "rendering".to_owned(),
             Self::Planning { objects: 1 } => "planning 1 object".to_owned(),
             Self::Planning { objects } => format!("planning {objects} objects"),
-            Self::Applying { done, of, waiting } if waiting.is_empty() => format!("applying {done} of {of}"),
-            Self::Applying { done, of, waiting } => {
-                let waiting: Vec<String> = waiting.iter().map(Awaited::describe).collect();
-                format!("applying {done} of {of}, waiting for {}", waiting.join(", "))
+            Self::Applying { done, of, waiting, hook } => {
+                let hook = hook.iter().map(|hook| hook.describe());
+                let waiting: Vec<String> = waiting.iter().map(Awaited::describe).chain(hook).collect();
+                let waits = if waiting.is_empty() { "" } else { ", waiting for " };
+                format!("applying {done} of {of}{waits}{}", waiting.join(", "))
             }
         }
     }
@@ -59,6 +75,12 @@ impl Awaited {
     fn describe(&self) -> String {
         let kind = if self.kind == "CustomResourceDefinition" { "CRD" } else { &self.kind };
         if self.count == 1 { format!("1 {kind}") } else { format!("{} {}", self.count, plural(kind)) }
+    }
+}
+
+impl AwaitedHook {
+    fn describe(&self) -> String {
+        format!("hook {}: {}", self.moment.of(&self.resource), self.message)
     }
 }
 
@@ -72,11 +94,23 @@ mod tests {
             done: 12,
             of: 80,
             waiting: waiting.iter().map(|(kind, count)| Awaited { kind: (*kind).to_owned(), count: *count }).collect(),
+            hook: None,
+        };
+        let hook = Progress::Applying {
+            done: 0,
+            of: 3,
+            waiting: Vec::new(),
+            hook: Some(Box::new(AwaitedHook {
+                resource: ResourceRef::new("batch", "Job", Some("shop"), "migrate"),
+                moment: HookMoment { phase: "pre-upgrade".to_owned(), weight: 0 },
+                message: "running: 1 active".to_owned(),
+            })),
         };
         for (progress, words) in [
             (Progress::Planning { objects: 80 }, "planning 80 objects"),
             (applying(&[]), "applying 12 of 80"),
             (applying(&[("CustomResourceDefinition", 9)]), "applying 12 of 80, waiting for 9 CRDs"),
+            (hook, "applying 0 of 3, waiting for hook Job/migrate (pre-upgrade, weight 0): running: 1 active"),
             (applying(&[("Ingress", 2), ("Job", 1)]), "applying 12 of 80, waiting for 2 Ingresses, 1 Job"),
         ] {
             assert_eq!(progress.describe(), words);

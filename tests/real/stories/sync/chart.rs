@@ -125,34 +125,97 @@ async fn a_chart_is_rendered_by_helm_and_promoted_into() -> anyhow::Result<()> {
     .await
 }
 
+/// A chart of these templates, without values of its own.
+fn simple(templates: &[(&'static str, String)]) -> Vec<(String, String)> {
+    let mut chart = vec![
+        ("shop/Chart.yaml".to_owned(), "apiVersion: v2\nname: store\nversion: 0.1.0\n".to_owned()),
+        ("envs/prod.yaml".to_owned(), String::new()),
+    ];
+    let file = |(name, text): &(&str, String)| (format!("shop/templates/{name}.yaml"), text.clone());
+    chart.extend(templates.iter().map(file));
+    chart
+}
+
+fn kept(value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: kept}}\ndata: {{value: {value}}}\n")
+}
+
 #[tokio::test]
-async fn hooks_and_made_up_values_are_refused_until_they_are_given() -> anyhow::Result<()> {
+async fn made_up_values_are_refused_until_they_are_given() -> anyhow::Result<()> {
     story(async |town| {
         configure(town, "")?;
         town.deploy.git(&["rm", "-rq", "shop"])?;
-        let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrate\n  annotations: {helm.sh/hook: pre-upgrade}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n";
         let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: made\nstringData:\n  password: {{ .Values.password | default (randAlphaNum 12) | quote }}\n";
-        let simple = |more: (&'static str, &'static str)| {
-            let chart = [("shop/Chart.yaml", "apiVersion: v2\nname: store\nversion: 0.1.0\n"), ("envs/prod.yaml", ""), ("shop/templates/kept.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\n")];
-            [chart.as_slice(), &[more]].concat()
-        };
-        town.deploy.commit(&simple(("shop/templates/secret.yaml", secret)), "A made-up password")?;
+        let chart = simple(&[("kept", kept("one")), ("secret", secret.to_owned())]);
+        town.deploy.commit(&borrowed(&chart), "A made-up password")?;
         town.agent.start_agent().await?;
-        let refused = |part: &'static str| {
-            move |state: &State| environment(state, "shop").filter(|app| app.message.contains(part)).map(|app| app.message.clone())
+        let refused = |state: &State| {
+            environment(state, "shop").filter(|app| app.message.contains("each render makes other values of Secret/made")).map(drop)
         };
-        town.agent.wait("the refusal", refused("each render makes other values of Secret/made")).await?;
-                town.deploy.commit(&[("envs/prod.yaml", "password: given\n")], "A password")?;
+        town.agent.wait("the refusal", refused).await?;
+        town.deploy.commit(&[("envs/prod.yaml", "password: given\n")], "A password")?;
         let synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced;
         town.agent.wait_for("the password that is given", "shop", synced).await?;
         ensure!(field(town, "secret/made", ".data.password")? == "Z2l2ZW4=");
+        Ok(())
+    })
+    .await
+}
 
-        let commit = town.deploy.commit(&[("shop/templates/hook.yaml", hook)], "A hook")?;
-        town.agent.wait("the hook", refused("Job/migrate (pre-upgrade)")).await?;
-        configure(town, "skip_hooks = true\n")?;
-        town.agent.reload_agent();
-        town.synced("without its hook", &commit).await?;
-        ensure!(field(town, "job/migrate", ".metadata.name")?.is_empty(), "a hook is no object");
+/// A Job of the shop's own image that is a hook.
+fn hook(town: &Town, name: &str, events: &str, policy: &str, command: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations:\n    helm.sh/hook: {events}\n    \
+         helm.sh/hook-delete-policy: {policy}\nspec:\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      \
+         containers:\n      - {{name: {name}, image: \"{}/busybox:1\", command: [sh, -c, {command:?}], terminationMessagePolicy: FallbackToLogsOnError}}\n",
+        town.parts.get("REGISTRY")
+    )
+}
+
+#[tokio::test]
+async fn hooks_run_around_a_release_and_one_that_fails_stops_it() -> anyhow::Result<()> {
+    story(async |town| {
+        configure(town, "")?;
+        let both = "pre-install,pre-upgrade";
+        let goes = hook(town, "goes", "post-install,post-upgrade", "hook-succeeded", "echo warmed");
+        let chart = |town: &Town, value: &str, command: &str| {
+            let migrate = hook(town, "migrate", both, "before-hook-creation", command);
+            simple(&[("kept", kept(value)), ("migrate", migrate), ("goes", goes.clone())])
+        };
+        town.deploy.git(&["rm", "-rq", "shop"])?;
+        let first =
+            town.deploy.commit(&borrowed(&chart(town, "one", "sleep 3; echo migrated")), "A chart with hooks")?;
+        town.agent.start_agent().await?;
+        let waits = |app: &EnvironmentStatus| {
+            let now = app.progress.as_ref().map(|progress| progress.describe()).unwrap_or_default();
+            now.contains("waiting for hook Job/migrate (pre-install, weight 0): ")
+        };
+        town.agent.wait_for("the hook to be waited for", "shop", waits).await?;
+        ensure!(field(town, "configmap/kept", ".data.value")?.is_empty(), "the objects wait for the hook");
+        town.synced("the first release", &first).await?;
+        ensure!(field(town, "job/migrate", ".status.succeeded")? == "1");
+        ensure!(field(town, "job/goes", ".metadata.name")?.is_empty(), "its delete policy says so");
+        let ran = field(town, "job/migrate", ".metadata.uid")?;
+
+        let bad = chart(town, "two", "echo no such table; exit 3");
+        town.deploy.commit(&borrowed(&bad), "A migration that fails")?;
+        let told =
+            |app: &EnvironmentStatus| app.message.contains("pre-upgrade hook failed: ").then(|| app.message.clone());
+        let message = town.agent.wait("the failure", |state| environment(state, "shop").and_then(told)).await?;
+        ensure!(message.contains("BackoffLimitExceeded") && message.contains("exit 3, \"no such table\""), "{message}");
+        ensure!(field(town, "configmap/kept", ".data.value")? == "one", "nothing later is written");
+
+        let third = town.deploy.commit(&borrowed(&chart(town, "three", "echo migrated")), "A migration that works")?;
+        town.synced("the release after it", &third).await?;
+        ensure!(field(town, "configmap/kept", ".data.value")? == "three");
+        ensure!(field(town, "job/migrate", ".metadata.uid")? != ran, "of each release it is another Job");
+
+        // Drift brings back what was changed, and runs nothing.
+        let ran = field(town, "job/migrate", ".metadata.uid")?;
+        town.kubectl(&["patch", "configmap", "kept", "-p", "{\"data\":{\"value\":\"manual\"}}"])?;
+        town.until("the drift to be reverted", &["get", "configmap", "kept", "-o", "jsonpath={.data.value}"], "three")
+            .await?;
+        ensure!(field(town, "job/migrate", ".metadata.uid")? == ran, "drift runs no hook");
         Ok(())
     })
     .await

@@ -6,8 +6,8 @@
 //! `Suspended`, `Progressing`, `Missing`, `Degraded`, `Unknown`), `revision` (`main@sha1:…`, null before the first sync),
 //! `images`, `suspended`, `message`, `since`, `spec`, and where they apply `target`, `pin` and `suspension` (`reason`, `cause`,
 //! `at`), `pending` (`commits`, `newest`: what waits in git), `progress` (`step`: `queued`, `rendering`, `planning` with
-//! `objects`, `applying` with `done`, `of` and `waiting`, each a `kind` and its `count`), `last`, `last_sync`, `drifted`,
-//! `resources`; where something of it cannot be seen, `unseen` (`of`: `cluster`, `watch` or
+//! `objects`, `applying` with `done`, `of`, `waiting`, each a `kind` and its `count`, and `hook`: `resource`, `moment` with `phase` and
+//! `weight`, `message`), `last`, `last_sync`, `drifted`, `resources`; where something of it cannot be seen, `unseen` (`of`: `cluster`, `watch` or
 //! `repository`; `what`, `reason`, `last_seen`), and where that makes `sync` or `health` Unknown, `last_known` (`sync`,
 //! `health`). An application is [`ApplicationStatus`]: `name`, `environments` (none), `images`, and where they apply `code`,
 //! `last`, `artifact`, `message`, `unseen`.

@@ -4,6 +4,7 @@ use quarterdeck_shared::application::{HelmSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 
 use super::*;
+use crate::hooks::DeletePolicy;
 use crate::render::Rendered;
 use crate::render::kustomize::Needs;
 use crate::render::tests::try_render_by;
@@ -64,28 +65,58 @@ fn a_folder_with_a_chart_is_rendered_by_helm() {
 }
 
 #[test]
-fn hooks_are_told_and_are_left_out_where_that_is_configured() {
+fn hooks_are_told_apart_from_objects() {
+    let migrate = "---\n# Source: store/templates/hooks.yaml\napiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrate\n  annotations:\n    \
+        helm.sh/hook: Pre-Install, pre-upgrade,post-delete\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: hook-succeeded, hook-fails\n";
     let output =
-        [CONFIG, &hook("migrate", "pre-install, pre-upgrade"), &hook("probe", "test"), &hook("clean", "post-delete")]
+        [CONFIG, migrate, &hook("late", "post-rollback"), &hook("probe", "test"), &hook("clean", "post-delete")]
             .concat();
-    assert_eq!(
-        rendered([&output, ""], "", &HelmSpec::default()).unwrap_err(),
-        "cannot render the chart of apps/shop: it has hooks, which are not run: Job/migrate (pre-install, pre-upgrade)\n\
-         hint: turn them off by the values of the chart, or deploy it without them: `helm.skip_hooks = true`"
-    );
-    let spec = HelmSpec { skip_hooks: true, ..HelmSpec::default() };
-    let done = rendered([&output, ""], "", &spec).unwrap();
+    let done = rendered([&output, ""], "", &HelmSpec::default()).unwrap();
     assert_eq!(done.manifests.len(), 1);
     assert_eq!(
         done.notes[1..],
         [
-            "left out, since hooks are not run: Job/migrate (pre-install, pre-upgrade)",
-            "left out: 2 hooks of tests, rollbacks or deletion"
+            "Job/migrate: \"hook-fails\" is not a hook delete policy, and is ignored",
+            "left out: 2 hooks of tests or deletion"
         ]
     );
-    let tests = [CONFIG, &hook("probe", "test")].concat();
-    let done = rendered([&tests, ""], "", &HelmSpec::default()).unwrap();
-    assert_eq!(done.notes[1..], ["left out: 1 hook of tests, rollbacks or deletion"], "helm would not run it either");
+    let [migrate, late] = &done.hooks[..] else { panic!("{:?}", done.hooks) };
+    let moments: Vec<_> = migrate.moments.iter().map(|moment| moment.name()).collect();
+    assert_eq!((moments, migrate.weight), (vec!["pre-install", "pre-upgrade"], -5));
+    let policy = DeletePolicy { succeeded: true, ..DeletePolicy::default() };
+    assert_eq!((migrate.deleted, migrate.timeout), (policy, HelmSpec::HOOK_TIMEOUT));
+    assert_eq!(&*migrate.manifest.origin, "apps/shop/templates/hooks.yaml");
+    let metadata = &migrate.manifest.object.head()["metadata"];
+    assert_eq!((&metadata["namespace"], &metadata["labels"]), (&"prod".into(), &Value::Null), "of no inventory");
+    assert_eq!((late.weight, late.deleted.before_creation), (0, true));
+
+    let spec = HelmSpec { skip_hooks: true, ..HelmSpec::default() };
+    let without = rendered([&output, ""], "", &spec).unwrap();
+    assert_eq!((without.manifests.len(), without.hooks.len()), (1, 0));
+    assert_eq!(
+        without.notes[1..],
+        [
+            "left out by skip_hooks: Job/migrate (Pre-Install, pre-upgrade,post-delete), Job/late (post-rollback)",
+            "left out: 2 hooks of tests or deletion"
+        ]
+    );
+    assert_ne!(done.digest(), without.digest(), "hooks are part of the content");
+}
+
+#[test]
+fn a_hook_is_not_an_object_of_the_chart_too_and_not_one_of_hundreds() {
+    let both = format!(
+        "{}---\nkind: Job\napiVersion: batch/v1\nmetadata: {{name: migrate}}\n",
+        hook("migrate", "pre-install")
+    );
+    let error = rendered([&both, ""], "", &HelmSpec::default()).unwrap_err();
+    assert!(error.starts_with("Job/migrate in namespace prod is defined twice: in "), "{error}");
+    let many: String = (0..101).map(|n| hook(&format!("h{n}"), "pre-install")).collect();
+    let error = rendered([&format!("{CONFIG}{many}"), ""], "", &HelmSpec::default()).unwrap_err();
+    assert!(
+        error.starts_with("cannot render the chart of apps/shop: it has 101 hooks, more than 100\nhint: "),
+        "{error}"
+    );
 }
 
 #[test]
