@@ -8,6 +8,9 @@
 //! | failed | failure |
 //! | cancelled, superseded | cancelled |
 //! | never came about, since one before it failed or was cancelled | skipped |
+//!
+//! The checkout is not shown. Where it fails the first stage that is shown has failed with its words: a run that may not begin
+//! is nothing that was skipped.
 
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
@@ -48,14 +51,21 @@ pub fn statuses(run: &RunStatus, is_taken_up: bool) -> Vec<CommitStatus> {
     if run.phase == Phase::Interrupted && is_taken_up {
         return Vec::new();
     }
-    let shown = run.stages.iter().filter(|stage| stage.kind != StageKind::Checkout);
-    shown
-        .map(|stage| CommitStatus {
-            context: context(run, stage),
-            state: state(stage),
-            description: description(run, stage),
-        })
-        .collect()
+    let (hidden, shown): (Vec<&Stage>, Vec<&Stage>) =
+        run.stages.iter().partition(|stage| stage.kind == StageKind::Checkout);
+    let refused = hidden.into_iter().find(|stage| stage.phase == Phase::Failed);
+    let first = refused.zip(shown.first().copied()).map(|(refused, first)| {
+        let (phase, message) = (Phase::Failed, refused.message.clone());
+        Stage { phase, message, ..first.clone() }
+    });
+    let begun = usize::from(first.is_some());
+    let shown = first.iter().chain(shown.into_iter().skip(begun));
+    let status = |stage: &Stage| CommitStatus {
+        context: context(run, stage),
+        state: state(stage),
+        description: description(run, stage),
+    };
+    shown.map(status).collect()
 }
 
 fn context(run: &RunStatus, stage: &Stage) -> String {
@@ -157,6 +167,16 @@ mod tests {
             [
                 "quarterdeck/shop/test Failure: run 12: 1 of 2 failed",
                 "quarterdeck/shop/push Skipped: run 12: test unit failed"
+            ]
+        );
+        let why = "tag push-1 is not signed";
+        let refused = [stage(Checkout, Failed, why), Stage::queued(Build), Stage::queued(Push)];
+        let refused = RunStatus { stages: refused.to_vec(), ..running.clone() };
+        assert_eq!(
+            lines(&ended(refused, Failed, why.to_owned(), Timestamp::UNIX_EPOCH)),
+            [
+                "quarterdeck/shop/build Failure: run 12: tag push-1 is not signed",
+                "quarterdeck/shop/push Skipped: run 12: tag push-1 is not signed"
             ]
         );
         let cancelled = ended(running.clone(), Cancelled, "superseded by run 13".to_owned(), Timestamp::UNIX_EPOCH);
