@@ -177,7 +177,7 @@ fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
+    let config = Config::load_with_files(path)?;
     let count = config.applications.len();
     writeln!(std::io::stdout(), "{}: OK ({count} application{})", path.display(), if count == 1 { "" } else { "s" })?;
     Ok(())

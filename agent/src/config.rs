@@ -9,6 +9,7 @@ pub mod check;
 pub mod finding;
 mod follow;
 pub mod forge;
+mod guards;
 pub mod health;
 mod helm;
 pub mod locate;
@@ -316,6 +317,19 @@ impl Config {
         Self::parse(path, &text)
     }
 
+    /// As [`Config::load`], and looks whether the files are there that are read only when they are needed.
+    pub fn load_with_files(path: &Path) -> Result<Self, ConfigError> {
+        let config = Self::load(path)?;
+        let mut findings = Vec::new();
+        guards::check_files(&config.applications, &mut findings);
+        if findings.is_empty() {
+            return Ok(config);
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Err(ConfigError::Wrong { problems: located(path, &text, findings) })
+    }
+
     /// Checks a text; `path` is for the messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let wrong = |problems| Err(ConfigError::Wrong { problems });
@@ -330,16 +344,17 @@ impl Config {
             config.applications = application::read(std::mem::take(&mut config.application), base);
             return Ok(config);
         }
-        wrong(
-            problems
-                .into_iter()
-                .map(|finding::Finding { place, message }| {
-                    let (line, column) = locate::locate(text, &place);
-                    Problem { path: path.to_owned(), line, column, message }
-                })
-                .collect(),
-        )
+        wrong(located(path, text, problems))
     }
+}
+
+/// Each with its line.
+fn located(path: &Path, text: &str, findings: Vec<finding::Finding>) -> Vec<Problem> {
+    let problem = |finding::Finding { place, message }| {
+        let (line, column) = locate::locate(text, &place);
+        Problem { path: path.to_owned(), line, column, message }
+    };
+    findings.into_iter().map(problem).collect()
 }
 
 impl Config {

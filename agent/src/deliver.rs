@@ -10,6 +10,7 @@
 //! promoted before) and does the difference. A run that was cut off is queued again under a new number, in its old place,
 //! and does no more than what was missing.
 
+mod admission;
 mod ask;
 mod deploy_branch;
 mod error;
@@ -202,7 +203,7 @@ async fn steps(
     execution: &mut Execution<'_>,
 ) -> Result<String, DeliverError> {
     let timeout = context.config().agent.retry_timeout.0;
-    let checkout = execution.stage(StageKind::Checkout, None, timeout, stages::Checkout { code }).await?;
+    let checkout = execution.stage(StageKind::Checkout, None, timeout, stages::Checkout { context, code }).await?;
     let is_of_fork = execution.run.permission.is_some();
     let commit = image_build::Commit { context, application, code, checkout, is_of_fork };
     let build = image_build::Build { commit: commit.clone() };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quarterdeck_shared::application::{ApplicationSpec, ImageSpec, RenderKind};
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, ImageSpec, RenderKind, Signers};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
@@ -20,7 +20,7 @@ use crate::probe::{self, Probe};
 use crate::renderers::programs::Program;
 use quarterdeck_container::engine::Builder as _;
 use quarterdeck_core::image_ref::ImageRef;
-use quarterdeck_git::RefSnapshot;
+use quarterdeck_git::{RefSnapshot, mirror};
 use quarterdeck_shared::error::{Failure, Hint, chain};
 
 /// A check that takes longer is told as not answered: a person waits for it.
@@ -51,6 +51,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for cluster in context.clusters.all() {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
+    }
+    for (name, signers) in signers(&context.config()) {
+        checks.push(Box::pin(within(format!("signers {name}"), signatures(signers))));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));
@@ -97,6 +100,27 @@ async fn forge(probe: Probe) -> Found {
         Ok(_) => Found::good("answers, and accepts the token"),
         Err(failure) => Found::not(failure),
     }
+}
+
+/// Those whose signed tags trigger, by application.
+fn signers(config: &Config) -> Vec<(ApplicationName, Signers)> {
+    let of = |one: &ApplicationSpec| {
+        let signers = one.delivery.as_ref()?.code.require_signed.clone()?;
+        Some((one.name.clone(), signers))
+    };
+    config.applications.iter().filter_map(of).collect()
+}
+
+/// Whether signatures of tags can be checked: the programs, and the files that say who may sign.
+async fn signatures(signers: Signers) -> Found {
+    let look = move || {
+        let files = || signers.ssh.iter().chain(&signers.gpg);
+        let trouble =
+            mirror::missing_programs(&signers).or_else(|| files().find_map(|file| mirror::readable(file).err()));
+        let names = files().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        trouble.map_or_else(|| Found::good(format!("named in {names}")), |error| Found::of(&error, ""))
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Found::bad(error.to_string(), ""))
 }
 
 /// Whether somebody listens where webhooks are to come; that it is us is in the agent's log.

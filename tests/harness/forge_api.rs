@@ -1,8 +1,9 @@
-//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses and comments on merge requests go: their
-//! paths, logins, states, pages, and what each of them answers to what it does not take. It keeps what it was told. It does
+//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses, comments on merge requests and protected tags
+//! go: their paths, logins, states, pages, and what each of them answers to what it does not take. It keeps what it was told. It does
 //! NOT: know projects, commits or merge requests (all are there), make pipelines, or list statuses.
 
 mod comments;
+mod protected;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,8 @@ pub struct Posted {
 struct State {
     told: Vec<Posted>,
     comments: Comments,
+    /// Patterns of the tags that not everyone may make.
+    protected: Vec<String>,
     /// Whether the token may comment.
     is_mute: bool,
     /// Answers to the next statuses, instead of taking them.
@@ -96,6 +99,11 @@ impl ForgeApi {
     /// Somebody deletes a comment.
     pub fn delete_comment(&self, id: u64) {
         locked(&self.state).comments.delete(id);
+    }
+
+    /// Protects the tags of these patterns, in its own words, and no others.
+    pub fn protect_tags(&self, patterns: &[&str]) {
+        locked(&self.state).protected = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
     }
 
     /// Whether the token may comment from now on.
@@ -167,6 +175,9 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
             return Ok(told(403, json!({ "message": "403 Forbidden" })));
         }
         let (status, answer) = state.comments.answer(kind, &asked, &query, &body);
+        return Ok(told(status, answer));
+    }
+    if let Some((status, answer)) = protected::answer(kind, &parts.method, &rest, &locked(&state).protected) {
         return Ok(told(status, answer));
     }
     let (project, commit) = match rest[..] {

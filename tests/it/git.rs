@@ -6,6 +6,7 @@ pub(crate) mod healed;
 mod mirror;
 mod odd;
 mod push;
+mod signed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

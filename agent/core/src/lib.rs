@@ -12,6 +12,7 @@
 //! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
+//! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
@@ -32,6 +33,7 @@ pub mod junit;
 pub mod tree;
 pub mod yaml;
 
+pub mod admission;
 pub mod commit_status;
 pub mod dockerignore;
 pub mod follow;

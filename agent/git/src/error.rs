@@ -197,6 +197,22 @@ pub enum GitError {
         /// What is reached, and how it is raised.
         limit: String,
     },
+    /// The file that says who may sign is not to be had.
+    #[error("cannot read the signers in {}: {why}", file.display())]
+    Signers {
+        /// The file.
+        file: PathBuf,
+        /// What the system or gpg said.
+        why: String,
+    },
+    /// A program is not on this machine.
+    #[error("`{program}` is not installed")]
+    NotInstalled {
+        /// Which.
+        program: String,
+        /// With what it comes.
+        comes: &'static str,
+    },
     /// A program could not be started or failed.
     #[error("`{program}` {detail}")]
     Program {
@@ -230,6 +246,7 @@ impl GitError {
             BadEdit { .. } | Mirror { .. } | NoRoom { .. } | OpenFiles { .. } | Ownership { .. } | Program { .. } => {
                 GitErrorKind::Local
             }
+            Signers { .. } | NotInstalled { .. } => GitErrorKind::Local,
         }
     }
 }

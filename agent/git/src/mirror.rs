@@ -14,6 +14,7 @@
 //! commit_edits                                          [commit]
 //! push, maintain                                        [push], [maintain] through [program], [process]
 //! heal                                                  [heal]: what is damaged is made anew
+//! signer_of                                             [signature] through [program], [process]
 //! ```
 //!
 //! Invariant: the mirror is a cache. Whatever it holds can be fetched again, so it may be deleted at any time while no
@@ -32,6 +33,7 @@ mod tree;
 
 mod commit;
 mod push;
+mod signature;
 
 mod auth;
 mod http;
@@ -45,6 +47,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use self::named::Named;
+pub use self::signature::{missing_programs, readable};
 pub use self::ssh::hang_up;
 
 use self::transport::Link;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
+use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
 use super::test::{self, WrittenTest};
@@ -19,6 +20,7 @@ use super::values::{self, escapes};
 use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
+use quarterdeck_git::url::RepositoryUrl;
 
 /// An application as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -69,14 +71,18 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
         values::anchor(&mut image.secrets, base);
         image
     };
-    let delivery = |code, images: Vec<ImageSpec>, tests| DeliverySpec {
-        code,
+    let code = |mut code: Code| {
+        guards::anchor(&mut code, base);
+        code
+    };
+    let delivery = |written, images: Vec<ImageSpec>, tests| DeliverySpec {
+        code: code(written),
         tests: test::read(tests, &images, base),
         images: images.into_iter().map(image).collect(),
     };
     let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
         name,
-        delivery: code.map(|code| delivery(code, image, test)),
+        delivery: code.map(|written| delivery(written, image, test)),
         environments: environment.into_iter().map(meaning).collect(),
         followed: follow::read(follow_image),
     };
@@ -120,6 +126,9 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         }
         check_parts(written, &mut say);
         check_delivery(written, base, config.engine.builder, &mut say);
+        if let Some(code) = &written.code {
+            guards::check(code, config, base, &mut say);
+        }
         test::check(&written.test, &written.image, &mut say);
         check_environments(written, &clusters, base, &mut say);
         let targets = written.environment.iter().map(|environment| Target {
@@ -259,7 +268,7 @@ fn check_environments(
         if !names.insert(name) {
             say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
-        if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(repository, base) {
+        if let Err(error) = RepositoryUrl::parse(repository, base) {
             say(&["repository"], error.to_string());
         }
         if branch.is_some() && tag.is_some() {
@@ -294,7 +303,7 @@ fn check_environments(
 }
 
 fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
-    if let Err(error) = quarterdeck_git::url::RepositoryUrl::parse(address, base) {
+    if let Err(error) = RepositoryUrl::parse(address, base) {
         say(place, error.to_string());
     }
 }

@@ -70,6 +70,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         (&shown.build_tags, &shown.push_tags, shown.existing_tags, &shown.image_tag, shown.forks),
         (&default.build_tags, &default.push_tags, default.existing_tags, &default.image_tag, default.forks)
     );
+    assert_eq!(shown.require_protected_tags, default.require_protected_tags);
     let (shown, default) = (&application.image[0], &bare.image[0]);
     assert_eq!((&shown.context, &shown.dockerfile), (&default.context, &default.dockerfile));
     let tests = |tests: Vec<test::WrittenTest>| test::read(tests, &bare.image, Path::new("/"));
@@ -155,6 +156,28 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
     let image = &config.applications[0].delivery.as_ref().unwrap().images[0];
     let file = |file: &str| ValueFrom::File { file: file.to_owned() };
     assert_eq!((&image.args["KEY"], &image.secrets["npmrc"]), (&file("/etc/qd/key"), &file("/etc/qd/npmrc")));
+}
+
+#[test]
+fn files_of_signers_are_missed_by_a_check_and_not_by_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = "[[application]]\nname = 'shop'\n[application.code]\nrepository = 'https://forge.example/ops/shop'\n\
+                require_signed = { ssh = 'allowed_signers', gpg = 'keys.asc' }\nrequire_protected_tags = true\n\
+                [[application.image]]\nname = 'r/a'\n[[forge]]\nkind = 'gitea'\nurl = 'https://forge.example'\ntoken_env = 'A'\n";
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("keys.asc"), "").unwrap();
+    let config = Config::load(&path).unwrap();
+    let signers = config.applications[0].delivery.as_ref().unwrap().code.require_signed.clone().unwrap();
+    assert_eq!(signers.ssh, Some(folder.path().join("allowed_signers")), "from the folder of the configuration");
+    let Err(ConfigError::Wrong { problems }) = Config::load_with_files(&path) else { panic!("both files are missed") };
+    let [ssh, gpg] = &problems[..] else { panic!("{problems:#?}") };
+    assert!((ssh.line, gpg.line) == (5, 5) && ssh.message.contains("No such file"), "{problems:#?}");
+    assert!(ssh.column < gpg.column && gpg.message.ends_with("keys.asc: it is empty"), "{problems:#?}");
+    for file in ["allowed_signers", "keys.asc"] {
+        std::fs::write(folder.path().join(file), "a key\n").unwrap();
+    }
+    assert_eq!(Config::load_with_files(&path).unwrap(), config);
 }
 
 #[test]
@@ -258,6 +281,16 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ("[[forge]]\nkind = 'gitea'\nurl = 'https://forge.example'\n".to_owned(), 2, "set token_file or token_env"),
         (format!("{coded}branches = ['main', '']\n"), 9, "an empty pattern matches nothing"),
         (format!("{coded}branches = ['refs/heads/main']\n"), 9, "leave `refs/…/` out"),
+        (format!("{coded}require_signed = {{}}\n"), 9, "name signers with ssh"),
+        (format!("{coded}require_signed = {{ pgp = 'a' }}\n"), 9, "expected `ssh` or `gpg`"),
+        (format!("{coded}require_protected_tags = true\n"), 9, "no [[forge]] has the repository /srv/shop"),
+        (
+            format!(
+                "{coded}require_protected_tags = true\n[[forge]]\nkind = 'gitea'\nurl = 'https://forge.example'\ntoken_env = 'A'\n"
+            ),
+            9,
+            "no [[forge]] has the repository /srv/shop",
+        ),
         (format!("{coded}forks = 'run'\n"), 9, "merge_requests is off: turn it on"),
         (format!("{coded}forks = 'always'\n"), 9, "expected one of `ask`, `run`, `never`"),
         (format!("{built}secrets = {{ 'a b' = {{ env = 'A' }} }}\n"), 11, "not a valid id of a secret"),

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
+use crate::forge::ForgeError;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
 use quarterdeck_container::engine::BuildError;
 use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
+use quarterdeck_core::admission::Refusal;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::queue::AWAITED_MAX;
@@ -30,6 +32,24 @@ pub enum DeliverError {
         doing: &'static str,
         /// Why.
         source: GitError,
+    },
+    /// The tag may not trigger.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The forge does not say whether it protects the tag.
+    #[error("cannot ask whether the tag is protected")]
+    Forge(#[from] ForgeError),
+    /// No forge could say so; the configuration was checked for one.
+    #[error("no [[forge]] has the repository {address}")]
+    NoForge {
+        /// As it is written.
+        address: String,
+    },
+    /// What is there is not known in this life.
+    #[error("the tags of {address} have not been read yet")]
+    Unread {
+        /// Of the repository, without secrets.
+        address: String,
     },
     /// The engine failed.
     #[error(transparent)]
@@ -177,7 +197,8 @@ impl DeliverError {
             Self::Build(error) => error.is_transient() || of_git(error).is_some_and(GitError::passes),
             Self::Test(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
-            Self::NotKept(_) | Self::History(_) => true,
+            Self::Forge(error) => error.passes(),
+            Self::NotKept(_) | Self::History(_) | Self::Unread { .. } => true,
             _ => false,
         }
     }
@@ -192,6 +213,10 @@ impl Hint for DeliverError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Git { source, .. } => source.hint(),
+            Self::Refused(refusal) => refusal.hint(),
+            Self::Forge(error) => error.hint(),
+            Self::NoForge { .. } => "add a [[forge]] with its address, or leave out require_protected_tags".into(),
+            Self::Unread { .. } => "`qd doctor` shows whether it can be read".into(),
             Self::Build(error) => error.hint(),
             Self::Test(error) => error.hint(),
             Self::TestFailed { .. } => "its output is in the log of the run; `qd runs retry` runs it once more".into(),

@@ -3,9 +3,9 @@
 use quarterdeck_shared::application::Code;
 use tokio::sync::mpsc;
 
-use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
-use crate::context::Codebase;
+use super::{DeliverError, admission};
+use crate::context::{Codebase, Context};
 use quarterdeck_container::engine::Progress;
 use quarterdeck_core::trigger::TagRules;
 use quarterdeck_git::mirror::Mirror;
@@ -18,8 +18,9 @@ pub(super) fn git(doing: &'static str) -> impl FnOnce(GitError) -> DeliverError 
     move |source| DeliverError::Git { doing, source }
 }
 
-/// The commit's tree is at hand.
+/// The commit's tree is at hand, and the tag that asks for it may.
 pub(super) struct Checkout<'a> {
+    pub(super) context: &'a Context,
     pub(super) code: &'a Codebase,
 }
 
@@ -40,7 +41,8 @@ impl Step<CommitInfo> for Checkout<'_> {
         };
         let info = self.code.repository.work(read).await.map_err(git("read the commit"))?;
         execution.run.subject.clone_from(&info.subject);
-        let message = format!("{} {}", info.id.short(), info.subject);
+        let admitted = admission::admit(self.context, self.code, &rules(&self.code.spec.code)?, &execution.run).await?;
+        let message = format!("{} {}{admitted}", info.id.short(), info.subject);
         Ok(Outcome::Done(info, message))
     }
 }

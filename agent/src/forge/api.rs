@@ -164,6 +164,8 @@ impl ForgeKind {
             200..300 => Meaning::Accepted,
             // What it knows already is an error to GitLab.
             400 if self == Self::Gitlab && body.contains("Cannot transition status") => Meaning::Accepted,
+            // GitHub's limits are refusals by their number (docs.github.com, "Rate limits for the REST API").
+            403 if body.contains("rate limit") => Meaning::Away,
             401 | 403 => Meaning::Refused,
             408 | 409 | 425 | 429 | 500.. => Meaning::Away,
             _ => Meaning::Rejected,
@@ -299,6 +301,7 @@ mod tests {
             (Gitlab, 409, "", Meaning::Away),
             (Github, 401, "", Meaning::Refused),
             (Github, 403, "", Meaning::Refused),
+            (Github, 403, r#"{"message":"You have exceeded a secondary rate limit"}"#, Meaning::Away),
             (Github, 422, "", Meaning::Rejected),
             (Github, 429, "", Meaning::Away),
             (Gitea, 502, "", Meaning::Away),

@@ -15,7 +15,9 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::api::{self, Listed, Meaning, MergeRequest, PAGE, Status, below, message};
-use crate::config::forge::ForgeConfig;
+use super::protection::{self, RULESETS_MAX, Restricted};
+use crate::config::Config;
+use crate::config::forge::{ForgeConfig, ForgeKind};
 
 /// The longest one answer may take: forges are seen to lock a commit for ten seconds while others tell of it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,6 +110,8 @@ pub enum What {
     Status,
     /// A comment on a merge request.
     Comment,
+    /// The question whether it protects a tag.
+    Protection,
 }
 
 impl fmt::Display for What {
@@ -115,7 +119,15 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Status => "status",
             Self::Comment => "comment",
+            Self::Protection => "question for protected tags",
         })
+    }
+}
+
+impl ForgeError {
+    /// Whether it passes by itself.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
     }
 }
 
@@ -126,6 +138,8 @@ impl Hint for ForgeError {
             Self::Unreachable { .. } => "see that url and api in [[forge]] are right, and that the way to it is open".into(),
             Self::Refused { what: What::Comment, .. } => "give the token the right to comment, or leave out `comment`: scope api in GitLab, repo or Pull requests: write in GitHub, write:issue in Gitea".into(),
             Self::Refused { what: What::Status, .. } => "give the token the right to write commit statuses: scope api in GitLab, repo:status in GitHub, write:repository in Gitea".into(),
+            Self::Refused { what: What::Protection, .. } => "give the token the right to read how tags are protected: scope read_api in GitLab, Metadata: read in GitHub, read:repository of an administrator of the repository in Gitea".into(),
+            Self::Rejected { what: What::Protection, .. } => "see that the token may see the repository; Gitea lists protected tags since version 1.23".into(),
             Self::Busy { .. } | Self::Rejected { .. } => "".into(),
         }
     }
@@ -136,6 +150,12 @@ impl Forge {
     pub fn new(config: &ForgeConfig) -> Option<Self> {
         let (web, api) = (config.web()?, config.api().parse().ok()?);
         Some(Self { web, api, client: CLIENT.clone()?, config: config.clone() })
+    }
+
+    /// The forge of a configuration that has the repository of this address, and what it calls it.
+    pub fn that_has(config: &Config, address: &RepositoryUrl) -> Option<(Self, String)> {
+        let mut forges = config.forge.iter().filter_map(Self::new);
+        forges.find_map(|forge| forge.project(address).map(|project| (forge, project)))
     }
 
     /// What it calls a repository of this address.
@@ -179,6 +199,32 @@ impl Forge {
             }
         }
         Ok(None)
+    }
+
+    /// Whether it protects a tag of one of its projects.
+    pub async fn protects(&self, project: &str, tag: &str) -> Result<bool, ForgeError> {
+        let (kind, ask) = (self.config.kind, |at| self.ask(What::Protection, Method::GET, at, None));
+        let at = |page| kind.protection(&self.api, project, tag, page);
+        match kind {
+            ForgeKind::Gitlab => Ok(protection::is_protected(&ask(at(1)).await?)),
+            ForgeKind::Gitea => Ok(protection::protects(&ask(at(1)).await?, tag)),
+            ForgeKind::Github => {
+                let mut restricted = Restricted::default();
+                for page in 1..=RULESETS_MAX / PAGE {
+                    let (rulesets, listed) = protection::rulesets(&ask(at(page)).await?);
+                    for id in rulesets {
+                        restricted = restricted.and(&ask(protection::ruleset(&self.api, project, id)).await?, tag);
+                        if restricted.all() {
+                            return Ok(true);
+                        }
+                    }
+                    if listed < PAGE {
+                        break;
+                    }
+                }
+                Ok(false)
+            }
+        }
     }
 
     /// Whether it answers, and takes our token.

@@ -1,6 +1,7 @@
 //! What of an application is built: its code, which tags, branches and merge requests mean what, and its images.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,31 @@ pub struct Code {
     /// The tag of the images, from `{suffix}` (of the git tag, else the short commit), `{tag}`, `{commit}`, `{short_commit}`.
     #[serde(default = "default_image_tag")]
     pub image_tag: String,
+    /// Whose signature a tag needs to trigger anything; none where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_signed: Option<Signers>,
+    /// Only a tag that the forge protects triggers anything.
+    #[serde(default)]
+    pub require_protected_tags: bool,
+}
+
+impl Code {
+    /// Whether a tag has to be looked at before anything is done for it.
+    pub fn guards_tags(&self) -> bool {
+        self.require_signed.is_some() || self.require_protected_tags
+    }
+}
+
+/// The files that name those whose signed tags trigger; at least one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signers {
+    /// Principals and their ssh keys, in the format of git's `gpg.ssh.allowedSignersFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<PathBuf>,
+    /// Public keys of OpenPGP, armored or binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpg: Option<PathBuf>,
 }
 
 fn default_image_tag() -> String {

@@ -18,12 +18,14 @@ mod change;
 mod http;
 mod key;
 mod repo;
+mod signer;
 mod ssh;
 
 pub use change::Change;
 pub use http::{Counted, Fault};
 pub use key::{CLIENT, SshKey, write_program};
 pub use repo::Repo;
+pub use signer::Signer;
 pub use ssh::SshFault;
 
 use std::path::{Path, PathBuf};

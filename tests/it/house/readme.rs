@@ -24,13 +24,14 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 38] = [
+const WHOLE: [&str; 40] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
     "git::faults",
     "git::healed",
     "git::odd",
+    "git::signed",
     "life::alone",
     "life::asked",
     "life::certificates",
@@ -58,6 +59,7 @@ const WHOLE: [&str; 38] = [
     "life::output",
     "life::own_files",
     "life::own_repository",
+    "life::protected",
     "life::quiet",
     "life::secrets",
     "life::tested",

@@ -1,7 +1,7 @@
 # Debian's packages: only those that are missing, without starting the services that they bring.
 
 packages=(docker.io containerd runc containernetworking-plugins docker-registry busybox-static iptables nftables conntrack iproute2 util-linux
-	mount openssl openssh-client git curl ca-certificates)
+	mount openssl openssh-client gpg gpg-agent git curl ca-certificates)
 
 # packages_ready NAME...: a fresh machine may be installing something of its own, and is waited for.
 packages_ready() {

@@ -8,6 +8,7 @@ mod forge;
 mod git;
 mod job;
 mod life;
+mod protected;
 mod screens;
 mod sync;
 mod ways;

@@ -29,6 +29,11 @@ impl Hint for GitError {
             Self::TooMuch { option: Some(option), .. } => {
                 format!("raise `{option}` in [repository.limits] if that is meant").into()
             }
+            Self::Signers { .. } => {
+                "check that the file exists and the agent may read it; require_signed in [application.code] names it"
+                    .into()
+            }
+            Self::NotInstalled { program, comes } => format!("install {program}: {comes}").into(),
             Self::NoRoom { .. } => "free some where data_dir is, and it is fetched again".into(),
             _ => "".into(),
         }
