@@ -205,7 +205,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{application}helm.values = {{ since = [2026-11-29] }}\n"), 7, "write it in quotes"),
         (format!("{application}helm.values_files = ['../prod.yaml']\n"), 7, "a file inside the repository"),
         (format!("{application}helm.hook_timeout = '0s'\n"), 7, "write 5m"),
-        (format!("{application}helm.hook_timeout = '5 mins'\n"), 7, "write 30s, 5m or 1h"),
+        (format!("{application}helm.hook_timeout = 'soon'\n"), 7, "write 30s, 5m or 1h"),
         (format!("{application}[[application.image]]\nname = 'r/a'\n"), 7, "add [application.code]"),
         (
             format!(

@@ -25,7 +25,7 @@ const FALSE: &str = "[\"false\"]";
 const BOTH: &str = "pre-install,pre-upgrade";
 
 /// Ends by itself, after a time in which it is seen to run.
-const A_WHILE: &str = "[\"sleep\", \"3\"]";
+const A_WHILE: &str = "[\"sleep\", \"10\"]";
 const FOR_EVER: &str = "[\"sleep\", \"3600\"]";
 
 fn commit(world: &World, templates: &[(&str, &str)], message: &str) -> String {

@@ -64,7 +64,7 @@ impl List for System {
             Health::Healthy => "reachable",
             Health::Progressing => "not polled yet",
             Health::Degraded => "unreachable",
-            Health::Suspended => "suspended",
+            Health::Suspended => "held",
             Health::Missing => "missing",
             Health::Unknown => "unknown",
         }
