@@ -190,17 +190,14 @@ impl Inventories {
         let name = environment.to_string();
         let (version, before) =
             self.known().get(&place).map(|k| (k.version.clone(), k.believed.clone())).unwrap_or_default();
-        let put = |version: Option<String>| {
-            let (name, place) = (&name, &place);
-            async move { self.put(objects, name, place, inventory, hooks, version.as_deref(), by).await }
-        };
-        let written = match put(version).await {
+        let object = said(&name, &place, inventory, hooks)?;
+        let written = match self.put(objects, &place, object.clone(), version.as_deref(), by).await {
             Err(problem) if problem.class == Class::Conflict => {
                 if self.fresh(objects, environment, namespace).await?.inventory != before {
                     return Err(problem);
                 }
                 let version = self.known().get(&place).and_then(|known| known.version.clone());
-                put(version).await?
+                self.put(objects, &place, object, version.as_deref(), by).await?
             }
             written => written?,
         };
@@ -218,15 +215,11 @@ impl Inventories {
     async fn put(
         &self,
         objects: &Objects,
-        environment: &str,
         place: &ResourceRef,
-        inventory: &Inventory,
-        hooks: &Record,
+        mut object: Value,
         version: Option<&str>,
         by: Option<SyncId>,
     ) -> Result<Value, ApiProblem> {
-        let mut object = encode(environment, place, inventory)?;
-        releases::put(&mut object, hooks);
         object["metadata"]["resourceVersion"] = version.unwrap_or(ABSENT).into();
         Mark::put(&mut object, &self.me, by, Timestamp::now());
         objects.apply_own(place, &object).await
@@ -306,8 +299,8 @@ impl Inventories {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             objects.delete(&place, "v1", uid).await?;
         } else if inventory.items.len() < before {
-            let (hooks, version) = (releases::of(&object), version_of(&object));
-            self.put(objects, owner, &place, &inventory, &hooks, version.as_deref(), by).await?;
+            let less = said(owner, &place, &inventory, &releases::of(&object))?;
+            self.put(objects, &place, less, version_of(&object).as_deref(), by).await?;
         }
         self.outdate(owner);
         Ok(())
@@ -412,6 +405,13 @@ pub fn inventory_name(environment: impl fmt::Display) -> String {
 /// `shop.prod`.
 fn label_of(environment: impl fmt::Display) -> String {
     environment.to_string().replace('/', ".")
+}
+
+/// An inventory as it is written, without what is known of it only then.
+fn said(environment: &str, place: &ResourceRef, inventory: &Inventory, hooks: &Record) -> Result<Value, ApiProblem> {
+    let mut object = encode(environment, place, inventory)?;
+    releases::put(&mut object, hooks);
+    Ok(object)
 }
 
 fn version_of(object: &Value) -> Option<String> {

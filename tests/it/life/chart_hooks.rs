@@ -32,7 +32,7 @@ fn commit(world: &World, templates: &[(&str, &str)], message: &str) -> String {
     let repository = deploy(world);
     let mut change = repository.change("main").write("apps/shop/Chart.yaml", CHART);
     for (name, text) in templates {
-        change = change.write(&format!("apps/shop/templates/{name}.yaml"), text);
+        change = change.write(format!("apps/shop/templates/{name}.yaml"), text);
     }
     change.commit(message)
 }

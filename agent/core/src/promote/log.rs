@@ -74,7 +74,7 @@ impl Promotion {
     /// Reads a commit; nothing where it is no promotion. Of a trailer that occurs twice the last counts, as the user's
     /// words come first.
     pub fn read(commit: &CommitInfo) -> Option<Self> {
-        let (fields, images) = trailers(&commit.message)?;
+        let Named { fields, images } = named(&commit.message)?;
         let what = Trailers {
             application: fields.get("Application")?.parse().ok()?,
             environment: fields.get("Environment")?.parse().ok()?,
@@ -97,8 +97,16 @@ impl Promotion {
     }
 }
 
-/// The trailers of a message by name, and its images with their versions; nothing where it names none.
-fn trailers(message: &str) -> Option<(BTreeMap<&str, &str>, BTreeMap<String, String>)> {
+/// What the trailers of a message name.
+struct Named<'m> {
+    /// By name, but for the images.
+    fields: BTreeMap<&'m str, &'m str>,
+    /// By image its version; at least one.
+    images: BTreeMap<String, String>,
+}
+
+/// Reads the trailers of a message; nothing where they name no image.
+fn named(message: &str) -> Option<Named<'_>> {
     let mut fields = BTreeMap::new();
     let mut images = Vec::new();
     for line in message.lines() {
@@ -115,7 +123,7 @@ fn trailers(message: &str) -> Option<(BTreeMap<&str, &str>, BTreeMap<String, Str
         }
     }
     let images: BTreeMap<_, _> = images.into_iter().collect::<Option<_>>()?;
-    (!images.is_empty()).then_some((fields, images))
+    (!images.is_empty()).then_some(Named { fields, images })
 }
 
 /// The image of a trailer, and its version. A registry's port has a colon too: the tag is behind the last `/`.

@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::planned::{PlannedHooks, PlannedSync, namespaces};
 use crate::problem::ApiProblem;
 use crate::survey;
-use quarterdeck_core::hooks::{self, Record, Seen, When};
+use quarterdeck_core::hooks::{self, Record, Seen, Wanted, When};
 use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
@@ -108,10 +108,8 @@ impl Cluster {
         let Inner { objects, inventories, .. } = &*self.0;
         let mut held = inventories.read(objects, environment, &options.namespace).await?;
         let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
-        let may_run = options
-            .hooks
-            .as_ref()
-            .is_some_and(|wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content));
+        let is_new = |wanted: &Wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content);
+        let may_run = options.hooks.as_deref().is_some_and(is_new);
         if options.fresh || leaves || may_run || observed.iter().any(Observed::wants_a_write) {
             held = inventories.fresh(objects, environment, &options.namespace).await?;
         }

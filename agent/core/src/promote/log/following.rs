@@ -11,7 +11,7 @@
 use quarterdeck_shared::application::{ApplicationName, EnvironmentName};
 use quarterdeck_shared::revision::CommitId;
 
-use super::trailers;
+use super::{Named, named};
 use crate::follow::Wanted;
 use crate::git::CommitInfo;
 
@@ -63,7 +63,7 @@ impl Following {
 
     /// Reads a commit; nothing where it is no such promotion.
     pub fn read(commit: &CommitInfo) -> Option<(CommitId, Self)> {
-        let (fields, mut images) = trailers(&commit.message)?;
+        let Named { fields, mut images } = named(&commit.message)?;
         let (image, version) = images.pop_first().filter(|_| images.is_empty())?;
         let (tag, digest) = version.split_once('@')?;
         let following = Self {

@@ -8,15 +8,18 @@ use serde_json::Value;
 use super::{HelmError, few, named};
 use crate::hooks::{DeletePolicy, Moment};
 use crate::render::RenderError;
-use crate::render::object::{self, Found, Runs};
+use crate::render::object::{self, Runs};
 
 /// Hooks that a chart may have. Large charts have a dozen; each is a step that is waited for.
 pub(super) const HOOKS_MAX: usize = 100;
 
+/// Objects that are run as hooks, and when.
+type Found = Vec<(object::Found, Runs)>;
+
 /// What was found in a chart's output besides objects.
 pub(super) struct Sorted<'a> {
     spec: &'a HelmSpec,
-    hooks: Vec<(Found, Runs)>,
+    hooks: Found,
     /// Those that the configuration leaves out.
     skipped: Vec<String>,
     /// Those of tests and of deletion, and what helm does not know either.
@@ -55,7 +58,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// The hooks, and what is to be said of others.
-    pub(super) fn done(self) -> Result<(Vec<(Found, Runs)>, Vec<String>), HelmError> {
+    pub(super) fn done(self) -> Result<(Found, Vec<String>), HelmError> {
         let Self { spec: _, hooks, skipped, other, mut notes } = self;
         if hooks.len() > HOOKS_MAX {
             return Err(HelmError::TooManyHooks { count: hooks.len() });
