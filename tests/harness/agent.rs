@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, Progress, RunStatus};
 use quarterdeck_tui::client::Client;
 
 /// The environment variable that says at which step the tests' agent dies: the step's number, or its name.
@@ -285,13 +285,14 @@ pub fn runs(state: &State) -> impl Iterator<Item = &RunStatus> {
 fn brief(object: &Object) -> Option<String> {
     match object {
         Object::Environment(a) => Some(format!(
-            "  {}: {} {} {} {:?} {}",
+            "  {}: {} {} {} {:?} {} {}",
             a.environment,
             a.sync,
             a.health,
             a.revision.as_ref().map_or("-".to_owned(), |r| r.short()),
             a.images,
-            a.message
+            a.message,
+            a.progress.as_ref().map(Progress::describe).unwrap_or_default()
         )),
         Object::Run(run) => {
             Some(format!("  run {} {} {}: {} {}", run.id, run.reference, run.goal.word(), run.phase, run.message))

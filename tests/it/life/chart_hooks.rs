@@ -235,16 +235,6 @@ async fn an_agent_that_is_killed_in_the_middle_of_a_hook_goes_on_with_it() {
     world.start_agent().await.unwrap();
     synced_to(&world, &first).await;
     assert_eq!((jobs(&world, "first"), jobs(&world, "migrate"), value(&world, "a").as_deref()), (1, 1, Some("one")));
-
-    // Another commit takes its place instead.
-    let (slow, quick) = (job("migrate", BOTH, "", FOR_EVER), job("migrate", BOTH, "", TRUE));
-    commit(&world, &[("migrate", &slow)], "One that never ends");
-    runs(&world, "Job/migrate (pre-upgrade, weight 0)").await;
-    world.kill_agent();
-    let last = commit(&world, &[("migrate", &quick), ("a", &config_map("a", "two"))], "One that does");
-    world.start_agent().await.unwrap();
-    synced_to(&world, &last).await;
-    assert_eq!((jobs(&world, "migrate"), value(&world, "a").as_deref()), (3, Some("two")));
 }
 
 #[tokio::test]
