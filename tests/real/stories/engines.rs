@@ -4,7 +4,6 @@ mod cleaned;
 mod output;
 mod registries;
 mod secrets;
-mod ssh;
 mod tested;
 
 use std::process::Command;
