@@ -29,6 +29,12 @@ fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
             "a poll interval below 100ms is too short: write 30s, and use `qd refresh` to poll immediately",
         );
     }
+    if config.agent.image_interval.0.as_millis() < 1_000 {
+        say(
+            "image_interval",
+            "an interval below 1s is too short, since registries limit requests: write 5m, and use `qd refresh` to ask immediately",
+        );
+    }
     if config.agent.max_concurrent_builds == 0 {
         say("max_concurrent_builds", "0 concurrent builds would never build: write 1 or more");
     }

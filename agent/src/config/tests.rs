@@ -189,6 +189,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
+        ("[agent]\nimage_interval = '0s'\n".to_owned(), 2, "registries limit requests"),
         ("[agent]\nmax_concurrent_builds = 0\n".to_owned(), 2, "write 1 or more"),
         ("[agent\n".to_owned(), 1, ""),
         ("[[application]]\nname = 'Shop'\n".to_owned(), 2, "cannot name an application"),
