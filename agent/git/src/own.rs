@@ -4,7 +4,7 @@
 //! the client. A repository comes and goes as a whole: it is made and removed under a name that begins with a dot, which is none.
 
 mod error;
-mod look;
+mod facts;
 
 use std::io;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use quarterdeck_core::own_repository::request::Service;
 use quarterdeck_system::program::{self, Limits};
 
 pub use self::error::OwnError;
-pub use self::look::{Facts, list, look};
+pub use self::facts::{Facts, directory_of, facts_of, list};
 
 /// What an own repository has beside git's defaults.
 ///

@@ -3,6 +3,7 @@
 //! It runs with no way to prompt, in plain English (its messages are read), and free of the variables with which a
 //! surrounding git command would point it at another repository.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,6 +33,14 @@ pub(crate) fn git(dir: &Path, arguments: &[&str]) -> Command {
     command.arg("--git-dir").arg(dir).args(arguments).current_dir(dir);
     unprompted(&mut command);
     command
+}
+
+/// Gives git these options, by the environment: arguments are for all of the machine to read.
+pub(crate) fn with_options<K: AsRef<OsStr>, V: AsRef<OsStr>>(command: &mut Command, options: &[(K, V)]) {
+    command.env("GIT_CONFIG_COUNT", options.len().to_string());
+    for (number, (key, value)) in options.iter().enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+    }
 }
 
 /// Takes every way to prompt away from a program.

@@ -9,7 +9,7 @@ use std::process::Command;
 use secrecy::ExposeSecret;
 
 use super::operation::{Bounds, Operation};
-use super::program::git;
+use super::program::{git, with_options};
 use super::{Mirror, auth, fetch, process, ssh};
 use crate::error::gives_another_reason;
 use crate::id::GixId;
@@ -117,10 +117,7 @@ impl Mirror {
                 }
             }
         }
-        command.env("GIT_CONFIG_COUNT", config.len().to_string());
-        for (number, (key, value)) in config.into_iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
-        }
+        with_options(command, &config);
         Ok(())
     }
 

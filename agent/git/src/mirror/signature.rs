@@ -18,7 +18,7 @@ use quarterdeck_shared::application::Signers;
 use quarterdeck_system::program::{self, Finished};
 
 use super::operation::{Bounds, Operation};
-use super::program::{git, unprompted};
+use super::program::{git, unprompted, with_options};
 use super::{Mirror, process};
 use crate::id::GixId;
 use crate::{GitError, ObjectId};
@@ -117,10 +117,7 @@ impl Mirror {
                 vec![("gpg.program", gpg)]
             }
         };
-        command.env("GIT_CONFIG_COUNT", options.len().to_string());
-        for (number, (key, value)) in options.into_iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
-        }
+        with_options(&mut command, &options);
         process::run(command, b"", &talk)
     }
 }

@@ -63,7 +63,7 @@ fn a_repository_is_made_whole_listed_and_removed_with_its_empty_folders() {
 fn refs_bytes_and_the_last_push_are_seen() {
     let folder = tempfile::tempdir().unwrap();
     create(folder.path(), &name("shop"), "#!/bin/sh\n").unwrap();
-    let empty = look(folder.path(), &name("shop")).unwrap();
+    let empty = facts_of(folder.path(), &name("shop")).unwrap();
     assert_eq!((empty.refs, empty.pushed), (0, None));
     let shop = folder.path().join("shop.git");
     let tree = git(&shop, &["hash-object", "-w", "-t", "tree", "/dev/null"]);
@@ -72,11 +72,11 @@ fn refs_bytes_and_the_last_push_are_seen() {
     for full in ["refs/heads/main", "refs/tags/v1"] {
         git(&shop, &[&author[..], &["update-ref", full, &commit]].concat());
     }
-    let facts = look(folder.path(), &name("shop")).unwrap();
+    let facts = facts_of(folder.path(), &name("shop")).unwrap();
     assert!(facts.refs == 2 && facts.bytes > empty.bytes && facts.pushed.is_some(), "{facts:?}");
-    assert!(matches!(look(folder.path(), &name("web")), Err(OwnError::Missing { .. })));
+    assert!(matches!(facts_of(folder.path(), &name("web")), Err(OwnError::Missing { .. })));
     std::fs::write(shop.join("config"), "[core").unwrap();
-    assert!(matches!(look(folder.path(), &name("shop")), Err(OwnError::Unreadable { .. })));
+    assert!(matches!(facts_of(folder.path(), &name("shop")), Err(OwnError::Unreadable { .. })));
 }
 
 #[test]

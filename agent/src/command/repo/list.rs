@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use quarterdeck_core::own_repository::name::RepositoryName;
-use quarterdeck_git::own::{self, OwnError};
+use quarterdeck_git::own;
 use quarterdeck_shared::error::chain;
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub(super) fn list(file: &Path, output: Output, out: &mut dyn Write) -> anyhow::
     let line = |name: RepositoryName| {
         let path = root.join(name.folder());
         let used_by = used_by(&config, base, &path);
-        let (facts, problem) = match own::look(&root, &name) {
+        let (facts, problem) = match own::facts_of(&root, &name) {
             Ok(facts) => (facts, String::new()),
             Err(error) => (own::Facts { refs: 0, bytes: 0, pushed: None }, chain(&error)),
         };
@@ -53,10 +53,7 @@ pub(super) fn list(file: &Path, output: Output, out: &mut dyn Write) -> anyhow::
 
 /// Prints where one is.
 pub(super) fn path(file: &Path, name: &RepositoryName, out: &mut dyn Write) -> anyhow::Result<()> {
-    let path = super::root(file)?.join(name.folder());
-    if !path.join("HEAD").exists() {
-        return Err(OwnError::Missing { name: name.clone() }.into());
-    }
+    let path = own::directory_of(&super::root(file)?, name)?;
     writeln!(out, "{}", path.display())?;
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(super) fn remove(file: &Path, name: &RepositoryName, force: bool, out: &mut 
         return Err(RemoveError::Used { name: name.clone(), users }.into());
     }
     if !force {
-        let refs = own::look(&root, name)?.refs;
+        let refs = own::facts_of(&root, name)?.refs;
         if refs > 0 {
             return Err(RemoveError::Filled { name: name.clone(), refs }.into());
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use quarterdeck_core::own_repository::request::{Permit, decide};
-use quarterdeck_git::own::{self, Client, OwnError};
+use quarterdeck_git::own::{self, Client};
 
 /// The longest name of a person: a mail address fits.
 const USER_MAX: usize = 100;
@@ -15,10 +15,7 @@ pub(super) fn serve(config: &Path, user: Option<String>, permit: &Permit) -> any
     let asked = std::env::var_os("SSH_ORIGINAL_COMMAND");
     // What is not UTF-8 is refused as what it is read as.
     let (service, name) = decide(asked.as_ref().map(|asked| asked.to_string_lossy()).as_deref(), permit)?;
-    let directory = super::root(config)?.join(name.folder());
-    if !directory.join("HEAD").exists() {
-        return Err(OwnError::Missing { name }.into());
-    }
+    let directory = own::directory_of(&super::root(config)?, &name)?;
     let address = std::env::var("SSH_CONNECTION").ok().and_then(|text| text.split(' ').next()?.parse().ok());
     let client = user.map(|user| Client { user, address });
     Err(own::serve(service, &directory, client.as_ref()).exec()).context("cannot start git")

@@ -1,7 +1,7 @@
 //! Which own repositories exist, and what is in them.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use quarterdeck_core::own_repository::name::RepositoryName;
@@ -54,12 +54,18 @@ fn below(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<RepositoryNa
     Ok(())
 }
 
-/// Looks at one.
-pub fn look(root: &Path, name: &RepositoryName) -> Result<Facts, OwnError> {
+/// Where one of them is.
+///
+/// # Errors
+/// [`OwnError::Missing`] where there is none of this name.
+pub fn directory_of(root: &Path, name: &RepositoryName) -> Result<PathBuf, OwnError> {
     let path = root.join(name.folder());
-    if !path.join("HEAD").exists() {
-        return Err(OwnError::Missing { name: name.clone() });
-    }
+    if path.join("HEAD").exists() { Ok(path) } else { Err(OwnError::Missing { name: name.clone() }) }
+}
+
+/// What is in one of them.
+pub fn facts_of(root: &Path, name: &RepositoryName) -> Result<Facts, OwnError> {
+    let path = directory_of(root, name)?;
     let unreadable = |detail| OwnError::Unreadable { path: path.clone(), detail };
     let options = gix::open::Options::isolated().open_path_as_is(true);
     let repository = gix::open_opts(&path, options).map_err(|error| unreadable(chain(&error)))?;
