@@ -27,6 +27,7 @@ use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol::Role;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::application::of_buildkit;
 use crate::telemetry::LogFormat;
 use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;

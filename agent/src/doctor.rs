@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, ImageSpec, RenderKind, Signers};
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, RenderKind, Signers};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
-use crate::config::Config;
+use crate::config::{Config, of_buildkit};
 use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
@@ -206,11 +206,9 @@ async fn engine(context: Arc<Context>) -> Found {
 
 /// Whose builds fail without BuildKit, where there are such.
 fn needs_buildkit(config: &Config) -> Option<String> {
-    let is_of_buildkit = |image: &ImageSpec| {
-        !image.secrets.is_empty() || image.ssh || !image.cache_from.is_empty() || image.cache_to.is_some()
-    };
     let needs = |application: &&ApplicationSpec| {
-        application.delivery.iter().flat_map(|delivery| &delivery.images).any(is_of_buildkit)
+        let images = application.delivery.iter().flat_map(|delivery| &delivery.images);
+        images.flat_map(of_buildkit).next().is_some()
     };
     let names: Vec<&str> = config.applications.iter().filter(needs).map(|one| one.name.as_str()).collect();
     (!names.is_empty()).then(|| format!("the builds of {} need BuildKit", names.join(", ")))

@@ -203,10 +203,10 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
             target: _,
             args,
             secrets,
-            ssh,
+            ssh: _,
             source_date_epoch,
             cache_from,
-            cache_to,
+            cache_to: _,
             platform,
         } = image;
         if !names.insert(name) {
@@ -237,15 +237,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
                 say("cache_from", format!("{error}: write registry.example/team/name:cache"));
             }
         }
-        let of_buildkit = [
-            ("secrets", "build secrets", !secrets.is_empty()),
-            ("ssh", "ssh mounts", *ssh),
-            ("cache_from", "caches of registries", !cache_from.is_empty()),
-            ("cache_to", "caches in images", cache_to.is_some()),
-        ];
-        for (option, what, _) in
-            of_buildkit.into_iter().filter(|(_, _, is_asked)| *is_asked && builder == BuilderKind::Classic)
-        {
+        for (option, what) in of_buildkit(image).filter(|_| builder == BuilderKind::Classic) {
             say(option, format!("{what} need BuildKit: leave out {option}, or builder = \"classic\" in [engine]"));
         }
     }
@@ -306,6 +298,17 @@ fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMu
     if let Err(error) = RepositoryUrl::parse(address, base) {
         say(place, error.to_string());
     }
+}
+
+/// What of an image no builder but BuildKit can do: the options that ask for it, and what it is.
+pub(crate) fn of_buildkit(image: &ImageSpec) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let all = [
+        ("secrets", "build secrets", !image.secrets.is_empty()),
+        ("ssh", "ssh mounts", image.ssh),
+        ("cache_from", "caches of registries", !image.cache_from.is_empty()),
+        ("cache_to", "caches in images", image.cache_to.is_some()),
+    ];
+    all.into_iter().filter(|(_, _, is_asked)| *is_asked).map(|(option, what, _)| (option, what))
 }
 
 /// `os/architecture`, or `os/architecture/variant`.
