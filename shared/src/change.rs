@@ -132,7 +132,7 @@ pub struct HookMoment {
 
 impl HookMoment {
     /// `Job/migrate (pre-upgrade, weight 0)`.
-    pub fn of(&self, resource: &ResourceRef) -> String {
+    pub fn describe(&self, resource: &ResourceRef) -> String {
         format!("{} ({}, weight {})", resource.short(), self.phase, self.weight)
     }
 }
@@ -176,7 +176,7 @@ impl fmt::Display for PlanStep {
             StepAction::Hook => "run hook",
         };
         let name = |resource: &ResourceRef| match &self.hook {
-            Some(moment) => moment.of(resource),
+            Some(moment) => moment.describe(resource),
             None => resource.short(),
         };
         let named = self.resources.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");

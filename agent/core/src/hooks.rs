@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::run::{Begin, HOOK_ANNOTATION, Phase, Phases, Run, begin, words};
+pub use self::run::{Begin, HOOK_ANNOTATION, Phase, Phases, Run, begin, pod_report};
 use crate::sync::manifest::Manifest;
 use crate::sync::order;
 

@@ -154,7 +154,7 @@ impl Inventories {
         known.unreadable = false;
         known.believed.items.extend(recorded.iter().flat_map(|inventory| inventory.items.iter().cloned()));
         (known.recorded, known.version) = (recorded, object.as_ref().and_then(version_of));
-        known.hooks = object.as_ref().map(releases::of).unwrap_or_default();
+        known.hooks = object.as_ref().map(releases::record_of).unwrap_or_default();
         known.operator.saw(object.as_ref().and_then(Mark::of).as_ref(), &self.me, Instant::now());
         Ok(known.held())
     }
@@ -299,7 +299,7 @@ impl Inventories {
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             objects.delete(&place, "v1", uid).await?;
         } else if inventory.items.len() < before {
-            let less = said(owner, &place, &inventory, &releases::of(&object))?;
+            let less = said(owner, &place, &inventory, &releases::record_of(&object))?;
             self.put(objects, &place, less, version_of(&object).as_deref(), by).await?;
         }
         self.outdate(owner);
@@ -373,7 +373,7 @@ impl Inventories {
             Err(_) => known.unreadable = true,
         }
         known.version = version_of(object);
-        known.hooks = releases::of(object);
+        known.hooks = releases::record_of(object);
         known.operator.saw(Mark::of(object).as_ref(), &self.me, Instant::now());
         self.known().entry(place).or_insert(known);
     }

@@ -45,7 +45,7 @@ pub(super) struct DeployBranch {
 }
 
 /// The branch as it is now.
-pub(super) struct Look {
+pub(super) struct Tip {
     branch: String,
     base: CommitId,
     edits: Vec<FileEdit>,
@@ -77,7 +77,7 @@ impl DeployBranch {
     }
 
     /// The branch as it is now. Blocks.
-    pub(super) fn look(&self, mirror: &Mirror) -> Result<Look, DeliverError> {
+    pub(super) fn at_tip(&self, mirror: &Mirror) -> Result<Tip, DeliverError> {
         let Self { spec, id, environment, renderers, scratch, images } = self;
         let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
         mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
@@ -93,11 +93,11 @@ impl DeployBranch {
             programs: &ByProgram { renderers, scratch },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
-        Ok(Look { branch, base, edits, absent })
+        Ok(Tip { branch, base, edits, absent })
     }
 }
 
-impl Look {
+impl Tip {
     /// Whether the manifests name the images already.
     pub(super) fn is_so_already(&self) -> bool {
         self.edits.is_empty()

@@ -262,16 +262,16 @@ fn decide(
     author: &quarterdeck_git::Author,
     message: &str,
 ) -> Result<Decided, DeliverError> {
-    let look = deploy.look(mirror)?;
-    if look.is_so_already() {
+    let tip = deploy.at_tip(mirror)?;
+    if tip.is_so_already() {
         return Ok(Decided::Stays(current(following.tag.clone())));
     }
     let held =
         |message: String| Ok(Decided::Stays(FollowedIn { state: FollowState::Held, message, hint: String::new() }));
-    let log = look.log(mirror, Following::read)?;
+    let log = tip.log(mirror, Following::read)?;
     let Ok(wanted) = Wanted::read(policy) else { return held("its policy cannot be read".to_owned()) };
     match following.standing(&wanted, &log) {
-        Standing::New => look.commit(mirror, author, message).map(Decided::Push),
+        Standing::New => tip.commit(mirror, author, message).map(Decided::Push),
         Standing::Reverted(commit) => {
             held(format!("{} was promoted by {} and reverted", following.tag, commit.short()))
         }

@@ -271,9 +271,9 @@ struct Wanted {
 /// One look at the branch as it is now: reads, asks the log, edits and commits, all but the push.
 fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError> {
     let Wanted { deploy, author, message, asked } = wanted;
-    let look = deploy.look(mirror)?;
-    let promotions = look.log(mirror, Promotion::read)?;
-    if look.is_so_already() {
+    let tip = deploy.at_tip(mirror)?;
+    let promotions = tip.log(mirror, Promotion::read)?;
+    if tip.is_so_already() {
         let (commit, is_own) = log::written_by(asked, &promotions).unzip();
         return Ok(Decided::Already(commit, is_own.unwrap_or(false)));
     }
@@ -283,5 +283,5 @@ fn decide_once(mirror: &Mirror, wanted: &Wanted) -> Result<Decided, DeliverError
         Verdict::Before(commit) => return Ok(Decided::Skip(Promotes::Before(commit))),
         Verdict::Overtaken { by, commit } => return Ok(Decided::Skip(Promotes::Overtaken(by, commit))),
     }
-    look.commit(mirror, author, message).map(Decided::Push)
+    tip.commit(mirror, author, message).map(Decided::Push)
 }

@@ -66,7 +66,7 @@ fn exists(world: &World, resource: &str, name: &str) -> bool {
 async fn runs(world: &World, hook: &str) -> String {
     let seen = |app: &EnvironmentStatus| match &app.progress {
         Some(Progress::Applying { hook: Some(awaited), .. }) => {
-            awaited.moment.of(&awaited.resource) == hook && awaited.message.contains("running")
+            awaited.moment.describe(&awaited.resource) == hook && awaited.message.contains("running")
         }
         _ => false,
     };

@@ -178,7 +178,7 @@ pub fn begin(run: &Run, live: Option<&Value>, failed: bool) -> Begin {
 }
 
 /// What the pods of a hook say, in a line: the newest of those that fail, or have not started. None where all are well.
-pub fn words(pods: &[Value]) -> Option<String> {
+pub fn pod_report(pods: &[Value]) -> Option<String> {
     let verdicts = pods.iter().map(|pod| (pod, health::assess(pod)));
     let runs = |pod: &Value, health: Health| health == Health::Progressing && pod["status"]["phase"] == "Running";
     let is_well = |pod: &Value, health: Health| health == Health::Healthy || runs(pod, health);

@@ -86,7 +86,7 @@ fn hooks_run_by_weight_then_name_then_kind() {
     ];
     let due = due(&wanted("b", all), &Record::default(), Seen { is_first: true, changes: true }).unwrap();
     let Phases { before, after } = due.phases("shop/prod", "s-7");
-    let names = |phase: &Phase| phase.runs.iter().map(|run| run.moment.of(run.resource())).collect::<Vec<_>>();
+    let names = |phase: &Phase| phase.runs.iter().map(|run| run.moment.describe(run.resource())).collect::<Vec<_>>();
     assert_eq!(
         names(&before),
         [
@@ -224,14 +224,14 @@ fn the_worst_and_newest_pod_says_why() {
         pod("new", "Failed", "2026-01-02T00:00:00Z", 2),
         pod("done", "Succeeded", "2026-01-03T00:00:00Z", 0),
     ];
-    assert_eq!(words(&pods).as_deref(), Some("Pod/new: container a: exit 2, \"no such table\""));
-    assert_eq!(words(&pods[2..]), None);
+    assert_eq!(pod_report(&pods).as_deref(), Some("Pod/new: container a: exit 2, \"no such table\""));
+    assert_eq!(pod_report(&pods[2..]), None);
     let mut running = pods[2].clone();
     running["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
-    assert_eq!(words(&[running.clone()]), None, "its Job says that it runs");
+    assert_eq!(pod_report(&[running.clone()]), None, "its Job says that it runs");
     running["status"] = json!({"phase": "Pending"});
-    assert!(words(&[running]).unwrap().starts_with("Pod/done: "));
-    assert_eq!(words(&[]), None);
+    assert!(pod_report(&[running]).unwrap().starts_with("Pod/done: "));
+    assert_eq!(pod_report(&[]), None);
 }
 
 proptest! {

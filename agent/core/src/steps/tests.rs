@@ -41,7 +41,7 @@ fn lines(steps: &[Step]) -> Vec<String> {
             format!("delete {names}, {} of them holders: {} s", holders.len(), timeout.as_secs())
         }
         Step::Hook(run) => {
-            format!("hook {}: {:?} {} s", run.moment.of(run.resource()), run.wait(), run.timeout.as_secs())
+            format!("hook {}: {:?} {} s", run.moment.describe(run.resource()), run.wait(), run.timeout.as_secs())
         }
         Step::Passed(when) => format!("passed {when:?}"),
         Step::Clear { runs, timeout } => {

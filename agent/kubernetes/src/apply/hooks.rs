@@ -106,7 +106,7 @@ impl Executor<'_> {
                 return Err(Failed { message: format!("cannot be run: {message}"), hint });
             }
             (Begin::Replace(uid), _) => {
-                self.tell(run, done, "the object of an earlier run is being deleted");
+                self.show_waiting(run, done, "the object of an earlier run is being deleted");
                 if !self.gone(run, &uid, deadline).await? {
                     return Ok(false);
                 }
@@ -129,16 +129,16 @@ impl Executor<'_> {
             let how = match steps::reached(run.wait(), &live) {
                 Reached::Yes => return Ok(true),
                 Reached::Never(why) => {
-                    let message = format!("failed: {}", with(why, self.words(run, &live).await));
+                    let message = format!("failed: {}", with(why, self.pod_report(run, &live).await));
                     return Err(Failed { message, hint: hint(run, "") });
                 }
                 Reached::NotYet(how) => how,
             };
             let how = match silent.take() {
                 Some(silence) => silence,
-                None => with(how, self.words(run, &live).await),
+                None => with(how, self.pod_report(run, &live).await),
             };
-            self.tell(run, done, &how);
+            self.show_waiting(run, done, &how);
             let pause = pauses.next().unwrap_or(LOOK_MAX);
             if Instant::now() + pause >= deadline {
                 let message = format!("is not done after {} s: {how}", run.timeout.as_secs());
@@ -193,13 +193,13 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn tell(&self, run: &Run, done: &Done<'_>, how: &str) {
+    fn show_waiting(&self, run: &Run, done: &Done<'_>, how: &str) {
         let (resource, moment) = (run.resource().clone(), run.moment.clone());
         self.waits(done, |waiting| waiting.hook = Some(AwaitedHook { resource, moment, message: how.to_owned() }));
     }
 
     /// What the pods of a Job say that are not well; none where that cannot be read. A Pod says it itself.
-    async fn words(&self, run: &Run, live: &Value) -> Option<String> {
+    async fn pod_report(&self, run: &Run, live: &Value) -> Option<String> {
         let resource = run.resource();
         if run.wait() != Wait::Completed || resource.kind != "Job" {
             return None;
@@ -216,7 +216,7 @@ impl Executor<'_> {
             // Items of a list do not say what they are.
             (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
         }
-        hooks::words(&pods)
+        hooks::pod_report(&pods)
     }
 }
 

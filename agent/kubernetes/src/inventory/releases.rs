@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const HOOKS: &str = "quarterdeck.dev/hooks";
 
 /// What is said on an object. What makes no sense says nothing: hooks are then run from the next change on.
-pub(super) fn of(object: &Value) -> Record {
+pub(super) fn record_of(object: &Value) -> Record {
     let text = object["metadata"]["annotations"][HOOKS].as_str().unwrap_or("{}");
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -41,9 +41,9 @@ mod tests {
         ] {
             let mut object = json!({"metadata": {"annotations": {"other": "stays"}}});
             put(&mut object, &record);
-            assert_eq!(of(&object), record);
+            assert_eq!(record_of(&object), record);
         }
         let changed = json!({"metadata": {"annotations": {HOOKS: "{\"applied\": 3}"}}});
-        assert_eq!(of(&changed), Record::default());
+        assert_eq!(record_of(&changed), Record::default());
     }
 }

@@ -80,7 +80,7 @@ impl Awaited {
 
 impl AwaitedHook {
     fn describe(&self) -> String {
-        format!("hook {}: {}", self.moment.of(&self.resource), self.message)
+        format!("hook {}: {}", self.moment.describe(&self.resource), self.message)
     }
 }
 

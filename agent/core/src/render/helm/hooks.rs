@@ -35,7 +35,7 @@ impl<'a> Sorted<'a> {
     /// Keeps a hook; gives back what is none.
     pub(super) fn sort(&mut self, object: Value, origin: &str) -> Result<Option<Value>, RenderError> {
         let Some(events) = annotation(&object, "helm.sh/hook") else { return Ok(Some(object)) };
-        let moments: Vec<Moment> = words(events).filter_map(|event| Moment::named(&event)).collect();
+        let moments: Vec<Moment> = list_items(events).filter_map(|event| Moment::named(&event)).collect();
         if moments.is_empty() {
             self.other += 1;
             return Ok(None);
@@ -79,14 +79,14 @@ fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// The words of a list with commas.
-fn words(list: &str) -> impl Iterator<Item = String> {
+fn list_items(list: &str) -> impl Iterator<Item = String> {
     list.split(',').map(|word| word.trim().to_ascii_lowercase()).filter(|word| !word.is_empty())
 }
 
 /// What a delete policy says, and a word of it that means nothing. Without a word it is what helm takes for it.
 fn delete_policy(written: Option<&str>) -> (DeletePolicy, Option<String>) {
     let (mut policy, mut unknown, mut is_written) = (DeletePolicy::default(), None, false);
-    for word in words(written.unwrap_or_default()) {
+    for word in list_items(written.unwrap_or_default()) {
         is_written = true;
         match word.as_str() {
             "before-hook-creation" => policy.before_creation = true,
