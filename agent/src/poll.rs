@@ -188,10 +188,13 @@ impl Repositories {
     /// Brings other options of repositories and another interval into force, without a stop of what uses them.
     pub fn configure(&self, config: &Config, base: &Path) {
         let code = config.applications.iter().filter_map(|one| one.delivery.as_ref()).map(|delivery| &delivery.code);
-        let wanted = code.filter(|code| code.merge_requests);
-        let wanted = wanted.filter_map(|code| RepositoryUrl::parse(&code.repository, base).ok());
+        let read = |address: &String| RepositoryUrl::parse(address, base).ok();
+        let built = code.filter(|code| code.merge_requests).filter_map(|code| read(&code.repository));
+        let manifests = config.applications.iter().flat_map(|one| &one.environments);
+        let planned = manifests.filter_map(|environment| read(&environment.repository));
+        let planned = planned.filter(|url| config.forge.iter().any(|forge| forge.plan && forge.has(url)));
         *self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner) =
-            wanted.map(|url| url.key().to_owned()).collect();
+            built.chain(planned).map(|url| url.key().to_owned()).collect();
         for repository in self.all() {
             let url = repository.mirror().remote().url.clone();
             let configured = self

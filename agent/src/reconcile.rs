@@ -11,6 +11,7 @@
 //! Invariant: a render that failed or is empty, a plan that was refused, a cluster that is away change nothing in the
 //! cluster: the last good state keeps running, and the environment says why.
 
+pub mod merge;
 pub mod queries;
 pub mod rollback;
 

@@ -1,8 +1,9 @@
-//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses, comments on merge requests and protected tags
-//! go: their paths, logins, states, pages, and what each of them answers to what it does not take. It keeps what it was told. It does
-//! NOT: know projects, commits or merge requests (all are there), make pipelines, or list statuses.
+//! A stand-in for the APIs of GitLab, GitHub and Gitea, as far as commit statuses, comments on merge requests, open merge requests and
+//! protected tags go: their paths, logins, states, pages, and what each of them answers to what it does not take. It keeps what it was told. It does
+//! NOT: know projects or commits (all are there), know of a comment's merge request whether it is open, make pipelines, or list statuses.
 
 mod comments;
+mod merge_requests;
 mod protected;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::comments::Comments;
 pub use self::comments::Shown;
+pub use self::merge_requests::Open;
 use crate::serve::{Answer, Cut, Place, Server};
 
 /// The token that it takes.
@@ -42,6 +44,10 @@ pub struct Posted {
 struct State {
     told: Vec<Posted>,
     comments: Comments,
+    /// Those that are open, in the order of their last change.
+    open: Vec<Open>,
+    /// Whether the token may list them.
+    is_blind: bool,
     /// Patterns of the tags that not everyone may make.
     protected: Vec<String>,
     /// Whether the token may comment.
@@ -99,6 +105,22 @@ impl ForgeApi {
     /// Somebody deletes a comment.
     pub fn delete_comment(&self, id: u64) {
         locked(&self.state).comments.delete(id);
+    }
+
+    /// A merge request is opened, or gets a new commit.
+    pub fn open_merge_request(&self, open: Open) {
+        self.close_merge_request(&open.project, open.number);
+        locked(&self.state).open.push(open);
+    }
+
+    /// It is merged, or given up.
+    pub fn close_merge_request(&self, project: &str, number: u64) {
+        locked(&self.state).open.retain(|one| one.project != project || one.number != number);
+    }
+
+    /// Whether the token may list merge requests from now on.
+    pub fn may_list(&self, may: bool) {
+        locked(&self.state).is_blind = !may;
     }
 
     /// Protects the tags of these patterns, in its own words, and no others.
@@ -176,6 +198,11 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
         }
         let (status, answer) = state.comments.answer(kind, &asked, &query, &body);
         return Ok(told(status, answer));
+    }
+    let open = merge_requests::answer(kind, &parts.method, &rest, &query, &locked(&state).open);
+    if let Some((status, answer)) = open {
+        let is_blind = locked(&state).is_blind;
+        return Ok(if is_blind { told(403, json!({ "message": "403 Forbidden" })) } else { told(status, answer) });
     }
     if let Some((status, answer)) = protected::answer(kind, &parts.method, &rest, &locked(&state).protected) {
         return Ok(told(status, answer));

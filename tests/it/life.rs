@@ -44,6 +44,7 @@ mod outages;
 mod output;
 mod own_files;
 mod own_repository;
+mod planned;
 mod protected;
 mod pruned;
 mod quiet;

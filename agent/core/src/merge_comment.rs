@@ -1,11 +1,15 @@
-//! What a merge request is shown of its runs: one comment in Markdown, a section for each application. Pure.
+//! What a merge request is shown: one comment in Markdown, with a section for each application that was run for it, and one for
+//! what merging would change. Pure.
 //!
 //! Whatever comes from the code of a merge request (subjects, names and words of tests, reasons) may be written by anyone
 //! who can open one. It goes into code spans, one line each: no forge finds commands (GitLab's `/merge`), people, links or
 //! HTML in there.
 
+mod plan;
+
 use std::fmt::Write as _;
 
+pub use self::plan::{MergePlan, PlannedMerge, plan_marker};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::snapshot::{RunStatus, TestResult};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
@@ -14,8 +18,8 @@ use quarterdeck_shared::status::{Phase, Stage, StageKind};
 const SPAN_MAX: usize = 120;
 
 /// Sections of a comment, tests of a section, and failed cases of a test. GitHub takes 65,536 characters of a comment, and
-/// this many at their longest are some 55,000.
-const SECTIONS_MAX: usize = 10;
+/// this many at their longest are some 49,000; what merging changes has [`plan::CHARS_MAX`] of them.
+const SECTIONS_MAX: usize = 8;
 const TESTS_MAX: usize = 6;
 const FAILURES_MAX: usize = 3;
 
@@ -24,9 +28,12 @@ pub fn marker(application: &ApplicationName) -> String {
     format!("<!-- quarterdeck {application} -->")
 }
 
-/// The comment of a merge request, of the newest run of each application that was run for it.
-pub fn comment(runs: &[&RunStatus]) -> String {
+/// The comment of a merge request, of the newest run of each application that was run for it, and of what merging changes.
+pub fn comment(runs: &[&RunStatus], plan: Option<&MergePlan>) -> String {
     let mut text = String::new();
+    if let Some(plan) = plan {
+        plan::section(&mut text, plan);
+    }
     for run in runs.iter().take(SECTIONS_MAX) {
         section(&mut text, run);
     }
@@ -172,22 +179,24 @@ mod tests {
             - image `registry.example/ops/shop` with the id `sha256:1f1f1f1f1f1f`\n\n\
             Quarterdeck keeps this comment up to date.\n"
         );
-        assert_eq!(comment(&[&run]), expected);
+        assert_eq!(comment(&[&run], None), expected);
     }
 
     #[test]
     fn what_waits_for_a_person_says_so_and_what_runs_says_no_more_than_its_stages() {
         let queued = RunStatus { permission: Some(Permission::Awaited), ..run(12, "merge-request-7", RunGoal::Build) };
-        assert!(comment(&[&queued]).contains("- `its code is of a fork and waits for a person: qd runs allow 12`\n"));
+        assert!(
+            comment(&[&queued], None).contains("- `its code is of a fork and waits for a person: qd runs allow 12`\n")
+        );
         let running = RunStatus { phase: Phase::Running, message: "step 3 of 9".to_owned(), ..queued };
-        assert!(!comment(&[&running]).contains("step 3"), "each line of a build would be an edit");
+        assert!(!comment(&[&running], None).contains("step 3"), "each line of a build would be an edit");
     }
 
     #[test]
     fn each_application_has_a_section_by_which_its_comment_is_found() {
         let shop = failing();
         let web = RunStatus { application: "web".parse().unwrap(), ..shop.clone() };
-        let text = comment(&[&shop, &web]);
+        let text = comment(&[&shop, &web], None);
         assert!(text.contains(&marker(&shop.application)) && text.contains(&marker(&web.application)), "{text}");
     }
 
@@ -215,7 +224,7 @@ mod tests {
         }
         run.tests[0].message = long;
         run.tests = vec![run.tests[0].clone(); 50];
-        let text = comment(&vec![&run; 50]);
-        assert!(text.chars().count() < 65_536 && text.contains("40 more applications"), "{}", text.chars().count());
+        let text = comment(&vec![&run; 50], Some(&plan::tests::large()));
+        assert!(text.chars().count() < 65_536 && text.contains("42 more applications"), "{}", text.chars().count());
     }
 }

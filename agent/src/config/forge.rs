@@ -26,6 +26,9 @@ pub struct ForgeConfig {
     /// Whether a merge request is shown by a comment what became of it, beside the statuses of its commits.
     #[serde(default)]
     pub comment: bool,
+    /// Whether a merge request of a deploy repository is shown by a comment what merging it would change.
+    #[serde(default)]
+    pub plan: bool,
     /// The token may go over plain http although anyone on the way can read it; loopback addresses need not say so.
     #[serde(default)]
     pub insecure: bool,
@@ -47,6 +50,11 @@ impl ForgeConfig {
     /// Its address, as addresses of repositories are read.
     pub fn web(&self) -> Option<RepositoryUrl> {
         RepositoryUrl::parse(&format!("{}/", self.url.trim_end_matches('/')), Path::new("/")).ok()
+    }
+
+    /// Whether the repository of an address is one of its own.
+    pub fn has(&self, address: &RepositoryUrl) -> bool {
+        self.web().is_some_and(|web| address.project_at(&web).is_some())
     }
 
     /// Where its API is.

@@ -12,11 +12,14 @@
 //! | GitHub | `GET` and `POST /repos/OWNER/NAME/issues/N/comments` (docs.github.com/rest/issues/comments) | `PATCH /repos/OWNER/NAME/issues/comments/ID` |
 //! | Gitea, Forgejo | the same path; all of them in one answer | the same path |
 
+mod merge_requests;
+
 use quarterdeck_core::commit_status::State;
 use quarterdeck_shared::revision::CommitId;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
+pub(super) use self::merge_requests::OpenMergeRequest;
 use crate::config::forge::ForgeKind;
 
 /// Comments of a page: the most that GitLab and GitHub list.

@@ -14,7 +14,7 @@ use reqwest::{Client, Method, Url};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::api::{self, Listed, Meaning, MergeRequest, PAGE, Status, below, message};
+use super::api::{self, Listed, Meaning, MergeRequest, OpenMergeRequest, PAGE, Status, below, message};
 use super::protection::{self, RULESETS_MAX, Restricted};
 use crate::config::Config;
 use crate::config::forge::{ForgeConfig, ForgeKind};
@@ -110,6 +110,8 @@ pub enum What {
     Status,
     /// A comment on a merge request.
     Comment,
+    /// The question which merge requests are open.
+    MergeRequests,
     /// The question whether it protects a tag.
     Protection,
 }
@@ -119,6 +121,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::Status => "status",
             Self::Comment => "comment",
+            Self::MergeRequests => "question for open merge requests",
             Self::Protection => "question for protected tags",
         })
     }
@@ -137,6 +140,7 @@ impl Hint for ForgeError {
             Self::Token { .. } => "set token_env or token_file in [[forge]]".into(),
             Self::Unreachable { .. } => "see that url and api in [[forge]] are right, and that the way to it is open".into(),
             Self::Refused { what: What::Comment, .. } => "give the token the right to comment, or leave out `comment`: scope api in GitLab, repo or Pull requests: write in GitHub, write:issue in Gitea".into(),
+            Self::Refused { what: What::MergeRequests, .. } => "give the token the right to list merge requests, or leave out `plan`: scope read_api in GitLab, repo or Pull requests: read in GitHub, read:repository in Gitea".into(),
             Self::Refused { what: What::Status, .. } => "give the token the right to write commit statuses: scope api in GitLab, repo:status in GitHub, write:repository in Gitea".into(),
             Self::Refused { what: What::Protection, .. } => "give the token the right to read how tags are protected: scope read_api in GitLab, Metadata: read in GitHub, read:repository of an administrator of the repository in Gitea".into(),
             Self::Rejected { what: What::Protection, .. } => "see that the token may see the repository; Gitea lists protected tags since version 1.23".into(),
@@ -199,6 +203,12 @@ impl Forge {
             }
         }
         Ok(None)
+    }
+
+    /// The `count` open merge requests of one of its projects that changed last.
+    pub async fn open_merge_requests(&self, project: &str, count: usize) -> Result<Vec<OpenMergeRequest>, ForgeError> {
+        let at = self.config.kind.open_merge_requests(&self.api, project, count);
+        Ok(self.config.kind.open_listed(&self.ask(What::MergeRequests, Method::GET, at, None).await?))
     }
 
     /// Whether it protects a tag of one of its projects.

@@ -5,6 +5,7 @@
 
 mod comments;
 mod patience;
+mod plans;
 mod statuses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,17 @@ use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::snapshot::Object;
+use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::comments::{Comments, Known};
 use self::patience::Patience;
+use self::plans::Planner;
 use self::statuses::Reported;
 use super::Forge;
 use crate::config::Config;
+use crate::config::forge::ForgeConfig;
 use crate::context::Context;
 use crate::journal::fact::Fact;
 use crate::journal::snapshots::Changes;
@@ -45,6 +50,8 @@ struct Reporter {
     patience: Patience,
     /// Where it is to have any.
     comments: Option<Comments>,
+    /// What plans its merge requests, where it is to show that.
+    planner: Option<AbortOnDropHandle<()>>,
 }
 
 /// What all forges were told.
@@ -59,7 +66,8 @@ pub async fn watch(context: Arc<Context>) {
     let (mut changes, mut configuration) = (snapshot.subscribe(), context.config.subscribe());
     let Some(mut told) = recorded(&context).await else { return };
     let mut seen = *changes.borrow_and_update();
-    let mut reporters = reporters_of(&configuration.borrow_and_update().clone(), &context);
+    let news = Arc::new(Notify::new());
+    let mut reporters = reporters_of(&configuration.borrow_and_update().clone(), &context, &news);
     loop {
         for reporter in &mut reporters {
             // What is sent and not recorded when the agent ends is sent once more by the next life.
@@ -86,8 +94,9 @@ pub async fn watch(context: Arc<Context>) {
                 if changed.is_err() {
                     return;
                 }
-                reporters = reporters_of(&configuration.borrow_and_update().clone(), &context);
+                reporters = reporters_of(&configuration.borrow_and_update().clone(), &context, &news);
             }
+            () = news.notified() => {}
             () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
             () = context.stop.cancelled() => return,
         }
@@ -109,21 +118,24 @@ async fn recorded(context: &Context) -> Option<Told> {
     }
 }
 
-/// The forges of the configuration that have code of ours. Each is behind with all of it.
-fn reporters_of(config: &Config, context: &Context) -> Vec<Reporter> {
+/// The forges of the configuration that have code or manifests of ours. Each is behind with all of it.
+fn reporters_of(config: &Config, context: &Arc<Context>, news: &Arc<Notify>) -> Vec<Reporter> {
     let base = context.config_path.parent().unwrap_or(&context.config_path);
-    let one = |forge: Forge| {
+    let one = |of: &ForgeConfig| {
+        let forge = Forge::new(of)?;
         let projects = config.applications.iter().filter_map(|application| {
             let address = RepositoryUrl::parse(&application.delivery.as_ref()?.code.repository, base).ok()?;
             Some((application.name.clone(), forge.project(&address)?))
         });
         let projects: Projects = projects.collect();
         let behind = projects.keys().cloned().collect();
-        let comments = forge.config.comment.then(Comments::default);
-        Reporter { projects, behind, forge, patience: Patience::default(), comments }
+        let planner = Forge::new(of).and_then(|forge| Planner::new(forge, config, base, news));
+        let comments = Comments::new(of.comment, planner.as_ref().map(Planner::plans));
+        let planner = planner.map(|planner| AbortOnDropHandle::new(tokio::spawn(planner.run(context.clone()))));
+        Some(Reporter { projects, behind, forge, patience: Patience::default(), comments, planner })
     };
-    let reporters = config.forge.iter().filter_map(Forge::new).map(one);
-    reporters.filter(|one| !one.projects.is_empty()).collect()
+    let reporters = config.forge.iter().filter_map(one);
+    reporters.filter(|one| !one.projects.is_empty() || one.planner.is_some()).collect()
 }
 
 impl Reporter {
@@ -150,7 +162,7 @@ impl Reporter {
 
     /// Notes what it is yet to be told, and tells it. A token that may not do the one may do the other.
     async fn round(&mut self, context: &Context, told: &mut Told) {
-        let Self { forge, projects, behind, patience, comments } = self;
+        let Self { forge, projects, behind, patience, comments, .. } = self;
         let behind = std::mem::take(behind);
         statuses::note(context, forge.config.kind, &behind, &mut told.statuses).await;
         if let Some(comments) = comments {

@@ -10,6 +10,7 @@ use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::{ReconcileError, cluster_error, options, render, resolve, target};
 use crate::context::{Context, Environment};
+use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::mask;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Named;
@@ -91,11 +92,21 @@ pub async fn diff(
     let status = status(context, environment)?;
     let revision = revision(environment, &status, at).await?;
     let rendered = render(context, environment, &revision).await?;
+    diff_to(context, environment, revision, &rendered).await
+}
+
+/// As [`diff`], to what was rendered of a revision.
+pub(super) async fn diff_to(
+    context: &Arc<Context>,
+    environment: &Environment,
+    revision: Revision,
+    rendered: &Rendered,
+) -> Result<DiffAnswer, ReconcileError> {
     let name = &environment.id;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let mut options = options(environment, None);
-    options.hooks = super::hooks(&rendered, &revision, None);
+    options.hooks = super::hooks(rendered, &revision, None);
     options.neighbours = Some(Arc::new(super::neighbours::all(context, environment).await));
     let (planned, objects) = environment
         .cluster

@@ -56,6 +56,14 @@ impl Mirror {
         Ok(Some(false))
     }
 
+    /// The newest commit from which both come; nothing where their histories have none in common.
+    pub fn merge_base(&self, one: &CommitId, other: &CommitId) -> Result<Option<CommitId>, GitError> {
+        let repository = self.repository();
+        let base = repository.merge_base(one.to_gix(), other.to_gix());
+        let base = base.map_err(|error| self.broken("looking for where two commits parted", &error))?;
+        Ok(base.map(|base| CommitId::from_gix(base.detach())))
+    }
+
     /// Up to `count` commits from `commit` backwards, newest first; with a `path`, only those that changed it.
     pub fn log(&self, commit: &CommitId, count: usize, path: Option<&str>) -> Result<Vec<CommitInfo>, GitError> {
         let repository = self.repository();

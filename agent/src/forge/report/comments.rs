@@ -1,4 +1,5 @@
-//! Comments: each merge request that runs are of has one of ours, and it shows how they are now.
+//! Comments: each merge request that runs are of has one of ours, and it shows how they are now; so has one whose merge would
+//! change something.
 //!
 //! Which one it is, and a digest of what it shows, are kept. Where that is lost our comment is found by what its sections
 //! begin with, so that no merge request gets a second one. One that a person deleted comes back with the next change.
@@ -6,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use quarterdeck_core::merge_comment::{comment, marker};
+use quarterdeck_core::merge_comment::{MergePlan, comment, marker, plan_marker};
 use quarterdeck_shared::application::ApplicationName;
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::snapshot::RunStatus;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use super::patience::Patience;
+use super::plans::Plans;
 use super::{Projects, record};
 use crate::context::Context;
 use crate::forge::api::MergeRequest;
@@ -27,8 +30,11 @@ const WHAT: &str = "comments on merge requests";
 pub(super) type Known = BTreeMap<String, Comment>;
 
 /// What the merge requests of a forge are to show.
-#[derive(Default)]
 pub(super) struct Comments {
+    /// Whether they show runs.
+    of_runs: bool,
+    /// What merging would change, where they show that.
+    plans: Option<watch::Receiver<Plans>>,
     due: BTreeMap<MergeRequest, Due>,
     pub(super) patience: Patience,
 }
@@ -41,7 +47,14 @@ struct Due {
 }
 
 impl Comments {
-    /// Notes what changed in the merge requests of these applications.
+    /// Nothing is due yet. Nothing at all where the forge is to have none.
+    pub(super) fn new(of_runs: bool, mut plans: Option<watch::Receiver<Plans>>) -> Option<Self> {
+        plans.iter_mut().for_each(watch::Receiver::mark_changed);
+        let wanted = of_runs || plans.is_some();
+        wanted.then(|| Self { of_runs, plans, due: BTreeMap::new(), patience: Patience::default() })
+    }
+
+    /// Notes what changed in the merge requests of these applications, and what is planned otherwise.
     pub(super) async fn note(
         &mut self,
         context: &Context,
@@ -50,30 +63,55 @@ impl Comments {
         behind: &BTreeSet<ApplicationName>,
         known: &mut Known,
     ) {
-        let changed: BTreeSet<&String> = behind.iter().filter_map(|name| projects.get(name)).collect();
+        let mut changed: BTreeSet<String> = behind.iter().filter_map(|name| projects.get(name)).cloned().collect();
+        let plans = self.plans.as_mut().map(|plans| {
+            let is_news = plans.has_changed().unwrap_or_default();
+            let plans = plans.borrow_and_update().clone();
+            changed.extend(plans.looked_at.iter().filter(|_| is_news).cloned());
+            plans
+        });
         for project in changed {
-            let names = projects.iter().filter(|(_, other)| *other == project).map(|(name, _)| name);
+            let is_planned = |plans: &Plans| !plans.awaits.contains(&project);
+            if !plans.as_ref().is_none_or(is_planned) {
+                // What is shown now would be without the plan that is shown.
+                continue;
+            }
+            let names = projects.iter().filter(|(_, other)| **other == project && self.of_runs).map(|(name, _)| name);
             let runs: Vec<RunStatus> = names.flat_map(|name| context.journal.snapshot().runs(name)).collect();
-            for (number, newest) in newest_of_each(&runs) {
+            for (number, shown) in shown(&runs, plans.as_ref(), &project) {
                 let of = MergeRequest { project: project.clone(), number };
-                let key = key(forge, &of);
-                // What ended before this life began and has no comment is of a time without them.
-                let is_old = |run: &&RunStatus| run.phase.is_final() && run.queued < context.started;
-                if !known.contains_key(&key) && newest.iter().all(is_old) {
-                    continue;
-                }
-                let text = comment(&newest);
-                if known.get(&key).is_some_and(|before| before.shown == digest(&text)) {
-                    self.due.remove(&of);
-                    continue;
-                }
-                if !known.contains_key(&key) {
-                    keep(context, known, key, Comment::default()).await;
-                }
-                let markers = newest.iter().map(|run| marker(&run.application)).collect();
-                self.due.insert(of, Due { text, markers });
+                self.note_one(context, forge, of, &shown, known).await;
             }
         }
+    }
+
+    async fn note_one(
+        &mut self,
+        context: &Context,
+        forge: &Forge,
+        of: MergeRequest,
+        Shown { runs, plan }: &Shown<'_>,
+        known: &mut Known,
+    ) {
+        let key = key(forge, &of);
+        // What ended before this life began and has no comment is of a time without them.
+        let is_old = |run: &&RunStatus| run.phase.is_final() && run.queued < context.started;
+        let tells = !runs.iter().all(is_old) || plan.is_some_and(MergePlan::tells);
+        if !known.contains_key(&key) && !tells {
+            return;
+        }
+        let text = comment(runs, *plan);
+        if known.get(&key).is_some_and(|before| before.shown == digest(&text)) {
+            self.due.remove(&of);
+            return;
+        }
+        if !known.contains_key(&key) {
+            keep(context, known, key, Comment::default()).await;
+        }
+        let of_runs = runs.iter().map(|run| marker(&run.application));
+        let of_plan = plan.iter().flat_map(|plan| plan.environments.first());
+        let markers = of_runs.chain(of_plan.map(|first| plan_marker(&first.environment))).collect();
+        self.due.insert(of, Due { text, markers });
     }
 
     /// Writes those that are due; what fails ends the round.
@@ -113,6 +151,26 @@ async fn write(forge: &Forge, of: &MergeRequest, due: &Due, id: Option<u64>) -> 
         Err(ForgeError::Rejected { status: 404 | 410, .. }) if id.is_some() => forge.comment(of, None, &due.text).await,
         result => result,
     }
+}
+
+/// What one merge request shows.
+#[derive(Default)]
+struct Shown<'a> {
+    /// The newest run of each application, in the order of their names.
+    runs: Vec<&'a RunStatus>,
+    plan: Option<&'a MergePlan>,
+}
+
+/// What each merge request of a project shows.
+fn shown<'a>(runs: &'a [RunStatus], plans: Option<&'a Plans>, project: &str) -> BTreeMap<u64, Shown<'a>> {
+    let mut all: BTreeMap<u64, Shown<'a>> = BTreeMap::new();
+    for (number, runs) in newest_of_each(runs) {
+        all.entry(number).or_default().runs = runs;
+    }
+    for (of, plan) in plans.iter().flat_map(|plans| &plans.by).filter(|(of, _)| of.project == project) {
+        all.entry(of.number).or_default().plan = Some(plan);
+    }
+    all
 }
 
 /// By merge request the newest run of each application, in the order of their names.
