@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
+use crate::places::Places;
 use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
 use crate::telemetry::{self, Telemetry};
@@ -76,7 +77,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         applications: RwLock::default(),
         environments: RwLock::default(),
         reload: Arc::default(),
-        builds: Arc::new(Semaphore::new(config.agent.max_concurrent_builds)),
+        builds: Places::new(config.agent.max_concurrent_builds),
         syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
         gc: watch::Sender::new(Cause::Agent),

@@ -23,6 +23,7 @@ use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::images::Images;
 use crate::journal::Journal;
+use crate::places::Places;
 use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
 use crate::telemetry::Telemetry;
@@ -58,8 +59,8 @@ pub struct Context {
     /// Held whole by a reload, and shared by each command: one that comes meanwhile waits for the application that the
     /// reload makes, instead of waking a worker that is about to end.
     pub reload: Arc<tokio::sync::RwLock<()>>,
-    /// Places for builds.
-    pub builds: Arc<Semaphore>,
+    /// Places for runs.
+    pub builds: Arc<Places>,
     /// Places for syncs.
     pub syncs: Arc<Semaphore>,
     /// The programs that render.

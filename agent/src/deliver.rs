@@ -42,6 +42,7 @@ pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;
+use crate::places::Place;
 use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::queue;
 use quarterdeck_core::run::{again, ended, interrupted};
@@ -123,7 +124,7 @@ async fn deliver(
     run: RunStatus,
     news: &Notify,
 ) -> Result<(), DeliverError> {
-    let Ok(_place) = context.builds.clone().acquire_owned().await else { return Err(DeliverError::Cancelled) };
+    let Some(_place) = place(context, application, &run, news).await? else { return Ok(()) };
     if application.delivering.is_cancelled() {
         // While we waited for a place the application became another's: so did the run.
         return Err(DeliverError::Cancelled);
@@ -159,6 +160,34 @@ async fn deliver(
             execution.end(Err(newer.unwrap_or(DeliverError::Cancelled))).await
         }
         result => execution.end(result).await,
+    }
+}
+
+/// Waits for a place on the engine, and says so; nothing where another run of the application is to be done before it by now.
+async fn place(
+    context: &Arc<Context>,
+    application: &Arc<Application>,
+    run: &RunStatus,
+    news: &Notify,
+) -> Result<Option<Place>, DeliverError> {
+    let mut place = std::pin::pin!(context.builds.take(run.is_check()));
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            biased;
+            place = &mut place => return Ok(Some(place)),
+            () = application.delivering.cancelled() => return Err(DeliverError::Cancelled),
+            () = news.notified() => {}
+            () = std::future::ready(()), if !is_told => {
+                is_told = true;
+                let message = format!("waiting for a place: max_concurrent_builds is {}", context.builds.count());
+                context.journal.try_publish(Fact::RunProgress(Box::new(RunStatus { message, ..run.clone() })));
+            }
+        }
+        let runs = context.journal.snapshot().runs(&application.spec.name);
+        if queue::next(&runs).map(|next| next.id) != Some(run.id) {
+            return Ok(None);
+        }
     }
 }
 

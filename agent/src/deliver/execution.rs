@@ -83,7 +83,7 @@ impl<'n> Execution<'n> {
         news: &'n Notify,
     ) -> Result<Self, DeliverError> {
         run.phase = Phase::Running;
-        run.behind = None;
+        (run.behind, run.message) = (None, String::new());
         run.started = Some(Timestamp::now());
         // A log that cannot be written costs the log, not the run.
         let log = journal

@@ -186,9 +186,8 @@ impl Build<'_> {
         requests: Vec<(usize, BuildRequest)>,
     ) -> Result<Vec<(usize, BuiltImage)>, DeliverError> {
         let (images, cancel) = (self.commit.context.images(), execution.cancel.child_token());
-        let more = u32::try_from(requests.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let free = (1..=more).rev().find_map(|places| self.commit.context.builds.try_acquire_many(places).ok());
-        let at_once = 1 + free.as_ref().map_or(0, |places| places.num_permits());
+        let more = self.commit.context.builds.more(requests.len().saturating_sub(1));
+        let at_once = 1 + more.count();
         let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
         let names = requests.len() > 1;
         let engine = &images.engine;

@@ -340,3 +340,47 @@ async fn a_release_that_waits_for_an_outage_gives_way_to_a_newer_one() {
     succeeded(&world, &second).await;
     assert_eq!(promoted(&world), ["1.1"]);
 }
+
+/// With one place on the engine, what a tag asks for is done before what a branch asks for, whichever application has it, and who
+/// waits says for what.
+#[tokio::test]
+async fn a_tag_gets_the_place_before_a_branch_that_waits_longer() {
+    let built = |world: &World, name: &str, more: &str| {
+        let repo = world.forge.repo(&format!("ops/{name}"));
+        repo.commit("main", &borrowed(&world::code(name, "1.0")), name);
+        format!(
+            "\n[[application]]\nname = \"{name}\"\n[application.code]\nrepository = \"{}\"\n{more}[[application.image]]\nname = \"{}\"\n",
+            repo.path().display(),
+            world.image(&format!("ops/{name}"))
+        )
+    };
+    let mut world = shop().await;
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let text = text.replacen("[agent]\n", "[agent]\nmax_concurrent_builds = 1\n", 1);
+    let more = built(&world, "web", "branches = [\"main\"]\n") + &built(&world, "tool", "");
+    world.configure(&(text + &more)).unwrap();
+    world.start_agent().await.unwrap();
+    polled_twice(&world).await;
+
+    world.engine.set_step_delay(Duration::from_secs(60));
+    let held = release(&world, "1.0");
+    is_in(&world, &held, StageKind::Build).await;
+    world.engine.set_step_delay(Duration::ZERO);
+    let words = "waiting for a place: max_concurrent_builds is 1";
+    let waits = |name: &'static str| {
+        move |run: &RunStatus| run.application.as_str() == name && run.phase == Phase::Queued && run.line() == words
+    };
+    world.forge.repo("ops/web").commit("main", &[("app.txt", "1.1")], "Web");
+    world.wait_run("the branch to wait", waits("web")).await.unwrap();
+    world.forge.repo("ops/tool").tag("build-1.1", "main");
+    world.wait_run("the tag to wait", waits("tool")).await.unwrap();
+    let held = world.wait_run("the one that builds", |run: &RunStatus| run.reference == held).await.unwrap();
+    let _: Accepted = world.client().post(&format!("/v1/runs/{}/cancel", held.id), &json!({})).await.unwrap();
+
+    let done =
+        |name: &'static str| move |run: &RunStatus| run.application.as_str() == name && run.phase == Phase::Succeeded;
+    let branch = world.wait_run("the branch", done("web")).await.unwrap();
+    let tag = world.wait_run("the tag", done("tool")).await.unwrap();
+    assert!(tag.finished.unwrap() <= branch.started.unwrap(), "{tag:?} {branch:?}");
+    assert_eq!(tag.id.number, branch.id.number + 1, "it was queued after it");
+}
