@@ -161,20 +161,19 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// Which forge a path is of: how it is logged in to, and the states that it knows.
 fn forge(path: &str, headers: &HeaderMap) -> Option<(&'static str, bool, &'static [&'static str])> {
     let is = |header: &str, value: String| headers.get(header).and_then(|given| given.to_str().ok()) == Some(&value);
+    // Both are good for both: libraries of clients send either.
+    let is_bearer = || is("authorization", format!("Bearer {TOKEN}"));
+    let is_token = || is("authorization", format!("token {TOKEN}"));
     Some(match path.split('/').take(3).collect::<Vec<_>>()[..] {
         ["", "api", "v4"] => (
             "gitlab",
             is("private-token", TOKEN.to_owned()),
             &["pending", "running", "success", "failed", "canceled", "skipped"],
         ),
-        ["", "api", "v3"] => {
-            ("github", is("authorization", format!("Bearer {TOKEN}")), &["pending", "success", "failure", "error"])
+        ["", "api", "v3"] => ("github", is_bearer() || is_token(), &["pending", "success", "failure", "error"]),
+        ["", "api", "v1"] => {
+            ("gitea", is_token() || is_bearer(), &["pending", "success", "failure", "error", "warning"])
         }
-        ["", "api", "v1"] => (
-            "gitea",
-            is("authorization", format!("token {TOKEN}")),
-            &["pending", "success", "failure", "error", "warning"],
-        ),
         _ => return None,
     })
 }
@@ -196,8 +195,16 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
         if state.is_mute {
             return Ok(told(403, json!({ "message": "403 Forbidden" })));
         }
-        let (status, answer) = state.comments.answer(kind, &asked, &query, &body);
-        return Ok(told(status, answer));
+        let (status, mut answer, next) = state.comments.answer(kind, &asked, &query, &body);
+        if kind != "gitlab" {
+            comments::addressed(&mut answer, &format!("http://{}/api/v3/repos/{}", host(&parts), asked.project()));
+        }
+        let mut response = told(status, answer);
+        if let Some(next) = next {
+            let link = format!("<{}>; rel=\"next\"", page_at(&parts, &query, next));
+            response.headers_mut().insert("link", link.parse().expect("an address"));
+        }
+        return Ok(response);
     }
     let open = merge_requests::answer(kind, &parts.method, &rest, &query, &locked(&state).open);
     if let Some((status, answer)) = open {
@@ -221,7 +228,8 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     let text = |key: &str| given[key].as_str().map(str::to_owned);
     let context = text(if kind == "gitlab" { "name" } else { "context" });
     let (Some(word), Some(context)) = (text("state").filter(|word| states.contains(&word.as_str())), context) else {
-        return Ok(told(422, json!({ "message": "state is not included in the list" })));
+        let status = if kind == "gitlab" { 400 } else { 422 };
+        return Ok(told(status, json!({ "message": "state is not included in the list" })));
     };
     let is_it = |one: &&Posted| one.commit == commit && one.context == context;
     let before = state.told.iter().rfind(is_it).map(|one| one.state.as_str());
@@ -232,8 +240,32 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     let description = text("description").unwrap_or_default();
     let posted =
         Posted { project, commit: commit.to_owned(), context, state: word, description, reference: text("ref") };
+    let answer = shown(kind, state.told.len() + 1, &posted);
     state.told.push(posted);
-    Ok(told(201, json!({ "id": state.told.len() })))
+    Ok(told(201, answer))
+}
+
+/// A status as a forge answers it.
+fn shown(kind: &str, id: usize, posted: &Posted) -> Value {
+    let Posted { commit, context, state, description, reference, .. } = posted;
+    match kind {
+        "gitlab" => json!({
+            "id": id, "sha": commit, "ref": reference, "status": state, "name": context, "description": description,
+        }),
+        _ => json!({ "id": id, "state": state, "context": context, "description": description }),
+    }
+}
+
+/// Another page of what was asked for, as clients that follow links go there.
+fn page_at(parts: &http::request::Parts, query: &str, page: usize) -> String {
+    let host = host(parts);
+    let same = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page="));
+    let query: Vec<String> = same.map(str::to_owned).chain([format!("page={page}")]).collect();
+    format!("http://{host}{}?{}", parts.uri.path(), query.join("&"))
+}
+
+fn host(parts: &http::request::Parts) -> &str {
+    parts.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn told(status: u16, body: Value) -> Response<Body> {

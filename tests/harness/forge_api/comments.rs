@@ -39,6 +39,26 @@ pub(super) enum Asked {
     Change { project: String, id: u64 },
 }
 
+impl Asked {
+    /// Of which project.
+    pub(super) fn project(&self) -> &str {
+        match self {
+            Self::List { project, .. } | Self::Create { project, .. } | Self::Change { project, .. } => project,
+        }
+    }
+}
+
+/// Gives each comment of an answer the address at which it is changed.
+pub(super) fn addressed(answer: &mut Value, repository: &str) {
+    let all = match answer {
+        Value::Array(all) => all.iter_mut().collect(),
+        one => vec![one],
+    };
+    for one in all.into_iter().filter(|one| one["id"].is_u64()) {
+        one["url"] = format!("{repository}/issues/comments/{}", one["id"]).into();
+    }
+}
+
 /// What a path and method ask for, below the API's own path; nothing where it is not about comments.
 pub(super) fn asked(kind: &str, method: &Method, path: &[&str]) -> Option<Asked> {
     let is = |wanted: Method| *method == wanted;
@@ -96,16 +116,31 @@ impl Comments {
         self.all.retain(|(_, _, comment)| comment.id != id);
     }
 
-    /// The status and the answer.
-    pub(super) fn answer(&mut self, kind: &str, asked: &Asked, query: &str, body: &[u8]) -> (u16, Value) {
+    /// The status, the answer, and the number of the page after it, where there is one.
+    pub(super) fn answer(
+        &mut self,
+        kind: &str,
+        asked: &Asked,
+        query: &str,
+        body: &[u8],
+    ) -> (u16, Value, Option<usize>) {
+        if let Asked::List { project, number } = asked {
+            let (listed, next) = page(kind, query, &self.on(project, *number));
+            return (200, listed, next);
+        }
+        let (status, answer) = self.written(kind, asked, body);
+        (status, answer, None)
+    }
+
+    fn written(&mut self, kind: &str, asked: &Asked, body: &[u8]) -> (u16, Value) {
         let given: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = given["body"].as_str().unwrap_or_default();
         let (longest, refused) = if kind == "gitlab" { (1_000_000, 400) } else { (65_536, 422) };
-        if !matches!(asked, Asked::List { .. }) && (text.trim().is_empty() || text.chars().count() > longest) {
+        if text.trim().is_empty() || text.chars().count() > longest {
             return (refused, json!({ "message": "body is blank or too long" }));
         }
         match asked {
-            Asked::List { project, number } => (200, page(kind, query, &self.on(project, *number))),
+            Asked::List { .. } => (405, json!({ "message": "405 Method Not Allowed" })),
             Asked::Create { project, number } => {
                 let place = self.write(project, *number, OWN, text);
                 (201, shown(kind, &self.all[place].2))
@@ -125,17 +160,20 @@ impl Comments {
     }
 }
 
-fn page(kind: &str, query: &str, all: &[Shown]) -> Value {
+/// A page, and the number of the one after it.
+fn page(kind: &str, query: &str, all: &[Shown]) -> (Value, Option<usize>) {
     let given = |key: &str| {
         let value = query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))?;
         value.parse::<usize>().ok()
     };
     let usual = if kind == "gitlab" { 20 } else { 30 };
     let size = if kind == "gitea" { usize::MAX } else { given("per_page").unwrap_or(usual).clamp(1, 100) };
-    let skipped = (given("page").unwrap_or(1).max(1) - 1).saturating_mul(size);
+    let number = given("page").unwrap_or(1).max(1);
+    let skipped = (number - 1).saturating_mul(size);
     // GitLab shows the newest first.
     let all: Vec<&Shown> = if kind == "gitlab" { all.iter().rev().collect() } else { all.iter().collect() };
-    all.into_iter().skip(skipped).take(size).map(|comment| shown(kind, comment)).collect()
+    let next = (all.len() > skipped.saturating_add(size)).then_some(number + 1);
+    (all.into_iter().skip(skipped).take(size).map(|comment| shown(kind, comment)).collect(), next)
 }
 
 fn shown(kind: &str, comment: &Shown) -> Value {

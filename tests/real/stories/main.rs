@@ -2,6 +2,7 @@
 //!
 //! A story that only uses the world shares it; one that stops a part of it has the world to itself meanwhile.
 
+mod clients;
 mod conformance;
 mod engines;
 mod forge;
@@ -62,6 +63,12 @@ async fn story_of_parts<S: AsyncFnOnce(&Parts) -> anyhow::Result<()>>(story: S) 
     let _shared = WORLD.read().await;
     let telling = Telling::of::<S>();
     telling.ends(story(&Parts::running()?).await)
+}
+
+/// Tells a story that needs nothing of the world.
+async fn story_beside<S: AsyncFnOnce() -> anyhow::Result<()>>(story: S) -> anyhow::Result<()> {
+    let telling = Telling::of::<S>();
+    telling.ends(story().await)
 }
 
 /// How long a story takes, from when the world is free for it: a line of the file that `QD_STORIES` names.
