@@ -8,3 +8,5 @@
 
 pub mod engine;
 pub mod registry;
+
+pub mod charts;
