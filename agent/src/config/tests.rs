@@ -125,6 +125,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.helm.chart]",
         "[[application.follow_image]]",
     ] {
         let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");

@@ -8,7 +8,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
-use super::{ReconcileError, cluster_error, options, render, resolve, target};
+use super::{ReconcileError, chart, cluster_error, options, render, resolve, target};
 use crate::context::{Context, Environment};
 use quarterdeck_core::sync::mask;
 use quarterdeck_git::CommitId;
@@ -27,6 +27,12 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(environment, status).await };
+    let in_git = revision_in_git(environment, text).await?;
+    Ok(in_git.with_chart(chart::in_force(environment, status)?))
+}
+
+/// The same of git alone.
+async fn revision_in_git(environment: &Environment, text: &str) -> Result<Revision, ReconcileError> {
     if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
         return merge_request(environment, text, number).await;
     }

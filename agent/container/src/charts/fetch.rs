@@ -77,6 +77,21 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
 }
 
+impl Fetched {
+    /// That it is what was fetched before.
+    ///
+    /// # Errors
+    /// [`FetchError::Digest`] where it is not.
+    pub fn must_be(&self, before: &ChartRelease) -> Result<(), FetchError> {
+        let ChartRelease { name, version, digest } = &self.release;
+        if *digest == before.digest {
+            return Ok(());
+        }
+        let (expected, found) = (before.digest.clone(), digest.clone());
+        Err(FetchError::Digest { name: name.clone(), version: version.clone(), expected, found })
+    }
+}
+
 /// A chart that is not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
