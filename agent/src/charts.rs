@@ -73,8 +73,7 @@ impl Charts {
         if let Some(source) = by_spec.get(spec) {
             return Ok(source.clone());
         }
-        let asking =
-            Asking { fetcher: self.fetcher.clone(), images: images.subscribe(), config: config.subscribe() };
+        let asking = Asking { fetcher: self.fetcher.clone(), images: images.subscribe(), config: config.subscribe() };
         let source = Arc::new(ChartSource::new(spec, data_dir, asking)?);
         by_spec.insert(spec.clone(), source.clone());
         let span = tracing::error_span!("chart", chart = %spec.describe());

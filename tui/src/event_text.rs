@@ -117,7 +117,9 @@ pub fn describe(event: &Event) -> EventText<'_> {
         }
         Event::Suspended { reason } => (Tone::Warning, "suspended".to_owned(), reason),
         Event::Resumed => (Tone::Plain, "resumed".to_owned(), ""),
-        Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.short_content()), reason),
+        Event::Pinned { revision, reason } => {
+            (Tone::Warning, format!("pinned to {}", revision.short_content()), reason)
+        }
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
     };
     EventText { tone, what, more }

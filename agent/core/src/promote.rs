@@ -148,7 +148,9 @@ pub enum PromoteError {
         path: String,
     },
     /// The chart comes from elsewhere, and the environment has no file that could say the version of an image.
-    #[error("no values file says the version of {image}: the environment has none, and the chart is not in the repository")]
+    #[error(
+        "no values file says the version of {image}: the environment has none, and the chart is not in the repository"
+    )]
     NoValuesFile {
         /// The image.
         image: String,

@@ -38,7 +38,8 @@ impl WrittenHelm {
         if let Some(chart) = &self.chart {
             chart.check(say);
             if !path.is_empty() {
-                let message = "the chart comes from helm.chart, and path is the folder of a chart: leave out one of the two";
+                let message =
+                    "the chart comes from helm.chart, and path is the folder of a chart: leave out one of the two";
                 say(&["path"], message.to_owned());
             }
         }
@@ -101,10 +102,14 @@ impl WrittenChart {
             Err(error) => say("repository", error.to_string()),
             Ok(Repository::Oci(_)) if username.is_some() || has_password => say(
                 "repository",
-                "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here".to_owned(),
+                "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
+                    .to_owned(),
             ),
             Ok(_) if username.is_some() != has_password => {
-                say("repository", "a login has a username and a password_file or password_env: add what is missing".to_owned());
+                say(
+                    "repository",
+                    "a login has a username and a password_file or password_env: add what is missing".to_owned(),
+                );
             }
             Ok(_) => {}
         }

@@ -213,7 +213,10 @@ impl DeliverError {
 
     /// Whether it is about one environment and its manifests, and says nothing of the others.
     pub(super) fn is_of_promotion(&self) -> bool {
-        matches!(self, Self::Promote(_) | Self::Chart { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. })
+        matches!(
+            self,
+            Self::Promote(_) | Self::Chart { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. }
+        )
     }
 }
 

@@ -16,9 +16,8 @@ pub(super) fn in_force(
     status: &EnvironmentStatus,
 ) -> Result<Option<ChartRelease>, ReconcileError> {
     let pinned = status.pin.as_ref().and_then(|pin| pin.revision.chart.as_deref());
-    let is_ours = |release: &&ChartRelease| {
-        environment.spec.helm.chart.as_ref().is_some_and(|chart| chart.name == release.name)
-    };
+    let is_ours =
+        |release: &&ChartRelease| environment.spec.helm.chart.as_ref().is_some_and(|chart| chart.name == release.name);
     match pinned.filter(is_ours) {
         Some(pinned) => Ok(Some(pinned.clone())),
         None => newest(environment),

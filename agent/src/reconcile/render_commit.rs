@@ -82,9 +82,8 @@ pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, revisi
     if inputs.chart != revision.chart || known.is_empty() && inputs.chart.is_none() {
         return false;
     }
-    let same = move |mirror: &Mirror| {
-        Ok(known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id))
-    };
+    let same =
+        move |mirror: &Mirror| Ok(known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id));
     repository.work(same).await.unwrap_or(false)
 }
 

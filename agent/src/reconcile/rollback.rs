@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn the_way_back_leads_to_another_chart_with_the_same_commit() {
         let with = |id: u64, version: &str| {
-            let chart = ChartRelease { name: "podinfo".to_owned(), version: version.to_owned(), digest: "sha256:1".to_owned() };
+            let chart =
+                ChartRelease { name: "podinfo".to_owned(), version: version.to_owned(), digest: "sha256:1".to_owned() };
             let sync = sync(id, 'a', version, Phase::Succeeded);
             SyncRecord { revision: sync.revision.clone().with_chart(Some(chart)), ..sync }
         };

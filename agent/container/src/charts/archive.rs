@@ -177,12 +177,21 @@ mod tests {
         use EntryType::{Char, Link, Regular, Symlink};
         let large = vec![0; FILE_BYTES_MAX as usize + 1];
         for (archive, words) in [
-            (chart_and("podinfo/../../etc/passwd", Regular, b"x"), "outside of the folder of the chart: \"podinfo/../../etc/passwd\""),
+            (
+                chart_and("podinfo/../../etc/passwd", Regular, b"x"),
+                "outside of the folder of the chart: \"podinfo/../../etc/passwd\"",
+            ),
             (chart_and("/etc/passwd", Regular, b"x"), "outside of the folder of the chart: \"/etc/passwd\""),
-            (chart_and("other/values.yaml", Regular, b"x"), "outside of the folder of the chart: \"other/values.yaml\""),
+            (
+                chart_and("other/values.yaml", Regular, b"x"),
+                "outside of the folder of the chart: \"other/values.yaml\"",
+            ),
             (chart_and("values.yaml", Regular, b"x"), "outside of the folder of the chart: \"values.yaml\""),
             (chart_and("podinfo/a\\..\\b", Regular, b"x"), "outside of the folder of the chart"),
-            (chart_and("podinfo/link", Symlink, b""), "\"podinfo/link\" in it is a symbolic link, and only files are read"),
+            (
+                chart_and("podinfo/link", Symlink, b""),
+                "\"podinfo/link\" in it is a symbolic link, and only files are read",
+            ),
             (chart_and("podinfo/link", Link, b""), "\"podinfo/link\" in it is a hard link"),
             (chart_and("podinfo/null", Char, b""), "is a device or something else"),
             (chart_and("podinfo/large", Regular, &large), "it holds more than 5242880 bytes in podinfo/large"),

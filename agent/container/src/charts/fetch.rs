@@ -318,8 +318,7 @@ impl Fetcher {
         }
         let read = tokio::task::spawn_blocking(move || (archive::read(&bytes), bytes)).await;
         let (packaged, bytes) = read.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
-        let packaged =
-            packaged.map_err(|source| FetchError::Archive { name: name(), version: version(), source })?;
+        let packaged = packaged.map_err(|source| FetchError::Archive { name: name(), version: version(), source })?;
         if packaged.name != source.name || !versions::is_same(&packaged.version, &of.version) {
             let found = format!("{} {}", packaged.name, packaged.version);
             return Err(FetchError::Other { name: name(), version: version(), found });
@@ -368,7 +367,8 @@ impl Fetcher {
     async fn index(&self, source: &Source<'_>, address: &str) -> Result<Index, FetchError> {
         let (repository, name) = (|| source.repository.to_string(), source.name.to_owned());
         let at = format!("{address}/index.yaml");
-        let at = Url::parse(&at).map_err(|error| FetchError::Answer { repository: repository(), why: error.to_string() })?;
+        let at =
+            Url::parse(&at).map_err(|error| FetchError::Answer { repository: repository(), why: error.to_string() })?;
         let bytes = self.get(source, at, index::BYTES_MAX as u64).await?;
         let bytes = bytes.ok_or_else(|| FetchError::NoIndex { repository: repository() })?;
         let read = tokio::task::spawn_blocking(move || index::read(&bytes, &name)).await;

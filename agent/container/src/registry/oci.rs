@@ -180,7 +180,9 @@ impl Hint for RegistryError {
             Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
             Self::OtherDigest { .. } => "nothing was recorded; push again".into(),
             Self::NoClient { .. } => "install ca-certificates".into(),
-            Self::OtherContent { .. } => "push it again, or see what stands between this machine and the registry".into(),
+            Self::OtherContent { .. } => {
+                "push it again, or see what stands between this machine and the registry".into()
+            }
             Self::OtherKind { .. } | Self::TooLarge { .. } => "see that the name and the tag are right".into(),
             Self::Away { .. } | Self::Busy { .. } | Self::Answer { .. } | Self::IdentityToken { .. } => "".into(),
         }

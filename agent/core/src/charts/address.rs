@@ -63,7 +63,9 @@ impl Repository {
                     Err(AddressError::Form(address.to_owned()))
                 }
                 Ok(_) if host.contains(['.', ':']) || host == "localhost" => Ok(Self::Oci(rest.to_owned())),
-                Ok(_) => Err(AddressError::Registry { address: address.to_owned(), why: "it does not begin with a host" }),
+                Ok(_) => {
+                    Err(AddressError::Registry { address: address.to_owned(), why: "it does not begin with a host" })
+                }
                 Err(error) => Err(AddressError::Registry { address: address.to_owned(), why: error.why }),
             },
             _ => Err(AddressError::Scheme(address.to_owned())),
@@ -131,7 +133,9 @@ mod tests {
         ] {
             match (Repository::read(address), read) {
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{address}: {error}"),
-                (found, expected) => assert_eq!(found.map_err(|error| error.to_string()), expected.map_err(str::to_owned)),
+                (found, expected) => {
+                    assert_eq!(found.map_err(|error| error.to_string()), expected.map_err(str::to_owned))
+                }
             }
         }
         assert!(!Repository::read("https://me:secret@charts.example").unwrap_err().to_string().contains("secret"));
@@ -144,7 +148,15 @@ mod tests {
         assert_eq!(tagged.to_string(), "registry.example/charts/podinfo:6.7.1_build.5");
         assert_eq!(charts.image("Podinfo"), None);
         assert_eq!(Repository::read("https://charts.example").unwrap().image("podinfo"), None);
-        for (name, is_good) in [("podinfo", true), ("kube-prometheus_stack.2", true), ("", false), ("../a", false), ("a/b", false), (".a", false), ("a b", false)] {
+        for (name, is_good) in [
+            ("podinfo", true),
+            ("kube-prometheus_stack.2", true),
+            ("", false),
+            ("../a", false),
+            ("a/b", false),
+            (".a", false),
+            ("a b", false),
+        ] {
             assert_eq!(check_name(name).is_ok(), is_good, "{name}");
         }
     }

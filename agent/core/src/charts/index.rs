@@ -59,8 +59,13 @@ impl Hint for IndexError {
 pub fn read(bytes: &[u8], name: &str) -> Result<Index, IndexError> {
     let mut document = yaml::parse(bytes).map_err(IndexError::Yaml)?.into_iter().next().ok_or(IndexError::Other)?;
     let Value::Object(entries) = document.value["entries"].take() else { return Err(IndexError::Other) };
-    let versions = entries.get(name).map(|versions| versions.as_array().into_iter().flatten().filter_map(entry).collect());
-    Ok(Index { charts: entries.len(), names: entries.into_iter().map(|(name, _)| name).take(NAMED_MAX).collect(), versions })
+    let versions =
+        entries.get(name).map(|versions| versions.as_array().into_iter().flatten().filter_map(entry).collect());
+    Ok(Index {
+        charts: entries.len(),
+        names: entries.into_iter().map(|(name, _)| name).take(NAMED_MAX).collect(),
+        versions,
+    })
 }
 
 /// One that says its version and where it is; others cannot be deployed.

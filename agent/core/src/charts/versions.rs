@@ -33,9 +33,9 @@ impl Wanted {
         let mut versions = versions.into_iter();
         match self {
             Self::Exact(wanted) => versions.find(|version| is_same(version, wanted)),
-            Self::Range(ranges) => {
-                newest_of(versions.filter(|text| version(text).is_some_and(|one| ranges.iter().any(|range| range.matches(&one)))))
-            }
+            Self::Range(ranges) => newest_of(
+                versions.filter(|text| version(text).is_some_and(|one| ranges.iter().any(|range| range.matches(&one)))),
+            ),
         }
     }
 }

@@ -136,7 +136,9 @@ impl Hint for ChartError {
             Self::Read { .. } | Self::Nameless { .. } => "",
             Self::None { .. } => "name the folder of the chart by `path` of the environment",
             Self::Values { .. } => "`helm.values_files` are paths from the root of the repository",
-            Self::Dependency { .. } => "run `helm dependency build`, and commit or package what it puts into charts/ with the chart",
+            Self::Dependency { .. } => {
+                "run `helm dependency build`, and commit or package what it puts into charts/ with the chart"
+            }
             Self::TooManyFiles => "name the folder of the chart alone by `path`",
             Self::TooDeep => "see that no chart depends on itself, and no link leads in a circle",
         }

@@ -131,7 +131,8 @@ fn descriptor(manifest: &[u8], kind: &Artifact) -> Result<OciDescriptor, String>
     let layers = manifest["layers"].as_array().into_iter().flatten();
     let mut layers = layers.filter(|layer| layer["mediaType"] == kind.layer);
     let layer = layers.next().ok_or_else(|| "an artifact without its content".to_owned())?;
-    let digest = layer["digest"].as_str().filter(|digest| check_digest(digest).is_ok() && digest.starts_with("sha256:"));
+    let digest =
+        layer["digest"].as_str().filter(|digest| check_digest(digest).is_ok() && digest.starts_with("sha256:"));
     Ok(OciDescriptor {
         media_type: kind.layer.to_owned(),
         digest: digest.ok_or_else(|| "an artifact without a SHA-256 digest".to_owned())?.to_owned(),
