@@ -88,7 +88,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     assert_eq!(limits(&tests(command)[0]), limits(default));
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
     let hooks = |environment: &application::WrittenEnvironment| {
-        let helm = environment.helm.clone().read();
+        let helm = environment.helm.clone().read(Path::new("/"));
         (helm.skip_hooks, helm.hook_timeout)
     };
     assert_eq!(
