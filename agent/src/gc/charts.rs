@@ -13,6 +13,10 @@ use super::Deleted;
 use crate::charts::store::{self, named};
 use crate::context::{Context, Environment};
 
+/// Archives of one chart that are kept since they were used lately: a range of a chart that is released with each commit has a new
+/// one every few minutes.
+const LATELY_MAX: usize = 20;
+
 /// An archive on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LocalChart {
@@ -93,19 +97,26 @@ fn charts_in(folder: &Path, needed: &BTreeSet<PathBuf>, oldest: Timestamp) -> io
         }
         let of = chart.file_name().to_string_lossy().into_owned();
         let (_, name) = of.split_once('-').unwrap_or(("", &of));
+        let mut archives = Vec::new();
         for file in std::fs::read_dir(chart.path())? {
             let file = file?;
             let file_name = file.file_name().to_string_lossy().into_owned();
             let (Some((version, _)), Ok(metadata)) = (named(&file_name), file.metadata()) else { continue };
             let used = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-            let used = used.unwrap_or(Timestamp::UNIX_EPOCH);
-            let kept = match needed.contains(&file.path()) {
-                true => Some("an environment deploys it"),
-                false => (used > oldest).then_some("it was used lately"),
-            };
-            let name = format!("{name} {version}");
-            found.push(LocalChart { path: file.path(), name, used, bytes: metadata.len(), kept });
+            let (path, name, used) = (file.path(), format!("{name} {version}"), used.unwrap_or(Timestamp::UNIX_EPOCH));
+            archives.push(LocalChart { path, name, used, bytes: metadata.len(), kept: None });
         }
+        archives.sort_by_key(|archive| std::cmp::Reverse(archive.used));
+        let mut lately = 0;
+        for archive in &mut archives {
+            if needed.contains(&archive.path) {
+                archive.kept = Some("an environment deploys it");
+            } else if archive.used > oldest && lately < LATELY_MAX {
+                lately += 1;
+                archive.kept = Some("it was used lately");
+            }
+        }
+        found.extend(archives);
     }
     Ok(found)
 }
@@ -134,5 +145,9 @@ mod tests {
         let deployed = ("kube-podinfo 6.8.0".to_owned(), 5, Some("an environment deploys it"));
         assert_eq!(told(before), [("kube-podinfo 6.7.1".to_owned(), 5, Some("it was used lately")), deployed.clone()]);
         assert_eq!(told(after), [("kube-podinfo 6.7.1".to_owned(), 5, None), deployed]);
+        for number in 0..LATELY_MAX {
+            std::fs::write(of.join(format!("7.0.{number}@cc.tgz")), "12345").unwrap();
+        }
+        assert_eq!(told(before).iter().filter(|(.., kept)| kept.is_none()).count(), 1);
     }
 }
