@@ -58,7 +58,9 @@ impl Hint for IndexError {
 /// Where it is no index.
 pub fn read(bytes: &[u8], name: &str) -> Result<Index, IndexError> {
     let mut document = yaml::parse(bytes).map_err(IndexError::Yaml)?.into_iter().next().ok_or(IndexError::Other)?;
-    let Value::Object(entries) = document.value["entries"].take() else { return Err(IndexError::Other) };
+    let Some(Value::Object(entries)) = document.value.get_mut("entries").map(Value::take) else {
+        return Err(IndexError::Other);
+    };
     let versions =
         entries.get(name).map(|versions| versions.as_array().into_iter().flatten().filter_map(entry).collect());
     Ok(Index {

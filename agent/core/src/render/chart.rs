@@ -180,7 +180,7 @@ impl Chart {
             // The form of charts for Helm 2, which helm still reads.
             named_by = "requirements.yaml";
             let file = self.read_yaml(tree, &below(at, named_by))?;
-            requirements = file.map(|mut file| file["dependencies"].take()).unwrap_or_default();
+            requirements = file.and_then(|mut file| file.get_mut("dependencies").map(Value::take)).unwrap_or_default();
         }
         for dependency in requirements.as_array().into_iter().flatten() {
             let Some(name) = dependency["name"].as_str() else { continue };
