@@ -143,6 +143,12 @@ impl Revision {
         format!("{}{chart}", self.commit.short())
     }
 
+    /// `1f3c2a9d…`, or `1f3c2a9d… podinfo 6.7.1@sha256:9e2b…`: what a diff or the manifests are asked for, to get this content.
+    pub fn content(&self) -> String {
+        let chart = self.chart.as_ref().map(|chart| format!(" {chart}")).unwrap_or_default();
+        format!("{}{chart}", self.commit)
+    }
+
     /// `main@sha1:1f3c…`, without a chart.
     pub fn in_git(&self) -> String {
         let algorithm = if self.commit.as_str().len() == 64 { "sha256" } else { "sha1" };
@@ -221,6 +227,7 @@ mod tests {
         assert_eq!(text.parse(), Ok(revision.clone()));
         assert_eq!(revision.short(), "user@host@1f3c2a9 podinfo 6.7.1-rc.1+build.5");
         assert_eq!(revision.in_git(), plain.to_string());
+        assert_eq!(revision.content(), text.replace("user@host@sha1:", ""));
         assert!(!revision.is_same_content(&plain) && plain.is_same_content(&plain));
     }
 

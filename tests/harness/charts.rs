@@ -172,6 +172,9 @@ impl State {
     }
 
     fn index(&self) -> String {
+        if self.charts.is_empty() {
+            return "apiVersion: v1\nentries: {}\n".to_owned();
+        }
         let mut index = "apiVersion: v1\nentries:\n".to_owned();
         for (name, versions) in &self.charts {
             index += &format!("  {name}:\n");

@@ -10,5 +10,6 @@
 
 pub mod archive;
 pub mod fetch;
+pub mod http;
 
-mod http;
+pub mod error;

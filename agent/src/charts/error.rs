@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use quarterdeck_container::charts::archive::ArchiveError;
-use quarterdeck_container::charts::fetch::FetchError;
+use quarterdeck_container::charts::error::FetchError;
 use quarterdeck_core::charts::address::AddressError;
 use quarterdeck_core::follow::PolicyError;
 use quarterdeck_shared::error::Hint;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_container::charts::archive;
-use quarterdeck_container::charts::fetch::{Fetched, Fetcher, Identity, Password, Source};
+use quarterdeck_container::charts::fetch::{Fetched, Fetcher, Identity, Source};
+use quarterdeck_container::charts::http::Password;
 use quarterdeck_core::backoff::doubled;
 use quarterdeck_core::charts;
 use quarterdeck_core::charts::address::Repository;

@@ -105,6 +105,12 @@ impl WrittenChart {
                 "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
                     .to_owned(),
             ),
+            Ok(Repository::Http(address)) if has_password && is_plain(&address) => {
+                say(
+                    "repository",
+                    "the password would go over plain http, readable on the way: write https://".to_owned(),
+                );
+            }
             Ok(_) if username.is_some() != has_password => {
                 say(
                     "repository",
@@ -117,6 +123,13 @@ impl WrittenChart {
             say("password_file", problem);
         }
     }
+}
+
+/// Whether an address is of plain http to another machine.
+fn is_plain(address: &str) -> bool {
+    let host = address.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    name.is_some_and(|name| !matches!(name, "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.

@@ -216,6 +216,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (chart("https://me:pw@charts.example", "1.0.0"), 8, "has a login in it"),
         (chart("https://charts.example", "1.0.0'\nusername = 'me"), 8, "add what is missing"),
         (
+            chart("http://charts.example", "1.0.0'\nusername = 'me'\npassword_env = 'PASSWORD"),
+            8,
+            "the password would go over plain http",
+        ),
+        (
             chart("oci://registry.example", "1.0.0'\nusername = 'me"),
             8,
             "the login to a registry is that of [[registry]]",

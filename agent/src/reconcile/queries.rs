@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::revision::{Revision, RevisionError};
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::{ReconcileError, chart, cluster_error, options, render, resolve, target};
@@ -27,8 +27,14 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(environment, status).await };
+    // No reference of git holds a blank: what follows is a version of the chart, as the revisions of syncs have it.
+    let (text, chart) = text.split_once(' ').map_or((text, None), |(text, chart)| (text, Some(chart)));
     let in_git = revision_in_git(environment, text).await?;
-    Ok(in_git.with_chart(chart::in_force(environment, status)?))
+    let chart = match chart.filter(|_| environment.chart.is_some()) {
+        Some(chart) => Some(chart.parse().map_err(|error: RevisionError| ReconcileError::NoSuch(error.to_string()))?),
+        None => chart::in_force(environment, status)?,
+    };
+    Ok(in_git.with_chart(chart))
 }
 
 /// The same of git alone.

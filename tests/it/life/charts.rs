@@ -3,8 +3,10 @@
 
 use harness::charts::{ChartRepository, Fault, archive, package};
 use harness::registry::Step;
-use quarterdeck_shared::protocol::{Check, CheckResult, GcAnswer, GcKind, ManifestsAnswer};
+use quarterdeck_shared::protocol::{Check, CheckResult, DiffAnswer, GcAnswer, GcKind, ManifestsAnswer};
+use quarterdeck_shared::queries::AtRevision;
 use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::Cover;
 use serde_json::json;
 
@@ -44,14 +46,19 @@ fn chart(revision: Option<&Revision>) -> String {
 async fn runs(world: &World, version: &str) -> EnvironmentStatus {
     let named = format!("podinfo {version}");
     let is_it = |app: &EnvironmentStatus| {
-        app.sync == SyncStatus::Synced && chart(app.revision.as_ref()) == named && app.progress.is_none()
+        let is_whole = app.sync == SyncStatus::Synced && app.progress.is_none();
+        is_whole && chart(app.revision.as_ref()) == named && value(world, "a").as_deref() == Some(version)
     };
-    let status = world.wait_for(&format!("{named} to run"), "shop", is_it).await.unwrap();
-    assert_eq!(value(world, "a").as_deref(), Some(version));
-    status
+    world.wait_for(&format!("{named} to run"), "shop", is_it).await.unwrap()
 }
 
-/// Waits until the environment says why it has no chart, or no newer one.
+/// Waits until the environment says why it has no chart, and what to do.
+async fn refused(world: &World, words: &str) -> EnvironmentStatus {
+    let is_it = |app: &EnvironmentStatus| app.message.starts_with("cannot fetch chart") && app.message.contains(words);
+    world.wait_for(&format!("{words:?} to be told"), "shop", is_it).await.unwrap()
+}
+
+/// Waits until the environment says why no newer chart is known.
 async fn told(world: &World, words: &str) -> EnvironmentStatus {
     let is_it = |app: &EnvironmentStatus| app.message.contains(words);
     world.wait_for(&format!("{words:?} to be told"), "shop", is_it).await.unwrap()
@@ -115,7 +122,8 @@ async fn a_range_takes_up_a_new_version_and_a_rollback_goes_back_to_the_one_befo
     assert_eq!(check.message, "answers, and has 4 versions of podinfo");
 
     repository.publish("podinfo", "6.8.0", podinfo("6.8.0"));
-    let second = runs(&world, "6.8.0").await.revision.unwrap();
+    let status = runs(&world, "6.8.0").await;
+    let second = status.revision.unwrap();
     assert_eq!(second.commit, first.commit, "no commit was needed");
     let gc: GcAnswer = world.client().get("/v1/gc").await.unwrap();
     let mut charts: Vec<_> = gc.items.into_iter().filter(|item| item.kind == GcKind::Chart).collect();
@@ -123,6 +131,11 @@ async fn a_range_takes_up_a_new_version_and_a_rollback_goes_back_to_the_one_befo
     let kept: Vec<_> =
         charts.iter().map(|item| (item.name.as_str(), item.kept.as_deref().unwrap_or_default())).collect();
     assert_eq!(kept, [("podinfo 6.7.1", "it was used lately"), ("podinfo 6.8.0", "an environment deploys it")]);
+
+    // What another version would change is seen before.
+    let at = AtRevision { revision: Some(first.content()) };
+    let before: DiffAnswer = world.client().get(&routes::DIFF.of_with(&status.environment.into(), &at)).await.unwrap();
+    assert_eq!((chart(Some(&before.plan.revision)).as_str(), before.objects.len()), ("podinfo 6.7.1", 1));
 
     let back = ask(&world, "rollback", json!({ "reason": "bad release" })).await.revision.unwrap();
     assert_eq!((chart(Some(&back)).as_str(), back.commit == first.commit), ("podinfo 6.7.1", true));
@@ -175,13 +188,13 @@ async fn what_is_no_chart_or_another_one_is_refused_and_the_last_good_one_runs()
     let mut world = charted(&repository.address(), "6.7.1", "").await;
     world.start_agent().await.unwrap();
     let none = format!("cannot fetch chart podinfo 6.7.1 of {0}: {0} has no chart podinfo", repository.address());
-    let status = told(&world, &none).await;
+    let status = refused(&world, &none).await;
     assert_eq!(status.message, none);
     assert_eq!(status.hint, "check `name` and `repository` under [application.environment.helm.chart]");
 
     let refresh = async |words: &str| {
         ask(&world, "refresh", json!({})).await;
-        told(&world, words).await
+        refused(&world, words).await
     };
     repository.publish("podinfo", "6.6.0", podinfo("6.6.0"));
     let status = refresh("has no version 6.7.1: the newest is 6.6.0").await;
@@ -225,14 +238,14 @@ async fn a_login_is_shown_to_the_repository_alone() {
     }
     let mut world = charted(&repository.address(), "6.7.1", "").await;
     world.start_agent().await.unwrap();
-    let status = told(&world, "requires a login: it answers 401").await;
+    let status = refused(&world, "requires a login: it answers 401").await;
     assert_eq!(status.hint, "set `username` and `password_file` under [application.environment.helm.chart]");
 
     std::fs::write(world.path("charts-password"), "wrong\n").unwrap();
     let login = "username = \"robot\"\npassword_file = \"charts-password\"\n";
     configure(&world, &repository.address(), "6.7.1", login);
     world.reload_agent();
-    told(&world, "does not accept the login of robot, or does not let it read: it answers 401").await;
+    refused(&world, "does not accept the login of robot, or does not let it read: it answers 401").await;
     std::fs::write(world.path("charts-password"), "charts-secret-4711\n").unwrap();
     ask(&world, "refresh", json!({})).await;
     runs(&world, "6.7.1").await;
@@ -254,10 +267,10 @@ async fn a_registry_that_has_something_else_under_the_tag_is_told() {
     configure(&world, &format!("oci://{}", world.image("charts")), "6.7.1", "");
     world.registry.publish("charts/podinfo", "6.7.1", "an image");
     world.start_agent().await.unwrap();
-    told(&world, "charts/podinfo:6.7.1 is something without a configuration, not a chart").await;
+    refused(&world, "charts/podinfo:6.7.1 is something without a configuration, not a chart").await;
     let refresh = async |words: &str| {
         ask(&world, "refresh", json!({})).await;
-        told(&world, words).await
+        refused(&world, words).await
     };
     world.registry.withdraw("charts/podinfo", "6.7.1");
     world.registry.publish_chart("charts/podinfo", "6.6.0", &podinfo("6.6.0"));

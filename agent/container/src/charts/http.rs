@@ -6,15 +6,24 @@ use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::certificate::distrust;
 use reqwest::{Client, StatusCode, Url};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::fetch::{FetchError, Password};
+use super::error::FetchError;
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// An index of 20 MB comes within this time over a slow line.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// A login to a chart repository.
+#[derive(Debug, Clone)]
+pub struct Password {
+    /// The user.
+    pub username: String,
+    /// The password or token.
+    pub password: SecretString,
+}
 
 /// Asks chart repositories. The library follows ten redirects, and shows a login to no other host.
 pub(super) fn client() -> Result<Client, String> {
