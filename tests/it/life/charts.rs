@@ -52,6 +52,14 @@ async fn runs(world: &World, version: &str) -> EnvironmentStatus {
     world.wait_for(&format!("{named} to run"), "shop", is_it).await.unwrap()
 }
 
+/// Waits until the versions were looked up this often more: what was looked up before the last of them is in force.
+async fn looked(repository: &ChartRepository, times: usize) {
+    let asked = repository.asked("index.yaml");
+    while repository.asked("index.yaml") < asked + times {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Waits until the environment says why it has no chart, and what to do.
 async fn refused(world: &World, words: &str) -> EnvironmentStatus {
     let is_it = |app: &EnvironmentStatus| app.message.starts_with("cannot fetch chart") && app.message.contains(words);
@@ -142,11 +150,8 @@ async fn a_range_takes_up_a_new_version_and_a_rollback_goes_back_to_the_one_befo
     let status = runs(&world, "6.7.1").await;
     assert!(status.held().contains(&format!("pinned to {} podinfo 6.7.1", first.commit.short())), "{}", status.held());
     // It is held, whatever comes.
-    let asked = repository.asked("index.yaml");
     repository.publish("podinfo", "6.10.0", podinfo("6.10.0"));
-    while repository.asked("index.yaml") < asked + 3 {
-        tokio::task::yield_now().await;
-    }
+    looked(&repository, 3).await;
     runs(&world, "6.7.1").await;
     ask(&world, "unpin", json!({})).await;
     runs(&world, "6.10.0").await;
@@ -221,6 +226,7 @@ async fn what_is_no_chart_or_another_one_is_refused_and_the_last_good_one_runs()
     // Of a range that runs a bad newer version is told, and changes nothing.
     configure(&world, &repository.address(), "6.x", "");
     world.reload_agent();
+    looked(&repository, 2).await;
     let status = runs(&world, "6.7.1").await;
     repository.publish("podinfo", "6.8.0", b"<html>".to_vec());
     let shown = told(&world, "the archive of podinfo 6.8.0 is rejected").await;
