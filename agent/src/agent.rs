@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::api::connection::Patience;
+use crate::charts::Charts;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
 use crate::context::Context;
@@ -73,6 +74,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         identity: Identity::load(&data_dir),
         data_dir,
         repositories: Repositories::default(),
+        charts: Charts::default(),
         clusters: Clusters::default(),
         applications: RwLock::default(),
         environments: RwLock::default(),
@@ -104,6 +106,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     context.repositories.stop();
+    context.charts.stop();
     tasks.close();
     let ending = async {
         tasks.wait().await;

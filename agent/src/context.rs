@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::application::{Application, Codebase, Destination};
 pub use self::environment::{Drift, Environment};
 use crate::access::Access;
+use crate::charts::Charts;
 use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::images::Images;
@@ -44,6 +45,8 @@ pub struct Context {
     pub data_dir: PathBuf,
     /// Every repository that is polled.
     pub repositories: Repositories,
+    /// Every chart that comes from a registry or a chart repository.
+    pub charts: Charts,
     /// Every cluster that is deployed to.
     pub clusters: Clusters,
     /// The engine that builds and pushes, and the registries.

@@ -3,6 +3,7 @@
 
 mod sight;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, RenderKi
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{Key, Object, Unseen};
 
+use crate::charts::source::ChartSource;
 use crate::config::{Config, of_buildkit};
 use crate::context::Context;
 use crate::images::one_of_each_registry;
@@ -42,6 +44,13 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
     for image in one_of_each_registry(&context.config()) {
         checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
+    }
+    let mut asked = BTreeSet::new();
+    for source in context.charts.all() {
+        // Each repository once, by the first chart of it.
+        if asked.insert(source.spec.repository.clone()) {
+            checks.push(Box::pin(within(format!("charts {}", source.spec.repository), charts(source))));
+        }
     }
     for probe in probe::of_forges(&context.config()) {
         checks.push(Box::pin(within(format!("forge {}", probe.name), forge(probe))));
@@ -233,6 +242,14 @@ async fn registry(context: Arc<Context>, image: ImageRef) -> Found {
     }
 }
 
+/// Whether a registry or chart repository lets us read a chart.
+async fn charts(source: Arc<ChartSource>) -> Found {
+    match source.check().await {
+        Ok(versions) => Found::good(format!("answers, and has {versions} versions of {}", source.spec.name)),
+        Err(problem) => Found::of(&problem, ""),
+    }
+}
+
 async fn kubernetes(cluster: quarterdeck_kubernetes::Cluster) -> Found {
     match cluster.version().await {
         Ok(version) => watched(version, &cluster.watches_missing()),
@@ -268,7 +285,7 @@ async fn helm(context: Arc<Context>) -> Found {
     let Some(program) = context.renderers.helm().cloned() else {
         let config = context.config();
         let mut environments = config.applications.iter().flat_map(|application| &application.environments);
-        return match environments.any(|environment| environment.render == RenderKind::Helm) {
+        return match environments.any(|one| one.render == RenderKind::Helm || one.helm.chart.is_some()) {
             true => Found::bad("helm was not in PATH when the agent began".to_owned(), "install helm 3 or 4"),
             false => Found::good("helm was not in PATH when the agent began; charts alone need it".to_owned()),
         };

@@ -3,10 +3,12 @@
 //! ```text
 //! engine, history, snapshot ─► images.rs ─┐
 //!                                         ├─► what nobody needs ─► deleted, and an event
-//! mirrors, configuration ───► mirrors.rs ─┘
+//! mirrors, configuration ───► mirrors.rs ─┤
+//! archives, environments ───► charts.rs ──┘
 //! ```
 //! Which images those are is decided by [`quarterdeck_core::gc`].
 
+mod charts;
 mod images;
 mod mirrors;
 
@@ -57,6 +59,10 @@ pub async fn report(context: &Context) -> GcAnswer {
         Ok(found) => answer.items.extend(found.into_iter().map(mirrors::item)),
         Err(why) => answer.problems.push(problem("mirrors", why)),
     }
+    match charts::found(context, Timestamp::now()).await {
+        Ok(found) => answer.items.extend(found.into_iter().map(charts::item)),
+        Err(why) => answer.problems.push(problem("charts", why)),
+    }
     answer
         .items
         .sort_by(|a, b| (a.kept.is_some(), a.kind, a.at, &a.name).cmp(&(b.kept.is_some(), b.kind, b.at, &b.name)));
@@ -69,17 +75,22 @@ fn problem(name: &str, Failure { message, hint }: Failure) -> Check {
 
 async fn clean(context: &Context, cause: Cause) {
     let now = Timestamp::now();
-    let (mut images, mut mirrors) = (Deleted::default(), Deleted::default());
-    let results = [images::delete(context, now, &mut images).await, mirrors::delete(context, now, &mut mirrors).await];
+    let (mut images, mut mirrors, mut charts) = (Deleted::default(), Deleted::default(), Deleted::default());
+    let results = [
+        images::delete(context, now, &mut images).await,
+        mirrors::delete(context, now, &mut mirrors).await,
+        charts::delete(context, now, &mut charts).await,
+    ];
     for why in results.into_iter().filter_map(Result::err) {
-        tracing::warn!("cannot delete all unneeded images and mirrors: {}", why.message);
+        tracing::warn!("cannot delete all unneeded images, mirrors and charts: {}", why.message);
     }
-    if images.count + mirrors.count == 0 {
+    if images.count + mirrors.count + charts.count == 0 {
         return;
     }
-    let bytes = images.bytes + mirrors.bytes;
-    tracing::info!(images = images.count, mirrors = mirrors.count, bytes, "unneeded images and mirrors were deleted");
-    let event = Event::Cleaned { images: images.count, mirrors: mirrors.count, bytes };
+    let bytes = images.bytes + mirrors.bytes + charts.bytes;
+    let (images, mirrors, charts) = (images.count, mirrors.count, charts.count);
+    tracing::info!(images, mirrors, charts, bytes, "unneeded images, mirrors and charts were deleted");
+    let event = Event::Cleaned { images, mirrors, charts, bytes };
     if let Err(error) = context.journal.record(vec![Fact::at_large(cause, event)]).await {
         tracing::warn!(error = %chain(&error), "what was deleted is not in the history");
     }

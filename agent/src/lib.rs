@@ -70,6 +70,7 @@ pub mod probe;
 pub mod readable;
 pub mod worker;
 
+pub mod charts;
 pub mod commit_tree;
 pub mod images;
 pub mod places;

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use quarterdeck_shared::snapshot::{Cover, Unseen};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::charts::source::ChartState;
 use crate::context::{Application, Context, Environment};
 use crate::journal::fact::{ApplicationPatch, Fact, Patch};
 use crate::poll::Repository;
@@ -31,6 +33,29 @@ pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) 
     };
     let fact = |unseen| Fact::patch(id, Patch::Unseen { of: Cover::Repository, unseen });
     publish_unseen(&context, repository, &what, known, fact, &environment.stop).await;
+}
+
+/// Tells it of the registry or chart repository of its chart until the environment ends.
+pub async fn of_chart(context: Arc<Context>, environment: Arc<Environment>, mut state: watch::Receiver<ChartState>) {
+    let (id, chart) = (&environment.id, environment.spec.helm.chart.as_ref());
+    let what = chart.map(|chart| format!("chart {} of {}", chart.name, chart.repository)).unwrap_or_default();
+    loop {
+        let ChartState { failure, last_seen, .. } = state.borrow_and_update().clone();
+        let unseen: Vec<Unseen> = failure
+            .map(|why| Unseen { of: Cover::Chart, what: what.clone(), reason: why.message, last_seen })
+            .into_iter()
+            .collect();
+        let known = context.journal.snapshot().environment(id).map(|status| status.unseen).unwrap_or_default();
+        if !known.into_iter().filter(|unseen| unseen.of == Cover::Chart).eq(unseen.iter().cloned()) {
+            let patch = Patch::Unseen { of: Cover::Chart, unseen };
+            context.journal.publish(vec![Fact::patch(id, patch)]).await;
+        }
+        tokio::select! {
+            // The sender of a chart lives as long as its environment holds it.
+            _ = state.changed() => {}
+            () = environment.stop.cancelled() => return,
+        }
+    }
 }
 
 async fn publish_unseen(

@@ -17,6 +17,7 @@ pub mod rollback;
 
 pub mod neighbours;
 
+mod chart;
 mod decide;
 mod error;
 mod execute;
@@ -170,6 +171,8 @@ async fn reconcile(
     let revision = match resolve(environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news wake us.
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
+        // The same of its chart.
+        Err(ReconcileError::ChartAwaited { .. }) => return Ok(Requeue::Idle),
         resolved => resolved?,
     };
     // An object is written for its kind as it was served then.
@@ -206,7 +209,7 @@ async fn reconcile(
     let journal = &context.journal;
     let rendering = kinds::render(context, environment, &revision, intent.is_some());
     let rendered = Arc::new(with_progress(journal, name, Progress::Rendering, rendering).await?);
-    let inputs = render_commit::inputs(&environment.repository, &revision.commit, &rendered.inputs).await;
+    let inputs = render_commit::inputs(&environment.repository, &revision, &rendered.inputs).await;
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
@@ -294,8 +297,14 @@ async fn reconcile(
     }
 }
 
-/// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
+/// The pin, or what the branch or tag is at, with the version of the chart that is wanted.
 async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
+    let in_git = resolve_in_git(environment, status).await?;
+    Ok(in_git.with_chart(chart::in_force(environment, status)?))
+}
+
+/// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
+async fn resolve_in_git(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let target = target::in_force(environment, status);
     let named = target::reference(&target, default.as_deref());
@@ -316,8 +325,8 @@ async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now:
 
 async fn is_synced(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
     let Some(synced) = &state.synced else { return false };
-    synced.revision.commit == revision.commit
-        || render_commit::are_same_in(&synced.inputs, &environment.repository, &revision.commit).await
+    synced.revision.is_same_content(revision)
+        || render_commit::are_same_in(&synced.inputs, &environment.repository, revision).await
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
@@ -332,7 +341,8 @@ async fn render_by(
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
-    render_commit::render(context, environment, &revision.commit, kinds)
+    let chart = chart::files(environment, revision).await?;
+    render_commit::render(context, environment, &revision.commit, chart, kinds)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }

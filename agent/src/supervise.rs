@@ -8,13 +8,15 @@ mod environments;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use quarterdeck_shared::application::ApplicationName;
+use quarterdeck_shared::application::{ApplicationName, ChartSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::Key;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::charts::ChartProblem;
+use crate::charts::source::ChartSource;
 use crate::config::Config;
 use crate::context::{Application, Context, Environment};
 use crate::journal::NotKept;
@@ -46,6 +48,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     lines.extend(applications::begin(&change, applications).await?);
     let gone = context.repositories.keep_only(&used(context));
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
+    context.charts.keep_only(&charts_used(context));
     context.journal.publish(gone.collect()).await;
     Ok(lines)
 }
@@ -62,6 +65,11 @@ impl Change<'_> {
     fn repository(&self, address: &str) -> Result<Arc<Repository>, GitError> {
         let Context { repositories, data_dir, journal, .. } = &**self.context;
         repositories.get(address, self.config, base(self.context), data_dir, journal)
+    }
+
+    fn chart(&self, spec: &ChartSpec) -> Result<Arc<ChartSource>, ChartProblem> {
+        let Context { charts, data_dir, images, config, .. } = &**self.context;
+        charts.get(spec, data_dir, images, config)
     }
 }
 
@@ -107,6 +115,11 @@ fn used(context: &Context) -> Vec<Arc<Repository>> {
     };
     let of_environment = |environment: &Arc<Environment>| environment.repository.clone();
     applications.values().flat_map(of_application).chain(environments.values().map(of_environment)).collect()
+}
+
+fn charts_used(context: &Context) -> Vec<Arc<ChartSource>> {
+    let environments = context.environments.read().unwrap_or_else(PoisonError::into_inner);
+    environments.values().filter_map(|environment| environment.chart.clone()).collect()
 }
 
 /// Names of the applications of a configuration.

@@ -5,12 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::revision::ChartRelease;
 
 use quarterdeck_git::CommitId;
 
 /// The files and folders that a render depended on, with their ids in a commit.
 #[derive(Debug, Default)]
-pub(crate) struct Inputs(pub(crate) Vec<(String, Option<String>)>);
+pub(crate) struct Inputs {
+    /// Those of the commit.
+    pub(crate) files: Vec<(String, Option<String>)>,
+    /// The chart, where it comes from elsewhere.
+    pub(crate) chart: Option<Box<ChartRelease>>,
+}
 
 /// All of them. A name an environment and a reference an object, so it is bounded by what git names.
 #[derive(Default)]

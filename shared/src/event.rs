@@ -226,7 +226,10 @@ pub enum Event {
         images: u64,
         /// Mirrors of repositories that are not in the configuration.
         mirrors: u64,
-        /// Bytes of both; images may share some of them with what stays.
+        /// Archives of charts that nothing deploys.
+        #[serde(default)]
+        charts: u64,
+        /// Bytes of all; images may share some of them with what stays.
         bytes: u64,
     },
     /// A request was refused: a role is required.

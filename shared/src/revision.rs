@@ -1,4 +1,6 @@
-//! Revisions: a commit, and the name it was reached by. Printed as Flux prints them: `main@sha1:1f3c…`.
+//! Revisions: a commit, and the name it was reached by. Printed as Flux prints them: `main@sha1:1f3c…`. Where a chart of a
+//! registry is deployed with the values of that commit, its version is part of the revision:
+//! `main@sha1:1f3c… podinfo 6.7.1@sha256:9e2b…`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,6 +64,43 @@ impl fmt::Debug for CommitId {
     }
 }
 
+/// A version of a chart that comes from a registry or a chart repository. On the wire: `podinfo 6.7.1@sha256:9e2b…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChartRelease {
+    /// What the chart is called.
+    pub name: String,
+    /// Its version, as the repository writes it.
+    pub version: String,
+    /// The digest of its archive: `sha256:…`.
+    pub digest: String,
+}
+
+impl ChartRelease {
+    /// `podinfo 6.7.1`, for people.
+    pub fn short(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+}
+
+impl fmt::Display for ChartRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}@{}", self.name, self.version, self.digest)
+    }
+}
+
+impl FromStr for ChartRelease {
+    type Err = RevisionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || RevisionError(text.to_owned());
+        let (name, version) = text.split_once(' ').ok_or_else(error)?;
+        let (version, digest) = version.rsplit_once('@').ok_or_else(error)?;
+        let is_whole = !name.is_empty() && !version.is_empty() && digest.contains(':');
+        let release = || Self { name: name.to_owned(), version: version.to_owned(), digest: digest.to_owned() };
+        is_whole.then(release).ok_or_else(error)
+    }
+}
+
 /// A commit that a branch, a tag or a pin resolved to. On the wire and on screen: `main@sha1:1f3c…`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -70,6 +109,8 @@ pub struct Revision {
     pub reference: String,
     /// What it resolved to.
     pub commit: CommitId,
+    /// The chart that is deployed with the values of that commit, where it comes from a registry or a chart repository.
+    pub chart: Option<Box<ChartRelease>>,
 }
 
 impl Revision {
@@ -78,19 +119,47 @@ impl Revision {
 
     /// A revision of a named reference.
     pub fn new(reference: impl Into<String>, commit: CommitId) -> Self {
-        Self { reference: reference.into(), commit }
+        Self { reference: reference.into(), commit, chart: None }
     }
 
-    /// `main@1f3c2a9`, for people.
+    /// The same with a chart.
+    pub fn with_chart(self, chart: Option<ChartRelease>) -> Self {
+        Self { chart: chart.map(Box::new), ..self }
+    }
+
+    /// Whether both are of the same content: one commit, and one chart where there is one.
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        self.commit == other.commit && self.chart == other.chart
+    }
+
+    /// `main@1f3c2a9`, or `main@1f3c2a9 podinfo 6.7.1`, for people.
     pub fn short(&self) -> String {
-        format!("{}@{}", self.reference, self.commit.short())
+        format!("{}@{}", self.reference, self.short_content())
+    }
+
+    /// `1f3c2a9`, or `1f3c2a9 podinfo 6.7.1`, for people.
+    pub fn short_content(&self) -> String {
+        let chart = self.chart.as_ref().map(|chart| format!(" {}", chart.short())).unwrap_or_default();
+        format!("{}{chart}", self.commit.short())
+    }
+
+    /// `1f3c2a9d…`, or `1f3c2a9d… podinfo 6.7.1@sha256:9e2b…`: what a diff or the manifests are asked for, to get this content.
+    pub fn content(&self) -> String {
+        let chart = self.chart.as_ref().map(|chart| format!(" {chart}")).unwrap_or_default();
+        format!("{}{chart}", self.commit)
+    }
+
+    /// `main@sha1:1f3c…`, without a chart.
+    pub fn in_git(&self) -> String {
+        let algorithm = if self.commit.as_str().len() == 64 { "sha256" } else { "sha1" };
+        format!("{}@{algorithm}:{}", self.reference, self.commit)
     }
 }
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithm = if self.commit.as_str().len() == 64 { "sha256" } else { "sha1" };
-        write!(f, "{}@{algorithm}:{}", self.reference, self.commit)
+        f.write_str(&self.in_git())?;
+        self.chart.as_ref().map_or(Ok(()), |chart| write!(f, " {chart}"))
     }
 }
 
@@ -104,11 +173,13 @@ impl FromStr for Revision {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || RevisionError(text.to_owned());
+        // No reference of git holds a blank.
+        let (in_git, chart) = text.split_once(' ').map_or((text, None), |(in_git, chart)| (in_git, Some(chart)));
         // A reference may itself hold `@`; a commit never does.
-        let (reference, commit) = text.rsplit_once('@').ok_or_else(error)?;
+        let (reference, commit) = in_git.rsplit_once('@').ok_or_else(error)?;
         let (_, hex) = commit.split_once(':').ok_or_else(error)?;
         let commit = hex.parse().map_err(|_| error())?;
-        Ok(Self { reference: reference.to_owned(), commit })
+        Ok(Self::new(reference, commit).with_chart(chart.map(str::parse).transpose()?))
     }
 }
 
@@ -143,10 +214,31 @@ mod tests {
     }
 
     #[test]
+    fn a_chart_is_part_of_a_revision() {
+        let chart = ChartRelease {
+            name: "podinfo".to_owned(),
+            version: "6.7.1-rc.1+build.5".to_owned(),
+            digest: format!("sha256:{}", "9".repeat(64)),
+        };
+        let plain = Revision::new("user@host", SHA.parse().unwrap());
+        let revision = plain.clone().with_chart(Some(chart));
+        let text = format!("user@host@sha1:{SHA} podinfo 6.7.1-rc.1+build.5@sha256:{}", "9".repeat(64));
+        assert_eq!(revision.to_string(), text);
+        assert_eq!(text.parse(), Ok(revision.clone()));
+        assert_eq!(revision.short(), "user@host@1f3c2a9 podinfo 6.7.1-rc.1+build.5");
+        assert_eq!(revision.in_git(), plain.to_string());
+        assert_eq!(revision.content(), text.replace("user@host@sha1:", ""));
+        assert!(!revision.is_same_content(&plain) && plain.is_same_content(&plain));
+    }
+
+    #[test]
     fn what_is_no_revision_is_refused() {
         for text in ["", "main", "main@1f3c2a9", "main@sha1:1f3c", "main@sha1:zz3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d"]
         {
             assert!(text.parse::<Revision>().is_err(), "{text}");
+        }
+        for chart in ["", "podinfo", "podinfo 6.7.1", "podinfo 6.7.1@", "podinfo @sha256:1", " 6.7.1@sha256:1"] {
+            assert!(format!("main@sha1:{SHA} {chart}").parse::<Revision>().is_err(), "{chart}");
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod tls;
 pub mod git;
 pub mod helm;
 
+pub mod charts;
 pub mod engine;
 pub mod forge_api;
 pub mod registry;

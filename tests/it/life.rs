@@ -17,6 +17,7 @@ mod alone;
 mod asked;
 mod certificates;
 mod chart_hooks;
+mod charts;
 mod checked;
 mod cleaned;
 mod commented;

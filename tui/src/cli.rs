@@ -91,7 +91,7 @@ pub enum Command {
     Api(api::Args),
     /// Check git, engine, registries, clusters and renderers, and say what to do.
     Doctor(doctor::Args),
-    /// Delete images and mirrors on the agent's machine that no one needs.
+    /// Delete images, mirrors and charts on the agent's machine that no one needs.
     Gc(gc::Args),
     /// A completion script for a shell.
     Completions(completions::Args),

@@ -51,8 +51,8 @@ pub fn describe(event: &Event) -> EventText<'_> {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
             (Tone::Warning, format!("history restored from {from}{state}"), "")
         }
-        Event::Cleaned { images, mirrors, bytes } => {
-            let counts = [(*images, "image", "images"), (*mirrors, "mirror", "mirrors")];
+        Event::Cleaned { images, mirrors, charts, bytes } => {
+            let counts = [(*images, "image", "images"), (*mirrors, "mirror", "mirrors"), (*charts, "chart", "charts")];
             let counts = counts.into_iter().filter(|(number, ..)| *number > 0);
             let counts: Vec<_> = counts.map(|(number, one, many)| counted(number, one, many)).collect();
             let what =
@@ -117,7 +117,9 @@ pub fn describe(event: &Event) -> EventText<'_> {
         }
         Event::Suspended { reason } => (Tone::Warning, "suspended".to_owned(), reason),
         Event::Resumed => (Tone::Plain, "resumed".to_owned(), ""),
-        Event::Pinned { revision, reason } => (Tone::Warning, format!("pinned to {}", revision.commit.short()), reason),
+        Event::Pinned { revision, reason } => {
+            (Tone::Warning, format!("pinned to {}", revision.short_content()), reason)
+        }
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
     };
     EventText { tone, what, more }

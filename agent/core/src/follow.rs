@@ -68,12 +68,12 @@ impl Wanted {
     }
 }
 
-fn natural(one: &str, other: &str) -> std::cmp::Ordering {
+pub(crate) fn natural(one: &str, other: &str) -> std::cmp::Ordering {
     NaturalKey::new(one).cmp(&NaturalKey::new(other))
 }
 
 /// A whole version, with or without a `v`. `1.4` and `latest` are none: such tags move.
-fn version(tag: &str) -> Option<Version> {
+pub(crate) fn version(tag: &str) -> Option<Version> {
     Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
 }
 
@@ -84,7 +84,7 @@ fn is_tag(text: &str) -> bool {
     first && text.len() <= 128 && text.bytes().all(inner)
 }
 
-fn ranges(text: &str) -> Result<Vec<VersionReq>, PolicyError> {
+pub(crate) fn ranges(text: &str) -> Result<Vec<VersionReq>, PolicyError> {
     let wrong = |why: String| PolicyError::Range { range: text.to_owned(), why };
     text.split("||").map(|alternative| range(alternative).map_err(&wrong)).collect()
 }

@@ -34,6 +34,7 @@ pub mod tree;
 pub mod yaml;
 
 pub mod admission;
+pub mod charts;
 pub mod commit_status;
 pub mod dockerignore;
 pub mod follow;

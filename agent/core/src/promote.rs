@@ -147,6 +147,14 @@ pub enum PromoteError {
         /// The file that would say it.
         path: String,
     },
+    /// The chart comes from elsewhere, and the environment has no file that could say the version of an image.
+    #[error(
+        "no values file says the version of {image}: the environment has none, and the chart is not in the repository"
+    )]
+    NoValuesFile {
+        /// The image.
+        image: String,
+    },
     /// What names the image in a chart is not changed by its values.
     #[error(
         "after the change of its values the chart of `{path}` still names another version of {image}, in {}",
@@ -241,6 +249,9 @@ impl Hint for PromoteError {
             }
             Self::NotInValues { at, path, .. } => {
                 format!("write `{at}.tag` into {path} once; what other environments read as well is not changed").into()
+            }
+            Self::NoValuesFile { .. } => {
+                "write the tag into a file of the repository, and name it by `helm.values_files`".into()
             }
             Self::WithoutValues { .. } => "see which value the template takes the image from".into(),
             Self::Without { .. } => {

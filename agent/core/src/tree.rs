@@ -3,8 +3,10 @@
 //!
 //! - [`links`]: where a path leads when the symbolic links on the way are followed.
 //! - [`subtree`]: a folder as a tree of its own.
-//! - [`memory`]: a tree in memory, for tests.
+//! - [`layered`]: a tree with another one below one of its folders.
+//! - [`memory`]: a tree in memory: the files of an archive, and those of tests.
 
+pub mod layered;
 pub mod links;
 pub(crate) mod paths;
 pub mod subtree;

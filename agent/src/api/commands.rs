@@ -64,6 +64,7 @@ pub(super) async fn refresh(State(context): State<Shared>, Named(application): N
     let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
     for environment in ids.filter_map(|id| context.environment(&id)) {
         environment.repository.wake();
+        environment.chart.iter().for_each(|chart| chart.wake());
         environment.wake();
     }
     Ok(taken(format!("the repositories of {} are asked now", application.spec.name)))
@@ -138,7 +139,7 @@ fn left(run: &RunStatus) -> Failure {
 /// What nobody needs is deleted now.
 pub(super) async fn gc(State(context): State<Shared>, Extension(peer): Extension<Peer>) -> Taken {
     context.gc.send_replace(peer.cause());
-    taken("unneeded images and mirrors will be deleted; `qd events` shows when that is done".to_owned())
+    taken("unneeded images, mirrors and charts will be deleted; `qd events` shows when that is done".to_owned())
 }
 
 /// A person lets a run of a fork's code run.

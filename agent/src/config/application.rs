@@ -83,13 +83,13 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
     let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
         name,
         delivery: code.map(|written| delivery(written, image, test)),
-        environments: environment.into_iter().map(meaning).collect(),
+        environments: environment.into_iter().map(|one| meaning(one, base)).collect(),
         followed: follow::read(follow_image),
     };
     written.into_iter().map(application).collect()
 }
 
-fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
+fn meaning(written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
     let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
         name,
@@ -97,7 +97,7 @@ fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
         follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
         path,
         render,
-        helm: helm.read(),
+        helm: helm.read(base),
         cluster,
         namespace,
         create_namespace: written.create_namespace,
@@ -279,7 +279,7 @@ fn check_environments(
         if namespace.is_empty() {
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
-        environment.helm.check(environment.render, &mut say);
+        environment.helm.check(path, environment.render, &mut say);
         let is_known = |name: &str| clusters.is_empty() || name == "in-cluster" || clusters.contains(name);
         if let Some(cluster) = cluster.as_deref().filter(|name| !is_known(name)) {
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");

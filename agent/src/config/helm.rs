@@ -1,17 +1,22 @@
 //! How a Helm chart is rendered, as it is written.
 
+use std::path::{Path, PathBuf};
+
+use quarterdeck_core::charts::address::{Repository, check_name};
+use quarterdeck_core::charts::versions::Wanted;
 use serde::Deserialize;
 use serde_json::Value;
 
-use quarterdeck_shared::application::{ApplicationName, HelmSpec, RenderKind};
+use quarterdeck_shared::application::{ApplicationName, ChartSpec, HelmSpec, RenderKind};
 
 use super::Interval;
-use super::values::escapes;
+use super::values::{escapes, two_places};
 
 /// `[application.environment.helm]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenHelm {
+    chart: Option<WrittenChart>,
     release_name: Option<String>,
     values_files: Vec<String>,
     values: serde_json::Map<String, Value>,
@@ -21,14 +26,23 @@ pub(super) struct WrittenHelm {
 
 impl WrittenHelm {
     /// What it means.
-    pub(super) fn read(self) -> HelmSpec {
-        let Self { release_name, values_files, values, skip_hooks, hook_timeout } = self;
+    pub(super) fn read(self, base: &Path) -> HelmSpec {
+        let Self { chart, release_name, values_files, values, skip_hooks, hook_timeout } = self;
         let hook_timeout = hook_timeout.map_or(HelmSpec::HOOK_TIMEOUT, |timeout| timeout.0);
-        HelmSpec { release_name, values_files, values, skip_hooks, hook_timeout }
+        let chart = chart.map(|chart| chart.read(base));
+        HelmSpec { chart, release_name, values_files, values, skip_hooks, hook_timeout }
     }
 
     /// Everything that is wrong with it.
-    pub(super) fn check(&self, render: RenderKind, say: &mut impl FnMut(&[&'static str], String)) {
+    pub(super) fn check(&self, path: &str, render: RenderKind, say: &mut impl FnMut(&[&'static str], String)) {
+        if let Some(chart) = &self.chart {
+            chart.check(say);
+            if !path.is_empty() {
+                let message =
+                    "the chart comes from helm.chart, and path is the folder of a chart: leave out one of the two";
+                say(&["path"], message.to_owned());
+            }
+        }
         if *self != Self::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize) {
             say(&["helm"], "settings of a chart, and render is not \"helm\": leave out one of the two".to_owned());
         }
@@ -47,6 +61,75 @@ impl WrittenHelm {
             say(&["helm", "hook_timeout"], "a hook takes longer than no time: write 5m".to_owned());
         }
     }
+}
+
+/// `[application.environment.helm.chart]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenChart {
+    repository: String,
+    name: String,
+    version: String,
+    username: Option<String>,
+    password_env: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+impl WrittenChart {
+    fn read(self, base: &Path) -> ChartSpec {
+        let Self { repository, name, version, username, password_env, password_file } = self;
+        let repository = Repository::read(&repository).map_or(repository, |read| read.to_string());
+        let password_file = password_file.map(|file| base.join(file));
+        ChartSpec { repository, name, version, username, password_env, password_file }
+    }
+
+    fn check(&self, say: &mut impl FnMut(&[&'static str], String)) {
+        let mut say = |option: &'static str, message: String| say(&["helm", "chart", option], message);
+        let Self { repository, name, version, username, password_env, password_file } = self;
+        let read = Repository::read(repository);
+        if let Err(error) = check_name(name) {
+            say("name", error.to_string());
+        } else if let Ok(charts @ Repository::Oci(_)) = &read
+            && charts.image(name).is_none()
+        {
+            say("name", format!("{name:?} is not the name of a chart in a registry: write it in lower case"));
+        }
+        if let Err(error) = Wanted::read(version) {
+            say("version", format!("{error}: write a version, as 6.7.1, or a range, as 6.x or >=6.7 <7"));
+        }
+        let has_password = password_env.is_some() || password_file.is_some();
+        match read {
+            Err(error) => say("repository", error.to_string()),
+            Ok(Repository::Oci(_)) if username.is_some() || has_password => say(
+                "repository",
+                "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
+                    .to_owned(),
+            ),
+            Ok(Repository::Http(address)) if has_password && is_plain(&address) => {
+                say(
+                    "repository",
+                    "the password would go over plain http, readable on the way: write https://".to_owned(),
+                );
+            }
+            Ok(_) if username.is_some() != has_password => {
+                say(
+                    "repository",
+                    "a login has a username and a password_file or password_env: add what is missing".to_owned(),
+                );
+            }
+            Ok(_) => {}
+        }
+        if let Some(problem) = two_places("password", password_env.as_ref(), password_file.as_ref()) {
+            say("password_file", problem);
+        }
+    }
+}
+
+/// Whether an address is of plain http to another machine.
+fn is_plain(address: &str) -> bool {
+    let host = address.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    name.is_some_and(|name| !matches!(name, "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.

@@ -88,7 +88,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     assert_eq!(limits(&tests(command)[0]), limits(default));
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
     let hooks = |environment: &application::WrittenEnvironment| {
-        let helm = environment.helm.clone().read();
+        let helm = environment.helm.clone().read(Path::new("/"));
         (helm.skip_hooks, helm.hook_timeout)
     };
     assert_eq!(
@@ -125,6 +125,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.helm.chart]",
         "[[application.follow_image]]",
     ] {
         let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");
@@ -186,6 +187,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let built =
         format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
     let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
+    let chart = |repository: &str, version: &str| {
+        format!(
+            "{application}[application.environment.helm.chart]\nrepository = '{repository}'\nname = 'podinfo'\nversion = '{version}'\n"
+        )
+    };
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
         ("[agent]\npoll_interval = 'soon'\n".to_owned(), 2, "write 30s, 5m or 1h"),
@@ -204,6 +210,35 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "not a valid name of a release",
         ),
         (format!("{application}helm.values = {{ since = [2026-11-29] }}\n"), 7, "write it in quotes"),
+        (chart("oci://registry.example/charts", "1.0 - 2"), 10, "a range with a dash: write a version, as 6.7.1"),
+        (chart("registry.example/charts", "1.0.0"), 8, "write oci://registry.example/charts or https://charts.example"),
+        (chart("ftp://charts.example", "1.0.0"), 8, "write oci://registry.example/charts or https://charts.example"),
+        (chart("https://me:pw@charts.example", "1.0.0"), 8, "has a login in it"),
+        (chart("https://charts.example", "1.0.0'\nusername = 'me"), 8, "add what is missing"),
+        (
+            chart("http://charts.example", "1.0.0'\nusername = 'me'\npassword_env = 'PASSWORD"),
+            8,
+            "the password would go over plain http",
+        ),
+        (
+            chart("oci://registry.example", "1.0.0'\nusername = 'me"),
+            8,
+            "the login to a registry is that of [[registry]]",
+        ),
+        (chart("oci://registry.example", "1.0.0").replace("'podinfo'", "'Podinfo'"), 9, "write it in lower case"),
+        (chart("https://charts.example", "1.0.0").replace("'podinfo'", "'../a'"), 9, "is not the name of a chart"),
+        (
+            chart("https://charts.example", "1.0.0")
+                .replace("namespace = 'shop'", "namespace = 'shop'\npath = 'charts/shop'"),
+            7,
+            "leave out one of the two",
+        ),
+        (
+            chart("https://charts.example", "1.0.0")
+                .replace("namespace = 'shop'", "namespace = 'shop'\nrender = 'plain'"),
+            8,
+            "settings of a chart",
+        ),
         (format!("{application}helm.values_files = ['../prod.yaml']\n"), 7, "a file inside the repository"),
         (format!("{application}helm.hook_timeout = '0s'\n"), 7, "write 5m"),
         (format!("{application}helm.hook_timeout = 'soon'\n"), 7, "write 30s, 5m or 1h"),

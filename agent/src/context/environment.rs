@@ -7,6 +7,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::charts::source::ChartSource;
 use crate::history::Intent;
 use crate::poll::Repository;
 use crate::worker::Wake;
@@ -20,6 +21,8 @@ pub struct Environment {
     pub spec: EnvironmentSpec,
     /// The repository of its manifests.
     pub repository: Arc<Repository>,
+    /// The chart, where it comes from a registry or a chart repository.
+    pub chart: Option<Arc<ChartSource>>,
     /// The cluster.
     pub cluster: Cluster,
     /// Pokes the worker that syncs.
@@ -71,13 +74,14 @@ impl Environment {
         id: EnvironmentId,
         spec: EnvironmentSpec,
         repository: Arc<Repository>,
+        chart: Option<Arc<ChartSource>>,
         cluster: Cluster,
         intent: Option<Intent>,
         end: &CancellationToken,
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         let (sync, stop, turn) = (Wake::default(), end.child_token(), Arc::default());
-        Self { id, spec, repository, cluster, sync, stop, turn, owed }
+        Self { id, spec, repository, chart, cluster, sync, stop, turn, owed }
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {

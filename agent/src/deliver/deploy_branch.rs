@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_core::git::FileEdit;
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_core::tree::Tree;
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, RenderKind};
+use quarterdeck_shared::error::Failure;
 use tokio::runtime::Handle;
 
 use super::DeliverError;
 use super::stages::git;
+use crate::charts::ChartFiles;
+use crate::charts::source::ChartState;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Destination, Environment};
 use crate::renderers::ByProgram;
@@ -84,16 +88,36 @@ impl DeployBranch {
         let branch = spec.follow.branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
         let branch = branch.unwrap_or_else(|| "main".to_owned());
         let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
+        let chart = self.chart()?;
+        let commit = CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX };
+        let layered = chart.as_ref().map(|chart| chart.over(&commit));
+        let (tree, path, render): (&dyn Tree, &str, RenderKind) = match &layered {
+            Some(layered) => (layered, layered.folder, RenderKind::Helm),
+            None => (&commit, &spec.path, spec.render),
+        };
         let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
         let manifests = Manifests {
-            tree: &CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX },
-            path: &spec.path,
-            render: spec.render,
+            tree,
+            path,
+            render,
             release: &Release::new(&id.application, spec, &capabilities),
             programs: &ByProgram { renderers, scratch },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
         Ok(Tip { branch, base, edits, absent })
+    }
+
+    /// The files of the chart, where it comes from elsewhere: of the newest version that is wanted. Blocks.
+    fn chart(&self) -> Result<Option<ChartFiles>, DeliverError> {
+        let Some(spec) = &self.spec.helm.chart else { return Ok(None) };
+        let failed = |why: Failure| DeliverError::Chart { chart: spec.describe(), why };
+        let source = self.environment.as_ref().and_then(|environment| environment.chart.clone());
+        let source = source.ok_or_else(|| failed(Failure::text("the environment is not operated")))?;
+        let ChartState { release, failure, .. } = source.state().borrow().clone();
+        let awaited = || failure.unwrap_or_else(|| Failure::text("it was not asked for yet"));
+        let release = release.ok_or_else(|| failed(awaited()))?;
+        let files = Handle::current().block_on(source.files(&release));
+        files.map(Some).map_err(|problem| failed(Failure::of(&problem)))
     }
 }
 

@@ -19,7 +19,7 @@ use quarterdeck_core::queue::AWAITED_MAX;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
 use quarterdeck_git::GitError;
 use quarterdeck_shared::application::TestName;
-use quarterdeck_shared::error::Hint;
+use quarterdeck_shared::error::{Failure, Hint};
 use quarterdeck_system::secret::SecretError;
 
 /// A run that failed, and in which step.
@@ -96,6 +96,14 @@ pub enum DeliverError {
     /// We cannot say who we are to the registry.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// The chart that the manifests are made with is not at hand.
+    #[error("cannot fetch chart {chart}: {}", why.message)]
+    Chart {
+        /// As it is configured.
+        chart: String,
+        /// Why not, and what to do.
+        why: Failure,
+    },
     /// The manifests do not take the image.
     #[error(transparent)]
     Promote(#[from] PromoteError),
@@ -198,14 +206,17 @@ impl DeliverError {
             Self::Test(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::Forge(error) => error.passes(),
-            Self::NotKept(_) | Self::History(_) | Self::Unread { .. } => true,
+            Self::NotKept(_) | Self::History(_) | Self::Unread { .. } | Self::Chart { .. } => true,
             _ => false,
         }
     }
 
     /// Whether it is about one environment and its manifests, and says nothing of the others.
     pub(super) fn is_of_promotion(&self) -> bool {
-        matches!(self, Self::Promote(_) | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. })
+        matches!(
+            self,
+            Self::Promote(_) | Self::Chart { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. }
+        )
     }
 }
 
@@ -222,6 +233,7 @@ impl Hint for DeliverError {
             Self::TestFailed { .. } => "its output is in the log of the run; `qd runs retry` runs it once more".into(),
             Self::Registry(error) => error.hint(),
             Self::Login(error) => error.hint(),
+            Self::Chart { why, .. } => (&*why.hint).into(),
             Self::NotKept(error) => error.hint(),
             Self::History(error) => error.hint(),
             Self::Promote(error) => match error.hint() {

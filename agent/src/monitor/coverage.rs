@@ -72,7 +72,7 @@ impl Covers {
 /// What consoles are shown that cannot be seen of an environment; nothing where they are shown no such environment.
 fn told(context: &Context, name: &EnvironmentId) -> Option<Vec<Unseen>> {
     let unseen = context.journal.snapshot().unseen(name)?;
-    Some(unseen.into_iter().filter(|unseen| unseen.of != Cover::Repository).collect())
+    Some(unseen.into_iter().filter(|unseen| !matches!(unseen.of, Cover::Repository | Cover::Chart)).collect())
 }
 
 /// A patch for each kind of cover that is otherwise now.

@@ -94,7 +94,7 @@ pub(super) fn decide(standing: &Standing<'_>, nothing: bool, refused: bool, now:
     if let Some(intent) = intent {
         return whole(intent.cause.clone());
     }
-    let is_new = status.revision.as_ref().map(|deployed| &deployed.commit) != Some(&revision.commit);
+    let is_new = status.revision.as_ref().is_none_or(|deployed| !deployed.is_same_content(revision));
     if is_new && policy.automatic {
         return whole(Cause::Commit { revision: (*revision).clone() });
     }
@@ -144,7 +144,7 @@ fn is_ownership(change: &Change) -> bool {
 fn waiting(status: &EnvironmentStatus, revision: &Revision, differs: &str) -> String {
     let last = status.last_sync.as_ref().filter(|sync| {
         sync.phase == Phase::Succeeded
-            && sync.revision.commit == revision.commit
+            && sync.revision.is_same_content(revision)
             && matches!(sync.cause, Cause::Person { .. })
     });
     match last.and_then(|sync| sync.part.as_ref()) {

@@ -7,7 +7,7 @@ use crate::journal::NotKept;
 use quarterdeck_core::render::RenderError;
 use quarterdeck_git::GitError;
 use quarterdeck_kubernetes::ClusterError;
-use quarterdeck_shared::error::Hint;
+use quarterdeck_shared::error::{Failure, Hint};
 
 /// A pass that did not bring the cluster where git is.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,20 @@ pub enum ReconcileError {
         what: String,
         /// Why.
         source: GitError,
+    },
+    /// Which version of the chart there is was not asked yet.
+    #[error("chart {chart} was not asked for yet")]
+    ChartAwaited {
+        /// As it is configured.
+        chart: String,
+    },
+    /// The chart is not at hand.
+    #[error("cannot fetch chart {chart}: {}", why.message)]
+    Chart {
+        /// As it is configured.
+        chart: String,
+        /// Why not, and what to do.
+        why: Failure,
     },
     /// The manifests are wrong.
     #[error("cannot render {revision}")]
@@ -68,8 +82,9 @@ impl Hint for ReconcileError {
                 }
                 hint => hint,
             },
+            Self::Chart { why, .. } => (&*why.hint).into(),
             Self::Partly { hint, .. } => (&**hint).into(),
-            Self::NoSuch(_) => "".into(),
+            Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
         }
     }
 }

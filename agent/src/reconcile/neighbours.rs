@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
-use super::{render, render_commit, resolve, target};
+use super::{chart, render, render_commit, resolve_in_git, target};
 use crate::context::{Context, Environment};
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -110,31 +110,32 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),
         None => {
-            let now = resolve(other, &status).await;
+            let now = resolve_in_git(other, &status).await;
             let now = now.map(|revision| revision.commit).map_err(|error| chain(&error));
             resolved.insert(target, now.clone());
             now
         }
     };
-    let commit = match commit {
-        Ok(commit) => commit,
+    let chart = chart::in_force(other, &status).map_err(|error| chain(&error));
+    let (commit, chart) = match commit.and_then(|commit| Ok((commit, chart?))) {
+        Ok(found) => found,
         Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
+    let revision = Revision::new(target::reference(&followed, None), commit).with_chart(chart);
     if let (Some(before), None) = context.wanted.last_rendered(name)
         && before.spec == other.spec
     {
-        if before.commit == commit {
+        if before.commit == revision.commit && before.inputs.chart == revision.chart {
             return;
         }
-        if render_commit::are_same_in(&before.inputs, &other.repository, &commit).await {
-            return context.wanted.unchanged(name, commit);
+        if render_commit::are_same_in(&before.inputs, &other.repository, &revision).await {
+            return context.wanted.unchanged(name, revision.commit);
         }
     }
-    let revision = Revision::new(target::reference(&followed, None), commit);
     match render(context, other, &revision).await {
         Ok(rendered) => {
             let Manifests { manifests, inputs, .. } = rendered;
-            let inputs = render_commit::inputs(&other.repository, &revision.commit, &inputs).await;
+            let inputs = render_commit::inputs(&other.repository, &revision, &inputs).await;
             publish(context, other, &revision.commit, inputs, &manifests);
         }
         Err(error) => context.wanted.failed(name, &other.spec, chain(&error)),

@@ -1,6 +1,7 @@
 //! What waits in git: commits of the branch or tag that an environment does not run since it is held, or since a person
 //! decides.
 
+use quarterdeck_shared::application::EnvironmentSpec;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Pending};
 
@@ -26,10 +27,19 @@ pub(super) async fn pending(
     let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
     let newest = Revision::new(target::reference(&target::followed(environment), default.as_deref()), head.clone());
     // What was rendered last, else the folder: a commit that changes something else waits for nobody here.
-    let rendered = synced.map(|synced| synced.inputs.0.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
-    let paths = rendered.filter(|paths| !paths.is_empty()).unwrap_or_else(|| vec![environment.spec.path.clone()]);
+    let rendered = synced.map(|synced| synced.inputs.files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+    let paths = rendered.filter(|paths| !paths.is_empty()).or_else(|| whole(&environment.spec))?;
     let most = Pending::MAX as usize;
     let count = environment.repository.work(move |mirror| mirror.ahead(&head, &now, &paths, most)).await;
     let commits = count.ok().filter(|count| *count > 0)? as u32;
     Some(Pending { commits, newest })
+}
+
+/// What may change it before it was rendered: its folder, or its values where the chart comes from elsewhere; nothing where
+/// it has none of these.
+fn whole(spec: &EnvironmentSpec) -> Option<Vec<String>> {
+    match &spec.helm.chart {
+        Some(_) => Some(spec.helm.values_files.clone()).filter(|files| !files.is_empty()),
+        None => Some(vec![spec.path.clone()]),
+    }
 }

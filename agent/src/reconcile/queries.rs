@@ -5,10 +5,10 @@ use std::sync::Arc;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::revision::{Revision, RevisionError};
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
-use super::{ReconcileError, cluster_error, options, render, resolve, target};
+use super::{ReconcileError, chart, cluster_error, options, render, resolve, target};
 use crate::context::{Context, Environment};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::mask;
@@ -28,6 +28,18 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(environment, status).await };
+    // No reference of git holds a blank: what follows is a version of the chart, as the revisions of syncs have it.
+    let (text, chart) = text.split_once(' ').map_or((text, None), |(text, chart)| (text, Some(chart)));
+    let in_git = revision_in_git(environment, text).await?;
+    let chart = match chart.filter(|_| environment.chart.is_some()) {
+        Some(chart) => Some(chart.parse().map_err(|error: RevisionError| ReconcileError::NoSuch(error.to_string()))?),
+        None => chart::in_force(environment, status)?,
+    };
+    Ok(in_git.with_chart(chart))
+}
+
+/// The same of git alone.
+async fn revision_in_git(environment: &Environment, text: &str) -> Result<Revision, ReconcileError> {
     if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
         return merge_request(environment, text, number).await;
     }

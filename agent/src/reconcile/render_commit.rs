@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::charts::ChartFiles;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::poll::Repository;
@@ -12,15 +13,19 @@ use crate::wanted::Inputs;
 use quarterdeck_core::render::built::BuildFailure;
 use quarterdeck_core::render::release::Release;
 use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_core::tree::Tree;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_kubernetes::Kinds;
+use quarterdeck_shared::application::RenderKind;
+use quarterdeck_shared::revision::Revision;
 
 /// Renders an environment's manifests of one commit.
 pub(super) async fn render(
     context: &Context,
     environment: &Environment,
     commit: &CommitId,
+    chart: Option<ChartFiles>,
     kinds: Arc<Kinds>,
 ) -> Result<Rendered, RenderError> {
     let (mirror, commit, id, spec) =
@@ -33,17 +38,26 @@ pub(super) async fn render(
         let scope = |group: &str, kind: &str| kinds.scope(group, kind);
         let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
         let capabilities = || handle.block_on(cluster.capabilities(&kinds)).map_err(BuildFailure::new);
-        render::render(&render::Request {
-            tree: &CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX },
-            path: &spec.path,
-            kind: spec.render,
+        let commit = CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX };
+        let layered = chart.as_ref().map(|chart| chart.over(&commit));
+        let (tree, path, kind): (&dyn Tree, &str, RenderKind) = match &layered {
+            Some(layered) => (layered, layered.folder, RenderKind::Helm),
+            None => (&commit, &spec.path, spec.render),
+        };
+        let mut rendered = render::render(&render::Request {
+            tree,
+            path,
+            kind,
             environment: &id,
             namespace: &spec.namespace,
             scope: &scope,
             has_status: &has_status,
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &ByProgram { renderers: &renderers, scratch: &scratch },
-        })
+        })?;
+        // What the chart is made of is said by its digest, and is in no commit.
+        rendered.inputs.retain(|path| chart.as_ref().is_none_or(|chart| !chart.holds(path)));
+        Ok(rendered)
     });
     match rendered.await {
         Ok(rendered) => rendered,
@@ -52,20 +66,24 @@ pub(super) async fn render(
 }
 
 /// Looks up the ids of what a render depended on.
-pub(super) async fn inputs(repository: &Repository, commit: &CommitId, paths: &[String]) -> Inputs {
-    let (paths, commit) = (paths.to_vec(), commit.clone());
+pub(super) async fn inputs(repository: &Repository, revision: &Revision, paths: &[String]) -> Inputs {
+    let (asked, commit) = (paths.to_vec(), revision.commit.clone());
     let ids = repository
-        .work(move |mirror| Ok(paths.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
+        .work(move |mirror| Ok(asked.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
         .await;
-    Inputs(ids.unwrap_or_default())
+    let unknown = |_| paths.iter().map(|path| (path.clone(), None)).collect();
+    Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone() }
 }
 
-/// Whether another commit has all of them with the same ids. Nothing known is never the same.
-pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, commit: &CommitId) -> bool {
-    let (known, commit) = (inputs.0.clone(), commit.clone());
-    let same = move |mirror: &Mirror| {
-        Ok(!known.is_empty() && known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id))
-    };
+/// Whether another revision has all of them with the same ids, and the same chart. Nothing known is never the same, but of a
+/// chart from elsewhere without values of the repository.
+pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, revision: &Revision) -> bool {
+    let (known, commit) = (inputs.files.clone(), revision.commit.clone());
+    if inputs.chart != revision.chart || known.is_empty() && inputs.chart.is_none() {
+        return false;
+    }
+    let same =
+        move |mirror: &Mirror| Ok(known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id));
     repository.work(same).await.unwrap_or(false)
 }
 

@@ -11,7 +11,7 @@ use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
-use super::queries;
+use super::{chart, queries};
 use crate::context::{Context, Environment};
 use crate::history::foreign;
 use quarterdeck_git::CommitId;
@@ -31,29 +31,31 @@ pub async fn target(
         .journal
         .ask(move |history| Ok((history.releases(&name, RELEASES)?, history.syncs(&name, 1)?.pop())))
         .await?;
-    let commit = match to {
+    let revision = match to {
         None => {
-            let now = status.revision.as_ref().map(|revision| &revision.commit);
-            let before = before(&releases, newest.as_ref(), now);
+            let before = before(&releases, newest.as_ref(), status.revision.as_ref());
             before.cloned().ok_or_else(|| {
                 ReconcileError::NoSuch(format!("{} has no earlier sync to roll back to", environment.id))
             })?
         }
         Some(text) => match synced_by(context, environment, text).await? {
-            Some(commit) => commit,
+            Some(revision) => revision,
             None => {
                 // The history knows them where the mirror was lost and the forge is away.
                 let known: Vec<CommitId> = releases.into_iter().map(|sync| sync.revision.commit).collect();
-                queries::named(environment, text, &known).await?.0
+                let commit = queries::named(environment, text, &known).await?.0;
+                // The commit says nothing of the chart: it stays as it is.
+                let chart = status.revision.as_ref().and_then(|revision| revision.chart.as_deref().cloned());
+                Revision::new(Revision::PIN, commit).with_chart(chart.or(chart::newest(environment)?))
             }
         },
     };
-    Ok(Revision::new(Revision::PIN, commit))
+    Ok(Revision { reference: Revision::PIN.to_owned(), ..revision })
 }
 
-/// The commit of the release before the one that runs. Releases are the newest first; `newest` is the last sync of any
+/// The revision of the release before the one that runs. Releases are the newest first; `newest` is the last sync of any
 /// kind, and `now` what is in force.
-fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Option<&CommitId>) -> Option<&'a CommitId> {
+fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Option<&Revision>) -> Option<&'a Revision> {
     let present = releases.first()?;
     // A release that was cut off in the middle left some of its objects: the way back is the last whole one.
     let is_half = |sync: &&SyncRecord| {
@@ -63,25 +65,25 @@ fn before<'a>(releases: &'a [SyncRecord], newest: Option<&SyncRecord>, now: Opti
                 Phase::Failed | Phase::Cancelled => !sync.changes.is_empty(),
                 phase => matches!(phase, Phase::Running | Phase::Interrupted),
             }
-            && sync.revision.commit != present.revision.commit
+            && !sync.revision.is_same_content(&present.revision)
     };
     if newest.filter(is_half).is_some() {
-        return Some(&present.revision.commit);
+        return Some(&present.revision);
     }
     let is_other = |sync: &&SyncRecord| {
-        let commit = &sync.revision.commit;
         let same_content = !sync.content.is_empty() && sync.content == present.content;
-        Some(commit) != now && *commit != present.revision.commit && !same_content
+        let is = |revision: &Revision| sync.revision.is_same_content(revision);
+        !now.is_some_and(is) && !is(&present.revision) && !same_content
     };
-    releases.iter().find(is_other).map(|sync| &sync.revision.commit)
+    releases.iter().find(is_other).map(|sync| &sync.revision)
 }
 
-/// The commit of a sync that ended well, by its number or its whole id; nothing where the text is something else.
+/// The revision of a sync that ended well, by its number or its whole id; nothing where the text is something else.
 async fn synced_by(
     context: &Context,
     environment: &Environment,
     text: &str,
-) -> Result<Option<CommitId>, ReconcileError> {
+) -> Result<Option<Revision>, ReconcileError> {
     let Ok(id) = text.parse::<TypedId>() else { return Ok(None) };
     let name = environment.id.clone();
     let sync = context.journal.ask(move |history| history.sync(&name, id)).await?;
@@ -98,7 +100,7 @@ async fn synced_by(
             id.number
         )));
     }
-    Ok(Some(sync.revision.commit))
+    Ok(Some(sync.revision))
 }
 
 #[cfg(test)]
@@ -108,6 +110,7 @@ mod tests {
     use quarterdeck_shared::event::{Cause, Part};
     use quarterdeck_shared::id::{Prefix, SyncId};
     use quarterdeck_shared::resource::ResourceRef;
+    use quarterdeck_shared::revision::ChartRelease;
 
     use super::*;
 
@@ -193,7 +196,21 @@ mod tests {
         ];
         for (what, releases, newest, now, to) in cases {
             let newest = newest.or(releases.first().cloned());
-            assert_eq!(before(&releases, newest.as_ref(), Some(&commit(now))), to.map(commit).as_ref(), "{what}");
+            let at = before(&releases, newest.as_ref(), Some(&Revision::new("main", commit(now))));
+            assert_eq!(at.map(|revision| revision.commit.clone()), to.map(commit), "{what}");
         }
+    }
+
+    #[test]
+    fn the_way_back_leads_to_another_chart_with_the_same_commit() {
+        let with = |id: u64, version: &str| {
+            let chart =
+                ChartRelease { name: "podinfo".to_owned(), version: version.to_owned(), digest: "sha256:1".to_owned() };
+            let sync = sync(id, 'a', version, Phase::Succeeded);
+            SyncRecord { revision: sync.revision.clone().with_chart(Some(chart)), ..sync }
+        };
+        let releases = [with(2, "6.8.0"), with(1, "6.7.1")];
+        let back = before(&releases, releases.first(), Some(&releases[0].revision));
+        assert_eq!(back, Some(&releases[1].revision));
     }
 }

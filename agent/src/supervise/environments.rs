@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::application::{ChartSpec, EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::snapshot::SpecSummary;
 use quarterdeck_shared::status::SyncStatus;
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::{Change, work};
+use crate::charts::source::ChartState;
 use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
@@ -17,7 +19,6 @@ use crate::history::sqlite::Reader;
 use crate::journal::NotKept;
 use crate::journal::fact::{Fact, Patch};
 use crate::{clusters, monitor, readable, reconcile};
-use quarterdeck_git::GitError;
 
 /// All environments of a configuration.
 pub(super) fn all(config: &Config) -> impl Iterator<Item = (EnvironmentId, &EnvironmentSpec)> {
@@ -63,6 +64,7 @@ pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Co
     let summary = SpecSummary {
         repository: quarterdeck_git::url::redact(&spec.repository),
         path: spec.path.clone(),
+        chart: spec.helm.chart.as_ref().map(ChartSpec::describe).unwrap_or_default(),
         cluster: clusters::name(spec.cluster.as_deref(), config),
         namespace: spec.namespace.clone(),
         automatic: spec.sync.automatic,
@@ -94,9 +96,8 @@ pub(super) async fn begin(
                 environment.turn = known.map(|known| known.turn.clone()).unwrap_or_default();
                 operate(change, Arc::new(environment));
             }
-            Err(error) => {
+            Err(why) => {
                 remove(context, &id);
-                let why = Failure::of(&error);
                 tracing::error!(environment = %id, error = %why.message, hint = %why.hint, "cannot operate the environment");
                 let patch = Patch::Compared { sync: SyncStatus::Unknown, why, drifted: 0, resources: None };
                 context.journal.record(vec![Fact::patch(&id, patch)]).await?;
@@ -138,13 +139,15 @@ fn equip(
     id: &EnvironmentId,
     spec: &EnvironmentSpec,
     intent: Option<Intent>,
-) -> Result<Environment, GitError> {
+) -> Result<Environment, Failure> {
     let context = change.context;
-    let repository = change.repository(&spec.repository)?;
+    let repository = change.repository(&spec.repository).map_err(|error| Failure::of(&error))?;
+    let chart = spec.helm.chart.as_ref().map(|chart| change.chart(chart)).transpose();
+    let chart = chart.map_err(|error| Failure::of(&error))?;
     let assess = |cluster, stop| monitor::assess(context.clone(), cluster, stop);
     let (named, stop) = (spec.cluster.as_deref(), &context.stop);
     let cluster = context.clusters.get(named, change.config, &context.identity, stop, assess);
-    Ok(Environment::new(id.clone(), spec.clone(), repository, cluster, intent, stop))
+    Ok(Environment::new(id.clone(), spec.clone(), repository, chart, cluster, intent, stop))
 }
 
 /// Begins the worker that syncs.
@@ -157,6 +160,10 @@ fn operate(change: &Change<'_>, environment: Arc<Environment>) {
         tracing::error_span!("environment", application = %application, environment = %environment)
     };
     change.tasks.spawn(readable::of_manifests(context.clone(), environment.clone()).instrument(span()));
+    if let Some(chart) = &environment.chart {
+        change.tasks.spawn(readable::of_chart(context.clone(), environment.clone(), chart.state()).instrument(span()));
+        change.tasks.spawn(wake_on_versions(chart.state(), environment.clone()));
+    }
     let reconciliation = work(
         environment.sync.clone(),
         environment.stop.clone(),
@@ -165,4 +172,17 @@ fn operate(change: &Change<'_>, environment: Arc<Environment>) {
         reconcile::Reconciliation::new(context, &environment),
     );
     change.tasks.spawn(reconciliation.instrument(span()));
+}
+
+/// Pokes whenever another version of the chart is wanted, or why none is known has changed.
+async fn wake_on_versions(mut news: watch::Receiver<ChartState>, environment: Arc<Environment>) {
+    loop {
+        tokio::select! {
+            changed = news.changed() => match changed {
+                Ok(()) => environment.wake(),
+                Err(_) => return,
+            },
+            () = environment.stop.cancelled() => return,
+        }
+    }
 }

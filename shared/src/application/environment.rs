@@ -1,5 +1,6 @@
 //! Where an application runs: its manifests, how they become objects, and the policies of sync and promotion.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,8 @@ pub enum RenderKind {
 /// How a Helm chart is rendered, and its hooks are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HelmSpec {
+    /// The chart, where it comes from a registry or a chart repository; the folder of the manifests is one where absent.
+    pub chart: Option<ChartSpec>,
     /// `.Release.Name`; the name of the application where absent.
     pub release_name: Option<String>,
     /// Files of values from the root of the repository; a later one overrules an earlier one, and each the chart's own.
@@ -115,12 +118,37 @@ impl HelmSpec {
 impl Default for HelmSpec {
     fn default() -> Self {
         Self {
+            chart: None,
             release_name: None,
             values_files: Vec::new(),
             values: serde_json::Map::new(),
             skip_hooks: false,
             hook_timeout: Self::HOOK_TIMEOUT,
         }
+    }
+}
+
+/// A chart of a registry or a chart repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChartSpec {
+    /// `oci://registry.example/charts`, or `https://charts.example` where its `index.yaml` is.
+    pub repository: String,
+    /// What the chart is called there.
+    pub name: String,
+    /// A version, or a range of which the newest is deployed.
+    pub version: String,
+    /// The user to log in as to a chart repository.
+    pub username: Option<String>,
+    /// The environment variable that holds the password or token.
+    pub password_env: Option<String>,
+    /// The file that holds it.
+    pub password_file: Option<PathBuf>,
+}
+
+impl ChartSpec {
+    /// `podinfo 6.x of oci://registry.example/charts`, for people.
+    pub fn describe(&self) -> String {
+        format!("{} {} of {}", self.name, self.version, self.repository)
     }
 }
 

@@ -92,6 +92,8 @@ pub enum GcKind {
     Image,
     /// The mirror of a repository.
     Mirror,
+    /// The archive of a chart.
+    Chart,
 }
 
 impl GcKind {
@@ -100,6 +102,7 @@ impl GcKind {
         match self {
             Self::Image => "image",
             Self::Mirror => "mirror",
+            Self::Chart => "chart",
         }
     }
 }
@@ -109,7 +112,8 @@ impl GcKind {
 pub struct GcItem {
     /// What it is.
     pub kind: GcKind,
-    /// An image's name, or its id where it has none; the redacted address of a mirror's repository.
+    /// An image's name, or its id where it has none; the redacted address of a mirror's repository; a chart with its
+    /// version.
     pub name: String,
     /// Of which application, of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]

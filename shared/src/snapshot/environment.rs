@@ -97,6 +97,10 @@ pub struct SpecSummary {
     /// The folder of the manifests.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// The chart of a registry or chart repository that is deployed, and which versions of it:
+    /// `podinfo 6.x of oci://registry.example/charts`. Empty where the manifests are in the deploy repository.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chart: String,
     /// The cluster by its name in the agent.
     pub cluster: String,
     /// The namespace.

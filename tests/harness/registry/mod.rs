@@ -118,6 +118,24 @@ impl Registry {
         self.state.store().put_manifest(repository, tag, manifest).expect("a manifest that names no blob")
     }
 
+    /// Somebody pushes a chart as `helm push` does: its archive as the layer of an artifact. Tells the digest of the archive.
+    pub fn publish_chart(&self, repository: &str, version: &str, archive: &[u8]) -> String {
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let mut store = self.state.store();
+        let (config, layer) = (store.put_blob(repository, b"{}"), store.put_blob(repository, archive));
+        let json = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": { "mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": config, "size": 2 },
+            "layers": [{
+                "mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": layer, "size": archive.len()
+            }],
+        });
+        let manifest = store::Manifest { media_type, bytes: json.to_string().into() };
+        store.put_manifest(repository, &version.replace('+', "_"), manifest).expect("its blobs are there");
+        layer
+    }
+
     /// Somebody deletes a tag.
     pub fn withdraw(&self, repository: &str, tag: &str) {
         self.state.store().delete_manifest(repository, tag);

@@ -82,14 +82,18 @@ fn people(all: bool, context: &mut Context, answer: &GcAnswer) -> io::Result<()>
     context.output.note(&format!("{unneeded} can be deleted, up to {}; {} kept.", size(bytes), kept(answer)))
 }
 
-/// `12 images and 1 mirror`.
+/// `12 images and 1 mirror`, and charts where there are any.
 fn kept(answer: &GcAnswer) -> String {
     totals(answer.items.iter().filter(|item| item.kept.is_some()))
 }
 
 fn totals<'i>(items: impl Iterator<Item = &'i GcItem>) -> String {
-    let mut counts = BTreeMap::from([(GcKind::Image, 0), (GcKind::Mirror, 0)]);
+    let mut counts = BTreeMap::from([(GcKind::Image, 0), (GcKind::Mirror, 0), (GcKind::Chart, 0)]);
     items.for_each(|item| *counts.entry(item.kind).or_default() += 1);
     let images = counted(counts[&GcKind::Image], "image", "images");
-    format!("{images} and {}", counted(counts[&GcKind::Mirror], "mirror", "mirrors"))
+    let mirrors = counted(counts[&GcKind::Mirror], "mirror", "mirrors");
+    match counts[&GcKind::Chart] {
+        0 => format!("{images} and {mirrors}"),
+        charts => format!("{images}, {mirrors} and {}", counted(charts, "chart", "charts")),
+    }
 }

@@ -66,7 +66,7 @@ impl History {
     fn rollback(&self, turn: &mut Turn<'_>) {
         let Some(sync) = self.records.current() else { return turn.say("no sync is selected") };
         let words = format!("{} of sync {}", sync.revision.short(), sync.id.number);
-        let aim = Aim { commit: sync.revision.commit.to_string(), words };
+        let aim = Aim { commit: sync.revision.content(), words };
         let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
         turn.confirm_plan(Act::Rollback(self.of.clone(), request), self.of.clone(), Some(aim));
     }
@@ -94,7 +94,7 @@ impl Screen for History {
             along(&mut self.records, to, turn.world.size);
             return true;
         }
-        let commit = self.records.current().map(|sync| sync.revision.commit.to_string());
+        let commit = self.records.current().map(|sync| sync.revision.content());
         match (command, commit) {
             (Open, Some(commit)) => turn.open(Destination::Diff(self.of.clone(), Some(commit))),
             (Open, None) => {}

@@ -2,6 +2,7 @@
 //!
 //! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
 
+mod artifact;
 mod call;
 mod challenge;
 
@@ -16,6 +17,7 @@ use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
+pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
@@ -113,6 +115,32 @@ pub enum RegistryError {
         /// What the registry says.
         found: String,
     },
+    /// What is under the name is of another kind than what was asked for.
+    #[error("{image} is {found}, not {wanted}")]
+    OtherKind {
+        /// The full name.
+        image: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The content is not that of its digest.
+    #[error("the content of {image} does not match its digest {digest}: it was changed on the way, or in the registry")]
+    OtherContent {
+        /// The full name.
+        image: String,
+        /// What the manifest says.
+        digest: String,
+    },
+    /// The content is larger than what is read.
+    #[error("{image} is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The full name.
+        image: String,
+        /// The bound.
+        bytes_max: u64,
+    },
     /// Any other answer.
     #[error("asking the registry about {image}: {message}")]
     Answer {
@@ -152,6 +180,10 @@ impl Hint for RegistryError {
             Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
             Self::OtherDigest { .. } => "nothing was recorded; push again".into(),
             Self::NoClient { .. } => "install ca-certificates".into(),
+            Self::OtherContent { .. } => {
+                "push it again, or see what stands between this machine and the registry".into()
+            }
+            Self::OtherKind { .. } | Self::TooLarge { .. } => "see that the name and the tag are right".into(),
             Self::Away { .. } | Self::Busy { .. } | Self::Answer { .. } | Self::IdentityToken { .. } => "".into(),
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! The repository may stand in the chart's `values.yaml` and the tag in a file of the environment: then that tag is
 //! changed. What other environments read as well is never changed for one of them: where the environment has files of its
-//! own, one of these has to say the tag.
+//! own, one of these has to say the tag. The files of a chart of a registry are no files of the repository: its values are read,
+//! and never changed.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,8 @@ struct Values {
     own: Vec<TreeEntry>,
     /// Of the chart.
     shared: Option<TreeEntry>,
+    /// Whether those of the chart may be changed: it is in the repository, and the environment has no files of its own.
+    writes_shared: bool,
     /// What is in each, with what was changed.
     contents: BTreeMap<String, Vec<u8>>,
     changed: BTreeMap<String, Vec<u8>>,
@@ -83,13 +86,14 @@ impl Values {
             own.extend(read(path)?);
         }
         let shared = read(&format!("{folder}/values.yaml"))?;
-        Ok(Self { own, shared, contents, changed: BTreeMap::new() })
+        let writes_shared = own.is_empty() && manifests.release.spec.chart.is_none();
+        Ok(Self { own, shared, writes_shared, contents, changed: BTreeMap::new() })
     }
 
     /// Makes them name an image.
     fn set(&mut self, image: &Promoted) -> Result<(), PromoteError> {
         // The repository with its tag in one file: the first that has it decides.
-        for entry in self.own.iter().chain(self.shared.iter().filter(|_| self.own.is_empty())) {
+        for entry in self.own.iter().chain(self.shared.iter().filter(|_| self.writes_shared)) {
             let (places, changed) = manifests::set_image(&entry.path, &self.contents[&entry.path], image)?;
             if places > 0 {
                 let path = entry.path.clone();
@@ -108,6 +112,9 @@ impl Values {
                 let path = entry.path.clone();
                 return self.keep(path, changed);
             }
+        }
+        if self.own.is_empty() && !self.writes_shared {
+            return Err(PromoteError::NoValuesFile { image: image.image.clone() });
         }
         let path = self.own.first().or(self.shared.as_ref()).map_or("values.yaml", |entry| &entry.path).to_owned();
         let at = at.first().map_or_else(|| "image".to_owned(), |keys| keys.join("."));

@@ -136,7 +136,9 @@ impl Hint for ChartError {
             Self::Read { .. } | Self::Nameless { .. } => "",
             Self::None { .. } => "name the folder of the chart by `path` of the environment",
             Self::Values { .. } => "`helm.values_files` are paths from the root of the repository",
-            Self::Dependency { .. } => "run `helm dependency build` and commit what it puts into charts/",
+            Self::Dependency { .. } => {
+                "run `helm dependency build`, and commit or package what it puts into charts/ with the chart"
+            }
             Self::TooManyFiles => "name the folder of the chart alone by `path`",
             Self::TooDeep => "see that no chart depends on itself, and no link leads in a circle",
         }
@@ -178,7 +180,7 @@ impl Chart {
             // The form of charts for Helm 2, which helm still reads.
             named_by = "requirements.yaml";
             let file = self.read_yaml(tree, &below(at, named_by))?;
-            requirements = file.map(|mut file| file["dependencies"].take()).unwrap_or_default();
+            requirements = file.and_then(|mut file| file.get_mut("dependencies").map(Value::take)).unwrap_or_default();
         }
         for dependency in requirements.as_array().into_iter().flatten() {
             let Some(name) = dependency["name"].as_str() else { continue };

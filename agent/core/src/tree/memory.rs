@@ -1,4 +1,4 @@
-//! A tree in memory, for the tests of all that read trees.
+//! A tree in memory: the files of an archive, and those of the tests of all that read trees.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::{EntryMode, Node, Tree, TreeEntry, TreeFailure, TreeListing};
 use crate::git::ObjectId;
 
 /// Files by their paths.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files {
     /// What each is, and its content.
     pub files: BTreeMap<String, (EntryMode, Vec<u8>)>,

@@ -70,7 +70,7 @@ impl EnvironmentStatus {
     pub fn held(&self) -> String {
         let suspended = self.suspension.as_ref().filter(|_| self.suspended).map(|hold| hold.describe("suspended"));
         let pinned =
-            self.pin.as_ref().map(|pin| pin.hold.describe(&format!("pinned to {}", pin.revision.commit.short())));
+            self.pin.as_ref().map(|pin| pin.hold.describe(&format!("pinned to {}", pin.revision.short_content())));
         suspended.into_iter().chain(pinned).collect::<Vec<_>>().join("; ")
     }
 }

@@ -19,6 +19,8 @@ pub enum Cover {
     Watch,
     /// A repository is polled: that of the manifests, or that of the code.
     Repository,
+    /// The registry or chart repository of a chart answers which versions there are.
+    Chart,
 }
 
 /// Something that cannot be seen at the moment.
@@ -42,7 +44,7 @@ impl Unseen {
         match of {
             Cover::Cluster => format!("{what} cannot be observed: {reason}"),
             Cover::Watch => format!("{what} not watched: {reason}"),
-            Cover::Repository => format!("{what} cannot be read: {reason}"),
+            Cover::Repository | Cover::Chart => format!("{what} cannot be read: {reason}"),
         }
     }
 }
@@ -75,8 +77,8 @@ impl EnvironmentStatus {
         if shown.known() != known {
             shown.last_known = Some(known);
         }
-        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict.
-        let repository = lacks(Cover::Repository).filter(|_| self.message.is_empty());
+        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does a chart.
+        let repository = lacks(Cover::Repository).or(lacks(Cover::Chart)).filter(|_| self.message.is_empty());
         if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(repository) {
             shown.message = unseen.describe();
         }
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_that_nothing_stands_on() {
-        use Cover::{Cluster, Repository, Watch};
+        use Cover::{Chart, Cluster, Repository, Watch};
         use Health::{Degraded, Healthy};
         use SyncStatus::{OutOfSync, Synced};
         let unknown = (SyncStatus::Unknown, Health::Unknown);
@@ -135,6 +137,7 @@ mod tests {
             (OutOfSync, Healthy, "1 differs", &[Watch][..], (OutOfSync, Health::Unknown), "1 differs"),
             (Synced, Healthy, "", &[Repository][..], (Synced, Healthy), "repository cannot be read: forbidden"),
             (Synced, Degraded, "exit 1", &[Repository][..], (Synced, Degraded), "exit 1"),
+            (Synced, Healthy, "", &[Chart][..], (Synced, Healthy), "chart cannot be read: forbidden"),
             (Synced, Healthy, "", &[Repository, Watch][..], (Synced, Health::Unknown), "watch not watched: forbidden"),
         ] {
             let before = status(sync, health, message, unseen);

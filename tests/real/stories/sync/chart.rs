@@ -1,9 +1,13 @@
 //! A Helm chart of the repository, by the real helm: what it is told, what it makes, what goes wrong, and a promotion into
-//! its values.
+//! its values; and one that helm pushed to a registry.
+
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::ensure;
 use harness::agent::environment;
 use harness::real::manifests;
+use quarterdeck_shared::protocol::Accepted;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 use quarterdeck_shared::status::SyncStatus;
 
@@ -216,6 +220,76 @@ async fn hooks_run_around_a_release_and_one_that_fails_stops_it() -> anyhow::Res
         town.until("the drift to be reverted", &["get", "configmap", "kept", "-o", "jsonpath={.data.value}"], "three")
             .await?;
         ensure!(field(town, "job/migrate", ".metadata.uid")? == ran, "drift runs no hook");
+        Ok(())
+    })
+    .await
+}
+
+/// Packages a version of the town's chart with helm, and pushes it to the registry of the forge: the town's package, which goes
+/// with it.
+fn push_chart(town: &Town, version: &str) -> anyhow::Result<()> {
+    let folder = town.agent.path("chart").join(version).join(&town.name);
+    std::fs::create_dir_all(folder.join("templates"))?;
+    let says = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: says\ndata:\n  version: \"{version}\"\n  \
+         greeting: {{{{ .Values.greeting }}}}\n  chart: \"{{{{ .Chart.Name }}}} {{{{ .Chart.Version }}}}\"\n"
+    );
+    std::fs::write(folder.join("Chart.yaml"), format!("apiVersion: v2\nname: {}\nversion: {version}\n", town.name))?;
+    std::fs::write(folder.join("values.yaml"), "greeting: of the chart\n")?;
+    std::fs::write(folder.join("templates/says.yaml"), says)?;
+    let helm = |words: &[&str]| {
+        let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
+        command.args(words).current_dir(town.agent.path("chart").join(version)).env("HOME", town.agent.path("chart"));
+        command.env("HELM_REGISTRY_CONFIG", Path::new(town.parts.get("DOCKER_CONFIG")).join("config.json"));
+        let output = command.output()?;
+        ensure!(output.status.success(), "helm {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    };
+    let archive = format!("{}-{version}.tgz", town.name);
+    helm(&["package", &town.name])?;
+    helm(&["push", "--plain-http", &archive, &charts(town)])
+}
+
+/// Where the town's chart is.
+fn charts(town: &Town) -> String {
+    format!("oci://{}/{}", town.parts.get("FORGE_REGISTRY"), town.parts.get("FORGE_USER"))
+}
+
+#[tokio::test]
+async fn a_chart_that_helm_pushed_is_deployed_with_values_of_git() -> anyhow::Result<()> {
+    story(async |town| {
+        push_chart(town, "0.1.0")?;
+        town.deploy.commit(&[("envs/prod.yaml", "greeting: of git\n")], "Values")?;
+        let path = town.parts.path_with_programs()?;
+        town.agent.set("PATH", path);
+        let helm = format!(
+            "[application.environment.helm]\nvalues_files = [\"envs/prod.yaml\"]\n[application.environment.helm.chart]\n\
+             repository = \"{}\"\nname = \"{}\"\nversion = \"0.x\"\n",
+            charts(town),
+            town.name
+        );
+        town.agent.configure(&format!("{}{helm}", town.config().replace("path = \"shop\"\n", "")))?;
+        town.agent.start_agent().await?;
+        let name = town.name.clone();
+        let runs = |version: &str| {
+            let wanted = format!("{name} {version}");
+            move |app: &EnvironmentStatus| {
+                let chart = app.revision.as_ref().and_then(|revision| revision.chart.as_ref());
+                app.sync == SyncStatus::Synced && chart.is_some_and(|chart| chart.short() == wanted)
+            }
+        };
+        town.agent.wait_for("the first version", "shop", runs("0.1.0")).await?;
+        let says = |key: &str| field(town, "configmap/says", &format!(".data.{key}"));
+        ensure!((says("version")?, says("greeting")?) == ("0.1.0".to_owned(), "of git".to_owned()));
+        ensure!(says("chart")? == format!("{} 0.1.0", town.name), "helm was told {}", says("chart")?);
+
+        // A newer release is taken up, and a pre-release is not.
+        push_chart(town, "0.2.0")?;
+        push_chart(town, "0.3.0-rc.1")?;
+        let client = town.agent.client();
+        let _: Accepted = client.post("/v1/applications/shop/refresh", &serde_json::json!({})).await?;
+        town.agent.wait_for("the newer version", "shop", runs("0.2.0")).await?;
+        ensure!((says("version")?, says("greeting")?) == ("0.2.0".to_owned(), "of git".to_owned()));
         Ok(())
     })
     .await

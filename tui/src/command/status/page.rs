@@ -4,6 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 use quarterdeck_shared::protocol::State;
+use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, Pending, Progress, ResourceStatus};
 
 use super::Chosen;
@@ -133,7 +134,9 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Suspended", Tone::Warning, suspended);
     let pinned = environment.pin.as_ref().map(|pin| format!("to {} {}", pin.revision.short(), hold(&pin.hold)));
     facts.add("Pinned", Tone::Warning, pinned.unwrap_or_default());
-    facts.add("Revision", Tone::Plain, environment.revision.as_ref().map(ToString::to_string).unwrap_or_default());
+    facts.add("Revision", Tone::Plain, environment.revision.as_ref().map(Revision::in_git).unwrap_or_default());
+    let chart = environment.revision.as_ref().and_then(|revision| revision.chart.as_ref());
+    facts.add("Chart", Tone::Plain, chart.map(ToString::to_string).unwrap_or_default());
     let ahead = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
     let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
     facts.add("Pending", Tone::Warning, pending);
@@ -142,6 +145,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.delivery(application, now);
     let path = if spec.path.is_empty() { String::new() } else { format!(", {}", spec.path) };
     facts.add("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
+    facts.add("Follows", Tone::Plain, &*spec.chart);
     facts.add("Destination", Tone::Plain, format!("{}/{}", spec.cluster, spec.namespace));
     let switches = [
         (spec.automatic, "automatic"),

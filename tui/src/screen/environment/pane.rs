@@ -131,7 +131,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         page.fact("suspended", &format!("{ago} by {}: {}", hold.cause.describe(), reason(&hold.reason)), Tone::Warning);
     }
     if let Some(pin) = &environment.pin {
-        let (to, by) = (pin.revision.commit.short(), pin.hold.cause.describe());
+        let (to, by) = (pin.revision.short_content(), pin.hold.cause.describe());
         page.fact("pinned", &format!("to {to} by {by}: {}", reason(&pin.hold.reason)), Tone::Warning);
     }
     let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
@@ -176,6 +176,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     let code = application.and_then(|application| application.code.as_deref());
     page.fact("code", code.unwrap_or_default(), Tone::Plain);
     page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
+    page.fact("follows", &spec.chart, Tone::Plain);
 }
 
 fn reason(reason: &str) -> &str {

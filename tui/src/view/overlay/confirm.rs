@@ -115,7 +115,7 @@ fn body(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Ve
         }
         Act::Unpin(id) => {
             let pin = model.world.fleet.environment(id).and_then(|environment| environment.pin.as_ref());
-            let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.commit.short(), pin.hold.reason));
+            let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.short_content(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }
         Act::Cancel(run) => format!("{}What it built so far is kept; a starts it again.", of_run(model, *run)),

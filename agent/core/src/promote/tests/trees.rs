@@ -6,8 +6,9 @@ use crate::render::chart::Chart;
 use crate::render::kustomize::Needs;
 use crate::render::release::Capabilities;
 use crate::tree::Node;
+use crate::tree::layered::Layered;
 use crate::tree::memory::Files;
-use quarterdeck_shared::application::HelmSpec;
+use quarterdeck_shared::application::{ChartSpec, HelmSpec};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
@@ -326,4 +327,44 @@ fn a_chart_whose_values_do_not_say_the_version_is_told() {
         let files: Vec<_> = files.iter().copied().chain([CHART]).collect();
         assert_eq!(promoted_by(by, values_files, &files, RenderKind::Auto).unwrap_err(), message);
     }
+}
+
+/// Into the values of a chart that is not in the repository.
+fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+    let chart = ChartSpec {
+        repository: "oci://reg.example/charts".to_owned(),
+        name: "shop".to_owned(),
+        version: "1.x".to_owned(),
+        username: None,
+        password_env: None,
+        password_file: None,
+    };
+    let values_files = values_files.iter().map(|path| (*path).to_owned()).collect();
+    let spec = &HelmSpec { values_files, chart: Some(chart), ..HelmSpec::default() };
+    let release = &Release { name: "shop", namespace: "prod", spec, capabilities: &|| Ok(Capabilities::default()) };
+    let packaged = Files::new(&[
+        ("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n"),
+        ("values.yaml", "image: {repository: reg.example/ops/shop, tag: '1.3'}\n"),
+    ]);
+    let (commit, folder) = (Files::new(files), crate::charts::folder("shop", "1.0.0"));
+    let tree = &Layered { tree: &commit, folder: &folder, files: &packaged };
+    let manifests = Manifests { tree, path: &folder, render: RenderKind::Helm, release, programs: &Small };
+    let (edits, _) = promote_all(&manifests, &[to(PromoteBy::Tag)])
+        .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
+    Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
+}
+
+#[test]
+fn the_values_of_a_chart_of_elsewhere_are_read_and_never_written() {
+    let edit = |text: &str| Ok(vec![("envs/prod.yaml".to_owned(), text.to_owned())]);
+    let prod = |text: &'static str| [("envs/prod.yaml", text)];
+    let promoted = promoted_beside(&["envs/prod.yaml"], &prod("image: {tag: '1.2'}\n"));
+    assert_eq!(promoted, edit("image: {tag: '1.4.0'}\n"), "its repository is in the values of the chart");
+    let told = promoted_beside(&["envs/prod.yaml"], &prod("replicas: 2\n")).unwrap_err();
+    assert!(told.contains("write `image.tag` into envs/prod.yaml once"), "{told}");
+    let told = promoted_beside(&[], &[]).unwrap_err();
+    assert!(
+        told.contains("the environment has none, and the chart is not in the repository\nhint: write the tag"),
+        "{told}"
+    );
 }

@@ -94,6 +94,12 @@ fn a_dependency_is_there_or_is_put_there_from_a_folder_of_the_repository() {
 }
 
 #[test]
+fn requirements_that_are_no_mapping_name_no_chart() {
+    let chart = found(&[("charts/shop/Chart.yaml", "name: shop"), ("charts/shop/requirements.yaml", "none")], &[]);
+    assert_eq!(chart.map(|chart| chart.files.len()), Ok(2));
+}
+
+#[test]
 fn what_cannot_be_given_to_helm_is_told() {
     let circle = "name: shop\ndependencies: [{name: shop, repository: 'file://.'}]";
     let (path, elsewhere) = needs("{name: redis, repository: 'https://me:s3cret@charts.example'}");
@@ -114,7 +120,7 @@ fn what_cannot_be_given_to_helm_is_told() {
         (
             &[(path, &elsewhere), ("charts/shop/charts/redis-ha-1.0.0.zip", "")],
             None,
-            "charts/shop/Chart.yaml depends on the chart redis of https://charts.example, which is not in charts/: nothing is fetched while rendering\nhint: run `helm dependency build` and commit what it puts into charts/",
+            "charts/shop/Chart.yaml depends on the chart redis of https://charts.example, which is not in charts/: nothing is fetched while rendering\nhint: run `helm dependency build`, and commit or package what it puts into charts/ with the chart",
         ),
         (
             &[(path, &old), ("charts/shop/charts/redis/Chart.yaml", "name: redis")],
