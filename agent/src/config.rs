@@ -14,6 +14,7 @@ pub mod health;
 mod helm;
 pub mod locate;
 pub mod places;
+mod pull_secret;
 mod test;
 mod values;
 pub mod webhook;

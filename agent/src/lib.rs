@@ -72,6 +72,7 @@ pub mod worker;
 
 pub mod commit_tree;
 pub mod images;
+pub mod pull_secrets;
 pub mod renderers;
 
 pub mod wanted;

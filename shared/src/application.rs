@@ -12,7 +12,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
-pub use self::environment::{EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy};
+pub use self::environment::{
+    EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind, SyncPolicy,
+};
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;

@@ -4,6 +4,7 @@
 //! puts a registry's refusals into words. It stores nothing and deletes nothing.
 
 pub mod credentials;
+pub mod docker_config;
 
 pub mod oci;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quarterdeck_shared::resource::ResourceRef;
 
+use crate::pull_secrets::PullSecrets;
 use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::sync::neighbours::Neighbours;
 use quarterdeck_core::sync::plan::Leaving;
@@ -15,6 +16,8 @@ pub struct Options {
     pub namespace: String,
     /// Make that namespace where it is not there.
     pub create_namespace: bool,
+    /// What its cluster pulls images with.
+    pub pull_secrets: Arc<PullSecrets>,
     /// Delete what left git.
     pub prune: bool,
     /// Compare every object, whatever is remembered.

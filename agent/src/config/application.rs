@@ -15,6 +15,7 @@ use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
+use super::pull_secret::{self, WrittenPullSecret};
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::{BuilderKind, Config};
@@ -57,6 +58,8 @@ pub(super) struct WrittenEnvironment {
     #[serde(default)]
     pub(super) create_namespace: bool,
     #[serde(default)]
+    pub(super) pull_secret: Vec<WrittenPullSecret>,
+    #[serde(default)]
     pub(super) protected: bool,
     #[serde(default)]
     pub(super) sync: SyncPolicy,
@@ -83,13 +86,13 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
     let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
         name,
         delivery: code.map(|written| delivery(written, image, test)),
-        environments: environment.into_iter().map(meaning).collect(),
+        environments: environment.into_iter().map(|environment| meaning(environment, base)).collect(),
         followed: follow::read(follow_image),
     };
     written.into_iter().map(application).collect()
 }
 
-fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
+fn meaning(written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
     let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
         name,
@@ -101,6 +104,7 @@ fn meaning(written: WrittenEnvironment) -> EnvironmentSpec {
         cluster,
         namespace,
         create_namespace: written.create_namespace,
+        pull_secrets: pull_secret::read(written.pull_secret, base),
         protected: written.protected,
         sync: written.sync,
         promote: written.promote,
@@ -139,6 +143,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         });
         follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), &mut say);
     }
+    pull_secret::check(&config.application, findings);
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {

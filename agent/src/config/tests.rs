@@ -125,6 +125,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[[application.environment.pull_secret]]",
         "[[application.follow_image]]",
     ] {
         let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");
@@ -185,6 +186,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
     let built =
         format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
+    let pulls = format!("{application}[[application.environment.pull_secret]]\n");
     let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
     for (text, line, words) in [
         ("[agent]\npol_interval = '30s'\n".to_owned(), 2, "expected one of `poll_interval`"),
@@ -227,6 +229,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             ),
             12,
             "write it without",
+        ),
+        (format!("{pulls}registry = 'registry'\n"), 8, "not a registry host"),
+        (format!("{pulls}registry = 'r.example/ops'\n"), 8, "write registry.example"),
+        (format!("{pulls}registry = 'r.example'\nname = 'Pull'\n"), 9, "not a valid name of a Secret"),
+        (
+            format!("{pulls}registry = 'r.example'\nservice_accounts = ['a_b']\n"),
+            9,
+            "not a valid name of a ServiceAccount",
+        ),
+        (format!("{pulls}registry = 'r.example'\nusername = 'u'\n"), 9, "set password_file or password_env"),
+        (format!("{pulls}registry = 'r.example'\npassword_env = 'A'\n"), 8, "a password needs a username"),
+        (
+            format!("{pulls}registry = 'r.example'\n[[application.environment.pull_secret]]\nregistry = 'r.example'\n"),
+            10,
+            "is in the Secret quarterdeck-pull twice",
+        ),
+        (
+            format!(
+                "{pulls}registry = 'r.example'\n[[application.environment]]\nname = 'qa'\nrepository = '/x'\nnamespace = 'shop'\n\
+                 [[application.environment.pull_secret]]\nregistry = 'r.example'\n"
+            ),
+            13,
+            "shop/prod has a Secret quarterdeck-pull in namespace shop: choose another name",
         ),
         (format!("{application}[[application.follow_image]]\nimage = 'r/a'\n"), 8, "Set semver, newest or tag"),
         (format!("{application}[[application.follow_image]]\nimage = 'r/a:1'\ntag = 'x'\n"), 8, "write it without"),

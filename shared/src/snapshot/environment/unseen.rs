@@ -19,6 +19,8 @@ pub enum Cover {
     Watch,
     /// A repository is polled: that of the manifests, or that of the code.
     Repository,
+    /// The Secret with which the cluster pulls images is as the configuration says. No claim stands on it yet: new pods will.
+    PullSecret,
 }
 
 /// Something that cannot be seen at the moment.
@@ -30,7 +32,7 @@ pub struct Unseen {
     pub what: String,
     /// Why, in one line.
     pub reason: String,
-    /// When it was last seen; absent where it never was.
+    /// When it was last seen; absent where it never was, and of what is not looked at but made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
 }
@@ -43,6 +45,7 @@ impl Unseen {
             Cover::Cluster => format!("{what} cannot be observed: {reason}"),
             Cover::Watch => format!("{what} not watched: {reason}"),
             Cover::Repository => format!("{what} cannot be read: {reason}"),
+            Cover::PullSecret => format!("{what} is not up to date: {reason}"),
         }
     }
 }
@@ -75,9 +78,10 @@ impl EnvironmentStatus {
         if shown.known() != known {
             shown.last_known = Some(known);
         }
-        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict.
-        let repository = lacks(Cover::Repository).filter(|_| self.message.is_empty());
-        if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(repository) {
+        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does a
+        // pull secret.
+        let other = lacks(Cover::Repository).or(lacks(Cover::PullSecret)).filter(|_| self.message.is_empty());
+        if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(other) {
             shown.message = unseen.describe();
         }
         shown
@@ -123,7 +127,7 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_that_nothing_stands_on() {
-        use Cover::{Cluster, Repository, Watch};
+        use Cover::{Cluster, PullSecret, Repository, Watch};
         use Health::{Degraded, Healthy};
         use SyncStatus::{OutOfSync, Synced};
         let unknown = (SyncStatus::Unknown, Health::Unknown);
@@ -135,6 +139,8 @@ mod tests {
             (OutOfSync, Healthy, "1 differs", &[Watch][..], (OutOfSync, Health::Unknown), "1 differs"),
             (Synced, Healthy, "", &[Repository][..], (Synced, Healthy), "repository cannot be read: forbidden"),
             (Synced, Degraded, "exit 1", &[Repository][..], (Synced, Degraded), "exit 1"),
+            (Synced, Healthy, "", &[PullSecret][..], (Synced, Healthy), "pullsecret is not up to date: forbidden"),
+            (OutOfSync, Degraded, "exit 1", &[PullSecret][..], (OutOfSync, Degraded), "exit 1"),
             (Synced, Healthy, "", &[Repository, Watch][..], (Synced, Health::Unknown), "watch not watched: forbidden"),
         ] {
             let before = status(sync, health, message, unseen);
