@@ -46,6 +46,7 @@ mod own_files;
 mod own_repository;
 mod protected;
 mod pruned;
+mod pull_secrets;
 mod quiet;
 mod refused;
 mod secrets;

@@ -266,7 +266,12 @@ impl Objects {
     }
 
     /// The same as another field manager.
-    pub(super) async fn apply_as(&self, manager: &str, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
+    pub(super) async fn apply_as(
+        &self,
+        manager: &str,
+        object: &ResourceRef,
+        body: &Value,
+    ) -> Result<Value, ApiProblem> {
         let doing = format!("write {}", object.with_namespace());
         let route = self.resource(object, None).await?;
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict&force=true", route.path(object)?);

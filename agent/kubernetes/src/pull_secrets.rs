@@ -116,13 +116,13 @@ impl MadePullSecrets {
         let made = self.made(&place, epoch).await?;
         for name in made.into_iter().filter(|name| !wanted.names(name)) {
             match place.remove(&name).await {
-                Ok(()) => self.change(&place, |names| drop(names.remove(&name))).await,
+                Ok(()) => self.change(&place, |names| names.remove(&name)).await,
                 Err(problem) => told(&name, problem, &mut problems)?,
             }
         }
         for secret in &wanted.known {
             // Before it is: an answer that gets lost would leave it to nobody.
-            self.change(&place, |names| drop(names.insert(secret.name.clone()))).await;
+            self.change(&place, |names| names.insert(secret.name.clone())).await;
             for problem in place.put(secret).await {
                 told(&secret.name, problem, &mut problems)?;
             }
@@ -147,8 +147,8 @@ impl MadePullSecrets {
         Ok(made.names.get(&place.key()).cloned().unwrap_or_default())
     }
 
-    async fn change(&self, place: &Place<'_>, change: impl FnOnce(&mut BTreeSet<String>)) {
-        change(self.0.lock().await.names.entry(place.key()).or_default());
+    async fn change(&self, place: &Place<'_>, change: impl FnOnce(&mut BTreeSet<String>) -> bool) {
+        let _was_other = change(self.0.lock().await.names.entry(place.key()).or_default());
     }
 }
 
@@ -332,7 +332,13 @@ impl Place<'_> {
     }
 
     /// Writes the list of a ServiceAccount over what was read; false where somebody wrote it meanwhile.
-    async fn set(&self, resource: &ResourceRef, live: &Value, names: &[String], doing: &str) -> Result<bool, ApiProblem> {
+    async fn set(
+        &self,
+        resource: &ResourceRef,
+        live: &Value,
+        names: &[String],
+        doing: &str,
+    ) -> Result<bool, ApiProblem> {
         let list: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
         let list = if list.is_empty() { Value::Null } else { list.into() };
         let version = &live["metadata"]["resourceVersion"];
@@ -365,7 +371,9 @@ fn names_in(account: &Value) -> Vec<String> {
 fn applied_by(account: &Value) -> Option<&str> {
     let entries = account["metadata"]["managedFields"].as_array().into_iter().flatten();
     let applies = |entry: &&Value| {
-        entry["operation"] == "Apply" && entry["manager"] != MANAGER && !entry["fieldsV1"]["f:imagePullSecrets"].is_null()
+        entry["operation"] == "Apply"
+            && entry["manager"] != MANAGER
+            && !entry["fieldsV1"]["f:imagePullSecrets"].is_null()
     };
     entries.filter(applies).find_map(|entry| entry["manager"].as_str())
 }
@@ -388,7 +396,13 @@ pub(super) struct PullSecretStep {
 
 impl PullSecretStep {
     /// What cannot be done ends no sync: who keeps the pull secrets tells it.
-    pub(super) async fn run(&self, objects: &Objects, environment: &EnvironmentId, namespace: &str, wanted: &PullSecrets) {
+    pub(super) async fn run(
+        &self,
+        objects: &Objects,
+        environment: &EnvironmentId,
+        namespace: &str,
+        wanted: &PullSecrets,
+    ) {
         match self.made.keep(objects, self.epoch, environment, namespace, wanted).await {
             Ok(problems) => {
                 for (name, problem) in problems {
@@ -431,9 +445,7 @@ mod tests {
 
     #[test]
     fn a_list_is_of_who_applies_it() {
-        let account = |manager: &str, operation: &str, fields: Value| {
-            json!({"metadata": {"managedFields": [{"manager": manager, "operation": operation, "fieldsV1": fields}]}})
-        };
+        let account = |manager: &str, operation: &str, fields: Value| json!({"metadata": {"managedFields": [{"manager": manager, "operation": operation, "fieldsV1": fields}]}});
         let list = || json!({"f:imagePullSecrets": {}});
         for (account, whose) in [
             (account("flux", "Apply", list()), Some("flux")),

@@ -139,7 +139,9 @@ mod tests {
         let secrets = read(
             vec![
                 written("registry = 'a.example'"),
-                written("registry = 'b.example'\nusername = 'u'\npassword_file = 'p'\nservice_accounts = ['default', 'job']"),
+                written(
+                    "registry = 'b.example'\nusername = 'u'\npassword_file = 'p'\nservice_accounts = ['default', 'job']",
+                ),
                 written("registry = 'a.example'\nname = 'other'\nservice_accounts = []"),
             ],
             Path::new("/etc/qd"),

@@ -66,7 +66,9 @@ fn hint(unseen: &Unseen) -> String {
         Cover::PullSecret if says(&["forbidden"]) => {
             "give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml"
         }
-        Cover::PullSecret => "correct pull_secret of the environment, or what it names; pods pull with the last good Secret",
+        Cover::PullSecret => {
+            "correct pull_secret of the environment, or what it names; pods pull with the last good Secret"
+        }
     }
     .to_owned()
 }

@@ -81,7 +81,10 @@ fn told(context: &Context, name: &EnvironmentId) -> Option<Vec<Unseen>> {
 /// A patch for each kind of cover that is otherwise now.
 fn patches(name: &EnvironmentId, before: &[Unseen], now: &[Unseen]) -> Batch {
     let of = |all: &[Unseen], kind: Cover| all.iter().filter(|unseen| unseen.of == kind).cloned().collect::<Vec<_>>();
-    let changed = WATCHED.into_iter().map(|kind| (kind, of(before, kind), of(now, kind))).filter(|(_, before, now)| before != now);
+    let changed = WATCHED
+        .into_iter()
+        .map(|kind| (kind, of(before, kind), of(now, kind)))
+        .filter(|(_, before, now)| before != now);
     changed.map(|(of, _, unseen)| Fact::patch(name, Patch::Unseen { of, unseen })).collect()
 }
 

@@ -49,8 +49,7 @@ mod tests {
         let logins = [("registry.example:5000", password("robot$shop")), ("docker.io", password("me"))];
         let logins: BTreeMap<String, Login> =
             logins.into_iter().map(|(host, login)| (host.to_owned(), login)).collect();
-        let config: serde_json::Value =
-            serde_json::from_str(docker_config(&logins).unwrap().expose_secret()).unwrap();
+        let config: serde_json::Value = serde_json::from_str(docker_config(&logins).unwrap().expose_secret()).unwrap();
         let entry = &config["auths"]["registry.example:5000"];
         assert_eq!((&entry["username"], &entry["password"]), (&json!("robot$shop"), &json!("pässword")));
         assert_eq!(BASE64_STANDARD.decode(entry["auth"].as_str().unwrap()).unwrap(), "robot$shop:pässword".as_bytes());
