@@ -20,19 +20,17 @@ use bytes::Bytes;
 use http::Method;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::inventory::label_of;
 use crate::objects::Objects;
+use crate::options::{PullSecret, PullSecrets};
 use crate::problem::{ApiProblem, Class};
 use crate::requests::request;
 use crate::survey;
-use quarterdeck_core::sync::{APPLICATION_LABEL, mask};
-
-/// On every pull secret; its value is the environment's address, as `shop.prod`.
-pub const PULL_SECRET_LABEL: &str = "quarterdeck.dev/pull-secret";
+use quarterdeck_core::sync::{APPLICATION_LABEL, PULL_SECRET_LABEL, mask};
 
 /// On every pull secret: the ServiceAccounts that name it, as `default,build`.
 const ACCOUNTS: &str = "quarterdeck.dev/service-accounts";
@@ -47,39 +45,8 @@ const KEY: &str = ".dockerconfigjson";
 /// Times that a ServiceAccount is read and written, where others write it as well: token controllers do, once, when it is new.
 const ATTEMPTS: usize = 3;
 
-/// The pull secrets that an environment wants.
-#[derive(Debug, Clone, Default)]
-pub struct PullSecrets {
-    /// Those that are to be as they are here.
-    pub known: Vec<PullSecret>,
-    /// The names of those whose content is not known at the moment: what is there stays.
-    pub unknown: Vec<String>,
-}
-
-/// A Secret with which a cluster pulls images.
-#[derive(Debug, Clone)]
-pub struct PullSecret {
-    /// Its name.
-    pub name: String,
-    /// Its logins, as `config.json` of Docker.
-    pub docker_config: SecretString,
-    /// The ServiceAccounts that name it.
-    pub service_accounts: Vec<String>,
-}
-
 /// A pull secret, by its name, that is not as it is wanted, and why.
 pub type PullProblem = (String, ApiProblem);
-
-impl PullSecrets {
-    /// Whether none is wanted.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.unknown.is_empty()
-    }
-
-    fn names(&self, name: &str) -> bool {
-        self.known.iter().any(|secret| secret.name == name) || self.unknown.iter().any(|unknown| unknown == name)
-    }
-}
 
 /// The pull secrets that are in a cluster, or may be.
 #[derive(Default)]

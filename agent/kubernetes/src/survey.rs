@@ -18,11 +18,10 @@ use crate::inventory::INVENTORY_LABEL;
 use crate::objects::{Objects, collection_path, of_environment, segment};
 use crate::observe::at_once;
 use crate::problem::{ApiProblem, Class};
-use crate::pull_secrets::PULL_SECRET_LABEL;
 use crate::requests::get;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
-use quarterdeck_core::sync::{APPLICATION_LABEL, managed_fields};
+use quarterdeck_core::sync::{APPLICATION_LABEL, PULL_SECRET_LABEL, managed_fields};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
 const PAGES: usize = 20;

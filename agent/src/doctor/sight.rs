@@ -67,7 +67,7 @@ fn hint(unseen: &Unseen) -> String {
             "give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml"
         }
         Cover::PullSecret => {
-            "correct pull_secret of the environment, or what it names; pods pull with the last good Secret"
+            "correct pull_secret of the environment, or what it names; until then pods pull with the last valid Secret"
         }
     }
     .to_owned()
@@ -128,7 +128,7 @@ mod tests {
                 "environment desk/prod: pull secret pull is not up to date: secrets \"pull\" is forbidden: User \"qd\" cannot get → \
                  give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml",
                 "environment till/prod: pull secret pull is not up to date: the file /p is empty → correct pull_secret of the \
-                 environment, or what it names; pods pull with the last good Secret",
+                 environment, or what it names; until then pods pull with the last valid Secret",
                 "environments cart/prod, search/prod: cluster w1 cannot be observed: connection refused, never seen → see the cluster's \
                  own line; until it is back, sync and health of these are not known",
                 "environment search/prod: repository /x cannot be read: gone, last seen 2026-11-23T12:04:20Z → see the repository's \

@@ -134,7 +134,7 @@ async fn a_login_that_cannot_be_read_leaves_the_last_good_secret_and_stops_no_sy
     assert!(secret(&world).is_none());
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     let check = checks.iter().find(|check| check.message.starts_with(&words)).unwrap();
-    assert!(check.result == CheckResult::Bad && check.hint.contains("the last good Secret"), "{check:?}");
+    assert!(check.result == CheckResult::Bad && check.hint.contains("the last valid Secret"), "{check:?}");
 
     std::fs::write(world.path("pull-password"), "pull-4732").unwrap();
     world.reload_agent();
