@@ -182,6 +182,21 @@ fn files_of_signers_are_missed_by_a_check_and_not_by_a_start() {
 }
 
 #[test]
+fn a_file_without_authorities_is_missed_by_a_check_and_not_by_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, "[[registry]]\nhost = 'r.example'\nca_file = 'ca.pem'\n").unwrap();
+    let config = Config::load(&path).unwrap();
+    assert_eq!(config.registry[0].ca_file, Some(folder.path().join("ca.pem")), "from the folder of the configuration");
+    for (content, why) in [(None, "ca.pem: No such file"), (Some("a key"), "ca.pem: it holds no certificate in PEM")] {
+        content.into_iter().for_each(|text| std::fs::write(folder.path().join("ca.pem"), text).unwrap());
+        let Err(ConfigError::Wrong { problems }) = Config::load_with_files(&path) else { panic!("{why}") };
+        let [problem] = &problems[..] else { panic!("{problems:#?}") };
+        assert!(problem.line == 3 && problem.message.contains(why), "{problem}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
     let built =
@@ -375,6 +390,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             5,
             "one place",
         ),
+        ("[[registry]]\nhost = 'r'\ninsecure = true\nca_file = 'a'\n".to_owned(), 4, "leave out ca_file or insecure"),
     ] {
         match Config::parse(Path::new("/etc/qd/config.toml"), &text) {
             Err(ConfigError::Wrong { problems }) => {
