@@ -15,7 +15,7 @@ use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
-use super::pull_secret::{self, WrittenPullSecret};
+use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::{BuilderKind, Config};
@@ -143,7 +143,16 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         });
         follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), &mut say);
     }
-    pull_secret::check(&config.application, findings);
+    let owners = config.application.iter().enumerate().flat_map(|(application, written)| {
+        written.environment.iter().enumerate().map(move |(place, environment)| Owner {
+            at: (application, place),
+            name: format!("{}/{}", written.name, environment.name),
+            cluster: environment.cluster.as_deref(),
+            namespace: &environment.namespace,
+            secrets: &environment.pull_secret,
+        })
+    });
+    pull_secret::check(owners, findings);
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {

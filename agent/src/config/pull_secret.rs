@@ -8,7 +8,6 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::application::{PullLogin, PullSecretSpec, ValueFrom};
 use serde::Deserialize;
 
-use super::application::Written;
 use super::finding::Finding;
 use super::locate::Step;
 use super::values::{no_place, two_places};
@@ -66,32 +65,37 @@ pub(super) fn read(written: Vec<WrittenPullSecret>, base: &Path) -> Vec<PullSecr
     secrets
 }
 
-/// Everything that is wrong with those of all applications: two environments that share a namespace must not write one Secret.
-pub(super) fn check(applications: &[Written], findings: &mut Vec<Finding>) {
+/// An environment, as far as it has pull secrets.
+pub(super) struct Owner<'a> {
+    /// Its place among the applications, and among the environments of its own.
+    pub(super) at: (usize, usize),
+    /// `shop/prod`
+    pub(super) name: String,
+    pub(super) cluster: Option<&'a str>,
+    pub(super) namespace: &'a str,
+    pub(super) secrets: &'a [WrittenPullSecret],
+}
+
+/// Everything that is wrong with those of all environments: two that share a namespace must not write one Secret.
+pub(super) fn check<'a>(owners: impl Iterator<Item = Owner<'a>>, findings: &mut Vec<Finding>) {
     let mut taken: BTreeMap<(Option<&str>, &str, &str), String> = BTreeMap::new();
-    for (index, application) in applications.iter().enumerate() {
-        for (place, environment) in application.environment.iter().enumerate() {
-            let owner = format!("{}/{}", application.name, environment.name);
-            let mut logins = BTreeSet::new();
-            for (number, one) in environment.pull_secret.iter().enumerate() {
-                let mut say = |key: &'static str, message: String| {
-                    let lists = [("application", index), ("environment", place), (OPTION, number)];
-                    let steps = lists.into_iter().flat_map(|(list, at)| [Step::Key(list), Step::Index(at)]);
-                    findings.push(Finding { place: steps.chain([Step::Key(key)]).collect(), message });
-                };
-                if !logins.insert((&one.name, &one.registry)) {
-                    say("registry", format!("{} is in the Secret {} twice: leave out one", one.registry, one.name));
-                }
-                let key = (environment.cluster.as_deref(), &*environment.namespace, &*one.name);
-                let other = taken.entry(key).or_insert_with(|| owner.clone());
-                if *other != owner {
-                    let namespace = &environment.namespace;
-                    let message =
-                        format!("{other} has a Secret {} in namespace {namespace}: choose another name", one.name);
-                    say("name", message);
-                }
-                check_one(one, &mut say);
+    for Owner { at: (application, environment), name: owner, cluster, namespace, secrets } in owners {
+        let mut logins = BTreeSet::new();
+        for (number, one) in secrets.iter().enumerate() {
+            let mut say = |key: &'static str, message: String| {
+                let lists = [("application", application), ("environment", environment), (OPTION, number)];
+                let steps = lists.into_iter().flat_map(|(list, at)| [Step::Key(list), Step::Index(at)]);
+                findings.push(Finding { place: steps.chain([Step::Key(key)]).collect(), message });
+            };
+            if !logins.insert((&one.name, &one.registry)) {
+                say("registry", format!("{} is in the Secret {} twice: leave out one", one.registry, one.name));
             }
+            let other = taken.entry((cluster, namespace, &*one.name)).or_insert_with(|| owner.clone());
+            if *other != owner {
+                let name = &one.name;
+                say("name", format!("{other} has a Secret {name} in namespace {namespace}: choose another name"));
+            }
+            check_one(one, &mut say);
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Kept {
     due: Option<Instant>,
     /// Whether all of them are as they are wanted.
     is_whole: bool,
+    /// What consoles were told last.
+    told: Option<Vec<Unseen>>,
     /// Under which configuration they were read; each reload makes another.
     config: Option<Arc<Config>>,
 }
@@ -42,7 +44,7 @@ impl Kept {
 
     /// The same pass as was asked for, but no later than they are to be looked at.
     pub(super) fn no_later(&self, environment: &Environment, next: Requeue) -> Requeue {
-        if environment.spec.pull_secrets.is_empty() {
+        if self.is_done(environment) {
             return next;
         }
         let due = self.due.map_or(TRY_EVERY, |due| due.saturating_duration_since(Instant::now()));
@@ -59,12 +61,17 @@ impl Kept {
         let is_reloaded = || self.config.as_ref().is_none_or(|config| !Arc::ptr_eq(config, &context.config()));
         let is_due = match self.due {
             None => true,
-            Some(_) if environment.spec.pull_secrets.is_empty() => false,
+            Some(_) if self.is_done(environment) => false,
             Some(due) => has_work || due <= Instant::now() || is_reloaded(),
         };
         if is_due {
             self.keep(context, environment).await;
         }
+    }
+
+    /// Whether none is wanted, and none is left of an earlier configuration.
+    fn is_done(&self, environment: &Environment) -> bool {
+        environment.spec.pull_secrets.is_empty() && (self.is_whole || self.due.is_none())
     }
 
     /// Looks at them once more where something was missing that the sync may have made: the namespace, a ServiceAccount.
@@ -77,7 +84,7 @@ impl Kept {
     /// Makes them as they are wanted, and tells what is not so.
     async fn keep(&mut self, context: &Context, environment: &Environment) {
         let (name, spec) = (&environment.id, &environment.spec);
-        self.config = Some(context.config());
+        self.config = (!spec.pull_secrets.is_empty()).then(|| context.config());
         let (wanted, mut problems) = read(&context.images(), &spec.pull_secrets).await;
         self.wanted = Arc::new(wanted);
         let kept = environment.cluster.keep_pull_secrets(name, &spec.namespace, &self.wanted).await;
@@ -94,32 +101,37 @@ impl Kept {
                 true
             }
         };
-        tell(context, environment, &problems).await;
+        self.tell(context, environment, &problems).await;
         self.is_whole = is_known && problems.is_empty();
         let wait = if self.is_whole { LOOK_EVERY } else { TRY_EVERY };
         self.due = is_known.then(|| Instant::now() + wait);
     }
-}
 
-/// Says which pull secrets are not up to date, where that is news.
-async fn tell(context: &Context, environment: &Environment, problems: &[(String, String)]) {
-    let name = &environment.id;
-    let unseen: Vec<Unseen> = problems
-        .iter()
-        .map(|(secret, reason)| Unseen {
-            of: Cover::PullSecret,
-            what: format!("pull secret {secret}"),
-            reason: reason.clone(),
-            last_seen: None,
-        })
-        .collect();
-    let known = context.journal.snapshot().unseen(name).unwrap_or_default();
-    let known: Vec<Unseen> = known.into_iter().filter(|unseen| unseen.of == Cover::PullSecret).collect();
-    if known == unseen {
-        return;
+    /// Says which pull secrets are not up to date, where that is news.
+    async fn tell(&mut self, context: &Context, environment: &Environment, problems: &[(String, String)]) {
+        let name = &environment.id;
+        let unseen: Vec<Unseen> = problems
+            .iter()
+            .map(|(secret, reason)| Unseen {
+                of: Cover::PullSecret,
+                what: format!("pull secret {secret}"),
+                reason: reason.clone(),
+                last_seen: None,
+            })
+            .collect();
+        // An earlier configuration may have left another answer.
+        let shown = || {
+            let shown = context.journal.snapshot().unseen(name).unwrap_or_default();
+            shown.into_iter().filter(|unseen| unseen.of == Cover::PullSecret).collect()
+        };
+        if self.told.take().unwrap_or_else(shown) == unseen {
+            self.told = Some(unseen);
+            return;
+        }
+        for unseen in &unseen {
+            tracing::warn!(what = unseen.what, reason = unseen.reason, "a pull secret is not up to date");
+        }
+        self.told = Some(unseen.clone());
+        context.journal.publish(vec![Fact::patch(name, Patch::Unseen { of: Cover::PullSecret, unseen })]).await;
     }
-    for unseen in &unseen {
-        tracing::warn!(what = unseen.what, reason = unseen.reason, "a pull secret is not up to date");
-    }
-    context.journal.publish(vec![Fact::patch(name, Patch::Unseen { of: Cover::PullSecret, unseen })]).await;
 }

@@ -50,12 +50,15 @@ pub struct Registries {
     /// By host, the file of the authorities that are trusted beside those of the machine.
     authorities: BTreeMap<String, PathBuf>,
     /// By registry and login, so that a changed password is a new client.
-    clients: Mutex<BTreeMap<(String, [u8; 32]), Kept<Client>>>,
+    clients: Mutex<BTreeMap<ClientKey, Kept<Client>>>,
     /// For what needs no login; or why no client can be made, as where the system knows no authorities.
     bare: Result<reqwest::Client, String>,
     /// The same for registries with authorities of their own.
     trusting: Mutex<BTreeMap<String, Kept<reqwest::Client>>>,
 }
+
+/// A registry, and the fingerprint of a login.
+type ClientKey = (String, [u8; 32]);
 
 /// A client, and the authorities of the file with which it was made.
 type Kept<T> = (Option<[u8; 32]>, T);
@@ -470,7 +473,7 @@ fn is_loopback(registry: &str) -> bool {
 }
 
 /// Of which registry and login the tokens are.
-fn client_key(registry: &str, login: Option<&Login>) -> (String, [u8; 32]) {
+fn client_key(registry: &str, login: Option<&Login>) -> ClientKey {
     (registry.to_owned(), login.map(fingerprint).unwrap_or_default())
 }
 
