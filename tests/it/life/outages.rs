@@ -62,7 +62,9 @@ async fn the_registry_is_away() {
 #[tokio::test]
 async fn a_registry_that_asks_for_a_pause_gets_it() {
     let mut world = shop().await;
-    world.registry.fail(Step::ManifestHead, Fault::Busy(7), u32::MAX);
+    for step in [Step::ManifestHead, Step::ManifestGet] {
+        world.registry.fail(step, Fault::Busy(7), u32::MAX);
+    }
     code(&world).tag("push-1.4.0", "main");
     world.start_agent().await.unwrap();
     let words = format!("trying again in 7 s: the registry {} limits requests", world.registry.address());
