@@ -14,6 +14,7 @@ pub mod health;
 mod helm;
 pub mod locate;
 pub mod places;
+mod pull_secret;
 mod test;
 mod values;
 pub mod webhook;
@@ -237,6 +238,9 @@ pub struct RegistryConfig {
     /// Plain http is spoken to it; loopback addresses need not say so.
     #[serde(default)]
     pub insecure: bool,
+    /// The file of authorities that are trusted for it beside those of the machine.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A length of time, written as `30s`, `5m`, `1h 30m`.
@@ -323,6 +327,7 @@ impl Config {
         let config = Self::load(path)?;
         let mut findings = Vec::new();
         guards::check_files(&config.applications, &mut findings);
+        check::check_files(&config, &mut findings);
         if findings.is_empty() {
             return Ok(config);
         }
@@ -367,7 +372,10 @@ impl Config {
             }
         };
         self.agent.anchor(base);
-        self.registry.iter_mut().for_each(|registry| anchor(&mut registry.password_file));
+        for registry in &mut self.registry {
+            anchor(&mut registry.password_file);
+            anchor(&mut registry.ca_file);
+        }
         self.cluster.iter_mut().for_each(|cluster| anchor(&mut cluster.kubeconfig));
         self.webhook.iter_mut().for_each(|webhook| anchor(&mut webhook.secret_file));
         self.forge.iter_mut().for_each(|forge| anchor(&mut forge.token_file));

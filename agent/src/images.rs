@@ -60,7 +60,9 @@ impl Images {
             .with_limits(limits);
         let insecure =
             config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
-        Self { engine, registries: Registries::new(insecure), configured: config.registry.clone() }
+        let authorities = config.registry.iter().filter_map(|one| Some((one.host.clone(), one.ca_file.clone()?)));
+        let registries = Registries::new(insecure).trusting(authorities.collect());
+        Self { engine, registries, configured: config.registry.clone() }
     }
 
     /// Who we are to the registry of an image; nobody where no login is known. Passwords are read each time, so that a

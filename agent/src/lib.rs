@@ -74,6 +74,7 @@ pub mod charts;
 pub mod commit_tree;
 pub mod images;
 pub mod places;
+pub mod pull_secrets;
 pub mod renderers;
 
 pub mod wanted;

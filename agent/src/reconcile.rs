@@ -25,6 +25,7 @@ mod fights;
 mod kinds;
 mod pending;
 mod progress;
+mod pull_secrets;
 mod records;
 mod render_commit;
 mod selected;
@@ -47,6 +48,7 @@ pub use self::error::ReconcileError;
 use self::execute::{Outcome, Sync};
 use self::fights::Fights;
 use self::progress::with_progress;
+use self::pull_secrets::Kept;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -74,6 +76,8 @@ struct Remembered {
     epoch: u64,
     /// What was reverted lately.
     fights: Fights,
+    /// What its cluster pulls images with.
+    pull_secrets: Kept,
 }
 
 /// A place among the syncs that run at the same time. A sync gives it up when it begins to wait for a hook, which may take
@@ -134,8 +138,8 @@ impl Reconciler for Reconciliation {
         }
         let Some(place) = self.place().await.map(|place| Mutex::new(Some(place))) else { return Requeue::Idle };
         // On the heap while it runs, for it is some 10 KB: a thousand environments that rest, or wait for a place, keep none.
-        match Box::pin(reconcile(&self.context, &self.environment, &mut self.state, &place)).await {
-            _ if self.environment.stop.is_cancelled() => Requeue::Idle,
+        let next = match Box::pin(reconcile(&self.context, &self.environment, &mut self.state, &place)).await {
+            _ if self.environment.stop.is_cancelled() => return Requeue::Idle,
             Ok(Requeue::Idle) => self.rest(),
             Ok(next) => next,
             // What is missing is told where it is missed; what was known of the environment stays.
@@ -145,7 +149,8 @@ impl Reconciler for Reconciliation {
                 records::tell_failure(&self.context, &self.environment, &error).await;
                 if error.may_pass() { Requeue::Retry } else { Requeue::Idle }
             }
-        }
+        };
+        self.state.pull_secrets.no_later(&self.environment, next)
     }
 }
 
@@ -168,6 +173,8 @@ async fn reconcile(
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
     let watched = begin(context, environment, state).await;
     note_ended(context, environment, &mut state.memory).await?;
+    let has_work = intent.is_some() || drift.is_some() || state.synced.is_none();
+    state.pull_secrets.keep_due(context, environment, has_work).await;
     let revision = match resolve(environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news wake us.
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
@@ -215,7 +222,8 @@ async fn reconcile(
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
     let hooks = hooks(&rendered, &revision, intent.as_ref());
-    let options = Options { fresh: is_new && !synced, hooks, ..options(environment, intent.as_ref()) };
+    let pull_secrets = state.pull_secrets.wanted();
+    let options = Options { fresh: is_new && !synced, hooks, pull_secrets, ..options(environment, intent.as_ref()) };
     let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
     let planning = neighbours::plan(context, environment, &wanted, memory, options);
     let planned = with_progress(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
@@ -270,6 +278,7 @@ async fn reconcile(
             let is_revert = matches!(cause, Cause::Drift { .. } | Cause::Agent);
             let is_commit = matches!(cause, Cause::Commit { .. });
             let outcome = sync.execute(cause, &held, memory).await?;
+            state.pull_secrets.keep_after_sync(context, environment).await;
             if is_commit {
                 state.fights.forget();
             }

@@ -46,6 +46,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     }
     lines.extend(environments::begin(&change, environments).await?);
     lines.extend(applications::begin(&change, applications).await?);
+    environments::wake_for_pull_secrets(context);
     let gone = context.repositories.keep_only(&used(context));
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
     context.charts.keep_only(&charts_used(context));

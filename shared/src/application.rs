@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
+    ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind, SyncPolicy,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};

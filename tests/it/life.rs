@@ -48,6 +48,7 @@ mod own_repository;
 mod planned;
 mod protected;
 mod pruned;
+mod pull_secrets;
 mod quiet;
 mod refused;
 mod secrets;

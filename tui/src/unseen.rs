@@ -14,7 +14,7 @@ pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Op
     unseen.iter().find(|unseen| match unseen.of {
         Cover::Cluster => true,
         Cover::Watch => is_watch_of(&unseen.what, kind, namespace),
-        Cover::Repository | Cover::Chart => false,
+        Cover::Repository | Cover::Chart | Cover::PullSecret => false,
     })
 }
 
@@ -44,6 +44,10 @@ fn is_plural(many: &str, one: &str) -> bool {
 
 /// `ConfigMaps in namespace shop not watched: forbidden, last seen 40s ago`. `ago` says how long ago a moment was.
 pub fn line(unseen: &Unseen, ago: impl FnOnce(Timestamp) -> String) -> String {
+    // It is not looked at, but made.
+    if unseen.of == Cover::PullSecret {
+        return unseen.describe();
+    }
     format!("{}, {}", unseen.describe(), last_seen(unseen, ago))
 }
 

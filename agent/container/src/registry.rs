@@ -3,7 +3,9 @@
 //! The engine pushes (see [`crate::engine`]); this room finds the credentials, asks the registry which digest a tag has, and
 //! puts a registry's refusals into words. It stores nothing and deletes nothing.
 
+pub mod authorities;
 pub mod credentials;
+pub mod docker_config;
 
 pub mod oci;
 

@@ -56,6 +56,9 @@ pub enum Step {
     },
     /// The namespace of the environment is created where it does not exist.
     CreateNamespace,
+    /// The Secrets with which the cluster pulls images are made, and named by their ServiceAccounts, as far as these exist. What
+    /// cannot be done of it ends no plan: there may be a last good Secret.
+    PullSecrets,
     /// These are written side by side; then each is waited for.
     Apply {
         /// What is written.
@@ -126,6 +129,22 @@ pub fn by_kind(writes: &[Write], deletions: &[Deletion], create_namespace: bool,
     steps
 }
 
+/// The same steps where the environment has pull secrets: once its namespace is sure to exist, before anything that could pull, and
+/// once more when ServiceAccounts were written, before what may run as one of them.
+pub fn with_pull_secrets(steps: Vec<Step>) -> Vec<Step> {
+    let is_account = |write: &Write| write.manifest.resource.kind == "ServiceAccount";
+    let follow = |step: &Step| match step {
+        Step::Announce { namespace_follows } => !namespace_follows,
+        Step::Apply { writes, .. } => writes.iter().any(is_account),
+        _ => false,
+    };
+    let both = |step: Step| {
+        let then = follow(&step).then_some(Step::PullSecrets);
+        [step].into_iter().chain(then)
+    };
+    steps.into_iter().flat_map(both).collect()
+}
+
 /// The hooks of one side, one after another; those that go then go the other way round.
 fn in_phase(when: When, Phase { runs, passed }: &Phase) -> Vec<Step> {
     let run = |run: &Run| Step::Hook(Box::new(run.clone()));
@@ -183,7 +202,12 @@ pub fn shown(steps: &[Step]) -> Vec<PlanStep> {
             timeout_seconds: timeout.as_secs(),
             hook: None,
         }),
-        Step::Announce { .. } | Step::CreateNamespace | Step::DryRun { .. } | Step::Passed(_) | Step::Conclude => None,
+        Step::Announce { .. }
+        | Step::CreateNamespace
+        | Step::PullSecrets
+        | Step::DryRun { .. }
+        | Step::Passed(_)
+        | Step::Conclude => None,
     };
     steps.iter().filter_map(show).collect()
 }

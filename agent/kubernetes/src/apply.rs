@@ -23,8 +23,10 @@ pub use self::progress::Far;
 use crate::error::ClusterError;
 use crate::objects::Mode;
 use crate::observe::{Observer, at_once, refusal};
+use crate::options::Options;
 use crate::planned::{PlannedSync, namespaces};
 use crate::problem::{ApiProblem, Class};
+use crate::pull_secrets::PullSecretStep;
 use quarterdeck_core::hooks::{Record, Run};
 use quarterdeck_core::steps::{self, Reached, Step, Write};
 use quarterdeck_core::sync::digest::ContentDigest;
@@ -63,6 +65,7 @@ impl Executed {
 pub(super) struct Executor<'a> {
     pub(super) observer: Observer<'a>,
     pub(super) inventories: &'a super::inventory::Inventories,
+    pub(super) pull_secrets: PullSecretStep,
     pub(super) progress: &'a (dyn Fn(Far) + Send + Sync),
     /// Looked at before each object: nothing more is done where it says so.
     pub(super) stop: &'a (dyn Fn() -> bool + Send + Sync),
@@ -92,6 +95,10 @@ impl Executor<'_> {
                 Step::Announce { namespace_follows } => self.announce(&mut walk, namespace_follows).await?,
                 Step::CreateNamespace if walk.announced => {}
                 Step::CreateNamespace => self.observer.objects.make_namespace(&plan.options.namespace).await?,
+                Step::PullSecrets => {
+                    let Options { namespace, pull_secrets, .. } = &plan.options;
+                    self.pull_secrets.run(self.observer.objects, &plan.environment, namespace, pull_secrets).await;
+                }
                 Step::Apply { writes, wait, timeout } => self.apply(writes, wait, timeout, &mut walk).await,
                 Step::DryRun { manifests, timeout } => self.dry_run(&manifests, timeout, &mut walk).await?,
                 Step::Delete { deletions, holders, timeout } => {

@@ -21,6 +21,7 @@ use crate::objects::Objects;
 use crate::observe::Observer;
 use crate::options::Options;
 use crate::problem::ApiProblem;
+use crate::pull_secrets::MadePullSecrets;
 use crate::strays::Strays;
 use crate::watch::Watches;
 use quarterdeck_core::health::rules::Rules;
@@ -40,6 +41,7 @@ pub(super) struct Inner {
     pub(super) objects: Objects,
     pub(super) inventories: Arc<Inventories>,
     pub(super) strays: Strays,
+    pub(super) pull_secrets: Arc<MadePullSecrets>,
     pub(super) cache: Arc<ObjectCache>,
     pub(super) watches: Watches,
 }
@@ -65,7 +67,8 @@ impl Cluster {
         let objects = Objects::new(&config, Arc::new(Link::new(cache.clone())), kinds);
         let inventories = Arc::new(Inventories::new(me));
         let watches = Watches::new(objects.clone(), cache.clone(), inventories.clone());
-        Self(Arc::new(Inner { config, objects, inventories, strays: Strays::default(), cache, watches }))
+        let (strays, pull_secrets) = (Strays::default(), Arc::default());
+        Self(Arc::new(Inner { config, objects, inventories, strays, pull_secrets, cache, watches }))
     }
 
     /// Its name in the agent.

@@ -403,7 +403,7 @@ pub fn inventory_name(environment: impl fmt::Display) -> String {
 }
 
 /// `shop.prod`.
-fn label_of(environment: impl fmt::Display) -> String {
+pub(super) fn label_of(environment: impl fmt::Display) -> String {
     environment.to_string().replace('/', ".")
 }
 

@@ -17,8 +17,9 @@
 //! is ([`quarterdeck_core::health`]), and when to sync.
 //!
 //! Invariant: objects are written by server-side apply as the field manager `quarterdeck` alone, but for the one patch of
-//! `takeover` that makes the fields of client-side kubectl ours. No object is deleted but what is in the inventory, carries our
-//! label and still has the uid that was seen; an inventory that names nothing any more goes as well, and so does what is there
+//! `takeover` that makes the fields of client-side kubectl ours; what is no object of an environment, see `pull_secrets`, has a field
+//! manager of its own. No object is deleted but what is in the inventory, carries our
+//! label and still has the uid that was seen; an inventory that names nothing any more goes as well, a pull secret that nobody wants any more, and what is there
 //! under the name of a hook that runs, where that says by an annotation that it is a hook, or by our label that it was an object
 //! of this environment.
 
@@ -37,6 +38,7 @@ mod prune;
 mod survey;
 
 mod inventory;
+mod pull_secrets;
 mod strays;
 
 mod cache;
@@ -75,7 +77,8 @@ pub use crate::discovery::{Kind, Kinds};
 pub use crate::error::ClusterError;
 pub use crate::inventory::{INVENTORY_LABEL, OtherAgent, inventory_name};
 pub use crate::logs::Logs;
-pub use crate::options::Options;
+pub use crate::options::{Options, PullSecret, PullSecrets};
 pub use crate::planned::PlannedSync;
 pub use crate::problem::{ApiProblem, Class};
+pub use crate::pull_secrets::PullProblem;
 pub use crate::watch::{Use, Used};

@@ -262,9 +262,19 @@ impl Objects {
 
     /// Server-side apply of an object of our own (an inventory, a namespace).
     pub(super) async fn apply_own(&self, object: &ResourceRef, body: &Value) -> Result<Value, ApiProblem> {
+        self.apply_as(managed_fields::MANAGER, object, body).await
+    }
+
+    /// The same as another field manager.
+    pub(super) async fn apply_as(
+        &self,
+        manager: &str,
+        object: &ResourceRef,
+        body: &Value,
+    ) -> Result<Value, ApiProblem> {
         let doing = format!("write {}", object.with_namespace());
         let route = self.resource(object, None).await?;
-        let path = format!("{}?{}&force=true", route.path(object)?, query(Mode::Write));
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict&force=true", route.path(object)?);
         let body = serde_json::to_vec(body).map_err(|e| ApiProblem::new(Class::Invalid, &*doing, e.to_string()))?;
         failpoint::reached("cluster: before an object of ours is written");
         let written = self.requests.json(&doing, request(Method::PATCH, &path, Some(APPLY), body.into())).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quarterdeck_shared::resource::ResourceRef;
+use secrecy::SecretString;
 
 use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::sync::neighbours::Neighbours;
@@ -15,6 +16,8 @@ pub struct Options {
     pub namespace: String,
     /// Make that namespace where it is not there.
     pub create_namespace: bool,
+    /// What its cluster pulls images with.
+    pub pull_secrets: Arc<PullSecrets>,
     /// Delete what left git.
     pub prune: bool,
     /// Compare every object, whatever is remembered.
@@ -35,5 +38,36 @@ pub struct Options {
 impl Options {
     pub(crate) fn leaving(&self) -> Leaving<'_> {
         Leaving { prune: self.prune, anyway: &self.prune_anyway, neighbours: self.neighbours.as_deref() }
+    }
+}
+
+/// The pull secrets that an environment wants.
+#[derive(Debug, Clone, Default)]
+pub struct PullSecrets {
+    /// Those that are to be as they are here.
+    pub known: Vec<PullSecret>,
+    /// The names of those whose content is not known at the moment: what is there stays.
+    pub unknown: Vec<String>,
+}
+
+/// A Secret with which a cluster pulls images.
+#[derive(Debug, Clone)]
+pub struct PullSecret {
+    /// Its name.
+    pub name: String,
+    /// Its logins, as `config.json` of Docker.
+    pub docker_config: SecretString,
+    /// The ServiceAccounts that name it.
+    pub service_accounts: Vec<String>,
+}
+
+impl PullSecrets {
+    /// Whether none is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.unknown.is_empty()
+    }
+
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.known.iter().any(|secret| secret.name == name) || self.unknown.iter().any(|unknown| unknown == name)
     }
 }

@@ -65,7 +65,8 @@ impl PlannedSync {
     pub(super) fn steps(&self) -> Vec<Step> {
         let phases = |due: &Due| due.phases(&self.environment.to_string(), &self.run_id());
         let hooks = self.hooks.due.as_ref().map_or_else(Phases::default, phases);
-        steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace, &hooks)
+        let steps = steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace, &hooks);
+        if self.options.pull_secrets.is_empty() { steps } else { steps::with_pull_secrets(steps) }
     }
 
     /// What the inventory says of hooks while they run.

@@ -21,7 +21,7 @@ use crate::problem::{ApiProblem, Class};
 use crate::requests::get;
 use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::plan::contents::{Blind, Container, Contents};
-use quarterdeck_core::sync::{APPLICATION_LABEL, managed_fields};
+use quarterdeck_core::sync::{APPLICATION_LABEL, PULL_SECRET_LABEL, managed_fields};
 
 /// Pages of 250 that are looked through of one kind: 5,000 objects. What holds more holds something.
 const PAGES: usize = 20;
@@ -104,8 +104,10 @@ pub(super) async fn contents(
                         continue;
                     }
                     let labels = &metadata["labels"];
-                    let inventory = || Some(labels[INVENTORY_LABEL].as_str()?.replacen('.', "/", 1));
-                    let owner = managed_fields::owner_by(labels).map(|owner| owner.to_string()).or_else(inventory);
+                    // What is ours and no object of an environment.
+                    let own = |label: &str| Some(labels[label].as_str()?.replacen('.', "/", 1));
+                    let owner = managed_fields::owner_by(labels).map(|owner| owner.to_string());
+                    let owner = owner.or_else(|| own(INVENTORY_LABEL)).or_else(|| own(PULL_SECRET_LABEL));
                     contents.count(environment, owner.as_deref(), resource.short());
                 }
             }
@@ -171,6 +173,16 @@ pub(super) async fn applied(objects: &Objects) -> Result<BTreeMap<EnvironmentId,
         }
     }
     Ok(all)
+}
+
+/// The names and labels of all pull secrets, in a namespace or in all.
+///
+/// # Errors
+/// Where they cannot be listed.
+pub(super) async fn pull_secrets(objects: &Objects, within: Option<&str>) -> Result<Vec<Value>, ApiProblem> {
+    let resource = objects.resource(&ResourceRef::new("", "Secret", None, ""), Some("v1")).await?.resource;
+    let selector = format!("&labelSelector={}", segment(PULL_SECRET_LABEL));
+    self::list(objects, &Listed { resource, namespace: within.map(str::to_owned), selector }).await
 }
 
 async fn list(objects: &Objects, list: &Listed) -> Result<Vec<Value>, ApiProblem> {

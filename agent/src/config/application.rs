@@ -15,6 +15,7 @@ use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
+use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::{BuilderKind, Config};
@@ -56,6 +57,8 @@ pub(super) struct WrittenEnvironment {
     pub(super) namespace: String,
     #[serde(default)]
     pub(super) create_namespace: bool,
+    #[serde(default)]
+    pub(super) pull_secret: Vec<WrittenPullSecret>,
     #[serde(default)]
     pub(super) protected: bool,
     #[serde(default)]
@@ -101,6 +104,7 @@ fn meaning(written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
         cluster,
         namespace,
         create_namespace: written.create_namespace,
+        pull_secrets: pull_secret::read(written.pull_secret, base),
         protected: written.protected,
         sync: written.sync,
         promote: written.promote,
@@ -139,6 +143,16 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         });
         follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), &mut say);
     }
+    let owners = config.application.iter().enumerate().flat_map(|(application, written)| {
+        written.environment.iter().enumerate().map(move |(place, environment)| Owner {
+            at: (application, place),
+            name: format!("{}/{}", written.name, environment.name),
+            cluster: environment.cluster.as_deref(),
+            namespace: &environment.namespace,
+            secrets: &environment.pull_secret,
+        })
+    });
+    pull_secret::check(owners, findings);
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {

@@ -7,6 +7,7 @@ use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
 use super::values::two_places;
+use quarterdeck_container::registry::authorities::Authorities;
 
 /// Everything that is wrong; empty where nothing is.
 pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
@@ -17,6 +18,16 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     super::health::check(&config.health, &mut findings);
     super::application::check(config, base, &mut findings);
     findings
+}
+
+/// The files of authorities that name none, which is no reason not to start: they are read when they are needed.
+pub(super) fn check_files(config: &Config, findings: &mut Vec<Finding>) {
+    for (index, registry) in config.registry.iter().enumerate() {
+        if let Some(Err(error)) = registry.ca_file.as_deref().map(Authorities::read) {
+            let place = vec![Step::Key("registry"), Step::Index(index), Step::Key("ca_file")];
+            findings.push(Finding { place, message: error.to_string() });
+        }
+    }
 }
 
 fn check_agent(config: &Config, findings: &mut Vec<Finding>) {
@@ -71,6 +82,10 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         }
         if registry.username.is_none() && (registry.password_env.is_some() || registry.password_file.is_some()) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());
+        }
+        if registry.insecure && registry.ca_file.is_some() {
+            let message = "plain http shows no certificate: leave out ca_file or insecure".to_owned();
+            say("registry", index, "ca_file", message);
         }
     }
     for (index, forge) in config.forge.iter().enumerate() {

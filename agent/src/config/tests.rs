@@ -126,6 +126,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
         "[[application.environment]]\n[application.environment.helm.chart]",
+        "[[application.environment]]\n[[application.environment.pull_secret]]",
         "[[application.follow_image]]",
     ] {
         let text = format!("[[application]]\nname = 'a'\n{part}\nwrong = 1\n");
@@ -182,10 +183,26 @@ fn files_of_signers_are_missed_by_a_check_and_not_by_a_start() {
 }
 
 #[test]
+fn a_file_without_authorities_is_missed_by_a_check_and_not_by_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, "[[registry]]\nhost = 'r.example'\nca_file = 'ca.pem'\n").unwrap();
+    let config = Config::load(&path).unwrap();
+    assert_eq!(config.registry[0].ca_file, Some(folder.path().join("ca.pem")), "from the folder of the configuration");
+    for (content, why) in [(None, "ca.pem: No such file"), (Some("a key"), "ca.pem: it holds no certificate in PEM")] {
+        content.into_iter().for_each(|text| std::fs::write(folder.path().join("ca.pem"), text).unwrap());
+        let Err(ConfigError::Wrong { problems }) = Config::load_with_files(&path) else { panic!("{why}") };
+        let [problem] = &problems[..] else { panic!("{problems:#?}") };
+        assert!(problem.line == 3 && problem.message.contains(why), "{problem}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let application = "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n";
     let built =
         format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
+    let pulls = format!("{application}[[application.environment.pull_secret]]\n");
     let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
     let chart = |repository: &str, version: &str| {
         format!(
@@ -262,6 +279,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             ),
             12,
             "write it without",
+        ),
+        (format!("{pulls}registry = 'registry'\n"), 8, "not a registry host"),
+        (format!("{pulls}registry = 'r.example/ops'\n"), 8, "write registry.example"),
+        (format!("{pulls}registry = 'r.example'\nname = 'Pull'\n"), 9, "not a valid name of a Secret"),
+        (
+            format!("{pulls}registry = 'r.example'\nservice_accounts = ['a_b']\n"),
+            9,
+            "not a valid name of a ServiceAccount",
+        ),
+        (format!("{pulls}registry = 'r.example'\nusername = 'u'\n"), 9, "set password_file or password_env"),
+        (format!("{pulls}registry = 'r.example'\npassword_env = 'A'\n"), 8, "a password needs a username"),
+        (
+            format!("{pulls}registry = 'r.example'\n[[application.environment.pull_secret]]\nregistry = 'r.example'\n"),
+            10,
+            "is in the Secret quarterdeck-pull twice",
+        ),
+        (
+            format!(
+                "{pulls}registry = 'r.example'\n[[application.environment]]\nname = 'qa'\nrepository = '/x'\nnamespace = 'shop'\n\
+                 [[application.environment.pull_secret]]\nregistry = 'r.example'\n"
+            ),
+            13,
+            "shop/prod has a Secret quarterdeck-pull in namespace shop: choose another name",
         ),
         (format!("{application}[[application.follow_image]]\nimage = 'r/a'\n"), 8, "Set semver, newest or tag"),
         (format!("{application}[[application.follow_image]]\nimage = 'r/a:1'\ntag = 'x'\n"), 8, "write it without"),
@@ -385,6 +425,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             5,
             "one place",
         ),
+        ("[[registry]]\nhost = 'r'\ninsecure = true\nca_file = 'a'\n".to_owned(), 4, "leave out ca_file or insecure"),
     ] {
         match Config::parse(Path::new("/etc/qd/config.toml"), &text) {
             Err(ConfigError::Wrong { problems }) => {

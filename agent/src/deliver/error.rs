@@ -211,6 +211,14 @@ impl DeliverError {
         }
     }
 
+    /// How long whoever limits requests asks to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Registry(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// Whether it is about one environment and its manifests, and says nothing of the others.
     pub(super) fn is_of_promotion(&self) -> bool {
         matches!(

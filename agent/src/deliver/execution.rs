@@ -129,7 +129,8 @@ impl<'n> Execution<'n> {
             };
             match attempt {
                 Err(error) if error.is_outage() && begun.elapsed() < timeout => {
-                    let wait = waits.next().unwrap_or(TRY_MAX);
+                    // A registry that asks for a pause is not asked before.
+                    let wait = waits.next().unwrap_or(TRY_MAX).max(error.retry_after().unwrap_or_default());
                     // First what happens next: a row of the console ends before long words do.
                     let Failure { message, hint } = Failure::of(&error);
                     let text = format!("trying again in {} s: {message}", wait.as_secs());

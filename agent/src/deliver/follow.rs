@@ -17,6 +17,7 @@ use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{FollowState, FollowedImage, FollowedIn, Object};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::DeliverError;
 use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
@@ -24,6 +25,7 @@ use super::stages::git;
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
 use crate::worker::{Reconciler, Requeue, jitter};
+use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::follow::Wanted;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::promote::Promoted;
@@ -52,6 +54,27 @@ struct Known {
     status: FollowedImage,
     /// By environment what was looked at last: while all of it is the same, the answer is.
     looked: BTreeMap<EnvironmentName, Looked>,
+    /// Its registry asked not to be asked before.
+    not_before: Option<Instant>,
+}
+
+/// Why the tags of an image are not known.
+struct NotKnown {
+    failure: Failure,
+    /// How long the registry asks to be left alone.
+    retry_after: Option<Duration>,
+}
+
+impl From<Failure> for NotKnown {
+    fn from(failure: Failure) -> Self {
+        Self { failure, retry_after: None }
+    }
+}
+
+impl From<RegistryError> for NotKnown {
+    fn from(error: RegistryError) -> Self {
+        Self { failure: Failure::of(&error), retry_after: error.retry_after() }
+    }
 }
 
 /// What an answer was given to.
@@ -83,7 +106,12 @@ impl Follower {
                 hint: String::new(),
             },
             looked: BTreeMap::new(),
+            not_before: None,
         });
+        if known.not_before.is_some_and(|until| Instant::now() < until) {
+            self.known.insert(spec.image.clone(), known);
+            return;
+        }
         let asked = {
             let _place = ASKING.acquire().await;
             self.ask(spec, &known.status).await
@@ -94,7 +122,8 @@ impl Follower {
                 known.status = FollowedImage { tag, digest, checked, error: None, hint: String::new(), ..known.status };
                 self.write(spec, &mut known).await;
             }
-            Err(Failure { message, hint }) => {
+            Err(NotKnown { failure: Failure { message, hint }, retry_after }) => {
+                known.not_before = retry_after.map(|wait| Instant::now() + wait);
                 if known.status.error.as_ref() != Some(&message) {
                     tracing::warn!(image = %spec.image, error = %message, %hint, "cannot ask for the tags of an image");
                 }
@@ -109,7 +138,7 @@ impl Follower {
     }
 
     /// The tag that is wanted and its digest; what the registry said last where a tag that does not move is the same.
-    async fn ask(&self, spec: &FollowSpec, last: &FollowedImage) -> Result<(Option<String>, Option<String>), Failure> {
+    async fn ask(&self, spec: &FollowSpec, last: &FollowedImage) -> Result<(Option<String>, Option<String>), NotKnown> {
         let wanted = Wanted::read(&spec.policy).map_err(|error| Failure::from(error.to_string()))?;
         let image = ImageRef::parse(&spec.image).map_err(|error| Failure::from(error.to_string()))?;
         let images = self.context.images();
@@ -117,8 +146,7 @@ impl Follower {
         let tag = match &wanted {
             Wanted::Tag(tag) => Some(tag.clone()),
             _ => {
-                let all = images.registries.tags(&image, login.as_ref(), TAGS_MAX).await;
-                let all = all.map_err(|error| Failure::of(&error))?;
+                let all = images.registries.tags(&image, login.as_ref(), TAGS_MAX).await?;
                 wanted.choose(all.tags.iter().map(String::as_str)).map(str::to_owned)
             }
         };
@@ -128,7 +156,7 @@ impl Follower {
         }
         let tagged =
             ImageRef::parse(&format!("{}:{tag}", spec.image)).map_err(|error| Failure::from(error.to_string()))?;
-        let digest = images.registries.digest(&tagged, login.as_ref()).await.map_err(|error| Failure::of(&error))?;
+        let digest = images.registries.digest(&tagged, login.as_ref()).await?;
         // A tag that is listed and not there was deleted in between, or is not there yet.
         Ok(if digest.is_some() { (Some(tag), digest) } else { (None, None) })
     }

@@ -42,8 +42,12 @@ fn check(unseen: &Unseen, cluster: &str, of: &[String]) -> Check {
         many => format!("environments {} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
     };
     let place = if unseen.of == Cover::Watch { format!("in cluster {cluster}, ") } else { String::new() };
-    let last_seen = unseen.last_seen.map_or("never seen".to_owned(), |at| format!("last seen {at}"));
-    bad(name, format!("{place}{}, {last_seen}", unseen.describe()), hint(unseen))
+    let last_seen = match (unseen.of, unseen.last_seen) {
+        (Cover::PullSecret, _) => String::new(),
+        (_, Some(at)) => format!(", last seen {at}"),
+        (_, None) => ", never seen".to_owned(),
+    };
+    bad(name, format!("{place}{}{last_seen}", unseen.describe()), hint(unseen))
 }
 
 fn hint(unseen: &Unseen) -> String {
@@ -60,6 +64,12 @@ fn hint(unseen: &Unseen) -> String {
         Cover::Cluster => "see the cluster's own line; until it is back, sync and health of these are not known",
         Cover::Repository => "see the repository's own line; what is deployed keeps running, and nothing new comes",
         Cover::Chart => "see the line of the chart repository; the version that is deployed keeps running",
+        Cover::PullSecret if says(&["forbidden"]) => {
+            "give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml"
+        }
+        Cover::PullSecret => {
+            "correct pull_secret of the environment, or what it names; until then pods pull with the last valid Secret"
+        }
     }
     .to_owned()
 }
@@ -91,11 +101,14 @@ mod tests {
         let pods = watch("pods in namespace shop", "pods is forbidden: User \"qd\" cannot watch resource \"pods\"");
         let shops = watch("Shops", "the cluster does not serve Shop");
         let cluster = json!({"of": "cluster", "what": "cluster w1", "reason": "connection refused"});
+        let pull = |reason: &str| json!({"of": "pull_secret", "what": "pull secret pull", "reason": reason});
         let repository = json!({"of": "repository", "what": "repository /x", "reason": "gone", "last_seen": seen});
         let all = [
             environment("shop", "prod", json!([pods, shops])),
             environment("cart", "w1", json!([cluster])),
             environment("search", "w1", json!([cluster, repository])),
+            environment("till", "prod", json!([pull("the file /p is empty")])),
+            environment("desk", "prod", json!([pull("secrets \"pull\" is forbidden: User \"qd\" cannot get")])),
             environment("well", "prod", json!([])),
         ];
         let told: Vec<String> = checks(all.iter())
@@ -113,6 +126,10 @@ mod tests {
                 "environment shop/prod: in cluster prod, pods in namespace shop not watched: pods is forbidden: User \"qd\" cannot \
                  watch resource \"pods\", last seen 2026-11-23T12:04:20Z → give the agent's user list and watch on these; \
                  agent/rbac.yaml is the role that it needs",
+                "environment desk/prod: pull secret pull is not up to date: secrets \"pull\" is forbidden: User \"qd\" cannot get → \
+                 give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml",
+                "environment till/prod: pull secret pull is not up to date: the file /p is empty → correct pull_secret of the \
+                 environment, or what it names; until then pods pull with the last valid Secret",
                 "environments cart/prod, search/prod: cluster w1 cannot be observed: connection refused, never seen → see the cluster's \
                  own line; until it is back, sync and health of these are not known",
                 "environment search/prod: repository /x cannot be read: gone, last seen 2026-11-23T12:04:20Z → see the repository's \

@@ -17,6 +17,9 @@ use quarterdeck_kubernetes::Cluster;
 /// configuration, and get other objects. Costs no request.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
+/// What who watches a cluster knows of.
+const WATCHED: [Cover; 2] = [Cover::Cluster, Cover::Watch];
+
 /// Which environments were told that something of them cannot be seen. What they were told is what consoles are shown: it is
 /// not remembered here, since an environment that left the configuration and came back was told nothing.
 #[derive(Default)]
@@ -72,14 +75,16 @@ impl Covers {
 /// What consoles are shown that cannot be seen of an environment; nothing where they are shown no such environment.
 fn told(context: &Context, name: &EnvironmentId) -> Option<Vec<Unseen>> {
     let unseen = context.journal.snapshot().unseen(name)?;
-    Some(unseen.into_iter().filter(|unseen| !matches!(unseen.of, Cover::Repository | Cover::Chart)).collect())
+    Some(unseen.into_iter().filter(|unseen| WATCHED.contains(&unseen.of)).collect())
 }
 
 /// A patch for each kind of cover that is otherwise now.
 fn patches(name: &EnvironmentId, before: &[Unseen], now: &[Unseen]) -> Batch {
     let of = |all: &[Unseen], kind: Cover| all.iter().filter(|unseen| unseen.of == kind).cloned().collect::<Vec<_>>();
-    let kinds = [Cover::Cluster, Cover::Watch].into_iter();
-    let changed = kinds.map(|kind| (kind, of(before, kind), of(now, kind))).filter(|(_, before, now)| before != now);
+    let changed = WATCHED
+        .into_iter()
+        .map(|kind| (kind, of(before, kind), of(now, kind)))
+        .filter(|(_, before, now)| before != now);
     changed.map(|(of, _, unseen)| Fact::patch(name, Patch::Unseen { of, unseen })).collect()
 }
 

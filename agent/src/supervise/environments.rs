@@ -107,6 +107,12 @@ pub(super) async fn begin(
     Ok(lines)
 }
 
+/// A reload may mean that a password is another: what clusters pull with is looked at.
+pub(super) fn wake_for_pull_secrets(context: &Context) {
+    let has_some = |environment: &&Arc<Environment>| !environment.spec.pull_secrets.is_empty();
+    present(context).values().filter(has_some).for_each(|environment| environment.wake());
+}
+
 /// Whoever changes an interval, a login or another's cluster leaves this one alone.
 fn stays(change: &Change<'_>, known: &Environment, spec: &EnvironmentSpec) -> bool {
     known.spec == *spec && clusters::is_same(spec.cluster.as_deref(), change.before, change.config)

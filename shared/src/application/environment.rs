@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::EnvironmentName;
+use super::{EnvironmentName, ValueFrom};
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct EnvironmentSpec {
     pub namespace: String,
     /// Makes the namespace where it is not there. Off by default: who may deploy need not be allowed to make namespaces.
     pub create_namespace: bool,
+    /// The Secrets with which the cluster pulls its images.
+    pub pull_secrets: Vec<PullSecretSpec>,
     /// How the cluster is kept equal to git.
     pub sync: SyncPolicy,
     /// How pushed images get into the manifests.
@@ -49,11 +51,32 @@ impl EnvironmentSpec {
             cluster: None,
             namespace,
             create_namespace: false,
+            pull_secrets: Vec::new(),
             sync: SyncPolicy::default(),
             promote: PromotePolicy::default(),
             protected: false,
         }
     }
+}
+
+/// A Secret in an environment's namespace with which its cluster pulls images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullSecretSpec {
+    /// Its name.
+    pub name: String,
+    /// The registries that it logs in to, each once.
+    pub registries: Vec<PullLogin>,
+    /// The ServiceAccounts whose pods pull with it, without being told; none where manifests name it.
+    pub service_accounts: Vec<String>,
+}
+
+/// How a cluster logs in to a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullLogin {
+    /// Its host.
+    pub registry: String,
+    /// The cluster's own user and where the password is; the agent's login where absent.
+    pub own: Option<(String, ValueFrom)>,
 }
 
 /// What is deployed of a repository.

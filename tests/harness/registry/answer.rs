@@ -36,6 +36,12 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Ans
             let (code, message) = code_of(status);
             return Ok(failure(status, code, message));
         }
+        Some(Fault::Busy(seconds)) => {
+            let (code, message) = code_of(429);
+            let mut answer = failure(429, code, message);
+            answer.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+            return Ok(answer);
+        }
         Some(Fault::Words(status, words)) => return Ok(respond(status).body(words.into()).expect("a plain answer")),
         Some(Fault::CutAfter(bytes)) => return Err(read_then_cut(body, bytes).await),
         Some(Fault::Slow(delay)) => tokio::time::sleep(delay).await,

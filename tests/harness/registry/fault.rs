@@ -43,6 +43,8 @@ pub enum Fault {
     Status(u16),
     /// Answers this status and this body, word for word.
     Words(u16, String),
+    /// Answers 429, and asks for a pause of this many seconds.
+    Busy(u32),
     /// Does what was asked, and answers with another digest than the true one.
     OtherDigest,
     /// Reads this many bytes of the request's body, then cuts the connection.

@@ -63,6 +63,7 @@ const WHOLE: [&str; 41] = [
     "life::own_repository",
     "life::planned",
     "life::protected",
+    "life::pull_secrets",
     "life::quiet",
     "life::secrets",
     "life::tested",

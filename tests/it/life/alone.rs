@@ -54,5 +54,6 @@ async fn without_authorities_a_push_says_what_to_install() {
     world.wait("the registry to be missed", |state| state.objects.values().any(missed).then_some(())).await.unwrap();
     code(&world).tag("push-1.4.0", "main");
     let run = world.wait_run("the run to end", |run| run.phase.is_final()).await.unwrap();
-    assert_eq!(run.hint, "install ca-certificates", "{} {}", run.phase, run.message);
+    let hint = "install ca-certificates, or name a `ca_file` under [[registry]]";
+    assert_eq!(run.hint, hint, "{} {}", run.phase, run.message);
 }

@@ -4,7 +4,7 @@ use harness::agent::runs;
 use harness::tls::{Authority, Certificate};
 use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::status::{Phase, StageKind};
+use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 use super::*;
 
@@ -63,6 +63,52 @@ async fn a_forge_with_a_bad_certificate_is_told_and_the_last_good_state_keeps_ru
     let events: Vec<EventRecord> = world.client().get("/v1/events?limit=1000").await.unwrap();
     let lost = events.iter().filter(|record| matches!(record.event, Event::ConnectionLost { .. })).count();
     assert!(lost <= 4, "each kind once, however often it is tried: {lost}");
+}
+
+/// A registry of a company whose authority is named for it alone: what the agent asks goes on as soon as the file is right, and the
+/// run says what to do until then.
+#[tokio::test]
+async fn the_authority_of_a_registry_is_read_from_its_file_each_time() {
+    let mut world = shop().await;
+    let (ours, theirs) = (Authority::new("Ours").unwrap(), Authority::new("Somebody").unwrap());
+    world.registry.set_auth(harness::registry::Auth::None);
+    let elsewhere = world.registry.address().replace("127.0.0.1", "0.0.0.0");
+    world.registry.secure(&ours.sign("0.0.0.0").unwrap()).await.unwrap();
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let text = text.replace(world.registry.address(), &elsewhere);
+    let named = "password_file = \"registry-password\"\nca_file = \"ca.pem\"\n";
+    world.configure(&text.replace("password_file = \"registry-password\"\n", named)).unwrap();
+    let image = format!("{elsewhere}/ops/shop:none");
+    deploy(&world).commit("main", &borrowed(&world::manifests("shop", &image)), "The other name");
+    code(&world).tag("push-1.4.0", "main");
+    world.start_agent().await.unwrap();
+    let says = |words: &str| {
+        let words = words.to_owned();
+        move |state: &State| {
+            let run = runs(state).next()?;
+            let is_it = |stage: &Stage| stage.phase == Phase::Running && stage.message.contains(&words);
+            run.stages.iter().any(is_it).then(|| run.hint.clone())
+        }
+    };
+    let missing = format!("the registry {elsewhere} cannot be asked: ca_file {}", world.path("ca.pem").display());
+    let hint = world.wait("the file to be missed", says(&missing)).await.unwrap();
+    assert!(hint.contains("correct `ca_file` under [[registry]]"), "{hint}");
+
+    std::fs::write(world.path("ca.pem"), theirs.pem()).unwrap();
+    let hint = world.wait("the other authority", says("it is signed by an unknown authority")).await.unwrap();
+    assert!(hint.contains("name its authority by `ca_file` under [[registry]]"), "{hint}");
+    let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
+    let registry = checks.iter().find(|check| check.name.starts_with("registry ")).unwrap();
+    assert!(registry.result == CheckResult::Bad && registry.hint.contains("`ca_file`"), "{registry:?}");
+
+    // Of several authorities in the file each is trusted.
+    std::fs::write(world.path("ca.pem"), theirs.pem() + &ours.pem()).unwrap();
+    let run = world.wait_run("the push", |run| run.phase.is_final()).await.unwrap();
+    assert_eq!(run.phase, Phase::Succeeded, "{}", run.message);
+    synced_to(&world, &deploy(&world).rev("main")).await;
+    let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
+    let registry = checks.iter().find(|check| check.name.starts_with("registry ")).unwrap();
+    assert_eq!(registry.result, CheckResult::Good, "{registry:?}");
 }
 
 /// A registry and a forge of a company with an authority of its own. Where nobody named it, nothing is built for nothing: the

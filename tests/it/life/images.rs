@@ -178,6 +178,19 @@ async fn a_registry_in_trouble_is_named_and_what_runs_stays() {
     let second = world.registry.publish(IMAGE, "6.2.0", "b");
     runs(&world, "prod", "6.2.0", &second).await;
 
+    // One that asks for a pause gets it: by the clock of its polls many intervals go by without a question.
+    world.registry.fail(Step::Tags, Fault::Busy(7_200), u32::MAX);
+    let one = wait(&world, "the pause", |one| one.hint.contains("wait 900 s")).await;
+    assert!(one.error.is_some_and(|error| error.contains("limits requests")));
+    let asked = world.registry.count(Step::Tags);
+    polled_twice(&world).await;
+    polled_twice(&world).await;
+    assert_eq!(world.registry.count(Step::Tags), asked);
+    world.registry.heal();
+    world.kill_agent();
+    world.start_agent().await.unwrap();
+    wait(&world, "the next life to ask", |one| one.checked.is_some() && one.error.is_none()).await;
+
     // The manifests do not name it: which, and nothing is written.
     let other = deploy(&world).file("main", "apps/prod/deployment.yaml").replace(IMAGE, "vendor/other");
     deploy(&world).commit("main", &[("apps/prod/deployment.yaml", &other)], "Another image");

@@ -3,7 +3,7 @@
 use harness::engine::Outcome;
 use harness::registry::{Fault, Step};
 use quarterdeck_shared::snapshot::ConnectionStatus;
-use quarterdeck_shared::status::{Phase, StageKind};
+use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 use super::*;
 
@@ -55,6 +55,27 @@ async fn the_registry_is_away() {
     );
     assert!(whole.starts_with(&words) && words.len() > 100, "{words}");
     world.registry.back().await.unwrap();
+    succeeds(&world).await;
+}
+
+/// Once it was pushed the registry limits what the agent asks: it is asked again when it said, and the run says when that is.
+#[tokio::test]
+async fn a_registry_that_asks_for_a_pause_gets_it() {
+    let mut world = shop().await;
+    for step in [Step::ManifestHead, Step::ManifestGet] {
+        world.registry.fail(step, Fault::Busy(7), u32::MAX);
+    }
+    code(&world).tag("push-1.4.0", "main");
+    world.start_agent().await.unwrap();
+    let words = format!("trying again in 7 s: the registry {} limits requests", world.registry.address());
+    let waits = |state: &State| {
+        let run = harness::world::runs(state).next()?;
+        let is_it = |stage: &Stage| stage.kind == StageKind::Push && stage.message.starts_with(&words);
+        run.stages.iter().any(is_it).then(|| run.hint.clone())
+    };
+    let hint = world.wait("the pause", waits).await.unwrap();
+    assert_eq!(hint, "wait 7 s, as the registry asks; the agent does");
+    world.registry.heal();
     succeeds(&world).await;
 }
 

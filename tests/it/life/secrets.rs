@@ -41,8 +41,9 @@ const REFUSED: &str = "refused+secret/4724=";
 const API: &str = "token+of+an+api/4725=";
 const MOUNTED: &str = "build+secret/4726=";
 const MOUNTED_ENV: &str = "build+secret+in+variable/4727=";
+const PULL: &str = "pull+secret/4728=";
 
-const PLANTED: [&str; 18] = [
+const PLANTED: [&str; 19] = [
     ROBOT,
     KUBECONFIG,
     ADDRESS,
@@ -61,6 +62,7 @@ const PLANTED: [&str; 18] = [
     API,
     MOUNTED,
     MOUNTED_ENV,
+    PULL,
 ];
 
 /// What the agent itself never reads, or lets go as soon as it is sent: nobody else has it to say it.
@@ -90,7 +92,9 @@ fn program(path: &Path, script: &str) {
 fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
     world.forge.require_login("robot", ADDRESS);
     [TOKEN_FILE, TOKEN_ENV, GIT_HELPER].iter().for_each(|token| world.forge.let_in(token));
-    for (file, value) in [("argument", ARGUMENT), ("forge-token", TOKEN_FILE), ("key", SSH_KEY), ("mounted", MOUNTED)] {
+    for (file, value) in
+        [("argument", ARGUMENT), ("forge-token", TOKEN_FILE), ("key", SSH_KEY), ("mounted", MOUNTED), ("pull", PULL)]
+    {
         std::fs::write(world.path(file), value).unwrap();
     }
     std::fs::create_dir(world.path("bin")).unwrap();
@@ -123,10 +127,11 @@ fn plant(world: &World) -> Vec<(&'static str, std::ffi::OsString)> {
         world.forge.ssh_program().display(),
         web = world.forge.http("ops").trim_end_matches("/ops.git"),
     );
+    let pull = "[[application.environment.pull_secret]]\nregistry = \"127.0.0.1:9\"\nusername = \"robot\"\npassword_file = \"pull\"\n";
     let text = world.config_head("a test").replace("[agent]\n", "[agent]\nlog_level = \"trace\"\n")
         + &more
         + &world
-            .application("shop", "[application.environment.sync]\nself_heal = false\n")
+            .application("shop", &format!("[application.environment.sync]\nself_heal = false\n{pull}"))
             .replace(&path("ops/shop"), &format!("\"{address}\""))
             .replace(&path("ops/deploy"), &format!("\"{}\"", world.forge.http("ops/deploy")))
             .replace("\n[[application.environment]]", &format!("{built}[[application.environment]]"))
@@ -258,7 +263,8 @@ async fn a_planted_secret_is_seen_nowhere() {
 async fn looked_at(world: &World, run: RunId, seen: &mut Vec<(String, String)>) {
     let object = "/v1/environments/shop/object?version=v1&kind=Secret&namespace=shop&name=shop";
     let run_log = format!("/v1/runs/{run}/log");
-    let mut paths = vec![object.to_owned(), format!("/v1/runs/{run}"), run_log];
+    let pull = object.replace("name=shop", "name=quarterdeck-pull");
+    let mut paths = vec![object.to_owned(), pull, format!("/v1/runs/{run}"), run_log];
     for path in ["state", "events", "runs", "doctor", "version"] {
         paths.push(format!("/v1/{path}"));
     }

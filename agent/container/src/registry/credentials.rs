@@ -344,7 +344,7 @@ fn is_path(key: &str) -> bool {
 }
 
 /// What helpers and old files call a registry.
-fn server_name(host: &str) -> &str {
+pub(super) fn server_name(host: &str) -> &str {
     if host == DOCKER_HUB { "https://index.docker.io/v1/" } else { host }
 }
 

@@ -8,14 +8,17 @@ mod challenge;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::authorities::{Authorities, NoAuthorities};
 use super::credentials::Login;
 pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
@@ -32,22 +35,35 @@ const USER_AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// Where Docker Hub, known as `docker.io`, has its API.
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
+/// A question for the tags of a repository that costs a registry little.
+const TAGS: &str = "tags/list?n=1";
+
 /// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
 const CLIENTS_MAX: usize = 32;
 
 /// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
-const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
-                         and start the agent again";
+const AUTHORITY: &str = "name its authority by `ca_file` under [[registry]], or add it to this machine's, or to a file that SSL_CERT_FILE \
+                         of the agent's environment names, and start the agent again";
 
 /// Speaks to registries.
 pub struct Registries {
     /// Hosts that speak plain http and are not on loopback.
     insecure: Vec<String>,
+    /// By host, the file of the authorities that are trusted beside those of the machine.
+    authorities: BTreeMap<String, PathBuf>,
     /// By registry and login, so that a changed password is a new client.
-    clients: Mutex<BTreeMap<(String, [u8; 32]), Client>>,
+    clients: Mutex<BTreeMap<ClientKey, Kept<Client>>>,
     /// For what needs no login; or why no client can be made, as where the system knows no authorities.
     bare: Result<reqwest::Client, String>,
+    /// The same for registries with authorities of their own.
+    trusting: Mutex<BTreeMap<String, Kept<reqwest::Client>>>,
 }
+
+/// A registry, and the fingerprint of a login.
+type ClientKey = (String, [u8; 32]);
+
+/// A client, and the authorities of the file with which it was made.
+type Kept<T> = (Option<[u8; 32]>, T);
 
 /// Tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +118,16 @@ pub enum RegistryError {
         registry: String,
         /// The registry's words.
         message: String,
+        /// How long it asks to be left alone, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The file of its authorities names none.
+    #[error("the registry {registry} cannot be asked: ca_file {source}")]
+    Authorities {
+        /// The host.
+        registry: String,
+        /// The file, and why.
+        source: NoAuthorities,
     },
     /// The registry has something else under the tag than what was pushed.
     #[error(
@@ -179,7 +205,11 @@ impl Hint for RegistryError {
             }
             Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
             Self::OtherDigest { .. } => "nothing was recorded; push again".into(),
-            Self::NoClient { .. } => "install ca-certificates".into(),
+            Self::NoClient { .. } => "install ca-certificates, or name a `ca_file` under [[registry]]".into(),
+            Self::Authorities { .. } => "correct `ca_file` under [[registry]], or the file".into(),
+            Self::Busy { retry_after: Some(wait), .. } => {
+                format!("wait {} s, as the registry asks; the agent does", wait.as_secs()).into()
+            }
             Self::OtherContent { .. } => {
                 "push it again, or see what stands between this machine and the registry".into()
             }
@@ -192,21 +222,39 @@ impl Hint for RegistryError {
 impl RegistryError {
     /// Whether the same question may be answered later.
     pub fn is_transient(&self) -> bool {
-        // A certificate is renewed, or its authority named, while the work waits.
-        matches!(self, RegistryError::Away { .. } | RegistryError::Certificate { .. } | RegistryError::Busy { .. })
+        match self {
+            Self::Away { .. } | Self::Busy { .. } => true,
+            // A certificate is renewed, or its authority named, while the work waits.
+            Self::Certificate { .. } | Self::Authorities { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the registry asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 
 impl Registries {
     /// Registries on loopback are spoken to in plain http, as the engines do; so are these hosts. All others get TLS.
     pub fn new(insecure: impl IntoIterator<Item = String>) -> Self {
-        let bare = reqwest::Client::builder()
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(TIME_LIMIT)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| chain(&error));
-        Self { insecure: insecure.into_iter().collect(), clients: Mutex::default(), bare }
+        Self {
+            insecure: insecure.into_iter().collect(),
+            authorities: BTreeMap::new(),
+            clients: Mutex::default(),
+            bare: bare(None),
+            trusting: Mutex::default(),
+        }
+    }
+
+    /// The same, which trusts for these hosts the authorities in these files beside those of the machine.
+    #[must_use]
+    pub fn trusting(self, authorities: BTreeMap<String, PathBuf>) -> Self {
+        Self { authorities, ..self }
     }
 
     /// The digest of an image by its tag (or digest); none if the registry has no such image.
@@ -231,7 +279,7 @@ impl Registries {
             Ok(digest) if check_digest(&digest).is_ok() => Ok(Some(digest)),
             Ok(digest) => Err(call.answer(&format!("it answered with {digest:?}, which is not a digest"))),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(call.error(error)),
+            Err(error) => Err(call.refused(error, Method::HEAD, &path).await),
         }
     }
 
@@ -260,12 +308,12 @@ impl Registries {
                 Err(error) if is_missing(&error) => Vec::new(),
                 Err(error) if is_refused(&error) && !answered => {
                     answered = true;
-                    if !self.is_answered(&mut call, "tags/list?n=1").await? {
+                    if !self.is_answered(&mut call, TAGS).await? {
                         return Err(call.error(error));
                     }
                     continue;
                 }
-                Err(error) => return Err(call.error(error)),
+                Err(error) => return Err(call.refused(error, Method::GET, TAGS).await),
             };
             // A registry that ignores `last` sends the same page again.
             let fresh: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
@@ -281,8 +329,8 @@ impl Registries {
 
     /// Whether a refusal at this path was a challenge, and has an answer now.
     async fn is_answered(&self, call: &mut Call, path: &str) -> Result<bool, RegistryError> {
-        let scheme = if self.is_plain(&call.registry) { "http" } else { "https" };
-        call.answer_challenge(self.bare(&call.registry)?, scheme, path).await
+        let bare = call.bare.clone();
+        call.answer_challenge(&bare, path).await
     }
 
     /// Makes sure of a push: the digest that the registry answers for the tag, which has to be the one that the engine pushed.
@@ -317,7 +365,8 @@ impl Registries {
         let away = |message: String| RegistryError::Away { registry: registry.to_owned(), message };
         let scheme = if self.is_plain(registry) { "http" } else { "https" };
         let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
-        let asked = self.bare(registry)?.get(format!("{scheme}://{host}/v2/")).send().await;
+        let bare = self.bare(registry, self.trust(registry)?.as_ref())?;
+        let asked = bare.get(format!("{scheme}://{host}/v2/")).send().await;
         match asked {
             Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
             Ok(_) => Ok(()),
@@ -328,10 +377,24 @@ impl Registries {
         }
     }
 
-    fn bare(&self, registry: &str) -> Result<&reqwest::Client, RegistryError> {
-        let told =
-            |message: &String| RegistryError::NoClient { registry: registry.to_owned(), message: message.clone() };
-        self.bare.as_ref().map_err(told)
+    /// The authorities that are trusted for a registry beside those of the machine, as its file has them now.
+    fn trust(&self, registry: &str) -> Result<Option<Authorities>, RegistryError> {
+        let Some(path) = self.authorities.get(registry) else { return Ok(None) };
+        let told = |source| RegistryError::Authorities { registry: registry.to_owned(), source };
+        Authorities::read(path).map(Some).map_err(told)
+    }
+
+    fn bare(&self, registry: &str, trust: Option<&Authorities>) -> Result<reqwest::Client, RegistryError> {
+        let told = |message: String| RegistryError::NoClient { registry: registry.to_owned(), message };
+        let Some(authorities) = trust else { return self.bare.clone().map_err(told) };
+        let mut clients = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = Some(authorities.fingerprint());
+        if let Some((_, client)) = clients.get(registry).filter(|(known, _)| *known == of) {
+            return Ok(client.clone());
+        }
+        let client = bare(trust).map_err(told)?;
+        clients.insert(registry.to_owned(), (of, client.clone()));
+        Ok(client)
     }
 
     fn is_plain(&self, registry: &str) -> bool {
@@ -341,7 +404,8 @@ impl Registries {
     fn call(&self, image: &ImageRef, login: Option<&Login>) -> Result<Call, RegistryError> {
         let registry = image.registry().to_owned();
         // Where this one cannot be made the library's cannot either, and it panics.
-        self.bare(&registry)?;
+        let trust = self.trust(&registry)?;
+        let bare = self.bare(&registry, trust.as_ref())?;
         let auth = match login {
             None => RegistryAuth::Anonymous,
             Some(Login::Password { username, password }) => {
@@ -365,9 +429,12 @@ impl Registries {
         });
         let mask = Mask::new(login.map(Login::secret));
         Ok(Call {
-            client: self.client(&registry, login),
+            client: self.client(&registry, login, trust.as_ref()),
+            bare,
+            scheme: if self.is_plain(&registry) { "http" } else { "https" },
             reference,
             auth,
+            token: None,
             registry,
             image: image.name(),
             user,
@@ -390,10 +457,11 @@ impl Registries {
         is_refusal && clients.remove(&client_key(registry, login)).is_some()
     }
 
-    fn client(&self, registry: &str, login: Option<&Login>) -> Client {
+    fn client(&self, registry: &str, login: Option<&Login>, trust: Option<&Authorities>) -> Client {
+        let of = trust.map(Authorities::fingerprint);
         let key = client_key(registry, login);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
+        if let Some((_, client)) = clients.get(&key).filter(|(known, _)| *known == of) {
             return client.clone();
         }
         if clients.len() >= CLIENTS_MAX {
@@ -405,11 +473,19 @@ impl Registries {
             connect_timeout: Some(CONNECT_LIMIT),
             read_timeout: Some(TIME_LIMIT),
             user_agent: USER_AGENT,
+            extra_root_certificates: trust.map(Authorities::pem).into_iter().collect(),
             ..ClientConfig::default()
         });
-        clients.insert(key, client.clone());
+        clients.insert(key, (of, client.clone()));
         client
     }
+}
+
+/// A client for what needs no login.
+fn bare(trust: Option<&Authorities>) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(TIME_LIMIT).user_agent(USER_AGENT);
+    let own = trust.into_iter().flat_map(Authorities::certificates);
+    own.fold(builder, reqwest::ClientBuilder::add_root_certificate).build().map_err(|error| chain(&error))
 }
 
 fn no_permission(image: &str, user: Option<&str>) -> String {
@@ -429,7 +505,7 @@ fn is_loopback(registry: &str) -> bool {
 }
 
 /// Of which registry and login the tokens are.
-fn client_key(registry: &str, login: Option<&Login>) -> (String, [u8; 32]) {
+fn client_key(registry: &str, login: Option<&Login>) -> ClientKey {
     (registry.to_owned(), login.map(fingerprint).unwrap_or_default())
 }
 

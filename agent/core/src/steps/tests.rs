@@ -28,6 +28,7 @@ fn lines(steps: &[Step]) -> Vec<String> {
         Step::Announce { namespace_follows: true } => "announce, if the namespace exists".to_owned(),
         Step::Announce { namespace_follows: false } => "announce".to_owned(),
         Step::CreateNamespace => "namespace".to_owned(),
+        Step::PullSecrets => "pull secrets".to_owned(),
         Step::Apply { writes, wait, timeout } => {
             let names = names(&mut writes.iter().map(|write| &write.manifest.resource));
             format!("apply {names}: {wait:?} {} s", timeout.as_secs())
@@ -86,6 +87,37 @@ fn what_others_need_comes_first_and_deletions_go_the_other_way_round() {
         lines(&by_kind(&[], &[], false, &Phases::default())),
         ["announce, if the namespace exists", "announce", "conclude"]
     );
+}
+
+#[test]
+fn pull_secrets_come_before_what_pulls_and_after_the_accounts_that_name_them() {
+    let writes = [
+        write("/Namespace//shop", Later::No),
+        write("/ServiceAccount/shop/shop", Later::Yes),
+        write("/Secret/shop/key", Later::No),
+        write("apps/Deployment/shop/shop", Later::No),
+    ];
+    let of = |writes: &[Write], hooks: &Phases| lines(&with_pull_secrets(by_kind(writes, &[], true, hooks)));
+    assert_eq!(
+        of(&writes, &Phases::default()),
+        [
+            "announce, if the namespace exists",
+            "namespace",
+            "apply Namespace/shop: Established 30 s",
+            "announce",
+            "pull secrets",
+            "dry run ServiceAccount/shop: 30 s",
+            "apply ServiceAccount/shop Secret/key: None 0 s",
+            "pull secrets",
+            "apply Deployment/shop: None 0 s",
+            "conclude",
+        ]
+    );
+    let steps = with_pull_secrets(upgrade(None));
+    let first = steps.iter().position(|step| *step == Step::PullSecrets);
+    let hook = steps.iter().position(|step| matches!(step, Step::Hook(_)));
+    assert!(first < hook && first.is_some(), "a hook pulls as well: {:?}", lines(&steps));
+    assert_eq!(steps.iter().filter(|step| **step == Step::PullSecrets).count(), 1, "no account is written");
 }
 
 /// A hook of an upgrade, and when it is deleted.

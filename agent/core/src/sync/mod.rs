@@ -27,3 +27,7 @@ pub mod normalize;
 pub const APPLICATION_LABEL: &str = "quarterdeck.dev/application";
 /// As above.
 pub const ENVIRONMENT_LABEL: &str = "quarterdeck.dev/environment";
+
+/// On every pull secret, with the address of its environment as `shop.prod`: it is not an object of the environment, and has
+/// neither of the labels above.
+pub const PULL_SECRET_LABEL: &str = "quarterdeck.dev/pull-secret";

@@ -11,9 +11,10 @@ use crate::apply::{Executed, Executor, Far};
 use crate::cache::Expect;
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
-use crate::options::Options;
+use crate::options::{Options, PullSecrets};
 use crate::planned::PlannedSync;
-use crate::problem::Class;
+use crate::problem::{ApiProblem, Class};
+use crate::pull_secrets::{PullProblem, PullSecretStep};
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Observed, Undone};
 use quarterdeck_core::sync::{mask, normalize};
@@ -117,11 +118,27 @@ impl Cluster {
     ) -> Result<Executed, ClusterError> {
         let (environment, options) = (plan.environment.clone(), plan.options.clone());
         let observer = self.observer(&environment, &options);
-        let executed = Executor { observer, inventories: &self.0.inventories, progress, stop }.execute(plan).await?;
+        let pull_secrets = PullSecretStep { made: self.0.pull_secrets.clone(), epoch: self.epoch() };
+        let inventories = &self.0.inventories;
+        let executed = Executor { observer, inventories, pull_secrets, progress, stop }.execute(plan).await?;
         let memory = executed.memory.iter().cloned().collect();
         self.watch(&environment, &watched(&executed.after, &executed.undone), &memory);
         self.0.cache.expect(&environment, going(&executed.undone), Instant::now());
         Ok(executed)
+    }
+
+    /// Makes the pull secrets of an environment as they are wanted, and deletes those that it does not want any more; told again and
+    /// again it does the same again. The answer is what of them is not so, and why.
+    ///
+    /// # Errors
+    /// Where the cluster could not be asked, or does not have the namespace.
+    pub async fn keep_pull_secrets(
+        &self,
+        environment: &EnvironmentId,
+        namespace: &str,
+        wanted: &PullSecrets,
+    ) -> Result<Vec<PullProblem>, ApiProblem> {
+        self.0.pull_secrets.keep(&self.0.objects, self.epoch(), environment, namespace, wanted).await
     }
 
     /// The Jobs of the environment that ended as they were applied, also those that are gone by now.

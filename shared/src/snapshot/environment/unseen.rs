@@ -21,6 +21,8 @@ pub enum Cover {
     Repository,
     /// The registry or chart repository of a chart answers which versions there are.
     Chart,
+    /// The Secret with which the cluster pulls images is as the configuration says. No claim stands on it yet: new pods will.
+    PullSecret,
 }
 
 /// Something that cannot be seen at the moment.
@@ -32,7 +34,7 @@ pub struct Unseen {
     pub what: String,
     /// Why, in one line.
     pub reason: String,
-    /// When it was last seen; absent where it never was.
+    /// When it was last seen; absent where it never was, and of what is not looked at but made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
 }
@@ -45,6 +47,7 @@ impl Unseen {
             Cover::Cluster => format!("{what} cannot be observed: {reason}"),
             Cover::Watch => format!("{what} not watched: {reason}"),
             Cover::Repository | Cover::Chart => format!("{what} cannot be read: {reason}"),
+            Cover::PullSecret => format!("{what} is not up to date: {reason}"),
         }
     }
 }
@@ -77,9 +80,11 @@ impl EnvironmentStatus {
         if shown.known() != known {
             shown.last_known = Some(known);
         }
-        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does a chart.
-        let repository = lacks(Cover::Repository).or(lacks(Cover::Chart)).filter(|_| self.message.is_empty());
-        if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(repository) {
+        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does a
+        // chart or a pull secret.
+        let others = [Cover::Repository, Cover::Chart, Cover::PullSecret];
+        let other = others.into_iter().find_map(lacks).filter(|_| self.message.is_empty());
+        if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(other) {
             shown.message = unseen.describe();
         }
         shown
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_that_nothing_stands_on() {
-        use Cover::{Chart, Cluster, Repository, Watch};
+        use Cover::{Chart, Cluster, PullSecret, Repository, Watch};
         use Health::{Degraded, Healthy};
         use SyncStatus::{OutOfSync, Synced};
         let unknown = (SyncStatus::Unknown, Health::Unknown);
@@ -138,6 +143,8 @@ mod tests {
             (Synced, Healthy, "", &[Repository][..], (Synced, Healthy), "repository cannot be read: forbidden"),
             (Synced, Degraded, "exit 1", &[Repository][..], (Synced, Degraded), "exit 1"),
             (Synced, Healthy, "", &[Chart][..], (Synced, Healthy), "chart cannot be read: forbidden"),
+            (Synced, Healthy, "", &[PullSecret][..], (Synced, Healthy), "pullsecret is not up to date: forbidden"),
+            (OutOfSync, Degraded, "exit 1", &[PullSecret][..], (OutOfSync, Degraded), "exit 1"),
             (Synced, Healthy, "", &[Repository, Watch][..], (Synced, Health::Unknown), "watch not watched: forbidden"),
         ] {
             let before = status(sync, health, message, unseen);

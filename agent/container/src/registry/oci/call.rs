@@ -5,6 +5,8 @@ use std::time::Duration;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, StatusCode};
 
 use super::RegistryError;
 use crate::registry::messages::fit;
@@ -15,11 +17,20 @@ use quarterdeck_system::certificate::distrust;
 /// A registry that needs longer than this for a few headers is as good as away.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// What a registry asks for is kept up to here: half of the time for which a stage tries again. Some name the hours until a quota
+/// begins anew, and some a moment by the clock, which as a pause would be decades.
+const PAUSE_MAX: Duration = Duration::from_secs(900);
+
 /// One question to one registry.
 pub(super) struct Call {
     pub(super) client: Client,
+    /// For what the library does not ask, or does not tell.
+    pub(super) bare: reqwest::Client,
+    pub(super) scheme: &'static str,
     pub(super) reference: Reference,
     pub(super) auth: RegistryAuth,
+    /// What the registry changed the login for.
+    pub(super) token: Option<String>,
     pub(super) registry: String,
     pub(super) image: String,
     pub(super) user: Option<String>,
@@ -34,6 +45,7 @@ impl Call {
         match self.within(self.client.auth(&self.reference, &self.auth, RegistryOperation::Pull)).await {
             Ok(token) => {
                 self.has_token = token.is_some();
+                self.token = token;
                 Ok(self)
             }
             Err(OciDistributionError::AuthenticationFailure(message)) if tells_of_login(&message) => {
@@ -72,12 +84,44 @@ impl Call {
         RegistryError::Answer { image: self.image.clone(), message: fit(&self.mask, message) }
     }
 
+    /// An answer that is none to a question at this path; of a registry that limits requests, for how long.
+    pub(super) async fn refused(&self, error: OciDistributionError, method: Method, path: &str) -> RegistryError {
+        match self.error(error) {
+            RegistryError::Busy { registry, message, retry_after: _ } => {
+                RegistryError::Busy { registry, message, retry_after: self.retry_after(method, path).await }
+            }
+            other => other,
+        }
+    }
+
+    /// How long a registry that limits requests asks to be left alone. The library lets go of the headers of a refusal, so the same
+    /// is asked once more for this one; a registry that answers by now asks for nothing.
+    async fn retry_after(&self, method: Method, path: &str) -> Option<Duration> {
+        let asked = self.bare.request(method, self.url(path));
+        let asked = match (&self.token, &self.auth) {
+            (Some(token), _) | (None, RegistryAuth::Bearer(token)) => asked.bearer_auth(token),
+            (None, RegistryAuth::Basic(user, password)) => asked.basic_auth(user, Some(password)),
+            (None, RegistryAuth::Anonymous) => asked,
+        };
+        let answer = asked.send().await.ok().filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)?;
+        pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?)
+    }
+
+    /// The address of this path in the API of the repository.
+    pub(super) fn url(&self, path: &str) -> String {
+        let Self { scheme, reference, .. } = self;
+        format!("{scheme}://{}/v2/{}/{path}", reference.resolve_registry(), reference.repository())
+    }
+
     pub(super) fn error(&self, error: OciDistributionError) -> RegistryError {
         let registry = self.registry.clone();
         let away =
             |message: String| RegistryError::Away { registry: registry.clone(), message: fit(&self.mask, &message) };
-        let busy =
-            |message: &str| RegistryError::Busy { registry: registry.clone(), message: fit(&self.mask, message) };
+        let busy = |message: &str| RegistryError::Busy {
+            registry: registry.clone(),
+            message: fit(&self.mask, message),
+            retry_after: None,
+        };
         let no_permission = || RegistryError::NoPermission { image: self.image.clone(), user: self.user.clone() };
         match error {
             OciDistributionError::UnauthorizedError { .. } => match &self.auth {
@@ -112,6 +156,11 @@ impl Call {
     }
 }
 
+/// The pause that a `Retry-After` asks for, in seconds as registries write it, and at most the longest.
+fn pause(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(PAUSE_MAX))
+}
+
 /// The library does not tell the status of a token server's refusal. One that speaks of the login refuses it; anything else is
 /// a server in trouble.
 fn tells_of_login(message: &str) -> bool {
@@ -143,5 +192,27 @@ pub(super) fn is_missing(error: &OciDistributionError) -> bool {
             envelope.errors.iter().any(|error| matches!(error.code, ManifestUnknown | NameUnknown | NotFound))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_read_in_seconds_and_bounded() {
+        for (text, seconds) in [
+            ("42", Some(42)),
+            (" 7 ", Some(7)),
+            ("0", Some(0)),
+            ("900", Some(900)),
+            ("7200", Some(900)),
+            ("1796000000", Some(900)),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(pause(text), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

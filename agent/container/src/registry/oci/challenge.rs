@@ -25,14 +25,8 @@ enum Challenge {
 impl Call {
     /// Asks for this path of the registry's API, as nobody, and answers its challenge: false where there is none, or none
     /// that can be answered.
-    pub(super) async fn answer_challenge(
-        &mut self,
-        bare: &reqwest::Client,
-        scheme: &str,
-        path: &str,
-    ) -> Result<bool, RegistryError> {
-        let url = format!("{scheme}://{}/v2/{}/{path}", self.reference.resolve_registry(), self.reference.repository());
-        let answer = bare.get(url).send().await.map_err(|error| self.error(error.into()))?;
+    pub(super) async fn answer_challenge(&mut self, bare: &reqwest::Client, path: &str) -> Result<bool, RegistryError> {
+        let answer = bare.get(self.url(path)).send().await.map_err(|error| self.error(error.into()))?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(false);
         }
@@ -45,7 +39,7 @@ impl Call {
             // A token that is given as it is has been shown already.
             (RegistryAuth::Bearer(_), _) | (_, Some(Challenge::Basic) | None) => return Ok(false),
             // What goes to the registry by TLS does not go to its token server without.
-            (_, Some(Challenge::Bearer { realm, .. })) if scheme == "https" && !realm.starts_with("https://") => {
+            (_, Some(Challenge::Bearer { realm, .. })) if self.scheme == "https" && !realm.starts_with("https://") => {
                 return Ok(false);
             }
             (_, Some(Challenge::Bearer { realm, service, scope })) => {

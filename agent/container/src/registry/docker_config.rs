@@ -1,0 +1,67 @@
+//! Logins as a cluster reads them: the content of a Secret of type `kubernetes.io/dockerconfigjson` (pure).
+//!
+//! The kubelet reads names and passwords, and no tokens: what only an engine or a token server knows how to use is refused
+//! here, since pods would meet it as "unauthorized" hours later.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use super::credentials::{Login, server_name};
+use quarterdeck_core::secrets::SecretScrubber;
+
+/// The login to this registry is a token, which no node of a cluster knows how to use.
+#[derive(Debug, thiserror::Error)]
+#[error("the login of registry {registry} is a token, which a cluster cannot pull with")]
+pub struct TokenLogin {
+    registry: String,
+}
+
+/// The logins by host, as `config.json` of Docker. It is masked from then on in all texts.
+///
+/// # Errors
+/// Where one of them is a token.
+pub fn docker_config(logins: &BTreeMap<String, Login>) -> Result<SecretString, TokenLogin> {
+    let mut auths = serde_json::Map::new();
+    for (registry, login) in logins {
+        let Login::Password { username, password } = login else {
+            return Err(TokenLogin { registry: registry.clone() });
+        };
+        let password = password.expose_secret();
+        let auth = BASE64_STANDARD.encode(format!("{username}:{password}"));
+        SecretScrubber::global().keep(&auth);
+        let entry = json!({"username": username, "password": password, "auth": auth});
+        auths.insert(server_name(registry).to_owned(), entry);
+    }
+    Ok(json!({ "auths": auths }).to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_written_as_docker_writes_them() {
+        let password = |username: &str| Login::Password { username: username.to_owned(), password: "pässword".into() };
+        let logins = [("registry.example:5000", password("robot$shop")), ("docker.io", password("me"))];
+        let logins: BTreeMap<String, Login> =
+            logins.into_iter().map(|(host, login)| (host.to_owned(), login)).collect();
+        let config: serde_json::Value = serde_json::from_str(docker_config(&logins).unwrap().expose_secret()).unwrap();
+        let entry = &config["auths"]["registry.example:5000"];
+        assert_eq!((&entry["username"], &entry["password"]), (&json!("robot$shop"), &json!("pässword")));
+        assert_eq!(BASE64_STANDARD.decode(entry["auth"].as_str().unwrap()).unwrap(), "robot$shop:pässword".as_bytes());
+        assert_eq!(config["auths"]["https://index.docker.io/v1/"]["username"], "me");
+    }
+
+    #[test]
+    fn a_token_is_refused_without_being_shown() {
+        for token in [Login::IdentityToken("t0ken-of-a-test".into()), Login::RegistryToken("t0ken-of-a-test".into())] {
+            let logins = BTreeMap::from([("a.example".to_owned(), token)]);
+            let error = docker_config(&logins).unwrap_err().to_string();
+            assert_eq!(error, "the login of registry a.example is a token, which a cluster cannot pull with");
+        }
+    }
+}
