@@ -14,6 +14,7 @@ pub mod health;
 mod helm;
 pub mod locate;
 pub mod places;
+mod sign;
 mod test;
 mod values;
 pub mod webhook;
@@ -323,6 +324,7 @@ impl Config {
         let config = Self::load(path)?;
         let mut findings = Vec::new();
         guards::check_files(&config.applications, &mut findings);
+        sign::check_files(&config.applications, &mut findings);
         if findings.is_empty() {
             return Ok(config);
         }

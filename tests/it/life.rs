@@ -49,6 +49,7 @@ mod pruned;
 mod quiet;
 mod refused;
 mod secrets;
+mod signed;
 mod socket;
 mod tags;
 mod tested;

@@ -7,4 +7,6 @@ pub mod credentials;
 
 pub mod oci;
 
+pub mod signature;
+
 pub mod messages;

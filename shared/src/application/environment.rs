@@ -1,5 +1,6 @@
 //! Where an application runs: its manifests, how they become objects, and the policies of sync and promotion.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,9 @@ pub struct PromotePolicy {
     /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
     /// Trailers follow it, by which the branch says what was promoted.
     pub message: String,
+    /// Public keys, as PEM: an image that none of them signed is not promoted. Any image where empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require_signature: Vec<PathBuf>,
 }
 
 impl Default for PromotePolicy {
@@ -161,6 +165,7 @@ impl Default for PromotePolicy {
             by: PromoteBy::TagAndDigest,
             author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
             message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
+            require_signature: Vec::new(),
         }
     }
 }
