@@ -41,7 +41,6 @@ pub use self::error::DeliverError;
 use self::execution::Execution;
 pub use self::follow::Follower;
 pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
-pub use self::image_sign::{ProgramKind as SigningProgram, version as version_of_signing_program};
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;

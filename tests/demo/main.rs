@@ -113,8 +113,7 @@ fn arguments() -> Vec<std::ffi::OsString> {
     if arguments.get(1).is_some_and(|first| first == "repo") {
         arguments.insert(1, "agent".into());
     }
-    let names_a_part =
-        arguments.get(1).is_some_and(|first| PARTS.iter().any(|part| first == part));
+    let names_a_part = arguments.get(1).is_some_and(|first| PARTS.iter().any(|part| first == part));
     if !names_a_part {
         arguments.insert(1.min(arguments.len()), "demo".into());
     }

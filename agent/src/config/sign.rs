@@ -26,7 +26,8 @@ pub(super) fn anchor_keys(promote: &mut PromotePolicy, base: &Path) {
 
 /// What is wrong with the key that signs, without a look at the disk.
 pub(super) fn check(sign: &SignSpec, has_code: bool, say: &mut impl FnMut(&[Step], String)) {
-    let mut say = |option: &'static str, message: &str| say(&[Step::Key("sign"), Step::Key(option)], message.to_owned());
+    let mut say =
+        |option: &'static str, message: &str| say(&[Step::Key("sign"), Step::Key(option)], message.to_owned());
     if !has_code {
         say("key", "what is pushed is signed, and the application has no code: add [application.code]");
     }
@@ -50,10 +51,10 @@ pub(super) fn check_required(promote: &PromotePolicy, say: &mut impl FnMut(&[&'s
     }
     let mut say = |message: &str| say(&["promote", "require_signature"], message.to_owned());
     match promote.by {
-        PromoteBy::Tag => say(
-            "a signature is of a digest, and promote.by writes a tag, which may move to another image: set \
-             \"tag_and_digest\" or \"digest\"",
-        ),
+        PromoteBy::Tag => {
+            say("a signature is of a digest, and promote.by writes a tag, which may move to another image: set \
+             \"tag_and_digest\" or \"digest\"")
+        }
         PromoteBy::None => say("promotion is off here, so no signature is checked: set promote.by, or leave it out"),
         PromoteBy::TagAndDigest | PromoteBy::Digest => {}
     }

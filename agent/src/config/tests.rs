@@ -385,7 +385,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             7,
             "set \"tag_and_digest\" or \"digest\"",
         ),
-        (format!("{application}promote = {{ by = 'none', require_signature = ['a.pub'] }}\n"), 7, "promotion is off here"),
+        (
+            format!("{application}promote = {{ by = 'none', require_signature = ['a.pub'] }}\n"),
+            7,
+            "promotion is off here",
+        ),
         (format!("{application}promote = {{ require_signature = [''] }}\n"), 7, "a public key has no file"),
         (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 7, "there are: qa"),
         (

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
-use super::image_sign::SignError;
 use crate::forge::ForgeError;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
+use crate::signing::SignError;
 use quarterdeck_container::engine::BuildError;
 use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
@@ -97,7 +97,7 @@ pub enum DeliverError {
     Template(#[from] TemplateError),
     /// What was pushed cannot be signed.
     #[error(transparent)]
-    Sign(#[from] SignError),
+    Sign(SignError),
     /// A key that is required cannot be used.
     #[error("cannot check the signature")]
     Key(#[from] KeyError),
@@ -201,6 +201,16 @@ impl From<TestError> for DeliverError {
         match error {
             TestError::Engine(error) => error.into(),
             error => Self::Test(error),
+        }
+    }
+}
+
+/// A program that was stopped because the run was cancelled did not fail.
+impl From<SignError> for DeliverError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Dropped => Self::Cancelled,
+            error => Self::Sign(error),
         }
     }
 }

@@ -152,10 +152,10 @@ impl Follower {
                 Err(error @ DeliverError::Unsigned { .. }) => {
                     let Failure { message, hint } = Failure::of(&error);
                     known.looked.remove(name);
-                    known.status.environments.insert(
-                        name.clone(),
-                        FollowedIn { state: FollowState::Held, message, hint },
-                    );
+                    known
+                        .status
+                        .environments
+                        .insert(name.clone(), FollowedIn { state: FollowState::Held, message, hint });
                     continue;
                 }
                 Err(error) => {

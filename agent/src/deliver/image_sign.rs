@@ -3,9 +3,6 @@
 //! The registry is asked first: what the key signed already is not signed again, by whichever run. `cosign` signs and `syft`
 //! lists; what they wrote is then verified here, as a promotion will.
 
-mod error;
-mod programs;
-
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::signature::Wanted;
@@ -18,9 +15,7 @@ use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::signature::signers;
 use crate::context::Context;
-pub use error::SignError;
-use programs::Workplace;
-pub use programs::{ProgramKind, version};
+use crate::signing::{SignError, Workplace, short};
 
 /// What was pushed is signed.
 pub(super) struct Sign<'a> {
@@ -39,7 +34,7 @@ impl Step<()> for Sign<'_> {
             signed.push(format!("{}@{}", image.name, image.digest.as_deref().unwrap_or_default()));
         }
         let sbom = self.spec.sbom.map_or_else(String::new, |sbom| format!(", with an SBOM ({})", sbom.word()));
-        let (images, key) = (signed.join(", "), error::short(&self.spec.key));
+        let (images, key) = (signed.join(", "), short(&self.spec.key));
         Ok(match is_new {
             true => Outcome::Done((), format!("{images} signed by {key}{sbom}")),
             false => Outcome::Skipped((), format!("{images} signed by {key} before{sbom}")),
@@ -98,7 +93,7 @@ impl Sign<'_> {
             Some(ValueFrom::Environment { env }) => Place::variable(env),
             Some(ValueFrom::File { file }) => Place::file(file),
         };
-        let name = error::short(&self.spec.key);
+        let name = short(&self.spec.key);
         secret::read(&place).map_err(|source| DeliverError::Value { what: "the password of", name, source })
     }
 }

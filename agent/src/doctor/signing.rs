@@ -7,7 +7,7 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, Environm
 
 use super::Found;
 use crate::config::Config;
-use crate::deliver::{SigningProgram, version_of_signing_program};
+use crate::signing::{ProgramKind, version};
 
 /// The keys that sign, by application.
 pub(super) fn keys(config: &Config) -> Vec<(ApplicationName, SignSpec)> {
@@ -25,8 +25,8 @@ pub(super) fn required(config: &Config) -> Vec<(EnvironmentId, Vec<PathBuf>)> {
 /// Whether the programs are there and the private key can be read. Its password is tried by the stage alone.
 pub(super) async fn programs(sign: SignSpec) -> Found {
     let mut told = Vec::new();
-    for program in [Some(SigningProgram::Cosign), sign.sbom.map(|_| SigningProgram::Syft)].into_iter().flatten() {
-        match version_of_signing_program(program).await {
+    for program in [Some(ProgramKind::Cosign), sign.sbom.map(|_| ProgramKind::Syft)].into_iter().flatten() {
+        match version(program).await {
             Ok(version) => told.push(format!("{} {version}", program.name())),
             Err(error) => return Found::of(&error, ""),
         }

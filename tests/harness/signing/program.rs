@@ -49,7 +49,8 @@ pub fn run(name: &str, mut arguments: Vec<String>) -> i32 {
 fn note(program: &str, calls: &Path, arguments: &[String]) -> anyhow::Result<()> {
     let docker_config = std::env::var("DOCKER_CONFIG").unwrap_or_default();
     let mode = std::fs::metadata(&docker_config).map_or(0, |folder| folder.permissions().mode() & 0o777);
-    let is_stray = |name: &String| (name.starts_with("COSIGN_") && name != "COSIGN_PASSWORD") || name == "REGISTRY_AUTH_FILE";
+    let is_stray =
+        |name: &String| (name.starts_with("COSIGN_") && name != "COSIGN_PASSWORD") || name == "REGISTRY_AUTH_FILE";
     let strays = std::env::vars().map(|(name, _)| name).filter(is_stray).collect();
     let call = Call { program: program.to_owned(), arguments: arguments.to_vec(), docker_config, mode, strays };
     let mut file = std::fs::File::options().create(true).append(true).open(calls)?;
@@ -169,7 +170,8 @@ impl Place {
         let mut layers = before["layers"].as_array().cloned().unwrap_or_default();
         layers.push(descriptor);
         let config = self.blob("application/vnd.oci.image.config.v1+json", b"{\"config\":{}}".to_vec()).await?;
-        self.put(&reference, &json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers })).await
+        self.put(&reference, &json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers }))
+            .await
     }
 
     /// As cosign 3: a manifest that refers to the image.

@@ -96,7 +96,10 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
         code(&world).tag("push-1.4.1", "main");
         let again = ended(&world, "push-1.4.1").await;
         assert_eq!((again.phase, stage(&again, Sign).phase), (Phase::Succeeded, Phase::Skipped), "{again:#?}");
-        assert_eq!(stage(&again, Sign).message, format!("{name}@{digest} signed by cosign.key before, with an SBOM (spdx)"));
+        assert_eq!(
+            stage(&again, Sign).message,
+            format!("{name}@{digest} signed by cosign.key before, with an SBOM (spdx)")
+        );
         let wrote = |what: &str| programs.calls().iter().filter(|call| is_work(&call.arguments, what)).count();
         assert_eq!((wrote("sign"), wrote("attest"), wrote("scan")), (1, 1, 1));
     }
@@ -116,7 +119,11 @@ async fn what_another_key_signed_is_refused_there_and_nowhere_else() {
          namespace = 'qa'\ncreate_namespace = true\n",
         world.forge.path("ops/deploy").display()
     );
-    deploy(&world).commit("main", &borrowed(&world::manifests("qa", &format!("{}:none", world.image("ops/shop")))), "QA");
+    deploy(&world).commit(
+        "main",
+        &borrowed(&world::manifests("qa", &format!("{}:none", world.image("ops/shop")))),
+        "QA",
+    );
     let required = |keys: &str| format!("[application.environment.promote]\nrequire_signature = [{keys}]\n{qa}{SIGNS}");
     reconfigure(&world, &required("'other.pub'")).await;
     code(&world).tag("push-1.4.0", "main");
@@ -255,8 +262,8 @@ fn attach(world: &World, digest: &str, refers: bool, layers: &[Layer]) {
 #[tokio::test]
 async fn a_registry_that_is_away_is_waited_for() {
     let (world, _, _) = signing(2, &format!("{REQUIRED}{SIGNS}")).await;
-    for kind in [StageKind::Sign, StageKind::Promote] {
-        let tag = format!("push-{kind}");
+    for (number, kind) in [(1, StageKind::Sign), (2, StageKind::Promote)] {
+        let tag = format!("push-{number}");
         let mended = async {
             let waits = |run: &RunStatus| {
                 let is_it = |stage: &Stage| stage.kind == kind && stage.message.starts_with("trying again in");
@@ -343,5 +350,8 @@ async fn what_keeps_an_image_from_being_signed_is_told_in_plain_words() {
     let check = |name: &str| checks.iter().find(|check| check.name == name).cloned();
     let signing = check("signing shop").unwrap_or_else(|| panic!("{checks:#?}"));
     assert_eq!(signing.result, CheckResult::Bad);
-    assert_eq!(told(&signing.message, &signing.hint), told("syft is not in PATH of the agent", "install syft 1, or leave out sbom in [application.sign]"));
+    assert_eq!(
+        told(&signing.message, &signing.hint),
+        told("syft is not in PATH of the agent", "install syft 1, or leave out sbom in [application.sign]")
+    );
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
 };
 use quarterdeck_core::signature::{Claim, Found, Signed, Unfit};
 use quarterdeck_shared::error::Hint;
@@ -17,8 +17,9 @@ use rustls::pki_types::pem::PemObject as _;
 /// The largest file of a public key: the longest RSA key has some two KiB.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
-/// What cosign signs with: P-256 by default, the others by `cosign import-key-pair`.
-static ALGORITHMS: [&dyn VerificationAlgorithm; 3] = [&ECDSA_P256_SHA256_ASN1, &ED25519, &RSA_PKCS1_2048_8192_SHA256];
+/// What cosign signs with: P-256 by default, RSA by `cosign import-key-pair`. Its third kind is not here: with an Ed25519 key it signs a
+/// hash (Ed25519ph), which the library cannot verify.
+static ALGORITHMS: [&dyn VerificationAlgorithm; 2] = [&ECDSA_P256_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256];
 
 /// A public key, by the name of its file.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ impl PublicKey {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem)
             .map_err(|_| unfit("it does not hold `-----BEGIN PUBLIC KEY-----`"))?;
         let key = ALGORITHMS.iter().find_map(|algorithm| ParsedPublicKey::new(*algorithm, &der).ok());
-        let key = key.ok_or_else(|| unfit("only ECDSA P-256, Ed25519 and RSA of 2048 bits or more are supported"))?;
+        let key = key.ok_or_else(|| unfit("only ECDSA P-256 and RSA of 2048 bits or more are supported"))?;
         Ok(Self { name: name.to_owned(), key })
     }
 
@@ -93,7 +94,6 @@ impl PublicKey {
     fn signed(&self, claim: &Claim) -> bool {
         let verifies = |signature: &Vec<u8>| match &claim.signed {
             Signed::Bytes(bytes) => self.key.verify_sig(bytes, signature).is_ok(),
-            // What is signed over a hash of its own kind, as with Ed25519, is refused by the library.
             Signed::Sha256(sha256) => Digest::import_less_safe(sha256, &SHA256)
                 .is_ok_and(|digest| self.key.verify_digest_sig(&digest, signature).is_ok()),
         };

@@ -40,16 +40,14 @@ async fn signs_and_refuses(town: &mut Town) -> anyhow::Result<()> {
     town.agent.set("PATH", path);
     let required = "[application.environment.promote]\nrequire_signature = [\"own.pub\"]\n";
     let config = format!("{}{required}", town.config());
-    let signs =
-        "[application.sign]\nkey = \"own.key\"\npassword = { file = \"key-password\" }\nsbom = \"cyclonedx\"\n";
+    let signs = "[application.sign]\nkey = \"own.key\"\npassword = { file = \"key-password\" }\nsbom = \"cyclonedx\"\n";
     town.agent.configure(&format!("{config}{signs}"))?;
     town.shop.commit(&borrowed(&code("1.4.0", 0)), "A shop")?;
     town.agent.start_agent().await?;
     town.shop.tag("push-1.4.0")?;
     let run = town.run("push-1.4.0").await?;
-    let message = |kind: StageKind| {
-        run.stages.iter().find(|stage| stage.kind == kind).map_or("", |stage| stage.message.as_str())
-    };
+    let message =
+        |kind: StageKind| run.stages.iter().find(|stage| stage.kind == kind).map_or("", |stage| stage.message.as_str());
     let pinned = format!("{}@{}", town.image, digest(&run).context("it was pushed")?);
     let signed = format!("{pinned} signed by own.key, with an SBOM (cyclonedx)");
     ensure!(message(StageKind::Sign) == signed, "{run:#?}");

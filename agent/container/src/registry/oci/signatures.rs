@@ -4,9 +4,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use oci_client::Reference;
 use oci_client::errors::OciDistributionError;
 use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
-use oci_client::Reference;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::signature::{
     BUNDLE_TYPE, CERTIFICATE_ANNOTATION, Claim, SIGNATURE_ANNOTATION, Signer, Unfit, Wanted, of_bundle, of_envelope,
@@ -63,7 +63,9 @@ impl Registries {
         login: Option<&Login>,
     ) -> Result<Vec<Result<Claim, Unfit>>, RegistryError> {
         let mut call = self.call(image, login)?.log_in().await?;
-        let Some(digest) = image.digest() else { return Err(call.answer("an image without a digest has no signature")) };
+        let Some(digest) = image.digest() else {
+            return Err(call.answer("an image without a digest has no signature"));
+        };
         let mut claims = self.under_tag(&mut call, digest, wanted).await?;
         claims.extend(self.referring(&mut call, digest, wanted).await?);
         Ok(claims)
@@ -179,11 +181,7 @@ fn annotation<'l>(layer: &'l OciDescriptor, name: &str) -> Option<&'l str> {
 }
 
 /// The bytes of a layer, which are those of its digest. Other places that it names are not asked.
-async fn blob(
-    call: &Call,
-    layer: &OciDescriptor,
-    wanted: Wanted,
-) -> Result<Result<Vec<u8>, Unfit>, RegistryError> {
+async fn blob(call: &Call, layer: &OciDescriptor, wanted: Wanted) -> Result<Result<Vec<u8>, Unfit>, RegistryError> {
     let most = match wanted {
         Wanted::Signature => SIGNATURE_BYTES_MAX,
         Wanted::Sbom(_) => SBOM_BYTES_MAX,

@@ -18,7 +18,7 @@ use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{SignError, short};
-use crate::deliver::DeliverError;
+use super::kind::ProgramKind;
 
 /// A key, or the help of a program: nothing that goes over a network.
 const HERE: Limits = Limits { time: Duration::from_secs(30), output_bytes: 1 << 20 };
@@ -28,25 +28,6 @@ const SIGNS: Limits = Limits { time: Duration::from_secs(120), output_bytes: 1 <
 
 /// `syft` reads the whole image, and a list of it is uploaded: as long as a slow line needs for some GiB.
 const LISTS: Limits = Limits { time: Duration::from_secs(1_800), output_bytes: 1 << 20 };
-
-/// The programs of this stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProgramKind {
-    /// Signs.
-    Cosign,
-    /// Lists what is in an image.
-    Syft,
-}
-
-impl ProgramKind {
-    /// The name of the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cosign => "cosign",
-            Self::Syft => "syft",
-        }
-    }
-}
 
 /// Where a program is.
 ///
@@ -75,7 +56,7 @@ pub async fn version(kind: ProgramKind) -> Result<String, SignError> {
 }
 
 /// Where one image is signed.
-pub(super) struct Workplace<'a> {
+pub struct Workplace<'a> {
     folder: tempfile::TempDir,
     spec: &'a SignSpec,
     image: &'a ImageRef,
@@ -87,7 +68,7 @@ pub(super) struct Workplace<'a> {
 
 impl<'a> Workplace<'a> {
     /// With the login for the image's registry.
-    pub(super) fn open(
+    pub fn open(
         scratch: PathBuf,
         spec: &'a SignSpec,
         image: &'a ImageRef,
@@ -105,18 +86,22 @@ impl<'a> Workplace<'a> {
     }
 
     /// The public half of the key; that also shows whether key and password are right, before a registry is asked.
-    pub(super) async fn public_key(&self) -> Result<PublicKey, DeliverError> {
+    pub async fn public_key(&self) -> Result<PublicKey, SignError> {
         let key = &self.spec.key;
         std::fs::File::open(key).map_err(|source| SignError::Key { path: key.clone(), source })?;
         let mut command = self.cosign("public-key")?;
         command.arg("--key").arg(key);
-        let printed = self.run(command, HERE, ProgramKind::Cosign, "reading the key").await?;
-        let public = PublicKey::parse(&short(key), &printed.stdout).map_err(SignError::from)?;
-        Ok(public)
+        let printed = self.run(command, HERE, ProgramKind::Cosign, "reading the key").await;
+        let printed = printed.map_err(|error| match error {
+            SignError::Failed { said, .. } if said.contains("decryption failed") => SignError::Password(key.clone()),
+            SignError::Failed { said, .. } if is_no_key(&said) => SignError::NotAKey(key.clone()),
+            error => error,
+        })?;
+        Ok(PublicKey::parse(&short(key), &printed.stdout)?)
     }
 
     /// Signs the image.
-    pub(super) async fn sign(&self) -> Result<(), DeliverError> {
+    pub async fn sign(&self) -> Result<(), SignError> {
         let mut command = self.cosign("sign")?;
         self.offline(&mut command, "sign").await?;
         command.arg("--key").arg(&self.spec.key).arg(self.image.to_string());
@@ -124,7 +109,7 @@ impl<'a> Workplace<'a> {
     }
 
     /// Lists what is in the image, into a file of this place.
-    pub(super) async fn list(&self, format: SbomFormat) -> Result<PathBuf, DeliverError> {
+    pub async fn list(&self, format: SbomFormat) -> Result<PathBuf, SignError> {
         let file = self.folder.path().join("sbom.json");
         let mut command = Command::new(found(ProgramKind::Syft)?);
         self.private(&mut command);
@@ -136,14 +121,14 @@ impl<'a> Workplace<'a> {
             SbomFormat::Spdx => "spdx-json",
             SbomFormat::Cyclonedx => "cyclonedx-json",
         };
-        command.arg("scan").arg(format!("registry:{}", self.image)).arg("--quiet");
+        command.arg("scan").arg(format!("registry:{}", self.image));
         command.arg("--output").arg(format!("{kind}={}", file.display()));
         self.run(command, LISTS, ProgramKind::Syft, "listing what is in the image").await?;
         Ok(file)
     }
 
     /// Attaches a list to the image, signed.
-    pub(super) async fn attest(&self, list: &Path, format: SbomFormat) -> Result<(), DeliverError> {
+    pub async fn attest(&self, list: &Path, format: SbomFormat) -> Result<(), SignError> {
         let mut command = self.cosign("attest")?;
         self.offline(&mut command, "attest").await?;
         let kind = match format {
@@ -173,14 +158,15 @@ impl<'a> Workplace<'a> {
         }
         let folder = self.folder.path();
         command.current_dir(folder).env("HOME", folder).env("TMPDIR", folder).env("DOCKER_CONFIG", folder);
-        for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"] {
+        for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"]
+        {
             command.env_remove(name);
         }
     }
 
     /// Keeps the program off Sigstore's public services: version 2 asks for its log, and version 3 for a list of services
     /// as well, which older ones do not know.
-    async fn offline(&self, command: &mut Command, what: &str) -> Result<(), DeliverError> {
+    async fn offline(&self, command: &mut Command, what: &str) -> Result<(), SignError> {
         command.args(["--yes", "--tlog-upload=false"]);
         let mut help = self.cosign(what)?;
         help.arg("--help");
@@ -200,35 +186,23 @@ impl<'a> Workplace<'a> {
         limits: Limits,
         program: ProgramKind,
         doing: &'static str,
-    ) -> Result<Finished, DeliverError> {
+    ) -> Result<Finished, SignError> {
         match program::run_beside(command, Vec::new(), limits).await.and_then(Finished::successful) {
             Ok(finished) => Ok(finished),
-            Err(ProgramError::Dropped) => Err(DeliverError::Cancelled),
-            Err(error) => {
-                let key = self.spec.key.clone();
-                Err(match failed(program, doing, &error, &self.mask, self.with_login) {
-                    SignError::Failed { said, .. } if said.contains("decryption failed") => SignError::Password(key),
-                    SignError::Failed { said, .. } if is_no_key(&said) => SignError::NotAKey(key),
-                    error => error,
-                }
-                .into())
-            }
+            Err(ProgramError::Dropped) => Err(SignError::Dropped),
+            Err(error) => Err(failed(program, doing, &error, &self.mask, self.with_login)),
         }
     }
 }
 
 /// What cosign says of a file that it did not write.
 fn is_no_key(said: &str) -> bool {
-    ["invalid pem block", "unsupported pem type", "unmarshal", "parsing private key"].iter().any(|word| said.contains(word))
+    ["invalid pem block", "unsupported pem type", "unmarshal", "parsing private key"]
+        .iter()
+        .any(|word| said.contains(word))
 }
 
-fn failed(
-    program: ProgramKind,
-    doing: &'static str,
-    error: &ProgramError,
-    mask: &Mask,
-    with_login: bool,
-) -> SignError {
+fn failed(program: ProgramKind, doing: &'static str, error: &ProgramError, mask: &Mask, with_login: bool) -> SignError {
     let said = match error {
         ProgramError::Failed { stderr, status } => match last_words(stderr) {
             "" => status.to_string(),
@@ -240,10 +214,11 @@ fn failed(
     SignError::Failed { program, doing, said: fit(mask, &said), with_login }
 }
 
-/// The line that says why: cosign's is the one behind `Error: `, and is followed by itself in other words.
+/// The line that says why: cosign's is the one behind `Error: `, and is followed by itself in other words; syft tells what it met in
+/// each of the ways to an image.
 fn last_words(stderr: &str) -> &str {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let marked = lines().find_map(|line| line.strip_prefix("Error: "));
+    let marked = lines().find_map(|line| line.strip_prefix("Error: ").or(line.strip_prefix("- oci-registry: ")));
     marked.or_else(|| lines().last()).unwrap_or_default()
 }
 
@@ -260,6 +235,7 @@ mod tests {
                 "signing [r/a]: no",
             ),
             ("[0000]  INFO a\n[0000] ERROR could not fetch: EOF\n\n", "[0000] ERROR could not fetch: EOF"),
+            ("[0000] ERROR no source:\n  - oci-registry: no image: EOF\n  - oci-model: no: EOF\n", "no image: EOF"),
         ] {
             assert_eq!(last_words(stderr), why);
         }

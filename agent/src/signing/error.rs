@@ -7,7 +7,7 @@ use quarterdeck_container::registry::messages::{hint, is_transient};
 use quarterdeck_container::registry::signature::KeyError;
 use quarterdeck_shared::error::Hint;
 
-use super::programs::ProgramKind;
+use super::kind::ProgramKind;
 
 /// What was pushed is not signed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum SignError {
         /// Its limit.
         seconds: u64,
     },
+    /// The run was cancelled meanwhile.
+    #[error("cancelled")]
+    Dropped,
     /// The program ended well, and what it should have written is not found.
     #[error("cosign signed {image}, but its signature is not in the registry: {found}")]
     NotThere {
@@ -94,12 +97,12 @@ impl Hint for SignError {
             Self::Public(error) => error.hint(),
             Self::Failed { said, with_login, .. } => hint(said, *with_login).unwrap_or_default().into(),
             Self::NotThere { .. } => "check whether the registry keeps manifests that cosign writes".into(),
-            Self::Write { .. } | Self::TooLong { .. } => "".into(),
+            Self::Write { .. } | Self::TooLong { .. } | Self::Dropped => "".into(),
         }
     }
 }
 
 /// Without its folders: what is told to forges says nothing of this machine.
-pub(super) fn short(file: &Path) -> String {
+pub fn short(file: &Path) -> String {
     file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }
