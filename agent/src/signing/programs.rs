@@ -219,7 +219,7 @@ fn failed(program: ProgramKind, doing: &'static str, error: &ProgramError, mask:
 fn last_words(stderr: &str) -> &str {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let marked = lines().find_map(|line| line.strip_prefix("Error: ").or(line.strip_prefix("- oci-registry: ")));
-    marked.or_else(|| lines().last()).unwrap_or_default()
+    marked.or_else(|| lines().next_back()).unwrap_or_default()
 }
 
 #[cfg(test)]

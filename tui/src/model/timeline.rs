@@ -1,6 +1,6 @@
 //! From the commit to the rollout: the steps of the newest delivery to an environment, and where each stands.
 //!
-//! It joins what the wire keeps apart: the newest run (commit, build, test, push, promote), the newest sync, and how the
+//! It joins what the wire keeps apart: the newest run (commit, build, test, push, sign, promote), the newest sync, and how the
 //! environment is since. Each step says what it waits for.
 
 use jiff::Timestamp;
