@@ -15,6 +15,7 @@ mod helm;
 pub mod locate;
 pub mod places;
 mod pull_secret;
+mod sign;
 mod test;
 mod values;
 pub mod webhook;
@@ -328,6 +329,7 @@ impl Config {
         let mut findings = Vec::new();
         guards::check_files(&config.applications, &mut findings);
         check::check_files(&config, &mut findings);
+        sign::check_files(&config.applications, &mut findings);
         if findings.is_empty() {
             return Ok(config);
         }

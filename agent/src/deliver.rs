@@ -2,11 +2,11 @@
 //! becomes a built and tested one.
 //!
 //! ```text
-//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> promote (a commit in git)
+//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> sign -> promote (a commit in git)
 //! ```
 //!
 //! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
-//! image and what it passed, the engine has it, the registry answers its digest, the manifests name it, the deploy branch says that it was
+//! image and what it passed, the engine has it, the registry answers its digest and its signature, the manifests name it, the deploy branch says that it was
 //! promoted before) and does the difference. A run that was cut off is queued again under a new number, in its old place,
 //! and does no more than what was missing.
 
@@ -18,10 +18,12 @@ mod execution;
 mod follow;
 mod image_build;
 mod image_push;
+mod image_sign;
 mod image_test;
 mod owing;
 mod promotion;
 mod run;
+mod signature;
 mod stages;
 mod superseded;
 mod values;
@@ -245,6 +247,10 @@ async fn steps(
     }
     let push = image_push::Push { context, built };
     let pushed = execution.stage(StageKind::Push, None, timeout, push).await?;
+    if let Some(spec) = &code.spec.sign {
+        let sign = image_sign::Sign { context, spec, pushed: &pushed };
+        execution.stage(StageKind::Sign, None, timeout, sign).await?;
+    }
     let promoted = promote(context, application, code, execution, &pushed).await?;
     let by_person = execution.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };

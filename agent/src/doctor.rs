@@ -2,6 +2,7 @@
 //! where what is shown stands on something that cannot be seen.
 
 mod sight;
+mod signing;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -34,7 +35,7 @@ const LOG_IN: &str = "set username and password_env or password_file in [[regist
 /// What to do where the engine builds without BuildKit what needs it.
 const BUILDKIT: &str = "build on Docker 18.09 or newer, without `builder = \"classic\"` in [engine]";
 
-/// Checks git, engine, registries, forges, clusters and renderers.
+/// Checks git, engine, registries, forges, clusters, keys, and the programs that render and sign.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
@@ -63,6 +64,12 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for (name, signers) in signers(&context.config()) {
         checks.push(Box::pin(within(format!("signers {name}"), signatures(signers))));
+    }
+    for (name, sign) in signing::keys(&context.config()) {
+        checks.push(Box::pin(within(format!("signing {name}"), signing::programs(sign))));
+    }
+    for (id, keys) in signing::required(&context.config()) {
+        checks.push(Box::pin(within(format!("signature keys {id}"), signing::readable(keys))));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));

@@ -34,7 +34,7 @@
 //! - [`gc`]: what nobody needs any more on this machine's disk.
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
-//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`].
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
@@ -76,6 +76,7 @@ pub mod images;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;
+pub mod signing;
 
 pub mod wanted;
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod environment;
 mod follow;
+mod sign;
 mod test;
 mod value;
 
@@ -13,9 +14,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind, SyncPolicy,
+    ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind,
+    SyncPolicy,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
+pub use self::sign::{SbomFormat, SignSpec};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
 

@@ -1,7 +1,7 @@
 //! The playground behind `cargo demo`: a throwaway world with agent and console on it, and its tour without a terminal.
 //!
 //! One program plays three parts, so that `cargo demo` builds one thing: `playground agent …` is the agent's own command
-//! line, `playground console …` the console's, `playground demo` makes the world and runs the other two as processes.
+//! line, `playground console …` the console's (`cosign` and `syft` stand in for those programs), `playground demo` makes the world and runs the other two as processes.
 
 mod asking;
 mod dying;
@@ -36,6 +36,18 @@ enum Part {
     /// Ask an agent what stands on the input: for tests that are several users
     #[command(hide = true)]
     Ask { socket: std::path::PathBuf },
+    /// The stand-in for the program cosign
+    #[command(hide = true, disable_help_flag = true, disable_version_flag = true)]
+    Cosign {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The stand-in for the program syft
+    #[command(hide = true, disable_help_flag = true, disable_version_flag = true)]
+    Syft {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// A world with real git and stand-ins for engine, registry and cluster; agent and console on it
     Demo(DemoOptions),
 }
@@ -84,10 +96,15 @@ fn main() {
         }
         Part::Console { arguments } => quarterdeck_tui::run(with_name("qd", arguments)),
         Part::Ask { socket } => asking::ask(&socket),
+        Part::Cosign { arguments } => harness::signing::run("cosign", arguments),
+        Part::Syft { arguments } => harness::signing::run("syft", arguments),
         Part::Demo(options) => demo(&options),
     };
     std::process::exit(code);
 }
+
+/// What its first argument may be.
+const PARTS: [&str; 6] = ["agent", "ask", "console", "cosign", "demo", "syft"];
 
 /// The arguments; without a part's name they are the playground's own, so that `cargo demo -- --tour` needs no more words. A hook of
 /// a repository runs what made it, this program, as it would `qd-agent`: with `repo received`.
@@ -96,8 +113,7 @@ fn arguments() -> Vec<std::ffi::OsString> {
     if arguments.get(1).is_some_and(|first| first == "repo") {
         arguments.insert(1, "agent".into());
     }
-    let names_a_part =
-        arguments.get(1).is_some_and(|first| ["agent", "ask", "console", "demo"].iter().any(|part| first == part));
+    let names_a_part = arguments.get(1).is_some_and(|first| PARTS.iter().any(|part| first == part));
     if !names_a_part {
         arguments.insert(1.min(arguments.len()), "demo".into());
     }

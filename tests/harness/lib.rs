@@ -15,6 +15,7 @@ pub mod tls;
 
 pub mod git;
 pub mod helm;
+pub mod signing;
 
 pub mod charts;
 pub mod engine;

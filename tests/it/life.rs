@@ -52,6 +52,7 @@ mod pull_secrets;
 mod quiet;
 mod refused;
 mod secrets;
+mod signed;
 mod socket;
 mod tags;
 mod tested;

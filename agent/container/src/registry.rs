@@ -9,4 +9,6 @@ pub mod docker_config;
 
 pub mod oci;
 
+pub mod signature;
+
 pub mod messages;

@@ -13,6 +13,7 @@
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
+//! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
@@ -44,6 +45,7 @@ pub mod own_repository;
 pub mod promote;
 pub mod queue;
 pub mod run;
+pub mod signature;
 pub mod trigger;
 pub mod webhook;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use quarterdeck_shared::application::{
     ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
-    PromoteBy, PromotePolicy, RenderKind, SyncPolicy,
+    PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
 };
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
+use super::sign;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::{BuilderKind, Config};
@@ -33,6 +34,7 @@ pub(super) struct Written {
     pub(super) image: Vec<ImageSpec>,
     #[serde(default)]
     pub(super) test: Vec<WrittenTest>,
+    pub(super) sign: Option<SignSpec>,
     #[serde(default)]
     pub(super) environment: Vec<WrittenEnvironment>,
     #[serde(default)]
@@ -78,21 +80,23 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
         guards::anchor(&mut code, base);
         code
     };
-    let delivery = |written, images: Vec<ImageSpec>, tests| DeliverySpec {
+    let delivery = |written, images: Vec<ImageSpec>, tests, sign: Option<SignSpec>| DeliverySpec {
         code: code(written),
         tests: test::read(tests, &images, base),
         images: images.into_iter().map(image).collect(),
+        sign: sign.map(|sign| sign::anchor(sign, base)),
     };
-    let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
+    let application = |Written { name, code, image, test, sign, environment, follow_image }| ApplicationSpec {
         name,
-        delivery: code.map(|written| delivery(written, image, test)),
+        delivery: code.map(|written| delivery(written, image, test, sign)),
         environments: environment.into_iter().map(|one| meaning(one, base)).collect(),
         followed: follow::read(follow_image),
     };
     written.into_iter().map(application).collect()
 }
 
-fn meaning(written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
+fn meaning(mut written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
+    sign::anchor_keys(&mut written.promote, base);
     let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
         name,
@@ -134,6 +138,9 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             guards::check(code, config, base, &mut say);
         }
         test::check(&written.test, &written.image, &mut say);
+        if let Some(sign) = &written.sign {
+            sign::check(sign, written.code.is_some(), &mut say);
+        }
         check_environments(written, &clusters, base, &mut say);
         let targets = written.environment.iter().map(|environment| Target {
             name: &environment.name,
@@ -156,7 +163,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
-    let Written { name, code, image, test, environment, follow_image: _ } = written;
+    let Written { name, code, image, test, sign: _, environment, follow_image: _ } = written;
     if image.is_empty() && !test.is_empty() {
         say(
             &[Step::Key("test")],
@@ -299,6 +306,7 @@ fn check_environments(
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");
             say(&["cluster"], format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"));
         }
+        sign::check_required(promote, &mut say);
         if promote.by != PromoteBy::None && !promote.author.contains('<') {
             say(
                 &["promote", "author"],

@@ -1,6 +1,6 @@
 //! The configuration held against its example, and bad ones against their messages.
 
-use quarterdeck_shared::application::{TestRun, TestSpec, ValueFrom};
+use quarterdeck_shared::application::{PromotePolicy, TestRun, TestSpec, ValueFrom};
 
 use super::*;
 
@@ -91,8 +91,10 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         let helm = environment.helm.clone().read(Path::new("/"));
         (helm.skip_hooks, helm.hook_timeout)
     };
+    assert!(!shown.promote.require_signature.is_empty());
+    let promote = PromotePolicy { require_signature: Vec::new(), ..shown.promote.clone() };
     assert_eq!(
-        (shown.create_namespace, shown.render, hooks(shown), shown.protected, &shown.sync, &shown.promote),
+        (shown.create_namespace, shown.render, hooks(shown), shown.protected, &shown.sync, &promote),
         (default.create_namespace, default.render, hooks(default), default.protected, &default.sync, &default.promote)
     );
 }
@@ -121,6 +123,7 @@ fn every_option_stands_in_the_example() {
         "[[application.image]]",
         "[[application.test]]",
         "[[application.test]]\n[[application.test.service]]",
+        "[application.sign]",
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
@@ -151,13 +154,37 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
     let text = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secret'\n[[cluster]]\nname = 'c'\nkubeconfig = '/k'\n";
     let text = text.to_owned()
         + "[[application]]\nname = 'a'\n[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
-           args = { KEY = { file = 'key' } }\nsecrets = { npmrc = { file = 'npmrc' } }\n";
+           args = { KEY = { file = 'key' } }\nsecrets = { npmrc = { file = 'npmrc' } }\n\
+           [application.sign]\nkey = 'cosign.key'\npassword = { file = 'password' }\n[[application.environment]]\nname = 'prod'\n\
+           repository = '/d'\nnamespace = 'a'\npromote.require_signature = ['a.pub', '/b.pub']\n";
     let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
     assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
     assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
     let image = &config.applications[0].delivery.as_ref().unwrap().images[0];
     let file = |file: &str| ValueFrom::File { file: file.to_owned() };
     assert_eq!((&image.args["KEY"], &image.secrets["npmrc"]), (&file("/etc/qd/key"), &file("/etc/qd/npmrc")));
+    let sign = config.applications[0].delivery.as_ref().unwrap().sign.as_ref().unwrap();
+    assert_eq!((&*sign.key, &sign.password), (Path::new("/etc/qd/cosign.key"), &Some(file("/etc/qd/password"))));
+    let required = &config.applications[0].environments[0].promote.require_signature;
+    assert_eq!(required[..], [Path::new("/etc/qd/a.pub"), Path::new("/b.pub")]);
+}
+
+#[test]
+fn keys_are_missed_by_a_check_and_not_by_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = "[[application]]\nname = 'shop'\n[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n\
+                [application.sign]\nkey = 'cosign.key'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\n\
+                namespace = 'shop'\n[application.environment.promote]\nrequire_signature = ['a.pub', 'b.pub']\n";
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("b.pub"), "not a key\n").unwrap();
+    Config::load(&path).unwrap();
+    let Err(ConfigError::Wrong { problems }) = Config::load_with_files(&path) else { panic!("three files are wrong") };
+    let found: Vec<_> = problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let [(8, sign), (14, missing), (14, wrong)] = found[..] else { panic!("{found:#?}") };
+    assert!(sign.starts_with("cannot read the private key") && sign.contains("No such file"), "{sign}");
+    assert!(missing.starts_with("cannot read the public key") && missing.contains("No such file"), "{missing}");
+    assert_eq!(wrong, "b.pub is not a valid public key: it does not hold `-----BEGIN PUBLIC KEY-----`");
 }
 
 #[test]
@@ -419,6 +446,26 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             7,
             "has tests and no image to test",
         ),
+        (format!("{built}[application.sign]\nsbom = 'spdx'\n"), 11, "missing field `key`"),
+        (format!("{built}[application.sign]\nkey = 'a'\nsbom = 'swid'\n"), 13, "expected `spdx` or `cyclonedx`"),
+        (format!("{built}[application.sign]\nkey = ''\n"), 12, "a private key is required"),
+        (
+            format!("{built}[application.sign]\nkey = 'a'\npassword = 's3cret'\n"),
+            13,
+            "write the name of its place, as password = { file",
+        ),
+        (format!("{application}[application.sign]\nkey = 'a'\n"), 8, "add [application.code]"),
+        (
+            format!("{application}promote = {{ by = 'tag', require_signature = ['a.pub'] }}\n"),
+            7,
+            "set \"tag_and_digest\" or \"digest\"",
+        ),
+        (
+            format!("{application}promote = {{ by = 'none', require_signature = ['a.pub'] }}\n"),
+            7,
+            "promotion is off here",
+        ),
+        (format!("{application}promote = {{ require_signature = [''] }}\n"), 7, "a public key has no file"),
         (format!("{application}cluster = 'prod'\n[[cluster]]\nname = 'qa'\n"), 7, "there are: qa"),
         (
             "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_env = 'A'\npassword_file = 'b'\n".to_owned(),

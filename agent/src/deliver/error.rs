@@ -9,9 +9,11 @@ use crate::forge::ForgeError;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::journal::NotKept;
+use crate::signing::SignError;
 use quarterdeck_container::engine::BuildError;
 use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
+use quarterdeck_container::registry::signature::KeyError;
 use quarterdeck_core::admission::Refusal;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
@@ -93,6 +95,22 @@ pub enum DeliverError {
     /// A template of image tags is none; the configuration was checked for it.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// What was pushed cannot be signed.
+    #[error(transparent)]
+    Sign(SignError),
+    /// A key that is required cannot be used.
+    #[error("cannot check the signature")]
+    Key(#[from] KeyError),
+    /// None of the keys that an environment requires signed the image.
+    #[error("{image} is not signed by {keys}: {found}")]
+    Unsigned {
+        /// By its digest.
+        image: String,
+        /// Their names.
+        keys: String,
+        /// What was found instead.
+        found: String,
+    },
     /// We cannot say who we are to the registry.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -195,6 +213,16 @@ impl From<TestError> for DeliverError {
     }
 }
 
+/// A program that was stopped because the run was cancelled did not fail.
+impl From<SignError> for DeliverError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Dropped => Self::Cancelled,
+            error => Self::Sign(error),
+        }
+    }
+}
+
 impl DeliverError {
     /// Whether something is merely away, so that trying again is of use.
     pub fn is_outage(&self) -> bool {
@@ -205,6 +233,7 @@ impl DeliverError {
             Self::Build(error) => error.is_transient() || of_git(error).is_some_and(GitError::passes),
             Self::Test(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
+            Self::Sign(error) => error.is_transient(),
             Self::Forge(error) => error.passes(),
             Self::NotKept(_) | Self::History(_) | Self::Unread { .. } | Self::Chart { .. } => true,
             _ => false,
@@ -219,12 +248,16 @@ impl DeliverError {
         }
     }
 
-    /// Whether it is about one environment and its manifests, and says nothing of the others.
+    /// Whether it is about one environment, its manifests and the keys that it requires, and says nothing of the others.
     pub(super) fn is_of_promotion(&self) -> bool {
-        matches!(
+        let of_signature = || {
+            matches!(self, Self::Unsigned { .. } | Self::Key(_) | Self::Registry(_) | Self::Login(_) | Self::Name(_))
+        };
+        let of_manifests = matches!(
             self,
             Self::Promote(_) | Self::Chart { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. }
-        )
+        );
+        of_manifests || of_signature()
     }
 }
 
@@ -240,6 +273,11 @@ impl Hint for DeliverError {
             Self::Test(error) => error.hint(),
             Self::TestFailed { .. } => "its output is in the log of the run; `qd runs retry` runs it once more".into(),
             Self::Registry(error) => error.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Unsigned { .. } => {
+                "sign it with one of these keys, or add the public key that signed it to require_signature".into()
+            }
             Self::Login(error) => error.hint(),
             Self::Chart { why, .. } => (&*why.hint).into(),
             Self::NotKept(error) => error.hint(),

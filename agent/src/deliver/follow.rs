@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::DeliverError;
 use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
+use super::signature;
 use super::stages::git;
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
@@ -175,6 +176,16 @@ impl Follower {
             }
             let found = match self.put(spec, to, &tag, &digest).await {
                 Ok(found) => found,
+                // Whoever signs it does so after the push: it is asked for again at the next interval.
+                Err(error @ DeliverError::Unsigned { .. }) => {
+                    let Failure { message, hint } = Failure::of(&error);
+                    known.looked.remove(name);
+                    known
+                        .status
+                        .environments
+                        .insert(name.clone(), FollowedIn { state: FollowState::Held, message, hint });
+                    continue;
+                }
                 Err(error) => {
                     let Failure { message, hint } = Failure::of(&error);
                     FollowedIn { state: FollowState::Failed, message, hint }
@@ -224,11 +235,15 @@ impl Follower {
                 Decided::Push(ready) => ready,
                 Decided::Stays(found) => return Ok(found),
             };
+            let required = &to.spec.promote.require_signature;
+            let signed = signature::require(&self.context, required, &[(&spec.image, digest)]).await?;
             let Ready { branch, base, commit, .. } = ready.clone();
             let pushed = to.repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
             if pushed.map_err(git("push the commit"))? == PushOutcome::Pushed {
                 to.repository.wake();
-                return self.pushed(&id, spec, tag, digest, &ready.commit).await;
+                let found = self.pushed(&id, spec, tag, digest, &ready.commit).await?;
+                let message = signed.map_or(found.message.clone(), |by| format!("{}; {by}", found.message));
+                return Ok(FollowedIn { message, ..found });
             }
         }
         Err(DeliverError::Raced { branch: to.spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })

@@ -18,6 +18,7 @@ use quarterdeck_shared::snapshot::RunStatus;
 use super::DeliverError;
 use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
 use super::execution::{Execution, Outcome, Step};
+use super::signature;
 use super::stages::{self, git};
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::Fact;
@@ -73,6 +74,8 @@ impl Step<Promotes> for Promote<'_> {
             return Ok(Outcome::Skipped(Promotes::Nothing, "promotion is off: promote.by is none".to_owned()));
         }
         let cancel = execution.cancel.clone();
+        // Asked once there is something to write, and once: a digest's signature does not go.
+        let mut signed: Option<String> = None;
         for _ in 0..RACES {
             let decided = tokio::select! {
                 biased;
@@ -91,6 +94,14 @@ impl Step<Promotes> for Promote<'_> {
                 }
                 Decided::Skip(promotes) => return Ok(self.skipped(promotes, &execution.run.reference)),
             };
+            if signed.is_none() {
+                let required = self.signed();
+                signed = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(DeliverError::Cancelled),
+                    signed = required => signed?,
+                };
+            }
             let Ready { branch, base, commit, absent } = ready.clone();
             let pushed = repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
             match pushed.map_err(git("push the commit"))? {
@@ -102,7 +113,8 @@ impl Step<Promotes> for Promote<'_> {
                     } else {
                         format!("; the manifests do not name {}", absent.join(", "))
                     };
-                    let message = format!("{} names {}{not_there}", ready.commit.short(), self.written());
+                    let by = signed.map_or_else(String::new, |by| format!("; {by}"));
+                    let message = format!("{} names {}{by}{not_there}", ready.commit.short(), self.written());
                     return Ok(Outcome::Done(Promotes::By(ready.commit), message));
                 }
                 PushOutcome::Raced { .. } => execution.say("the deploy branch changed in the meantime; deciding again"),
@@ -113,6 +125,15 @@ impl Step<Promotes> for Promote<'_> {
 }
 
 impl Promote<'_> {
+    /// By which of the keys that the environment requires the images are signed, for people.
+    async fn signed(&self) -> Result<Option<String>, DeliverError> {
+        let mut named: Vec<(&str, &str)> = Vec::new();
+        for image in &self.pushed.images {
+            named.push((&image.name, image.digest.as_deref().unwrap_or_default()));
+        }
+        signature::require(self.context, &self.to.spec.promote.require_signature, &named).await
+    }
+
     /// What to do on the branch as it is now; the commit is made already where one is needed.
     async fn decide(&self, run: &RunStatus) -> Result<Decided, DeliverError> {
         let EnvironmentSpec { name, promote, .. } = &self.to.spec;

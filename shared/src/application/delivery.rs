@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{TestSpec, ValueFrom};
+use super::{SignSpec, TestSpec, ValueFrom};
 
 /// Code, the images that are built of its commits, and what tests them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct DeliverySpec {
     pub images: Vec<ImageSpec>,
     /// What is run between build and push, in this order.
     pub tests: Vec<TestSpec>,
+    /// How what was pushed is signed; not at all where absent.
+    pub sign: Option<SignSpec>,
 }
 
 /// Where the code of an application is, and which tags mean what.

@@ -204,6 +204,9 @@ pub struct PromotePolicy {
     /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
     /// Trailers follow it, by which the branch says what was promoted.
     pub message: String,
+    /// Public keys, as PEM: an image that none of them signed is not promoted. Any image where empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require_signature: Vec<PathBuf>,
 }
 
 impl Default for PromotePolicy {
@@ -212,6 +215,7 @@ impl Default for PromotePolicy {
             by: PromoteBy::TagAndDigest,
             author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
             message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
+            require_signature: Vec::new(),
         }
     }
 }

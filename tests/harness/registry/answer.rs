@@ -194,15 +194,29 @@ fn finish(state: &State, repository: &str, id: &str, digest: Option<&str>, body:
 
 fn put_manifest(state: &State, headers: &HeaderMap, repository: &str, reference: &str, bytes: Bytes) -> Response<Body> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    let subject = subject_of(&bytes);
     let manifest = Manifest { media_type: media_type.to_owned(), bytes };
     match state.store().put_manifest(repository, reference, manifest) {
-        Ok(digest) => created(format!("/v2/{repository}/manifests/{digest}"), &digest),
+        Ok(digest) => {
+            let mut answer = created(format!("/v2/{repository}/manifests/{digest}"), &digest);
+            // By which a client knows that it need not keep a list of referrers itself.
+            if let Some(subject) = subject.and_then(|subject| subject.parse().ok()) {
+                answer.headers_mut().insert("oci-subject", subject);
+            }
+            answer
+        }
         Err(Refused::Digest) => failure(400, "DIGEST_INVALID", "provided digest did not match uploaded content"),
         Err(Refused::NotJson) => failure(400, "MANIFEST_INVALID", "manifest invalid"),
         Err(Refused::MissingBlob(digest)) => {
             failure(404, "MANIFEST_BLOB_UNKNOWN", &format!("blob unknown to registry: {digest}"))
         }
     }
+}
+
+/// The digest of what a manifest refers to.
+fn subject_of(manifest: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    json["subject"]["digest"].as_str().map(str::to_owned)
 }
 
 fn tags(state: &State, repository: &str, n: Option<&str>, last: Option<&str>) -> Response<Body> {

@@ -25,6 +25,7 @@ pub use auth::{Auth, User};
 pub use fault::{Fault, Step};
 
 use crate::serve::{Place, Server};
+use crate::signing::Layer;
 use crate::tls::Certificate;
 use auth::Gate;
 use fault::Faults;
@@ -39,6 +40,19 @@ pub struct RegistryOptions {
     pub folder: Option<PathBuf>,
     /// The port on loopback; 0 lets the system pick.
     pub port: u16,
+}
+
+/// Where something stands that belongs to an image.
+pub enum Beside<'a> {
+    /// Under this tag.
+    Tag(&'a str),
+    /// Under its own digest, with this as its subject.
+    Referring {
+        /// Of the image.
+        digest: &'a str,
+        /// What it is.
+        artifact_type: &'a str,
+    },
 }
 
 /// A running registry; gone when dropped.
@@ -134,6 +148,44 @@ impl Registry {
         let manifest = store::Manifest { media_type, bytes: json.to_string().into() };
         store.put_manifest(repository, &version.replace('+', "_"), manifest).expect("its blobs are there");
         layer
+    }
+
+    /// Somebody puts what is no image beside an image, as programs that sign do: under a tag, or referring to this digest.
+    /// Tells the digest of its manifest.
+    pub fn attach(&self, repository: &str, to: &Beside<'_>, layers: &[Layer]) -> String {
+        let mut store = self.state.store();
+        let mut put = |bytes: &[u8]| store.put_blob(repository, bytes);
+        let config = put(b"{}");
+        let layer = |layer: &Layer| {
+            let Layer { media_type, bytes, annotations } = layer;
+            serde_json::json!({
+                "mediaType": media_type, "digest": put(bytes), "size": bytes.len(), "annotations": annotations,
+            })
+        };
+        let layers: Vec<_> = layers.iter().map(layer).collect();
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let empty = serde_json::json!({
+            "mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2,
+        });
+        let mut json = serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type, "config": empty, "layers": layers,
+        });
+        if let Beside::Referring { digest, artifact_type } = to {
+            json["artifactType"] = (*artifact_type).into();
+            json["subject"] = serde_json::json!({ "mediaType": media_type, "digest": digest, "size": 1 });
+        }
+        let bytes = json.to_string();
+        let reference = match to {
+            Beside::Tag(tag) => (*tag).to_owned(),
+            Beside::Referring { .. } => store::digest_of(bytes.as_bytes()),
+        };
+        let manifest = store::Manifest { media_type, bytes: bytes.into() };
+        store.put_manifest(repository, &reference, manifest).expect("a manifest whose blobs are there")
+    }
+
+    /// Digests of what refers to this digest.
+    pub fn referrers(&self, repository: &str, digest: &str) -> Vec<String> {
+        self.state.store().referrers(repository, digest).into_iter().map(|(digest, ..)| digest).collect()
     }
 
     /// Somebody deletes a tag.

@@ -193,6 +193,14 @@ impl Store {
         true
     }
 
+    /// A blob as if it had been uploaded; its digest.
+    pub(super) fn put_blob(&mut self, repository: &str, bytes: &[u8]) -> String {
+        let digest = digest_of(bytes);
+        self.repositories.entry(repository.to_owned()).or_default().blobs.insert(digest.clone());
+        self.keep(&digest, Bytes::copy_from_slice(bytes));
+        digest
+    }
+
     fn keep(&mut self, digest: &str, bytes: Bytes) {
         if let Some(folder) = &self.folder {
             let file = folder.join("blobs").join(digest.trim_start_matches("sha256:"));

@@ -66,6 +66,7 @@ const WHOLE: [&str; 41] = [
     "life::pull_secrets",
     "life::quiet",
     "life::secrets",
+    "life::signed",
     "life::tested",
     "life::told",
     "life::unseen",

@@ -1,4 +1,4 @@
-# The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea) and `helm`.
+# The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea), `helm`, `cosign` and `syft`.
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
@@ -6,7 +6,7 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
-# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built and $helm_built.
+# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built and $syft_built.
 programs_ready() {
 	mkdir -p "$cache"
 	exec 8>"$cache/lock"
@@ -15,6 +15,8 @@ programs_ready() {
 	cluster_built=$(built cluster) || exit
 	forge_built=$(built forge) || exit
 	helm_built=$(built helm) || exit
+	cosign_built=$(built cosign) || exit
+	syft_built=$(built syft) || exit
 	exec 8>&-
 }
 
@@ -50,6 +52,18 @@ build_helm() { # SOURCES FOLDER
 	local release
 	release=$(module_version "$1" helm.sh/helm/v3)
 	go_build helm "$1" "$2" 0 '' "-X helm.sh/helm/v3/internal/version.version=$release" helm.sh/helm/v3/cmd/helm
+}
+
+build_cosign() { # SOURCES FOLDER
+	local release
+	release=$(module_version "$1" github.com/sigstore/cosign/v3)
+	go_build cosign "$1" "$2" 0 '' "-X sigs.k8s.io/release-utils/version.gitVersion=$release" github.com/sigstore/cosign/v3/cmd/cosign
+}
+
+build_syft() { # SOURCES FOLDER
+	local release
+	release=$(module_version "$1" github.com/anchore/syft)
+	go_build syft "$1" "$2" 0 '' "-X main.version=${release#v}" github.com/anchore/syft/cmd/syft
 }
 
 # The forge reads templates and locales from files; they are copied out of Go's cache, which the user it runs as may not be able to read.

@@ -34,6 +34,8 @@ programs_placed() {
 	place "$cluster_built/cluster"
 	place "$forge_built/forge"
 	place "$helm_built/helm"
+	place "$cosign_built/cosign"
+	place "$syft_built/syft"
 	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
 		ln -sf cluster "$state/bin/$name"
 	done

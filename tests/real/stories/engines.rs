@@ -4,6 +4,7 @@ mod cleaned;
 mod output;
 mod registries;
 mod secrets;
+mod signed;
 mod tested;
 
 use std::process::Command;

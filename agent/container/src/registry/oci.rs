@@ -1,10 +1,11 @@
 //! What a registry says it has, through its distribution API.
 //!
-//! Reads only: digests, tags, and whether a login is good. Pushing is the engine's work.
+//! Reads only: digests, tags, what may be a signature, and whether a login is good. Pushing is the engine's work.
 
 mod artifact;
 mod call;
 mod challenge;
+mod signatures;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -397,7 +398,8 @@ impl Registries {
         Ok(client)
     }
 
-    fn is_plain(&self, registry: &str) -> bool {
+    /// Whether plain http is spoken to a registry.
+    pub fn is_plain(&self, registry: &str) -> bool {
         is_loopback(registry) || self.insecure.iter().any(|host| host == registry)
     }
 

@@ -1,0 +1,123 @@
+//! Public keys, and whether one of them signed what a registry has beside an image.
+//!
+//! What a signature claims is read by `quarterdeck_core::signature`; here a key is asked whether it made it.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Digest, SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+};
+use quarterdeck_core::signature::{Claim, Found, Signed, Unfit};
+use quarterdeck_shared::error::Hint;
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// The largest file of a public key: the longest RSA key has some two KiB.
+const KEY_BYTES_MAX: u64 = 64 << 10;
+
+/// What cosign signs with: P-256 by default, RSA by `cosign import-key-pair`. Its third kind is not here: with an Ed25519 key it signs a
+/// hash (Ed25519ph), which the library cannot verify.
+static ALGORITHMS: [&dyn VerificationAlgorithm; 2] = [&ECDSA_P256_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256];
+
+/// A public key, by the name of its file.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    name: String,
+    key: ParsedPublicKey,
+}
+
+/// Why there is no public key where one is named.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error("cannot read the public key {}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("{name} is not a valid public key: {why}")]
+    Unfit {
+        /// Of the file.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Hint for KeyError {
+    fn hint(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Read { .. } => "check the path and the permissions of the file".into(),
+            Self::Unfit { .. } => "write the public key with `cosign public-key --key FILE`".into(),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Reads the file of a key.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is no public key in PEM of a supported kind.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let bytes = bounded(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        Self::parse(&name, &bytes)
+    }
+
+    /// Reads a key in PEM; `name` is what people call it.
+    ///
+    /// # Errors
+    /// As of [`PublicKey::read`].
+    pub fn parse(name: &str, pem: &[u8]) -> Result<Self, KeyError> {
+        let unfit = |why| KeyError::Unfit { name: name.to_owned(), why };
+        if pem.len() as u64 > KEY_BYTES_MAX {
+            return Err(unfit("it is larger than any key"));
+        }
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem)
+            .map_err(|_| unfit("it does not hold `-----BEGIN PUBLIC KEY-----`"))?;
+        let key = ALGORITHMS.iter().find_map(|algorithm| ParsedPublicKey::new(*algorithm, &der).ok());
+        let key = key.ok_or_else(|| unfit("only ECDSA P-256 and RSA of 2048 bits or more are supported"))?;
+        Ok(Self { name: name.to_owned(), key })
+    }
+
+    /// The name of its file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it made one of the signatures of this claim.
+    fn signed(&self, claim: &Claim) -> bool {
+        let verifies = |signature: &Vec<u8>| match &claim.signed {
+            Signed::Bytes(bytes) => self.key.verify_sig(bytes, signature).is_ok(),
+            Signed::Sha256(sha256) => Digest::import_less_safe(sha256, &SHA256)
+                .is_ok_and(|digest| self.key.verify_digest_sig(&digest, signature).is_ok()),
+        };
+        claim.signatures.iter().any(verifies)
+    }
+}
+
+/// Asks the keys about each claim.
+pub fn verify(claims: Vec<Result<Claim, Unfit>>, keys: &[PublicKey]) -> Vec<Found> {
+    let one = |claim: Result<Claim, Unfit>| match claim {
+        Ok(claim) => match keys.iter().find(|key| key.signed(&claim)) {
+            Some(key) => Found::By(key.name.clone()),
+            None => Found::Other(claim.by),
+        },
+        Err(why) => Found::Unfit(why),
+    };
+    claims.into_iter().map(one).collect()
+}
+
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(KEY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
