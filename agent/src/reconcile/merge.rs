@@ -10,7 +10,7 @@ use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 
-use super::{ReconcileError, queries, render, render_commit};
+use super::{ReconcileError, chart, queries, render, render_commit};
 use crate::context::{Context, Environment};
 use crate::wanted::Inputs;
 use quarterdeck_core::render::Rendered;
@@ -24,18 +24,24 @@ pub async fn plan(
     head: &CommitId,
     tip: &CommitId,
 ) -> Result<Plan, ReconcileError> {
-    let revision = Revision::new(Revision::PIN, head.clone());
+    // Of both the chart is the one that is wanted now: no merge request of a deploy repository changes it.
+    let chart = chart::newest(environment)?;
+    let with_chart = |commit: CommitId| Revision::new(Revision::PIN, commit).with_chart(chart.clone());
+    let revision = with_chart(head.clone());
     let nothing = Plan { revision: revision.clone(), changes: Vec::new(), steps: Vec::new() };
     let (deployed, _) = context.wanted.last_rendered(&environment.id);
     if let Some(deployed) = deployed.filter(|deployed| deployed.spec == environment.spec)
-        && is_same(&deployed.inputs, environment, head).await
+        && is_same(&deployed.inputs, environment, &revision).await
     {
         return Ok(nothing);
     }
-    let before = parted(context, environment, head, tip).await?;
+    let before = match parted(environment, head, tip).await? {
+        Some(base) => rendered(context, environment, with_chart(base)).await?,
+        None => None,
+    };
     if let Some((base, before)) = &before {
         let inputs = render_commit::inputs(&environment.repository, base, &before.inputs).await;
-        if is_same(&inputs, environment, head).await {
+        if is_same(&inputs, environment, &revision).await {
             return Ok(nothing);
         }
     }
@@ -49,25 +55,30 @@ pub async fn plan(
     Ok(plan)
 }
 
-async fn is_same(inputs: &Inputs, environment: &Environment, commit: &CommitId) -> bool {
-    render_commit::are_same_in(inputs, &environment.repository, commit).await
+async fn is_same(inputs: &Inputs, environment: &Environment, revision: &Revision) -> bool {
+    render_commit::are_same_in(inputs, &environment.repository, revision).await
 }
 
-/// The commit from which both come, and its manifests. Nothing where they have none in common, or it has no manifests that can
-/// be rendered: whatever is there after the merge is its doing then.
+/// The newest commit from which both come.
 async fn parted(
-    context: &Arc<Context>,
     environment: &Environment,
     head: &CommitId,
     tip: &CommitId,
-) -> Result<Option<(CommitId, Rendered)>, ReconcileError> {
+) -> Result<Option<CommitId>, ReconcileError> {
     let (one, other) = (head.clone(), tip.clone());
     let base = environment.repository.work(move |mirror| mirror.merge_base(&one, &other)).await;
     let what = || format!("where {} left the branch", head.short());
-    let Some(base) = base.map_err(|source| ReconcileError::Resolve { what: what(), source })? else {
-        return Ok(None);
-    };
-    match render(context, environment, &Revision::new(Revision::PIN, base.clone())).await {
+    base.map_err(|source| ReconcileError::Resolve { what: what(), source })
+}
+
+/// The manifests of the commit where the two parted. Nothing where they cannot be rendered: whatever is there after the merge
+/// is its doing then.
+async fn rendered(
+    context: &Context,
+    environment: &Environment,
+    base: Revision,
+) -> Result<Option<(Revision, Rendered)>, ReconcileError> {
+    match render(context, environment, &base).await {
         Ok(rendered) => Ok(Some((base, rendered))),
         Err(ReconcileError::Render { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -159,14 +159,6 @@ impl Store {
         true
     }
 
-    /// A blob that somebody uploaded; its digest.
-    pub(super) fn put_blob(&mut self, repository: &str, bytes: &[u8]) -> String {
-        let digest = digest_of(bytes);
-        self.repositories.entry(repository.to_owned()).or_default().blobs.insert(digest.clone());
-        self.keep(&digest, bytes.to_vec().into());
-        digest
-    }
-
     pub(super) fn begin_upload(&mut self) -> String {
         self.uploads_begun += 1;
         let id = format!("upload-{}", self.uploads_begun);

@@ -25,7 +25,6 @@ const PLACES: [(&str, &str); 12] = [
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
 const WHOLE: &[&str] = &[
-const WHOLE: [&str; 41] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
