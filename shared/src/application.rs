@@ -3,6 +3,7 @@
 mod delivery;
 mod environment;
 mod follow;
+mod scan;
 mod test;
 mod value;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
 pub use self::environment::{EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, RenderKind, SyncPolicy};
 pub use self::follow::{FollowSpec, TagPolicy};
+pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
 

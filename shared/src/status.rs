@@ -83,6 +83,8 @@ pub enum StageKind {
     Test,
     /// The images are in the registry.
     Push,
+    /// The images that were pushed have no vulnerabilities that are too severe.
+    Scan,
     /// The artifact is written into the manifests of an environment in git.
     Promote,
 }
@@ -157,7 +159,10 @@ words!(Phase {
     Queued => "Queued", Running => "Running", Succeeded => "Succeeded", Failed => "Failed",
     Skipped => "Skipped", Cancelled => "Cancelled", Interrupted => "Interrupted",
 });
-words!(StageKind { Checkout => "checkout", Build => "build", Test => "test", Push => "push", Promote => "promote" });
+words!(StageKind {
+    Checkout => "checkout", Build => "build", Test => "test", Push => "push", Scan => "scan",
+    Promote => "promote",
+});
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,11 @@
 //! - [`engine`]: what an engine can do for us, in words that know no engine; `engine::docker` speaks to Docker, Podman and BuildKit,
 //!   `engine::context` is what is sent to it, `engine::base` which images a build will ask for.
 //! - [`registry`]: what a registry is asked beside the engine, and whose logins are used.
+//! - [`scanner`]: the programs that look for vulnerabilities in what a registry has.
 //!
 //! It decides nothing about when and what to build, and remembers nothing.
 
 pub mod engine;
 pub mod registry;
+
+pub mod scanner;

@@ -15,6 +15,7 @@
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted.
+//! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
@@ -43,6 +44,7 @@ pub mod own_repository;
 pub mod promote;
 pub mod queue;
 pub mod run;
+pub mod scan;
 pub mod trigger;
 pub mod webhook;
 

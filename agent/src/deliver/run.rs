@@ -71,6 +71,7 @@ pub(super) fn queued(
         hint: String::new(),
         artifact: None,
         tests: Vec::new(),
+        scans: Vec::new(),
         promoted: BTreeMap::new(),
     }
 }

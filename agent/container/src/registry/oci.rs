@@ -16,6 +16,7 @@ use oci_client::{Client, Reference};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
+use super::harbor::{Harbor, HarborError};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
@@ -34,7 +35,7 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 const CLIENTS_MAX: usize = 32;
 
 /// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
-const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
+pub(super) const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
                          and start the agent again";
 
 /// Speaks to registries.
@@ -296,13 +297,24 @@ impl Registries {
         }
     }
 
+    /// The Harbor that is this registry, asked with its login.
+    ///
+    /// # Errors
+    /// Where no client can be made, or the name makes no address.
+    pub fn harbor<'r>(&'r self, registry: &str, login: Option<&'r Login>) -> Result<Harbor<'r>, HarborError> {
+        let away = |message: &String| HarborError::Away { registry: registry.to_owned(), message: message.clone() };
+        let client = self.bare.as_ref().map_err(away)?;
+        Harbor::new(client, if self.is_plain(registry) { "http" } else { "https" }, registry, login)
+    }
+
     fn bare(&self, registry: &str) -> Result<&reqwest::Client, RegistryError> {
         let told =
             |message: &String| RegistryError::NoClient { registry: registry.to_owned(), message: message.clone() };
         self.bare.as_ref().map_err(told)
     }
 
-    fn is_plain(&self, registry: &str) -> bool {
+    /// Whether plain http is spoken to a registry.
+    pub fn is_plain(&self, registry: &str) -> bool {
         is_loopback(registry) || self.insecure.iter().any(|host| host == registry)
     }
 
