@@ -14,6 +14,7 @@ pub mod health;
 mod helm;
 pub mod locate;
 pub mod places;
+mod scan;
 mod test;
 mod values;
 pub mod webhook;

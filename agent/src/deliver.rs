@@ -1,8 +1,8 @@
-//! THE FIRST STORY: a tag becomes a built, tested, pushed and promoted image; a new commit of a branch or merge request
+//! THE FIRST STORY: a tag becomes a built, tested, pushed, scanned and promoted image; a new commit of a branch or merge request
 //! becomes a built and tested one.
 //!
 //! ```text
-//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> promote (a commit in git)
+//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> scan -> promote (a commit in git)
 //! ```
 //!
 //! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
@@ -18,6 +18,7 @@ mod execution;
 mod follow;
 mod image_build;
 mod image_push;
+mod image_scan;
 mod image_test;
 mod owing;
 mod promotion;
@@ -38,6 +39,7 @@ pub use self::ask::{ask, retry};
 pub use self::error::DeliverError;
 use self::execution::Execution;
 pub use self::follow::Follower;
+pub use self::image_scan::ScanError;
 pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};
@@ -216,6 +218,9 @@ async fn steps(
     }
     let push = image_push::Push { context, built };
     let pushed = execution.stage(StageKind::Push, None, timeout, push).await?;
+    if let Some(spec) = &code.spec.scan {
+        execution.stage(StageKind::Scan, None, timeout, image_scan::Scan::new(context, spec, &pushed)).await?;
+    }
     let promoted = promote(context, application, code, execution, &pushed).await?;
     let by_person = execution.cancel.is_cancelled() && !application.delivering.is_cancelled();
     let late = if by_person { "; the cancellation came too late" } else { "" };

@@ -1,6 +1,7 @@
 //! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
 //! where what is shown stands on something that cannot be seen.
 
+mod scanners;
 mod sight;
 
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ const LOG_IN: &str = "set username and password_env or password_file in [[regist
 /// What to do where the engine builds without BuildKit what needs it.
 const BUILDKIT: &str = "build on Docker 18.09 or newer, without `builder = \"classic\"` in [engine]";
 
-/// Checks git, engine, registries, forges, clusters and renderers.
+/// Checks git, engine, registries, forges, clusters, scanners and renderers.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
@@ -54,6 +55,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for (name, signers) in signers(&context.config()) {
         checks.push(Box::pin(within(format!("signers {name}"), signatures(signers))));
+    }
+    for (name, scanner) in scanners::of(context) {
+        checks.push(Box::pin(within(name, scanner)));
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));

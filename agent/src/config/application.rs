@@ -15,6 +15,7 @@ use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
+use super::scan::{self, WrittenScan};
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::{BuilderKind, Config};
@@ -32,6 +33,7 @@ pub(super) struct Written {
     pub(super) image: Vec<ImageSpec>,
     #[serde(default)]
     pub(super) test: Vec<WrittenTest>,
+    pub(super) scan: Option<WrittenScan>,
     #[serde(default)]
     pub(super) environment: Vec<WrittenEnvironment>,
     #[serde(default)]
@@ -75,14 +77,15 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
         guards::anchor(&mut code, base);
         code
     };
-    let delivery = |written, images: Vec<ImageSpec>, tests| DeliverySpec {
+    let delivery = |written, images: Vec<ImageSpec>, tests, scan: Option<WrittenScan>| DeliverySpec {
         code: code(written),
         tests: test::read(tests, &images, base),
+        scan: scan.map(scan::read),
         images: images.into_iter().map(image).collect(),
     };
-    let application = |Written { name, code, image, test, environment, follow_image }| ApplicationSpec {
+    let application = |Written { name, code, image, test, scan, environment, follow_image }| ApplicationSpec {
         name,
-        delivery: code.map(|written| delivery(written, image, test)),
+        delivery: code.map(|written| delivery(written, image, test, scan)),
         environments: environment.into_iter().map(meaning).collect(),
         followed: follow::read(follow_image),
     };
@@ -130,6 +133,9 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             guards::check(code, config, base, &mut say);
         }
         test::check(&written.test, &written.image, &mut say);
+        if let Some(scan) = &written.scan {
+            scan::check(scan, &written.image, &mut say);
+        }
         check_environments(written, &clusters, base, &mut say);
         let targets = written.environment.iter().map(|environment| Target {
             name: &environment.name,
@@ -142,7 +148,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
-    let Written { name, code, image, test, environment, follow_image: _ } = written;
+    let Written { name, code, image, test, scan: _, environment, follow_image: _ } = written;
     if image.is_empty() && !test.is_empty() {
         say(
             &[Step::Key("test")],

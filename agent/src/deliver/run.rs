@@ -47,6 +47,9 @@ pub(super) fn queued(
     }
     if goal == RunGoal::Push {
         kinds.push(StageKind::Push);
+        if application.spec.delivery.as_ref().is_some_and(|delivery| delivery.scan.is_some()) {
+            kinds.push(StageKind::Scan);
+        }
     }
     let environments = application.spec.environments.iter().filter(|_| goal == RunGoal::Push);
     let promotions = environments.map(|environment| Stage::promotion(&environment.name));
