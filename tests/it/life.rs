@@ -48,6 +48,7 @@ mod protected;
 mod pruned;
 mod quiet;
 mod refused;
+mod scanned;
 mod secrets;
 mod socket;
 mod tags;

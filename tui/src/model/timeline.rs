@@ -1,6 +1,6 @@
 //! From the commit to the rollout: the steps of the newest delivery to an environment, and where each stands.
 //!
-//! It joins what the wire keeps apart: the newest run (commit, build, test, push, promote), the newest sync, and how the
+//! It joins what the wire keeps apart: the newest run (commit, build, test, push, scan, promote), the newest sync, and how the
 //! environment is since. Each step says what it waits for.
 
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ impl Step {
 pub fn steps(fleet: &Store, environment: &EnvironmentStatus) -> Vec<Step> {
     let id = &environment.environment;
     let run = fleet.newest_run(&id.application);
-    let mut steps = Vec::with_capacity(7);
+    let mut steps = Vec::with_capacity(8);
     match run {
         Some(run) => {
             steps.push(commit(run));
@@ -64,6 +64,7 @@ pub fn steps(fleet: &Store, environment: &EnvironmentStatus) -> Vec<Step> {
             // Most have none; a step that is never there tells nothing.
             steps.extend(find(run, StageKind::Test).map(|test| stage("test", Some(test))));
             steps.push(stage("push", find(run, StageKind::Push)));
+            steps.extend(find(run, StageKind::Scan).map(|scan| stage("scan", Some(scan))));
             steps.push(promote(run, &id.environment));
         }
         None => {

@@ -186,8 +186,10 @@ mod tests {
     fn what_is_next_follows_from_where_the_scan_stands() {
         let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
         let artifact = |status: &str, ended: &str| {
-            let entry = format!(r#"{{"report_id":"1","scan_status":{status:?},"end_time":{ended:?},"complete_percent":40}}"#);
-            overview(format!(r#"{{"digest":"sha256:00","scan_overview":{{{:?}:{entry}}}}}"#, FORMS[0]).as_bytes()).unwrap()
+            let entry =
+                format!(r#"{{"report_id":"1","scan_status":{status:?},"end_time":{ended:?},"complete_percent":40}}"#);
+            overview(format!(r#"{{"digest":"sha256:00","scan_overview":{{{:?}:{entry}}}}}"#, FORMS[0]).as_bytes())
+                .unwrap()
         };
         let (fresh, old, unset) = ("2026-11-30T11:00:00Z", "2026-11-29T11:00:00Z", "0001-01-01T00:00:00Z");
         for (status, ended, before, after) in [

@@ -43,8 +43,7 @@ struct Found {
 /// # Errors
 /// Where it is not one of Trivy.
 pub fn read(bytes: &[u8], version: &str) -> Result<Report, ReportError> {
-    let whole: Whole =
-        serde_json::from_slice(bytes).map_err(|source| ReportError::Form { of: "Trivy", source })?;
+    let whole: Whole = serde_json::from_slice(bytes).map_err(|source| ReportError::Form { of: "Trivy", source })?;
     let found = whole.results.into_iter().flatten().flat_map(|target| target.vulnerabilities.unwrap_or_default());
     let one = |found: Found| -> Vulnerability {
         vulnerability(&found.id, &found.severity, &found.pkg_name, &found.installed_version, &found.fixed_version)
@@ -85,7 +84,13 @@ mod tests {
     fn an_image_without_packages_has_none_and_another_text_is_an_error() {
         let empty = read(br#"{"SchemaVersion":2,"ArtifactName":"scratch"}"#, "").unwrap();
         assert_eq!((&*empty.scanner, empty.vulnerabilities.len()), ("Trivy", 0));
-        for text in ["", "{}", "[]", r#"{"SchemaVersion":2,"Results":[{"Vulnerabilities":[{"PkgName":"a"}]}]}"#, "{\"SchemaVersion\":2"] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"SchemaVersion":2,"Results":[{"Vulnerabilities":[{"PkgName":"a"}]}]}"#,
+            "{\"SchemaVersion\":2",
+        ] {
             assert!(read(text.as_bytes(), "").is_err(), "{text:?}");
         }
     }

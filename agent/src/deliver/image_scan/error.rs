@@ -73,7 +73,9 @@ impl Hint for ScanError {
             Self::Harbor(error) => error.hint(),
             Self::Program(error) => error.hint(),
             Self::Report { .. } => "see which version the scanner has; `qd doctor` asks it".into(),
-            Self::Failed { .. } => "Harbor has the log of the scan beside the artifact; `qd runs retry` scans again".into(),
+            Self::Failed { .. } => {
+                "Harbor has the log of the scan beside the artifact; `qd runs retry` scans again".into()
+            }
             Self::TooLong { .. } => {
                 "raise `timeout` in [application.scan], or see in Harbor whether its job service is busy".into()
             }

@@ -187,8 +187,10 @@ impl Hint for HarborError {
             Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
             Self::WrongLogin { registry, .. } => {
                 let robots = "a robot account that expired or is disabled is refused in this way as well";
-                format!("check `username` and `password_env` under [[registry]], or `docker login {registry}`; {robots}")
-                    .into()
+                format!(
+                    "check `username` and `password_env` under [[registry]], or `docker login {registry}`; {robots}"
+                )
+                .into()
             }
             Self::NoLogin { .. } | Self::NoPassword { .. } => {
                 "set `username` and `password_env` under [[registry]], as of a robot account".into()

@@ -27,7 +27,8 @@ fn a_repository_is_in_a_project_and_encoded_twice() {
         ("registry.example:8443/1/a/b/c", "projects/1/repositories/a%252Fb%252Fc"),
     ] {
         let to = harbor.of(&image(&format!("{name}@{digest}")), &["additions", "vulnerabilities"]).unwrap();
-        let whole = format!("https://registry.example:8443/api/v2.0/{path}/artifacts/{digest}/additions/vulnerabilities");
+        let whole =
+            format!("https://registry.example:8443/api/v2.0/{path}/artifacts/{digest}/additions/vulnerabilities");
         assert_eq!(to.as_str(), whole);
     }
     let error = harbor.of(&image("registry.example:8443/shop"), &[]).unwrap_err();
@@ -50,7 +51,14 @@ fn each_refusal_is_in_plain_words_with_what_to_do() {
             "the Harbor registry registry.example does not accept the login of robot$shop+qd: 401 Unauthorized unauthorized: ***",
             "a robot account that expired",
         ),
-        (&nobody, 401, said("x"), What::Scan, "the Harbor registry registry.example requires a login to scan the artifact", "robot account"),
+        (
+            &nobody,
+            401,
+            said("x"),
+            What::Scan,
+            "the Harbor registry registry.example requires a login to scan the artifact",
+            "robot account",
+        ),
         (
             &known,
             403,
@@ -67,9 +75,30 @@ fn each_refusal_is_in_plain_words_with_what_to_do() {
             "robot$shop+qd may not read the report of a scan in the Harbor registry registry.example: 403 Forbidden forbidden",
             "the permission artifact-addition:read",
         ),
-        (&known, 404, said("not found"), What::Artifact, "the Harbor registry registry.example has no artifact registry.example/ops/shop", "push it again"),
-        (&known, 404, "404 page not found".to_owned(), What::Artifact, "the registry registry.example is not a Harbor", "by = \"trivy\""),
-        (&known, 200, "<html>".to_owned(), What::Artifact, "the registry registry.example is not a Harbor", "by = \"trivy\""),
+        (
+            &known,
+            404,
+            said("not found"),
+            What::Artifact,
+            "the Harbor registry registry.example has no artifact registry.example/ops/shop",
+            "push it again",
+        ),
+        (
+            &known,
+            404,
+            "404 page not found".to_owned(),
+            What::Artifact,
+            "the registry registry.example is not a Harbor",
+            "by = \"trivy\"",
+        ),
+        (
+            &known,
+            200,
+            "<html>".to_owned(),
+            What::Artifact,
+            "the registry registry.example is not a Harbor",
+            "by = \"trivy\"",
+        ),
         (
             &known,
             412,
@@ -78,9 +107,30 @@ fn each_refusal_is_in_plain_words_with_what_to_do() {
             "the Harbor registry registry.example refuses to scan the artifact: 412 Precondition Failed no available scanner",
             "default scanner",
         ),
-        (&known, 429, String::new(), What::Report, "the Harbor registry registry.example limits requests (it asks for 7 s)", ""),
-        (&known, 502, "bad".to_owned(), What::Report, "the Harbor registry registry.example is unreachable: 502 Bad Gateway (request 1)", ""),
-        (&known, 418, String::new(), What::Report, "asked to read the report of a scan, the Harbor registry registry.example answers 418 I'm a teapot (request 1)", ""),
+        (
+            &known,
+            429,
+            String::new(),
+            What::Report,
+            "the Harbor registry registry.example limits requests (it asks for 7 s)",
+            "",
+        ),
+        (
+            &known,
+            502,
+            "bad".to_owned(),
+            What::Report,
+            "the Harbor registry registry.example is unreachable: 502 Bad Gateway (request 1)",
+            "",
+        ),
+        (
+            &known,
+            418,
+            String::new(),
+            What::Report,
+            "asked to read the report of a scan, the Harbor registry registry.example answers 418 I'm a teapot (request 1)",
+            "",
+        ),
     ] {
         let (status, wait) = (StatusCode::from_u16(status).unwrap(), Some(Duration::from_secs(7)));
         let answer = Answer { status, wait, body: body.into_bytes(), id: "1".to_owned() };
@@ -95,7 +145,13 @@ fn each_refusal_is_in_plain_words_with_what_to_do() {
 
 #[test]
 fn a_wait_is_read_in_seconds_and_bounded() {
-    for (value, wait) in [("7", Some(7)), (" 30 ", Some(30)), ("86400", Some(300)), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)] {
+    for (value, wait) in [
+        ("7", Some(7)),
+        (" 30 ", Some(30)),
+        ("86400", Some(300)),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("-1", None),
+    ] {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
         assert_eq!(retry_after(&headers).map(|wait| wait.as_secs()), wait, "{value}");
     }

@@ -38,7 +38,12 @@ fn what_is_worse_is_refused_and_an_exception_counts_until_the_end_of_its_day() {
     for (all, max, exceptions, refusal) in [
         (vec![critical.clone()], None, vec![], None),
         (vec![critical.clone()], Some(Severity::Critical), vec![], None),
-        (vec![critical.clone(), high.clone()], Some(Severity::High), vec![], Some(format!("1 vulnerability {is_worse} high: {told}"))),
+        (
+            vec![critical.clone(), high.clone()],
+            Some(Severity::High),
+            vec![],
+            Some(format!("1 vulnerability {is_worse} high: {told}")),
+        ),
         (
             vec![high.clone(), critical.clone()],
             Some(Severity::Medium),
@@ -46,8 +51,18 @@ fn what_is_worse_is_refused_and_an_exception_counts_until_the_end_of_its_day() {
             Some(format!("2 vulnerabilities {worse} medium: {told}, CVE-2 in openssl 3.0.1 (high, no fix yet)")),
         ),
         (vec![critical.clone()], Some(Severity::High), vec![exception("cve-1", "2026-11-30")], None),
-        (vec![critical.clone()], Some(Severity::High), vec![exception("CVE-1", "2026-11-29")], Some(format!("1 vulnerability {is_worse} high: {told}"))),
-        (vec![critical], Some(Severity::High), vec![exception("CVE-2", "2027-01-31")], Some(format!("1 vulnerability {is_worse} high: {told}"))),
+        (
+            vec![critical.clone()],
+            Some(Severity::High),
+            vec![exception("CVE-1", "2026-11-29")],
+            Some(format!("1 vulnerability {is_worse} high: {told}")),
+        ),
+        (
+            vec![critical],
+            Some(Severity::High),
+            vec![exception("CVE-2", "2027-01-31")],
+            Some(format!("1 vulnerability {is_worse} high: {told}")),
+        ),
         (
             vec![word.clone()],
             Some(Severity::Critical),
@@ -67,14 +82,20 @@ fn of_many_the_first_are_named_and_all_are_counted() {
     let spec = spec(Some(Severity::High), Vec::new());
     let verdict = verdict(all, &spec);
     let text = verdict.refusal(spec.max_severity).unwrap();
-    assert!(text.starts_with("30 vulnerabilities of ") && text.ends_with(" (critical, no fix yet), and 27 more"), "{text}");
+    assert!(
+        text.starts_with("30 vulnerabilities of ") && text.ends_with(" (critical, no fix yet), and 27 more"),
+        "{text}"
+    );
     assert_eq!((verdict.result.vulnerabilities.len(), verdict.all.len()), (VULNERABILITIES_MAX, 30));
     assert_eq!(verdict.result.describe(), "30 critical; 0 with a fix");
 }
 
 #[test]
 fn an_exception_marks_what_it_accepts_and_one_that_expired_is_named() {
-    let spec = spec(Some(Severity::High), vec![exception("CVE-1", "2027-01-31"), exception("CVE-2", "2026-01-31"), exception("CVE-9", "2026-01-31")]);
+    let spec = spec(
+        Some(Severity::High),
+        vec![exception("CVE-1", "2027-01-31"), exception("CVE-2", "2026-01-31"), exception("CVE-9", "2026-01-31")],
+    );
     let verdict = verdict(vec![one("CVE-1", "Critical", ""), one("CVE-2", "Critical", "")], &spec);
     assert_eq!((verdict.result.accepted, verdict.result.refused), (1, 1));
     let marked: Vec<_> = verdict.all.iter().map(|one| (one.id.as_str(), one.accepted.as_deref())).collect();
