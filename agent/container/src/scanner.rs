@@ -28,6 +28,9 @@ const REPORT_BYTES_MAX: u64 = 128 << 20;
 /// Asking for a version takes a moment; a program on a network drive some.
 const VERSION_LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
+/// How much later than ours the clock of a scanner ends: a slow start of a program fits.
+const OWN_CLOCK_SECONDS: u64 = 30;
+
 /// What of our environment a scanner gets: where it is at home, how the network is reached and whom it trusts, and where its
 /// databases come from.
 const ENVIRONMENT: [&str; 25] = [
@@ -231,7 +234,9 @@ fn command(program: Scanner, path: &Path, folder: &Path, request: Request<'_>) -
         }
         Scanner::Trivy | Scanner::Harbor => {
             command.args(["image", "--format", "json", "--quiet", "--scanners", "vuln", "--image-src", "remote"]);
-            command.args(["--timeout".to_owned(), format!("{}s", request.timeout.as_secs().max(1)), reference]);
+            // It has a clock of its own; ours ends first, and says so.
+            let timeout = request.timeout.as_secs() + OWN_CLOCK_SECONDS;
+            command.args(["--timeout".to_owned(), format!("{timeout}s"), reference]);
             command.env("TRIVY_CACHE_DIR", folder);
         }
     }

@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 12] = [
 ];
 
 /// Rooms of `it` that show nothing but what may go wrong and what holds: each of their tests stands on the page.
-const WHOLE: [&str; 40] = [
+const WHOLE: [&str; 41] = [
     "cluster::covered",
     "cluster::leaving",
     "cluster::replaced",
@@ -61,6 +61,7 @@ const WHOLE: [&str; 40] = [
     "life::own_repository",
     "life::protected",
     "life::quiet",
+    "life::scanned",
     "life::secrets",
     "life::tested",
     "life::told",

@@ -248,7 +248,7 @@ async fn a_program_gets_the_login_in_its_environment_alone() {
     assert_eq!(result(&run).scanner, "Trivy 0.58.1");
     let digest = run.artifact.as_ref().unwrap().images[0].digest.clone().unwrap();
     let (arguments, environment) = called(&bin, "trivy");
-    let options = "image --format json --quiet --scanners vuln --image-src remote --timeout 600s";
+    let options = "image --format json --quiet --scanners vuln --image-src remote --timeout 630s";
     assert_eq!(arguments, format!("{options} {image}@{digest}"));
     let cache = format!("TRIVY_CACHE_DIR={}", world.path("data/scanners/trivy").display());
     for variable in ["TRIVY_USERNAME=robot", "TRIVY_PASSWORD=robot-secret-4711", "TRIVY_NON_SSL=true", &*cache] {

@@ -294,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_is_a_step_where_there_is_one() {
+        use crate::model::fixture;
+        let titles = |has_scan: bool| {
+            let with_scan = |mut object: Object| {
+                if let Object::Run(run) = &mut object
+                    && let Some(at) = run.stages.iter().position(|stage| stage.kind == StageKind::Promote)
+                {
+                    run.stages.splice(at..at, has_scan.then(|| Stage::queued(StageKind::Scan)));
+                }
+                (object.key(), object)
+            };
+            let fleet = Store::load(fixture::objects().into_iter().map(with_scan));
+            let steps = steps(&fleet, &fixture::environment("shop/prod", Health::Healthy));
+            steps.iter().map(|step| step.title).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(titles(false), "commit build push promote sync rollout");
+        assert_eq!(titles(true), "commit build push scan promote sync rollout");
+    }
+
+    #[test]
     fn the_timeline_of_a_release_that_was_rolled_back_ends_there() {
         use crate::model::fixture;
         let run = |fleet: &Store| fleet.newest_run(&fixture::name("shop")).expect("a run").clone();

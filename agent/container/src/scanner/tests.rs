@@ -29,13 +29,13 @@ fn a_login_is_in_the_environment_and_not_in_the_arguments() {
         (
             Scanner::Trivy,
             Some(&password),
-            "image --format json --quiet --scanners vuln --image-src remote --timeout 90s registry.example/ops/shop@",
+            "image --format json --quiet --scanners vuln --image-src remote --timeout 120s registry.example/ops/shop@",
             &["TRIVY_CACHE_DIR=/data", "TRIVY_PASSWORD=hunter22-secret", "TRIVY_USERNAME=robot$qd"][..],
         ),
         (
             Scanner::Trivy,
             Some(&token),
-            "image --format json --quiet --scanners vuln --image-src remote --timeout 90s registry.example/ops/shop@",
+            "image --format json --quiet --scanners vuln --image-src remote --timeout 120s registry.example/ops/shop@",
             &["TRIVY_CACHE_DIR=/data", "TRIVY_REGISTRY_TOKEN=token-hunter22"],
         ),
         (
