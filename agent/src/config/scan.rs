@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_shared::application::{ImageSpec, ScanException, ScanSpec, Scanner, Severity};
 use serde::Deserialize;
@@ -21,13 +22,37 @@ pub(super) struct WrittenScan {
     max_severity: Option<Severity>,
     timeout: Option<Interval>,
     #[serde(default)]
-    exception: Vec<ScanException>,
+    exception: Vec<WrittenException>,
+}
+
+/// An exception as it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenException {
+    id: String,
+    reason: String,
+    until: Day,
+}
+
+/// A day, written as `2027-01-31`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+struct Day(Date);
+
+impl TryFrom<String> for Day {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("{text:?} is not a valid day: write 2027-01-31"))
+    }
 }
 
 /// What was found right.
 pub(super) fn read(written: WrittenScan) -> ScanSpec {
     let WrittenScan { by, max_severity, timeout, exception } = written;
-    ScanSpec { by, max_severity, timeout: timeout.map_or(TIMEOUT, |timeout| timeout.0), exceptions: exception }
+    let one = |WrittenException { id, reason, until: Day(until) }| ScanException { id, reason, until };
+    let exceptions = exception.into_iter().map(one).collect();
+    ScanSpec { by, max_severity, timeout: timeout.map_or(TIMEOUT, |timeout| timeout.0), exceptions }
 }
 
 /// What is wrong with how the images of an application are scanned.
@@ -54,7 +79,7 @@ pub(super) fn check(written: &WrittenScan, images: &[ImageSpec], say: &mut impl 
         let mut say = |name: &'static str, message: String| {
             say(&[Step::Key("scan"), Step::Key("exception"), Step::Index(index), Step::Key(name)], message);
         };
-        let ScanException { id, reason, until: _ } = exception;
+        let WrittenException { id, reason, until: _ } = exception;
         if id.trim().is_empty() || id.trim() != id {
             say("id", format!("{id:?} is not the id of a vulnerability: write CVE-2026-1234"));
         }

@@ -293,7 +293,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
                  until = '2027-01-31'\n[[application.scan.exception]]\nid = 'cve-1'\nreason = 'x'\nuntil = '2027-02-31'\n"
             ),
             20,
-            "2027-02-31",
+            "\"2027-02-31\" is not a valid day",
         ),
         (
             format!(
