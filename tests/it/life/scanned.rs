@@ -162,6 +162,13 @@ async fn what_no_scan_can_be_had_of_is_told_and_not_promoted() {
         assert_eq!(hint, format!("give the robot account the permission {permission} in this project"));
     }
     world.registry.deny(None);
+    world.registry.hold_scans(true);
+    reconfigure(&world, &format!("{BY_HARBOR}timeout = \"1s\"\n")).await;
+    let (message, hint) = told("push-1.0.9").await;
+    assert_eq!(message, format!("the scan of {image} by the registry {registry} did not end within 1s"));
+    assert!(hint.contains("raise `timeout`"), "{hint}");
+    world.registry.hold_scans(false);
+    reconfigure(&world, BY_HARBOR).await;
     world.registry.end_scans("Error");
     let (message, hint) = told("push-1.1.0").await;
     assert_eq!(message, format!("the scan of {image} by the registry {registry} failed: it is Error"));

@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::Login;
 use super::harbor::{Harbor, HarborError};
+use super::messages::AUTHORITY;
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
@@ -33,10 +34,6 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
 /// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
 const CLIENTS_MAX: usize = 32;
-
-/// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
-pub(super) const AUTHORITY: &str = "add its authority to this machine's, or name a file with it in SSL_CERT_FILE of the agent's environment, \
-                         and start the agent again";
 
 /// Speaks to registries.
 pub struct Registries {

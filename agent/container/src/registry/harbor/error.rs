@@ -7,7 +7,7 @@ use std::time::Duration;
 use quarterdeck_shared::error::Hint;
 use quarterdeck_system::certificate::Distrust;
 
-use crate::registry::oci::AUTHORITY;
+use crate::registry::messages::AUTHORITY;
 
 /// What Harbor is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
