@@ -15,6 +15,7 @@ mod helm;
 pub mod locate;
 pub mod places;
 mod pull_secret;
+mod scan;
 mod sign;
 mod test;
 mod values;

@@ -29,6 +29,7 @@ use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
 use crate::telemetry::Telemetry;
 use crate::wanted::Wanted;
+use quarterdeck_container::scanner::Programs;
 use quarterdeck_system::identity::Identity;
 
 /// What every story works with.
@@ -92,6 +93,12 @@ impl Context {
     /// A folder for files that a rendering program needs; cleared at the start.
     pub fn scratch(&self) -> PathBuf {
         self.data_dir.join("scratch")
+    }
+
+    /// The programs that look for vulnerabilities, with a folder for their databases.
+    pub fn scanners(&self) -> Programs {
+        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        Programs { search_path, folder: self.data_dir.join("scanners") }
     }
 
     /// The configuration in force.

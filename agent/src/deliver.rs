@@ -1,8 +1,8 @@
-//! THE FIRST STORY: a tag becomes a built, tested, pushed and promoted image; a new commit of a branch or merge request
+//! THE FIRST STORY: a tag becomes a built, tested, pushed, scanned and promoted image; a new commit of a branch or merge request
 //! becomes a built and tested one.
 //!
 //! ```text
-//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> sign -> promote (a commit in git)
+//! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> scan -> sign -> promote (a commit in git)
 //! ```
 //!
 //! Level-triggered: each stage first looks whether what it should bring about is already so (the history knows the
@@ -18,6 +18,7 @@ mod execution;
 mod follow;
 mod image_build;
 mod image_push;
+mod image_scan;
 mod image_sign;
 mod image_test;
 mod owing;
@@ -41,6 +42,7 @@ pub use self::error::DeliverError;
 use self::execution::Execution;
 pub use self::follow::Follower;
 pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
+pub use self::image_scan::ScanError;
 use self::owing::Owing;
 use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;
@@ -247,6 +249,9 @@ async fn steps(
     }
     let push = image_push::Push { context, built };
     let pushed = execution.stage(StageKind::Push, None, timeout, push).await?;
+    if let Some(spec) = &code.spec.scan {
+        execution.stage(StageKind::Scan, None, timeout, image_scan::Scan::new(context, spec, &pushed)).await?;
+    }
     if let Some(spec) = &code.spec.sign {
         let sign = image_sign::Sign { context, spec, pushed: &pushed };
         execution.stage(StageKind::Sign, None, timeout, sign).await?;

@@ -1,6 +1,7 @@
 //! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
 //! where what is shown stands on something that cannot be seen.
 
+mod scanners;
 mod sight;
 mod signing;
 
@@ -35,7 +36,7 @@ const LOG_IN: &str = "set username and password_env or password_file in [[regist
 /// What to do where the engine builds without BuildKit what needs it.
 const BUILDKIT: &str = "build on Docker 18.09 or newer, without `builder = \"classic\"` in [engine]";
 
-/// Checks git, engine, registries, forges, clusters, keys, and the programs that render and sign.
+/// Checks git, engine, registries, forges, clusters, keys, and the programs that scan, sign and render.
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
@@ -64,6 +65,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for (name, signers) in signers(&context.config()) {
         checks.push(Box::pin(within(format!("signers {name}"), signatures(signers))));
+    }
+    for (name, scanner) in scanners::of(context) {
+        checks.push(Box::pin(within(name, scanner)));
     }
     for (name, sign) in signing::keys(&context.config()) {
         checks.push(Box::pin(within(format!("signing {name}"), signing::programs(sign))));

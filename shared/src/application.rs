@@ -3,6 +3,7 @@
 mod delivery;
 mod environment;
 mod follow;
+mod scan;
 mod sign;
 mod test;
 mod value;
@@ -18,6 +19,7 @@ pub use self::environment::{
     SyncPolicy,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
+pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::sign::{SbomFormat, SignSpec};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;

@@ -7,6 +7,7 @@ mod followed;
 mod live;
 mod read;
 mod run;
+mod scan;
 mod test;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub use self::environment::{
 pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{Permission, RunGoal, RunStatus};
+pub use self::scan::{ScanResult, SeverityCount, VULNERABILITIES_MAX, Vulnerability};
 pub use self::test::{Cases, FAILURES_MAX, FailedCase, TestResult};
 use crate::application::{ApplicationName, EnvironmentId};
 pub use crate::id::RunId;

@@ -83,6 +83,8 @@ pub enum StageKind {
     Test,
     /// The images are in the registry.
     Push,
+    /// The images that were pushed have no vulnerabilities that are too severe.
+    Scan,
     /// What was pushed is signed by the key of the application.
     Sign,
     /// The artifact is written into the manifests of an environment in git.
@@ -160,7 +162,8 @@ words!(Phase {
     Skipped => "Skipped", Cancelled => "Cancelled", Interrupted => "Interrupted",
 });
 words!(StageKind {
-    Checkout => "checkout", Build => "build", Test => "test", Push => "push", Sign => "sign", Promote => "promote",
+    Checkout => "checkout", Build => "build", Test => "test", Push => "push", Scan => "scan", Sign => "sign",
+    Promote => "promote",
 });
 
 #[cfg(test)]

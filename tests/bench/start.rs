@@ -147,6 +147,7 @@ fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()>
             hint: String::new(),
             artifact: None,
             tests: Vec::new(),
+            scans: Vec::new(),
             promoted: Default::default(),
         })?;
     }

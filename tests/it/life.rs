@@ -51,6 +51,7 @@ mod pruned;
 mod pull_secrets;
 mod quiet;
 mod refused;
+mod scanned;
 mod secrets;
 mod signed;
 mod socket;

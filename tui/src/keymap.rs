@@ -78,6 +78,8 @@ pub enum Command {
     Retry,
     /// Let the selected run of a fork's code run.
     Allow,
+    /// What the scans of the selected run found.
+    Scan,
 
     /// Filter a table, search a text.
     Filter,

@@ -2,6 +2,7 @@
 //!
 //! A tone is drawn as a colour by whoever draws. Nothing is said by colour alone: each tone that matters has a sign.
 
+use quarterdeck_shared::application::Severity;
 use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::CheckResult;
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
@@ -99,5 +100,14 @@ pub fn of_check(result: CheckResult) -> StatusStyle {
         CheckResult::Good => meaning(Tone::Good, '✔'),
         CheckResult::Warning => meaning(Tone::Warning, '!'),
         CheckResult::Bad => meaning(Tone::Bad, '✖'),
+    }
+}
+
+/// Of the severity of a vulnerability; its word says it, so it has no sign.
+pub fn of_severity(severity: Severity) -> Tone {
+    match severity {
+        Severity::Critical | Severity::High => Tone::Bad,
+        Severity::Medium => Tone::Warning,
+        Severity::Low | Severity::Negligible | Severity::Unknown => Tone::Plain,
     }
 }

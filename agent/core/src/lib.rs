@@ -16,6 +16,7 @@
 //! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted.
+//! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
@@ -45,6 +46,7 @@ pub mod own_repository;
 pub mod promote;
 pub mod queue;
 pub mod run;
+pub mod scan;
 pub mod signature;
 pub mod trigger;
 pub mod webhook;

@@ -5,7 +5,8 @@ use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::snapshot::{RunId, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage};
 
-/// The run that takes up one that was cut off, in its place. What was promoted stays known: the commit is in git.
+/// The run that takes up one that was cut off, in its place. What was promoted stays known: the commit is in git. So
+/// does what scans found: they look at the digest, and need not look again.
 pub fn again(run: &RunStatus, id: RunId, now: Timestamp) -> RunStatus {
     RunStatus {
         id,

@@ -16,6 +16,7 @@ use super::guards;
 use super::helm::WrittenHelm;
 use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
+use super::scan::{self, WrittenScan};
 use super::sign;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
@@ -34,6 +35,7 @@ pub(super) struct Written {
     pub(super) image: Vec<ImageSpec>,
     #[serde(default)]
     pub(super) test: Vec<WrittenTest>,
+    pub(super) scan: Option<WrittenScan>,
     pub(super) sign: Option<SignSpec>,
     #[serde(default)]
     pub(super) environment: Vec<WrittenEnvironment>,
@@ -80,18 +82,22 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
         guards::anchor(&mut code, base);
         code
     };
-    let delivery = |written, images: Vec<ImageSpec>, tests, sign: Option<SignSpec>| DeliverySpec {
-        code: code(written),
-        tests: test::read(tests, &images, base),
-        images: images.into_iter().map(image).collect(),
-        sign: sign.map(|sign| sign::anchor(sign, base)),
-    };
-    let application = |Written { name, code, image, test, sign, environment, follow_image }| ApplicationSpec {
-        name,
-        delivery: code.map(|written| delivery(written, image, test, sign)),
-        environments: environment.into_iter().map(|one| meaning(one, base)).collect(),
-        followed: follow::read(follow_image),
-    };
+    let application =
+        |Written { name, code: written, image: images, test: tests, scan, sign, environment, follow_image }| {
+            let delivery = written.map(|written| DeliverySpec {
+                code: code(written),
+                tests: test::read(tests, &images, base),
+                scan: scan.map(scan::read),
+                sign: sign.map(|sign| sign::anchor(sign, base)),
+                images: images.into_iter().map(image).collect(),
+            });
+            ApplicationSpec {
+                name,
+                delivery,
+                environments: environment.into_iter().map(|one| meaning(one, base)).collect(),
+                followed: follow::read(follow_image),
+            }
+        };
     written.into_iter().map(application).collect()
 }
 
@@ -138,6 +144,9 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             guards::check(code, config, base, &mut say);
         }
         test::check(&written.test, &written.image, &mut say);
+        if let Some(scan) = &written.scan {
+            scan::check(scan, &written.image, &mut say);
+        }
         if let Some(sign) = &written.sign {
             sign::check(sign, written.code.is_some(), &mut say);
         }
@@ -163,7 +172,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
-    let Written { name, code, image, test, sign: _, environment, follow_image: _ } = written;
+    let Written { name, code, image, test, scan: _, sign: _, environment, follow_image: _ } = written;
     if image.is_empty() && !test.is_empty() {
         say(
             &[Step::Key("test")],

@@ -86,6 +86,10 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         TestRun::Target(_) => panic!("a command"),
     };
     assert_eq!(limits(&tests(command)[0]), limits(default));
+    let scan = |written: &scan::WrittenScan| scan::read(written.clone());
+    let bare_scan = toml::from_str("by = 'harbor'").unwrap();
+    assert_eq!(scan(application.scan.as_ref().unwrap()).timeout, scan(&bare_scan).timeout);
+    assert_eq!(scan(&bare_scan).max_severity, None);
     let (shown, default) = (&application.environment[0], &bare.environment[0]);
     let hooks = |environment: &application::WrittenEnvironment| {
         let helm = environment.helm.clone().read(Path::new("/"));
@@ -123,6 +127,8 @@ fn every_option_stands_in_the_example() {
         "[[application.image]]",
         "[[application.test]]",
         "[[application.test]]\n[[application.test.service]]",
+        "[application.scan]",
+        "[application.scan]\nby = 'trivy'\n[[application.scan.exception]]",
         "[application.sign]",
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
@@ -356,6 +362,48 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             format!("{built}[[application.follow_image]]\nimage = 'r/a'\ntag = 'x'\n"),
             12,
             "is built by this application",
+        ),
+        (format!("{built}[application.scan]\nby = 'clair'\n"), 12, "expected one of `harbor`, `trivy`, `grype`"),
+        (format!("{built}[application.scan]\nmax_severity = 'high'\n"), 11, "missing field `by`"),
+        (format!("{built}[application.scan]\nby = 'trivy'\nmax_severity = 'severe'\n"), 13, "`critical`"),
+        (format!("{built}[application.scan]\nby = 'trivy'\ntimeout = '0s'\n"), 13, "write 10m"),
+        (format!("{application}[application.scan]\nby = 'trivy'\n"), 8, "add [[application.image]]"),
+        (format!("{built}[application.scan]\nby = 'harbor'\n"), 12, "is on Docker Hub, which is not a Harbor"),
+        (
+            format!("{coded}[[application.image]]\nname = 'r.example/a'\n[application.scan]\nby = 'harbor'\n"),
+            12,
+            "is in no project of Harbor",
+        ),
+        (
+            format!(
+                "{built}[application.scan]\nby = 'trivy'\n[[application.scan.exception]]\nid = 'CVE-1'\nreason = 'x'\n"
+            ),
+            13,
+            "missing field `until`",
+        ),
+        (
+            format!(
+                "{built}[application.scan]\nby = 'trivy'\n[[application.scan.exception]]\nid = 'CVE-1'\nreason = ' '\n\
+                 until = '2027-01-31'\n"
+            ),
+            15,
+            "why is CVE-1 accepted?",
+        ),
+        (
+            format!(
+                "{built}[application.scan]\nby = 'trivy'\n[[application.scan.exception]]\nid = 'CVE-1'\nreason = 'x'\n\
+                 until = '2027-01-31'\n[[application.scan.exception]]\nid = 'cve-1'\nreason = 'x'\nuntil = '2027-02-31'\n"
+            ),
+            20,
+            "\"2027-02-31\" is not a valid day",
+        ),
+        (
+            format!(
+                "{built}[application.scan]\nby = 'trivy'\n[[application.scan.exception]]\nid = 'CVE-1'\nreason = 'x'\n\
+                 until = '2027-01-31'\n[[application.scan.exception]]\nid = 'cve-1'\nreason = 'x'\nuntil = '2027-02-01'\n"
+            ),
+            18,
+            "the exception cve-1 is defined twice",
         ),
         ("[webhook]\nlisten = 'here'\nsecret_env = 'A'\n".to_owned(), 2, "invalid socket address"),
         ("[webhook]\nlisten = '0.0.0.0:9180'\nsecret_env = 'A'\n".to_owned(), 2, "behind a proxy with TLS"),

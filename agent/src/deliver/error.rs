@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
+use super::image_scan::ScanError;
 use crate::forge::ForgeError;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;
@@ -65,6 +66,17 @@ pub enum DeliverError {
         /// Which.
         test: TestName,
         /// Why, in a line.
+        message: String,
+    },
+    /// An image could not be scanned.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// An image has vulnerabilities that are too severe.
+    #[error("{message}")]
+    Vulnerable {
+        /// The run's number.
+        run: u64,
+        /// How many of which image, and the first of them.
         message: String,
     },
     /// The registry failed.
@@ -232,6 +244,7 @@ impl DeliverError {
             // A build reads the commit from the mirror, which may be in trouble as well.
             Self::Build(error) => error.is_transient() || of_git(error).is_some_and(GitError::passes),
             Self::Test(error) => error.is_transient(),
+            Self::Scan(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             Self::Sign(error) => error.is_transient(),
             Self::Forge(error) => error.passes(),
@@ -244,6 +257,7 @@ impl DeliverError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Registry(error) => error.retry_after(),
+            Self::Scan(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -272,6 +286,12 @@ impl Hint for DeliverError {
             Self::Build(error) => error.hint(),
             Self::Test(error) => error.hint(),
             Self::TestFailed { .. } => "its output is in the log of the run; `qd runs retry` runs it once more".into(),
+            Self::Scan(error) => error.hint(),
+            Self::Vulnerable { run, .. } => format!(
+                "update the packages or the base image, or accept one for a while with [[application.scan.exception]]; \
+                 `qd runs show {run}` lists the worst"
+            )
+            .into(),
             Self::Registry(error) => error.hint(),
             Self::Sign(error) => error.hint(),
             Self::Key(error) => error.hint(),

@@ -47,6 +47,9 @@ pub(super) fn queued(
     }
     if goal == RunGoal::Push {
         kinds.push(StageKind::Push);
+        if application.spec.delivery.as_ref().is_some_and(|delivery| delivery.scan.is_some()) {
+            kinds.push(StageKind::Scan);
+        }
         if application.spec.delivery.as_ref().is_some_and(|delivery| delivery.sign.is_some()) {
             kinds.push(StageKind::Sign);
         }
@@ -74,6 +77,7 @@ pub(super) fn queued(
         hint: String::new(),
         artifact: None,
         tests: Vec::new(),
+        scans: Vec::new(),
         promoted: BTreeMap::new(),
     }
 }

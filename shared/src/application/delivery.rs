@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SignSpec, TestSpec, ValueFrom};
+use super::{ScanSpec, SignSpec, TestSpec, ValueFrom};
 
-/// Code, the images that are built of its commits, and what tests them.
+/// Code, the images that are built of its commits, and what tests and scans them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySpec {
     /// Where the code is.
@@ -16,6 +16,8 @@ pub struct DeliverySpec {
     pub images: Vec<ImageSpec>,
     /// What is run between build and push, in this order.
     pub tests: Vec<TestSpec>,
+    /// How what was pushed is scanned before it is promoted; not at all where absent.
+    pub scan: Option<ScanSpec>,
     /// How what was pushed is signed; not at all where absent.
     pub sign: Option<SignSpec>,
 }

@@ -10,7 +10,7 @@ use crate::artifact::Artifact;
 use crate::event::Cause;
 use crate::id::RunId;
 use crate::revision::CommitId;
-use crate::snapshot::TestResult;
+use crate::snapshot::{ScanResult, TestResult};
 use crate::status::{Phase, Stage};
 
 /// A run: the delivery of one application for one trigger.
@@ -67,6 +67,9 @@ pub struct RunStatus {
     /// What its tests came to, in their order, as far as they ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestResult>,
+    /// What the scans of its images came to, in their order, as far as they ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<ScanResult>,
     /// By environment, the commit that wrote it into the manifests.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub promoted: BTreeMap<EnvironmentName, CommitId>,

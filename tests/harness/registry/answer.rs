@@ -14,6 +14,7 @@ use serde_json::json;
 use super::State;
 use super::auth::Refusal;
 use super::fault::{Fault, Step, code_of};
+use super::harbor;
 use super::route::{Route, action};
 use super::store::{Manifest, Refused, digest_of};
 use crate::serve::{Answer, Cut, query_pairs};
@@ -23,6 +24,9 @@ const OTHER_DIGEST: &str = "sha256:bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0b
 
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
+    if let Some(path) = parts.uri.path().strip_prefix("/api/v2.0/") {
+        return harbor::answer(&state, path, &parts);
+    }
     let Some(route) = Route::parse(parts.uri.path()) else {
         state.faults().take(Step::Other);
         return Ok(failure(404, "NAME_INVALID", "invalid repository name"));
@@ -291,12 +295,12 @@ fn continued(status: u16, repository: &str, id: &str, length: usize) -> Response
         .expect("a plain answer")
 }
 
-fn failure(status: u16, code: &str, message: &str) -> Response<Body> {
+pub(super) fn failure(status: u16, code: &str, message: &str) -> Response<Body> {
     let body = json!({ "errors": [{ "code": code, "message": message, "detail": null }] });
     respond(status).body(body.to_string().into()).expect("a plain answer")
 }
 
-fn respond(status: u16) -> Builder {
+pub(super) fn respond(status: u16) -> Builder {
     ok(status).header(CONTENT_TYPE, "application/json; charset=utf-8")
 }
 

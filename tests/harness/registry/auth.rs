@@ -72,6 +72,16 @@ impl Gate {
         self.tokens.clear();
     }
 
+    /// Whether a request comes with the name and password of somebody.
+    pub(super) fn knows(&self, authorization: Option<&str>) -> bool {
+        match &self.auth {
+            Auth::None => true,
+            Auth::Basic(users) | Auth::Token(users) => {
+                authorization.and_then(basic).is_some_and(|login| find(users, &login).is_some())
+            }
+        }
+    }
+
     /// May a request with this `Authorization` do `action` (`pull`, `push`, `delete`) in `repository` (none: the version check)?
     pub(super) fn check(
         &self,

@@ -32,6 +32,12 @@ pub enum Step {
     Tags,
     /// `GET` of referrers.
     Referrers,
+    /// Harbor: `GET` of an artifact.
+    ApiArtifact,
+    /// Harbor: `POST` of a scan.
+    ApiScan,
+    /// Harbor: `GET` of the report of a scan.
+    ApiReport,
     /// Whatever else was asked.
     Other,
 }

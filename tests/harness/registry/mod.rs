@@ -3,7 +3,8 @@
 //! ```text
 //! client --HTTP--> answer.rs --(who may?)--> auth.rs
 //!                      |--(a fault here?)--> fault.rs
-//!                      '--> store.rs (memory, and a folder where told to)
+//!                      |--> store.rs (memory, and a folder where told to)
+//!                      '--> harbor.rs (where it is to be a Harbor: its API beside)
 //! ```
 //!
 //! It does what `docker push`, `docker pull` and `oci-client` ask of a registry: version check, blob upload in one or many
@@ -14,6 +15,7 @@
 mod answer;
 mod auth;
 mod fault;
+mod harbor;
 mod route;
 mod store;
 
@@ -23,12 +25,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use auth::{Auth, User};
 pub use fault::{Fault, Step};
+pub use harbor::Found;
 
 use crate::serve::{Place, Server};
 use crate::signing::Layer;
 use crate::tls::Certificate;
 use auth::Gate;
 use fault::Faults;
+use harbor::Harbor;
 use store::Store;
 
 /// How a registry is to be; the default is open, in memory, on a port of the system's choice.
@@ -68,6 +72,7 @@ struct State {
     gate: Mutex<Gate>,
     faults: Mutex<Faults>,
     store: Mutex<Store>,
+    harbor: Mutex<Harbor>,
 }
 
 impl Registry {
@@ -80,6 +85,7 @@ impl Registry {
             gate: Mutex::new(Gate::new(auth)),
             faults: Mutex::new(Faults::default()),
             store: Mutex::new(store),
+            harbor: Mutex::default(),
         });
         let shared = state.clone();
         let handler: crate::serve::Handler =
@@ -208,6 +214,27 @@ impl Registry {
         self.state.faults().add(step, fault, times);
     }
 
+    /// It is a Harbor from now on, whose scanner finds this in every image.
+    pub fn be_harbor(&self, found: &[Found]) {
+        let mut harbor = self.state.harbor();
+        (harbor.is_there, harbor.found) = (true, found.to_vec());
+    }
+
+    /// Of this Harbor no login has this permission from now on: `scan:create`; all of them where none is named.
+    pub fn deny(&self, permission: Option<&'static str>) {
+        self.state.harbor().denied = permission;
+    }
+
+    /// A scan that begins stays `Running` for as long as this is so.
+    pub fn hold_scans(&self, are_held: bool) {
+        self.state.harbor().are_held = are_held;
+    }
+
+    /// Scans end so from now on: `Success`, `Error`.
+    pub fn end_scans(&self, with: &'static str) {
+        self.state.harbor().ends_with = with;
+    }
+
     /// Switches every fault off.
     pub fn heal(&self) {
         self.state.faults().clear();
@@ -261,6 +288,10 @@ impl State {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn harbor(&self) -> MutexGuard<'_, Harbor> {
+        self.harbor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

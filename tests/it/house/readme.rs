@@ -64,6 +64,7 @@ const WHOLE: &[&str] = &[
     "life::protected",
     "life::pull_secrets",
     "life::quiet",
+    "life::scanned",
     "life::secrets",
     "life::signed",
     "life::tested",

@@ -26,12 +26,12 @@ async fn tested(tests: &str, files: &[(&str, &str)]) -> World {
     world
 }
 
-fn configure(world: &World, tests: &str) {
+pub(super) fn configure(world: &World, tests: &str) {
     world.configure(&(world.config_head("a test") + &world.application("shop", tests))).unwrap();
 }
 
 /// Other tests, in force when this returns.
-async fn reconfigure(world: &World, tests: &str) {
+pub(super) async fn reconfigure(world: &World, tests: &str) {
     let reloads = async || {
         let events: Vec<EventRecord> = world.client().get("/v1/events?limit=200").await.unwrap();
         events.iter().filter(|record| matches!(record.event, Event::ConfigurationReloaded { .. })).count()
@@ -49,7 +49,7 @@ fn command(words: &str, more: &str) -> String {
     format!("[[application.test]]\nname = \"unit\"\ncommand = {words}\n{more}")
 }
 
-async fn ended(world: &World, tag: &str) -> RunStatus {
+pub(super) async fn ended(world: &World, tag: &str) -> RunStatus {
     let is_it = |run: &RunStatus| run.reference == tag && run.phase.is_final();
     world.wait_run(&format!("the end of {tag}"), is_it).await.unwrap()
 }

@@ -5,18 +5,21 @@
 //! `behind` (the run that is done before it), `application`, `goal` (`build`, `push`), `rebuild`, `cause`, `permission` (of a fork's code: `awaited`, `given`), `reference`,
 //! `commit`, `subject`, `phase`, `stages` (`kind`, `environment` of a promotion, `phase`, `started`, `finished`,
 //! `percent`, `message`), `queued`, `started`, `finished`, `message`, `artifact` (`tag`, `images`, `tested`), `tests` (`name`,
-//! `phase`, `message`, `cases`: `passed`, `failed`, `skipped`, `failures`), `promoted` (a commit by environment). `show` gives
+//! `phase`, `message`, `cases`: `passed`, `failed`, `skipped`, `failures`), `scans` (`name`, `digest`, `by`, `scanner`, `scanned`,
+//! `counts`: `severity`, `total`, `fixable`, then `accepted`, `refused`, and the worst `vulnerabilities`: `id`, `severity`,
+//! `severity_word`, `package`, `version`, `fixed_in`, `accepted`), `promoted` (a commit by environment). `show` gives
 //! one. `log` gives a record a line, see [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`; so do `retry`,
 //! with the new `run`, and `allow`.
 
 use std::io;
 
 use clap::Subcommand;
+use quarterdeck_shared::application::Severity;
 use quarterdeck_shared::id::{InvalidId, TypedId};
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::queries::{LogOptions, RunsQuery};
 use quarterdeck_shared::routes::{self, Route};
-use quarterdeck_shared::snapshot::{Cases, RunStatus};
+use quarterdeck_shared::snapshot::{Cases, RunStatus, Vulnerability};
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
 use crate::command::logs::{self, Prefix};
@@ -26,7 +29,7 @@ use crate::exit::Exit;
 use crate::output::Line;
 use crate::output::table::{Cell, Column, Table};
 use crate::screen::runs::columns;
-use crate::status_style::{Tone, of_phase};
+use crate::status_style::{Tone, of_phase, of_severity};
 use crate::text::span;
 
 /// The runs of one application, or of all.
@@ -200,7 +203,8 @@ fn page(context: &mut Context, run: &RunStatus) -> io::Result<()> {
     }
     context.output.line("")?;
     context.output.table(&stages)?;
-    tests(context, run)
+    tests(context, run)?;
+    scans(context, run)
 }
 
 /// What the tests of a run came to, and the cases that failed.
@@ -238,4 +242,70 @@ fn tests(context: &mut Context, run: &RunStatus) -> io::Result<()> {
         context.output.table(&failures)?;
     }
     Ok(())
+}
+
+/// What the scans of a run found: counts by severity, and the worst.
+fn scans(context: &mut Context, run: &RunStatus) -> io::Result<()> {
+    if run.scans.is_empty() {
+        return Ok(());
+    }
+    let mut scans = Table::new(&[
+        Column::text("IMAGE"),
+        Column::numbers("CRITICAL"),
+        Column::numbers("HIGH"),
+        Column::numbers("MEDIUM"),
+        Column::numbers("LOW"),
+        Column::numbers("OTHER"),
+        Column::numbers("FIXABLE"),
+        Column::numbers("ACCEPTED"),
+        Column::numbers("REFUSED"),
+        Column::text("SCANNER"),
+    ]);
+    let mut worst = Table::new(&[
+        Column::text("VULNERABILITY"),
+        Column::text("SEVERITY"),
+        Column::text("PACKAGE"),
+        Column::text("VERSION"),
+        Column::text("FIXED IN"),
+        Column::prose("ACCEPTED"),
+    ]);
+    for scan in &run.scans {
+        let other = scan.count(Severity::Negligible) + scan.count(Severity::Unknown);
+        let counts = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low].map(|one| scan.count(one));
+        let numbers = counts.into_iter().chain([other, scan.fixable(), scan.accepted, scan.refused]);
+        let mut row: Vec<Cell> = vec![(&scan.name).into()];
+        row.extend(numbers.map(|number| Cell::from(number.to_string())));
+        row.push((&scan.scanner).into());
+        scans.row(row);
+        scan.vulnerabilities.iter().for_each(|one| worst.row(vulnerability(one)));
+    }
+    context.output.line("")?;
+    context.output.table(&scans)?;
+    let (total, listed) = run
+        .scans
+        .iter()
+        .fold((0, 0), |(total, listed), scan| (total + scan.total() as usize, listed + scan.vulnerabilities.len()));
+    if listed > 0 {
+        context.output.line("")?;
+        context.output.table(&worst)?;
+    }
+    if total > listed {
+        context.output.line("")?;
+        let text = format!("the worst {listed} of {total}; `qd runs log {}` has more", run.id.number);
+        context.output.line(Line::new().with(Tone::Quiet, text))?;
+    }
+    Ok(())
+}
+
+fn vulnerability(one: &Vulnerability) -> Vec<Cell> {
+    // What somebody accepted asks for no look.
+    let tone = if one.accepted.is_some() { Tone::Quiet } else { of_severity(one.severity) };
+    vec![
+        (&one.id).into(),
+        Cell::toned(tone, one.severity_text()),
+        (&one.package).into(),
+        (&one.version).into(),
+        one.fixed_in.clone().unwrap_or_default().into(),
+        one.accepted.clone().unwrap_or_default().into(),
+    ]
 }

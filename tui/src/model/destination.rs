@@ -1,6 +1,7 @@
 //! Where a screen sends its reader, named by what it is about. Screens know no other screen: the list of them turns this into one.
 
-use quarterdeck_shared::application::EnvironmentId;
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
+use quarterdeck_shared::snapshot::RunId;
 
 use crate::model::log::Source;
 use crate::model::subject::Subject;
@@ -15,6 +16,8 @@ pub enum Destination {
     Pods(Subject),
     /// The runs of an application.
     Runs(Subject),
+    /// What the scans of a run of an application found.
+    Scan(ApplicationName, RunId),
     /// What happened to an application or environment.
     Events(Subject),
     /// The syncs of an environment.

@@ -1,6 +1,6 @@
 //! From the commit to the rollout: the steps of the newest delivery to an environment, and where each stands.
 //!
-//! It joins what the wire keeps apart: the newest run (commit, build, test, push, sign, promote), the newest sync, and how the
+//! It joins what the wire keeps apart: the newest run (commit, build, test, push, scan, sign, promote), the newest sync, and how the
 //! environment is since. Each step says what it waits for.
 
 use jiff::Timestamp;
@@ -64,6 +64,7 @@ pub fn steps(fleet: &Store, environment: &EnvironmentStatus) -> Vec<Step> {
             // Most have none; a step that is never there tells nothing.
             steps.extend(find(run, StageKind::Test).map(|test| stage("test", Some(test))));
             steps.push(stage("push", find(run, StageKind::Push)));
+            steps.extend(find(run, StageKind::Scan).map(|scan| stage("scan", Some(scan))));
             steps.extend(find(run, StageKind::Sign).map(|sign| stage("sign", Some(sign))));
             steps.push(promote(run, &id.environment));
         }
@@ -291,6 +292,26 @@ mod tests {
             (stage.started, stage.finished) = (Some(at(started)), Some(at(finished)));
             assert_eq!(stage_seconds(&stage), told);
         }
+    }
+
+    #[test]
+    fn a_scan_is_a_step_where_there_is_one() {
+        use crate::model::fixture;
+        let titles = |has_scan: bool| {
+            let with_scan = |mut object: Object| {
+                if let Object::Run(run) = &mut object
+                    && let Some(at) = run.stages.iter().position(|stage| stage.kind == StageKind::Promote)
+                {
+                    run.stages.splice(at..at, has_scan.then(|| Stage::queued(StageKind::Scan)));
+                }
+                (object.key(), object)
+            };
+            let fleet = Store::load(fixture::objects().into_iter().map(with_scan));
+            let steps = steps(&fleet, &fixture::environment("shop/prod", Health::Healthy));
+            steps.iter().map(|step| step.title).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(titles(false), "commit build push promote sync rollout");
+        assert_eq!(titles(true), "commit build push scan promote sync rollout");
     }
 
     #[test]

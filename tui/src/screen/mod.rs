@@ -21,6 +21,7 @@ pub mod environment;
 pub mod history;
 pub mod pods;
 pub mod runs;
+pub mod scan;
 
 pub mod diff;
 pub mod logs;

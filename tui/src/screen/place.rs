@@ -17,10 +17,11 @@ use crate::screen::events::Events;
 use crate::screen::history::History;
 use crate::screen::pods::Pods;
 use crate::screen::runs::Runs;
+use crate::screen::scan::Scan;
 use crate::screen::system::System;
 use crate::screen::text::Text;
 use crate::screen::{
-    Screen, applications, console_log, diff, environment, events, history, logs, pods, runs, system, text,
+    Screen, applications, console_log, diff, environment, events, history, logs, pods, runs, scan, system, text,
 };
 
 /// Makes one enum of the screens.
@@ -79,6 +80,8 @@ screens! {
     Pods, pods, Table<Pods>;
     /// The runs.
     Runs, runs, Table<Runs>;
+    /// What is vulnerable in what a run pushed.
+    Scan, scan, Scan;
     /// The syncs of an environment.
     History, history, History;
     /// What does it say?
@@ -121,6 +124,7 @@ impl From<Destination> for Place {
             Destination::Environment(of) => Environment::new(of).into(),
             Destination::Pods(of) => Table::new(Pods { of: Some(of) }).into(),
             Destination::Runs(of) => Table::new(Runs { of: Some(of) }).into(),
+            Destination::Scan(of, run) => Scan::new(of, run).into(),
             Destination::Events(of) => Events::new(Some(of)).into(),
             Destination::History(of) => History::new(of).into(),
             Destination::Diff(of, commit) => DiffScreen::new(of, commit).into(),

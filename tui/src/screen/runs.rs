@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
 use crate::event_text::stage_called;
-use crate::keymap::Command::{self, Allow, Cancel, Open, Retry};
+use crate::keymap::Command::{self, Allow, Cancel, Open, Retry, Scan};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
@@ -34,6 +34,7 @@ pub const KEYS: &[Binding] = &[
     hint("x", Cancel, "cancel", "stop the selected run; asks"),
     quiet("a", Retry, "again", "queue the selected run once more; asks"),
     quiet("A", Allow, "allow", "let the selected run of a fork's code run; asks"),
+    quiet("v", Scan, "scan", "vulnerabilities that the selected run found"),
     EVENTS,
     HISTORY,
     PODS,
@@ -123,7 +124,8 @@ impl List for Runs {
             (Allow, Some(Object::Run(run))) => {
                 turn.say(format!("run {} does not wait for a permission", run.id.number))
             }
-            (Cancel | Retry | Allow, _) => turn.say("no run is selected"),
+            (Scan, Some(Object::Run(run))) => turn.open(Destination::Scan(run.application.clone(), run.id)),
+            (Cancel | Retry | Allow | Scan, _) => turn.say("no run is selected"),
             _ => return false,
         }
         true

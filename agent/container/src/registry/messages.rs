@@ -11,6 +11,10 @@ const WORDS_CHARS_MAX: usize = 600;
 /// Texts shorter than this behind a `token=` are words, not tokens.
 const TOKEN_CHARS_MIN: usize = 8;
 
+/// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
+pub(super) const AUTHORITY: &str = "name its authority by `ca_file` under [[registry]], or add it to this machine's, or to a file that SSL_CERT_FILE \
+                                    of the agent's environment names, and start the agent again";
+
 /// A registry's or engine's text as one bounded line without secrets: those of `mask`, and whatever looks like one.
 pub fn fit(mask: &Mask, text: &str) -> String {
     let line = redact(&one_line(mask, text));

@@ -21,6 +21,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::authorities::{Authorities, NoAuthorities};
 use super::credentials::Login;
+use super::harbor::{Harbor, HarborError};
+use super::messages::AUTHORITY;
 pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
@@ -41,10 +43,6 @@ const TAGS: &str = "tags/list?n=1";
 
 /// Clients are kept for their tokens and connections; more registries and logins than these have to connect anew.
 const CLIENTS_MAX: usize = 32;
-
-/// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
-const AUTHORITY: &str = "name its authority by `ca_file` under [[registry]], or add it to this machine's, or to a file that SSL_CERT_FILE \
-                         of the agent's environment names, and start the agent again";
 
 /// Speaks to registries.
 pub struct Registries {
@@ -396,6 +394,16 @@ impl Registries {
         let client = bare(trust).map_err(told)?;
         clients.insert(registry.to_owned(), (of, client.clone()));
         Ok(client)
+    }
+
+    /// The Harbor that is this registry, asked with its login.
+    ///
+    /// # Errors
+    /// Where no client can be made, or the name makes no address.
+    pub fn harbor<'r>(&'r self, registry: &str, login: Option<&'r Login>) -> Result<Harbor<'r>, HarborError> {
+        let away = |error: RegistryError| HarborError::Away { registry: registry.to_owned(), message: chain(&error) };
+        let client = self.trust(registry).and_then(|trust| self.bare(registry, trust.as_ref())).map_err(away)?;
+        Harbor::new(client, if self.is_plain(registry) { "http" } else { "https" }, registry, login)
     }
 
     /// Whether plain http is spoken to a registry.

@@ -40,6 +40,7 @@ pub(crate) fn run(id: u64, reference: &str, goal: RunGoal) -> RunStatus {
         hint: String::new(),
         artifact: None,
         tests: Vec::new(),
+        scans: Vec::new(),
         promoted: BTreeMap::new(),
     }
 }

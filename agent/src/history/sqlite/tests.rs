@@ -95,6 +95,7 @@ fn run(id: u64, queued: Timestamp) -> RunStatus {
         hint: String::new(),
         artifact: None,
         tests: Vec::new(),
+        scans: Vec::new(),
         promoted: Default::default(),
     }
 }

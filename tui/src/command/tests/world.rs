@@ -316,10 +316,28 @@ fn run() -> Value {
     json!({
         "id": "k7x2m-17", "application": "shop", "goal": "push", "reference": "push-1.4.0", "commit": CODE,
         "cause": {"by": "tag", "tag": "push-1.4.0", "commit": CODE}, "subject": "Faster search", "phase": "Succeeded",
-        "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), promoted("qa"), promoted("prod")],
+        "stages": [done("checkout", ""), done("build", ""), done("push", "sha256:5f91f762"), done("scan", "1 critical"), promoted("qa"), promoted("prod")],
         "queued": "2026-11-23T12:03:58Z", "started": "2026-11-23T12:04:00Z", "finished": "2026-11-23T12:05:02Z",
         "message": "pushed 1.4.0",
+        "scans": [scan()],
         "promoted": {"prod": commit, "qa": commit}, "artifact": artifact("shop", &["shop", "shop-worker"]),
+    })
+}
+
+fn scan() -> Value {
+    let count =
+        |severity: &str, total: u32, fixable: u32| json!({"severity": severity, "total": total, "fixable": fixable});
+    let found = |id: &str, severity: &str, package: &str| json!({"id": id, "severity": severity, "package": package, "version": "3.0.1"});
+    let accepted = json!({"fixed_in": "3.0.2", "accepted": "not reachable: the parser is not used"});
+    json!({
+        "name": "registry.example/ops/shop", "digest": "sha256:5f91f762", "by": "harbor", "scanner": "Trivy v0.58.1",
+        "scanned": "2026-11-23T12:04:40Z", "accepted": 1,
+        "counts": [count("critical", 1, 1), count("medium", 30, 2), count("unknown", 1, 0)],
+        "vulnerabilities": [
+            with(found("CVE-2026-9", "unknown", "odd\u{202e}"), json!({"severity_word": "Important"})),
+            with(found("CVE-2026-1", "critical", "openssl"), accepted),
+            found("CVE-2026-2", "medium", "zlib"),
+        ],
     })
 }
 

@@ -36,6 +36,7 @@ fn the_keys_of_the_main_commands() {
         ("y", "Environment", Command::Yaml),
         ("h", "Applications", Command::History),
         ("x", "Runs", Command::Cancel),
+        ("v", "Runs", Command::Scan),
         ("ctrl-d", "Logs", Command::HalfDown),
         ("3", "Diff", Command::Go(Root::Pods)),
         ("ctrl-c", "Text", Command::Quit),

@@ -23,6 +23,8 @@ fn keys_lead_to_screens_and_back() {
         ("esc esc esc esc esc", vec!["Applications"]),
         ("2", vec!["Runs"]),
         ("enter", vec!["Runs", "Logs"]),
+        ("esc v", vec!["Runs", "Scan"]),
+        ("esc enter", vec!["Runs", "Logs"]),
         ("3", vec!["Pods"]),
         ("y", vec!["Pods", "Text"]),
         ("4", vec!["Events"]),

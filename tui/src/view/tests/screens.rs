@@ -129,6 +129,14 @@ fn pipelines() {
     check("pipelines", |model| press(model, "2"));
 }
 
+/// Of a run that was scanned, also scrolled to the side, and of one that was not.
+#[test]
+fn scans() {
+    check("scan", |model| press(model, "2 j j j v"));
+    check("scan_scrolled", |model| press(model, "2 j j j v right j"));
+    check("scan_none", |model| press(model, "2 v"));
+}
+
 #[test]
 fn pods() {
     check("pods", |model| press(model, "3"));
