@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quarterdeck_shared::snapshot::RunId;
 
-use super::image_scan::ScanError;
+use super::scan_error::ScanError;
 use crate::forge::ForgeError;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;

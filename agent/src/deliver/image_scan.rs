@@ -4,7 +4,6 @@
 //! Every image of a run is scanned, also one that was pushed before: what is known of it changes while it does not. A run that takes
 //! up another holds what that one learned; it is judged again by what the configuration accepts now, without another scan.
 
-mod error;
 mod harbor;
 
 use std::collections::BTreeSet;
@@ -14,9 +13,9 @@ use quarterdeck_shared::application::{ScanSpec, Scanner};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::snapshot::ScanResult;
 
-pub use self::error::ScanError;
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
+use super::scan_error::ScanError;
 use crate::context::Context;
 use quarterdeck_container::scanner::Request;
 use quarterdeck_core::image_ref::ImageRef;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
-use http::response::Builder;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::json;
@@ -15,6 +14,7 @@ use super::State;
 use super::auth::Refusal;
 use super::fault::{Fault, Step, code_of};
 use super::harbor;
+use super::reply::{failure, ok, respond};
 use super::route::{Route, action};
 use super::store::{Manifest, Refused, digest_of};
 use crate::serve::{Answer, Cut, query_pairs};
@@ -293,18 +293,4 @@ fn continued(status: u16, repository: &str, id: &str, length: usize) -> Response
         .header("docker-upload-uuid", id)
         .body(Body::empty())
         .expect("a plain answer")
-}
-
-pub(super) fn failure(status: u16, code: &str, message: &str) -> Response<Body> {
-    let body = json!({ "errors": [{ "code": code, "message": message, "detail": null }] });
-    respond(status).body(body.to_string().into()).expect("a plain answer")
-}
-
-pub(super) fn respond(status: u16) -> Builder {
-    ok(status).header(CONTENT_TYPE, "application/json; charset=utf-8")
-}
-
-fn ok(status: u16) -> Builder {
-    let status = StatusCode::from_u16(status).expect("a status that a test asked for");
-    Response::builder().status(status).header("docker-distribution-api-version", "registry/2.0")
 }

@@ -14,8 +14,8 @@ use http::{Method, Response};
 use serde_json::{Value, json};
 
 use super::State;
-use super::answer::{failure, respond};
 use super::fault::{Fault, Step};
+use super::reply::{failure, respond};
 use crate::serve::{Answer, Cut};
 
 /// The form of its reports.

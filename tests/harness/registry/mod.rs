@@ -16,6 +16,7 @@ mod answer;
 mod auth;
 mod fault;
 mod harbor;
+mod reply;
 mod route;
 mod store;
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ScanSpec;
 use tokio::time::Instant;
 
-use super::ScanError;
 use crate::context::Context;
 use crate::deliver::DeliverError;
 use crate::deliver::execution::Execution;
+use crate::deliver::scan_error::ScanError;
 use quarterdeck_container::registry::harbor::{Harbor, HarborError};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::scan::Report;
