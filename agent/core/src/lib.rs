@@ -14,7 +14,7 @@
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
-//! - [`follow`]: which tag of an image of others is wanted.
+//! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
