@@ -15,7 +15,7 @@
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
 //! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
-//! - [`follow`]: which tag of an image of others is wanted.
+//! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.

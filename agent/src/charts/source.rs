@@ -212,6 +212,23 @@ impl ChartSource {
         Ok(Some(Password { username: username.clone(), password }))
     }
 
+    /// This version is wanted now. When the repository was last asked is no news by itself.
+    fn found(&self, release: ChartRelease) {
+        let now = ChartState { release: Some(release), failure: None, last_seen: Some(Timestamp::now()) };
+        self.state.send_if_modified(|state| {
+            let before = std::mem::replace(state, now);
+            (before.release, before.failure) != (state.release.clone(), state.failure.clone())
+        });
+    }
+
+    /// The words of one failure are told once, however often it is met.
+    fn failed(&self, why: Failure) {
+        if self.state.borrow().failure.as_ref() != Some(&why) {
+            tracing::warn!(error = %why.message, hint = %why.hint, "cannot look for versions of the chart");
+            self.state.send_modify(|state| state.failure = Some(why));
+        }
+    }
+
     fn is_exact(&self) -> bool {
         matches!(self.wanted, Wanted::Exact(_))
     }
@@ -239,24 +256,12 @@ pub(super) async fn follow(source: Arc<ChartSource>) {
         let wait = match looked {
             Ok(release) => {
                 failures = 0;
-                let last_seen = Some(Timestamp::now());
-                let now = ChartState { release: Some(release), failure: None, last_seen };
-                let is_news = |state: &ChartState| (&state.release, &state.failure) != (&now.release, &now.failure);
-                // When it was last asked is no news by itself.
-                source.state.send_if_modified(|state| {
-                    let is_news = is_news(state);
-                    *state = now.clone();
-                    is_news
-                });
+                source.found(release);
                 interval
             }
             Err(problem) => {
                 failures += 1;
-                let why = Failure::of(&problem);
-                if source.state.borrow().failure.as_ref() != Some(&why) {
-                    tracing::warn!(error = %why.message, hint = %why.hint, "cannot look for versions of the chart");
-                    source.state.send_modify(|state| state.failure = Some(why));
-                }
+                source.failed(Failure::of(&problem));
                 match problem.is_refusal() {
                     true => REFUSED,
                     false => doubled(interval.min(BACKOFF_FIRST), failures - 1, BACKOFF_MAX.max(interval)),
