@@ -254,7 +254,7 @@ async fn steps(
         execution.stage(StageKind::Scan, None, timeout, image_scan::Scan::new(context, spec, &pushed)).await?;
     }
     if let Some(spec) = &code.spec.sign {
-        let sign = image_sign::Sign { context, spec, pushed: &pushed };
+        let sign = image_sign::Sign { context, code, spec, pushed: &pushed };
         execution.stage(StageKind::Sign, None, timeout, sign).await?;
     }
     let promoted = promote(context, application, code, execution, &pushed).await?;

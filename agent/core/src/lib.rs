@@ -13,6 +13,7 @@
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
+//! - [`provenance`]: how an image was built, as others read it.
 //! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
@@ -44,6 +45,7 @@ pub mod gc;
 pub mod merge_comment;
 pub mod own_repository;
 pub mod promote;
+pub mod provenance;
 pub mod queue;
 pub mod run;
 pub mod scan;

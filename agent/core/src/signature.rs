@@ -46,6 +46,8 @@ pub enum Wanted {
     Signature,
     /// That it signed a list of what is in the image.
     Sbom(SbomFormat),
+    /// That it signed how the image was built.
+    Provenance,
 }
 
 impl Wanted {
@@ -53,9 +55,19 @@ impl Wanted {
     pub fn tag(self, digest: &str) -> String {
         let suffix = match self {
             Self::Signature => "sig",
-            Self::Sbom(_) => "att",
+            Self::Sbom(_) | Self::Provenance => "att",
         };
         format!("{}.{suffix}", digest.replace(':', "-"))
+    }
+
+    /// What cosign calls the type of its statement; nothing of a signature, which is none.
+    pub fn kind(self) -> Option<&'static str> {
+        match self {
+            Self::Signature => None,
+            Self::Sbom(SbomFormat::Spdx) => Some("spdxjson"),
+            Self::Sbom(SbomFormat::Cyclonedx) => Some("cyclonedx"),
+            Self::Provenance => Some("slsaprovenance1"),
+        }
     }
 
     /// What the statement of an envelope or bundle says that it is.
@@ -64,6 +76,7 @@ impl Wanted {
             Self::Signature => SIGN_PREDICATE,
             Self::Sbom(SbomFormat::Spdx) => "https://spdx.dev/Document",
             Self::Sbom(SbomFormat::Cyclonedx) => "https://cyclonedx.org/bom",
+            Self::Provenance => "https://slsa.dev/provenance/v1",
         }
     }
 }

@@ -5,21 +5,24 @@
 
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::provenance;
 use quarterdeck_core::signature::Wanted;
 use quarterdeck_shared::application::{SignSpec, ValueFrom};
 use quarterdeck_shared::artifact::{Artifact, Image};
+use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_system::secret::{self, Place};
 use secrecy::SecretString;
 
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::signature::signers;
-use crate::context::Context;
+use crate::context::{Codebase, Context};
 use crate::signing::{SignError, Workplace, short};
 
 /// What was pushed is signed.
 pub(super) struct Sign<'a> {
     pub(super) context: &'a Context,
+    pub(super) code: &'a Codebase,
     pub(super) spec: &'a SignSpec,
     pub(super) pushed: &'a Artifact,
 }
@@ -33,11 +36,14 @@ impl Step<()> for Sign<'_> {
             is_new |= self.image(execution, image, &password).await?;
             signed.push(format!("{}@{}", image.name, image.digest.as_deref().unwrap_or_default()));
         }
-        let sbom = self.spec.sbom.map_or_else(String::new, |sbom| format!(", with an SBOM ({})", sbom.word()));
+        let sbom = self.spec.sbom.map(|sbom| format!("an SBOM ({})", sbom.word()));
+        let provenance = self.spec.provenance.then(|| "its provenance".to_owned());
+        let attached: Vec<String> = sbom.into_iter().chain(provenance).collect();
+        let with = if attached.is_empty() { String::new() } else { format!(", with {}", attached.join(" and ")) };
         let (images, key) = (signed.join(", "), short(&self.spec.key));
         Ok(match is_new {
-            true => Outcome::Done((), format!("{images} signed by {key}{sbom}")),
-            false => Outcome::Skipped((), format!("{images} signed by {key} before{sbom}")),
+            true => Outcome::Done((), format!("{images} signed by {key}{with}")),
+            false => Outcome::Skipped((), format!("{images} signed by {key} before{with}")),
         })
     }
 }
@@ -71,10 +77,25 @@ impl Sign<'_> {
             is_new = true;
             execution.say(&format!("listing what is in {name}"));
             let list = at.list(format).await?;
-            at.attest(&list, format).await?;
+            at.attest(&list, Wanted::Sbom(format)).await?;
             self.is_there(&name, Wanted::Sbom(format), &keys).await?;
         }
+        if self.spec.provenance && signers(self.context, &name, Wanted::Provenance, &keys).await?.is_err() {
+            is_new = true;
+            execution.say(&format!("saying how {name} was built"));
+            let statement = at.write("provenance.json", &self.provenance(&execution.run, image)?)?;
+            at.attest(&statement, Wanted::Provenance).await?;
+            self.is_there(&name, Wanted::Provenance, &keys).await?;
+        }
         Ok(is_new)
+    }
+
+    /// How an image was built.
+    fn provenance(&self, run: &RunStatus, image: &Image) -> Result<String, DeliverError> {
+        let spec = self.code.spec.images.iter().find(|spec| spec.name == image.name);
+        // The configuration names every image that is built.
+        let spec = spec.ok_or_else(|| DeliverError::NoSuch(format!("the image {} is not configured", image.name)))?;
+        Ok(provenance::statement(run, spec, self.pushed, self.code.repository.address()))
     }
 
     /// Makes sure that the registry has now what was written.

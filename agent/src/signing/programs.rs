@@ -13,6 +13,7 @@ use quarterdeck_container::registry::messages::fit;
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::output::Mask;
+use quarterdeck_core::signature::Wanted;
 use quarterdeck_shared::application::{SbomFormat, SignSpec};
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -127,17 +128,20 @@ impl<'a> Workplace<'a> {
         Ok(file)
     }
 
-    /// Attaches a list to the image, signed.
-    pub async fn attest(&self, list: &Path, format: SbomFormat) -> Result<(), SignError> {
+    /// Writes a statement to a file of this place.
+    pub fn write(&self, name: &str, statement: &str) -> Result<PathBuf, SignError> {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, statement).map_err(|source| SignError::Write { path: file.clone(), source })?;
+        Ok(file)
+    }
+
+    /// Attaches what is in a file to the image, signed.
+    pub async fn attest(&self, file: &Path, what: Wanted) -> Result<(), SignError> {
         let mut command = self.cosign("attest")?;
         self.offline(&mut command, "attest").await?;
-        let kind = match format {
-            SbomFormat::Spdx => "spdxjson",
-            SbomFormat::Cyclonedx => "cyclonedx",
-        };
-        command.args(["--type", kind]).arg("--predicate").arg(list);
+        command.args(["--type", what.kind().unwrap_or_default()]).arg("--predicate").arg(file);
         command.arg("--key").arg(&self.spec.key).arg(self.image.to_string());
-        self.run(command, LISTS, ProgramKind::Cosign, "attaching the SBOM").await.map(|_| ())
+        self.run(command, LISTS, ProgramKind::Cosign, "attaching what it says of the image").await.map(|_| ())
     }
 
     fn cosign(&self, what: &str) -> Result<Command, SignError> {

@@ -18,6 +18,9 @@ pub struct SignSpec {
     /// The list of what is in the image that is attached to it; none where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<SbomFormat>,
+    /// Attaches how it was built, by SLSA.
+    #[serde(default)]
+    pub provenance: bool,
 }
 
 /// A format of a software bill of materials.

@@ -108,6 +108,7 @@ fn cosign(version: u8, arguments: &[String]) -> anyhow::Result<()> {
         "sign" => "https://sigstore.dev/cosign/sign/v1",
         "attest" if option(arguments, "--type") == Some("spdxjson") => "https://spdx.dev/Document",
         "attest" if option(arguments, "--type") == Some("cyclonedx") => "https://cyclonedx.org/bom",
+        "attest" if option(arguments, "--type") == Some("slsaprovenance1") => "https://slsa.dev/provenance/v1",
         other => bail!("the stand-in does not know {other}"),
     };
     let predicate: Value = match option(arguments, "--predicate") {

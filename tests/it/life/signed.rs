@@ -63,7 +63,8 @@ fn manifest(world: &World) -> String {
 #[tokio::test]
 async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
     for version in [2, 3] {
-        let (world, programs, _) = signing(version, &format!("{REQUIRED}{SIGNS}sbom = 'spdx'\n")).await;
+        let (world, programs, _) =
+            signing(version, &format!("{REQUIRED}{SIGNS}sbom = 'spdx'\nprovenance = true\n")).await;
         code(&world).tag("push-1.4.0", "main");
         let run = ended(&world, "push-1.4.0").await;
         assert_eq!(run.phase, Phase::Succeeded, "{run:#?}");
@@ -71,7 +72,7 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
         use StageKind::{Build, Checkout, Promote, Push, Sign};
         assert_eq!(kinds, [Checkout, Build, Push, Sign, Promote]);
         let (name, digest) = pinned(&run);
-        let signed = format!("{name}@{digest} signed by cosign.key, with an SBOM (spdx)");
+        let signed = format!("{name}@{digest} signed by cosign.key, with an SBOM (spdx) and its provenance");
         assert_eq!(stage(&run, Sign).message, signed);
         let promoted = &stage(&run, Promote).message;
         assert!(promoted.ends_with(&format!("names {name}:1.4.0@{digest}; signed by cosign.pub")), "{promoted}");
@@ -80,7 +81,7 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
         // Each in the form of its version, and once.
         let (tags, referring) = (world.registry.tags("ops/shop"), world.registry.referrers("ops/shop", &digest));
         let beside: Vec<_> = tags.iter().filter(|tag| tag.starts_with("sha256-")).map(|tag| &tag[71..]).collect();
-        let wanted = if version == 2 { (vec![".att", ".sig"], 0) } else { (vec![], 2) };
+        let wanted = if version == 2 { (vec![".att", ".sig"], 0) } else { (vec![], 3) };
         assert_eq!((beside, referring.len()), wanted);
 
         // Nothing secret is an argument, the login is for this user alone, and gone.
@@ -98,10 +99,10 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
         assert_eq!((again.phase, stage(&again, Sign).phase), (Phase::Succeeded, Phase::Skipped), "{again:#?}");
         assert_eq!(
             stage(&again, Sign).message,
-            format!("{name}@{digest} signed by cosign.key before, with an SBOM (spdx)")
+            format!("{name}@{digest} signed by cosign.key before, with an SBOM (spdx) and its provenance")
         );
         let wrote = |what: &str| programs.calls().iter().filter(|call| is_work(&call.arguments, what)).count();
-        assert_eq!((wrote("sign"), wrote("attest"), wrote("scan")), (1, 1, 1));
+        assert_eq!((wrote("sign"), wrote("attest"), wrote("scan")), (1, 2, 1));
     }
 }
 

@@ -40,7 +40,7 @@ async fn signs_and_refuses(town: &mut Town) -> anyhow::Result<()> {
     town.agent.set("PATH", path);
     let required = "[application.environment.promote]\nrequire_signature = [\"own.pub\"]\n";
     let config = format!("{}{required}", town.config());
-    let signs = "[application.sign]\nkey = \"own.key\"\npassword = { file = \"key-password\" }\nsbom = \"cyclonedx\"\n";
+    let signs = "[application.sign]\nkey = \"own.key\"\npassword = { file = \"key-password\" }\nsbom = \"cyclonedx\"\nprovenance = true\n";
     town.agent.configure(&format!("{config}{signs}"))?;
     town.shop.commit(&borrowed(&code("1.4.0", 0)), "A shop")?;
     town.agent.start_agent().await?;
@@ -49,12 +49,14 @@ async fn signs_and_refuses(town: &mut Town) -> anyhow::Result<()> {
     let message =
         |kind: StageKind| run.stages.iter().find(|stage| stage.kind == kind).map_or("", |stage| stage.message.as_str());
     let pinned = format!("{}@{}", town.image, digest(&run).context("it was pushed")?);
-    let signed = format!("{pinned} signed by own.key, with an SBOM (cyclonedx)");
+    let signed = format!("{pinned} signed by own.key, with an SBOM (cyclonedx) and its provenance");
     ensure!(message(StageKind::Sign) == signed, "{run:#?}");
     ensure!(message(StageKind::Promote).ends_with("; signed by own.pub"), "{run:#?}");
     let offline = ["--key", "own.pub", "--insecure-ignore-tlog", &pinned];
     cosign(town, &[&["verify"], &offline[..]].concat())?;
-    cosign(town, &[&["verify-attestation", "--type", "cyclonedx"], &offline[..]].concat())?;
+    for kind in ["cyclonedx", "slsaprovenance1"] {
+        cosign(town, &[&["verify-attestation", "--type", kind], &offline[..]].concat())?;
+    }
 
     town.agent.kill_agent();
     town.agent.configure(&config)?;

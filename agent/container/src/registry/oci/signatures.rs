@@ -83,7 +83,9 @@ impl Registries {
         let Some(manifest) = self.manifest(call, &reference).await? else { return Ok(Vec::new()) };
         let layers: Vec<OciDescriptor> = match wanted {
             Wanted::Signature => manifest.layers,
-            Wanted::Sbom(_) => manifest.layers.into_iter().filter(|layer| may_be(layer, wanted)).collect(),
+            Wanted::Sbom(_) | Wanted::Provenance => {
+                manifest.layers.into_iter().filter(|layer| may_be(layer, wanted)).collect()
+            }
         };
         let mut claims = Vec::new();
         // The newest is the last.
@@ -102,7 +104,7 @@ impl Registries {
                     let by = certificate.map_or(Signer::Unknown, |_| Signer::Certificate);
                     claims.push(of_payload(&bytes, signature, by, digest));
                 }
-                Wanted::Sbom(_) => claims.extend(of_envelope(&bytes, wanted, digest).transpose()),
+                Wanted::Sbom(_) | Wanted::Provenance => claims.extend(of_envelope(&bytes, wanted, digest).transpose()),
             }
         }
         if layers.len() > CLAIMS_MAX {
@@ -183,7 +185,7 @@ fn annotation<'l>(layer: &'l OciDescriptor, name: &str) -> Option<&'l str> {
 /// The bytes of a layer, which are those of its digest. Other places that it names are not asked.
 async fn blob(call: &Call, layer: &OciDescriptor, wanted: Wanted) -> Result<Result<Vec<u8>, Unfit>, RegistryError> {
     let most = match wanted {
-        Wanted::Signature => SIGNATURE_BYTES_MAX,
+        Wanted::Signature | Wanted::Provenance => SIGNATURE_BYTES_MAX,
         Wanted::Sbom(_) => SBOM_BYTES_MAX,
     };
     if u64::try_from(layer.size).is_ok_and(|size| size > most) {
