@@ -228,6 +228,9 @@ pub struct AccessRule {
 pub struct RegistryConfig {
     /// `registry.example`, `localhost:5000`.
     pub host: String,
+    /// What it is beside a registry, where it has an API of its own.
+    #[serde(default)]
+    pub kind: Option<RegistryKind>,
     /// The user to log in as.
     #[serde(default)]
     pub username: Option<String>,
@@ -243,6 +246,14 @@ pub struct RegistryConfig {
     /// The file of authorities that are trusted for it beside those of the machine.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// A registry with an API of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistryKind {
+    /// Harbor.
+    Harbor,
 }
 
 /// A length of time, written as `30s`, `5m`, `1h 30m`.

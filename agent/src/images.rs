@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use crate::config::{BuilderKind, Config, RegistryConfig};
+use crate::config::{BuilderKind, Config, RegistryConfig, RegistryKind};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use quarterdeck_container::registry::credentials::{CredentialError, Login, Search, Sources};
 use quarterdeck_container::registry::oci::Registries;
@@ -81,6 +81,11 @@ impl Images {
         }
         let Search { found, notes } = Sources::of_this_user(configured).find(image).await?;
         Ok((found.map(|found| found.login), notes.iter().map(|note| chain(note)).collect()))
+    }
+
+    /// Whether the configuration says that a registry is a Harbor.
+    pub fn is_harbor(&self, registry: &str) -> bool {
+        self.configured.iter().any(|one| one.host == registry && one.kind == Some(RegistryKind::Harbor))
     }
 
     /// The logins for the registries of base images, by host; and why one cannot be had, which is told and no failure: the

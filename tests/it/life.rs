@@ -46,6 +46,7 @@ mod output;
 mod own_files;
 mod own_repository;
 mod planned;
+mod projects;
 mod protected;
 mod pruned;
 mod pull_secrets;

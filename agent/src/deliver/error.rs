@@ -16,6 +16,7 @@ use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_container::registry::signature::KeyError;
 use quarterdeck_core::admission::Refusal;
+use quarterdeck_core::before_push;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::queue::AWAITED_MAX;
@@ -54,6 +55,9 @@ pub enum DeliverError {
         /// Of the repository, without secrets.
         address: String,
     },
+    /// What is to be built cannot be pushed.
+    #[error(transparent)]
+    NoPush(#[from] before_push::Refusal),
     /// The engine failed.
     #[error(transparent)]
     Build(BuildError),
@@ -280,6 +284,7 @@ impl Hint for DeliverError {
         match self {
             Self::Git { source, .. } => source.hint(),
             Self::Refused(refusal) => refusal.hint(),
+            Self::NoPush(refusal) => refusal.hint(),
             Self::Forge(error) => error.hint(),
             Self::NoForge { .. } => "add a [[forge]] with its address, or leave out require_protected_tags".into(),
             Self::Unread { .. } => "`qd doctor` shows whether it can be read".into(),

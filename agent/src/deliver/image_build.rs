@@ -3,6 +3,7 @@
 //! The run has one place among the builds. Its images are built one after the other in that place, and beside each other
 //! as far as more places are free: a run that waited for a second place while it holds the first could wait for ever.
 
+mod before;
 mod request;
 
 pub use request::{APPLICATION_LABEL, REVISION_LABEL};
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use quarterdeck_shared::application::ImageSpec;
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::event::Event;
+use quarterdeck_shared::snapshot::RunGoal;
 use tokio::sync::mpsc;
 
 use self::request::{labels, request};
@@ -102,6 +104,10 @@ impl Step<Artifact> for Build<'_> {
             }
         }
         let is_new = !requests.is_empty();
+        if execution.run.goal == RunGoal::Push {
+            let is_built = |place: usize| !made.contains_key(&place);
+            before::look(&self.commit, &names, is_built, execution).await?;
+        }
         for (place, built) in self.build(execution, requests).await? {
             made.insert(place, Made { id: built.id, size: Some(built.size_bytes) });
         }

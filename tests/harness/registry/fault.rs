@@ -38,6 +38,10 @@ pub enum Step {
     ApiScan,
     /// Harbor: `GET` of the report of a scan.
     ApiReport,
+    /// Harbor: `HEAD` of the projects, with a name.
+    ApiProject,
+    /// Harbor: `GET` of the summary of a project.
+    ApiSummary,
     /// Whatever else was asked.
     Other,
 }

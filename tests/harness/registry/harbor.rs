@@ -1,9 +1,10 @@
 //! The API of Harbor beside the registry, as far as scans go: artifacts with where their scan stands, the scan, its report, and the
-//! health of all. A scan is `Pending`, then `Running`, then over, a step each time the artifact is asked for.
+//! health of all; and projects: whether there is one, and its quota. A scan is `Pending`, then `Running`, then over, a step each time the artifact is asked for.
 //!
 //! It wants what Harbor wants: a login as Basic, no cookies, names that are encoded twice. It also wants what Harbor merely takes,
 //! so that a client that forgets it is found: `X-Request-Id`, `X-Is-Resource-Name` and the forms of reports. It does NOT do:
-//! projects (all are there), robots with permissions of their own (one permission can be denied to all), other scanners, SBOMs.
+//! make projects (all are there but the one that a test takes away), count
+//! what a quota is used for (a test says so), robots with permissions of their own (one permission can be denied to all), other scanners, SBOMs.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::State;
 use super::fault::{Fault, Step};
 use super::reply::{failure, respond};
-use crate::serve::{Answer, Cut};
+use crate::serve::{Answer, Cut, query_pairs};
 
 /// The form of its reports.
 const FORM: &str = "application/vnd.security.vulnerability.report; version=1.1";
@@ -42,6 +43,10 @@ pub(super) struct Harbor {
     pub(super) denied: Option<&'static str>,
     pub(super) are_held: bool,
     pub(super) ends_with: &'static str,
+    /// A project that is not there.
+    pub(super) lacks: Option<&'static str>,
+    /// Bytes that each project needs, of those that it may need.
+    pub(super) quota: (i64, i64),
     /// Where the scan of each digest stands.
     scans: BTreeMap<String, &'static str>,
 }
@@ -49,8 +54,23 @@ pub(super) struct Harbor {
 impl Default for Harbor {
     fn default() -> Self {
         let (found, scans) = (Vec::new(), BTreeMap::new());
-        Self { is_there: false, found, denied: None, are_held: false, ends_with: "Success", scans }
+        let (lacks, quota) = (None, (0, -1));
+        Self { is_there: false, found, denied: None, are_held: false, ends_with: "Success", lacks, quota, scans }
     }
+}
+
+/// What the steps of a path ask for, and the permission that it needs: the login alone where there is none.
+fn asked(method: &Method, steps: &[&str]) -> Option<(Step, &'static str)> {
+    Some(match (method, steps) {
+        (&Method::HEAD, ["projects"]) => (Step::ApiProject, ""),
+        (&Method::GET, ["projects", _, "summary"]) => (Step::ApiSummary, "project:read"),
+        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _]) => (Step::ApiArtifact, "artifact:read"),
+        (&Method::POST, ["projects", _, "repositories", _, "artifacts", _, "scan"]) => (Step::ApiScan, "scan:create"),
+        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _, "additions", "vulnerabilities"]) => {
+            (Step::ApiReport, "artifact-addition:read")
+        }
+        _ => return None,
+    })
 }
 
 pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
@@ -58,14 +78,11 @@ pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
         return Ok(respond(404).body("404 page not found".into()).expect("a plain answer"));
     }
     let steps: Vec<&str> = path.split('/').collect();
-    let (step, permission) = match (&parts.method, &steps[..]) {
-        (&Method::GET, ["health"]) => return Ok(json_answer(200, &health())),
-        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _]) => (Step::ApiArtifact, "artifact:read"),
-        (&Method::POST, ["projects", _, "repositories", _, "artifacts", _, "scan"]) => (Step::ApiScan, "scan:create"),
-        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _, "additions", "vulnerabilities"]) => {
-            (Step::ApiReport, "artifact-addition:read")
-        }
-        _ => return Ok(failure(404, "NOT_FOUND", "the resource is not found")),
+    if parts.method == Method::GET && steps == ["health"] {
+        return Ok(json_answer(200, &health()));
+    }
+    let Some((step, permission)) = asked(&parts.method, &steps) else {
+        return Ok(failure(404, "NOT_FOUND", "the resource is not found"));
     };
     match state.faults().take(step) {
         Some(Fault::CutAfter(_)) => return Err(Cut),
@@ -93,6 +110,9 @@ pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
     if state.harbor().denied == Some(permission) {
         return Ok(failure(403, "FORBIDDEN", "forbidden"));
     }
+    if matches!(step, Step::ApiProject | Step::ApiSummary) {
+        return Ok(state.harbor().project(&steps, parts.uri.query().unwrap_or("")));
+    }
     let repository = format!("{}/{}", steps[1], steps[3].replace("%252F", "/"));
     let digest = steps[5];
     if state.store().manifest(&repository, digest).is_none() {
@@ -108,6 +128,23 @@ pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
 }
 
 impl Harbor {
+    /// Whether a project is there, which its query names, or its summary, where its path does.
+    fn project(&self, steps: &[&str], query: &str) -> Response<Body> {
+        let asked = query_pairs(query).into_iter().find(|(name, _)| name == "project_name").map(|(_, value)| value);
+        let name = steps.get(1).map(|name| (*name).to_owned()).or(asked);
+        let (used, hard) = self.quota;
+        match name {
+            None => failure(400, "BAD_REQUEST", "project_name in query is required"),
+            Some(name) if self.lacks == Some(&*name) => failure(404, "NOT_FOUND", &format!("project {name} not found")),
+            Some(_) if steps.len() == 1 => respond(200).body(Body::empty()).expect("a plain answer"),
+            Some(_) if self.denied == Some("quota:read") => json_answer(200, &json!({ "repo_count": 1 })),
+            Some(_) => {
+                let quota = json!({ "hard": { "storage": hard }, "used": { "storage": used } });
+                json_answer(200, &json!({ "repo_count": 1, "quota": quota }))
+            }
+        }
+    }
+
     /// The artifact now; its scan has gone a step further when it is asked for next.
     fn artifact(&mut self, digest: &str) -> Value {
         let mut artifact = json!({ "digest": digest, "type": "IMAGE" });

@@ -221,9 +221,24 @@ impl Registry {
         (harbor.is_there, harbor.found) = (true, found.to_vec());
     }
 
+    /// It is a plain registry again from now on.
+    pub fn be_no_harbor(&self) {
+        self.state.harbor().is_there = false;
+    }
+
     /// Of this Harbor no login has this permission from now on: `scan:create`; all of them where none is named.
     pub fn deny(&self, permission: Option<&'static str>) {
         self.state.harbor().denied = permission;
+    }
+
+    /// This Harbor is without this project from now on; with all of them where none is named.
+    pub fn lack_project(&self, project: Option<&'static str>) {
+        self.state.harbor().lacks = project;
+    }
+
+    /// Each project needs so many bytes from now on, of so many that it may need; -1 is no limit.
+    pub fn set_quota(&self, used: i64, hard: i64) {
+        self.state.harbor().quota = (used, hard);
     }
 
     /// A scan that begins stays `Running` for as long as this is so.

@@ -62,6 +62,7 @@ const WHOLE: &[&str] = &[
     "life::own_repository",
     "life::planned",
     "life::protected",
+    "life::projects",
     "life::pull_secrets",
     "life::quiet",
     "life::scanned",

@@ -92,6 +92,32 @@ impl<'r> Harbor<'r> {
         self.ask(What::Report, image, Method::GET, self.of(image, &["additions", "vulnerabilities"])?, None).await
     }
 
+    /// Whether there is a project of this name. Any login may ask.
+    ///
+    /// # Errors
+    /// Where Harbor does not say.
+    pub async fn has_project(&self, project: &str) -> Result<bool, HarborError> {
+        let mut to = self.below(&["projects"])?;
+        to.query_pairs_mut().append_pair("project_name", project);
+        let answer = self.send(What::Project, Method::HEAD, to, None).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            // It has no words, and what is no Harbor answers the same.
+            return self.health().await.map(|_| false);
+        }
+        self.refusal(What::Project, project, &answer).map_or(Ok(true), Err)
+    }
+
+    /// What is in a project, with its quota for those who may see it: the bytes of the answer. The list of quotas is for
+    /// administrators of the system alone.
+    ///
+    /// # Errors
+    /// Where Harbor does not give it.
+    pub async fn project_summary(&self, project: &str) -> Result<Vec<u8>, HarborError> {
+        let to = self.below(&["projects", project, "summary"])?;
+        let answer = self.send(What::Project, Method::GET, to, None).await?;
+        self.refusal(What::Project, project, &answer).map_or(Ok(answer.body), Err)
+    }
+
     /// The parts of Harbor and how they are. It asks no login.
     ///
     /// # Errors
@@ -122,6 +148,16 @@ impl<'r> Harbor<'r> {
             path.pop_if_empty().extend(["projects", project, "repositories", &repository.replace('/', "%2F")]);
             path.extend(["artifacts", reference]).extend(below);
         }
+        Ok(to)
+    }
+
+    /// An address below that of the API.
+    fn below(&self, steps: &[&str]) -> Result<Url, HarborError> {
+        let mut to = self.base.clone();
+        to.path_segments_mut()
+            .map_err(|()| HarborError::NotHarbor { registry: self.registry.clone() })?
+            .pop_if_empty()
+            .extend(steps);
         Ok(to)
     }
 

@@ -18,6 +18,8 @@ pub enum What {
     Scan,
     /// The report of a scan.
     Report,
+    /// A project, with its quota.
+    Project,
     /// How it is.
     Health,
 }
@@ -29,6 +31,7 @@ impl What {
             Self::Artifact => "artifact:read",
             Self::Scan => "scan:create",
             Self::Report => "artifact-addition:read",
+            Self::Project => "project:read",
             Self::Health => "none",
         }
     }
@@ -40,6 +43,7 @@ impl fmt::Display for What {
             Self::Artifact => "read the artifact",
             Self::Scan => "scan the artifact",
             Self::Report => "read the report of a scan",
+            Self::Project => "read the project",
             Self::Health => "report its health",
         })
     }
@@ -201,7 +205,9 @@ impl Hint for HarborError {
             Self::Missing { .. } => {
                 "see in Harbor whether a retention rule or a person deleted it; push it again".into()
             }
-            Self::NotHarbor { .. } => "set by = \"trivy\" or by = \"grype\" in [application.scan]".into(),
+            Self::NotHarbor { .. } => {
+                "leave out kind = \"harbor\" of [[registry]]; set by = \"trivy\" or by = \"grype\" in [application.scan]".into()
+            }
             Self::NoProject { .. } => "name the image registry/project/name".into(),
             Self::Refused { what: What::Scan, .. } => {
                 "see that Harbor has a default scanner, under Administration, Interrogation Services".into()

@@ -77,6 +77,14 @@ fn each_refusal_is_in_plain_words_with_what_to_do() {
         ),
         (
             &known,
+            403,
+            said("forbidden"),
+            What::Project,
+            "robot$shop+qd may not read the project in the Harbor registry registry.example: 403 Forbidden forbidden",
+            "the permission project:read",
+        ),
+        (
+            &known,
             404,
             said("not found"),
             What::Artifact,
