@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use crate::images::{Images, LoginError};
 use quarterdeck_container::registry::credentials::Login;
-use quarterdeck_container::registry::docker_config::{TokenLogin, docker_config};
+use quarterdeck_container::registry::docker_config::{TokenLogin, for_cluster};
 use quarterdeck_core::image_ref::{ImageRef, ImageRefError};
 use quarterdeck_kubernetes::{PullSecret, PullSecrets};
 use quarterdeck_system::secret::{self, Place};
@@ -61,7 +61,7 @@ async fn content(images: &Images, registries: &[PullLogin]) -> Result<SecretStri
         };
         logins.insert(registry.clone(), login);
     }
-    Ok(docker_config(&logins)?)
+    Ok(for_cluster(&logins)?)
 }
 
 fn own_login(registry: &str, username: &str, from: &ValueFrom) -> Result<Login, LoginError> {

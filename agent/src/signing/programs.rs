@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use quarterdeck_container::registry::credentials::{Login, docker_config};
+use quarterdeck_container::registry::credentials::Login;
+use quarterdeck_container::registry::docker_config::for_program;
 use quarterdeck_container::registry::messages::fit;
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
@@ -80,7 +81,7 @@ impl<'a> Workplace<'a> {
         let write = |source| SignError::Write { path: scratch.clone(), source };
         // For this user alone: tempfile makes its folders so.
         let folder = tempfile::Builder::new().prefix("quarterdeck-sign-").tempdir_in(&scratch).map_err(write)?;
-        let config = docker_config(image, login);
+        let config = for_program(image, login);
         std::fs::write(folder.path().join("config.json"), config.expose_secret()).map_err(write)?;
         let mask = Mask::new(login.map(Login::secret).into_iter().chain([password]));
         Ok(Self { folder, spec, image, password, mask, with_login: login.is_some(), is_plain })

@@ -20,7 +20,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
 
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::secrets::SecretScrubber;
@@ -52,19 +51,6 @@ impl Login {
             Login::IdentityToken(token) | Login::RegistryToken(token) => token,
         }
     }
-}
-
-/// Docker's configuration with this login for the registry of an image and no other: for a program that reads one.
-pub fn docker_config(image: &ImageRef, login: Option<&Login>) -> SecretString {
-    let entry = login.map(|login| match login {
-        Login::Password { username, password } => {
-            json!({ "auth": BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret())) })
-        }
-        Login::IdentityToken(token) => json!({ "identitytoken": token.expose_secret() }),
-        Login::RegistryToken(token) => json!({ "registrytoken": token.expose_secret() }),
-    });
-    let auths = entry.map_or_else(|| json!({}), |entry| json!({ server_name(image.registry()): entry }));
-    json!({ "auths": auths }).to_string().into()
 }
 
 /// A login, and where it is from, for people.

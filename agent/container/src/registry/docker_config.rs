@@ -1,4 +1,5 @@
-//! Logins as a cluster reads them: the content of a Secret of type `kubernetes.io/dockerconfigjson` (pure).
+//! Logins as Docker's `config.json` has them, for others to read (pure): the nodes of a cluster, by a Secret of type
+//! `kubernetes.io/dockerconfigjson`, and programs that run beside us.
 //!
 //! The kubelet reads names and passwords, and no tokens: what only an engine or a token server knows how to use is refused
 //! here, since pods would meet it as "unauthorized" hours later.
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::credentials::{Login, server_name};
+use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::secrets::SecretScrubber;
 
 /// The login to this registry is a token, which no node of a cluster knows how to use.
@@ -20,11 +22,11 @@ pub struct TokenLogin {
     registry: String,
 }
 
-/// The logins by host, as `config.json` of Docker. It is masked from then on in all texts.
+/// The logins by host, for a cluster. It is masked from then on in all texts.
 ///
 /// # Errors
 /// Where one of them is a token.
-pub fn docker_config(logins: &BTreeMap<String, Login>) -> Result<SecretString, TokenLogin> {
+pub fn for_cluster(logins: &BTreeMap<String, Login>) -> Result<SecretString, TokenLogin> {
     let mut auths = serde_json::Map::new();
     for (registry, login) in logins {
         let Login::Password { username, password } = login else {
@@ -39,6 +41,19 @@ pub fn docker_config(logins: &BTreeMap<String, Login>) -> Result<SecretString, T
     Ok(json!({ "auths": auths }).to_string().into())
 }
 
+/// This login for the registry of an image and no other, for a program.
+pub fn for_program(image: &ImageRef, login: Option<&Login>) -> SecretString {
+    let entry = login.map(|login| match login {
+        Login::Password { username, password } => {
+            json!({ "auth": BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret())) })
+        }
+        Login::IdentityToken(token) => json!({ "identitytoken": token.expose_secret() }),
+        Login::RegistryToken(token) => json!({ "registrytoken": token.expose_secret() }),
+    });
+    let auths = entry.map_or_else(|| json!({}), |entry| json!({ server_name(image.registry()): entry }));
+    json!({ "auths": auths }).to_string().into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +64,7 @@ mod tests {
         let logins = [("registry.example:5000", password("robot$shop")), ("docker.io", password("me"))];
         let logins: BTreeMap<String, Login> =
             logins.into_iter().map(|(host, login)| (host.to_owned(), login)).collect();
-        let config: serde_json::Value = serde_json::from_str(docker_config(&logins).unwrap().expose_secret()).unwrap();
+        let config: serde_json::Value = serde_json::from_str(for_cluster(&logins).unwrap().expose_secret()).unwrap();
         let entry = &config["auths"]["registry.example:5000"];
         assert_eq!((&entry["username"], &entry["password"]), (&json!("robot$shop"), &json!("pässword")));
         assert_eq!(BASE64_STANDARD.decode(entry["auth"].as_str().unwrap()).unwrap(), "robot$shop:pässword".as_bytes());
@@ -60,7 +75,7 @@ mod tests {
     fn a_token_is_refused_without_being_shown() {
         for token in [Login::IdentityToken("t0ken-of-a-test".into()), Login::RegistryToken("t0ken-of-a-test".into())] {
             let logins = BTreeMap::from([("a.example".to_owned(), token)]);
-            let error = docker_config(&logins).unwrap_err().to_string();
+            let error = for_cluster(&logins).unwrap_err().to_string();
             assert_eq!(error, "the login of registry a.example is a token, which a cluster cannot pull with");
         }
     }
