@@ -4,9 +4,9 @@
 //! before anything is done with it.
 
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::file::read_up_to;
 use quarterdeck_core::secrets::SecretScrubber;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -77,7 +77,7 @@ pub fn read_whole(place: &Place) -> Result<SecretString, SecretError> {
             Some(value) => value.into_encoded_bytes(),
             None => return Err(failed("is not set".to_owned())),
         },
-        Place::File(path) => bounded(path).map_err(|error| failed(format!("cannot be read: {error}")))?,
+        Place::File(path) => read_up_to(path, BYTES_MAX).map_err(|error| failed(format!("cannot be read: {error}")))?,
     };
     if bytes.len() as u64 > BYTES_MAX {
         return Err(failed(format!("has more than {BYTES_MAX} bytes")));
@@ -88,12 +88,6 @@ pub fn read_whole(place: &Place) -> Result<SecretString, SecretError> {
     }
     SecretScrubber::global().keep(&text);
     Ok(text.into())
-}
-
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //!
 //! The file is read at each question, as passwords are: one that was exchanged is used at the next.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use quarterdeck_shared::error::chain;
+use quarterdeck_system::file::read_up_to;
 use sha2::{Digest as _, Sha256};
 
 /// The bundle of all public authorities has some 250 KiB; what is larger is another file.
@@ -33,7 +33,7 @@ impl Authorities {
     /// Where it cannot be read, holds no certificate, or more than 2 MiB.
     pub fn read(path: &Path) -> Result<Self, NoAuthorities> {
         let failed = |why: String| NoAuthorities { path: path.to_owned(), why };
-        let pem = bounded(path).map_err(|error| failed(error.to_string()))?;
+        let pem = read_up_to(path, BYTES_MAX).map_err(|error| failed(error.to_string()))?;
         if pem.len() as u64 > BYTES_MAX {
             return Err(failed(format!("it has more than {BYTES_MAX} bytes")));
         }
@@ -61,12 +61,6 @@ impl Authorities {
             data: self.pem.clone(),
         }
     }
-}
-
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //!
 //! What a signature claims is read by `quarterdeck_core::signature`; here a key is asked whether it made it.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Digest, SHA256};
@@ -11,6 +10,7 @@ use aws_lc_rs::signature::{
 };
 use quarterdeck_core::signature::{Claim, Found, Signed, Unfit};
 use quarterdeck_shared::error::Hint;
+use quarterdeck_system::file::read_up_to;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -64,7 +64,8 @@ impl PublicKey {
     /// # Errors
     /// Where it cannot be read, or is no public key in PEM of a supported kind.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let bytes = bounded(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+        let bytes =
+            read_up_to(path, KEY_BYTES_MAX).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
@@ -111,12 +112,6 @@ pub fn verify(claims: Vec<Result<Claim, Unfit>>, keys: &[PublicKey]) -> Vec<Foun
         Err(why) => Found::Unfit(why),
     };
     claims.into_iter().map(one).collect()
-}
-
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(KEY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! gpg has a folder of its own, made for this one check and removed after it, with the keys of the file alone. It starts no
 //! agent there (`no-autostart`): public keys need none.
 
-use std::fs::{DirBuilder, File};
-use std::io::Read as _;
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use quarterdeck_core::admission::Refusal;
 use quarterdeck_core::admission::signature::{self, Kind, TagObject, Verdict};
 use quarterdeck_shared::application::Signers;
+use quarterdeck_system::file::read_up_to;
 use quarterdeck_system::program::{self, Finished};
 
 use super::operation::{Bounds, Operation};
@@ -128,14 +128,12 @@ impl Mirror {
 /// Where it cannot be read.
 pub fn readable(file: &Path) -> Result<(), GitError> {
     let failed = |why: String| GitError::Signers { file: file.to_owned(), why };
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|open| open.take(SIGNERS_BYTES_MAX + 1).read_to_end(&mut bytes));
-    match read {
+    match read_up_to(file, SIGNERS_BYTES_MAX) {
         Err(error) => Err(failed(error.to_string())),
-        Ok(_) if bytes.len() as u64 > SIGNERS_BYTES_MAX => {
+        Ok(bytes) if bytes.len() as u64 > SIGNERS_BYTES_MAX => {
             Err(failed(format!("it has more than {SIGNERS_BYTES_MAX} bytes")))
         }
-        Ok(_) if bytes.trim_ascii().is_empty() => Err(failed("it is empty".to_owned())),
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Err(failed("it is empty".to_owned())),
         Ok(_) => Ok(()),
     }
 }
