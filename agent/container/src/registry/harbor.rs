@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 pub use self::error::{HarborError, What};
 use super::credentials::Login;
-use super::messages::fit;
+use super::messages::{fit, pause};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::output::Mask;
 use quarterdeck_core::scan::harbor::FORMS;
@@ -284,8 +284,7 @@ fn is_json(body: &[u8]) -> bool {
 
 /// How long a server wants to be left alone, in seconds; as a date it is not read.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+    pause(headers.get(RETRY_AFTER)?.to_str().ok()?, RETRY_AFTER_MAX)
 }
 
 /// Harbor writes it into its logs, so that a question of ours is found there.

@@ -3,6 +3,8 @@
 //! Registries and the engines that speak to them word the same refusal in few ways; these are the words of Docker's
 //! distribution code, Harbor, GitLab, Gitea and the cloud registries. What is not known is shown as it came.
 
+use std::time::Duration;
+
 use quarterdeck_core::output::{Mask, one_line};
 
 /// The longest message of a registry that is kept; some answer whole HTML pages.
@@ -14,6 +16,11 @@ const TOKEN_CHARS_MIN: usize = 8;
 /// Where the authority of a registry's certificate is named. The engine, which pushes, has a place of its own for it.
 pub(super) const AUTHORITY: &str = "name its authority by `ca_file` under [[registry]], or add it to this machine's, or to a file that SSL_CERT_FILE \
                                     of the agent's environment names, and start the agent again";
+
+/// The pause that a `Retry-After` asks for, in seconds as registries write it, and at most the longest.
+pub(super) fn pause(text: &str, longest: Duration) -> Option<Duration> {
+    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(longest))
+}
 
 /// A registry's or engine's text as one bounded line without secrets: those of `mask`, and whatever looks like one.
 pub fn fit(mask: &Mask, text: &str) -> String {

@@ -9,7 +9,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode};
 
 use super::RegistryError;
-use crate::registry::messages::fit;
+use crate::registry::messages::{fit, pause};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::certificate::distrust;
@@ -104,7 +104,7 @@ impl Call {
             (None, RegistryAuth::Anonymous) => asked,
         };
         let answer = asked.send().await.ok().filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)?;
-        pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?)
+        pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, PAUSE_MAX)
     }
 
     /// The address of this path in the API of the repository.
@@ -154,11 +154,6 @@ impl Call {
             error => self.answer(&chain(&error)),
         }
     }
-}
-
-/// The pause that a `Retry-After` asks for, in seconds as registries write it, and at most the longest.
-fn pause(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(PAUSE_MAX))
 }
 
 /// The library does not tell the status of a token server's refusal. One that speaks of the login refuses it; anything else is
@@ -212,7 +207,7 @@ mod tests {
             ("-1", None),
             ("", None),
         ] {
-            assert_eq!(pause(text), seconds.map(Duration::from_secs), "{text}");
+            assert_eq!(pause(text, PAUSE_MAX), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }
