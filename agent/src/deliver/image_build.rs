@@ -106,7 +106,7 @@ impl Step<Artifact> for Build<'_> {
         let is_new = !requests.is_empty();
         if execution.run.goal == RunGoal::Push {
             let is_built = |place: usize| !made.contains_key(&place);
-            before::look(&self.commit, &names, is_built, execution).await?;
+            before::check_projects(&self.commit, &names, is_built, execution).await?;
         }
         for (place, built) in self.build(execution, requests).await? {
             made.insert(place, Made { id: built.id, size: Some(built.size_bytes) });

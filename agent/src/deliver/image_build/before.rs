@@ -17,7 +17,7 @@ use quarterdeck_shared::error::{Hint as _, chain};
 /// image is yet to be built.
 ///
 /// A Harbor that is away is asked no more: one that answers nothing takes its time at each question.
-pub(super) async fn look(
+pub(super) async fn check_projects(
     commit: &Commit<'_>,
     names: &[ImageRef],
     is_built: impl Fn(usize) -> bool,

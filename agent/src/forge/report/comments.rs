@@ -48,8 +48,7 @@ struct Due {
 
 impl Comments {
     /// Nothing is due yet. Nothing at all where the forge is to have none.
-    pub(super) fn new(of_runs: bool, mut plans: Option<watch::Receiver<Plans>>) -> Option<Self> {
-        plans.iter_mut().for_each(watch::Receiver::mark_changed);
+    pub(super) fn new(of_runs: bool, plans: Option<watch::Receiver<Plans>>) -> Option<Self> {
         let wanted = of_runs || plans.is_some();
         wanted.then(|| Self { of_runs, plans, due: BTreeMap::new(), patience: Patience::default() })
     }
