@@ -78,7 +78,7 @@ async fn tell(town: &mut Town, guests: &str) -> anyhow::Result<()> {
 
     is_told(town, &first.commit, "error", &why).await?;
     is_told(town, &second.commit, "success", "passed").await?;
-    is_shown(town, 1, &second.commit, "| test | Succeeded |").await?;
+    is_shown(town, &comments(town, 1), &second.commit, "| test | Succeeded |").await?;
 
     // Of a fork.
     town.parts.forge("POST", "/orgs", &json!({ "username": guests }).to_string()).await?;
@@ -90,7 +90,7 @@ async fn tell(town: &mut Town, guests: &str) -> anyhow::Result<()> {
     let waits = |run: &RunStatus| run.reference == "merge-request-2" && run.awaits_permission();
     let waits = town.agent.wait_run("the fork's to wait", waits).await?;
     is_told(town, &waits.commit, "pending", "waits for a person").await?;
-    is_shown(town, 2, &waits.commit, "waits for a person").await?;
+    is_shown(town, &comments(town, 2), &waits.commit, "waits for a person").await?;
     let _: Accepted = town.agent.client().post(&format!("/v1/runs/{}/allow", waits.id), &json!({})).await?;
     let allowed = town.run("merge-request-2").await?;
     ensure!((allowed.permission, &*allowed.subject) == (Some(Permission::Given), "From elsewhere"), "{allowed:#?}");
@@ -118,16 +118,20 @@ async fn is_told(town: &Town, commit: &CommitId, state: &str, words: &str) -> an
     tokio::time::timeout(Duration::from_secs(60), told).await.with_context(|| format!("{commit} is not {state}"))?
 }
 
-/// Waits until the one comment on a merge request shows this commit, with these words.
-async fn is_shown(town: &Town, number: u64, commit: &CommitId, words: &str) -> anyhow::Result<()> {
-    let path = format!("/repos/{}/{}/issues/{number}/comments", town.parts.get("FORGE_USER"), town.name);
+/// Where the comments on a merge request are.
+fn comments(town: &Town, number: u64) -> String {
+    format!("/repos/{}/{}/issues/{number}/comments", town.parts.get("FORGE_USER"), town.name)
+}
+
+/// The one comment there, once it shows this commit, with these words.
+pub(crate) async fn is_shown(town: &Town, path: &str, commit: &CommitId, words: &str) -> anyhow::Result<String> {
     let shown = async {
         loop {
-            let all: Vec<Value> = serde_json::from_str(&town.parts.forge("GET", &path, "").await?)?;
+            let all: Vec<Value> = serde_json::from_str(&town.parts.forge("GET", path, "").await?)?;
             ensure!(all.len() < 2, "{all:#?}");
             let text = all.first().and_then(|one| one["body"].as_str()).unwrap_or_default();
             if text.contains(commit.short()) && text.contains(words) {
-                return Ok(());
+                return Ok(text.to_owned());
             }
         }
     };

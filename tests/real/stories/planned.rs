@@ -1,11 +1,10 @@
 //! A merge request of a real forge for manifests: its comment shows what merging would change in a real cluster.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use super::forge::is_shown;
 use super::*;
 
 #[tokio::test]
@@ -29,27 +28,11 @@ async fn a_merge_request_of_manifests_shows_what_merging_changes() -> anyhow::Re
         let head = serde_json::from_str::<Value>(&made)?["commit"]["sha"].as_str().unwrap_or_default().to_owned();
         let asked = json!({ "head": "more", "base": "main", "title": "Flags" });
         town.parts.forge("POST", &format!("{repository}/pulls"), &asked.to_string()).await?;
-        let shown =
-            is_shown(town, &format!("{repository}/issues/1/comments"), head.get(..7).context("a commit")?).await?;
+        let shown = is_shown(town, &format!("{repository}/issues/1/comments"), &head.parse()?, "**Merging").await?;
         let namespace = &town.namespace;
         let plan = format!("- **shop/prod**: 1 to create\n  - create `ConfigMap/flags in namespace {namespace}`\n\n");
         ensure!(shown.contains(&plan), "{shown}");
         Ok(())
     })
     .await
-}
-
-/// The one comment there, when it speaks of a commit.
-async fn is_shown(town: &Town, path: &str, commit: &str) -> anyhow::Result<String> {
-    let shown = async {
-        loop {
-            let all: Vec<Value> = serde_json::from_str(&town.parts.forge("GET", path, "").await?)?;
-            ensure!(all.len() < 2, "{all:#?}");
-            let text = all.first().and_then(|one| one["body"].as_str()).unwrap_or_default();
-            if text.contains(commit) {
-                return Ok(text.to_owned());
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), shown).await.context("no comment speaks of the commit")?
 }
