@@ -251,10 +251,11 @@ impl Engine {
         self.state.plan().step_delay = delay;
     }
 
-    /// Waits until a build step takes its time: another delay is one of later steps then.
-    pub async fn held(&self) {
+    /// Waits until a build step takes its time. That one goes on doing so; those that begin from now on take none.
+    pub async fn hold_no_more(&self) {
         // It fails without a sender alone, and `self` has it.
         let _ = self.state.held.subscribe().wait_for(|steps| *steps > 0).await;
+        self.set_step_delay(Duration::ZERO);
     }
 
     /// Every eighth of a layer takes this long to push from now on.

@@ -7,7 +7,12 @@ use super::Repo;
 impl Repo {
     /// A change to the tip of `branch`, or the first commit of it.
     pub fn change(&self, branch: &str) -> Change<'_> {
-        Change { repo: self, branch: branch.to_owned(), commands: Vec::new() }
+        Change { repo: self, branch: branch.to_owned(), from: branch.to_owned(), commands: Vec::new() }
+    }
+
+    /// The first change of a new branch, to the tip of another: nobody sees the branch without it.
+    pub fn branch_off(&self, branch: &str, from: &str) -> Change<'_> {
+        Change { repo: self, branch: branch.to_owned(), from: from.to_owned(), commands: Vec::new() }
     }
 
     /// Commits these files on top of `branch`; gives the commit.
@@ -22,6 +27,7 @@ impl Repo {
 pub struct Change<'r> {
     repo: &'r Repo,
     branch: String,
+    from: String,
     commands: Vec<u8>,
 }
 
@@ -57,13 +63,13 @@ impl<'r> Change<'r> {
 
     /// Commits; gives the commit.
     pub fn commit(self, message: &str) -> String {
-        let Self { repo, branch, commands } = self;
-        let tip = format!("refs/heads/{branch}");
-        let known = !repo.git(&["for-each-ref", "--format=%(objectname)", &tip]).is_empty();
+        let Self { repo, branch, from, commands } = self;
+        let [tip, from] = [branch, from].map(|branch| format!("refs/heads/{branch}"));
+        let known = !repo.git(&["for-each-ref", "--format=%(objectname)", &from]).is_empty();
         let mut script = format!("commit {tip}\ncommitter Ann <ann@example.org> {} +0000\n", repo.tick()).into_bytes();
         script.extend(format!("data {}\n{message}\n", message.len()).bytes());
         if known {
-            script.extend(format!("from {tip}^0\n").bytes());
+            script.extend(format!("from {from}^0\n").bytes());
         }
         script.extend(commands);
         script.extend(b"\n");

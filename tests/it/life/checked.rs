@@ -96,16 +96,14 @@ async fn of_a_branch_the_newest_commit_counts() {
     let running = code(&world).commit("main", &[("app.txt", "1")], "First");
     let runs_now = |run: &RunStatus| run.commit.as_str() == running && run.phase == Phase::Running;
     world.wait_run("the first to run", runs_now).await.unwrap();
-    code(&world).branch("other", "main");
-    let waiting = code(&world).commit("other", &[("app.txt", "2")], "Waits");
+    let waiting = code(&world).branch_off("other", "main").write("app.txt", "2").commit("Waits");
     let waits = |run: &RunStatus| run.commit.as_str() == waiting && run.behind.is_some();
     let waits = world.wait_run("the other to wait", waits).await.unwrap();
     let instead = code(&world).commit("other", &[("app.txt", "3")], "Instead");
     let superseded = ended_at(&world, &waiting).await;
     assert_eq!((superseded.id, superseded.phase), (waits.id, Phase::Cancelled));
 
-    world.engine.held().await;
-    world.engine.set_step_delay(Duration::ZERO);
+    world.engine.hold_no_more().await;
     let newest = code(&world).commit("main", &[("app.txt", "4")], "Newest");
     let stopped = ended_at(&world, &running).await;
     let (newest, instead) = (ended_at(&world, &newest).await, ended_at(&world, &instead).await);
@@ -122,8 +120,7 @@ async fn a_release_does_not_wait_behind_checks() {
     world.engine.set_step_delay(Duration::from_secs(600));
     code(&world).commit("main", &[("app.txt", "1")], "Runs");
     let first = world.wait_run("the first to run", |run| run.phase == Phase::Running).await.unwrap();
-    code(&world).branch("other", "main");
-    let other = code(&world).commit("other", &[("app.txt", "2")], "Waits");
+    let other = code(&world).branch_off("other", "main").write("app.txt", "2").commit("Waits");
     world.wait_run("the other to wait", |run| run.commit.as_str() == other && run.behind.is_some()).await.unwrap();
     code(&world).tag("push-1", "main");
     let is_first = |run: &RunStatus| run.reference == "push-1" && run.behind == Some(first.id);

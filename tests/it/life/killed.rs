@@ -51,8 +51,7 @@ async fn reloaded_in_the_middle_of_a_build() {
     let mut world = shop().await;
     world.engine.set_step_delay(WINDOW);
     begun(&mut world, StageKind::Build).await;
-    world.engine.held().await;
-    world.engine.set_step_delay(Duration::ZERO);
+    world.engine.hold_no_more().await;
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
     let other = "[application.code]\nbuild_tags = [\"build-*\"]\n";
     world.configure(&text.replace("[application.code]\n", other)).unwrap();

@@ -365,7 +365,7 @@ async fn a_tag_gets_the_place_before_a_branch_that_waits_longer() {
     world.engine.set_step_delay(Duration::from_secs(60));
     let held = release(&world, "1.0");
     is_in(&world, &held, StageKind::Build).await;
-    world.engine.set_step_delay(Duration::ZERO);
+    world.engine.hold_no_more().await;
     let words = "waiting for a place: max_concurrent_builds is 1";
     let waits = |name: &'static str| {
         move |run: &RunStatus| run.application.as_str() == name && run.phase == Phase::Queued && run.line() == words

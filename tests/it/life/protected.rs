@@ -178,8 +178,7 @@ async fn a_tag_that_was_moved_or_deleted_meanwhile_is_refused() {
     repo.signed_tag("push-1", &now, &alice);
     repo.delete_tag("push-2");
     polled_twice(&world).await;
-    world.engine.held().await;
-    world.engine.set_step_delay(Duration::ZERO);
+    world.engine.hold_no_more().await;
     let _: Accepted = world.client().post(&format!("/v1/runs/{}/cancel", held.id), &json!({})).await.unwrap();
     let moved = ended(&world, "the moved tag", |run| run.id == moved.id).await;
     is_refused(&moved, &format!("tag push-1 was moved to {} after the run of {} was queued", &now[..7], &first[..7]));

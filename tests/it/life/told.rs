@@ -70,8 +70,7 @@ async fn each_forge_is_told_of_each_stage() {
         };
         world.wait_run("the build to begin", builds).await.unwrap();
         told(&api, "a test that waits", is(&held, "test", "pending")).await;
-        world.engine.held().await;
-        world.engine.set_step_delay(Duration::ZERO);
+        world.engine.hold_no_more().await;
         let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
         let cancelled = if kind == "gitlab" { "canceled" } else { "error" };
         told(&api, "a build that is superseded", is(&held, "build", cancelled)).await;
@@ -132,7 +131,7 @@ async fn a_status_that_a_forge_does_not_take_keeps_no_other_from_it() {
     told(&api, "the other stages of that run", is(&held, "test", "pending")).await;
     assert!(world.log().contains("rejects the status: 404 404 on purpose"), "{}", world.log());
     assert_eq!(api.states(&held, "quarterdeck/shop/build"), Vec::<String>::new());
-    world.engine.set_step_delay(Duration::ZERO);
+    world.engine.hold_no_more().await;
     let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
     told(&api, "the build of the next", is(&commit, "build", "success")).await;
     told(&api, "its test", is(&commit, "test", "success")).await;
