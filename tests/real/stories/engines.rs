@@ -4,7 +4,7 @@ mod cleaned;
 mod output;
 mod registries;
 mod secrets;
-mod signed;
+pub(crate) mod signed;
 mod tested;
 
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Merge requests of a real forge, the repository's own and a fork's: its hooks say when there is one, and its statuses what
-//! became of it.
+//! Merge requests of a real forge, the repository's own and a fork's: its hooks say when there is one, its statuses what became
+//! of it, and what is merged and tagged is released.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const TEST: &str = "[[application.test]]\nname = \"unit\"\ncommand = [\"sh\", \"
                     env = { TOKEN = { file = \"forge-token\" } }\n";
 
 #[tokio::test]
-async fn a_merge_request_is_tested_and_a_forks_waits() -> anyhow::Result<()> {
+async fn a_merge_request_is_tested_merged_and_released_and_a_forks_waits() -> anyhow::Result<()> {
     story(async |town| {
         let guests = town.name.replacen("shop", "guests", 1);
         let told = tell(town, &guests).await;
@@ -34,8 +34,10 @@ async fn a_merge_request_is_tested_and_a_forks_waits() -> anyhow::Result<()> {
 }
 
 async fn tell(town: &mut Town, guests: &str) -> anyhow::Result<()> {
+    let harbor = released::harbor(town).await?;
     let repository = format!("repository = \"{}\"\n", town.shop.url);
-    let config = town.config().replacen(&repository, &format!("{repository}merge_requests = true\n"), 1);
+    let config =
+        released::config(town, &harbor).replacen(&repository, &format!("{repository}merge_requests = true\n"), 1);
     let forge = format!(
         "[[forge]]\nkind = \"gitea\"\nurl = \"{}\"\ntoken_file = \"forge-token\"\ncomment = true\n\n",
         town.parts.get("FORGE_URL")
@@ -96,7 +98,7 @@ async fn tell(town: &mut Town, guests: &str) -> anyhow::Result<()> {
     ensure!((allowed.permission, &*allowed.subject) == (Some(Permission::Given), "From elsewhere"), "{allowed:#?}");
     let log = town.log(allowed.id).await?;
     ensure!(log.iter().any(|line| line == "tested") && !log.iter().any(|line| line.starts_with("TOKEN=")), "{log:#?}");
-    Ok(())
+    released::is_released(town, 1).await
 }
 
 /// Waits until the forge shows this state of the test of a commit, with these words.

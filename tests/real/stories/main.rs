@@ -11,6 +11,7 @@ mod job;
 mod life;
 mod planned;
 mod protected;
+mod released;
 mod screens;
 mod sync;
 mod ways;

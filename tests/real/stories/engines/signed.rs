@@ -6,10 +6,10 @@ use quarterdeck_shared::status::StageKind;
 
 use super::*;
 
-const PASSWORD: &str = "s3cret-of-the-key";
+pub(crate) const PASSWORD: &str = "s3cret-of-the-key";
 
 /// cosign in the agent's folder, with the world's logins.
-fn cosign(town: &Town, words: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn cosign(town: &Town, words: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("cosign"));
     command.args(words).current_dir(town.agent.path("")).env("COSIGN_PASSWORD", PASSWORD);
     command.env("DOCKER_CONFIG", town.parts.get("DOCKER_CONFIG")).env("HOME", town.agent.path(""));
