@@ -11,6 +11,7 @@ use crate::api::socket::SocketError;
 use crate::command::backup;
 use crate::command::config_path::ConfigPath;
 use crate::command::health::{Judge, Output};
+use crate::command::import::Import;
 use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
@@ -79,6 +80,8 @@ enum Command {
         #[command(subcommand)]
         command: RepoCommand,
     },
+    /// Read what Argo CD or Flux is asked for, print it as applications of a configuration, and report what could not be imported
+    Import(Import),
     /// Judge the health of Kubernetes objects in files, without a cluster
     Health {
         /// YAML or JSON files with live objects; `-` reads standard input
@@ -126,6 +129,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
         }),
         Command::Repo { command } => repo::run(command, &mut std::io::stdout().lock()),
+        Command::Import(import) => {
+            crate::command::import::run(&import, &mut std::io::stdout().lock(), &mut std::io::stderr().lock())
+        }
         Command::Health { files, cases, rules, at, output } => health(&files, cases, rules, at, output),
     };
     match result {

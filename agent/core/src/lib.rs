@@ -20,6 +20,7 @@
 //! - [`before_push`]: whether an image can be pushed at all, as far as its registry tells before it is built.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
+//! - [`import`]: what Argo CD or Flux is asked for, as applications of ours.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`hooks`]: what is run beside a release, and when.
@@ -44,6 +45,7 @@ pub mod commit_status;
 pub mod dockerignore;
 pub mod follow;
 pub mod gc;
+pub mod import;
 pub mod merge_comment;
 pub mod own_repository;
 pub mod promote;

@@ -5,4 +5,5 @@ pub mod config_path;
 pub mod backup;
 pub mod cases;
 pub mod health;
+pub mod import;
 pub mod repo;

@@ -77,7 +77,7 @@ impl Program {
         }
     }
 
-    pub(super) fn subcommand(&self) -> &'static str {
+    pub(crate) fn subcommand(&self) -> &'static str {
         match self.kind {
             ProgramKind::Kustomize => "build",
             ProgramKind::Kubectl => "kustomize",

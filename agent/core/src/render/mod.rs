@@ -335,7 +335,7 @@ pub(crate) fn folder(tree: &dyn Tree, path: &str) -> Result<String, RenderError>
 }
 
 /// The files that make a folder a kustomization.
-const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A folder for people: the root has no name.
 struct Folder<'a>(&'a str);

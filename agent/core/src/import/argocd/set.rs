@@ -1,0 +1,216 @@
+//! An ApplicationSet: the Applications that it makes, of what its generators give.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::super::fields::Fields;
+use super::super::{Around, Document, Imported, same};
+use super::{expand, text};
+use crate::tree::paths::{file_name, parent};
+
+/// A set of parameters for the template.
+type Parameters = Map<String, Value>;
+
+/// Applications of one set: more are no set that a person wrote.
+const APPLICATIONS_MAX: usize = 5_000;
+
+/// Generators in generators: Argo CD takes two, a matrix of a matrix.
+const DEPTH_MAX: usize = 4;
+
+/// The Applications that a set makes; what it would make that is not known here is told.
+pub(super) fn applications(document: &Document, around: &Around, imported: &mut Imported) -> Vec<Document> {
+    let fields = &mut Fields::new(&document.object, &document.place, imported);
+    let is_go = fields.flag("spec.goTemplate").unwrap_or(false);
+    fields.take("spec.goTemplateOptions");
+    let generators = fields.list("spec.generators");
+    let mut given = Vec::new();
+    for generator in &generators {
+        match generate(generator, around, is_go, 0) {
+            Ok(parameters) => given.extend(parameters),
+            Err(words) => fields.not("spec.generators", words),
+        }
+    }
+    if given.len() > APPLICATIONS_MAX {
+        fields.not(
+            "spec.generators",
+            format!("{} applications: only the first {APPLICATIONS_MAX} are imported", given.len()),
+        );
+        given.truncate(APPLICATIONS_MAX);
+    }
+    let template = fields.take("spec.template").unwrap_or_default();
+    if fields.has("spec.templatePatch") {
+        fields.not("spec.templatePatch", "only the template is read: apply the patch to the applications manually");
+        fields.take("spec.templatePatch");
+    }
+    let made = given.iter().filter_map(|parameters| match made(&template, parameters, is_go, document) {
+        Ok(made) => Some(made),
+        Err(expression) => {
+            fields.not("spec.template", format!("{{{{{expression}}}}} is not supported: one application is skipped"));
+            None
+        }
+    });
+    let made: Vec<Document> = made.collect();
+    if !generators.is_empty() {
+        let words = format!(
+            "{} applications, from the folders and elements of today: a new one adds no application by itself",
+            made.len()
+        );
+        fields.otherwise("spec.generators", words);
+    }
+    fields.tell_rest(&[
+        (
+            "spec.syncPolicy",
+            super::Outcome::Otherwise,
+            "objects stay when an application is removed from the configuration",
+        ),
+        ("spec.strategy", super::Outcome::Not, "applications have no order among each other"),
+        ("spec.preservedFields", super::Outcome::Otherwise, "nothing else writes to applications"),
+        ("spec.ignoreApplicationDifferences", super::Outcome::Otherwise, "nothing else writes to applications"),
+    ]);
+    made
+}
+
+fn made(template: &Value, parameters: &Parameters, is_go: bool, document: &Document) -> Result<Document, String> {
+    let mut object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application" });
+    object["metadata"] = expand::expand(&template["metadata"], parameters, is_go)?;
+    object["spec"] = expand::expand(&template["spec"], parameters, is_go)?;
+    if object["metadata"]["namespace"].is_null() && document.object["metadata"]["namespace"].is_string() {
+        object["metadata"]["namespace"] = document.object["metadata"]["namespace"].clone();
+    }
+    Ok(Document { place: document.place.clone(), object })
+}
+
+/// What one generator gives.
+fn generate(generator: &Value, around: &Around, is_go: bool, depth: usize) -> Result<Vec<Parameters>, String> {
+    if depth > DEPTH_MAX {
+        return Err("generators are nested too deeply".to_owned());
+    }
+    let below = |key: &str| generator[key]["generators"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let known =
+        generator.as_object().and_then(|fields| fields.keys().find(|key| *key != "selector" && *key != "template"));
+    if !generator["selector"].is_null() {
+        return Err("selectors are not supported: use a list".to_owned());
+    }
+    match known.map(String::as_str) {
+        Some("list") => Ok(list(&generator["list"])),
+        Some("git") => git(&generator["git"], around, is_go),
+        Some("matrix") => matrix(below("matrix"), around, is_go, depth),
+        Some("merge") => {
+            let all =
+                below("merge").iter().map(|one| generate(one, around, is_go, depth + 1)).collect::<Result<_, _>>()?;
+            Ok(merged(all, &generator["merge"]["mergeKeys"]))
+        }
+        Some("clusters") => Err("the clusters of Argo CD are not read: use a list".to_owned()),
+        Some("pullRequest") => {
+            Err("merge requests get no environment: `plan` of a [[forge]] shows what one changes".to_owned())
+        }
+        Some(other) => Err(format!("generator {other} is not supported: use a list")),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn list(list: &Value) -> Vec<Parameters> {
+    list["elements"].as_array().into_iter().flatten().filter_map(|element| element.as_object().cloned()).collect()
+}
+
+/// Each of what one gives with each of what the next gives, which may have parameters of the former in it.
+fn matrix(generators: &[Value], around: &Around, is_go: bool, depth: usize) -> Result<Vec<Parameters>, String> {
+    let mut sets = vec![Parameters::new()];
+    for generator in generators {
+        let mut crossed = Vec::new();
+        for set in sets {
+            let generator = expand::expand(generator, &set, is_go)
+                .map_err(|expression| format!("{{{{{expression}}}}} is not supported"))?;
+            let next = generate(&generator, around, is_go, depth + 1)?;
+            crossed.extend(next.into_iter().map(|next| set.clone().into_iter().chain(next).collect::<Parameters>()));
+        }
+        sets = crossed;
+    }
+    Ok(sets)
+}
+
+/// What the first gives, with what the others give for the same keys.
+fn merged(mut all: Vec<Vec<Parameters>>, keys: &Value) -> Vec<Parameters> {
+    let keys: Vec<&str> = keys.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut first = if all.is_empty() { Vec::new() } else { all.remove(0) };
+    for one in &mut first {
+        for other in all.iter().flatten() {
+            if keys.iter().all(|key| one.get(*key) == other.get(*key)) {
+                one.extend(other.clone());
+            }
+        }
+    }
+    first
+}
+
+/// Folders or files of the repository that is imported.
+fn git(git: &Value, around: &Around, is_go: bool) -> Result<Vec<Parameters>, String> {
+    let wanted = text(git, "repoURL").unwrap_or_default();
+    let is_own = around.repository.as_deref().is_some_and(|own| same(own, wanted));
+    if !is_own {
+        return Err(format!("{wanted} is another repository: import it from a clone of that one"));
+    }
+    if git["files"].is_array() {
+        return Err("git files are not supported: use a list".to_owned());
+    }
+    let folders = folders(&around.files);
+    let rules: Vec<(&str, bool)> = git["directories"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|rule| Some((text(rule, "path")?, rule["exclude"] == true)))
+        .collect();
+    let is_meant = |folder: &&String| {
+        let matches = |(path, _): &&(&str, bool)| expand::matches(path, folder);
+        let mut rules = rules.iter().filter(matches).peekable();
+        rules.peek().is_some() && rules.all(|(_, is_excluded)| !is_excluded)
+    };
+    Ok(folders.iter().filter(is_meant).map(|folder| of_folder(folder, git, is_go)).collect())
+}
+
+/// The folders that files are in, at any depth.
+fn folders(files: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let mut folder = parent(file);
+        while !folder.is_empty() && folders.insert(folder.to_owned()) {
+            folder = parent(folder);
+        }
+    }
+    folders
+}
+
+/// The parameters of a folder, by the names of both kinds of template.
+fn of_folder(folder: &str, git: &Value, is_go: bool) -> Parameters {
+    let prefix = text(git, "pathParamPrefix").map(|prefix| format!("{prefix}.")).unwrap_or_default();
+    let segments: Vec<&str> = folder.split('/').collect();
+    let base = file_name(folder);
+    let mut parameters = Parameters::new();
+    if is_go {
+        let path =
+            json!({ "path": folder, "basename": base, "basenameNormalized": normalized(base), "segments": segments });
+        match prefix.strip_suffix('.') {
+            Some(prefix) => parameters.insert(prefix.to_owned(), json!({ "path": path })),
+            None => parameters.insert("path".to_owned(), path),
+        };
+    } else {
+        let mut set = |name: String, value: &str| parameters.insert(format!("{prefix}{name}"), Value::from(value));
+        set("path".to_owned(), folder);
+        set("path.basename".to_owned(), base);
+        set("path.basenameNormalized".to_owned(), &normalized(base));
+        for (place, segment) in segments.iter().enumerate() {
+            set(format!("path[{place}]"), segment);
+        }
+    }
+    for (name, value) in git["values"].as_object().into_iter().flatten() {
+        parameters.insert(format!("values.{name}"), value.clone());
+    }
+    parameters
+}
+
+fn normalized(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c.to_ascii_lowercase() } else { '-' })
+        .collect()
+}

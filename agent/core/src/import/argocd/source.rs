@@ -1,0 +1,220 @@
+//! Where an Application has its manifests, and what renders them.
+
+use serde_json::{Map, Value};
+
+use super::super::Around;
+use super::super::draft::{self, Chart, Environment, Helm};
+use super::super::fields::Fields;
+use super::parameters;
+use super::text;
+use crate::tree::paths::join;
+
+/// Reads the source, or the sources; whether the environment is whole with it. Why not was said.
+pub(super) fn read(fields: &mut Fields<'_>, around: &Around, name: &str, environment: &mut Environment) -> bool {
+    let sources = fields.list("spec.sources");
+    let (manifests, values): (Vec<Value>, Vec<Value>) =
+        sources.into_iter().partition(|source| text(source, "path").is_some() || text(source, "chart").is_some());
+    let manifests = match <[Value; 1]>::try_from(manifests) {
+        Ok([one]) => Some(one),
+        Err(none) if none.is_empty() => None,
+        Err(several) => {
+            let words =
+                format!("{} sources with manifests in one application: write one application for each", several.len());
+            fields.not("spec.sources", words);
+            return false;
+        }
+    };
+    // Of several sources the fields are told as if it were the one.
+    let source = match manifests {
+        Some(source) => {
+            fields.put("spec.source", source);
+            values
+        }
+        None if fields.has("spec.source") => Vec::new(),
+        None => {
+            fields.not("spec.source", "no source");
+            return false;
+        }
+    };
+    one(fields, around, name, &source, environment)
+}
+
+fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], environment: &mut Environment) -> bool {
+    let Some(repository) = fields.text("spec.source.repoURL") else {
+        fields.not("spec.source.repoURL", "no repository");
+        return false;
+    };
+    fields.take("spec.source.name");
+    fields.take("spec.source.ref");
+    let revision = fields.text("spec.source.targetRevision");
+    let chart = fields.text("spec.source.chart");
+    let path = fields.text("spec.source.path").unwrap_or_default();
+    for renderer in ["spec.source.plugin", "spec.source.directory.jsonnet"] {
+        if fields.has(renderer) {
+            // What is said of it follows; without it something else would be deployed.
+            return false;
+        }
+    }
+    if repository.starts_with("oci://") && chart.is_none() {
+        fields.not("spec.source.repoURL", "manifests are deployed from git only");
+        return false;
+    }
+    let is_whole = match chart {
+        Some(chart) => of_registry(fields, around, (repository, chart, revision), values, environment),
+        None => {
+            environment.repository = repository;
+            let Some(path) = join("", path.trim_start_matches('/')) else {
+                fields.not("spec.source.path", format!("{path} leads out of the repository"));
+                return false;
+            };
+            environment.path = path;
+            follow(fields, "spec.source.targetRevision", revision.as_deref(), environment)
+        }
+    };
+    if fields.flag("spec.source.directory.recurse") == Some(false)
+        || (!fields.has("spec.source.helm") && subfolders(around, environment))
+    {
+        fields.otherwise(
+            "spec.source.directory.recurse",
+            "every manifest below the path is deployed, also in subfolders",
+        );
+    }
+    environment.helm = Helm { chart: environment.helm.chart.take(), ..helm(fields, name, values, environment) };
+    is_whole
+}
+
+/// A chart of elsewhere; its values are in the repository that has a `ref`, or in the one that is imported.
+fn of_registry(
+    fields: &mut Fields<'_>,
+    around: &Around,
+    (repository, name, version): (String, String, Option<String>),
+    values: &[Value],
+    environment: &mut Environment,
+) -> bool {
+    let repository = if repository.contains("://") { repository } else { format!("oci://{repository}") };
+    environment.helm.chart = Some(Chart { repository, name, version: version.unwrap_or_else(|| "*".to_owned()) });
+    let of_values = values.iter().find_map(|source| Some((text(source, "repoURL")?, text(source, "targetRevision"))));
+    match (of_values, &around.repository) {
+        (Some((repository, revision)), _) => {
+            environment.repository = repository.to_owned();
+            follow(fields, "spec.sources.targetRevision", revision, environment)
+        }
+        (None, Some(repository)) => {
+            environment.repository.clone_from(repository);
+            true
+        }
+        (None, None) => {
+            fields.not("spec.source.repoURL", "the repository of the values is unknown: use --repository");
+            false
+        }
+    }
+}
+
+/// What is followed: a branch or a tag. Whether one is.
+fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environment: &mut Environment) -> bool {
+    let Some(revision) = revision.filter(|revision| *revision != "HEAD") else { return true };
+    let is_commit = revision.len() >= 7 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit {
+        fields.not(field, "commits are not supported: name a branch or a tag, and pin the commit with `qd rollback`");
+        return false;
+    }
+    if revision.contains(['*', '<', '>', '^', '~', ' ']) {
+        fields.not(field, "version ranges are not supported: name a branch or a tag");
+        return false;
+    }
+    if let Some(branch) = revision.strip_prefix("refs/heads/") {
+        environment.branch = Some(branch.to_owned());
+    } else if let Some(tag) = revision.strip_prefix("refs/tags/") {
+        environment.tag = Some(tag.to_owned());
+    } else if semver::Version::parse(revision.strip_prefix('v').unwrap_or(revision)).is_ok() {
+        fields.otherwise(field, format!("{revision} is treated as a tag"));
+        environment.tag = Some(revision.to_owned());
+    } else {
+        environment.branch = Some(revision.to_owned());
+    }
+    true
+}
+
+/// Whether there are manifests in folders below the one that is deployed, of which kustomize reads none.
+fn subfolders(around: &Around, environment: &Environment) -> bool {
+    if environment.path.is_empty() || around.repository.as_ref() != Some(&environment.repository) {
+        return false;
+    }
+    let below: Vec<&str> =
+        around.files.iter().filter_map(|file| file.strip_prefix(&format!("{}/", environment.path))).collect();
+    let is_rendered =
+        below.iter().any(|file| file.to_ascii_lowercase().starts_with("kustomization") || *file == "Chart.yaml");
+    !is_rendered && below.iter().any(|file| file.contains('/'))
+}
+
+fn helm(fields: &mut Fields<'_>, name: &str, sources: &[Value], environment: &Environment) -> Helm {
+    let mut helm = Helm {
+        release_name: fields.text("spec.source.helm.releaseName").filter(|release| release != name),
+        ..Helm::default()
+    };
+    for file in fields.list("spec.source.helm.valueFiles") {
+        match values_file(file.as_str().unwrap_or_default(), sources, environment) {
+            Ok(file) => helm.values_files.push(file),
+            Err(words) => fields.not("spec.source.helm.valueFiles", words),
+        }
+    }
+    if fields.flag("spec.source.helm.ignoreMissingValueFiles") == Some(true) {
+        fields.not("spec.source.helm.ignoreMissingValueFiles", "a missing values file is an error: omit it");
+    }
+    let written = fields.text("spec.source.helm.values");
+    let object = fields.map("spec.source.helm.valuesObject");
+    helm.values = match written {
+        // As there: the object goes before the text.
+        Some(text) if object.is_empty() => values_of(fields, &text),
+        _ => object,
+    };
+    for parameter in fields.list("spec.source.helm.parameters") {
+        if let Err(words) = parameters::set(&mut helm.values, &parameter) {
+            fields.not("spec.source.helm.parameters", words);
+        }
+    }
+    let nulls = draft::remove_nulls(&mut helm.values);
+    if nulls > 0 {
+        fields.not(
+            "spec.source.helm.values",
+            format!("{nulls} null: TOML has no null, write such a value into a values file"),
+        );
+    }
+    helm
+}
+
+fn values_of(fields: &mut Fields<'_>, text: &str) -> Map<String, Value> {
+    let mut documents = match crate::yaml::parse(text.as_bytes()) {
+        Ok(documents) => documents,
+        Err(error) => {
+            fields.not("spec.source.helm.values", format!("it is not valid YAML: {error}"));
+            return Map::new();
+        }
+    };
+    match documents.pop().map(|document| document.value) {
+        Some(Value::Object(values)) => values,
+        _ => Map::new(),
+    }
+}
+
+/// A values file as we name it: from the root of its repository.
+fn values_file(written: &str, sources: &[Value], environment: &Environment) -> Result<String, String> {
+    if written.contains("://") {
+        return Err(format!("{written}: values files are not downloaded: put it into the repository"));
+    }
+    if let Some(rest) = written.strip_prefix('$') {
+        let (of, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let repository =
+            sources.iter().find(|source| text(source, "ref") == Some(of)).and_then(|source| text(source, "repoURL"));
+        return match repository {
+            Some(repository) if repository == environment.repository => Ok(path.to_owned()),
+            Some(repository) => Err(format!("{written} is in {repository}: an environment has one repository")),
+            None => Err(format!("no source has ref {of}")),
+        };
+    }
+    if environment.helm.chart.is_some() {
+        return Err(format!("{written} is inside the chart: only values.yaml of a chart is read"));
+    }
+    join(&environment.path, written.trim_start_matches('/'))
+        .ok_or_else(|| format!("{written} leads out of the repository"))
+}

@@ -1,0 +1,139 @@
+//! An application as the configuration will have it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Imported, Outcome, Place, Told};
+
+/// `[[application]]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Draft {
+    /// A DNS label.
+    pub name: String,
+    /// Its environments: one, as there one object is one.
+    pub environment: Vec<Environment>,
+    /// The object that it was.
+    #[serde(skip)]
+    pub object: String,
+    /// Where that is.
+    #[serde(skip)]
+    pub place: Place,
+}
+
+/// `[[application.environment]]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Environment {
+    /// A DNS label.
+    pub name: String,
+    /// Where the manifests are, or the values of a chart of elsewhere.
+    pub repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) branch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tag: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cluster: Option<String>,
+    /// Of objects that name none.
+    pub namespace: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) create_namespace: bool,
+    pub(super) sync: Sync,
+    #[serde(skip_serializing_if = "Helm::is_empty")]
+    pub(super) helm: Helm,
+}
+
+/// `[application.environment.sync]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Sync {
+    pub(super) automatic: bool,
+    pub(super) prune: bool,
+    pub(super) self_heal: bool,
+}
+
+/// `[application.environment.helm]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Helm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) release_name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) values_files: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) skip_hooks: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) chart: Option<Chart>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) values: Map<String, Value>,
+}
+
+impl Helm {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[application.environment.helm.chart]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Chart {
+    pub(super) repository: String,
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
+/// As long as a name may be: a label of DNS, less what is appended to it.
+const NAME_MAX: usize = 53;
+
+/// A name that may be given to an application: what was there, where it is a label of DNS.
+pub(super) fn label(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let dashed: String = lower.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let cut: String = dashed.trim_matches('-').chars().take(NAME_MAX).collect();
+    cut.trim_end_matches('-').to_owned()
+}
+
+/// Removes nulls, which TOML cannot say; how many.
+pub(super) fn remove_nulls(values: &mut Map<String, Value>) -> usize {
+    let before = values.len();
+    values.retain(|_, value| !value.is_null());
+    before - values.len() + values.values_mut().map(remove_nulls_in).sum::<usize>()
+}
+
+fn remove_nulls_in(value: &mut Value) -> usize {
+    match value {
+        Value::Object(fields) => remove_nulls(fields),
+        Value::Array(items) => {
+            let before = items.len();
+            items.retain(|item| !item.is_null());
+            before - items.len() + items.iter_mut().map(remove_nulls_in).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+/// Gives applications of one name others, by the namespaces of their objects, and says so.
+pub(super) fn name_apart(imported: &mut Imported) {
+    let mut taken = BTreeSet::new();
+    let Imported { drafts, told } = imported;
+    // A release goes by its name, and the folder that it was in gives way.
+    drafts.sort_by_key(|draft| draft.environment.iter().any(|environment| environment.helm.chart.is_none()));
+    for draft in drafts {
+        let was = draft.name.clone();
+        let namespace = draft.environment.first().map_or("", |environment| &environment.namespace);
+        let apart = [was.clone(), label(&format!("{namespace}-{was}"))].into_iter();
+        let numbered = (2..).map(|number| label(&format!("{was}-{number}")));
+        draft.name = apart.chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default();
+        taken.insert(draft.name.clone());
+        if draft.name != was {
+            told.push(Told {
+                place: draft.place.clone(),
+                object: draft.object.clone(),
+                field: "metadata.name".to_owned(),
+                outcome: Outcome::Otherwise,
+                words: format!("{was} is used by another application: imported as {}", draft.name),
+            });
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A Kustomization of Flux: a folder of a repository, for a cluster.
+
+use serde_json::Value;
+
+use super::super::draft::{Draft, Environment, Sync, label};
+use super::super::fields::Fields;
+use super::super::{Around, Document, Imported, Outcome, name_parts};
+use super::{Objects, REASONS, artifact, is_group, named, source};
+use crate::tree::paths::join;
+
+const OWN: &[(&str, Outcome, &str)] = &[
+    ("spec.patches", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.images", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.components", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.namePrefix", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.nameSuffix", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.commonMetadata", Outcome::Not, "write it into the kustomization.yaml at the path"),
+    ("spec.deletionPolicy", Outcome::Otherwise, "objects stay when an application is removed from the configuration"),
+    ("spec.force", Outcome::Not, "an immutable field that changes is an error: delete the object manually"),
+];
+
+pub(super) fn read(
+    document: &Document,
+    documents: &[Document],
+    objects: &Objects<'_>,
+    around: &Around,
+    imported: &mut Imported,
+) {
+    let fields = &mut Fields::new(&document.object, &document.place, imported);
+    let name = label(document.object["metadata"]["name"].as_str().unwrap_or_default());
+    let Some((path, reference)) = place_of(document, documents) else {
+        return fields
+            .not("spec.path", "the path is outside of the repository, or of an artifact that no generator makes");
+    };
+    fields.take("spec.path");
+    fields.take("spec.sourceRef");
+    let built = around.built.get(&path);
+    if built.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(|kind| is_of_flux_kind(kind))) {
+        return fields.otherwise("", format!("{path} only has objects that are imported separately"));
+    }
+    let mut environment = Environment {
+        name: around.environment.clone(),
+        path,
+        cluster: around.cluster.clone(),
+        namespace: fields.text("spec.targetNamespace").unwrap_or_else(|| "default".to_owned()),
+        ..Environment::default()
+    };
+    let is_whole = follow(fields, (document, &reference), objects, around, &mut environment);
+    environment.sync =
+        Sync { automatic: !is_suspended(fields), prune: fields.flag("spec.prune").unwrap_or(false), self_heal: true };
+    later(fields);
+    let inner = built.into_iter().flatten().filter(|kind| is_of_flux_kind(kind));
+    let inner: Vec<&str> = inner.filter_map(|kind| kind.rsplit('/').next()).collect();
+    if !inner.is_empty() {
+        let words = format!("objects of kind {} are imported separately: remove them from the path", inner.join(", "));
+        fields.otherwise("spec.path", words);
+    }
+    fields.tell_rest(&[OWN, REASONS].concat());
+    if is_whole {
+        let (object, place) = (fields.object.clone(), document.place.clone());
+        imported.drafts.push(Draft { name, environment: vec![environment], object, place });
+    }
+}
+
+/// The folder that one builds, and the reference to its repository.
+pub(super) fn place_of(document: &Document, documents: &[Document]) -> Option<(String, Value)> {
+    let spec = &document.object["spec"];
+    let path = join("", spec["path"].as_str().unwrap_or_default().trim_start_matches('/'))?;
+    let (_, own, _) = name_parts(&document.object);
+    let namespace = spec["sourceRef"]["namespace"].as_str().unwrap_or(own);
+    match (spec["sourceRef"]["kind"].as_str(), spec["sourceRef"]["name"].as_str()) {
+        (Some("ExternalArtifact"), Some(name)) => {
+            artifact::origin(documents, namespace, name, &path).map(|origin| (origin.folder, origin.source))
+        }
+        _ => Some((path, spec["sourceRef"].clone())),
+    }
+}
+
+/// The repository that it is of; whether an environment can follow it.
+fn follow(
+    fields: &mut Fields<'_>,
+    (document, reference): (&Document, &Value),
+    objects: &Objects<'_>,
+    around: &Around,
+    environment: &mut Environment,
+) -> bool {
+    if reference["kind"] != "GitRepository" {
+        fields.not("spec.sourceRef", "manifests are deployed from git only");
+        return false;
+    }
+    match (named(objects, reference, document), &around.repository) {
+        (Some(found), _) => source::git(fields, &found.object, environment),
+        (None, Some(own)) => {
+            fields.otherwise("spec.sourceRef", format!("the GitRepository is missing: {own} is used instead"));
+            environment.repository.clone_from(own);
+            true
+        }
+        (None, None) => {
+            fields.not("spec.sourceRef", "the GitRepository is missing: import it as well, or use --repository");
+            false
+        }
+    }
+}
+
+/// Whether it is stopped, which is said.
+pub(super) fn is_suspended(fields: &mut Fields<'_>) -> bool {
+    let is_suspended = fields.flag("spec.suspend") == Some(true);
+    if is_suspended {
+        fields.otherwise("spec.suspend", "imported with sync.automatic = false");
+    }
+    is_suspended
+}
+
+fn later(fields: &mut Fields<'_>) {
+    if fields.take("spec.decryption").is_some() {
+        fields.not("spec.decryption", "encrypted files are not decrypted");
+    }
+    if fields.take("spec.postBuild").is_some() {
+        fields.not("spec.postBuild", "variables are not replaced: write the values into the manifests");
+    }
+}
+
+fn is_of_flux_kind(kind: &str) -> bool {
+    kind.split('/').next().is_some_and(is_group)
+}

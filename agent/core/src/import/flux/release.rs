@@ -1,0 +1,124 @@
+//! A HelmRelease: a chart with its values.
+
+use serde_json::Value;
+
+use super::super::draft::{self, Chart, Draft, Environment, Helm, Sync, label};
+use super::super::fields::Fields;
+use super::super::{Around, Document, Imported, Outcome};
+use super::{Objects, REASONS, kustomization, named, source};
+use crate::tree::paths::join;
+
+const OWN: &[(&str, Outcome, &str)] = &[
+    ("spec.valuesFrom", Outcome::Not, "values in a ConfigMap or Secret are not read: write them into values"),
+    ("spec.postRenderers", Outcome::Not, "the output of helm is deployed unchanged"),
+    ("spec.upgrade", Outcome::Otherwise, "a failed sync is retried; `qd rollback` goes back"),
+    ("spec.install", Outcome::Otherwise, "a failed sync is retried"),
+    ("spec.rollback", Outcome::Otherwise, "`qd rollback` goes back"),
+    ("spec.uninstall", Outcome::Otherwise, "objects stay when an application is removed from the configuration"),
+    ("spec.test", Outcome::Not, "tests of a chart are not run"),
+    ("spec.maxHistory", Outcome::Otherwise, "[history] limits the syncs of each application"),
+    ("spec.storageNamespace", Outcome::Otherwise, "no release is stored in the cluster"),
+    ("spec.chart.spec.interval", Outcome::Otherwise, "agent.image_interval"),
+    ("spec.chart.spec.reconcileStrategy", Outcome::Otherwise, "every change of the chart or its values is deployed"),
+    ("spec.chart.spec.verify", Outcome::Not, "signatures of charts are not verified"),
+    ("spec.chart.metadata", Outcome::Otherwise, "there is no HelmChart object"),
+    ("spec.driftDetection.ignore", Outcome::Not, "list the fields in the object's annotation quarterdeck.dev/ignore"),
+];
+
+pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, imported: &mut Imported) {
+    let fields = &mut Fields::new(&document.object, &document.place, imported);
+    let written = document.object["metadata"]["name"].as_str().unwrap_or_default();
+    let (name, own) = (label(written), document.object["metadata"]["namespace"].as_str());
+    let target = fields.text("spec.targetNamespace");
+    let release = fields
+        .text("spec.releaseName")
+        .unwrap_or_else(|| target.as_ref().map_or(written.to_owned(), |target| format!("{target}-{written}")));
+    let mut environment = Environment {
+        name: around.environment.clone(),
+        cluster: around.cluster.clone(),
+        namespace: target.or(own.map(str::to_owned)).unwrap_or_else(|| "default".to_owned()),
+        create_namespace: fields.flag("spec.install.createNamespace").unwrap_or(false),
+        ..Environment::default()
+    };
+    let is_whole = chart(fields, document, objects, around, &mut environment);
+    let has_no_hooks =
+        ["install", "upgrade"].map(|when| fields.flag(&format!("spec.{when}.disableHooks")) == Some(true));
+    let mut values = fields.map("spec.values");
+    let nulls = draft::remove_nulls(&mut values);
+    if nulls > 0 {
+        fields.not("spec.values", format!("{nulls} null: TOML has no null, write such a value into a values file"));
+    }
+    environment.helm = Helm {
+        release_name: Some(release).filter(|release| *release != name),
+        values_files: std::mem::take(&mut environment.helm.values_files),
+        skip_hooks: has_no_hooks == [true, true],
+        chart: environment.helm.chart.take(),
+        values,
+    };
+    environment.sync = Sync {
+        automatic: !kustomization::is_suspended(fields),
+        prune: true,
+        self_heal: fields.text("spec.driftDetection.mode").as_deref() == Some("enabled"),
+    };
+    fields.tell_rest(&[OWN, REASONS].concat());
+    if is_whole {
+        let (object, place) = (fields.object.clone(), document.place.clone());
+        imported.drafts.push(Draft { name, environment: vec![environment], object, place });
+    }
+}
+
+/// Where its chart is; whether that can be deployed.
+fn chart(
+    fields: &mut Fields<'_>,
+    document: &Document,
+    objects: &Objects<'_>,
+    around: &Around,
+    environment: &mut Environment,
+) -> bool {
+    if let Some(reference) = fields.take("spec.chartRef") {
+        let found = named(objects, &reference, document).and_then(|found| source::of_oci(&found.object));
+        if found.is_none() {
+            fields.not(
+                "spec.chartRef",
+                "the source is missing, or not an OCIRepository with a tag or a range: import it as well",
+            );
+        }
+        return found.is_some_and(|found| of_registry(fields, around, found, environment));
+    }
+    let reference = fields.take("spec.chart.spec.sourceRef").unwrap_or_default();
+    let name = fields.text("spec.chart.spec.chart").unwrap_or_default();
+    let version = fields.text("spec.chart.spec.version").unwrap_or_else(|| "*".to_owned());
+    let files = fields.list("spec.chart.spec.valuesFiles");
+    let Some(found) = named(objects, &reference, document) else {
+        fields.not("spec.chart.spec.sourceRef", "the source is missing: import it as well");
+        return false;
+    };
+    if reference["kind"] == "GitRepository" {
+        environment.path = join("", name.trim_start_matches('/')).unwrap_or_default();
+        let files = files.iter().filter_map(Value::as_str).filter_map(|file| join("", file));
+        // The chart's own values are there without being named.
+        environment.helm.values_files =
+            files.filter(|file| *file != format!("{}/values.yaml", environment.path)).collect();
+        return source::git(fields, &found.object, environment);
+    }
+    if !files.is_empty() {
+        fields.not("spec.chart.spec.valuesFiles", "not supported for a chart of a repository or registry");
+    }
+    match source::of_repository(&found.object, name, version) {
+        Some(chart) => of_registry(fields, around, chart, environment),
+        None => {
+            fields.not("spec.chart.spec.sourceRef", "no address");
+            false
+        }
+    }
+}
+
+fn of_registry(fields: &mut Fields<'_>, around: &Around, chart: Chart, environment: &mut Environment) -> bool {
+    environment.helm.chart = Some(chart);
+    let Some(repository) = &around.repository else {
+        fields.not("spec.chart", "the repository of the values is unknown: use --repository");
+        return false;
+    };
+    environment.repository.clone_from(repository);
+    true
+}

@@ -1,0 +1,319 @@
+use serde_json::json;
+
+use super::*;
+use crate::yaml;
+
+const OWN: &str = "https://git.example.org/ops/fleet.git";
+
+fn around(files: &[&str]) -> Around {
+    Around {
+        repository: Some(OWN.to_owned()),
+        files: files.iter().map(|file| (*file).to_owned()).collect(),
+        environment: "default".to_owned(),
+        ..Around::default()
+    }
+}
+
+fn documents(file: &str, text: &str) -> Vec<Document> {
+    let document = |document: yaml::Document| Document {
+        place: Place { file: file.to_owned(), line: document.line },
+        object: document.value,
+    };
+    yaml::parse(text.as_bytes()).unwrap().into_iter().map(document).collect()
+}
+
+/// The applications as JSON, and what was told, a line each.
+fn read(tool: Tool, text: &str, around: &Around) -> (Value, Vec<String>) {
+    let Imported { drafts, told } = import(tool, &documents("a.yaml", text), around);
+    let line = |one: Told| format!("{}: {} {}: {}", one.object, one.outcome, one.field, one.words);
+    (serde_json::to_value(drafts).unwrap(), told.into_iter().map(line).collect())
+}
+
+fn application(spec: &str) -> String {
+    let spec = spec.replace('\n', "\n  ");
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{ name: shop, namespace: argocd }}\nspec:\n  {spec}\n"
+    )
+}
+
+#[test]
+fn an_application_is_one_with_an_environment() {
+    let text = application(
+        "project: default
+destination: { server: https://kubernetes.default.svc, namespace: shop }
+source: { repoURL: https://git.example.org/ops/deploy.git, path: ./apps/shop, targetRevision: main }
+syncPolicy:
+  automated: { prune: true }
+  syncOptions: [CreateNamespace=true, ServerSideApply=true, PruneLast=true]",
+    );
+    let (drafts, told) = read(Tool::ArgoCd, &text, &around(&[]));
+    let wanted = json!([{ "name": "shop", "environment": [{
+        "name": "default", "repository": "https://git.example.org/ops/deploy.git", "branch": "main", "path": "apps/shop",
+        "namespace": "shop", "create_namespace": true, "sync": { "automatic": true, "prune": true, "self_heal": false },
+    }] }]);
+    assert_eq!((drafts, told), (wanted, Vec::new()));
+}
+
+#[test]
+fn nothing_that_was_written_is_left_out_in_silence() {
+    let source = "source: { repoURL: https://git.example.org/a.git, path: a }";
+    for (more, told) in [
+        ("project: team", "not imported spec.project: there are no projects: [[access]] replaces team"),
+        (
+            "ignoreDifferences: [{ kind: Deployment, jsonPointers: [/spec/replicas] }]",
+            "not imported spec.ignoreDifferences: list the fields in the object's annotation quarterdeck.dev/ignore",
+        ),
+        (
+            "revisionHistoryLimit: 3",
+            "differs spec.revisionHistoryLimit: [history] limits the syncs of each application",
+        ),
+        ("somethingNew: { a: { b: 1 } }", "not imported spec.somethingNew.a.b: not supported"),
+        (
+            "syncPolicy: { syncOptions: [Replace=true] }",
+            "not imported spec.syncPolicy.syncOptions.Replace=true: not supported",
+        ),
+        (
+            "destination: { server: 'https://prod.example.org:6443' }",
+            "differs spec.destination: https://prod.example.org:6443 is cluster prod-example-org: add a [[cluster]] or a context with this name",
+        ),
+    ] {
+        let (drafts, lines) = read(Tool::ArgoCd, &application(&format!("{source}\n{more}")), &around(&[]));
+        assert_eq!(lines, [format!("Application argocd/shop: {told}")], "{more}");
+        assert_eq!(drafts.as_array().map(Vec::len), Some(1), "{more}");
+    }
+}
+
+#[test]
+fn what_would_be_something_else_is_no_application() {
+    for (source, told) in [
+        (
+            "path: a\n  plugin: { name: x }",
+            "not imported spec.source.plugin: there are no plugins: commit the plugin's output",
+        ),
+        (
+            "path: a\n  targetRevision: 1f3c2a9",
+            "not imported spec.source.targetRevision: commits are not supported: name a branch or a tag, and pin the commit with `qd rollback`",
+        ),
+        ("path: a\n  targetRevision: 1.x", ""),
+        (
+            "path: a\n  targetRevision: '>=1.0'",
+            "not imported spec.source.targetRevision: version ranges are not supported: name a branch or a tag",
+        ),
+        ("path: ../a", "not imported spec.source.path: ../a leads out of the repository"),
+    ] {
+        let text = application(&format!("source:\n  repoURL: https://git.example.org/a.git\n  {source}"));
+        let (drafts, lines) = read(Tool::ArgoCd, &text, &around(&[]));
+        if told.is_empty() {
+            assert_eq!(
+                (&drafts[0]["environment"][0]["branch"], lines.len()),
+                (&json!("1.x"), 0),
+                "a branch may have such a name"
+            );
+        } else {
+            assert_eq!((drafts, lines), (json!([]), vec![format!("Application argocd/shop: {told}")]), "{source}");
+        }
+    }
+}
+
+#[test]
+fn a_chart_comes_with_its_values() {
+    let text = application(
+        "sources:
+- repoURL: ghcr.io/acme/charts
+  chart: shop
+  targetRevision: 6.x
+  helm:
+    releaseName: store
+    valueFiles: [$values/envs/prod.yaml]
+    valuesObject: { image: { tag: one }, gone: null }
+    parameters: [{ name: image.tag, value: two }, { name: replicas, value: '3' }]
+- { repoURL: https://git.example.org/ops/values.git, ref: values, targetRevision: v1.2.3 }",
+    );
+    let (drafts, told) = read(Tool::ArgoCd, &text, &around(&[]));
+    let environment = &drafts[0]["environment"][0];
+    assert_eq!(
+        (&environment["repository"], &environment["tag"]),
+        (&json!("https://git.example.org/ops/values.git"), &json!("v1.2.3"))
+    );
+    let wanted = json!({
+        "release_name": "store", "values_files": ["envs/prod.yaml"],
+        "chart": { "repository": "oci://ghcr.io/acme/charts", "name": "shop", "version": "6.x" },
+        "values": { "image": { "tag": "two" }, "replicas": 3 },
+    });
+    assert_eq!(environment["helm"], wanted);
+    assert_eq!(
+        told,
+        [
+            "Application argocd/shop: not imported spec.source.helm.values: 1 null: TOML has no null, write such a value into a values file",
+            "Application argocd/shop: differs spec.sources.targetRevision: v1.2.3 is treated as a tag",
+        ]
+    );
+}
+
+#[test]
+fn a_set_is_the_applications_that_it_makes() {
+    let set = |generators: &str, go: bool, name: &str, path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: all, namespace: argocd }}\nspec:\n  goTemplate: {go}\n  \
+             generators: {generators}\n  template:\n    metadata: {{ name: '{name}' }}\n    spec: {{ source: {{ repoURL: '{OWN}', path: '{path}' }} }}\n"
+        )
+    };
+    let files = ["apps/shop/a.yaml", "apps/web/base/b.yaml", "apps/old/c.yaml", "d.yaml"];
+    let folders = "git: { repoURL: git@git.example.org:ops/fleet, directories: [{ path: apps/* }, { path: apps/old, exclude: true }] }";
+    for (generators, go, name, path, wanted) in [
+        ("[{ list: { elements: [{ env: qa }, { env: prod }] } }]".to_owned(), false, "shop-{{env}}", "envs/{{env}}", vec!["shop-prod envs/prod", "shop-qa envs/qa"]),
+        (format!("[{{ {folders} }}]"), false, "{{path.basename}}", "{{path}}", vec!["shop apps/shop", "web apps/web"]),
+        (format!("[{{ {folders} }}]"), true, "{{ .path.basename }}", "{{ index .path.segments 1 }}", vec!["shop shop", "web web"]),
+        (
+            format!("[{{ matrix: {{ generators: [{{ list: {{ elements: [{{ env: qa }}] }} }}, {{ {folders} }}] }} }}]"),
+            false, "{{path.basename}}-{{env}}", "{{path}}", vec!["shop-qa apps/shop", "web-qa apps/web"],
+        ),
+        (
+            "[{ merge: { mergeKeys: [env], generators: [{ list: { elements: [{ env: qa, at: a }, { env: prod, at: a }] } }, { list: { elements: [{ env: qa, at: b }] } }] } }]".to_owned(),
+            false, "{{env}}", "{{at}}", vec!["prod a", "qa b"],
+        ),
+        ("[{ clusters: {} }]".to_owned(), false, "{{name}}", "a", vec![]),
+    ] {
+        let (drafts, told) = read(Tool::ArgoCd, &set(&generators, go, name, path), &around(&files));
+        let drafts = drafts.as_array().unwrap();
+        let text = |draft: &Value, path: &str| draft.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let made: Vec<String> =
+            drafts.iter().map(|draft| format!("{} {}", text(draft, "/name"), text(draft, "/environment/0/path"))).collect();
+        assert_eq!(made, wanted, "{generators}: {told:#?}");
+        assert!(told.iter().any(|line| line.contains("ApplicationSet argocd/all")), "{told:#?}");
+    }
+}
+
+#[test]
+fn an_application_of_applications_gives_way_to_them() {
+    let text = format!(
+        "{}---\n{}",
+        application("source: { repoURL: 'https://git.example.org/a.git', path: a }"),
+        application(&format!("source: {{ repoURL: '{OWN}', path: apps }}")).replace("name: shop", "name: root")
+    );
+    let documents: Vec<Document> = documents("apps/all.yaml", &text);
+    let Imported { drafts, told } = import(Tool::ArgoCd, &documents, &around(&["apps/all.yaml"]));
+    assert_eq!(drafts.iter().map(|draft| draft.name.as_str()).collect::<Vec<_>>(), ["shop"]);
+    assert_eq!(told[0].words, "the applications in apps are imported separately");
+}
+
+const SOURCES: &str = "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: { name: fleet, namespace: flux-system }
+spec: { url: 'ssh://git@git.example.org/ops/fleet', ref: { branch: main } }
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: { name: charts, namespace: flux-system }
+spec: { url: 'https://charts.example.org/' }
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: { name: podinfo, namespace: flux-system }
+spec: { url: 'oci://ghcr.io/acme/charts/podinfo', ref: { semver: 6.x } }
+---
+";
+
+#[test]
+fn a_kustomization_and_a_release_of_flux_are_applications() {
+    let text = format!(
+        "{SOURCES}apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{ name: shop, namespace: flux-system }}
+spec: {{ path: ./apps/shop, prune: true, targetNamespace: shop, sourceRef: {{ kind: GitRepository, name: fleet }} }}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{ name: web, namespace: flux-system }}
+spec:
+  targetNamespace: web
+  chart: {{ spec: {{ chart: web, version: '1.x', sourceRef: {{ kind: HelmRepository, name: charts }} }} }}
+  install: {{ createNamespace: true }}
+  driftDetection: {{ mode: enabled }}
+  values: {{ replicas: 2 }}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{ name: podinfo, namespace: flux-system }}
+spec: {{ suspend: true, chartRef: {{ kind: OCIRepository, name: podinfo }} }}
+"
+    );
+    let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+    let wanted = json!([
+        { "name": "podinfo", "environment": [{
+            "name": "default", "repository": OWN, "namespace": "flux-system",
+            "sync": { "automatic": false, "prune": true, "self_heal": false },
+            "helm": { "chart": { "repository": "oci://ghcr.io/acme/charts", "name": "podinfo", "version": "6.x" } },
+        }] },
+        { "name": "shop", "environment": [{
+            "name": "default", "repository": "ssh://git@git.example.org/ops/fleet", "branch": "main", "path": "apps/shop",
+            "namespace": "shop", "sync": { "automatic": true, "prune": true, "self_heal": true },
+        }] },
+        { "name": "web", "environment": [{
+            "name": "default", "repository": OWN, "namespace": "web", "create_namespace": true,
+            "sync": { "automatic": true, "prune": true, "self_heal": true },
+            "helm": {
+                "release_name": "web-web", "chart": { "repository": "https://charts.example.org", "name": "web", "version": "1.x" },
+                "values": { "replicas": 2 },
+            },
+        }] },
+    ]);
+    assert_eq!(drafts, wanted);
+    assert_eq!(told, ["HelmRelease flux-system/podinfo: differs spec.suspend: imported with sync.automatic = false"]);
+}
+
+#[test]
+fn a_folder_of_flux_objects_is_what_they_are_and_an_artifact_is_its_folder() {
+    let text = format!(
+        "{SOURCES}apiVersion: source.extensions.fluxcd.io/v1beta1
+kind: ArtifactGenerator
+metadata: {{ name: all, namespace: flux-system }}
+spec:
+  sources: [{{ alias: mono, kind: GitRepository, name: fleet }}]
+  artifacts: [{{ name: apps, copy: [{{ from: '@mono/apps/base/**', to: '@artifact/base/' }}, {{ from: '@mono/apps/prod/**', to: '@artifact/prod/' }}] }}]
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{ name: prod, namespace: flux-system }}
+spec: {{ path: ./prod/shop, prune: true, sourceRef: {{ kind: ExternalArtifact, name: apps }} }}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{ name: root, namespace: flux-system }}
+spec: {{ path: clusters, prune: true, sourceRef: {{ kind: GitRepository, name: fleet }} }}
+"
+    );
+    let mut around = around(&[]);
+    let kinds = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<BTreeSet<_>>();
+    around.built.insert("clusters".to_owned(), kinds(&["kustomize.toolkit.fluxcd.io/Kustomization"]));
+    around.built.insert("apps/prod/shop".to_owned(), kinds(&["apps/Deployment", "helm.toolkit.fluxcd.io/HelmRelease"]));
+    let all = documents("a.yaml", &text);
+    let built: Vec<_> = all.iter().filter_map(|document| builds(document, &all)).collect();
+    assert_eq!(built, [("apps/prod/shop".to_owned(), None), ("clusters".to_owned(), None)]);
+    let (drafts, told) = read(Tool::Flux, &text, &around);
+    assert_eq!(drafts[0]["environment"][0]["path"], "apps/prod/shop");
+    assert_eq!(drafts[0]["environment"][0]["repository"], "ssh://git@git.example.org/ops/fleet");
+    assert_eq!(drafts.as_array().map(Vec::len), Some(1));
+    for line in [
+        "Kustomization flux-system/prod: differs spec.path: objects of kind HelmRelease are imported separately: remove them from the path",
+        "Kustomization flux-system/root: differs : clusters only has objects that are imported separately",
+    ] {
+        assert!(told.contains(&line.to_owned()), "{line}: {told:#?}");
+    }
+}
+
+#[test]
+fn two_of_one_name_are_told_apart() {
+    let one = |namespace: &str| {
+        format!(
+            "{}---\n",
+            application(&format!(
+                "source: {{ repoURL: 'https://git.example.org/a.git', path: a }}\ndestination: {{ namespace: {namespace} }}"
+            ))
+        )
+    };
+    let (drafts, told) = read(Tool::ArgoCd, &(one("qa") + &one("prod") + &one("prod")), &around(&[]));
+    let names: Vec<&str> = drafts.as_array().unwrap().iter().filter_map(|draft| draft["name"].as_str()).collect();
+    assert_eq!(names, ["prod-shop", "shop", "shop-2"]);
+    assert_eq!(told.len(), 2);
+}

@@ -1,0 +1,139 @@
+//! `qd-agent import argocd|flux DIR`: what Argo CD or Flux is asked for in a folder, as applications of a configuration.
+//!
+//! Nothing is changed anywhere: the applications are printed, or written to a new file, and a table says what was carried over
+//! otherwise and what was not. What each field becomes is decided by [`quarterdeck_core::import`].
+
+mod gather;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use quarterdeck_core::import::{self, Draft, Imported, Outcome, Told, Tool};
+use serde::Serialize;
+
+/// Whose objects are read.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum From {
+    /// Applications and ApplicationSets
+    Argocd,
+    /// Kustomizations, HelmReleases and their sources
+    Flux,
+}
+
+/// What is imported, and as what.
+#[derive(Args)]
+pub(crate) struct Import {
+    /// Whose objects are read
+    #[arg(value_enum)]
+    from: From,
+    /// A folder of YAML files; `-` reads standard input, as of `kubectl get applications -A -o yaml`
+    folder: PathBuf,
+    /// Of Flux: read this folder below it, and what its Kustomizations build. Without it, the files are read without building anything
+    #[arg(long, value_name = "FOLDER")]
+    path: Option<PathBuf>,
+    /// The name of the environment that each application has
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    environment: String,
+    /// The cluster that they are deployed to, where they mean their own
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// The address of the repository that the folder is in [default: its remote "origin"]
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// Write the applications to this file, which must not exist, instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+/// Prints the applications to `out` or a file, and the table to `table` (or to `out`, where a file has the applications).
+pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) -> anyhow::Result<()> {
+    let gathered = gather::gather(asked)?;
+    let tool = match asked.from {
+        From::Argocd => Tool::ArgoCd,
+        From::Flux => Tool::Flux,
+    };
+    let Imported { drafts, mut told } = import::import(tool, &gathered.documents, &gathered.around);
+    told.extend(gathered.unread);
+    anyhow::ensure!(
+        !drafts.is_empty() || !told.is_empty(),
+        "nothing of {} is in {}",
+        if tool == Tool::Flux { "Flux" } else { "Argo CD" },
+        asked.folder.display()
+    );
+    let text = written(&drafts, &told)?;
+    match &asked.to {
+        None => {
+            out.write_all(text.as_bytes())?;
+            print(&drafts, &told, table)?;
+        }
+        Some(file) => {
+            write_new(file, &text)?;
+            print(&drafts, &told, out)?;
+            writeln!(out, "wrote {}\nnext: add it to the configuration, then `qd-agent check`", file.display())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
+    let mut made = made.with_context(|| format!("cannot write {}", file.display()))?;
+    made.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// The applications as TOML, each with what it was, and what of it was not carried over.
+fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        application: [&'a Draft; 1],
+    }
+    let mut text = String::new();
+    for draft in drafts {
+        text += &format!("# {} of {}\n", draft.object, draft.place);
+        let is_of_it = |one: &&Told| one.object == draft.object && one.place == draft.place;
+        for one in told.iter().filter(is_of_it).filter(|one| one.outcome == Outcome::Not) {
+            text += &format!("# not imported: {}: {}\n", one.field, one.words.replace('\n', " "));
+        }
+        text += &toml::to_string(&File { application: [draft] }).with_context(|| draft.object.clone())?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// A row for each thing that is told, however many objects it is told of.
+fn alike(told: &[Told]) -> Vec<[String; 5]> {
+    let mut rows: BTreeMap<(Outcome, &str, &str), (&Told, usize)> = BTreeMap::new();
+    for one in told {
+        rows.entry((one.outcome, &one.field, &one.words)).or_insert((one, 0)).1 += 1;
+    }
+    let row = |((outcome, field, words), (first, count)): ((Outcome, &str, &str), (&Told, usize))| {
+        let more = if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
+        let object = format!("{}{more}", first.object);
+        [outcome.to_string(), first.place.to_string(), object, field.to_owned(), words.to_owned()]
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// A line for each application, and for each thing that did not become one as it was.
+fn print(drafts: &[Draft], told: &[Told], out: &mut dyn Write) -> io::Result<()> {
+    let head = ["OUTCOME", "WHERE", "OBJECT", "FIELD", "WHY"].map(str::to_owned);
+    let carried = drafts.iter().map(|draft| {
+        let environments = draft.environment.iter().map(|environment| format!("{}/{}", draft.name, environment.name));
+        let whose = environments.collect::<Vec<_>>().join(", ");
+        [Outcome::Carried.to_string(), draft.place.to_string(), draft.object.clone(), String::new(), whose]
+    });
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(carried).chain(alike(told)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let [outcome, place, object, field] = [0, 1, 2, 3].map(width);
+    for [a, b, c, d, why] in &rows {
+        let line = format!("{a:outcome$}  {b:place$}  {c:object$}  {d:field$}  {why}");
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! What is read for an import: the objects of a folder, what its kustomizations build, and what is known of its repository.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, is_of_flux};
+use quarterdeck_core::render::KUSTOMIZATIONS;
+use quarterdeck_core::render::object::list_items;
+use quarterdeck_core::yaml;
+use quarterdeck_system::file;
+use quarterdeck_system::program::{self, Limits};
+use serde_json::Value;
+
+use super::{From, Import};
+use crate::renderers::programs::Renderers;
+
+/// Files of a folder: the largest repositories of manifests that people publish have some ten thousand.
+const FILES_MAX: usize = 100_000;
+
+/// Kustomizations that build kustomizations: a cluster of a platform team has some dozen.
+const BUILDS_MAX: usize = 1_000;
+
+/// A build of a large overlay takes seconds, and one that fetches a remote base some more.
+const LIMITS: Limits = Limits { time: Duration::from_secs(120), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
+
+/// The same for asking git about the folder.
+const GIT: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
+
+/// What was read.
+pub(super) struct Gathered {
+    pub(super) documents: Vec<Document>,
+    pub(super) around: Around,
+    /// Files that could not be read, and are about it.
+    pub(super) unread: Vec<Told>,
+}
+
+/// Reads all of it.
+///
+/// # Errors
+/// Where the folder cannot be read, or a kustomization cannot be built.
+pub(super) fn gather(asked: &Import) -> anyhow::Result<Gathered> {
+    let around = Around {
+        repository: asked.repository.clone(),
+        environment: asked.environment.clone(),
+        cluster: asked.cluster.clone(),
+        ..Around::default()
+    };
+    let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };
+    if asked.folder == Path::new("-") {
+        let bytes = file::read_up_to(Path::new("/dev/stdin"), yaml::TEXT_BYTES_MAX as u64 + 1)?;
+        gathered.documents = objects("-", &bytes).context("standard input")?;
+        return Ok(gathered);
+    }
+    let root = asked.folder.canonicalize().with_context(|| format!("cannot read {}", asked.folder.display()))?;
+    let git = |arguments: &[&str]| of_git(&root, arguments);
+    let top = git(&["rev-parse", "--show-toplevel"]).map_or_else(|| root.clone(), PathBuf::from);
+    if gathered.around.repository.is_none() {
+        gathered.around.repository = git(&["remote", "get-url", "origin"]);
+    }
+    let files = walk(&root)?;
+    let below_top = |file: &Path| file.strip_prefix(&top).ok().and_then(Path::to_str).map(str::to_owned);
+    gathered.around.files = files.iter().filter_map(|file| below_top(file)).collect();
+    match (&asked.path, asked.from) {
+        (Some(path), From::Flux) => follow(&top, &root.join(path), &mut gathered)?,
+        (Some(_), From::Argocd) => anyhow::bail!("--path is for Flux: name the folder itself"),
+        (None, _) => {
+            for file in &files {
+                read(file, &below_top(file).unwrap_or_default(), &mut gathered);
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+/// What git says about a folder, in a line; nothing without git, or outside of a repository.
+fn of_git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).args(arguments);
+    let said = program::run(command, b"", GIT).ok()?.successful().ok()?;
+    let line = String::from_utf8(said.stdout).ok()?;
+    Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// Every YAML and JSON file below a folder.
+fn walk(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut folders, mut files) = (vec![root.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let (below, here) = list(&folder)?;
+        folders.extend(below);
+        files.extend(here);
+        anyhow::ensure!(files.len() <= FILES_MAX, "{} has more than {FILES_MAX} files of YAML", root.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The folders, and the YAML and JSON files, of a folder, without what is hidden. Links are not followed.
+fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    let cannot = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        match entry.file_type().with_context(cannot)? {
+            kind if kind.is_dir() => folders.push(path),
+            kind if kind.is_file() && is_manifest(&path) => files.push(path),
+            _ => {}
+        }
+    }
+    folders.sort();
+    files.sort();
+    Ok((folders, files))
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"))
+}
+
+/// Reads a file. One that is no YAML is told where it seems to be about it: a template of a chart.
+fn read(path: &Path, name: &str, into: &mut Gathered) {
+    let found = file::read_up_to(path, yaml::TEXT_BYTES_MAX as u64 + 1).map_err(anyhow::Error::from);
+    let text = found.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    // Argo has more than one tool.
+    let kinds = ["kind: Application", "kind: AppProject", ".toolkit.fluxcd.io/"];
+    let is_about_it = kinds.iter().any(|kind| text.contains(kind));
+    match found
+        .as_deref()
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| objects(name, bytes).map_err(|error| error.to_string()))
+    {
+        Ok(documents) => into.documents.extend(documents),
+        Err(error) if is_about_it => into.unread.push(Told {
+            place: Place { file: name.to_owned(), line: 0 },
+            object: "a file".to_owned(),
+            field: String::new(),
+            outcome: Outcome::Not,
+            words: format!("{error}: render a chart first: helm template … | qd-agent import … -"),
+        }),
+        Err(_) => {}
+    }
+}
+
+/// The objects of a text, those of lists one by one.
+fn objects(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for document in yaml::parse(bytes)? {
+        let place = Place { file: name.to_owned(), line: document.line };
+        flatten(document.value, &place, &mut documents);
+    }
+    Ok(documents)
+}
+
+fn flatten(mut object: Value, place: &Place, into: &mut Vec<Document>) {
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    match object.as_object_mut().and_then(|fields| list_items(fields, &kind)) {
+        Some(items) => items.into_iter().for_each(|item| flatten(item, place, into)),
+        None => into.push(Document { place: place.clone(), object }),
+    }
+}
+
+/// Reads a folder, and the folders of the Kustomizations in it, and so on.
+fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
+    let renderers = Renderers::find(std::env::var_os("PATH").as_deref());
+    let mut seen = BTreeSet::new();
+    let mut next = VecDeque::from([(first.to_owned(), None::<String>)]);
+    while let Some((folder, namespace)) = next.pop_front() {
+        if !seen.insert((folder.clone(), namespace.clone())) {
+            continue;
+        }
+        anyhow::ensure!(seen.len() <= BUILDS_MAX, "more than {BUILDS_MAX} kustomizations are built by one another");
+        if !folder.is_dir() {
+            continue;
+        }
+        let mut documents = Vec::new();
+        build(&renderers, top, &folder, &mut documents)?;
+        let name = below(top, &folder);
+        into.around.built.entry(name).or_default().extend(kinds(&documents));
+        if let Some(namespace) = namespace {
+            let of_flux = documents.iter_mut().filter(|document| is_of_flux(&document.object));
+            of_flux.for_each(|document| document.object["metadata"]["namespace"] = Value::from(namespace.clone()));
+        }
+        into.documents.extend(documents);
+        // What one names may be made by an object that was read after it.
+        let found = into.documents.iter().filter_map(|document| builds(document, &into.documents));
+        next.extend(found.map(|(folder, namespace)| (top.join(folder), namespace)));
+    }
+    Ok(())
+}
+
+/// A path from the root of the repository.
+fn below(top: &Path, path: &Path) -> String {
+    path.strip_prefix(top).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// What Flux makes of a folder: a kustomization is built, and of another folder each file is taken, and each folder in turn.
+fn build(renderers: &Renderers, top: &Path, folder: &Path, into: &mut Vec<Document>) -> anyhow::Result<()> {
+    if KUSTOMIZATIONS.iter().any(|file| folder.join(file).is_file()) {
+        let name = below(top, folder);
+        let program = renderers.kustomize().context("a kustomization is to be built: install kustomize, or kubectl")?;
+        let mut command = Command::new(&program.path);
+        command.arg(program.subcommand()).arg(folder);
+        let built = program::run(command, b"", LIMITS)?.successful();
+        let built = built.with_context(|| format!("{} {name}", program.command()))?;
+        let objects = objects(&name, &built.stdout)?;
+        into.extend(
+            objects
+                .into_iter()
+                .map(|Document { place, object }| Document { place: Place { line: 0, ..place }, object }),
+        );
+        return Ok(());
+    }
+    let mut here = Gathered { documents: Vec::new(), around: Around::default(), unread: Vec::new() };
+    let (folders, files) = list(folder)?;
+    files.iter().for_each(|file| read(file, &below(top, file), &mut here));
+    into.append(&mut here.documents);
+    folders.iter().try_for_each(|folder| build(renderers, top, folder, into))
+}
+
+/// The kinds, as `apps/Deployment`.
+fn kinds(documents: &[Document]) -> BTreeSet<String> {
+    let kind = |document: &Document| {
+        let text = |key: &str| document.object[key].as_str().unwrap_or_default();
+        let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+        format!("{group}/{}", text("kind"))
+    };
+    documents.iter().map(kind).collect()
+}
