@@ -111,13 +111,24 @@ impl Snapshots {
 
     /// The runs of an application that are open or among its newest, oldest first.
     pub fn runs(&self, name: &ApplicationName) -> Vec<RunStatus> {
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let ids = inner.runs.get(name).into_iter().flatten();
-        ids.filter_map(|id| match &**inner.objects.get(&Key::run(*id))? {
-            Object::Run(run) => Some((**run).clone()),
-            _ => None,
-        })
-        .collect()
+        self.with_runs(name, |runs| runs.iter().map(|run| (*run).clone()).collect())
+    }
+
+    /// The same, only looked at: of a queue with a thousand runs a decision copies none. The lock is not held meanwhile.
+    pub fn with_runs<T>(&self, name: &ApplicationName, look: impl FnOnce(&[&RunStatus]) -> T) -> T {
+        let objects: Vec<Arc<Object>> = {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            let ids = inner.runs.get(name).into_iter().flatten();
+            ids.filter_map(|id| inner.objects.get(&Key::run(*id)).cloned()).collect()
+        };
+        let runs: Vec<&RunStatus> = objects
+            .iter()
+            .filter_map(|object| match &**object {
+                Object::Run(run) => Some(&**run),
+                _ => None,
+            })
+            .collect();
+        look(&runs)
     }
 
     /// Every environment as it is now.
