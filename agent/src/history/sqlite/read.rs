@@ -38,7 +38,8 @@ pub(super) const EVENTS: &str = "SELECT id, history, at, application, environmen
     WHERE ?1 IS NULL AND (?2 IS NULL OR environment = ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4";
 
 /// Those of an application, or of one of its environments.
-pub(super) const EVENTS_OF_APPLICATION: &str = "SELECT id, history, at, application, environment, cause, event FROM event
+pub(super) const EVENTS_OF_APPLICATION: &str =
+    "SELECT id, history, at, application, environment, cause, event FROM event
     WHERE application = ?1 AND (?2 IS NULL OR environment = ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4";
 
 /// Reads on a connection of its own. Cheap to open; blocking.
@@ -115,8 +116,7 @@ impl Reader {
 
     /// The run that is meant.
     pub fn run(&self, id: TypedId) -> Result<Option<RunStatus>> {
-        let run: Option<RunStatus> =
-            bodies(&self.0, RUN, [id.number.cast_signed()])?.pop();
+        let run: Option<RunStatus> = bodies(&self.0, RUN, [id.number.cast_signed()])?.pop();
         Ok(run.filter(|run| run.id.is_meant_by(id)))
     }
 

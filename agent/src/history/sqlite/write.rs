@@ -206,7 +206,8 @@ impl Writer<'_> {
 }
 
 /// Runs that are over the bounds, ranked by an index that holds all that is asked: no body of those that stay is read.
-pub(super) const RUNS_TO_LET_GO: &str = "SELECT body ->> '$.id' FROM run WHERE id IN (SELECT id FROM (SELECT id, open, at,
+pub(super) const RUNS_TO_LET_GO: &str =
+    "SELECT body ->> '$.id' FROM run WHERE id IN (SELECT id FROM (SELECT id, open, at,
     row_number() OVER (PARTITION BY application, cut_off, is_check ORDER BY id DESC) AS place FROM run)
     WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2))";
 
