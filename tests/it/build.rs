@@ -623,7 +623,9 @@ async fn a_list_of_tags_that_did_not_change_is_not_sent_again() {
             Listing::Tags { tags, validator } => (tags.tags.join(" "), validator),
             Listing::Unchanged => panic!("{auth:?}: a list was expected"),
         };
-        ["a", "b"].map(|tag| world.registry.publish("ops/shop", tag, tag));
+        for tag in ["a", "b"] {
+            world.registry.publish("ops/shop", tag, tag);
+        }
         assert_eq!(list(None).await, ("a b".to_owned(), None), "{auth:?}");
         world.registry.know_lists_again();
         let (tags, validator) = list(None).await;
