@@ -38,7 +38,7 @@ use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 use tokio::sync::Notify;
 
-pub use self::ask::{ask, retry};
+pub use self::ask::{ask, retry, room};
 pub use self::error::DeliverError;
 use self::execution::Execution;
 pub use self::follow::Follower;
@@ -94,8 +94,7 @@ impl Reconciler for Delivery {
             return Requeue::Retry;
         }
         let (context, application, code) = (self.context.clone(), self.application.clone(), self.code.clone());
-        let runs = context.journal.snapshot().runs(&application.spec.name);
-        let Some(run) = queue::next(&runs).cloned() else { return Requeue::Idle };
+        let Some(run) = next(&context, &application) else { return Requeue::Idle };
         // On the heap while it runs: who waits for a tag keeps none of it.
         let news = Notify::new();
         let mut work = Box::pin(deliver(&context, &application, &code, run, &news));
@@ -121,6 +120,11 @@ impl Reconciler for Delivery {
     }
 }
 
+/// The run that is done next.
+fn next(context: &Context, application: &Application) -> Option<RunStatus> {
+    context.journal.snapshot().with_runs(&application.spec.name, |runs| queue::next(runs).cloned())
+}
+
 /// The story of one run, straight down, from its place among the builds to its recorded end.
 async fn deliver(
     context: &Arc<Context>,
@@ -135,15 +139,14 @@ async fn deliver(
         return Err(DeliverError::Cancelled);
     }
     // Who waited for a place may have been cancelled there, or something older may have been queued.
-    let runs = context.journal.snapshot().runs(&application.spec.name);
-    if queue::next(&runs).map(|next| next.id) != Some(run.id) {
+    if next(context, application).map(|next| next.id) != Some(run.id) {
         return Ok(());
     }
     let cancel = application.delivering.child_token();
     application.running(Some((run.id, cancel.clone())));
     // Who cancelled it until here found it waiting, and ended it; from here on it is ended by its token.
     let waits = |one: &RunStatus| one.id == run.id && one.phase == Phase::Queued;
-    if !context.journal.snapshot().runs(&application.spec.name).iter().any(waits) {
+    if !context.journal.snapshot().with_runs(&application.spec.name, |runs| runs.iter().copied().any(waits)) {
         application.running(None);
         return Ok(());
     }
@@ -160,8 +163,9 @@ async fn deliver(
         }
         Err(error @ DeliverError::GaveWay { .. }) => step_aside(context, &execution.run, &error).await,
         Err(DeliverError::Cancelled) => {
-            let runs = context.journal.snapshot().runs(&application.spec.name);
-            let newer = queue::superseded_by(&execution.run, &runs).map(|by| DeliverError::Outdated { by });
+            let snapshot = context.journal.snapshot();
+            let by = snapshot.with_runs(&application.spec.name, |runs| queue::superseded_by(&execution.run, runs));
+            let newer = by.map(|by| DeliverError::Outdated { by });
             execution.end(Err(newer.unwrap_or(DeliverError::Cancelled))).await
         }
         result => execution.end(result).await,
@@ -189,8 +193,7 @@ async fn place(
                 context.journal.try_publish(Fact::RunProgress(Box::new(RunStatus { message, ..run.clone() })));
             }
         }
-        let runs = context.journal.snapshot().runs(&application.spec.name);
-        if queue::next(&runs).map(|next| next.id) != Some(run.id) {
+        if next(context, application).map(|next| next.id) != Some(run.id) {
             return Ok(None);
         }
     }

@@ -22,6 +22,7 @@ mod growth;
 mod start;
 
 mod build;
+mod delivery;
 mod hooks;
 
 mod console;
@@ -88,6 +89,7 @@ const FAMILIES: &[Family] = &[
     ("growth", growth::family),
     ("start", start::family),
     ("build", build::family),
+    ("delivery", delivery::family),
     ("hooks", hooks::family),
     ("console", console::family),
     ("log", console::log::family),

@@ -32,10 +32,8 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
         let mut agent = Agent::new((options.agent.clone(), Vec::new()), Duration::from_secs(60))?;
         let forge = Forge::start().await?;
         forge.repo("ops/deploy").commit("main", &[("README.md", "Nothing yet\n")], "First");
-        configure(&agent, &forge)?;
-        let names =
-            (0..APPLICATIONS).map(|number| name(number).parse()).collect::<Result<Vec<ApplicationName>, _>>()?;
-        past(&agent.path("data"), &names)?;
+        configure(&agent, &forge, APPLICATIONS)?;
+        past(&agent.path("data"), APPLICATIONS, RUNS)?;
         let [mut served, mut memory, mut bytes] = [const { Vec::new() }; 3];
         for _ in 0..options.runs {
             let began = Instant::now();
@@ -65,7 +63,7 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
 }
 
 /// Asks until there is an answer.
-async fn first_state(agent: &Agent) -> anyhow::Result<quarterdeck_shared::protocol::State> {
+pub(crate) async fn first_state(agent: &Agent) -> anyhow::Result<quarterdeck_shared::protocol::State> {
     let asking = async {
         loop {
             if let Ok(state) = agent.state().await {
@@ -77,11 +75,12 @@ async fn first_state(agent: &Agent) -> anyhow::Result<quarterdeck_shared::protoc
     tokio::time::timeout(Duration::from_secs(60), asking).await.context("the agent does not answer")
 }
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("app-{number:04}")
 }
 
-fn configure(agent: &Agent, forge: &Forge) -> anyhow::Result<()> {
+/// So many applications, in a cluster that does not answer.
+pub(crate) fn configure(agent: &Agent, forge: &Forge, applications: usize) -> anyhow::Result<()> {
     let (data, socket) = (agent.path("data"), agent.socket());
     // Nothing listens on this port of loopback: it is answered at once, by a refusal.
     let kubeconfig = serde_json::json!({
@@ -96,7 +95,7 @@ fn configure(agent: &Agent, forge: &Forge) -> anyhow::Result<()> {
         data.display(),
         socket.display(),
     );
-    for number in 0..APPLICATIONS {
+    for number in 0..applications {
         let name = name(number);
         // Writing into a string cannot fail.
         let _ = write!(
@@ -110,47 +109,52 @@ fn configure(agent: &Agent, forge: &Forge) -> anyhow::Result<()> {
 }
 
 /// Writes the runs of the past, as the journal writes them.
-fn past(data: &std::path::Path, names: &[ApplicationName]) -> anyhow::Result<()> {
+pub(crate) fn past(data: &std::path::Path, applications: usize, runs: usize) -> anyhow::Result<()> {
+    let names = (0..applications).map(|number| name(number).parse()).collect::<Result<Vec<ApplicationName>, _>>()?;
     std::fs::create_dir_all(data)?;
     let mut history = sqlite::open(&data.join("history.db"))?;
     let transaction = history.transaction()?;
     let history = prefix::draw();
     let writer = Writer { transaction: &transaction, history };
     let now = Timestamp::now();
-    let commit = "1f3c2a9000000000000000000000000000000000".parse()?;
-    for number in 1..=RUNS {
-        let stage = |kind| Stage {
-            phase: Phase::Succeeded,
-            started: Some(now),
-            finished: Some(now),
-            message: "done as it was to be done".to_owned(),
-            ..Stage::queued(kind)
-        };
-        writer.run(&RunStatus {
-            id: RunId::new(history, number as u64),
-            application: names[number % names.len()].clone(),
-            resumes: None,
-            behind: None,
-            goal: RunGoal::Push,
-            rebuild: false,
-            permission: None,
-            cause: Cause::Agent,
-            reference: format!("push-1.{number}.0"),
-            commit: Clone::clone(&commit),
-            subject: "A commit that somebody made".to_owned(),
-            phase: Phase::Succeeded,
-            stages: [StageKind::Checkout, StageKind::Build, StageKind::Push].map(stage).to_vec(),
-            queued: now,
-            started: Some(now),
-            finished: Some(now),
-            message: "pushed".to_owned(),
-            hint: String::new(),
-            artifact: None,
-            tests: Vec::new(),
-            scans: Vec::new(),
-            promoted: Default::default(),
-        })?;
+    for number in 1..=runs {
+        writer.run(&run(RunId::new(history, number as u64), &names[number % names.len()], now)?)?;
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// A run that succeeded.
+pub(crate) fn run(id: RunId, application: &ApplicationName, now: Timestamp) -> anyhow::Result<RunStatus> {
+    let stage = |kind| Stage {
+        phase: Phase::Succeeded,
+        started: Some(now),
+        finished: Some(now),
+        message: "done as it was to be done".to_owned(),
+        ..Stage::queued(kind)
+    };
+    Ok(RunStatus {
+        id,
+        application: application.clone(),
+        resumes: None,
+        behind: None,
+        goal: RunGoal::Push,
+        rebuild: false,
+        permission: None,
+        cause: Cause::Agent,
+        reference: format!("push-1.{}.0", id.number),
+        commit: "1f3c2a9000000000000000000000000000000000".parse()?,
+        subject: "A commit that somebody made".to_owned(),
+        phase: Phase::Succeeded,
+        stages: [StageKind::Checkout, StageKind::Build, StageKind::Push].map(stage).to_vec(),
+        queued: now,
+        started: Some(now),
+        finished: Some(now),
+        message: "pushed".to_owned(),
+        hint: String::new(),
+        artifact: None,
+        tests: Vec::new(),
+        scans: Vec::new(),
+        promoted: Default::default(),
+    })
 }

@@ -13,7 +13,7 @@ use quarterdeck_container::engine::{
     BuildError, BuildRequest, Builder as _, BuiltImage, GivenValue, Progress, PushedDigest,
 };
 use quarterdeck_container::registry::credentials::Login;
-use quarterdeck_container::registry::oci::{Registries, RegistryError};
+use quarterdeck_container::registry::oci::{Listing, Registries, RegistryError, Validator};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::tree::{Node, Tree, TreeEntry, TreeFailure, TreeListing};
@@ -598,6 +598,47 @@ async fn tags_are_listed_up_to_a_limit() {
     let nowhere = ImageRef::parse(&world.registry.image("ops/nowhere")).unwrap();
     assert!(world.registries.tags(&nowhere, None, 5).await.unwrap().tags.is_empty());
     assert_eq!(world.registries.digest(&nowhere, None).await.unwrap(), None);
+}
+
+/// Of whatever kind the login is, also where `/v2/` asks nobody.
+#[tokio::test]
+async fn a_list_of_tags_that_did_not_change_is_not_sent_again() {
+    let people = || vec![User::new("bot", "right")];
+    for (auth, is_open) in [
+        (Auth::None, false),
+        (Auth::Basic(people()), false),
+        (Auth::Token(people()), false),
+        (Auth::Basic(people()), true),
+        (Auth::Token(people()), true),
+    ] {
+        let world = World::with(auth.clone()).await;
+        if is_open {
+            world.registry.open_version_check();
+        }
+        let bot = login("bot", "right");
+        let ask = async |known: Option<&Validator>| {
+            world.registries.tags_since(&world.image("x"), Some(&bot), 100, known).await.unwrap()
+        };
+        let list = async |known: Option<&Validator>| match ask(known).await {
+            Listing::Tags { tags, validator } => (tags.tags.join(" "), validator),
+            Listing::Unchanged => panic!("{auth:?}: a list was expected"),
+        };
+        for tag in ["a", "b"] {
+            world.registry.publish("ops/shop", tag, tag);
+        }
+        assert_eq!(list(None).await, ("a b".to_owned(), None), "{auth:?}");
+        world.registry.know_lists_again();
+        let (tags, validator) = list(None).await;
+        assert_eq!((&*tags, validator.is_some()), ("a b", true), "{auth:?}");
+        assert_eq!(ask(validator.as_ref()).await, Listing::Unchanged, "{auth:?}");
+        assert_eq!(world.registry.unchanged(), 1, "{auth:?}");
+        world.registry.expire_tokens();
+        assert_eq!(ask(validator.as_ref()).await, Listing::Unchanged, "{auth:?}");
+        // A full page stays as it is where a tag comes behind it; a list of several pages is not known again.
+        world.registry.page_tags_by(2);
+        world.registry.publish("ops/shop", "c", "c");
+        assert_eq!(list(validator.as_ref()).await, ("a b c".to_owned(), None), "{auth:?}");
+    }
 }
 
 #[tokio::test]

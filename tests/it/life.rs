@@ -50,6 +50,7 @@ mod projects;
 mod protected;
 mod pruned;
 mod pull_secrets;
+mod queued;
 mod quiet;
 mod refused;
 mod scanned;

@@ -4,6 +4,10 @@
 //! hold (`>=6.0 <7`), alternatives with `||`, `^`, `~`, and `x` or `*` for any number. Tags may begin with `v`. A pre-release
 //! (`6.1.0-rc.1`) is wanted only where the range names one of the same version.
 
+pub mod created;
+
+use std::collections::BTreeSet;
+
 use quarterdeck_shared::application::TagPolicy;
 use semver::{Version, VersionReq};
 
@@ -16,6 +20,14 @@ pub enum Wanted {
     Semver(Vec<VersionReq>),
     /// The newest that matches, in the natural order.
     Newest(TagGlob),
+    /// The one of those that match whose image was created last.
+    NewestCreated {
+        /// Which.
+        pattern: TagGlob,
+        /// Those that the registry lists, the oldest first, once that was read. What is not among them is taken for newer:
+        /// nothing goes back since a registry does not list it any more.
+        oldest_first: Vec<String>,
+    },
     /// This one.
     Tag(String),
 }
@@ -45,6 +57,9 @@ impl Wanted {
         Ok(match policy {
             TagPolicy::Semver(range) => Self::Semver(ranges(range)?),
             TagPolicy::Newest(pattern) => Self::Newest(TagGlob::parse(pattern)?),
+            TagPolicy::NewestCreated(pattern) => {
+                Self::NewestCreated { pattern: TagGlob::parse(pattern)?, oldest_first: Vec::new() }
+            }
             TagPolicy::Tag(tag) if is_tag(tag) => Self::Tag(tag.clone()),
             TagPolicy::Tag(tag) => return Err(PolicyError::Tag(tag.clone())),
         })
@@ -63,8 +78,21 @@ impl Wanted {
                     .map(|(_, tag)| tag)
             }
             Self::Newest(pattern) => tags.filter(|tag| pattern.matches(tag)).max_by(|one, other| natural(one, other)),
+            Self::NewestCreated { pattern, oldest_first } => {
+                let place = |tag: &str| oldest_first.iter().position(|one| one == tag).unwrap_or(usize::MAX);
+                let matching = tags.filter(|tag| pattern.matches(tag)).map(|tag| (place(tag), tag));
+                matching
+                    .max_by(|(one, tag), (other, beside)| one.cmp(other).then_with(|| natural(tag, beside)))
+                    .map(|(_, tag)| tag)
+            }
             Self::Tag(wanted) => tags.into_iter().find(|tag| tag == wanted),
         }
+    }
+
+    /// The tags that have to be looked at to choose one, where their names do not say which is the newest.
+    pub fn to_be_read<'t>(&self, tags: impl IntoIterator<Item = &'t str>) -> Option<BTreeSet<&'t str>> {
+        let Self::NewestCreated { pattern, .. } = self else { return None };
+        Some(tags.into_iter().filter(|tag| is_tag(tag) && pattern.matches(tag)).collect())
     }
 }
 
@@ -182,6 +210,27 @@ mod tests {
     }
 
     #[test]
+    fn the_one_that_was_created_last_is_wanted_whatever_it_is_called() {
+        let policy = Wanted::read(&TagPolicy::NewestCreated("main-*".to_owned())).unwrap();
+        let tags = ["main-b7", "main-0f", "dev-1", "main-c3", "main-", "sha256-1f.sig"];
+        let read = policy.to_be_read(tags).unwrap();
+        assert_eq!(read.into_iter().collect::<Vec<_>>(), ["main-", "main-0f", "main-b7", "main-c3"]);
+        assert_eq!(semver("*").to_be_read(tags), None);
+        let Wanted::NewestCreated { pattern, .. } = policy else { panic!("another policy") };
+        let oldest_first = ["main-c3", "main-b7", "main-0f"].map(str::to_owned).to_vec();
+        let policy = Wanted::NewestCreated { pattern, oldest_first };
+        for (listed, wanted) in [
+            (&["main-b7", "main-0f", "dev-1", "main-c3"][..], Some("main-0f")),
+            (&["main-c3", "main-b7"], Some("main-b7")),
+            // One that was written and is not listed any more is not gone behind.
+            (&["main-0f", "main-gone"], Some("main-gone")),
+            (&["dev-1"], None),
+        ] {
+            assert_eq!(policy.choose(listed.iter().copied()), wanted, "{listed:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_policy_is_refused() {
         for (policy, said) in [
             (TagPolicy::Semver(String::new()), "it is empty"),
@@ -190,6 +239,7 @@ mod tests {
             (TagPolicy::Semver("latest".to_owned()), "\"latest\" is not a range of versions"),
             (TagPolicy::Semver("!=1.2.0".to_owned()), "is not a range"),
             (TagPolicy::Newest(String::new()), "an empty pattern"),
+            (TagPolicy::NewestCreated("main-[".to_owned()), "opens a `[`"),
             (TagPolicy::Tag("a b".to_owned()), "cannot be the tag"),
         ] {
             let error = Wanted::read(&policy).unwrap_err().to_string();

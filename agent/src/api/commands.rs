@@ -109,6 +109,7 @@ async fn ask_for_run(
 
 /// Queues a run that a person asks for.
 async fn queue(context: &Shared, application: &Application, run: RunStatus) -> Answer<Taken> {
+    deliver::room(context, application).map_err(|full| Failure::conflict(chain(&full), &full.hint()))?;
     let (name, number, goal) = (&run.application, run.id.number, run.goal.word());
     let mut answer = taken(format!("{name}: run {number} will {goal} {} ({})", run.reference, run.commit.short()));
     answer.1.run = Some(run.id);

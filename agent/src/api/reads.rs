@@ -10,7 +10,7 @@ use quarterdeck_shared::protocol::{
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::snapshot::RunStatus;
+use quarterdeck_shared::snapshot::{Key, Object, RunStatus};
 
 use super::Shared;
 use super::answer::{Answer, Failure, In, Path, Query};
@@ -81,11 +81,22 @@ pub(super) async fn runs(
     State(context): State<Shared>,
     Query(query): Query<RunsQuery>,
 ) -> Answer<Json<Vec<RunStatus>>> {
-    Ok(Json(context.journal.ask(move |history| history.runs(query.application.as_ref(), rows(query.limit))).await?))
+    let found = context.journal.ask(move |history| history.runs(query.application.as_ref(), rows(query.limit))).await?;
+    Ok(Json(found.into_iter().map(|run| as_it_is_now(&context, run)).collect()))
 }
 
 pub(super) async fn run(State(context): State<Shared>, Path(id): Path<TypedId>) -> Answer<Json<RunStatus>> {
-    run_meant(&context, id).await.map(Json)
+    run_meant(&context, id).await.map(|run| Json(as_it_is_now(&context, run)))
+}
+
+/// A run that has not ended, with what is merely seen of it and not kept: that it waits for a place, what a stage waits for, a percent.
+fn as_it_is_now(context: &Shared, run: RunStatus) -> RunStatus {
+    let seen = (!run.phase.is_final()).then(|| context.journal.snapshot().get(&Key::run(run.id))).flatten();
+    match seen.as_deref() {
+        // What is kept is published a moment later: a phase that differs is older.
+        Some(Object::Run(seen)) if seen.phase == run.phase => (**seen).clone(),
+        _ => run,
+    }
 }
 
 /// The run that a person means.

@@ -16,6 +16,7 @@ pub(super) struct WrittenFollow {
     image: String,
     semver: Option<String>,
     newest: Option<String>,
+    newest_created: Option<String>,
     tag: Option<String>,
     #[serde(default)]
     environments: Vec<EnvironmentName>,
@@ -37,8 +38,10 @@ impl WrittenFollow {
     fn policies(&self) -> Vec<(&'static str, TagPolicy)> {
         let semver = self.semver.clone().map(|range| ("semver", TagPolicy::Semver(range)));
         let newest = self.newest.clone().map(|pattern| ("newest", TagPolicy::Newest(pattern)));
+        let created = self.newest_created.clone();
+        let created = created.map(|pattern| ("newest_created", TagPolicy::NewestCreated(pattern)));
         let tag = self.tag.clone().map(|tag| ("tag", TagPolicy::Tag(tag)));
-        semver.into_iter().chain(newest).chain(tag).collect()
+        semver.into_iter().chain(newest).chain(created).chain(tag).collect()
     }
 }
 
@@ -91,7 +94,7 @@ fn name(image: &str) -> Option<String> {
 
 fn check_policy(one: &WrittenFollow, say: &mut impl FnMut(&'static str, String)) {
     match &one.policies()[..] {
-        [] => say("image", "which of its tags is wanted? Set semver, newest or tag".to_owned()),
+        [] => say("image", "which of its tags is wanted? Set semver, newest, newest_created or tag".to_owned()),
         [(key, policy)] => {
             if let Err(error) = Wanted::read(policy) {
                 let right =

@@ -336,12 +336,28 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             13,
             "shop/prod has a Secret quarterdeck-pull in namespace shop: choose another name",
         ),
-        (format!("{application}[[application.follow_image]]\nimage = 'r/a'\n"), 8, "Set semver, newest or tag"),
+        (
+            format!("{application}[[application.follow_image]]\nimage = 'r/a'\n"),
+            8,
+            "Set semver, newest, newest_created or tag",
+        ),
         (format!("{application}[[application.follow_image]]\nimage = 'r/a:1'\ntag = 'x'\n"), 8, "write it without"),
         (
             format!("{application}[[application.follow_image]]\nimage = 'r/a'\nsemver = '6'\ntag = 'x'\n"),
             10,
             "leave out semver or tag",
+        ),
+        (
+            format!(
+                "{application}[[application.follow_image]]\nimage = 'r/a'\nnewest = '*'\nnewest_created = 'main-*'\n"
+            ),
+            10,
+            "leave out newest or newest_created",
+        ),
+        (
+            format!("{application}[[application.follow_image]]\nimage = 'r/a'\nnewest_created = 'main-['\n"),
+            9,
+            "opens a `[` that is not closed",
         ),
         (
             format!("{application}[[application.follow_image]]\nimage = 'r/a'\nsemver = 'newest'\n"),

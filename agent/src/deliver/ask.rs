@@ -9,6 +9,7 @@ use super::DeliverError;
 use super::run::queued;
 use crate::context::{Application, Context};
 use quarterdeck_core::queue;
+use quarterdeck_core::queue::bound::{self, WAITING_MAX};
 use quarterdeck_git::mirror::Named;
 use quarterdeck_git::{GitErrorKind, Target};
 
@@ -54,6 +55,15 @@ pub async fn ask(
     let mut run = queued(context, application, goal, reference, commit, cause, jiff::Timestamp::now());
     run.rebuild = request.rebuild;
     Ok(run)
+}
+
+/// Whether there is room for one more run that a person asks for.
+pub fn room(context: &Context, application: &Application) -> Result<(), DeliverError> {
+    let name = &application.spec.name;
+    match context.journal.snapshot().with_runs(name, |runs| bound::is_full(runs, WAITING_MAX)) {
+        true => Err(DeliverError::NoRoom { application: name.clone(), run: None }),
+        false => Ok(()),
+    }
 }
 
 /// A run that has ended, once more under a new number and behind all that wait: what it did is found and not done again.

@@ -20,9 +20,10 @@ use quarterdeck_core::before_push;
 use quarterdeck_core::image_ref::ImageRefError;
 use quarterdeck_core::promote::PromoteError;
 use quarterdeck_core::queue::AWAITED_MAX;
+use quarterdeck_core::queue::bound::WAITING_MAX;
 use quarterdeck_core::trigger::{GlobError, TemplateError};
 use quarterdeck_git::GitError;
-use quarterdeck_shared::application::TestName;
+use quarterdeck_shared::application::{ApplicationName, TestName};
 use quarterdeck_shared::error::{Failure, Hint};
 use quarterdeck_system::secret::SecretError;
 
@@ -199,6 +200,20 @@ pub enum DeliverError {
         /// Its number.
         run: u64,
     },
+    /// A check for which the queue has no room.
+    #[error("dropped: more than {max} runs of the application wait, and checks give way first", max = WAITING_MAX)]
+    Dropped {
+        /// Its number.
+        run: u64,
+    },
+    /// A tag, or what a person asks for, for which the queue has no room.
+    #[error("not queued: {max} runs of {application} wait already", max = WAITING_MAX)]
+    NoRoom {
+        /// Whose.
+        application: ApplicationName,
+        /// The run that stands for the tag.
+        run: Option<u64>,
+    },
     /// It waited for what was away, and a run that goes further waits behind it.
     #[error("gave way to run {} while waiting for: {waited_for}", to.number)]
     GaveWay {
@@ -319,7 +334,15 @@ impl Hint for DeliverError {
             }
             Self::NoSuch(_) => "name a tag, branch or commit of the code repository".into(),
             Self::NoRetry { hint, .. } => hint.into(),
-            Self::CrowdedOut { run } => format!("`qd runs retry {run}` queues it once more").into(),
+            Self::CrowdedOut { run } | Self::Dropped { run } => {
+                format!("`qd runs retry {run}` queues it once more").into()
+            }
+            Self::NoRoom { run: Some(run), .. } => {
+                format!("when fewer wait, `qd runs retry {run}` queues it; `qd runs cancel` ends those that are not wanted").into()
+            }
+            Self::NoRoom { run: None, .. } => {
+                "ask again when fewer wait; `qd runs cancel` ends those that are not wanted".into()
+            }
             Self::Raced { .. } => "retry later".into(),
             Self::Superseded { .. } => "`qd push` with this tag delivers it all the same".into(),
             Self::GaveUp { source, .. } => {

@@ -197,9 +197,10 @@ impl<'n> Execution<'n> {
     async fn wait(&self, wait: Duration, begun: Instant, met: &DeliverError) -> Result<(), DeliverError> {
         let until = Instant::now() + wait;
         loop {
-            let queued = self.journal.snapshot().runs(&self.run.application);
+            let snapshot = self.journal.snapshot();
+            let way = snapshot.with_runs(&self.run.application, |runs| queue::gives_way(&self.run, runs));
             let waited_for = || chain(met);
-            match queue::gives_way(&self.run, &queued).filter(|_| begun.elapsed() >= GIVES_WAY_AFTER) {
+            match way.filter(|_| begun.elapsed() >= GIVES_WAY_AFTER) {
                 Some(Way::Superseded(by)) => return Err(DeliverError::Superseded { by, waited_for: waited_for() }),
                 Some(Way::Behind(to)) => return Err(DeliverError::GaveWay { to, waited_for: waited_for() }),
                 None => {}

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Nothing is kept: the registry says what is wanted, and the branch what is so and what was written before. A registry is
-//! asked for its tags once an interval, and the branch is looked at only where the tag, its image or the branch changed.
+//! asked for its tags once an interval, which it may answer by saying that they are the same; and the branch is looked at only where the tag,
+//! its image or the branch changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use super::stages::git;
 use crate::context::{Application, Context, Destination};
 use crate::journal::fact::Fact;
 use crate::worker::{Reconciler, Requeue, jitter};
-use quarterdeck_container::registry::oci::RegistryError;
-use quarterdeck_core::follow::Wanted;
+use quarterdeck_container::registry::credentials::Login;
+use quarterdeck_container::registry::oci::{Creations, Listing, Registries, RegistryError, Validator};
+use quarterdeck_core::follow::{Wanted, created};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::promote::Promoted;
 use quarterdeck_core::promote::log::{Following, Standing};
@@ -36,6 +38,10 @@ use quarterdeck_git::{CommitId, PushOutcome};
 
 /// Tags that are read of one image. The busiest public images have some thousand.
 const TAGS_MAX: usize = 20_000;
+
+/// Tags whose images are read for the time of their creation, which is two requests each the first time, and three of one with several
+/// platforms. A public registry takes some hundred an hour of one address; a pattern that matches more is to be narrowed.
+const CREATED_MAX: usize = 200;
 
 /// Images that are asked for at a time, of all applications: registries count what comes from one address.
 static ASKING: Semaphore = Semaphore::const_new(8);
@@ -57,6 +63,12 @@ struct Known {
     looked: BTreeMap<EnvironmentName, Looked>,
     /// Its registry asked not to be asked before.
     not_before: Option<Instant>,
+    /// What the registry knows its list of tags again by, and which of it is wanted.
+    listed: Option<(Validator, Option<String>)>,
+    /// When its images were created, where that decides.
+    created: Creations,
+    /// Its policy, with what was read for it.
+    wanted: Option<Wanted>,
 }
 
 /// Why the tags of an image are not known.
@@ -108,6 +120,9 @@ impl Follower {
             },
             looked: BTreeMap::new(),
             not_before: None,
+            listed: None,
+            created: Creations::default(),
+            wanted: None,
         });
         if known.not_before.is_some_and(|until| Instant::now() < until) {
             self.known.insert(spec.image.clone(), known);
@@ -115,7 +130,7 @@ impl Follower {
         }
         let asked = {
             let _place = ASKING.acquire().await;
-            self.ask(spec, &known.status).await
+            self.ask(spec, &mut known).await
         };
         match asked {
             Ok((tag, digest)) => {
@@ -139,32 +154,78 @@ impl Follower {
     }
 
     /// The tag that is wanted and its digest; what the registry said last where a tag that does not move is the same.
-    async fn ask(&self, spec: &FollowSpec, last: &FollowedImage) -> Result<(Option<String>, Option<String>), NotKnown> {
+    async fn ask(&self, spec: &FollowSpec, known: &mut Known) -> Result<(Option<String>, Option<String>), NotKnown> {
         let wanted = Wanted::read(&spec.policy).map_err(|error| Failure::from(error.to_string()))?;
         let image = ImageRef::parse(&spec.image).map_err(|error| Failure::from(error.to_string()))?;
         let images = self.context.images();
         let login = images.login(&image).await.map_err(|error| Failure::of(&error))?;
-        let tag = match &wanted {
-            Wanted::Tag(tag) => Some(tag.clone()),
-            _ => {
-                let all = images.registries.tags(&image, login.as_ref(), TAGS_MAX).await?;
-                wanted.choose(all.tags.iter().map(String::as_str)).map(str::to_owned)
+        let (tag, validator) = match wanted {
+            Wanted::Tag(ref tag) => {
+                let tag = Some(tag.clone());
+                known.wanted = Some(wanted);
+                (tag, None)
             }
+            wanted => self.choose(wanted, &images.registries, &image, login.as_ref(), known).await?,
         };
-        let Some(tag) = tag else { return Ok((None, None)) };
+        let Some(tag) = tag else {
+            known.listed = validator.map(|validator| (validator, None));
+            return Ok((None, None));
+        };
+        let last = &known.status;
         if last.tag.as_ref() == Some(&tag) && last.digest.is_some() && !matches!(spec.policy, TagPolicy::Tag(_)) {
+            known.listed = validator.map(|validator| (validator, Some(tag.clone())));
             return Ok((Some(tag), last.digest.clone()));
         }
         let tagged =
             ImageRef::parse(&format!("{}:{tag}", spec.image)).map_err(|error| Failure::from(error.to_string()))?;
         let digest = images.registries.digest(&tagged, login.as_ref()).await?;
-        // A tag that is listed and not there was deleted in between, or is not there yet.
-        Ok(if digest.is_some() { (Some(tag), digest) } else { (None, None) })
+        // A tag that is listed and not there was deleted in between, or is not there yet: the list is asked for again.
+        let Some(digest) = digest else { return Ok((None, None)) };
+        known.listed = validator.map(|validator| (validator, Some(tag.clone())));
+        Ok((Some(tag), Some(digest)))
+    }
+
+    /// Chooses of the tags that the registry lists; where they are the same as before, so is the choice. The list is only known again
+    /// once all of the answer is: what is listed is taken out here.
+    async fn choose(
+        &self,
+        mut wanted: Wanted,
+        registries: &Registries,
+        image: &ImageRef,
+        login: Option<&Login>,
+        known: &mut Known,
+    ) -> Result<(Option<String>, Option<Validator>), NotKnown> {
+        let before = known.listed.take();
+        let listing = registries.tags_since(image, login, TAGS_MAX, before.as_ref().map(|(validator, _)| validator));
+        let (tags, validator) = match (listing.await?, before) {
+            (Listing::Tags { tags, validator }, _) => (tags.tags, validator),
+            (Listing::Unchanged, Some((validator, tag))) => return Ok((tag, Some(validator))),
+            (Listing::Unchanged, None) => return Ok((None, None)),
+        };
+        let to_be_read = wanted.to_be_read(tags.iter().map(String::as_str));
+        if let (Some(tags), Wanted::NewestCreated { oldest_first, .. }) = (to_be_read, &mut wanted) {
+            if tags.len() > CREATED_MAX {
+                let message = format!("{} tags match, and the creation of at most {CREATED_MAX} is read", tags.len());
+                let hint = "narrow the pattern of newest_created, or delete old tags in the registry";
+                return Err(Failure { message, hint: hint.to_owned() }.into());
+            }
+            known.created.retain(&tags);
+            registries.read_created(image, login, &tags, &mut known.created).await?;
+            *oldest_first = created::oldest_first(tags.iter().map(|tag| (*tag, known.created.of(tag))));
+        }
+        let tag = match &wanted {
+            // Those that do not say when they were created are not wanted.
+            Wanted::NewestCreated { oldest_first, .. } => oldest_first.last().cloned(),
+            wanted => wanted.choose(tags.iter().map(String::as_str)).map(str::to_owned),
+        };
+        known.wanted = Some(wanted);
+        Ok((tag, validator))
     }
 
     /// Writes it into the manifests of each environment that is to have it.
     async fn write(&self, spec: &FollowSpec, known: &mut Known) {
         let (Some(tag), Some(digest)) = (known.status.tag.clone(), known.status.digest.clone()) else { return };
+        let Some(wanted) = known.wanted.clone() else { return };
         let destinations = self.application.destinations.iter();
         let wants = |to: &&Destination| spec.is_for(&to.spec.name) && to.spec.promote.by != PromoteBy::None;
         for to in destinations.filter(wants) {
@@ -174,7 +235,7 @@ impl Follower {
             if before.is_some() && known.looked.get(name) == Some(&looked) {
                 continue;
             }
-            let found = match self.put(spec, to, &tag, &digest).await {
+            let found = match self.put(spec, &wanted, to, &tag, &digest).await {
                 Ok(found) => found,
                 // Whoever signs it does so after the push: it is asked for again at the next interval.
                 Err(error @ DeliverError::Unsigned { .. }) => {
@@ -203,6 +264,7 @@ impl Follower {
     async fn put(
         &self,
         spec: &FollowSpec,
+        wanted: &Wanted,
         to: &Destination,
         tag: &str,
         digest: &str,
@@ -226,10 +288,10 @@ impl Follower {
         };
         for _ in 0..RACES {
             let deploy = DeployBranch::new(&self.context, id.clone(), to, vec![promoted.clone()]);
-            let (following, policy, promote) = (following.clone(), spec.policy.clone(), to.spec.promote.clone());
+            let (following, wanted, promote) = (following.clone(), wanted.clone(), to.spec.promote.clone());
             let decide = move |mirror: &Mirror| {
                 let message = following.below(&message(&promote.message, &following));
-                Ok(decide(mirror, &deploy, &following, &policy, &author(&promote.author), &message))
+                Ok(decide(mirror, &deploy, &following, &wanted, &author(&promote.author), &message))
             };
             let ready = match to.repository.work(decide).await.map_err(git("promote"))?? {
                 Decided::Push(ready) => ready,
@@ -301,7 +363,7 @@ fn decide(
     mirror: &Mirror,
     deploy: &DeployBranch,
     following: &Following,
-    policy: &TagPolicy,
+    wanted: &Wanted,
     author: &quarterdeck_git::Author,
     message: &str,
 ) -> Result<Decided, DeliverError> {
@@ -312,8 +374,7 @@ fn decide(
     let held =
         |message: String| Ok(Decided::Stays(FollowedIn { state: FollowState::Held, message, hint: String::new() }));
     let log = tip.log(mirror, Following::read)?;
-    let Ok(wanted) = Wanted::read(policy) else { return held("its policy cannot be read".to_owned()) };
-    match following.standing(&wanted, &log) {
+    match following.standing(wanted, &log) {
         Standing::New => tip.commit(mirror, author, message).map(Decided::Push),
         Standing::Reverted(commit) => {
             held(format!("{} was promoted by {} and reverted", following.tag, commit.short()))

@@ -2,20 +2,25 @@
 //! before is queued, in one transaction with the note that it was thought of. Beside a run as well: who waits is seen, and
 //! a tag that is deleted meanwhile is not lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::Code;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::event::{Cause, Event};
+use quarterdeck_shared::snapshot::{RunId, RunStatus};
+use quarterdeck_shared::status::Phase;
 
 use super::DeliverError;
-use super::queue;
 use super::run::{check, new_run};
 use super::stages;
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::fact::{Batch, Fact};
 use quarterdeck_core::promote::log::Promotion;
+use quarterdeck_core::queue::bound::{self, WAITING_MAX};
+use quarterdeck_core::run::ended;
 use quarterdeck_core::trigger::{self, HeadRules, SeenRefs};
 use quarterdeck_git::{GitError, RefSnapshot, Target};
 use tokio::time::Instant;
@@ -92,16 +97,14 @@ impl Owing {
             tracing::warn!(lost, of, "tags vanished; those that come back unchanged are not run again");
             facts.push(Fact::happened(name, &Cause::Agent, Event::TagsLost { repository, lost, of }));
         }
-        let mut runs = context.journal.snapshot().runs(name);
         let now = Timestamp::now();
         let tags = decision.owed.into_iter().map(|owed| new_run(context, application, owed, now));
         let checks = heads.owed.into_iter().map(|owed| check(context, application, owed, now));
-        for run in tags.chain(checks) {
-            facts.push(Fact::happened(&run.application, &run.cause, Event::RunQueued { run: run.id }));
-            facts.push(Fact::Run(Box::new(run.clone())));
-            runs.push(run);
+        let new: Vec<RunStatus> = tags.chain(checks).collect();
+        let refused = refused(context, application, &new);
+        for run in new {
+            facts.extend(if refused.contains(&run.id) { no_room(run, now) } else { queued(run) });
         }
-        facts.extend(queue::retold(&runs).into_iter().map(|run| Fact::Run(Box::new(run))));
         facts.push(Fact::RefsSeen {
             application: name.clone(),
             repository: repository.address().to_owned(),
@@ -130,6 +133,30 @@ impl Owing {
         }
         self.numbered = all;
     }
+}
+
+/// Tags among the new runs for which the queue has no room.
+fn refused(context: &Context, application: &Application, new: &[RunStatus]) -> BTreeSet<RunId> {
+    let ids: BTreeSet<RunId> = new.iter().map(|run| run.id).collect();
+    let refused = context.journal.snapshot().with_runs(&application.spec.name, |runs| {
+        let all: Vec<&RunStatus> = runs.iter().copied().chain(new).collect();
+        bound::refused(&all, |run| ids.contains(&run.id), WAITING_MAX)
+    });
+    refused.into_iter().collect()
+}
+
+fn queued(run: RunStatus) -> Batch {
+    let event = Event::RunQueued { run: run.id };
+    vec![Fact::happened(&run.application, &run.cause, event), Fact::Run(Box::new(run))]
+}
+
+/// A tag that is not queued is a run that failed, so that people and forges hear of it and can ask for it again.
+fn no_room(run: RunStatus, now: Timestamp) -> Batch {
+    let full = DeliverError::NoRoom { application: run.application.clone(), run: Some(run.id.number) };
+    tracing::warn!(tag = %run.reference, error = %full, "a tag is not queued");
+    let run = ended(run, Phase::Failed, Failure::of(&full), now);
+    let event = Event::RunFinished { run: run.id, phase: run.phase, message: run.message.clone() };
+    vec![Fact::happened(&run.application, &run.cause, event), Fact::Run(Box::new(run))]
 }
 
 /// The highest number of a run that the branch of an environment tells of; none where that cannot be said now.

@@ -6,12 +6,13 @@ pub mod prefix;
 mod read;
 mod write;
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quarterdeck_shared::snapshot::ApplicationStatus;
+use quarterdeck_shared::snapshot::{ApplicationStatus, RunStatus};
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
@@ -49,6 +50,11 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE commit_status (run INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 ", "
     CREATE TABLE comment (merge_request TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+", "
+    ALTER TABLE run ADD COLUMN is_check INTEGER NOT NULL DEFAULT 0;
+    UPDATE run SET is_check = body ->> '$.cause.by' IN ('branch', 'merge_request');
+    CREATE INDEX run_recent ON run (application, cut_off, id);
+    CREATE INDEX run_bound ON run (application, cut_off, is_check, id DESC, open, at);
 "];
 
 type Result<T> = std::result::Result<T, HistoryError>;
@@ -119,16 +125,38 @@ pub fn remember(connection: &Connection, kept_runs: usize) -> Result<Left> {
             remembered.applications.insert(status.name.clone(), status);
         }
     }
-    remembered.runs = bodies(
-        connection,
-        "SELECT body FROM (SELECT id, open, body, row_number() OVER (PARTITION BY application, cut_off ORDER BY id DESC) AS place FROM run) WHERE open OR place <= ?1 ORDER BY id",
-        params![kept_runs as i64],
-    )?;
+    remembered.runs = recent_runs(connection, kept_runs)?;
     remembered.open_syncs = bodies(connection, "SELECT body FROM sync WHERE open ORDER BY id", [])?;
     let highest = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     remembered.last_run = highest("SELECT coalesce(max(id), 0) FROM run")? as u64;
     remembered.last_sync = highest("SELECT coalesce(max(id), 0) FROM sync")? as u64;
     Ok(remembered)
+}
+
+/// All applications that have runs, each found by the one before it: a history of any length costs as many looks as there are
+/// applications.
+const APPLICATIONS: &str = "WITH RECURSIVE each(name) AS (SELECT min(application) FROM run UNION ALL
+    SELECT (SELECT min(application) FROM run WHERE application > each.name) FROM each WHERE each.name IS NOT NULL)
+    SELECT name FROM each WHERE name IS NOT NULL";
+
+/// The newest runs of an application: of those that were cut off, or of the others.
+const RECENT: &str = "SELECT body FROM run WHERE application = ?1 AND cut_off = ?2 ORDER BY id DESC LIMIT ?3";
+
+const OPEN: &str = "SELECT body FROM run WHERE open";
+
+/// The runs that are open, and so many of the newest of each application, oldest first; of those that were cut off as many by themselves.
+fn recent_runs(connection: &Connection, count: usize) -> Result<Vec<RunStatus>> {
+    let mut runs: BTreeMap<u64, RunStatus> = BTreeMap::new();
+    let mut keep = |found: Vec<RunStatus>| runs.extend(found.into_iter().map(|run| (run.id.number, run)));
+    keep(bodies(connection, OPEN, [])?);
+    let mut names = connection.prepare(APPLICATIONS)?;
+    for name in names.query_map([], |row| row.get::<_, String>(0))? {
+        let name = name?;
+        for cut_off in [false, true] {
+            keep(bodies(connection, RECENT, params![name, cut_off, count as i64])?);
+        }
+    }
+    Ok(runs.into_values().collect())
 }
 
 fn bodies<T: DeserializeOwned>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<T>> {

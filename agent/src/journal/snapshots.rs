@@ -3,7 +3,7 @@
 //! Readers hold the lock for a copy of pointers and no logic. A watcher keeps one number: what changed since is read
 //! from the ring of changes, each key once, so that a slow console costs nothing and misses nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
@@ -24,7 +24,7 @@ struct Inner {
     revision: u64,
     objects: BTreeMap<Key, Arc<Object>>,
     /// The runs among the objects, by application: each delivery asks for its own at every pass.
-    runs: BTreeMap<ApplicationName, BTreeSet<RunId>>,
+    runs: BTreeMap<ApplicationName, BTreeMap<RunId, Arc<Object>>>,
     changes: VecDeque<(u64, Key)>,
 }
 
@@ -111,13 +111,23 @@ impl Snapshots {
 
     /// The runs of an application that are open or among its newest, oldest first.
     pub fn runs(&self, name: &ApplicationName) -> Vec<RunStatus> {
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let ids = inner.runs.get(name).into_iter().flatten();
-        ids.filter_map(|id| match &**inner.objects.get(&Key::run(*id))? {
-            Object::Run(run) => Some((**run).clone()),
-            _ => None,
-        })
-        .collect()
+        self.with_runs(name, |runs| runs.iter().map(|run| (*run).clone()).collect())
+    }
+
+    /// The same, only looked at: of a queue with a thousand runs a decision copies none. The lock is not held meanwhile.
+    pub fn with_runs<T>(&self, name: &ApplicationName, look: impl FnOnce(&[&RunStatus]) -> T) -> T {
+        let objects: Vec<Arc<Object>> = {
+            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+            inner.runs.get(name).into_iter().flatten().map(|(_, run)| run.clone()).collect()
+        };
+        let runs: Vec<&RunStatus> = objects
+            .iter()
+            .filter_map(|object| match &**object {
+                Object::Run(run) => Some(&**run),
+                _ => None,
+            })
+            .collect();
+        look(&runs)
     }
 
     /// Every environment as it is now.
@@ -162,10 +172,11 @@ impl Snapshots {
 
 impl Inner {
     fn put(&mut self, key: Key, object: Object) {
-        if let Object::Run(run) = &object {
-            self.runs.entry(run.application.clone()).or_default().insert(run.id);
+        let object = Arc::new(object);
+        if let Object::Run(run) = &*object {
+            self.runs.entry(run.application.clone()).or_default().insert(run.id, object.clone());
         }
-        self.objects.insert(key, Arc::new(object));
+        self.objects.insert(key, object);
     }
 
     fn remove(&mut self, key: &Key) -> bool {

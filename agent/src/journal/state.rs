@@ -1,6 +1,7 @@
 //! What the journal keeps in its hands: the applications and environments, and which runs are shown. Turns facts into rows and changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
@@ -34,6 +35,8 @@ pub(super) struct JournalState {
     removed: BTreeSet<ApplicationName>,
     /// The runs of each in the snapshot, oldest first.
     runs: BTreeMap<ApplicationName, VecDeque<Shown>>,
+    /// Those whose runs changed in this transaction: which run waits behind which is said at its end, once.
+    requeued: BTreeSet<ApplicationName>,
 }
 
 /// A run in the snapshot.
@@ -42,7 +45,7 @@ struct Shown {
     id: RunId,
     phase: Phase,
     /// All of it, until it ends: which run waits behind which is said here.
-    open: Option<Box<RunStatus>>,
+    open: Option<Arc<RunStatus>>,
 }
 
 /// What a transaction may change, as it was before.
@@ -68,8 +71,8 @@ impl JournalState {
     ) -> Self {
         // What the last life was doing when it died nobody does any more.
         rows.values_mut().for_each(|row| of_now(&mut row.status));
-        let (configured, operated, removed) = Default::default();
-        Self { rows, configured, applications, operated, removed, runs: BTreeMap::new() }
+        let (configured, operated, removed, requeued) = Default::default();
+        Self { rows, configured, applications, operated, removed, runs: BTreeMap::new(), requeued }
     }
 
     /// Copies what these facts may change.
@@ -123,6 +126,7 @@ impl JournalState {
             };
         }
         self.runs.extend(saved.runs);
+        self.requeued.clear();
     }
 
     /// Writes one fact and says which keys change by it.
@@ -152,10 +156,7 @@ impl JournalState {
             Fact::Run(run) => {
                 writer.run(run)?;
                 self.show((**run).clone(), changes);
-                for run in self.retold(&run.application) {
-                    writer.run(&run)?;
-                    self.show(run, changes);
-                }
+                self.requeued.insert(run.application.clone());
             }
             Fact::RunProgress(run) => self.show((**run).clone(), changes),
             Fact::Sync(sync) => {
@@ -257,12 +258,18 @@ impl JournalState {
         Ok(())
     }
 
-    /// The runs of an application that wait behind others than before. Here, since a run that is queued belongs to nobody
-    /// yet: whoever wrote it as it was a moment ago could undo its cancellation.
-    fn retold(&self, name: &ApplicationName) -> Vec<RunStatus> {
-        let open: Vec<RunStatus> =
-            self.runs.get(name).into_iter().flatten().filter_map(|run| run.open.as_deref().cloned()).collect();
-        queue::retold(&open)
+    /// Writes the runs that wait behind others than before, after all that a transaction changed. Here, since a run that is
+    /// queued belongs to nobody yet: whoever wrote it as it was a moment ago could undo its cancellation.
+    pub(super) fn retell(&mut self, writer: &Writer<'_>, changes: &mut Changes) -> Result<(), HistoryError> {
+        for name in std::mem::take(&mut self.requeued) {
+            let shown = self.runs.get(&name).into_iter().flatten();
+            let open: Vec<&RunStatus> = shown.filter_map(|run| run.open.as_deref()).collect();
+            for run in queue::retold(&open) {
+                writer.run(&run)?;
+                self.show(run, changes);
+            }
+        }
+        Ok(())
     }
 
     /// Puts a run into the snapshot; where there are more than [`RUNS_SHOWN`] the oldest ended one goes, those that were
@@ -273,7 +280,7 @@ impl JournalState {
             return;
         }
         let runs = self.runs.entry(run.application.clone()).or_default();
-        let open = (!run.phase.is_final()).then(|| Box::new(run.clone()));
+        let open = (!run.phase.is_final()).then(|| Arc::new(run.clone()));
         let shown = Shown { id: run.id, phase: run.phase, open };
         match runs.iter_mut().find(|known| known.id == run.id) {
             Some(known) => *known = shown,

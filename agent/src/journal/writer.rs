@@ -252,6 +252,7 @@ impl JournalWriter {
         for fact in facts {
             self.keeper.keep(fact, &writer, now, &mut changes)?;
         }
+        self.keeper.retell(&writer, &mut changes)?;
         self.transactions += 1;
         let gone = if self.transactions.is_multiple_of(LET_GO_EVERY) {
             writer.let_go(&self.bounds, believed)?

@@ -29,6 +29,8 @@ pub enum TagPolicy {
     Semver(String),
     /// The newest of those that match this pattern, as people count: `main-*`, `main-10` after `main-9`.
     Newest(String),
+    /// The one of those that match this pattern whose image was created last: `main-*`, where the rest of the name is a commit.
+    NewestCreated(String),
     /// This one, by its digest, which changes.
     Tag(String),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for TagPolicy {
         match self {
             Self::Semver(range) => write!(f, "semver {range}"),
             Self::Newest(pattern) => write!(f, "newest {pattern}"),
+            Self::NewestCreated(pattern) => write!(f, "newest created {pattern}"),
             Self::Tag(tag) => write!(f, "tag {tag}"),
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RANGE, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -117,7 +119,13 @@ fn perform(
                 false => failure(404, "MANIFEST_UNKNOWN", "manifest unknown"),
             }
         }
-        ("GET", Route::Tags { repository }) => tags(state, &repository, asked("n"), asked("last")),
+        ("GET", Route::Tags { repository }) => {
+            let Some((answer, body)) = tags(state, &repository, asked("n"), asked("last")) else {
+                return failure(404, "NAME_UNKNOWN", "repository name not known to registry");
+            };
+            let is_known_again = state.store().knows_lists_again;
+            if is_known_again { known_again(state, headers, (answer, body)) } else { answer }
+        }
         ("GET", Route::Referrers { repository, digest }) => referrers(state, &repository, &digest),
         _ => failure(405, "UNSUPPORTED", "the operation is unsupported"),
     }
@@ -223,21 +231,34 @@ fn subject_of(manifest: &[u8]) -> Option<String> {
     json["subject"]["digest"].as_str().map(str::to_owned)
 }
 
-fn tags(state: &State, repository: &str, n: Option<&str>, last: Option<&str>) -> Response<Body> {
+/// A page, and its text; none of a repository that nobody pushed to.
+fn tags(state: &State, repository: &str, n: Option<&str>, last: Option<&str>) -> Option<(Response<Body>, String)> {
     let store = state.store();
     if !store.knows(repository) {
-        return failure(404, "NAME_UNKNOWN", "repository name not known to registry");
+        return None;
     }
     let mut left: Vec<String> = store.tags(repository);
     left.retain(|tag| last.is_none_or(|last| tag.as_str() > last));
-    let page_size = n.and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+    let page_size = n.and_then(|n| n.parse().ok()).unwrap_or(usize::MAX).min(store.page_max.unwrap_or(usize::MAX));
     let more = left.len() > page_size && page_size > 0;
     left.truncate(page_size);
     let mut answer = respond(200);
     if let (true, Some(last)) = (more, left.last()) {
         answer = answer.header("link", format!("</v2/{repository}/tags/list?n={page_size}&last={last}>; rel=\"next\""));
     }
-    answer.body(json!({ "name": repository, "tags": left }).to_string().into()).expect("a plain answer")
+    let body = json!({ "name": repository, "tags": left }).to_string();
+    Some((answer.body(body.clone().into()).expect("a plain answer"), body))
+}
+
+/// The list with an `ETag`, or `304` where the client has it.
+fn known_again(state: &State, headers: &HeaderMap, (mut answer, body): (Response<Body>, String)) -> Response<Body> {
+    let etag = format!("\"{}\"", digest_of(body.as_bytes()));
+    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        state.store().unchanged += 1;
+        return ok(304).header(ETAG, etag).body(Body::empty()).expect("a plain answer");
+    }
+    answer.headers_mut().insert(ETAG, etag.parse().expect("a header value"));
+    answer
 }
 
 fn referrers(state: &State, repository: &str, subject: &str) -> Response<Body> {

@@ -139,6 +139,51 @@ impl Registry {
         self.state.store().put_manifest(repository, tag, manifest).expect("a manifest that names no blob")
     }
 
+    /// Somebody pushes an image that was created at this time: an index of one platform with what is attested beside it, as BuildKit
+    /// pushes it. Tells its digest.
+    pub fn publish_created(&self, repository: &str, tag: &str, created: &str) -> String {
+        let oci = |what: &str| format!("application/vnd.oci.image.{what}.v1+json");
+        let mut store = self.state.store();
+        let config = serde_json::json!({ "created": created, "os": "linux", "architecture": "amd64", "tag": tag });
+        let config = config.to_string();
+        let digest = store.put_blob(repository, config.as_bytes());
+        let image = serde_json::json!({
+            "schemaVersion": 2, "mediaType": oci("manifest"), "layers": [],
+            "config": { "mediaType": oci("config"), "digest": digest, "size": config.len() },
+        });
+        let mut put = |reference: Option<&str>, kind: &str, json: &serde_json::Value| {
+            let bytes = json.to_string();
+            let reference = reference.map_or_else(|| store::digest_of(bytes.as_bytes()), str::to_owned);
+            let manifest = store::Manifest { media_type: oci(kind), bytes: bytes.into() };
+            store.put_manifest(repository, &reference, manifest).expect("its blobs are there")
+        };
+        let image = put(None, "manifest", &image);
+        let attested = store::digest_of(b"what is attested");
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": oci("index"),
+            "manifests": [
+                { "digest": attested, "size": 1, "platform": { "os": "unknown", "architecture": "unknown" } },
+                { "digest": image, "size": 1, "platform": { "os": "linux", "architecture": "amd64" } },
+            ],
+        });
+        put(Some(tag), "index", &index)
+    }
+
+    /// Lists of tags have an `ETag` from now on, and who shows it again is told that nothing changed.
+    pub fn know_lists_again(&self) {
+        self.state.store().knows_lists_again = true;
+    }
+
+    /// How many lists of tags were not sent, since the client had them.
+    pub fn unchanged(&self) -> u64 {
+        self.state.store().unchanged
+    }
+
+    /// A page of tags has no more than so many from now on, whatever is asked for.
+    pub fn page_tags_by(&self, most: usize) {
+        self.state.store().page_max = Some(most);
+    }
+
     /// Somebody pushes a chart as `helm push` does: its archive as the layer of an artifact. Tells the digest of the archive.
     pub fn publish_chart(&self, repository: &str, version: &str, archive: &[u8]) -> String {
         let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();

@@ -33,6 +33,12 @@ pub(super) struct Store {
     uploads_begun: u64,
     /// A manifest goes with its last tag, also where that moves.
     pub(super) lets_go_untagged: bool,
+    /// Lists of tags have an `ETag`.
+    pub(super) knows_lists_again: bool,
+    /// How many lists were not sent, since the client had them.
+    pub(super) unchanged: u64,
+    /// A page has no more tags, whatever is asked for.
+    pub(super) page_max: Option<usize>,
 }
 
 /// What belongs to one repository; also the index file of the folder.

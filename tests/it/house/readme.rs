@@ -64,6 +64,7 @@ const WHOLE: &[&str] = &[
     "life::protected",
     "life::projects",
     "life::pull_secrets",
+    "life::queued",
     "life::quiet",
     "life::scanned",
     "life::secrets",

@@ -197,3 +197,96 @@ async fn a_registry_in_trouble_is_named_and_what_runs_stays() {
     let nowhere = |one: &FollowedImage| one.problem().is_some_and(|(why, _)| why.contains("names the image"));
     wait(&world, "that it is named nowhere", nowhere).await;
 }
+
+/// Waits for two more answers of the registry.
+async fn two_intervals(world: &World) {
+    let before = wait(world, "an answer", |one| one.checked.is_some()).await;
+    let later = wait(world, "the next interval", |one| one.checked > before.checked).await;
+    wait(world, "one more", |one| one.checked > later.checked).await;
+}
+
+/// Nothing is synced by itself: no pod asks the registry beside the agent.
+const CREATED: &str = "newest_created = \"main-*\"\n[application.environment.sync]\nautomatic = false";
+
+/// Waits until the manifests of the shop name this image, and the agent saw that.
+async fn names(world: &World, tag: &str, digest: &str) {
+    let is_it = |one: &FollowedImage| one.environments.values().any(|one| one.message == tag);
+    wait(world, &format!("{tag} to be named"), is_it).await;
+    let text = deploy(world).file("main", "apps/prod/deployment.yaml");
+    assert!(text.contains(&format!("{IMAGE}:{tag}@{digest}")), "{text}");
+}
+
+#[tokio::test]
+async fn the_image_that_was_created_last_runs_whatever_it_is_called() {
+    let mut world = following(CREATED, &["prod"]).await;
+    for (tag, hour) in [("main-c3", "09"), ("main-0f", "11"), ("main-b7", "10"), ("dev-1", "12")] {
+        world.registry.publish_created(IMAGE, tag, &format!("2026-10-05T{hour}:00:00Z"));
+    }
+    // One that says no time is not wanted.
+    world.registry.publish(IMAGE, "main-none", "a");
+    world.start_agent().await.unwrap();
+    let digest = world.registry.digest(IMAGE, "main-0f").unwrap();
+    names(&world, "main-0f", &digest).await;
+    let log = deploy(&world).git(&["log", "-1", "--format=%B", "main"]);
+    assert!(log.contains("Quarterdeck-Follows: newest created main-*"), "{log}");
+
+    // An interval without news is the list alone; with a new tag, what that one is.
+    let read = |world: &World| [Step::ManifestGet, Step::BlobGet].map(|step| world.registry.count(step));
+    let before = read(&world);
+    let lists = world.registry.count(Step::Tags);
+    two_intervals(&world).await;
+    assert!(world.registry.count(Step::Tags) > lists + 1);
+    assert_eq!(read(&world), before);
+    let digest = world.registry.publish_created(IMAGE, "main-aa", "2026-10-05T11:30:00Z");
+    names(&world, "main-aa", &digest).await;
+    assert_eq!(read(&world), [before[0] + 2, before[1] + 1], "an index, an image of it and its configuration");
+
+    // An older one that is built late is not newer; and nothing goes back where the registry lists the newest no more.
+    world.registry.publish_created(IMAGE, "main-zz", "2026-10-05T08:00:00Z");
+    two_intervals(&world).await;
+    assert_eq!(read(&world), [before[0] + 4, before[1] + 2]);
+    names(&world, "main-aa", &digest).await;
+    let count = commits(&world);
+    world.registry.withdraw(IMAGE, "main-aa");
+    let older = |one: &FollowedImage| {
+        one.environments.values().any(|one| one.message.starts_with("main-0f is older than main-aa, promoted by"))
+    };
+    wait(&world, "the older one to be held", older).await;
+    assert_eq!(commits(&world), count);
+
+    // More than are read: which bound, and what to do; what runs stays.
+    for number in 0..200 {
+        world.registry.publish(IMAGE, &format!("main-{number:04}"), "many");
+    }
+    let many =
+        |one: &FollowedImage| one.error.as_deref() == Some("205 tags match, and the creation of at most 200 is read");
+    let one = wait(&world, "too many tags", many).await;
+    assert_eq!(one.hint, "narrow the pattern of newest_created, or delete old tags in the registry");
+    assert_eq!(commits(&world), count);
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_its_list_again_does_not_send_it_again() {
+    let mut world = following("semver = \"6.x\"", &["prod"]).await;
+    world.registry.publish(IMAGE, "6.1.0", "a");
+    let digest = world.registry.publish(IMAGE, "6.2.0", "b");
+    world.start_agent().await.unwrap();
+    runs(&world, "prod", "6.2.0", &digest).await;
+    two_intervals(&world).await;
+    assert_eq!(world.registry.unchanged(), 0, "this one sends no ETag");
+
+    world.registry.know_lists_again();
+    wait(&world, "the list to be known again", |_| world.registry.unchanged() > 1).await;
+    let heads = world.registry.count(Step::ManifestHead);
+    two_intervals(&world).await;
+    assert_eq!(world.registry.count(Step::ManifestHead), heads);
+    let digest = world.registry.publish(IMAGE, "6.3.0", "c");
+    runs(&world, "prod", "6.3.0", &digest).await;
+
+    // A new tag behind a page that is full and stays as it is.
+    world.registry.page_tags_by(3);
+    let before = world.registry.unchanged();
+    wait(&world, "the full page to be known again", |_| world.registry.unchanged() > before).await;
+    let digest = world.registry.publish(IMAGE, "6.4.0", "d");
+    runs(&world, "prod", "6.4.0", &digest).await;
+}

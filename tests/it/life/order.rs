@@ -325,6 +325,10 @@ async fn a_release_that_waits_for_an_outage_gives_way_to_a_newer_one() {
     world.engine.away().await;
     let first = release(&world, "1.0");
     is_in(&world, &first, StageKind::Build).await;
+    let tries = |run: &RunStatus| run.stages.iter().any(|stage| stage.message.starts_with("trying again in "));
+    world.wait_run("it to be tried again", tries).await.unwrap();
+    let told: RunStatus = world.client().get("/v1/runs/1").await.unwrap();
+    assert!(tries(&told), "{told:#?}");
     let second = release(&world, "1.1");
     let waits = |run: &RunStatus| run.reference == second && run.line() == "queued behind run 1";
     world.wait_run("the second to be queued", waits).await.unwrap();
@@ -373,7 +377,12 @@ async fn a_tag_gets_the_place_before_a_branch_that_waits_longer() {
     world.forge.repo("ops/web").commit("main", &[("app.txt", "1.1")], "Web");
     world.wait_run("the branch to wait", waits("web")).await.unwrap();
     world.forge.repo("ops/tool").tag("build-1.1", "main");
-    world.wait_run("the tag to wait", waits("tool")).await.unwrap();
+    let waiting = world.wait_run("the tag to wait", waits("tool")).await.unwrap();
+    // `qd runs` and `qd runs show` ask the history, which keeps no such words.
+    let told: RunStatus = world.client().get(&format!("/v1/runs/{}", waiting.id)).await.unwrap();
+    assert_eq!(told.line(), words);
+    let listed = all(&world).await;
+    assert!(listed.iter().any(|run| run.id == waiting.id && run.line() == words), "{listed:#?}");
     let held = world.wait_run("the one that builds", |run: &RunStatus| run.reference == held).await.unwrap();
     let _: Accepted = world.client().post(&format!("/v1/runs/{}/cancel", held.id), &json!({})).await.unwrap();
 

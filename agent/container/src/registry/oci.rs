@@ -5,6 +5,8 @@
 mod artifact;
 mod call;
 mod challenge;
+mod created;
+mod listing;
 mod signatures;
 
 use std::borrow::Cow;
@@ -25,6 +27,8 @@ use super::harbor::{Harbor, HarborError};
 use super::messages::AUTHORITY;
 pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
+pub use created::Creations;
+pub use listing::{Listing, Validator};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::{Hint, chain};
@@ -284,45 +288,10 @@ impl Registries {
 
     /// Up to `limit` tags of a repository; none if there is no such repository.
     pub async fn tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
-        let is_kept = self.keeps(image.registry(), login);
-        match self.ask_tags(image, login, limit).await {
-            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
-                self.ask_tags(image, login, limit).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn ask_tags(&self, image: &ImageRef, login: Option<&Login>, limit: usize) -> Result<Tags, RegistryError> {
-        let mut call = self.call(image, login)?.log_in().await?;
-        let mut answered = false;
-        let mut tags: Vec<String> = Vec::new();
-        loop {
-            // One more than wanted tells whether there are more; a registry may give pages smaller than asked.
-            let missing = limit + 1 - tags.len();
-            let last = tags.last().cloned();
-            let page = call.client.list_tags(&call.reference, &call.auth, Some(missing), last.as_deref());
-            let page = match call.within(page).await {
-                Ok(page) => page.tags,
-                Err(error) if is_missing(&error) => Vec::new(),
-                Err(error) if is_refused(&error) && !answered => {
-                    answered = true;
-                    if !self.is_answered(&mut call, TAGS).await? {
-                        return Err(call.error(error));
-                    }
-                    continue;
-                }
-                Err(error) => return Err(call.refused(error, Method::GET, TAGS).await),
-            };
-            // A registry that ignores `last` sends the same page again.
-            let fresh: Vec<String> = page.into_iter().filter(|tag| !tags.contains(tag)).collect();
-            let ended = fresh.is_empty();
-            tags.extend(fresh);
-            if ended || tags.len() > limit {
-                let more = tags.len() > limit;
-                tags.truncate(limit);
-                return Ok(Tags { tags, more });
-            }
+        match self.tags_since(image, login, limit, None).await? {
+            Listing::Tags { tags, .. } => Ok(tags),
+            // Never without a validator.
+            Listing::Unchanged => Ok(Tags { tags: Vec::new(), more: false }),
         }
     }
 

@@ -24,6 +24,24 @@ use quarterdeck_system::open_files;
 pub(super) const IS_RELEASE: &str =
     "body ->> '$.phase' = 'Succeeded' AND body ->> '$.part' IS NULL AND body ->> '$.cause.by' <> 'drift'";
 
+/// The newest runs.
+pub(super) const RUNS: &str = "SELECT body FROM run ORDER BY id DESC LIMIT ?1";
+
+/// Those of an application: a question of its own, since SQLite uses no index for one that may be left out.
+pub(super) const RUNS_OF_APPLICATION: &str = "SELECT body FROM run WHERE application = ?1 ORDER BY id DESC LIMIT ?2";
+
+/// The run of a number.
+pub(super) const RUN: &str = "SELECT body FROM run WHERE id = ?1";
+
+/// The newest events below a number.
+pub(super) const EVENTS: &str = "SELECT id, history, at, application, environment, cause, event FROM event
+    WHERE ?1 IS NULL AND (?2 IS NULL OR environment = ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4";
+
+/// Those of an application, or of one of its environments.
+pub(super) const EVENTS_OF_APPLICATION: &str =
+    "SELECT id, history, at, application, environment, cause, event FROM event
+    WHERE application = ?1 AND (?2 IS NULL OR environment = ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4";
+
 /// Reads on a connection of its own. Cheap to open; blocking.
 pub struct Reader(Connection);
 
@@ -52,15 +70,13 @@ impl Reader {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT id, history, at, application, environment, cause, event FROM event WHERE (?1 IS NULL OR application = ?1) \
-             AND (?2 IS NULL OR environment = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
-        )?;
+        let mut statement =
+            self.0.prepare_cached(if application.is_some() { EVENTS_OF_APPLICATION } else { EVENTS })?;
         let rows = statement.query_map(
             params![
                 application.map(ApplicationName::as_str),
                 environment.map(EnvironmentName::as_str),
-                before.map(|id| id as i64),
+                before.map_or(i64::MAX, |id| id as i64),
                 limit as i64
             ],
             |row| {
@@ -92,14 +108,15 @@ impl Reader {
 
     /// Runs, newest first.
     pub fn runs(&self, application: Option<&ApplicationName>, limit: usize) -> Result<Vec<RunStatus>> {
-        let sql = "SELECT body FROM run WHERE ?1 IS NULL OR application = ?1 ORDER BY id DESC LIMIT ?2";
-        bodies(&self.0, sql, params![application.map(ApplicationName::as_str), limit as i64])
+        match application {
+            None => bodies(&self.0, RUNS, [limit as i64]),
+            Some(name) => bodies(&self.0, RUNS_OF_APPLICATION, params![name.as_str(), limit as i64]),
+        }
     }
 
     /// The run that is meant.
     pub fn run(&self, id: TypedId) -> Result<Option<RunStatus>> {
-        let run: Option<RunStatus> =
-            bodies(&self.0, "SELECT body FROM run WHERE id = ?1", [id.number.cast_signed()])?.pop();
+        let run: Option<RunStatus> = bodies(&self.0, RUN, [id.number.cast_signed()])?.pop();
         Ok(run.filter(|run| run.id.is_meant_by(id)))
     }
 

@@ -1,5 +1,7 @@
 //! What the history tells of what it was told.
 
+mod plans;
+
 use jiff::{SignedDuration, Timestamp};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::artifact::{Artifact, Image};

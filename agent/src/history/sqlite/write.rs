@@ -62,8 +62,8 @@ impl Writer<'_> {
     pub fn run(&self, run: &RunStatus) -> Result<()> {
         let RunStatus { id, application, phase, queued, .. } = run;
         self.transaction
-            .prepare_cached("INSERT INTO run (id, application, open, at, body, cut_off) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5, cut_off = ?6")?
-            .execute(params![id.number as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted])?;
+            .prepare_cached("INSERT INTO run (id, application, open, at, body, cut_off, is_check) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET open = ?3, body = ?5, cut_off = ?6")?
+            .execute(params![id.number as i64, application.as_str(), !phase.is_final(), queued.to_string(), json(run)?, *phase == Phase::Interrupted, run.is_check()])?;
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl Writer<'_> {
         // restarts or reloads and no busy week pushes releases out.
         let runs: Vec<String> = self
             .transaction
-            .prepare_cached("SELECT body ->> '$.id' FROM (SELECT id, open, at, body, row_number() OVER (PARTITION BY application, cut_off, body ->> '$.cause.by' IN ('branch', 'merge_request') ORDER BY id DESC) AS place FROM run) WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2)")?
+            .prepare_cached(RUNS_TO_LET_GO)?
             .query_map(params![bounds.runs, oldest], |row| row.get(0))?
             .collect::<std::result::Result<_, _>>()?;
         let runs: Vec<RunId> = runs.iter().filter_map(|id| id.parse().ok()).collect();
@@ -204,6 +204,12 @@ impl Writer<'_> {
         Ok(runs)
     }
 }
+
+/// Runs that are over the bounds, ranked by an index that holds all that is asked: no body of those that stay is read.
+pub(super) const RUNS_TO_LET_GO: &str =
+    "SELECT body ->> '$.id' FROM run WHERE id IN (SELECT id FROM (SELECT id, open, at,
+    row_number() OVER (PARTITION BY application, cut_off, is_check ORDER BY id DESC) AS place FROM run)
+    WHERE NOT open AND place > 1 AND (place > ?1 OR at < ?2))";
 
 /// Syncs that are over the bounds. Of each environment are kept:
 /// - its newest of all;

@@ -86,7 +86,12 @@ impl Registries {
 
 impl Call {
     /// Reads a layer.
-    async fn layer(&self, name: &ImageRef, layer: &OciDescriptor, bytes_max: u64) -> Result<Vec<u8>, RegistryError> {
+    pub(super) async fn layer(
+        &self,
+        name: &ImageRef,
+        layer: &OciDescriptor,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
         let image = || name.to_string();
         let other = || RegistryError::OtherContent { image: image(), digest: layer.digest.clone() };
         let stream = self.within(self.client.pull_blob_stream(&self.reference, layer)).await;

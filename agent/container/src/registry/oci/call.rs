@@ -6,7 +6,7 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 
 use super::RegistryError;
 use crate::registry::messages::{fit, pause};
@@ -97,14 +97,18 @@ impl Call {
     /// How long a registry that limits requests asks to be left alone. The library lets go of the headers of a refusal, so the same
     /// is asked once more for this one; a registry that answers by now asks for nothing.
     async fn retry_after(&self, method: Method, path: &str) -> Option<Duration> {
-        let asked = self.bare.request(method, self.url(path));
-        let asked = match (&self.token, &self.auth) {
-            (Some(token), _) | (None, RegistryAuth::Bearer(token)) => asked.bearer_auth(token),
-            (None, RegistryAuth::Basic(user, password)) => asked.basic_auth(user, Some(password)),
-            (None, RegistryAuth::Anonymous) => asked,
-        };
+        let asked = self.authorized(self.bare.request(method, self.url(path)));
         let answer = asked.send().await.ok().filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)?;
         pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, PAUSE_MAX)
+    }
+
+    /// A request that says who asks.
+    pub(super) fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match (&self.token, &self.auth) {
+            (Some(token), _) | (None, RegistryAuth::Bearer(token)) => request.bearer_auth(token),
+            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
+            (None, RegistryAuth::Anonymous) => request,
+        }
     }
 
     /// The address of this path in the API of the repository.

@@ -60,6 +60,10 @@ impl Call {
                 }
             }
         };
+        self.token = match &token {
+            RegistryTokenType::Bearer(token) => Some(token.token().to_owned()),
+            RegistryTokenType::Basic(..) => None,
+        };
         self.has_token |= matches!((&token, &self.auth), (RegistryTokenType::Bearer(_), RegistryAuth::Basic(..)));
         self.client.tokens.insert(&self.reference, RegistryOperation::Pull, token).await;
         Ok(true)
