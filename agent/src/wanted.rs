@@ -7,6 +7,7 @@ use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::ChartRelease;
 
+use quarterdeck_core::sync::confidential::Confidential;
 use quarterdeck_git::CommitId;
 
 /// The files and folders that a render depended on, with their ids in a commit.
@@ -42,6 +43,8 @@ pub(crate) struct Rendered {
     pub(crate) inputs: Arc<Inputs>,
     /// The objects.
     pub(crate) objects: Arc<HashSet<ResourceRef>>,
+    /// What was decrypted for them, where something was.
+    pub(crate) confidential: Option<Arc<Confidential>>,
 }
 
 impl Wanted {
@@ -133,6 +136,7 @@ mod tests {
             commit: "a".repeat(40).parse().unwrap(),
             inputs: Arc::default(),
             objects: Arc::new(objects.iter().map(|name| claim(name)).collect()),
+            confidential: None,
         }
     }
 

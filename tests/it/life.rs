@@ -24,6 +24,7 @@ mod commented;
 mod configured;
 mod crashed;
 mod edited;
+mod encrypted;
 mod environments;
 mod fleet;
 mod followed;

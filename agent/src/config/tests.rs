@@ -116,6 +116,7 @@ fn every_option_stands_in_the_example() {
         "[forge]",
         "webhook",
         "[cluster]",
+        "sops",
         "[health]",
         "[application]",
     ] {
@@ -134,6 +135,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.sops]",
         "[[application.environment]]\n[application.environment.helm.chart]",
         "[[application.environment]]\n[[application.environment.pull_secret]]",
         "[[application.follow_image]]",

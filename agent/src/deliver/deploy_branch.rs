@@ -101,7 +101,7 @@ impl DeployBranch {
             path,
             render,
             release: &Release::new(&id.application, spec, &capabilities),
-            programs: &ByProgram { renderers, scratch },
+            programs: &ByProgram { renderers, scratch, scrub: &str::to_owned },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
         Ok(Tip { branch, base, edits, absent })

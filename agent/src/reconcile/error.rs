@@ -92,7 +92,7 @@ impl Hint for ReconcileError {
 impl ReconcileError {
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
-        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. }))
+        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. } | RenderError::Decrypt { .. }))
     }
 
     /// Whether the cluster could not be asked, and may answer later.

@@ -9,10 +9,12 @@ use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::poll::Repository;
 use crate::renderers::ByProgram;
+use crate::sops::ConfiguredKeys;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::built::BuildFailure;
 use quarterdeck_core::render::release::Release;
 use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
@@ -32,6 +34,8 @@ pub(super) async fn render(
         (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let (cluster, handle) = (environment.cluster.clone(), Handle::current());
+    // What was decrypted before may be live still.
+    let before = context.wanted.last_rendered(&id).0.and_then(|rendered| rendered.confidential);
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
@@ -44,8 +48,10 @@ pub(super) async fn render(
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
             None => (&commit, &spec.path, spec.render),
         };
-        let mut rendered = render::render(&render::Request {
-            tree,
+        let keys = ConfiguredKeys { age_keys: &spec.age_keys, program: renderers.sops() };
+        let tree = Decrypting::new(tree, &keys, before.as_deref());
+        let rendered = render::render(&render::Request {
+            tree: &tree,
             path,
             kind,
             environment: &id,
@@ -53,8 +59,14 @@ pub(super) async fn render(
             scope: &scope,
             has_status: &has_status,
             release: &Release::new(&id.application, &spec, &capabilities),
-            programs: &ByProgram { renderers: &renderers, scratch: &scratch },
-        })?;
+            programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
+        });
+        let confidential = tree.finish();
+        let confidential = confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
+        let mut rendered = rendered?;
+        if !confidential.is_empty() {
+            rendered.hide(&Arc::new(confidential));
+        }
         // What the chart is made of is said by its digest, and is in no commit.
         rendered.inputs.retain(|path| chart.as_ref().is_none_or(|chart| !chart.holds(path)));
         Ok(rendered)

@@ -29,7 +29,7 @@ fn try_render_of(
 ) -> Result<Rendered, RenderError> {
     let environment = &"shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let programs = &ByProgram { renderers, scratch: scratch.path() };
+    let programs = &ByProgram { renderers, scratch: scratch.path(), scrub: &str::to_owned };
     let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
     let capabilities = &|| {
         let api_versions = vec!["apps/v1".to_owned(), "apps/v1/Deployment".to_owned()];

@@ -22,6 +22,8 @@ pub struct EnvironmentSpec {
     pub render: RenderKind,
     /// What a chart is given.
     pub helm: HelmSpec,
+    /// The files of the age keys that decrypt its files; those of all environments where it has none of its own.
+    pub age_keys: Vec<PathBuf>,
     /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
     pub cluster: Option<String>,
     /// The namespace of objects that name none.
@@ -48,6 +50,7 @@ impl EnvironmentSpec {
             path: String::new(),
             render: RenderKind::default(),
             helm: HelmSpec::default(),
+            age_keys: Vec::new(),
             cluster: None,
             namespace,
             create_namespace: false,

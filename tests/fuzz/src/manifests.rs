@@ -78,7 +78,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
             capabilities: &|| Ok(Capabilities::default()),
         },
         // Without a program nothing is built: what it would need is found, and that is all.
-        programs: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
+        programs: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent"), scrub: &str::to_owned },
     })
 }
 

@@ -41,6 +41,7 @@ const WHOLE: &[&str] = &[
     "life::commented",
     "life::crashed",
     "life::edited",
+    "life::encrypted",
     "life::fleet",
     "life::fought",
     "life::held",

@@ -2,7 +2,7 @@
 
 use super::manifests::{self, readable};
 use super::places::{Place, REPOSITORY, TAG};
-use super::tree::{Broken, Node, parse};
+use crate::yaml::tree::{Broken, Node, parse};
 use super::{PromoteError, Promoted};
 
 /// The keys that lead to each mapping that names the repository of an image.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::manifests::{finish, readable, unclear};
 use super::splice::{Splice, reworded, word};
-use super::tree::{Broken, Node, parse};
+use crate::yaml::tree::{Broken, Node, parse};
 use super::{PromoteError, Promoted};
 use crate::yaml::text::Text;
 

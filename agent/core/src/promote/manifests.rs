@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::places::{Place, places};
 use super::splice::{Splice, reworded, spliced};
-use super::tree::{Broken, Node, parse};
+use crate::yaml::tree::{Broken, Node, parse};
 use super::{FILE_BYTES_MAX, PromoteError, Promoted};
 use crate::yaml::text::{Text, decode};
 

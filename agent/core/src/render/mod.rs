@@ -14,7 +14,8 @@
 //! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render
 //! depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
 //!
-//! Not here: decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
+//! Not here: decryption (the tree is handed in as [`crate::sops::decrypting`] shows it), and what the objects mean to a cluster
+//! (that is [`crate::sync`]).
 
 mod injected;
 pub mod object;
@@ -49,6 +50,8 @@ use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::scope::Scope;
+use crate::sops::SopsError;
+use crate::sync::confidential::Confidential;
 use crate::sync::digest::ContentDigest;
 use crate::sync::manifest::Manifest;
 use crate::tree::links::{Followed, resolve, resolve_noting};
@@ -100,6 +103,12 @@ impl Rendered {
             hasher.update(manifest.digest.0);
         }
         ContentDigest(hasher.finalize().into())
+    }
+
+    /// Says of all of its objects what is shown of none.
+    pub fn hide(&mut self, confidential: &Arc<Confidential>) {
+        let hooks = self.hooks.iter_mut().map(|hook| &mut hook.manifest);
+        self.manifests.iter_mut().chain(hooks).for_each(|one| one.confidential = Some(confidential.clone()));
     }
 
     /// Its objects, and those of its hooks.
@@ -156,6 +165,20 @@ pub enum RenderError {
         origin: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A file stays encrypted.
+    #[error("cannot decrypt {path}")]
+    Decrypt {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<SopsError>,
+    },
+    /// An object is encrypted, and no file of SOPS.
+    #[error("{origin}: it holds values that SOPS encrypted, and is never applied like this")]
+    Encrypted {
+        /// The document.
+        origin: String,
     },
     /// Nobody knows the kind.
     #[error(
@@ -233,11 +256,13 @@ impl Hint for RenderError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Yaml { source, .. } => return source.hint(),
+            Self::Decrypt { source, .. } => return source.hint(),
             Self::Kustomize { source, .. } => return source.hint(),
             Self::Helm { source, .. } => return source.hint(),
             Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
             Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
             Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
+            Self::Encrypted { .. } => "keep its SOPS metadata in the same file, with an extension of yaml, yml or json",
             Self::UnknownKind { .. } => "correct it, or install its definition first",
             Self::Twice { .. } => "remove one of the two",
             Self::NameNotUtf8 { .. } => "rename it",
