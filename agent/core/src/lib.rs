@@ -22,7 +22,7 @@
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
-//! - [`sops`]: files that are encrypted, decrypted before they are rendered.
+//! - [`sops`]: files that are encrypted, decrypted before they are rendered. [`variables`]: what `${name}` in manifests means.
 //! - [`hooks`]: what is run beside a release, and when.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
@@ -61,6 +61,7 @@ pub mod render;
 pub mod sops;
 pub mod steps;
 pub mod sync;
+pub mod variables;
 
 pub mod health;
 
