@@ -20,6 +20,7 @@ mod sign;
 mod sops;
 mod test;
 mod values;
+mod variables;
 pub mod webhook;
 
 use std::borrow::Cow;

@@ -8,6 +8,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::ChartRelease;
 
 use quarterdeck_core::sync::confidential::Confidential;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_git::CommitId;
 
 /// The files and folders that a render depended on, with their ids in a commit.
@@ -17,6 +18,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<(String, Option<String>)>,
     /// The chart, where it comes from elsewhere.
     pub(crate) chart: Option<Box<ChartRelease>>,
+    /// The variables, where the cluster has some of them.
+    pub(crate) variables: Option<ContentDigest>,
 }
 
 /// All of them. A name an environment and a reference an object, so it is bounded by what git names.

@@ -143,6 +143,14 @@ impl Cluster {
         Logs::read(self.0.objects.clone(), self.0.cache.clone(), environment.clone(), query)
     }
 
+    /// A live object as it is, for who reads settings in it and shows nothing of them; none where it is not there.
+    ///
+    /// # Errors
+    /// Where the cluster could not be asked.
+    pub async fn object(&self, resource: &ResourceRef) -> Result<Option<serde_json::Value>, ApiProblem> {
+        self.0.objects.get(resource, None).await
+    }
+
     /// A live object as YAML, with the values of Secrets and what is confidential masked, and without managed fields; none where it
     /// is not there.
     ///

@@ -21,6 +21,7 @@ use super::sign;
 use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
+use super::variables::WrittenVariables;
 use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
@@ -59,6 +60,7 @@ pub(super) struct WrittenEnvironment {
     #[serde(default)]
     pub(super) helm: WrittenHelm,
     pub(super) sops: Option<SopsConfig>,
+    pub(super) variables: Option<WrittenVariables>,
     pub(super) cluster: Option<String>,
     pub(super) namespace: String,
     #[serde(default)]
@@ -114,6 +116,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         path,
         render,
         helm: helm.read(base),
+        variables: written.variables.map(WrittenVariables::read),
         age_keys: written.sops.unwrap_or_else(|| sops.clone()).read(base),
         cluster,
         namespace,
@@ -314,6 +317,9 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
+        if let Some(variables) = &environment.variables {
+            variables.check(&mut say);
+        }
         if let Some(problem) = environment.sops.as_ref().and_then(SopsConfig::problem) {
             say(&["sops", "age_keys"], problem);
         }

@@ -136,6 +136,8 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
         "[[application.environment]]\n[application.environment.sops]",
+        "[[application.environment]]\n[application.environment.variables]",
+        "[[application.environment]]\n[[application.environment.variables.from]]",
         "[[application.environment]]\n[application.environment.helm.chart]",
         "[[application.environment]]\n[[application.environment.pull_secret]]",
         "[[application.follow_image]]",

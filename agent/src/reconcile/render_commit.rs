@@ -16,6 +16,7 @@ use quarterdeck_core::render::release::Release;
 use quarterdeck_core::render::{self, RenderError, Rendered};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
+use quarterdeck_core::variables::Variables;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_kubernetes::Kinds;
@@ -29,6 +30,7 @@ pub(super) async fn render(
     commit: &CommitId,
     chart: Option<ChartFiles>,
     kinds: Arc<Kinds>,
+    variables: Option<Variables>,
 ) -> Result<Rendered, RenderError> {
     let (mirror, commit, id, spec) =
         (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
@@ -58,12 +60,14 @@ pub(super) async fn render(
             namespace: &spec.namespace,
             scope: &scope,
             has_status: &has_status,
+            variables: variables.as_ref(),
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
         });
         let confidential = tree.finish();
-        let confidential = confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
+        let mut confidential = confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
         let mut rendered = rendered?;
+        variables.iter().flat_map(Variables::secrets).for_each(|secret| confidential.keep(secret));
         if !confidential.is_empty() {
             rendered.hide(&Arc::new(confidential));
         }
@@ -84,7 +88,7 @@ pub(super) async fn inputs(repository: &Repository, revision: &Revision, paths: 
         .work(move |mirror| Ok(asked.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
         .await;
     let unknown = |_| paths.iter().map(|path| (path.clone(), None)).collect();
-    Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone() }
+    Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone(), variables: None }
 }
 
 /// Whether another revision has all of them with the same ids, and the same chart. Nothing known is never the same, but of a

@@ -71,6 +71,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         namespace: "prod",
         scope: &scope::builtin,
         has_status: &|_, _| None,
+        variables: None,
         release: &Release {
             name: "shop",
             namespace: "prod",
@@ -95,7 +96,7 @@ fn is_valid(rendered: &Rendered) {
         assert_eq!(object["apiVersion"].as_str(), Some(manifest.api_version().as_str()), "{object}");
         assert!(object.get("status").is_none() && object.get("stringData").is_none() || resource.kind != "Secret");
         assert_eq!(manifest.digest, ContentDigest::of(object));
-        let differs = drift::differences(object, object, object);
+        let differs = drift::differences(object, object, object, None);
         assert!(differs.fields.is_empty() && differs.more == 0, "{object} differs from itself: {differs:?}");
         shows_no_secret(object);
         leaves_to_others(object);
@@ -110,7 +111,7 @@ fn shows_no_secret(object: &Value) {
         return;
     }
     let mut masked = object.clone();
-    mask::mask(&mut masked);
+    mask::mask(&mut masked, None);
     for (key, value) in object["data"].as_object().into_iter().flatten() {
         assert_ne!(masked["data"][key], *value, "{key} of {masked}");
     }

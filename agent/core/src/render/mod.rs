@@ -56,6 +56,7 @@ use crate::sync::digest::ContentDigest;
 use crate::sync::manifest::Manifest;
 use crate::tree::links::{Followed, resolve, resolve_noting};
 use crate::tree::{Tree, TreeEntry, TreeFailure, paths};
+use crate::variables::{ExpressionError, Variables};
 use crate::yaml::YamlError;
 
 /// What to render, for whom.
@@ -76,6 +77,8 @@ pub struct Request<'a> {
     pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// What a chart is told.
     pub release: &'a Release<'a>,
+    /// What `${name}` means, where it means something.
+    pub variables: Option<&'a Variables>,
     /// Who runs the programs that render.
     pub programs: &'a dyn Programs,
 }
@@ -165,6 +168,16 @@ pub enum RenderError {
         origin: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// An expression of an object has no value.
+    #[error("{origin}: {object}")]
+    Variable {
+        /// The document.
+        origin: String,
+        /// Kind and name, as they are written.
+        object: String,
+        /// Why not.
+        source: ExpressionError,
     },
     /// A file stays encrypted.
     #[error("cannot decrypt {path}")]
@@ -262,6 +275,13 @@ impl Hint for RenderError {
             Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
             Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
             Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
+            Self::Variable { source: ExpressionError::Unset(_), .. } => {
+                "set it by `variables` of the environment, or write a default: ${NAME:=default}"
+            }
+            Self::Variable { source: ExpressionError::Form { .. }, .. } => {
+                "write $${ for a text that is not an expression, or annotate the object with quarterdeck.dev/substitute: disabled"
+            }
+            Self::Variable { source: ExpressionError::TooLong, .. } => "shorten the values",
             Self::Encrypted { .. } => "keep its SOPS metadata in the same file, with an extension of yaml, yml or json",
             Self::UnknownKind { .. } => "correct it, or install its definition first",
             Self::Twice { .. } => "remove one of the two",
@@ -300,6 +320,13 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let all = inputs.clone();
     inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
     let asks_capabilities = renderer == Renderer::Helm;
+    let substituted = |one: object::Found| match request.variables {
+        Some(variables) => one.substituted(variables),
+        None => Ok(one),
+    };
+    let found = found.into_iter().map(substituted).collect::<Result<_, _>>()?;
+    let hooks = hooks.into_iter().map(|(one, runs)| Ok((substituted(one)?, runs)));
+    let hooks = hooks.collect::<Result<_, RenderError>>()?;
     let (manifests, hooks) = object::manifests(found, hooks, request)?;
     Ok(Rendered { manifests, hooks, notes, inputs, asks_capabilities })
 }

@@ -21,6 +21,7 @@ use crate::sops::is_sealed;
 use crate::sync::content::Content;
 use crate::sync::manifest::{Manifest, defined};
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
+use crate::variables::Variables;
 
 /// An object as a renderer found it: lists are taken apart, and it has an API version, a kind and a name.
 #[derive(Debug, Clone)]
@@ -80,6 +81,19 @@ fn holds_sealed(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(holds_sealed),
         Value::Object(fields) => fields.values().any(holds_sealed),
         _ => false,
+    }
+}
+
+impl Found {
+    /// The same object with the values of variables in it.
+    pub(super) fn substituted(self, variables: &Variables) -> Result<Self, RenderError> {
+        let Self { object, origin, kind, name, .. } = self;
+        let failed = |source| RenderError::Variable { origin: origin.clone(), object: format!("{kind}/{name}"), source };
+        let object = variables.substitute(object.into_value()).map_err(failed)?;
+        let mut found = Vec::with_capacity(1);
+        find(object, &origin, &mut found)?;
+        let problem = "its variables make it a list of objects".to_owned();
+        found.pop().ok_or(RenderError::Object { origin, problem })
     }
 }
 

@@ -72,6 +72,11 @@ impl Identity {
         Ok(Self { secret: SecretBox::new(Box::new(secret)), public })
     }
 
+    /// Whether such a recipient is of the kind of key that is known here.
+    pub(super) fn is_known(recipient: &str) -> bool {
+        bech32::decode(recipient).is_some_and(|(name, bytes)| name == "age" && bytes.len() == KEY_BYTES)
+    }
+
     /// Whom others encrypt for: `age1…`.
     pub fn recipient(&self) -> String {
         bech32::encode("age", &self.public)

@@ -4,6 +4,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::SopsError;
+use super::age::Identity;
 
 /// The metadata of a file.
 #[derive(Debug, Clone)]
@@ -80,6 +81,10 @@ impl Metadata {
                 return Err(SopsError::Metadata("an age key of it has no recipient or no enc".to_owned()));
             };
             recipients.push((recipient.to_owned(), sealed.to_owned()));
+        }
+        // Of a plugin, of ssh, or post-quantum.
+        if recipients.iter().any(|(recipient, _)| !Identity::is_known(recipient)) {
+            others.push("another kind of age key".to_owned());
         }
         let is_shared = listed(&metadata["key_groups"]);
         if is_shared {

@@ -180,6 +180,11 @@ fn the_program_decrypts_for_other_keys_and_its_secrets_are_known_as_well() {
         refusal("db.yaml", content.as_bytes(), &with(&[KEY])),
         "its data key is kept by AWS KMS: sops is not installed\nhint: install it"
     );
+    let plugin = String::from_utf8(fixture!("secret.yaml").to_vec()).unwrap().replace("recipient: age1d", "recipient: age1plugin1d");
+    assert_eq!(
+        refusal("db.yaml", plugin.as_bytes(), &with(&[OTHER])),
+        "its data key is kept by another kind of age key: sops is not installed\nhint: install it"
+    );
     let program = Some("stringData:\n  user: shop\n  password: hunter22\n  key: other-secret\nmetadata: {name: db}\n");
     let keys = Holder { keys: vec![], program };
     let Clear { content, secrets } = decrypt("db.yaml", content.as_bytes(), &keys).unwrap().unwrap();
