@@ -78,8 +78,8 @@ pub mod images;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;
-pub mod sops;
 pub mod signing;
+pub mod sops;
 
 pub mod wanted;
 

@@ -61,6 +61,7 @@ mod tags;
 mod tested;
 mod told;
 mod unseen;
+mod variables;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

@@ -234,7 +234,8 @@ fn metadata_of(path: &str, text: &str) -> Result<Option<(Format, Metadata)>, Sop
         let Ok(documents) = crate::yaml::parse(text.as_bytes()) else { return Ok(None) };
         let Some(document) = documents.first() else { return Ok(None) };
         let Some(metadata) = Metadata::of(&document.value)? else { return Ok(None) };
-        let is_value = document.value.as_object().is_some_and(|fields| fields.len() == 2 && fields.contains_key("data"));
+        let is_value =
+            document.value.as_object().is_some_and(|fields| fields.len() == 2 && fields.contains_key("data"));
         let format = if is_value && !is_manifest { Format::Binary } else { Format::Json };
         return Ok(Some((format, metadata)));
     }
@@ -273,7 +274,10 @@ fn data_key(metadata: &Metadata, keys: &dyn Keys) -> Result<Option<Vec<u8>>, Sop
 /// What the program opened: what stands where a value was encrypted.
 fn opened(format: Format, sealed: &[u8], clear: &[u8]) -> Vec<String> {
     if matches!(format, Format::Dotenv | Format::Binary) {
-        return String::from_utf8_lossy(clear).lines().map(|line| line.split_once('=').map_or(line, |(_, value)| value).to_owned()).collect();
+        return String::from_utf8_lossy(clear)
+            .lines()
+            .map(|line| line.split_once('=').map_or(line, |(_, value)| value).to_owned())
+            .collect();
     }
     let documents = |bytes| crate::yaml::parse(bytes).unwrap_or_default();
     let mut secrets = Vec::new();

@@ -218,8 +218,7 @@ impl Objects {
             }
         };
         let done = self.about(resource, Some(&manifest.version), apply).await;
-        let scrub =
-            |problem: ApiProblem| ApiProblem { message: manifest.scrub(&problem.message), ..problem };
+        let scrub = |problem: ApiProblem| ApiProblem { message: manifest.scrub(&problem.message), ..problem };
         let done = done.map_err(scrub)?;
         if mode == Mode::Write {
             failpoint::reached("cluster: after an object is applied");

@@ -65,7 +65,8 @@ pub(super) async fn render(
             programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
         });
         let confidential = tree.finish();
-        let mut confidential = confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
+        let mut confidential =
+            confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
         let mut rendered = rendered?;
         variables.iter().flat_map(Variables::secrets).for_each(|secret| confidential.keep(secret));
         if !confidential.is_empty() {

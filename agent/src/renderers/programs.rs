@@ -154,7 +154,8 @@ mod tests {
         place("sops", 0o755);
         assert_eq!(found().last(), Some(&ProgramKind::Sops));
         let renderers = Renderers::find(Some(folder.path().as_os_str()));
-        let kinds = [renderers.kustomize(), renderers.helm(), renderers.sops()].map(|program| program.map(|program| program.kind));
+        let kinds = [renderers.kustomize(), renderers.helm(), renderers.sops()]
+            .map(|program| program.map(|program| program.kind));
         assert_eq!(kinds, [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Sops].map(Some));
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());

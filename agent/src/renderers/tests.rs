@@ -36,7 +36,18 @@ fn try_render_of(
         Ok(Capabilities { kube_version: Some("v1.35.4".to_owned()), api_versions })
     };
     let release = &Release { name: "shop", namespace, spec, capabilities };
-    let rendered = render(&Request { tree, path, kind, environment, namespace, scope, has_status, variables: None, release, programs });
+    let rendered = render(&Request {
+        tree,
+        path,
+        kind,
+        environment,
+        namespace,
+        scope,
+        has_status,
+        variables: None,
+        release,
+        programs,
+    });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }

@@ -79,7 +79,11 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
             capabilities: &|| Ok(Capabilities::default()),
         },
         // Without a program nothing is built: what it would need is found, and that is all.
-        programs: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent"), scrub: &str::to_owned },
+        programs: &ByProgram {
+            renderers: &Renderers::default(),
+            scratch: Path::new("/nonexistent"),
+            scrub: &str::to_owned,
+        },
     })
 }
 

@@ -72,6 +72,7 @@ const WHOLE: &[&str] = &[
     "life::tested",
     "life::told",
     "life::unseen",
+    "life::variables",
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.

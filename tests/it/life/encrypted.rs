@@ -19,14 +19,8 @@ const KEY: &str = include_str!("encrypted/age.txt");
 const OTHER: &str = include_str!("encrypted/other.txt");
 
 /// What is in them.
-const VALUES: [&str; 6] = [
-    "first+password/4730=",
-    "first+token/4731=",
-    "48151",
-    "second+password/4732=",
-    "second+token/4733=",
-    "62342",
-];
+const VALUES: [&str; 6] =
+    ["first+password/4730=", "first+token/4731=", "48151", "second+password/4732=", "second+token/4733=", "62342"];
 
 const RECIPIENT: &str = "age1dfm22kur48n6aa0rgnw5h37l57gs9q78xuyqf8h8q4cz29jhd9hq84mzj9";
 
@@ -75,8 +69,7 @@ async fn doctor(world: &World, name: &str) -> Check {
 
 #[tokio::test]
 async fn what_is_encrypted_is_applied_in_clear_and_shown_nowhere() {
-    let mut world =
-        encrypted(KEY, &[("db.yaml", FIRST)], "[application.environment.sync]\nautomatic = false\n").await;
+    let mut world = encrypted(KEY, &[("db.yaml", FIRST)], "[application.environment.sync]\nautomatic = false\n").await;
     world.start_agent().await.unwrap();
     let waits = |app: &EnvironmentStatus| app.message.contains("automatic sync is off");
     world.wait_for("a plan", "shop", waits).await.unwrap();
@@ -243,7 +236,8 @@ async fn other_keys_are_those_of_the_sops_program() {
     std::fs::write(world.path("programs/sops"), SOPS).unwrap();
     std::fs::set_permissions(world.path("programs/sops"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let search = std::env::join_paths([world.path("programs")].into_iter().chain(std::env::split_paths(&search))).unwrap();
+    let search =
+        std::env::join_paths([world.path("programs")].into_iter().chain(std::env::split_paths(&search))).unwrap();
     let clear = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: db}}\nstringData: {{password: '{}'}}\n---\napiVersion: v1\nkind: ConfigMap\n\
          metadata: {{name: settings}}\ndata: {{url: 'postgres://shop@db/{}', pin: '{}'}}\n",

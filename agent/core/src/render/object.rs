@@ -88,7 +88,8 @@ impl Found {
     /// The same object with the values of variables in it.
     pub(super) fn substituted(self, variables: &Variables) -> Result<Self, RenderError> {
         let Self { object, origin, kind, name, .. } = self;
-        let failed = |source| RenderError::Variable { origin: origin.clone(), object: format!("{kind}/{name}"), source };
+        let failed =
+            |source| RenderError::Variable { origin: origin.clone(), object: format!("{kind}/{name}"), source };
         let object = variables.substitute(object.into_value()).map_err(failed)?;
         let mut found = Vec::with_capacity(1);
         find(object, &origin, &mut found)?;

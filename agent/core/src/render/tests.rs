@@ -40,7 +40,18 @@ pub(super) fn try_render_by(
     let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
     let capabilities = &|| Ok(release::Capabilities::default());
     let release = &Release { name: "shop", namespace, spec, capabilities };
-    render(&Request { tree, path, kind, environment: &environment, namespace, scope, has_status, variables: None, release, programs })
+    render(&Request {
+        tree,
+        path,
+        kind,
+        environment: &environment,
+        namespace,
+        scope,
+        has_status,
+        variables: None,
+        release,
+        programs,
+    })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {

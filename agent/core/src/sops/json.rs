@@ -83,7 +83,8 @@ fn open(node: &mut Node, path: &mut Vec<String>, opener: &mut Opener<'_>) -> Res
     match opened {
         Opened::Kept | Opened::Comment => {}
         Opened::Text(text) => {
-            *node = Node::Text(String::from_utf8(text).map_err(|_| wrong(Format::Json, &"a value of it is not UTF-8"))?);
+            *node =
+                Node::Text(String::from_utf8(text).map_err(|_| wrong(Format::Json, &"a value of it is not UTF-8"))?);
         }
         Opened::Word(word) => *node = read(&word, Format::Json)?,
     }

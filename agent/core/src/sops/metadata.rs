@@ -66,16 +66,14 @@ impl Metadata {
     /// Reads it.
     pub(super) fn read(metadata: &Value) -> Result<Self, SopsError> {
         let text = |name: &str| metadata[name].as_str().map(str::to_owned);
-        let required =
-            |name: &str| text(name).ok_or_else(|| SopsError::Metadata(format!("it has no {name}, or one that is not text")));
+        let required = |name: &str| {
+            text(name).ok_or_else(|| SopsError::Metadata(format!("it has no {name}, or one that is not text")))
+        };
         let is_true = |name: &str| metadata[name] == true || metadata[name] == "true";
         let listed = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
         let mut recipients = Vec::new();
-        let mut others: Vec<String> = OTHERS
-            .iter()
-            .filter(|(field, _)| listed(&metadata[*field]))
-            .map(|(_, name)| (*name).to_owned())
-            .collect();
+        let mut others: Vec<String> =
+            OTHERS.iter().filter(|(field, _)| listed(&metadata[*field])).map(|(_, name)| (*name).to_owned()).collect();
         for key in metadata["age"].as_array().into_iter().flatten() {
             let (Some(recipient), Some(sealed)) = (key["recipient"].as_str(), key["enc"].as_str()) else {
                 return Err(SopsError::Metadata("an age key of it has no recipient or no enc".to_owned()));

@@ -15,8 +15,8 @@ use super::{SEALED, SopsError};
 /// What a MAC over encrypted values alone begins with, so that it is never one over all values: the SHA-256 of `sops`, see
 /// `MACOnlyEncryptedInitialization` of SOPS.
 const ONLY_ENCRYPTED: [u8; 32] = [
-    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97, 0x5b, 0x3b,
-    0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
+    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97, 0x5b,
+    0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
 ];
 
 /// Bytes of a data key, which is one of AES-256.
@@ -123,7 +123,8 @@ impl<'a> Opener<'a> {
 
     /// The secrets that were found, where the MAC says that the file is whole.
     pub(super) fn verified(self) -> Result<Vec<String>, SopsError> {
-        let (mac, _) = unseal(&self.metadata.mac, self.key, &self.metadata.last_modified).map_err(|_| SopsError::Mac)?;
+        let (mac, _) =
+            unseal(&self.metadata.mac, self.key, &self.metadata.last_modified).map_err(|_| SopsError::Mac)?;
         let computed: String = self.mac.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
         // Both are behind the key by now: who can see how long this takes has no use of it.
         if mac == computed.as_bytes() { Ok(self.secrets) } else { Err(SopsError::Mac) }

@@ -81,7 +81,11 @@ fn each_option_of_sops_says_which_values_are_encrypted() {
     let second = "data:\n    password: \"second-secret-2\"\n";
     for (content, texts, count) in [
         (fixture!("several.yaml"), [first, second, "plain_unencrypted: \"stays\""], 3),
-        (fixture!("whole.yaml"), [first, second, "apiVersion: \"v1\"\nkind: \"ConfigMap\"\nmetadata:\n    name: \"second\""], 2),
+        (
+            fixture!("whole.yaml"),
+            [first, second, "apiVersion: \"v1\"\nkind: \"ConfigMap\"\nmetadata:\n    name: \"second\""],
+            2,
+        ),
         (fixture!("whole.yaml"), [first, second, "plain_unencrypted: stays"], 2),
         (fixture!("unencrypted-regex.yaml"), [first, second, "kind: ConfigMap\n"], 3),
         (
@@ -129,9 +133,15 @@ fn json_dotenv_and_any_other_file_are_decrypted_too() {
     });
     assert_eq!(document, expected);
     assert_eq!(secrets, ["shop", "8080", "0.5", "a", "1", "c \"q\" \n é"]);
-    assert_eq!(decrypt("conf.json", fixture!("two-recipients.json"), &with(&[OTHER])).unwrap().unwrap().content, text.as_bytes());
+    assert_eq!(
+        decrypt("conf.json", fixture!("two-recipients.json"), &with(&[OTHER])).unwrap().unwrap().content,
+        text.as_bytes()
+    );
     assert_eq!(clear("app.env", fixture!("app.env")).0, "USER=shop\nPASSWORD=dotenv-secret-1\nEMPTY=\nLINES=a\\nb\n");
-    assert_eq!(clear("tls.key", fixture!("tls.key")), ("raw bytes of a key".to_owned(), vec!["raw bytes of a key".to_owned()]));
+    assert_eq!(
+        clear("tls.key", fixture!("tls.key")),
+        ("raw bytes of a key".to_owned(), vec!["raw bytes of a key".to_owned()])
+    );
 }
 
 #[test]
@@ -180,7 +190,9 @@ fn the_program_decrypts_for_other_keys_and_its_secrets_are_known_as_well() {
         refusal("db.yaml", content.as_bytes(), &with(&[KEY])),
         "its data key is kept by AWS KMS: sops is not installed\nhint: install it"
     );
-    let plugin = String::from_utf8(fixture!("secret.yaml").to_vec()).unwrap().replace("recipient: age1d", "recipient: age1plugin1d");
+    let plugin = String::from_utf8(fixture!("secret.yaml").to_vec())
+        .unwrap()
+        .replace("recipient: age1d", "recipient: age1plugin1d");
     assert_eq!(
         refusal("db.yaml", plugin.as_bytes(), &with(&[OTHER])),
         "its data key is kept by another kind of age key: sops is not installed\nhint: install it"
@@ -188,7 +200,10 @@ fn the_program_decrypts_for_other_keys_and_its_secrets_are_known_as_well() {
     let program = Some("stringData:\n  user: shop\n  password: hunter22\n  key: other-secret\nmetadata: {name: db}\n");
     let keys = Holder { keys: vec![], program };
     let Clear { content, secrets } = decrypt("db.yaml", content.as_bytes(), &keys).unwrap().unwrap();
-    assert_eq!((content, secrets), (program.unwrap().as_bytes().to_vec(), ["other-secret", "hunter22", "shop"].map(str::to_owned).into()));
+    assert_eq!(
+        (content, secrets),
+        (program.unwrap().as_bytes().to_vec(), ["other-secret", "hunter22", "shop"].map(str::to_owned).into())
+    );
 }
 
 #[test]
@@ -201,25 +216,57 @@ fn what_was_changed_or_moved_is_refused() {
     let (password, plain) = (value("password:", &text), value("plain_unencrypted:", &text));
     let moved = "cannot decrypt data:plain_unencrypted: it was changed or moved after it was encrypted";
     for (changed, problem) in [
-        (text.replace("name: first", "name: other"), "its MAC does not match its values: it was changed after SOPS encrypted it"),
-        (text.replacen("kind: Secret\n", "", 1), "its MAC does not match its values: it was changed after SOPS encrypted it"),
-        (text.replace("2026-11-30T", "2026-11-29T"), "its MAC does not match its values: it was changed after SOPS encrypted it"),
+        (
+            text.replace("name: first", "name: other"),
+            "its MAC does not match its values: it was changed after SOPS encrypted it",
+        ),
+        (
+            text.replacen("kind: Secret\n", "", 1),
+            "its MAC does not match its values: it was changed after SOPS encrypted it",
+        ),
+        (
+            text.replace("2026-11-30T", "2026-11-29T"),
+            "its MAC does not match its values: it was changed after SOPS encrypted it",
+        ),
         (text.replace(&plain, &password), moved),
         (text.replace(&plain, "in-clear"), "cannot decrypt data:plain_unencrypted: it is not encrypted, and should be"),
         (text.replace(&plain, "3"), "cannot decrypt data:plain_unencrypted: it is not encrypted, and should be"),
-        (text.replace(&plain, "ENC[AES256_GCM,data:x]"), "cannot decrypt data:plain_unencrypted: it is not a valid encrypted value"),
+        (
+            text.replace(&plain, "ENC[AES256_GCM,data:x]"),
+            "cannot decrypt data:plain_unencrypted: it is not a valid encrypted value",
+        ),
     ] {
         let said = refusal("a.yaml", changed.as_bytes(), &with(&[KEY]));
         assert_eq!(said, format!("{problem}\nhint: undo the change, and edit the file with `sops edit FILE` alone"));
     }
     for (from, to, problem) in [
-        ("    mac: ENC", "    mac: [ENC]\n    x: ENC", "its SOPS metadata is not valid: it has no mac, or one that is not text"),
-        ("    lastmodified:", "    last:", "its SOPS metadata is not valid: it has no lastmodified, or one that is not text"),
-        ("          recipient:", "          of:", "its SOPS metadata is not valid: an age key of it has no recipient or no enc"),
+        (
+            "    mac: ENC",
+            "    mac: [ENC]\n    x: ENC",
+            "its SOPS metadata is not valid: it has no mac, or one that is not text",
+        ),
+        (
+            "    lastmodified:",
+            "    last:",
+            "its SOPS metadata is not valid: it has no lastmodified, or one that is not text",
+        ),
+        (
+            "          recipient:",
+            "          of:",
+            "its SOPS metadata is not valid: an age key of it has no recipient or no enc",
+        ),
         ("^(data|stringData)$", "'('", "its SOPS metadata is not valid: its encrypted_regex is not valid"),
         ("    age:\n", "    nobody:\n", "it is encrypted with SOPS for nobody: its metadata names no key"),
-        ("-----BEGIN AGE", "-----BEGIN", "its data key is not valid: it is not an age file: it has no BEGIN and END lines"),
-        ("    name: first", "    name: &a first\n    b: *a", "it has SOPS metadata and is not a valid yaml file: it has an alias, which SOPS writes none of"),
+        (
+            "-----BEGIN AGE",
+            "-----BEGIN",
+            "its data key is not valid: it is not an age file: it has no BEGIN and END lines",
+        ),
+        (
+            "    name: first",
+            "    name: &a first\n    b: *a",
+            "it has SOPS metadata and is not a valid yaml file: it has an alias, which SOPS writes none of",
+        ),
     ] {
         let said = refusal("a.yaml", text.replace(from, to).as_bytes(), &with(&[KEY]));
         assert!(said.starts_with(problem), "{said}");

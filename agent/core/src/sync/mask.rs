@@ -81,7 +81,9 @@ fn hide(value: &mut Value, confidential: &Confidential, field: &str) {
             }
         }
         Value::Array(items) => {
-            (0..).zip(items).for_each(|(place, item): (usize, _)| hide(item, confidential, &format!("{field}/{place}")));
+            (0..)
+                .zip(items)
+                .for_each(|(place, item): (usize, _)| hide(item, confidential, &format!("{field}/{place}")));
         }
         Value::String(text) if confidential.is_in(text) => *value = hidden_scalar(field, value),
         Value::Number(number) if confidential.is_in(&number.to_string()) => *value = hidden_scalar(field, value),
@@ -219,7 +221,10 @@ mod tests {
             assert_eq!(shown["metadata"]["name"], "hunter22");
             assert_eq!(shown["data"]["host"], "db");
             let text = shown.to_string();
-            assert!(!text.contains("an-older-one") && !text.contains("shop:hunter22") && !text.contains("1234"), "{text}");
+            assert!(
+                !text.contains("an-older-one") && !text.contains("shop:hunter22") && !text.contains("1234"),
+                "{text}"
+            );
             assert!(!text.contains("5432"), "{text}");
         }
         assert_ne!(live["data"]["url"], desired["data"]["url"], "different values look different");

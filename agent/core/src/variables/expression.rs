@@ -44,10 +44,7 @@ pub enum ExpressionError {
 ///
 /// # Errors
 /// See [`ExpressionError`].
-pub(super) fn expand<'v>(
-    text: &str,
-    value: &dyn Fn(&str) -> Option<&'v str>,
-) -> Result<String, ExpressionError> {
+pub(super) fn expand<'v>(text: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> Result<String, ExpressionError> {
     let mut reader = Reader { rest: text, value };
     let mut out = String::new();
     while let Some(at) = reader.rest.find('$') {

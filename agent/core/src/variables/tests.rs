@@ -65,7 +65,15 @@ fn what_is_not_understood_says_so() {
 fn a_value_that_stands_alone_is_read_again_where_kubernetes_takes_more_than_text() {
     let variables = variables(
         true,
-        &[("n", "3"), ("on", "true"), ("s", "text"), ("empty", ""), ("list", "[{\"key\": \"a\"}]"), ("quote", "\""), ("v", "1.10")],
+        &[
+            ("n", "3"),
+            ("on", "true"),
+            ("s", "text"),
+            ("empty", ""),
+            ("list", "[{\"key\": \"a\"}]"),
+            ("quote", "\""),
+            ("v", "1.10"),
+        ],
     );
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -94,7 +102,8 @@ fn a_value_that_stands_alone_is_read_again_where_kubernetes_takes_more_than_text
         },
     });
     assert_eq!(variables.substitute(object).unwrap(), expected);
-    let data = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"n": value}});
+    let data =
+        |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"n": value}});
     assert_eq!(variables.substitute(data("${n}")).unwrap(), data("3"));
 }
 

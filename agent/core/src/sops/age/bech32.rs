@@ -80,7 +80,9 @@ mod tests {
         let (name, bytes) = decode(key).unwrap();
         assert_eq!((name.as_str(), bytes.len(), encode(&name, &bytes).as_str()), ("age", 32, key));
         assert!(decode(&key.to_uppercase()).is_some());
-        for wrong in [&key[..key.len() - 1], &key.replace("dfm", "dgm"), &key.replace("age1d", "age1D"), "age", "", "1", "age1ä"] {
+        for wrong in
+            [&key[..key.len() - 1], &key.replace("dfm", "dgm"), &key.replace("age1d", "age1D"), "age", "", "1", "age1ä"]
+        {
             assert_eq!(decode(wrong), None, "{wrong}");
         }
     }
