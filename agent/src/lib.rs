@@ -12,7 +12,8 @@
 //! - **A dead pod becomes a red row**: `cache` of [`quarterdeck_kubernetes`] has it judged by [`quarterdeck_core::health`] as its
 //!   watch names it, [`monitor`] hands the verdict to the journal; the page of the console goes on from there.
 //! - **A secret is masked**: those of this process by `secrets` of the core, where a line of the log is written and where words
-//!   from outside come in; the values of a Secret by its `sync::mask`, in each difference and manifest that is shown.
+//!   from outside come in; the values of a Secret, and what was decrypted, by its `sync::mask`, in each difference and manifest that
+//!   is shown.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
 //! # The house

@@ -26,7 +26,7 @@
 //! - [`hooks`]: what is run beside a release, and when.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
-//!   Kubernetes Secret are masked by [`sync::mask`].
+//!   Kubernetes Secret, and what was decrypted for any other object, are masked by [`sync::mask`].
 //! - [`backoff`], [`failpoint`]: how long a count of failures waits; where the agent may die, for the tests that let it.
 //!
 //! The two exceptions from "a function of what it is given" are the secrets that the process holds and the watcher of the

@@ -64,10 +64,7 @@ pub(super) async fn render(
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
         });
-        let confidential = tree.finish();
-        let mut confidential =
-            confidential.map_err(|(path, source)| RenderError::Decrypt { path, source: Box::new(source) })?;
-        let mut rendered = rendered?;
+        let (mut confidential, mut rendered) = (tree.finish(), rendered?);
         variables.iter().flat_map(Variables::secrets).for_each(|secret| confidential.keep(secret));
         if !confidential.is_empty() {
             rendered.hide(&Arc::new(confidential));

@@ -35,6 +35,7 @@ pub mod images;
 pub mod scope;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::scope::Scope;
 use crate::sops::SopsError;
+use crate::sops::decrypting::StaysEncrypted;
 use crate::sync::confidential::Confidential;
 use crate::sync::digest::ContentDigest;
 use crate::sync::manifest::Manifest;
@@ -185,7 +187,7 @@ pub enum RenderError {
         /// The file.
         path: String,
         /// Why.
-        source: Box<SopsError>,
+        source: Arc<SopsError>,
     },
     /// An object is encrypted, and no file of SOPS.
     #[error("{origin}: it holds values that SOPS encrypted, and is never applied like this")]
@@ -300,6 +302,24 @@ impl Hint for RenderError {
 /// # Errors
 /// See [`RenderError`]; with an error nothing is to be applied and nothing to be pruned.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
+    make(request).map_err(RenderError::of_its_file)
+}
+
+impl RenderError {
+    /// Where a file stays encrypted, that is what failed, and not whatever read it.
+    fn of_its_file(self) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&self);
+        while let Some(error) = cause {
+            if let Some(StaysEncrypted { path, why }) = error.downcast_ref() {
+                return Self::Decrypt { path: path.clone(), source: why.clone() };
+            }
+            cause = error.source();
+        }
+        self
+    }
+}
+
+fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
     let Made { found, hooks, notes, mut inputs } = match renderer {

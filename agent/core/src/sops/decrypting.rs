@@ -1,7 +1,7 @@
 //! A tree whose encrypted files read as if they were not encrypted: a renderer, and a program that it starts, sees clear text
 //! alone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Clear, Keys, SopsError, decrypt};
 use crate::sync::confidential::Confidential;
@@ -11,44 +11,38 @@ use crate::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure, TreeListing};
 pub struct Decrypting<'a> {
     tree: &'a dyn Tree,
     keys: &'a dyn Keys,
-    seen: Mutex<Seen>,
+    secrets: Mutex<Confidential>,
 }
 
-#[derive(Default)]
-struct Seen {
-    /// The first file that could not be decrypted, and why.
-    failure: Option<(String, SopsError)>,
-    secrets: Confidential,
+/// What a file says that cannot be decrypted, to whoever reads it in the tree.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot decrypt {path}")]
+pub struct StaysEncrypted {
+    /// The file.
+    pub path: String,
+    /// Why.
+    #[source]
+    pub why: Arc<SopsError>,
 }
-
-/// What reads the tree is told no more: why a file stays encrypted is asked of the tree itself.
-#[derive(Debug, thiserror::Error)]
-#[error("it cannot be decrypted")]
-struct StaysEncrypted;
 
 impl<'a> Decrypting<'a> {
     /// The files of a tree, decrypted with these keys. What `before` hides stays hidden: it may be live still.
     pub fn new(tree: &'a dyn Tree, keys: &'a dyn Keys, before: Option<&Confidential>) -> Self {
-        let secrets = before.map(Confidential::again).unwrap_or_default();
-        Self { tree, keys, seen: Mutex::new(Seen { failure: None, secrets }) }
+        Self { tree, keys, secrets: Mutex::new(before.map(Confidential::again).unwrap_or_default()) }
     }
 
     /// The text without what was decrypted so far.
     pub fn scrub(&self, text: &str) -> String {
-        self.seen().secrets.scrub(text)
+        self.secrets().scrub(text)
     }
 
-    /// The first file that could not be decrypted, else all that was.
-    ///
-    /// # Errors
-    /// The path of the file, and why.
-    pub fn finish(self) -> Result<Confidential, (String, SopsError)> {
-        let seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        seen.failure.map_or(Ok(seen.secrets), Err)
+    /// All that was decrypted.
+    pub fn finish(self) -> Confidential {
+        self.secrets.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn secrets(&self) -> MutexGuard<'_, Confidential> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,14 +68,11 @@ impl Tree for Decrypting<'_> {
         match decrypt(&entry.path, &content, self.keys) {
             Ok(None) => Ok(content),
             Ok(Some(Clear { content, secrets })) => {
-                let mut seen = self.seen();
-                secrets.iter().for_each(|secret| seen.secrets.keep(secret));
+                let mut kept = self.secrets();
+                secrets.iter().for_each(|secret| kept.keep(secret));
                 Ok(content)
             }
-            Err(error) => {
-                self.seen().failure.get_or_insert((entry.path.clone(), error));
-                Err(StaysEncrypted.into())
-            }
+            Err(why) => Err(StaysEncrypted { path: entry.path.clone(), why: Arc::new(why) }.into()),
         }
     }
 }

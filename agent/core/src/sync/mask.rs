@@ -17,12 +17,15 @@ use crate::sync::normalize::{LAST_APPLIED, is_secret};
 
 /// Hides the values of a Secret, and of every other object what was decrypted.
 pub fn mask(object: &mut Value, hidden_too: Option<&Confidential>) {
-    if !is_secret(object) {
-        if let Some(confidential) = hidden_too.filter(|confidential| !confidential.is_empty()) {
-            hide(object, confidential, "");
-        }
-        return;
+    if is_secret(object) {
+        mask_secret(object);
     }
+    if let Some(confidential) = hidden_too.filter(|confidential| !confidential.is_empty()) {
+        hide(object, confidential, "");
+    }
+}
+
+fn mask_secret(object: &mut Value) {
     let name = format!("{}/{}", text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
     for part in ["data", "stringData"] {
         let Some(values) = object.get_mut(part).and_then(Value::as_object_mut) else { continue };
@@ -41,7 +44,7 @@ pub fn mask_both(live: &mut Value, desired: &mut Value, hidden_too: Option<&Conf
     let plain = (live.clone(), desired.clone());
     mask(live, hidden_too);
     mask(desired, hidden_too);
-    if hidden_too.is_some_and(|confidential| !confidential.is_empty()) && !is_secret(live) {
+    if hidden_too.is_some_and(|confidential| !confidential.is_empty()) {
         level(live, desired, &plain.0, &plain.1, "");
     }
 }
