@@ -6,6 +6,8 @@
 mod files;
 mod helm;
 mod kustomize;
+
+pub mod in_clear;
 pub mod programs;
 
 use std::borrow::Cow;

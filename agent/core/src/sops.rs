@@ -115,8 +115,8 @@ pub enum SopsError {
         /// Who we are.
         held: Vec<String>,
     },
-    /// Nobody has a key.
-    #[error("it is encrypted with SOPS for nobody: its metadata names no key")]
+    /// There is no key to it.
+    #[error("it is encrypted with SOPS, and its metadata names no key that decrypts it")]
     NoRecipient,
     /// The keys that are configured could not be read.
     #[error(transparent)]

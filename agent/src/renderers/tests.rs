@@ -7,6 +7,7 @@ use quarterdeck_shared::application::{HelmSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
+use super::in_clear::InClear;
 use super::*;
 use crate::sops::ConfiguredKeys;
 
@@ -241,6 +242,28 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
     assert_eq!(names(&rendered), ["/Secret/prod/db"]);
     assert_eq!(rendered.manifests[0].object.value()["data"]["user"], "c2hvcA==");
     assert_eq!(tree.scrub("no corr3ct-horse \"battery\" ünï here"), "no *** here");
+    // A promotion builds it from the text that git has.
+    let (scratch, tree) = (tempfile::tempdir().unwrap(), files("resources: [db.yaml]"));
+    let programs = &InClear { renderers: &renderers, scratch: scratch.path(), keys: &keys };
+    let release = &Release {
+        name: "shop",
+        namespace: "prod",
+        spec: &HelmSpec::default(),
+        capabilities: &|| Ok(Capabilities::default()),
+    };
+    let rendered = render(&Request {
+        tree: &tree,
+        path: "apps/shop",
+        kind: RenderKind::Auto,
+        environment: &"shop/prod".parse().unwrap(),
+        namespace: "prod",
+        scope: &scope::builtin,
+        has_status: &|_, _| None,
+        variables: None,
+        release,
+        programs,
+    });
+    assert_eq!(rendered.unwrap().manifests[0].object.value()["data"]["user"], "c2hvcA==");
     let tree = files("resources: [db.yaml, others.yaml]");
     for kind in [RenderKind::Auto, RenderKind::Plain] {
         let error = try_render_with(&renderers, "apps/shop", kind, &Decrypting::new(&tree, &keys, None)).unwrap_err();

@@ -256,7 +256,7 @@ fn what_was_changed_or_moved_is_refused() {
             "its SOPS metadata is not valid: an age key of it has no recipient or no enc",
         ),
         ("^(data|stringData)$", "'('", "its SOPS metadata is not valid: its encrypted_regex is not valid"),
-        ("    age:\n", "    nobody:\n", "it is encrypted with SOPS for nobody: its metadata names no key"),
+        ("    age:\n", "    nobody:\n", "it is encrypted with SOPS, and its metadata names no key that decrypts it"),
         (
             "-----BEGIN AGE",
             "-----BEGIN",
