@@ -12,7 +12,9 @@ pub mod programs;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -131,9 +133,10 @@ impl ByProgram<'_> {
     }
 }
 
-/// A folder that is gone when this is dropped.
+/// A folder that only we can read, and that is gone when this is dropped: there may be secrets in it.
 fn own_folder(scratch: &Path) -> Result<tempfile::TempDir, BuildError> {
-    let own = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(scratch);
+    let only_us = Permissions::from_mode(0o700);
+    let own = tempfile::Builder::new().prefix("quarterdeck-render-").permissions(only_us).tempdir_in(scratch);
     own.map_err(|source| BuildError::Write { path: scratch.to_owned(), source })
 }
 

@@ -235,7 +235,8 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
     };
     let age_keys = [format!("{FOLDER}/age.txt").into()];
     let keys = ConfiguredKeys { age_keys: &age_keys, program: None };
-    let (_folder, renderers) = kustomize("[ ! -e \"$2/others.yaml\" ] || exit 9; cat \"$2/db.yaml\"");
+    let (_folder, renderers) =
+        kustomize("[ \"$(stat -c %a .)\" = 700 ] && [ ! -e \"$2/others.yaml\" ] || exit 9; cat \"$2/db.yaml\"");
     let tree = files("resources: [db.yaml]");
     let tree = Decrypting::new(&tree, &keys, None);
     let rendered = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
