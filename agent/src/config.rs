@@ -17,8 +17,10 @@ pub mod places;
 mod pull_secret;
 mod scan;
 mod sign;
+mod sops;
 mod test;
 mod values;
+mod variables;
 pub mod webhook;
 
 use std::borrow::Cow;
@@ -59,6 +61,8 @@ pub struct Config {
     pub webhook: Option<webhook::WebhookConfig>,
     /// Clusters by the name that applications use.
     pub cluster: Vec<ClusterConfig>,
+    /// What decrypts the files of environments.
+    pub sops: sops::SopsConfig,
     /// Rules that say how well objects of a kind are.
     pub health: Vec<health::HealthRule>,
     /// What is operated.
@@ -342,6 +346,7 @@ impl Config {
         guards::check_files(&config.applications, &mut findings);
         check::check_files(&config, &mut findings);
         sign::check_files(&config.applications, &mut findings);
+        sops::check_files(&config.sops, path.parent().unwrap_or(path), &config.applications, &mut findings);
         if findings.is_empty() {
             return Ok(config);
         }
@@ -361,7 +366,7 @@ impl Config {
         if problems.is_empty() {
             let base = path.parent().unwrap_or(path);
             config.anchor(base);
-            config.applications = application::read(std::mem::take(&mut config.application), base);
+            config.applications = application::read(std::mem::take(&mut config.application), &config.sops, base);
             return Ok(config);
         }
         wrong(located(path, text, problems))

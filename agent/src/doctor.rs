@@ -1,6 +1,7 @@
 //! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
 //! where what is shown stands on something that cannot be seen.
 
+mod decryption;
 mod scanners;
 mod sight;
 mod signing;
@@ -77,6 +78,10 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));
+    for file in decryption::files(&context.config()) {
+        checks.push(Box::pin(within(format!("age keys {}", file.display()), decryption::keys(file))));
+    }
+    checks.push(Box::pin(within("sops".to_owned(), decryption::program(context.clone()))));
     let mut checks = join_all(checks).await;
     checks.extend(sight::checks(context.journal.snapshot().environments().iter()));
     checks

@@ -12,7 +12,8 @@
 //! - **A dead pod becomes a red row**: `cache` of [`quarterdeck_kubernetes`] has it judged by [`quarterdeck_core::health`] as its
 //!   watch names it, [`monitor`] hands the verdict to the journal; the page of the console goes on from there.
 //! - **A secret is masked**: those of this process by `secrets` of the core, where a line of the log is written and where words
-//!   from outside come in; the values of a Secret by its `sync::mask`, in each difference and manifest that is shown.
+//!   from outside come in; the values of a Secret, and what was decrypted, by its `sync::mask`, in each difference and manifest that
+//!   is shown.
 //! - **What happened becomes what is known**: [`journal`] is the one writer.
 //!
 //! # The house
@@ -35,7 +36,8 @@
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`charts`]: charts of registries and chart repositories: which version is wanted, and the archives that are kept.
-//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`signing`]: those that sign images.
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
+//!   that decrypt its files. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
@@ -78,6 +80,7 @@ pub mod places;
 pub mod pull_secrets;
 pub mod renderers;
 pub mod signing;
+pub mod sops;
 
 pub mod wanted;
 

@@ -31,6 +31,7 @@ mod render_commit;
 mod selected;
 mod stop;
 mod target;
+mod variables;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -125,7 +126,8 @@ impl Reconciliation {
     fn rest(&self) -> Requeue {
         let name = &self.environment.id;
         let is_blind = self.environment.cluster.unwatched(name);
-        if is_blind { Requeue::After(COMPARE_EVERY) } else { Requeue::Idle }
+        let asks = is_blind || variables::may_change(&self.environment);
+        if asks { Requeue::After(COMPARE_EVERY) } else { Requeue::Idle }
     }
 }
 
@@ -214,9 +216,12 @@ async fn reconcile(
         return Ok(Requeue::Idle);
     }
     let journal = &context.journal;
+    // Before they are rendered: what changes meanwhile differs from this at the next pass.
+    let digest = variables::digest(environment).await?;
     let rendering = kinds::render(context, environment, &revision, intent.is_some());
     let rendered = Arc::new(with_progress(journal, name, Progress::Rendering, rendering).await?);
     let inputs = render_commit::inputs(&environment.repository, &revision, &rendered.inputs).await;
+    let inputs = Inputs { variables: digest, ..inputs };
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
@@ -334,6 +339,9 @@ async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now:
 
 async fn is_synced(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
     let Some(synced) = &state.synced else { return false };
+    if !variables::are_same(environment, synced.inputs.variables).await {
+        return false;
+    }
     synced.revision.is_same_content(revision)
         || render_commit::are_same_in(&synced.inputs, &environment.repository, revision).await
 }
@@ -351,7 +359,8 @@ async fn render_by(
 ) -> Result<Rendered, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
     let chart = chart::files(environment, revision).await?;
-    render_commit::render(context, environment, &revision.commit, chart, kinds)
+    let variables = variables::read(environment).await?;
+    render_commit::render(context, environment, &revision.commit, chart, kinds, variables)
         .await
         .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
 }

@@ -6,11 +6,15 @@
 mod files;
 mod helm;
 mod kustomize;
+
+pub mod in_clear;
 pub mod programs;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -42,6 +46,8 @@ pub struct ByProgram<'a> {
     /// A folder of ours for files that a program needs. What a build leaves there when the agent is killed in the
     /// middle of it is the caller's to clear.
     pub scratch: &'a Path,
+    /// Takes out of what a program prints what nobody is to see: its files may have been decrypted for it.
+    pub scrub: &'a (dyn Fn(&str) -> String + Sync),
 }
 
 /// Why nothing was built.
@@ -104,19 +110,33 @@ impl Hint for BuildError {
 impl Programs for ByProgram<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
         let program = self.renderers.kustomize().ok_or_else(|| BuildFailure::new(BuildError::NoKustomize))?;
-        kustomize::build(self.scratch, program, tree, folder, needs).map_err(BuildFailure::new)
+        self.scrubbed(kustomize::build(self.scratch, program, tree, folder, needs))
     }
 
     fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {
         let program = self.renderers.helm().ok_or_else(|| BuildFailure::new(BuildError::NoHelm))?;
         let capabilities = (release.capabilities)()?;
-        helm::template(self.scratch, program, tree, chart, release, &capabilities).map_err(BuildFailure::new)
+        self.scrubbed(helm::template(self.scratch, program, tree, chart, release, &capabilities))
     }
 }
 
-/// A folder that is gone when this is dropped.
+impl ByProgram<'_> {
+    fn scrubbed(&self, built: Result<Built, BuildError>) -> Result<Built, BuildFailure> {
+        let failed = |error| match error {
+            BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
+                BuildError::Program { program, source: ProgramError::Failed { status, stderr: (self.scrub)(&stderr) } }
+            }
+            other => other,
+        };
+        let Built { output, notes } = built.map_err(|error| BuildFailure::new(failed(error)))?;
+        Ok(Built { output, notes: notes.iter().map(|note| (self.scrub)(note)).collect() })
+    }
+}
+
+/// A folder that only we can read, and that is gone when this is dropped: there may be secrets in it.
 fn own_folder(scratch: &Path) -> Result<tempfile::TempDir, BuildError> {
-    let own = tempfile::Builder::new().prefix("quarterdeck-render-").tempdir_in(scratch);
+    let only_us = Permissions::from_mode(0o700);
+    let own = tempfile::Builder::new().prefix("quarterdeck-render-").permissions(only_us).tempdir_in(scratch);
     own.map_err(|source| BuildError::Write { path: scratch.to_owned(), source })
 }
 

@@ -7,6 +7,8 @@ use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::ChartRelease;
 
+use quarterdeck_core::sync::confidential::Confidential;
+use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_git::CommitId;
 
 /// The files and folders that a render depended on, with their ids in a commit.
@@ -16,6 +18,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<(String, Option<String>)>,
     /// The chart, where it comes from elsewhere.
     pub(crate) chart: Option<Box<ChartRelease>>,
+    /// The variables, where the cluster has some of them.
+    pub(crate) variables: Option<ContentDigest>,
 }
 
 /// All of them. A name an environment and a reference an object, so it is bounded by what git names.
@@ -42,6 +46,8 @@ pub(crate) struct Rendered {
     pub(crate) inputs: Arc<Inputs>,
     /// The objects.
     pub(crate) objects: Arc<HashSet<ResourceRef>>,
+    /// What was decrypted for them, where something was.
+    pub(crate) confidential: Option<Arc<Confidential>>,
 }
 
 impl Wanted {
@@ -133,6 +139,7 @@ mod tests {
             commit: "a".repeat(40).parse().unwrap(),
             inputs: Arc::default(),
             objects: Arc::new(objects.iter().map(|name| claim(name)).collect()),
+            confidential: None,
         }
     }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
 pub use self::environment::{
     ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind,
-    SyncPolicy,
+    SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};

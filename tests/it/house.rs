@@ -52,7 +52,9 @@ const EVERYTHING: &[&str] = &[
 const PURE: [&str; 2] = ["quarterdeck-shared", "quarterdeck-core"];
 
 /// What the pure ones may be made of.
-const PURE_PARTS: [&str; 17] = [
+const PURE_PARTS: [&str; 19] = [
+    "aes-gcm",
+    "aws-lc-rs", // keys of age: computation alone, no sockets and no files
     "base64",
     "cel",      // an interpreter without files, sockets and clocks
     "gix-glob", // how git matches the names of tags; it knows nothing of repositories

@@ -24,6 +24,7 @@ mod commented;
 mod configured;
 mod crashed;
 mod edited;
+mod encrypted;
 mod environments;
 mod fleet;
 mod followed;
@@ -61,6 +62,7 @@ mod tags;
 mod tested;
 mod told;
 mod unseen;
+mod variables;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

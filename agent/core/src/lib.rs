@@ -23,10 +23,11 @@
 //! - [`import`]: what Argo CD or Flux is asked for, as applications of ours.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
+//! - [`sops`]: files that are encrypted, decrypted before they are rendered. [`variables`]: what `${name}` in manifests means.
 //! - [`hooks`]: what is run beside a release, and when.
 //! - [`health`]: one file a kind; how a kind that nobody knows is read is `health::custom`.
 //! - [`secrets`], [`output`]: what must never be shown, and text from elsewhere made fit to be shown. The values of a
-//!   Kubernetes Secret are masked by [`sync::mask`].
+//!   Kubernetes Secret, and what was decrypted for any other object, are masked by [`sync::mask`].
 //! - [`backoff`], [`failpoint`]: how long a count of failures waits; where the agent may die, for the tests that let it.
 //!
 //! The two exceptions from "a function of what it is given" are the secrets that the process holds and the watcher of the
@@ -59,8 +60,10 @@ pub mod webhook;
 
 pub mod hooks;
 pub mod render;
+pub mod sops;
 pub mod steps;
 pub mod sync;
+pub mod variables;
 
 pub mod health;
 

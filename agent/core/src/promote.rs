@@ -24,7 +24,6 @@ mod places;
 
 mod edited;
 mod splice;
-mod tree;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -415,7 +414,7 @@ fn built(tree: &dyn Tree, folder: &str, programs: &dyn Programs) -> Result<Strin
 }
 
 fn spellings(folder: &str, output: &str, image: &Promoted) -> Result<Spellings, PromoteError> {
-    manifests::spellings(output, image).map_err(|tree::Broken { line, what }| PromoteError::Output {
+    manifests::spellings(output, image).map_err(|crate::yaml::tree::Broken { line, what }| PromoteError::Output {
         path: shown(folder),
         line,
         what,

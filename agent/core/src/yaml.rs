@@ -14,6 +14,7 @@
 mod compose;
 mod scalar;
 pub(crate) mod text;
+pub(crate) mod tree;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -26,6 +26,7 @@ use crate::strays::Strays;
 use crate::watch::Watches;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::render::release::Capabilities;
+use quarterdeck_core::sync::confidential::Confidential;
 use quarterdeck_core::sync::mask;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_core::yaml;
@@ -142,16 +143,29 @@ impl Cluster {
         Logs::read(self.0.objects.clone(), self.0.cache.clone(), environment.clone(), query)
     }
 
-    /// A live object as YAML, with the values of Secrets masked and without managed fields; none where it is not there.
+    /// A live object as it is, for who reads settings in it and shows nothing of them; none where it is not there.
     ///
     /// # Errors
     /// Where the cluster could not be asked.
-    pub async fn live_yaml(&self, resource: &ResourceRef) -> Result<Option<String>, ApiProblem> {
+    pub async fn object(&self, resource: &ResourceRef) -> Result<Option<serde_json::Value>, ApiProblem> {
+        self.0.objects.get(resource, None).await
+    }
+
+    /// A live object as YAML, with the values of Secrets and what is confidential masked, and without managed fields; none where it
+    /// is not there.
+    ///
+    /// # Errors
+    /// Where the cluster could not be asked.
+    pub async fn live_yaml(
+        &self,
+        resource: &ResourceRef,
+        confidential: Option<&Confidential>,
+    ) -> Result<Option<String>, ApiProblem> {
         let Some(mut object) = self.0.objects.get(resource, None).await? else { return Ok(None) };
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");
         }
-        mask::mask(&mut object);
+        mask::mask(&mut object, confidential);
         Ok(Some(yaml::write(&object)))
     }
 

@@ -22,7 +22,7 @@ use quarterdeck_core::render::scope::Scope;
 use quarterdeck_core::sync::content::Content;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::path::Step;
-use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, concede, ignore, managed_fields, mask, takeover};
+use quarterdeck_core::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, concede, ignore, managed_fields, takeover};
 
 /// With force, a conflict is a race that the next attempt nearly always wins.
 const CONFLICT_ATTEMPTS: u32 = 3;
@@ -218,8 +218,7 @@ impl Objects {
             }
         };
         let done = self.about(resource, Some(&manifest.version), apply).await;
-        let scrub =
-            |problem: ApiProblem| ApiProblem { message: mask::scrub(&problem.message, &object.value()), ..problem };
+        let scrub = |problem: ApiProblem| ApiProblem { message: manifest.scrub(&problem.message), ..problem };
         let done = done.map_err(scrub)?;
         if mode == Mode::Write {
             failpoint::reached("cluster: after an object is applied");

@@ -23,7 +23,7 @@ impl Objects {
         let doing = &*format!("check {}", manifest.resource.with_namespace());
         let done = self.patch(manifest, Mode::DryRun, "application/merge-patch+json", &patch, doing).await;
         done.map_err(|problem| {
-            let message = mask::scrub(&mask::scrub(&problem.message, &object), live);
+            let message = mask::scrub(&manifest.scrub(&problem.message), live);
             ApiProblem { message, ..problem }
         })
     }

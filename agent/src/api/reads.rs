@@ -48,10 +48,14 @@ pub(super) async fn manifests(
     Ok(Json(reconcile::queries::manifests(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
 }
 
-pub(super) async fn object(In(environment): In, Query(query): Query<ResourceRef>) -> Answer<Json<ManifestsAnswer>> {
+pub(super) async fn object(
+    State(context): State<Shared>,
+    In(environment): In,
+    Query(query): Query<ResourceRef>,
+) -> Answer<Json<ManifestsAnswer>> {
     // `namespace=` names none.
     let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
-    let yaml = reconcile::queries::object(&environment, &resource).await.map_err(not_compared)?;
+    let yaml = reconcile::queries::object(&context, &environment, &resource).await.map_err(not_compared)?;
     Ok(Json(ManifestsAnswer { revision: None, yaml }))
 }
 

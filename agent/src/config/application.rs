@@ -18,8 +18,10 @@ use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::scan::{self, WrittenScan};
 use super::sign;
+use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
+use super::variables::WrittenVariables;
 use super::{BuilderKind, Config};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
@@ -57,6 +59,8 @@ pub(super) struct WrittenEnvironment {
     pub(super) render: RenderKind,
     #[serde(default)]
     pub(super) helm: WrittenHelm,
+    pub(super) sops: Option<SopsConfig>,
+    pub(super) variables: Option<WrittenVariables>,
     pub(super) cluster: Option<String>,
     pub(super) namespace: String,
     #[serde(default)]
@@ -71,8 +75,9 @@ pub(super) struct WrittenEnvironment {
     pub(super) promote: PromotePolicy,
 }
 
-/// What applications mean that were found right; relative paths in them begin at `base`.
-pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
+/// What applications mean that were found right; relative paths in them begin at `base`, and `sops` is what environments have
+/// that say nothing of it.
+pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec<ApplicationSpec> {
     let image = |mut image: ImageSpec| {
         values::anchor(&mut image.args, base);
         values::anchor(&mut image.secrets, base);
@@ -94,14 +99,14 @@ pub(super) fn read(written: Vec<Written>, base: &Path) -> Vec<ApplicationSpec> {
             ApplicationSpec {
                 name,
                 delivery,
-                environments: environment.into_iter().map(|one| meaning(one, base)).collect(),
+                environments: environment.into_iter().map(|one| meaning(one, sops, base)).collect(),
                 followed: follow::read(follow_image),
             }
         };
     written.into_iter().map(application).collect()
 }
 
-fn meaning(mut written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
+fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
     let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
@@ -111,6 +116,8 @@ fn meaning(mut written: WrittenEnvironment, base: &Path) -> EnvironmentSpec {
         path,
         render,
         helm: helm.read(base),
+        variables: written.variables.map(WrittenVariables::read),
+        age_keys: written.sops.unwrap_or_else(|| sops.clone()).read(base),
         cluster,
         namespace,
         create_namespace: written.create_namespace,
@@ -310,6 +317,12 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
+        if let Some(variables) = &environment.variables {
+            variables.check(&mut say);
+        }
+        if let Some(problem) = environment.sops.as_ref().and_then(SopsConfig::problem) {
+            say(&["sops", "age_keys"], problem);
+        }
         let is_known = |name: &str| clusters.is_empty() || name == "in-cluster" || clusters.contains(name);
         if let Some(cluster) = cluster.as_deref().filter(|name| !is_known(name)) {
             let known = clusters.iter().copied().collect::<Vec<_>>().join(", ");

@@ -15,6 +15,9 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     check_agent(config, &mut findings);
     check_webhook(config, &mut findings);
     check_lists(config, base, &mut findings);
+    if let Some(message) = config.sops.problem() {
+        findings.push(Finding { place: vec![Step::Key("sops"), Step::Key("age_keys")], message });
+    }
     super::health::check(&config.health, &mut findings);
     super::application::check(config, base, &mut findings);
     findings

@@ -116,6 +116,7 @@ fn every_option_stands_in_the_example() {
         "[forge]",
         "webhook",
         "[cluster]",
+        "sops",
         "[health]",
         "[application]",
     ] {
@@ -134,6 +135,9 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.sops]",
+        "[[application.environment]]\n[application.environment.variables]",
+        "[[application.environment]]\n[[application.environment.variables.from]]",
         "[[application.environment]]\n[application.environment.helm.chart]",
         "[[application.environment]]\n[[application.environment.pull_secret]]",
         "[[application.follow_image]]",
@@ -191,6 +195,27 @@ fn keys_are_missed_by_a_check_and_not_by_a_start() {
     assert!(sign.starts_with("cannot read the private key") && sign.contains("No such file"), "{sign}");
     assert!(missing.starts_with("cannot read the public key") && missing.contains("No such file"), "{missing}");
     assert_eq!(wrong, "b.pub is not a valid public key: it does not hold `-----BEGIN PUBLIC KEY-----`");
+}
+
+#[test]
+fn age_keys_are_missed_by_a_check_and_not_by_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = "[sops]\nage_keys = ['a.txt', 'b.txt']\n[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\n\
+                repository = '/srv/deploy'\nnamespace = 'shop'\n[[application.environment]]\nname = 'qa'\nrepository = '/srv/deploy'\n\
+                namespace = 'qa'\n[application.environment.sops]\nage_keys = ['qa.txt']\n";
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("b.txt"), "# none\n").unwrap();
+    let config = Config::load(&path).unwrap();
+    let [prod, qa] = &config.applications[0].environments[..] else { panic!("{config:?}") };
+    assert_eq!(prod.age_keys, ["a.txt", "b.txt"].map(|file| folder.path().join(file)), "those of all");
+    assert_eq!(qa.age_keys, [folder.path().join("qa.txt")], "its own alone");
+    let Err(ConfigError::Wrong { problems }) = Config::load_with_files(&path) else { panic!("three files are wrong") };
+    let found: Vec<_> = problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let [(2, missing), (2, none), (14, own)] = found[..] else { panic!("{found:#?}") };
+    assert!(missing.contains("a.txt cannot be read: No such file"), "{missing}");
+    assert!(none.ends_with("b.txt: it holds no age identity"), "{none}");
+    assert!(own.contains("qa.txt cannot be read: No such file"), "{own}");
 }
 
 #[test]
@@ -253,6 +278,32 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{application}\n{application}"), 9, "twice"),
         (format!("{application}branch = 'main'\ntag = 'v1'\n"), 8, "leave out one"),
         (format!("{application}path = '../other'\n"), 7, "inside the repository"),
+        ("[sops]\nage_keys = ['a', 'a']\n".to_owned(), 2, "are named twice"),
+        ("[sops]\nage_keys = ['']\n".to_owned(), 2, "an age key has no file"),
+        ("[sops]\n".to_owned(), 1, "missing field `age_keys`"),
+        (format!("{application}[application.environment.sops]\nage_keys = ['']\n"), 8, "an age key has no file"),
+        (
+            format!("{application}[application.environment.variables]\nvalues = {{ 'a-b' = 'x' }}\n"),
+            8,
+            "begin with a letter",
+        ),
+        (
+            format!("{application}[application.environment.variables]\nfrom = [{{ kind = 'ConfigMap', name = '' }}]\n"),
+            8,
+            "write that of one in the environment's namespace",
+        ),
+        (
+            format!(
+                "{application}[application.environment.variables]\nfrom = [{{ kind = 'Secret', name = 'a' }}, {{ kind = 'Secret', name = 'a' }}]\n"
+            ),
+            8,
+            "Secret a is named twice",
+        ),
+        (
+            format!("{application}[application.environment.variables]\nfrom = [{{ kind = 'Pod', name = 'a' }}]\n"),
+            8,
+            "expected `ConfigMap` or `Secret`",
+        ),
         (format!("{application}render = 'plain'\nhelm.release_name = 'shop'\n"), 8, "leave out one of the two"),
         (
             format!("{application}[application.environment.helm]\nrelease_name = 'Shop'\n"),

@@ -19,8 +19,9 @@ use crate::charts::ChartFiles;
 use crate::charts::source::ChartState;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Destination, Environment};
-use crate::renderers::ByProgram;
+use crate::renderers::in_clear::InClear;
 use crate::renderers::programs::Renderers;
+use crate::sops::ConfiguredKeys;
 use quarterdeck_core::promote::{self, Manifests, Promoted};
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_git::mirror::Mirror;
@@ -96,12 +97,13 @@ impl DeployBranch {
             None => (&commit, &spec.path, spec.render),
         };
         let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
+        let keys = ConfiguredKeys { age_keys: &spec.age_keys, program: renderers.sops() };
         let manifests = Manifests {
             tree,
             path,
             render,
             release: &Release::new(&id.application, spec, &capabilities),
-            programs: &ByProgram { renderers, scratch },
+            programs: &InClear { renderers, scratch, keys: &keys },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
         Ok(Tip { branch, base, edits, absent })

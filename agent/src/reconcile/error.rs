@@ -34,6 +34,12 @@ pub enum ReconcileError {
         /// Why not, and what to do.
         why: Failure,
     },
+    /// What holds the variables of the manifests is not there.
+    #[error("cannot read the variables of {object}: it is not in the cluster")]
+    NoVariables {
+        /// Kind, name and namespace.
+        object: String,
+    },
     /// The manifests are wrong.
     #[error("cannot render {revision}")]
     Render {
@@ -82,6 +88,7 @@ impl Hint for ReconcileError {
                 }
                 hint => hint,
             },
+            Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
             Self::Chart { why, .. } => (&*why.hint).into(),
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
@@ -92,7 +99,7 @@ impl Hint for ReconcileError {
 impl ReconcileError {
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
-        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. }))
+        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. } | RenderError::Decrypt { .. } | RenderError::Variable { .. }))
     }
 
     /// Whether the cluster could not be asked, and may answer later.

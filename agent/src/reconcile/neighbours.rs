@@ -56,6 +56,7 @@ pub(super) fn publish(
         commit: commit.clone(),
         inputs: inputs.clone(),
         objects: Arc::new(manifests.iter().map(|manifest| manifest.resource.clone()).collect()),
+        confidential: manifests.first().and_then(|manifest| manifest.confidential.clone()),
     };
     wake(context, context.wanted.rendered(&environment.id, rendered));
     inputs

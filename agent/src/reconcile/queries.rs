@@ -153,7 +153,7 @@ pub async fn manifests(
         .all()
         .map(|manifest| {
             let mut object = manifest.object.clone().into_value();
-            mask::mask(&mut object);
+            mask::mask(&mut object, manifest.confidential.as_deref());
             quarterdeck_core::yaml::write(&object)
         })
         .collect();
@@ -161,9 +161,14 @@ pub async fn manifests(
 }
 
 /// A live object as YAML, secrets masked.
-pub async fn object(environment: &Environment, resource: &ResourceRef) -> Result<String, ReconcileError> {
-    let yaml =
-        environment.cluster.live_yaml(resource).await.map_err(|problem| cluster_error(environment, problem.into()))?;
+pub async fn object(
+    context: &Context,
+    environment: &Environment,
+    resource: &ResourceRef,
+) -> Result<String, ReconcileError> {
+    let confidential = context.wanted.last_rendered(&environment.id).0.and_then(|rendered| rendered.confidential);
+    let yaml = environment.cluster.live_yaml(resource, confidential.as_deref()).await;
+    let yaml = yaml.map_err(|problem| cluster_error(environment, problem.into()))?;
     yaml.ok_or_else(|| ReconcileError::NoSuch(format!("{} is not in the cluster", resource.short())))
 }
 

@@ -9,11 +9,14 @@ use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::poll::Repository;
 use crate::renderers::ByProgram;
+use crate::sops::ConfiguredKeys;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::built::BuildFailure;
 use quarterdeck_core::render::release::Release;
 use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
+use quarterdeck_core::variables::Variables;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_kubernetes::Kinds;
@@ -27,11 +30,14 @@ pub(super) async fn render(
     commit: &CommitId,
     chart: Option<ChartFiles>,
     kinds: Arc<Kinds>,
+    variables: Option<Variables>,
 ) -> Result<Rendered, RenderError> {
     let (mirror, commit, id, spec) =
         (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
     let (renderers, scratch) = (context.renderers.clone(), context.scratch());
     let (cluster, handle) = (environment.cluster.clone(), Handle::current());
+    // What was decrypted before may be live still.
+    let before = context.wanted.last_rendered(&id).0.and_then(|rendered| rendered.confidential);
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
@@ -44,17 +50,25 @@ pub(super) async fn render(
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
             None => (&commit, &spec.path, spec.render),
         };
-        let mut rendered = render::render(&render::Request {
-            tree,
+        let keys = ConfiguredKeys { age_keys: &spec.age_keys, program: renderers.sops() };
+        let tree = Decrypting::new(tree, &keys, before.as_deref());
+        let rendered = render::render(&render::Request {
+            tree: &tree,
             path,
             kind,
             environment: &id,
             namespace: &spec.namespace,
             scope: &scope,
             has_status: &has_status,
+            variables: variables.as_ref(),
             release: &Release::new(&id.application, &spec, &capabilities),
-            programs: &ByProgram { renderers: &renderers, scratch: &scratch },
-        })?;
+            programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
+        });
+        let (mut confidential, mut rendered) = (tree.finish(), rendered?);
+        variables.iter().flat_map(Variables::secrets).for_each(|secret| confidential.keep(secret));
+        if !confidential.is_empty() {
+            rendered.hide(&Arc::new(confidential));
+        }
         // What the chart is made of is said by its digest, and is in no commit.
         rendered.inputs.retain(|path| chart.as_ref().is_none_or(|chart| !chart.holds(path)));
         Ok(rendered)
@@ -72,7 +86,7 @@ pub(super) async fn inputs(repository: &Repository, revision: &Revision, paths: 
         .work(move |mirror| Ok(asked.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
         .await;
     let unknown = |_| paths.iter().map(|path| (path.clone(), None)).collect();
-    Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone() }
+    Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone(), variables: None }
 }
 
 /// Whether another revision has all of them with the same ids, and the same chart. Nothing known is never the same, but of a

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quarterdeck_core::render::kustomize::Needs;
+use quarterdeck_core::sops::decrypting::StaysEncrypted;
 use quarterdeck_core::tree::{Tree, TreeEntry, is_lfs_pointer};
 
 use super::BuildError;
@@ -57,8 +58,13 @@ pub(super) fn write_beside(tree: &dyn Tree, needs: &Needs, root: &Path, mut byte
         if size > BESIDE_BYTES_MAX.min(bytes_left) || is_behind_a_link() {
             continue;
         }
+        let content = match tree.blob(entry) {
+            Ok(content) => content,
+            // For another environment, whose keys are not ours.
+            Err(error) if error.is::<StaysEncrypted>() => continue,
+            Err(source) => return Err(read(path, source)),
+        };
         bytes_left -= size;
-        let content = tree.blob(entry).map_err(|source| read(path, source))?;
         place(root, path, |target| std::fs::write(target, &content))?;
     }
     Ok(())

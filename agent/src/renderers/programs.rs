@@ -35,24 +35,31 @@ pub enum ProgramKind {
     Kubectl,
     /// `helm template`.
     Helm,
+    /// `sops decrypt`.
+    Sops,
 }
 
 impl Renderers {
     /// Looks for them on a `PATH`; on none where there is none.
     pub fn find(path: Option<&OsStr>) -> Self {
         let find = |kind: ProgramKind| Some(Program { kind, path: program::find(kind.name(), path?)? });
-        let kinds = [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm];
+        let kinds = [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Sops];
         Self { programs: kinds.into_iter().filter_map(find).collect() }
     }
 
     /// The one that renders kustomizations.
     pub fn kustomize(&self) -> Option<&Program> {
-        self.programs.iter().find(|program| program.kind != ProgramKind::Helm)
+        self.programs.iter().find(|program| matches!(program.kind, ProgramKind::Kustomize | ProgramKind::Kubectl))
     }
 
     /// The one that renders charts.
     pub fn helm(&self) -> Option<&Program> {
         self.programs.iter().find(|program| program.kind == ProgramKind::Helm)
+    }
+
+    /// The one that decrypts what no key of ours does.
+    pub fn sops(&self) -> Option<&Program> {
+        self.programs.iter().find(|program| program.kind == ProgramKind::Sops)
     }
 }
 
@@ -63,6 +70,7 @@ impl ProgramKind {
             Self::Kustomize => "kustomize",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Sops => "sops",
         }
     }
 }
@@ -74,6 +82,7 @@ impl Program {
             ProgramKind::Kustomize => "kustomize build",
             ProgramKind::Kubectl => "kubectl kustomize",
             ProgramKind::Helm => "helm template",
+            ProgramKind::Sops => "sops decrypt",
         }
     }
 
@@ -82,6 +91,7 @@ impl Program {
             ProgramKind::Kustomize => "build",
             ProgramKind::Kubectl => "kustomize",
             ProgramKind::Helm => "template",
+            ProgramKind::Sops => "decrypt",
         }
     }
 
@@ -94,9 +104,11 @@ impl Program {
             ProgramKind::Kustomize => ["version"].as_slice(),
             ProgramKind::Kubectl => &["version", "--client"],
             ProgramKind::Helm => &["version", "--short"],
+            ProgramKind::Sops => &["--version"],
         };
         let mut command = Command::new(&self.path);
-        command.args(arguments);
+        // It would ask a server for its newest version otherwise.
+        command.args(arguments).env("SOPS_DISABLE_VERSION_CHECK", "1");
         let output = program::run(command, b"", LIMITS).and_then(Finished::successful)?;
         Ok(version_in(&String::from_utf8_lossy(&output.stdout)))
     }
@@ -139,9 +151,12 @@ mod tests {
         place("kustomize", 0o755);
         place("helm", 0o755);
         assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm]);
+        place("sops", 0o755);
+        assert_eq!(found().last(), Some(&ProgramKind::Sops));
         let renderers = Renderers::find(Some(folder.path().as_os_str()));
-        let kinds = [renderers.kustomize(), renderers.helm()].map(|program| program.map(|program| program.kind));
-        assert_eq!(kinds, [Some(ProgramKind::Kustomize), Some(ProgramKind::Helm)]);
+        let kinds = [renderers.kustomize(), renderers.helm(), renderers.sops()]
+            .map(|program| program.map(|program| program.kind));
+        assert_eq!(kinds, [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Sops].map(Some));
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
     }
@@ -153,6 +168,7 @@ mod tests {
             ("{Version:kustomize/v4.1.3 GitCommit:0f61 BuildDate:2021}\n", "v4.1.3"),
             ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0\n", "v5.5.0"),
             ("v3.20.2+g05fa379\n", "v3.20.2+g05fa379"),
+            ("sops 3.13.3\n", "sops 3.13.3"),
             ("(devel)\n", "(devel)"),
             ("", ""),
         ] {

@@ -1,12 +1,15 @@
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
+use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_shared::application::{HelmSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
+use super::in_clear::InClear;
 use super::*;
+use crate::sops::ConfiguredKeys;
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shop\nspec: {replicas: 2}\n";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
@@ -29,14 +32,25 @@ fn try_render_of(
 ) -> Result<Rendered, RenderError> {
     let environment = &"shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let programs = &ByProgram { renderers, scratch: scratch.path() };
+    let programs = &ByProgram { renderers, scratch: scratch.path(), scrub: &str::to_owned };
     let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
     let capabilities = &|| {
         let api_versions = vec!["apps/v1".to_owned(), "apps/v1/Deployment".to_owned()];
         Ok(Capabilities { kube_version: Some("v1.35.4".to_owned()), api_versions })
     };
     let release = &Release { name: "shop", namespace, spec, capabilities };
-    let rendered = render(&Request { tree, path, kind, environment, namespace, scope, has_status, release, programs });
+    let rendered = render(&Request {
+        tree,
+        path,
+        kind,
+        environment,
+        namespace,
+        scope,
+        has_status,
+        variables: None,
+        release,
+        programs,
+    });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
     rendered
 }
@@ -205,4 +219,59 @@ fn what_helm_says_no_to_is_told_in_its_words() {
         tell(&Renderers::default()),
         "cannot render the chart of charts/shop: helm is not on the PATH\nhint: install helm 3 or 4 where the agent runs, and start the agent again"
     );
+}
+
+#[test]
+fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_named() {
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/core/src/sops/fixtures");
+    let read = |name: &str| std::fs::read_to_string(format!("{FOLDER}/{name}")).unwrap();
+    let (ours, others) = (read("secret.yaml"), read("key-groups.yaml"));
+    let files = |named: &str| {
+        Files::new(&[
+            ("apps/shop/kustomization.yaml", named),
+            ("apps/shop/db.yaml", &ours),
+            ("apps/shop/others.yaml", &others),
+        ])
+    };
+    let age_keys = [format!("{FOLDER}/age.txt").into()];
+    let keys = ConfiguredKeys { age_keys: &age_keys, program: None };
+    let (_folder, renderers) =
+        kustomize("[ \"$(stat -c %a .)\" = 700 ] && [ ! -e \"$2/others.yaml\" ] || exit 9; cat \"$2/db.yaml\"");
+    let tree = files("resources: [db.yaml]");
+    let tree = Decrypting::new(&tree, &keys, None);
+    let rendered = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
+    assert_eq!(names(&rendered), ["/Secret/prod/db"]);
+    assert_eq!(rendered.manifests[0].object.value()["data"]["user"], "c2hvcA==");
+    assert_eq!(tree.scrub("no corr3ct-horse \"battery\" ünï here"), "no *** here");
+    // A promotion builds it from the text that git has.
+    let (scratch, tree) = (tempfile::tempdir().unwrap(), files("resources: [db.yaml]"));
+    let programs = &InClear { renderers: &renderers, scratch: scratch.path(), keys: &keys };
+    let release = &Release {
+        name: "shop",
+        namespace: "prod",
+        spec: &HelmSpec::default(),
+        capabilities: &|| Ok(Capabilities::default()),
+    };
+    let rendered = render(&Request {
+        tree: &tree,
+        path: "apps/shop",
+        kind: RenderKind::Auto,
+        environment: &"shop/prod".parse().unwrap(),
+        namespace: "prod",
+        scope: &scope::builtin,
+        has_status: &|_, _| None,
+        variables: None,
+        release,
+        programs,
+    });
+    assert_eq!(rendered.unwrap().manifests[0].object.value()["data"]["user"], "c2hvcA==");
+    let tree = files("resources: [db.yaml, others.yaml]");
+    for kind in [RenderKind::Auto, RenderKind::Plain] {
+        let error = try_render_with(&renderers, "apps/shop", kind, &Decrypting::new(&tree, &keys, None)).unwrap_err();
+        assert_eq!(
+            Failure::of(&error).to_string(),
+            "cannot decrypt apps/shop/others.yaml: its data key is kept by several groups of keys: sops was not in PATH when the agent \
+             began\nhint: install sops 3.9 or newer where the agent runs and start the agent again, or encrypt the file for an age key too"
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! Where an application runs: its manifests, how they become objects, and the policies of sync and promotion.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ pub struct EnvironmentSpec {
     pub render: RenderKind,
     /// What a chart is given.
     pub helm: HelmSpec,
+    /// The files of the age keys that decrypt its files; those of all environments where it has none of its own.
+    pub age_keys: Vec<PathBuf>,
+    /// What `${name}` in its manifests means; nothing is looked for where absent.
+    pub variables: Option<VariablesSpec>,
     /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
     pub cluster: Option<String>,
     /// The namespace of objects that name none.
@@ -48,6 +53,8 @@ impl EnvironmentSpec {
             path: String::new(),
             render: RenderKind::default(),
             helm: HelmSpec::default(),
+            age_keys: Vec::new(),
+            variables: None,
             cluster: None,
             namespace,
             create_namespace: false,
@@ -77,6 +84,49 @@ pub struct PullLogin {
     pub registry: String,
     /// The cluster's own user and where the password is; the agent's login where absent.
     pub own: Option<(String, ValueFrom)>,
+}
+
+/// The variables of an environment's manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariablesSpec {
+    /// By name; these overrule all others.
+    pub values: BTreeMap<String, String>,
+    /// Objects of the environment's namespace that hold more; a later one overrules an earlier one.
+    pub from: Vec<VariableSource>,
+    /// Whether a variable without a value is an error, and not nothing.
+    pub strict: bool,
+}
+
+/// An object that holds variables.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VariableSource {
+    /// Which kind of object.
+    pub kind: VariableKind,
+    /// Its name.
+    pub name: String,
+    /// Whether it may be missing.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// The kinds of object that hold variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum VariableKind {
+    /// In clear.
+    ConfigMap,
+    /// Shown nowhere.
+    Secret,
+}
+
+impl VariableKind {
+    /// As Kubernetes calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
 }
 
 /// What is deployed of a repository.

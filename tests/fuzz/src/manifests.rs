@@ -71,6 +71,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         namespace: "prod",
         scope: &scope::builtin,
         has_status: &|_, _| None,
+        variables: None,
         release: &Release {
             name: "shop",
             namespace: "prod",
@@ -78,7 +79,11 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
             capabilities: &|| Ok(Capabilities::default()),
         },
         // Without a program nothing is built: what it would need is found, and that is all.
-        programs: &ByProgram { renderers: &Renderers::default(), scratch: Path::new("/nonexistent") },
+        programs: &ByProgram {
+            renderers: &Renderers::default(),
+            scratch: Path::new("/nonexistent"),
+            scrub: &str::to_owned,
+        },
     })
 }
 
@@ -95,7 +100,7 @@ fn is_valid(rendered: &Rendered) {
         assert_eq!(object["apiVersion"].as_str(), Some(manifest.api_version().as_str()), "{object}");
         assert!(object.get("status").is_none() && object.get("stringData").is_none() || resource.kind != "Secret");
         assert_eq!(manifest.digest, ContentDigest::of(object));
-        let differs = drift::differences(object, object, object);
+        let differs = drift::differences(object, object, object, None);
         assert!(differs.fields.is_empty() && differs.more == 0, "{object} differs from itself: {differs:?}");
         shows_no_secret(object);
         leaves_to_others(object);
@@ -110,7 +115,7 @@ fn shows_no_secret(object: &Value) {
         return;
     }
     let mut masked = object.clone();
-    mask::mask(&mut masked);
+    mask::mask(&mut masked, None);
     for (key, value) in object["data"].as_object().into_iter().flatten() {
         assert_ne!(masked["data"][key], *value, "{key} of {masked}");
     }

@@ -100,7 +100,7 @@ impl Door {
 
 /// Asks for something that only those may have who are let in.
 async fn enters(cluster: &Cluster) -> Result<(), ApiProblem> {
-    cluster.live_yaml(&ResourceRef::new("", "Namespace", None, "prod")).await.map(drop)
+    cluster.live_yaml(&ResourceRef::new("", "Namespace", None, "prod"), None).await.map(drop)
 }
 
 /// Eight at once.

@@ -298,7 +298,7 @@ async fn a_diff_shows_both_sides_and_no_secret() {
     assert_eq!(sides.len(), 1, "only what differs");
     let (live, new) = (sides[0].live.clone().unwrap(), sides[0].desired.clone().unwrap());
     assert_ne!(live, new);
-    let live_now = scene.cluster.live_yaml(&sides[0].resource).await.unwrap().unwrap();
+    let live_now = scene.cluster.live_yaml(&sides[0].resource, None).await.unwrap().unwrap();
     for shown in [&live, &new, &live_now, &format!("{planned:?}")] {
         let shown = shown.split("writes:").next().unwrap();
         for value in ["hunter2", "aHVudGVyMg", "new-secret", "bmV3LXNlY3JldA"] {

@@ -41,6 +41,7 @@ const WHOLE: &[&str] = &[
     "life::commented",
     "life::crashed",
     "life::edited",
+    "life::encrypted",
     "life::fleet",
     "life::fought",
     "life::held",
@@ -72,6 +73,7 @@ const WHOLE: &[&str] = &[
     "life::tested",
     "life::told",
     "life::unseen",
+    "life::variables",
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.

@@ -450,7 +450,7 @@ async fn console(world: &World) -> String {
 }
 
 /// The whole answer as it comes over the socket.
-async fn raw(world: &World, path: &str) -> String {
+pub(super) async fn raw(world: &World, path: &str) -> String {
     let mut stream = tokio::net::UnixStream::connect(world.socket()).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -463,7 +463,7 @@ async fn raw(world: &World, path: &str) -> String {
 }
 
 /// Every file that the agent keeps. What git packed cannot be read so, and is the forge's to keep from others.
-fn kept(folder: &Path, seen: &mut Vec<(String, String)>) {
+pub(super) fn kept(folder: &Path, seen: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -84,9 +84,9 @@ impl Run {
         if let Some(ttl) = ttl.filter(|ttl| ttl.as_i64().is_some_and(|seconds| seconds < TIME_TO_LIVE_MIN)) {
             *ttl = json!(TIME_TO_LIVE_MIN);
         }
-        let Manifest { resource, version, origin, .. } = manifest.clone();
+        let Manifest { resource, version, origin, confidential, .. } = manifest.clone();
         Self {
-            manifest: Manifest::new(resource, version, object, origin),
+            manifest: Manifest { confidential, ..Manifest::new(resource, version, object, origin) },
             moment: HookMoment { phase: phase.to_owned(), weight: *weight },
             deleted: *deleted,
             timeout: *timeout,

@@ -2,8 +2,8 @@
 
 use super::manifests::{self, readable};
 use super::places::{Place, REPOSITORY, TAG};
-use super::tree::{Broken, Node, parse};
 use super::{PromoteError, Promoted};
+use crate::yaml::tree::{Broken, Node, parse};
 
 /// The keys that lead to each mapping that names the repository of an image.
 pub(super) fn whereabouts(path: &str, content: &[u8], to: &Promoted) -> Result<Vec<Vec<String>>, PromoteError> {

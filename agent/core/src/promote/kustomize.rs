@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use super::manifests::{finish, readable, unclear};
 use super::splice::{Splice, reworded, word};
-use super::tree::{Broken, Node, parse};
 use super::{PromoteError, Promoted};
 use crate::yaml::text::Text;
+use crate::yaml::tree::{Broken, Node, parse};
 
 /// What kustomize looks for in a directory.
 pub(super) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use super::places::{Place, places};
 use super::splice::{Splice, reworded, spliced};
-use super::tree::{Broken, Node, parse};
 use super::{FILE_BYTES_MAX, PromoteError, Promoted};
 use crate::yaml::text::{Text, decode};
+use crate::yaml::tree::{Broken, Node, parse};
 
 /// Whether a file is looked at, by its name.
 pub(super) fn is_manifest(path: &str) -> bool {

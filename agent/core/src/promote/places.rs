@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tree::{Node, anchors};
+use crate::yaml::tree::{Node, anchors};
 
 /// A place that names an image.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tree::Node;
+use crate::yaml::tree::Node;
 
 /// One stretch and what comes in its place; an empty stretch is an insertion.
 #[derive(Debug, Clone, PartialEq, Eq)]

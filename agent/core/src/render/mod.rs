@@ -14,7 +14,8 @@
 //! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render
 //! depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
 //!
-//! Not here: decryption, and what the objects mean to a cluster (that is [`crate::sync`]).
+//! Not here: decryption (the tree is handed in as [`crate::sops::decrypting`] shows it), and what the objects mean to a cluster
+//! (that is [`crate::sync`]).
 
 mod injected;
 pub mod object;
@@ -34,6 +35,7 @@ pub mod images;
 pub mod scope;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,10 +51,14 @@ use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::scope::Scope;
+use crate::sops::SopsError;
+use crate::sops::decrypting::StaysEncrypted;
+use crate::sync::confidential::Confidential;
 use crate::sync::digest::ContentDigest;
 use crate::sync::manifest::Manifest;
 use crate::tree::links::{Followed, resolve, resolve_noting};
 use crate::tree::{Tree, TreeEntry, TreeFailure, paths};
+use crate::variables::{ExpressionError, Variables};
 use crate::yaml::YamlError;
 
 /// What to render, for whom.
@@ -73,6 +79,8 @@ pub struct Request<'a> {
     pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// What a chart is told.
     pub release: &'a Release<'a>,
+    /// What `${name}` means, where it means something.
+    pub variables: Option<&'a Variables>,
     /// Who runs the programs that render.
     pub programs: &'a dyn Programs,
 }
@@ -100,6 +108,12 @@ impl Rendered {
             hasher.update(manifest.digest.0);
         }
         ContentDigest(hasher.finalize().into())
+    }
+
+    /// Says of all of its objects what is shown of none.
+    pub fn hide(&mut self, confidential: &Arc<Confidential>) {
+        let hooks = self.hooks.iter_mut().map(|hook| &mut hook.manifest);
+        self.manifests.iter_mut().chain(hooks).for_each(|one| one.confidential = Some(confidential.clone()));
     }
 
     /// Its objects, and those of its hooks.
@@ -156,6 +170,30 @@ pub enum RenderError {
         origin: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// An expression of an object has no value.
+    #[error("{origin}: {object}")]
+    Variable {
+        /// The document.
+        origin: String,
+        /// Kind and name, as they are written.
+        object: String,
+        /// Why not.
+        source: ExpressionError,
+    },
+    /// A file stays encrypted.
+    #[error("cannot decrypt {path}")]
+    Decrypt {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Arc<SopsError>,
+    },
+    /// An object is encrypted, and no file of SOPS.
+    #[error("{origin}: it holds values that SOPS encrypted, and is never applied like this")]
+    Encrypted {
+        /// The document.
+        origin: String,
     },
     /// Nobody knows the kind.
     #[error(
@@ -233,11 +271,20 @@ impl Hint for RenderError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Yaml { source, .. } => return source.hint(),
+            Self::Decrypt { source, .. } => return source.hint(),
             Self::Kustomize { source, .. } => return source.hint(),
             Self::Helm { source, .. } => return source.hint(),
             Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
             Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
             Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
+            Self::Variable { source: ExpressionError::Unset(_), .. } => {
+                "set it by `variables` of the environment, or write a default: ${NAME:=default}"
+            }
+            Self::Variable { source: ExpressionError::Form { .. }, .. } => {
+                "write $${ for a text that is not an expression, or annotate the object with quarterdeck.dev/substitute: disabled"
+            }
+            Self::Variable { source: ExpressionError::TooLong, .. } => "shorten the values",
+            Self::Encrypted { .. } => "keep its SOPS metadata in the same file, with an extension of yaml, yml or json",
             Self::UnknownKind { .. } => "correct it, or install its definition first",
             Self::Twice { .. } => "remove one of the two",
             Self::NameNotUtf8 { .. } => "rename it",
@@ -255,6 +302,24 @@ impl Hint for RenderError {
 /// # Errors
 /// See [`RenderError`]; with an error nothing is to be applied and nothing to be pruned.
 pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
+    make(request).map_err(RenderError::of_its_file)
+}
+
+impl RenderError {
+    /// Where a file stays encrypted, that is what failed, and not whatever read it.
+    fn of_its_file(self) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&self);
+        while let Some(error) = cause {
+            if let Some(StaysEncrypted { path, why }) = error.downcast_ref() {
+                return Self::Decrypt { path: path.clone(), source: why.clone() };
+            }
+            cause = error.source();
+        }
+        self
+    }
+}
+
+fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
     let Made { found, hooks, notes, mut inputs } = match renderer {
@@ -275,6 +340,13 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let all = inputs.clone();
     inputs.retain(|path| !all.iter().any(|folder| folder != path && paths::is_below(path, folder)));
     let asks_capabilities = renderer == Renderer::Helm;
+    let substituted = |one: object::Found| match request.variables {
+        Some(variables) => one.substituted(variables),
+        None => Ok(one),
+    };
+    let found = found.into_iter().map(substituted).collect::<Result<_, _>>()?;
+    let hooks = hooks.into_iter().map(|(one, runs)| Ok((substituted(one)?, runs)));
+    let hooks = hooks.collect::<Result<_, RenderError>>()?;
     let (manifests, hooks) = object::manifests(found, hooks, request)?;
     Ok(Rendered { manifests, hooks, notes, inputs, asks_capabilities })
 }

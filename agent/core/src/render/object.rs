@@ -17,9 +17,11 @@ use crate::hooks::{DeletePolicy, Hook, Moment};
 use crate::render::injected;
 use crate::render::scope::{self, Scope};
 use crate::render::{RenderError, Request};
+use crate::sops::is_sealed;
 use crate::sync::content::Content;
 use crate::sync::manifest::{Manifest, defined};
 use crate::sync::{APPLICATION_LABEL, ENVIRONMENT_LABEL, order};
+use crate::variables::Variables;
 
 /// An object as a renderer found it: lists are taken apart, and it has an API version, a kind and a name.
 #[derive(Debug, Clone)]
@@ -62,13 +64,38 @@ pub(super) fn find(document: Value, origin: &str, found: &mut Vec<Found>) -> Res
         return Err(wrong(format!("its apiVersion {api_version:?} is neither VERSION nor GROUP/VERSION")));
     }
     let name = name(&object).map_err(wrong)?;
-    if object.get("sops").is_some_and(|sops| sops.get("mac").is_some()) {
-        return Err(wrong("it is encrypted with SOPS, which is not decrypted here".to_owned()));
+    if object.get("sops").is_some_and(|sops| sops.get("mac").is_some()) || object.values().any(holds_sealed) {
+        return Err(RenderError::Encrypted { origin: origin.to_owned() });
     }
     let (group, version, object) = (group.to_owned(), version.to_owned(), Value::Object(object));
     let defines = definition(&group, &kind, &object);
     found.push(Found { object: object.into(), origin: origin.to_owned(), group, version, kind, name, defines });
     Ok(())
+}
+
+/// Whether a value is still as SOPS wrote it: files are decrypted before, so this one was written by a template, or is no file
+/// of SOPS.
+fn holds_sealed(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_sealed(text),
+        Value::Array(items) => items.iter().any(holds_sealed),
+        Value::Object(fields) => fields.values().any(holds_sealed),
+        _ => false,
+    }
+}
+
+impl Found {
+    /// The same object with the values of variables in it.
+    pub(super) fn substituted(self, variables: &Variables) -> Result<Self, RenderError> {
+        let Self { object, origin, kind, name, .. } = self;
+        let failed =
+            |source| RenderError::Variable { origin: origin.clone(), object: format!("{kind}/{name}"), source };
+        let object = variables.substitute(object.into_value()).map_err(failed)?;
+        let mut found = Vec::with_capacity(1);
+        find(object, &origin, &mut found)?;
+        let problem = "its variables make it a list of objects".to_owned();
+        found.pop().ok_or(RenderError::Object { origin, problem })
+    }
 }
 
 /// When a hook runs, and what becomes of its object.

@@ -40,7 +40,18 @@ pub(super) fn try_render_by(
     let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
     let capabilities = &|| Ok(release::Capabilities::default());
     let release = &Release { name: "shop", namespace, spec, capabilities };
-    render(&Request { tree, path, kind, environment: &environment, namespace, scope, has_status, release, programs })
+    render(&Request {
+        tree,
+        path,
+        kind,
+        environment: &environment,
+        namespace,
+        scope,
+        has_status,
+        variables: None,
+        release,
+        programs,
+    })
 }
 
 fn try_render(files: &[(&str, &str)]) -> Result<Rendered, RenderError> {
@@ -264,7 +275,13 @@ fn what_is_no_object_is_refused_with_its_place() {
         ),
         (
             "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nsops: {mac: ENC}",
-            "it is encrypted with SOPS, which is not decrypted here",
+            "it holds values that SOPS encrypted, and is never applied like this\nhint: keep its SOPS metadata in the same file, with an \
+             extension of yaml, yml or json",
+        ),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: 'ENC[AES256_GCM,data:Wn0=,iv:AA==,tag:AA==,type:str]'}",
+            "it holds values that SOPS encrypted, and is never applied like this\nhint: keep its SOPS metadata in the same file, with an \
+             extension of yaml, yml or json",
         ),
         (
             "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: a}",

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use quarterdeck_shared::change::{Change, FieldChange};
 use serde_json::{Map, Value};
 
+use crate::sync::confidential::Confidential;
 use crate::sync::managed_fields::manager_at;
 use crate::sync::path::{Step, bare, readable};
 use crate::sync::{mask, normalize, value_at};
@@ -40,8 +41,14 @@ pub struct Differences {
     pub more: usize,
 }
 
-/// Compares the content of a live object with that of the object as it would be; `manifest` is what git says of it.
-pub fn differences(live: &Value, desired: &Value, manifest: &Value) -> Differences {
+/// Compares the content of a live object with that of the object as it would be; `manifest` is what git says of it, and what is
+/// `confidential` is shown of neither.
+pub fn differences(
+    live: &Value,
+    desired: &Value,
+    manifest: &Value,
+    confidential: Option<&Confidential>,
+) -> Differences {
     let mut walk = Walk { managed: live, manifest, path: Vec::new(), found: Differences::default() };
     let (mut left, mut right) = (normalize::normalise(live), normalize::normalise(desired));
     // A status that somebody wrote as content is an ordinary field of its kind.
@@ -52,8 +59,7 @@ pub fn differences(live: &Value, desired: &Value, manifest: &Value) -> Differenc
         left.extend(status(live));
         right.extend(status(desired));
     }
-    mask::mask(&mut left);
-    mask::mask(&mut right);
+    mask::mask_both(&mut left, &mut right, confidential);
     walk.values(Some(&left), Some(&right));
     walk.found
 }
@@ -180,7 +186,7 @@ mod tests {
 
     /// Where git says all.
     fn differences(live: &Value, desired: &Value) -> Differences {
-        super::differences(live, desired, desired)
+        super::differences(live, desired, desired, None)
     }
 
     #[test]
@@ -192,7 +198,7 @@ mod tests {
         let desired =
             object(json!({"replicas": 1, "paused": false, "ports": ports(json!({"port": 81, "protocol": "TCP"}))}));
         let git = object(json!({"paused": false, "ports": ports(json!({"port": 81}))}));
-        let found = super::differences(&live, &desired, &git).fields;
+        let found = super::differences(&live, &desired, &git, None).fields;
         let told: Vec<_> = found.iter().map(|field| (field.path.as_str(), field.default)).collect();
         assert_eq!(
             told,

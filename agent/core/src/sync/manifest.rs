@@ -5,8 +5,10 @@ use std::sync::Arc;
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::Value;
 
+use crate::sync::confidential::Confidential;
 use crate::sync::content::Content;
 use crate::sync::digest::ContentDigest;
+use crate::sync::mask;
 
 /// One desired object.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Manifest {
     pub digest: ContentDigest,
     /// The group and the kind that it defines, where it is a CustomResourceDefinition.
     pub defines: Option<(String, String)>,
+    /// What was decrypted for it and for the others of its render, where something was.
+    pub confidential: Option<Arc<Confidential>>,
 }
 
 impl Manifest {
@@ -30,7 +34,13 @@ impl Manifest {
     pub fn new(resource: ResourceRef, version: String, object: Value, origin: Arc<str>) -> Self {
         let defines = defined(&resource.group, &resource.kind, &object);
         let (object, digest) = Content::digested(object);
-        Self { resource, version, object, origin, digest, defines }
+        Self { resource, version, object, origin, digest, defines, confidential: None }
+    }
+
+    /// What a server says of it, without what is secret in it.
+    pub fn scrub(&self, message: &str) -> String {
+        let message = mask::scrub(message, &self.object.value());
+        self.confidential.as_ref().map_or(message.clone(), |confidential| confidential.scrub(&message))
     }
 
     /// `apps/v1`, `v1`.

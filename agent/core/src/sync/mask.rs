@@ -12,13 +12,20 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::sync::confidential::Confidential;
 use crate::sync::normalize::{LAST_APPLIED, is_secret};
 
-/// Hides the values of a Secret; leaves every other object as it is.
-pub fn mask(object: &mut Value) {
-    if !is_secret(object) {
-        return;
+/// Hides the values of a Secret, and of every other object what was decrypted.
+pub fn mask(object: &mut Value, hidden_too: Option<&Confidential>) {
+    if is_secret(object) {
+        mask_secret(object);
     }
+    if let Some(confidential) = hidden_too.filter(|confidential| !confidential.is_empty()) {
+        hide(object, confidential, "");
+    }
+}
+
+fn mask_secret(object: &mut Value) {
     let name = format!("{}/{}", text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
     for part in ["data", "stringData"] {
         let Some(values) = object.get_mut(part).and_then(Value::as_object_mut) else { continue };
@@ -29,6 +36,66 @@ pub fn mask(object: &mut Value) {
     if let Some(copy) = object.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(LAST_APPLIED)) {
         *copy = Value::String("(hidden)".to_owned());
     }
+}
+
+/// Hides both sides of a difference. Where one of them has something hidden the other is hidden as well: before a key was
+/// turned, or after somebody wrote over it, the value is another and no less a secret.
+pub fn mask_both(live: &mut Value, desired: &mut Value, hidden_too: Option<&Confidential>) {
+    let plain = (live.clone(), desired.clone());
+    mask(live, hidden_too);
+    mask(desired, hidden_too);
+    if hidden_too.is_some_and(|confidential| !confidential.is_empty()) {
+        level(live, desired, &plain.0, &plain.1, "");
+    }
+}
+
+/// Hides what the other side hides, place by place.
+fn level(live: &mut Value, desired: &mut Value, plain_live: &Value, plain_desired: &Value, field: &str) {
+    match (&mut *live, &mut *desired) {
+        (Value::Object(live), Value::Object(desired)) => {
+            for (key, desired) in desired {
+                let Some(live) = live.get_mut(key) else { continue };
+                level(live, desired, &plain_live[key], &plain_desired[key], &format!("{field}/{key}"));
+            }
+        }
+        (Value::Array(live), Value::Array(desired)) => {
+            for (place, (live, desired)) in live.iter_mut().zip(desired).enumerate() {
+                level(live, desired, &plain_live[place], &plain_desired[place], &format!("{field}/{place}"));
+            }
+        }
+        _ => match (live != plain_live, desired != plain_desired) {
+            (true, false) if !plain_desired.is_null() => *desired = hidden_scalar(field, plain_desired),
+            (false, true) if !plain_live.is_null() => *live = hidden_scalar(field, plain_live),
+            _ => {}
+        },
+    }
+}
+
+/// Hides what is confidential, but for what an object is called and what kind it is: these are in every message of it.
+fn hide(value: &mut Value, confidential: &Confidential, field: &str) {
+    match value {
+        Value::Object(fields) => {
+            let named = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
+            for (key, value) in fields {
+                let field = format!("{field}/{key}");
+                if !named.contains(&&*field) {
+                    hide(value, confidential, &field);
+                }
+            }
+        }
+        Value::Array(items) => {
+            (0..)
+                .zip(items)
+                .for_each(|(place, item): (usize, _)| hide(item, confidential, &format!("{field}/{place}")));
+        }
+        Value::String(text) if confidential.is_in(text) => *value = hidden_scalar(field, value),
+        Value::Number(number) if confidential.is_in(&number.to_string()) => *value = hidden_scalar(field, value),
+        _ => {}
+    }
+}
+
+fn hidden_scalar(field: &str, value: &Value) -> Value {
+    Value::String(hidden(field, &plain("stringData", value)))
 }
 
 /// Takes every value of the Secret out of a message, encoded or not: the server quotes what it refuses.
@@ -119,8 +186,8 @@ mod tests {
     fn values_are_hidden_and_still_compare() {
         let mut one = secret(json!({"a": "aHVudGVyMg==", "b": "aHVudGVyMg=="}), json!({"c": "hunter2"}));
         let mut two = secret(json!({"a": "b3RoZXI=", "b": "aHVudGVyMg=="}), json!({"c": "hunter2"}));
-        mask(&mut one);
-        mask(&mut two);
+        mask(&mut one, None);
+        mask(&mut two, None);
         for object in [&one, &two] {
             let shown = object.to_string();
             for value in ["hunter2", "aHVudGVyMg", "other", "b3RoZXI"] {
@@ -136,9 +203,40 @@ mod tests {
     fn the_same_value_looks_the_same_encoded_or_not() {
         let mut one = secret(json!({"a": "aHVudGVyMg=="}), json!({}));
         let mut two = secret(json!({}), json!({"a": "hunter2"}));
-        mask(&mut one);
-        mask(&mut two);
+        mask(&mut one, None);
+        mask(&mut two, None);
         assert_eq!(one["data"]["a"], two["stringData"]["a"]);
+    }
+
+    #[test]
+    fn what_was_decrypted_is_hidden_in_every_object_and_on_both_sides() {
+        let mut confidential = Confidential::default();
+        ["hunter22", "5432"].iter().for_each(|value| confidential.keep(value));
+        let object = |password: &str, port: Value| {
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hunter22", "namespace": "n"},
+                "data": {"url": format!("db://shop:{password}@db"), "host": "db"}, "ports": [{"port": port}],
+            })
+        };
+        let (mut live, mut desired) = (object("an-older-one", json!(1234)), object("hunter22", json!(5432)));
+        mask_both(&mut live, &mut desired, Some(&confidential));
+        for shown in [&live, &desired] {
+            assert_eq!(shown["metadata"]["name"], "hunter22");
+            assert_eq!(shown["data"]["host"], "db");
+            let text = shown.to_string();
+            assert!(
+                !text.contains("an-older-one") && !text.contains("shop:hunter22") && !text.contains("1234"),
+                "{text}"
+            );
+            assert!(!text.contains("5432"), "{text}");
+        }
+        assert_ne!(live["data"]["url"], desired["data"]["url"], "different values look different");
+        let (mut same, mut again) = (object("hunter22", json!(1)), object("hunter22", json!(1)));
+        mask_both(&mut same, &mut again, Some(&confidential));
+        assert_eq!(same, again, "equal values look equal");
+        let mut plain = object("hunter22", json!(1));
+        mask(&mut plain, None);
+        assert_eq!(plain, object("hunter22", json!(1)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod value_at;
 pub mod autoscaled;
 pub mod takeover;
 
+pub mod confidential;
 pub mod mask;
 pub mod normalize;
 

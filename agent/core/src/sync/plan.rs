@@ -268,7 +268,7 @@ fn decide_one(decided: &mut Decided, inputs: &Inputs<'_>, place: usize, manifest
             if digest == managed_fields::digest(predicted) && managers.is_empty() {
                 decided.unchanged.push((place, digest));
             } else {
-                let found = differences(live, predicted, &manifest.object.value());
+                let found = differences(live, predicted, &manifest.object.value(), manifest.confidential.as_deref());
                 change.action = Action::Configure;
                 if !managers.is_empty() {
                     reasons.push(format!("takes over the fields of {}", managers.join(", ")));

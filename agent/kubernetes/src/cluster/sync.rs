@@ -15,6 +15,7 @@ use crate::options::{Options, PullSecrets};
 use crate::planned::PlannedSync;
 use crate::problem::{ApiProblem, Class};
 use crate::pull_secrets::{PullProblem, PullSecretStep};
+use quarterdeck_core::sync::confidential::Confidential;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Observed, Undone};
 use quarterdeck_core::sync::{mask, normalize};
@@ -51,6 +52,8 @@ impl Cluster {
         options: &Options,
     ) -> Result<(PlannedSync, Vec<ObjectDiff>), ClusterError> {
         let (planned, observed) = self.observe_and_plan(environment, desired, memory, options, true).await?;
+        let confidential = desired.first().and_then(|manifest| manifest.confidential.as_deref());
+        let masked = |object: &Value| masked(object, confidential);
         let mut sides = Vec::new();
         for change in &planned.changes {
             let seen = || desired.iter().zip(&observed).find(|(manifest, _)| manifest.resource == change.resource);
@@ -58,7 +61,8 @@ impl Cluster {
                 (Action::Unchanged | Action::Skip, _) => continue,
                 (Action::Prune, _) => (self.0.objects.get(&change.resource, None).await?.map(|o| masked(&o)), None),
                 (_, Some((_, Observed::Predicted { predicted, live, .. }))) => {
-                    (Some(masked(live)), Some(masked(predicted)))
+                    let (live, predicted) = masked_both(live, predicted, confidential);
+                    (Some(live), Some(predicted))
                 }
                 (_, Some((_, Observed::Absent(Some(predicted))))) => (None, Some(masked(predicted))),
                 (_, Some((manifest, _))) => (None, Some(masked(&manifest.object.value()))),
@@ -170,8 +174,15 @@ fn watched(inventory: &Inventory, undone: &Undone) -> Inventory {
 }
 
 /// The content of an object as YAML, with the values of Secrets masked.
-fn masked(object: &Value) -> String {
+fn masked(object: &Value, confidential: Option<&Confidential>) -> String {
     let mut content = normalize::normalise(object);
-    mask::mask(&mut content);
+    mask::mask(&mut content, confidential);
     yaml::write(&content)
+}
+
+/// The same of both sides of a difference.
+fn masked_both(live: &Value, desired: &Value, confidential: Option<&Confidential>) -> (String, String) {
+    let (mut live, mut desired) = (normalize::normalise(live), normalize::normalise(desired));
+    mask::mask_both(&mut live, &mut desired, confidential);
+    (yaml::write(&live), yaml::write(&desired))
 }

@@ -9,7 +9,7 @@ use crate::yaml::text::{without_marks, written_line};
 
 /// A node of a text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// A word, as it reads without its quotes.
     Scalar {
         value: String,
@@ -41,14 +41,14 @@ pub(super) enum Node {
 }
 
 /// A text that does not parse.
-pub(super) struct Broken {
-    pub(super) line: usize,
-    pub(super) what: String,
+pub(crate) struct Broken {
+    pub(crate) line: usize,
+    pub(crate) what: String,
 }
 
 impl Node {
     /// Where its bytes are. A block collection ends with its last node.
-    pub(super) fn at(&self) -> Range<usize> {
+    pub(crate) fn at(&self) -> Range<usize> {
         match self {
             Node::Scalar { at, .. } | Node::Alias { at, .. } => at.clone(),
             Node::Sequence { at, flow: true, .. } | Node::Mapping { at, flow: true, .. } => at.clone(),
@@ -62,7 +62,7 @@ impl Node {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Node::Scalar { value, .. } => Some(value),
             _ => None,
@@ -70,12 +70,12 @@ impl Node {
     }
 
     /// Whether nothing is written here, as after `key:`.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Node::Scalar { tagged: false, at, .. } if at.is_empty())
     }
 
     /// Whether both read the same, wherever they stand.
-    pub(super) fn reads_like(&self, other: &Node) -> bool {
+    pub(crate) fn reads_like(&self, other: &Node) -> bool {
         match (self, other) {
             (
                 Node::Scalar { value, plain, block, tagged, .. },
@@ -96,7 +96,7 @@ impl Node {
     }
 
     /// The value of a key of a mapping.
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         match self {
             Node::Mapping { entries, .. } => {
                 entries.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
@@ -107,7 +107,7 @@ impl Node {
 }
 
 /// The nodes of a document by the number of their anchor.
-pub(super) fn anchors(document: &Node) -> BTreeMap<usize, &Node> {
+pub(crate) fn anchors(document: &Node) -> BTreeMap<usize, &Node> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![document];
     while let Some(node) = waiting.pop() {
@@ -129,7 +129,7 @@ pub(super) fn anchors(document: &Node) -> BTreeMap<usize, &Node> {
 }
 
 /// The documents of a text.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Node>, Broken> {
     // Marks are blanks of as many bytes, so that places stay true.
     let (text, blanks) = without_marks(text);
     let line = |line| written_line(line, &blanks);
