@@ -11,11 +11,12 @@
 //! Invariant: what cannot be read, and what is wrong, changes nothing of what runs. Limits that the configuration sets are held
 //! at each reload, for the set that is in force too.
 
+pub mod folder;
 mod kept;
 mod reading;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::kept::Kept;
 use self::reading::{Cache, Placed, Reading, Rules};
+use crate::commit_tree::CommitTree;
 use crate::config::Config;
 use crate::config::source::ApplicationSource;
 use crate::context::Context;
@@ -159,10 +161,9 @@ impl Sources {
         old: Option<Known>,
         base: &Path,
     ) -> Known {
-        let repository = self.repository(context, &source, base, old.as_ref());
+        let repository = self.repository(context, &source, base);
         let address = repository.as_ref().map(|followed| followed.repository.address().to_owned()).unwrap_or_default();
-        let (source, config) = (source, self.file.clone());
-        let rules = Arc::new(Rules { source, config, base: base.to_owned() });
+        let rules = Arc::new(Rules { source, config: self.file.clone(), base: base.to_owned() });
         // Another repository under this name is another source.
         let old = old.filter(|old| old.address() == address);
         let commit = match &old {
@@ -196,23 +197,20 @@ impl Sources {
                     known.since = known.since.or(Some(Timestamp::now()));
                     known.applications = reading.applications;
                 }
-                Err(error) => known.error = Some(error),
+                Err(error) => {
+                    // A mirror that is lost has it no more.
+                    known.commit = known.commit.filter(|_| !known.applications.is_empty());
+                    known.error = Some(error);
+                }
             }
         }
         known
     }
 
-    fn repository(
-        &self,
-        context: &Context,
-        source: &ApplicationSource,
-        base: &Path,
-        old: Option<&Known>,
-    ) -> Result<Followed, String> {
+    fn repository(&self, context: &Context, source: &ApplicationSource, base: &Path) -> Result<Followed, String> {
         let Context { repositories, data_dir, journal, .. } = context;
         let got = repositories.get(&source.repository, &self.file, base, data_dir, journal);
         let repository = got.map_err(|error: GitError| chain(&error))?;
-        let _ = old;
         let stop = CancellationToken::new();
         tokio::spawn(poke(repository.clone(), self.news.clone(), stop.clone()));
         Ok(Followed { repository, _watch: stop.drop_guard() })
@@ -243,7 +241,7 @@ impl Sources {
             known.applications.iter().map(move |placed| (placed.spec.name.clone(), of.clone()))
         });
         let in_file = self.file.applications.iter().map(|spec| (spec.name.clone(), "the configuration".to_owned()));
-        let taken: std::collections::BTreeMap<ApplicationName, String> = of_others.chain(in_file).collect();
+        let taken: BTreeMap<ApplicationName, String> = of_others.chain(in_file).collect();
         let known = &mut self.known[at];
         let commit = match known.newest() {
             Ok(Some(commit)) => commit,
@@ -329,12 +327,13 @@ impl Known {
         let Ok(Followed { repository, .. }) = &self.repository else { return Err(String::new()) };
         let (rules, commit, mut cache) = (self.rules.clone(), commit.clone(), std::mem::take(&mut self.cache));
         let read = repository.work(move |mirror| {
-            let reading = reading::read(mirror, &commit, &rules, &mut cache);
+            let tree = CommitTree { mirror, commit, bytes_max: reading::FILE_BYTES_MAX };
+            let reading = reading::read(&tree, &rules, &mut cache);
             Ok((reading, cache))
         });
         let (reading, cache) = read.await.map_err(|error| chain(&error))?;
         self.cache = cache;
-        reading.map_err(|error| chain(&error))
+        reading.map_err(|error| chain(&*error))
     }
 
     /// What is wrong with a commit, in lines that begin with where it is.

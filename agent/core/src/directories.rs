@@ -130,9 +130,11 @@ impl Pattern {
         let application = at(&Part::Application)?.parse::<ApplicationName>().map_err(|error| wrong(error.to_string()));
         let environment = at(&Part::Environment).map(str::parse::<EnvironmentName>).transpose();
         let environment = environment.map_err(|error| wrong(error.to_string()));
-        Some(application.and_then(|application| {
-            Ok(Directory { path: path.to_owned(), application, environment: environment? })
-        }))
+        Some(
+            application.and_then(|application| {
+                Ok(Directory { path: path.to_owned(), application, environment: environment? })
+            }),
+        )
     }
 }
 
@@ -196,8 +198,7 @@ mod tests {
             application: application.parse().unwrap(),
             environment: Some(environment.parse().unwrap()),
         };
-        let expected =
-            [directory("apps/cart/envs/qa", "cart", "qa"), directory("apps/shop/envs/prod", "shop", "prod")];
+        let expected = [directory("apps/cart/envs/qa", "cart", "qa"), directory("apps/shop/envs/prod", "shop", "prod")];
         assert_eq!(found, expected);
         let [wrong] = &misnamed[..] else { panic!("{misnamed:?}") };
         assert_eq!(wrong.path, "apps/My_Shop/envs/prod");

@@ -120,7 +120,10 @@ fn check_limits(source: &ApplicationSource, config: &Config, base: &Path, say: &
         say("name", "which clusters may its applications use? Set clusters = [\"…\"]".to_owned());
     }
     if namespaces.is_empty() {
-        say("name", "which namespaces may its applications use? Set namespaces = [\"team-*\"], or [\"*\"] for all".to_owned());
+        say(
+            "name",
+            "which namespaces may its applications use? Set namespaces = [\"team-*\"], or [\"*\"] for all".to_owned(),
+        );
     }
     let is_known = |name: &str| {
         let known = &config.cluster;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The file, and what it says.
 #[derive(Debug)]
-pub struct Kept {
+pub(super) struct Kept {
     path: PathBuf,
     sources: BTreeMap<SourceName, One>,
 }
@@ -26,25 +26,25 @@ struct One {
 
 impl Kept {
     /// Reads the file. One that is missing or torn says nothing: the sources are read when their repositories were polled.
-    pub fn open(data_dir: &Path) -> Self {
+    pub(super) fn open(data_dir: &Path) -> Self {
         let path = data_dir.join("application-sources.json");
         let sources = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self { path, sources: sources.unwrap_or_default() }
     }
 
     /// The commit of a source that was in force.
-    pub fn commit(&self, source: &SourceName, repository: &str) -> Option<CommitId> {
+    pub(super) fn commit(&self, source: &SourceName, repository: &str) -> Option<CommitId> {
         self.sources.get(source).filter(|one| one.repository == repository).map(|one| one.commit.clone())
     }
 
     /// All applications that were in force.
-    pub fn names(&self) -> BTreeSet<ApplicationName> {
+    pub(super) fn names(&self) -> BTreeSet<ApplicationName> {
         self.sources.values().flat_map(|one| one.applications.iter().cloned()).collect()
     }
 
     /// Writes what is in force now, whole or not at all. A disk that does not take it costs a start without the forge its newest
     /// applications.
-    pub fn keep(
+    pub(super) fn keep(
         &mut self,
         source: &SourceName,
         repository: &str,

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quarterdeck_core::directories::{self, Pattern};
-use quarterdeck_core::tree::{EntryMode, TreeEntry};
-use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{CommitId, GitError, ObjectId};
+use quarterdeck_core::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 
 use crate::config::Config;
@@ -23,7 +21,7 @@ pub(super) const PROBLEMS_SHOWN: usize = 20;
 const COUNT_MAX: usize = 10_000;
 
 /// Bytes of a file: some thousand applications.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of all files, which are kept as what they say: 6 KB for each application of the most.
 const BYTES_MAX: u64 = 64 << 20;
@@ -65,20 +63,15 @@ struct Unit {
     bytes: u64,
 }
 
-/// Reads a commit.
+/// Reads the files of a commit.
 ///
 /// # Errors
-/// Where the mirror cannot be read.
-pub(super) fn read(
-    mirror: &Mirror,
-    commit: &CommitId,
-    rules: &Rules,
-    cache: &mut Cache,
-) -> Result<Reading, GitError> {
-    let mut found = Found { mirror, rules, before: std::mem::take(cache), now: Cache::default(), bytes: 0 };
+/// Where they cannot be read.
+pub(super) fn read(tree: &dyn Tree, rules: &Rules, cache: &mut Cache) -> Result<Reading, TreeFailure> {
+    let mut found = Found { tree, rules, before: std::mem::take(cache), now: Cache::default(), bytes: 0 };
     let reading = match rules.source.layout() {
-        Some(Layout::Files(path)) => found.files(commit, path),
-        Some(Layout::Template(pattern, template)) => found.directories(commit, &pattern, template),
+        Some(Layout::Files(path)) => found.files(path),
+        Some(Layout::Template(pattern, template)) => found.directories(&pattern, template),
         None => Ok(Reading::default()),
     };
     *cache = found.now;
@@ -86,7 +79,7 @@ pub(super) fn read(
 }
 
 struct Found<'a> {
-    mirror: &'a Mirror,
+    tree: &'a dyn Tree,
     rules: &'a Rules,
     before: Cache,
     now: Cache,
@@ -95,29 +88,30 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// The `.toml` files below a folder.
-    fn files(&mut self, commit: &CommitId, path: &str) -> Result<Reading, GitError> {
-        if self.mirror.tree_of(commit, path)?.is_none() {
+    fn files(&mut self, path: &str) -> Result<Reading, TreeFailure> {
+        if self.tree.lookup(path)? != Some(Node::Folder) {
             return Ok(missing(format!(" there is no folder {path}")));
         }
-        let listing = self.mirror.entries(commit, path)?;
+        let listing = self.tree.entries(path)?;
         let files: Vec<TreeEntry> = listing.entries.into_iter().filter(|one| one.path.ends_with(".toml")).collect();
         if files.len() > COUNT_MAX {
-            return Ok(wrong(format!(" {path} has {} files; the limit is {COUNT_MAX}", files.len())));
+            return Ok(wrong(too_much(path)));
         }
         let (mut reading, mut places) = (Reading::default(), BTreeMap::<ApplicationName, Arc<str>>::new());
         for entry in files {
-            if !matches!(entry.mode, EntryMode::File | EntryMode::Executable) {
+            if !is_file(&entry) {
                 reading.problems.push(format!("{}: a link or a submodule: write the file itself", entry.path));
                 continue;
             }
-            let unit = self.unit(entry.id.to_string(), &entry.id, |text| text)?;
+            let unit = self.unit(&entry, &entry.path, |text| text)?;
             reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{}:{problem}", entry.path)));
             let file: Arc<str> = entry.path.into();
             for spec in &unit.said.applications {
-                if let Some(other) = places.insert(spec.name.clone(), file.clone()) {
+                if let Some(other) = places.get(&spec.name) {
                     reading.problems.push(format!("{file}: application {} is defined in {other} too", spec.name));
                     continue;
                 }
+                places.insert(spec.name.clone(), file.clone());
                 reading.applications.push(Placed { spec: spec.clone(), file: file.clone() });
             }
             if self.bytes > BYTES_MAX || reading.applications.len() > COUNT_MAX {
@@ -128,17 +122,16 @@ impl Found<'_> {
     }
 
     /// A template for each directory that matches; directories of one application are environments of it.
-    fn directories(&mut self, commit: &CommitId, pattern: &Pattern, template: &str) -> Result<Reading, GitError> {
+    fn directories(&mut self, pattern: &Pattern, template: &str) -> Result<Reading, TreeFailure> {
         let root = pattern.root();
-        if self.mirror.tree_of(commit, &root)?.is_none() {
+        if self.tree.lookup(&root)? != Some(Node::Folder) {
             return Ok(missing(format!(" there is no folder {root}")));
         }
-        let entry = self.mirror.entry(commit, template)?;
-        let is_file = |one: &TreeEntry| matches!(one.mode, EntryMode::File | EntryMode::Executable);
-        let Some(entry) = entry.filter(is_file) else {
-            return Ok(missing(format!(" there is no file {template}")));
+        let entry = match self.tree.lookup(template)? {
+            Some(Node::File(entry)) if is_file(&entry) => entry,
+            _ => return Ok(missing(format!(" there is no file {template}"))),
         };
-        let listing = self.mirror.entries(commit, &root)?;
+        let listing = self.tree.entries(&root)?;
         let (found, misnamed) = pattern.find(listing.entries.iter().map(|entry| entry.path.as_str()));
         if found.len() > COUNT_MAX {
             return Ok(wrong(format!(" {} directories match; the limit is {COUNT_MAX}", found.len())));
@@ -148,9 +141,8 @@ impl Found<'_> {
         let file: Arc<str> = template.into();
         let mut merged = BTreeMap::new();
         for directory in found {
-            let key = format!("{} {}", entry.id, directory.path);
-            let unit = self.unit(key, &entry.id, |text| directories::fill(&text, &directory))?;
             let at = &directory.path;
+            let unit = self.unit(&entry, at, |text| directories::fill(&text, &directory))?;
             reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{file}:{problem} (for {at})")));
             for spec in &unit.said.applications {
                 if let Err(why) = merge(&mut merged, spec) {
@@ -163,22 +155,21 @@ impl Found<'_> {
         Ok(reading)
     }
 
-    /// What a file says, with what is filled into it. One that cannot be read as text is a problem of its own.
+    /// What a file says where it is used, with what is filled into it. One that cannot be read as text is a problem of its own.
     fn unit(
         &mut self,
-        key: String,
-        id: &ObjectId,
+        entry: &TreeEntry,
+        used_at: &str,
         filled: impl FnOnce(String) -> String,
-    ) -> Result<Arc<Unit>, GitError> {
-        let known = self.now.0.get(&key).or_else(|| self.before.0.get(&key)).cloned();
-        let unit = match known {
+    ) -> Result<Arc<Unit>, TreeFailure> {
+        let key = format!("{} {used_at}", entry.id);
+        let unit = match self.before.0.get(&key).cloned() {
             Some(unit) => unit,
-            None => Arc::new(match self.mirror.blob(id, FILE_BYTES_MAX) {
-                Ok(bytes) => self.parsed(bytes, filled),
-                Err(GitError::BlobTooBig { size, limit, .. }) => {
-                    alone(format!("the file has {size} bytes; the limit is {limit}"))
+            None => Arc::new(match self.tree.size(entry)? {
+                bytes if bytes > FILE_BYTES_MAX => {
+                    alone(format!("the file has {bytes} bytes; the limit is {FILE_BYTES_MAX}"))
                 }
-                Err(error) => return Err(error),
+                _ => self.parsed(self.tree.blob(entry)?, filled),
             }),
         };
         self.bytes += unit.bytes;
@@ -194,6 +185,10 @@ impl Found<'_> {
             Err(_) => alone("the file is not UTF-8".to_owned()),
         }
     }
+}
+
+fn is_file(entry: &TreeEntry) -> bool {
+    matches!(entry.mode, EntryMode::File | EntryMode::Executable)
 }
 
 /// Adds what a template says of a directory to what it says of the others of the same application.
@@ -239,30 +234,96 @@ fn too_much(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quarterdeck_shared::application::EnvironmentSpec;
+    use quarterdeck_core::tree::memory::Files;
+
+    const LIMITS: &str = "clusters = ['staging']\nnamespaces = ['*']\n";
+
+    fn rules(layout: &str) -> Rules {
+        let source = format!("name = 'teams'\nrepository = 'https://forge/ops/fleet'\n{layout}\n{LIMITS}");
+        let source = toml::from_str(&source).unwrap();
+        Rules { source, config: Arc::default(), base: PathBuf::from("/etc/qd") }
+    }
+
+    fn application(name: &str, environment: &str) -> String {
+        format!(
+            "[[application]]\nname = '{name}'\n[[application.environment]]\nname = '{environment}'\n\
+             repository = 'https://forge/ops/fleet'\ncluster = 'staging'\nnamespace = 'n'\n"
+        )
+    }
+
+    /// Applications with their environments, and what is wrong.
+    fn told(layout: &str, files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let reading = read(&Files::new(files), &rules(layout), &mut Cache::default()).unwrap();
+        let line = |Placed { spec, file }: &Placed| {
+            let environments: Vec<&str> = spec.environments.iter().map(|one| one.name.as_str()).collect();
+            format!("{} {} {file}", spec.name, environments.join(","))
+        };
+        (reading.applications.iter().map(line).collect(), reading.problems)
+    }
 
     #[test]
-    fn environments_of_a_template_are_one_application() {
-        let spec = |environment: &str| ApplicationSpec {
-            name: "shop".parse().unwrap(),
-            delivery: None,
-            environments: vec![EnvironmentSpec::new(environment.parse().unwrap(), "/d".to_owned(), "n".to_owned())],
-            followed: Vec::new(),
+    fn files_below_a_folder_define_applications() {
+        let (shop, cart) = (application("shop", "qa"), application("cart", "qa"));
+        let two = format!("{shop}{cart}");
+        let of = |files: &[(&str, &str)]| told("path = 'apps'", files);
+        let (both, none) = (["cart qa apps/a/cart.toml", "shop qa apps/shop.toml"], Vec::<String>::new());
+        let files = [("apps/shop.toml", &*shop), ("apps/a/cart.toml", &cart), ("apps/x.yaml", "a"), ("top.toml", "a")];
+        assert_eq!(of(&files), (both.map(str::to_owned).to_vec(), none.clone()));
+        let files = [("apps/all.toml", &*two)];
+        assert_eq!(of(&files), (vec!["shop qa apps/all.toml".to_owned(), "cart qa apps/all.toml".to_owned()], none));
+        for (files, problem) in [
+            (vec![("other/a.toml", &*shop)], " there is no folder apps"),
+            (
+                vec![("apps/a.toml", &*shop), ("apps/b.toml", &shop)],
+                "apps/b.toml: application shop is defined in apps/a.toml too",
+            ),
+            (vec![("apps/a.toml@", "b")], "apps/a.toml: a link or a submodule: write the file itself"),
+            (
+                vec![("apps/a.toml", "[[application]]\nname = 'A'\n")],
+                "apps/a.toml:2:8: \"A\" cannot name an application: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit",
+            ),
+        ] {
+            assert_eq!(of(&files).1, [problem], "{files:?}");
+        }
+        let long = "#".repeat(FILE_BYTES_MAX as usize + 1);
+        let told_of_long = of(&[("apps/a.toml", &long)]).1;
+        assert_eq!(told_of_long, ["apps/a.toml:1:1: the file has 1048577 bytes; the limit is 1048576"]);
+    }
+
+    #[test]
+    fn directories_are_environments_by_a_template() {
+        let layout = "pattern = 'apps/{app}/{env}'\ntemplate = 'app.toml'";
+        let template = application("{app}", "{env}");
+        let directories = ["apps/shop/qa/a.yaml", "apps/shop/prod/a.yaml", "apps/cart/qa/a.yaml"];
+        let with = |template: &str| {
+            let mut files: Vec<(&str, &str)> = directories.iter().map(|path| (*path, "a")).collect();
+            files.push(("app.toml", template));
+            told(layout, &files)
+        };
+        let expected = ["cart qa app.toml", "shop prod,qa app.toml"].map(str::to_owned).to_vec();
+        assert_eq!(with(&template), (expected, Vec::new()));
+        let (_, problems) = with(&application("{app}", "qa"));
+        let twice = "app.toml: environment shop/qa is defined twice: write {env} in its name (for apps/shop/qa)";
+        assert_eq!(problems, [twice]);
+        let (_, problems) =
+            with(&format!("{template}[[application.follow_image]]\nimage = 'a/{{env}}'\nsemver = '1.x'\n"));
+        assert!(problems[0].starts_with("app.toml:9:9: image a/qa is not among the images"), "{problems:?}");
+        assert!(problems[0].ends_with("(for apps/cart/qa)"), "{problems:?}");
+        assert_eq!(told(layout, &[("apps/a/b/c", "")]).1, [" there is no file app.toml"]);
+        assert_eq!(told(layout, &[("app.toml", &template)]).1, [" there is no folder apps"]);
+    }
+
+    #[test]
+    fn an_application_is_the_same_in_each_directory() {
+        let spec = |code: &str| {
+            let code = format!("[application.code]\nrepository = '{code}'\n[[application.image]]\nname = 'r/a'\n");
+            let text = application("shop", "qa").replace("[[application.env", &format!("{code}[[application.env"));
+            let rules = rules("path = ''\nimages = ['*']\nrepositories = ['https://forge']");
+            file::read(&text, &rules.source, &rules.config, &rules.base).applications.pop().unwrap()
         };
         let mut merged = BTreeMap::new();
-        assert_eq!(merge(&mut merged, &spec("qa")), Ok(()));
-        assert_eq!(merge(&mut merged, &spec("prod")), Ok(()));
-        let names: Vec<&str> = merged.values().flat_map(|one| &one.environments).map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["qa", "prod"]);
-        let twice = "environment shop/qa is defined twice: write {env} in its name";
-        assert_eq!(merge(&mut merged, &spec("qa")), Err(twice.to_owned()));
-        let follow = quarterdeck_shared::application::FollowSpec {
-            image: "a/b".to_owned(),
-            policy: quarterdeck_shared::application::TagPolicy::Tag("stable".to_owned()),
-            environments: Vec::new(),
-        };
-        let other = ApplicationSpec { followed: vec![follow], ..spec("dev") };
+        merge(&mut merged, &spec("https://forge/ops/a")).unwrap();
         let told = "application shop is another one in each directory: only its environments may differ";
-        assert_eq!(merge(&mut merged, &other), Err(told.to_owned()));
+        assert_eq!(merge(&mut merged, &spec("https://forge/ops/b")), Err(told.to_owned()));
     }
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationSourceStatus, ApplicationStatus, ConnectionStatus, EnvironmentStatus, Key, Object, PodStatus, RepositoryStatus,
-    ResourceStatus, RunId, RunStatus,
+    AgentStatus, ApplicationSourceStatus, ApplicationStatus, ConnectionStatus, EnvironmentStatus, Key, Object,
+    PodStatus, RepositoryStatus, ResourceStatus, RunId, RunStatus,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

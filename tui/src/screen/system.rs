@@ -31,10 +31,7 @@ impl Lists for System {
     fn lists(&self, object: &Object) -> bool {
         matches!(
             object,
-            Object::Connection(_)
-                | Object::Repository(_)
-                | Object::ApplicationSource(_)
-                | Object::FollowedImage(_)
+            Object::Connection(_) | Object::Repository(_) | Object::ApplicationSource(_) | Object::FollowedImage(_)
         )
     }
 }

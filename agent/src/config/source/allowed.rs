@@ -91,7 +91,8 @@ impl Limits<'_> {
         for (index, TestSpec { name: _, image: _, run, timeout: _ }) in tests.iter().enumerate() {
             let TestRun::Command(command) = run else { continue };
             let TestCommand { command: _, env, reports: _, services, limits: _ } = &**command;
-            let has_secret = |ServiceSpec { name: _, image: _, command: _, env, ready: _ }: &ServiceSpec| is_elsewhere(env);
+            let has_secret =
+                |ServiceSpec { name: _, image: _, command: _, env, ready: _ }: &ServiceSpec| is_elsewhere(env);
             if is_elsewhere(env) || services.iter().any(has_secret) {
                 say(&[Step::Key("test"), Step::Index(index), Step::Key("env")], refusal("env"));
             }
@@ -277,8 +278,18 @@ mod tests {
             ("https://forge/team/shop.git", "staging", "team-", Vec::new()),
             (own, "prod", "shop", not("cluster \"prod\" is not among the clusters")),
             (own, "staging", "kube-system", not("namespace \"kube-system\" is not among the namespaces")),
-            ("https://forge/ops/fleet2", "staging", "shop", not("repository https://forge/ops/fleet2 is not among the repositories")),
-            ("https://forge/teams/shop", "staging", "shop", not("repository https://forge/teams/shop is not among the repositories")),
+            (
+                "https://forge/ops/fleet2",
+                "staging",
+                "shop",
+                not("repository https://forge/ops/fleet2 is not among the repositories"),
+            ),
+            (
+                "https://forge/teams/shop",
+                "staging",
+                "shop",
+                not("repository https://forge/teams/shop is not among the repositories"),
+            ),
             (
                 "https://forge/team/../ops/secret",
                 "staging",
@@ -293,9 +304,15 @@ mod tests {
             ),
             ("/etc", "staging", "shop", not("repository /etc is not among the repositories")),
             ("fleet", "staging", "shop", not("repository fleet is not among the repositories")),
-            ("ssh://git@forge/team/shop", "staging", "shop", not("repository ssh://git@forge/team/shop is not among the repositories")),
+            (
+                "ssh://git@forge/team/shop",
+                "staging",
+                "shop",
+                not("repository ssh://git@forge/team/shop is not among the repositories"),
+            ),
         ] {
-            let text = format!("{ENVIRONMENT}repository = '{repository}'\ncluster = '{cluster}'\nnamespace = '{namespace}'\n");
+            let text =
+                format!("{ENVIRONMENT}repository = '{repository}'\ncluster = '{cluster}'\nnamespace = '{namespace}'\n");
             assert_eq!(told(&text), expected, "{text}");
         }
         let text = format!("{ENVIRONMENT}repository = '{own}'\nnamespace = 'shop'\n");
@@ -318,15 +335,25 @@ mod tests {
             (environment(""), Vec::new()),
             (built("", image, ""), Vec::new()),
             (built("", "name = 'team/a'\nargs = { A = 'b' }", ""), Vec::new()),
-            (built("", "name = 'registry/other/a'", ""), vec!["image registry/other/a is not among the images of source teams".to_owned()]),
+            (
+                built("", "name = 'registry/other/a'", ""),
+                vec!["image registry/other/a is not among the images of source teams".to_owned()],
+            ),
             (built("require_signed = { ssh = '/etc/shadow' }", image, ""), refused("require_signed")),
             (built("", &format!("{image}\nargs = {{ A = {{ env = 'HOME' }} }}"), ""), refused("args")),
             (built("", &format!("{image}\nsecrets = {{ a = {{ file = 'a' }} }}"), ""), refused("secrets")),
             (built("", &format!("{image}\nssh = true"), ""), refused("ssh")),
             (built("", image, "[application.sign]\nkey = 'cosign.key'\n"), refused("sign")),
-            (built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\nenv = { A = { file = 'a' } }\n"), refused("env")),
             (
-                built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\n[[application.test.service]]\nname = 's'\nimage = 'b:1'\nenv = { A = { env = 'A' } }\n"),
+                built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\nenv = { A = { file = 'a' } }\n"),
+                refused("env"),
+            ),
+            (
+                built(
+                    "",
+                    image,
+                    "[[application.test]]\nname = 't'\ncommand = ['a']\n[[application.test.service]]\nname = 's'\nimage = 'b:1'\nenv = { A = { env = 'A' } }\n",
+                ),
                 refused("env"),
             ),
             (built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\nenv = { A = 'b' }\n"), Vec::new()),
@@ -341,11 +368,15 @@ mod tests {
                 vec!["repository oci://registry/charts2 is not among the repositories of source teams".to_owned()],
             ),
             (
-                environment("helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', username = 'u', password_file = '/etc/shadow' }\n"),
+                environment(
+                    "helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', username = 'u', password_file = '/etc/shadow' }\n",
+                ),
                 vec![refusal("username"), refusal("password_file")],
             ),
             (
-                environment("helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', username = 'u', password_env = 'A' }\n"),
+                environment(
+                    "helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', username = 'u', password_env = 'A' }\n",
+                ),
                 vec![refusal("username"), refusal("password_env")],
             ),
             (

@@ -7,10 +7,10 @@ use quarterdeck_shared::application::ApplicationSpec;
 use serde::Deserialize;
 
 use super::{ApplicationSource, allowed};
+use crate::config::Config;
 use crate::config::application::{self, Written};
 use crate::config::finding::Finding;
 use crate::config::locate::{self, Step};
-use crate::config::Config;
 
 /// A file as it is written.
 #[derive(Debug, Deserialize)]

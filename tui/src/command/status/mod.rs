@@ -23,7 +23,8 @@ use quarterdeck_shared::application::Address;
 use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationSourceStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus,
+    ApplicationSourceStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object,
+    RepositoryStatus,
 };
 use serde::Serialize;
 
