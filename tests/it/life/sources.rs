@@ -113,7 +113,8 @@ async fn applications_come_change_and_go_with_commits() {
     assert_eq!(changes(&world, &commit).await, ["environment shop/prod is changed", "application shop is changed"]);
 
     // A commit that changes no application is in force without an event, and a file may move.
-    let change = fleet(&world).change("main").remove("applications/shop.toml");
+    let repo = fleet(&world);
+    let change = repo.change("main").remove("applications/shop.toml");
     let commit = change.write("applications/web/shop.toml", &shop).commit("The shop moves");
     in_force(&world, "fleet", &commit).await;
     let moved =
@@ -288,7 +289,8 @@ async fn directories_are_environments_by_a_template() {
     // A folder that cannot be a name, and then a mistake in the template, with the directory that shows it.
     fleet(&world).commit("main", &[("apps/My_Shop/envs/qa/a.yaml", "a")], "A folder");
     refused(&world, "fleet", ":apps/My_Shop/envs/qa: \"My_Shop\" cannot name an application").await;
-    let change = fleet(&world).change("main").remove("apps/My_Shop/envs/qa/a.yaml");
+    let repo = fleet(&world);
+    let change = repo.change("main").remove("apps/My_Shop/envs/qa/a.yaml");
     change.write("templates/app.toml", template.replace("\"demo\"", "\"{env}\"")).commit("Another cluster");
     let error = refused(&world, "fleet", ":templates/app.toml:8:11: ").await;
     assert!(error.contains("(for apps/shop/envs/prod)"), "{error}");

@@ -253,8 +253,8 @@ mod tests {
     fn source() -> ApplicationSource {
         toml::from_str(
             "name = 'teams'\nrepository = 'https://forge/ops/fleet.git'\npath = 'apps'\nclusters = ['staging']\n\
-             namespaces = ['team-*', 'shop']\nrepositories = ['https://forge/team', 'oci://registry/charts']\n\
-             images = ['registry/team/*', 'docker.io/team/*']\n",
+             namespaces = ['team-*', 'shop']\nrepositories = ['https://forge/team', 'oci://registry.example/charts']\n\
+             images = ['registry.example/team/*', 'docker.io/team/*']\n",
         )
         .unwrap()
     }
@@ -329,15 +329,15 @@ mod tests {
                  [[application.image]]\n{image}\n{more}"
             )
         };
-        let image = "name = 'registry/team/a'";
+        let image = "name = 'registry.example/team/a'";
         let refused = |option: &str| vec![refusal(option)];
         for (text, expected) in [
             (environment(""), Vec::new()),
             (built("", image, ""), Vec::new()),
             (built("", "name = 'team/a'\nargs = { A = 'b' }", ""), Vec::new()),
             (
-                built("", "name = 'registry/other/a'", ""),
-                vec!["image registry/other/a is not among the images of source teams".to_owned()],
+                built("", "name = 'registry.example/other/a'", ""),
+                vec!["image registry.example/other/a is not among the images of source teams".to_owned()],
             ),
             (built("require_signed = { ssh = '/etc/shadow' }", image, ""), refused("require_signed")),
             (built("", &format!("{image}\nargs = {{ A = {{ env = 'HOME' }} }}"), ""), refused("args")),
@@ -357,15 +357,15 @@ mod tests {
                 refused("env"),
             ),
             (built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\nenv = { A = 'b' }\n"), Vec::new()),
-            (environment("[[application.environment.pull_secret]]\nregistry = 'registry'\n"), refused("pull_secret")),
+            (environment("[[application.environment.pull_secret]]\nregistry = 'registry.example'\n"), refused("pull_secret")),
             (environment("promote.require_signature = ['a.pub']\n"), refused("require_signature")),
             (
-                environment("helm.chart = { repository = 'oci://registry/charts', name = 'a', version = '1.0.0' }\n"),
+                environment("helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0' }\n"),
                 Vec::new(),
             ),
             (
-                environment("helm.chart = { repository = 'oci://registry/charts2', name = 'a', version = '1.0.0' }\n"),
-                vec!["repository oci://registry/charts2 is not among the repositories of source teams".to_owned()],
+                environment("helm.chart = { repository = 'oci://registry.example/charts2', name = 'a', version = '1.0.0' }\n"),
+                vec!["repository oci://registry.example/charts2 is not among the repositories of source teams".to_owned()],
             ),
             (
                 environment(
@@ -380,10 +380,10 @@ mod tests {
                 vec![refusal("username"), refusal("password_env")],
             ),
             (
-                environment("[[application.follow_image]]\nimage = 'registry/other/b'\nsemver = '1.x'\n"),
-                vec!["image registry/other/b is not among the images of source teams".to_owned()],
+                environment("[[application.follow_image]]\nimage = 'registry.example/other/b'\nsemver = '1.x'\n"),
+                vec!["image registry.example/other/b is not among the images of source teams".to_owned()],
             ),
-            (environment("[[application.follow_image]]\nimage = 'registry/team/b'\nsemver = '1.x'\n"), Vec::new()),
+            (environment("[[application.follow_image]]\nimage = 'registry.example/team/b'\nsemver = '1.x'\n"), Vec::new()),
         ] {
             assert_eq!(told(&text), expected, "{text}");
         }

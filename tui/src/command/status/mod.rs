@@ -141,7 +141,7 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     }
     for object in state.objects.values() {
         if let Object::ApplicationSource(ApplicationSourceStatus { name, error: Some(error), .. }) = object {
-            let kept = "its applications stay as they were";
+            let kept = "its applications are unchanged";
             context.output.note(&format!("warning: source {name} is refused, {kept}: {error}"))?;
         }
     }
