@@ -59,7 +59,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let mut sources = Sources::new(&data_dir);
     let socket_path = places::socket(&config.agent);
     let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
-    let names = supervise::names(&config).into_iter().chain(sources.names()).collect();
+    let names = supervise::names(&config).into_iter().chain(sources.names(&config)).collect();
     let (journal, cut_off) = Journal::open(&data_dir, &config.history, &names, started)?;
     if cut_off > 0 {
         tracing::info!(runs_and_syncs = cut_off, "the previous run ended unexpectedly; resuming unfinished work");

@@ -18,6 +18,7 @@ mod reading;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use quarterdeck_git::{CommitId, GitError};
@@ -84,9 +85,9 @@ impl Sources {
         Self { kept: Kept::open(data_dir), file, known: Vec::new(), gone: Vec::new(), news }
     }
 
-    /// The applications that were in force when the agent last ran.
-    pub fn names(&self) -> BTreeSet<ApplicationName> {
-        self.kept.names()
+    /// The applications of these sources that were in force when the agent last ran.
+    pub fn names(&self, config: &Config) -> BTreeSet<ApplicationName> {
+        config.application_source.iter().flat_map(|source| self.kept.names(&source.name)).collect()
     }
 
     /// Pokes whoever waits when a source may have changed.
@@ -106,6 +107,7 @@ impl Sources {
             self.known.push(known);
         }
         self.gone.extend(before.into_iter().map(|known| known.rules.source.name.clone()));
+        self.kept.keep_only(self.known.iter().map(|known| &known.rules.source.name).collect());
         self.look_at_all().await;
         Arc::new(self.composed())
     }
@@ -113,12 +115,14 @@ impl Sources {
     /// Brings into force what is new in the sources.
     pub async fn follow(&mut self, context: &Arc<Context>, tasks: &tokio_util::task::TaskTracker) {
         let mut lines = Vec::new();
+        let began = Instant::now();
         if self.look_at_all().await {
             match supervise::apply(context, Arc::new(self.composed()), tasks).await {
                 Ok(more) => lines = more,
                 Err(error) => tracing::error!(error = %chain(&error), "the sources were applied only in part"),
             }
             lines.iter().for_each(|line| tracing::info!("sources: {line}"));
+            tracing::debug!(elapsed = ?began.elapsed(), "sources are applied");
         }
         self.tell(context, &lines).await;
     }
@@ -325,6 +329,7 @@ impl Known {
     /// What a commit says.
     async fn read(&mut self, commit: &CommitId) -> Result<Reading, String> {
         let Ok(Followed { repository, .. }) = &self.repository else { return Err(String::new()) };
+        let began = Instant::now();
         let (rules, commit, mut cache) = (self.rules.clone(), commit.clone(), std::mem::take(&mut self.cache));
         let read = repository.work(move |mirror| {
             let tree = CommitTree { mirror, commit, bytes_max: reading::FILE_BYTES_MAX };
@@ -333,6 +338,7 @@ impl Known {
         });
         let (reading, cache) = read.await.map_err(|error| chain(&error))?;
         self.cache = cache;
+        tracing::debug!(source = %self.rules.source.name, elapsed = ?began.elapsed(), "read");
         reading.map_err(|error| chain(&*error))
     }
 
@@ -356,6 +362,18 @@ impl Known {
             error: self.error.clone(),
         }
     }
+}
+
+/// Polls the repository that defines an application, where that is not the configuration.
+pub fn wake(context: &Context, name: &ApplicationName) {
+    let config = context.config();
+    let Some(DefinedIn { source, .. }) = config.defined.get(name) else { return };
+    let base = context.config_path.parent().unwrap_or(&context.config_path);
+    let Context { repositories, data_dir, journal, .. } = context;
+    let address = config.application_source.iter().find(|one| one.name == *source).map(|one| &one.repository);
+    // What cannot be opened is told by its source.
+    let repository = address.and_then(|address| repositories.get(address, &config, base, data_dir, journal).ok());
+    repository.into_iter().for_each(|repository| repository.wake());
 }
 
 /// Of lines such as `application shop is added` and `environment shop/qa is changed`, those of these applications.

@@ -37,9 +37,18 @@ impl Kept {
         self.sources.get(source).filter(|one| one.repository == repository).map(|one| one.commit.clone())
     }
 
-    /// All applications that were in force.
-    pub(super) fn names(&self) -> BTreeSet<ApplicationName> {
-        self.sources.values().flat_map(|one| one.applications.iter().cloned()).collect()
+    /// The applications of a source that were in force.
+    pub(super) fn names(&self, source: &SourceName) -> BTreeSet<ApplicationName> {
+        self.sources.get(source).map(|one| one.applications.clone()).unwrap_or_default()
+    }
+
+    /// Forgets the sources that are not among these.
+    pub(super) fn keep_only(&mut self, sources: BTreeSet<&SourceName>) {
+        let before = self.sources.len();
+        self.sources.retain(|name, _| sources.contains(name));
+        if self.sources.len() < before {
+            self.write();
+        }
     }
 
     /// Writes what is in force now, whole or not at all. A disk that does not take it costs a start without the forge its newest
@@ -56,6 +65,10 @@ impl Kept {
             return;
         }
         self.sources.insert(source.clone(), now);
+        self.write();
+    }
+
+    fn write(&self) {
         let new = self.path.with_extension("json.new");
         let bytes = serde_json::to_vec(&self.sources).unwrap_or_default();
         if let Err(error) = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &self.path)) {
@@ -79,8 +92,12 @@ mod tests {
         let again = Kept::open(dir.path());
         assert_eq!(again.commit(&name, "/srv/fleet"), Some(commit));
         assert_eq!(again.commit(&name, "/srv/other"), None);
-        assert_eq!(again.names(), ["shop".parse().unwrap()].into());
+        assert_eq!(again.names(&name), ["shop".parse().unwrap()].into());
+        Kept::open(dir.path()).keep_only([&name].into());
+        assert_eq!(Kept::open(dir.path()).names(&name).len(), 1);
+        Kept::open(dir.path()).keep_only(BTreeSet::new());
+        assert_eq!(Kept::open(dir.path()).names(&name).len(), 0);
         std::fs::write(dir.path().join("application-sources.json"), "{").unwrap();
-        assert_eq!(Kept::open(dir.path()).names(), BTreeSet::new());
+        assert_eq!(Kept::open(dir.path()).commit(&name, "/srv/fleet"), None);
     }
 }

@@ -29,6 +29,13 @@ pub struct ApplicationSourceStatus {
     pub error: Option<String>,
 }
 
+impl ApplicationSourceStatus {
+    /// What is wrong, in one line; empty where nothing is.
+    pub fn line(&self) -> String {
+        self.error.as_deref().map(|error| error.lines().collect::<Vec<_>>().join("; ")).unwrap_or_default()
+    }
+}
+
 /// Where an application is defined that is not in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinedIn {

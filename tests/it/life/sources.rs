@@ -137,6 +137,23 @@ async fn applications_come_change_and_go_with_commits() {
 }
 
 #[tokio::test]
+async fn a_refresh_of_an_application_polls_the_source_that_defines_it() {
+    let world = sailing().await;
+    // Nothing else asks it within a test.
+    let seldom =
+        format!("\n[[repository]]\nurl = \"{}\"\npoll_interval = \"1h\"\n", world.forge.path("ops/fleet").display());
+    configure(&world, &(seldom + &source(&world, "fleet", FILES)));
+    world.reload_agent();
+    let far = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let slow = |state: &State| repositories(state).iter().any(|one| one.next_poll > Some(far)).then_some(());
+    world.wait("the fleet to be polled seldom", slow).await.unwrap();
+    let shop = defined(&world, "shop", "protected = true\n");
+    let commit = fleet(&world).commit("main", &[("applications/shop.toml", &shop)], "A protected shop");
+    ask(&world, "refresh", serde_json::json!({})).await;
+    in_force(&world, "fleet", &commit).await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_line() {
     let world = sailing().await;
     let good = fleet(&world).rev("main");

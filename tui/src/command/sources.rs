@@ -58,7 +58,7 @@ fn table(sources: &[&ApplicationSourceStatus], is_wide: bool, now: jiff::Timesta
         if is_wide {
             row.extend([(&source.repository).into(), (&source.branch).into()]);
         }
-        row.push(source.error.as_deref().unwrap_or_default().to_owned().into());
+        row.push(source.line().into());
         table.row(row);
     }
     table

@@ -357,15 +357,25 @@ mod tests {
                 refused("env"),
             ),
             (built("", image, "[[application.test]]\nname = 't'\ncommand = ['a']\nenv = { A = 'b' }\n"), Vec::new()),
-            (environment("[[application.environment.pull_secret]]\nregistry = 'registry.example'\n"), refused("pull_secret")),
+            (
+                environment("[[application.environment.pull_secret]]\nregistry = 'registry.example'\n"),
+                refused("pull_secret"),
+            ),
             (environment("promote.require_signature = ['a.pub']\n"), refused("require_signature")),
             (
-                environment("helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0' }\n"),
+                environment(
+                    "helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0' }\n",
+                ),
                 Vec::new(),
             ),
             (
-                environment("helm.chart = { repository = 'oci://registry.example/charts2', name = 'a', version = '1.0.0' }\n"),
-                vec!["repository oci://registry.example/charts2 is not among the repositories of source teams".to_owned()],
+                environment(
+                    "helm.chart = { repository = 'oci://registry.example/charts2', name = 'a', version = '1.0.0' }\n",
+                ),
+                vec![
+                    "repository oci://registry.example/charts2 is not among the repositories of source teams"
+                        .to_owned(),
+                ],
             ),
             (
                 environment(
@@ -383,7 +393,10 @@ mod tests {
                 environment("[[application.follow_image]]\nimage = 'registry.example/other/b'\nsemver = '1.x'\n"),
                 vec!["image registry.example/other/b is not among the images of source teams".to_owned()],
             ),
-            (environment("[[application.follow_image]]\nimage = 'registry.example/team/b'\nsemver = '1.x'\n"), Vec::new()),
+            (
+                environment("[[application.follow_image]]\nimage = 'registry.example/team/b'\nsemver = '1.x'\n"),
+                Vec::new(),
+            ),
         ] {
             assert_eq!(told(&text), expected, "{text}");
         }

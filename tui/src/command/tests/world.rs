@@ -490,7 +490,8 @@ pub(super) fn with_sources() -> Value {
         });
         with(source, changed)
     };
-    let wrong = "ssh://git@forge/ops/fleet.git@5f3c2a9:teams/cart.toml:7:1: unknown field `nmae`";
+    let wrong = "ssh://git@forge/ops/fleet.git@5f3c2a9:teams/cart.toml:7:1: unknown field `nmae`\n\
+                 ssh://git@forge/ops/fleet.git@5f3c2a9:teams/web.toml:1:1: the file is not UTF-8";
     state_of(
         7,
         &[

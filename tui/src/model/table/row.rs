@@ -53,7 +53,7 @@ pub(super) fn row(fleet: &Store, (slot, object): (Slot, &Object), head: Slot, is
             None => (Some(Health::Healthy), "".into()),
         },
         Object::ApplicationSource(s) => match &s.error {
-            Some(error) => (Some(Health::Degraded), error.clone().into()),
+            Some(_) => (Some(Health::Degraded), s.line().into()),
             None if s.commit.is_none() => (Some(Health::Progressing), "".into()),
             None => (Some(Health::Healthy), "".into()),
         },
