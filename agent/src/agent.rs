@@ -26,6 +26,7 @@ use crate::journal::fact::Fact;
 use crate::places::Places;
 use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
+use crate::sources::Sources;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
 use crate::{api, connectivity, forge, gc, supervise, upkeep, webhook};
@@ -55,10 +56,11 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let started = Timestamp::now();
     let data_dir = places::data_dir(&config.agent)?;
     let _lock = claim(&data_dir)?;
-    let config = Arc::new(config);
+    let mut sources = Sources::new(&data_dir);
     let socket_path = places::socket(&config.agent);
     let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
-    let (journal, cut_off) = Journal::open(&data_dir, &config.history, &supervise::names(&config), started)?;
+    let names = supervise::names(&config).into_iter().chain(sources.names(&config)).collect();
+    let (journal, cut_off) = Journal::open(&data_dir, &config.history, &names, started)?;
     if cut_off > 0 {
         tracing::info!(runs_and_syncs = cut_off, "the previous run ended unexpectedly; resuming unfinished work");
     }
@@ -89,7 +91,10 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     });
     let tasks = TaskTracker::new();
     journal.publish(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
-    supervise::apply(&context, config, &tasks).await?;
+    // What was in force when the agent last ran, before anything is done.
+    let config = sources.configure(&context, config).await;
+    let lines = supervise::apply(&context, config, &tasks).await?;
+    sources.tell(&context, &lines).await;
     tasks.spawn(connectivity::watch(context.clone()));
     tasks.spawn(forge::watch(context.clone()));
     tasks.spawn(webhook::listen(context.clone()));
@@ -100,7 +105,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     tasks.spawn(upkeep::keep(context.clone(), socket, check_now.clone()));
     tracing::info!(socket = %socket_path.display(), applications = context.config().applications.len(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    serve_signals(&context, &tasks, &check_now).await?;
+    serve_signals(&context, &tasks, &check_now, &mut sources).await?;
 
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -121,8 +126,14 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reloads.
-async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, check_now: &Notify) -> anyhow::Result<()> {
+/// Waits for SIGTERM or SIGINT; SIGHUP reloads, and news of the sources of applications are brought into force.
+async fn serve_signals(
+    context: &Arc<Context>,
+    tasks: &TaskTracker,
+    check_now: &Notify,
+    sources: &mut Sources,
+) -> anyhow::Result<()> {
+    let news = sources.news();
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
@@ -132,21 +143,22 @@ async fn serve_signals(context: &Arc<Context>, tasks: &TaskTracker, check_now: &
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => {
                 check_now.notify_one();
-                reload(context, tasks).await;
+                reload(context, tasks, sources).await;
             }
+            () = news.notified() => sources.follow(context, tasks).await,
         }
     }
 }
 
 /// Brings the configuration as it is now into force, or says why not and leaves the one before.
-async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
+async fn reload(context: &Arc<Context>, tasks: &TaskTracker, sources: &mut Sources) {
     let reloading =
         sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
     notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
     match Config::load(&context.config_path) {
         Ok(config) => {
-            let config = Arc::new(config);
             let before = context.config();
+            let config = sources.configure(context, config).await;
             let mut changes = needs_restart(&before, &config);
             context.access.send_replace(access(&config));
             if let Err(error) = context.log.set_level(&config.agent.log_level) {
@@ -161,6 +173,8 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker) {
                 Ok(more) => changes.extend(more),
                 Err(error) => tracing::error!(error = %chain(&error), "the configuration was applied only in part"),
             }
+            supervise::look_at_pull_secrets(context);
+            sources.tell(context, &changes).await;
             if changes.is_empty() {
                 changes.push("nothing changed".to_owned());
             }

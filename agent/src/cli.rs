@@ -16,9 +16,11 @@ use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
 use crate::history::error::HistoryError;
+use crate::sources::folder;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::own_repository::request::Refusal;
 use quarterdeck_git::own::OwnError;
+use quarterdeck_shared::application::{SourceName, SourceNameError};
 use quarterdeck_shared::error::{self, Hint, chain};
 
 /// Nothing went wrong.
@@ -47,6 +49,9 @@ enum Command {
     },
     /// Validate a configuration: list every problem with its file, line and fix
     Check {
+        /// Validate the files of a source of applications as well, in a folder that is a checkout of its repository
+        #[arg(long, value_name = "NAME=DIR", value_parser = named_folder)]
+        source: Vec<(SourceName, PathBuf)>,
         #[command(flatten)]
         config: ConfigPath,
     },
@@ -119,7 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     let result = match cli.command {
         Command::Run { config } => config.path().and_then(|path| crate::agent::run(&path)),
-        Command::Check { config } => config.path().and_then(|path| check(&path)),
+        Command::Check { source, config } => config.path().and_then(|path| check(&path, &source)),
         Command::Init { config } => config.path().and_then(|path| init(&path)),
         Command::Backup { file, force, config } => {
             data_dir(config).and_then(|data_dir| backup::backup(&data_dir, &file, force, &mut std::io::stdout().lock()))
@@ -182,10 +187,22 @@ fn data_dir(config: ConfigPath) -> anyhow::Result<PathBuf> {
     Ok(places::data_dir(&Config::load(&config.path()?)?.agent)?)
 }
 
-fn check(path: &std::path::Path) -> anyhow::Result<()> {
+/// `teams=./fleet`
+fn named_folder(text: &str) -> Result<(SourceName, PathBuf), String> {
+    let (name, folder) = text.split_once('=').ok_or("write NAME=DIR, as teams=./fleet")?;
+    Ok((name.parse().map_err(|error: SourceNameError| error.to_string())?, folder.into()))
+}
+
+fn check(path: &std::path::Path, sources: &[(SourceName, PathBuf)]) -> anyhow::Result<()> {
     let config = Config::load_with_files(path)?;
     let count = config.applications.len();
-    writeln!(std::io::stdout(), "{}: OK ({count} application{})", path.display(), if count == 1 { "" } else { "s" })?;
+    let mut out = std::io::stdout().lock();
+    let applications = |count: usize| format!("{count} application{}", if count == 1 { "" } else { "s" });
+    writeln!(out, "{}: OK ({})", path.display(), applications(count))?;
+    for (name, folder) in sources {
+        let count = folder::check(config.clone(), path.parent().unwrap_or(path), name, folder)?;
+        writeln!(out, "{}: OK ({} of source {name})", folder.display(), applications(count))?;
+    }
     Ok(())
 }
 

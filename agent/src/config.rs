@@ -18,18 +18,21 @@ mod pull_secret;
 mod scan;
 mod sign;
 mod sops;
+pub mod source;
 mod test;
 mod values;
 mod variables;
 pub mod webhook;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quarterdeck_shared::application::ApplicationSpec;
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol::Role;
+use quarterdeck_shared::snapshot::DefinedIn;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::application::of_buildkit;
@@ -65,9 +68,14 @@ pub struct Config {
     pub sops: sops::SopsConfig,
     /// Rules that say how well objects of a kind are.
     pub health: Vec<health::HealthRule>,
-    /// What is operated.
+    /// Repositories that define applications beside this file.
+    pub application_source: Vec<source::ApplicationSource>,
+    /// What is operated: what the file says, and, once they were read, the sources.
     #[serde(skip)]
     pub applications: Vec<ApplicationSpec>,
+    /// Where those are defined that are of a source.
+    #[serde(skip)]
+    pub defined: BTreeMap<ApplicationName, DefinedIn>,
     /// The same as it is written; empty once it was read.
     application: Vec<application::Written>,
 }

@@ -29,6 +29,7 @@
 //! is [`quarterdeck_system`]. This crate is the two stories, what is kept, and the process:
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
+//! - [`sources`]: applications that are defined in git beside the configuration.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
 //! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed; a repository of this
 //!   machine says it through `repo received` of [`command`].
@@ -63,6 +64,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
+pub mod sources;
 pub mod supervise;
 pub mod telemetry;
 pub mod upkeep;

@@ -37,7 +37,8 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     lines.extend(environments::end(&change).await?);
     // What is new is in the snapshot before anything is told of it: one write for all, and one question.
     let (applications, environments) = (applications::beginning(&change), environments::beginning(&change));
-    let configured = applications.iter().map(|spec| applications::configured(spec));
+    let moved = applications::moved(&change, &applications);
+    let configured = applications.iter().chain(&moved).map(|spec| applications::configured(spec, &config));
     let configured =
         configured.chain(environments.iter().map(|(id, spec)| environments::configured(id, spec, &config)));
     let facts: Vec<Fact> = configured.collect();
@@ -46,12 +47,18 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     }
     lines.extend(environments::begin(&change, environments).await?);
     lines.extend(applications::begin(&change, applications).await?);
-    environments::wake_for_pull_secrets(context);
-    let gone = context.repositories.keep_only(&used(context));
+    let sources = config.application_source.iter();
+    let sources = sources.filter_map(|source| change.repository(&source.repository).ok());
+    let gone = context.repositories.keep_only(&used(context).into_iter().chain(sources).collect::<Vec<_>>());
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
     context.charts.keep_only(&charts_used(context));
     context.journal.publish(gone.collect()).await;
     Ok(lines)
+}
+
+/// A reload may mean that a password is another: what clusters pull with is looked at.
+pub fn look_at_pull_secrets(context: &Context) {
+    environments::wake_for_pull_secrets(context);
 }
 
 /// From one configuration to another.

@@ -100,6 +100,13 @@ name!(
 );
 
 name!(
+    /// The name of a source of applications, by which screens and events call it.
+    SourceName,
+    SourceNameError,
+    "a source of applications"
+);
+
+name!(
     /// The name of a test among those of its application.
     TestName,
     TestNameError,

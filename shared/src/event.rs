@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{ApplicationName, EnvironmentId, EnvironmentName};
+use crate::application::{ApplicationName, EnvironmentId, EnvironmentName, SourceName};
 use crate::artifact::Artifact;
 use crate::change::Change;
 use crate::id::{EventId, RunId, SyncId};
@@ -203,6 +203,22 @@ pub enum Event {
     /// A changed configuration is bad; the one before stays in force.
     ConfigurationRefused {
         /// Where and what.
+        message: String,
+    },
+    /// Other applications of a source are in force.
+    ApplicationSourceRead {
+        /// The source.
+        source: SourceName,
+        /// The commit that they are of.
+        commit: CommitId,
+        /// A line a change.
+        changes: Vec<String>,
+    },
+    /// A source of applications is wrong; those of before stay in force.
+    ApplicationSourceRefused {
+        /// The source.
+        source: SourceName,
+        /// Commit, file and line of each problem, and what it is.
         message: String,
     },
     /// The socket was not where the agent listened, and it listens there again.

@@ -8,6 +8,7 @@ mod live;
 mod read;
 mod run;
 mod scan;
+mod source;
 mod test;
 
 use std::fmt;
@@ -25,8 +26,9 @@ pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};
 pub use self::run::{Permission, RunGoal, RunStatus};
 pub use self::scan::{ScanResult, SeverityCount, VULNERABILITIES_MAX, Vulnerability};
+pub use self::source::{ApplicationSourceStatus, DefinedIn};
 pub use self::test::{Cases, FAILURES_MAX, FailedCase, TestResult};
-use crate::application::{ApplicationName, EnvironmentId};
+use crate::application::{ApplicationName, EnvironmentId, SourceName};
 pub use crate::id::RunId;
 use crate::resource::ResourceRef;
 
@@ -64,6 +66,11 @@ impl Key {
     /// Where a connection is, by its name in the agent.
     pub fn connection(to: ConnectionKind, name: &str) -> Self {
         Self(format!("connection/{}/{name}", to.word()).into())
+    }
+
+    /// Where a source of applications is.
+    pub fn application_source(name: &SourceName) -> Self {
+        Self(format!("source/{name}").into())
     }
 
     /// Where an image is that an application follows.
@@ -107,6 +114,8 @@ pub enum Object {
     Repository(RepositoryStatus),
     /// A cluster, an engine or a registry that the agent talks to.
     Connection(ConnectionStatus),
+    /// A source of applications beside the configuration.
+    ApplicationSource(ApplicationSourceStatus),
     /// An image that an application follows.
     FollowedImage(Box<FollowedImage>),
     /// A run that is queued, running or among the newest of its application.
@@ -126,6 +135,7 @@ impl Object {
             Self::Environment(e) => Key::environment(&e.environment),
             Self::Repository(r) => Key::repository(&r.address),
             Self::Connection(c) => Key::connection(c.to, &c.name),
+            Self::ApplicationSource(s) => Key::application_source(&s.name),
             Self::FollowedImage(f) => Key::followed(&f.application, &f.image),
             Self::Run(r) => Key::run(r.id),
             Self::Resource(r) => Key::resource(&r.environment, &r.resource),

@@ -300,6 +300,7 @@ fn brief(object: &Object) -> Option<String> {
         Object::Pod(pod) => Some(format!("  pod {}: {} {}", pod.name, pod.status, pod.message)),
         Object::Connection(c) => Some(format!("  {} {}: {:?}", c.to.word(), c.name, c.error)),
         Object::Repository(r) => r.error.as_ref().map(|error| format!("  repository {}: {error}", r.address)),
+        Object::ApplicationSource(s) => Some(format!("  source {}: {:?} {:?}", s.name, s.commit, s.error)),
         Object::FollowedImage(f) => Some(format!("  image {}: {:?} {}", f.image, f.tag, f.line())),
         Object::Agent(_) | Object::Application(_) | Object::Resource(_) => None,
     }

@@ -58,6 +58,7 @@ mod scanned;
 mod secrets;
 mod signed;
 mod socket;
+mod sources;
 mod tags;
 mod tested;
 mod told;

@@ -7,7 +7,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::command::{
     act, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback, runs,
-    status, sync, version,
+    sources, status, sync, version,
 };
 use crate::output::Colour;
 
@@ -81,6 +81,8 @@ pub enum Command {
     Pods(pods::Args),
     /// The images that applications follow.
     Images(images::Args),
+    /// The sources of applications in git, and what is wrong with them.
+    Sources(sources::Args),
     /// The logs of the pods of an environment.
     Logs(logs::Args),
     /// What happened, and what caused it.

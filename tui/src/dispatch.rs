@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Command};
 use crate::command::{
     CommandError, Context, act, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests,
-    pods, rollback, runs, status, sync, version,
+    pods, rollback, runs, sources, status, sync, version,
 };
 use crate::exit::Exit;
 use crate::runtime::{ConsoleOptions, console};
@@ -35,6 +35,7 @@ pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError>
         Some(Command::Refresh(args)) => act::refresh(args, context).await,
         Some(Command::Pods(args)) => pods::run(args, context).await,
         Some(Command::Images(args)) => images::run(args, context).await,
+        Some(Command::Sources(args)) => sources::run(args, context).await,
         Some(Command::Logs(args)) => logs::run(args, context).await,
         Some(Command::Events(args)) => events::run(args, context).await,
         Some(Command::Manifests(args)) => manifests::run(args, context).await,

@@ -46,6 +46,12 @@ pub fn describe(event: &Event) -> EventText<'_> {
             (Tone::Plain, format!("configuration reloaded: {}", changes.join("; ")), "")
         }
         Event::ConfigurationRefused { message } => (Tone::Bad, "configuration refused".to_owned(), message),
+        Event::ApplicationSourceRead { source, commit, changes } => {
+            (Tone::Plain, format!("applications of {source} at {}: {}", commit.short(), changes.join("; ")), "")
+        }
+        Event::ApplicationSourceRefused { source, message } => {
+            (Tone::Bad, format!("applications of {source} refused"), message)
+        }
         Event::SocketRemade { path, why } => (Tone::Warning, format!("listening at {path} again"), why),
         Event::HistoryRestored { from, state_of } => {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();

@@ -19,6 +19,7 @@
 //! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
 //! - [`before_push`]: whether an image can be pushed at all, as far as its registry tells before it is built.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
+//! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`import`]: what Argo CD or Flux is asked for, as applications of ours.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
@@ -43,6 +44,7 @@ pub mod admission;
 pub mod before_push;
 pub mod charts;
 pub mod commit_status;
+pub mod directories;
 pub mod dockerignore;
 pub mod follow;
 pub mod gc;

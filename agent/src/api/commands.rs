@@ -22,6 +22,7 @@ use crate::deliver;
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
 use crate::reconcile::rollback;
+use crate::sources;
 use quarterdeck_core::run;
 use quarterdeck_shared::error::{Hint, chain};
 
@@ -61,6 +62,7 @@ pub(super) async fn refresh(State(context): State<Shared>, Named(application): N
     application.code.iter().for_each(|code| code.repository.wake());
     application.wake_delivery();
     application.following.wake();
+    sources::wake(&context, &application.spec.name);
     let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
     for environment in ids.filter_map(|id| context.environment(&id)) {
         environment.repository.wake();

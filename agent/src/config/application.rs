@@ -130,7 +130,6 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
 
 /// Everything that is wrong with the applications.
 pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
-    let clusters: BTreeSet<&str> = config.cluster.iter().map(|c| c.name.as_str()).collect();
     let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, written) in config.application.iter().enumerate() {
         let place = [Step::Key("application"), Step::Index(index)];
@@ -145,26 +144,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
                 format!("application {name} is defined twice, also as number {other}: choose another name"),
             );
         }
-        check_parts(written, &mut say);
-        check_delivery(written, base, config.engine.builder, &mut say);
-        if let Some(code) = &written.code {
-            guards::check(code, config, base, &mut say);
-        }
-        test::check(&written.test, &written.image, &mut say);
-        if let Some(scan) = &written.scan {
-            scan::check(scan, &written.image, &mut say);
-        }
-        if let Some(sign) = &written.sign {
-            sign::check(sign, written.code.is_some(), &mut say);
-        }
-        check_environments(written, &clusters, base, &mut say);
-        let targets = written.environment.iter().map(|environment| Target {
-            name: &environment.name,
-            promotes: environment.promote.by != PromoteBy::None,
-            has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
-            is_tag: environment.tag.is_some(),
-        });
-        follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), &mut say);
+        check_one(written, config, base, &mut say);
     }
     let owners = config.application.iter().enumerate().flat_map(|(application, written)| {
         written.environment.iter().enumerate().map(move |(place, environment)| Owner {
@@ -176,6 +156,31 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         })
     });
     pull_secret::check(owners, findings);
+}
+
+/// Everything that is wrong with one application, whatever the others are.
+pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &mut impl FnMut(&[Step], String)) {
+    let clusters: BTreeSet<&str> = config.cluster.iter().map(|c| c.name.as_str()).collect();
+    check_parts(written, say);
+    check_delivery(written, base, config.engine.builder, say);
+    if let Some(code) = &written.code {
+        guards::check(code, config, base, say);
+    }
+    test::check(&written.test, &written.image, say);
+    if let Some(scan) = &written.scan {
+        scan::check(scan, &written.image, say);
+    }
+    if let Some(sign) = &written.sign {
+        sign::check(sign, written.code.is_some(), say);
+    }
+    check_environments(written, &clusters, base, say);
+    let targets = written.environment.iter().map(|environment| Target {
+        name: &environment.name,
+        promotes: environment.promote.by != PromoteBy::None,
+        has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
+        is_tag: environment.tag.is_some(),
+    });
+    follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), say);
 }
 
 fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {

@@ -20,6 +20,7 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     }
     super::health::check(&config.health, &mut findings);
     super::application::check(config, base, &mut findings);
+    super::source::check(config, base, &mut findings);
     findings
 }
 

@@ -118,6 +118,7 @@ fn every_option_stands_in_the_example() {
         "[cluster]",
         "sops",
         "[health]",
+        "[application_source]",
         "[application]",
     ] {
         let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();

@@ -9,7 +9,7 @@ use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
-    Cover, Hold, Key, LastAction, Object, Pending, Pin, Progress, RunStatus, SpecSummary, Unseen,
+    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RunStatus, SpecSummary, Unseen,
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
@@ -142,6 +142,8 @@ pub enum ApplicationPatch {
         code: Option<String>,
         /// What is built, without a tag.
         images: Vec<String>,
+        /// Where it is defined; nothing where that is the configuration.
+        defined: Option<DefinedIn>,
     },
     /// The last thing that its delivery did.
     Last(LastAction),

@@ -26,6 +26,7 @@ pub fn new_application(name: &ApplicationName) -> ApplicationStatus {
         environments: Vec::new(),
         code: None,
         images: Vec::new(),
+        defined: None,
         last: None,
         artifact: None,
         message: String::new(),
@@ -36,8 +37,9 @@ pub fn new_application(name: &ApplicationName) -> ApplicationStatus {
 /// Applies a patch of an application; whether it has to be kept over a restart.
 pub fn fold_application(status: &mut ApplicationStatus, patch: ApplicationPatch) -> bool {
     match patch {
-        ApplicationPatch::Configured { environments, code, images } => {
+        ApplicationPatch::Configured { environments, code, images, defined } => {
             (status.environments, status.code, status.images) = (environments, code, images);
+            status.defined = defined;
             status.message.clear();
             false
         }

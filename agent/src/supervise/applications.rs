@@ -1,6 +1,6 @@
 //! Applications that come, change and go: their delivery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use quarterdeck_shared::status::Phase;
 use tracing::Instrument as _;
 
 use super::{Change, work};
+use crate::config::Config;
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::NotKept;
 use crate::journal::fact::{ApplicationPatch, Fact};
@@ -21,8 +22,9 @@ use quarterdeck_git::GitError;
 /// Ends the applications that are not named any more.
 pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
     let (context, mut lines) = (change.context, Vec::new());
+    let named = super::names(change.config);
     for (name, application) in present(context) {
-        if change.config.applications.iter().any(|spec| spec.name == name) {
+        if named.contains(&name) {
             continue;
         }
         application.stop.cancel();
@@ -42,13 +44,25 @@ pub(super) fn beginning<'a>(change: &Change<'a>) -> Vec<&'a ApplicationSpec> {
     change.config.applications.iter().filter(|spec| !stays(spec)).collect()
 }
 
+/// Those of them that stay as they are and are defined elsewhere than before.
+pub(super) fn moved<'a>(change: &Change<'a>, beginning: &[&ApplicationSpec]) -> Vec<&'a ApplicationSpec> {
+    let (before, now) = (&change.before.defined, &change.config.defined);
+    if before == now {
+        return Vec::new();
+    }
+    let begin: BTreeSet<&ApplicationName> = beginning.iter().map(|spec| &spec.name).collect();
+    let is_moved = |spec: &&ApplicationSpec| before.get(&spec.name) != now.get(&spec.name);
+    change.config.applications.iter().filter(|spec| !begin.contains(&spec.name)).filter(is_moved).collect()
+}
+
 /// What consoles see of the configuration: nothing that could be a secret.
-pub(super) fn configured(spec: &ApplicationSpec) -> Fact {
+pub(super) fn configured(spec: &ApplicationSpec, config: &Config) -> Fact {
     let delivery = spec.delivery.as_ref();
     let patch = ApplicationPatch::Configured {
         environments: spec.environments.iter().map(|environment| environment.name.clone()).collect(),
         code: delivery.map(|delivery| quarterdeck_git::url::redact(&delivery.code.repository)),
         images: delivery.into_iter().flat_map(|delivery| &delivery.images).map(|image| image.name.clone()).collect(),
+        defined: config.defined.get(&spec.name).cloned(),
     };
     Fact::Application { name: spec.name.clone(), patch }
 }

@@ -107,7 +107,7 @@ pub(super) async fn begin(
     Ok(lines)
 }
 
-/// A reload may mean that a password is another: what clusters pull with is looked at.
+/// Wakes those whose clusters pull with logins of ours.
 pub(super) fn wake_for_pull_secrets(context: &Context) {
     let has_some = |environment: &&Arc<Environment>| !environment.spec.pull_secrets.is_empty();
     present(context).values().filter(has_some).for_each(|environment| environment.wake());

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::LastAction;
+use super::{DefinedIn, LastAction};
 use crate::application::{ApplicationName, EnvironmentId, EnvironmentName};
 use crate::artifact::Artifact;
 
@@ -21,6 +21,9 @@ pub struct ApplicationStatus {
     /// The images that are built of its code, without a tag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// Where it is defined; absent where that is the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defined: Option<DefinedIn>,
     /// The last thing that its delivery did: `build`, `push`, `promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastAction>,

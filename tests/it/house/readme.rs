@@ -48,6 +48,7 @@ const WHOLE: &[&str] = &[
     "life::hooked",
     "life::ids",
     "life::images",
+    "life::sources",
     "life::jobs",
     "life::kept",
     "life::kept_running",

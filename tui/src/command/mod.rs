@@ -19,6 +19,7 @@ pub mod images;
 pub mod logs;
 pub mod manifests;
 pub mod pods;
+pub mod sources;
 
 pub mod api;
 pub mod completions;

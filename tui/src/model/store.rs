@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId};
 use quarterdeck_shared::snapshot::{
-    AgentStatus, ApplicationStatus, ConnectionStatus, EnvironmentStatus, Key, Object, PodStatus, RepositoryStatus,
-    ResourceStatus, RunId, RunStatus,
+    AgentStatus, ApplicationSourceStatus, ApplicationStatus, ConnectionStatus, EnvironmentStatus, Key, Object,
+    PodStatus, RepositoryStatus, ResourceStatus, RunId, RunStatus,
 };
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,6 +33,7 @@ pub struct Store {
     /// In the order of their keys, as these and connections are shown.
     repositories: Vec<Slot>,
     connections: Vec<Slot>,
+    sources: Vec<Slot>,
 }
 
 impl Store {
@@ -244,6 +245,14 @@ impl Store {
         })
     }
 
+    /// Every source of applications, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &ApplicationSourceStatus> {
+        self.sources.iter().filter_map(|slot| match self.object(*slot)? {
+            Object::ApplicationSource(source) => Some(source),
+            _ => None,
+        })
+    }
+
     fn index(&mut self, slot: Slot) {
         let Some((key, object)) = self.slots[slot as usize].as_ref() else { return };
         let place = |slots: &[Slot]| slots.partition_point(|other| self.key(*other) < Some(key));
@@ -257,6 +266,10 @@ impl Store {
                 let place = place(&self.connections);
                 self.connections.insert(place, slot);
             }
+            Object::ApplicationSource(_) => {
+                let place = place(&self.sources);
+                self.sources.insert(place, slot);
+            }
             object => self.members.add(object, slot),
         }
     }
@@ -267,6 +280,7 @@ impl Store {
             Object::Agent(_) => self.agent = None,
             Object::Repository(_) => self.repositories.retain(|other| *other != slot),
             Object::Connection(_) => self.connections.retain(|other| *other != slot),
+            Object::ApplicationSource(_) => self.sources.retain(|other| *other != slot),
             object => self.members.remove(object, slot),
         }
     }

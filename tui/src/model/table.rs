@@ -255,8 +255,11 @@ fn compare(fleet: &Store, order: Order, a: Slot, b: Slot) -> Ordering {
         (Object::FollowedImage(x), Object::FollowedImage(y)) => {
             (&x.application, &x.image).cmp(&(&y.application, &y.image))
         }
-        (Object::Repository(_), Object::FollowedImage(_)) => Ordering::Less,
-        (Object::FollowedImage(_), Object::Repository(_)) => Ordering::Greater,
+        (Object::ApplicationSource(x), Object::ApplicationSource(y)) => x.name.cmp(&y.name),
+        (Object::Repository(_), Object::ApplicationSource(_) | Object::FollowedImage(_))
+        | (Object::ApplicationSource(_), Object::FollowedImage(_)) => Ordering::Less,
+        (Object::ApplicationSource(_) | Object::FollowedImage(_), Object::Repository(_))
+        | (Object::FollowedImage(_), Object::ApplicationSource(_)) => Ordering::Greater,
         (Object::Connection(_), _) => Ordering::Less,
         (_, Object::Connection(_)) => Ordering::Greater,
         _ => a.cmp(&b),

@@ -274,7 +274,11 @@ pub fn concerns(object: &Object, id: &EnvironmentId) -> bool {
         Object::Environment(e) => e.environment == *id,
         Object::Resource(r) => r.environment == *id,
         Object::Pod(p) => p.environment == *id,
-        Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::FollowedImage(_) => false,
+        Object::Agent(_)
+        | Object::Repository(_)
+        | Object::Connection(_)
+        | Object::ApplicationSource(_)
+        | Object::FollowedImage(_) => false,
     }
 }
 

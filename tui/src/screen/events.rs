@@ -157,7 +157,11 @@ impl Screen for Events {
             Object::Run(run) => is_of(&run.application),
             Object::Environment(one) => self.of.as_ref().is_none_or(|of| of.covers(&one.environment)),
             Object::Agent(_) | Object::Connection(_) => self.of.is_none(),
-            Object::Repository(_) | Object::FollowedImage(_) | Object::Resource(_) | Object::Pod(_) => false,
+            Object::Repository(_)
+            | Object::ApplicationSource(_)
+            | Object::FollowedImage(_)
+            | Object::Resource(_)
+            | Object::Pod(_) => false,
         }
     }
 

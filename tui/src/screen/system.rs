@@ -1,6 +1,9 @@
-//! The agent, and what it talks to: clusters, engines, registries, repositories, and the images that it follows.
+//! The agent, and what it talks to: clusters, engines, registries, repositories, sources of applications, and the images that
+//! it follows.
 
-use quarterdeck_shared::snapshot::{AgentStatus, ConnectionStatus, FollowedImage, Object, RepositoryStatus};
+use quarterdeck_shared::snapshot::{
+    AgentStatus, ApplicationSourceStatus, ConnectionStatus, FollowedImage, Object, RepositoryStatus,
+};
 use quarterdeck_shared::status::Health;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -26,7 +29,10 @@ pub struct System;
 
 impl Lists for System {
     fn lists(&self, object: &Object) -> bool {
-        matches!(object, Object::Connection(_) | Object::Repository(_) | Object::FollowedImage(_))
+        matches!(
+            object,
+            Object::Connection(_) | Object::Repository(_) | Object::ApplicationSource(_) | Object::FollowedImage(_)
+        )
     }
 }
 
@@ -45,10 +51,12 @@ impl List for System {
         let row = match object {
             Object::Connection(one) => Row::Connection(one, row.health.unwrap_or_default()),
             Object::Repository(one) => Row::Repository(one, row.health.unwrap_or_default()),
+            Object::ApplicationSource(one) => Row::Source(one, row.health.unwrap_or_default()),
             Object::FollowedImage(one) => Row::Image(one, row.health.unwrap_or_default()),
             _ => return None,
         };
         let below = match row {
+            Row::Source(one, _) => Cell::text(one.line()).toned(Tone::Bad),
             Row::Image(one, Health::Suspended) => Cell::text(one.line()).toned(Tone::Warning),
             _ => Cell::text(text::with_hint(row.error(), row.hint())).toned(Tone::Bad),
         };
@@ -87,6 +95,8 @@ pub enum Row<'a> {
     Connection(&'a ConnectionStatus, Health),
     /// A repository.
     Repository(&'a RepositoryStatus, Health),
+    /// A source of applications.
+    Source(&'a ApplicationSourceStatus, Health),
     /// An image that is followed.
     Image(&'a FollowedImage, Health),
 }
@@ -109,6 +119,7 @@ impl Row<'_> {
             Row::Connection(ConnectionStatus { error, .. }, _) | Row::Repository(RepositoryStatus { error, .. }, _) => {
                 error.as_deref().unwrap_or_default()
             }
+            Row::Source(one, _) => one.error.as_deref().unwrap_or_default(),
             Row::Image(one, _) => one.problem().unwrap_or_default().0,
         }
     }
@@ -119,6 +130,7 @@ impl Row<'_> {
             Row::Connection(ConnectionStatus { hint, .. }, _) | Row::Repository(RepositoryStatus { hint, .. }, _) => {
                 hint
             }
+            Row::Source(..) => "",
             Row::Image(one, _) => one.problem().unwrap_or_default().1,
         }
     }
@@ -128,6 +140,7 @@ fn what(row: &Row) -> Cell {
     Cell::text(match row {
         Row::Connection(one, _) => one.to.word(),
         Row::Repository(..) => "repository",
+        Row::Source(..) => "source",
         Row::Image(..) => "image",
     })
     .quiet()
@@ -137,6 +150,7 @@ fn name(row: &Row) -> Cell {
     Cell::text(match row {
         Row::Connection(one, _) => &one.name,
         Row::Repository(one, _) => &one.address,
+        Row::Source(one, _) => one.name.as_str(),
         Row::Image(one, _) => &one.image,
     })
 }
@@ -154,6 +168,14 @@ fn state(row: &Row) -> Cell {
             };
             Cell::mark(of_health(*health), word)
         }
+        Row::Source(one, health) => {
+            let word = match (&one.error, &one.commit) {
+                (Some(_), _) => "refused",
+                (None, Some(commit)) => commit.short(),
+                (None, None) => "not read",
+            };
+            Cell::mark(of_health(*health), word.to_owned())
+        }
         Row::Image(one, health) => {
             let word = match (&one.error, &one.tag) {
                 (Some(_), _) => "failed",
@@ -170,6 +192,7 @@ fn since(row: &Row) -> Cell {
     match row {
         Row::Connection(one, _) => Cell::age(Some(one.since)),
         Row::Repository(one, _) => Cell::age(one.polled),
+        Row::Source(one, _) => Cell::age(one.since),
         Row::Image(one, _) => Cell::age(one.checked),
     }
 }
@@ -181,6 +204,7 @@ fn is(row: &Row) -> Cell {
             let branches = text::counted(one.branches.into(), "branch", "branches");
             format!("{branches}, {}", text::counted(one.tags.into(), "tag", "tags"))
         }
+        Row::Source(one, _) => text::counted(one.applications.into(), "application", "applications"),
         Row::Image(one, _) => format!("{}: {}", one.application, one.policy),
     })
     .quiet()

@@ -10,7 +10,7 @@
 //! `weight`, `message`), `last`, `last_sync`, `drifted`, `resources`; where something of it cannot be seen, `unseen` (`of`: `cluster`, `watch` or
 //! `repository`; `what`, `reason`, `last_seen`), and where that makes `sync` or `health` Unknown, `last_known` (`sync`,
 //! `health`). An application is [`ApplicationStatus`]: `name`, `environments` (none), `images`, and where they apply `code`,
-//! `last`, `artifact`, `message`, `unseen`.
+//! `defined` (`source`, `file`: where it is defined, if not in the configuration), `last`, `artifact`, `message`, `unseen`.
 //!
 //! `-o name` has `environment/shop/prod`, and `application/tools` of an application that has no environments.
 
@@ -23,7 +23,8 @@ use quarterdeck_shared::application::Address;
 use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus,
+    ApplicationSourceStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object,
+    RepositoryStatus,
 };
 use serde::Serialize;
 
@@ -137,6 +138,12 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     if let Some(error) = &agent.configuration_error {
         let kept = "the previous configuration stays in use";
         context.output.note(&format!("warning: {} is not used, {kept}: {error}", agent.configuration))?;
+    }
+    for object in state.objects.values() {
+        if let Object::ApplicationSource(ApplicationSourceStatus { name, error: Some(error), .. }) = object {
+            let kept = "its applications are unchanged";
+            context.output.note(&format!("warning: source {name} is refused, {kept}: {error}"))?;
+        }
     }
     if let Some(error) = &agent.history_error {
         context.output.note(&format!("warning: the agent {error}"))?;

@@ -5,7 +5,10 @@ use std::io;
 use jiff::Timestamp;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::{ApplicationStatus, EnvironmentStatus, Hold, Pending, Progress, ResourceStatus};
+use quarterdeck_shared::snapshot::{
+    ApplicationSourceStatus, ApplicationStatus, DefinedIn, EnvironmentStatus, Hold, Key, Object, Pending, Progress,
+    ResourceStatus,
+};
 
 use super::Chosen;
 use crate::column::Form;
@@ -22,10 +25,10 @@ pub(super) fn page(chosen: &Chosen, state: &State, context: &mut Context) -> io:
     let now = (context.clock)();
     let Chosen { application, environments } = chosen;
     if let [environment] = environments[..] {
-        facts(application, environment, context).into_iter().try_for_each(|line| context.output.line(line))?;
+        facts(application, environment, state, context).into_iter().try_for_each(|line| context.output.line(line))?;
         objects_of(environment, state, context)?;
     } else {
-        facts_of_application(application, context).into_iter().try_for_each(|line| context.output.line(line))?;
+        facts_of_application(application, state, context).into_iter().try_for_each(|line| context.output.line(line))?;
         if !environments.is_empty() {
             context.output.line("")?;
             let table = super::table(std::slice::from_ref(chosen), Form::Table, context);
@@ -76,20 +79,33 @@ impl Facts {
     }
 
     /// What an application is beside its environments.
-    fn delivery(&mut self, application: &ApplicationStatus, now: Timestamp) {
+    fn delivery(&mut self, application: &ApplicationStatus, state: &State, now: Timestamp) {
+        self.add("Defined in", Tone::Plain, defined(application, state).unwrap_or_default());
         self.add("Code", Tone::Plain, application.code.clone().unwrap_or_default());
         let unseen = application.unseen.iter().map(|unseen| unseen::line(unseen, |at| ago(at, now)));
         self.all("Unseen", Tone::Warning, unseen);
     }
 }
 
+/// `teams/shop.toml of source teams at 1f3c2a9`; nothing where that is the configuration.
+fn defined(application: &ApplicationStatus, state: &State) -> Option<String> {
+    let DefinedIn { source, file } = application.defined.as_ref()?;
+    let commit = match state.objects.get(&Key::application_source(source)) {
+        Some(Object::ApplicationSource(ApplicationSourceStatus { commit: Some(commit), .. })) => {
+            format!(" at {}", commit.short())
+        }
+        _ => String::new(),
+    };
+    Some(format!("{file} of source {source}{commit}"))
+}
+
 /// The facts of an application with several environments, or none.
-fn facts_of_application(application: &ApplicationStatus, context: &Context) -> Vec<Line> {
+fn facts_of_application(application: &ApplicationStatus, state: &State, context: &Context) -> Vec<Line> {
     let now = (context.clock)();
     let mut facts = Facts::default();
     facts.add("Application", Tone::Strong, application.name.to_string());
     facts.add("Message", Tone::Plain, &*application.message);
-    facts.delivery(application, now);
+    facts.delivery(application, state, now);
     facts.all("Builds", Tone::Plain, application.images.iter().cloned());
     let built = application.artifact.as_ref().map(|artifact| {
         let commit = artifact.commit.short();
@@ -102,7 +118,12 @@ fn facts_of_application(application: &ApplicationStatus, context: &Context) -> V
 }
 
 /// The facts of one environment.
-fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, context: &Context) -> Vec<Line> {
+fn facts(
+    application: &ApplicationStatus,
+    environment: &EnvironmentStatus,
+    state: &State,
+    context: &Context,
+) -> Vec<Line> {
     let now = (context.clock)();
     let ago = |at| ago(at, now);
     let hold = |hold: &Hold| {
@@ -142,7 +163,7 @@ fn facts(application: &ApplicationStatus, environment: &EnvironmentStatus, conte
     facts.add("Pending", Tone::Warning, pending);
     facts.add("Git says", Tone::Warning, ahead.map(ToString::to_string).unwrap_or_default());
     facts.all("Images", Tone::Plain, environment.images.iter().cloned());
-    facts.delivery(application, now);
+    facts.delivery(application, state, now);
     let path = if spec.path.is_empty() { String::new() } else { format!(", {}", spec.path) };
     facts.add("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
     facts.add("Follows", Tone::Plain, &*spec.chart);

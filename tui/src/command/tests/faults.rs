@@ -33,6 +33,7 @@ const ALL: &[&str] = &[
     "refresh shop",
     "pods",
     "images",
+    "sources",
     "logs shop",
     "events",
     "events -f",

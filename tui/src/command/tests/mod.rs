@@ -415,6 +415,15 @@ async fn images() {
 }
 
 #[tokio::test]
+async fn sources() {
+    let agent = StandIn::start(|_| Reply::json(&world::with_sources()));
+    let all = ["sources", "sources -o wide", "sources -o name", "sources -o json", "status shop", "status"];
+    check("sources", &agent, &all).await;
+    let agent = StandIn::start(|_| Reply::json(&world::empty()));
+    check("sources_none", &agent, &["sources", "sources -o json"]).await;
+}
+
+#[tokio::test]
 async fn gc() {
     let agent = StandIn::start(world::answer);
     check("gc", &agent, &["gc --dry-run", "80> gc --all --dry-run", "gc --dry-run -o json"]).await;

@@ -481,6 +481,28 @@ pub(super) fn followed() -> Value {
     )
 }
 
+/// A state with sources of applications: one that is in force, one of which a newer commit is wrong.
+pub(super) fn with_sources() -> Value {
+    let source = |name: &str, changed: Value| {
+        let source = json!({
+            "kind": "ApplicationSource", "name": name, "repository": "ssh://git@forge/ops/fleet.git", "branch": "main",
+            "commit": "4f3c2a9d".repeat(5), "applications": 2, "since": "2026-11-23T11:04:18Z",
+        });
+        with(source, changed)
+    };
+    let wrong = "ssh://git@forge/ops/fleet.git@5f3c2a9:teams/cart.toml:7:1: unknown field `nmae`\n\
+                 ssh://git@forge/ops/fleet.git@5f3c2a9:teams/web.toml:1:1: the file is not UTF-8";
+    state_of(
+        7,
+        &[
+            agent(json!({})),
+            application("shop", &[], json!({"defined": {"source": "teams", "file": "teams/shop.toml"}})),
+            source("teams", json!({})),
+            source("web", json!({"error": wrong})),
+        ],
+    )
+}
+
 fn unneeded() -> Value {
     let image = |tag: &str, commit: &str, at: &str, kept: Option<&str>| {
         let name = format!("registry.example/ops/shop:{tag}");

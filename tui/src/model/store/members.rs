@@ -57,7 +57,11 @@ impl Index {
             Object::Environment(e) => self.deployed(&e.environment).environment = Some(slot),
             Object::Resource(r) => self.deployed(&r.environment).resources.push(slot),
             Object::Pod(p) => self.deployed(&p.environment).pods.push(slot),
-            Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::FollowedImage(_) => {}
+            Object::Agent(_)
+            | Object::Repository(_)
+            | Object::Connection(_)
+            | Object::ApplicationSource(_)
+            | Object::FollowedImage(_) => {}
         }
     }
 
@@ -74,7 +78,11 @@ impl Index {
             Object::Environment(e) => (&e.environment.application, Some(&e.environment.environment)),
             Object::Resource(r) => (&r.environment.application, Some(&r.environment.environment)),
             Object::Pod(p) => (&p.environment.application, Some(&p.environment.environment)),
-            Object::Agent(_) | Object::Repository(_) | Object::Connection(_) | Object::FollowedImage(_) => return,
+            Object::Agent(_)
+            | Object::Repository(_)
+            | Object::Connection(_)
+            | Object::ApplicationSource(_)
+            | Object::FollowedImage(_) => return,
         };
         let Some(members) = self.0.get_mut(application) else { return };
         match (object, environment.and_then(|name| members.environments.get_mut(name))) {

@@ -42,6 +42,7 @@ impl Store {
             Object::Agent(_)
             | Object::Repository(_)
             | Object::Connection(_)
+            | Object::ApplicationSource(_)
             | Object::FollowedImage(_)
             | Object::Run(_) => false,
         }

@@ -59,6 +59,9 @@ fn mentions(object: &Object, word: &str) -> bool {
         }
         Object::Connection(c) => any(&[c.to.word(), &c.name, &c.version, c.error.as_deref().unwrap_or("")]),
         Object::Repository(r) => any(&["repository", &r.address, r.error.as_deref().unwrap_or("")]),
+        Object::ApplicationSource(s) => {
+            any(&["source", s.name.as_str(), &s.repository, s.error.as_deref().unwrap_or_default()])
+        }
         Object::FollowedImage(f) => {
             any(&["image", f.application.as_str(), &f.image, &f.policy, f.tag.as_deref().unwrap_or_default()])
                 || contains(&f.line(), word)

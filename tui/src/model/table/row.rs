@@ -52,6 +52,11 @@ pub(super) fn row(fleet: &Store, (slot, object): (Slot, &Object), head: Slot, is
             None if r.polled.is_none() => (Some(Health::Progressing), "".into()),
             None => (Some(Health::Healthy), "".into()),
         },
+        Object::ApplicationSource(s) => match &s.error {
+            Some(_) => (Some(Health::Degraded), s.line().into()),
+            None if s.commit.is_none() => (Some(Health::Progressing), "".into()),
+            None => (Some(Health::Healthy), "".into()),
+        },
         Object::FollowedImage(f) => match f.problem() {
             Some((problem, hint)) => (Some(Health::Degraded), text::with_hint(problem, hint)),
             None if f.checked.is_none() => (Some(Health::Progressing), "".into()),

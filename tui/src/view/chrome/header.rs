@@ -47,6 +47,9 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     if let Some(error) = model.world.fleet.agent().and_then(|agent| agent.history_error.as_ref()) {
         notices.push((format!(" ✖ {error} "), bad));
     }
+    for refused in model.world.fleet.sources().filter(|source| source.error.is_some()) {
+        notices.push((format!(" ✖ applications of {} refused ", refused.name), bad));
+    }
     for lost in model.world.fleet.connections().filter(|connection| !connection.reachable) {
         let age = painter.age(lost.since);
         notices.push((format!(" ✖ {} {} unreachable {age} ", lost.to.word(), lost.name), bad));

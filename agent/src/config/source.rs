@@ -1,0 +1,148 @@
+//! `[[application_source]]`: a repository that defines applications beside the configuration, and what these may say.
+//!
+//! Whoever may push to it decides what is deployed, so what is in it may do less than the configuration: see [`allowed`].
+
+mod allowed;
+pub mod file;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use quarterdeck_core::directories::Pattern;
+use quarterdeck_core::trigger::TagGlob;
+use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_shared::application::SourceName;
+use serde::Deserialize;
+
+use super::Config;
+use super::finding::Finding;
+use super::locate::Step;
+use super::values::escapes;
+
+/// A source of applications.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationSource {
+    /// What screens and events call it.
+    pub name: SourceName,
+    /// Where its files are; reached as other repositories are.
+    pub repository: String,
+    /// The branch that is read; the remote's default branch where absent.
+    pub branch: Option<String>,
+    /// The folder whose `.toml` files define applications, with all below it.
+    pub path: Option<String>,
+    /// Instead of files: each directory that matches is an environment of an application.
+    pub pattern: Option<String>,
+    /// The file that says what such a directory means.
+    pub template: Option<String>,
+    /// The clusters that its environments may be in.
+    #[serde(default)]
+    pub clusters: Vec<String>,
+    /// Patterns of the namespaces that they may be in.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// The beginnings of the addresses of repositories and charts that its applications may use beside the source's own.
+    #[serde(default)]
+    pub repositories: Vec<String>,
+    /// Patterns of the images that they may build, push and follow.
+    #[serde(default)]
+    pub images: Vec<String>,
+}
+
+/// Where in its repository a source defines applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout<'a> {
+    /// Files below a folder.
+    Files(&'a str),
+    /// A template, for each directory that matches.
+    Template(Pattern, &'a str),
+}
+
+impl ApplicationSource {
+    /// Where its applications are; nothing where the configuration was not checked.
+    pub fn layout(&self) -> Option<Layout<'_>> {
+        match (&self.path, &self.pattern, &self.template) {
+            (Some(path), None, None) => Some(Layout::Files(path)),
+            (None, Some(pattern), Some(template)) => Some(Layout::Template(Pattern::parse(pattern).ok()?, template)),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with the sources of a configuration.
+pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
+    let mut names = BTreeSet::new();
+    for (index, source) in config.application_source.iter().enumerate() {
+        let mut say = |option: &'static str, message: String| {
+            let place = vec![Step::Key("application_source"), Step::Index(index), Step::Key(option)];
+            findings.push(Finding { place, message });
+        };
+        if !names.insert(&source.name) {
+            say("name", format!("source {} is defined twice: choose another name", source.name));
+        }
+        if let Err(error) = RepositoryUrl::parse(&source.repository, base) {
+            say("repository", error.to_string());
+        }
+        check_layout(source, &mut say);
+        check_limits(source, config, base, &mut say);
+    }
+}
+
+fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, String)) {
+    let ApplicationSource { path, pattern, template, .. } = source;
+    match (path, pattern, template) {
+        (None, None, None) => {
+            say("name", "where are the applications? Set path, or pattern and template".to_owned());
+        }
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            say("path", "applications are in files below path, or in directories by pattern: leave out one".to_owned());
+        }
+        (None, Some(_), None) => say("pattern", "what does a directory mean? Set template to a file".to_owned()),
+        (None, None, Some(_)) => say("template", "which directories is it for? Set pattern".to_owned()),
+        (Some(path), None, None) if escapes(path) => {
+            say("path", format!("the path {path:?} must be a folder inside the repository"));
+        }
+        (Some(_), None, None) => {}
+        (None, Some(pattern), Some(template)) => {
+            if let Err(error) = Pattern::parse(pattern) {
+                say("pattern", error.to_string());
+            }
+            if template.is_empty() || escapes(template) {
+                say("template", format!("the template {template:?} must be a file inside the repository"));
+            }
+        }
+    }
+}
+
+fn check_limits(source: &ApplicationSource, config: &Config, base: &Path, say: &mut impl FnMut(&'static str, String)) {
+    let ApplicationSource { clusters, namespaces, repositories, images, .. } = source;
+    if clusters.is_empty() {
+        say("name", "which clusters may its applications use? Set clusters = [\"…\"]".to_owned());
+    }
+    if namespaces.is_empty() {
+        say(
+            "name",
+            "which namespaces may its applications use? Set namespaces = [\"team-*\"], or [\"*\"] for all".to_owned(),
+        );
+    }
+    let is_known = |name: &str| {
+        let known = &config.cluster;
+        known.is_empty() || name == "in-cluster" || known.iter().any(|cluster| cluster.name == name)
+    };
+    if let Some(cluster) = clusters.iter().find(|name| !is_known(name)) {
+        say("clusters", format!("no [[cluster]] has the name {cluster:?}"));
+    }
+    for (option, patterns) in [("namespaces", namespaces), ("images", images)] {
+        for pattern in patterns {
+            if let Err(error) = TagGlob::parse(pattern) {
+                say(option, error.to_string());
+            }
+        }
+    }
+    for prefix in repositories.iter().filter(|prefix| !prefix.starts_with("oci://")) {
+        // Any address will do to see whether the prefix can be read.
+        if let Err(error) = RepositoryUrl::parse("/", base).and_then(|any| any.covered_by(prefix, base)) {
+            say("repositories", error.to_string());
+        }
+    }
+}
