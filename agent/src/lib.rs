@@ -73,6 +73,7 @@ pub mod worker;
 
 pub mod charts;
 pub mod commit_tree;
+pub mod deployed_labels;
 pub mod images;
 pub mod places;
 pub mod pull_secrets;

@@ -37,6 +37,7 @@ mod kept;
 mod kept_running;
 mod killed;
 mod kinds;
+mod labelled;
 mod logged;
 mod manifests;
 mod moved;

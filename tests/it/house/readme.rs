@@ -52,6 +52,7 @@ const WHOLE: &[&str] = &[
     "life::kept_running",
     "life::killed",
     "life::kinds",
+    "life::labelled",
     "life::logged",
     "life::manifests",
     "life::moved",
