@@ -75,6 +75,7 @@ pub mod charts;
 pub mod commit_tree;
 pub mod deployed_labels;
 pub mod images;
+pub mod kept_images;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;

@@ -23,6 +23,7 @@ mod cleaned;
 mod commented;
 mod configured;
 mod crashed;
+mod deleted;
 mod edited;
 mod environments;
 mod fleet;

@@ -40,6 +40,7 @@ const WHOLE: &[&str] = &[
     "life::cleaned",
     "life::commented",
     "life::crashed",
+    "life::deleted",
     "life::edited",
     "life::fleet",
     "life::fought",
