@@ -258,6 +258,9 @@ pub struct RegistryConfig {
     /// The file of authorities that are trusted for it beside those of the machine.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// What an environment runs has the label `deployed-ENV` there; of a Harbor alone.
+    #[serde(default)]
+    pub labels: bool,
 }
 
 /// A registry with an API of its own.

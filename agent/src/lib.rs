@@ -77,7 +77,9 @@ pub mod worker;
 
 pub mod charts;
 pub mod commit_tree;
+pub mod deployed_labels;
 pub mod images;
+pub mod kept_images;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;

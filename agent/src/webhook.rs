@@ -1,5 +1,6 @@
 //! The listener for webhooks: a forge says that something was pushed, and the repository is polled now instead of at its next
-//! turn. Polls go on without it, so a hook that is lost costs time and nothing else.
+//! turn; a Harbor says it, and the images that are followed there are looked at. Both go on without it, so a hook that is lost costs
+//! time and nothing else.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +14,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use quarterdeck_core::backoff::doubled;
-use quarterdeck_core::webhook;
+use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::webhook::{self, harbor::Pushed};
 use quarterdeck_git::url::RepositoryUrl;
+use quarterdeck_shared::application::FollowSpec;
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::secret;
 use secrecy::ExposeSecret as _;
@@ -149,7 +152,10 @@ async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -
         }
         Ok(delivery) => {
             if delivery.is_none_or(|delivery| hooks.is_new(delivery)) {
-                hooks.polls(&webhook::addresses(&body));
+                match webhook::harbor::read(&body) {
+                    Some(pushed) => hooks.looks(&pushed),
+                    None => hooks.polls(&webhook::addresses(&body)),
+                }
             }
             (StatusCode::OK, String::new())
         }
@@ -169,6 +175,20 @@ impl Hooks {
         let meant: Vec<&Arc<Repository>> = repositories.iter().filter(|one| is_meant(one)).collect();
         tracing::debug!(repositories = meant.len(), "a webhook polls them");
         meant.iter().for_each(|repository| repository.wake());
+    }
+
+    /// Looks now at the images that are followed of the repository that was pushed to. Ten hooks meanwhile are one more look.
+    fn looks(&self, pushed: &Pushed) {
+        let is_meant = |spec: &FollowSpec| match pushed {
+            Pushed::To(repository) => ImageRef::parse(&spec.image).is_ok_and(|image| image.repository() == repository),
+            Pushed::Anywhere => true,
+            Pushed::Nothing => false,
+        };
+        let applications = self.context.applications.read().unwrap_or_else(PoisonError::into_inner);
+        let meant = applications.values().filter(|application| application.spec.followed.iter().any(is_meant));
+        let meant: Vec<_> = meant.collect();
+        tracing::debug!(applications = meant.len(), "a webhook of a registry has their images looked at");
+        meant.iter().for_each(|application| application.following.wake());
     }
 
     fn is_new(&self, delivery: String) -> bool {

@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{
-    Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ManifestsAnswer, ObjectDiff,
+    Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ImageAnswer, ImageState,
+    ManifestsAnswer, ObjectDiff,
 };
 pub use self::records::{LogRecord, WatchRecord};
 pub use self::requests::{Accepted, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest};

@@ -129,6 +129,10 @@ routes! {
     /// Syncs, newest first: an array of [`SyncRecord`](crate::event::SyncRecord).
     pub const HISTORY: Route<Address, Limit> = read("/v1/environments/{address}/history");
 
+    /// Whether registries have the images of the newest syncs, each image once: an array of
+    /// [`ImageAnswer`](crate::protocol::ImageAnswer). Registries are asked for it.
+    pub const IMAGES: Route<Address, Limit> = read("/v1/environments/{address}/images");
+
     /// Commits of the deploy branch below the environment's path, newest first: an array of
     /// [`CommitAnswer`](crate::protocol::CommitAnswer).
     pub const COMMITS: Route<Address, Limit> = read("/v1/environments/{address}/commits");

@@ -3,7 +3,7 @@
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::EventId;
-use quarterdeck_shared::protocol::Accepted;
+use quarterdeck_shared::protocol::{Accepted, ImageAnswer};
 use quarterdeck_shared::resource::ResourceRef;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,8 @@ pub enum Ask {
     Object(EnvironmentId, ResourceRef),
     /// The newest syncs.
     History(EnvironmentId),
+    /// Whether registries have their images.
+    Images(EnvironmentId),
     /// Events of an application, of an environment or of all; before an id, or the newest.
     Events(Option<Subject>, Option<EventId>),
 }
@@ -101,6 +103,8 @@ pub enum Answer {
     Text(Box<TextDocument>),
     /// To [`Ask::History`].
     History(Vec<SyncRecord>),
+    /// To [`Ask::Images`].
+    Images(Vec<ImageAnswer>),
     /// To [`Ask::Events`].
     Events(Vec<EventRecord>),
     /// To a command.

@@ -129,6 +129,15 @@ pub fn own_image<'a>(images: &'a [String], built: &[String]) -> Option<&'a str> 
     images.iter().find(is_built).or(images.first()).map(String::as_str)
 }
 
+/// An image as people call it: `ops/shop:1.4.0`, without its registry and digest.
+pub fn image_short(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => rest,
+        _ => name,
+    }
+}
+
 /// The part of an image's name that changes from delivery to delivery: its tag, else the first seven digits of its
 /// digest, else `latest`, which is what an engine takes a bare name for.
 pub fn image_version(image: &str) -> String {

@@ -1,7 +1,7 @@
 //! What a Harbor tells of a project before an image is built that is to be pushed into it, and whether the push can succeed. (pure)
 //!
-//! A project that does not exist, and a quota that is used up, are told before a build takes its time. What Harbor does not tell is
-//! no reason to refuse: the push finds it out.
+//! A project that does not exist, a quota that is used up, and a tag that may not be overwritten are told before a build takes its
+//! time. What Harbor does not tell is no reason to refuse: the push finds it out.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use quarterdeck_shared::error::Hint;
 use serde::Deserialize;
 
 use crate::image_ref::ImageRef;
+use crate::immutable_tags::Rules;
 
 /// The storage of a project, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,18 @@ pub enum Refusal {
         /// What it may need, with a unit.
         hard: String,
     },
+    /// Harbor refuses the push of a tag that is there, of the same image too.
+    #[error("the tag {tag} of {image} exists and is immutable, so the push would be refused")]
+    Immutable {
+        /// The name without the tag.
+        image: String,
+        /// The tag.
+        tag: String,
+        /// The project.
+        project: String,
+        /// The rule, as people read it.
+        rule: String,
+    },
 }
 
 impl Hint for Refusal {
@@ -72,6 +85,10 @@ impl Hint for Refusal {
                 "raise the quota of the project, or delete old images and let Harbor collect garbage; then `qd runs retry`"
                     .into()
             }
+            Self::Immutable { project, rule, .. } => format!(
+                "push another version, or change the rule in the project {project} in Harbor under Policy, Tag Immutability: {rule}"
+            )
+            .into(),
         }
     }
 }
@@ -124,6 +141,14 @@ pub fn judge(registry: &str, project: &str, known: Project, is_built: bool) -> R
     }
 }
 
+/// What refuses the push of an image whose tag is there, by these rules of its project.
+pub fn overwrites(image: &ImageRef, rules: &Rules) -> Option<Refusal> {
+    let (project, repository) = image.repository().split_once('/')?;
+    let tag = image.tag()?;
+    let rule = rules.holding(repository, tag)?;
+    Some(Refusal::Immutable { image: image.name(), tag: tag.to_owned(), project: project.to_owned(), rule })
+}
+
 /// As Harbor shows sizes.
 fn size(bytes: i64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
@@ -172,6 +197,28 @@ mod tests {
         let told = "the image registry.example/web is in no project of the Harbor registry registry.example";
         assert_eq!(refusal.to_string(), told);
         assert_eq!(refusal.hint(), "name the image registry.example/PROJECT/NAME");
+    }
+
+    #[test]
+    fn a_tag_that_may_not_be_overwritten_is_refused_with_its_rule() {
+        let rules = br#"[{"tag_selectors":[{"decoration":"matches","pattern":"1.*"}],
+            "scope_selectors":{"repository":[{"decoration":"repoMatches","pattern":"team/*"}]}}]"#;
+        let rules = Rules::read(rules).unwrap();
+        let refusal = |name: &str| overwrites(&ImageRef::parse(name).unwrap(), &rules);
+        let refused = refusal("registry.example/shop/team/web:1.4.0").unwrap();
+        let told =
+            "the tag 1.4.0 of registry.example/shop/team/web exists and is immutable, so the push would be refused";
+        assert_eq!(refused.to_string(), told);
+        assert_eq!(
+            refused.hint(),
+            "push another version, or change the rule in the project shop in Harbor under Policy, Tag Immutability: \
+             tags matching \"1.*\" of repositories matching \"team/*\""
+        );
+        for free in
+            ["registry.example/shop/web:1.4.0", "registry.example/shop/team/web:2.0", "registry.example/shop/team/web"]
+        {
+            assert_eq!(refusal(free), None, "{free}");
+        }
     }
 
     #[test]

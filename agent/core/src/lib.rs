@@ -17,7 +17,8 @@
 //! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
-//! - [`before_push`]: whether an image can be pushed at all, as far as its registry tells before it is built.
+//! - [`before_push`], [`immutable_tags`]: whether an image can be pushed at all, as far as its registry tells before it is built.
+//! - [`deployed_labels`]: which artifacts of a registry are marked as what an environment runs.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
@@ -44,10 +45,12 @@ pub mod admission;
 pub mod before_push;
 pub mod charts;
 pub mod commit_status;
+pub mod deployed_labels;
 pub mod directories;
 pub mod dockerignore;
 pub mod follow;
 pub mod gc;
+pub mod immutable_tags;
 pub mod import;
 pub mod merge_comment;
 pub mod own_repository;

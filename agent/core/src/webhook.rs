@@ -1,6 +1,6 @@
 //! Whether a webhook is of who knows the secret, and which repositories it is about. Pure.
 //!
-//! A hook only means that a repository is to be polled now. What it says beside that is not read: some forges let people
+//! A hook only means that a repository is to be polled now, or a registry to be asked. What it says beside that is not read: some forges let people
 //! write the body themselves.
 //!
 //! | forge | what is verified |
@@ -9,6 +9,9 @@
 //! | GitLab | `X-Gitlab-Token` |
 //! | Forgejo, Gitea | `X-Forgejo-Signature`, `X-Gitea-Signature`: HMAC-SHA256 of the body |
 //! | GitHub | `X-Hub-Signature-256`: the same |
+//! | Harbor | `Authorization`, word for word: it signs nothing |
+
+pub mod harbor;
 
 use std::collections::BTreeSet;
 
@@ -57,7 +60,8 @@ pub fn verify<'h>(
 ) -> Result<Option<String>, Refusal> {
     let header = |name: &str| header(name).map(str::trim).filter(|value| !value.is_empty() && *value != "sha256=");
     let hex = ["x-forgejo-signature", "x-gitea-signature", "x-hub-signature-256"].into_iter().find_map(&header);
-    match (header("webhook-signature"), hex, header("x-gitlab-token")) {
+    let token = header("x-gitlab-token").or_else(|| header("authorization"));
+    match (header("webhook-signature"), hex, token) {
         (Some(signatures), ..) if secret.starts_with(SIGNING) => {
             let (Some(id), Some(time)) = (header("webhook-id"), header("webhook-timestamp")) else {
                 return Err(Refusal::Unsigned);
@@ -149,6 +153,13 @@ mod tests {
             (vec![("x-gitea-signature", "00"), ("x-gitlab-token", SECRET)], Err(Refusal::Wrong)),
             // What Gitea sends without a secret.
             (vec![("x-gitea-signature", ""), ("x-hub-signature-256", "sha256=")], Err(Refusal::Unsigned)),
+            // Of Harbor. Where a forge sends it beside its own, that counts.
+            (vec![("authorization", SECRET)], Ok(None)),
+            (vec![("authorization", "Basic YTpi")], Err(Refusal::Wrong)),
+            (vec![("authorization", "")], Err(Refusal::Unsigned)),
+            (vec![("authorization", SECRET), ("x-gitlab-token", "guessed")], Err(Refusal::Wrong)),
+            (vec![("authorization", SECRET), ("x-gitea-signature", "00")], Err(Refusal::Wrong)),
+            (vec![("authorization", "Basic YTpi"), ("x-gitlab-token", SECRET)], Ok(None)),
             (vec![], Err(Refusal::Unsigned)),
         ] {
             assert_eq!(checked(&headers, BODY, SECRET, 0), result, "{headers:?}");

@@ -21,6 +21,7 @@ use crate::context::{Application, Environment};
 use crate::deliver;
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
+use crate::kept_images;
 use crate::reconcile::rollback;
 use crate::sources;
 use quarterdeck_core::run;
@@ -221,10 +222,17 @@ pub(super) async fn rollback(
         ])
         .await?;
     environment.ask(intent);
-    let mut answer = taken(format!(
+    let mut message = format!(
         "{name} is pinned to {} and will be synced to it; `qd unpin {name}` follows git again",
         revision.short()
-    ));
+    );
+    // It has begun: what registries say of it is a warning, and one that does not answer delays nothing.
+    let named = rollback::images(&context, name, &revision).await;
+    let answers = kept_images::look(&context.images(), &named, kept_images::FOR_A_ROLLBACK).await;
+    if let Some(warning) = kept_images::warning(&answers) {
+        message.push_str(&format!("; {warning}"));
+    }
+    let mut answer = taken(message);
     answer.1.revision = Some(revision);
     answer.1.after_sync = Some(after_sync);
     Ok(answer)

@@ -43,6 +43,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::MANIFESTS, reads::manifests),
         mount(routes::OBJECT, reads::object),
         mount(routes::HISTORY, reads::history),
+        mount(routes::IMAGES, reads::images),
         mount(routes::COMMITS, reads::commits),
         mount(routes::POD_LOG, streams::pod_log),
         mount(routes::RUNS, reads::runs),

@@ -6,7 +6,8 @@ use quarterdeck_shared::error::{Hint as _, chain};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
-    Check, CommitAnswer, DiffAnswer, GcAnswer, ManifestsAnswer, ROWS, ROWS_MAX, VersionAnswer, WIRE_VERSION,
+    Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, ROWS, ROWS_MAX, VersionAnswer,
+    WIRE_VERSION,
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
 use quarterdeck_shared::resource::ResourceRef;
@@ -15,7 +16,7 @@ use quarterdeck_shared::snapshot::{Key, Object, RunStatus};
 use super::Shared;
 use super::answer::{Answer, Failure, In, Path, Query};
 use crate::access::Peer;
-use crate::reconcile;
+use crate::{kept_images, reconcile};
 
 pub(super) async fn version(
     State(context): State<Shared>,
@@ -75,6 +76,17 @@ pub(super) async fn history(
 ) -> Answer<Json<Vec<SyncRecord>>> {
     let name = environment.id.clone();
     Ok(Json(context.journal.ask(move |history| history.syncs(&name, rows(query.limit))).await?))
+}
+
+pub(super) async fn images(
+    State(context): State<Shared>,
+    In(environment): In,
+    Query(query): Query<Limit>,
+) -> Answer<Json<Vec<ImageAnswer>>> {
+    let name = environment.id.clone();
+    let syncs = context.journal.ask(move |history| history.syncs(&name, rows(query.limit))).await?;
+    let named = syncs.iter().flat_map(|sync| &sync.images);
+    Ok(Json(kept_images::look(&context.images(), named, kept_images::FOR_A_LIST).await))
 }
 
 pub(super) async fn commits(In(environment): In, Query(query): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
 use super::values::two_places;
+use super::{Config, RegistryKind};
 use quarterdeck_container::registry::authorities::Authorities;
 
 /// Everything that is wrong; empty where nothing is.
@@ -86,6 +86,10 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         }
         if registry.username.is_none() && (registry.password_env.is_some() || registry.password_file.is_some()) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());
+        }
+        if registry.labels && registry.kind != Some(RegistryKind::Harbor) {
+            let message = "only Harbor has labels: set kind = \"harbor\", or leave out labels".to_owned();
+            say("registry", index, "labels", message);
         }
         if registry.insecure && registry.ca_file.is_some() {
             let message = "plain http shows no certificate: leave out ca_file or insecure".to_owned();

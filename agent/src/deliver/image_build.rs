@@ -104,15 +104,22 @@ impl Step<Artifact> for Build<'_> {
             }
         }
         let is_new = !requests.is_empty();
-        if execution.run.goal == RunGoal::Push {
+        let pushes = execution.run.goal == RunGoal::Push;
+        let pushed = if pushes { self.pushed(&names, &made).await? } else { BTreeMap::new() };
+        if pushes {
             let is_built = |place: usize| !made.contains_key(&place);
-            before::check_projects(&self.commit, &names, is_built, execution).await?;
+            let is_pushed = |place: usize| pushed.contains_key(&place);
+            before::check_projects(&self.commit, &names, is_built, is_pushed, execution).await?;
         }
         for (place, built) in self.build(execution, requests).await? {
             made.insert(place, Made { id: built.id, size: Some(built.size_bytes) });
         }
-        let images = specs.iter().zip(made.values());
-        let images = images.map(|(spec, made)| Image { name: spec.name.clone(), id: made.id.clone(), digest: None });
+        let images = specs.iter().zip(&made);
+        let images = images.map(|(spec, (place, made))| Image {
+            name: spec.name.clone(),
+            id: made.id.clone(),
+            digest: pushed.get(place).cloned(),
+        });
         let artifact = Artifact {
             application: self.commit.application.spec.name.clone(),
             commit: self.commit.checkout.id.clone(),
@@ -165,6 +172,28 @@ impl Build<'_> {
             }
         }
         Ok(Some(artifact))
+    }
+
+    /// The digests of those that were built before and that a run which did not end pushed, by their place: they are there, and
+    /// where tags are immutable a second push would be refused.
+    async fn pushed(
+        &self,
+        names: &[ImageRef],
+        made: &BTreeMap<usize, Made>,
+    ) -> Result<BTreeMap<usize, String>, DeliverError> {
+        let mut pushed = BTreeMap::new();
+        let Some(known) = self.known().await? else { return Ok(pushed) };
+        let images = self.commit.context.images();
+        for (place, made) in made {
+            let name = &names[*place];
+            let is_it = |image: &&Image| image.name == self.commit.code.spec.images[*place].name && image.id == made.id;
+            let before = known.images.iter().find(is_it).and_then(|image| image.digest.clone());
+            let Some(digest) = before.filter(|_| name.tag() == Some(known.tag.as_str())) else { continue };
+            if images.registries.digest(name, images.login(name).await?.as_ref()).await? == Some(digest.clone()) {
+                pushed.insert(*place, digest);
+            }
+        }
+        Ok(pushed)
     }
 
     /// The image of the commit, where it was built before.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::revision::Revision;
@@ -51,6 +52,14 @@ pub async fn target(
         },
     };
     Ok(Revision { reference: Revision::PIN.to_owned(), ..revision })
+}
+
+/// The images of the newest release of a revision; none where the history has none.
+pub async fn images(context: &Context, environment: &EnvironmentId, revision: &Revision) -> Vec<String> {
+    let name = environment.clone();
+    let releases = context.journal.ask(move |history| history.releases(&name, RELEASES)).await.unwrap_or_default();
+    let release = releases.into_iter().find(|sync| sync.revision.is_same_content(revision));
+    release.map(|sync| sync.images).unwrap_or_default()
 }
 
 /// The revision of the release before the one that runs. Releases are the newest first; `newest` is the last sync of any

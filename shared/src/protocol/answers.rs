@@ -58,6 +58,41 @@ pub struct CommitAnswer {
     pub at: Timestamp,
 }
 
+/// Whether a registry has an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageState {
+    /// It has it.
+    Present,
+    /// It answers, and does not have it: a retention rule or a person deleted it, or it never was there.
+    Deleted,
+    /// It did not say.
+    Unknown,
+}
+
+impl ImageState {
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Deleted => "deleted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An image of the last syncs, for choosing what to roll back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageAnswer {
+    /// As the manifests named it.
+    pub image: String,
+    /// Whether its registry has it.
+    pub state: ImageState,
+    /// Why that is unknown; empty where it is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
 /// The way a check of `qd doctor` went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

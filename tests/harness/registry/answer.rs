@@ -27,7 +27,8 @@ const OTHER_DIGEST: &str = "sha256:bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0bad0b
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     if let Some(path) = parts.uri.path().strip_prefix("/api/v2.0/") {
-        return harbor::answer(&state, path, &parts);
+        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        return harbor::answer(&state, path, &parts, &body);
     }
     let Some(route) = Route::parse(parts.uri.path()) else {
         state.faults().take(Step::Other);
@@ -206,6 +207,11 @@ fn finish(state: &State, repository: &str, id: &str, digest: Option<&str>, body:
 
 fn put_manifest(state: &State, headers: &HeaderMap, repository: &str, reference: &str, bytes: Bytes) -> Response<Body> {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    if state.harbor().rules.hold(repository, reference) && state.store().digest(repository, reference).is_some() {
+        let name = repository.split_once('/').map_or(repository, |(_, name)| name);
+        let message = format!("Failed to process request due to '{name}:{reference}' configured as immutable.");
+        return failure(412, "PRECONDITION", &message);
+    }
     let subject = subject_of(&bytes);
     let manifest = Manifest { media_type: media_type.to_owned(), bytes };
     match state.store().put_manifest(repository, reference, manifest) {

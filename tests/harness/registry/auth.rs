@@ -151,7 +151,7 @@ fn challenge(address: &str, repository: Option<&str>, action: &str, known: bool)
     challenge
 }
 
-fn basic(authorization: &str) -> Option<(String, String)> {
+pub(super) fn basic(authorization: &str) -> Option<(String, String)> {
     let decoded = BASE64_STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))

@@ -42,6 +42,18 @@ pub enum Step {
     ApiProject,
     /// Harbor: `GET` of the summary of a project.
     ApiSummary,
+    /// Harbor: the immutable tag rules of a project.
+    ApiRules,
+    /// Harbor: `GET` of the quotas.
+    ApiQuotas,
+    /// Harbor: the labels of a project, `GET` and `POST`.
+    ApiLabels,
+    /// Harbor: `GET` of the artifacts of a repository.
+    ApiArtifacts,
+    /// Harbor: `POST` of a label to an artifact.
+    ApiLabelSet,
+    /// Harbor: `DELETE` of a label of an artifact.
+    ApiLabelTaken,
     /// Whatever else was asked.
     Other,
 }

@@ -1,10 +1,15 @@
-//! The API of Harbor beside the registry, as far as scans go: artifacts with where their scan stands, the scan, its report, and the
-//! health of all; and projects: whether there is one, and its quota. A scan is `Pending`, then `Running`, then over, a step each time the artifact is asked for.
+//! The API of Harbor beside the registry, as far as it is used: projects with quotas, artifacts with tags, labels and where their scan
+//! stands, scans and their reports, labels, immutable tag rules, and the health of all. A scan is `Pending`, then `Running`, then over, a
+//! step each time the artifact is asked for.
 //!
-//! It wants what Harbor wants: a login as Basic, no cookies, names that are encoded twice. It also wants what Harbor merely takes,
-//! so that a client that forgets it is found: `X-Request-Id`, `X-Is-Resource-Name` and the forms of reports. It does NOT do:
-//! make projects (all are there but the one that a test takes away), count
-//! what a quota is used for (a test says so), robots with permissions of their own (one permission can be denied to all), other scanners, SBOMs.
+//! It wants what Harbor wants: a login as Basic, no cookies, names that are encoded twice. Of our agent it also wants what Harbor merely
+//! takes, so that it is found where it is forgotten: `X-Request-Id`, `X-Is-Resource-Name` and the forms of reports. It does NOT do:
+//! make projects (all are there but the one that a test takes away), count what a quota is used for (a test says so), robots with
+//! permissions of their own (one permission can be denied to all; quotas are listed for `admin` alone), other scanners, SBOMs, labels
+//! of the system, queries but those for a label, times of a push.
+
+mod labels;
+mod rules;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +19,8 @@ use http::request::Parts;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
+use self::labels::Labels;
+use self::rules::Rules;
 use super::State;
 use super::fault::{Fault, Step};
 use super::reply::{failure, respond};
@@ -49,13 +56,31 @@ pub(super) struct Harbor {
     pub(super) quota: (i64, i64),
     /// Where the scan of each digest stands.
     scans: BTreeMap<String, &'static str>,
+    /// Projects that were asked for, each with its number as its place.
+    projects: Vec<String>,
+    pub(super) labels: Labels,
+    pub(super) rules: Rules,
 }
 
 impl Default for Harbor {
     fn default() -> Self {
         let (found, scans) = (Vec::new(), BTreeMap::new());
-        let (lacks, quota) = (None, (0, -1));
-        Self { is_there: false, found, denied: None, are_held: false, ends_with: "Success", lacks, quota, scans }
+        let (lacks, quota, projects) = (None, (0, -1), Vec::new());
+        let (labels, rules) = (Labels::default(), Rules::default());
+        let ends_with = "Success";
+        Self {
+            is_there: false,
+            found,
+            denied: None,
+            are_held: false,
+            ends_with,
+            lacks,
+            quota,
+            scans,
+            projects,
+            labels,
+            rules,
+        }
     }
 }
 
@@ -63,17 +88,48 @@ impl Default for Harbor {
 fn asked(method: &Method, steps: &[&str]) -> Option<(Step, &'static str)> {
     Some(match (method, steps) {
         (&Method::HEAD, ["projects"]) => (Step::ApiProject, ""),
+        (&Method::GET, ["projects", _]) => (Step::ApiProject, "project:read"),
         (&Method::GET, ["projects", _, "summary"]) => (Step::ApiSummary, "project:read"),
-        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _]) => (Step::ApiArtifact, "artifact:read"),
-        (&Method::POST, ["projects", _, "repositories", _, "artifacts", _, "scan"]) => (Step::ApiScan, "scan:create"),
-        (&Method::GET, ["projects", _, "repositories", _, "artifacts", _, "additions", "vulnerabilities"]) => {
-            (Step::ApiReport, "artifact-addition:read")
-        }
+        (&Method::GET, ["projects", _, "immutabletagrules"]) => (Step::ApiRules, "immutable-tag:list"),
+        (&Method::POST, ["projects", _, "immutabletagrules"]) => (Step::ApiRules, "immutable-tag:create"),
+        (&Method::GET, ["quotas"]) => (Step::ApiQuotas, "quota:list"),
+        (&Method::GET, ["labels"]) => (Step::ApiLabels, "label:list"),
+        (&Method::POST, ["labels"]) => (Step::ApiLabels, "label:create"),
+        (&Method::GET, ["projects", _, "repositories", _, "artifacts"]) => (Step::ApiArtifacts, "artifact:list"),
+        (_, ["projects", _, "repositories", _, "artifacts", _, below @ ..]) => match (method, below) {
+            (&Method::GET, []) => (Step::ApiArtifact, "artifact:read"),
+            (&Method::POST, ["scan"]) => (Step::ApiScan, "scan:create"),
+            (&Method::GET, ["additions", "vulnerabilities"]) => (Step::ApiReport, "artifact-addition:read"),
+            (&Method::POST, ["labels"]) => (Step::ApiLabelSet, "artifact-label:create"),
+            (&Method::DELETE, ["labels", _]) => (Step::ApiLabelTaken, "artifact-label:delete"),
+            _ => return None,
+        },
         _ => return None,
     })
 }
 
-pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
+/// One question, read.
+struct Question {
+    step: Step,
+    method: Method,
+    steps: Vec<String>,
+    query: Vec<(String, String)>,
+    body: Value,
+    /// `http://127.0.0.1:5000/api/v2.0/labels`, without its query.
+    path: String,
+}
+
+impl Question {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn is(&self, name: &str, by_default: bool) -> bool {
+        self.value(name).map_or(by_default, |value| value == "true")
+    }
+}
+
+pub(super) fn answer(state: &State, path: &str, parts: &Parts, body: &[u8]) -> Answer {
     if !state.harbor().is_there {
         return Ok(respond(404).body("404 page not found".into()).expect("a plain answer"));
     }
@@ -96,47 +152,121 @@ pub(super) fn answer(state: &State, path: &str, parts: &Parts) -> Answer {
         Some(Fault::OtherDigest | Fault::Slow(_)) | None => {}
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let is_ours = header("user-agent").is_some_and(|agent| agent.starts_with("quarterdeck/"));
     let wanted = [("x-request-id", ""), ("x-is-resource-name", "true"), ("x-accept-vulnerabilities", FORM)];
-    if let Some((name, _)) = wanted.iter().find(|(name, part)| !header(name).is_some_and(|value| value.contains(part)))
-    {
+    let missing = wanted.iter().find(|(name, part)| !header(name).is_some_and(|value| value.contains(part)));
+    if let (true, Some((name, _))) = (is_ours, missing) {
         return Ok(failure(400, "BAD_REQUEST", &format!("the header {name} is missing")));
     }
     if header("cookie").is_some() {
         return Ok(failure(403, "FORBIDDEN", "CSRF token invalid"));
     }
-    if !state.gate().knows(parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())) {
+    let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if !state.gate().knows(authorization) {
         return Ok(failure(401, "UNAUTHORIZED", "unauthorized"));
     }
-    if state.harbor().denied == Some(permission) {
+    let is_admin = authorization.and_then(super::auth::basic).is_some_and(|(name, _)| name == "admin");
+    if state.harbor().denied == Some(permission) || permission == "quota:list" && !is_admin {
         return Ok(failure(403, "FORBIDDEN", "forbidden"));
     }
-    if matches!(step, Step::ApiProject | Step::ApiSummary) {
-        return Ok(state.harbor().project(&steps, parts.uri.query().unwrap_or("")));
-    }
-    let repository = format!("{}/{}", steps[1], steps[3].replace("%252F", "/"));
-    let digest = steps[5];
-    if state.store().manifest(&repository, digest).is_none() {
-        let message = format!("artifact {repository}@{digest} not found");
-        return Ok(failure(404, "NOT_FOUND", &message));
-    }
+    let question = Question {
+        step,
+        method: parts.method.clone(),
+        steps: steps.iter().map(|step| decoded(step)).collect(),
+        query: query_pairs(parts.uri.query().unwrap_or("")),
+        body: serde_json::from_slice(body).unwrap_or_default(),
+        path: parts.uri.path().to_owned(),
+    };
+    Ok(perform(state, &question))
+}
+
+fn perform(state: &State, question: &Question) -> Response<Body> {
+    let steps = &question.steps;
     let mut harbor = state.harbor();
-    Ok(match step {
-        Step::ApiScan => harbor.scan(digest),
-        Step::ApiReport => harbor.report(digest),
-        _ => json_answer(200, &harbor.artifact(digest)),
-    })
+    match question.step {
+        Step::ApiProject | Step::ApiSummary => return harbor.project(question),
+        Step::ApiQuotas => return harbor.quotas(question),
+        Step::ApiRules => return harbor.immutable_tag_rules(question),
+        Step::ApiLabels => return harbor.all_labels(question),
+        _ => {}
+    }
+    // Twice encoded, and once decoded by now.
+    let (project, name) = (&steps[1], decoded(&steps[3]));
+    let repository = format!("{project}/{name}");
+    let Some(reference) = steps.get(5) else { return harbor.artifacts(state, question, &repository) };
+    let Some((digest, _)) = state.store().manifest(&repository, reference) else {
+        let message = format!("artifact {repository}@{reference} not found");
+        return failure(404, "NOT_FOUND", &message);
+    };
+    match question.step {
+        Step::ApiScan => harbor.scan(&digest),
+        Step::ApiReport => harbor.report(&digest),
+        Step::ApiLabelSet => harbor.labels.set(&repository, &digest, question.body["id"].as_i64()),
+        Step::ApiLabelTaken => {
+            harbor.labels.take_off(&repository, &digest, steps.last().and_then(|id| id.parse().ok()))
+        }
+        _ => {
+            let mut artifact = harbor.described(state, question, &repository, &digest);
+            harbor.scanned(&digest, question.is("with_scan_overview", false), &mut artifact);
+            json_answer(200, &artifact)
+        }
+    }
+}
+
+/// A step of a path, without the escapes of one encoding.
+fn decoded(step: &str) -> String {
+    query_pairs(&step.replace('+', "%2B")).into_iter().next().map_or(String::new(), |(step, _)| step)
+}
+
+/// A page of a list, as Harbor gives it: ten of them where nothing else is asked for, and where the next is.
+fn page(question: &Question, all: &[Value]) -> Response<Body> {
+    let number = |name: &str, default| question.value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (page, size) = (number("page", 1_usize).max(1), number("page_size", 10_usize));
+    if size > 100 {
+        return failure(
+            422,
+            "UNPROCESSABLE_ENTITY",
+            "validation failure list: page_size in query should be less than or equal to 100",
+        );
+    }
+    let shown: Vec<Value> = all.iter().skip((page - 1) * size).take(size).cloned().collect();
+    let mut answer = json_answer(200, &shown.into());
+    answer.headers_mut().insert("x-total-count", all.len().into());
+    if page * size < all.len() {
+        let kept = question.query.iter().filter(|(name, _)| !["page", "page_size"].contains(&name.as_str()));
+        let kept: String = kept.map(|(name, value)| format!("&{name}={}", value.replace(' ', "%20"))).collect();
+        let link = format!("<{}?page={}&page_size={size}{kept}>; rel=\"next\"", question.path, page + 1);
+        answer.headers_mut().insert("link", link.parse().expect("an address"));
+    }
+    answer
 }
 
 impl Harbor {
-    /// Whether a project is there, which its query names, or its summary, where its path does.
-    fn project(&self, steps: &[&str], query: &str) -> Response<Body> {
-        let asked = query_pairs(query).into_iter().find(|(name, _)| name == "project_name").map(|(_, value)| value);
-        let name = steps.get(1).map(|name| (*name).to_owned()).or(asked);
+    /// The number of a project.
+    fn number(&mut self, project: &str) -> usize {
+        let known = self.projects.iter().position(|one| one == project);
+        1 + known.unwrap_or_else(|| {
+            self.projects.push(project.to_owned());
+            self.projects.len() - 1
+        })
+    }
+
+    /// A project that its path names, its summary, or whether the one is there that its query names.
+    fn project(&mut self, question: &Question) -> Response<Body> {
+        let name = question.steps.get(1).map(String::as_str).or(question.value("project_name")).map(str::to_owned);
         let (used, hard) = self.quota;
         match name {
             None => failure(400, "BAD_REQUEST", "project_name in query is required"),
             Some(name) if self.lacks == Some(&*name) => failure(404, "NOT_FOUND", &format!("project {name} not found")),
-            Some(_) if steps.len() == 1 => respond(200).body(Body::empty()).expect("a plain answer"),
+            Some(_) if question.method == Method::HEAD => respond(200).body(Body::empty()).expect("a plain answer"),
+            Some(name) if question.step == Step::ApiProject => {
+                let metadata = json!({ "public": "false", "auto_scan": "false" });
+                let number = self.number(&name);
+                json_answer(
+                    200,
+                    &json!({ "project_id": number, "name": name, "owner_name": "admin", "repo_count": 1, "metadata": metadata }),
+                )
+            }
             Some(_) if self.denied == Some("quota:read") => json_answer(200, &json!({ "repo_count": 1 })),
             Some(_) => {
                 let quota = json!({ "hard": { "storage": hard }, "used": { "storage": used } });
@@ -145,11 +275,57 @@ impl Harbor {
         }
     }
 
+    /// The quotas of all projects, or of the one of this number.
+    fn quotas(&self, question: &Question) -> Response<Body> {
+        let (used, hard) = self.quota;
+        let one = |(place, name): (usize, &String)| {
+            json!({
+                "id": place + 1, "ref": { "id": place + 1, "name": name, "owner_name": "admin" },
+                "hard": { "storage": hard }, "used": { "storage": used },
+            })
+        };
+        let is_meant = |(place, _): &(usize, &String)| {
+            question.value("reference_id").is_none_or(|id| id == (place + 1).to_string())
+        };
+        let all: Vec<Value> = self.projects.iter().enumerate().filter(is_meant).map(one).collect();
+        page(question, &all)
+    }
+
+    /// The artifacts of a repository, all or those with a label: `labels=(1)`.
+    fn artifacts(&mut self, state: &State, question: &Question, repository: &str) -> Response<Body> {
+        let label = question.value("q").and_then(|q| q.strip_prefix("labels=(")?.strip_suffix(')'));
+        let digests = state.store().manifests(repository);
+        let is_meant = |digest: &&String| {
+            label.is_none_or(|id| id.parse().is_ok_and(|id| self.labels.are_on(repository, digest, id)))
+        };
+        let meant: Vec<&String> = digests.iter().filter(is_meant).collect();
+        let all: Vec<Value> = meant.iter().map(|digest| self.described(state, question, repository, digest)).collect();
+        page(question, &all)
+    }
+
+    /// What is known of an artifact, without its scan.
+    fn described(&self, state: &State, question: &Question, repository: &str, digest: &str) -> Value {
+        let mut artifact = json!({ "digest": digest, "type": "IMAGE", "size": 1 });
+        if question.is("with_tag", true) {
+            let is_shown = question.is("with_immutable_status", false);
+            let store = state.store();
+            let tags = store
+                .tags(repository)
+                .into_iter()
+                .filter(|tag| store.digest(repository, tag).as_deref() == Some(digest));
+            let one = |tag: String| json!({ "name": tag, "immutable": is_shown && self.rules.hold(repository, &tag) });
+            artifact["tags"] = tags.map(one).collect();
+        }
+        if question.is("with_label", false) {
+            artifact["labels"] = self.labels.on(repository, digest).into();
+        }
+        artifact
+    }
+
     /// The artifact now; its scan has gone a step further when it is asked for next.
-    fn artifact(&mut self, digest: &str) -> Value {
-        let mut artifact = json!({ "digest": digest, "type": "IMAGE" });
+    fn scanned(&mut self, digest: &str, is_shown: bool, artifact: &mut Value) {
         let (are_held, ends_with) = (self.are_held, self.ends_with);
-        if let Some(status) = self.scans.get_mut(digest) {
+        if let Some(status) = self.scans.get_mut(digest).filter(|_| is_shown) {
             let is_over = !matches!(*status, "Pending" | "Running");
             let end = if is_over { jiff::Timestamp::now().to_string() } else { "0001-01-01T00:00:00Z".to_owned() };
             let entry = json!({ "report_id": "1", "scan_status": *status, "complete_percent": if is_over { 100 } else { 40 }, "end_time": end });
@@ -160,7 +336,6 @@ impl Harbor {
                 other => other,
             };
         }
-        artifact
     }
 
     fn scan(&mut self, digest: &str) -> Response<Body> {

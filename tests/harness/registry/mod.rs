@@ -286,6 +286,21 @@ impl Registry {
         self.state.harbor().quota = (used, hard);
     }
 
+    /// Tags of this project cannot be overwritten from now on: all where the pattern is `**`, those that begin so where it is `1.*`.
+    pub fn make_immutable(&self, project: &str, repositories: &str, tags: &str) {
+        self.state.harbor().rules.add(project, repositories, tags);
+    }
+
+    /// Every tag can be overwritten again.
+    pub fn make_mutable(&self) {
+        self.state.harbor().rules.clear();
+    }
+
+    /// Names of the labels that this Harbor has on an artifact, in order.
+    pub fn labels(&self, repository: &str, digest: &str) -> Vec<String> {
+        self.state.harbor().labels.names(repository, digest)
+    }
+
     /// A scan that begins stays `Running` for as long as this is so.
     pub fn hold_scans(&self, are_held: bool) {
         self.state.harbor().are_held = are_held;

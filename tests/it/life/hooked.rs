@@ -1,9 +1,11 @@
-//! Webhooks: a push is noticed when the forge says so, and who does not know the secret moves nothing.
+//! Webhooks: a push is noticed when the forge or the registry says so, and who does not know the secret moves nothing.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use harness::registry::Step;
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::RunStatus;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -138,4 +140,54 @@ async fn the_listener_goes_where_the_configuration_says_and_waits_for_its_place(
         Some(503),
         "without a secret nobody is believed"
     );
+}
+
+/// What Harbor sends of something in this repository.
+fn of_harbor(kind: &str, repository: &str) -> String {
+    let repository = json!({ "name": "podinfo", "repo_full_name": repository, "repo_type": "private" });
+    let resources =
+        json!([{ "digest": "sha256:1", "tag": "6.2.0", "resource_url": "harbor.example/vendor/podinfo:6.2.0" }]);
+    let data = json!({ "resources": resources, "repository": repository });
+    json!({ "type": kind, "occur_at": 1_586_922_308, "operator": "admin", "event_data": data }).to_string()
+}
+
+#[tokio::test]
+async fn a_hook_of_harbor_has_the_followed_images_of_its_repository_looked_at() {
+    let mut world = shop().await;
+    let (_, port) = reserved().await;
+    std::fs::write(world.path("webhook-secret"), format!("{SECRET}\n")).unwrap();
+    configure(&world, port, "webhook-secret");
+    let follow =
+        format!("\n[[application.follow_image]]\nimage = \"{}\"\nsemver = \"6.x\"\n", world.image("vendor/podinfo"));
+    let config = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&(config.replacen("image_interval = \"1s\"", "image_interval = \"1h\"", 1) + &follow)).unwrap();
+    world.registry.publish("vendor/podinfo", "6.1.0", "a");
+    world.start_agent().await.unwrap();
+    let newest = async |tag: &str| {
+        let is_it = |object: &Object| matches!(object, Object::FollowedImage(one) if one.tag.as_deref() == Some(tag));
+        let found = |state: &State| state.objects.values().any(is_it).then_some(());
+        world.wait(&format!("{tag} to be the newest"), found).await.unwrap();
+    };
+    newest("6.1.0").await;
+
+    world.registry.publish("vendor/podinfo", "6.2.0", "b");
+    let looks = world.registry.count(Step::Tags);
+    let auth = ("Authorization", SECRET);
+    for (headers, body, status) in [
+        (vec![("Authorization", "guessed")], of_harbor("PUSH_ARTIFACT", "vendor/podinfo"), 401),
+        (vec![], of_harbor("PUSH_ARTIFACT", "vendor/podinfo"), 401),
+        (vec![auth], of_harbor("PUSH_ARTIFACT", "vendor/other"), 200),
+        (vec![auth], of_harbor("PULL_ARTIFACT", "vendor/podinfo"), 200),
+        (vec![auth], "x".repeat((1 << 20) + 1), 413),
+    ] {
+        assert_eq!(post(port, &headers, &body).await, Some(status), "{headers:?}");
+    }
+    assert_eq!(world.registry.count(Step::Tags), looks, "nobody looked");
+    assert_eq!(post(port, &[auth], &of_harbor("PUSH_ARTIFACT", "vendor/podinfo")).await, Some(200));
+    newest("6.2.0").await;
+    // A hook that it sends again, which has no name, has it looked at again.
+    world.registry.publish("vendor/podinfo", "6.3.0", "c");
+    assert_eq!(post(port, &[auth], &of_harbor("PUSH_ARTIFACT", "vendor/podinfo")).await, Some(200));
+    newest("6.3.0").await;
+    assert!(!world.log().contains("Everybody"));
 }

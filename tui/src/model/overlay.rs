@@ -68,6 +68,8 @@ pub struct Aim {
     pub commit: String,
     /// The same in words: `main@1f3c2a9 of sync 41`.
     pub words: String,
+    /// What to know before it is done; empty where there is nothing.
+    pub warning: String,
 }
 
 /// Lines of the palette's list, where the terminal has them.

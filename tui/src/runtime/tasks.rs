@@ -161,6 +161,10 @@ async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
             let limit = Limit { limit: Some(SYNCS_ASKED) };
             Answer::History(client.get(&routes::HISTORY.of_with(&of.into(), &limit)).await?)
         }
+        Ask::Images(of) => {
+            let limit = Limit { limit: Some(SYNCS_ASKED) };
+            Answer::Images(client.get(&routes::IMAGES.of_with(&of.into(), &limit)).await?)
+        }
         Ask::Events(of, before) => {
             let before = before.map(TypedId::from);
             let events =

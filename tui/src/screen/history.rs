@@ -1,8 +1,11 @@
-//! The syncs of an environment, newest first: what to go back to.
+//! The syncs of an environment, newest first: what to go back to. Once they are shown, registries are asked for their images: what was
+//! deleted is marked.
+
+use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::SyncRecord;
-use quarterdeck_shared::protocol::RollbackRequest;
+use quarterdeck_shared::protocol::{ImageState, RollbackRequest};
 use quarterdeck_shared::snapshot::Object;
 use ratatui::layout::Rect;
 use serde::{Deserialize, Serialize};
@@ -29,7 +32,7 @@ use crate::screen::moves::{along, movement};
 use crate::screen::status::{Status, of_records};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, expected};
-use crate::status_style::of_phase;
+use crate::status_style::{Tone, of_phase};
 use crate::text;
 
 /// Its keys.
@@ -54,19 +57,40 @@ pub struct History {
     pub of: EnvironmentId,
     /// The syncs, newest first.
     pub records: Records<SyncRecord>,
+    /// Whether registries have their images, as far as they were asked.
+    pub images: BTreeMap<String, ImageState>,
+    /// Whether what is asked for next are the images.
+    wants_images: bool,
 }
 
 impl History {
     /// Syncs that nobody asked for yet.
     pub fn new(of: EnvironmentId) -> Self {
-        Self { of, records: Records::new() }
+        Self { of, records: Records::new(), images: BTreeMap::new(), wants_images: false }
+    }
+
+    /// Whether an image of the syncs was not asked for yet, or its registry did not say.
+    fn has_unknown_images(&self) -> bool {
+        let mut images = self.records.all.value.iter().flatten().flat_map(|sync| &sync.images);
+        images.any(|image| self.images.get(image).is_none_or(|state| *state == ImageState::Unknown))
+    }
+
+    /// Takes what registries said. Where the question failed nothing is known, and the syncs are shown as before.
+    fn take_images(&mut self, answer: Result<Answer, Problem>) {
+        self.wants_images = false;
+        self.records.all.wait.pending = None;
+        if let Ok(Answer::Images(answers)) = answer {
+            self.images.extend(answers.into_iter().map(|answer| (answer.image, answer.state)));
+        }
     }
 
     /// Holds at the revision of the selected sync, after a yes.
     fn rollback(&self, turn: &mut Turn<'_>) {
         let Some(sync) = self.records.current() else { return turn.say("no sync is selected") };
         let words = format!("{} of sync {}", sync.revision.short(), sync.id.number);
-        let aim = Aim { commit: sync.revision.content(), words };
+        let deleted = sync.images.iter().filter(|image| self.images.get(*image) == Some(&ImageState::Deleted));
+        let warning = deleted.map(|image| format!("the registry no longer has {}", text::image_short(image)));
+        let aim = Aim { commit: sync.revision.content(), words, warning: warning.collect::<Vec<_>>().join("; ") };
         let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
         turn.confirm_plan(Act::Rollback(self.of.clone(), request), self.of.clone(), Some(aim));
     }
@@ -119,7 +143,8 @@ impl Screen for History {
     }
 
     fn ask(&self) -> Option<Ask> {
-        Some(Ask::History(self.of.clone()))
+        let of = self.of.clone();
+        Some(if self.wants_images { Ask::Images(of) } else { Ask::History(of) })
     }
 
     fn wait(&mut self) -> Option<&mut Wait> {
@@ -136,9 +161,20 @@ impl Screen for History {
     }
 
     fn answer(&mut self, number: u64, answer: Result<Answer, Problem>, world: &World) -> bool {
+        if self.wants_images && self.records.all.wait.pending == Some(number) {
+            self.take_images(answer);
+            self.records.rebuild(world.size);
+            return true;
+        }
         let history = |answer| if let Answer::History(records) = answer { Some(records) } else { None };
         let taken = self.records.all.take(number, answer.map(history).and_then(expected), world.now);
         self.records.rebuild(world.size);
+        // Syncs that changed meanwhile come first.
+        let wait = &self.records.all.wait;
+        if taken && !wait.wanted && wait.problem.is_none() && self.has_unknown_images() {
+            self.wants_images = true;
+            self.records.all.wait.wanted = true;
+        }
         taken
     }
 
@@ -161,7 +197,7 @@ impl Screen for History {
         list::draw(painter, (&columns(), false), area, seen, lines, |place| {
             let sync = records.row(place)?;
             let below = Cell::text(sync.below()).toned(of_phase(sync.phase).tone);
-            Some(Line { row: Row { sync, built }, below, is_old: false })
+            Some(Line { row: Row { sync, built, images: &self.images }, below, is_old: false })
         });
     }
 
@@ -177,6 +213,20 @@ pub struct Row<'a> {
     pub sync: &'a SyncRecord,
     /// The names of the images that are built for its application.
     pub built: &'a [String],
+    /// Whether registries have images of syncs, as far as they were asked.
+    pub images: &'a BTreeMap<String, ImageState>,
+}
+
+impl Row<'_> {
+    /// How the images of the sync are, as the worst of them; nothing where nobody asked.
+    pub fn state(&self) -> Option<ImageState> {
+        let states = self.sync.images.iter().filter_map(|image| self.images.get(image));
+        states.copied().max_by_key(|state| match state {
+            ImageState::Present => 0,
+            ImageState::Unknown => 1,
+            ImageState::Deleted => 2,
+        })
+    }
 }
 
 /// The columns of syncs.
@@ -188,8 +238,12 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
             .from(34),
         Column::text("PHASE", 13, |row: &Row| Cell::mark(of_phase(row.sync.phase), row.sync.phase.word())).from(20),
         Column::new("IMAGE", Kind::Names, (7, 16), |row: &Row| {
-            let own = text::own_image(&row.sync.images, row.built);
-            Cell::text(own.map(text::image_version).unwrap_or_default())
+            let own = text::own_image(&row.sync.images, row.built).map(text::image_version).unwrap_or_default();
+            match row.state() {
+                // In place of the version, which the revision stands for: both have no room on most terminals.
+                Some(ImageState::Deleted) => Cell::text("deleted").toned(Tone::Bad),
+                _ => Cell::text(own),
+            }
         })
         .on_screen(60),
         Column::new("CAUSE", Kind::Names, (18, 30), |row: &Row| Cell::text(row.sync.cause.describe())).from(80),

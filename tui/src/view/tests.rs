@@ -56,6 +56,7 @@ fn reply(ask: crate::effect::Ask) -> Answer {
             })))
         }
         Ask::History(_) => Answer::History(fixture::syncs()),
+        Ask::Images(_) => Answer::Images(Vec::new()),
         Ask::Events(_, None) => Answer::Events(fixture::events()),
         Ask::Events(_, Some(_)) => Answer::Events(Vec::new()),
     }

@@ -5,6 +5,7 @@
 //! holds is read by `quarterdeck_core::scan::harbor`.
 
 mod error;
+mod labels;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +29,9 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The longest wait that a `Retry-After` is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Items of a list that are asked for: the most that Harbor gives at a time.
+const PAGE_SIZE: &str = "100";
 
 /// One Harbor, asked as one user.
 pub struct Harbor<'r> {
@@ -78,7 +82,8 @@ impl<'r> Harbor<'r> {
     /// Where Harbor does not begin one.
     pub async fn scan(&self, image: &ImageRef) -> Result<(), HarborError> {
         let to = self.of(image, &["scan"])?;
-        match self.ask(What::Scan, image, Method::POST, to, Some("{\"scan_type\":\"vulnerability\"}")).await {
+        match self.ask(What::Scan, image, Method::POST, to, Some("{\"scan_type\":\"vulnerability\"}".to_owned())).await
+        {
             Ok(_) | Err(HarborError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -118,6 +123,26 @@ impl<'r> Harbor<'r> {
         self.refusal(What::Project, project, &answer).map_or(Ok(answer.body), Err)
     }
 
+    /// The rules of a project by which tags are immutable: the bytes of the answer. Harbor takes fifteen of a project.
+    ///
+    /// # Errors
+    /// Where Harbor does not give them.
+    pub async fn immutable_tag_rules(&self, project: &str) -> Result<Vec<u8>, HarborError> {
+        let mut to = self.below(&["projects", project, "immutabletagrules"])?;
+        to.query_pairs_mut().append_pair("page_size", PAGE_SIZE);
+        let answer = self.send(What::Rules, Method::GET, to, None).await?;
+        self.refusal(What::Rules, project, &answer).map_or(Ok(answer.body), Err)
+    }
+
+    /// A project: the bytes of the answer, in which its number is.
+    ///
+    /// # Errors
+    /// Where Harbor does not give it.
+    pub async fn project(&self, project: &str) -> Result<Vec<u8>, HarborError> {
+        let answer = self.send(What::Project, Method::GET, self.below(&["projects", project])?, None).await?;
+        self.refusal(What::Project, project, &answer).map_or(Ok(answer.body), Err)
+    }
+
     /// The parts of Harbor and how they are. It asks no login.
     ///
     /// # Errors
@@ -138,15 +163,28 @@ impl<'r> Harbor<'r> {
 
     /// The address of something of an artifact.
     fn of(&self, image: &ImageRef, below: &[&str]) -> Result<Url, HarborError> {
+        let reference = image.digest().or(image.tag()).unwrap_or("latest");
+        let mut to = self.artifacts(image)?;
+        let no_project = |()| HarborError::NoProject { image: image.name() };
+        to.path_segments_mut().map_err(no_project)?.push(reference).extend(below);
+        Ok(to)
+    }
+
+    /// The address of the artifacts of a repository.
+    fn artifacts(&self, image: &ImageRef) -> Result<Url, HarborError> {
         let no_project = || HarborError::NoProject { image: image.name() };
         let (project, repository) = image.repository().split_once('/').ok_or_else(no_project)?;
-        let reference = image.digest().or(image.tag()).unwrap_or("latest");
         let mut to = self.base.clone();
         {
             let mut path = to.path_segments_mut().map_err(|()| no_project())?;
             // Encoded once here, and its percent signs once more with the path.
-            path.pop_if_empty().extend(["projects", project, "repositories", &repository.replace('/', "%2F")]);
-            path.extend(["artifacts", reference]).extend(below);
+            path.pop_if_empty().extend([
+                "projects",
+                project,
+                "repositories",
+                &repository.replace('/', "%2F"),
+                "artifacts",
+            ]);
         }
         Ok(to)
     }
@@ -167,7 +205,7 @@ impl<'r> Harbor<'r> {
         image: &ImageRef,
         method: Method,
         to: Url,
-        body: Option<&'static str>,
+        body: Option<String>,
     ) -> Result<Vec<u8>, HarborError> {
         let answer = self.send(what, method, to, body).await?;
         match self.refusal(what, &image.to_string(), &answer) {
@@ -176,13 +214,7 @@ impl<'r> Harbor<'r> {
         }
     }
 
-    async fn send(
-        &self,
-        what: What,
-        method: Method,
-        to: Url,
-        body: Option<&'static str>,
-    ) -> Result<Answer, HarborError> {
+    async fn send(&self, what: What, method: Method, to: Url, body: Option<String>) -> Result<Answer, HarborError> {
         let id = request_id();
         let mut request = self
             .client

@@ -38,8 +38,14 @@ pub fn hint(message: &str, with_login: bool) -> Option<&'static str> {
     // A status stands by itself; in a port, an upload's name or a digest its digits mean nothing.
     let inside = |c: char| c.is_ascii_alphanumeric() || "-/._?&%".contains(c);
     let status = |code: &str| message.split(|c| !inside(c)).any(|word| word.trim_end_matches('.') == code);
-    if says(&["immutable"]) {
-        return Some("the registry does not let this tag be overwritten: push under another tag");
+    if says(&["immutab", "cannot be overwritten", "not allow updating"]) {
+        return Some("the tag exists and is immutable: push another version, or change the rule of the registry");
+    }
+    // Without words: the rules of Harbor are answered so, of tags and of what a project prevents from being pulled.
+    if says(&["precondition"]) || status("412") {
+        return Some(
+            "a rule of the registry does not allow this: look at its immutable tags and at what its project prevents from being pulled",
+        );
     }
     if !with_login && says(&["unauthorized", "no basic auth", "authentication required", "denied", "forbidden"]) {
         return Some(
@@ -216,6 +222,20 @@ mod tests {
             ("error parsing HTTP 401 response body", true, "check the login"),
             ("received unexpected HTTP status: 404.", true, "create it"),
             ("status:413", true, "raise its limit"),
+            // Harbor, Amazon ECR, Google's Artifact Registry, Nexus.
+            (
+                "unknown: Failed to process request due to 'shop:1.4.0' configured as immutable.",
+                true,
+                "tag exists and is immutable",
+            ),
+            (
+                "tag invalid: The image tag '1' already exists in the 'shop' repository and cannot be overwritten",
+                true,
+                "immutable",
+            ),
+            ("manifest invalid: cannot update tag 1. The repository has enabled tag immutability", true, "immutable"),
+            ("denied: Repository does not allow updating assets: docker", true, "immutable"),
+            ("received unexpected HTTP status: 412 Precondition Failed", true, "a rule of the registry"),
         ] {
             assert!(hint(message, with_login).is_some_and(|hint| hint.contains(part)), "{message}");
         }

@@ -330,6 +330,11 @@ impl Registries {
     /// Whether there is a registry at all, whoever asks: any answer to `/v2/` will do, a refusal too. A server that stands
     /// before it and says 5xx speaks of its absence.
     pub async fn answers(&self, registry: &str) -> Result<(), RegistryError> {
+        self.version(registry).await.map(drop)
+    }
+
+    /// What is answered to `/v2/`.
+    async fn version(&self, registry: &str) -> Result<reqwest::StatusCode, RegistryError> {
         let away = |message: String| RegistryError::Away { registry: registry.to_owned(), message };
         let scheme = if self.is_plain(registry) { "http" } else { "https" };
         let host = if registry == DOCKER_HUB { DOCKER_HUB_API } else { registry };
@@ -337,12 +342,21 @@ impl Registries {
         let asked = bare.get(format!("{scheme}://{host}/v2/")).send().await;
         match asked {
             Ok(answer) if answer.status().is_server_error() => Err(away(answer.status().to_string())),
-            Ok(_) => Ok(()),
+            Ok(answer) => Ok(answer.status()),
             Err(error) => Err(match distrust(&error) {
                 Some(why) => RegistryError::Certificate { registry: registry.to_owned(), why },
                 None => away(chain(&error.without_url())),
             }),
         }
+    }
+
+    /// Whether what answers at `/v2/` is a registry: one says 200, or 401 to who has no login.
+    ///
+    /// # Errors
+    /// Where nothing answers.
+    pub async fn speaks(&self, registry: &str) -> Result<bool, RegistryError> {
+        let status = self.version(registry).await?;
+        Ok(status.is_success() || status == reqwest::StatusCode::UNAUTHORIZED)
     }
 
     /// The authorities that are trusted for a registry beside those of the machine, as its file has them now.

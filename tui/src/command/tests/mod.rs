@@ -224,6 +224,8 @@ async fn history() {
             "history shop -o wide",
             "history shop -o name",
             "history shop -n 1 -o json",
+            "history shop --images",
+            "history shop --images -n 1 -o json",
             "history search",
             "history nosuch",
         ],

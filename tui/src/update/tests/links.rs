@@ -104,7 +104,10 @@ fn what_was_fetched_is_fetched_again_when_it_is_old() {
     let mut model = console();
     choose(&mut model, "shop");
     let ticket = tickets(&press(&mut model, "h"))[0];
-    update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
+    let images = update(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs()))));
+    assert!(matches!(&images[..], [Effect::Ask(_, Ask::Images(_))]), "{images:?}");
+    let ticket = tickets(&images)[0];
+    assert!(update(&mut model, Message::Answered(ticket, Ok(Answer::Images(Vec::new())))).is_empty());
     let mut shop = fixture::environment("shop/prod", Health::Healthy);
     shop.last_sync = fixture::syncs().into_iter().next();
     let same = put(2, Object::Environment(Box::new(shop.clone())));

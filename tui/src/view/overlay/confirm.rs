@@ -19,10 +19,11 @@ type Line = Vec<(String, Style)>;
 
 /// Draws it.
 pub(crate) fn draw(painter: &mut Painter, model: &Model, confirm: &Confirm, area: Rect) {
-    let lines = match &confirm.plan {
+    let mut lines = warning(painter, confirm, area.width);
+    lines.extend(match &confirm.plan {
         Some(plan) => plan_lines(painter, plan, area.width),
         None => body(painter, model, confirm, area.width),
-    };
+    });
     // At most two thirds of the screen: what the question is about stays in sight.
     let room = (area.height * 2 / 3).max(4);
     let shown = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(room.saturating_sub(4));
@@ -54,6 +55,14 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         Act::Allow(run) => format!("Let run {} run?", run.number),
         act @ (Act::Build(..) | Act::Push(..) | Act::Suspend(..) | Act::Refresh(_)) => format!("{}?", act.describe()),
     }
+}
+
+/// What to know before it is done.
+fn warning(painter: &Painter, confirm: &Confirm, columns: u16) -> Vec<Line> {
+    let Some(aim) = confirm.aim.as_ref().filter(|aim| !aim.warning.is_empty()) else { return Vec::new() };
+    let style = painter.theme.tone(Tone::Warning);
+    let broken = text::broken(&format!("! {}", aim.warning), columns.saturating_sub(4));
+    broken.into_iter().map(|line| vec![(line, style)]).collect()
 }
 
 /// The counts, then a line for each object that would change, with its first field that differs.

@@ -1,6 +1,10 @@
 //! The screens.
 
+use quarterdeck_shared::protocol::{ImageAnswer, ImageState};
+
 use super::*;
+use crate::effect::Ask;
+use crate::model::link::Problem;
 
 /// The two sizes that people have most.
 const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
@@ -170,6 +174,43 @@ fn diff() {
 fn history() {
     check("history", |model| press(model, "h"));
     check("rollback", |model| press(model, "h j j R"));
+}
+
+#[test]
+fn images_that_a_registry_deleted() {
+    // Each answer leads to the next question: the syncs, then their images.
+    let then = |model: &mut Model, message: Message| {
+        update(model, message)
+            .into_iter()
+            .find_map(|effect| if let Effect::Ask(ticket, ask) = effect { Some((ticket, ask)) } else { None })
+    };
+    let deleted = |model: &mut Model| {
+        let (ticket, ask) = then(model, Message::Key("h".parse().unwrap())).expect("syncs are asked for");
+        assert!(matches!(ask, Ask::History(_)), "{ask:?}");
+        let answer = Answer::History(fixture::syncs());
+        let (ticket, ask) = then(model, Message::Answered(ticket, Ok(answer))).expect("images are asked for");
+        assert!(matches!(ask, Ask::Images(_)), "{ask:?}");
+        let states = [ImageState::Present, ImageState::Deleted, ImageState::Unknown];
+        let answers = fixture::syncs().into_iter().zip(states).map(|(sync, state)| {
+            let reason = if state == ImageState::Unknown { "away" } else { "" };
+            ImageAnswer { image: sync.images[0].clone(), state, reason: reason.to_owned() }
+        });
+        let answer = Answer::Images(answers.collect());
+        assert!(then(model, Message::Answered(ticket, Ok(answer))).is_none(), "and nothing more");
+    };
+    check("history_deleted", deleted);
+    check("rollback_deleted", |model| {
+        deleted(model);
+        press(model, "j R");
+    });
+    // An agent that cannot say it costs nothing but the marks.
+    let mut model = console(SIZES[0]);
+    let (ticket, _) = then(&mut model, Message::Key("h".parse().unwrap())).unwrap();
+    let (ticket, _) = then(&mut model, Message::Answered(ticket, Ok(Answer::History(fixture::syncs())))).unwrap();
+    let before = picture(&model);
+    let problem = Problem { message: "not found".to_owned(), hints: Vec::new() };
+    assert!(then(&mut model, Message::Answered(ticket, Err(problem))).is_none());
+    assert!(!picture(&model).contains("not found"), "{before}");
 }
 
 #[test]

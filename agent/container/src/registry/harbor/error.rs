@@ -20,6 +20,18 @@ pub enum What {
     Report,
     /// A project, with its quota.
     Project,
+    /// The rules of a project by which tags are immutable.
+    Rules,
+    /// The labels of a project.
+    Labels,
+    /// A new label in a project.
+    MakeLabel,
+    /// The artifacts of a repository.
+    Artifacts,
+    /// A label on an artifact.
+    SetLabel,
+    /// A label off an artifact.
+    TakeLabelOff,
     /// How it is.
     Health,
 }
@@ -32,6 +44,12 @@ impl What {
             Self::Scan => "scan:create",
             Self::Report => "artifact-addition:read",
             Self::Project => "project:read",
+            Self::Rules => "immutable-tag:list",
+            Self::Labels => "label:list",
+            Self::MakeLabel => "label:create",
+            Self::Artifacts => "artifact:list",
+            Self::SetLabel => "artifact-label:create",
+            Self::TakeLabelOff => "artifact-label:delete",
             Self::Health => "none",
         }
     }
@@ -44,6 +62,12 @@ impl fmt::Display for What {
             Self::Scan => "scan the artifact",
             Self::Report => "read the report of a scan",
             Self::Project => "read the project",
+            Self::Rules => "list the immutable tag rules",
+            Self::Labels => "list the labels",
+            Self::MakeLabel => "make a label",
+            Self::Artifacts => "list the artifacts",
+            Self::SetLabel => "set a label",
+            Self::TakeLabelOff => "take a label off",
             Self::Health => "report its health",
         })
     }
