@@ -12,12 +12,13 @@ use std::time::Duration;
 use quarterdeck_core::sops::age::{Identity, IdentityError};
 use quarterdeck_core::sops::{Format, KeyFailure, Keys};
 use quarterdeck_core::yaml;
+use quarterdeck_shared::application::EnvironmentSpec;
 use quarterdeck_shared::error::Hint;
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use quarterdeck_system::secret::{self, Place, SecretError};
 use secrecy::ExposeSecret as _;
 
-use crate::renderers::programs::Program;
+use crate::renderers::programs::{Program, Renderers};
 
 /// A call of a KMS takes a second, and sops tries one key after the other.
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
@@ -39,6 +40,9 @@ pub enum SopsKeyError {
     /// Nobody is there to ask.
     #[error("sops was not in PATH when the agent began")]
     NoProgram,
+    /// It may not be asked.
+    #[error("files of an application source are decrypted with its age keys only")]
+    AgeKeysOnly,
     /// It failed. The words of the program are the source.
     #[error("sops decrypt failed")]
     Program(#[source] ProgramError),
@@ -51,6 +55,7 @@ impl Hint for SopsKeyError {
             Self::NoProgram => {
                 "install sops 3.9 or newer where the agent runs and start the agent again, or encrypt the file for an age key too"
             }
+            Self::AgeKeysOnly => "encrypt the file for an age key, and list that key in [application_source.sops]",
             Self::Program(_) => "run `sops decrypt` on the file as the agent's user: what it logs in with has to be the agent's too",
         }
         .into()
@@ -63,6 +68,16 @@ pub struct ConfiguredKeys<'a> {
     pub age_keys: &'a [PathBuf],
     /// What has the other keys.
     pub program: Option<&'a Program>,
+    /// Whether that one may be asked at all.
+    pub age_keys_only: bool,
+}
+
+impl<'a> ConfiguredKeys<'a> {
+    /// Those of an environment.
+    pub fn of(environment: &'a EnvironmentSpec, renderers: &'a Renderers) -> Self {
+        let EnvironmentSpec { age_keys, age_keys_only, .. } = environment;
+        Self { age_keys, program: renderers.sops(), age_keys_only: *age_keys_only }
+    }
 }
 
 impl Keys for ConfiguredKeys<'_> {
@@ -75,6 +90,9 @@ impl Keys for ConfiguredKeys<'_> {
     }
 
     fn by_program(&self, format: Format, content: &[u8]) -> Result<Vec<u8>, KeyFailure> {
+        if self.age_keys_only {
+            return Err(KeyFailure::new(SopsKeyError::AgeKeysOnly));
+        }
         let program = self.program.ok_or_else(|| KeyFailure::new(SopsKeyError::NoProgram))?;
         let mut command = Command::new(&program.path);
         command.args(["decrypt", "--input-type", format.name(), "--output-type", format.name()]);

@@ -118,6 +118,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         helm: helm.read(base),
         variables: written.variables.map(WrittenVariables::read),
         age_keys: written.sops.unwrap_or_else(|| sops.clone()).read(base),
+        age_keys_only: false,
         cluster,
         namespace,
         create_namespace: written.create_namespace,

@@ -11,7 +11,7 @@ use super::finding::Finding;
 use super::locate::Step;
 
 /// `[sops]`, and `[application.environment.sops]`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SopsConfig {
     /// Files of age identities, as `age-keygen` writes them.

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
+use super::sops::SopsConfig;
 use super::values::escapes;
 
 /// A source of applications.
@@ -47,6 +48,9 @@ pub struct ApplicationSource {
     /// Patterns of the images that they may build, push and follow.
     #[serde(default)]
     pub images: Vec<String>,
+    /// What decrypts the files of its environments: these keys, and nothing else.
+    #[serde(default)]
+    pub(super) sops: SopsConfig,
 }
 
 /// Where in its repository a source defines applications.
@@ -115,7 +119,10 @@ fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, S
 }
 
 fn check_limits(source: &ApplicationSource, config: &Config, base: &Path, say: &mut impl FnMut(&'static str, String)) {
-    let ApplicationSource { clusters, namespaces, repositories, images, .. } = source;
+    let ApplicationSource { clusters, namespaces, repositories, images, sops, .. } = source;
+    if let Some(problem) = sops.problem() {
+        say("sops", problem);
+    }
     if clusters.is_empty() {
         say("name", "which clusters may its applications use? Set clusters = [\"…\"]".to_owned());
     }

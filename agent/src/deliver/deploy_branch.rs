@@ -97,7 +97,7 @@ impl DeployBranch {
             None => (&commit, &spec.path, spec.render),
         };
         let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
-        let keys = ConfiguredKeys { age_keys: &spec.age_keys, program: renderers.sops() };
+        let keys = ConfiguredKeys::of(spec, renderers);
         let manifests = Manifests {
             tree,
             path,

@@ -50,7 +50,7 @@ pub(super) async fn render(
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
             None => (&commit, &spec.path, spec.render),
         };
-        let keys = ConfiguredKeys { age_keys: &spec.age_keys, program: renderers.sops() };
+        let keys = ConfiguredKeys::of(&spec, &renderers);
         let tree = Decrypting::new(tree, &keys, before.as_deref());
         let rendered = render::render(&render::Request {
             tree: &tree,

@@ -234,7 +234,7 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
         ])
     };
     let age_keys = [format!("{FOLDER}/age.txt").into()];
-    let keys = ConfiguredKeys { age_keys: &age_keys, program: None };
+    let keys = ConfiguredKeys { age_keys: &age_keys, program: None, age_keys_only: false };
     let (_folder, renderers) =
         kustomize("[ \"$(stat -c %a .)\" = 700 ] && [ ! -e \"$2/others.yaml\" ] || exit 9; cat \"$2/db.yaml\"");
     let tree = files("resources: [db.yaml]");

@@ -25,6 +25,8 @@ pub struct EnvironmentSpec {
     pub helm: HelmSpec,
     /// The files of the age keys that decrypt its files; those of all environments where it has none of its own.
     pub age_keys: Vec<PathBuf>,
+    /// Whether nothing but these keys decrypts its files: not the `sops` program, which logs in as the agent does.
+    pub age_keys_only: bool,
     /// What `${name}` in its manifests means; nothing is looked for where absent.
     pub variables: Option<VariablesSpec>,
     /// A `[[cluster]]`, a context of the kubeconfig, or `in-cluster`; the kubeconfig's current context where absent.
@@ -54,6 +56,7 @@ impl EnvironmentSpec {
             render: RenderKind::default(),
             helm: HelmSpec::default(),
             age_keys: Vec::new(),
+            age_keys_only: false,
             variables: None,
             cluster: None,
             namespace,

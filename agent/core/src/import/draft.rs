@@ -44,6 +44,17 @@ pub struct Environment {
     pub(super) sync: Sync,
     #[serde(skip_serializing_if = "Helm::is_empty")]
     pub(super) helm: Helm,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) variables: Option<Variables>,
+}
+
+/// `[application.environment.variables]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Variables {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) values: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) from: Vec<Value>,
 }
 
 /// `[application.environment.sync]`

@@ -263,6 +263,31 @@ spec: {{ suspend: true, chartRef: {{ kind: OCIRepository, name: podinfo }} }}
 }
 
 #[test]
+fn variables_come_along_and_keys_are_asked_for() {
+    let text = format!(
+        "{SOURCES}apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{ name: shop, namespace: flux-system }}
+spec:
+  targetNamespace: shop
+  sourceRef: {{ kind: GitRepository, name: fleet }}
+  decryption: {{ provider: sops, secretRef: {{ name: age }} }}
+  postBuild: {{ substitute: {{ REGION: eu, COUNT: 3 }}, substituteFrom: [{{ kind: Secret, name: vars, optional: true }}] }}
+"
+    );
+    let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+    let wanted = json!({ "values": { "REGION": "eu", "COUNT": "3" }, "from": [{ "kind": "Secret", "name": "vars", "optional": true }] });
+    assert_eq!(drafts[0]["environment"][0]["variables"], wanted);
+    assert_eq!(
+        told,
+        [
+            "Kustomization flux-system/shop: differs spec.decryption: write the age key to a file, and list that in age_keys of [sops]",
+            "Kustomization flux-system/shop: differs spec.postBuild.substituteFrom: Secret vars is read in namespace shop: copy it there",
+        ]
+    );
+}
+
+#[test]
 fn a_folder_of_flux_objects_is_what_they_are_and_an_artifact_is_its_folder() {
     let text = format!(
         "{SOURCES}apiVersion: source.extensions.fluxcd.io/v1beta1

@@ -18,7 +18,7 @@ use super::ApplicationSource;
 use crate::config::locate::Step;
 
 /// The options that are refused, and why; the guide has them in a table.
-pub(super) const REFUSED: [(&str, &str); 11] = [
+pub(super) const REFUSED: [(&str, &str); 12] = [
     ("require_signed", "it names files of the agent's machine"),
     ("require_signature", "it names files of the agent's machine"),
     ("sign", "it names a private key of the agent's machine"),
@@ -26,6 +26,7 @@ pub(super) const REFUSED: [(&str, &str); 11] = [
     ("secrets", "they are files and variables of the agent's machine"),
     ("ssh", "it lends the keys of the agent's ssh agent to the build"),
     ("env", "the test could print a variable or a file of the agent's machine: write the value itself"),
+    ("age_keys", "it names files of the agent's machine: [application_source.sops] has the keys of a source"),
     ("pull_secret", "it writes a login of the agent into a namespace"),
     ("username", "a login comes from the agent's machine"),
     ("password_env", "it is a variable of the agent's machine, and is sent to the address beside it"),
@@ -133,6 +134,9 @@ impl Limits<'_> {
             path: _,
             render: _,
             helm,
+            age_keys,
+            age_keys_only: _,
+            variables: _,
             cluster,
             namespace,
             create_namespace: _,
@@ -160,6 +164,9 @@ impl Limits<'_> {
         if !matches_one(&self.source.namespaces, namespace) {
             let message = format!("namespace {namespace:?} is not among the namespaces of source {source}");
             say(&[Step::Key("namespace")], message);
+        }
+        if *age_keys != self.source.sops.clone().read(self.base) {
+            say(&[Step::Key("sops"), Step::Key("age_keys")], refusal("age_keys"));
         }
         if !pull_secrets.is_empty() {
             say(&[Step::Key("pull_secret")], refusal("pull_secret"));
@@ -361,6 +368,8 @@ mod tests {
                 environment("[[application.environment.pull_secret]]\nregistry = 'registry.example'\n"),
                 refused("pull_secret"),
             ),
+            (environment("sops.age_keys = ['/root/age.txt']\n"), refused("age_keys")),
+            (environment("variables.values = { A = 'b' }\n"), Vec::new()),
             (environment("promote.require_signature = ['a.pub']\n"), refused("require_signature")),
             (
                 environment(

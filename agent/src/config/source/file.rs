@@ -85,7 +85,8 @@ fn checked(
     let mut say = |keys: &[Step], message: String| {
         findings.push(Finding { place: place.iter().chain(keys).cloned().collect(), message });
     };
-    let spec = application::read(vec![written], base).pop().ok_or_else(Vec::new)?;
+    let mut spec = application::read(vec![written], &source.sops, base).pop().ok_or_else(Vec::new)?;
+    spec.environments.iter_mut().for_each(|environment| environment.age_keys_only = true);
     allowed::check(&spec, source, base, &mut say);
     if findings.is_empty() { Ok(spec) } else { Err(findings) }
 }

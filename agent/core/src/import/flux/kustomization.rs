@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::draft::{Draft, Environment, Sync, label};
+use super::super::draft::{Draft, Environment, Sync, Variables, label};
 use super::super::fields::Fields;
 use super::super::{Around, Document, Imported, Outcome, name_parts};
 use super::{Objects, REASONS, artifact, is_group, named, source};
@@ -48,7 +48,7 @@ pub(super) fn read(
     let is_whole = follow(fields, (document, &reference), objects, around, &mut environment);
     environment.sync =
         Sync { automatic: !is_suspended(fields), prune: fields.flag("spec.prune").unwrap_or(false), self_heal: true };
-    later(fields);
+    build(fields, &mut environment);
     let inner = built.into_iter().flatten().filter(|kind| is_of_flux_kind(kind));
     let inner: Vec<&str> = inner.filter_map(|kind| kind.rsplit('/').next()).collect();
     if !inner.is_empty() {
@@ -111,13 +111,25 @@ pub(super) fn is_suspended(fields: &mut Fields<'_>) -> bool {
     is_suspended
 }
 
-fn later(fields: &mut Fields<'_>) {
+/// Keys and variables.
+fn build(fields: &mut Fields<'_>, environment: &mut Environment) {
     if fields.take("spec.decryption").is_some() {
-        fields.not("spec.decryption", "encrypted files are not decrypted");
+        fields.otherwise("spec.decryption", "write the age key to a file, and list that in age_keys of [sops]");
     }
-    if fields.take("spec.postBuild").is_some() {
-        fields.not("spec.postBuild", "variables are not replaced: write the values into the manifests");
+    let (mut values, from) = (fields.map("spec.postBuild.substitute"), fields.list("spec.postBuild.substituteFrom"));
+    if values.is_empty() && from.is_empty() {
+        return;
     }
+    for value in values.values_mut().filter(|value| !value.is_string()) {
+        *value = Value::from(value.to_string());
+    }
+    for source in &from {
+        let text = |key: &str| source[key].as_str().unwrap_or_default();
+        let words =
+            format!("{} {} is read in namespace {}: copy it there", text("kind"), text("name"), environment.namespace);
+        fields.otherwise("spec.postBuild.substituteFrom", words);
+    }
+    environment.variables = Some(Variables { values, from });
 }
 
 fn is_of_flux_kind(kind: &str) -> bool {
