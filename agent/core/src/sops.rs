@@ -171,6 +171,9 @@ pub struct Clear {
     pub content: Vec<u8>,
     /// Every value that was encrypted, but for names, kinds and labels of objects.
     pub secrets: Vec<String>,
+    /// Those of them that are not the data of a Secret, whose values are shown nowhere anyway: these have to be known by themselves
+    /// wherever they get.
+    pub exposed: Vec<String>,
 }
 
 /// It is told by its size alone.
@@ -208,8 +211,8 @@ pub fn decrypt(path: &str, content: &[u8], keys: &dyn Keys) -> Result<Option<Cle
     let kept_by = metadata.others.join(", ");
     let failed = |source| SopsError::Program { kept_by, source };
     let content = keys.by_program(format, content).map_err(failed)?;
-    let secrets = opened(format, text.as_bytes(), &content);
-    Ok(Some(Clear { content, secrets }))
+    let (secrets, exposed) = opened(format, text.as_bytes(), &content);
+    Ok(Some(Clear { content, secrets, exposed }))
 }
 
 /// Decrypts a file with its data key.
@@ -221,8 +224,8 @@ fn by_key(format: Format, text: &str, metadata: &Metadata, key: &[u8]) -> Result
         Format::Binary => json::decrypt_binary(text, &mut opener)?,
         Format::Dotenv => dotenv::decrypt(text, &mut opener)?,
     };
-    let secrets = opener.verified()?;
-    Ok(Clear { content, secrets })
+    let (secrets, exposed) = opener.verified()?;
+    Ok(Clear { content, secrets, exposed })
 }
 
 /// The format of a file with its metadata, where it has some.
@@ -271,20 +274,24 @@ fn data_key(metadata: &Metadata, keys: &dyn Keys) -> Result<Option<Vec<u8>>, Sop
     Err(if held.is_empty() { SopsError::NoKey { recipients } } else { SopsError::OtherKeys { recipients, held } })
 }
 
-/// What the program opened: what stands where a value was encrypted.
-fn opened(format: Format, sealed: &[u8], clear: &[u8]) -> Vec<String> {
+/// What the program opened, what stands where a value was encrypted: all, and what is not the data of a Secret.
+fn opened(format: Format, sealed: &[u8], clear: &[u8]) -> (Vec<String>, Vec<String>) {
     if matches!(format, Format::Dotenv | Format::Binary) {
-        return String::from_utf8_lossy(clear)
-            .lines()
-            .map(|line| line.split_once('=').map_or(line, |(_, value)| value).to_owned())
-            .collect();
+        let text = String::from_utf8_lossy(clear);
+        let value = |line: &str| line.split_once('=').map_or(line, |(_, value)| value).to_owned();
+        let secrets: Vec<String> = text.lines().map(value).collect();
+        return (secrets.clone(), secrets);
     }
     let documents = |bytes| crate::yaml::parse(bytes).unwrap_or_default();
-    let mut secrets = Vec::new();
+    let (mut secrets, mut exposed) = (Vec::new(), Vec::new());
     for (sealed, clear) in documents(sealed).iter().zip(documents(clear)) {
+        let known = secrets.len();
         seal::opened(&sealed.value, &clear.value, &mut secrets);
+        if clear.value["kind"] != "Secret" {
+            exposed.extend_from_slice(&secrets[known..]);
+        }
     }
-    secrets
+    (secrets, exposed)
 }
 
 #[cfg(test)]

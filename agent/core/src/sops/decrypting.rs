@@ -67,9 +67,10 @@ impl Tree for Decrypting<'_> {
         }
         match decrypt(&entry.path, &content, self.keys) {
             Ok(None) => Ok(content),
-            Ok(Some(Clear { content, secrets })) => {
+            Ok(Some(Clear { content, secrets, exposed })) => {
                 let mut kept = self.secrets();
-                secrets.iter().for_each(|secret| kept.keep(secret));
+                secrets.iter().for_each(|secret| kept.keep_in_messages(secret));
+                exposed.iter().for_each(|secret| kept.keep(secret));
                 Ok(content)
             }
             Err(why) => Err(StaysEncrypted { path: entry.path.clone(), why: Arc::new(why) }.into()),

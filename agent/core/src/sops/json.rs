@@ -12,6 +12,7 @@ use super::{Format, SopsError};
 pub(super) fn decrypt(text: &str, opener: &mut Opener<'_>) -> Result<String, SopsError> {
     let mut document = read(text, Format::Json)?;
     document.remove("sops");
+    opener.is_secret = matches!(document.get("kind"), Some(Node::Text(kind)) if kind == "Secret");
     open(&mut document, &mut Vec::new(), opener)?;
     let written = serde_json::to_string_pretty(&document);
     written.map(|text| text + "\n").map_err(|error| wrong(Format::Json, &error))

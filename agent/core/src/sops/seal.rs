@@ -65,6 +65,9 @@ pub(super) struct Opener<'a> {
     key: &'a [u8],
     mac: Sha512,
     secrets: Vec<String>,
+    exposed: Vec<String>,
+    /// Whether the document that is opened is a Secret.
+    pub(super) is_secret: bool,
 }
 
 impl<'a> Opener<'a> {
@@ -76,7 +79,7 @@ impl<'a> Opener<'a> {
         if metadata.mac_only_encrypted {
             mac.update(ONLY_ENCRYPTED);
         }
-        Ok(Self { metadata, key, mac, secrets: Vec::new() })
+        Ok(Self { metadata, key, mac, secrets: Vec::new(), exposed: Vec::new(), is_secret: false })
     }
 
     /// Opens the value at a path.
@@ -114,20 +117,25 @@ impl<'a> Opener<'a> {
         if path.first().is_some_and(|key| matches!(&**key, "apiVersion" | "kind" | "metadata")) {
             return;
         }
-        match opened {
-            Opened::Text(text) => self.secrets.push(String::from_utf8_lossy(text).into_owned()),
-            Opened::Word(word) if !matches!(&**word, "true" | "false") => self.secrets.push(word.clone()),
-            Opened::Word(_) | Opened::Kept | Opened::Comment => {}
+        let value = match opened {
+            Opened::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Opened::Word(word) if !matches!(&**word, "true" | "false") => word.clone(),
+            Opened::Word(_) | Opened::Kept | Opened::Comment => return,
+        };
+        let is_masked = self.is_secret && path.first().is_some_and(|key| matches!(&**key, "data" | "stringData"));
+        if !is_masked {
+            self.exposed.push(value.clone());
         }
+        self.secrets.push(value);
     }
 
-    /// The secrets that were found, where the MAC says that the file is whole.
-    pub(super) fn verified(self) -> Result<Vec<String>, SopsError> {
+    /// The secrets that were found, all and those that are exposed, where the MAC says that the file is whole.
+    pub(super) fn verified(self) -> Result<(Vec<String>, Vec<String>), SopsError> {
         let (mac, _) =
             unseal(&self.metadata.mac, self.key, &self.metadata.last_modified).map_err(|_| SopsError::Mac)?;
         let computed: String = self.mac.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
         // Both are behind the key by now: who can see how long this takes has no use of it.
-        if mac == computed.as_bytes() { Ok(self.secrets) } else { Err(SopsError::Mac) }
+        if mac == computed.as_bytes() { Ok((self.secrets, self.exposed)) } else { Err(SopsError::Mac) }
     }
 }
 

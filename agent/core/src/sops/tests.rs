@@ -46,7 +46,8 @@ fn with(keys: &[&'static [u8]]) -> Holder {
 }
 
 fn clear(path: &str, content: &[u8]) -> (String, Vec<String>) {
-    let Clear { content, secrets } = decrypt(path, content, &with(&[OTHER, KEY])).unwrap().expect("it is encrypted");
+    let Clear { content, secrets, exposed: _ } =
+        decrypt(path, content, &with(&[OTHER, KEY])).unwrap().expect("it is encrypted");
     (String::from_utf8(content).unwrap(), secrets)
 }
 
@@ -73,6 +74,10 @@ fn a_secret_is_decrypted_in_its_place() {
     ];
     assert_eq!(lines[1..], expected);
     assert_eq!(secrets, ["shop", "corr3ct-horse \"battery\" ünï", KEY_LINES]);
+    let exposed = |content| decrypt("a.yaml", content, &with(&[KEY])).unwrap().unwrap().exposed;
+    assert!(exposed(fixture!("secret.yaml")).is_empty(), "a Secret hides its data itself");
+    assert_eq!(exposed(fixture!("several.yaml")), ["second-secret-2", "stays"]);
+    assert_eq!(exposed(fixture!("whole.yaml")), ["first-secret-1", "second-secret-2"], "its kind is encrypted as well");
 }
 
 #[test]
@@ -197,13 +202,15 @@ fn the_program_decrypts_for_other_keys_and_its_secrets_are_known_as_well() {
         refusal("db.yaml", plugin.as_bytes(), &with(&[OTHER])),
         "its data key is kept by another kind of age key: sops is not installed\nhint: install it"
     );
-    let program = "stringData:\n  user: shop\n  password: hunter22\n  key: other-secret\nmetadata: {name: db}\n";
+    let program =
+        "stringData:\n  user: shop\n  password: hunter22\n  key: other-secret\nmetadata: {name: db}\nkind: Secret\n";
     let keys = Holder { keys: vec![], program: Some(program) };
-    let Clear { content, secrets } = decrypt("db.yaml", content.as_bytes(), &keys).unwrap().unwrap();
+    let Clear { content, secrets, exposed } = decrypt("db.yaml", content.as_bytes(), &keys).unwrap().unwrap();
     assert_eq!(
         (content, secrets),
         (program.as_bytes().to_vec(), ["other-secret", "hunter22", "shop"].map(str::to_owned).into())
     );
+    assert!(exposed.is_empty(), "{exposed:?}");
 }
 
 #[test]

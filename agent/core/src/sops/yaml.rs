@@ -18,6 +18,7 @@ pub(super) fn decrypt(text: &str, opener: &mut Opener<'_>) -> Result<String, Sop
         let Node::Mapping { entries, flow: false, .. } = document else {
             return Err(wrong("a document of it is not a block mapping".to_owned()));
         };
+        opener.is_secret = document.get("kind").and_then(Node::text) == Some("Secret");
         for (at, (key, value)) in entries.iter().enumerate() {
             let name = key.text().ok_or_else(|| wrong("a key of it is not text".to_owned()))?;
             if name == "sops" {

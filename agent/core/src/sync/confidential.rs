@@ -25,6 +25,8 @@ const LINE_MIN: usize = 16;
 pub struct Confidential {
     values: BTreeSet<String>,
     within: SecretScrubber,
+    /// Those above, and those that only Secrets have: what others say may quote any.
+    in_messages: SecretScrubber,
 }
 
 impl PartialEq for Confidential {
@@ -47,10 +49,13 @@ impl Confidential {
         if value.len() < VALUE_MIN || self.values.len() >= VALUES_MAX || !self.values.insert(value.to_owned()) {
             return;
         }
-        match value.contains('\n') {
-            false => self.within.keep(value),
-            true => value.lines().filter(|line| line.trim().len() >= LINE_MIN).for_each(|line| self.within.keep(line)),
-        }
+        lines(value).for_each(|line| self.within.keep(line));
+        self.keep_in_messages(value);
+    }
+
+    /// Remembers a value that objects have where it is shown anyway to nobody, in the data of a Secret.
+    pub fn keep_in_messages(&mut self, value: &str) {
+        lines(value).for_each(|line| self.in_messages.keep(line));
     }
 
     /// The same values, for another render.
@@ -75,8 +80,14 @@ impl Confidential {
 
     /// A text for people without them.
     pub fn scrub(&self, text: &str) -> String {
-        if self.is_empty() { text.to_owned() } else { self.within.scrub(text).into_owned() }
+        if text.is_empty() { String::new() } else { self.in_messages.scrub(text).into_owned() }
     }
+}
+
+/// What of a value is looked for in other texts: all of it, or its long lines.
+fn lines(value: &str) -> impl Iterator<Item = &str> {
+    let is_one = !value.trim_end().contains('\n');
+    value.lines().filter(move |line| is_one || line.trim().len() >= LINE_MIN)
 }
 
 #[cfg(test)]
@@ -106,6 +117,9 @@ mod tests {
         }
         assert_eq!(kept.scrub("no route to hunter22:5432"), "no route to ***:5432");
         assert_eq!(format!("{kept:?}"), "3 values");
+        kept.keep_in_messages("postgres");
+        assert!(!kept.is_in("docker.io/postgres:16"), "it is the name of an image as well");
+        assert_eq!(kept.scrub("no user postgres"), "no user ***");
     }
 
     #[test]
