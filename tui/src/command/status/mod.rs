@@ -23,8 +23,7 @@ use quarterdeck_shared::application::Address;
 use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationSourceStatus, ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object,
-    RepositoryStatus,
+    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus,
 };
 use serde::Serialize;
 
@@ -140,9 +139,11 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
         context.output.note(&format!("warning: {} is not used, {kept}: {error}", agent.configuration))?;
     }
     for object in state.objects.values() {
-        if let Object::ApplicationSource(ApplicationSourceStatus { name, error: Some(error), .. }) = object {
-            let kept = "its applications are unchanged";
-            context.output.note(&format!("warning: source {name} is refused, {kept}: {error}"))?;
+        if let Object::ApplicationSource(source) = object
+            && source.error.is_some()
+        {
+            let (name, kept) = (&source.name, "its applications are unchanged");
+            context.output.note(&format!("warning: source {name} is refused, {kept}: {}", source.line()))?;
         }
     }
     if let Some(error) = &agent.history_error {
