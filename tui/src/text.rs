@@ -316,5 +316,14 @@ mod tests {
         ] {
             assert_eq!(image_version(image), expected);
         }
+        for (image, expected) in [
+            ("registry.example:5000/ops/shop:1.4.0@sha256:5f91f762aa", "ops/shop:1.4.0"),
+            ("registry.example/ops/shop", "ops/shop"),
+            ("localhost/shop:1", "shop:1"),
+            ("ops/shop:1", "ops/shop:1"),
+            ("shop@sha256:5f91f762aa", "shop"),
+        ] {
+            assert_eq!(image_short(image), expected);
+        }
     }
 }

@@ -2,6 +2,8 @@
 //! stands, scans and their reports, labels, immutable tag rules, and the health of all. A scan is `Pending`, then `Running`, then over, a
 //! step each time the artifact is asked for.
 //!
+//! What the client harborapi understands of it is a story of the real tier (`clients`).
+//!
 //! It wants what Harbor wants: a login as Basic, no cookies, names that are encoded twice. Of our agent it also wants what Harbor merely
 //! takes, so that it is found where it is forgotten: `X-Request-Id`, `X-Is-Resource-Name` and the forms of reports. It does NOT do:
 //! make projects (all are there but the one that a test takes away), count what a quota is used for (a test says so), robots with
@@ -23,7 +25,7 @@ use self::labels::Labels;
 use self::rules::Rules;
 use super::State;
 use super::fault::{Fault, Step};
-use super::reply::{failure, respond};
+use super::reply::{failure, ok, respond};
 use crate::serve::{Answer, Cut, query_pairs};
 
 /// The form of its reports.
@@ -258,7 +260,7 @@ impl Harbor {
         match name {
             None => failure(400, "BAD_REQUEST", "project_name in query is required"),
             Some(name) if self.lacks == Some(&*name) => failure(404, "NOT_FOUND", &format!("project {name} not found")),
-            Some(_) if question.method == Method::HEAD => respond(200).body(Body::empty()).expect("a plain answer"),
+            Some(_) if question.method == Method::HEAD => empty(200),
             Some(name) if question.step == Step::ApiProject => {
                 let metadata = json!({ "public": "false", "auto_scan": "false" });
                 let number = self.number(&name);
@@ -343,7 +345,7 @@ impl Harbor {
             return failure(409, "CONFLICT", "a previous scan process is Running");
         }
         self.scans.insert(digest.to_owned(), "Pending");
-        respond(202).body(Body::empty()).expect("a plain answer")
+        empty(202)
     }
 
     fn report(&self, digest: &str) -> Response<Body> {
@@ -369,6 +371,16 @@ impl Harbor {
 fn health() -> Value {
     let part = |name: &str| json!({ "name": name, "status": "healthy" });
     json!({ "status": "healthy", "components": [part("core"), part("jobservice"), part("trivy")] })
+}
+
+/// An answer without a body, which names no form of one either.
+fn empty(status: u16) -> Response<Body> {
+    ok(status).body(Body::empty()).expect("a plain answer")
+}
+
+/// Something was made, and is there from now on.
+fn made(location: &str) -> Response<Body> {
+    ok(201).header("location", location).body(Body::empty()).expect("a plain answer")
 }
 
 fn json_answer(status: u16, value: &Value) -> Response<Body> {

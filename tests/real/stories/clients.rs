@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote drive the stand-ins of the forges: what they understand of an answer is what it means.
+//! Clients that nobody here wrote drive the stand-ins of the forges and of Harbor: what they understand of an answer is what it means.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, ensure};
 use harness::forge_api::{ForgeApi, Open, TOKEN};
 use harness::real::said;
+use harness::registry::{Auth, Found, Registry, RegistryOptions, User};
 use serde_json::{Value, json};
 
 use super::story_beside;
@@ -83,6 +84,48 @@ async fn pygithub_understands_the_stand_in() -> anyhow::Result<()> {
             "stranger": 401,
         });
         same(&understood("github_forge.py", format!("{}/api/v3", api.url())).await?, &wanted)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn harborapi_understands_the_stand_in() -> anyhow::Result<()> {
+    story_beside(async || {
+        let auth = Auth::Basic(vec![User::new("admin", TOKEN)]);
+        let registry = Registry::start(RegistryOptions { auth, ..RegistryOptions::default() }).await?;
+        registry.be_harbor(&[Found { id: "CVE-2026-1", severity: "High", package: "openssl", fixed_in: "3.0.2" }]);
+        registry.lack_project(Some("nosuch"));
+        registry.set_quota(3 << 30, 10 << 30);
+        for number in 0..12 {
+            registry.publish("ops/team/web", &format!("1.{number}"), &format!("release {number}"));
+        }
+        let quota = json!([{ "storage": 3_u64 << 30 }, { "storage": 10_u64 << 30 }]);
+        let wanted = json!({
+            "health": "healthy",
+            "project": ["ops", "admin", 1],
+            "no_project": 404,
+            "quota": [quota, quota],
+            "artifacts": [12, ["1.0", "1.1"]],
+            "no_artifact": 404,
+            "made": "/api/v2.0/labels/1",
+            "made_again": 409,
+            "labels": [["deployed-prod", "p"], ["deployed-prod-eu", "p"]],
+            "set_again": 409,
+            "labelled": ["deployed-prod"],
+            "found": [true],
+            "taken_off_again": 404,
+            "found_then": [],
+            "never_scanned": true,
+            "scanned_twice": 409,
+            "scan": ["Pending", "Running", "Success"],
+            "scanner": "Trivy",
+            "vulnerabilities": [["CVE-2026-1", "High", "openssl", "3.0.2"]],
+            "rule": "/api/v2.0/projects/ops/immutabletagrules/1",
+            "rules": [[false, "1.*"]],
+            "immutable": [["1.0", true]],
+            "stranger": 401,
+        });
+        same(&understood("harbor.py", registry.address().to_owned()).await?, &wanted)
     })
     .await
 }

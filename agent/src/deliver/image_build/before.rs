@@ -122,7 +122,7 @@ async fn known(
 }
 
 /// A check that could not be made, which is no reason not to build.
-fn untold(execution: &mut Execution<'_>, what: &str, error: &(impl std::error::Error + Hint)) {
+fn untold(execution: &mut Execution<'_>, what: &str, error: &impl Hint) {
     let hint = error.hint();
     let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
     execution.say(&format!("{what} before the build: {}{hint}", chain(error)));

@@ -6,8 +6,8 @@ use axum::body::Body;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{Harbor, Question, page};
-use crate::registry::reply::{failure, respond};
+use super::{Harbor, Question, empty, made, page};
+use crate::registry::reply::failure;
 
 /// All labels, and where they are: the repository with its project, the digest, the number of the label.
 #[derive(Debug, Default)]
@@ -53,12 +53,12 @@ impl Labels {
         if !self.set.insert((repository.to_owned(), digest.to_owned(), id)) {
             return failure(409, "CONFLICT", &format!("label {id} is already added to the artifact"));
         }
-        respond(200).body(Body::empty()).expect("a plain answer")
+        empty(200)
     }
 
     pub(super) fn take_off(&mut self, repository: &str, digest: &str, id: Option<i64>) -> Response<Body> {
         match id.is_some_and(|id| self.set.remove(&(repository.to_owned(), digest.to_owned(), id))) {
-            true => respond(200).body(Body::empty()).expect("a plain answer"),
+            true => empty(200),
             false => failure(404, "NOT_FOUND", "reference of the label not found"),
         }
     }
@@ -77,10 +77,7 @@ impl Harbor {
             }
             let id = self.labels.made.len() as i64 + 1;
             self.labels.made.push(Label { id, name: name.to_owned(), project });
-            return respond(201)
-                .header("location", format!("/api/v2.0/labels/{id}"))
-                .body(Body::empty())
-                .expect("a plain answer");
+            return made(&format!("/api/v2.0/labels/{id}"));
         }
         let (Some("p"), Some(project)) = (question.value("scope"), question.value("project_id")) else {
             return failure(400, "BAD_REQUEST", "scope in query is required, and of a project its number");

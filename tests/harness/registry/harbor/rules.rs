@@ -6,8 +6,8 @@ use axum::body::Body;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{Harbor, Question, page};
-use crate::registry::reply::{failure, respond};
+use super::{Harbor, Question, made, page};
+use crate::registry::reply::failure;
 
 /// The rules, of each the name of its project and what Harbor tells of it.
 #[derive(Debug, Default)]
@@ -42,6 +42,9 @@ impl Rules {
 
     fn put(&mut self, project: &str, mut rule: Value) -> usize {
         rule["id"] = (self.0.len() + 1).into();
+        // What was left out has the default of its kind, as in Harbor.
+        rule["disabled"] = rule["disabled"].as_bool().unwrap_or_default().into();
+        rule["priority"] = rule["priority"].as_i64().unwrap_or_default().into();
         self.0.push((project.to_owned(), rule));
         self.0.len()
     }
@@ -65,8 +68,7 @@ impl Harbor {
                 return failure(400, "BAD_REQUEST", "a rule has selectors for repositories and for tags");
             }
             let id = self.rules.put(project, question.body.clone());
-            let location = format!("{}/{id}", question.path);
-            return respond(201).header("location", location).body(Body::empty()).expect("a plain answer");
+            return made(&format!("{}/{id}", question.path));
         }
         let of = |(of, rule): &(String, Value)| (of == project).then(|| rule.clone());
         let all: Vec<Value> = self.rules.0.iter().filter_map(of).collect();
