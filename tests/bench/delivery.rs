@@ -52,7 +52,7 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
 fn queued(id: RunId, application: &ApplicationName) -> anyhow::Result<RunStatus> {
     let run = run(id, application, Timestamp::now())?;
     let (branch, commit) = (format!("branch-{}", id.number), run.commit.clone());
-    let cause = if id.number % 10 == 0 { Cause::Branch { branch, commit } } else { run.cause };
+    let cause = if id.number.is_multiple_of(10) { Cause::Branch { branch, commit } } else { run.cause };
     Ok(RunStatus { phase: Phase::Queued, cause, finished: None, ..run })
 }
 
