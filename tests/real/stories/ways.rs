@@ -72,7 +72,7 @@ impl Guest {
 /// Asks for something that only those may have who are known.
 async fn enters(cluster: &Cluster, guest: &Guest) -> Result<(), ApiProblem> {
     let object = ResourceRef::new("", "ConfigMap", Some(&guest.namespace), "kube-root-ca.crt");
-    cluster.live_yaml(&object).await.map(drop)
+    cluster.live_yaml(&object, None).await.map(drop)
 }
 
 /// Tells a story of a guest; what was made in the world goes, whatever became of it.
