@@ -69,6 +69,9 @@ pub struct Around {
     pub environment: String,
     /// The cluster that "the same cluster" is; by default the agent's own default.
     pub cluster: Option<String>,
+    /// Whether what is synced automatically there is here, too. Two that sync the same objects undo each other's work, so that
+    /// a person has to want it.
+    pub automatic: bool,
     /// What a Kustomization builds, by its path: the kinds, as `apps/Deployment`. A path that is not there was not built.
     pub built: std::collections::BTreeMap<String, BTreeSet<String>>,
 }
@@ -125,6 +128,10 @@ pub fn import(tool: Tool, documents: &[Document], around: &Around) -> Imported {
         Tool::Flux => flux::import(documents, around),
     };
     draft::name_apart(&mut imported);
+    if !around.automatic {
+        let environments = imported.drafts.iter_mut().flat_map(|draft| &mut draft.environment);
+        environments.for_each(draft::Environment::wait);
+    }
     imported.drafts.sort_by(|one, other| one.name.cmp(&other.name));
     imported.told.sort_by(|one, other| (&one.place, &one.field).cmp(&(&other.place, &other.field)));
     imported

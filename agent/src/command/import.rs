@@ -43,6 +43,9 @@ pub(crate) struct Import {
     /// The address of the repository that the folder is in [default: its remote "origin"]
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
+    /// Sync automatically what is synced automatically there. Two that sync the same objects undo each other's work
+    #[arg(long)]
+    automatic: bool,
     /// Write the applications to this file, which must not exist, instead of to standard output
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -72,7 +75,11 @@ pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) ->
         Some(file) => {
             write_new(file, &text)?;
             print(&drafts, &told, out)?;
-            writeln!(out, "wrote {}\nnext: add it to the configuration, then `qd-agent check`", file.display())?;
+            writeln!(
+                out,
+                "wrote {}\nnext: add it to the configuration, then `qd-agent check`; `qd diff` and `qd sync` for each",
+                file.display()
+            )?;
         }
     }
     Ok(())

@@ -48,6 +48,13 @@ pub struct Environment {
     pub(super) variables: Option<Variables>,
 }
 
+impl Environment {
+    /// It waits until a person syncs it.
+    pub(super) fn wait(&mut self) {
+        self.sync.automatic = false;
+    }
+}
+
 /// `[application.environment.variables]`
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Variables {

@@ -10,6 +10,7 @@ fn around(files: &[&str]) -> Around {
         repository: Some(OWN.to_owned()),
         files: files.iter().map(|file| (*file).to_owned()).collect(),
         environment: "default".to_owned(),
+        automatic: true,
         ..Around::default()
     }
 }
@@ -324,6 +325,19 @@ spec: {{ path: clusters, prune: true, sourceRef: {{ kind: GitRepository, name: f
         "Kustomization flux-system/root: differs : clusters only has objects that are imported separately",
     ] {
         assert!(told.contains(&line.to_owned()), "{line}: {told:#?}");
+    }
+}
+
+#[test]
+fn an_application_waits_for_a_person_unless_told_otherwise() {
+    let text = application(
+        "source: { repoURL: 'https://git.example.org/a.git', path: a }\nsyncPolicy: { automated: { prune: true } }",
+    );
+    for automatic in [true, false] {
+        let around = Around { automatic, ..around(&[]) };
+        let (drafts, _) = read(Tool::ArgoCd, &text, &around);
+        let sync = json!({ "automatic": automatic, "prune": true, "self_heal": false });
+        assert_eq!(drafts[0]["environment"][0]["sync"], sync);
     }
 }
 

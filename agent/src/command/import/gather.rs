@@ -46,6 +46,7 @@ pub(super) fn gather(asked: &Import) -> anyhow::Result<Gathered> {
         repository: asked.repository.clone(),
         environment: asked.environment.clone(),
         cluster: asked.cluster.clone(),
+        automatic: asked.automatic,
         ..Around::default()
     };
     let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };

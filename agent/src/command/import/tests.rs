@@ -56,6 +56,7 @@ impl Folder {
             path: None,
             environment: "prod".to_owned(),
             cluster: None,
+            automatic: false,
             repository: Some("https://git.example.org/ops/fleet.git".to_owned()),
             to: None,
         }
@@ -110,7 +111,7 @@ fn a_file_that_exists_and_a_folder_without_any_are_refused() {
     let mut asked = folder.asked(From::Argocd);
     asked.to = Some(to.clone());
     let (out, _) = imported(&asked);
-    assert!(out.ends_with("next: add it to the configuration, then `qd-agent check`\n"), "{out}");
+    assert!(out.ends_with("then `qd-agent check`; `qd diff` and `qd sync` for each\n"), "{out}");
     is_good(&std::fs::read_to_string(&to).unwrap());
     let again = run(&asked, &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert_eq!(again.to_string(), format!("cannot write {}", to.display()));
