@@ -1,7 +1,7 @@
 //! Whether registries have the images of earlier syncs still: what can be rolled back to. It is asked when a person wants to know, and
 //! nothing of it is kept.
 //!
-//! Only a registry that answers as one can say that an image is deleted; whatever else happens, it is not known.
+//! Only a registry that answers as one can say that an image is missing; whatever else happens, it is not known.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,13 +57,13 @@ pub async fn look<'a>(
 
 /// What a person who rolls back to these images is warned of.
 pub fn warning(answers: &[ImageAnswer]) -> Option<String> {
-    let deleted = answers.iter().filter(|answer| answer.state == ImageState::Deleted);
-    let deleted: Vec<&str> = deleted.map(|answer| answer.image.as_str()).collect();
-    let them = if deleted.len() == 1 { "it" } else { "them" };
-    (!deleted.is_empty()).then(|| {
+    let missing = answers.iter().filter(|answer| answer.state == ImageState::Missing);
+    let missing: Vec<&str> = missing.map(|answer| answer.image.as_str()).collect();
+    let them = if missing.len() == 1 { "it" } else { "them" };
+    (!missing.is_empty()).then(|| {
         format!(
-            "warning: the registry no longer has {}; pods cannot start where a node has yet to pull {them}",
-            deleted.join(", ")
+            "warning: the registry does not have {}; pods cannot start where a node has yet to pull {them}",
+            missing.join(", ")
         )
     })
 }
@@ -78,7 +78,7 @@ async fn state(images: &Images, name: &str) -> Result<ImageState, Failure> {
     }
     // A proxy without a registry behind it, and a host that is another one now, answer 404 to whatever is asked.
     if images.registries.speaks(image.registry()).await.map_err(told)? {
-        return Ok(ImageState::Deleted);
+        return Ok(ImageState::Missing);
     }
     Err(Failure::text(format!("{} does not answer as a registry", image.registry())))
 }
@@ -92,18 +92,18 @@ mod tests {
         let answer = |image: &str, state| ImageAnswer { image: image.to_owned(), state, reason: String::new() };
         let (present, unknown) = (answer("r/a:1", ImageState::Present), answer("r/b:1", ImageState::Unknown));
         assert_eq!(warning(&[present.clone(), unknown.clone()]), None);
-        let (one, two) = (answer("r/c:1", ImageState::Deleted), answer("r/d:1", ImageState::Deleted));
+        let (one, two) = (answer("r/c:1", ImageState::Missing), answer("r/d:1", ImageState::Missing));
         let begins = |answers: &[ImageAnswer], text: &str| {
             let warning = warning(answers).unwrap();
             assert!(warning.starts_with(text), "{warning}");
         };
         begins(
             &[present, one.clone(), unknown],
-            "warning: the registry no longer has r/c:1; pods cannot start where a node has yet to pull it",
+            "warning: the registry does not have r/c:1; pods cannot start where a node has yet to pull it",
         );
         begins(
             &[one, two],
-            "warning: the registry no longer has r/c:1, r/d:1; pods cannot start where a node has yet to pull them",
+            "warning: the registry does not have r/c:1, r/d:1; pods cannot start where a node has yet to pull them",
         );
     }
 }

@@ -65,7 +65,7 @@ pub enum ImageState {
     /// It has it.
     Present,
     /// It answers, and does not have it: a retention rule or a person deleted it, or it never was there.
-    Deleted,
+    Missing,
     /// It did not say.
     Unknown,
 }
@@ -75,7 +75,7 @@ impl ImageState {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Present => "present",
-            Self::Deleted => "deleted",
+            Self::Missing => "missing",
             Self::Unknown => "unknown",
         }
     }

@@ -298,7 +298,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
                 })
                 .collect(),
         )),
-        Some(Ask::Images(_)) => Answer::Images(from(json!([{"image": text, "state": "deleted", "reason": text}]))),
+        Some(Ask::Images(_)) => Answer::Images(from(json!([{"image": text, "state": "missing", "reason": text}]))),
         Some(Ask::Events(..)) => Answer::Events(from(
             (1..60u8)
                 .rev()

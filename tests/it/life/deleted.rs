@@ -51,12 +51,12 @@ async fn a_deleted_image_is_marked_and_a_rollback_to_it_warns() {
 
     world.registry.withdraw("ops/shop", &digest);
     let images = images(&world).await;
-    assert_eq!(states(&images), [ImageState::Deleted, ImageState::Present], "{images:#?}");
+    assert_eq!(states(&images), [ImageState::Missing, ImageState::Present], "{images:#?}");
     assert_eq!(images["1.4.0"].reason, "");
     let warned = ask(&world, "rollback", json!({ "to": first })).await;
     let image = &images["1.4.0"].image;
     let warning =
-        format!("; warning: the registry no longer has {image}; pods cannot start where a node has yet to pull it");
+        format!("; warning: the registry does not have {image}; pods cannot start where a node has yet to pull it");
     assert!(warned.message.ends_with(&warning), "{}", warned.message);
     synced_to(&world, &first).await;
 }

@@ -1,7 +1,7 @@
 //! `qd history APP[/ENV]`: the syncs of an environment, newest first.
 //!
 //! JSON: an array of [`SyncRecord`]: `id`, `environment`, `revision`, `cause`, `phase`, `started`, `finished`, `message`,
-//! `images`, `changes`. With `--images`, also `image_states`: an array of [`ImageAnswer`]: `image`, `state` (`present`, `deleted`,
+//! `images`, `changes`. With `--images`, also `image_states`: an array of [`ImageAnswer`]: `image`, `state` (`present`, `missing`,
 //! `unknown`), `reason`.
 
 use quarterdeck_shared::event::SyncRecord;

@@ -1,5 +1,5 @@
-//! The syncs of an environment, newest first: what to go back to. Once they are shown, registries are asked for their images: what was
-//! deleted is marked.
+//! The syncs of an environment, newest first: what to go back to. Once they are shown, registries are asked for their images: what
+//! they do not have is marked.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +88,8 @@ impl History {
     fn rollback(&self, turn: &mut Turn<'_>) {
         let Some(sync) = self.records.current() else { return turn.say("no sync is selected") };
         let words = format!("{} of sync {}", sync.revision.short(), sync.id.number);
-        let deleted = sync.images.iter().filter(|image| self.images.get(*image) == Some(&ImageState::Deleted));
-        let warning = deleted.map(|image| format!("the registry no longer has {}", text::image_short(image)));
+        let missing = sync.images.iter().filter(|image| self.images.get(*image) == Some(&ImageState::Missing));
+        let warning = missing.map(|image| format!("the registry does not have {}", text::image_short(image)));
         let aim = Aim { commit: sync.revision.content(), words, warning: warning.collect::<Vec<_>>().join("; ") };
         let request = RollbackRequest { to: Some(sync.id.to_string()), reason: String::new() };
         turn.confirm_plan(Act::Rollback(self.of.clone(), request), self.of.clone(), Some(aim));
@@ -224,7 +224,7 @@ impl Row<'_> {
         states.copied().max_by_key(|state| match state {
             ImageState::Present => 0,
             ImageState::Unknown => 1,
-            ImageState::Deleted => 2,
+            ImageState::Missing => 2,
         })
     }
 }
@@ -241,7 +241,7 @@ pub fn columns<'a>() -> Vec<Column<Row<'a>>> {
             let own = text::own_image(&row.sync.images, row.built).map(text::image_version).unwrap_or_default();
             match row.state() {
                 // In place of the version, which the revision stands for: both have no room on most terminals.
-                Some(ImageState::Deleted) => Cell::text("deleted").toned(Tone::Bad),
+                Some(ImageState::Missing) => Cell::text("missing").toned(Tone::Bad),
                 _ => Cell::text(own),
             }
         })

@@ -34,7 +34,7 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/environments/search/diff" => Reply::json(&no_diff()),
         "GET /v1/environments/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
         "GET /v1/environments/shop/images" => Reply::json(&json!([
-            {"image": IMAGE, "state": "deleted"},
+            {"image": IMAGE, "state": "missing"},
             {"image": "registry.example/ops/worker:1", "state": "unknown", "reason": "registry.example is unreachable"},
         ])),
         "GET /v1/environments/search/history" => Reply::json(&json!([])),

@@ -184,13 +184,13 @@ fn images_that_a_registry_deleted() {
             .into_iter()
             .find_map(|effect| if let Effect::Ask(ticket, ask) = effect { Some((ticket, ask)) } else { None })
     };
-    let deleted = |model: &mut Model| {
+    let missing = |model: &mut Model| {
         let (ticket, ask) = then(model, Message::Key("h".parse().unwrap())).expect("syncs are asked for");
         assert!(matches!(ask, Ask::History(_)), "{ask:?}");
         let answer = Answer::History(fixture::syncs());
         let (ticket, ask) = then(model, Message::Answered(ticket, Ok(answer))).expect("images are asked for");
         assert!(matches!(ask, Ask::Images(_)), "{ask:?}");
-        let states = [ImageState::Present, ImageState::Deleted, ImageState::Unknown];
+        let states = [ImageState::Present, ImageState::Missing, ImageState::Unknown];
         let answers = fixture::syncs().into_iter().zip(states).map(|(sync, state)| {
             let reason = if state == ImageState::Unknown { "away" } else { "" };
             ImageAnswer { image: sync.images[0].clone(), state, reason: reason.to_owned() }
@@ -198,9 +198,9 @@ fn images_that_a_registry_deleted() {
         let answer = Answer::Images(answers.collect());
         assert!(then(model, Message::Answered(ticket, Ok(answer))).is_none(), "and nothing more");
     };
-    check("history_deleted", deleted);
-    check("rollback_deleted", |model| {
-        deleted(model);
+    check("history_missing", missing);
+    check("rollback_missing", |model| {
+        missing(model);
         press(model, "j R");
     });
     // An agent that cannot say it costs nothing but the marks.
