@@ -67,7 +67,8 @@ pub(crate) fn family(options: &Options) -> BoxFuture<'_, anyhow::Result<Vec<Figu
             Figure::new("500 webhooks a second: connection to answer, p50", Unit::Milliseconds, p50),
             Figure::new("the same, p99", Unit::Milliseconds, p99).goal(Goal::AtMost(5.0)),
             Figure::new("of 10 s of them, with the polls that they wake", Unit::CpuSeconds, processor),
-            Figure::new("webhook of a tag to the first stage of its run", Unit::Milliseconds, first),
+            Figure::new("webhook of a tag to the first stage of its run", Unit::Milliseconds, first)
+                .goal(Goal::AtMost(50.0)),
             Figure::new("push of a tag to a repository of one's own, from its beginning to the first stage", Unit::Milliseconds, own)
                 .goal(Goal::AtMost(200.0)),
         ])
