@@ -117,7 +117,7 @@ fn read(path: &Path) -> Result<Vec<Value>, FileError> {
 }
 
 /// Takes lists apart, also those in lists.
-fn flatten(mut value: Value, objects: &mut Vec<Value>) {
+pub(crate) fn flatten(mut value: Value, objects: &mut Vec<Value>) {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     match value.as_object_mut().and_then(|object| list_items(object, &kind)) {

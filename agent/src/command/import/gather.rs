@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, is_of_flux};
 use quarterdeck_core::render::KUSTOMIZATIONS;
-use quarterdeck_core::render::object::list_items;
 use quarterdeck_core::yaml;
 use quarterdeck_system::file;
 use quarterdeck_system::program::{self, Limits};
 use serde_json::Value;
 
 use super::{From, Import};
+use crate::command::health::flatten;
 use crate::renderers::programs::Renderers;
 
 /// Files of a folder: the largest repositories of manifests that people publish have some ten thousand.
@@ -152,17 +152,11 @@ fn objects(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     for document in yaml::parse(bytes)? {
         let place = Place { file: name.to_owned(), line: document.line };
-        flatten(document.value, &place, &mut documents);
+        let mut objects = Vec::new();
+        flatten(document.value, &mut objects);
+        documents.extend(objects.into_iter().map(|object| Document { place: place.clone(), object }));
     }
     Ok(documents)
-}
-
-fn flatten(mut object: Value, place: &Place, into: &mut Vec<Document>) {
-    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-    match object.as_object_mut().and_then(|fields| list_items(fields, &kind)) {
-        Some(items) => items.into_iter().for_each(|item| flatten(item, place, into)),
-        None => into.push(Document { place: place.clone(), object }),
-    }
 }
 
 /// Reads a folder, and the folders of the Kustomizations in it, and so on.
