@@ -1,8 +1,8 @@
 //! Polling: one loop a repository, however many applications use it.
 //!
 //! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched, and only where
-//! tags are news is it asked again: until two listings agree. Where the repository itself says that a push is complete, one
-//! listing has all of it. Who works
+//! tags are news is it asked again: until two listings agree. Where the repository itself or its forge says that a push is
+//! complete, one listing has all of it. Who works
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
@@ -95,8 +95,8 @@ impl Repository {
         self.wake.notify_one();
     }
 
-    /// Polls now: a push is complete, as the repository's own hook says after git wrote the last of its refs. Where a turn waits
-    /// for the rest of a push it waits no longer.
+    /// Polls now: a push is complete, as the repository's own hook says after git wrote the last of its refs, or a webhook of its
+    /// forge, which is sent by then. Where a turn waits for the rest of a push it waits no longer.
     pub fn received(&self) {
         self.received.notify_one();
     }
@@ -316,8 +316,8 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
 /// on them: a forge shows the tags of one push one after another, and they are to be decided together.
 ///
 /// So does git itself: it writes the refs of a push one by one, with the hooks of each between them, and a listing may come in
-/// their midst, on this machine as well as elsewhere. Its post-receive hook runs after the last of them. A turn that begins
-/// with its word (`whole`) sees all of that push, and decides it without a second look. Another push that is under way at that
+/// their midst, on this machine as well as elsewhere. Its post-receive hook runs after the last of them, and out of that a forge
+/// sends its webhooks of the push. A turn that begins with its word (`whole`) sees all of that push, and decides it without a second look. Another push that is under way at that
 /// moment says so itself when it is complete; what was seen of it is decided in parts, as of one that takes longer than our
 /// patience, and its tags keep their order by `queue::are_together`.
 async fn turn(repository: &Repository, mut whole: bool) -> Result<Listed, GitError> {

@@ -2,7 +2,7 @@
 //! turn; a Harbor says it, and the images that are followed there are looked at. Both go on without it, so a hook that is lost costs
 //! time and nothing else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -
             if delivery.is_none_or(|delivery| hooks.is_new(delivery)) {
                 match webhook::harbor::read(&body) {
                     Some(pushed) => hooks.looks(&pushed),
-                    None => hooks.polls(&webhook::addresses(&body)),
+                    None => hooks.polls(&webhook::read(&body)),
                 }
             }
             (StatusCode::OK, String::new())
@@ -164,7 +164,9 @@ async fn hook(State(hooks): State<Arc<Hooks>>, headers: HeaderMap, body: Body) -
 
 impl Hooks {
     /// Polls the repositories that a hook names now; all of them where it names none, for people write bodies of their own.
-    fn polls(&self, addresses: &BTreeSet<String>) {
+    /// What it says was pushed is listed once, since all of it is there.
+    fn polls(&self, hook: &webhook::Hook) {
+        let addresses = &hook.addresses;
         let named: Vec<RepositoryUrl> =
             addresses.iter().filter_map(|one| RepositoryUrl::parse(one, std::path::Path::new("/")).ok()).collect();
         let is_meant = |repository: &Arc<Repository>| {
@@ -174,7 +176,8 @@ impl Hooks {
         let repositories = self.context.repositories.all();
         let meant: Vec<&Arc<Repository>> = repositories.iter().filter(|one| is_meant(one)).collect();
         tracing::debug!(repositories = meant.len(), "a webhook polls them");
-        meant.iter().for_each(|repository| repository.wake());
+        let wake = if hook.is_of_push { Repository::received } else { Repository::wake };
+        meant.iter().for_each(|repository| wake(repository));
     }
 
     /// Looks now at the images that are followed of the repository that was pushed to. Ten hooks meanwhile are one more look.

@@ -1,7 +1,7 @@
 //! Whether a webhook is of who knows the secret, and which repositories it is about. Pure.
 //!
-//! A hook only means that a repository is to be polled now, or a registry to be asked. What it says beside that is not read: some forges let people
-//! write the body themselves.
+//! A hook only means that a repository is to be polled now, or a registry to be asked. Of what it says beside that only whether it is of a push
+//! is read, since some forges let people write the body themselves.
 //!
 //! | forge | what is verified |
 //! | --- | --- |
@@ -109,12 +109,25 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
 }
 
-/// The addresses that a body names its repository by; none where it is not what forges send.
-pub fn addresses(body: &[u8]) -> BTreeSet<String> {
-    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return BTreeSet::new() };
+/// What a hook of a forge says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// The addresses that it names its repository by; none where its body is not what forges send.
+    pub addresses: BTreeSet<String>,
+    /// Whether it is of a push. Forges send such a hook from git's post-receive, which runs after the last ref of the push is
+    /// written: who lists the refs now sees all of that push.
+    pub is_of_push: bool,
+}
+
+/// Reads a body. That of a push or of a new tag names one ref at its top, with the commit that it has now (`after`) or with
+/// what it is (`ref_type`, of `create`); those of merge requests, comments and releases do not.
+pub fn read(body: &[u8]) -> Hook {
+    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return Hook::default() };
     let parts = ["repository", "project"].into_iter().filter_map(|part| payload.get(part)?.as_object());
     let named = parts.flatten().filter(|(key, _)| key.ends_with("url") || *key == "homepage");
-    named.filter_map(|(_, value)| value.as_str().map(str::to_owned)).take(ADDRESSES_MAX).collect()
+    let addresses = named.filter_map(|(_, value)| value.as_str().map(str::to_owned)).take(ADDRESSES_MAX).collect();
+    let has = |name: &str| payload.get(name).is_some_and(Value::is_string);
+    Hook { addresses, is_of_push: has("ref") && (has("after") || has("ref_type")) }
 }
 
 #[cfg(test)]
@@ -204,8 +217,29 @@ mod tests {
             ("payload=%7B%7D".to_owned(), vec![]),
             ("[1, 2]".to_owned(), vec![]),
         ] {
-            let found: Vec<String> = addresses(body.as_bytes()).into_iter().collect();
+            let found: Vec<String> = read(body.as_bytes()).addresses.into_iter().collect();
             assert_eq!(found, wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_push_names_its_ref() {
+        let (commit, none) = ("1f3c2a9".repeat(5), "0".repeat(40));
+        for (body, wanted) in [
+            // GitLab, GitHub, Gitea and Forgejo: a tag that is pushed, a branch, a tag that goes.
+            (json!({ "object_kind": "tag_push", "ref": "refs/tags/v1", "before": none, "after": commit }), true),
+            (json!({ "ref": "refs/heads/main", "before": commit, "after": commit, "pusher": {} }), true),
+            (json!({ "ref": "refs/tags/v1", "before": commit, "after": none, "deleted": true }), true),
+            (json!({ "ref": "v1", "ref_type": "tag", "sha": commit }), true),
+            // A merge request, a comment on one, a release, a pipeline of GitLab; a body that somebody made.
+            (json!({ "object_kind": "merge_request", "object_attributes": { "oldrev": commit } }), false),
+            (json!({ "action": "synchronize", "before": none, "after": commit, "pull_request": {} }), false),
+            (json!({ "action": "created", "comment": { "body": "refs/tags/v1" } }), false),
+            (json!({ "object_kind": "pipeline", "object_attributes": { "ref": "main" } }), false),
+            (json!({ "ref": "main", "text": "a build has ended" }), false),
+            (json!({ "ref": 4, "after": 5 }), false),
+        ] {
+            assert_eq!(read(body.to_string().as_bytes()).is_of_push, wanted, "{body}");
         }
     }
 }
