@@ -29,7 +29,7 @@ use crate::renderers::programs::Renderers;
 use crate::sources::Sources;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
-use crate::{api, connectivity, deployed_labels, forge, gc, supervise, upkeep, webhook};
+use crate::{api, connectivity, deployed_marks, forge, gc, supervise, upkeep, webhook};
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::identity::Identity;
 
@@ -99,7 +99,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     tasks.spawn(forge::watch(context.clone()));
     tasks.spawn(webhook::listen(context.clone()));
     tasks.spawn(gc::keep(context.clone()));
-    tasks.spawn(deployed_labels::keep(context.clone()));
+    tasks.spawn(deployed_marks::keep(context.clone()));
     let router = api::router(context.clone());
     let serving = tokio::spawn(api::connection::serve(socket.listener(), router, Patience::default(), stop.clone()));
     let check_now = Arc::new(Notify::new());

@@ -77,7 +77,7 @@ pub mod worker;
 
 pub mod charts;
 pub mod commit_tree;
-pub mod deployed_labels;
+pub mod deployed_marks;
 pub mod images;
 pub mod kept_images;
 pub mod places;

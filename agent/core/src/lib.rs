@@ -18,7 +18,7 @@
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
 //! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
 //! - [`before_push`], [`immutable_tags`]: whether an image can be pushed at all, as far as its registry tells before it is built.
-//! - [`deployed_labels`]: which artifacts of a registry are marked as what an environment runs.
+//! - [`deployed_marks`]: which artifacts of a registry are marked as what an environment runs.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
@@ -45,7 +45,7 @@ pub mod admission;
 pub mod before_push;
 pub mod charts;
 pub mod commit_status;
-pub mod deployed_labels;
+pub mod deployed_marks;
 pub mod directories;
 pub mod dockerignore;
 pub mod follow;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quarterdeck_container::registry::harbor::{Harbor, HarborError};
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::backoff::doubled;
-use quarterdeck_core::deployed_labels::{self as labels, Place, Running, Wanted};
+use quarterdeck_core::deployed_marks::{self as labels, Place, Running, Wanted};
 use quarterdeck_core::image_ref::{ImageRef, ImageRefError};
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::error::{Failure, Hint, chain};
